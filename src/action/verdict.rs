@@ -1,0 +1,86 @@
+//! What can be done, and what can be proved of it.
+
+use crate::health::words_macro as words;
+
+words! {
+    /// What can be done to a service.
+    Action {
+        /// Ask it to stop and wait until that is proved.
+        Shutdown = "shutdown",
+        /// Ask it to stop and return.
+        Schedule = "schedule",
+        /// Have it read its configuration again.
+        Reload = "reload",
+        /// Start it.
+        Start = "start",
+        /// Stop, start, compare.
+        Restart = "restart",
+    }
+}
+
+words! {
+    /// What was proved after an action.
+    Verdict {
+        /// Every address refuses and the process has exited.
+        Stopped = "stopped",
+        /// Every address refuses; no pid could be known.
+        NotListening = "not-listening",
+        /// A new process answers, and the old one is gone.
+        Restarted = "restarted",
+        /// It was started and answers.
+        Started = "started",
+        /// It was not running before; nothing was sent.
+        AlreadyStopped = "already-stopped",
+        /// It was running before; nothing was done.
+        AlreadyRunning = "already-running",
+        /// The request was taken; what comes of it is not waited for.
+        Accepted = "accepted",
+        /// The configuration was read again.
+        Reloaded = "reloaded",
+        /// The process that answers is the old one.
+        SameProcess = "same-process",
+        /// It was asked to stop and goes on answering.
+        StillAnswering = "still-answering",
+        /// It stopped, and something started it again.
+        GoneThenBack = "gone-then-back",
+        /// Nothing tells whether it worked.
+        Unverified = "unverified",
+        /// The new configuration was refused; the old one is kept.
+        ReloadRejected = "reload-rejected",
+        /// Some parts were reloaded, others not.
+        ReloadPartial = "reload-partial",
+        /// It was to go on and is gone.
+        Died = "died",
+        /// It was still draining when the time was up.
+        StillDraining = "still-draining",
+        /// It was not ready when the time was up.
+        NotReady = "not-ready",
+        /// It was refused; nothing was sent.
+        Refused = "refused",
+    }
+}
+
+impl Verdict {
+    /// The exit code that this verdict alone leads to.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Stopped
+            | Self::NotListening
+            | Self::Restarted
+            | Self::Started
+            | Self::AlreadyStopped
+            | Self::AlreadyRunning
+            | Self::Accepted
+            | Self::Reloaded => 0,
+            Self::SameProcess
+            | Self::StillAnswering
+            | Self::GoneThenBack
+            | Self::Unverified
+            | Self::ReloadRejected
+            | Self::ReloadPartial
+            | Self::Died => 5,
+            Self::StillDraining | Self::NotReady => 124,
+            Self::Refused => 4,
+        }
+    }
+}

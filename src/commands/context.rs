@@ -1,0 +1,125 @@
+//! What every command is given, and how every command fails.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::cli::{Color, Global};
+use crate::exit::Exit;
+use crate::yaml::Problems;
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The global flags.
+    pub(crate) global: Global,
+}
+
+/// Why a command could not do its work. What a user can fix is told without a trace.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Wrong usage: what is wrong, and what to do.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The inventory has mistakes.
+    #[error("the inventory has mistakes")]
+    Inventory(Problems),
+    /// A pipe that we write to was closed by its reader: a quiet end.
+    #[error("the reader of the output has gone")]
+    BrokenPipe,
+    /// A fault that is not the user's.
+    #[error(transparent)]
+    Bug(#[from] color_eyre::eyre::Report),
+}
+
+impl Error {
+    /// Wrong usage.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// Wrong usage, with what to do.
+    pub(crate) fn usage_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage {
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::BrokenPipe
+        } else {
+            Self::usage_hint(
+                format!("cannot write the output: {error}"),
+                "is the disk full, or the file not writable?",
+            )
+        }
+    }
+}
+
+impl Context {
+    /// Whether what goes to stdout may carry colour.
+    pub(crate) fn color_stdout(&self) -> bool {
+        self.color(io::stdout().is_terminal())
+    }
+
+    /// Whether what goes to stderr may carry colour.
+    pub(crate) fn color_stderr(&self) -> bool {
+        self.color(io::stderr().is_terminal())
+    }
+
+    fn color(&self, terminal: bool) -> bool {
+        match self.global.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+
+    /// Writes machine output or a report to stdout, all at once.
+    pub(crate) fn print(&self, text: &str) -> Result<(), Error> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Writes a line for people to stderr.
+    pub(crate) fn tell(&self, text: &str) {
+        // Nobody is left to tell when stderr is closed.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Tells an error and gives the exit code that it leads to.
+    pub(crate) fn report(&self, error: &Error) -> Exit {
+        match error {
+            Error::Usage { message, hint } => {
+                self.tell(&format!("error: {message}"));
+                if let Some(hint) = hint {
+                    self.tell(&format!("hint: {hint}"));
+                }
+                Exit::Usage
+            }
+            Error::Inventory(problems) => {
+                self.tell(&format!("{problems:?}"));
+                Exit::Usage
+            }
+            Error::BrokenPipe => Exit::Done,
+            Error::Bug(report) => {
+                self.tell(&format!("{report:?}"));
+                Exit::Code(101)
+            }
+        }
+    }
+}

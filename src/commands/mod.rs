@@ -1,0 +1,14 @@
+//! One file per command, wiring only: what can be computed without a terminal, a socket or a file lives elsewhere.
+
+pub(crate) mod check;
+mod context;
+pub(crate) mod demo;
+pub(crate) mod init;
+pub(crate) mod list;
+pub(crate) mod profiles;
+pub(crate) mod show;
+pub(crate) mod shutdown;
+pub(crate) mod validate;
+pub(crate) mod watch;
+
+pub(crate) use context::{Context, Error};

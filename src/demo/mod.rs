@@ -1,0 +1,1 @@
+//! The demo fleet, built on `service/`.

@@ -1,0 +1,54 @@
+//! What tells one process from its successor.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Moment;
+
+/// When a process started, and how exactly that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// The time, UTC.
+    pub at: Timestamp,
+    /// Two starts closer than this may be the same one: the resolution of the reported time (a second for
+    /// whole seconds), or 2 s plus the latency for a start derived from an uptime.
+    pub tolerance: Duration,
+    /// True where it was derived from an uptime and not reported itself.
+    pub derived: bool,
+}
+
+/// A process of this machine, told from any later one with the same pid by its kernel start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Process {
+    /// The process id.
+    pub pid: u32,
+    /// Field 22 of `/proc/PID/stat`: start in clock ticks after boot.
+    pub start_ticks: u64,
+}
+
+/// Who owns a listening port of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedPort {
+    /// The processes that hold the listening socket, lowest pid first. A pre-forking server has several.
+    pub owners: Vec<Process>,
+}
+
+/// All that is known of who answers at an address. Empty fields are unknown, never different.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Reported start.
+    pub start: Option<Start>,
+    /// Reported instance.
+    pub instance: Option<String>,
+    /// Owner of the listening socket, or the process proved by pid file or record.
+    pub process: Option<Process>,
+    /// Reported version: supports, never proves.
+    pub version: Option<String>,
+    /// Sum of the reported success and failure counters: a fall supports, never proves.
+    pub counted: Option<u64>,
+    /// The address that the identity was read from.
+    pub address: Option<String>,
+    /// When it was read.
+    pub read_at: Option<Moment>,
+}

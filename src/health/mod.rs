@@ -1,0 +1,26 @@
+//! Words and state machine: what is known of a service and what follows from it.
+//!
+//! Pure: no clock, no file, no socket. Time comes in as a [`Moment`]. Nothing here knows YAML,
+//! HTTP or a terminal, and no type here is written to a file as it is.
+
+mod change;
+mod identity;
+mod moment;
+mod outcome;
+mod picture;
+mod reading;
+mod rules;
+pub mod text;
+mod words;
+
+pub use change::Change;
+pub use identity::{Identity, OwnedPort, Process, Start};
+pub use moment::Moment;
+pub use outcome::{Failure, Outcome, Phases};
+pub use picture::{Counters, DependencyPicture, Picture, ProbePicture};
+pub use reading::{Age, Dependency, Reading, StatusWord};
+pub use rules::{ProbeRule, Role, Rules};
+pub(crate) use words::words_macro;
+pub use words::{
+    CheckVerdict, DegradedPolicy, DependencyStatus, FailureKind, Flag, ProbeResult, State,
+};

@@ -1,0 +1,93 @@
+//! What one probe found. A service that is down is a value here, never an `Err`.
+
+use std::time::Duration;
+
+use super::{FailureKind, Identity, Moment, ProbeResult, Reading};
+
+/// Why a probe is not a pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The class, one of a closed set.
+    pub kind: FailureKind,
+    /// What happened, in words, and in which phase. Already cleaned for any terminal.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of this kind with this message.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+}
+
+/// How long each phase of a probe took, as far as it came and as far as the library tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Name resolution.
+    pub resolve: Option<Duration>,
+    /// TCP (and TLS, where the library does not tell them apart) connection.
+    pub connect: Option<Duration>,
+    /// From the request to the end of the response head.
+    pub head: Option<Duration>,
+    /// Reading the body.
+    pub body: Option<Duration>,
+}
+
+/// One answer, or the lack of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Pass, warn, fail or unknown, before any threshold.
+    pub result: ProbeResult,
+    /// Why, unless it is a pass. A warn that comes from the reading alone has none.
+    pub failure: Option<Failure>,
+    /// What the payload said, where one was decoded.
+    pub reading: Option<Reading>,
+    /// Time from the start of the probe to its end, without the wait for a place.
+    pub latency: Option<Duration>,
+    /// The address that answered or was last tried, as `ip:port` or a socket path.
+    pub address: Option<String>,
+    /// The HTTP status code, where one arrived.
+    pub code: Option<u16>,
+    /// True where nothing listens: the connection was refused, or the socket file is gone. After a
+    /// draining answer such silence means *stopped*; a time-out never does.
+    pub refused: bool,
+    /// Where the time went.
+    pub phases: Phases,
+    /// Signals of who answered that do not come from the payload (owner of the port).
+    pub identity: Option<Identity>,
+    /// When the probe ended.
+    pub at: Moment,
+}
+
+impl Outcome {
+    /// An outcome with a result and nothing else known.
+    pub fn bare(result: ProbeResult, at: Moment) -> Self {
+        Self {
+            result,
+            failure: None,
+            reading: None,
+            latency: None,
+            address: None,
+            code: None,
+            refused: false,
+            phases: Phases::default(),
+            identity: None,
+            at,
+        }
+    }
+
+    /// A failed probe.
+    pub fn failed(kind: FailureKind, message: impl Into<String>, at: Moment) -> Self {
+        let result = match kind {
+            FailureKind::Auth | FailureKind::Local => ProbeResult::Unknown,
+            _ => ProbeResult::Fail,
+        };
+        Self {
+            failure: Some(Failure::new(kind, message)),
+            ..Self::bare(result, at)
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What a face is given of one service: everything known, at one moment, and nothing to change.
+//!
+//! Ages are kept as moments, so that they tick between polls without a new picture.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::{
+    Age, CheckVerdict, DependencyStatus, Failure, Flag, Identity, Moment, Phases, ProbeResult,
+    Role, Start, State,
+};
+
+/// Successes and failures of one thing that was asked or reported on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Successes.
+    pub success: u64,
+    /// Failures.
+    pub failure: u64,
+}
+
+/// One probe of a service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProbePicture {
+    /// Its name.
+    pub name: String,
+    /// What it asks about.
+    pub role: Role,
+    /// `http`, `tcp`, `exec` or `grpc`.
+    pub kind: &'static str,
+    /// What is asked, for people.
+    pub target: String,
+    /// The address that answered or was last tried.
+    pub address: Option<String>,
+    /// The latest answer; `None` before the first.
+    pub latest: Option<ProbeResult>,
+    /// What it counts as, thresholds applied.
+    pub counted: Option<ProbeResult>,
+    /// Why the latest answer was no pass.
+    pub failure: Option<Failure>,
+    /// How long the latest answer took.
+    pub latency: Option<Duration>,
+    /// Where that time went.
+    pub phases: Phases,
+    /// The HTTP status code of the latest answer.
+    pub code: Option<u16>,
+    /// When the latest answer was complete.
+    pub checked_at: Option<Moment>,
+    /// What we saw since we watch.
+    pub counters: Counters,
+    /// Successes in a row up to now.
+    pub consecutive_successes: u64,
+    /// Non-successes in a row up to now.
+    pub consecutive_failures: u64,
+    /// When it last succeeded.
+    pub last_success: Option<Moment>,
+    /// When it last failed.
+    pub last_failure: Option<Moment>,
+    /// Answers alternate.
+    pub flapping: bool,
+    /// The latest latencies, oldest first, `None` for an answer that did not come; at most 60.
+    pub history: VecDeque<Option<Duration>>,
+    /// Time between two of it.
+    pub interval: Duration,
+}
+
+/// One dependency of a service, with what is remembered of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DependencyPicture {
+    /// Its name.
+    pub name: String,
+    /// Its status in the latest reading.
+    pub status: DependencyStatus,
+    /// The word as written.
+    pub word: Option<String>,
+    /// Whether its error makes the service unhealthy.
+    pub required: bool,
+    /// What is wrong.
+    pub error: Option<String>,
+    /// The service's own count since its start, else what we saw.
+    pub success_count: Option<u64>,
+    /// The service's own count since its start, else what we saw.
+    pub failure_count: Option<u64>,
+    /// Goes on across restarts of the service.
+    pub success_total: Option<u64>,
+    /// Goes on across restarts of the service.
+    pub failure_total: Option<u64>,
+    /// When it last succeeded; `None` is never, as far as known.
+    pub last_success: Option<Moment>,
+    /// When it last failed; `None` is never, as far as known.
+    pub last_failure: Option<Moment>,
+    /// How long its check took.
+    pub latency: Option<Duration>,
+    /// When it was last reported on.
+    pub observed_at: Moment,
+    /// All else of its entry.
+    pub details: BTreeMap<String, serde_json::Value>,
+}
+
+/// One service as it is known at [`Picture::at`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// Its name in the inventory.
+    pub name: String,
+    /// Its group.
+    pub group: Option<String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The name of its profile.
+    pub profile: Option<String>,
+    /// Its URL, password masked.
+    pub url: Option<String>,
+    /// What we believe.
+    pub state: State,
+    /// When that began.
+    pub since: Moment,
+    /// What the readiness probe says; `None` where there is none or it has not answered.
+    pub ready: Option<bool>,
+    /// What the liveness probe says; `None` where there is none or it has not answered.
+    pub live: Option<bool>,
+    /// What `check` makes of it.
+    pub verdict: CheckVerdict,
+    /// What else is worth knowing.
+    pub flags: BTreeSet<Flag>,
+    /// Why it is not healthy, most important first; empty when it is.
+    pub reasons: Vec<String>,
+    /// Remarks that are no reasons (a role, a take-over).
+    pub notes: Vec<String>,
+    /// The root cause, with the flag `blocked`.
+    pub blocked_by: Option<String>,
+    /// The services it depends on, as the inventory says.
+    pub depends_on: Vec<String>,
+    /// The service's own name for itself.
+    pub service: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// When its process started, as reported.
+    pub started: Option<Start>,
+    /// Its uptime as reported, and when: `now.since(at) + uptime` ticks on.
+    pub uptime: Option<(Duration, Moment)>,
+    /// Free numbers about the process.
+    pub resources: BTreeMap<String, serde_json::Value>,
+    /// The probes in inventory order.
+    pub probes: Vec<ProbePicture>,
+    /// The dependencies in the order of their payload.
+    pub dependencies: Vec<DependencyPicture>,
+    /// Who answers.
+    pub identity: Identity,
+    /// When this picture was made.
+    pub at: Moment,
+}
+
+impl DependencyPicture {
+    /// Turns a reported age into the moment it points at. `NotReported` gives `fallback`.
+    pub fn moment_of(age: Age, at: Moment, fallback: Option<Moment>) -> Option<Moment> {
+        match age {
+            Age::NotReported => fallback,
+            Age::Never => None,
+            Age::Ago(ago) => Some(at.minus(ago)),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a payload said, decoded into our words.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{DependencyStatus, Start, State};
+
+/// A status word: what it means to us, and what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusWord {
+    /// One of healthy, degraded, unready, unhealthy, unknown, starting, draining.
+    pub state: State,
+    /// The word as the service wrote it, cleaned; `None` where the state comes from a rule, a code or a flag.
+    pub raw: Option<String>,
+}
+
+/// An age that a service reports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Age {
+    /// The payload has no such field for this entry.
+    #[default]
+    NotReported,
+    /// Reported as never (`-1`, null, the zero time).
+    Never,
+    /// This long ago at the time of the answer.
+    Ago(Duration),
+}
+
+/// One component that a service reports on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dependency {
+    /// Its name; nested ones are joined by `/`.
+    pub name: String,
+    /// What its word means.
+    pub status: DependencyStatus,
+    /// The word as written, cleaned.
+    pub word: Option<String>,
+    /// Whether the profile or payload calls it required; the inventory's list comes on top.
+    pub required: bool,
+    /// What is wrong, in the service's words, cleaned.
+    pub error: Option<String>,
+    /// Successes since the process started.
+    pub success_count: Option<u64>,
+    /// Failures since the process started.
+    pub failure_count: Option<u64>,
+    /// Time since the last success.
+    pub last_success: Age,
+    /// Time since the last failure.
+    pub last_failure: Age,
+    /// How long its check took.
+    pub latency: Option<Duration>,
+    /// All else of the entry, cleaned.
+    pub details: BTreeMap<String, serde_json::Value>,
+}
+
+impl Dependency {
+    /// A dependency of which only name and status are known.
+    pub fn new(name: impl Into<String>, status: DependencyStatus) -> Self {
+        Self {
+            name: name.into(),
+            status,
+            word: None,
+            required: false,
+            error: None,
+            success_count: None,
+            failure_count: None,
+            last_success: Age::NotReported,
+            last_failure: Age::NotReported,
+            latency: None,
+            details: BTreeMap::new(),
+        }
+    }
+}
+
+/// A decoded payload. Every field is what this one answer said; nothing is remembered here.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reading {
+    /// The state that word, code, flags, rules and dependencies of the payload amount to, as the profile combines them.
+    pub status: Option<StatusWord>,
+    /// True where the payload (word, header or flag) says that the service is draining.
+    pub draining: bool,
+    /// The version of the service.
+    pub version: Option<String>,
+    /// The service's own name for itself.
+    pub service: Option<String>,
+    /// A name for the instance that answered, new for each process.
+    pub instance: Option<String>,
+    /// When the process started.
+    pub started: Option<Start>,
+    /// How long it has been up.
+    pub uptime: Option<Duration>,
+    /// A sentence of the service about itself, or the note of a rule.
+    pub message: Option<String>,
+    /// Free numbers about the process.
+    pub resources: BTreeMap<String, serde_json::Value>,
+    /// `None` where the payload has no dependency table; empty where it has one without entries.
+    pub dependencies: Option<Vec<Dependency>>,
+}

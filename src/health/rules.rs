@@ -1,0 +1,86 @@
+//! What the state machine has to know of a service beforehand.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::DegradedPolicy;
+
+/// What a probe asks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Does the process live?
+    Live,
+    /// Does it want traffic?
+    Ready,
+    /// Has it come up? Holds the others back until it passed.
+    Startup,
+    /// What does it say of itself?
+    Status,
+    /// One of the user's own.
+    Named,
+}
+
+impl Role {
+    /// The role of a probe with this name.
+    pub fn of(name: &str) -> Self {
+        match name {
+            "live" => Self::Live,
+            "ready" => Self::Ready,
+            "startup" => Self::Startup,
+            "status" => Self::Status,
+            _ => Self::Named,
+        }
+    }
+}
+
+/// One probe, as far as the state machine cares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeRule {
+    /// Its name in the inventory.
+    pub name: String,
+    /// What it asks about.
+    pub role: Role,
+    /// `http`, `tcp`, `exec` or `grpc`.
+    pub kind: &'static str,
+    /// What is asked, for people: URL without its password, address or command.
+    pub target: String,
+    /// Non-successes in a row that turn it; at least 1.
+    pub failure_threshold: u32,
+    /// Successes in a row that turn it back; at least 1.
+    pub success_threshold: u32,
+    /// For a named probe: its failure makes the service unhealthy, not only degraded.
+    pub required: bool,
+    /// Time between two of it.
+    pub interval: Duration,
+}
+
+/// One service, as far as the state machine cares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// Its name in the inventory.
+    pub name: String,
+    /// Its group, where it has one.
+    pub group: Option<String>,
+    /// Its labels.
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// The name of its profile, where it has one.
+    pub profile: Option<String>,
+    /// Its URL with any password masked.
+    pub url: Option<String>,
+    /// The probes, in the order in which their readings merge.
+    pub probes: Vec<ProbeRule>,
+    /// Dependencies whose error makes the service unhealthy.
+    pub required: BTreeSet<String>,
+    /// What a degraded state means to `check`.
+    pub degraded: DegradedPolicy,
+    /// For the flag `success-age`.
+    pub max_success_age: Option<Duration>,
+    /// Failures do not count for this long after a known start.
+    pub start_period: Duration,
+    /// The time-out of its shutdown: how long draining and the silence after it are explained.
+    pub shutdown_timeout: Duration,
+    /// Services of the inventory that it depends on.
+    pub depends_on: Vec<String>,
+    /// Several processes answer at this address; alternation is normal.
+    pub replicas: bool,
+}

@@ -1,0 +1,186 @@
+//! The closed sets of words that every face, format and test uses.
+
+/// Declares an enum whose variants have one fixed spelling on every output, and a reader for it.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$vmeta])* $variant,)+ }
+
+        impl $name {
+            /// Every variant, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The spelling used in reports, selectors and files.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// The variant with exactly this spelling.
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.pad(self.as_str()) }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use words as words_macro;
+
+words! {
+    /// What we believe of a service.
+    State {
+        /// Nothing is known yet, or what is known does not tell.
+        Unknown = "unknown",
+        /// It is coming up; failures do not count yet.
+        Starting = "starting",
+        /// All that was asked is well.
+        Healthy = "healthy",
+        /// It works, but something that it needs or reports does not.
+        Degraded = "degraded",
+        /// It lives and wants no traffic.
+        Unready = "unready",
+        /// It does not live, or something it requires is broken.
+        Unhealthy = "unhealthy",
+        /// It is finishing its work before it stops.
+        Draining = "draining",
+        /// It was asked to stop and is silent since.
+        Stopped = "stopped",
+    }
+}
+
+words! {
+    /// Something else worth knowing; a flag never changes the state.
+    Flag {
+        /// The process is older than its sources, executable or start entry.
+        Stale = "stale",
+        /// Answers alternate between success and failure.
+        Flapping = "flapping",
+        /// Probing is switched off by hand.
+        Paused = "paused",
+        /// Its own probes fail while one that it depends on is down.
+        Blocked = "blocked",
+        /// A process that is not this service answers at its address.
+        Foreign = "foreign",
+        /// Two processes answer at one address in turn.
+        Split = "split",
+        /// A required dependency last succeeded too long ago.
+        SuccessAge = "success-age",
+        /// The certificate is about to expire.
+        Certificate = "certificate",
+    }
+}
+
+words! {
+    /// What one probe found.
+    ProbeResult {
+        /// Answered, and all is well.
+        Pass = "pass",
+        /// Answered, but degraded or with an erring dependency.
+        Warn = "warn",
+        /// The answer was bad, or there was none.
+        Fail = "fail",
+        /// Could not be told: not allowed to see, not readable, or a fault on our own side.
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// How a dependency of a service is, as the service reports it.
+    DependencyStatus {
+        /// It works.
+        Working = "working",
+        /// It works badly.
+        Degraded = "degraded",
+        /// It does not work.
+        Error = "error",
+        /// It is switched off or not configured.
+        NotUsed = "not_used",
+        /// The service gave no word, or one that is not known.
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// Where and how a probe failed.
+    FailureKind {
+        /// The deadline passed.
+        Timeout = "timeout",
+        /// The name did not resolve.
+        Dns = "dns",
+        /// The connection was refused or could not be made.
+        Connect = "connect",
+        /// The TLS handshake or the certificate failed.
+        Tls = "tls",
+        /// What came back is not the protocol that was asked for.
+        Protocol = "protocol",
+        /// The status code is not an accepted one.
+        Status = "status",
+        /// A redirect that may not be followed.
+        Redirect = "redirect",
+        /// The body is larger than allowed.
+        BodyLimit = "body-limit",
+        /// The body does not decode.
+        Decode = "decode",
+        /// An expectation of the inventory was not met.
+        Expect = "expect",
+        /// A command ended with a status other than 0, or by a signal.
+        Exit = "exit",
+        /// 401 or 403: not allowed to see.
+        Auth = "auth",
+        /// A gRPC status other than OK.
+        Grpc = "grpc",
+        /// A fault on our own side.
+        Local = "local",
+    }
+}
+
+words! {
+    /// What `check` makes of a service.
+    CheckVerdict {
+        /// Good.
+        Pass = "pass",
+        /// Degraded, and the inventory says that this is a warning.
+        Warn = "warn",
+        /// Could not be told.
+        Unknown = "unknown",
+        /// Bad.
+        Fail = "fail",
+    }
+}
+
+words! {
+    /// What a degraded state means to `check`: the inventory's `degraded:`.
+    DegradedPolicy {
+        /// A failure (the default).
+        Fail = "fail",
+        /// A warning.
+        Warn = "warn",
+        /// As good as healthy.
+        Pass = "pass",
+    }
+}
+
+impl State {
+    /// The check verdict of a service in this state.
+    pub const fn verdict(self, degraded: DegradedPolicy) -> CheckVerdict {
+        match self {
+            Self::Healthy => CheckVerdict::Pass,
+            Self::Degraded => match degraded {
+                DegradedPolicy::Fail => CheckVerdict::Fail,
+                DegradedPolicy::Warn => CheckVerdict::Warn,
+                DegradedPolicy::Pass => CheckVerdict::Pass,
+            },
+            Self::Unready | Self::Unhealthy | Self::Stopped | Self::Draining => CheckVerdict::Fail,
+            Self::Unknown | Self::Starting => CheckVerdict::Unknown,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! YAML text to resolved services, or every problem with its place.
+//!
+//! Pure: files, environment and directories come through functions handed in. No default value may stand
+//! anywhere but in `resolve`, and no resolved type has an `Option` that a default could have filled.
+
+mod service;
+
+pub use service::{
+    ActionSpec, Auth, Connection, HttpRequest, Inventory, Means, Probe, ProbeKind, Proxy, Secret,
+    Service, ServiceActions, Signal, StartSpec, Target, Tls,
+};

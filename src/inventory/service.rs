@@ -1,0 +1,376 @@
+//! The resolved inventory: what will be probed and what may be done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use url::Url;
+
+use crate::health::{DegradedPolicy, ProbeRule, Role, Rules};
+use crate::profile::Expect;
+
+/// All services of one inventory, in the order of the file.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    /// By name.
+    pub services: IndexMap<String, Arc<Service>>,
+    /// The files that it was read from, the first one given first.
+    pub files: Vec<PathBuf>,
+}
+
+/// One service, every default applied.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Its name: `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`.
+    pub name: String,
+    /// A sentence for people.
+    pub description: Option<String>,
+    /// Its group.
+    pub group: Option<String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The name of its profile.
+    pub profile: Option<String>,
+    /// Its base address, where it has one.
+    pub url: Option<Target>,
+    /// What a degraded state means to `check`.
+    pub degraded: DegradedPolicy,
+    /// Dependencies whose error makes it unhealthy.
+    pub required: BTreeSet<String>,
+    /// For the flag `success-age`.
+    pub max_success_age: Option<Duration>,
+    /// Services it depends on; all exist, without cycles.
+    pub depends_on: Vec<String>,
+    /// Failures do not count for this long after a known start.
+    pub start_period: Duration,
+    /// At least one; `startup` first, then `live`, `ready`, `status`, then the user's in file order.
+    pub probes: Vec<Probe>,
+    /// What may be done to it.
+    pub actions: ServiceActions,
+    /// How it is started, where healthctl may start it.
+    pub start: Option<StartSpec>,
+    /// Where it writes its pid.
+    pub pid_file: Option<PathBuf>,
+    /// Something else starts it again.
+    pub supervised: bool,
+    /// Several processes answer at its address.
+    pub replicas: bool,
+    /// An action needs its name typed.
+    pub protected: bool,
+}
+
+/// Where HTTP goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The URL; for a unix socket `http://localhost/…` with the path of the request.
+    pub url: Url,
+    /// The socket file, for `unix://`.
+    pub socket: Option<PathBuf>,
+}
+
+/// One question, every default applied.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// Its name.
+    pub name: String,
+    /// What it asks about.
+    pub role: Role,
+    /// How it asks.
+    pub kind: ProbeKind,
+    /// Time between two of it; never zero.
+    pub interval: Duration,
+    /// One deadline around all of it; never zero.
+    pub timeout: Duration,
+    /// Non-successes in a row that turn it.
+    pub failure_threshold: u32,
+    /// Successes in a row that turn it back.
+    pub success_threshold: u32,
+    /// A named probe's failure makes the service unhealthy.
+    pub required: bool,
+    /// Largest body, decoded bytes.
+    pub max_body: u64,
+    /// What the answer has to be.
+    pub expect: Expect,
+    /// How its payload is read.
+    pub decode: Option<Arc<crate::profile::Decode>>,
+}
+
+/// How a probe asks.
+#[derive(Debug, Clone)]
+pub enum ProbeKind {
+    /// An HTTP request.
+    Http(Box<HttpRequest>),
+    /// A TCP connection is enough.
+    Tcp {
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// A command; exit status 0 is good.
+    Exec {
+        /// Program and arguments, no shell.
+        command: Vec<String>,
+        /// Added to the environment.
+        env: BTreeMap<String, String>,
+        /// Where it runs.
+        cwd: PathBuf,
+    },
+}
+
+/// An HTTP request with everything that it needs.
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    /// Where it goes, path included.
+    pub target: Target,
+    /// GET, POST, …
+    pub method: String,
+    /// Names as written, values; a later one of the same name replaced an earlier one.
+    pub headers: Vec<(String, Secret)>,
+    /// The body.
+    pub body: Option<String>,
+    /// Credentials.
+    pub auth: Option<Auth>,
+    /// TLS settings.
+    pub tls: Tls,
+    /// Which proxy.
+    pub proxy: Proxy,
+    /// Whether redirects may be followed (never to another scheme, never with credentials to another host).
+    pub follow_redirects: bool,
+    /// A fresh connection each time, or a kept one.
+    pub connection: Connection,
+}
+
+/// Whether connections are kept between probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Connection {
+    /// A new one each time: it also tests that the service still accepts.
+    Fresh,
+    /// A kept one.
+    Reuse,
+}
+
+/// Which proxy a request goes through.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Proxy {
+    /// None, whatever the environment says (the default).
+    None,
+    /// This one.
+    Url(Url),
+}
+
+/// Text that may come from elsewhere and never shows in `Debug`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Secret {
+    /// Written in the inventory.
+    Plain(String),
+    /// The value of an environment variable, read when used.
+    Env(String),
+    /// The content of a file without its last line break, read when used.
+    File(PathBuf),
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(_) => f.write_str("Secret(***)"),
+            Self::Env(name) => write!(f, "Secret(env {name})"),
+            Self::File(path) => write!(f, "Secret(file {})", path.display()),
+        }
+    }
+}
+
+/// Credentials of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Auth {
+    /// `Authorization: Bearer …`
+    Bearer(Secret),
+    /// `Authorization: Basic …`
+    Basic {
+        /// User name.
+        user: String,
+        /// Password.
+        password: Secret,
+    },
+}
+
+/// TLS settings of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Tls {
+    /// PEM file with the certificates to trust, instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// PEM file with our certificate chain.
+    pub cert: Option<PathBuf>,
+    /// PEM file with our key.
+    pub key: Option<PathBuf>,
+    /// The name to ask for and to verify, instead of the URL's host.
+    pub server_name: Option<String>,
+    /// Verify nothing.
+    pub insecure: bool,
+}
+
+/// What may be done to a service.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceActions {
+    /// Ask and wait.
+    pub shutdown: Option<ActionSpec>,
+    /// Ask and return.
+    pub schedule: Option<ActionSpec>,
+    /// Read the configuration again.
+    pub reload: Option<ActionSpec>,
+    /// For what others supervise.
+    pub restart: Option<ActionSpec>,
+}
+
+/// One action of a service.
+#[derive(Debug, Clone)]
+pub struct ActionSpec {
+    /// How it is done.
+    pub means: Means,
+    /// Whether its reply comes only when the work is done.
+    pub waits: bool,
+    /// How long it may take, the proof included.
+    pub timeout: Duration,
+}
+
+/// How an action is done.
+#[derive(Debug, Clone)]
+pub enum Means {
+    /// An HTTP request.
+    Http(Box<HttpRequest>),
+    /// A signal to the process that is proved to be the service's.
+    Signal(Signal),
+    /// A command without a shell.
+    Exec(Vec<String>),
+}
+
+/// A signal that an action may send; SIGKILL is not among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM
+    Term,
+    /// SIGINT
+    Int,
+    /// SIGHUP
+    Hup,
+    /// SIGQUIT
+    Quit,
+    /// SIGUSR1
+    Usr1,
+    /// SIGUSR2
+    Usr2,
+}
+
+/// How healthctl starts a service.
+#[derive(Debug, Clone)]
+pub struct StartSpec {
+    /// Program and arguments, no shell.
+    pub command: Vec<String>,
+    /// Where it runs.
+    pub cwd: PathBuf,
+    /// Added to the environment.
+    pub env: BTreeMap<String, String>,
+    /// Where its output goes.
+    pub log: PathBuf,
+    /// How long it may take to be ready.
+    pub ready_timeout: Duration,
+}
+
+impl ProbeKind {
+    /// `http`, `tcp` or `exec`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Tcp { .. } => "tcp",
+            Self::Exec { .. } => "exec",
+        }
+    }
+
+    /// What is asked, for people: no password, no control character.
+    pub fn target(&self) -> String {
+        let text = match self {
+            Self::Http(request) => request.target.to_string(),
+            Self::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+            Self::Tcp { host, port } => format!("{host}:{port}"),
+            Self::Exec { command, .. } => command.join(" "),
+        };
+        crate::health::text::clean(&text, 300)
+    }
+}
+
+impl fmt::Display for Target {
+    /// The URL with a password masked; `unix:///run/x.sock` with the request's path behind a colon, where it has one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(socket) = &self.socket {
+            write!(f, "unix://{}", socket.display())?;
+            if self.url.path() != "/" {
+                write!(f, ":{}", self.url.path())?;
+            }
+            return Ok(());
+        }
+        let text = if self.url.password().is_some() {
+            let mut shown = self.url.clone();
+            // A URL without a host has no password either, so this cannot fail.
+            let _ = shown.set_password(Some("***"));
+            shown.to_string()
+        } else {
+            self.url.to_string()
+        };
+        // `http://host:80/` was written without its slash more often than with it.
+        let bare =
+            self.url.path() == "/" && self.url.query().is_none() && self.url.fragment().is_none();
+        f.write_str(if bare {
+            text.trim_end_matches('/')
+        } else {
+            &text
+        })
+    }
+}
+
+impl Service {
+    /// What the state machine has to know.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            name: self.name.clone(),
+            group: self.group.clone(),
+            labels: self.labels.clone(),
+            profile: self.profile.clone(),
+            url: self.url.as_ref().map(ToString::to_string),
+            probes: self
+                .probes
+                .iter()
+                .map(|probe| ProbeRule {
+                    name: probe.name.clone(),
+                    role: probe.role,
+                    kind: probe.kind.name(),
+                    target: probe.kind.target(),
+                    failure_threshold: probe.failure_threshold,
+                    success_threshold: probe.success_threshold,
+                    required: probe.required,
+                    interval: probe.interval,
+                })
+                .collect(),
+            required: self.required.clone(),
+            degraded: self.degraded,
+            max_success_age: self.max_success_age,
+            start_period: self.start_period,
+            shutdown_timeout: self.shutdown_timeout(),
+            depends_on: self.depends_on.clone(),
+            replicas: self.replicas,
+        }
+    }
+
+    /// How long its shutdown may take: the longest of its shutdown means, 40 s where it has none
+    /// (the founding services drain for 30 s at most).
+    pub fn shutdown_timeout(&self) -> Duration {
+        [&self.actions.shutdown, &self.actions.schedule]
+            .into_iter()
+            .flatten()
+            .map(|action| action.timeout)
+            .max()
+            .unwrap_or(Duration::from_secs(40))
+    }
+}

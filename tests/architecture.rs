@@ -1,0 +1,1 @@
+//! The module table of the map is kept: see src/lib.rs.

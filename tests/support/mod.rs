@@ -1,0 +1,1 @@
+//! Shared by the tests: the binary, fake services, a pseudo-terminal.
