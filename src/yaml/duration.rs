@@ -5,7 +5,11 @@ use std::time::Duration;
 /// Longer than any interval, time-out or age that is meant; it keeps sums of times far from overflow.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// Reads `500ms`, `2s`, `1m 30s`. Otherwise: why not (to stand behind the text), and what was probably meant.
+/// Reads `500ms`, `2s`, `1m 30s`.
+///
+/// # Errors
+///
+/// Why it is none, to stand behind the text (`has no unit`), and what was probably meant.
 pub fn parse_duration(text: &str) -> Result<Duration, (String, Option<String>)> {
     let trimmed = text.trim();
     let unit = |reason: &str, hint: String| Err((reason.to_owned(), Some(hint)));

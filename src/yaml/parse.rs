@@ -111,9 +111,10 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => {
                 let node = scalar_node(&text, style, tag.as_deref(), place, problems);
                 self.keep(anchor, &node);
-                self.add(node, problems)
+                self.add(node, problems);
+                Ok(())
             }
-            Event::Alias(id) => self.alias(id, place, problems),
+            Event::Alias(id) => self.alias(id, &place, problems),
             Event::SequenceStart(anchor, tag) => {
                 check_tag(tag.as_deref(), "seq", &place, problems);
                 self.open(place, anchor, Content::List(Vec::new()))
@@ -126,7 +127,10 @@ impl Builder {
                 };
                 self.open(place, anchor, content)
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close(&place, problems),
+            Event::SequenceEnd | Event::MappingEnd => {
+                self.close(&place, problems);
+                Ok(())
+            }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
         }
     }
@@ -143,9 +147,9 @@ impl Builder {
         Ok(())
     }
 
-    fn close(&mut self, end: &Place, problems: &mut Problems) -> Step {
+    fn close(&mut self, end: &Place, problems: &mut Problems) {
         let Some(open) = self.stack.pop() else {
-            return Ok(());
+            return;
         };
         let mut place = open.place;
         let (value, last) = match open.content {
@@ -171,24 +175,24 @@ impl Builder {
             style: Style::Plain,
         };
         self.keep(open.anchor, &node);
-        self.add(node, problems)
+        self.add(node, problems);
     }
 
-    fn alias(&mut self, id: usize, place: Place, problems: &mut Problems) -> Step {
+    fn alias(&mut self, id: usize, place: &Place, problems: &mut Problems) -> Step {
         let Some(anchored) = self.anchors.get(&id) else {
             return Err(Box::new(
-                Problem::at(&place, "an alias inside its own anchor")
+                Problem::at(place, "an alias inside its own anchor")
                     .label("would hold itself")
                     .hint("put the anchor on something that does not hold the alias"),
             ));
         };
         if self.stack.len() + anchored.height > bounds::DEPTH {
-            return Err(Box::new(too_deep(&place)));
+            return Err(Box::new(too_deep(place)));
         }
         self.expanded = self.expanded.saturating_add(anchored.weight);
         if self.expanded > bounds::EXPANSION {
             return Err(Box::new(
-                Problem::at(&place, "the aliases of this file expand to too much")
+                Problem::at(place, "the aliases of this file expand to too much")
                     .label(format!(
                         "from here on it is more than {} MiB",
                         bounds::EXPANSION >> 20
@@ -197,7 +201,8 @@ impl Builder {
             ));
         }
         let node = anchored.node.clone();
-        self.add(node, problems)
+        self.add(node, problems);
+        Ok(())
     }
 
     fn keep(&mut self, anchor: usize, node: &Node) {
@@ -217,7 +222,7 @@ impl Builder {
     }
 
     /// Puts a finished node where it belongs.
-    fn add(&mut self, node: Node, problems: &mut Problems) -> Step {
+    fn add(&mut self, node: Node, problems: &mut Problems) {
         match self.stack.last_mut().map(|open| &mut open.content) {
             None => self.root = Some(node),
             Some(Content::List(items)) => items.push(node),
@@ -242,7 +247,6 @@ impl Builder {
                 }
             },
         }
-        Ok(())
     }
 
     /// The place of a span, without the line break and the spaces that block scalars end with.
@@ -363,7 +367,7 @@ fn scalar_node(
         (Some(_), Some("int" | "float" | "bool" | "null")) => (scalar::typed(text), Style::Plain),
         (Some(tag), _) => {
             // A lone `!` means: whatever it looks like, it is text.
-            if !(tag.handle.is_empty() && tag.suffix == "!") && tag.suffix != "!" {
+            if tag.suffix != "!" {
                 problems.push(unknown_tag(tag, &place));
             }
             (Value::Text(text.to_owned()), Style::Quoted)
@@ -437,12 +441,12 @@ fn entries_of(pairs: Vec<(Node, Node)>, problems: &mut Problems) -> Vec<Entry> {
             Value::Map(entries) => vec![entries],
             Value::List(items) => items
                 .into_iter()
-                .filter_map(|item| match item.value {
-                    Value::Map(entries) => Some(entries),
-                    _ => {
-                        problems.push(not_mergeable(&item));
-                        None
+                .filter_map(|item| {
+                    if let Value::Map(entries) = item.value {
+                        return Some(entries);
                     }
+                    problems.push(not_mergeable(&item));
+                    None
                 })
                 .collect(),
             // `<<:` with nothing behind it merges nothing.

@@ -27,13 +27,11 @@ impl Node {
 
     /// Text; a number or a truth value is taken as it was written.
     pub fn text(&self, expected: &str, problems: &mut Problems) -> Option<String> {
-        match self.as_text() {
-            Some(text) => Some(text.to_owned()),
-            None => {
-                problems.push(self.wrong(expected));
-                None
-            }
+        let text = self.as_text();
+        if text.is_none() {
+            problems.push(self.wrong(expected));
         }
+        text.map(str::to_owned)
     }
 
     /// Text that is not empty, fits on a line and hides nothing.
@@ -192,12 +190,9 @@ impl Node {
         problems: &mut Problems,
         parse: impl Fn(&str) -> Result<T, (String, Option<String>)>,
     ) -> Option<T> {
-        let text = match &self.value {
-            Value::Text(text) | Value::Number { text, .. } => text,
-            _ => {
-                problems.push(self.wrong(expected));
-                return None;
-            }
+        let (Value::Text(text) | Value::Number { text, .. }) = &self.value else {
+            problems.push(self.wrong(expected));
+            return None;
         };
         match parse(text) {
             Ok(value) => Some(value),

@@ -10,7 +10,11 @@ const UNITS: [(&str, u64); 7] = [
     ("GB", 1_000_000_000),
 ];
 
-/// Reads `512B`, `64KiB`, `10MB`. Otherwise: why not (to stand behind the text), and what was probably meant.
+/// Reads `512B`, `64KiB`, `10MB`.
+///
+/// # Errors
+///
+/// Why it is none, to stand behind the text (`has no unit`), and what was probably meant.
 pub fn parse_size(text: &str) -> Result<u64, (String, Option<String>)> {
     let trimmed = text.trim();
     let end = trimmed

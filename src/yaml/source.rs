@@ -15,8 +15,12 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    /// A file from its bytes: a byte order mark is taken off, anything but UTF-8 is refused with its offset.
-    pub fn from_bytes(path: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self, Problem> {
+    /// A file from its bytes, without a byte order mark.
+    ///
+    /// # Errors
+    ///
+    /// What is not UTF-8 is refused with its offset.
+    pub fn from_bytes(path: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self, Box<Problem>> {
         let path = path.into();
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
@@ -25,12 +29,17 @@ impl SourceFile {
                 [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it looks like UTF-16; save it as UTF-8",
                 _ => "save it as UTF-8",
             };
-            let line = bytes.iter().take(valid).filter(|b| **b == b'\n').count() + 1;
-            Problem::general(format!(
-                "`{}` is not UTF-8: byte {valid}, in line {line}",
-                path.display()
-            ))
-            .hint(hint)
+            let line = String::from_utf8_lossy(bytes.get(..valid).unwrap_or(bytes))
+                .matches('\n')
+                .count()
+                + 1;
+            Box::new(
+                Problem::general(format!(
+                    "`{}` is not UTF-8: byte {valid}, in line {line}",
+                    path.display()
+                ))
+                .hint(hint),
+            )
         })?;
         let text = match text.strip_prefix('\u{feff}') {
             Some(rest) => rest.to_owned(),
@@ -49,13 +58,8 @@ impl SourceFile {
 
     /// The line, counted from 1, in which the byte stands.
     pub fn line_of(&self, byte: usize) -> usize {
-        let before = self.text.as_bytes().get(..byte);
-        before
-            .unwrap_or(self.text.as_bytes())
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count()
-            + 1
+        let before = self.text.get(..byte).unwrap_or(&self.text);
+        before.matches('\n').count() + 1
     }
 }
 
