@@ -13,7 +13,9 @@ pub struct Running {
 impl Running {
     /// Starts the command.
     pub fn start(command: &mut Command) -> io::Result<Self> {
-        Ok(Self { child: command.spawn()? })
+        Ok(Self {
+            child: command.spawn()?,
+        })
     }
 
     /// Its process id.
@@ -33,7 +35,9 @@ impl Running {
 
     /// Whether it has ended; reaps it if so.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("a child can be asked for its end")
+        self.child
+            .try_wait()
+            .expect("a child can be asked for its end")
     }
 }
 
@@ -48,7 +52,10 @@ impl Drop for Running {
 /// A loopback port that nobody listened on a moment ago.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
-    listener.local_addr().expect("a bound socket has an address").port()
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+        .port()
 }
 
 /// Waits until something accepts on the port; panics when nothing does within `limit`.
@@ -57,6 +64,7 @@ pub fn wait_for_port(port: u16, limit: Duration) {
     let start = Instant::now();
     while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
         assert!(start.elapsed() < limit, "nothing accepts on port {port}");
-        std::thread::yield_now();
+        // There is no event to wait for in a server that is not ours, so this looks again.
+        std::thread::park_timeout(Duration::from_millis(10));
     }
 }

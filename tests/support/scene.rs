@@ -56,10 +56,18 @@ impl Scene {
     /// The binary in this folder, with nothing of the caller's environment that could change what it does.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_healthctl"));
-        command.args(words).current_dir(self.path()).stdin(Stdio::null());
+        command
+            .args(words)
+            .current_dir(self.path())
+            .stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("HEALTHCTL_") || name.starts_with("XDG_") || name == "NO_COLOR" || name.ends_with("_proxy") || name.ends_with("_PROXY") {
+            if name.starts_with("HEALTHCTL_")
+                || name.starts_with("XDG_")
+                || name == "NO_COLOR"
+                || name.ends_with("_proxy")
+                || name.ends_with("_PROXY")
+            {
                 command.env_remove(name);
             }
         }
