@@ -110,6 +110,9 @@ fn is_duration(word: &OsString) -> bool {
 }
 
 #[cfg(test)]
+pub(crate) mod readme;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
@@ -117,6 +120,21 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_in_the_readme_can_be_typed() {
+        let commands: Vec<_> = readme::lines_of("sh")
+            .into_iter()
+            .filter(|line| line.starts_with("healthctl"))
+            .collect();
+        assert!(commands.len() > 10, "the README shows the commands");
+        for line in commands {
+            let words = line.split_whitespace().map(OsString::from);
+            if let Err(error) = Cli::try_parse_from(attach_wait(words)) {
+                panic!("{line}\n{error}");
+            }
+        }
     }
 
     #[test]
