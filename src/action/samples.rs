@@ -51,7 +51,9 @@ pub(crate) fn inventory(text: &str) -> Inventory {
             .filter(|need| !need.is_empty())
             .map(str::to_owned)
             .collect();
-        inventory.services.insert(name.to_owned(), Arc::new(service));
+        inventory
+            .services
+            .insert(name.to_owned(), Arc::new(service));
     }
     inventory
 }
