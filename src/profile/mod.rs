@@ -17,4 +17,4 @@ pub use signal::Signal;
 pub use target::{BadAddress, Target, check_path};
 
 mod decode;
-pub use decode::{Answer, Decode, Judgement};
+pub use decode::{Answer, Decode, Judgement, judge};
