@@ -12,7 +12,7 @@ use crate::commands::{check, demo, init, list, profiles, show, shutdown, validat
     name = "healthctl",
     version,
     max_term_width = 100,
-    args_conflicts_with_subcommands = false
+    after_help = crate::exit::help()
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

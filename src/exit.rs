@@ -50,3 +50,78 @@ impl From<Exit> for ExitCode {
         Self::from(exit.code())
     }
 }
+
+/// The codes with their meanings, as the README and the help show them.
+pub(crate) const TABLE: &[(&str, &str)] = &[
+    (
+        "0",
+        "done; with `--exit-code`: every service is pass or warn",
+    ),
+    ("1", "with `--exit-code`: at least one service fails"),
+    ("2", "wrong usage or inventory"),
+    (
+        "3",
+        "with `--exit-code`: no service fails, but at least one could not be told",
+    ),
+    (
+        "4",
+        "an action was refused: protected, read-only, not confirmed, not offered, not its own; nothing was sent to any target",
+    ),
+    (
+        "5",
+        "an action ran, but its effect was disproved or could not be verified",
+    ),
+    ("124", "a deadline passed: `--wait`, or still draining"),
+    (
+        "130, 143",
+        "interrupted, terminated; leaving the dashboard by `q` or Ctrl-C is 0",
+    ),
+];
+
+/// The table for the end of `--help`.
+pub(crate) fn help() -> String {
+    let lines: Vec<_> = TABLE
+        .iter()
+        .map(|(codes, meaning)| format!("  {codes:<9} {}", meaning.replace('`', "")))
+        .collect();
+    format!("Exit codes:\n{}", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::readme;
+
+    #[test]
+    fn the_table_has_every_code() {
+        let codes: Vec<_> = TABLE
+            .iter()
+            .flat_map(|(codes, _)| codes.split(", "))
+            .collect();
+        for exit in [
+            Exit::Done,
+            Exit::Fail,
+            Exit::Usage,
+            Exit::Unknown,
+            Exit::Refused,
+            Exit::Unproved,
+            Exit::Deadline,
+            Exit::Interrupted,
+            Exit::Terminated,
+        ] {
+            assert!(
+                codes.contains(&exit.code().to_string().as_str()),
+                "{exit:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_readme_shows_the_table() {
+        let mut table = String::from("| exit code | meaning |\n| --- | --- |\n");
+        for (codes, meaning) in TABLE {
+            table += &format!("| {codes} | {meaning} |\n");
+        }
+        readme::assert_section("exit codes", &table);
+    }
+}

@@ -1,4 +1,72 @@
 //! healthctl: see whether services live, why not and since when, and act on them with proof.
+//!
+//! # The map
+//!
+//! Folders are named after the way a fact travels:
+//!
+//! ```text
+//!   inventory.yaml ──► yaml/ ──► profile/ ──► inventory/ ──► resolved services
+//!                                                                 │
+//!                           ┌─────────────────────────────────────┤
+//!                           ▼                                     ▼
+//!                 engine/  when to ask                  action/   what would be done
+//!                    │  ▲                                   │
+//!            asks    ▼  │ outcome                           ▼
+//!                 probe/   one question                 operate/  does it, and proves it
+//!                    │                                      │
+//!                    ▼ outcome                              │ steps, verdicts
+//!                 health/  state machine ──► picture        │
+//!                                               │           │
+//!                                               ▼           ▼
+//!                                              event   (everything told)
+//!                                               │
+//!                      ┌────────────────────────┼─────────────────────┐
+//!                      ▼                        ▼                     ▼
+//!                 output/  a report        tui/  the dashboard    commands/ wire it all
+//! ```
+//!
+//! | module | what it is for | may use |
+//! | --- | --- | --- |
+//! | `yaml` | YAML in which every value knows its place; problems that point there | nothing of ours |
+//! | `health` | words and state machine: outcome, tracker, fleet, identity, selector | nothing of ours |
+//! | `profile` | a convention as data, and what it makes of an answer | `health`, `yaml` |
+//! | `inventory` | YAML text to resolved services, or every problem | `health`, `yaml`, `profile` |
+//! | `action` | plans, order, refusals, verdicts | `health`, `yaml`, `profile`, `inventory` |
+//! | `event` | everything that the effects can tell | `health`, `action` |
+//! | `host` | this machine: clock, processes, port owners | `health` |
+//! | `probe` | one question asked | `health`, `profile`, `inventory`, `host` |
+//! | `engine` | when to ask; owner of the trackers | `health`, `profile`, `inventory`, `probe`, `host`, `event` |
+//! | `operate` | carries out a plan and proves it | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event` |
+//! | `service` | the kit for being a well-behaved service | nothing of ours |
+//! | `output` | a finished report as text | `health`, `profile`, `inventory`, `action`, `event` |
+//! | `tui` | the dashboard | `health`, `action`, `event` |
+//! | `demo` | the demo fleet | `service` |
+//! | `commands`, `cli`, `exit`, `run` | what can be typed; one file per command | all |
+//!
+//! `tests/architecture.rs` holds the same table and fails with file and line. `main` only starts `run`, and
+//! this file, `lib`, is the map.
+//!
+//! # What is absent, and why
+//!
+//! * `yaml`, `health`, `profile`, `inventory`, `action` and `event` have no clock, file, environment, process or socket:
+//!   time is an argument ([`health::Moment`]), files come through functions. So every rule is testable as a table.
+//! * A service that is down is a value ([`health::Outcome`]), never an `Err`.
+//! * Nobody but the engine changes a tracker; faces get [`health::Picture`]s.
+//! * No name of a product stands in Rust: conventions are files under `profiles/`.
+//! * `operate` does not use the engine: a proof rests on its own looks, not on what a schedule happened to see.
+//! * Views change nothing; `tui`'s `update` awaits nothing. A dead service can never freeze a key.
+//! * Formatters compute no verdict, so all formats say the same.
+//!
+//! # What a change costs
+//!
+//! | a change | costs |
+//! | --- | --- |
+//! | a new convention | one YAML file under `profiles/` and its samples under `tests/profiles/`, no Rust |
+//! | a new key for a command | one row of the keymap in `tui` |
+//! | an output format | one file in `output`, one variant in `commands/check.rs` |
+//! | an inventory field | raw, resolve, the resolved type; a valid and an invalid case under `tests/inventory/` |
+//! | a rule of the state machine | `health`, and a scenario under `tests/scenarios/` |
+//! | a probe kind | one prober file in `probe`, one variant of [`inventory::ProbeKind`] |
 
 pub mod action;
 mod cli;

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use color_eyre::config::{HookBuilder, Theme};
 
 use crate::cli::{Cli, Command};
 use crate::commands::{self, Context, Error};
@@ -12,7 +13,7 @@ use crate::exit::Exit;
 
 /// Parses the words typed, runs the command and gives the exit code.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(words) {
+    let cli = match Cli::try_parse_from(attach_wait(words)) {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() {
@@ -26,6 +27,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let context = Context { global: cli.global };
+    install_hooks(context.color_stderr());
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -43,6 +45,16 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => context.report(&error).into(),
     }
+}
+
+/// Reports of our own faults, coloured only where colour is wanted: the library asks no terminal.
+fn install_hooks(color: bool) {
+    let theme = if color { Theme::dark() } else { Theme::new() };
+    // It fails only where a hook is installed already, as when `run` is called twice.
+    let _ = HookBuilder::default()
+        .theme(theme)
+        .panic_section("this is a fault of healthctl, not of your services")
+        .install();
 }
 
 async fn dispatch(context: &Context, command: Option<Command>) -> Result<Exit, Error> {
@@ -66,8 +78,78 @@ async fn dispatch(context: &Context, command: Option<Command>) -> Result<Exit, E
     }
 }
 
-/// The flags of a command that nobody typed a flag for.
+/// The flags of a command that nobody typed a flag for; their environment twins count.
 pub(crate) fn default_args<T: clap::Args + clap::FromArgMatches>() -> T {
     let matches = T::augment_args(clap::Command::new("healthctl")).get_matches_from(["healthctl"]);
     T::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// Ties `--wait 30s` together to `--wait=30s`.
+///
+/// The duration may be left out, so a parser that takes the next word would swallow the selector in `--wait api`.
+fn attach_wait(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut tied: Vec<OsString> = Vec::new();
+    for word in words {
+        match tied.last_mut() {
+            Some(last) if last == "--wait" && is_duration(&word) => {
+                last.push("=");
+                last.push(word);
+            }
+            _ => tied.push(word),
+        }
+    }
+    tied
+}
+
+/// Whether a word was meant as a duration: it is one, or it is a number whose unit was forgotten.
+fn is_duration(word: &OsString) -> bool {
+    word.to_str().is_some_and(|text| {
+        let number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        number || humantime::parse_duration(text).is_ok()
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod readme;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_in_the_readme_can_be_typed() {
+        let commands: Vec<_> = readme::lines_of("sh")
+            .into_iter()
+            .filter(|line| line.starts_with("healthctl"))
+            .collect();
+        assert!(commands.len() > 10, "the README shows the commands");
+        for line in commands {
+            let words = line.split_whitespace().map(OsString::from);
+            if let Err(error) = Cli::try_parse_from(attach_wait(words)) {
+                panic!("{line}\n{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_duration_behind_wait_belongs_to_it() {
+        for (typed, expected) in [
+            ("check --wait 30s api", "check --wait=30s api"),
+            ("check --wait api", "check --wait api"),
+            ("check --wait", "check --wait"),
+            ("check --wait 30 api", "check --wait=30 api"),
+            ("check --wait=1m api", "check --wait=1m api"),
+            ("check --wait --exit-code", "check --wait --exit-code"),
+        ] {
+            let tied = attach_wait(typed.split(' ').map(OsString::from));
+            let expected: Vec<OsString> = expected.split(' ').map(OsString::from).collect();
+            assert_eq!(tied, expected, "{typed}");
+        }
+    }
 }

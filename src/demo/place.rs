@@ -101,12 +101,15 @@ pub(super) fn inventories() -> Vec<PathBuf> {
 
 fn base() -> PathBuf {
     let short = |path: &PathBuf| path.is_absolute() && path.as_os_str().len() <= LONGEST_BASE;
-    if let Some(runtime) = std::env::var_os("XDG_RUNTIME_DIR")
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
-        .filter(short)
-        .filter(|path| path.is_dir())
-    {
-        return runtime.join("healthctl");
+        .filter(short);
+    if let Some(runtime) = runtime {
+        // Not every machine makes it for every user; where it cannot be made there is the other.
+        let _ = fs::create_dir_all(&runtime);
+        if runtime.is_dir() {
+            return runtime.join("healthctl");
+        }
     }
     Some(std::env::temp_dir())
         .filter(short)

@@ -4,22 +4,28 @@
 //! HTTP or a terminal, and no type here is written to a file as it is.
 
 mod change;
+mod fleet;
 mod identity;
 mod moment;
 mod outcome;
 mod picture;
 mod reading;
 mod rules;
+mod select;
 pub mod text;
+mod tracker;
 mod words;
 
 pub use change::Change;
-pub use identity::{Identity, OwnedPort, Process, Start};
+pub use fleet::{Fleet, Update};
+pub use identity::{Comparison, Identity, OldProcess, OwnedPort, Process, Sameness, Start};
 pub use moment::Moment;
 pub use outcome::{Failure, Outcome, Phases};
 pub use picture::{Counters, DependencyPicture, Picture, ProbePicture};
 pub use reading::{Age, Dependency, Reading, StatusWord};
 pub use rules::{ProbeRule, Role, Rules};
+pub use select::{Candidate, SelectError, Selection, Selector};
+pub use tracker::Tracker;
 pub(crate) use words::words_macro;
 pub use words::{
     CheckVerdict, DegradedPolicy, DependencyStatus, FailureKind, Flag, ProbeResult, State,

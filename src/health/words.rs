@@ -170,6 +170,20 @@ words! {
 }
 
 impl State {
+    /// One narrow character that says the same as the word, for those who do not see colour.
+    pub const fn glyph(self) -> &'static str {
+        match self {
+            Self::Unknown => "?",
+            Self::Starting => "…",
+            Self::Healthy => "✓",
+            Self::Degraded => "!",
+            Self::Unready => "~",
+            Self::Unhealthy => "✗",
+            Self::Draining => "↓",
+            Self::Stopped => "■",
+        }
+    }
+
     /// The check verdict of a service in this state.
     pub const fn verdict(self, degraded: DegradedPolicy) -> CheckVerdict {
         match self {

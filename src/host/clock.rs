@@ -27,16 +27,16 @@ impl Clock {
     /// The moment of a tokio instant.
     pub(crate) fn at(self, instant: Instant) -> Moment {
         let now = self.now();
-        let mono = instant.saturating_duration_since(self.origin);
-        if mono <= now.mono {
-            now.minus(now.mono - mono)
+        let elapsed = instant.saturating_duration_since(self.origin);
+        if elapsed <= now.elapsed() {
+            now.minus(now.elapsed() - elapsed)
         } else {
-            now.plus(mono - now.mono)
+            now.plus(elapsed - now.elapsed())
         }
     }
 
     /// The tokio instant of a moment, for waiting until it.
     pub(crate) fn instant(self, moment: Moment) -> Instant {
-        self.origin + moment.mono
+        self.origin + moment.elapsed()
     }
 }

@@ -1,3 +1,18 @@
 //! A finished report as text, one file per format.
 //!
-//! Formatters are pure functions of a report; they print nothing.
+//! Formatters are pure functions of a [`Report`]; they print nothing, and no verdict is computed in them, so
+//! that every format says the same.
+
+mod age;
+mod fail_on;
+mod json;
+mod report;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use age::{ago, latency, short_duration};
+pub(crate) use fail_on::{FailOn, FailOnError};
+pub(crate) use json::{change_line, json};
+pub(crate) use report::{DependencyReport, ProbeReport, Report, ServiceReport, Summary};
+pub(crate) use table::{Style, table};

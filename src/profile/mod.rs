@@ -8,4 +8,4 @@ mod expect;
 pub use expect::{Expect, StatusRange};
 
 mod decode;
-pub use decode::{Answer, Decode, Judgement};
+pub use decode::{Answer, Decode, Judgement, judge};

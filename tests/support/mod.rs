@@ -1,1 +1,10 @@
-//! Shared by the tests: the binary, fake services, a pseudo-terminal.
+//! Shared by the tests: the binary, and processes that end with their test.
+
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each test binary uses its part of this"
+)]
+
+pub mod process;
+pub mod scene;

@@ -35,6 +35,24 @@ pub struct Judgement {
 }
 
 /// Judges an answer by its code, the expectations and the payload.
-pub fn judge(_decode: Option<&Decode>, _expect: &Expect, _answer: &Answer<'_>) -> Judgement {
-    todo!("written with the decode grammar")
+pub fn judge(_decode: Option<&Decode>, expect: &Expect, answer: &Answer<'_>) -> Judgement {
+    use crate::health::FailureKind::{Auth, Redirect, Status};
+    let (result, failure) = match answer.code {
+        code if expect.accepts(code) => (ProbeResult::Pass, None),
+        code @ (401 | 403) => (ProbeResult::Unknown, Some((Auth, code))),
+        code @ 300..=399 => (ProbeResult::Fail, Some((Redirect, code))),
+        code => (ProbeResult::Fail, Some((Status, code))),
+    };
+    Judgement {
+        result,
+        failure: failure.map(|(kind, code)| Failure::new(kind, format!("status {code}"))),
+        reading: None,
+    }
+}
+
+impl Decode {
+    /// Whether a body is needed.
+    pub const fn needs_body(&self) -> bool {
+        true
+    }
 }

@@ -1,0 +1,82 @@
+//! `--fail-on`: what counts as a failure besides what the states say.
+
+use std::collections::BTreeSet;
+
+use crate::health::{CheckVerdict, Flag, Picture, State};
+
+/// The levels and flags that are a failure.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct FailOn {
+    states: BTreeSet<State>,
+    flags: BTreeSet<Flag>,
+    warn: bool,
+}
+
+/// A word that `--fail-on` does not take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FailOnError {
+    /// No level and no flag.
+    #[error("`--fail-on {word}`: not a level or flag")]
+    Unknown {
+        /// As typed.
+        word: String,
+        /// The nearest word that is one.
+        nearest: Option<&'static str>,
+    },
+    /// A flag that nothing raises yet.
+    #[error("`--fail-on {0}` is not supported yet")]
+    NotYet(Flag),
+}
+
+/// Flags that nothing raises yet: a `--fail-on` that can never fail would be a lie.
+const NOT_YET: [Flag; 3] = [Flag::Stale, Flag::Foreign, Flag::Certificate];
+
+impl FailOn {
+    /// Reads words that are separated by commas: `degraded,stale`; `warn` is the verdict.
+    pub(crate) fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, FailOnError> {
+        let mut fail_on = Self::default();
+        for word in words.into_iter().flat_map(|list| list.split(',')) {
+            let word = word.trim();
+            if let Some(state) = State::parse(word) {
+                fail_on.states.insert(state);
+            } else if let Some(flag) = Flag::parse(word) {
+                if NOT_YET.contains(&flag) {
+                    return Err(FailOnError::NotYet(flag));
+                }
+                fail_on.flags.insert(flag);
+            } else if word == "warn" {
+                fail_on.warn = true;
+            } else {
+                return Err(FailOnError::Unknown {
+                    word: crate::health::text::clean(word, 60),
+                    nearest: nearest(word),
+                });
+            }
+        }
+        Ok(fail_on)
+    }
+
+    /// The verdict of a service, with what was named made a failure.
+    pub(crate) fn verdict(&self, picture: &Picture) -> CheckVerdict {
+        let named = self.states.contains(&picture.state)
+            || !self.flags.is_disjoint(&picture.flags)
+            || (self.warn && picture.verdict == CheckVerdict::Warn);
+        if named {
+            CheckVerdict::Fail
+        } else {
+            picture.verdict
+        }
+    }
+}
+
+fn nearest(word: &str) -> Option<&'static str> {
+    State::ALL
+        .iter()
+        .map(|state| state.as_str())
+        .chain(Flag::ALL.iter().map(|flag| flag.as_str()))
+        .chain(["warn"])
+        .map(|known| (strsim::damerau_levenshtein(word, known), known))
+        .filter(|(distance, _)| *distance <= 3)
+        .min()
+        .map(|(_, known)| known)
+}

@@ -1,0 +1,10 @@
+//! Programs that nobody here wrote, started as their users start them, watched, checked and shut down.
+//!
+//! They need Debian packages, so they are ignored by a plain `cargo test`; the gate installs the packages and runs
+//! them with `cargo test --test real -- --ignored`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod caddy;
+mod prometheus;
