@@ -28,16 +28,17 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        Self::with(Settings::default(), Router::new())
+        Self::with(WhileDraining::Answer, Router::new())
     }
 
-    fn with(settings: Settings, more: Router) -> Self {
+    fn with(while_draining: WhileDraining, more: Router) -> Self {
         let service = Service::new(
             "orders-api",
             "2.4.1",
             Settings {
+                while_draining,
                 signals: false,
-                ..settings
+                ..Settings::default()
             },
         );
         let (port, listener) = port();
@@ -241,11 +242,7 @@ async fn half_a_request_does_not_hold_the_exit() {
 
 #[tokio::test(start_paused = true)]
 async fn refusing_closes_the_listener_at_once_and_lets_work_finish() {
-    let settings = Settings {
-        while_draining: WhileDraining::Refuse,
-        ..Settings::default()
-    };
-    let scene = Scene::with(settings, Router::new());
+    let scene = Scene::with(WhileDraining::Refuse, Router::new());
     let mut idle = scene.port.connect().unwrap();
     idle.send(LIVE).await;
     assert_eq!(idle.answer().await.unwrap().status, 200);
@@ -277,7 +274,7 @@ async fn a_body_is_in_flight_until_its_last_byte() {
         }))
     };
     let scene = Scene::with(
-        Settings::default(),
+        WhileDraining::Answer,
         Router::new().route("/late", get(stream)),
     );
     let mut client = scene.in_flight("GET /late").await;
@@ -304,7 +301,7 @@ async fn work_that_panics_is_in_flight_no_longer() {
         panic!("a fault of the handler")
     }
     let scene = Scene::with(
-        Settings::default(),
+        WhileDraining::Answer,
         Router::new().route("/panic", get(panics)),
     );
     let mut client = scene.port.connect().unwrap();
