@@ -7,8 +7,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
-use tokio::io::unix::AsyncFd;
 
 use crate::support::demo::{Demo, ask, send};
 use crate::support::process::Running;
@@ -21,16 +21,13 @@ fn pid(raw: i32) -> Pid {
 }
 
 /// A handle on a service's process that stays true when its id is used again.
-fn watched(demo: &Demo, service: &str) -> AsyncFd<OwnedFd> {
-    let handle = pidfd_open(pid(demo.pid(service)), PidfdFlags::empty());
-    AsyncFd::register(handle.expect("the process is there"))
-        .expect("a process handle can be waited for")
+fn watched(demo: &Demo, service: &str) -> OwnedFd {
+    pidfd_open(pid(demo.pid(service)), PidfdFlags::empty()).expect("the process is there")
 }
 
 /// Waits until the process has ended: its handle becomes readable.
-async fn ended(process: AsyncFd<OwnedFd>) {
-    let mut ready = process.readable().await.expect("a process ends");
-    ready.retain_ready();
+fn wait_for_the_end(process: &OwnedFd) {
+    poll(&mut [PollFd::new(process, PollFlags::IN)], None).expect("a process can be waited for");
 }
 
 fn refuses(address: SocketAddr) -> bool {
@@ -50,8 +47,8 @@ fn work(demo: &Demo, service: &str, millis: u32) -> BufReader<TcpStream> {
     reader
 }
 
-#[tokio::test]
-async fn its_inventory_is_a_real_file_and_its_services_speak_their_conventions() {
+#[test]
+fn its_inventory_is_a_real_file_and_its_services_speak_their_conventions() {
     let demo = Demo::start(&["--calm"]);
     assert!(demo.inventory().is_absolute());
 
@@ -182,8 +179,8 @@ fn one_of_several_demos_is_named_by_its_inventory() {
     );
 }
 
-#[tokio::test]
-async fn a_killed_demo_leaves_no_process_and_the_next_one_clears_up() {
+#[test]
+fn a_killed_demo_leaves_no_process_and_the_next_one_clears_up() {
     let mut demo = Demo::start(&[]);
     let processes = SERVICES.map(|service| watched(&demo, service));
     let _work = work(&demo, "orders", 60_000);
@@ -191,7 +188,7 @@ async fn a_killed_demo_leaves_no_process_and_the_next_one_clears_up() {
     let left = demo.inventory().to_owned();
     demo.process().child().kill().unwrap();
     for process in processes {
-        ended(process).await;
+        wait_for_the_end(&process);
     }
     assert!(addresses.into_iter().all(refuses));
     demo.process().wait();
@@ -214,8 +211,8 @@ async fn a_killed_demo_leaves_no_process_and_the_next_one_clears_up() {
     assert_eq!(next.ask("orders", "GET /health/live").status, 200);
 }
 
-#[tokio::test]
-async fn a_demo_that_is_told_to_end_takes_everything_with_it() {
+#[test]
+fn a_demo_that_is_told_to_end_takes_everything_with_it() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
         let mut demo = Demo::start(&[]);
         let processes = SERVICES.map(|service| watched(&demo, service));
@@ -224,15 +221,15 @@ async fn a_demo_that_is_told_to_end_takes_everything_with_it() {
         kill_process(pid(own), signal).unwrap();
         assert_eq!(demo.process().wait().code(), Some(code));
         for process in processes {
-            ended(process).await;
+            wait_for_the_end(&process);
         }
         assert!(!demo.inventory().parent().unwrap().exists());
         assert_eq!(demo.said(), "", "nothing to say");
     }
 }
 
-#[tokio::test]
-async fn the_blocking_route_answers_when_all_is_done_and_then_the_process_ends() {
+#[test]
+fn the_blocking_route_answers_when_all_is_done_and_then_the_process_ends() {
     let mut demo = Demo::start(&["--calm"]);
     let address = demo.address("orders");
     let (process, own) = (watched(&demo, "orders"), demo.pid("orders"));
@@ -269,7 +266,7 @@ async fn the_blocking_route_answers_when_all_is_done_and_then_the_process_ends()
         assert_eq!(reply.json()["mode"], "immediate");
         assert!(reply.json()["cleanup_duration_seconds"].as_f64() >= Some(0.3));
     }
-    ended(process).await;
+    wait_for_the_end(&process);
     assert!(refuses(address));
     assert_eq!(demo.said(), "orders has ended: exit status: 0\n");
     assert!(!Path::new(&format!("/proc/{own}")).exists(), "no zombie");
@@ -287,8 +284,8 @@ async fn the_blocking_route_answers_when_all_is_done_and_then_the_process_ends()
     );
 }
 
-#[tokio::test]
-async fn the_scheduled_route_answers_at_once_and_the_service_drains() {
+#[test]
+fn the_scheduled_route_answers_at_once_and_the_service_drains() {
     let mut demo = Demo::start(&["--calm"]);
     let process = watched(&demo, "search");
     let mut working = work(&demo, "search", 1_500);
@@ -302,12 +299,12 @@ async fn the_scheduled_route_answers_at_once_and_the_service_drains() {
     let mut rest = String::new();
     working.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("done after 1.5s"), "{rest}");
-    ended(process).await;
+    wait_for_the_end(&process);
     assert_eq!(demo.said(), "search has ended: exit status: 0\n");
 }
 
-#[tokio::test]
-async fn the_control_plane_refuses_long_before_it_is_gone() {
+#[test]
+fn the_control_plane_refuses_long_before_it_is_gone() {
     let mut demo = Demo::start(&["--calm"]);
     let address = demo.address("control-plane");
     let (process, own) = (watched(&demo, "control-plane"), demo.pid("control-plane"));
@@ -325,7 +322,7 @@ async fn the_control_plane_refuses_long_before_it_is_gone() {
         rest.contains("done after 2s"),
         "it lived on without its port: {rest}"
     );
-    ended(process).await;
+    wait_for_the_end(&process);
     assert_eq!(demo.said(), "control-plane has ended: exit status: 0\n");
 }
 
