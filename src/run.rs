@@ -79,7 +79,7 @@ async fn dispatch(context: &Context, command: Option<Command>) -> Result<Exit, E
 }
 
 /// The flags of a command that nobody typed a flag for; their environment twins count.
-fn default_args<T: clap::Args + clap::FromArgMatches>() -> T {
+pub(crate) fn default_args<T: clap::Args + clap::FromArgMatches>() -> T {
     let matches = T::augment_args(clap::Command::new("healthctl")).get_matches_from(["healthctl"]);
     T::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }

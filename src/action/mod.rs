@@ -2,8 +2,21 @@
 //!
 //! Pure: sends nothing, reads no clock.
 
+mod consent;
 mod offer;
+mod order;
+mod proof;
+#[cfg(test)]
+mod samples;
 mod verdict;
+mod way;
+mod who;
 
+pub use consent::{Consent, Questions};
 pub use offer::{Offer, Refusal};
-pub use verdict::{Action, Verdict};
+pub use order::stop_order;
+pub use proof::Who;
+pub use proof::{APART, Life, Look, Proof, Seen, Stage, Subject, Turn};
+pub use verdict::{Action, Verdict, exit_code};
+pub use way::{NoWay, Way, way};
+pub use who::{Answerer, Known};

@@ -84,3 +84,38 @@ impl Verdict {
         }
     }
 }
+
+/// The exit code of several actions: the highest of 5, 124, 4, in this order of weight, else 0.
+pub fn exit_code(verdicts: impl IntoIterator<Item = Verdict>) -> u8 {
+    /// The heaviest first: what was disproved counts more than what took too long.
+    const WEIGHTS: [u8; 3] = [5, 124, 4];
+    let codes: Vec<u8> = verdicts.into_iter().map(Verdict::exit_code).collect();
+    WEIGHTS
+        .into_iter()
+        .find(|weight| codes.contains(weight))
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Verdict, exit_code};
+
+    #[test]
+    fn the_heaviest_verdict_gives_the_exit_code() {
+        for (verdicts, expected) in [
+            ("", 0),
+            ("stopped", 0),
+            ("stopped already-stopped accepted not-listening", 0),
+            ("stopped refused", 4),
+            ("refused still-draining stopped", 124),
+            ("still-draining still-answering refused", 5),
+            ("gone-then-back", 5),
+            ("unverified still-draining", 5),
+        ] {
+            let verdicts = verdicts
+                .split_ascii_whitespace()
+                .map(|word| Verdict::parse(word).unwrap());
+            assert_eq!(exit_code(verdicts), expected);
+        }
+    }
+}

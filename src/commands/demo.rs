@@ -1,13 +1,150 @@
-//! `healthctl demo`
+//! `healthctl demo`: a small fleet of real services, and the dashboard on it.
 
-use super::{Context, Error};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Context, Error, watch};
+use crate::cli::Global;
+use crate::demo::{self, Demo, Order, Verb};
 use crate::exit::Exit;
 
 /// The flags of `demo`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+    /// All is well, until something is broken by hand.
+    #[arg(long)]
+    calm: bool,
+    /// Only run the fleet: print the inventory's path and stay until Ctrl-C.
+    #[arg(long)]
+    no_tui: bool,
+}
+
+/// What can be done to a demo that runs.
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Make a dependency of a service of the running demo fail
+    Break(Part),
+    /// Make it work again
+    Mend(Part),
+    /// One service of the fleet; started by the demo itself
+    #[command(hide = true)]
+    Service {
+        /// Its name.
+        name: String,
+        /// All is well, until something is broken by hand.
+        #[arg(long)]
+        calm: bool,
+    },
+}
+
+/// A part of the fleet.
+#[derive(Debug, clap::Args)]
+struct Part {
+    /// Service.
+    name: String,
+    /// One of its dependencies, or `auth`: then it answers 401.
+    dependency: String,
+}
+
+impl From<demo::Error> for Error {
+    fn from(error: demo::Error) -> Self {
+        match error.hint {
+            Some(hint) => Self::usage_hint(error.message, hint),
+            None => Self::usage(error.message),
+        }
+    }
+}
 
 /// Runs `healthctl demo`.
-pub(crate) async fn run(_context: &Context, _args: &Args) -> Result<Exit, Error> {
-    Err(Error::usage("`demo` is not supported yet"))
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    match &args.action {
+        Some(Action::Break(part)) => tell(context, Verb::Break, part).await,
+        Some(Action::Mend(part)) => tell(context, Verb::Mend, part).await,
+        Some(Action::Service { name, calm }) => {
+            if let Some(ended) = demo::run_service(name, *calm).await? {
+                context.tell(&ended.to_string());
+            }
+            Ok(Exit::Done)
+        }
+        None => start(context, args).await,
+    }
+}
+
+async fn tell(context: &Context, verb: Verb, part: &Part) -> Result<Exit, Error> {
+    let order = Order {
+        verb,
+        service: part.name.clone(),
+        dependency: part.dependency.clone(),
+    };
+    demo::send(&order, &context.global.file).await?;
+    context.print(&format!("{order}\n"))?;
+    Ok(Exit::Done)
+}
+
+async fn start(context: &Context, args: &Args) -> Result<Exit, Error> {
+    if !context.global.file.is_empty() {
+        context.tell("note: the demo has an inventory of its own; the one given is not used");
+    }
+    // The dashboard has signal handlers of its own.
+    let signals = args.no_tui.then(Signals::install).transpose()?;
+    let mut demo = Demo::start(args.calm).await?;
+    let result = match signals {
+        Some(signals) => stay(context, &mut demo, signals).await,
+        None => dashboard(context, &demo).await,
+    };
+    demo.end().await;
+    result
+}
+
+async fn stay(context: &Context, demo: &mut Demo, mut signals: Signals) -> Result<Exit, Error> {
+    context.print(&format!("{}\n", demo.inventory().display()))?;
+    loop {
+        tokio::select! {
+            exit = signals.next() => return Ok(exit),
+            Some(exited) = demo.exited() => {
+                context.tell(&format!("{} has ended: {}", exited.service, exited.status));
+            }
+        }
+    }
+}
+
+async fn dashboard(context: &Context, demo: &Demo) -> Result<Exit, Error> {
+    let context = Context {
+        global: Global {
+            file: vec![demo.inventory()],
+            ..context.global.clone()
+        },
+    };
+    watch::run(&context, &crate::run::default_args()).await
+}
+
+/// What ends a demo without a dashboard.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn install() -> Result<Self, Error> {
+        let install = |kind| {
+            signal(kind).map_err(|error| Error::usage(format!("cannot listen to signals: {error}")))
+        };
+        Ok(Self {
+            interrupt: install(SignalKind::interrupt())?,
+            terminate: install(SignalKind::terminate())?,
+            hangup: install(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+            // 128 and the number of the signal, as a shell would tell it.
+            _ = self.hangup.recv() => Exit::Code(129),
+        }
+    }
 }

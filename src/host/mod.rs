@@ -2,6 +2,18 @@
 //!
 //! Linux is complete; elsewhere what needs `/proc` says 'not available here' and never guesses.
 
+mod addresses;
 mod clock;
+mod descriptors;
+pub(crate) mod directories;
+pub(crate) mod pid_file;
+mod ports;
+mod process;
+pub(crate) mod signals;
+mod sockets;
 
+pub(crate) use addresses::is_local;
 pub(crate) use clock::Clock;
+pub(crate) use descriptors::raise_descriptor_limit;
+pub(crate) use ports::{Endpoint, Owners, owners};
+pub(crate) use process::{Running, alive, ancestors, process, started_at, ticks_now};

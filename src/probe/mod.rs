@@ -1,3 +1,22 @@
 //! One question asked: bounded, cleaned, never panicking; gives an [`Outcome`](crate::health::Outcome).
 //!
-//! Must not know thresholds, schedules or other probes, and never retries.
+//! Must not know thresholds, schedules or other probes, and never retries. One deadline stands around all of a
+//! question: reading secrets, looking a name up, connecting, TLS, the head of the answer, its body, decoding it.
+
+mod asker;
+mod client;
+mod connector;
+mod exchange;
+mod explain;
+mod lookup;
+mod race;
+mod redirect;
+mod request;
+mod secret;
+mod tls;
+mod trail;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use asker::{Asker, Reply, SendError};

@@ -2,11 +2,32 @@
 //!
 //! Pure. Knows nothing of services or profiles; it is below both, because both are written in YAML
 //! and both have to report every mistake at once.
+//!
+//! saphyr-parser gives the events and their places, `serde_yaml` the type of an unquoted scalar, and
+//! annotate-snippets draws the marked line.
 
+mod bounds;
+mod duration;
 mod fields;
+mod interpolate;
+mod mask;
+mod nearest;
 mod node;
+mod parse;
 mod problem;
+mod read;
+mod render;
+mod scalar;
+mod size;
+mod source;
 
+pub use duration::parse_duration;
 pub use fields::Fields;
-pub use node::{Entry, Node, Value};
-pub use problem::{Place, Problem, Problems, SourceFile};
+pub use interpolate::interpolate;
+pub use mask::is_secret_name;
+pub use nearest::nearest;
+pub use node::{Entry, Node, Style, Value};
+pub use parse::parse;
+pub use problem::{Problem, Problems};
+pub use size::parse_size;
+pub use source::{Place, SourceFile};

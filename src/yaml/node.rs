@@ -9,6 +9,19 @@ pub struct Node {
     pub value: Value,
     /// Where it stands.
     pub place: Place,
+    /// How it was written.
+    pub style: Style,
+}
+
+/// How a value was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Without quotes; maps and lists too.
+    Plain,
+    /// In quotes or as a block of text: always text.
+    Quoted,
+    /// It holds a variable's value: messages show what was written, never the value, which may be a secret.
+    Interpolated,
 }
 
 /// A YAML value of the core schema, anchors and merge keys resolved.
@@ -42,4 +55,57 @@ pub struct Entry {
     pub key_place: Place,
     /// The value.
     pub value: Node,
+}
+
+impl Node {
+    /// The value as JSON.
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Number { number, .. } => serde_json::Value::Number(number.clone()),
+            Value::Text(text) => text.clone().into(),
+            Value::List(items) => items.iter().map(Self::to_json).collect(),
+            Value::Map(entries) => entries
+                .iter()
+                .map(|entry| (entry.key.clone(), entry.value.to_json()))
+                .collect(),
+        }
+    }
+
+    /// The entry of a map with this key.
+    pub fn get(&self, key: &str) -> Option<&Entry> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
+        }
+    }
+
+    /// What it is, for messages: `a map`, `text`, `nothing`.
+    pub fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::Null => "nothing",
+            Value::Bool(true) => "`true`",
+            Value::Bool(false) => "`false`",
+            Value::Number { .. } => "a number",
+            Value::Text(text) if text.is_empty() => "empty text",
+            Value::Text(_) => "text",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+        }
+    }
+
+    /// The value between backticks for a message; what was written where a variable's value is in it.
+    pub fn shown(&self) -> String {
+        let text = match (&self.value, self.style) {
+            (_, Style::Interpolated) => self.place.text(),
+            (Value::Text(text) | Value::Number { text, .. }, _) => text,
+            _ => return self.kind().to_owned(),
+        };
+        let mut short: String = text.chars().take(60).collect();
+        if short.len() < text.len() {
+            short.push('…');
+        }
+        format!("`{short}`")
+    }
 }

@@ -1,27 +1,6 @@
 //! A mistake in a file: where it is, what was expected and what to do.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
-/// A file that was read, kept for showing the marked line.
-#[derive(Debug, PartialEq, Eq)]
-pub struct SourceFile {
-    /// The path as the user would write it.
-    pub path: PathBuf,
-    /// The whole text.
-    pub text: String,
-}
-
-/// A stretch of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file.
-    pub file: Arc<SourceFile>,
-    /// Byte offset of its first character.
-    pub start: usize,
-    /// Byte offset behind its last character.
-    pub end: usize,
-}
+use super::Place;
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +19,101 @@ pub struct Problem {
     pub warning: bool,
 }
 
+impl Problem {
+    /// A mistake at a place.
+    pub fn at(place: &Place, message: impl Into<String>) -> Self {
+        Self {
+            place: Some(place.clone()),
+            ..Self::general(message)
+        }
+    }
+
+    /// A mistake that no text is to blame for.
+    pub fn general(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            place: None,
+            label: None,
+            hint: None,
+            related: None,
+            warning: false,
+        }
+    }
+
+    /// What stands under the marked text.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What to do, where something can be said.
+    #[must_use]
+    pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint.or(self.hint);
+        self
+    }
+
+    /// A second place that belongs to it.
+    #[must_use]
+    pub fn related(mut self, place: &Place, label: impl Into<String>) -> Self {
+        self.related = Some((place.clone(), label.into()));
+        self
+    }
+
+    /// Makes it a warning.
+    #[must_use]
+    pub fn warning(mut self) -> Self {
+        self.warning = true;
+        self
+    }
+}
+
 /// Collects every mistake.
 #[derive(Debug, Default)]
 pub struct Problems {
     /// In the order in which they were found.
     pub list: Vec<Problem>,
+}
+
+impl Problems {
+    /// Adds one.
+    pub fn push(&mut self, problem: Problem) {
+        self.list.push(problem);
+    }
+
+    /// Adds all of another collection.
+    pub fn append(&mut self, mut other: Self) {
+        self.list.append(&mut other.list);
+    }
+
+    /// Whether one of them makes the file invalid.
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|problem| !problem.warning)
+    }
+
+    /// How many make the file invalid.
+    pub fn error_count(&self) -> usize {
+        self.list.iter().filter(|problem| !problem.warning).count()
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self {
+            list: vec![problem],
+        }
+    }
 }

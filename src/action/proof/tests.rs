@@ -1,0 +1,117 @@
+//! Plays the scenes of `tests/proofs`: what was seen and when, and the verdict that has to come of it.
+
+use include_dir::{Dir, include_dir};
+
+use super::{Life, Look, Proof, Seen, Subject, Who};
+use crate::health::Moment;
+
+static SCENES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/tests/proofs");
+
+#[test]
+fn every_scene_ends_as_it_says() {
+    let mut played = 0;
+    for file in SCENES.files() {
+        let name = file.path().display().to_string();
+        for scene in file.contents_utf8().unwrap().split("\n---\n") {
+            play(&name, scene);
+            played += 1;
+        }
+    }
+    assert!(played > 0, "no scene was found");
+}
+
+fn play(name: &str, text: &str) {
+    let mut subject = Subject::default();
+    let mut proof: Option<Proof> = None;
+    let mut found = None;
+    let mut title = "";
+    for line in text.lines().map(str::trim) {
+        let case = format!("{name}: {title}: {line}");
+        if line.is_empty() {
+            continue;
+        }
+        if let Some(rest) = line.strip_prefix('#') {
+            title = rest.trim();
+        } else if let Some(rest) = line.strip_prefix("addresses:") {
+            subject.addresses = names(rest);
+        } else if let Some(rest) = line.strip_prefix("processes:") {
+            subject.processes = names(rest);
+        } else if line == "replicas" {
+            subject.replicas = true;
+        } else if let Some(expected) = line.strip_prefix('=') {
+            let (at, verdict, text): (f64, _, String) = found.take().unwrap_or_else(|| {
+                panic!("{case}: no verdict came");
+            });
+            assert_eq!(
+                format!("{at:.2} {verdict}: {text}"),
+                expected.trim(),
+                "{case}"
+            );
+            return;
+        } else {
+            assert!(
+                found.is_none(),
+                "{case}: the verdict came before: {found:?}"
+            );
+            let (time, what) = line.split_once(' ').unwrap();
+            let at: f64 = time.parse().unwrap_or_else(|_| panic!("{case}: a time"));
+            let proof =
+                proof.get_or_insert_with(|| Proof::new(subject.clone(), Moment::at_seconds(0.0)));
+            let turn = proof.see(Moment::at_seconds(at), seen(what.trim(), &case));
+            found = turn.end.map(|(verdict, text)| (at, verdict, text));
+        }
+    }
+    panic!("{name}: {title}: a scene ends with a line `= TIME VERDICT: TEXT`");
+}
+
+fn names(text: &str) -> Vec<String> {
+    text.split(',').map(|name| name.trim().to_owned()).collect()
+}
+
+fn seen(text: &str, case: &str) -> Seen {
+    if let Some(how) = text.strip_prefix("turned down:") {
+        return Seen::TurnedDown(how.trim().to_owned());
+    }
+    if let Some(rest) = text.strip_prefix("answer ") {
+        let (who, draining) = match rest.strip_suffix(" draining") {
+            Some(who) => (who, true),
+            None => (rest, false),
+        };
+        let who = match who {
+            "same" => Who::Same,
+            "new" => Who::New,
+            "other" => Who::Other,
+            "unknown" => Who::Unknown,
+            _ => panic!("{case}: same, new, other or unknown"),
+        };
+        return Seen::Answer { draining, who };
+    }
+    if let Some(code) = text.strip_prefix("hollow ") {
+        return Seen::Hollow(code.parse().unwrap());
+    }
+    if text == "time up" {
+        return Seen::TimeUp;
+    }
+    let (addresses, processes) = text.split_once('|').unwrap_or((text, ""));
+    Seen::Glance {
+        addresses: addresses
+            .split_ascii_whitespace()
+            .map(|word| match word {
+                "refused" => Look::Refused,
+                "accepted" => Look::Accepted,
+                "silent" => Look::Silent,
+                "unreachable" => Look::Unreachable,
+                _ => panic!("{case}: refused, accepted, silent or unreachable"),
+            })
+            .collect(),
+        processes: processes
+            .split_ascii_whitespace()
+            .map(|word| match word {
+                "running" => Life::Running,
+                "exited" => Life::Exited,
+                "unknown" => Life::Unknown,
+                _ => panic!("{case}: running, exited or unknown"),
+            })
+            .collect(),
+    }
+}

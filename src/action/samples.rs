@@ -1,0 +1,99 @@
+//! Small services and offers for the tests of this folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Action, Offer};
+use crate::health::DegradedPolicy;
+use crate::inventory::{
+    ActionSpec, Connection, HttpRequest, Inventory, Means, Proxy, Service, ServiceActions, Signal,
+    Target, Tls,
+};
+
+/// A service whose `shutdown` and `schedule` are each ``, `route`, `route waits`, `signal` or `command`.
+pub(crate) fn service(name: &str, shutdown: &str, schedule: &str) -> Service {
+    Service {
+        name: name.to_owned(),
+        description: None,
+        group: None,
+        labels: BTreeMap::new(),
+        profile: None,
+        url: None,
+        degraded: DegradedPolicy::Fail,
+        required: BTreeSet::new(),
+        max_success_age: None,
+        depends_on: Vec::new(),
+        start_period: Duration::ZERO,
+        probes: Vec::new(),
+        actions: ServiceActions {
+            shutdown: spec(shutdown),
+            schedule: spec(schedule),
+            reload: None,
+            restart: None,
+        },
+        start: None,
+        pid_file: None,
+        supervised: false,
+        replicas: false,
+        protected: false,
+    }
+}
+
+/// An inventory from `name<dependency,dependency` for each service.
+pub(crate) fn inventory(text: &str) -> Inventory {
+    let mut inventory = Inventory::default();
+    for entry in text.split(' ') {
+        let (name, needs) = entry.split_once('<').unwrap_or((entry, ""));
+        let mut service = service(name, "", "");
+        service.depends_on = needs
+            .split(',')
+            .filter(|need| !need.is_empty())
+            .map(str::to_owned)
+            .collect();
+        inventory
+            .services
+            .insert(name.to_owned(), Arc::new(service));
+    }
+    inventory
+}
+
+/// An offer to shut a service down.
+pub(crate) fn offer(service: &str, protected: bool) -> Offer {
+    Offer {
+        service: service.to_owned(),
+        action: Action::Shutdown,
+        means: "signal".to_owned(),
+        request: "SIGTERM to pid 4711".to_owned(),
+        target: "pid 4711".to_owned(),
+        timeout: Duration::from_secs(40),
+        protected,
+    }
+}
+
+fn spec(text: &str) -> Option<ActionSpec> {
+    let means = match text {
+        "" => return None,
+        "signal" => Means::Signal(Signal::Int),
+        "command" => Means::Exec(vec!["stop-it".to_owned()]),
+        _ => Means::Http(Box::new(HttpRequest {
+            target: Target {
+                url: "http://localhost:8000/stop".parse().unwrap(),
+                socket: None,
+            },
+            method: "POST".to_owned(),
+            headers: Vec::new(),
+            body: None,
+            auth: None,
+            tls: Tls::default(),
+            proxy: Proxy::None,
+            follow_redirects: false,
+            connection: Connection::Fresh,
+        })),
+    };
+    Some(ActionSpec {
+        means,
+        waits: text.ends_with("waits"),
+        timeout: Duration::from_secs(40),
+    })
+}

@@ -1,0 +1,152 @@
+//! Which of its means an action on a service takes.
+
+use std::time::Duration;
+
+use super::Action;
+use crate::inventory::{ActionSpec, Means, Service, Signal};
+
+/// How an action would be carried out.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// The route, signal or command.
+    pub means: Means,
+    /// Whether a reply is expected only when the work is done.
+    pub waits: bool,
+    /// How long it may take, the proof included.
+    pub timeout: Duration,
+    /// False where the inventory names no means and SIGTERM is taken because every process knows it.
+    pub declared: bool,
+}
+
+/// Why an action has no way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoWay {
+    /// One sentence.
+    pub reason: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// The way that `action` takes on `service`: the means declared for the action itself, else those of its twin
+/// (`shutdown` and `schedule` serve each other), else SIGTERM. Whether a pid is known is not looked at here.
+pub fn way(service: &Service, action: Action) -> Result<Way, NoWay> {
+    let actions = &service.actions;
+    let spec = match action {
+        Action::Shutdown => actions.shutdown.as_ref().or(actions.schedule.as_ref()),
+        Action::Schedule => match (&actions.schedule, &actions.shutdown) {
+            (Some(schedule), _) => Some(schedule),
+            (None, Some(shutdown)) if waits_for_reply(shutdown) => {
+                return Err(NoWay {
+                    reason: "its only shutdown route waits for the end, so it cannot be scheduled"
+                        .to_owned(),
+                    hint: Some(format!(
+                        "`healthctl shutdown {}` uses it, or add `actions: {{schedule: …}}`",
+                        service.name
+                    )),
+                });
+            }
+            (None, shutdown) => shutdown.as_ref(),
+        },
+        Action::Reload | Action::Start | Action::Restart => {
+            return Err(NoWay {
+                reason: format!("`{action}` is not supported yet"),
+                hint: None,
+            });
+        }
+    };
+    Ok(match spec {
+        Some(spec) => Way {
+            means: spec.means.clone(),
+            waits: action == Action::Shutdown && spec.waits,
+            timeout: spec.timeout,
+            declared: true,
+        },
+        None => Way {
+            means: Means::Signal(Signal::Term),
+            waits: false,
+            timeout: service.shutdown_timeout(),
+            declared: false,
+        },
+    })
+}
+
+fn waits_for_reply(spec: &ActionSpec) -> bool {
+    spec.waits && matches!(spec.means, Means::Http(_))
+}
+
+impl Way {
+    /// The means for people, without the request itself.
+    pub fn describe(&self) -> &'static str {
+        match (&self.means, self.waits, self.declared) {
+            (Means::Http(_), true, _) => "shutdown route (waits for the end)",
+            (Means::Http(_), false, _) => "shutdown route",
+            (Means::Signal(_), _, true) => "signal",
+            (Means::Signal(_), _, false) => "signal (no route or command is declared)",
+            (Means::Exec(_), _, _) => "command",
+        }
+    }
+}
+
+impl Signal {
+    /// Its name with `SIG`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Term => "SIGTERM",
+            Self::Int => "SIGINT",
+            Self::Hup => "SIGHUP",
+            Self::Quit => "SIGQUIT",
+            Self::Usr1 => "SIGUSR1",
+            Self::Usr2 => "SIGUSR2",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::samples;
+
+    /// `shutdown | schedule` as declared, what `shutdown` and `shutdown --schedule` take.
+    #[test]
+    fn each_action_finds_its_means() {
+        for (shutdown, schedule, blocking, scheduled) in [
+            ("route waits", "route", "route waits", "route"),
+            ("route waits", "", "route waits", "refused"),
+            ("route", "", "route", "route"),
+            ("", "route", "route", "route"),
+            ("signal", "", "signal", "signal"),
+            ("command", "", "command", "command"),
+            ("command", "route", "command", "route"),
+            ("route waits", "signal", "route waits", "signal"),
+            ("", "", "SIGTERM", "SIGTERM"),
+        ] {
+            let service = samples::service("api", shutdown, schedule);
+            let case = format!("shutdown: {shutdown}, schedule: {schedule}");
+            assert_eq!(taken(&service, Action::Shutdown), blocking, "{case}");
+            assert_eq!(taken(&service, Action::Schedule), scheduled, "{case}");
+        }
+    }
+
+    fn taken(service: &Service, action: Action) -> &'static str {
+        match way(service, action) {
+            Err(_) => "refused",
+            Ok(way) => match (way.means, way.waits, way.declared) {
+                (Means::Http(_), true, _) => "route waits",
+                (Means::Http(_), false, _) => "route",
+                (Means::Signal(_), _, true) => "signal",
+                (Means::Signal(Signal::Term), _, false) => "SIGTERM",
+                (Means::Signal(_), _, false) => "?",
+                (Means::Exec(_), _, _) => "command",
+            },
+        }
+    }
+
+    #[test]
+    fn what_comes_later_says_so() {
+        let service = samples::service("api", "route", "");
+        for action in [Action::Reload, Action::Start, Action::Restart] {
+            let reason = way(&service, action).unwrap_err().reason;
+            assert!(reason.ends_with("is not supported yet"), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What a hand may do to the demo: break or mend something of one service. One line each way.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use super::fleet::{FLEET, member};
+
+/// Not a dependency, but breakable like one: the service asks for credentials that nobody has.
+pub(super) const AUTH: &str = "auth";
+
+/// Break or mend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verb {
+    /// It fails until it is mended.
+    Break,
+    /// It is well from now on.
+    Mend,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// What to do.
+    pub(crate) verb: Verb,
+    /// To which service.
+    pub(crate) service: String,
+    /// To which of its dependencies.
+    pub(crate) dependency: String,
+}
+
+impl Order {
+    /// Whether the fleet has what it names; if not, the error lists what there is.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let Some(member) = member(&self.service) else {
+            let names: Vec<_> = FLEET.iter().map(|member| member.name).collect();
+            return Err(Error::hint(
+                format!("the demo has no service `{}`", self.service),
+                format!("its services are {}", names.join(", ")),
+            ));
+        };
+        let known = member
+            .dependencies
+            .iter()
+            .any(|component| component.name == self.dependency);
+        if known || self.dependency == AUTH {
+            return Ok(());
+        }
+        let names: Vec<_> = member
+            .dependencies
+            .iter()
+            .map(|component| component.name)
+            .collect();
+        Err(Error::hint(
+            format!("{} has no dependency `{}`", member.name, self.dependency),
+            format!(
+                "it has {}; `{AUTH}` makes it ask for credentials",
+                names.join(", ")
+            ),
+        ))
+    }
+}
+
+impl fmt::Display for Order {
+    /// What has become of it, for people.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            verb,
+            service,
+            dependency,
+        } = self;
+        match verb {
+            Verb::Break => write!(
+                formatter,
+                "{service}: {dependency} is broken; `healthctl demo mend {service} {dependency}` mends it"
+            ),
+            Verb::Mend => write!(formatter, "{service}: {dependency} is mended"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked() {
+        let check = |service: &str, dependency: &str| {
+            let order = Order {
+                verb: Verb::Break,
+                service: service.into(),
+                dependency: dependency.into(),
+            };
+            order
+                .check()
+                .map_err(|error| format!("{error}; {}", error.hint.as_deref().unwrap_or_default()))
+        };
+        assert_eq!(check("orders", "database"), Ok(()));
+        assert_eq!(check("orders", "auth"), Ok(()));
+        assert_eq!(
+            check("order", "database"),
+            Err(
+                "the demo has no service `order`; its services are control-plane, orders, search"
+                    .into()
+            )
+        );
+        assert_eq!(
+            check("orders", "qdrant"),
+            Err(
+                "orders has no dependency `qdrant`; it has database, payments, mail; `auth` makes it ask for credentials"
+                    .into()
+            )
+        );
+    }
+}

@@ -1,0 +1,41 @@
+//! What may be said to a running engine: the only way anything but a probe touches a tracker.
+
+use crate::health::Flag;
+
+/// One thing that is said to the engine. A service that is not there is passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// Ask now, beside the grid: all probes of one service, or of all.
+    ProbeNow {
+        /// Which; `None` for all.
+        service: Option<String>,
+    },
+    /// A shutdown was accepted: from now on silence means *stopped*. Asks at short intervals until then.
+    ShutdownAccepted {
+        /// Which.
+        service: String,
+    },
+    /// We started it: its start period begins. Asks at once.
+    Started {
+        /// Which.
+        service: String,
+    },
+    /// Switches probing off and on by hand.
+    Pause {
+        /// Which.
+        service: String,
+        /// Off (true) or on again.
+        on: bool,
+    },
+    /// Sets or clears a flag that no probe can know.
+    Flag {
+        /// Which.
+        service: String,
+        /// The flag.
+        flag: Flag,
+        /// Set or clear.
+        on: bool,
+    },
+    /// End. Probes under way are dropped.
+    Stop,
+}

@@ -1,0 +1,194 @@
+//! Every probe of the fleet under one number, with what the schedule and the caps have to know of it.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::schedule::stable_hash;
+use crate::health::Role;
+use crate::inventory::{Probe, ProbeKind, Service};
+
+/// The services, and their probes counted through.
+#[derive(Debug)]
+pub(super) struct Roster {
+    services: Vec<Arc<Service>>,
+    seats: Vec<Seat>,
+    /// Where the probes of each service begin, and the end of the last.
+    begins: Vec<usize>,
+    hosts: usize,
+}
+
+/// Which probe a number means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seat {
+    /// The service's place in the fleet.
+    pub(super) service: usize,
+    /// The probe's place in the service.
+    pub(super) probe: usize,
+    /// The number of its host and port; `None` for a command.
+    pub(super) host: Option<usize>,
+}
+
+impl Roster {
+    /// Counts the probes through, services in the order given.
+    pub(super) fn new(services: Vec<Arc<Service>>) -> Self {
+        let mut hosts = HashMap::new();
+        let mut seats = Vec::new();
+        let mut begins = Vec::with_capacity(services.len() + 1);
+        for (service, entry) in services.iter().enumerate() {
+            begins.push(seats.len());
+            for (probe, entry) in entry.probes.iter().enumerate() {
+                let host = host_and_port(entry).map(|key| {
+                    let next = hosts.len();
+                    *hosts.entry(key).or_insert(next)
+                });
+                seats.push(Seat {
+                    service,
+                    probe,
+                    host,
+                });
+            }
+        }
+        begins.push(seats.len());
+        Self {
+            services,
+            seats,
+            begins,
+            hosts: hosts.len(),
+        }
+    }
+
+    /// The services.
+    pub(super) fn services(&self) -> &[Arc<Service>] {
+        &self.services
+    }
+
+    /// How many probes there are.
+    pub(super) fn len(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// How many hosts and ports there are.
+    pub(super) fn hosts(&self) -> usize {
+        self.hosts
+    }
+
+    /// Which probe this number means.
+    pub(super) fn seat(&self, number: usize) -> Option<Seat> {
+        self.seats.get(number).copied()
+    }
+
+    /// The time between two of a probe.
+    pub(super) fn interval(&self, number: usize) -> Duration {
+        self.seat(number)
+            .and_then(|seat| self.services.get(seat.service)?.probes.get(seat.probe))
+            .map_or(Duration::ZERO, |probe| probe.interval)
+    }
+
+    /// The numbers of a service's probes.
+    pub(super) fn of_service(&self, service: usize) -> Range<usize> {
+        match (self.begins.get(service), self.begins.get(service + 1)) {
+            (Some(begin), Some(end)) => *begin..*end,
+            _ => 0..0,
+        }
+    }
+
+    /// The place of the probe that tells most of how a service is: the one to ask where only one is asked.
+    pub(super) fn telling(&self, service: usize) -> Option<usize> {
+        let probes = &self.services.get(service)?.probes;
+        let decodes = |probe: &Probe| probe.decode.is_some();
+        let lives = |probe: &Probe| probe.role == Role::Live;
+        let place = probes.iter().position(decodes);
+        place.or_else(|| probes.iter().position(lives)).or(Some(0))
+    }
+
+    /// For each probe the hash of its name and its interval.
+    pub(super) fn grids(&self) -> impl Iterator<Item = (u64, Duration)> + '_ {
+        self.services.iter().flat_map(|service| {
+            service
+                .probes
+                .iter()
+                .map(|probe| (stable_hash([&service.name, &probe.name]), probe.interval))
+        })
+    }
+}
+
+fn host_and_port(probe: &Probe) -> Option<String> {
+    match &probe.kind {
+        ProbeKind::Http(request) => Some(match &request.target.socket {
+            Some(socket) => format!("unix:{}", socket.display()),
+            None => format!(
+                "{}:{}",
+                request.target.url.host_str().unwrap_or_default(),
+                request.target.url.port_or_known_default().unwrap_or(0)
+            ),
+        }),
+        ProbeKind::Tcp { host, port } => Some(format!("{host}:{port}")),
+        ProbeKind::Exec { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::service;
+
+    #[test]
+    fn probes_are_counted_through_and_hosts_are_shared() {
+        let roster = Roster::new(vec![
+            service("a", 9001, "startup/1s live/2s"),
+            service("b", 9002, "live/3s"),
+            service("c", 9001, "live/4s ready/5s"),
+        ]);
+        let seats: Vec<_> = (0..roster.len())
+            .filter_map(|number| roster.seat(number))
+            .map(|seat| (seat.service, seat.probe, seat.host))
+            .collect();
+        assert_eq!(
+            seats,
+            [
+                (0, 0, Some(0)),
+                (0, 1, Some(0)),
+                (1, 0, Some(1)),
+                (2, 0, Some(0)),
+                (2, 1, Some(0))
+            ]
+        );
+        assert_eq!(roster.hosts(), 2);
+        assert_eq!(roster.of_service(1), 2..3);
+        assert_eq!(roster.of_service(2), 3..5);
+        assert_eq!(roster.of_service(9), 0..0);
+        assert_eq!(roster.interval(3), Duration::from_secs(4));
+        // Without a payload that is decoded, `live` tells most.
+        assert_eq!(roster.telling(0), Some(1));
+        assert_eq!(roster.telling(9), None);
+    }
+
+    #[test]
+    fn what_shares_a_place_to_listen_shares_a_cap() {
+        let key = |text: &str| {
+            let mut probe = service("a", 1, "live/1s").probes[0].clone();
+            let ProbeKind::Http(request) = &mut probe.kind else {
+                panic!("the scripted services ask by HTTP");
+            };
+            match text.strip_prefix("unix://") {
+                Some(path) => request.target.socket = Some(path.into()),
+                None => request.target.url = text.parse().unwrap(),
+            }
+            host_and_port(&probe).unwrap()
+        };
+        let cases = [
+            ("http://a/live", "http://a:80/ready", true),
+            ("https://a/", "https://a:443/", true),
+            ("http://a/", "https://a/", false),
+            ("http://a:1/", "http://b:1/", false),
+            ("http://[::1]:1/", "http://[::1]:2/", false),
+            ("unix:///run/a", "unix:///run/a", true),
+            ("unix:///run/a", "unix:///run/b", false),
+        ];
+        for (one, other, shared) in cases {
+            assert_eq!(key(one) == key(other), shared, "{one} {other}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Where this user's files belong.
+
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+
+/// `healthctl` in the user's state directory (`$XDG_STATE_HOME`, else `~/.local/state`); `None` without a home.
+pub(crate) fn state() -> Option<PathBuf> {
+    let strategy = etcetera::choose_base_strategy().ok()?;
+    let base = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());
+    Some(base.join("healthctl"))
+}

@@ -1,0 +1,249 @@
+//! Processes as the kernel tells of them in `/proc/PID/stat`: whether one is alive, when it started, whose child it is.
+//!
+//! A pid alone names nobody, because it is given out again: only a pid with its kernel start is a
+//! [`Process`]. What cannot be seen is unknown here, never gone.
+
+use std::io;
+
+use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::health::{Process, text};
+
+/// A running process, as far as an action has to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Running {
+    /// Its pid and kernel start.
+    pub(crate) process: Process,
+    /// The pid of its parent.
+    pub(crate) parent: u32,
+    /// The name of its program as the kernel keeps it (15 bytes), cleaned.
+    pub(crate) name: String,
+}
+
+/// The running process with this pid; `None` where there is none, where it only waits to be reaped, and
+/// where this system has no `/proc`.
+pub(crate) fn process(pid: u32) -> Option<Running> {
+    let stat = read(pid).ok()??;
+    stat.runs().then(|| Running {
+        process: Process {
+            pid,
+            start_ticks: stat.start_ticks,
+        },
+        parent: stat.parent,
+        name: text::clean(&stat.name, 40),
+    })
+}
+
+/// Whether exactly this process still runs; `None` where that cannot be told.
+pub(crate) fn alive(process: Process) -> Option<bool> {
+    match read(process.pid) {
+        Ok(Some(stat)) => Some(stat.runs() && stat.start_ticks == process.start_ticks),
+        Ok(None) => None,
+        // A process that only `/proc` hides from us may be this one.
+        Err(error) if vanished(&error) => (exists(process.pid) == Some(false)).then_some(false),
+        Err(_) => None,
+    }
+}
+
+/// When the process started, on the wall clock as it is set now.
+pub(crate) fn started_at(process: Process) -> Option<Timestamp> {
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    let since_boot = clock_gettime(ClockId::Boottime);
+    let boot_nanos = i128::from(since_boot.tv_sec)
+        .saturating_mul(1_000_000_000)
+        .saturating_add(i128::from(since_boot.tv_nsec));
+    let start_nanos =
+        i128::from(process.start_ticks).saturating_mul(1_000_000_000) / i128::from(per_second);
+    let now = Timestamp::now().as_nanosecond();
+    Timestamp::from_nanosecond(now.saturating_sub(boot_nanos.saturating_sub(start_nanos))).ok()
+}
+
+/// Clock ticks since boot, now: a process with a start not below this one was started later.
+pub(crate) fn ticks_now() -> u64 {
+    let since_boot = clock_gettime(ClockId::Boottime);
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    let seconds = u64::try_from(since_boot.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(since_boot.tv_nsec).unwrap_or(0);
+    seconds
+        .saturating_mul(per_second)
+        .saturating_add(nanos.saturating_mul(per_second) / 1_000_000_000)
+}
+
+/// Whether `/proc` can be looked at: only there can a pid be told from its successor.
+pub(crate) fn available() -> bool {
+    process(std::process::id()).is_some()
+}
+
+/// The chain of parents of a process, nearest first; it ends at pid 1, at a gap, or after 64.
+pub(crate) fn ancestors(of: Process) -> Vec<Process> {
+    let mut found = Vec::new();
+    let mut next = process(of.pid).filter(|running| running.process == of);
+    while let Some(running) = next {
+        if found.len() >= 64 || running.parent == 0 {
+            break;
+        }
+        next = process(running.parent);
+        if let Some(parent) = &next {
+            found.push(parent.process);
+        }
+    }
+    found
+}
+
+/// What one line of `stat` says, as far as we use it.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    name: String,
+    state: char,
+    parent: u32,
+    threads: u64,
+    start_ticks: u64,
+}
+
+impl Stat {
+    /// A zombie has exited, unless only its first thread has: then the others go on serving.
+    fn runs(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X' | 'x') || self.threads > 1
+    }
+}
+
+/// `Ok(None)` is a line that cannot be read, which should not happen and proves nothing.
+fn read(pid: u32) -> io::Result<Option<Stat>> {
+    let bytes = std::fs::read(format!("/proc/{pid}/stat"))?;
+    Ok(parse(&String::from_utf8_lossy(&bytes)))
+}
+
+/// Reads a line of `stat`. The program's name may hold spaces, parentheses and line breaks, so what counts
+/// is the last `)`.
+fn parse(line: &str) -> Option<Stat> {
+    let open = line.find('(')?;
+    let close = line.rfind(')')?;
+    let name = line.get(open + 1..close)?.to_owned();
+    let fields: Vec<&str> = line.get(close + 1..)?.split_ascii_whitespace().collect();
+    // proc(5) counts from 1 and the state is field 3.
+    let field = |number: usize| fields.get(number.checked_sub(3)?).copied();
+    Some(Stat {
+        name,
+        state: field(3)?.chars().next()?,
+        parent: field(4)?.parse().ok()?,
+        threads: field(20)?.parse().ok()?,
+        start_ticks: field(22)?.parse().ok()?,
+    })
+}
+
+/// No such file, or the process went away between opening and reading.
+fn vanished(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+}
+
+/// Whether some process has this pid, hidden from `/proc` or not.
+fn exists(pid: u32) -> Option<bool> {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)?;
+    match rustix::process::test_kill_process(pid) {
+        Ok(()) | Err(rustix::io::Errno::PERM) => Some(true),
+        Err(rustix::io::Errno::SRCH) => Some(false),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(pid_and_name: &str, state: char, threads: u64) -> String {
+        format!(
+            "{pid_and_name} {state} 7 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 {threads} 0 987654 1 2 3"
+        )
+    }
+
+    #[test]
+    fn names_with_spaces_and_parentheses_do_not_shift_the_fields() {
+        for name in [
+            "sh",
+            "a b",
+            "tricky) S 1 (x",
+            "))((",
+            "",
+            "Z (defunct)",
+            "a\nb",
+        ] {
+            let stat = parse(&line(&format!("12 ({name})"), 'S', 3)).unwrap();
+            assert_eq!(stat.name, name);
+            assert_eq!((stat.state, stat.parent), ('S', 7), "{name}");
+            assert_eq!((stat.threads, stat.start_ticks), (3, 987_654), "{name}");
+        }
+    }
+
+    #[test]
+    fn broken_lines_are_no_process() {
+        for text in [
+            "",
+            "12",
+            "12 (sh",
+            "12 (sh)",
+            "12 (sh) S 1",
+            ")(",
+            "12 (sh) S x y",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zombie_has_exited_unless_other_threads_go_on() {
+        for (state, threads, runs) in [
+            ('S', 1, true),
+            ('D', 1, true),
+            ('T', 1, true),
+            ('Z', 1, false),
+            ('Z', 2, true),
+            ('X', 1, false),
+        ] {
+            let stat = parse(&line("12 (sh)", state, threads)).unwrap();
+            assert_eq!(stat.runs(), runs, "{state} with {threads}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    mod linux {
+        use super::super::*;
+
+        #[test]
+        fn this_process_is_alive_and_started_before_now() {
+            let running = process(std::process::id()).unwrap();
+            assert_eq!(alive(running.process), Some(true));
+            assert!(running.process.start_ticks <= ticks_now());
+            let started = started_at(running.process).unwrap();
+            assert!(started <= Timestamp::now());
+            assert!(!ancestors(running.process).is_empty());
+        }
+
+        #[test]
+        fn the_same_pid_with_another_start_is_not_the_process() {
+            let mut other = process(std::process::id()).unwrap().process;
+            other.start_ticks += 1;
+            assert_eq!(alive(other), Some(false));
+        }
+
+        #[test]
+        fn an_unreaped_child_has_exited() {
+            let mut child = std::process::Command::new("true").spawn().unwrap();
+            let pid = rustix::process::Pid::from_child(&child);
+            // Waits for the exit and leaves the zombie where it is.
+            rustix::process::waitid(
+                rustix::process::WaitId::Pid(pid),
+                rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT,
+            )
+            .unwrap();
+            assert_eq!(process(child.id()), None);
+            child.wait().unwrap();
+            let gone = Process {
+                pid: child.id(),
+                start_ticks: 1,
+            };
+            assert_eq!(alive(gone), Some(false));
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! One request and its answer under one deadline, redirects and caps included.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header;
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use crate::health::FailureKind;
+use crate::inventory::{Connection, HttpRequest, Proxy};
+use crate::profile::Expect;
+
+use super::client::Clients;
+use super::explain::{self, Cause};
+use super::lookup::{self, Lookup};
+use super::race::Race;
+use super::redirect::{self, Rule};
+use super::request::Ready;
+use super::trail::{Peer, Phase, Trail};
+
+/// So much of a body that nobody needs is read to keep the connection under it.
+const DRAINED: usize = 64 * 1024;
+
+/// So long is waited for it.
+const DRAIN: Duration = Duration::from_millis(50);
+
+/// No deadline is further away: a longer one is as good as none, and must not overflow the clock.
+const FURTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// What is asked.
+pub(super) struct Question<'a> {
+    pub(super) request: &'a HttpRequest,
+    /// The one address to ask, whatever the name says.
+    pub(super) pin: Option<SocketAddr>,
+    pub(super) connection: Connection,
+    /// Redirects may be followed, unless this accepts them as they are.
+    pub(super) follow: Option<&'a Expect>,
+    pub(super) body: Body,
+}
+
+/// What is done with a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// Nobody needs it.
+    Unread,
+    /// It is read up to so many bytes, and has to be readable as it is.
+    Plain(u64),
+    /// It is read up to so many bytes, whatever it is.
+    Raw(u64),
+}
+
+/// A complete answer.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) code: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+/// What all questions share.
+#[derive(Debug, Clone)]
+pub(super) struct Exchange {
+    clients: Clients,
+    lookup: Lookup,
+}
+
+/// The instant at which a question that begins now has run out of time.
+pub(super) fn deadline(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(FURTHEST)
+}
+
+impl Exchange {
+    pub(super) fn new() -> Self {
+        Self {
+            clients: Clients::default(),
+            lookup: Lookup::new(),
+        }
+    }
+
+    /// All addresses of a name.
+    pub(super) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Cause> {
+        match lookup::known(host, port) {
+            Some(known) => Ok(known),
+            None => self.lookup.addresses(host, port).await,
+        }
+    }
+
+    /// Asks, and leaves its marks on the trail.
+    pub(super) async fn ask(
+        &self,
+        question: &Question<'_>,
+        trail: &Trail,
+        timeout: Duration,
+        deadline: Instant,
+    ) -> Result<Answered, Cause> {
+        timeout_at(deadline, self.answer(question, trail, deadline))
+            .await
+            .unwrap_or_else(|_| Err(Cause::new(FailureKind::Timeout, trail.out_of_time(timeout))))
+    }
+
+    async fn answer(
+        &self,
+        question: &Question<'_>,
+        trail: &Trail,
+        deadline: Instant,
+    ) -> Result<Answered, Cause> {
+        let mut response = self.response(question, trail, deadline).await?;
+        let code = response.status().as_u16();
+        let headers: Vec<_> = response
+            .headers()
+            .iter()
+            .map(|(name, value)| {
+                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                (name.as_str().to_owned(), value)
+            })
+            .collect();
+        let body = match question.body {
+            Body::Unread => Vec::new(),
+            Body::Raw(most) => read(&mut response, most, trail).await?,
+            Body::Plain(most) => {
+                plain(&response)?;
+                read(&mut response, most, trail).await?
+            }
+        };
+        if question.body == Body::Unread && question.connection == Connection::Reuse {
+            drain(response).await;
+        }
+        Ok(Answered {
+            code,
+            headers,
+            body,
+        })
+    }
+
+    /// The head of the answer, at the end of all redirects.
+    async fn response(
+        &self,
+        question: &Question<'_>,
+        trail: &Trail,
+        deadline: Instant,
+    ) -> Result<Response, Cause> {
+        let request = question.request;
+        let client = self.clients.of(request, question.connection).await?;
+        let ready = Ready::new(&client, request, question.connection).await?;
+        let mut asked = vec![request.target.url.clone()];
+        let mut elsewhere = false;
+        loop {
+            let Some(url) = asked.last() else {
+                return Err(Cause::local("there is no URL to ask"));
+            };
+            let peers = self.peers(question, url, elsewhere, trail).await?;
+            let race = Race {
+                client: &client,
+                connection: question.connection,
+                trail,
+                deadline,
+            };
+            let response = race.run(&peers, || ready.build(url, elsewhere)).await?;
+            let code = response.status().as_u16();
+            trail.head(code, response.remote_addr());
+            let follow = redirect::is_redirect(code)
+                && question
+                    .follow
+                    .is_some_and(|expect| expect.status.is_empty() || !expect.accepts(code));
+            if !follow {
+                return Ok(response);
+            }
+            let rule = Rule {
+                asked: &asked,
+                method: ready.method(),
+                credentials: ready.credentials,
+                socket: request.target.socket.is_some(),
+            };
+            let location = response
+                .headers()
+                .get(header::LOCATION)
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+            let next = rule
+                .next(code, location.as_deref())
+                .map_err(|words| Cause::new(FailureKind::Redirect, words))?;
+            elsewhere = next.elsewhere;
+            asked.push(next.url);
+            trail.restart();
+        }
+    }
+
+    /// Who may be connected to for this URL.
+    async fn peers(
+        &self,
+        question: &Question<'_>,
+        url: &Url,
+        elsewhere: bool,
+        trail: &Trail,
+    ) -> Result<Vec<Peer>, Cause> {
+        if let Some(socket) = &question.request.target.socket {
+            return Ok(vec![Peer::Socket(Arc::from(socket.as_path()))]);
+        }
+        if let Some(address) = question.pin
+            && !elsewhere
+        {
+            return Ok(vec![Peer::Address(address)]);
+        }
+        let url = match &question.request.proxy {
+            Proxy::None => url,
+            Proxy::Url(proxy) => proxy,
+        };
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return Err(Cause::local(format!("{} has no host", url.scheme())));
+        };
+        let addresses = if let Some(known) = lookup::known(host, port) {
+            known
+        } else {
+            trail.looking_up(host);
+            let found = self.lookup.addresses(host, port).await?;
+            trail.looked_up();
+            found
+        };
+        Ok(addresses.into_iter().map(Peer::Address).collect())
+    }
+}
+
+/// No encoding was asked for, so none is undone.
+fn plain(response: &Response) -> Result<(), Cause> {
+    for value in response.headers().get_all(header::CONTENT_ENCODING) {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        if !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "identity") {
+            return Err(Cause::new(
+                FailureKind::Decode,
+                format!("the body is encoded as {value}, though no encoding was asked for"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The body, or why not. Never holds more than `most` bytes and one chunk.
+async fn read(response: &mut Response, most: u64, trail: &Trail) -> Result<Vec<u8>, Cause> {
+    let too_large = || {
+        Cause::new(
+            FailureKind::BodyLimit,
+            format!("the body is larger than {} (max_body)", size(most)),
+        )
+    };
+    let announced = response.content_length().unwrap_or(0);
+    if announced > most {
+        return Err(too_large());
+    }
+    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).min(DRAINED));
+    loop {
+        let chunk = response
+            .chunk()
+            .await
+            .map_err(|error| explain::request(&error, Phase::Body, None))?;
+        let Some(chunk) = chunk else {
+            trail.complete();
+            return Ok(body);
+        };
+        let length = body.len() as u64 + chunk.len() as u64;
+        if length > most {
+            return Err(too_large());
+        }
+        trail.body(length);
+        body.extend_from_slice(&chunk);
+    }
+}
+
+/// Reads what is left of a small body, so that its connection can be kept.
+async fn drain(mut response: Response) {
+    let mut left = DRAINED;
+    let reading = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // A body that does not end in time costs its connection, nothing else.
+    let _ = tokio::time::timeout(DRAIN, reading).await;
+}
+
+/// A number of bytes as it is written in an inventory.
+fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    UNITS
+        .iter()
+        .find(|(unit, _)| bytes >= *unit && bytes % unit == 0)
+        .map_or_else(
+            || format!("{bytes} bytes"),
+            |(unit, name)| format!("{} {name}", bytes / unit),
+        )
+}

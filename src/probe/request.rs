@@ -1,0 +1,165 @@
+//! From what the inventory says to a request: method, headers, credentials, body.
+
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Request, RequestBuilder};
+use url::Url;
+
+use crate::inventory::{Auth, Connection, HttpRequest, Secret};
+
+use super::explain::Cause;
+use super::secret;
+
+/// Gives JSON from services that choose by it, and anything from the others.
+const ACCEPT: HeaderValue = HeaderValue::from_static(
+    "application/health+json, application/json;q=0.9, text/plain;q=0.5, */*;q=0.1",
+);
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("healthctl/", env!("CARGO_PKG_VERSION")));
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// A request with all secrets read, ready to be sent to any of its addresses.
+pub(super) struct Ready<'a> {
+    request: &'a HttpRequest,
+    method: Method,
+    headers: HeaderMap,
+    /// Whether anything in it proves who we are.
+    pub(super) credentials: bool,
+}
+
+impl<'a> Ready<'a> {
+    /// Reads the secrets and checks what goes onto the wire. Whatever is wrong here is a fault on our own side.
+    pub(super) async fn new(
+        client: &Client,
+        request: &'a HttpRequest,
+        connection: Connection,
+    ) -> Result<Self, Cause> {
+        let method = Method::from_bytes(request.method.as_bytes())
+            .map_err(|_| Cause::local(format!("{:?} is no HTTP method", request.method)))?;
+        let mut headers = HeaderMap::with_capacity(request.headers.len() + 6);
+        headers.insert(header::ACCEPT, ACCEPT);
+        headers.insert(header::USER_AGENT, AGENT);
+        if connection == Connection::Fresh {
+            headers.insert(header::CONNECTION, CLOSE);
+        }
+        let url = &request.target.url;
+        let mut credentials = request.tls.cert.is_some() || request.tls.key.is_some();
+        if let Some(value) = authorization(client, request.auth.as_ref(), url).await? {
+            credentials = true;
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        if request.tls.server_name.is_some() {
+            // The URL that goes to the library carries the name for TLS; the service is still asked by its own.
+            headers.insert(header::HOST, host(url)?);
+        }
+        for (name, value) in &request.headers {
+            let parsed = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| Cause::local(format!("{name:?} is no name for a header")))?;
+            let text = secret::read(value).await?;
+            let mut content = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| {
+                Cause::local(format!(
+                    "the value of the header {name} has a character that no header may carry"
+                ))
+            })?;
+            if proves(&parsed) || !matches!(value, Secret::Plain(_)) {
+                credentials = true;
+                content.set_sensitive(true);
+            }
+            headers.insert(parsed, content);
+        }
+        Ok(Self {
+            request,
+            method,
+            headers,
+            credentials,
+        })
+    }
+
+    /// The method as it is sent.
+    pub(super) fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    /// The request for this URL. At another host than the one that the inventory names, only what means nothing to a stranger is kept.
+    pub(super) fn build(&self, url: &Url, elsewhere: bool) -> Result<Request, Cause> {
+        let mut url = url.clone();
+        // Credentials in a URL have become a header. A URL that had them can lose them.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        if let Some(name) = &self.request.tls.server_name
+            && url.scheme() == "https"
+            && !elsewhere
+        {
+            url.set_host(Some(name))
+                .map_err(|error| Cause::local(format!("tls.server_name {name:?}: {error}")))?;
+        }
+        let mut request = Request::new(self.method.clone(), url);
+        *request.headers_mut() = if elsewhere {
+            [header::ACCEPT, header::USER_AGENT, header::CONNECTION]
+                .into_iter()
+                .filter_map(|name| {
+                    let value = self.headers.get(&name)?.clone();
+                    Some((name, value))
+                })
+                .collect()
+        } else {
+            self.headers.clone()
+        };
+        if let Some(body) = &self.request.body {
+            *request.body_mut() = Some(body.clone().into());
+        }
+        Ok(request)
+    }
+}
+
+/// The `Authorization` header: from the entry `auth`, else from the URL.
+async fn authorization(
+    client: &Client,
+    auth: Option<&Auth>,
+    url: &Url,
+) -> Result<Option<HeaderValue>, Cause> {
+    let builder: RequestBuilder = match auth {
+        Some(Auth::Bearer(token)) => {
+            let token = secret::read(token).await?;
+            client.get(NOWHERE).bearer_auth(token)
+        }
+        Some(Auth::Basic { user, password }) => {
+            let password = secret::read(password).await?;
+            client.get(NOWHERE).basic_auth(user, Some(password))
+        }
+        None if url.username().is_empty() && url.password().is_none() => return Ok(None),
+        // The library takes them out of the URL.
+        None => client.get(url.clone()),
+    };
+    let mut request = builder.build().map_err(|_| {
+        Cause::local("the secret for `auth` has a character that no header may carry")
+    })?;
+    Ok(request
+        .headers_mut()
+        .remove(header::AUTHORIZATION)
+        .map(|mut value| {
+            value.set_sensitive(true);
+            value
+        }))
+}
+
+/// A URL for a request that is never sent: the library makes a header of it.
+const NOWHERE: &str = "http://localhost/";
+
+fn host(url: &Url) -> Result<HeaderValue, Cause> {
+    let name = url.host_str().unwrap_or_default();
+    let text = match url.port() {
+        Some(port) => format!("{name}:{port}"),
+        None => name.to_owned(),
+    };
+    HeaderValue::from_str(&text).map_err(|_| Cause::local("the URL's host is of no use for HTTP"))
+}
+
+/// Headers whose only use is to prove who asks.
+fn proves(name: &HeaderName) -> bool {
+    *name == header::AUTHORIZATION
+        || *name == header::PROXY_AUTHORIZATION
+        || *name == header::COOKIE
+        || ["key", "token", "secret", "password"]
+            .iter()
+            .any(|part| name.as_str().contains(part))
+}

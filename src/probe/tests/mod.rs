@@ -1,0 +1,146 @@
+//! The real asker against servers that do what servers should not.
+//!
+//! What is asserted is the outcome: result, kind and words. Time limits are given to the asker, never measured here.
+
+mod answers;
+mod deadline;
+mod encryption;
+mod places;
+mod requests;
+mod server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::health::{FailureKind, Outcome, ProbeResult, Role};
+use crate::host::Clock;
+use crate::inventory::{
+    Connection, HttpRequest, Probe, ProbeKind, Proxy, Service, ServiceActions, Target, Tls,
+};
+use crate::profile::Expect;
+
+use super::Asker;
+
+/// Enough for whatever is to arrive.
+const AMPLE: Duration = Duration::from_secs(60);
+
+/// Short, for what never arrives while other things do.
+const SHORT: Duration = Duration::from_millis(150);
+
+/// A question about this URL, to be changed by each test.
+fn question(url: &str) -> HttpRequest {
+    let (url, socket) = match url.strip_prefix("unix:") {
+        Some(path) => ("http://localhost/".parse().unwrap(), Some(path.into())),
+        None => (url.parse().unwrap(), None),
+    };
+    HttpRequest {
+        target: Target { url, socket },
+        method: "GET".to_owned(),
+        headers: Vec::new(),
+        body: None,
+        auth: None,
+        tls: Tls::default(),
+        proxy: Proxy::None,
+        follow_redirects: false,
+        connection: Connection::Fresh,
+    }
+}
+
+/// A probe with ample time that does not need the body.
+fn probe(request: HttpRequest) -> Probe {
+    Probe {
+        name: "status".to_owned(),
+        role: Role::Status,
+        kind: ProbeKind::Http(Box::new(request)),
+        interval: Duration::from_secs(5),
+        timeout: AMPLE,
+        failure_threshold: 3,
+        success_threshold: 1,
+        required: false,
+        max_body: 64 * 1024,
+        expect: Expect::default(),
+        decode: None,
+    }
+}
+
+/// A probe that has to read the body: it expects `ok` in it.
+fn reading(request: HttpRequest) -> Probe {
+    Probe {
+        expect: Expect {
+            body_contains: vec!["ok".to_owned()],
+            ..Expect::default()
+        },
+        ..probe(request)
+    }
+}
+
+/// The probe with little time.
+fn hurried(probe: Probe) -> Probe {
+    Probe {
+        timeout: SHORT,
+        ..probe
+    }
+}
+
+fn asker() -> Asker {
+    Asker::new(Clock::start())
+}
+
+fn service() -> Service {
+    Service {
+        name: "api".to_owned(),
+        description: None,
+        group: None,
+        labels: std::collections::BTreeMap::default(),
+        profile: None,
+        url: None,
+        degraded: crate::health::DegradedPolicy::Fail,
+        required: std::collections::BTreeSet::default(),
+        max_success_age: None,
+        depends_on: Vec::new(),
+        start_period: Duration::ZERO,
+        probes: Vec::new(),
+        actions: ServiceActions::default(),
+        start: None,
+        pid_file: None,
+        supervised: false,
+        replicas: false,
+        protected: false,
+    }
+}
+
+async fn ask(probe: &Probe) -> Outcome {
+    asker().ask(&Arc::new(service()), probe).await
+}
+
+/// The outcome is this failure: result, kind, and words in which `…` stands for anything.
+#[track_caller]
+fn failed(outcome: &Outcome, result: ProbeResult, kind: FailureKind, words: &str) {
+    let failure = outcome.failure.as_ref().expect("a failure");
+    assert_eq!(
+        (outcome.result, failure.kind),
+        (result, kind),
+        "{}",
+        failure.message
+    );
+    let mut rest = failure.message.as_str();
+    for (index, part) in words.split('…').enumerate() {
+        let at = rest.find(part);
+        let fits = at.is_some_and(|at| index > 0 || at == 0);
+        assert!(fits, "{:?} is not like {words:?}", failure.message);
+        rest = rest.get(at.unwrap_or(0) + part.len()..).unwrap();
+    }
+    assert!(
+        rest.is_empty() || words.ends_with('…'),
+        "{:?} is not like {words:?}",
+        failure.message
+    );
+}
+
+#[track_caller]
+fn passed(outcome: &Outcome) {
+    assert_eq!(
+        (outcome.result, &outcome.failure),
+        (ProbeResult::Pass, &None)
+    );
+}

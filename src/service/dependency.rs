@@ -1,0 +1,202 @@
+//! What a service reports about one component that it depends on.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde_json::Value;
+use tokio::time::Instant;
+
+/// A component that the service depends on. Copies share everything.
+#[derive(Debug, Clone)]
+pub struct Dependency {
+    name: Arc<str>,
+    record: Arc<Mutex<Record>>,
+}
+
+/// How a dependency stands, by its last attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is used, but nothing has been recorded yet.
+    Untried,
+    /// The last attempt succeeded.
+    Working,
+    /// The last attempt failed.
+    Failing,
+    /// It is not configured.
+    NotUsed,
+}
+
+/// A dependency at one point in time; ages are as of that time, `None` is never.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: String,
+    /// How it stands.
+    pub standing: Standing,
+    /// What went wrong at the last attempt.
+    pub error: Option<String>,
+    /// Time since the last success.
+    pub last_success: Option<Duration>,
+    /// Time since the last failure.
+    pub last_failure: Option<Duration>,
+    /// Successes since the start.
+    pub success_count: u64,
+    /// Failures since the start.
+    pub failure_count: u64,
+    /// How long the last attempt took.
+    pub latency: Option<Duration>,
+    /// What else there is to say, in the order in which it was first said.
+    pub details: IndexMap<String, Value>,
+}
+
+#[derive(Debug)]
+struct Record {
+    standing: Standing,
+    error: Option<String>,
+    last_success: Option<Instant>,
+    last_failure: Option<Instant>,
+    success_count: u64,
+    failure_count: u64,
+    latency: Option<Duration>,
+    details: IndexMap<String, Value>,
+}
+
+impl Dependency {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            record: Arc::new(Mutex::new(Record {
+                standing: Standing::Untried,
+                error: None,
+                last_success: None,
+                last_failure: None,
+                success_count: 0,
+                failure_count: 0,
+                latency: None,
+                details: IndexMap::new(),
+            })),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// An attempt succeeded just now.
+    pub fn record_success(&self) {
+        let mut record = self.record();
+        record.standing = Standing::Working;
+        record.error = None;
+        record.last_success = Some(Instant::now());
+        record.success_count = record.success_count.saturating_add(1);
+    }
+
+    /// An attempt failed just now.
+    pub fn record_failure(&self, error: impl Display) {
+        let mut record = self.record();
+        record.standing = Standing::Failing;
+        record.error = Some(error.to_string());
+        record.last_failure = Some(Instant::now());
+        record.failure_count = record.failure_count.saturating_add(1);
+    }
+
+    /// How long the last attempt took.
+    pub fn latency(&self, latency: Duration) {
+        self.record().latency = Some(latency);
+    }
+
+    /// Makes an attempt and records how it went and how long it took.
+    ///
+    /// # Errors
+    ///
+    /// The attempt's own.
+    pub async fn observe<T, E: Display>(
+        &self,
+        attempt: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let begin = Instant::now();
+        let result = attempt.await;
+        self.latency(begin.elapsed());
+        match &result {
+            Ok(_) => self.record_success(),
+            Err(error) => self.record_failure(error),
+        }
+        result
+    }
+
+    /// It is not configured: nothing of it is reported until the next record.
+    pub fn not_used(&self) {
+        self.record().standing = Standing::NotUsed;
+    }
+
+    /// Says something else about it: a pool's size, a number of collections, …
+    pub fn detail(&self, key: impl Into<String>, value: impl Into<Value>) {
+        self.record().details.insert(key.into(), value.into());
+    }
+
+    pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
+        let record = self.record();
+        let age = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
+        Snapshot {
+            name: self.name.to_string(),
+            standing: record.standing,
+            error: record.error.clone(),
+            last_success: age(record.last_success),
+            last_failure: age(record.last_failure),
+            success_count: record.success_count,
+            failure_count: record.failure_count,
+            latency: record.latency,
+            details: record.details.clone(),
+        }
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        // A record is whole at every point, so a panic elsewhere does not spoil it.
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn ages_and_counts_follow_the_attempts() {
+        let dependency = Dependency::new("database");
+        let untried = dependency.snapshot(Instant::now());
+        assert_eq!(untried.standing, Standing::Untried);
+        assert_eq!((untried.last_success, untried.last_failure), (None, None));
+
+        dependency.record_failure("timeout after 2s");
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let failing = dependency.snapshot(Instant::now());
+        assert_eq!(failing.standing, Standing::Failing);
+        assert_eq!(failing.error.as_deref(), Some("timeout after 2s"));
+        assert_eq!(failing.last_failure, Some(Duration::from_secs(3)));
+
+        dependency.record_success();
+        let working = dependency.snapshot(Instant::now());
+        assert_eq!(working.standing, Standing::Working);
+        assert_eq!(working.error, None);
+        assert_eq!((working.success_count, working.failure_count), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_observed_attempt_is_timed_and_recorded() {
+        let dependency = Dependency::new("qdrant");
+        let result = dependency
+            .observe(async {
+                tokio::time::advance(Duration::from_millis(250)).await;
+                Err::<(), _>("connection refused")
+            })
+            .await;
+        assert_eq!(result, Err("connection refused"));
+        let snapshot = dependency.snapshot(Instant::now());
+        assert_eq!(snapshot.latency, Some(Duration::from_millis(250)));
+        assert_eq!(snapshot.error.as_deref(), Some("connection refused"));
+    }
+}

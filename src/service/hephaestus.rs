@@ -1,0 +1,195 @@
+//! The `hephaestus` convention: MinIO-style health routes, and two ways to shut down.
+//!
+//! | route | answer |
+//! | --- | --- |
+//! | `GET /health/live` | status, uptime, start, version, name |
+//! | `GET /health/status` | the same, and `should_shutdown`, dependencies, resources |
+//! | `POST /health/shutdown` | drains, cleans up, then answers |
+//! | `POST /health/shutdown/schedule` | answers at once and drains in the background |
+
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use indexmap::IndexMap;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::Number;
+
+use super::connection::Link;
+use super::{Cause, Service, Snapshot, Standing};
+
+const MOST_DISCARDED: usize = 64 * 1024;
+
+/// The four routes.
+pub fn routes(service: &Service) -> Router {
+    Router::new()
+        .route("/health/live", get(live))
+        .route("/health/status", get(status))
+        .route("/health/shutdown", post(shutdown))
+        .route("/health/shutdown/schedule", post(schedule))
+        .with_state(service.clone())
+}
+
+/// Both health payloads: `status` says more than `live`.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    uptime_seconds: Number,
+    start_time: String,
+    version: String,
+    service: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    should_shutdown: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dependencies: Option<IndexMap<String, Dependency>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resources: Option<IndexMap<&'static str, usize>>,
+}
+
+#[derive(Serialize)]
+struct ShutdownComplete {
+    status: &'static str,
+    cleanup_duration_seconds: Number,
+    mode: &'static str,
+}
+
+#[derive(Serialize)]
+struct ShutdownScheduled {
+    status: &'static str,
+    should_shutdown: bool,
+    mode: &'static str,
+    message: &'static str,
+}
+
+struct Dependency(Snapshot);
+
+async fn live(State(service): State<Service>) -> Json<Health> {
+    Json(health(&service))
+}
+
+async fn status(State(service): State<Service>) -> Json<Health> {
+    let dependencies = service
+        .dependencies()
+        .into_iter()
+        .map(|snapshot| (snapshot.name.clone(), Dependency(snapshot)))
+        .collect();
+    Json(Health {
+        should_shutdown: Some(service.is_shutting_down()),
+        dependencies: Some(dependencies),
+        resources: Some(service.resources()),
+        ..health(&service)
+    })
+}
+
+async fn shutdown(
+    State(service): State<Service>,
+    link: Option<Extension<Link>>,
+    body: Body,
+) -> Response {
+    service.shut_down(Cause::BlockingRequest);
+    discard(body).await;
+    let connection = link.map(|Extension(link)| link.ended());
+    let ended = service.inner.lifecycle.ended(connection).await;
+    let duration = ended.map_or(Duration::ZERO, |ended| ended.clean_up_time);
+    let mut response = Json(ShutdownComplete {
+        status: "shutdown_complete",
+        cleanup_duration_seconds: seconds(duration),
+        mode: "immediate",
+    })
+    .into_response();
+    // The end of the connection tells the server that the reply has been written.
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+async fn schedule(State(service): State<Service>, body: Body) -> Json<ShutdownScheduled> {
+    service.shut_down(Cause::ScheduledRequest);
+    discard(body).await;
+    Json(ShutdownScheduled {
+        status: "shutdown_scheduled",
+        should_shutdown: true,
+        mode: "scheduled",
+        message: "Shutdown will occur after current requests complete",
+    })
+}
+
+/// Takes what the client sends along: left unread, it would have the kernel reset the connection
+/// before the client has read its reply.
+async fn discard(body: Body) {
+    // Too much of it, or a client that broke off, changes nothing.
+    let _ = to_bytes(body, MOST_DISCARDED).await;
+}
+
+fn health(service: &Service) -> Health {
+    Health {
+        status: if service.is_shutting_down() {
+            "shutting_down"
+        } else {
+            "healthy"
+        },
+        uptime_seconds: seconds(service.uptime()),
+        // Without a zone, and UTC: as a Python service writes it.
+        start_time: service
+            .started_at()
+            .strftime("%Y-%m-%dT%H:%M:%S%.6f")
+            .to_string(),
+        version: service.version().to_owned(),
+        service: service.name().to_owned(),
+        should_shutdown: None,
+        dependencies: None,
+        resources: None,
+    }
+}
+
+/// Seconds to the microsecond.
+fn seconds(duration: Duration) -> Number {
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    Number::from_f64(micros as f64 / 1e6).unwrap_or_else(|| Number::from(0))
+}
+
+fn age(duration: Option<Duration>) -> Number {
+    duration.map_or_else(|| Number::from(-1), seconds)
+}
+
+impl Serialize for Dependency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const KEYS: [&str; 6] = [
+            "status",
+            "error",
+            "last_success_seconds",
+            "last_failure_seconds",
+            "success_count",
+            "failure_count",
+        ];
+        let Self(snapshot) = self;
+        let mut map = serializer.serialize_map(None)?;
+        let status = match snapshot.standing {
+            Standing::Working => "working",
+            Standing::Failing => "error",
+            // What was never tried has not been used; to call it working would be a guess.
+            Standing::NotUsed | Standing::Untried => {
+                map.serialize_entry("status", "not_used")?;
+                return map.end();
+            }
+        };
+        map.serialize_entry("status", status)?;
+        for (key, value) in &snapshot.details {
+            if !KEYS.contains(&key.as_str()) {
+                map.serialize_entry(key, value)?;
+            }
+        }
+        map.serialize_entry("error", &snapshot.error)?;
+        map.serialize_entry("last_success_seconds", &age(snapshot.last_success))?;
+        map.serialize_entry("last_failure_seconds", &age(snapshot.last_failure))?;
+        map.serialize_entry("success_count", &snapshot.success_count)?;
+        map.serialize_entry("failure_count", &snapshot.failure_count)?;
+        map.end()
+    }
+}

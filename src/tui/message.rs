@@ -1,0 +1,70 @@
+//! Everything that can happen to the dashboard, and everything that it can want.
+
+use ratatui::crossterm::event::KeyEvent;
+
+use crate::action::{Action, Offer, Refusal};
+use crate::event::Event;
+use crate::health::Moment;
+
+/// Tells one preparation of an action from another: a late answer to a dialog that was left must not open it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// Something that happened.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// The terminal has another size.
+    Resize {
+        /// Columns.
+        width: u16,
+        /// Rows.
+        height: u16,
+    },
+    /// Time went on.
+    Tick(Moment),
+    /// The engine or an action tells something.
+    Event(Event),
+    /// What an action would do is known, or why it is refused.
+    Prepared {
+        /// The preparation that this answers.
+        ticket: Ticket,
+        /// The offers, or every refusal.
+        result: Result<Vec<Offer>, Vec<Refusal>>,
+    },
+}
+
+/// Something that the dashboard wants done by the loop around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Effect {
+    /// Leave, with exit code 0.
+    Quit,
+    /// Give the terminal back to the shell until it continues us.
+    Suspend,
+    /// Ask the probes of a service now, or of all.
+    ProbeNow {
+        /// The service; `None` is all of them.
+        service: Option<String>,
+    },
+    /// Read the identity of a service and tell what an action on it would be; nothing is sent to it.
+    Prepare {
+        /// To be given back with the answer.
+        ticket: Ticket,
+        /// The service.
+        service: String,
+        /// What is wanted.
+        action: Action,
+    },
+    /// Carry out what was prepared: somebody confirmed it.
+    Run {
+        /// Which preparation.
+        ticket: Ticket,
+    },
+    /// Throw away what was prepared.
+    Forget {
+        /// Which preparation.
+        ticket: Ticket,
+    },
+}

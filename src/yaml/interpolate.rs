@@ -1,0 +1,289 @@
+//! `${VAR}` in scalar values: after parsing, so that a value can never add YAML, and never in keys.
+
+use super::{Node, Problem, Problems, Style, Value, scalar};
+
+/// A default inside a default inside a default is still readable; more is not meant for people.
+const NESTING: usize = 8;
+
+/// Puts in the variables: `${VAR}` (unset is an error), `${VAR:-default}`, `${VAR:?message}` (both treat empty as
+/// unset), `$$` for a dollar sign. An unquoted scalar is typed afterwards.
+pub fn interpolate(node: &mut Node, env: &dyn Fn(&str) -> Option<String>, problems: &mut Problems) {
+    match &mut node.value {
+        Value::List(items) => {
+            for item in items {
+                interpolate(item, env, problems);
+            }
+        }
+        Value::Map(entries) => {
+            for entry in entries {
+                interpolate(&mut entry.value, env, problems);
+            }
+        }
+        Value::Text(text) if text.contains('$') => {
+            let text = std::mem::take(text);
+            if let Some(name) = bare_variable(&text) {
+                problems.push(
+                    Problem::at(&node.place, format!("`${name}` is taken as it is written"))
+                        .label("no variable is put in here")
+                        .hint(format!(
+                            "write `${{{name}}}` for the variable, `$${name}` for this text"
+                        ))
+                        .warning(),
+                );
+            }
+            match expand(&text, env, NESTING) {
+                Ok(expanded) => {
+                    node.value = match node.style {
+                        Style::Quoted => Value::Text(expanded),
+                        Style::Plain | Style::Interpolated => scalar::typed(&expanded),
+                    };
+                    if text.contains("${") {
+                        node.style = Style::Interpolated;
+                    }
+                }
+                Err(mistake) => {
+                    problems.push(
+                        Problem::at(&node.place, mistake.message)
+                            .label(mistake.label)
+                            .maybe_hint(mistake.hint),
+                    );
+                    // What stands here is unknown; the text keeps the rest of the file readable.
+                    node.value = Value::Text(text);
+                    node.style = Style::Interpolated;
+                }
+            }
+        }
+        Value::Text(_) | Value::Null | Value::Bool(_) | Value::Number { .. } => {}
+    }
+}
+
+/// What is wrong with a `${…}`.
+struct Mistake {
+    message: String,
+    label: &'static str,
+    hint: Option<String>,
+}
+
+impl Mistake {
+    fn form(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            label: "expected `${VAR}`, `${VAR:-default}` or `${VAR:?message}`",
+            hint: Some("a dollar sign before `{` is written `$$`".to_owned()),
+        }
+    }
+}
+
+fn expand(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    nesting: usize,
+) -> Result<String, Mistake> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        if let Some(after) = after.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+        } else if let Some(after) = after.strip_prefix('{') {
+            let end = closing(after).ok_or_else(|| Mistake::form("`${` without its `}`"))?;
+            let (inside, after) = after.split_at(end);
+            out.push_str(&variable(inside, env, nesting)?);
+            rest = after.strip_prefix('}').unwrap_or(after);
+        } else {
+            out.push('$');
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// The offset of the `}` that closes, past the ones of `${…}` inside.
+fn closing(text: &str) -> Option<usize> {
+    let mut open = 0usize;
+    let mut previous = ' ';
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' if previous == '$' => open += 1,
+            '}' if open == 0 => return Some(at),
+            '}' => open -= 1,
+            _ => {}
+        }
+        previous = c;
+    }
+    None
+}
+
+fn variable(
+    inside: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    nesting: usize,
+) -> Result<String, Mistake> {
+    let end = inside
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(inside.len());
+    let (name, rule) = inside.split_at(end);
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err(Mistake::form(format!(
+            "`${{{inside}}}` does not name a variable"
+        )));
+    }
+    let value = env(name);
+    let filled = value.clone().filter(|value| !value.is_empty());
+    if rule.is_empty() {
+        return value.ok_or_else(|| Mistake {
+            message: format!("the variable `{name}` is not set"),
+            label: "needs it",
+            hint: Some(format!(
+                "set it, or write `${{{name}:-default}}` with what holds otherwise"
+            )),
+        });
+    }
+    if let Some(default) = rule.strip_prefix(":-") {
+        return match filled {
+            Some(value) => Ok(value),
+            None if nesting == 0 => Err(Mistake::form("too many defaults inside each other")),
+            None => expand(default, env, nesting - 1),
+        };
+    }
+    if let Some(message) = rule.strip_prefix(":?") {
+        return filled.ok_or_else(|| Mistake {
+            message: if message.trim().is_empty() {
+                format!("the variable `{name}` is not set or empty")
+            } else {
+                format!(
+                    "the variable `{name}` is not set or empty: {}",
+                    message.trim()
+                )
+            },
+            label: "needs it",
+            hint: Some(format!("set `{name}`")),
+        });
+    }
+    let hint = ["-", "?"]
+        .into_iter()
+        .find_map(|sign| rule.strip_prefix(sign).map(|rest| (sign, rest)))
+        .map(|(sign, rest)| format!("did you mean `${{{name}:{sign}{rest}}}`?"));
+    let mistake = Mistake::form(format!("`${{{inside}}}` is not understood"));
+    Err(Mistake {
+        hint: hint.or(mistake.hint),
+        ..mistake
+    })
+}
+
+/// `$VAR` without braces, written as the shell would take it.
+fn bare_variable(text: &str) -> Option<&str> {
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once('$') {
+        if let Some(after) = after.strip_prefix('$') {
+            rest = after;
+            continue;
+        }
+        let end = after
+            .find(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_')
+            .unwrap_or(after.len());
+        let name = after.get(..end).unwrap_or_default();
+        if name.len() > 1 && name.starts_with(|c: char| c.is_ascii_uppercase()) {
+            return Some(name);
+        }
+        rest = after;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Problems, SourceFile, Value, interpolate, parse};
+
+    fn run(yaml: &str) -> (Option<Value>, Problems) {
+        let mut problems = Problems::default();
+        let file = Arc::new(SourceFile::new("t.yaml", yaml));
+        let mut node = parse(&file, &mut problems).unwrap();
+        let env = |name: &str| match name {
+            "PORT" => Some("8000".to_owned()),
+            "EMPTY" => Some(String::new()),
+            "EVIL" => Some("1\nadded: [x, y]".to_owned()),
+            "FLOW" => Some("{a: 1}".to_owned()),
+            "YES" => Some("true".to_owned()),
+            "DOLLAR" => Some("${PORT} $$".to_owned()),
+            _ => None,
+        };
+        interpolate(&mut node, &env, &mut problems);
+        let value = node.get("a").map(|entry| entry.value.value.clone());
+        (value, problems)
+    }
+
+    #[test]
+    fn values_are_put_in_and_typed_where_unquoted() {
+        let check = |scalar: &str, expected: &str| {
+            let (value, problems) = run(&format!("a: {scalar}\n"));
+            assert!(problems.is_empty(), "{scalar}: {problems:?}");
+            let json = match value.unwrap() {
+                Value::Text(text) => format!("{text:?}"),
+                Value::Number { text, .. } => text,
+                other => format!("{other:?}"),
+            };
+            assert_eq!(json, expected, "{scalar}");
+        };
+        for (scalar, expected) in [
+            ("${PORT}", "8000"),
+            ("'${PORT}'", "\"8000\""),
+            ("\"${PORT}\"", "\"8000\""),
+            ("http://h:${PORT}/x", "\"http://h:8000/x\""),
+            ("${YES}", "Bool(true)"),
+            ("${NONE:-5}", "5"),
+            ("${EMPTY:-5}", "5"),
+            ("${EMPTY}", "Null"),
+            ("'${EMPTY}'", "\"\""),
+            ("${NONE:-}", "Null"),
+            ("${NONE:-${PORT}}", "8000"),
+            ("${NONE:-${EMPTY:-x}}y", "\"xy\""),
+            ("${PORT:?must be}", "8000"),
+            ("a$$b", "\"a$b\""),
+            ("$${PORT}", "\"${PORT}\""),
+            ("a$", "\"a$\""),
+            ("^a$|b", "\"^a$|b\""),
+            ("${EVIL}", "\"1\\nadded: [x, y]\""),
+            ("${FLOW}", "\"{a: 1}\""),
+            ("${DOLLAR}", "\"${PORT} $$\""),
+        ] {
+            check(scalar, expected);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        let check = |scalar: &str, expected: &str| {
+            let (_, problems) = run(&format!("a: {scalar}\n"));
+            let first = problems.list.first().unwrap();
+            assert_eq!(first.message, expected, "{scalar}");
+        };
+        for (scalar, expected) in [
+            ("${NONE}", "the variable `NONE` is not set"),
+            (
+                "${NONE:?where is it}",
+                "the variable `NONE` is not set or empty: where is it",
+            ),
+            ("${EMPTY:?}", "the variable `EMPTY` is not set or empty"),
+            ("x${PORT", "`${` without its `}`"),
+            ("${}", "`${}` does not name a variable"),
+            ("${1A}", "`${1A}` does not name a variable"),
+            ("${PORT-1}", "`${PORT-1}` is not understood"),
+            ("${PORT x}", "`${PORT x}` is not understood"),
+            ("http://$HOST/", "`$HOST` is taken as it is written"),
+        ] {
+            check(scalar, expected);
+        }
+    }
+
+    #[test]
+    fn keys_are_left_alone() {
+        let (value, problems) = run("${PORT}: 1\na: 2\n");
+        assert!(problems.is_empty());
+        assert!(matches!(value, Some(Value::Number { .. })));
+    }
+}

@@ -1,0 +1,476 @@
+//! Text to the tree: events to nodes, aliases and merge keys resolved, within bounds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+
+use super::{Entry, Node, Place, Problem, Problems, SourceFile, Style, Value, bounds, scalar};
+
+/// Parses one YAML document. What is wrong goes to `problems`; a tree is given as far as one could be made.
+/// Nothing is given for a file that holds nothing, which is no problem by itself.
+pub fn parse(file: &Arc<SourceFile>, problems: &mut Problems) -> Option<Node> {
+    let mut builder = Builder {
+        offsets: Offsets::new(&file.text),
+        file: Arc::clone(file),
+        stack: Vec::new(),
+        anchors: HashMap::new(),
+        expanded: 0,
+        root: None,
+        documents: 0,
+    };
+    let mut parser = Parser::new_from_str(&file.text);
+    while let Some(event) = parser.next_event() {
+        let step = match event {
+            Ok((event, span)) => builder.event(event, span, problems),
+            Err(error) => Err(Box::new(builder.syntax(&error))),
+        };
+        if let Err(problem) = step {
+            problems.push(*problem);
+            return None;
+        }
+    }
+    builder.root
+}
+
+/// Character indices, which the parser counts in, as byte offsets.
+enum Offsets {
+    /// One byte each.
+    Ascii,
+    /// The byte offset of each character.
+    Table(Vec<usize>),
+}
+
+impl Offsets {
+    fn new(text: &str) -> Self {
+        if text.is_ascii() {
+            Self::Ascii
+        } else {
+            Self::Table(text.char_indices().map(|(at, _)| at).collect())
+        }
+    }
+
+    fn byte(&self, index: usize, length: usize) -> usize {
+        match self {
+            Self::Ascii => index.min(length),
+            Self::Table(table) => table.get(index).copied().unwrap_or(length),
+        }
+    }
+}
+
+/// A map or a list that is not closed yet.
+struct Open {
+    place: Place,
+    anchor: usize,
+    content: Content,
+}
+
+enum Content {
+    List(Vec<Node>),
+    Map {
+        entries: Vec<(Node, Node)>,
+        key: Option<Node>,
+    },
+}
+
+/// What an anchor stands for, and what using it costs.
+struct Anchored {
+    node: Node,
+    weight: usize,
+    height: usize,
+}
+
+struct Builder {
+    offsets: Offsets,
+    file: Arc<SourceFile>,
+    stack: Vec<Open>,
+    anchors: HashMap<usize, Anchored>,
+    expanded: usize,
+    root: Option<Node>,
+    documents: usize,
+}
+
+/// Boxed, because it is large and rare.
+type Step = Result<(), Box<Problem>>;
+
+impl Builder {
+    fn event(&mut self, event: Event<'_>, span: Span, problems: &mut Problems) -> Step {
+        let place = self.place(span);
+        match event {
+            Event::DocumentStart(_) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(Box::new(
+                        Problem::at(&place, "a second document starts here")
+                            .label("expected the end of the file")
+                            .hint("one file is one document: put everything into the first"),
+                    ));
+                }
+                Ok(())
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let node = scalar_node(&text, style, tag.as_deref(), place, problems);
+                self.keep(anchor, &node);
+                self.add(node, problems);
+                Ok(())
+            }
+            Event::Alias(id) => self.alias(id, &place, problems),
+            Event::SequenceStart(anchor, tag) => {
+                check_tag(tag.as_deref(), "seq", &place, problems);
+                self.open(place, anchor, Content::List(Vec::new()))
+            }
+            Event::MappingStart(anchor, tag) => {
+                check_tag(tag.as_deref(), "map", &place, problems);
+                let content = Content::Map {
+                    entries: Vec::new(),
+                    key: None,
+                };
+                self.open(place, anchor, content)
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                self.close(&place, problems);
+                Ok(())
+            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    fn open(&mut self, place: Place, anchor: usize, content: Content) -> Step {
+        if self.stack.len() >= bounds::DEPTH {
+            return Err(Box::new(too_deep(&place)));
+        }
+        self.stack.push(Open {
+            place,
+            anchor,
+            content,
+        });
+        Ok(())
+    }
+
+    fn close(&mut self, end: &Place, problems: &mut Problems) {
+        let Some(open) = self.stack.pop() else {
+            return;
+        };
+        let mut place = open.place;
+        let (value, last) = match open.content {
+            Content::List(items) => {
+                let last = items.last().map(|node| node.place.end);
+                (Value::List(items), last)
+            }
+            Content::Map { entries, .. } => {
+                let last = entries.last().map(|(_, value)| value.place.end);
+                (Value::Map(entries_of(entries, problems)), last)
+            }
+        };
+        // A block has no closing sign: the parser reports its end where the next thing begins.
+        let flow = place.text().ends_with(['{', '[']);
+        place.end = match last {
+            _ if flow => end.end,
+            Some(last) => last.max(place.start),
+            None => place.end,
+        };
+        let node = Node {
+            value,
+            place,
+            style: Style::Plain,
+        };
+        self.keep(open.anchor, &node);
+        self.add(node, problems);
+    }
+
+    fn alias(&mut self, id: usize, place: &Place, problems: &mut Problems) -> Step {
+        let Some(anchored) = self.anchors.get(&id) else {
+            return Err(Box::new(
+                Problem::at(place, "an alias inside its own anchor")
+                    .label("would hold itself")
+                    .hint("put the anchor on something that does not hold the alias"),
+            ));
+        };
+        if self.stack.len() + anchored.height > bounds::DEPTH {
+            return Err(Box::new(too_deep(place)));
+        }
+        self.expanded = self.expanded.saturating_add(anchored.weight);
+        if self.expanded > bounds::EXPANSION {
+            return Err(Box::new(
+                Problem::at(place, "the aliases of this file expand to too much")
+                    .label(format!(
+                        "from here on it is more than {} MiB",
+                        bounds::EXPANSION >> 20
+                    ))
+                    .hint("use fewer aliases of large anchors"),
+            ));
+        }
+        let node = anchored.node.clone();
+        self.add(node, problems);
+        Ok(())
+    }
+
+    fn keep(&mut self, anchor: usize, node: &Node) {
+        if anchor != 0 {
+            let (weight, height) = measure(node);
+            // The copy for the anchor costs as much as a use of it.
+            self.expanded = self.expanded.saturating_add(weight);
+            self.anchors.insert(
+                anchor,
+                Anchored {
+                    node: node.clone(),
+                    weight,
+                    height,
+                },
+            );
+        }
+    }
+
+    /// Puts a finished node where it belongs.
+    fn add(&mut self, node: Node, problems: &mut Problems) {
+        match self.stack.last_mut().map(|open| &mut open.content) {
+            None => self.root = Some(node),
+            Some(Content::List(items)) => items.push(node),
+            Some(Content::Map { entries, key }) => match key.take() {
+                None => {
+                    if matches!(node.value, Value::List(_) | Value::Map(_)) {
+                        problems.push(
+                            Problem::at(&node.place, format!("a key cannot be {}", node.kind()))
+                                .label("expected text before the colon")
+                                .hint("a value that begins with `{` or `[` and is meant as text needs quotes"),
+                        );
+                    }
+                    *key = Some(node);
+                }
+                Some(key) => {
+                    let mut node = node;
+                    if node.place.start == node.place.end {
+                        // Nothing was written: the key is what can be marked.
+                        node.place = key.place.clone();
+                    }
+                    entries.push((key, node));
+                }
+            },
+        }
+    }
+
+    /// The place of a span, without the line break and the spaces that block scalars end with.
+    fn place(&self, span: Span) -> Place {
+        let length = self.file.text.len();
+        let start = self.offsets.byte(span.start.index(), length);
+        let end = self.offsets.byte(span.end.index(), length).max(start);
+        let text = self.file.text.get(start..end).unwrap_or_default();
+        Place {
+            file: Arc::clone(&self.file),
+            start,
+            end: start + text.trim_end().len(),
+        }
+    }
+
+    fn syntax(&self, error: &ScanError) -> Problem {
+        let length = self.file.text.len();
+        let at = self.offsets.byte(error.marker().index(), length);
+        // Behind the last character there is nothing to mark.
+        let at = if at >= length {
+            self.file.text.trim_end().len()
+        } else {
+            at
+        };
+        let next = self
+            .file
+            .text
+            .get(at..)
+            .and_then(|rest| rest.chars().next());
+        let place = Place {
+            file: Arc::clone(&self.file),
+            start: at,
+            end: at
+                + next
+                    .filter(|c| !c.is_whitespace())
+                    .map_or(0, char::len_utf8),
+        };
+        let start = self.file.text.get(..at).unwrap_or_default();
+        let begin = start.rfind('\n').map_or(0, |n| n + 1);
+        let line = self.file.text.get(begin..).unwrap_or_default();
+        let line = line.lines().next().unwrap_or_default();
+        Problem::at(&place, "this is not YAML")
+            .label(error.info())
+            .maybe_hint(advice(error.info(), line))
+    }
+}
+
+/// What usually stands behind a syntax error.
+fn advice(info: &str, line: &str) -> Option<String> {
+    let advice = if info.contains("tab") || line.starts_with('\t') {
+        "YAML is indented with spaces, never with tabs"
+    } else if line.contains("${") && line.contains(['{', '[']) {
+        "inside `{}` or `[]` a variable needs quotes: `\"${VAR}\"`"
+    } else if info.contains("mapping values are not allowed") {
+        "text with `: ` in it needs quotes; a key needs a space behind its colon and the indentation of its neighbours"
+    } else if info.contains("unknown anchor") {
+        "an alias `*name` needs an anchor `&name` before it; a text that begins with `*` needs quotes"
+    } else if info.contains("unexpected character") || info.contains("cannot start any token") {
+        "a text that begins with this character needs quotes"
+    } else if info.contains("quoted scalar") && info.contains("end of stream") {
+        "a closing quote is missing"
+    } else if info.contains("flow") {
+        "is a closing `}` or `]` missing?"
+    } else if info.contains("escape") {
+        "in double quotes a backslash is written `\\\\`; in single quotes it stands for itself"
+    } else if info.contains("block collection") || info.contains("block mapping") {
+        "entries that belong together have the same indentation"
+    } else {
+        return None;
+    };
+    Some(advice.to_owned())
+}
+
+fn too_deep(place: &Place) -> Problem {
+    Problem::at(
+        place,
+        format!(
+            "more than {} maps and lists inside each other",
+            bounds::DEPTH
+        ),
+    )
+    .label("too deep")
+    .hint("nothing that is understood here is nested that deep")
+}
+
+/// What a node weighs, and how many levels of maps and lists are in it. Its depth is bounded, so the stack is.
+fn measure(node: &Node) -> (usize, usize) {
+    let over = |nodes: &mut dyn Iterator<Item = (usize, &Node)>| {
+        let (weight, height) = nodes.fold((0usize, 0), |(weight, height), (extra, node)| {
+            let (w, h) = measure(node);
+            (
+                weight.saturating_add(w).saturating_add(extra),
+                height.max(h),
+            )
+        });
+        (weight.saturating_add(bounds::NODE), height + 1)
+    };
+    match &node.value {
+        Value::List(items) => over(&mut items.iter().map(|item| (0, item))),
+        Value::Map(entries) => over(&mut entries.iter().map(|e| (e.key.len(), &e.value))),
+        Value::Text(text) | Value::Number { text, .. } => (text.len() + bounds::NODE, 0),
+        Value::Null | Value::Bool(_) => (bounds::NODE, 0),
+    }
+}
+
+fn scalar_node(
+    text: &str,
+    style: ScalarStyle,
+    tag: Option<&Tag>,
+    place: Place,
+    problems: &mut Problems,
+) -> Node {
+    let plain = style == ScalarStyle::Plain;
+    let core = tag.filter(|tag| tag.is_yaml_core_schema());
+    let (value, style) = match (tag, core.map(|tag| tag.suffix.as_str())) {
+        (None, _) if plain => (scalar::typed(text), Style::Plain),
+        (None, _) | (Some(_), Some("str")) => (Value::Text(text.to_owned()), Style::Quoted),
+        (Some(_), Some("int" | "float" | "bool" | "null")) => (scalar::typed(text), Style::Plain),
+        (Some(tag), _) => {
+            // A lone `!` means: whatever it looks like, it is text.
+            if tag.suffix != "!" {
+                problems.push(unknown_tag(tag, &place));
+            }
+            (Value::Text(text.to_owned()), Style::Quoted)
+        }
+    };
+    Node {
+        value,
+        place,
+        style,
+    }
+}
+
+fn check_tag(tag: Option<&Tag>, allowed: &str, place: &Place, problems: &mut Problems) {
+    if let Some(tag) = tag
+        && !(tag.is_yaml_core_schema() && tag.suffix == allowed)
+    {
+        problems.push(unknown_tag(tag, place));
+    }
+}
+
+fn unknown_tag(tag: &Tag, place: &Place) -> Problem {
+    Problem::at(place, format!("the tag `{tag}` means nothing here"))
+        .label("expected a value without a tag")
+        .hint("a variable is `${VAR}`, a secret `{env: VAR}`")
+}
+
+/// Keys made unique, duplicates told, merge keys resolved: what stands in the map itself wins over what is
+/// merged in, an earlier map of a list over a later one.
+fn entries_of(pairs: Vec<(Node, Node)>, problems: &mut Problems) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::with_capacity(pairs.len());
+    let mut seen: HashMap<String, usize> = HashMap::with_capacity(pairs.len());
+    let mut merged = Vec::new();
+    for (key, value) in pairs {
+        let plain = key.style == Style::Plain;
+        let text = match key.value {
+            Value::Text(text) | Value::Number { text, .. } => text,
+            Value::Bool(_) | Value::Null => key.place.text().to_owned(),
+            // Told when it was read.
+            Value::List(_) | Value::Map(_) => continue,
+        };
+        if text == "<<" && plain {
+            merged.push((key.place, value));
+            continue;
+        }
+        if let Some(first) = seen.get(&text).and_then(|index| entries.get(*index)) {
+            problems.push(
+                Problem::at(&key.place, format!("duplicate key `{text}`"))
+                    .label("here again")
+                    .related(&first.key_place, "first here")
+                    .hint("keep one of them"),
+            );
+            continue;
+        }
+        seen.insert(text.clone(), entries.len());
+        entries.push(Entry {
+            key: text,
+            key_place: key.place,
+            value,
+        });
+    }
+    if let [(first, _), (second, _), ..] = merged.as_slice() {
+        problems.push(
+            Problem::at(second, "duplicate key `<<`")
+                .label("here again")
+                .related(first, "first here")
+                .hint("merge several maps with a list: `<<: [*a, *b]`"),
+        );
+    }
+    for (place, value) in merged {
+        let sources = match value.value {
+            Value::Map(entries) => vec![entries],
+            Value::List(items) => items
+                .into_iter()
+                .filter_map(|item| {
+                    if let Value::Map(entries) = item.value {
+                        return Some(entries);
+                    }
+                    problems.push(not_mergeable(&item));
+                    None
+                })
+                .collect(),
+            // `<<:` with nothing behind it merges nothing.
+            Value::Null => Vec::new(),
+            _ => {
+                problems.push(not_mergeable(&Node { place, ..value }));
+                Vec::new()
+            }
+        };
+        for entry in sources.into_iter().flatten() {
+            if !seen.contains_key(&entry.key) {
+                seen.insert(entry.key.clone(), entries.len());
+                entries.push(entry);
+            }
+        }
+    }
+    entries
+}
+
+fn not_mergeable(node: &Node) -> Problem {
+    Problem::at(&node.place, format!("cannot merge {}", node.kind()))
+        .label("expected a map, or a list of maps")
+        .hint("a merge key takes an alias of a map: `<<: *name`")
+}
+
+#[cfg(test)]
+mod tests;
