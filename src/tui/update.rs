@@ -6,7 +6,6 @@ use tui_input::{Input, InputRequest};
 
 use crate::action::{Action, Offer, Refusal};
 use crate::event::Event;
-use crate::health::Change;
 
 use super::app::{App, Progress, Screen};
 use super::dialog::{Button, Dialog, Question};
@@ -36,6 +35,7 @@ impl App {
                     self.settle();
                     self.key(key, &mut effects);
                 }
+                Message::Paste(text) => self.paste(&text),
                 Message::Resize { width, height } => self.area = Rect::new(0, 0, width, height),
                 Message::Tick(now) => self.now = now,
                 Message::Event(event) => self.event(event),
@@ -62,9 +62,7 @@ impl App {
                 }
                 let new = picture.clone();
                 let old = self.list.put(picture);
-                if let Some(old) = old
-                    && !changed.contains(&Change::First)
-                {
+                if let Some(old) = old {
                     for entry in log::of_picture(&old, &new, &changed) {
                         self.record(entry);
                     }
@@ -239,6 +237,15 @@ impl App {
                 changes(&mut question.typed, request);
             }
             _ => {}
+        }
+    }
+
+    /// Pasted text is text where something is being typed, and nothing elsewhere: never keys.
+    fn paste(&mut self, text: &str) {
+        let mode = self.mode();
+        for c in text.chars() {
+            let key = KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
+            self.text(mode, key);
         }
     }
 

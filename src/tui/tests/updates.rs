@@ -87,6 +87,16 @@ fn letters_of_a_filter_are_no_commands() {
 }
 
 #[test]
+fn pasted_text_is_never_a_command() {
+    let mut app = app(services(), 80, 24);
+    assert!(app.update(Message::Paste("xyq\u{3}".to_owned())).is_empty());
+    assert!(app.dialog.is_none());
+    press(&mut app, "/");
+    assert!(app.update(Message::Paste("orders\n".to_owned())).is_empty());
+    assert_eq!(app.filter.value(), "orders");
+}
+
+#[test]
 fn escape_goes_back_one_step_at_a_time() {
     let mut app = app(services(), 80, 24);
     press(&mut app, "/o<Enter><Enter>");
