@@ -142,22 +142,6 @@ impl App {
         Regions::new(area, self.screen, self.panes, self.list.len())
     }
 
-    /// Actions that nobody waits for any more when the dashboard is left now, a line each.
-    pub(crate) fn unfinished(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self
-            .progress
-            .iter()
-            .filter_map(|(service, progress)| match progress {
-                Progress::Running { action, text, .. } => Some(format!(
-                    "{action} of {service} was still under way ({text}); its end was not waited for"
-                )),
-                Progress::Ended(_) => None,
-            })
-            .collect();
-        lines.sort();
-        lines
-    }
-
     /// Brings what follows from other state up to date: order, window and scroll positions.
     pub(super) fn settle(&mut self) {
         let regions = self.regions(self.area);

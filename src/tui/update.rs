@@ -127,23 +127,15 @@ impl App {
             effects.push(Effect::Forget { ticket });
             return;
         }
-        self.dialog = Some(match result {
-            Ok(offers) => Dialog::Confirm(Question::new(ticket, offers)),
-            Err(refusals) => {
-                for refusal in &refusals {
-                    let text = format!("{} refused: {}", refusal.action, refusal.reason);
-                    let service = Some(refusal.service.clone());
-                    let kind = Kind::Verdict(crate::action::Verdict::Refused);
-                    self.record(Entry {
-                        at: self.now,
-                        service,
-                        kind,
-                        text,
-                    });
-                }
-                Dialog::Refused(refusals)
+        self.dialog = match result {
+            // It has stopped already: nothing would be sent, so there is nothing to ask.
+            Ok(offers) if offers.is_empty() => {
+                effects.push(Effect::Run { ticket });
+                None
             }
-        });
+            Ok(offers) => Some(Dialog::Confirm(Question::new(ticket, offers))),
+            Err(refusals) => Some(Dialog::Refused(refusals)),
+        };
     }
 
     fn key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {

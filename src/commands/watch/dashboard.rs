@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
-use super::operator::Operator;
+use super::actions::Actions;
 use super::signals::{Signals, Told};
 use super::terminal::{self, Screen};
 use crate::commands::{Context, Error};
@@ -31,7 +30,7 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) feed: Feed,
     pub(super) engine: Handle,
-    pub(super) operator: Operator,
+    pub(super) actions: Actions,
 }
 
 /// Runs until somebody leaves.
@@ -48,9 +47,8 @@ pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> 
         clock,
         feed,
         engine,
-        operator,
+        actions,
     } = parts;
-    let (answers, answered) = unbounded_channel();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut dashboard = Dashboard {
@@ -58,24 +56,27 @@ pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> 
         clock,
         feed: Some(feed),
         engine: &engine,
-        operator,
+        actions,
         keys: EventStream::new(),
         signals,
         ticks,
-        answers,
-        answered,
         screen,
         waiting: None,
         suspended: false,
     };
     let exit = dashboard.run().await;
-    let unfinished = dashboard.app.unfinished();
-    // The terminal is given back before anything is said.
-    drop(dashboard);
-    engine.stop().await;
-    for line in unfinished {
-        context.tell(&line);
+    let Dashboard {
+        actions, screen, ..
+    } = dashboard;
+    // The terminal is given back before anything is waited for or said.
+    drop(screen);
+    for done in actions.end().await {
+        context.tell(&format!(
+            "{} of {}: {}: {}",
+            done.action, done.service, done.verdict, done.text
+        ));
     }
+    engine.stop().await;
     exit
 }
 
@@ -85,12 +86,10 @@ struct Dashboard<'a> {
     /// Gone once nothing will be told any more.
     feed: Option<Feed>,
     engine: &'a Handle,
-    operator: Operator,
+    actions: Actions,
     keys: EventStream,
     signals: Signals,
     ticks: Interval,
-    answers: UnboundedSender<Message>,
-    answered: UnboundedReceiver<Message>,
     screen: Screen,
     /// When a frame that waits for its turn is drawn.
     waiting: Option<Instant>,
@@ -162,7 +161,7 @@ impl Dashboard<'_> {
             // The report has been printed; the code is that of a panic.
             () = terminal::panicked() => Wake::End(Exit::Code(101)),
             event = self.keys.next() => read(event),
-            Some(message) = self.answered.recv() => Wake::Now(message),
+            message = self.actions.next() => Wake::Now(message),
             _ = self.ticks.tick() => {
                 if self.suspended { Wake::Redraw } else { Wake::Now(Message::Tick(self.clock.now())) }
             }
@@ -187,7 +186,7 @@ impl Dashboard<'_> {
                 _ => {}
             }
         }
-        while let Ok(message) = self.answered.try_recv() {
+        while let Some(message) = self.actions.next().now_or_never() {
             batch.push(message);
             now = true;
         }
@@ -209,11 +208,10 @@ impl Dashboard<'_> {
                 service,
                 action,
             } => {
-                self.operator
-                    .prepare(ticket, service, action, self.answers.clone());
+                self.actions.prepare(ticket, service, action);
             }
-            Effect::Run { ticket } => self.operator.run(ticket),
-            Effect::Forget { ticket } => self.operator.forget(ticket),
+            Effect::Run { ticket } => self.actions.run(ticket),
+            Effect::Forget { ticket } => self.actions.forget(ticket),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `healthctl watch`: the dashboard, or a stream of changes where there is no terminal.
 
+mod actions;
 mod dashboard;
-mod operator;
 mod signals;
 mod stream;
 mod terminal;
@@ -26,12 +26,13 @@ use jiff::tz::TimeZone;
 use super::{Context, Error};
 use crate::engine::{self, Caps, Options};
 use crate::exit::Exit;
-use crate::health::{Fleet, Picture};
+use crate::health::{Fleet, text};
 use crate::host::Clock;
-use crate::inventory::Service;
+use crate::inventory::{Inventory, Service};
+use crate::operate::{Operator, Policy};
 use crate::probe::Asker;
 use crate::tui::{App, Setup};
-use operator::Operator;
+use actions::Actions;
 
 /// The flags of `watch`.
 #[derive(Debug, clap::Args)]
@@ -76,32 +77,34 @@ pub(crate) async fn run(_context: &Context, _args: &Args) -> Result<Exit, Error>
     Err(Error::usage("`watch` is not supported yet"))
 }
 
-/// Watches these services on the terminal or as a stream.
+/// Watches these services of the inventory on the terminal or as a stream.
 async fn watch(
     context: &Context,
     args: &Args,
-    inventory: String,
+    inventory: Inventory,
     services: Vec<Arc<Service>>,
 ) -> Result<Exit, Error> {
     let clock = Clock::start();
+    let now = clock.now();
+    let rules = services.iter().map(|service| service.rules()).collect();
+    let pictures = Fleet::new(rules, now).pictures();
     let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     let lines = args.output.or((!terminal).then_some(Lines::Text));
+    let asker = Asker::new(clock);
     let (teller, feed) = engine::feed();
     let options = Options {
         caps: Caps::of_this_machine(),
         figures: lines.is_none(),
     };
-    let now = clock.now();
-    let rules = services.iter().map(|service| service.rules()).collect();
-    let pictures: Vec<Arc<Picture>> = Fleet::new(rules, now).pictures();
-    let engine = engine::watch(services, Asker::new(clock), options, clock, teller);
+    let engine = engine::watch(services, asker.clone(), options, clock, teller.clone());
     if let Some(lines) = lines {
-        let exit = stream::run(context, lines, |_| true, feed).await;
+        drop(teller);
+        let exit = stream::run(context, lines, feed).await;
         engine.stop().await;
         return exit;
     }
     let app = App::new(Setup {
-        inventory,
+        inventory: place(&inventory, args),
         services: pictures,
         read_only: context.global.read_only,
         color: context.color_stdout(),
@@ -109,6 +112,14 @@ async fn watch(
         size: crossterm::terminal::size()?,
         now,
     });
+    let policy = Policy {
+        read_only: context.global.read_only,
+        audit: crate::host::state(),
+        command: "healthctl watch".to_owned(),
+        timeout: None,
+    };
+    let operator = Operator::new(asker, clock, policy);
+    let actions = Actions::new(operator, Arc::new(inventory), teller, engine.inputs.clone());
     dashboard::run(
         context,
         dashboard::Parts {
@@ -116,8 +127,19 @@ async fn watch(
             clock,
             feed,
             engine,
-            operator: Operator {},
+            actions,
         },
     )
     .await
+}
+
+/// Where the services come from, for people.
+fn place(inventory: &Inventory, args: &Args) -> String {
+    let text = match (&args.url, inventory.files.as_slice()) {
+        (Some(url), _) => url.clone(),
+        (None, []) => String::new(),
+        (None, [file]) => file.display().to_string(),
+        (None, [file, rest @ ..]) => format!("{} and {} more", file.display(), rest.len()),
+    };
+    text::clean(&text, 300)
 }

@@ -11,12 +11,7 @@ use super::Lines;
 use super::signals::{Signals, Told};
 
 /// Writes changes until a signal or the reader ends it.
-pub(super) async fn run(
-    context: &Context,
-    lines: Lines,
-    shows: impl Fn(&Picture) -> bool,
-    mut feed: Feed,
-) -> Result<Exit, Error> {
+pub(super) async fn run(context: &Context, lines: Lines, mut feed: Feed) -> Result<Exit, Error> {
     let mut signals = Signals::install()?;
     let fail_on = FailOn::default();
     loop {
@@ -30,7 +25,7 @@ pub(super) async fn run(
         };
         match event {
             None => return Ok(Exit::Done),
-            Some(Event::Picture { picture, changed }) if !changed.is_empty() && shows(&picture) => {
+            Some(Event::Picture { picture, changed }) if !changed.is_empty() => {
                 let line = match lines {
                     Lines::Text => text(&picture, &changed),
                     Lines::Json => {

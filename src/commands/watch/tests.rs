@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::actions::Actions;
 use super::dashboard::{self, Parts};
-use super::operator::Operator;
 use super::terminal_harness::{CTRL_C, ESC, Ended, Pty};
 use crate::cli::{Color, Global};
 use crate::commands::Context;
 use crate::engine::{self, Ask, Caps, Options};
 use crate::health::{Fleet, Outcome, ProbeResult};
 use crate::host::Clock;
-use crate::inventory::{Probe, Service};
+use crate::inventory::{Inventory, Probe, Service};
+use crate::operate::{Operator, Policy};
+use crate::probe::Asker;
 use crate::tui::{App, Setup};
 
 /// What the child shall do, as the value of this variable.
@@ -73,7 +75,7 @@ async fn dashboard(script: &str) -> u8 {
         size: crossterm::terminal::size().unwrap(),
         now,
     });
-    let engine = engine::watch(services, Script { clock }, options, clock, teller);
+    let engine = engine::watch(services, Script { clock }, options, clock, teller.clone());
     let context = Context {
         global: Global {
             file: vec![],
@@ -82,12 +84,19 @@ async fn dashboard(script: &str) -> u8 {
             verbose: false,
         },
     };
+    let operator = Operator::new(Asker::new(clock), clock, Policy::default());
+    let actions = Actions::new(
+        operator,
+        Arc::new(Inventory::default()),
+        teller,
+        engine.inputs.clone(),
+    );
     let parts = Parts {
         app,
         clock,
         feed,
         engine,
-        operator: Operator {},
+        actions,
     };
     match dashboard::run(&context, parts).await {
         Ok(exit) => exit.code(),

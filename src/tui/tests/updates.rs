@@ -177,6 +177,19 @@ fn an_answer_to_a_question_that_was_left_opens_nothing() {
 }
 
 #[test]
+fn where_nothing_would_be_sent_nothing_is_asked() {
+    let mut app = app(vec![orders()], 80, 24);
+    press(&mut app, "X");
+    let ticket = Ticket(1);
+    let effects = app.update(Message::Prepared {
+        ticket,
+        result: Ok(vec![]),
+    });
+    assert_eq!(effects, [Effect::Run { ticket }]);
+    assert!(app.dialog.is_none());
+}
+
+#[test]
 fn the_question_stays_about_its_service_when_rows_move() {
     let mut app = app(
         vec![picture("a", State::Healthy), picture("b", State::Healthy)],
