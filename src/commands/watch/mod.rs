@@ -114,7 +114,7 @@ async fn watch(
     });
     let policy = Policy {
         read_only: context.global.read_only,
-        audit: crate::host::state(),
+        audit: crate::host::directories::state(),
         command: "healthctl watch".to_owned(),
         timeout: None,
     };
