@@ -5,7 +5,7 @@
 
 mod service;
 
+pub use crate::profile::{Auth, Connection, Proxy, Secret, Signal, Target, Tls};
 pub use service::{
-    ActionSpec, Auth, Connection, HttpRequest, Inventory, Means, Probe, ProbeKind, Proxy, Secret,
-    Service, ServiceActions, Signal, StartSpec, Target, Tls,
+    ActionSpec, HttpRequest, Inventory, Means, Probe, ProbeKind, Service, ServiceActions, StartSpec,
 };

@@ -170,7 +170,7 @@ impl Reader<'_> {
             Value::Object(map) => {
                 for (key, entry) in map {
                     if !self.table.ignore.contains(key) {
-                        self.entry(key, entry, under);
+                        self.entry(key, entry, under, false);
                     }
                 }
             }
@@ -182,7 +182,7 @@ impl Reader<'_> {
                         _ => index.to_string(),
                     };
                     if !self.table.ignore.contains(&name) {
-                        self.entry(&name, entry, under);
+                        self.entry(&name, entry, under, true);
                     }
                 }
             }
@@ -190,7 +190,8 @@ impl Reader<'_> {
         }
     }
 
-    fn entry(&mut self, key: &str, entry: &Value, under: Option<&str>) {
+    /// Reads one entry; `listed` is one of a list, whose key is only its number.
+    fn entry(&mut self, key: &str, entry: &Value, under: Option<&str>, listed: bool) {
         let document = Document {
             json: Some(entry),
             headers: self.headers,
@@ -199,7 +200,11 @@ impl Reader<'_> {
         if under.is_some() && !self.is_entry(entry, document) {
             return;
         }
-        let own = self.table.name.text(document, LONGEST_NAME);
+        let own = self.table.name.text(document, LONGEST_NAME).or_else(|| {
+            let unnamed = listed && self.table.name.is_empty();
+            let name = entry.get("name").filter(|name| unnamed && name.is_string())?;
+            Some(clean(raw(name).as_str(), LONGEST_NAME)).filter(|name| !name.is_empty())
+        });
         if own.as_ref().is_some_and(|own| self.table.ignore.contains(own)) {
             return;
         }
@@ -455,6 +460,18 @@ impl Found {
             debug_assert!(self.list.iter().all(|entry| entry.status == NotUsed));
             None
         }
+    }
+
+    /// The first required one in error, in words.
+    pub(super) fn required_error(&self) -> Option<String> {
+        let wrong = |entry: &&Dependency| entry.required && entry.status == DependencyStatus::Error;
+        let entry = self.list.iter().find(wrong)?;
+        let why = entry.error.as_deref().or(entry.word.as_deref());
+        Some(format!(
+            "required dependency {}: {}",
+            entry.name,
+            why.unwrap_or("in error")
+        ))
     }
 
     /// A sentence on what is missing in the list.

@@ -94,6 +94,11 @@ fn spaced(text: &str) -> String {
     out
 }
 
+/// Whether a text can be looked for at all.
+pub(super) fn is_phrase(text: &str) -> bool {
+    text.contains(char::is_alphanumeric)
+}
+
 /// The `words:` of a profile.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Words<S> {
