@@ -15,7 +15,7 @@ use crate::profile::Expect;
 
 use super::client::Clients;
 use super::explain::{self, Cause};
-use super::lookup::Lookup;
+use super::lookup::{self, Lookup};
 use super::race::Race;
 use super::redirect::{self, Rule};
 use super::request::Ready;
@@ -82,7 +82,10 @@ impl Exchange {
 
     /// All addresses of a name.
     pub(super) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Cause> {
-        self.lookup.addresses(host, port).await
+        match lookup::known(host, port) {
+            Some(known) => Ok(known),
+            None => self.lookup.addresses(host, port).await,
+        }
     }
 
     /// Asks, and leaves its marks on the trail.
@@ -122,7 +125,6 @@ impl Exchange {
                 read(&mut response, most, trail).await?
             }
         };
-        trail.complete();
         if question.body == Body::Unread && question.connection == Connection::Reuse {
             drain(response).await;
         }
@@ -150,13 +152,28 @@ impl Exchange {
                 return Err(Cause::local("there is no URL to ask"));
             };
             let peers = self.peers(question, url, elsewhere, trail).await?;
-            let race = Race {
+            let mut race = Race {
                 client: &client,
                 connection: question.connection,
                 trail,
                 deadline,
             };
-            let response = race.run(&peers, || ready.build(url, elsewhere)).await?;
+            let build = || ready.build(url, elsewhere);
+            let mut result = race.run(&peers, build).await;
+            let fresh;
+            if let Err(cause) = &result
+                && cause.kind == FailureKind::Protocol
+                && trail.used_kept_connection()
+                && redirect::repeatable(ready.method())
+            {
+                // A server may close an idle connection at the very moment at which it is used again. That is no answer.
+                trail.restart();
+                fresh = self.clients.of(request, Connection::Fresh).await?;
+                race.client = &fresh;
+                race.connection = Connection::Fresh;
+                result = race.run(&peers, build).await;
+            }
+            let response = result?;
             let code = response.status().as_u16();
             trail.head(code, response.remote_addr());
             let follow = redirect::is_redirect(code)
@@ -208,9 +225,14 @@ impl Exchange {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(Cause::local(format!("{} has no host", url.scheme())));
         };
-        trail.looking_up(host);
-        let addresses = self.lookup.addresses(host, port).await?;
-        trail.looked_up();
+        let addresses = if let Some(known) = lookup::known(host, port) {
+            known
+        } else {
+            trail.looking_up(host);
+            let found = self.lookup.addresses(host, port).await?;
+            trail.looked_up();
+            found
+        };
         Ok(addresses.into_iter().map(Peer::Address).collect())
     }
 }
@@ -247,7 +269,10 @@ async fn read(response: &mut Response, most: u64, trail: &Trail) -> Result<Vec<u
             .chunk()
             .await
             .map_err(|error| explain::request(&error, Phase::Body, None))?;
-        let Some(chunk) = chunk else { return Ok(body) };
+        let Some(chunk) = chunk else {
+            trail.complete();
+            return Ok(body);
+        };
         let length = body.len() as u64 + chunk.len() as u64;
         if length > most {
             return Err(too_large());
@@ -277,7 +302,7 @@ fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     UNITS
         .iter()
-        .find(|(unit, _)| bytes >= *unit && bytes % unit == 0)
+        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit))
         .map_or_else(
             || format!("{bytes} bytes"),
             |(unit, name)| format!("{} {name}", bytes / unit),
