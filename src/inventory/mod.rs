@@ -13,6 +13,7 @@ mod service;
 mod show;
 mod source;
 mod surroundings;
+mod validate;
 
 pub use crate::profile::{Auth, Connection, Proxy, Secret, Signal, Target, Tls};
 pub use adhoc::{AdHoc, adhoc};
@@ -23,3 +24,4 @@ pub use service::{
 };
 pub use show::show;
 pub use surroundings::{Look, Surroundings};
+pub use validate::{Validated, validate, validate_files};
