@@ -12,4 +12,4 @@ mod surroundings;
 pub(crate) mod validate;
 pub(crate) mod watch;
 
-pub(crate) use context::{Context, Error, candidate};
+pub(crate) use context::{Context, Error};
