@@ -15,7 +15,7 @@ use crate::profile::Expect;
 
 use super::client::Clients;
 use super::explain::{self, Cause};
-use super::lookup::Lookup;
+use super::lookup::{self, Lookup};
 use super::race::Race;
 use super::redirect::{self, Rule};
 use super::request::Ready;
@@ -82,7 +82,10 @@ impl Exchange {
 
     /// All addresses of a name.
     pub(super) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Cause> {
-        self.lookup.addresses(host, port).await
+        match lookup::known(host, port) {
+            Some(known) => Ok(known),
+            None => self.lookup.addresses(host, port).await,
+        }
     }
 
     /// Asks, and leaves its marks on the trail.
@@ -122,7 +125,6 @@ impl Exchange {
                 read(&mut response, most, trail).await?
             }
         };
-        trail.complete();
         if question.body == Body::Unread && question.connection == Connection::Reuse {
             drain(response).await;
         }
@@ -208,9 +210,14 @@ impl Exchange {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(Cause::local(format!("{} has no host", url.scheme())));
         };
-        trail.looking_up(host);
-        let addresses = self.lookup.addresses(host, port).await?;
-        trail.looked_up();
+        let addresses = if let Some(known) = lookup::known(host, port) {
+            known
+        } else {
+            trail.looking_up(host);
+            let found = self.lookup.addresses(host, port).await?;
+            trail.looked_up();
+            found
+        };
         Ok(addresses.into_iter().map(Peer::Address).collect())
     }
 }
@@ -247,7 +254,10 @@ async fn read(response: &mut Response, most: u64, trail: &Trail) -> Result<Vec<u
             .chunk()
             .await
             .map_err(|error| explain::request(&error, Phase::Body, None))?;
-        let Some(chunk) = chunk else { return Ok(body) };
+        let Some(chunk) = chunk else {
+            trail.complete();
+            return Ok(body);
+        };
         let length = body.len() as u64 + chunk.len() as u64;
         if length > most {
             return Err(too_large());

@@ -64,12 +64,21 @@ impl Cause {
     }
 }
 
+/// The system's words without its number for them.
+pub(super) fn system(error: &io::Error) -> String {
+    let words = error.to_string();
+    match words.rfind(" (os error ") {
+        Some(at) => words.get(..at).unwrap_or(&words).to_owned(),
+        None => words,
+    }
+}
+
 /// A failed name lookup.
 pub(super) fn lookup(host: &str, error: &io::Error) -> Cause {
     if let Some(cause) = exhausted(error) {
         return cause;
     }
-    let words = error.to_string();
+    let words = system(error);
     let words = words
         .strip_prefix("failed to lookup address information: ")
         .unwrap_or(&words);
@@ -93,6 +102,15 @@ pub(super) fn request(error: &(dyn Error + 'static), phase: Phase, peer: Option<
             Phase::Prepare | Phase::Lookup | Phase::Connect => connect(error, peer),
             Phase::Handshake => broken(FailureKind::Tls, error, "during the TLS handshake"),
             Phase::Head => broken(FailureKind::Protocol, error, "before an answer"),
+            Phase::Body
+                if error.kind() == io::ErrorKind::InvalidInput
+                    || error.kind() == io::ErrorKind::InvalidData =>
+            {
+                Cause::new(
+                    FailureKind::Protocol,
+                    format!("the body is not HTTP ({error})"),
+                )
+            }
             Phase::Body => broken(FailureKind::Protocol, error, "in the middle of the body"),
         };
     }
@@ -243,7 +261,7 @@ fn broken(kind: FailureKind, error: &io::Error, when: &str) -> Cause {
         io::ErrorKind::TimedOut => {
             return Cause::new(FailureKind::Timeout, format!("connection timed out {when}"));
         }
-        _ => return Cause::new(kind, format!("{error} {when}")),
+        _ => return Cause::new(kind, format!("{} {when}", system(error))),
     };
     Cause::new(kind, format!("{what} {when}"))
 }
@@ -259,7 +277,13 @@ fn http(error: &hyper::Error, phase: Phase) -> Cause {
     } else if error.is_parse_version_h2() {
         "the reply is HTTP/2, not HTTP/1.1".to_owned()
     } else if error.is_parse() {
-        format!("the reply is not HTTP ({error})")
+        let what = error.to_string();
+        format!(
+            "the reply is not HTTP ({})",
+            what.trim_end_matches(" parsed")
+        )
+    } else if error.to_string().contains("unexpected message") {
+        "the server speaks before it is asked: not HTTP".to_owned()
     } else {
         error.to_string()
     };
@@ -305,7 +329,8 @@ fn certificate(error: &CertificateError) -> String {
         }
         CertificateError::NotValidForName => "certificate is for another name".to_owned(),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let presented: Vec<_> = presented.iter().take(5).map(String::as_str).collect();
+            // They come as `DnsName("a.example")`.
+            let presented: Vec<_> = presented.iter().take(5).map(|name| unwrapped(name)).collect();
             format!(
                 "certificate is not for {} but for {}",
                 expected.to_str(),
@@ -316,13 +341,20 @@ fn certificate(error: &CertificateError) -> String {
             "certificate is not one for servers".to_owned()
         }
         CertificateError::BadEncoding => "certificate cannot be read".to_owned(),
-        CertificateError::BadSignature => "certificate has a wrong signature".to_owned(),
+        CertificateError::BadSignature => {
+            "certificate is not signed by the authority that it names (see `tls.ca`)".to_owned()
+        }
         // webpki's words for a self-signed certificate that says it is an authority.
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
             "certificate is an authority's own, not a server's (self-signed?)".to_owned()
         }
         other => format!("certificate is not valid ({other})"),
     }
+}
+
+/// What stands between the quotation marks, where there are any.
+fn unwrapped(name: &str) -> &str {
+    name.split('"').nth(1).unwrap_or(name)
 }
 
 fn alert_words(alert: AlertDescription) -> String {

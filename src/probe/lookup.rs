@@ -38,9 +38,6 @@ impl Lookup {
 
     /// The addresses of a name, families taking turns, the system's first choice first.
     pub(super) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Cause> {
-        if let Some(known) = without_asking(host) {
-            return Ok(known.iter().map(|ip| SocketAddr::new(*ip, port)).collect());
-        }
         let mut flight = self.flight(host);
         let found = flight
             .wait_for(Option::is_some)
@@ -89,13 +86,13 @@ impl Lookup {
 }
 
 /// What needs no lookup: addresses as text, and `localhost`, which means both families whatever `/etc/hosts` says.
-fn without_asking(host: &str) -> Option<Vec<IpAddr>> {
+pub(super) fn known(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
     let bare = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host);
     if let Ok(address) = bare.parse::<IpAddr>() {
-        return Some(vec![address]);
+        return Some(vec![SocketAddr::new(address, port)]);
     }
     let name = host.trim_end_matches('.');
     let local = name.eq_ignore_ascii_case("localhost")
@@ -104,7 +101,14 @@ fn without_asking(host: &str) -> Option<Vec<IpAddr>> {
             .checked_sub(".localhost".len())
             .and_then(|at| name.get(at..))
             .is_some_and(|end| end.eq_ignore_ascii_case(".localhost"));
-    local.then(|| vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
+    local.then(|| {
+        [
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ]
+        .map(|address| SocketAddr::new(address, port))
+        .to_vec()
+    })
 }
 
 /// Without doubles, the families in turns, so that one that is dead cannot use up the time of the other.
@@ -144,8 +148,10 @@ mod tests {
     #[test]
     fn what_needs_no_lookup() {
         let check = |host: &str, expected: Option<&[&str]>| {
-            let given = without_asking(host)
-                .map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>());
+            let given = known(host, 80).map(|found| {
+                let text = |address: &SocketAddr| address.ip().to_string();
+                found.iter().map(text).collect::<Vec<_>>()
+            });
             let expected =
                 expected.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
             assert_eq!(given, expected, "{host}");

@@ -16,7 +16,7 @@ use rustls_platform_verifier::Verifier;
 use crate::inventory::Tls;
 
 use super::connector::NoSessions;
-use super::explain::Cause;
+use super::explain::{self, Cause};
 
 /// Which content the files of a setting had: another one needs another client.
 pub(super) type Stamp = [Option<(SystemTime, u64)>; 3];
@@ -125,8 +125,9 @@ fn certificates_of(file: &Path, what: &str) -> Result<Vec<CertificateDer<'static
 fn content(file: &Path, what: &str) -> Result<Vec<u8>, Cause> {
     std::fs::read(file).map_err(|error| {
         Cause::local(format!(
-            "cannot read the {what} file {}: {error}",
-            file.display()
+            "cannot read the {what} file {}: {}",
+            file.display(),
+            explain::system(&error)
         ))
     })
 }

@@ -153,7 +153,7 @@ impl Trail {
         self.marks().body = bytes;
     }
 
-    /// All has come that was waited for.
+    /// The body is complete.
     pub(super) fn complete(&self) {
         self.marks().complete = Some(Instant::now());
     }

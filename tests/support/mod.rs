@@ -6,5 +6,6 @@
     reason = "each test binary uses its part of this"
 )]
 
+pub mod demo;
 pub mod process;
 pub mod scene;

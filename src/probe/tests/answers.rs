@@ -1,40 +1,230 @@
-//! Answers, good and bad.
+//! Answers that are HTTP, and answers that are not quite.
 
-use super::server::{answering, nobody};
-use super::{FailureKind, ProbeResult, ask, failed, passed, probe, question};
+use tokio::io::AsyncWriteExt;
 
-#[tokio::test]
-async fn a_plain_answer_passes() {
-    let address = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
-    let outcome = ask(&probe(question(&format!("http://{address}/health")))).await;
-    passed(&outcome);
-    assert_eq!(outcome.code, Some(200));
-    assert_eq!(outcome.address, Some(address.to_string()));
-    assert!(outcome.latency.is_some() && outcome.phases.connect.is_some());
+use super::server::{answering, flooding, head, serve};
+use super::{FailureKind, ProbeResult, ask, failed, passed, probe, question, reading};
+
+/// What comes of this reply for a probe that needs the body; it has to hold `ok`.
+async fn outcome_of(reply: &'static [u8]) -> crate::health::Outcome {
+    let address = answering(reply).await;
+    ask(&reading(question(&format!("http://{address}/health")))).await
 }
 
 #[tokio::test]
-async fn nobody_listens() {
-    let address = nobody().await;
+async fn answers_that_are_good() {
+    for reply in [
+        &b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"[..],
+        b"HTTP/1.1 200 OK\r\nCONTENT-LENGTH: 2\r\nserver: x\r\n\r\nok",
+        b"HTTP/1.1 200\r\ncontent-length:2\r\n\r\nok",
+        b"HTTP/1.1 299 Whatever\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\n\r\nok, without a length",
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: identity\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x\r\n\r\n2\r\nok\r\n0\r\nx: y\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+    ] {
+        let outcome = outcome_of(reply).await;
+        assert_eq!(
+            (outcome.result, outcome.failure),
+            (ProbeResult::Pass, None),
+            "{}",
+            String::from_utf8_lossy(reply)
+        );
+        assert!(outcome.latency.is_some());
+        assert!(outcome.phases.connect.is_some());
+        assert!(outcome.phases.head.is_some());
+        assert!(outcome.phases.body.is_some());
+    }
+}
+
+#[tokio::test]
+async fn no_content_is_an_answer() {
+    let address = answering(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+    let outcome = ask(&probe(question(&format!("http://{address}/")))).await;
+    passed(&outcome);
+    assert_eq!(outcome.code, Some(204));
+    assert_eq!(outcome.address, Some(address.to_string()));
+}
+
+#[tokio::test]
+async fn codes_that_are_not_good() {
+    use FailureKind::{Auth, Redirect, Status};
+    use ProbeResult::{Fail, Unknown};
+    for (line, result, kind) in [
+        ("401 Unauthorized", Unknown, Auth),
+        ("403 Forbidden", Unknown, Auth),
+        ("404 Not Found", Fail, Status),
+        ("405 Method Not Allowed", Fail, Status),
+        ("500 Internal Server Error", Fail, Status),
+        ("302 Found", Fail, Redirect),
+        ("999 Nobody Knows", Fail, Status),
+    ] {
+        let reply = format!("HTTP/1.1 {line}\r\ncontent-length: 0\r\nlocation: /x\r\n\r\n");
+        let address = answering(reply.leak().as_bytes()).await;
+        let outcome = ask(&probe(question(&format!("http://{address}/")))).await;
+        failed(&outcome, result, kind, "…");
+        assert!(!outcome.refused);
+        assert!(outcome.latency.is_some(), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_told_so() {
+    for (reply, words) in [
+        (
+            &b"\x16\x03\x01garbage\x00\x1b[31m\xff\xfe\r\n\r\n"[..],
+            "the reply is not HTTP (…)",
+        ),
+        (b"220 mail.example ESMTP\r\n", "the reply is not HTTP (…)"),
+        (
+            b"HTTP/1.1 99 Too Low\r\n\r\n",
+            "the reply is not HTTP (invalid HTTP status-code)",
+        ),
+        (
+            b"HTTP/1.1 1000 Too High\r\n\r\n",
+            "the reply is not HTTP (invalid HTTP status-code)",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n",
+            "the reply is not HTTP (invalid content-length)",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+            "the reply is not HTTP (invalid HTTP header)",
+        ),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "the reply is … HTTP…"),
+        (b"", "connection closed before an answer"),
+        (b"HTTP/1.1 20", "connection closed before an answer"),
+    ] {
+        let outcome = outcome_of(reply).await;
+        failed(&outcome, ProbeResult::Fail, FailureKind::Protocol, words);
+        assert_eq!((outcome.code, outcome.refused), (None, false));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_first() {
+    let address = serve("127.0.0.1:0", async |mut stream| {
+        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").await;
+        head(&mut stream).await;
+    })
+    .await;
     let outcome = ask(&probe(question(&format!("http://{address}/")))).await;
     failed(
         &outcome,
         ProbeResult::Fail,
-        FailureKind::Connect,
-        &format!("connection refused ({address})"),
+        FailureKind::Protocol,
+        "the …not HTTP…",
     );
-    assert!(outcome.refused);
 }
 
 #[tokio::test]
-async fn localhost_is_both_families() {
-    let port = nobody().await.port();
-    let outcome = ask(&probe(question(&format!("http://localhost:{port}/")))).await;
+async fn bodies_that_end_early() {
+    for reply in [
+        &b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nok"[..],
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nok",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n",
+    ] {
+        let outcome = outcome_of(reply).await;
+        failed(
+            &outcome,
+            ProbeResult::Fail,
+            FailureKind::Protocol,
+            "connection closed in the middle of the body",
+        );
+        assert_eq!(outcome.code, Some(200));
+    }
+}
+
+#[tokio::test]
+async fn chunks_that_are_none() {
+    let outcome =
+        outcome_of(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzzz\r\nok").await;
+    failed(&outcome, ProbeResult::Fail, FailureKind::Protocol, "…");
+}
+
+#[tokio::test]
+async fn an_encoding_that_nobody_asked_for() {
+    let bomb =
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\n\x1f\x8b\x08";
+    let outcome = outcome_of(bomb).await;
+    failed(
+        &outcome,
+        ProbeResult::Unknown,
+        FailureKind::Decode,
+        "the body is encoded as gzip, though no encoding was asked for",
+    );
+    let outcome = outcome_of(
+        b"HTTP/1.1 503 Service Unavailable\r\ncontent-encoding: br\r\ncontent-length: 1\r\n\r\nx",
+    )
+    .await;
+    failed(&outcome, ProbeResult::Fail, FailureKind::Decode, "…");
+    let address = answering(bomb).await;
+    passed(&ask(&probe(question(&format!("http://{address}/")))).await);
+}
+
+#[tokio::test]
+async fn bodies_and_heads_have_a_limit() {
+    let url = |address| format!("http://{address}/");
+    let endless = flooding(b"HTTP/1.1 200 OK\r\n\r\n", &[b'x'; 16 * 1024]).await;
+    let outcome = ask(&reading(question(&url(endless)))).await;
     failed(
         &outcome,
         ProbeResult::Fail,
-        FailureKind::Connect,
-        &format!("connection refused (127.0.0.1:{port}, [::1]:{port})"),
+        FailureKind::BodyLimit,
+        "the body is larger than 64 KiB (max_body)",
     );
-    assert!(outcome.refused);
+    // Who does not need the body does not read it.
+    passed(&ask(&probe(question(&url(endless)))).await);
+
+    let announced =
+        answering(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999\r\n\r\n").await;
+    let outcome = ask(&reading(question(&url(announced)))).await;
+    failed(&outcome, ProbeResult::Fail, FailureKind::BodyLimit, "…");
+
+    for (start, more) in [
+        (
+            &b"HTTP/1.1 200 OK\r\n"[..],
+            &b"x-more: xxxxxxxxxxxxxxxxxxxx\r\n"[..],
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nx-long: ",
+            b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        ),
+        (b"HTTP/1.1 200 ", b"so very much to say about this and "),
+        (b"HTTP/1.1 200 OK\r\n", b"x: 1\r\n"),
+    ] {
+        let outcome = ask(&probe(question(&url(flooding(start, more).await)))).await;
+        failed(
+            &outcome,
+            ProbeResult::Fail,
+            FailureKind::Protocol,
+            "the response head is larger than allowed",
+        );
+    }
+
+    let trailers = flooding(
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n",
+        b"x-trailer: xxxxxxxxxxxxxxxxxxxxxxx\r\n",
+    )
+    .await;
+    let outcome = ask(&reading(question(&url(trailers)))).await;
+    failed(&outcome, ProbeResult::Fail, FailureKind::Protocol, "…");
+
+    let extension = flooding(
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;",
+        b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    )
+    .await;
+    let outcome = ask(&reading(question(&url(extension)))).await;
+    failed(&outcome, ProbeResult::Fail, FailureKind::Protocol, "…");
+}
+
+#[tokio::test]
+async fn escape_sequences_never_reach_a_message() {
+    let outcome = outcome_of(b"HTTP/1.1 200 OK\r\ncontent-encoding: \x1b[31mgzip\r\n\r\n").await;
+    let message = outcome.failure.unwrap().message;
+    assert!(!message.chars().any(char::is_control), "{message:?}");
 }

@@ -3,6 +3,10 @@
 //! What is asserted is the outcome: result, kind and words. Time limits are given to the asker, never measured here.
 
 mod answers;
+mod deadline;
+mod encryption;
+mod places;
+mod requests;
 mod server;
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Serves every connection with this, one task each, until the test ends.
@@ -45,7 +45,7 @@ pub(super) async fn flooding(reply: &'static [u8], more: &'static [u8]) -> Socke
 }
 
 /// Reads the head of a request.
-pub(super) async fn head(stream: &mut TcpStream) -> String {
+pub(super) async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {

@@ -114,13 +114,6 @@ impl Decode {
     }
 }
 
-impl Decode {
-    /// Reads `decode:`.
-    pub fn parse(_node: &crate::yaml::Node, _problems: &mut crate::yaml::Problems) -> Option<Self> {
-        Some(Self {})
-    }
-}
-
 /// An HTTP answer as it came, body cut off at the cap.
 #[derive(Debug, Clone)]
 pub struct Answer<'a> {

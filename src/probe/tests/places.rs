@@ -1,0 +1,217 @@
+//! Where a question goes: families, sockets, pins, kept connections; and how a connection breaks.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, UnixListener};
+
+use super::server::{answering, head, nobody, serve};
+use super::{
+    Connection, FailureKind, ProbeResult, ask, asker, failed, passed, probe, question, reading,
+    service,
+};
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+#[tokio::test]
+async fn nobody_listens() {
+    let address = nobody().await;
+    let outcome = ask(&probe(question(&format!("http://{address}/")))).await;
+    failed(
+        &outcome,
+        ProbeResult::Fail,
+        FailureKind::Connect,
+        &format!("connection refused ({address})"),
+    );
+    assert!(outcome.refused);
+    assert_eq!(outcome.address, Some(address.to_string()));
+}
+
+#[tokio::test]
+async fn localhost_is_both_families() {
+    for (bind, ip) in [
+        ("127.0.0.1:0", Ipv4Addr::LOCALHOST.into()),
+        ("[::1]:0", std::net::IpAddr::from(Ipv6Addr::LOCALHOST)),
+    ] {
+        let address = serve(bind, async |mut stream| {
+            head(&mut stream).await;
+            let _ = stream.write_all(OK).await;
+        })
+        .await;
+        for connection in [Connection::Fresh, Connection::Reuse] {
+            let mut request = question(&format!("http://localhost:{}/", address.port()));
+            request.connection = connection;
+            let outcome = ask(&probe(request)).await;
+            passed(&outcome);
+            let expected = SocketAddr::new(ip, address.port());
+            assert_eq!(outcome.address, Some(expected.to_string()));
+        }
+    }
+    let port = nobody().await.port();
+    let outcome = ask(&probe(question(&format!("http://localhost:{port}/")))).await;
+    failed(
+        &outcome,
+        ProbeResult::Fail,
+        FailureKind::Connect,
+        &format!("connection refused (127.0.0.1:{port}, [::1]:{port})"),
+    );
+    assert!(outcome.refused);
+}
+
+#[tokio::test]
+async fn a_name_that_is_none() {
+    let outcome = ask(&probe(question("http://no-such-host.invalid/"))).await;
+    failed(
+        &outcome,
+        ProbeResult::Fail,
+        FailureKind::Dns,
+        "cannot look up no-such-host.invalid: …",
+    );
+    assert!(!outcome.refused);
+    assert_eq!(outcome.address, None);
+}
+
+#[tokio::test]
+async fn a_pin_wins_over_the_name() {
+    let address = answering(OK).await;
+    let probe = probe(question("http://no-such-host.invalid/"));
+    let outcome = asker().ask_at(&service(), &probe, Some(address)).await;
+    passed(&outcome);
+    assert_eq!(outcome.address, Some(address.to_string()));
+}
+
+#[tokio::test]
+async fn sockets() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api.sock");
+    let url = format!("unix:{}", path.display());
+    let outcome = ask(&probe(question(&url))).await;
+    failed(
+        &outcome,
+        ProbeResult::Fail,
+        FailureKind::Connect,
+        &format!("no such socket ({})", path.display()),
+    );
+    assert!(outcome.refused);
+
+    let listener = UnixListener::bind(&path).unwrap();
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(head(&mut stream).await.starts_with("GET / HTTP/1.1\r\n"));
+        stream.write_all(OK).await.unwrap();
+    });
+    let outcome = ask(&reading(question(&url))).await;
+    passed(&outcome);
+    assert_eq!(outcome.address, Some(path.display().to_string()));
+    serving.await.unwrap();
+
+    // The listener is gone, its file is not.
+    let outcome = ask(&probe(question(&url))).await;
+    failed(
+        &outcome,
+        ProbeResult::Fail,
+        FailureKind::Connect,
+        "nothing listens on the socket (…)",
+    );
+    assert!(outcome.refused);
+
+    let file = folder.path().join("plain");
+    std::fs::write(&file, "").unwrap();
+    let outcome = ask(&probe(question(&format!("unix:{}", file.display())))).await;
+    assert_eq!(outcome.result, ProbeResult::Fail);
+
+    let long = format!("unix:/{}", "x".repeat(300));
+    let outcome = ask(&probe(question(&long))).await;
+    failed(
+        &outcome,
+        ProbeResult::Unknown,
+        FailureKind::Local,
+        "…too long…",
+    );
+}
+
+/// A kept connection hides that nobody accepts any more; a fresh one does not.
+#[tokio::test]
+async fn a_listener_that_is_closed_while_its_connection_lives() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        drop(listener);
+        while !head(&mut stream).await.is_empty() {
+            stream.write_all(OK).await.unwrap();
+        }
+    });
+    let mut kept = question(&format!("http://{address}/"));
+    kept.connection = Connection::Reuse;
+    let asker = asker();
+    passed(&asker.ask(&service(), &probe(kept.clone())).await);
+    passed(&asker.ask(&service(), &probe(kept)).await);
+    let fresh = question(&format!("http://{address}/"));
+    let outcome = asker.ask(&service(), &probe(fresh)).await;
+    failed(
+        &outcome,
+        ProbeResult::Fail,
+        FailureKind::Connect,
+        "connection refused (…)",
+    );
+    drop(asker);
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_fresh_connection_each_time() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&count);
+    let address = serve("127.0.0.1:0", move |mut stream| {
+        counting.fetch_add(1, Ordering::SeqCst);
+        async move {
+            while !head(&mut stream).await.is_empty() {
+                let _ = stream.write_all(OK).await;
+            }
+        }
+    })
+    .await;
+    let asker = asker();
+    for _ in 0..3 {
+        passed(
+            &asker
+                .ask(
+                    &service(),
+                    &reading(question(&format!("http://{address}/"))),
+                )
+                .await,
+        );
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn connections_that_are_reset() {
+    for (start, words, code) in [
+        (&b""[..], "connection reset before an answer", None),
+        (
+            b"HTTP/1.1 200 OK\r\nx: ",
+            "connection reset before an answer",
+            None,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok",
+            "connection reset in the middle of the body",
+            Some(200),
+        ),
+    ] {
+        let address = serve("127.0.0.1:0", async move |mut stream| {
+            head(&mut stream).await;
+            let _ = stream.write_all(start).await;
+            let _ = stream.flush().await;
+            stream.set_zero_linger().unwrap();
+        })
+        .await;
+        let outcome = ask(&reading(question(&format!("http://{address}/")))).await;
+        failed(&outcome, ProbeResult::Fail, FailureKind::Protocol, words);
+        assert_eq!((outcome.code, outcome.refused), (code, false));
+    }
+}
