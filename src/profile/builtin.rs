@@ -10,7 +10,11 @@ static DIRECTORY: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/profiles");
 static PROFILES: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
     let mut profiles: Vec<_> = DIRECTORY
         .files()
-        .filter(|file| file.path().extension().is_some_and(|extension| extension == "yaml"))
+        .filter(|file| {
+            file.path()
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
         .filter_map(|file| Some((file.path().file_stem()?.to_str()?, file.contents_utf8()?)))
         .collect();
     profiles.sort_unstable();

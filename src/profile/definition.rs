@@ -123,7 +123,9 @@ impl Profile {
         let own = self.probes.get(probe)?.decode.as_ref();
         let shared = || {
             let order = ["status", "ready", "live"];
-            let owner = order.into_iter().find(|name| self.probes.contains_key(*name));
+            let owner = order
+                .into_iter()
+                .find(|name| self.probes.contains_key(*name));
             self.decode.as_ref().filter(|_| owner == Some(probe))
         };
         own.or_else(shared).map(|decode| &decode.value)

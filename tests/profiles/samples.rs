@@ -21,7 +21,8 @@ fn root() -> PathBuf {
 }
 
 fn names(directory: &Path, keep: impl Fn(&Path) -> bool) -> BTreeSet<String> {
-    let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let entries =
+        fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     entries
         .map(|entry| entry.unwrap().path())
         .filter(|path| keep(path))
@@ -47,7 +48,10 @@ fn profile(name: &str, text: &str) -> Profile {
 #[test]
 fn every_profile_is_whole() {
     let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
-    let embedded: BTreeSet<String> = builtin().iter().map(|(name, _)| (*name).to_owned()).collect();
+    let embedded: BTreeSet<String> = builtin()
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
     assert_eq!(
         embedded,
         names(&files, |_| true),
@@ -58,12 +62,18 @@ fn every_profile_is_whole() {
         assert!(profile.title.is_some(), "profiles/{name}.yaml: no title");
         assert!(profile.source.is_some(), "profiles/{name}.yaml: no source");
         assert!(!profile.probes.is_empty(), "profiles/{name}.yaml: no probe");
-        assert!(text.starts_with("# "), "profiles/{name}.yaml: a comment at its top says where it is known from");
+        assert!(
+            text.starts_with("# "),
+            "profiles/{name}.yaml: a comment at its top says where it is known from"
+        );
     }
     let sampled = names(&root(), Path::is_dir);
     let others: BTreeSet<String> = OTHERS.iter().map(|name| (*name).to_owned()).collect();
     let sampled: BTreeSet<String> = sampled.difference(&others).cloned().collect();
-    assert_eq!(embedded, sampled, "profiles, and the directories of their samples");
+    assert_eq!(
+        embedded, sampled,
+        "profiles, and the directories of their samples"
+    );
 }
 
 #[test]
@@ -77,19 +87,32 @@ fn every_sample_is_read_as_its_expectation_says() {
         };
         let replies = names(&directory, extension("http"));
         let expectations = names(&directory, extension("yaml"));
-        assert_eq!(replies, expectations, "{name}: replies, and the expectations beside them");
+        assert_eq!(
+            replies, expectations,
+            "{name}: replies, and the expectations beside them"
+        );
         let mut asked = BTreeSet::new();
         for case in &replies {
             let file = format!("tests/profiles/{name}/{case}.yaml");
             let mut expected = parsed(&file, &fs::read_to_string(&file).unwrap()).to_json();
-            let probe = expected.as_object_mut().and_then(|map| map.shift_remove("probe"));
+            let probe = expected
+                .as_object_mut()
+                .and_then(|map| map.shift_remove("probe"));
             let probe = probe.unwrap_or_else(|| panic!("{file}: no `probe`"));
             let probe = probe.as_str().unwrap().to_owned();
-            wrong.extend(check(&profile, &probe, &directory.join(format!("{case}.http")), &expected));
+            wrong.extend(check(
+                &profile,
+                &probe,
+                &directory.join(format!("{case}.http")),
+                &expected,
+            ));
             asked.insert(probe);
         }
         let probes: BTreeSet<String> = profile.probes.keys().cloned().collect();
-        assert_eq!(asked, probes, "{name}: probes with a sample, and all its probes");
+        assert_eq!(
+            asked, probes,
+            "{name}: probes with a sample, and all its probes"
+        );
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
@@ -102,7 +125,9 @@ fn check(profile: &Profile, probe: &str, reply: &Path, expected: &Value) -> Opti
         .into_iter()
         .find_map(|options| options.expect.status.as_ref());
     let expect = Expect {
-        status: status.map(|status| status.value.clone()).unwrap_or_default(),
+        status: status
+            .map(|status| status.value.clone())
+            .unwrap_or_default(),
         ..Expect::default()
     };
     let reply = Reply::parse(&fs::read(reply).unwrap());

@@ -131,7 +131,12 @@ impl Case {
         }
         if let Code::Says(state) = self.code {
             let mut why = format!("answered {}, which means {state}", code::named(self.number));
-            if self.payload.word.as_ref().is_some_and(|word| word.raw.is_some()) {
+            if self
+                .payload
+                .word
+                .as_ref()
+                .is_some_and(|word| word.raw.is_some())
+            {
                 why = format!("{why}; {}", self.reports());
             }
             all.push((state, Some(Failure::new(FailureKind::Status, why))));
@@ -242,7 +247,9 @@ impl Case {
         match state {
             None | Some(State::Healthy) => (ProbeResult::Pass, None),
             Some(State::Degraded | State::Draining) => (ProbeResult::Warn, None),
-            Some(State::Unready | State::Unhealthy | State::Stopped) => (ProbeResult::Fail, why(state)),
+            Some(State::Unready | State::Unhealthy | State::Stopped) => {
+                (ProbeResult::Fail, why(state))
+            }
             Some(State::Unknown | State::Starting) => (ProbeResult::Unknown, why(state)),
         }
     }
