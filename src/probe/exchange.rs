@@ -33,7 +33,7 @@ const FURTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// What is asked.
 pub(super) struct Question<'a> {
     pub(super) request: &'a HttpRequest,
-    /// The one address to ask, whatever the name says.
+    /// The one address to connect to, whatever the name says.
     pub(super) pin: Option<SocketAddr>,
     pub(super) connection: Connection,
     /// Redirects may be followed, unless this accepts them as they are.
@@ -213,11 +213,6 @@ impl Exchange {
         if let Some(socket) = &question.request.target.socket {
             return Ok(vec![Peer::Socket(Arc::from(socket.as_path()))]);
         }
-        if let Some(address) = question.pin
-            && !elsewhere
-        {
-            return Ok(vec![Peer::Address(address)]);
-        }
         let url = match &question.request.proxy {
             Proxy::None => url,
             Proxy::Url(proxy) => proxy,
@@ -225,7 +220,12 @@ impl Exchange {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(Cause::local(format!("{} has no host", url.scheme())));
         };
-        let addresses = if let Some(known) = lookup::known(host, port) {
+        let addresses = if let Some(address) = question.pin
+            && !elsewhere
+            && lookup::literal(host).is_none()
+        {
+            vec![address]
+        } else if let Some(known) = lookup::known(host, port) {
             known
         } else {
             trail.looking_up(host);

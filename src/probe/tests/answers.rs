@@ -223,6 +223,24 @@ async fn bodies_and_heads_have_a_limit() {
 }
 
 #[tokio::test]
+async fn a_large_body_within_its_limit() {
+    let mut reply = b"HTTP/1.1 200 OK\r\ncontent-length: 500002\r\n\r\n".to_vec();
+    reply.extend([b'x'; 500_000]);
+    reply.extend(b"ok");
+    let address = answering(reply.leak()).await;
+    let mut probe = reading(question(&format!("http://{address}/")));
+    probe.max_body = 500_002;
+    passed(&ask(&probe).await);
+    probe.max_body = 500_001;
+    failed(
+        &ask(&probe).await,
+        ProbeResult::Fail,
+        FailureKind::BodyLimit,
+        "the body is larger than 500001 bytes (max_body)",
+    );
+}
+
+#[tokio::test]
 async fn escape_sequences_never_reach_a_message() {
     let outcome = outcome_of(b"HTTP/1.1 200 OK\r\ncontent-encoding: \x1b[31mgzip\r\n\r\n").await;
     let message = outcome.failure.unwrap().message;
