@@ -79,6 +79,8 @@ pub enum Seen {
         /// Who says so.
         who: Who,
     },
+    /// An answer that may be a proxy's, who speaks for a service that is gone: its status code.
+    Hollow(u16),
     /// The request was turned down: how, e.g. `answered 403 Forbidden`.
     TurnedDown(String),
     /// The time is up.
@@ -135,6 +137,8 @@ pub struct Proof {
     /// The latest answer: when, draining, who.
     answer: Option<(Moment, bool, Who)>,
     drained: bool,
+    /// The latest answer that may be a proxy's.
+    hollow: Option<u16>,
     /// A stranger answers, time after time: since when and how often.
     stranger: Option<(Moment, u32)>,
     turned_down: Option<(Moment, String)>,
@@ -153,6 +157,7 @@ impl Proof {
             silent_since: None,
             answer: None,
             drained: false,
+            hollow: None,
             stranger: None,
             turned_down: None,
         }
@@ -170,7 +175,11 @@ impl Proof {
                 self.processes = processes;
                 turn.stage = self.glance(at);
             }
-            Seen::Answer { draining, who } => turn.stage = self.hear(at, draining, who),
+            Seen::Answer { draining, who } => {
+                self.hollow = None;
+                turn.stage = self.hear(at, draining, who);
+            }
+            Seen::Hollow(code) => self.hollow = Some(code),
             Seen::TurnedDown(how) => self.turned_down = Some((at, how)),
             Seen::TimeUp => {
                 turn.end = Some(self.time_up(at));

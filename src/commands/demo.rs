@@ -1,5 +1,6 @@
 //! `healthctl demo`: a small fleet of real services, and the dashboard on it.
 
+use clap::builder::FalseyValueParser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Context, Error, watch};
@@ -14,19 +15,23 @@ pub(crate) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
     /// All is well, until something is broken by hand.
-    #[arg(long)]
+    #[arg(long, env = "HEALTHCTL_CALM", value_parser = FalseyValueParser::new())]
     calm: bool,
     /// Only run the fleet: print the inventory's path and stay until Ctrl-C.
-    #[arg(long)]
+    #[arg(long, env = "HEALTHCTL_NO_TUI", value_parser = FalseyValueParser::new())]
     no_tui: bool,
 }
 
-/// What can be done to a demo that runs.
+/// What can be done to a demo that runs; of several, `-f` names one by its inventory.
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Make a dependency of a service of the running demo fail
+    ///
+    /// It fails until it is mended. Where several demos run, `-f` names one by its inventory.
     Break(Part),
     /// Make it work again
+    ///
+    /// Where several demos run, `-f` names one by its inventory.
     Mend(Part),
     /// One service of the fleet; started by the demo itself
     #[command(hide = true)]
@@ -63,7 +68,9 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         Some(Action::Break(part)) => tell(context, Verb::Break, part).await,
         Some(Action::Mend(part)) => tell(context, Verb::Mend, part).await,
         Some(Action::Service { name, calm }) => {
-            demo::run_service(name, *calm).await?;
+            if let Some(ended) = demo::run_service(name, *calm).await? {
+                context.tell(&ended.to_string());
+            }
             Ok(Exit::Done)
         }
         None => start(context, args).await,
@@ -76,8 +83,8 @@ async fn tell(context: &Context, verb: Verb, part: &Part) -> Result<Exit, Error>
         service: part.name.clone(),
         dependency: part.dependency.clone(),
     };
-    let done = demo::send(&order, &context.global.file).await?;
-    context.print(&format!("{done}\n"))?;
+    demo::send(&order, &context.global.file).await?;
+    context.print(&format!("{order}\n"))?;
     Ok(Exit::Done)
 }
 
@@ -85,23 +92,27 @@ async fn start(context: &Context, args: &Args) -> Result<Exit, Error> {
     if !context.global.file.is_empty() {
         context.tell("note: the demo has an inventory of its own; the one given is not used");
     }
-    let signals = match args.no_tui {
-        // The dashboard has signal handlers of its own.
-        false => None,
-        true => Some(Signals::install()?),
-    };
-    let demo = Demo::start(args.calm).await?;
+    // The dashboard has signal handlers of its own.
+    let signals = args.no_tui.then(Signals::install).transpose()?;
+    let mut demo = Demo::start(args.calm).await?;
     let result = match signals {
-        Some(signals) => stay(context, &demo, signals).await,
+        Some(signals) => stay(context, &mut demo, signals).await,
         None => dashboard(context, &demo).await,
     };
     demo.end().await;
     result
 }
 
-async fn stay(context: &Context, demo: &Demo, mut signals: Signals) -> Result<Exit, Error> {
+async fn stay(context: &Context, demo: &mut Demo, mut signals: Signals) -> Result<Exit, Error> {
     context.print(&format!("{}\n", demo.inventory().display()))?;
-    Ok(signals.next().await)
+    loop {
+        tokio::select! {
+            exit = signals.next() => return Ok(exit),
+            Some(exited) = demo.exited() => {
+                context.tell(&format!("{} has ended: {}", exited.service, exited.status));
+            }
+        }
+    }
 }
 
 async fn dashboard(context: &Context, demo: &Demo) -> Result<Exit, Error> {

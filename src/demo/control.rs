@@ -13,7 +13,7 @@ use super::{Error, Order, place};
 /// More than any order needs.
 const LONGEST_LINE: u64 = 4096;
 
-type Reply = Result<String, Error>;
+type Reply = Result<(), Error>;
 
 /// Listens beside the inventory.
 pub(super) fn listen(socket: &Path) -> Result<UnixListener, Error> {

@@ -8,9 +8,12 @@ use super::fleet::Member;
 /// The name of the file in the demo's directory.
 pub(super) const FILE: &str = "healthctl.yaml";
 
+/// The folder of the process ids, beside the file.
+pub(super) const PID_FILES: &str = "run";
+
 /// Where a service's process id stands, relative to the file.
 pub(super) fn pid_file(member: &Member) -> String {
-    format!("run/{}.pid", member.name)
+    format!("{PID_FILES}/{}.pid", member.name)
 }
 
 /// The whole text, for services at these addresses.

@@ -2,24 +2,28 @@
 //!
 //! A demo that was killed leaves its directory behind; the next one to start removes it.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, getuid, test_kill_process};
+use rustix::process::getuid;
 
 use super::{Error, inventory};
 
-/// The longest path of a socket that every Unix takes is 103 bytes; this leaves room for the rest.
+/// The path of a socket may have 103 bytes on every Unix; this leaves room for the rest.
 const LONGEST_BASE: usize = 60;
 const PREFIX: &str = "demo-";
 const SOCKET: &str = "control";
+const LOGS: &str = "logs";
+const LOCK: &str = "lock";
 
 /// The directory of one demo, private to the user; removed when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     path: PathBuf,
+    /// Locked for as long as the demo runs: the kernel lets go of it however the demo ends.
+    _lock: File,
 }
 
 impl Place {
@@ -27,21 +31,30 @@ impl Place {
     pub(super) fn make() -> Result<Self, Error> {
         let base = base();
         private(&base)?;
+        // Nobody takes a directory for a dead one's before its maker has locked it.
+        let _turn = lock(&base)?;
         for path in places(&base) {
-            if !is_alive(&path) {
-                // Another demo that starts now may be doing the same.
+            if is_dead(&path) {
+                // What cannot be removed is somebody else's to clean.
                 let _ = fs::remove_dir_all(path);
             }
         }
-        let path = base.join(format!("{PREFIX}{}", std::process::id()));
-        let make = |path: &Path| DirBuilder::new().mode(0o700).create(path);
-        make(&path).map_err(|error| Error::file("make the directory", &path, &error))?;
-        let place = Self { path };
-        for folder in ["run", "logs"] {
-            let path = place.path.join(folder);
-            make(&path).map_err(|error| Error::file("make the directory", &path, &error))?;
+        let path = (1..=u16::MAX)
+            .map(|number| base.join(format!("{PREFIX}{number}")))
+            .find(|path| !path.exists())
+            .unwrap_or_else(|| base.join(PREFIX));
+        for folder in [
+            path.clone(),
+            path.join(inventory::PID_FILES),
+            path.join(LOGS),
+        ] {
+            DirBuilder::new()
+                .mode(0o700)
+                .create(&folder)
+                .map_err(|error| Error::file("make the directory", folder, &error))?;
         }
-        Ok(place)
+        let lock = lock(&path)?;
+        Ok(Self { path, _lock: lock })
     }
 
     pub(super) fn inventory(&self) -> PathBuf {
@@ -53,7 +66,7 @@ impl Place {
     }
 
     pub(super) fn log(&self, name: &str) -> PathBuf {
-        self.path.join("logs").join(format!("{name}.log"))
+        self.path.join(LOGS).join(format!("{name}.log"))
     }
 
     /// A file of the place, by its path relative to the inventory.
@@ -76,7 +89,11 @@ pub(super) fn socket_beside(inventory: &Path) -> PathBuf {
 
 /// The inventory files of all demos of this user that are there, running or not.
 pub(super) fn inventories() -> Vec<PathBuf> {
-    places(&base())
+    let base = base();
+    if !is_ours(&base) {
+        return Vec::new();
+    }
+    places(&base)
         .into_iter()
         .map(|place| place.join(inventory::FILE))
         .collect()
@@ -84,12 +101,15 @@ pub(super) fn inventories() -> Vec<PathBuf> {
 
 fn base() -> PathBuf {
     let short = |path: &PathBuf| path.is_absolute() && path.as_os_str().len() <= LONGEST_BASE;
-    if let Some(runtime) = std::env::var_os("XDG_RUNTIME_DIR")
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
-        .filter(short)
-        .filter(|path| path.is_dir())
-    {
-        return runtime.join("healthctl");
+        .filter(short);
+    if let Some(runtime) = runtime {
+        // Not every machine makes it for every user; where it cannot be made there is the other.
+        let _ = fs::create_dir_all(&runtime);
+        if runtime.is_dir() {
+            return runtime.join("healthctl");
+        }
     }
     Some(std::env::temp_dir())
         .filter(short)
@@ -105,12 +125,7 @@ fn private(base: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(Error::file("make the directory", base, &error)),
     }
-    let metadata = fs::symlink_metadata(base)
-        .map_err(|error| Error::file("read the directory", base, &error))?;
-    let ours = metadata.is_dir()
-        && metadata.uid() == getuid().as_raw()
-        && metadata.permissions().mode() & 0o022 == 0;
-    if ours {
+    if is_ours(base) {
         Ok(())
     } else {
         Err(Error::hint(
@@ -120,24 +135,35 @@ fn private(base: &Path) -> Result<(), Error> {
     }
 }
 
+fn is_ours(base: &Path) -> bool {
+    fs::symlink_metadata(base).is_ok_and(|metadata| {
+        metadata.is_dir()
+            && metadata.uid() == getuid().as_raw()
+            && metadata.permissions().mode() & 0o022 == 0
+    })
+}
+
 fn places(base: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(base) else {
         return Vec::new();
     };
     let mut places: Vec<_> = entries
         .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
         .map(|entry| entry.path())
-        .filter(|path| pid(path).is_some())
         .collect();
     places.sort();
     places
 }
 
-fn is_alive(place: &Path) -> bool {
-    pid(place).is_some_and(|pid| test_kill_process(pid).is_ok())
+fn lock(directory: &Path) -> Result<File, Error> {
+    let path = directory.join(LOCK);
+    File::create(&path)
+        .and_then(|file| file.lock().map(|()| file))
+        .map_err(|error| Error::file("lock", path, &error))
 }
 
-fn pid(place: &Path) -> Option<Pid> {
-    let name = place.file_name()?.to_str()?;
-    Pid::from_raw(name.strip_prefix(PREFIX)?.parse().ok()?)
+/// Whether nobody holds its lock any more.
+fn is_dead(place: &Path) -> bool {
+    File::create(place.join(LOCK)).is_ok_and(|file| file.try_lock().is_ok())
 }

@@ -21,13 +21,15 @@ use super::fleet::{Convention, Member, member};
 use super::life::{Attempt, Hand, Life};
 use super::order::AUTH;
 use super::{Error, Order, Verb, traffic};
-use crate::service::{Dependency, Service, Settings, WhileDraining, control_plane, hephaestus};
+use crate::service::{
+    Dependency, Ended, Service, Settings, WhileDraining, control_plane, hephaestus,
+};
 
 /// How often each dependency is tried.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// Runs one service until it has shut down, or until the demo that started it is gone.
-pub(crate) async fn run(name: &str, calm: bool) -> Result<(), Error> {
+/// Runs one service until it has shut down, or until the demo that started it is gone (`None`).
+pub(crate) async fn run(name: &str, calm: bool) -> Result<Option<Ended>, Error> {
     let failed = |error: std::io::Error| Error::new(format!("cannot serve: {error}"));
     let member = member(name).ok_or_else(|| Error::new(format!("there is no `{name}`")))?;
     let service = Service::new(member.service, member.version, settings(member.convention));
@@ -58,10 +60,9 @@ pub(crate) async fn run(name: &str, calm: bool) -> Result<(), Error> {
     traffic::start(&service, member, address);
 
     tokio::select! {
-        _ = server.run() => {}
-        () = stage.take_orders() => {}
+        ended = server.run() => Ok(Some(ended)),
+        () = stage.take_orders() => Ok(None),
     }
-    Ok(())
 }
 
 fn settings(convention: Convention) -> Settings {

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -24,8 +24,7 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long a service may take to answer an order, and to end when it is told to.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
-type Reply = Result<String, Error>;
-type Request = (Order, oneshot::Sender<Reply>);
+type Request = (Order, oneshot::Sender<Result<(), Error>>);
 
 /// The running fleet. Ends with [`Demo::end`], or when it is dropped, or when this process dies.
 #[derive(Debug)]
@@ -34,7 +33,17 @@ pub(crate) struct Demo {
     // Declared before the place: nobody writes there any more when it is removed.
     tasks: JoinSet<()>,
     control: JoinSet<()>,
+    exits: mpsc::UnboundedReceiver<Exited>,
     place: Place,
+}
+
+/// A service that has ended, by itself or because it was told to.
+#[derive(Debug)]
+pub(crate) struct Exited {
+    /// Its name.
+    pub(crate) service: &'static str,
+    /// How.
+    pub(crate) status: ExitStatus,
 }
 
 /// Where orders go, by the name of the service.
@@ -52,6 +61,7 @@ impl Demo {
             started.push(Process::spawn(member, calm, &place)?);
         }
         let mut tasks = JoinSet::new();
+        let (exited, exits) = mpsc::unbounded_channel();
         let mut orders = BTreeMap::new();
         let mut members = Vec::new();
         for mut process in started {
@@ -59,7 +69,7 @@ impl Demo {
             members.push((member, process.address(&place).await?));
             let (sender, receiver) = mpsc::channel(1);
             orders.insert(member.name, sender);
-            tasks.spawn(process.attend(receiver));
+            tasks.spawn(process.attend(receiver, exited.clone()));
         }
         let path = place.inventory();
         write(&path, &inventory::text(&members))?;
@@ -73,6 +83,7 @@ impl Demo {
             crew,
             tasks,
             control,
+            exits,
             place,
         })
     }
@@ -80,6 +91,11 @@ impl Demo {
     /// The inventory file.
     pub(crate) fn inventory(&self) -> PathBuf {
         self.place.inventory()
+    }
+
+    /// The next service that ends.
+    pub(crate) async fn exited(&mut self) -> Option<Exited> {
+        self.exits.recv().await
     }
 
     /// Ends all services and waits until they have gone.
@@ -93,7 +109,7 @@ impl Demo {
 
 impl Crew {
     /// Has an order carried out and tells what has become of it.
-    pub(super) async fn carry_out(&self, order: Order) -> Reply {
+    pub(super) async fn carry_out(&self, order: Order) -> Result<(), Error> {
         order.check()?;
         let gone = || {
             Error::new(format!(
@@ -172,11 +188,22 @@ impl Process {
     }
 
     /// Passes orders on until it ends or nobody is left to give any; then it has gone.
-    async fn attend(mut self, mut requests: mpsc::Receiver<Request>) {
+    async fn attend(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        exited: mpsc::UnboundedSender<Exited>,
+    ) {
         loop {
             tokio::select! {
                 // Awaited at once, so that a service that was shut down leaves no zombie.
-                _ = self.child.wait() => break,
+                status = self.child.wait() => {
+                    if let Ok(status) = status {
+                        let service = self.member.name;
+                        // Nobody has to listen.
+                        let _ = exited.send(Exited { service, status });
+                    }
+                    break;
+                }
                 request = requests.recv() => {
                     let Some((order, reply)) = request else {
                         break;
@@ -194,7 +221,7 @@ impl Process {
         let _ = fs::remove_file(&self.pid_file);
     }
 
-    async fn pass_on(&mut self, order: &Order) -> Reply {
+    async fn pass_on(&mut self, order: &Order) -> Result<(), Error> {
         let lost = || Error::new(format!("{} does not answer", order.service));
         let mut line = serde_json::to_string(order).map_err(|_| lost())?;
         line.push('\n');
@@ -203,7 +230,7 @@ impl Process {
             self.answers.next_line().await.ok()?
         };
         match timeout(ANSWER_LIMIT, exchange).await {
-            Ok(Some(answer)) if answer == "done" => Ok(order.to_string()),
+            Ok(Some(answer)) if answer == "done" => Ok(()),
             _ => Err(lost()),
         }
     }

@@ -1,11 +1,14 @@
 //! Keeps a service busy with requests to itself, so that there is always work in flight to drain.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Path;
 use axum::routing::get;
+use futures_util::{StreamExt, stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -17,15 +20,19 @@ const CLIENTS: [[u64; 3]; 2] = [[1_300, 2_900, 2_100], [2_500, 1_700, 1_100]];
 /// The longest that a request can ask for.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// The service's own work: `/work/MS` takes so many milliseconds.
+/// The service's own work: `/work/MS` says that it has begun, and is done so many milliseconds later.
 pub(super) fn routes() -> Router {
     Router::new().route("/work/{millis}", get(work))
 }
 
-async fn work(Path(millis): Path<u64>) -> String {
+async fn work(Path(millis): Path<u64>) -> Body {
     let time = Duration::from_millis(millis).min(LONGEST);
-    tokio::time::sleep(time).await;
-    format!("done after {time:?}\n")
+    let begun = stream::once(async { Ok::<_, Infallible>("begun\n".to_owned()) });
+    let done = stream::once(async move {
+        tokio::time::sleep(time).await;
+        Ok(format!("done after {time:?}\n"))
+    });
+    Body::from_stream(begun.chain(done))
 }
 
 /// Starts the clients. Each stops when it is refused, that is when the service shuts down.

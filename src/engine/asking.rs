@@ -155,9 +155,14 @@ impl<A: Ask> Asking<A> {
         })
     }
 
-    /// Drops what waits and what is under way.
+    /// Drops what waits and what is under way; everything may be asked anew after it.
     pub(super) async fn stop(&mut self) {
         self.tasks.shutdown().await;
+        self.places.clear();
+        self.waiting = 0;
+        for question in &mut self.questions {
+            question.due = None;
+        }
     }
 
     /// Whether nothing waits and nothing is under way.

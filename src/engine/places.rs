@@ -98,6 +98,11 @@ impl Places {
         }
     }
 
+    /// Nobody waits and nothing is under way any more.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.caps, self.hosts.len());
+    }
+
     /// How many are under way.
     pub(super) const fn taken(&self) -> usize {
         self.taken

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::schedule::stable_hash;
+use crate::health::Role;
 use crate::inventory::{Probe, ProbeKind, Service};
 
 /// The services, and their probes counted through.
@@ -93,14 +94,13 @@ impl Roster {
         }
     }
 
-    /// The probe whose payload tells how the service is: what to ask where only one is asked.
+    /// The place of the probe that tells most of how a service is: the one to ask where only one is asked.
     pub(super) fn telling(&self, service: usize) -> Option<usize> {
         let probes = &self.services.get(service)?.probes;
-        let place = probes
-            .iter()
-            .position(|probe| probe.decode.is_some())
-            .unwrap_or(0);
-        self.of_service(service).nth(place)
+        let decodes = |probe: &Probe| probe.decode.is_some();
+        let lives = |probe: &Probe| probe.role == Role::Live;
+        let place = probes.iter().position(decodes);
+        place.or_else(|| probes.iter().position(lives)).or(Some(0))
     }
 
     /// For each probe the hash of its name and its interval.
@@ -126,5 +126,69 @@ fn host_and_port(probe: &Probe) -> Option<String> {
         }),
         ProbeKind::Tcp { host, port } => Some(format!("{host}:{port}")),
         ProbeKind::Exec { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::service;
+
+    #[test]
+    fn probes_are_counted_through_and_hosts_are_shared() {
+        let roster = Roster::new(vec![
+            service("a", 9001, "startup/1s live/2s"),
+            service("b", 9002, "live/3s"),
+            service("c", 9001, "live/4s ready/5s"),
+        ]);
+        let seats: Vec<_> = (0..roster.len())
+            .filter_map(|number| roster.seat(number))
+            .map(|seat| (seat.service, seat.probe, seat.host))
+            .collect();
+        assert_eq!(
+            seats,
+            [
+                (0, 0, Some(0)),
+                (0, 1, Some(0)),
+                (1, 0, Some(1)),
+                (2, 0, Some(0)),
+                (2, 1, Some(0))
+            ]
+        );
+        assert_eq!(roster.hosts(), 2);
+        assert_eq!(roster.of_service(1), 2..3);
+        assert_eq!(roster.of_service(2), 3..5);
+        assert_eq!(roster.of_service(9), 0..0);
+        assert_eq!(roster.interval(3), Duration::from_secs(4));
+        // Without a payload that is decoded, `live` tells most.
+        assert_eq!(roster.telling(0), Some(1));
+        assert_eq!(roster.telling(9), None);
+    }
+
+    #[test]
+    fn what_shares_a_place_to_listen_shares_a_cap() {
+        let key = |text: &str| {
+            let mut probe = service("a", 1, "live/1s").probes[0].clone();
+            let ProbeKind::Http(request) = &mut probe.kind else {
+                panic!("the scripted services ask by HTTP");
+            };
+            match text.strip_prefix("unix://") {
+                Some(path) => request.target.socket = Some(path.into()),
+                None => request.target.url = text.parse().unwrap(),
+            }
+            host_and_port(&probe).unwrap()
+        };
+        let cases = [
+            ("http://a/live", "http://a:80/ready", true),
+            ("https://a/", "https://a:443/", true),
+            ("http://a/", "https://a/", false),
+            ("http://a:1/", "http://b:1/", false),
+            ("http://[::1]:1/", "http://[::1]:2/", false),
+            ("unix:///run/a", "unix:///run/a", true),
+            ("unix:///run/a", "unix:///run/b", false),
+        ];
+        for (one, other, shared) in cases {
+            assert_eq!(key(one) == key(other), shared, "{one} {other}");
+        }
     }
 }

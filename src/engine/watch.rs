@@ -368,7 +368,7 @@ impl<A: Ask> Watch<A> {
         self.rushes.retain(|rush| rush.service != service);
         self.rushes.push(Rush {
             service,
-            until: now + limit,
+            until: now.saturating_add(limit),
         });
         self.ask_now(service);
         self.next_rush = Some(now + RUSH);
@@ -384,11 +384,14 @@ impl<A: Ask> Watch<A> {
                 .is_none_or(|it| it.state == State::Stopped);
             !stopped && now < rush.until
         });
-        for rush in &self.rushes {
-            if let Some(number) = self.asking.roster().telling(rush.service) {
+        for Rush { service, .. } in &self.rushes {
+            if let Some(probe) = self.asking.roster().telling(*service)
+                && self.fleet.wants(*service, probe)
+                && let Some(number) = self.asking.roster().of_service(*service).nth(probe)
+            {
                 self.asking.want(number, now);
             }
         }
-        self.next_rush = (!self.rushes.is_empty()).then(|| now + RUSH.max(SLOT));
+        self.next_rush = (!self.rushes.is_empty()).then(|| now + RUSH);
     }
 }

@@ -1,5 +1,7 @@
 //! What is different between two pictures of one service.
 
+use super::Picture;
+
 /// What changed between two pictures of one service, as the stream formats name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Change {
@@ -19,4 +21,34 @@ pub enum Change {
     Version,
     /// The start of the process.
     Start,
+}
+
+impl Change {
+    /// What is different in `after`; nothing where only figures moved.
+    pub fn between(before: &Picture, after: &Picture) -> Vec<Self> {
+        let flags = |picture: &Picture| (picture.flags.clone(), picture.blocked_by.clone());
+        let probes = before.probes.iter().zip(&after.probes);
+        let mut results = probes.map(|(before, after)| {
+            (before.latest, before.counted) != (after.latest, after.counted)
+        });
+        let dependencies = before.dependencies.iter().zip(&after.dependencies);
+        let mut statuses = dependencies
+            .map(|(before, after)| (&before.name, before.status) != (&after.name, after.status));
+        [
+            (Self::State, before.state != after.state),
+            (Self::Flags, flags(before) != flags(after)),
+            (Self::Reasons, before.reasons != after.reasons),
+            (Self::Result, results.any(|is_so| is_so)),
+            (
+                Self::Dependency,
+                before.dependencies.len() != after.dependencies.len()
+                    || statuses.any(|is_so| is_so),
+            ),
+            (Self::Version, before.version != after.version),
+            (Self::Start, before.started != after.started),
+        ]
+        .into_iter()
+        .filter_map(|(change, is_so)| is_so.then_some(change))
+        .collect()
+    }
 }

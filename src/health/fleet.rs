@@ -1,9 +1,12 @@
 //! All services together: who is blocked by whom, and what to tell after each change.
+//!
+//! What one outcome costs depends on the service it belongs to and on those that depend on it, never on how many
+//! services there are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Change, Flag, Moment, Outcome, Picture, Rules, Tracker};
+use super::{Change, Flag, Moment, Outcome, Picture, Rules, State, Tracker};
 
 /// The newest picture of a service, and what is different from the one before.
 #[derive(Debug, Clone)]
@@ -17,30 +20,66 @@ pub struct Update {
 /// The trackers of all services, known by their place in the list that was handed in.
 #[derive(Debug)]
 pub struct Fleet {
-    trackers: Vec<Tracker>,
-    pictures: Vec<Arc<Picture>>,
+    members: Vec<Member>,
     places: HashMap<String, usize>,
+    /// The latest moment that was told.
+    now: Moment,
+}
+
+#[derive(Debug)]
+struct Member {
+    tracker: Tracker,
+    picture: Arc<Picture>,
+    /// What it depends on, and who depends on it.
+    needs: Vec<usize>,
+    needed_by: Vec<usize>,
+    /// Its place in an order in which everything stands after what it depends on.
+    depth: usize,
+    /// The service that keeps those from working that depend on this one: itself, or what keeps itself from working.
+    cause: Option<usize>,
 }
 
 impl Fleet {
     /// Services of which nothing is known yet.
     pub fn new(rules: Vec<Rules>, now: Moment) -> Self {
-        let trackers: Vec<_> = rules
-            .into_iter()
-            .map(|rules| Tracker::new(rules, now))
+        let places: HashMap<String, usize> = rules
+            .iter()
+            .enumerate()
+            .map(|(place, rules)| (rules.name.clone(), place))
             .collect();
-        Self {
-            pictures: trackers
-                .iter()
-                .map(|tracker| Arc::new(tracker.picture(now)))
-                .collect(),
-            places: trackers
-                .iter()
-                .enumerate()
-                .map(|(place, tracker)| (tracker.rules().name.clone(), place))
-                .collect(),
-            trackers,
+        let mut members: Vec<Member> = rules
+            .into_iter()
+            .map(|rules| {
+                // Services that are not watched are passed over.
+                let needs = rules.depends_on.iter();
+                let needs = needs.filter_map(|name| places.get(name).copied()).collect();
+                let tracker = Tracker::new(rules, now);
+                Member {
+                    picture: Arc::new(tracker.picture(now)),
+                    tracker,
+                    needs,
+                    needed_by: Vec::new(),
+                    depth: 0,
+                    cause: None,
+                }
+            })
+            .collect();
+        order(&mut members);
+        let mut fleet = Self {
+            members,
+            places,
+            now,
+        };
+        // An inventory has no cycle, and where one came in all the same, it must not go round for ever.
+        for place in 0..fleet.members.len() {
+            let needs = fleet.member(place).map(|member| member.needs.clone());
+            for need in needs.into_iter().flatten() {
+                if let Some(member) = fleet.members.get_mut(need) {
+                    member.needed_by.push(place);
+                }
+            }
         }
+        fleet
     }
 
     /// The place of the service with this name.
@@ -48,40 +87,194 @@ impl Fleet {
         self.places.get(name).copied()
     }
 
+    /// How many services there are.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// Whether this probe is to be asked now.
     pub fn wants(&self, service: usize, probe: usize) -> bool {
-        self.trackers
-            .get(service)
-            .is_some_and(|tracker| tracker.wants(probe))
+        self.member(service)
+            .is_some_and(|member| member.tracker.wants(probe))
+    }
+
+    /// The probes of a service that are to be asked now and of which nothing counts yet: see [`Tracker::unanswered`].
+    pub fn unanswered(&self, service: usize) -> Vec<usize> {
+        self.member(service)
+            .map(|member| member.tracker.unanswered().collect())
+            .unwrap_or_default()
     }
 
     /// The newest picture of every service, in their order.
     pub fn pictures(&self) -> Vec<Arc<Picture>> {
-        self.pictures.clone()
+        self.members
+            .iter()
+            .map(|member| Arc::clone(&member.picture))
+            .collect()
     }
 
-    /// Takes in what a probe found. The first update is this service's, the others those of services that it blocks or frees.
-    pub fn record(&mut self, _service: usize, _probe: usize, _outcome: Outcome) -> Vec<Update> {
-        todo!("state machine")
+    /// The newest picture of every service as the first thing that is told of it.
+    pub fn introduce(&self) -> Vec<Update> {
+        self.pictures()
+            .into_iter()
+            .map(|picture| Update {
+                picture,
+                changed: vec![Change::First],
+            })
+            .collect()
     }
 
-    /// Draws what follows from time alone.
-    pub fn tick(&mut self, _now: Moment) -> Vec<Update> {
-        todo!("state machine")
+    /// Takes in what a probe found. The first update is this service's, with an empty `changed` where only figures moved;
+    /// the others are of services that are blocked or freed by it.
+    pub fn record(&mut self, service: usize, probe: usize, outcome: Outcome) -> Vec<Update> {
+        let at = outcome.at;
+        self.change(service, at, |tracker| tracker.record(probe, outcome))
+    }
+
+    /// Draws what follows from time alone; only services of which something changed are told.
+    pub fn tick(&mut self, now: Moment) -> Vec<Update> {
+        let mut updates = Vec::new();
+        for service in 0..self.members.len() {
+            let member = self.members.get_mut(service);
+            if member.is_some_and(|member| member.tracker.tick(now)) {
+                updates.extend(self.change(service, now, |_| {}));
+            }
+        }
+        self.pass(now);
+        updates.retain(|update| !update.changed.is_empty());
+        updates
     }
 
     /// A shutdown was accepted: from now on silence means *stopped*.
-    pub fn shutdown_accepted(&mut self, _service: usize, _now: Moment) -> Vec<Update> {
-        todo!("state machine")
+    pub fn shutdown_accepted(&mut self, service: usize, now: Moment) -> Vec<Update> {
+        self.change(service, now, |tracker| tracker.shutdown_accepted(now))
     }
 
     /// We started it: its start period begins.
-    pub fn started(&mut self, _service: usize, _now: Moment) -> Vec<Update> {
-        todo!("state machine")
+    pub fn started(&mut self, service: usize, now: Moment) -> Vec<Update> {
+        self.change(service, now, |tracker| tracker.started(now))
     }
 
     /// Sets or clears a flag that no probe can know.
-    pub fn set_flag(&mut self, _service: usize, _flag: Flag, _on: bool) -> Vec<Update> {
-        todo!("state machine")
+    pub fn set_flag(&mut self, service: usize, flag: Flag, on: bool) -> Vec<Update> {
+        self.change(service, self.now, |tracker| tracker.set_flag(flag, on))
+    }
+
+    fn member(&self, place: usize) -> Option<&Member> {
+        self.members.get(place)
+    }
+
+    fn pass(&mut self, now: Moment) {
+        if now.mono > self.now.mono {
+            self.now = now;
+        }
+    }
+
+    /// Changes one tracker and tells of it, and of every service that this blocks or frees.
+    fn change(
+        &mut self,
+        service: usize,
+        at: Moment,
+        change: impl FnOnce(&mut Tracker),
+    ) -> Vec<Update> {
+        self.pass(at);
+        let Some(member) = self.members.get_mut(service) else {
+            return Vec::new();
+        };
+        change(&mut member.tracker);
+        let mut updates = Vec::new();
+        // By depth: what a service depends on is settled before it is looked at, and nothing is looked at twice.
+        let mut open = BTreeSet::from([(member.depth, service)]);
+        while let Some((_, place)) = open.pop_first() {
+            let cause = self.cause_of(place);
+            let root = self.root_of(place);
+            let name = root.and_then(|root| Some(self.member(root)?.tracker.rules().name.clone()));
+            let now = self.now;
+            let Some(member) = self.members.get_mut(place) else {
+                continue;
+            };
+            member.tracker.set_blocked_by(name);
+            let picture = member.tracker.picture(now);
+            let changed = Change::between(&member.picture, &picture);
+            if place == service || !changed.is_empty() {
+                member.picture = Arc::new(picture);
+                updates.push(Update {
+                    picture: Arc::clone(&member.picture),
+                    changed,
+                });
+            }
+            if std::mem::replace(&mut member.cause, cause) != cause {
+                let dependents = member.needed_by.clone();
+                for dependent in dependents {
+                    let depth = self.member(dependent).map(|member| member.depth);
+                    open.extend(depth.map(|depth| (depth, dependent)));
+                }
+            }
+        }
+        updates
+    }
+
+    /// What keeps the services below this one from working: the first by name of their causes.
+    fn root_of(&self, place: usize) -> Option<usize> {
+        let name = |place: &usize| Some(self.member(*place)?.tracker.rules().name.as_str());
+        self.member(place)?
+            .needs
+            .iter()
+            .filter_map(|need| self.member(*need)?.cause)
+            .min_by(|one, other| name(one).cmp(&name(other)))
+    }
+
+    /// What this service is to those that depend on it. A service that is stopped or draining is so on purpose, and a
+    /// cause itself; any other that does not work is one only where nothing below it is.
+    fn cause_of(&self, place: usize) -> Option<usize> {
+        match self.member(place)?.tracker.state() {
+            State::Healthy => None,
+            State::Stopped | State::Draining => Some(place),
+            State::Unhealthy | State::Starting => self.root_of(place).or(Some(place)),
+            State::Unready | State::Degraded | State::Unknown => self.root_of(place),
+        }
+    }
+}
+
+/// Gives every member its depth, and drops what would close a cycle.
+fn order(members: &mut [Member]) {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        Open,
+        Done,
+    }
+    let mut marks = vec![Mark::New; members.len()];
+    let mut depth = 0;
+    for first in 0..members.len() {
+        // A stack of our own: a chain of dependencies may be as long as the inventory.
+        let mut stack = vec![(first, 0)];
+        while let Some((place, next)) = stack.pop() {
+            let (Some(mark), Some(member)) = (marks.get_mut(place), members.get_mut(place)) else {
+                continue;
+            };
+            if *mark == Mark::Done {
+                continue;
+            }
+            *mark = Mark::Open;
+            let Some(&need) = member.needs.get(next) else {
+                *mark = Mark::Done;
+                member.depth = depth;
+                depth += 1;
+                continue;
+            };
+            if marks.get(need) == Some(&Mark::Open) {
+                member.needs.remove(next);
+                stack.push((place, next));
+            } else {
+                stack.push((place, next + 1));
+                stack.push((need, 0));
+            }
+        }
     }
 }

@@ -1,4 +1,6 @@
-//! What tells one process from its successor.
+//! What is known of who answers: the signals that tell one process from its successor.
+//!
+//! How two of them are weighed stands in `sameness`.
 
 use std::time::Duration;
 
@@ -51,47 +53,4 @@ pub struct Identity {
     pub address: Option<String>,
     /// When it was read.
     pub read_at: Option<Moment>,
-}
-
-/// What two readings of an identity say of the processes behind them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sameness {
-    /// A signal proves that the process is a new one.
-    New,
-    /// A strong signal is equal, and none says new.
-    Same,
-    /// Nothing tells.
-    Unknown,
-}
-
-/// What is known of the process that was there before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OldProcess {
-    /// It was looked for and is gone.
-    Gone,
-    /// It was looked for and lives.
-    Alive,
-    /// Nobody looked.
-    Unknown,
-}
-
-/// The result of a comparison, with what was weighed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Comparison {
-    /// New, same, or not to be told.
-    pub sameness: Sameness,
-    /// One line per signal that was there to weigh, the strongest first.
-    pub evidence: Vec<String>,
-}
-
-impl Identity {
-    /// Compares who answered `before` with who answers in `after`, with nothing known of the old process.
-    pub fn compare(before: &Self, after: &Self) -> Comparison {
-        Self::compare_with(before, after, OldProcess::Unknown)
-    }
-
-    /// Compares who answered `before` with who answers in `after`.
-    pub fn compare_with(_before: &Self, _after: &Self, _old: OldProcess) -> Comparison {
-        todo!("identity")
-    }
 }

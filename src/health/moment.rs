@@ -34,7 +34,7 @@ impl Moment {
     /// A moment for tests and scenario files: `seconds` after 2026-11-22T10:00:00Z.
     pub fn at_seconds(seconds: f64) -> Self {
         let elapsed = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-        let origin = Timestamp::constant(1795341600, 0);
+        let origin = Timestamp::constant(1_795_341_600, 0);
         Self::new(elapsed, origin.saturating_add(elapsed).unwrap_or(origin))
     }
 

@@ -93,6 +93,9 @@ pub struct Reading {
     pub message: Option<String>,
     /// Free numbers about the process.
     pub resources: BTreeMap<String, serde_json::Value>,
+    /// True where the profile lets the status word or the code alone decide: a dependency in error is shown, and
+    /// counts only where the inventory requires it.
+    pub ignores_dependencies: bool,
     /// `None` where the payload has no dependency table; empty where it has one without entries.
     pub dependencies: Option<Vec<Dependency>>,
 }

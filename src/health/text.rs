@@ -3,14 +3,12 @@
 /// The text with control and bidirectional characters made visible (`\x1b`, `\u{202e}`), line breaks and tabs
 /// turned into spaces, and cut to `limit` characters with `…`.
 pub fn clean(text: &str, limit: usize) -> String {
-    let mut out = String::with_capacity(text.len().min(limit * 4));
-    let mut count = 0;
-    for c in text.chars() {
+    let mut out = String::with_capacity(text.len().min(limit.saturating_mul(4)));
+    for (count, c) in text.chars().enumerate() {
         if count >= limit {
             out.push('…');
             break;
         }
-        count += 1;
         match c {
             '\n' | '\r' | '\t' => out.push(' '),
             c if is_hostile(c) => out.extend(c.escape_unicode()),

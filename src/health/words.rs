@@ -169,6 +169,20 @@ words! {
     }
 }
 
+impl Default for State {
+    /// Nothing is known before anything was asked.
+    fn default() -> Self {
+        Self::Unknown
+    }
+}
+
+impl ProbeResult {
+    /// Pass and warn are successes: the service answered as it should, whatever it said.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Pass | Self::Warn)
+    }
+}
+
 impl State {
     /// One narrow character that says the same as the word, for those who do not see colour.
     pub const fn glyph(self) -> &'static str {

@@ -1,16 +1,14 @@
 //! The resolved inventory: what will be probed and what may be done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use url::Url;
 
 use crate::health::{DegradedPolicy, ProbeRule, Role, Rules};
-use crate::profile::Expect;
+use crate::profile::{Auth, Connection, Expect, Proxy, Secret, Signal, Target, Tls};
 
 /// All services of one inventory, in the order of the file.
 #[derive(Debug, Clone, Default)]
@@ -60,15 +58,6 @@ pub struct Service {
     pub replicas: bool,
     /// An action needs its name typed.
     pub protected: bool,
-}
-
-/// Where HTTP goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The URL; for a unix socket `http://localhost/…` with the path of the request.
-    pub url: Url,
-    /// The socket file, for `unix://`.
-    pub socket: Option<PathBuf>,
 }
 
 /// One question, every default applied.
@@ -144,74 +133,6 @@ pub struct HttpRequest {
     pub connection: Connection,
 }
 
-/// Whether connections are kept between probes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Connection {
-    /// A new one each time: it also tests that the service still accepts.
-    Fresh,
-    /// A kept one.
-    Reuse,
-}
-
-/// Which proxy a request goes through.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Proxy {
-    /// None, whatever the environment says (the default).
-    None,
-    /// This one.
-    Url(Url),
-}
-
-/// Text that may come from elsewhere and never shows in `Debug`.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub enum Secret {
-    /// Written in the inventory.
-    Plain(String),
-    /// The value of an environment variable, read when used.
-    Env(String),
-    /// The content of a file without its last line break, read when used.
-    File(PathBuf),
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plain(_) => f.write_str("Secret(***)"),
-            Self::Env(name) => write!(f, "Secret(env {name})"),
-            Self::File(path) => write!(f, "Secret(file {})", path.display()),
-        }
-    }
-}
-
-/// Credentials of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Auth {
-    /// `Authorization: Bearer …`
-    Bearer(Secret),
-    /// `Authorization: Basic …`
-    Basic {
-        /// User name.
-        user: String,
-        /// Password.
-        password: Secret,
-    },
-}
-
-/// TLS settings of a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Tls {
-    /// PEM file with the certificates to trust, instead of the system's.
-    pub ca: Option<PathBuf>,
-    /// PEM file with our certificate chain.
-    pub cert: Option<PathBuf>,
-    /// PEM file with our key.
-    pub key: Option<PathBuf>,
-    /// The name to ask for and to verify, instead of the URL's host.
-    pub server_name: Option<String>,
-    /// Verify nothing.
-    pub insecure: bool,
-}
-
 /// What may be done to a service.
 #[derive(Debug, Clone, Default)]
 pub struct ServiceActions {
@@ -245,23 +166,6 @@ pub enum Means {
     Signal(Signal),
     /// A command without a shell.
     Exec(Vec<String>),
-}
-
-/// A signal that an action may send; SIGKILL is not among them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signal {
-    /// SIGTERM
-    Term,
-    /// SIGINT
-    Int,
-    /// SIGHUP
-    Hup,
-    /// SIGQUIT
-    Quit,
-    /// SIGUSR1
-    Usr1,
-    /// SIGUSR2
-    Usr2,
 }
 
 /// How healthctl starts a service.
@@ -298,35 +202,6 @@ impl ProbeKind {
             Self::Exec { command, .. } => command.join(" "),
         };
         crate::health::text::clean(&text, 300)
-    }
-}
-
-impl fmt::Display for Target {
-    /// The URL with a password masked; `unix:///run/x.sock` with the request's path behind a colon, where it has one.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(socket) = &self.socket {
-            write!(f, "unix://{}", socket.display())?;
-            if self.url.path() != "/" {
-                write!(f, ":{}", self.url.path())?;
-            }
-            return Ok(());
-        }
-        let text = if self.url.password().is_some() {
-            let mut shown = self.url.clone();
-            // A URL without a host has no password either, so this cannot fail.
-            let _ = shown.set_password(Some("***"));
-            shown.to_string()
-        } else {
-            self.url.to_string()
-        };
-        // `http://host:80/` was written without its slash more often than with it.
-        let bare =
-            self.url.path() == "/" && self.url.query().is_none() && self.url.fragment().is_none();
-        f.write_str(if bare {
-            text.trim_end_matches('/')
-        } else {
-            &text
-        })
     }
 }
 

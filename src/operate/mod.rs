@@ -1,3 +1,149 @@
 //! Carries out an action plan: send, signal, watch, compare, audit; tells [`Event`](crate::event::Event)s.
 //!
-//! Must not use the engine: a proof rests on its own looks.
+//! [`Operator::prepare`] reads every identity and says what would be sent to whom; nothing has happened yet.
+//! [`Operator::run`] sends, once, and watches until the end is proved or the time is up. Must not use the
+//! engine: a proof rests on its own looks.
+
+mod audit;
+mod choose;
+mod identify;
+mod look;
+mod place;
+mod prepare;
+mod run;
+mod send;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::action::{Action, Offer, Refusal, Verdict, Way};
+use crate::event::Done;
+use crate::health::{Identity, Process};
+use crate::host::Clock;
+use crate::inventory::Service;
+use crate::probe::Asker;
+
+use audit::Audit;
+use identify::Found;
+
+/// What holds for every action of this run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Policy {
+    /// Refuse everything.
+    pub(crate) read_only: bool,
+    /// The directory of the audit file; `None` records nothing.
+    pub(crate) audit: Option<PathBuf>,
+    /// The command line, for the audit file, secrets masked.
+    pub(crate) command: String,
+    /// How long each action may take, instead of what the inventory says.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Carries out actions. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Operator {
+    asker: Asker,
+    clock: Clock,
+    policy: Policy,
+}
+
+/// A plan in the order in which it will be carried out. Nothing has been sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    /// What will be done.
+    pub(crate) action: Action,
+    /// What would be sent, to be shown before anybody agrees. Empty where there is nothing to do.
+    pub(crate) offers: Vec<Offer>,
+    targets: Vec<Target>,
+}
+
+/// One service of a plan.
+#[derive(Debug, Clone)]
+struct Target {
+    service: Arc<Service>,
+    found: Found,
+    /// What will be sent; `None` where the service has stopped already.
+    sending: Option<Sending>,
+}
+
+/// One request of a plan.
+#[derive(Debug, Clone)]
+struct Sending {
+    way: Way,
+    offer: Offer,
+    signalled: Option<Process>,
+}
+
+impl Operator {
+    /// An operator that asks by this asker. Its clock has to be the asker's.
+    pub(crate) fn new(asker: Asker, clock: Clock, policy: Policy) -> Self {
+        Self {
+            asker,
+            clock,
+            policy,
+        }
+    }
+
+    /// Records refusals, as far as the audit file can be written, and tells each as the end of its action.
+    /// `prepared` is the plan that was refused, where it had come so far.
+    pub(crate) fn refuse(&self, refusals: &[Refusal], prepared: Option<&Prepared>) -> Vec<Done> {
+        let audit = Audit::open(self.policy.audit.as_deref(), &self.policy.command).ok();
+        refusals
+            .iter()
+            .map(|refusal| {
+                let target = prepared.and_then(|plan| plan.target(&refusal.service));
+                let before = target.map(Target::identity);
+                if let Some(audit) = &audit {
+                    let about = audit::About {
+                        service: &refusal.service,
+                        action: refusal.action,
+                        request: target.and_then(Target::request),
+                        before: before.as_ref(),
+                    };
+                    // It is refused already, and nothing was sent.
+                    let _ = audit.after(about, None, Verdict::Refused, &refusal.reason);
+                }
+                self.done(
+                    &refusal.service,
+                    refusal.action,
+                    Verdict::Refused,
+                    refusal.reason.clone(),
+                )
+            })
+            .collect()
+    }
+
+    fn done(&self, service: &str, action: Action, verdict: Verdict, text: String) -> Done {
+        Done {
+            service: service.to_owned(),
+            action,
+            verdict,
+            text,
+            evidence: Vec::new(),
+            elapsed: Duration::ZERO,
+            at: self.clock.now(),
+        }
+    }
+}
+
+impl Prepared {
+    fn target(&self, service: &str) -> Option<&Target> {
+        self.targets
+            .iter()
+            .find(|target| target.service.name == service)
+    }
+}
+
+impl Target {
+    fn identity(&self) -> Identity {
+        self.found.identity()
+    }
+
+    fn request(&self) -> Option<&str> {
+        self.sending
+            .as_ref()
+            .map(|sending| sending.offer.request.as_str())
+    }
+}

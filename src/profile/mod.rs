@@ -3,9 +3,18 @@
 //! Pure. A convention of other people's health routes is a YAML file under `profiles/`, never code
 //! here; nothing in this folder may name a service or a product.
 
+mod definition;
 mod expect;
+pub mod raw;
+mod request;
+mod signal;
+mod target;
 
+pub use definition::{Profile, Source};
 pub use expect::{Expect, StatusRange};
+pub use request::{Auth, Connection, Proxy, Secret, Tls};
+pub use signal::Signal;
+pub use target::{BadAddress, Target, check_path};
 
 mod decode;
 pub use decode::{Answer, Decode, Judgement, judge};

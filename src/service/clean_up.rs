@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -78,7 +78,7 @@ impl CleanUps {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(String, Handler)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(String, Handler)>> {
         self.handlers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

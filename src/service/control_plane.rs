@@ -54,9 +54,10 @@ async fn readyz(State(service): State<Service>) -> (StatusCode, Json<Ready>) {
         .map(|snapshot| (snapshot.name.clone(), check(snapshot)))
         .collect();
     let ready = checks.values().all(|check| check.status == "pass");
-    let (code, status) = match ready {
-        true => (StatusCode::OK, "healthy"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "degraded"),
+    let (code, status) = if ready {
+        (StatusCode::OK, "healthy")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "degraded")
     };
     let payload = Ready {
         status,

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -21,6 +22,8 @@ use serde_json::Number;
 
 use super::connection::Link;
 use super::{Cause, Service, Snapshot, Standing};
+
+const MOST_DISCARDED: usize = 64 * 1024;
 
 /// The four routes.
 pub fn routes(service: &Service) -> Router {
@@ -83,8 +86,13 @@ async fn status(State(service): State<Service>) -> Json<Health> {
     })
 }
 
-async fn shutdown(State(service): State<Service>, link: Option<Extension<Link>>) -> Response {
+async fn shutdown(
+    State(service): State<Service>,
+    link: Option<Extension<Link>>,
+    body: Body,
+) -> Response {
     service.shut_down(Cause::BlockingRequest);
+    discard(body).await;
     let connection = link.map(|Extension(link)| link.ended());
     let ended = service.inner.lifecycle.ended(connection).await;
     let duration = ended.map_or(Duration::ZERO, |ended| ended.clean_up_time);
@@ -101,14 +109,22 @@ async fn shutdown(State(service): State<Service>, link: Option<Extension<Link>>)
     response
 }
 
-async fn schedule(State(service): State<Service>) -> Json<ShutdownScheduled> {
+async fn schedule(State(service): State<Service>, body: Body) -> Json<ShutdownScheduled> {
     service.shut_down(Cause::ScheduledRequest);
+    discard(body).await;
     Json(ShutdownScheduled {
         status: "shutdown_scheduled",
         should_shutdown: true,
         mode: "scheduled",
         message: "Shutdown will occur after current requests complete",
     })
+}
+
+/// Takes what the client sends along: left unread, it would have the kernel reset the connection
+/// before the client has read its reply.
+async fn discard(body: Body) {
+    // Too much of it, or a client that broke off, changes nothing.
+    let _ = to_bytes(body, MOST_DISCARDED).await;
 }
 
 fn health(service: &Service) -> Health {

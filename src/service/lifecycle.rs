@@ -1,6 +1,7 @@
 //! The one-way street from serving to finished, and who waits where.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -49,6 +50,34 @@ pub struct Ended {
     pub clean_up_time: Duration,
     /// The clean-up handlers in the order in which they ran.
     pub clean_ups: Vec<CleanUp>,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Signal(name) => name,
+            Self::BlockingRequest => "a blocking request",
+            Self::ScheduledRequest => "a scheduled request",
+            Self::Program => "the program",
+        })
+    }
+}
+
+impl fmt::Display for Ended {
+    /// One line for a log, and one more for each clean-up handler that failed.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "shut down by {}: drained in {:.3?}, {} cut, cleaned up in {:.3?}",
+            self.cause, self.drain_time, self.cut, self.clean_up_time
+        )?;
+        for clean_up in &self.clean_ups {
+            if let Err(error) = &clean_up.outcome {
+                write!(formatter, "\nclean-up of {}: {error}", clean_up.name)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -125,7 +154,7 @@ impl Lifecycle {
         }
     }
 
-    fn replies_mut(&self) -> std::sync::MutexGuard<'_, Vec<CancellationToken>> {
+    fn replies_mut(&self) -> MutexGuard<'_, Vec<CancellationToken>> {
         self.replies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

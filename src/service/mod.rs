@@ -58,6 +58,9 @@ mod settings;
 mod signals;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Display;
 use std::future::Future;
 use std::io;

@@ -37,17 +37,14 @@ impl<L: Listener> Server<L> {
         health: Router,
         work: Router,
     ) -> io::Result<Self> {
-        let signals = match service.inner.settings.signals {
-            true => Some(Signals::install()?),
-            false => None,
-        };
+        let signals = service.inner.settings.signals.then(Signals::install);
         let gated = work.layer(from_fn_with_state(service.clone(), work::gate));
         let app = health.fallback_service(gated);
         Ok(Self {
             connections: Connections::new(app, service.inner.connections.clone()),
             service,
             listener,
-            signals,
+            signals: signals.transpose()?,
         })
     }
 
@@ -129,11 +126,13 @@ async fn wind_up(service: &Service, connections: &Connections) -> Ended {
     let drained = tokio::time::timeout(inner.settings.drain_limit, inner.work.idle())
         .await
         .is_ok();
+    let drain_time = begin.elapsed();
     let cut = if drained { 0 } else { inner.work.count() };
     if !drained {
         connections.cut_work();
+        // Clean-up takes away what a handler may still be holding; one that never yields is not waited for.
+        let _ = tokio::time::timeout(FINISH_LIMIT, inner.work.idle()).await;
     }
-    let drain_time = begin.elapsed();
 
     inner.lifecycle.advance(Phase::CleaningUp);
     inner.background_end.cancel();

@@ -47,7 +47,9 @@ pub(crate) fn latency(span: Duration) -> String {
 
 /// A count in at most six places: `1204`, `880123`, `1.2M`.
 pub(crate) fn count(number: u64) -> String {
-    const UNITS: [(u64, &str); 3] = [
+    const UNITS: [(u64, &str); 5] = [
+        (1_000_000_000_000_000_000, "E"),
+        (1_000_000_000_000_000, "P"),
         (1_000_000_000_000, "T"),
         (1_000_000_000, "G"),
         (1_000_000, "M"),
@@ -168,6 +170,7 @@ mod tests {
             (99_990_000, "99.9M"),
             (880_000_000, "880M"),
             (1_234_567_890, "1.2G"),
+            (u64::MAX, "18.4E"),
         ];
         for (number, expected) in cases {
             assert_eq!(count(number), expected);

@@ -458,7 +458,7 @@ pub(crate) fn command(mode: Mode, key: KeyEvent, read_only: bool) -> Option<Comm
         .map(|row| row.command)
 }
 
-/// The table as the README shows it: the dashboard's keys, then those of the dialogs.
+/// The table as the README shows it: the dashboard's keys; dialogs show their own.
 #[cfg(test)]
 pub(crate) fn markdown() -> String {
     use std::fmt::Write as _;
@@ -514,17 +514,47 @@ mod tests {
     fn keys_are_looked_up_as_terminals_send_them() {
         use KeyModifiers as M;
         let cases = [
-            (Mode::Browse, KeyCode::Char('x'), M::NONE, Some(Command::Schedule)),
-            (Mode::Browse, KeyCode::Char('X'), M::SHIFT, Some(Command::Shutdown)),
-            (Mode::Browse, KeyCode::Char('X'), M::NONE, Some(Command::Shutdown)),
-            (Mode::Browse, KeyCode::Char('C'), M::CONTROL, Some(Command::Quit)),
-            (Mode::Browse, KeyCode::Char('d'), M::CONTROL, Some(Command::HalfDown)),
+            (
+                Mode::Browse,
+                KeyCode::Char('x'),
+                M::NONE,
+                Some(Command::Schedule),
+            ),
+            (
+                Mode::Browse,
+                KeyCode::Char('X'),
+                M::SHIFT,
+                Some(Command::Shutdown),
+            ),
+            (
+                Mode::Browse,
+                KeyCode::Char('X'),
+                M::NONE,
+                Some(Command::Shutdown),
+            ),
+            (
+                Mode::Browse,
+                KeyCode::Char('C'),
+                M::CONTROL,
+                Some(Command::Quit),
+            ),
+            (
+                Mode::Browse,
+                KeyCode::Char('d'),
+                M::CONTROL,
+                Some(Command::HalfDown),
+            ),
             (Mode::Browse, KeyCode::Char('d'), M::NONE, None),
             (Mode::Browse, KeyCode::Char('x'), M::ALT, None),
             (Mode::Browse, KeyCode::Esc, M::NONE, Some(Command::Back)),
             (Mode::Filter, KeyCode::Char('x'), M::NONE, None),
             (Mode::ConfirmTyped, KeyCode::Char('y'), M::NONE, None),
-            (Mode::Confirm, KeyCode::Char('y'), M::NONE, Some(Command::Confirm)),
+            (
+                Mode::Confirm,
+                KeyCode::Char('y'),
+                M::NONE,
+                Some(Command::Confirm),
+            ),
             (Mode::Notice, KeyCode::Char('y'), M::NONE, None),
         ];
         for (mode, code, modifiers, expected) in cases {
@@ -544,16 +574,6 @@ mod tests {
 
     #[test]
     fn the_readme_shows_this_table() {
-        const BEGIN: &str = "<!-- keys: written by the test of src/tui/keymap.rs -->\n";
-        const END: &str = "<!-- end of keys -->";
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-        let text = std::fs::read_to_string(path).unwrap();
-        let (before, rest) = text.split_once(BEGIN).unwrap();
-        let (section, after) = rest.split_once(END).unwrap();
-        let expected = format!("\n{}\n", markdown());
-        if section != expected {
-            std::fs::write(path, format!("{before}{BEGIN}{expected}{END}{after}")).unwrap();
-            panic!("the key table of README.md was not that of the program; it is rewritten now");
-        }
+        crate::run::readme::assert_section("keys", &markdown());
     }
 }

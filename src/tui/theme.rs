@@ -29,21 +29,18 @@ impl Theme {
         Self { color }
     }
 
-    /// A state.
+    /// A state, with the glyph that every face uses for it.
     pub(crate) fn state(self, state: State) -> Look {
+        let glyph = state.glyph();
         match state {
-            State::Unhealthy => self.badge("✗", Color::White, Color::Red),
-            State::Unready => self.loud("◐", Color::Red),
-            State::Unknown => self.loud("?", Color::Magenta),
-            State::Degraded => self.badge("▲", Color::Black, Color::Yellow),
-            State::Draining => self.badge("↓", Color::White, Color::Blue),
-            State::Stopped => Look {
-                glyph: "■",
-                mark: self.quiet(),
-                word: self.quiet(),
-            },
-            State::Starting => self.calm("↑", Color::Cyan),
-            State::Healthy => self.calm("✓", Color::Green),
+            State::Unhealthy => self.badge(glyph, Color::White, Color::Red),
+            State::Unready => self.loud(glyph, Color::Red),
+            State::Unknown => self.loud(glyph, Color::Magenta),
+            State::Degraded => self.badge(glyph, Color::Black, Color::Yellow),
+            State::Draining => self.badge(glyph, Color::White, Color::Blue),
+            State::Stopped => self.pale(glyph),
+            State::Starting => self.calm(glyph, Color::Cyan),
+            State::Healthy => self.calm(glyph, Color::Green),
         }
     }
 
@@ -51,9 +48,10 @@ impl Theme {
     pub(crate) fn result(self, result: Option<ProbeResult>) -> (Look, &'static str) {
         match result {
             Some(result @ ProbeResult::Pass) => (self.calm("✓", Color::Green), result.as_str()),
-            Some(result @ ProbeResult::Warn) => {
-                (self.badge("▲", Color::Black, Color::Yellow), result.as_str())
-            }
+            Some(result @ ProbeResult::Warn) => (
+                self.badge("!", Color::Black, Color::Yellow),
+                result.as_str(),
+            ),
             Some(result @ ProbeResult::Fail) => {
                 (self.badge("✗", Color::White, Color::Red), result.as_str())
             }
@@ -69,7 +67,7 @@ impl Theme {
         match status {
             DependencyStatus::Working => (self.calm("✓", Color::Green), "working"),
             DependencyStatus::Degraded => {
-                (self.badge("▲", Color::Black, Color::Yellow), "degraded")
+                (self.badge("!", Color::Black, Color::Yellow), "degraded")
             }
             DependencyStatus::Error => (self.badge("✗", Color::White, Color::Red), "error"),
             DependencyStatus::NotUsed => (self.pale("–"), "not used"),

@@ -1,1 +1,361 @@
-//! End to end: demo.
+//! The demo fleet as its user meets it: real processes, real ports, real signals.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+use crate::support::demo::{Demo, ask, send};
+use crate::support::process::Running;
+use crate::support::scene::Scene;
+
+const SERVICES: [&str; 3] = ["control-plane", "orders", "search"];
+
+fn pid(raw: i32) -> Pid {
+    Pid::from_raw(raw).expect("a process id is not zero")
+}
+
+/// A handle on a service's process that stays true when its id is used again.
+fn watched(demo: &Demo, service: &str) -> OwnedFd {
+    pidfd_open(pid(demo.pid(service)), PidfdFlags::empty()).expect("the process is there")
+}
+
+/// Waits until the process has ended: its handle becomes readable.
+fn wait_for_the_end(process: &OwnedFd) {
+    poll(&mut [PollFd::new(process, PollFlags::IN)], None).expect("a process can be waited for");
+}
+
+fn refuses(address: SocketAddr) -> bool {
+    TcpStream::connect(address).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
+/// A request for work that takes so long and has begun.
+fn work(demo: &Demo, service: &str, millis: u32) -> BufReader<TcpStream> {
+    let mut reader =
+        send(demo.address(service), &format!("GET /work/{millis}")).expect("the service listens");
+    let mut line = String::new();
+    while line.trim_end() != "begun" {
+        line.clear();
+        let length = reader.read_line(&mut line).expect("an answer comes");
+        assert_ne!(length, 0, "no work was begun");
+    }
+    reader
+}
+
+#[test]
+fn its_inventory_is_a_real_file_and_its_services_speak_their_conventions() {
+    let demo = Demo::start(&["--calm"]);
+    assert!(demo.inventory().is_absolute());
+
+    let live = demo.ask("control-plane", "GET /healthz");
+    assert_eq!(
+        (live.status, live.body.as_str()),
+        (200, r#"{"status":"ok"}"#)
+    );
+    let ready = demo.ask("control-plane", "GET /readyz");
+    assert_eq!(
+        (ready.status, &ready.json()["status"]),
+        (200, &"healthy".into())
+    );
+    let database = &ready.json()["checks"]["database"];
+    assert_eq!(database["latency_ms"], 2_000_000, "nanoseconds: {database}");
+
+    for service in ["orders", "search"] {
+        let live = demo.ask(service, "GET /health/live");
+        assert_eq!(
+            (live.status, &live.json()["status"]),
+            (200, &"healthy".into())
+        );
+        let status = demo.ask(service, "GET /health/status").json();
+        assert_eq!(status["should_shutdown"], false);
+        assert_eq!(status["dependencies"]["database"]["status"], "working");
+    }
+    assert_eq!(
+        demo.ask("search", "GET /health/status").json()["dependencies"]["groq"],
+        serde_json::json!({"status": "not_used"})
+    );
+}
+
+#[test]
+fn break_and_mend_are_seen_at_once() {
+    let demo = Demo::start(&["--calm"]);
+    let database = || {
+        let mut status = demo.ask("orders", "GET /health/status").json();
+        status["dependencies"]["database"].take()
+    };
+    let broken = demo.run(&["demo", "break", "orders", "database"]);
+    assert_eq!((broken.code, broken.stderr.as_str()), (0, ""));
+    assert_eq!(
+        broken.stdout,
+        "orders: database is broken; `healthctl demo mend orders database` mends it\n"
+    );
+    assert_eq!(database()["status"], "error");
+    assert_eq!(database()["error"], "connection refused");
+    let mended = demo.run(&["demo", "mend", "orders", "database"]);
+    assert_eq!(mended.stdout, "orders: database is mended\n");
+    assert_eq!(database()["status"], "working");
+
+    demo.run(&["demo", "break", "control-plane", "ca_certificate"]);
+    let ready = demo.ask("control-plane", "GET /readyz");
+    assert_eq!(
+        (ready.status, &ready.json()["status"]),
+        (503, &"degraded".into())
+    );
+    demo.run(&["demo", "mend", "control-plane", "ca_certificate"]);
+    assert_eq!(demo.ask("control-plane", "GET /readyz").status, 200);
+
+    demo.run(&["demo", "break", "search", "auth"]);
+    let asked = demo.ask("search", "GET /health/status");
+    assert_eq!(asked.status, 401);
+    assert!(
+        asked.head.contains("www-authenticate: bearer"),
+        "{}",
+        asked.head
+    );
+    assert_eq!(demo.ask("search", "POST /health/shutdown").status, 401);
+    demo.run(&["demo", "mend", "search", "auth"]);
+    assert_eq!(demo.ask("search", "GET /health/status").status, 200);
+}
+
+#[test]
+fn what_cannot_be_broken_is_an_error_that_lists_what_can() {
+    let scene = Scene::new();
+    let table: [(&[&str], &str); 3] = [
+        (
+            &["break", "order", "database"],
+            "error: the demo has no service `order`\nhint: its services are control-plane, orders, search\n",
+        ),
+        (
+            &["mend", "orders", "qdrant"],
+            "error: orders has no dependency `qdrant`\nhint: it has database, payments, mail; `auth` makes it ask for credentials\n",
+        ),
+        (
+            &["break", "orders", "database"],
+            "error: no demo is running\nhint: start one in another terminal: `healthctl demo`\n",
+        ),
+    ];
+    for (words, expected) in table {
+        let ran = scene.run(&[&["demo"], words].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+        assert_eq!(ran.stderr, expected);
+    }
+}
+
+#[test]
+fn one_of_several_demos_is_named_by_its_inventory() {
+    let first = Demo::start(&["--calm"]);
+    // Its neighbour shares the directory in which demos are found.
+    let scene = Scene::new();
+    let mut command = scene.command(&["demo", "--no-tui", "--calm"]);
+    command
+        .env("XDG_RUNTIME_DIR", first.scene().path().join("runtime"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let second = Demo::from_running(scene, Running::start(&mut command).unwrap());
+    let words = ["demo", "break", "orders", "database"];
+
+    let ran = first.run(&words);
+    let expected = format!(
+        "error: several demos are running\nhint: name one by its inventory:\n  -f {}\n  -f {}\n",
+        first.inventory().display(),
+        second.inventory().display()
+    );
+    assert_eq!((ran.code, ran.stderr), (2, expected));
+
+    let file = second.inventory().to_str().unwrap();
+    assert_eq!(first.run(&[&["-f", file], &words[..]].concat()).code, 0);
+    let status = |demo: &Demo| {
+        let mut status = demo.ask("orders", "GET /health/status").json();
+        status["dependencies"]["database"]["status"].take()
+    };
+    assert_eq!(
+        (status(&first), status(&second)),
+        ("working".into(), "error".into())
+    );
+}
+
+#[test]
+fn a_killed_demo_leaves_no_process_and_the_next_one_clears_up() {
+    let mut demo = Demo::start(&[]);
+    let processes = SERVICES.map(|service| watched(&demo, service));
+    let _work = work(&demo, "orders", 60_000);
+    let addresses = SERVICES.map(|service| demo.address(service));
+    let left = demo.inventory().to_owned();
+    demo.process().child().kill().unwrap();
+    for process in processes {
+        wait_for_the_end(&process);
+    }
+    assert!(addresses.into_iter().all(refuses));
+    demo.process().wait();
+
+    assert!(left.exists(), "nobody was there to remove it");
+    let none = demo.run(&["demo", "break", "orders", "database"]);
+    assert!(
+        none.stderr.starts_with("error: no demo is running"),
+        "{}",
+        none.stderr
+    );
+    let scene = Scene::new();
+    let mut command = scene.command(&["demo", "--no-tui", "--calm"]);
+    command
+        .env("XDG_RUNTIME_DIR", demo.scene().path().join("runtime"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let next = Demo::from_running(scene, Running::start(&mut command).unwrap());
+    assert_eq!(next.inventory(), left, "its place is free again");
+    assert_eq!(next.ask("orders", "GET /health/live").status, 200);
+}
+
+#[test]
+fn a_demo_that_is_told_to_end_takes_everything_with_it() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let mut demo = Demo::start(&[]);
+        let processes = SERVICES.map(|service| watched(&demo, service));
+        let _work = work(&demo, "orders", 60_000);
+        let own = demo.process().pid().try_into().unwrap();
+        kill_process(pid(own), signal).unwrap();
+        assert_eq!(demo.process().wait().code(), Some(code));
+        for process in processes {
+            wait_for_the_end(&process);
+        }
+        assert!(!demo.inventory().parent().unwrap().exists());
+        assert_eq!(demo.said(), "", "nothing to say");
+    }
+}
+
+#[test]
+fn the_blocking_route_answers_when_all_is_done_and_then_the_process_ends() {
+    let mut demo = Demo::start(&["--calm"]);
+    let address = demo.address("orders");
+    let (process, own) = (watched(&demo, "orders"), demo.pid("orders"));
+    let mut working = work(&demo, "orders", 1_500);
+    let ask_to_end = move || ask(address, "POST /health/shutdown").unwrap();
+    let first = std::thread::spawn(ask_to_end);
+    // The flag is up when the service says so itself.
+    while demo.ask("orders", "GET /health/status").json()["should_shutdown"] != true {}
+    let second = std::thread::spawn(ask_to_end);
+    assert_eq!(
+        demo.ask("orders", "GET /health/live").json()["status"],
+        "shutting_down"
+    );
+    let refused = demo.ask("orders", "GET /work/1");
+    assert_eq!(refused.status, 503);
+    assert!(
+        refused.head.contains("connection: close"),
+        "{}",
+        refused.head
+    );
+
+    let mut rest = String::new();
+    working.read_to_string(&mut rest).unwrap();
+    assert!(
+        rest.contains("done after 1.5s"),
+        "the work in flight was finished: {rest}"
+    );
+    for reply in [first, second] {
+        let reply = reply.join().unwrap();
+        assert_eq!(
+            (reply.status, &reply.json()["status"]),
+            (200, &"shutdown_complete".into())
+        );
+        assert_eq!(reply.json()["mode"], "immediate");
+        assert!(reply.json()["cleanup_duration_seconds"].as_f64() >= Some(0.3));
+    }
+    wait_for_the_end(&process);
+    assert!(refuses(address));
+    assert_eq!(demo.said(), "orders has ended: exit status: 0\n");
+    assert!(!Path::new(&format!("/proc/{own}")).exists(), "no zombie");
+
+    let gone = demo.run(&["demo", "break", "orders", "database"]);
+    assert_eq!(gone.code, 2);
+    assert_eq!(
+        gone.stderr,
+        "error: orders has ended; the demo does not start it again\n"
+    );
+    assert_eq!(
+        demo.ask("search", "GET /health/live").status,
+        200,
+        "the others go on"
+    );
+}
+
+#[test]
+fn the_scheduled_route_answers_at_once_and_the_service_drains() {
+    let mut demo = Demo::start(&["--calm"]);
+    let process = watched(&demo, "search");
+    let mut working = work(&demo, "search", 1_500);
+    let reply = demo.ask("search", "POST /health/shutdown/schedule");
+    assert_eq!(
+        (reply.status, &reply.json()["status"]),
+        (200, &"shutdown_scheduled".into())
+    );
+    let live = demo.ask("search", "GET /health/live").json();
+    assert_eq!(live["status"], "shutting_down", "it drains, and says so");
+    let mut rest = String::new();
+    working.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("done after 1.5s"), "{rest}");
+    wait_for_the_end(&process);
+    assert_eq!(demo.said(), "search has ended: exit status: 0\n");
+}
+
+#[test]
+fn the_control_plane_refuses_long_before_it_is_gone() {
+    let mut demo = Demo::start(&["--calm"]);
+    let address = demo.address("control-plane");
+    let (process, own) = (watched(&demo, "control-plane"), demo.pid("control-plane"));
+    let mut working = work(&demo, "control-plane", 2_000);
+    kill_process(pid(own), Signal::TERM).unwrap();
+    while !refuses(address) {}
+    let stream = working.get_ref();
+    stream.set_nonblocking(true).unwrap();
+    let nothing = stream.peek(&mut [0]).unwrap_err();
+    assert_eq!(nothing.kind(), ErrorKind::WouldBlock, "the work goes on");
+    stream.set_nonblocking(false).unwrap();
+    let mut rest = String::new();
+    working.read_to_string(&mut rest).unwrap();
+    assert!(
+        rest.contains("done after 2s"),
+        "it lived on without its port: {rest}"
+    );
+    wait_for_the_end(&process);
+    assert_eq!(demo.said(), "control-plane has ended: exit status: 0\n");
+}
+
+#[test]
+fn a_binary_that_was_deleted_meanwhile_still_has_its_services() {
+    let scene = Scene::new();
+    let copy = scene.path().join("copy");
+    std::fs::copy(env!("CARGO_BIN_EXE_healthctl"), &copy).unwrap();
+    let open = File::open(&copy).unwrap();
+    std::fs::remove_file(&copy).unwrap();
+    let template = scene.command(&[]);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "exec /proc/self/fd/0 demo --no-tui --calm"])
+        .envs(
+            template
+                .get_envs()
+                .filter_map(|(key, value)| Some((key, value?))),
+        )
+        .stdin(open)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let demo = Demo::from_running(scene, Running::start(&mut command).unwrap());
+    assert_eq!(demo.ask("orders", "GET /health/live").status, 200);
+}
+
+#[test]
+fn an_inventory_that_is_given_is_not_used_and_it_says_so() {
+    let scene = Scene::with_inventory("services: {}\n");
+    let mut demo = Demo::start_in(scene, &["--calm", "-f", "healthctl.yaml"]);
+    assert_eq!(
+        demo.said(),
+        "note: the demo has an inventory of its own; the one given is not used\n"
+    );
+    assert_ne!(demo.inventory(), demo.scene().path().join("healthctl.yaml"));
+}

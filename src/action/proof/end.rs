@@ -177,12 +177,16 @@ impl Proof {
     fn open_question(&self) -> String {
         let place = match self.subject.addresses.as_slice() {
             [] => "neither an address nor a process is known to look at".to_owned(),
-            _ if self.accepts() => {
-                format!(
+            _ if self.accepts() => match self.hollow {
+                Some(code) => format!(
+                    "{} answers {code}, which may be a proxy's word for a service that is gone,",
+                    self.accepting()
+                ),
+                None => format!(
                     "{} accepts connections but does not answer",
                     self.accepting()
-                )
-            }
+                ),
+            },
             addresses if self.addresses.iter().all(|look| *look == Look::Unreachable) => {
                 format!("{} cannot be looked at from here", list(addresses))
             }

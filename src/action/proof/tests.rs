@@ -86,6 +86,9 @@ fn seen(text: &str, case: &str) -> Seen {
         };
         return Seen::Answer { draining, who };
     }
+    if let Some(code) = text.strip_prefix("hollow ") {
+        return Seen::Hollow(code.parse().unwrap());
+    }
     if text == "time up" {
         return Seen::TimeUp;
     }

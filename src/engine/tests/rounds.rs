@@ -121,6 +121,10 @@ async fn a_wait_ends_at_its_deadline_though_something_hangs() {
     let states: Vec<_> = rounds.pictures().iter().map(|it| it.state).collect();
     assert_eq!(states[1], State::Healthy);
     assert_ne!(states[0], State::Healthy);
+    // What was dropped at the deadline can be asked again.
+    rounds.ask_all(|_| {}).await;
+    assert_eq!(ask.times("dead", "live").len(), 2);
+    assert!(rounds.pictures()[0].probes[0].latest.is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,17 +1,71 @@
-//! What is believed of one service, from everything its probes have found.
+//! What is believed of one service, from everything its probes have found: the state machine.
+//!
+//! Each rule has a file: thresholds in `standing`, `startup` and the start period in `coming_up`, draining and *stopped*
+//! in `ending`, who answers in `process`, alternating answers in `flapping`. This file decides in which order they see
+//! an outcome; `belief` draws the state from what they know; `portrait` shows it.
 
-use crate::health::{Flag, Moment, Outcome, Picture, Rules};
+mod belief;
+mod coming_up;
+mod dependencies;
+mod ending;
+mod figures;
+mod flapping;
+mod heard;
+mod portrait;
+mod probe;
+mod process;
+mod standing;
 
-/// The memory of one service: probe results go in, a [`Picture`] comes out.
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use self::belief::Belief;
+use self::coming_up::ComingUp;
+use self::dependencies::Dependencies;
+use self::ending::Ending;
+use self::heard::{Claim, Heard, is_whole};
+use self::probe::Probe;
+use self::process::{Processes, Whose, identity_of};
+use super::{Flag, Identity, Moment, Outcome, ProbeResult, Reading, Role, Rules, State};
+
+/// The memory of one service: probe results go in, a [`Picture`](super::Picture) comes out.
 #[derive(Debug)]
 pub struct Tracker {
     rules: Rules,
+    probes: Vec<Probe>,
+    processes: Processes,
+    coming_up: ComingUp,
+    ending: Ending,
+    dependencies: Dependencies,
+    /// Flags that no probe can know.
+    flags: BTreeSet<Flag>,
+    /// The root cause, where another service keeps this one from working.
+    blocked_by: Option<String>,
+    belief: Belief,
+    since: Moment,
+    /// When time alone changes what is believed.
+    due: Option<Moment>,
 }
 
 impl Tracker {
     /// A service of which nothing is known yet.
-    pub fn new(rules: Rules, _now: Moment) -> Self {
-        Self { rules }
+    pub fn new(rules: Rules, now: Moment) -> Self {
+        let has_startup = rules.probes.iter().any(|probe| probe.role == Role::Startup);
+        let mut tracker = Self {
+            probes: rules.probes.iter().cloned().map(Probe::new).collect(),
+            processes: Processes::new(),
+            coming_up: ComingUp::new(has_startup, rules.start_period),
+            ending: Ending::new(rules.shutdown_timeout),
+            dependencies: Dependencies::default(),
+            flags: BTreeSet::new(),
+            blocked_by: None,
+            belief: Belief::default(),
+            since: now,
+            due: None,
+            rules,
+        };
+        tracker.settle(now);
+        tracker
     }
 
     /// What was known of it beforehand.
@@ -19,39 +73,308 @@ impl Tracker {
         &self.rules
     }
 
-    /// Whether this probe is to be asked now: `startup` holds the others back until it has passed, and is not asked
-    /// again after that.
-    pub fn wants(&self, _probe: usize) -> bool {
-        todo!("state machine")
+    /// What is believed of it.
+    pub const fn state(&self) -> State {
+        self.belief.state
     }
 
-    /// Takes in what a probe found.
-    pub fn record(&mut self, _probe: usize, _outcome: Outcome) {
-        todo!("state machine")
+    /// Whether this probe is to be asked now: `startup` holds the others back until it has passed, and is not asked
+    /// again after that.
+    pub fn wants(&self, probe: usize) -> bool {
+        self.probes
+            .get(probe)
+            .is_some_and(|probe| (probe.rule.role == Role::Startup) == self.coming_up.holds_back())
+    }
+
+    /// The probes that are to be asked now and of which nothing counts yet, at the beginning and whenever a process was
+    /// replaced: whoever asks may ask them before their time.
+    pub fn unanswered(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.probes.len()).filter(|&index| {
+            self.wants(index)
+                && self
+                    .probes
+                    .get(index)
+                    .is_some_and(|probe| probe.standing.is_fresh())
+        })
+    }
+
+    /// Takes in what a probe found. A probe that is not there is passed over.
+    pub fn record(&mut self, probe: usize, outcome: Outcome) {
+        let at = outcome.at;
+        self.take_in(probe, outcome);
+        self.settle(at);
     }
 
     /// Draws what follows from time alone; true where something may have changed.
-    pub fn tick(&mut self, _now: Moment) -> bool {
-        todo!("state machine")
+    pub fn tick(&mut self, now: Moment) -> bool {
+        let due = self.due.is_some_and(|due| due.mono <= now.mono);
+        if due {
+            self.settle(now);
+        }
+        due
     }
 
     /// A shutdown was accepted: from now on silence means *stopped*.
-    pub fn shutdown_accepted(&mut self, _now: Moment) {
-        todo!("state machine")
+    pub fn shutdown_accepted(&mut self, now: Moment) {
+        self.ending.accept(now);
+        self.settle(now);
     }
 
-    /// We started it: its start period begins.
-    pub fn started(&mut self, _now: Moment) {
-        todo!("state machine")
+    /// We started it: its start period begins, and its startup probe is asked again.
+    pub fn started(&mut self, now: Moment) {
+        self.begin_anew();
+        self.processes.succeeded_by(&Identity::default(), now);
+        self.coming_up.begin(now);
+        let explained = self.coming_up.has_startup() || !self.rules.start_period.is_zero();
+        // Without either of them *stopped* ends as always, at the first answer: failures would count at once.
+        if explained || self.ending.stopped().is_none() {
+            self.ending.arm();
+        }
+        self.settle(now);
     }
 
     /// Sets or clears a flag that no probe can know.
-    pub fn set_flag(&mut self, _flag: Flag, _on: bool) {
-        todo!("state machine")
+    pub fn set_flag(&mut self, flag: Flag, on: bool) {
+        if on {
+            self.flags.insert(flag);
+        } else {
+            self.flags.remove(&flag);
+        }
     }
 
-    /// Everything known, as of `now`.
-    pub fn picture(&self, _now: Moment) -> Picture {
-        todo!("state machine")
+    /// Says which service keeps this one from working, if any.
+    pub(super) fn set_blocked_by(&mut self, root: Option<String>) {
+        self.blocked_by = root;
+    }
+
+    /// Whether probes of its own fail, where no state of its own explains that.
+    pub(super) fn is_failing_itself(&self) -> bool {
+        !matches!(
+            self.belief.state,
+            State::Healthy | State::Stopped | State::Draining | State::Starting
+        ) && self
+            .probes
+            .iter()
+            .any(|probe| probe.counted() == Some(ProbeResult::Fail))
+    }
+
+    fn take_in(&mut self, index: usize, mut outcome: Outcome) {
+        let at = outcome.at;
+        let asked = at.minus(outcome.latency.unwrap_or_default());
+        let heard = Heard::of(&outcome);
+        let whole = heard == Heard::Spoke && is_whole(&outcome);
+        let identity = identity_of(&outcome);
+        let reading = outcome.reading.take().map(Arc::new);
+        let outcome = outcome;
+        let Some(probe) = self.probes.get_mut(index) else {
+            return;
+        };
+        probe.observe(&outcome, heard, reading.as_ref());
+        let role = probe.rule.role;
+
+        if self.ending.stopped().is_some() {
+            let ends = heard.is_answer()
+                && self.speaks_for_service(index)
+                && self.ending.was_silent_before(asked);
+            if !ends {
+                return;
+            }
+            self.begin_anew();
+            self.ending.arm();
+            self.processes.succeeded_by(&identity, asked);
+        }
+        let mut proved_same = false;
+        if heard == Heard::Spoke && self.speaks_for_service(index) {
+            match self.processes.answered(&identity, asked) {
+                Whose::Same { proved } => proved_same = proved,
+                Whose::New if !self.rules.replicas => self.be_replaced(),
+                Whose::New => {}
+                Whose::Other => proved_same = true,
+                Whose::Late => return,
+            }
+            if let Some(start) = self.processes.start() {
+                self.coming_up.learn(start, at);
+            }
+        }
+        if let Some(reading) = &reading
+            && self
+                .table()
+                .is_some_and(|(provider, _, _)| provider == index)
+        {
+            let table = reading.dependencies.as_deref().unwrap_or_default();
+            let process = self.processes.current();
+            self.dependencies.record(table, process, proved_same, at);
+        }
+        let claims = self.hear_claim(index, at, whole, reading.as_deref());
+        if heard == Heard::Refused && self.is_silent(index) {
+            let message = outcome.failure.as_ref().map(|it| it.message.as_str());
+            if self.ending.fall_silent(at, message) {
+                self.forget_claims();
+                return;
+            }
+        }
+        if outcome.result.is_success() {
+            if role == Role::Startup {
+                self.coming_up.pass();
+            } else if self.speaks_for_service(index) && !self.coming_up.holds_back() {
+                self.coming_up.succeed();
+            }
+        }
+        self.weigh(index, &outcome, heard, reading, claims);
+    }
+
+    /// Has the thresholds see an answer, unless something says that it does not count.
+    fn weigh(
+        &mut self,
+        index: usize,
+        outcome: &Outcome,
+        heard: Heard,
+        reading: Option<Arc<Reading>>,
+        claims: bool,
+    ) {
+        let held_back = self.coming_up.holds_back();
+        let in_period = self.coming_up.period_until(outcome.at).is_some();
+        let explained = self.claim().is_some();
+        let Some(probe) = self.probes.get_mut(index) else {
+            return;
+        };
+        if held_back && probe.rule.role != Role::Startup {
+            return;
+        }
+        let success = outcome.result.is_success();
+        // A draining or starting word explains codes, and readiness whatever it shows; never a time-out.
+        let excused = explained
+            && (claims
+                || probe.rule.role == Role::Ready
+                || (heard == Heard::Spoke && probe.claim.is_none()));
+        if !success && in_period {
+            probe.standing.set_aside(true);
+            probe.excused = true;
+        } else if !success && excused {
+            probe.standing.set_aside(false);
+            probe.excused = true;
+        } else {
+            let turned = probe
+                .standing
+                .weigh(outcome, reading, heard == Heard::Spoke);
+            if turned && probe.claim.take().is_some_and(|claim| claim.is_draining()) {
+                self.drain_no_more(false);
+            }
+        }
+    }
+
+    /// Takes in what an answer says of draining and starting; true where it says so. A whole answer that says nothing
+    /// of it takes back what an earlier one said.
+    fn hear_claim(
+        &mut self,
+        index: usize,
+        at: Moment,
+        whole: bool,
+        reading: Option<&Reading>,
+    ) -> bool {
+        let Some(probe) = self.probes.get_mut(index) else {
+            return false;
+        };
+        let claim = reading.and_then(Claim::of);
+        let claims = claim.is_some();
+        if claim.as_ref().is_some_and(Claim::is_draining) {
+            self.ending.drain(at);
+        }
+        if claims || whole {
+            let before = std::mem::replace(&mut probe.claim, claim);
+            if before.is_some_and(|before| before.is_draining()) {
+                self.drain_no_more(true);
+            }
+        }
+        claims
+    }
+
+    fn drain_no_more(&mut self, taken_back: bool) {
+        if !self.claim().is_some_and(Claim::is_draining) {
+            self.ending.drain_no_more(taken_back);
+        }
+    }
+
+    /// What the probes say that explains codes; draining before starting.
+    fn claim(&self) -> Option<&Claim> {
+        let claims = || self.probes.iter().filter_map(|probe| probe.claim.as_ref());
+        claims()
+            .find(|claim| claim.is_draining())
+            .or_else(|| claims().next())
+    }
+
+    fn forget_claims(&mut self) {
+        for probe in &mut self.probes {
+            probe.claim = None;
+        }
+    }
+
+    /// A new process answers although the old one was not seen to end.
+    fn be_replaced(&mut self) {
+        self.ending.arm();
+        self.coming_up.arm();
+        self.forget_claims();
+        if self.coming_up.has_startup() {
+            self.forget();
+        }
+    }
+
+    /// A process begins of which nothing is known.
+    fn begin_anew(&mut self) {
+        self.coming_up.arm();
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        for probe in &mut self.probes {
+            probe.forget();
+        }
+    }
+
+    /// Whether the probe asks the service itself. One of the user's own may ask anything, and speaks for the service
+    /// only where nothing else does.
+    fn speaks_for_service(&self, index: usize) -> bool {
+        let named = |probe: &Probe| probe.rule.role == Role::Named;
+        self.probes.get(index).is_some_and(|probe| !named(probe)) || self.probes.iter().all(named)
+    }
+
+    /// Whether the refusal that this probe met is the silence of the service: not while it speaks at another endpoint.
+    fn is_silent(&self, index: usize) -> bool {
+        let Some(refused) = self.probes.get(index) else {
+            return false;
+        };
+        self.speaks_for_service(index)
+            && self.probes.iter().enumerate().all(|(other, probe)| {
+                probe.endpoint == refused.endpoint
+                    || probe.heard != Some(Heard::Spoke)
+                    || !self.speaks_for_service(other)
+                    || !self.wants(other)
+            })
+    }
+
+    /// Draws the state anew.
+    fn settle(&mut self, now: Moment) {
+        let belief = self.believe(now);
+        if belief.state != self.belief.state {
+            self.since = now;
+        }
+        self.belief = belief;
+        self.due = self.next_due(now);
+    }
+
+    fn next_due(&self, now: Moment) -> Option<Moment> {
+        let drained = self
+            .claim()
+            .filter(|claim| claim.is_draining())
+            .and_then(|_| self.ending.drain_until());
+        [
+            drained,
+            self.coming_up.period_until(now),
+            self.success_age_due(now),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|due| due.mono > now.mono)
+        .min_by_key(|due| due.mono)
     }
 }

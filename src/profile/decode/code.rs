@@ -1,5 +1,6 @@
 //! What a status code means, before anything is read of the body.
 
+use crate::health::text::clean;
 use crate::health::{Failure, FailureKind, State};
 use crate::profile::{Expect, StatusRange};
 
@@ -52,9 +53,9 @@ pub(super) fn of(code: u16, codes: &Codes, expect: &Expect, location: Option<&st
     }
     match meaning {
         Some(CodeMeaning::State(state)) => Code::Says(state),
-        Some(CodeMeaning::Body) => Code::AsBody(
-            (!expect.accepts(code)).then(|| failure(code, expect, location)),
-        ),
+        Some(CodeMeaning::Body) => {
+            Code::AsBody((!expect.accepts(code)).then(|| failure(code, expect, location)))
+        }
         None if expect.accepts(code) => Code::Good,
         None => refused(code, expect, location, false),
     }
@@ -77,7 +78,7 @@ pub(super) fn failure(code: u16, expect: &Expect, location: Option<&str>) -> Fai
         300..=399 => {
             let target = location.map_or_else(
                 || "without saying where to".to_owned(),
-                |target| format!("to {}", crate::health::text::clean(target, 200)),
+                |target| format!("to {}", clean(&masked(target), 200)),
             );
             Failure::new(
                 FailureKind::Redirect,
@@ -105,6 +106,18 @@ pub(super) fn failure(code: u16, expect: &Expect, location: Option<&str>) -> Fai
             format!("answered {named}, expected {}", accepted(expect)),
         ),
     }
+}
+
+/// The target of a redirect without a password in it.
+fn masked(target: &str) -> String {
+    let Ok(mut url) = url::Url::parse(target) else {
+        return target.to_owned();
+    };
+    // A URL without a password stays as it was written.
+    if url.password().is_none() || url.set_password(Some("***")).is_err() {
+        return target.to_owned();
+    }
+    url.into()
 }
 
 /// The accepted codes, for people.
@@ -218,23 +231,45 @@ mod tests {
         let default = Expect::default();
         assert_eq!(of(404, &codes, &default, None), Code::Says(State::Healthy));
         assert_eq!(of(429, &codes, &default, None), Code::Says(State::Degraded));
-        assert!(matches!(of(503, &codes, &default, None), Code::AsBody(Some(_))));
+        assert!(matches!(
+            of(503, &codes, &default, None),
+            Code::AsBody(Some(_))
+        ));
         assert_eq!(of(200, &codes, &default, None), Code::Good);
         // The inventory's own expectation stands above the profile.
         let strict = expecting(&[range(200, 200)]);
         assert!(matches!(of(429, &codes, &strict, None), Code::Bad(_)));
-        assert_eq!(of(503, &codes, &expecting(&[range(503, 503)]), None), Code::AsBody(None));
+        assert_eq!(
+            of(503, &codes, &expecting(&[range(503, 503)]), None),
+            Code::AsBody(None)
+        );
     }
 
     #[test]
     fn messages_say_what_came_and_what_was_expected() {
         let expect = expecting(&[range(200, 200), range(210, 219)]);
         for (code, location, expected) in [
-            (503, None, "answered 503 Service Unavailable, expected 200, 210-219"),
+            (
+                503,
+                None,
+                "answered 503 Service Unavailable, expected 200, 210-219",
+            ),
             (418, None, "answered 418, expected 200, 210-219"),
-            (302, Some("http://x/\u{1b}[31m"), "answered 302 Found: a redirect to http://x/\\u{1b}[31m"),
-            (302, None, "answered 302 Found: a redirect without saying where to"),
-            (401, None, "answered 401 Unauthorized: credentials are missing or wrong"),
+            (
+                302,
+                Some("http://x/\u{1b}[31m"),
+                "answered 302 Found: a redirect to http://x/\\u{1b}[31m",
+            ),
+            (
+                302,
+                None,
+                "answered 302 Found: a redirect without saying where to",
+            ),
+            (
+                401,
+                None,
+                "answered 401 Unauthorized: credentials are missing or wrong",
+            ),
             (404, None, "answered 404 Not Found: there is no such route"),
         ] {
             assert_eq!(failure(code, &expect, location).message, expected);

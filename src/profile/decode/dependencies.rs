@@ -170,7 +170,7 @@ impl Reader<'_> {
             Value::Object(map) => {
                 for (key, entry) in map {
                     if !self.table.ignore.contains(key) {
-                        self.entry(key, entry, under);
+                        self.entry(key, entry, under, false);
                     }
                 }
             }
@@ -182,7 +182,7 @@ impl Reader<'_> {
                         _ => index.to_string(),
                     };
                     if !self.table.ignore.contains(&name) {
-                        self.entry(&name, entry, under);
+                        self.entry(&name, entry, under, true);
                     }
                 }
             }
@@ -190,7 +190,8 @@ impl Reader<'_> {
         }
     }
 
-    fn entry(&mut self, key: &str, entry: &Value, under: Option<&str>) {
+    /// Reads one entry; `listed` is one of a list, whose key is only its number.
+    fn entry(&mut self, key: &str, entry: &Value, under: Option<&str>, listed: bool) {
         let document = Document {
             json: Some(entry),
             headers: self.headers,
@@ -199,12 +200,25 @@ impl Reader<'_> {
         if under.is_some() && !self.is_entry(entry, document) {
             return;
         }
-        let own = self.table.name.text(document, LONGEST_NAME);
-        if own.as_ref().is_some_and(|own| self.table.ignore.contains(own)) {
+        let own = self.table.name.text(document, LONGEST_NAME).or_else(|| {
+            let unnamed = listed && self.table.name.is_empty();
+            let name = entry
+                .get("name")
+                .filter(|name| unnamed && name.is_string())?;
+            Some(clean(raw(name).as_str(), LONGEST_NAME)).filter(|name| !name.is_empty())
+        });
+        if own
+            .as_ref()
+            .is_some_and(|own| self.table.ignore.contains(own))
+        {
             return;
         }
         let own = own.unwrap_or_else(|| clean(key.trim(), LONGEST_NAME));
-        let own = if own.is_empty() { "(no name)".to_owned() } else { own };
+        let own = if own.is_empty() {
+            "(no name)".to_owned()
+        } else {
+            own
+        };
         let name = match under {
             Some(parent) => clean(&format!("{parent}/{own}"), LONGEST_NAME),
             None => own,
@@ -257,7 +271,8 @@ impl Reader<'_> {
             .any(|places| places.stands(document));
         let last_success = table.last_success.age(document, self.now);
         let last_failure = table.last_failure.age(document, self.now);
-        self.absent.push([last_success.is_none(), last_failure.is_none()]);
+        self.absent
+            .push([last_success.is_none(), last_failure.is_none()]);
         let dependency = Dependency {
             status: told.status,
             word: told.word,
@@ -386,9 +401,16 @@ impl Table {
             error: None,
             at: None,
         };
-        let own = || self.words.as_ref().or(self.status.first().and_then(|(_, words)| words.as_ref()));
+        let own = || {
+            self.words
+                .as_ref()
+                .or(self.status.first().and_then(|(_, words)| words.as_ref()))
+        };
         match (self.kind, entry) {
-            (Some(EntryKind::Bool), value @ (Value::Bool(_) | Value::Number(_) | Value::String(_))) => {
+            (
+                Some(EntryKind::Bool),
+                value @ (Value::Bool(_) | Value::Number(_) | Value::String(_)),
+            ) => {
                 let status = meaning(own(), &raw(value)).unwrap_or(if truthy(value) {
                     DependencyStatus::Working
                 } else {
@@ -407,8 +429,8 @@ impl Table {
                 }
                 let known = meaning(own(), &text);
                 // In such a map whatever is no word for working is the text of what is wrong.
-                let message = known.is_none()
-                    && (kind == Some(EntryKind::Text) || self.failures_only);
+                let message =
+                    known.is_none() && (kind == Some(EntryKind::Text) || self.failures_only);
                 Told {
                     status: match known {
                         Some(status) => status,
@@ -455,6 +477,18 @@ impl Found {
             debug_assert!(self.list.iter().all(|entry| entry.status == NotUsed));
             None
         }
+    }
+
+    /// The first required one in error, in words.
+    pub(super) fn required_error(&self) -> Option<String> {
+        let wrong = |entry: &&Dependency| entry.required && entry.status == DependencyStatus::Error;
+        let entry = self.list.iter().find(wrong)?;
+        let why = entry.error.as_deref().or(entry.word.as_deref());
+        Some(format!(
+            "required dependency {}: {}",
+            entry.name,
+            why.unwrap_or("in error")
+        ))
     }
 
     /// A sentence on what is missing in the list.

@@ -1,12 +1,118 @@
-//! How a payload is read: the decode grammar and what it makes of an answer.
+//! How a payload is read: the decode grammar and what it makes of an answer. All of it is data of a profile; no
+//! product is known here.
+//!
+//! ```yaml
+//! decode:
+//!   format: json                    # json (left out: json) | text | none
+//!   status: {at: /status, words: {healthy: [ok], draining: [bye]}}   # words also at the top, for all places
+//!   version: [/version, header:Server]        # a list: the first that holds something
+//!   service: /service
+//!   instance: /instance
+//!   message: /message
+//!   started: {at: /start, unit: s}  # RFC 3339 (without a zone UTC), or an epoch in ns, us, ms or s
+//!   uptime: {at: /uptime, unit: text}         # ns us ms s text timespan; a number without a unit is seconds
+//!   draining: /should_shutdown      # a flag, or a word that means draining
+//!   resources: /resources
+//!   codes: {429: healthy, 503: body, 500-599: unhealthy}
+//!   overall: status                 # status | worst | codes; left out: the worse of all that is known
+//!   rules:
+//!     - {when: {at: /reload_ok, is: false}, state: degraded, note: runs on its old configuration}
+//!   dependencies:
+//!     at: /dependencies             # "" is the whole body
+//!     shape: map                    # map | array; left out: whichever comes
+//!     name: /name                   # left out: the key of a map, `/name` of an item
+//!     ignore: [status, time]
+//!     value: object                 # object | string | bool; left out: whichever comes
+//!     status: {at: /status, words: {working: [up], error: [down], default: unknown}}   # left out: /status
+//!     error: [/error, /message]     # read where the entry does not work
+//!     last_success: {at: /ok_at, unit: s, never: -1}    # seconds ago, a text duration, or a time
+//!     last_failure: /failed_at
+//!     success_count: /ok
+//!     failure_count: /failed
+//!     latency: {at: /took, unit: ns}
+//!     required: [database]          # names, or a place of a flag in the entry
+//!     failures_only: false
+//!     recurse: [/components]        # names joined by `/`
+//! ```
+//!
+//! A word in `words:` is compared whole, ignoring case, `-`, `_` and space; `{contains: phrase}` is looked for in a
+//! longer text, whole words only, the longest phrase first. `default:` is what any other word means. Where a profile
+//! has no words, the vocabulary in `words.rs` holds.
 
-use crate::health::{Failure, Moment, ProbeResult, Reading};
+mod code;
+mod dependencies;
+mod details;
+mod expectation;
+mod json;
+mod judge;
+mod parse;
+mod place;
+mod reading;
+mod rule;
+mod time;
+mod unit;
+mod words;
 
-use super::Expect;
+use crate::health::{Failure, Moment, ProbeResult, Reading, State};
+
+use code::Codes;
+use dependencies::Table;
+use place::{Place, Places};
+use rule::Rule;
+use words::Words;
+
+pub use judge::judge;
 
 /// A decode description, parsed and checked.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Decode {}
+pub struct Decode {
+    format: Format,
+    words: Option<Words<State>>,
+    status: Vec<(Place, Option<Words<State>>)>,
+    version: Places,
+    service: Places,
+    instance: Places,
+    message: Places,
+    started: Places,
+    uptime: Places,
+    draining: Vec<(Place, Option<Words<State>>)>,
+    resources: Places,
+    codes: Codes,
+    overall: Overall,
+    rules: Vec<Rule>,
+    dependencies: Option<Table>,
+}
+
+/// `format:` what the body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// A JSON text.
+    Json,
+    /// The body is the word.
+    Text,
+    /// Nothing is read of the body.
+    None,
+}
+
+/// `overall:` what the state follows from. A rule that matches and a code that `codes:` gives a state count always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overall {
+    /// The worse of all that is known.
+    All,
+    /// The status word.
+    Status,
+    /// The worst dependency.
+    Worst,
+    /// The status code.
+    Codes,
+}
+
+impl Decode {
+    /// Whether it can be judged only with a body.
+    pub fn needs_body(&self) -> bool {
+        self.format != Format::None
+    }
+}
 
 /// An HTTP answer as it came, body cut off at the cap.
 #[derive(Debug, Clone)]
@@ -32,27 +138,4 @@ pub struct Judgement {
     pub failure: Option<Failure>,
     /// What was read.
     pub reading: Option<Reading>,
-}
-
-/// Judges an answer by its code, the expectations and the payload.
-pub fn judge(_decode: Option<&Decode>, expect: &Expect, answer: &Answer<'_>) -> Judgement {
-    use crate::health::FailureKind::{Auth, Redirect, Status};
-    let (result, failure) = match answer.code {
-        code if expect.accepts(code) => (ProbeResult::Pass, None),
-        code @ (401 | 403) => (ProbeResult::Unknown, Some((Auth, code))),
-        code @ 300..=399 => (ProbeResult::Fail, Some((Redirect, code))),
-        code => (ProbeResult::Fail, Some((Status, code))),
-    };
-    Judgement {
-        result,
-        failure: failure.map(|(kind, code)| Failure::new(kind, format!("status {code}"))),
-        reading: None,
-    }
-}
-
-impl Decode {
-    /// Whether a body is needed.
-    pub const fn needs_body(&self) -> bool {
-        true
-    }
 }

@@ -1,0 +1,362 @@
+//! The state of a service and the reasons for it: what each probe and dependency contributes, and what explains them away.
+
+use std::sync::Arc;
+
+use super::Tracker;
+use super::heard::Claim;
+use super::probe::Probe;
+use super::standing::Counted;
+use crate::health::{
+    Dependency, DependencyStatus, Moment, ProbeResult, Reading, Role, State, StatusWord,
+};
+
+/// What is believed, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Belief {
+    pub(super) state: State,
+    /// Most important first.
+    pub(super) reasons: Vec<String>,
+}
+
+impl Belief {
+    fn new(state: State, reason: impl Into<String>) -> Self {
+        Self {
+            state,
+            reasons: vec![reason.into()],
+        }
+    }
+}
+
+/// One thing that speaks against *healthy*.
+struct Finding {
+    state: State,
+    /// `None` where another finding tells more.
+    reason: Option<Reason>,
+}
+
+struct Reason {
+    /// `live`, `dependency qdrant`.
+    subject: String,
+    text: String,
+}
+
+/// The order in which contributions outrank each other: unhealthy > unready > unknown > degraded > healthy.
+const fn rank(state: State) -> u8 {
+    match state {
+        State::Unhealthy => 5,
+        State::Unready => 4,
+        State::Unknown => 3,
+        // A probe that has not come to count while the process comes up: less than known trouble, more than none.
+        State::Starting => 2,
+        State::Degraded => 1,
+        State::Healthy | State::Draining | State::Stopped => 0,
+    }
+}
+
+impl Tracker {
+    pub(super) fn believe(&self, now: Moment) -> Belief {
+        if let Some(why) = self.ending.stopped() {
+            return Belief::new(State::Stopped, why);
+        }
+        if let Some(claim) = self.claim() {
+            return self.believe_claim(claim, now);
+        }
+        if self.coming_up.holds_back() {
+            return self.believe_startup();
+        }
+        if self.coming_up.period_until(now).is_some() {
+            let reason = self.latest_trouble().map_or_else(
+                || "in its start period".to_owned(),
+                |trouble| format!("in its start period: {trouble}"),
+            );
+            return Belief::new(State::Starting, reason);
+        }
+        weigh_up(self.findings())
+    }
+
+    /// Draining and starting explain codes, readiness and dependencies, but neither silence nor going on for ever.
+    fn believe_claim(&self, claim: &Claim, now: Moment) -> Belief {
+        let late = claim.is_draining()
+            && self
+                .ending
+                .drain_until()
+                .is_some_and(|until| until.mono <= now.mono);
+        if late {
+            let timeout = humantime::format_duration(self.ending.timeout());
+            return Belief::new(State::Unhealthy, format!("still draining after {timeout}"));
+        }
+        let silent = self.probes.iter().filter_map(|probe| {
+            let counted = probe.standing.counted()?;
+            let counts = matches!(probe.rule.role, Role::Live | Role::Status);
+            (counts && counted.result == ProbeResult::Fail && !counted.spoke)
+                .then(|| finding(State::Unhealthy, &probe.rule.name, explain(counted)))
+        });
+        let silent = weigh_up(silent.collect());
+        if silent.state == State::Unhealthy {
+            return silent;
+        }
+        let (state, word, raw) = match claim {
+            Claim::Draining(raw) => (State::Draining, "draining", raw),
+            Claim::Starting(raw) => (State::Starting, "starting", raw),
+        };
+        let source = self
+            .probes
+            .iter()
+            .find(|probe| probe.claim.as_ref() == Some(claim))
+            .map_or("status", |probe| probe.rule.name.as_str());
+        let said = raw.as_deref().unwrap_or(word);
+        Belief::new(state, format!("{source}: {said}"))
+    }
+
+    fn believe_startup(&self) -> Belief {
+        let startup = || {
+            self.probes
+                .iter()
+                .filter(|probe| probe.rule.role == Role::Startup)
+        };
+        let turned = startup().find_map(|probe| Some((probe, probe.standing.counted()?)));
+        match turned {
+            Some((_, counted)) if counted.result == ProbeResult::Fail => Belief::new(
+                State::Unhealthy,
+                format!("did not start: {}", explain(counted)),
+            ),
+            Some((probe, counted)) if counted.result == ProbeResult::Unknown => Belief::new(
+                State::Unknown,
+                format!("{}: {}", probe.rule.name, explain(counted)),
+            ),
+            _ => {
+                let reason = startup()
+                    .find_map(|probe| {
+                        let failure = probe.figures.failure()?;
+                        Some(format!("startup: not passed yet: {}", failure.message))
+                    })
+                    .unwrap_or_else(|| "startup: not passed yet".to_owned());
+                Belief::new(State::Starting, reason)
+            }
+        }
+    }
+
+    /// The latest answer that was no success, of the first probe that has one.
+    fn latest_trouble(&self) -> Option<String> {
+        self.probes.iter().find_map(|probe| {
+            let latest = probe.figures.latest()?;
+            let failure = probe.figures.failure()?;
+            (!latest.is_success()).then(|| format!("{}: {}", probe.rule.name, failure.message))
+        })
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let asked = |probe: &Probe| probe.figures.latest().is_some();
+        if !self.probes.iter().any(asked) {
+            return vec![Finding {
+                state: State::Unknown,
+                reason: Some(Reason {
+                    subject: String::new(),
+                    text: "not asked yet".to_owned(),
+                }),
+            }];
+        }
+        let dependencies = self.dependency_findings();
+        let worst_dependency = dependencies.iter().map(|it| rank(it.state)).max();
+        let mut findings: Vec<_> = self
+            .probes
+            .iter()
+            .filter(|probe| probe.rule.role != Role::Startup)
+            .flat_map(|probe| self.probe_findings(probe, worst_dependency.unwrap_or(0)))
+            .collect();
+        findings.extend(dependencies);
+        findings
+    }
+
+    /// What a probe contributes. `explained_up_to` is the rank of the worst dependency: a word that is no worse only sums
+    /// up what the dependencies tell in detail.
+    fn probe_findings(&self, probe: &Probe, explained_up_to: u8) -> Vec<Finding> {
+        let name = &probe.rule.name;
+        let Some(counted) = probe.standing.counted() else {
+            return vec![self.not_counted_yet(probe)];
+        };
+        let said = counted.reading.as_ref().and_then(|it| it.status.as_ref());
+        let worse = |state: State| rank(state) > explained_up_to;
+        match counted.result {
+            ProbeResult::Unknown => vec![finding(State::Unknown, name, explain(counted))],
+            ProbeResult::Fail => {
+                let state = match (probe.rule.role, said.map(|word| word.state)) {
+                    (Role::Ready, _) | (Role::Status, Some(State::Unready)) => State::Unready,
+                    (Role::Named, _) if !probe.rule.required => State::Degraded,
+                    _ => State::Unhealthy,
+                };
+                vec![finding(state, name, explain(counted))]
+            }
+            ProbeResult::Pass | ProbeResult::Warn => {
+                let state = said.map_or(State::Healthy, |word| word.state);
+                let floor = if counted.result == ProbeResult::Warn {
+                    State::Degraded
+                } else {
+                    State::Healthy
+                };
+                let state = if rank(state) >= rank(floor) {
+                    state
+                } else {
+                    floor
+                };
+                match state {
+                    State::Healthy | State::Starting | State::Draining | State::Stopped => {
+                        Vec::new()
+                    }
+                    state if worse(state) => vec![finding(state, name, explain(counted))],
+                    state => vec![Finding {
+                        state,
+                        reason: None,
+                    }],
+                }
+            }
+        }
+    }
+
+    /// A probe of which no answer counts: either nobody asked, or the process is coming up and its failures are excused.
+    fn not_counted_yet(&self, probe: &Probe) -> Finding {
+        let name = &probe.rule.name;
+        if probe.standing.is_fresh() {
+            let state = if self.coming_up.has_startup() {
+                State::Starting
+            } else {
+                State::Unknown
+            };
+            return finding(state, name, "not asked yet".to_owned());
+        }
+        let trouble = probe.figures.failure().map_or_else(
+            || "no answer that counts yet".to_owned(),
+            |failure| failure.message.clone(),
+        );
+        finding(State::Starting, name, trouble)
+    }
+
+    fn dependency_findings(&self) -> Vec<Finding> {
+        let Some(table) = self.counted_table() else {
+            return Vec::new();
+        };
+        let mut findings = Vec::new();
+        for dependency in table.dependencies.iter().flatten() {
+            let required = self.is_required(dependency);
+            let state = match dependency.status {
+                DependencyStatus::Error if required => State::Unhealthy,
+                DependencyStatus::Error | DependencyStatus::Degraded => State::Degraded,
+                DependencyStatus::Unknown if required => State::Unknown,
+                _ => continue,
+            };
+            findings.push(finding(
+                state,
+                &format!("dependency {}", dependency.name),
+                describe(dependency),
+            ));
+        }
+        // A table in which nothing has a status that is known says nothing good.
+        let statuses = || table.dependencies.iter().flatten().map(|it| it.status);
+        let known = |status| {
+            !matches!(
+                status,
+                DependencyStatus::Unknown | DependencyStatus::NotUsed
+            )
+        };
+        let unknown = statuses().any(|status| status == DependencyStatus::Unknown);
+        if unknown && !statuses().any(known) {
+            findings.push(finding(
+                State::Unknown,
+                "dependencies",
+                "none has a status that is known".to_owned(),
+            ));
+        }
+        findings
+    }
+
+    /// The reading whose dependencies count: of the first probe that has some, thresholds applied.
+    fn counted_table(&self) -> Option<&Arc<Reading>> {
+        self.probes.iter().find_map(|probe| {
+            let reading = probe.standing.counted()?.reading.as_ref()?;
+            let table = reading.dependencies.as_ref()?;
+            (!table.is_empty()).then_some(reading)
+        })
+    }
+
+    pub(super) fn is_required(&self, dependency: &Dependency) -> bool {
+        dependency.required || self.rules.required.contains(&dependency.name)
+    }
+}
+
+fn finding(state: State, subject: &str, text: String) -> Finding {
+    Finding {
+        state,
+        reason: Some(Reason {
+            subject: subject.to_owned(),
+            text,
+        }),
+    }
+}
+
+/// The worst state, and the reasons in the order of what they weigh. Of several probes that tell the same, the first is
+/// enough.
+fn weigh_up(mut findings: Vec<Finding>) -> Belief {
+    findings.sort_by_key(|finding| std::cmp::Reverse(rank(finding.state)));
+    let state = findings
+        .first()
+        .map_or(State::Healthy, |finding| finding.state);
+    let mut reasons: Vec<Reason> = Vec::new();
+    for reason in findings.into_iter().filter_map(|finding| finding.reason) {
+        let is_probe = !reason.subject.starts_with("dependency ");
+        let told = is_probe && reasons.iter().any(|earlier| earlier.text == reason.text);
+        if !told {
+            reasons.push(reason);
+        }
+    }
+    let reasons = reasons
+        .into_iter()
+        .map(|Reason { subject, text }| {
+            if subject.is_empty() {
+                text
+            } else {
+                format!("{subject}: {text}")
+            }
+        })
+        .collect();
+    Belief { state, reasons }
+}
+
+/// Why a probe counts as what it does: its failure, else what the service said of itself.
+fn explain(counted: &Counted) -> String {
+    if let Some(failure) = &counted.failure {
+        return failure.message.clone();
+    }
+    let reading = counted.reading.as_ref();
+    let word = reading.and_then(|reading| reading.status.as_ref());
+    let message = reading.and_then(|reading| reading.message.as_deref());
+    match (word.map(say), message) {
+        (Some(word), Some(message)) => format!("{word}: {message}"),
+        (Some(word), None) => word,
+        (None, Some(message)) => message.to_owned(),
+        (None, None) => match counted.result {
+            ProbeResult::Warn => "degraded".to_owned(),
+            result => result.to_string(),
+        },
+    }
+}
+
+/// A status as the service wrote it; with our word where its own does not say so.
+fn say(word: &StatusWord) -> String {
+    match &word.raw {
+        Some(raw) if word.state == State::Unknown => format!("status word not known: {raw}"),
+        Some(raw) => raw.clone(),
+        None => word.state.to_string(),
+    }
+}
+
+/// A dependency in one line: `error: timeout after 2s`.
+fn describe(dependency: &Dependency) -> String {
+    let status = match (dependency.status, &dependency.word) {
+        (DependencyStatus::Unknown, Some(word)) => format!("status word not known: {word}"),
+        (status, _) => status.to_string(),
+    };
+    match &dependency.error {
+        Some(error) => format!("{status}: {error}"),
+        None => status,
+    }
+}

@@ -1,0 +1,201 @@
+//! What is remembered of the dependencies of a service, across its answers and its restarts.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::process::ProcessId;
+use crate::health::{Age, Counters, Dependency, DependencyPicture, DependencyStatus, Moment};
+
+/// More processes than ever answer in turn; the figures of earlier ones are added up.
+const PROCESSES: usize = 12;
+/// How many names are remembered beyond those of the latest payload.
+const FORGOTTEN_BEYOND: usize = 256;
+
+/// Everything remembered, by name.
+#[derive(Debug, Default)]
+pub(super) struct Dependencies {
+    known: HashMap<String, Memory>,
+}
+
+#[derive(Debug)]
+struct Memory {
+    success: Meter,
+    failure: Meter,
+    /// What we saw ourselves.
+    seen: Counters,
+    seen_success: Option<Moment>,
+    seen_failure: Option<Moment>,
+    known_since: Moment,
+}
+
+/// A counter of a service that begins at zero again with each of its processes.
+#[derive(Debug, Default)]
+struct Meter {
+    before: u64,
+    processes: Vec<(ProcessId, u64)>,
+}
+
+impl Meter {
+    fn last(&self, process: ProcessId) -> Option<u64> {
+        let mut last = self.processes.iter();
+        last.find(|(id, _)| *id == process).map(|(_, count)| *count)
+    }
+
+    fn would_fall(&self, process: ProcessId, count: Option<u64>) -> bool {
+        matches!((self.last(process), count), (Some(last), Some(count)) if count < last)
+    }
+
+    fn set(&mut self, process: ProcessId, count: u64) {
+        match self.processes.iter_mut().find(|(id, _)| *id == process) {
+            Some((_, last)) => *last = count,
+            None => self.processes.push((process, count)),
+        }
+        if self.processes.len() > PROCESSES {
+            let (_, oldest) = self.processes.remove(0);
+            self.before = self.before.saturating_add(oldest);
+        }
+    }
+
+    /// What this process has counted so far was counted by one that is gone.
+    fn begin_anew(&mut self, process: ProcessId) {
+        let gone = self.last(process).unwrap_or(0);
+        self.before = self.before.saturating_add(gone);
+        self.processes.retain(|(id, _)| *id != process);
+    }
+
+    fn total(&self) -> Option<u64> {
+        let ever = self.before > 0 || !self.processes.is_empty();
+        ever.then(|| {
+            self.processes
+                .iter()
+                .fold(self.before, |sum, (_, count)| sum.saturating_add(*count))
+        })
+    }
+}
+
+impl Dependencies {
+    /// Takes in the table of an answer. `same` says that the process is proved to be the one before, so that a counter
+    /// that fell was reset and the others were not.
+    pub(super) fn record(
+        &mut self,
+        table: &[Dependency],
+        process: ProcessId,
+        same: bool,
+        at: Moment,
+    ) {
+        let fallen: BTreeSet<&str> = table
+            .iter()
+            .filter(|dependency| {
+                self.known.get(&dependency.name).is_some_and(|memory| {
+                    memory.success.would_fall(process, dependency.success_count)
+                        || memory.failure.would_fall(process, dependency.failure_count)
+                })
+            })
+            .map(|dependency| dependency.name.as_str())
+            .collect();
+        if !fallen.is_empty() {
+            for (name, memory) in &mut self.known {
+                if !same || fallen.contains(name.as_str()) {
+                    memory.success.begin_anew(process);
+                    memory.failure.begin_anew(process);
+                }
+            }
+        }
+        for dependency in table {
+            self.remember(dependency, process, at);
+        }
+        if self.known.len() > table.len().saturating_add(FORGOTTEN_BEYOND) {
+            let names: BTreeSet<&str> = table.iter().map(|it| it.name.as_str()).collect();
+            self.known.retain(|name, _| names.contains(name.as_str()));
+        }
+    }
+
+    fn remember(&mut self, dependency: &Dependency, process: ProcessId, at: Moment) {
+        let memory = self
+            .known
+            .entry(dependency.name.clone())
+            .or_insert_with(|| Memory {
+                success: Meter::default(),
+                failure: Meter::default(),
+                seen: Counters::default(),
+                seen_success: None,
+                seen_failure: None,
+                known_since: at,
+            });
+        if let Some(count) = dependency.success_count {
+            memory.success.set(process, count);
+        }
+        if let Some(count) = dependency.failure_count {
+            memory.failure.set(process, count);
+        }
+        match dependency.status {
+            // Degraded is bad work, but work.
+            DependencyStatus::Working | DependencyStatus::Degraded => {
+                memory.seen.success = memory.seen.success.saturating_add(1);
+                memory.seen_success = Some(at);
+            }
+            DependencyStatus::Error => {
+                memory.seen.failure = memory.seen.failure.saturating_add(1);
+                memory.seen_failure = Some(at);
+            }
+            DependencyStatus::NotUsed | DependencyStatus::Unknown => {}
+        }
+    }
+
+    /// When the dependency was first reported on.
+    pub(super) fn known_since(&self, name: &str) -> Option<Moment> {
+        self.known.get(name).map(|memory| memory.known_since)
+    }
+
+    /// An entry of the latest table with what is remembered of it.
+    pub(super) fn picture(
+        &self,
+        dependency: &Dependency,
+        process: ProcessId,
+        required: bool,
+        at: Moment,
+    ) -> DependencyPicture {
+        let memory = self.known.get(&dependency.name);
+        let used = dependency.status != DependencyStatus::NotUsed;
+        // What is switched off was never tried, rather than tried zero times.
+        let seen = |count: u64| (used || count > 0).then_some(count);
+        let count = |reported: Option<u64>, meter: Option<&Meter>, saw: Option<u64>| {
+            let total = meter.and_then(Meter::total);
+            let last = meter.and_then(|meter| meter.last(process));
+            let count = reported.or(last).or_else(|| saw.and_then(seen));
+            (count, total.or(count))
+        };
+        let (success_count, success_total) = count(
+            dependency.success_count,
+            memory.map(|it| &it.success),
+            memory.map(|it| it.seen.success),
+        );
+        let (failure_count, failure_total) = count(
+            dependency.failure_count,
+            memory.map(|it| &it.failure),
+            memory.map(|it| it.seen.failure),
+        );
+        let moment = |age: Age, saw: Option<Moment>| DependencyPicture::moment_of(age, at, saw);
+        DependencyPicture {
+            name: dependency.name.clone(),
+            status: dependency.status,
+            word: dependency.word.clone(),
+            required,
+            error: dependency.error.clone(),
+            success_count,
+            failure_count,
+            success_total,
+            failure_total,
+            last_success: moment(
+                dependency.last_success,
+                memory.and_then(|it| it.seen_success),
+            ),
+            last_failure: moment(
+                dependency.last_failure,
+                memory.and_then(|it| it.seen_failure),
+            ),
+            latency: dependency.latency,
+            observed_at: at,
+            details: dependency.details.clone(),
+        }
+    }
+}

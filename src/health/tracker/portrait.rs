@@ -1,0 +1,223 @@
+//! The picture of a service: everything its tracker knows, in the shape in which faces show it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Tracker;
+use super::heard::Heard;
+use crate::health::{
+    Dependency, DependencyPicture, DependencyStatus, Flag, Moment, Picture, Reading, Role, State,
+};
+
+impl Tracker {
+    /// Everything known, as of `now`.
+    pub fn picture(&self, now: Moment) -> Picture {
+        let believed = self.believe(now);
+        let since = if believed.state == self.belief.state {
+            self.since
+        } else {
+            now
+        };
+        let stopped = believed.state == State::Stopped;
+        let flags = self.flags_at(now);
+        let rules = &self.rules;
+        Picture {
+            name: rules.name.clone(),
+            group: rules.group.clone(),
+            labels: rules.labels.clone(),
+            profile: rules.profile.clone(),
+            url: rules.url.clone(),
+            state: believed.state,
+            since,
+            ready: self.verdict_of(Role::Ready),
+            live: self.verdict_of(Role::Live),
+            verdict: believed.state.verdict(rules.degraded),
+            notes: self.notes(&believed.reasons),
+            blocked_by: flags
+                .contains(&Flag::Blocked)
+                .then(|| self.blocked_by.clone())
+                .flatten(),
+            flags,
+            reasons: believed.reasons,
+            depends_on: rules.depends_on.clone(),
+            service: self.merged(|reading| reading.service.clone()),
+            version: self.merged(|reading| reading.version.clone()),
+            started: self.processes.start(),
+            uptime: self.uptime(),
+            resources: self
+                .merged(|reading| {
+                    Some(reading.resources.clone()).filter(|resources| !resources.is_empty())
+                })
+                .unwrap_or_default(),
+            probes: self
+                .probes
+                .iter()
+                .map(|probe| {
+                    // While it is stopped nothing is weighed, and what counted before is no longer so.
+                    let counted = if stopped {
+                        probe.figures.latest()
+                    } else {
+                        probe.counted()
+                    };
+                    probe.figures.picture(counted)
+                })
+                .collect(),
+            dependencies: self.dependency_pictures(),
+            identity: self.processes.identity(),
+            at: now,
+        }
+    }
+
+    /// The first value that a reading holds, in the order of the probes.
+    fn merged<T>(&self, value: impl Fn(&Reading) -> Option<T>) -> Option<T> {
+        self.probes
+            .iter()
+            .filter_map(|probe| probe.reading.as_ref())
+            .find_map(|(reading, _)| value(reading))
+    }
+
+    fn verdict_of(&self, role: Role) -> Option<bool> {
+        let probe = self.probes.iter().find(|probe| probe.rule.role == role)?;
+        if self.ending.stopped().is_some() {
+            return probe.heard.map(|_| false);
+        }
+        probe.verdict()
+    }
+
+    /// The uptime as reported, else what follows from the start; none where nobody answers any more.
+    fn uptime(&self) -> Option<(Duration, Moment)> {
+        let mut probes = self.probes.iter().enumerate();
+        let gone = self.ending.stopped().is_some()
+            || probes
+                .any(|(index, probe)| probe.heard == Some(Heard::Refused) && self.is_silent(index));
+        if gone {
+            return None;
+        }
+        let reported = self.probes.iter().find_map(|probe| {
+            let (reading, at) = probe.reading.as_ref()?;
+            Some((reading.uptime?, *at))
+        });
+        reported.or_else(|| {
+            let start = self.processes.start()?;
+            let (_, at) = self.probes.iter().find_map(|probe| {
+                probe
+                    .reading
+                    .as_ref()
+                    .filter(|(reading, _)| reading.started.is_some())
+            })?;
+            let uptime = Duration::try_from(at.wall.duration_since(start.at)).ok()?;
+            Some((uptime, *at))
+        })
+    }
+
+    /// What the service says of itself, apart from what stands in the reasons.
+    fn notes(&self, reasons: &[String]) -> Vec<String> {
+        let mut notes: Vec<String> = Vec::new();
+        for probe in &self.probes {
+            let message = probe
+                .reading
+                .as_ref()
+                .and_then(|(reading, _)| reading.message.as_ref());
+            if let Some(message) = message
+                && !notes.contains(message)
+                && !reasons
+                    .iter()
+                    .any(|reason| reason.contains(message.as_str()))
+            {
+                notes.push(message.clone());
+            }
+        }
+        notes
+    }
+
+    /// The dependency table to show: of the first probe whose latest reading has one that is not empty, else of the
+    /// first that has an empty one.
+    pub(super) fn table(&self) -> Option<(usize, &[Dependency], Moment)> {
+        let tables = || {
+            self.probes.iter().enumerate().filter_map(|(index, probe)| {
+                let (reading, at) = probe.reading.as_ref()?;
+                Some((index, reading.dependencies.as_deref()?, *at))
+            })
+        };
+        tables()
+            .find(|(_, table, _)| !table.is_empty())
+            .or_else(|| tables().next())
+    }
+
+    fn dependency_pictures(&self) -> Vec<DependencyPicture> {
+        let Some((_, table, at)) = self.table() else {
+            return Vec::new();
+        };
+        table
+            .iter()
+            .map(|dependency| {
+                self.dependencies.picture(
+                    dependency,
+                    self.processes.current(),
+                    self.is_required(dependency),
+                    at,
+                )
+            })
+            .collect()
+    }
+
+    fn flags_at(&self, now: Moment) -> BTreeSet<Flag> {
+        let mut flags = self.flags.clone();
+        let mut set = |flag, on: bool| {
+            if on {
+                flags.insert(flag);
+            }
+        };
+        let flapping = self.probes.iter().any(|probe| probe.figures.is_flapping());
+        set(Flag::Flapping, flapping);
+        set(
+            Flag::Blocked,
+            self.blocked_by.is_some() && self.is_failing_itself(),
+        );
+        let split = !self.rules.replicas && self.processes.alternate();
+        set(Flag::Split, split);
+        let old = self.success_ages().any(|limit| limit.mono < now.mono);
+        set(Flag::SuccessAge, old);
+        flags
+    }
+
+    /// When the last success of each required dependency becomes too old. One that never succeeded is judged from the
+    /// start of its process, where that is not known from when it was first reported on.
+    fn success_ages(&self) -> impl Iterator<Item = Moment> + '_ {
+        let limit = self
+            .rules
+            .max_success_age
+            .filter(|_| self.ending.stopped().is_none());
+        let table = limit.and_then(|limit| Some((limit, self.table()?)));
+        table.into_iter().flat_map(move |(limit, (_, table, at))| {
+            let started = self
+                .processes
+                .start()
+                .and_then(|start| Duration::try_from(at.wall.duration_since(start.at)).ok())
+                .map(|uptime| at.minus(uptime));
+            table
+                .iter()
+                .filter(|dependency| {
+                    self.is_required(dependency) && dependency.status != DependencyStatus::NotUsed
+                })
+                .map(move |dependency| {
+                    let process = self.processes.current();
+                    let shown = self.dependencies.picture(dependency, process, true, at);
+                    shown
+                        .last_success
+                        .or(started)
+                        .or_else(|| self.dependencies.known_since(&dependency.name))
+                        .unwrap_or(at)
+                        .plus(limit)
+                })
+        })
+    }
+
+    /// When time alone raises the flag `success-age`.
+    pub(super) fn success_age_due(&self, now: Moment) -> Option<Moment> {
+        self.success_ages()
+            .map(|limit| limit.plus(Duration::from_nanos(1)))
+            .filter(|due| due.mono > now.mono)
+            .min_by_key(|due| due.mono)
+    }
+}

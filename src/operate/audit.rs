@@ -1,0 +1,248 @@
+//! The audit file: one JSON line before anything is sent and one after, refusals too.
+//!
+//! What is written here is cleaned and holds no secret. What cannot be written is not done.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::action::{Action, Verdict};
+use crate::health::{Identity, text};
+use crate::host::started_at;
+
+/// The name of the file in the state directory.
+const FILE: &str = "audit.jsonl";
+
+/// Where actions are recorded, or nowhere.
+#[derive(Debug)]
+pub(crate) struct Audit {
+    file: Option<File>,
+    actor: String,
+    command: String,
+}
+
+/// One line.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    at: Timestamp,
+    actor: &'a str,
+    pid: u32,
+    command: &'a str,
+    service: &'a str,
+    action: Action,
+    request: Option<&'a str>,
+    before: Option<Who>,
+    after: Option<Who>,
+    verdict: Option<Verdict>,
+    exit_code: Option<u8>,
+    text: Option<&'a str>,
+}
+
+/// An identity as the file shows it.
+#[derive(Debug, Serialize)]
+struct Who {
+    address: Option<String>,
+    pid: Option<u32>,
+    process_started_at: Option<Timestamp>,
+    instance: Option<String>,
+    started_at: Option<Timestamp>,
+    version: Option<String>,
+}
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    /// The service.
+    pub(super) service: &'a str,
+    /// What is done to it.
+    pub(super) action: Action,
+    /// The exact request; `None` where none was made up.
+    pub(super) request: Option<&'a str>,
+    /// Who answered before.
+    pub(super) before: Option<&'a Identity>,
+}
+
+impl Audit {
+    /// Opens the file in `directory`, making both where they are missing. `None` records nothing.
+    pub(crate) fn open(directory: Option<&Path>, command: &str) -> Result<Self, String> {
+        let file = match directory {
+            None => None,
+            Some(directory) => {
+                let path = directory.join(FILE);
+                Some(open(directory, &path).map_err(|error| {
+                    format!(
+                        "the audit file {} cannot be written: {error}",
+                        path.display()
+                    )
+                })?)
+            }
+        };
+        Ok(Self {
+            file,
+            actor: actor(),
+            command: text::clean(command, 500),
+        })
+    }
+
+    /// Records that something is about to be sent.
+    pub(super) fn before(&self, about: About<'_>) -> io::Result<()> {
+        self.write(about, None, None, None)
+    }
+
+    /// Records what came of it, or that it was refused.
+    pub(super) fn after(
+        &self,
+        about: About<'_>,
+        after: Option<&Identity>,
+        verdict: Verdict,
+        text: &str,
+    ) -> io::Result<()> {
+        self.write(about, after, Some(verdict), Some(text))
+    }
+
+    fn write(
+        &self,
+        about: About<'_>,
+        after: Option<&Identity>,
+        verdict: Option<Verdict>,
+        text: Option<&str>,
+    ) -> io::Result<()> {
+        let Some(mut file) = self.file.as_ref() else {
+            return Ok(());
+        };
+        let line = Line {
+            at: Timestamp::now(),
+            actor: &self.actor,
+            pid: std::process::id(),
+            command: &self.command,
+            service: about.service,
+            action: about.action,
+            request: about.request,
+            before: about.before.map(who),
+            after: after.map(who),
+            verdict,
+            exit_code: verdict.map(Verdict::exit_code),
+            text,
+        };
+        let mut bytes = serde_json::to_vec(&line)?;
+        bytes.push(b'\n');
+        // One write, so that the lines of two processes do not mix.
+        file.write_all(&bytes)
+    }
+}
+
+fn open(directory: &Path, path: &PathBuf) -> io::Result<File> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if metadata.permissions().mode() & 0o777 != 0o600 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
+}
+
+/// Who acts: the user's name where the environment has one, and always the number that cannot be made up.
+fn actor() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    match std::env::var("USER") {
+        Ok(name) if !name.is_empty() => format!("{} (uid {uid})", text::clean(&name, 40)),
+        _ => format!("uid {uid}"),
+    }
+}
+
+fn who(identity: &Identity) -> Who {
+    Who {
+        address: identity.address.clone(),
+        pid: identity.process.map(|process| process.pid),
+        process_started_at: identity.process.and_then(started_at),
+        instance: identity.instance.clone(),
+        started_at: identity.start.map(|start| start.at),
+        version: identity.version.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_appended_to_a_file_that_only_its_owner_may_read() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("state/healthctl");
+        let about = About {
+            service: "api",
+            action: Action::Shutdown,
+            request: Some("SIGTERM to pid 4711"),
+            before: None,
+        };
+        for _ in 0..2 {
+            let audit = Audit::open(Some(&directory), "healthctl shutdown api").unwrap();
+            audit.before(about).unwrap();
+            audit
+                .after(about, None, Verdict::Stopped, "it is gone")
+                .unwrap();
+        }
+        let path = directory.join(FILE);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 4);
+        assert_eq!(lines[0]["verdict"], serde_json::Value::Null);
+        assert_eq!(lines[1]["verdict"], "stopped");
+        assert_eq!(lines[1]["exit_code"], 0);
+        for field in [
+            "at",
+            "actor",
+            "pid",
+            "command",
+            "service",
+            "action",
+            "request",
+            "before",
+            "after",
+            "verdict",
+            "exit_code",
+        ] {
+            assert!(lines[0].get(field).is_some(), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = Audit::open(Some(&file.join("healthctl")), "x").unwrap_err();
+        assert!(error.contains("audit.jsonl cannot be written"), "{error}");
+    }
+
+    #[test]
+    fn no_audit_records_nothing() {
+        let audit = Audit::open(None, "x").unwrap();
+        let about = About {
+            service: "api",
+            action: Action::Shutdown,
+            request: None,
+            before: None,
+        };
+        audit.before(about).unwrap();
+    }
+}

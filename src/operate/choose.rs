@@ -1,0 +1,225 @@
+//! Which request would be sent for a service, and to whom; or why none will be.
+
+use crate::action::{Action, NoWay, Offer, Refusal, Way};
+use crate::health::{Process, text};
+use crate::host::pid_file::PidFile;
+use crate::host::signals::{SignalError, may_send};
+use crate::host::{Owners, Running, started_at};
+use crate::inventory::{Means, Service};
+
+use super::identify::{Found, belongs, heads};
+use super::place::Place;
+
+/// What would be done.
+#[derive(Debug, Clone)]
+pub(super) struct Choice {
+    pub(super) offer: Offer,
+    /// The process to signal, where the means is a signal.
+    pub(super) signalled: Option<Process>,
+}
+
+/// What has to be known of a service before anything is sent to it.
+pub(super) fn choose(
+    service: &Service,
+    action: Action,
+    way: &Way,
+    found: &Found,
+) -> Result<Choice, Refusal> {
+    let refuse = |no: NoWay| refusal(service, action, no);
+    not_foreign(service, found).map_err(refuse)?;
+    let signalled = match &way.means {
+        Means::Signal(_) => Some(signal_target(service, way, found).map_err(refuse)?),
+        Means::Http(request) if found.place.holds(request) && nothing_listens(found) => {
+            return Err(refuse(NoWay {
+                reason: "nothing listens at its address, but its process still runs".to_owned(),
+                hint: Some("it may be starting, or stopping already".to_owned()),
+            }));
+        }
+        Means::Http(_) | Means::Exec(_) => None,
+    };
+    let request = match (&way.means, &signalled) {
+        (Means::Http(request), _) => format!("{} {}", request.method, request.target),
+        (Means::Signal(signal), Some(process)) => {
+            format!("{} to pid {}", signal.name(), process.process.pid)
+        }
+        (Means::Signal(signal), None) => signal.name().to_owned(),
+        (Means::Exec(command), _) => command.join(" "),
+    };
+    Ok(Choice {
+        offer: Offer {
+            service: service.name.clone(),
+            action,
+            means: way.describe().to_owned(),
+            request: text::clean(&request, 300),
+            target: text::clean(&target(found, signalled.as_ref()), 300),
+            timeout: way.timeout,
+            protected: service.protected,
+        },
+        signalled: signalled.map(|running| running.process),
+    })
+}
+
+pub(super) fn refusal(service: &Service, action: Action, no: NoWay) -> Refusal {
+    Refusal {
+        service: service.name.clone(),
+        action,
+        reason: text::clean(&no.reason, 300),
+        hint: no.hint.map(|hint| text::clean(&hint, 300)),
+    }
+}
+
+/// `pid 4711 (api)`
+pub(super) fn name(running: &Running) -> String {
+    format!("pid {} ({})", running.process.pid, running.name)
+}
+
+fn nothing_listens(found: &Found) -> bool {
+    use crate::action::Look;
+    found.looks.contains(&Look::Refused)
+        && found
+            .looks
+            .iter()
+            .all(|look| matches!(look, Look::Refused | Look::Unreachable))
+}
+
+/// A process that its pid file knows nothing of must not be asked to stop in its place.
+fn not_foreign(service: &Service, found: &Found) -> Result<(), NoWay> {
+    let Some(PidFile::Proved(proved)) = &found.pid_file else {
+        return Ok(());
+    };
+    let owners = found.owning();
+    if owners.is_empty() || belongs(proved.process, owners) {
+        return Ok(());
+    }
+    let listening: Vec<String> = owners.iter().map(name).collect();
+    Err(NoWay {
+        reason: format!(
+            "foreign: {} listens at its address, but {} names {}",
+            listening.join(", "),
+            file(service),
+            name(proved)
+        ),
+        hint: Some("is another service running on its port?".to_owned()),
+    })
+}
+
+/// The one process that a signal may go to.
+fn signal_target(service: &Service, way: &Way, found: &Found) -> Result<Running, NoWay> {
+    let target = match &found.pid_file {
+        Some(PidFile::Proved(running)) => running.clone(),
+        Some(PidFile::Recycled(pid)) => {
+            return Err(NoWay {
+                reason: format!(
+                    "{} names pid {pid}, which was given to another process since the file was written",
+                    file(service)
+                ),
+                hint: Some("delete the file if the service has ended".to_owned()),
+            });
+        }
+        Some(PidFile::Exited(pid)) => {
+            return Err(NoWay {
+                reason: format!(
+                    "{} names pid {pid}, which has exited, but something still listens at its address",
+                    file(service)
+                ),
+                hint: Some("delete the file if it is out of date".to_owned()),
+            });
+        }
+        Some(PidFile::Unknown(why)) => {
+            return Err(NoWay {
+                reason: format!("its process is not known: {why}"),
+                hint: None,
+            });
+        }
+        Some(PidFile::Missing) | None => owner(way, found)?,
+    };
+    may_send(target.process).map_err(|error| NoWay {
+        reason: format!("{} cannot be signalled: {error}", name(&target)),
+        hint: (error == SignalError::NotPermitted)
+            .then(|| "run healthctl as its user or as root".to_owned()),
+    })?;
+    Ok(target)
+}
+
+/// The one process at the head of those that own the listening port.
+fn owner(way: &Way, found: &Found) -> Result<Running, NoWay> {
+    let unknown = |why: String| NoWay {
+        reason: if way.declared {
+            format!("its process is not known: {why}")
+        } else {
+            format!("it has no shutdown route and no command, and its process is not known: {why}")
+        },
+        hint: Some("name its `pid_file`, or a route or command under `actions`".to_owned()),
+    };
+    match &found.owners {
+        None => Err(unknown(match found.pin {
+            Some(address) => format!("{address} is not on this machine"),
+            None => match &found.place {
+                Place::Nowhere => "it has no address".to_owned(),
+                Place::Proxied(_) => "it is behind a proxy".to_owned(),
+                Place::Name { .. } | Place::Socket(_) => {
+                    "nothing answers at its address".to_owned()
+                }
+            },
+        })),
+        Some(Owners::Nobody) => Err(unknown(
+            "no socket of this machine listens at its address".to_owned(),
+        )),
+        Some(Owners::Unknown(why)) => Err(unknown(why.clone())),
+        Some(Owners::Known {
+            complete: false, ..
+        }) => Err(unknown(
+            "another process, which cannot be seen, listens there as well".to_owned(),
+        )),
+        Some(Owners::Known { processes, .. }) => match heads(processes).as_slice() {
+            [one] => Ok(one.clone()),
+            several => Err(unknown(format!(
+                "{} listen at its address independently",
+                several.iter().map(name).collect::<Vec<_>>().join(" and ")
+            ))),
+        },
+    }
+}
+
+/// Address, process and start, as far as each is known.
+fn target(found: &Found, signalled: Option<&Running>) -> String {
+    let mut parts = Vec::new();
+    match (&found.place, found.pin) {
+        (Place::Socket(path), _) => parts.push(path.display().to_string()),
+        (Place::Proxied(url), _) => parts.push(format!("{url} through a proxy")),
+        (_, Some(address)) => parts.push(address.to_string()),
+        (Place::Name { host, port }, None) => parts.push(format!("{host}:{port}")),
+        (Place::Nowhere, None) => {}
+    }
+    let processes = found.processes();
+    let head = signalled
+        .cloned()
+        .or_else(|| match heads(&processes).as_slice() {
+            [one] => Some(one.clone()),
+            _ => None,
+        });
+    if let Some(running) = head {
+        parts.push(name(&running));
+        if let Some(started) = started_at(running.process) {
+            parts.push(format!("started {started:.0}"));
+        }
+    } else if let Some(start) = found.identity().start {
+        parts.push(format!("started {:.0}", start.at));
+    }
+    if found.draining {
+        parts.push("draining already".to_owned());
+    }
+    if parts.is_empty() {
+        "its process is not known".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+fn file(service: &Service) -> String {
+    service
+        .pid_file
+        .as_ref()
+        .map(|path| path.display().to_string())
+        .unwrap_or_default()
+}

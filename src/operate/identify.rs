@@ -1,0 +1,351 @@
+//! Who answers for a service: what its own probes report, who owns its listening port, what its pid file proves.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::action::Look;
+use crate::health::{Identity, Moment, Outcome, Process, Role, State};
+use crate::host::pid_file::{self, PidFile};
+use crate::host::{Clock, Endpoint, Owners, Running, ancestors, is_local, owners};
+use crate::inventory::{Connection, Means, Probe, ProbeKind, Service};
+use crate::probe::Asker;
+
+use super::look::look_at;
+use super::place::{Place, http};
+
+/// One that answers faster than this is asked again, to see whether another copy answers in turn.
+const QUICK: Duration = Duration::from_millis(300);
+/// How often it is asked then.
+const AGAIN: usize = 2;
+
+/// All that is known of who answers for a service.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// Where it listens.
+    pub(super) place: Place,
+    /// Every endpoint behind that.
+    pub(super) endpoints: Vec<Endpoint>,
+    /// What a look at each of them found.
+    pub(super) looks: Vec<Look>,
+    /// The address whose identity was read.
+    pub(super) pin: Option<SocketAddr>,
+    /// The probes that tell the identity, to be asked again.
+    pub(super) tellers: Vec<Probe>,
+    /// Every identity that answered; the first is the one that counts.
+    pub(super) identities: Vec<Identity>,
+    /// It says that it is draining.
+    pub(super) draining: bool,
+    /// Who owns its listening port; `None` where it does not listen on this machine.
+    pub(super) owners: Option<Owners>,
+    /// What its pid file says; `None` where the inventory names none.
+    pub(super) pid_file: Option<PidFile>,
+    /// When all this was complete.
+    pub(super) read_at: Option<Moment>,
+}
+
+impl Found {
+    /// Reads the identity of whoever answers for the service now.
+    pub(super) async fn of(
+        service: &Service,
+        means: &Means,
+        asker: &Asker,
+        clock: Clock,
+    ) -> Result<Self, String> {
+        let place = Place::of(service, means);
+        let endpoints = place.endpoints(asker).await?;
+        let looks = look_at(&endpoints).await;
+        let pid_file = match service.pid_file.clone() {
+            None => None,
+            Some(path) => Some(
+                tokio::task::spawn_blocking(move || pid_file::read(&path))
+                    .await
+                    .map_err(|_| "the pid file could not be read".to_owned())?,
+            ),
+        };
+        let mut found = Self {
+            place,
+            endpoints,
+            looks,
+            pin: None,
+            tellers: Vec::new(),
+            identities: Vec::new(),
+            draining: false,
+            owners: None,
+            pid_file,
+            read_at: None,
+        };
+        found.ask(service, asker).await;
+        found.pin = found.pin.or_else(|| found.accepting());
+        found.find_owners().await;
+        if found.processes().is_empty() {
+            found.ask_again(service, asker).await;
+        }
+        found.read_at = Some(clock.now());
+        Ok(found)
+    }
+
+    /// Every process that is known to be the service's own, the one to signal first.
+    pub(super) fn processes(&self) -> Vec<Running> {
+        let mut known: Vec<Running> = Vec::new();
+        if let Some(PidFile::Proved(running)) = &self.pid_file {
+            known.push(running.clone());
+        }
+        for owner in self.owning() {
+            if !known.iter().any(|one| one.process == owner.process) {
+                known.push(owner.clone());
+            }
+        }
+        known
+    }
+
+    /// The processes that hold its listening socket.
+    pub(super) fn owning(&self) -> &[Running] {
+        match &self.owners {
+            Some(Owners::Known { processes, .. }) => processes,
+            _ => &[],
+        }
+    }
+
+    /// The identity that counts, with the process where there is exactly one at the head of all.
+    pub(super) fn identity(&self) -> Identity {
+        let mut identity = self.identities.first().cloned().unwrap_or_default();
+        let heads = heads(&self.processes());
+        if let [head] = heads.as_slice() {
+            identity.process = Some(head.process);
+        }
+        if identity.address.is_none() {
+            identity.address = self.pin.map(|address| address.to_string());
+        }
+        identity
+    }
+
+    /// Whether nothing at all answers or runs: every address that can be reached refuses, and no known process is there.
+    pub(super) fn nothing_there(&self) -> bool {
+        let refused = self
+            .looks
+            .iter()
+            .all(|look| matches!(look, Look::Refused | Look::Unreachable))
+            && self.looks.contains(&Look::Refused);
+        let gone = !matches!(
+            self.pid_file,
+            Some(PidFile::Proved(_) | PidFile::Unknown(_))
+        );
+        let portless = self.place == Place::Nowhere
+            && matches!(
+                self.pid_file,
+                Some(PidFile::Exited(_) | PidFile::Missing | PidFile::Recycled(_))
+            );
+        (refused || portless) && gone && self.identities.is_empty()
+    }
+
+    /// The first TCP address that accepted.
+    fn accepting(&self) -> Option<SocketAddr> {
+        self.endpoints
+            .iter()
+            .zip(&self.looks)
+            .find_map(|(endpoint, look)| match (endpoint, look) {
+                (Endpoint::Tcp(address), Look::Accepted) => Some(*address),
+                _ => None,
+            })
+    }
+
+    async fn ask(&mut self, service: &Service, asker: &Asker) {
+        let mut candidates: Vec<&Probe> = service
+            .probes
+            .iter()
+            .filter(|probe| match http(probe) {
+                Some(request) => match &self.place {
+                    Place::Proxied(_) => probe.role != Role::Named,
+                    place => place.holds(request),
+                },
+                None => false,
+            })
+            .collect();
+        // What decodes tells more, and of these the status most.
+        candidates.sort_by_key(|probe| (probe.decode.is_none(), rank(probe.role)));
+        let candidates: Vec<Probe> = candidates.into_iter().map(fresh).collect();
+        let Some((first, others)) = candidates.split_first() else {
+            return;
+        };
+        let answer = asker.ask(service, first).await;
+        self.pin = answer.address.as_deref().and_then(|text| text.parse().ok());
+        let pin = self.pin;
+        let telling = others.iter().filter(|probe| probe.decode.is_some());
+        let mut asked: Vec<(&Probe, Outcome)> = vec![(first, answer)];
+        let rest: Vec<&Probe> = telling.collect();
+        let answers = join_all(rest.iter().map(|probe| asker.ask_at(service, probe, pin))).await;
+        asked.extend(rest.into_iter().zip(answers));
+        self.tellers = tellers(&asked);
+        let outcomes: Vec<Outcome> = asked.into_iter().map(|(_, outcome)| outcome).collect();
+        self.draining = outcomes.iter().any(is_draining);
+        self.identities.extend(identity(&outcomes));
+    }
+
+    /// Where no process can be known, a second copy behind the same address is only seen by asking again.
+    async fn ask_again(&mut self, service: &Service, asker: &Asker) {
+        for _ in 0..AGAIN {
+            let Some(teller) = self.tellers.first().filter(|_| !self.identities.is_empty()) else {
+                return;
+            };
+            let answer = asker.ask_at(service, teller, self.pin).await;
+            if answer.latency.is_none_or(|latency| latency > QUICK) {
+                return;
+            }
+            self.identities.extend(identity(&[answer]));
+        }
+    }
+
+    async fn find_owners(&mut self) {
+        let endpoint = match (&self.place, self.pin) {
+            (Place::Socket(path), _) => Endpoint::Socket(path.clone()),
+            (_, Some(address)) if is_local(address.ip()) => Endpoint::Tcp(address),
+            _ => return,
+        };
+        self.owners = Some(owners_of(endpoint).await);
+    }
+}
+
+/// Who listens at an endpoint of this machine.
+pub(super) async fn owners_of(endpoint: Endpoint) -> Owners {
+    let search = tokio::task::spawn_blocking(move || {
+        let endpoints = [endpoint];
+        let first = owners(&endpoints).pop();
+        match first {
+            // A child that has just been started holds the socket until it runs its own program: whoever is not
+            // seen twice is none of the owners.
+            Some(Owners::Known {
+                processes,
+                complete,
+            }) if processes.len() > 1 => match owners(&endpoints).pop() {
+                Some(Owners::Known {
+                    processes: again, ..
+                }) => Owners::Known {
+                    processes: processes
+                        .into_iter()
+                        .filter(|one| again.iter().any(|other| other.process == one.process))
+                        .collect(),
+                    complete,
+                },
+                other => other.unwrap_or(Owners::Nobody),
+            },
+            other => other.unwrap_or(Owners::Nobody),
+        }
+    });
+    search
+        .await
+        .unwrap_or_else(|_| Owners::Unknown("the search was broken off".to_owned()))
+}
+
+/// Those of the processes that no other of them has started: a master, not its workers.
+pub(super) fn heads(processes: &[Running]) -> Vec<Running> {
+    processes
+        .iter()
+        .filter(|one| {
+            let above = ancestors(one.process);
+            !processes
+                .iter()
+                .any(|other| other.process != one.process && above.contains(&other.process))
+        })
+        .cloned()
+        .collect()
+}
+
+/// Whether `process` is one of `family` or has started one of them.
+pub(super) fn belongs(process: Process, family: &[Running]) -> bool {
+    family
+        .iter()
+        .any(|one| one.process == process || ancestors(one.process).contains(&process))
+}
+
+/// What some answers together tell of who gave them; `None` where none came.
+pub(super) fn identity(outcomes: &[Outcome]) -> Option<Identity> {
+    let mut merged: Option<Identity> = None;
+    for outcome in outcomes.iter().filter(|outcome| outcome.code.is_some()) {
+        let known = merged.get_or_insert_with(|| Identity {
+            address: outcome.address.clone(),
+            read_at: Some(outcome.at),
+            ..Identity::default()
+        });
+        let Some(reading) = &outcome.reading else {
+            continue;
+        };
+        known.start = known.start.or(reading.started);
+        known.instance = known.instance.take().or_else(|| reading.instance.clone());
+        known.version = known.version.take().or_else(|| reading.version.clone());
+        if let Some(dependencies) = &reading.dependencies {
+            let counted = dependencies
+                .iter()
+                .flat_map(|one| [one.success_count, one.failure_count])
+                .flatten()
+                .fold(0, u64::saturating_add);
+            known.counted = known.counted.or(Some(counted));
+        }
+    }
+    merged
+}
+
+/// Whether the answer says that the service drains.
+pub(super) fn is_draining(outcome: &Outcome) -> bool {
+    outcome.reading.as_ref().is_some_and(|reading| {
+        reading.draining
+            || reading
+                .status
+                .as_ref()
+                .is_some_and(|word| word.state == State::Draining)
+    })
+}
+
+/// The uptime that an answer reports.
+pub(super) fn uptime(outcomes: &[Outcome]) -> Option<Duration> {
+    outcomes
+        .iter()
+        .find_map(|outcome| outcome.reading.as_ref()?.uptime)
+}
+
+/// The fewest of the probes that tell what all of them told: who answers, and that it drains.
+fn tellers(asked: &[(&Probe, Outcome)]) -> Vec<Probe> {
+    let mut chosen: Vec<Probe> = asked
+        .first()
+        .map(|(probe, _)| (*probe).clone())
+        .into_iter()
+        .collect();
+    let identifies = |outcome: &Outcome| {
+        outcome
+            .reading
+            .as_ref()
+            .is_some_and(|reading| reading.started.is_some() || reading.instance.is_some())
+    };
+    if let Some((teller, _)) = asked.iter().find(|(_, outcome)| identifies(outcome))
+        && chosen.iter().all(|probe| probe.name != teller.name)
+    {
+        chosen.push((*teller).clone());
+    }
+    // Readiness is what many take back first when they drain.
+    if let Some((ready, _)) = asked.iter().find(|(probe, _)| probe.role == Role::Ready)
+        && chosen.iter().all(|probe| probe.name != ready.name)
+    {
+        chosen.push((*ready).clone());
+    }
+    chosen
+}
+
+const fn rank(role: Role) -> u8 {
+    match role {
+        Role::Status => 0,
+        Role::Ready => 1,
+        Role::Live => 2,
+        Role::Named => 3,
+        Role::Startup => 4,
+    }
+}
+
+/// The probe over a connection of its own: a kept one would go on answering behind a closed listener.
+fn fresh(probe: &Probe) -> Probe {
+    let mut probe = probe.clone();
+    if let ProbeKind::Http(request) = &mut probe.kind {
+        request.connection = Connection::Fresh;
+    }
+    probe
+}

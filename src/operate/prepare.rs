@@ -1,0 +1,121 @@
+//! From names to a plan: every identity read, every request known, every refusal told; nothing sent.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use tokio::time::sleep;
+
+use super::audit::Audit;
+use super::choose::{choose, refusal};
+use super::identify::Found;
+use super::{Operator, Prepared, Sending, Target};
+use crate::action::{APART, Action, NoWay, Refusal, stop_order, way};
+use crate::inventory::{Inventory, Service};
+
+/// Identities read at once.
+const AT_ONCE: usize = 32;
+
+impl Operator {
+    /// Reads the identity of each of the services and says what would be sent to it. One that is refused refuses
+    /// all: then nothing may be sent to any.
+    pub(crate) async fn prepare(
+        &self,
+        action: Action,
+        inventory: &Inventory,
+        names: &[String],
+    ) -> Result<Prepared, Vec<Refusal>> {
+        let services: Vec<Arc<Service>> = stop_order(inventory, names)
+            .iter()
+            .filter_map(|name| inventory.services.get(name).cloned())
+            .collect();
+        self.allowed(action, &services)?;
+        let prepared: Vec<Result<Target, Refusal>> = stream::iter(services)
+            .map(|service| self.target(action, service))
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        let mut targets = Vec::new();
+        let mut refusals = Vec::new();
+        for result in prepared {
+            match result {
+                Ok(target) => targets.push(target),
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        let offers = targets
+            .iter()
+            .filter_map(|target| target.sending.as_ref())
+            .map(|sending| sending.offer.clone())
+            .collect();
+        Ok(Prepared {
+            action,
+            offers,
+            targets,
+        })
+    }
+
+    /// What refuses every service alike.
+    fn allowed(&self, action: Action, services: &[Arc<Service>]) -> Result<(), Vec<Refusal>> {
+        let all = |reason: String, hint: &str| {
+            let refuse = |service: &Arc<Service>| {
+                let hint = Some(hint.to_owned());
+                refusal(
+                    service,
+                    action,
+                    NoWay {
+                        reason: reason.clone(),
+                        hint,
+                    },
+                )
+            };
+            Err(services.iter().map(refuse).collect())
+        };
+        if self.policy.read_only {
+            return all(
+                "read-only: actions are switched off".to_owned(),
+                "leave out `--read-only` and `HEALTHCTL_READ_ONLY`",
+            );
+        }
+        if let Err(reason) = Audit::open(self.policy.audit.as_deref(), &self.policy.command) {
+            return all(reason, "`--no-audit` acts without a record");
+        }
+        Ok(())
+    }
+
+    async fn target(&self, action: Action, service: Arc<Service>) -> Result<Target, Refusal> {
+        let mut way = way(&service, action).map_err(|no| refusal(&service, action, no))?;
+        way.timeout = self.policy.timeout.unwrap_or(way.timeout);
+        let unresolved = |reason| refusal(&service, action, NoWay { reason, hint: None });
+        let mut found = Found::of(&service, &way.means, &self.asker, self.clock)
+            .await
+            .map_err(unresolved)?;
+        if found.nothing_there() {
+            // As for any proof of an end, one look is no look.
+            sleep(APART).await;
+            let again = Found::of(&service, &way.means, &self.asker, self.clock)
+                .await
+                .map_err(unresolved)?;
+            if again.nothing_there() {
+                return Ok(Target {
+                    service,
+                    found: again,
+                    sending: None,
+                });
+            }
+            found = again;
+        }
+        let choice = choose(&service, action, &way, &found)?;
+        Ok(Target {
+            service,
+            found,
+            sending: Some(Sending {
+                way,
+                offer: choice.offer,
+                signalled: choice.signalled,
+            }),
+        })
+    }
+}

@@ -1,0 +1,265 @@
+//! Carries out one means once. What comes back tells how far it got, and proves nothing.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::action::Way;
+use crate::health::{FailureKind, Process, text};
+use crate::host::signals::{self, SignalError};
+use crate::inventory::{HttpRequest, Means, Signal};
+use crate::probe::{Asker, Reply};
+
+/// So much of a reply or of a command's last words is kept.
+const KEPT: usize = 160;
+/// So long after its end a command's last words are waited for.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// A reply is a sentence, not a download.
+const MAX_BODY: u64 = 64 * 1024;
+
+/// How far a request got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// It was taken: what was said to it.
+    Taken(String),
+    /// It was turned down: how.
+    TurnedDown(String),
+    /// It went out, and what became of it is not known: why.
+    Unclear(String),
+    /// Nothing went out, since nobody was there any more: why.
+    NobodyThere(String),
+    /// Nothing went out: why.
+    NotSent(String),
+}
+
+/// Carries out the means, once.
+pub(super) async fn send(
+    asker: &Asker,
+    way: &Way,
+    pin: Option<SocketAddr>,
+    process: Option<Process>,
+) -> Sent {
+    match (&way.means, process) {
+        (Means::Http(request), _) => http(asker, request, pin, way.timeout).await,
+        (Means::Signal(signal), Some(process)) => deliver(process, *signal),
+        (Means::Signal(_), None) => Sent::NotSent("its process is not known".to_owned()),
+        (Means::Exec(command), _) => exec(command, way.timeout).await,
+    }
+}
+
+async fn http(
+    asker: &Asker,
+    request: &HttpRequest,
+    pin: Option<SocketAddr>,
+    limit: Duration,
+) -> Sent {
+    match asker.send(request, pin, limit, MAX_BODY).await {
+        Ok(reply) => judge(&reply),
+        Err(error) if error.before_sending && error.refused => {
+            Sent::NobodyThere(error.failure.message)
+        }
+        Err(error) if error.before_sending => Sent::NotSent(error.failure.message),
+        Err(error) => match error.code {
+            // The head came, and only what was to follow it is lost.
+            Some(code) => by_code(code, ""),
+            None if error.failure.kind == FailureKind::Timeout => {
+                Sent::Unclear(format!("no reply: {}", error.failure.message))
+            }
+            None => Sent::Unclear(format!(
+                "the connection was lost after the request was sent: {}",
+                error.failure.message
+            )),
+        },
+    }
+}
+
+fn judge(reply: &Reply) -> Sent {
+    by_code(
+        reply.code,
+        &text::clean(String::from_utf8_lossy(&reply.body).trim(), KEPT),
+    )
+}
+
+/// A server that takes a request and goes down may still answer with a fault of its own, and so may a proxy in
+/// front of it; what is a plain no, is one.
+fn by_code(code: u16, body: &str) -> Sent {
+    let answer = if body.is_empty() {
+        format!("answered {}", status(code))
+    } else {
+        format!("answered {}: {body}", status(code))
+    };
+    match code {
+        200..=299 => Sent::Taken(answer),
+        // Too early, in conflict with a shutdown under way, too often: it may go down all the same.
+        408 | 409 | 425 | 429 => Sent::Unclear(answer),
+        300..=499 => Sent::TurnedDown(answer),
+        _ => Sent::Unclear(answer),
+    }
+}
+
+/// `403 Forbidden`
+fn status(code: u16) -> String {
+    let reason = reqwest::StatusCode::from_u16(code)
+        .ok()
+        .and_then(|code| code.canonical_reason());
+    match reason {
+        Some(reason) => format!("{code} {reason}"),
+        None => code.to_string(),
+    }
+}
+
+fn deliver(process: Process, signal: Signal) -> Sent {
+    let number = match signal {
+        Signal::Term => rustix::process::Signal::TERM,
+        Signal::Int => rustix::process::Signal::INT,
+        Signal::Hup => rustix::process::Signal::HUP,
+        Signal::Quit => rustix::process::Signal::QUIT,
+        Signal::Usr1 => rustix::process::Signal::USR1,
+        Signal::Usr2 => rustix::process::Signal::USR2,
+    };
+    match signals::send(process, number) {
+        Ok(()) => Sent::Taken(format!(
+            "{} delivered to pid {}",
+            signal.name(),
+            process.pid
+        )),
+        Err(SignalError::Gone) => {
+            Sent::NobodyThere(format!("pid {} had exited already", process.pid))
+        }
+        Err(error) => Sent::NotSent(format!("pid {} cannot be signalled: {error}", process.pid)),
+    }
+}
+
+/// A command without a shell, in a process group of its own, so that Ctrl-C in our terminal does not reach it.
+async fn exec(words: &[String], limit: Duration) -> Sent {
+    let Some((program, arguments)) = words.split_first() else {
+        return Sent::NotSent("the command is empty".to_owned());
+    };
+    let spawned = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn();
+    let shown = text::clean(&words.join(" "), KEPT);
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => return Sent::NotSent(format!("cannot run `{shown}`: {error}")),
+    };
+    let words = tokio::spawn(last_words(child.stderr.take()));
+    let group = child.id();
+    let ended = timeout(limit, async {
+        let status = child.wait().await;
+        // What it left behind in the background may hold its stderr open for ever.
+        let words = timeout(LAST_WORDS, words).await;
+        (status, words.ok().and_then(Result::ok).unwrap_or_default())
+    })
+    .await;
+    match ended {
+        Err(_) => {
+            end_group(group);
+            Sent::Unclear(format!("`{shown}` did not end in time and was ended"))
+        }
+        Ok((Err(error), _)) => Sent::Unclear(format!("`{shown}`: {error}")),
+        Ok((Ok(status), _)) if status.success() => {
+            Sent::Taken(format!("`{shown}` ended with status 0"))
+        }
+        Ok((Ok(status), words)) => {
+            let words = if words.is_empty() {
+                words
+            } else {
+                format!(": {words}")
+            };
+            Sent::TurnedDown(format!("was not stopped by `{shown}` ({status}{words})"))
+        }
+    }
+}
+
+/// The end of what a command wrote, with no more than that kept on the way.
+async fn last_words(stderr: Option<tokio::process::ChildStderr>) -> String {
+    let Some(mut stderr) = stderr else {
+        return String::new();
+    };
+    let mut kept: Vec<u8> = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(count) = stderr.read(&mut buffer).await {
+        if count == 0 {
+            break;
+        }
+        kept.extend(buffer.iter().take(count));
+        let surplus = kept.len().saturating_sub(4096);
+        kept.drain(..surplus);
+    }
+    let text = String::from_utf8_lossy(&kept);
+    let last = text.lines().rev().find(|line| !line.trim().is_empty());
+    text::clean(last.unwrap_or_default().trim(), KEPT)
+}
+
+/// Ends a command that takes too long, with everything that it started.
+fn end_group(group: Option<u32>) {
+    let pid = group
+        .and_then(|pid| i32::try_from(pid).ok())
+        .and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended meanwhile.
+        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_tell_how_far_a_request_got() {
+        for (code, expected) in [
+            (200, "taken"),
+            (202, "taken"),
+            (204, "taken"),
+            (301, "turned down"),
+            (401, "turned down"),
+            (404, "turned down"),
+            (405, "turned down"),
+            (409, "unclear"),
+            (500, "unclear"),
+            (502, "unclear"),
+            (503, "unclear"),
+        ] {
+            let found = match by_code(code, "") {
+                Sent::Taken(_) => "taken",
+                Sent::TurnedDown(_) => "turned down",
+                Sent::Unclear(_) => "unclear",
+                Sent::NobodyThere(_) | Sent::NotSent(_) => "?",
+            };
+            assert_eq!(found, expected, "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn commands_tell_by_their_status() {
+        let run = async |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            exec(&words, Duration::from_secs(20)).await
+        };
+        assert!(matches!(run(&["true"]).await, Sent::Taken(_)));
+        let Sent::TurnedDown(text) = run(&["sh", "-c", "echo no such unit >&2; exit 5"]).await
+        else {
+            panic!("a command that fails has not taken it");
+        };
+        assert!(text.contains("exit status: 5: no such unit"), "{text}");
+        assert!(matches!(run(&["/nowhere/x"]).await, Sent::NotSent(_)));
+        assert!(matches!(run(&[]).await, Sent::NotSent(_)));
+    }
+
+    #[tokio::test]
+    async fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
+        let words = ["sh", "-c", "sleep 60 & sleep 60"].map(str::to_owned);
+        let sent = exec(&words, Duration::from_millis(50)).await;
+        assert!(matches!(sent, Sent::Unclear(_)), "{sent:?}");
+    }
+}

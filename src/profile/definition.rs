@@ -1,0 +1,119 @@
+//! A profile: one convention, read from one file.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::yaml::{Fields, Node, Problem, Problems};
+
+use super::Decode;
+use super::raw::{Actions, At, Options, Probe, Scope};
+
+/// One convention of other people's health routes.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Its name: that of its file, or its key under `profiles:`.
+    pub name: String,
+    /// One line for people.
+    pub title: Option<String>,
+    /// How we know.
+    pub source: Option<Source>,
+    /// What its probes have in common.
+    pub options: Options,
+    /// The probes by name, in the order of the file.
+    pub probes: IndexMap<String, Probe>,
+    /// The actions.
+    pub actions: Actions,
+    /// How a payload is read: that of `status`, else `ready`, else `live`.
+    pub decode: Option<At<Arc<Decode>>>,
+}
+
+/// How a convention is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Replies of the real thing were captured.
+    Captured,
+    /// Its source was read.
+    Source,
+    /// Its documentation was read.
+    Docs,
+}
+
+impl Source {
+    /// The word used in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Captured => "captured",
+            Self::Source => "source",
+            Self::Docs => "docs",
+        }
+    }
+}
+
+impl Profile {
+    /// Reads a profile; what is wrong goes to `problems`.
+    pub fn parse(name: &str, node: &Node, problems: &mut Problems) -> Option<Self> {
+        let mut fields = Fields::read(
+            node,
+            "a profile: a map with `probes`, `actions` and `decode`",
+            problems,
+        )?;
+        let title = fields
+            .take("title")
+            .and_then(|entry| entry.value.line("one line for people", problems));
+        let source = fields.take("source").and_then(|entry| {
+            let words = [
+                ("captured", Source::Captured),
+                ("source", Source::Source),
+                ("docs", Source::Docs),
+            ];
+            entry.value.word(&words, problems)
+        });
+        let options = Options::take(&mut fields, Scope::Service, problems);
+        let mut probes = IndexMap::new();
+        if let Some(entry) = fields.take("probes") {
+            let entries = entry.value.map("a map of probes", problems);
+            for entry in entries.unwrap_or_default() {
+                let Some(probe) = Probe::read(entry, problems) else {
+                    continue;
+                };
+                if probe.off {
+                    problems.push(
+                        Problem::at(&entry.value.place, "a profile has nothing to switch off")
+                            .label("expected a map such as `{http: /health}`")
+                            .hint("leave the probe out"),
+                    );
+                    continue;
+                }
+                if probe.http.is_none() && !probe.broken {
+                    problems.push(super::raw::asks_nothing(&probe.name));
+                }
+                probes.insert(entry.key.clone(), probe);
+            }
+        }
+        let actions = fields
+            .take("actions")
+            .map(|entry| Actions::read(entry, problems))
+            .unwrap_or_default();
+        let decode = fields.take("decode").and_then(|entry| {
+            let decode = Decode::parse(&entry.value, problems)?;
+            Some(At::new(Arc::new(decode), &entry.value))
+        });
+        fields.finish_with(problems, |key| match key {
+            "services" => {
+                Some("this is a profile; an inventory stands in a file of its own".to_owned())
+            }
+            "name" => Some("the name of the file is the name of the profile".to_owned()),
+            _ => None,
+        });
+        Some(Self {
+            name: name.to_owned(),
+            title,
+            source,
+            options,
+            probes,
+            actions,
+            decode,
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! Actions as written.
+
+use crate::yaml::{Entry, Fields, Node, Problem, Problems, Value, nearest};
+
+use super::super::Signal;
+use super::{Action, Actions, At, Http, Means, Request, beside, is_off};
+
+impl Actions {
+    /// Reads `actions:`.
+    pub fn read(entry: &Entry, problems: &mut Problems) -> Self {
+        let Some(mut fields) = Fields::read(
+            &entry.value,
+            "a map of actions: `shutdown`, `schedule`",
+            problems,
+        ) else {
+            return Self::default();
+        };
+        let mut action = |key, problems: &mut Problems| {
+            fields
+                .take(key)
+                .and_then(|entry| Action::read(entry, problems))
+        };
+        let shutdown = action("shutdown", problems);
+        let schedule = action("schedule", problems);
+        for key in ["reload", "restart", "start"] {
+            fields.not_yet(key, problems);
+        }
+        fields.finish_with(problems, |key| match key {
+            "stop" | "quit" | "terminate" | "kill" => Some("did you mean `shutdown`?".to_owned()),
+            _ => None,
+        });
+        Self { shutdown, schedule }
+    }
+}
+
+impl Action {
+    fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
+        const EXPECTED: &str = "a map with `http`, `signal` or `exec`";
+        let node = &entry.value;
+        let mut action = Self {
+            name: At {
+                value: entry.key.clone(),
+                place: entry.key_place.clone(),
+            },
+            off: is_off(node),
+            means: None,
+            waits: None,
+            timeout: None,
+            request: Request::default(),
+        };
+        if action.off {
+            return Some(action);
+        }
+        if let Value::Text(text) = &node.value {
+            let hint = if text.starts_with('/') || text.contains("://") {
+                format!("did you mean `{{http: {text}}}`?")
+            } else if Signal::parse(text).is_some() {
+                format!("did you mean `{{signal: {text}}}`?")
+            } else {
+                format!("did you mean `{{exec: [{}]}}`?", words(text))
+            };
+            problems.push(node.wrong(EXPECTED).hint(hint));
+            return None;
+        }
+        let mut fields = Fields::read(node, EXPECTED, problems)?;
+        let http = fields.take("http");
+        let signal = fields.take("signal");
+        let exec = fields.take("exec");
+        let given: Vec<&Entry> = [http, signal, exec].into_iter().flatten().collect();
+        if let [first, second, ..] = given.as_slice() {
+            problems.push(
+                Problem::at(
+                    &second.key_place,
+                    format!("both `{}` and `{}`", first.key, second.key),
+                )
+                .label("expected one of them")
+                .related(&first.key_place, "the other one")
+                .hint("an action is done in one way"),
+            );
+        }
+        action.means = if let Some(entry) = http {
+            Http::read(entry, problems).map(Means::Http)
+        } else if let Some(entry) = signal {
+            read_signal(&entry.value, problems).map(Means::Signal)
+        } else {
+            exec.and_then(|entry| command(&entry.value, problems).map(Means::Exec))
+        };
+        action.waits = fields.take("waits").and_then(|entry| {
+            let value = entry.value.boolean(problems)?;
+            Some(At::new(value, &entry.value))
+        });
+        action.timeout = fields.take("timeout").and_then(|entry| {
+            let value = entry.value.positive_duration(problems)?;
+            Some(At::new(value, &entry.value))
+        });
+        action.request = Request::take(&mut fields, problems);
+        fields.finish_with(problems, |key| match key {
+            "path" | "url" | "method" | "body" => {
+                Some(format!("it stands inside `http`: `http: {{{key}: …}}`"))
+            }
+            "command" => Some("did you mean `exec`?".to_owned()),
+            _ => None,
+        });
+        // Nothing could be read of the means that were written: told already.
+        (given.is_empty() || action.means.is_some()).then_some(action)
+    }
+}
+
+fn read_signal(node: &Node, problems: &mut Problems) -> Option<At<Signal>> {
+    let expected = format!(
+        "one of {}",
+        Signal::ALL.map(|(name, _)| format!("`{name}`")).join(", ")
+    );
+    let text = node.line(&expected, problems)?;
+    if let Some(signal) = Signal::parse(&text) {
+        return Some(At::new(signal, node));
+    }
+    let name = text.to_ascii_uppercase();
+    let hint = match name.trim_start_matches("SIG") {
+        "KILL" | "9" => Some(
+            "SIGKILL leaves no chance to clean up; it is never sent first, only by `--force`"
+                .to_owned(),
+        ),
+        "1" => Some("did you mean `HUP`?".to_owned()),
+        "2" => Some("did you mean `INT`?".to_owned()),
+        "3" => Some("did you mean `QUIT`?".to_owned()),
+        "15" => Some("did you mean `TERM`?".to_owned()),
+        other => nearest(other, Signal::ALL.iter().map(|(name, _)| *name))
+            .map(|near| format!("did you mean `{near}`?")),
+    };
+    problems.push(
+        Problem::at(
+            &node.place,
+            format!("{} is no signal that an action sends", node.shown()),
+        )
+        .label(format!("expected {expected}"))
+        .maybe_hint(hint),
+    );
+    None
+}
+
+/// A program and its arguments; a program with a `/` in it stands beside the file.
+fn command(node: &Node, problems: &mut Problems) -> Option<At<Vec<String>>> {
+    const EXPECTED: &str = "a list: the program, then its arguments";
+    let Value::List(items) = &node.value else {
+        let hint = node
+            .as_text()
+            .map(|text| format!("no shell reads it: write `[{}]`", words(text)));
+        problems.push(node.wrong(EXPECTED).maybe_hint(hint));
+        return None;
+    };
+    let mut command = Vec::with_capacity(items.len());
+    for item in items {
+        let text = item.text("a word of the command", problems)?;
+        if text.contains('\0') {
+            problems.push(Problem::at(
+                &item.place,
+                "a command cannot hold a null byte",
+            ));
+            return None;
+        }
+        command.push(text);
+    }
+    let Some(program) = command.first_mut().filter(|program| !program.is_empty()) else {
+        problems.push(
+            Problem::at(&node.place, "a command without a program")
+                .label(format!("expected {EXPECTED}")),
+        );
+        return None;
+    };
+    if program.contains('/') {
+        *program = beside(&node.place, program).display().to_string();
+    }
+    Some(At::new(command, node))
+}
+
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,277 @@
+//! Secrets, credentials and header values.
+
+use crate::yaml::{Entry, Fields, Node, Problem, Problems, Style, Value, is_secret_name};
+
+use super::super::{Auth, Secret};
+use super::{At, Header, read_path};
+
+const FORMS: &str = "text, `{env: NAME}` or `{file: PATH}`";
+
+/// Reads a secret; written in plain text it draws a warning.
+pub(super) fn read(node: &Node, what: &str, problems: &mut Problems) -> Option<Secret> {
+    let secret = value(node, problems)?;
+    warn_plain(node, &secret, what, problems);
+    Some(secret)
+}
+
+fn warn_plain(node: &Node, secret: &Secret, what: &str, problems: &mut Problems) {
+    if matches!(secret, Secret::Plain(_)) && node.style != Style::Interpolated {
+        problems.push(
+            Problem::at(&node.place, format!("{what} is written in plain text"))
+                .label("whoever reads this file can use it")
+                .hint("write `{env: NAME}` or `{file: PATH}`; it is read when it is used")
+                .warning(),
+        );
+    }
+}
+
+/// Text, a variable or a file.
+fn value(node: &Node, problems: &mut Problems) -> Option<Secret> {
+    let secret = match &node.value {
+        Value::Map(_) => return reference(node, problems),
+        _ => node.text(FORMS, problems)?,
+    };
+    if secret.is_empty() {
+        problems.push(node.wrong(FORMS));
+        return None;
+    }
+    check_header_value(node, &secret, problems).then_some(Secret::Plain(secret))
+}
+
+/// `{env: NAME}` or `{file: PATH}`
+fn reference(node: &Node, problems: &mut Problems) -> Option<Secret> {
+    let mut fields = Fields::read(node, FORMS, problems)?;
+    let env = fields.take("env");
+    let file = fields.take("file");
+    fields.finish(problems);
+    match (env, file) {
+        (Some(env), None) => {
+            let name = env.value.line("the name of a variable", problems)?;
+            if name.contains(['=', '$', '{', ' ']) {
+                let bare = name.trim_matches(|c| matches!(c, '$' | '{' | '}' | ' '));
+                problems.push(
+                    Problem::at(
+                        &env.value.place,
+                        format!("{} does not name a variable", env.value.shown()),
+                    )
+                    .label("expected the name alone")
+                    .maybe_hint((!bare.contains('=')).then(|| format!("did you mean `{bare}`?"))),
+                );
+                return None;
+            }
+            Some(Secret::Env(name))
+        }
+        (None, Some(file)) => {
+            let path = read_path(&file.value, "the path of a file", problems)?;
+            Some(Secret::File(path.value))
+        }
+        (Some(_), Some(_)) => {
+            problems.push(
+                Problem::at(&node.place, "both `env` and `file`")
+                    .label("expected one of them")
+                    .hint("take one out"),
+            );
+            None
+        }
+        (None, None) => {
+            problems.push(
+                Problem::at(&node.place, "a secret from nowhere")
+                    .label(format!("expected {FORMS}")),
+            );
+            None
+        }
+    }
+}
+
+/// What HTTP allows in the value of a header, and in credentials that end up in one.
+fn check_header_value(node: &Node, text: &str, problems: &mut Problems) -> bool {
+    let Some(wrong) = text.chars().find(|c| !matches!(c, '\t' | ' '..='~')) else {
+        return true;
+    };
+    problems.push(
+        Problem::at(
+            &node.place,
+            format!("a header cannot carry `{}`", wrong.escape_default()),
+        )
+        .label("expected printable ASCII on one line")
+        .maybe_hint(
+            (wrong == '\n')
+                .then(|| "a block of text (`|`) ends in a line break; use quotes".to_owned()),
+        ),
+    );
+    false
+}
+
+/// `{bearer: …}`, `{basic: {user, password}}` or `none`.
+pub(super) fn auth(entry: &Entry, problems: &mut Problems) -> Option<At<Option<Auth>>> {
+    const EXPECTED: &str = "`{bearer: …}`, `{basic: {user: …, password: …}}` or `none`";
+    let node = &entry.value;
+    if node.as_text() == Some("none") {
+        return Some(At::new(None, node));
+    }
+    if !matches!(node.value, Value::Map(_)) {
+        problems.push(node.wrong(EXPECTED));
+        return None;
+    }
+    let mut fields = Fields::read(node, EXPECTED, problems)?;
+    let bearer = fields.take("bearer");
+    let basic = fields.take("basic");
+    fields.finish(problems);
+    let auth = match (bearer, basic) {
+        (Some(bearer), None) => Auth::Bearer(read(&bearer.value, "the bearer token", problems)?),
+        (None, Some(basic)) => read_basic(&basic.value, problems)?,
+        (Some(_), Some(second)) => {
+            problems.push(
+                Problem::at(&second.key_place, "both `bearer` and `basic`")
+                    .label("expected one of them")
+                    .hint("a request carries one kind of credentials"),
+            );
+            return None;
+        }
+        (None, None) => {
+            problems.push(
+                Problem::at(&node.place, "credentials of no kind")
+                    .label(format!("expected {EXPECTED}")),
+            );
+            return None;
+        }
+    };
+    Some(At::new(Some(auth), node))
+}
+
+fn read_basic(node: &Node, problems: &mut Problems) -> Option<Auth> {
+    let mut fields = Fields::read(node, "`{user: …, password: …}`", problems)?;
+    let user = fields.take("user");
+    let password = fields.take("password");
+    fields.finish(problems);
+    for (name, entry) in [("user", user), ("password", password)] {
+        if entry.is_none() {
+            problems.push(
+                Problem::at(&node.place, format!("`{name}` is missing"))
+                    .label("expected `{user: …, password: …}`"),
+            );
+        }
+    }
+    let password = password.and_then(|entry| read(&entry.value, "the password", problems));
+    let user = user.and_then(|entry| {
+        let user = entry.value.line("a user name", problems)?;
+        if user.contains(':') {
+            problems.push(
+                Problem::at(&entry.value.place, "a user name with a colon")
+                    .label("expected a name without `:`")
+                    .hint("what stands behind the colon would be taken for the password"),
+            );
+            return None;
+        }
+        Some(user)
+    });
+    Some(Auth::Basic {
+        user: user?,
+        password: password?,
+    })
+}
+
+/// Headers that the connection itself needs, and what sets them.
+const OURS: [&str; 6] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Headers: names to values.
+pub(super) fn headers(entry: &Entry, problems: &mut Problems) -> Vec<Header> {
+    let Some(entries) = entry.value.map("a map of headers", problems) else {
+        return Vec::new();
+    };
+    let mut headers: Vec<Header> = Vec::new();
+    for entry in entries {
+        if !check_header_name(entry, problems) {
+            continue;
+        }
+        if OURS.contains(&entry.key.to_ascii_lowercase().as_str()) {
+            problems.push(
+                Problem::at(
+                    &entry.key_place,
+                    format!("the header `{}` is set by the connection itself", entry.key),
+                )
+                .label("cannot be set here")
+                .hint("take it out"),
+            );
+            continue;
+        }
+        let secret = match &entry.value.value {
+            Value::Map(_) => reference(&entry.value, problems),
+            _ => entry
+                .value
+                .text(FORMS, problems)
+                .filter(|text| check_header_value(&entry.value, text, problems))
+                .map(Secret::Plain),
+        };
+        let Some(secret) = secret else { continue };
+        if is_secret_name(&entry.key) {
+            let what = format!("the header `{}`", entry.key);
+            warn_plain(&entry.value, &secret, &what, problems);
+        }
+        if let Some(first) = headers
+            .iter()
+            .find(|known| known.name.value.eq_ignore_ascii_case(&entry.key))
+        {
+            problems.push(
+                Problem::at(
+                    &entry.key_place,
+                    format!("duplicate header `{}`", entry.key),
+                )
+                .label("here again")
+                .related(&first.name.place, "first here")
+                .hint("case makes no difference in the name of a header"),
+            );
+            continue;
+        }
+        headers.push(Header {
+            name: At {
+                value: entry.key.clone(),
+                place: entry.key_place.clone(),
+            },
+            value: At::new(secret, &entry.value),
+        });
+    }
+    headers
+}
+
+/// Whether a text is a token of HTTP: a method, the name of a header.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+pub(super) fn check_header_name(entry: &Entry, problems: &mut Problems) -> bool {
+    if is_token(&entry.key) {
+        return true;
+    }
+    let meant: String = entry
+        .key
+        .trim()
+        .chars()
+        .map(|c| {
+            if c.is_ascii() && is_token(&c.to_string()) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    problems.push(
+        Problem::at(
+            &entry.key_place,
+            format!("`{}` cannot be the name of a header", entry.key),
+        )
+        .label("expected a name such as `X-Team`")
+        .maybe_hint(is_token(&meant).then(|| format!("did you mean `{meant}`?"))),
+    );
+    false
+}

@@ -1,0 +1,74 @@
+//! How a request is made: credentials, TLS, proxy, connection. Secrets are named here and read when used.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use url::Url;
+
+/// Whether connections are kept between probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Connection {
+    /// A new one each time: it also tests that the service still accepts.
+    Fresh,
+    /// A kept one.
+    Reuse,
+}
+
+/// Which proxy a request goes through.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Proxy {
+    /// None, whatever the environment says (the default).
+    None,
+    /// This one.
+    Url(Url),
+}
+
+/// Text that may come from elsewhere and never shows in `Debug`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Secret {
+    /// Written in the inventory.
+    Plain(String),
+    /// The value of an environment variable, read when used.
+    Env(String),
+    /// The content of a file without its last line break, read when used.
+    File(PathBuf),
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(_) => f.write_str("Secret(***)"),
+            Self::Env(name) => write!(f, "Secret(env {name})"),
+            Self::File(path) => write!(f, "Secret(file {})", path.display()),
+        }
+    }
+}
+
+/// Credentials of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Auth {
+    /// `Authorization: Bearer …`
+    Bearer(Secret),
+    /// `Authorization: Basic …`
+    Basic {
+        /// User name.
+        user: String,
+        /// Password.
+        password: Secret,
+    },
+}
+
+/// TLS settings of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Tls {
+    /// PEM file with the certificates to trust, instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// PEM file with our certificate chain.
+    pub cert: Option<PathBuf>,
+    /// PEM file with our key.
+    pub key: Option<PathBuf>,
+    /// The name to ask for and to verify, instead of the URL's host.
+    pub server_name: Option<String>,
+    /// Verify nothing.
+    pub insecure: bool,
+}

@@ -1,0 +1,5 @@
+//! A service on listeners and connections in memory, under a paused clock: every duration is exact.
+
+mod payloads;
+mod shutdown;
+mod wire;

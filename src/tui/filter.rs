@@ -1,0 +1,97 @@
+//! What is typed after `/`: which services are shown.
+//!
+//! Words are and-ed; a leading `!` inverts one. `state:`, `group:`, `flag:` and `KEY=VALUE` mean what they mean in a
+//! selector, except that the value may still be half typed; anything else is part of a name or a group, whatever
+//! its case and its `-`, `_` and `.`.
+
+use crate::health::Picture;
+
+/// Whether the filter shows the service. An empty one shows all.
+pub(crate) fn shows(filter: &str, picture: &Picture) -> bool {
+    filter.split_whitespace().all(|word| {
+        word.strip_prefix('!').map_or_else(
+            || matches(word, picture),
+            // A lone `!` is the start of a word, not a wish to see nothing.
+            |rest| rest.is_empty() || !matches(rest, picture),
+        )
+    })
+}
+
+fn matches(word: &str, picture: &Picture) -> bool {
+    let starts = |text: &str, value: &str| text.to_lowercase().starts_with(&value.to_lowercase());
+    if let Some(value) = word.strip_prefix("state:") {
+        return starts(picture.state.as_str(), value);
+    }
+    if let Some(value) = word.strip_prefix("flag:") {
+        return picture
+            .flags
+            .iter()
+            .any(|flag| starts(flag.as_str(), value));
+    }
+    if let Some(value) = word.strip_prefix("group:") {
+        return picture
+            .group
+            .as_deref()
+            .is_some_and(|group| starts(group, value));
+    }
+    if let Some((key, value)) = word.split_once('=') {
+        return picture
+            .labels
+            .get(key)
+            .is_some_and(|label| starts(label, value));
+    }
+    let wanted = squash(word);
+    squash(&picture.name).contains(&wanted)
+        || picture
+            .group
+            .as_deref()
+            .is_some_and(|group| squash(group).contains(&wanted))
+}
+
+/// Lower case without what people leave out.
+fn squash(text: &str) -> String {
+    text.chars()
+        .filter(|c| !matches!(c, '-' | '_' | '.'))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::{Flag, State};
+    use crate::tui::samples;
+
+    #[test]
+    fn words_choose_services() {
+        let mut picture = samples::picture("api-gw.eu", State::Unhealthy);
+        picture.group = Some("Backend".to_owned());
+        picture.labels.insert("tier".to_owned(), "web".to_owned());
+        picture.flags.insert(Flag::Flapping);
+        let cases = [
+            ("", true),
+            ("api", true),
+            ("APIGW", true),
+            ("gw_eu", true),
+            ("gw us", false),
+            ("back", true),
+            ("!api", false),
+            ("!", true),
+            ("!orders", true),
+            ("state:unh", true),
+            ("state:healthy", false),
+            ("!state:healthy", true),
+            ("group:backend", true),
+            ("group:end", false),
+            ("flag:flap", true),
+            ("flag:stale", false),
+            ("tier=web", true),
+            ("tier=db", false),
+            ("api state:unhealthy tier=w", true),
+            ("api state:degraded", false),
+        ];
+        for (filter, expected) in cases {
+            assert_eq!(shows(filter, &picture), expected, "{filter:?}");
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Which services are shown, in which order, and which one is selected.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::health::{Flag, Picture, State};
+
+use super::{filter, text};
+
+/// The order of the rows. All are stable: equal ones stand as in the inventory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// Worst first; what only suffers from another stands below its own kind.
+    #[default]
+    Trouble,
+    /// As in the inventory.
+    Inventory,
+    /// By name.
+    Name,
+}
+
+impl Sort {
+    /// Its name for people.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trouble => "trouble first",
+            Self::Inventory => "inventory order",
+            Self::Name => "by name",
+        }
+    }
+
+    /// The next one.
+    pub(crate) const fn next(self) -> Self {
+        match self {
+            Self::Trouble => Self::Inventory,
+            Self::Inventory => Self::Name,
+            Self::Name => Self::Trouble,
+        }
+    }
+}
+
+/// The services and the way they are looked at.
+#[derive(Debug, Default)]
+pub(crate) struct List {
+    pictures: Vec<Arc<Picture>>,
+    by_name: HashMap<String, usize>,
+    /// Indices into `pictures`: what is shown, in order.
+    shown: Vec<usize>,
+    /// The selected service, an index into `pictures`.
+    selected: Option<usize>,
+    /// Nobody has chosen a service yet: the first row is the selected one, whatever comes to stand there.
+    follow_first: bool,
+    /// The first row on the screen.
+    pub(crate) top: usize,
+    pub(crate) sort: Sort,
+    longest_name: usize,
+    grouped: bool,
+    stale: bool,
+}
+
+impl List {
+    /// A list of these services in inventory order.
+    pub(crate) fn new(pictures: Vec<Arc<Picture>>) -> Self {
+        let mut list = Self {
+            follow_first: true,
+            ..Self::default()
+        };
+        for picture in pictures {
+            list.put(picture);
+        }
+        list
+    }
+
+    /// Takes the newest picture of a service and gives the one before.
+    pub(crate) fn put(&mut self, picture: Arc<Picture>) -> Option<Arc<Picture>> {
+        self.stale = true;
+        self.grouped |= picture.group.is_some();
+        if let Some(old) = self
+            .by_name
+            .get(&picture.name)
+            .and_then(|index| self.pictures.get_mut(*index))
+        {
+            return Some(std::mem::replace(old, picture));
+        }
+        self.by_name
+            .insert(picture.name.clone(), self.pictures.len());
+        self.longest_name = self.longest_name.max(text::width(&picture.name));
+        self.pictures.push(picture);
+        None
+    }
+
+    /// All services in inventory order.
+    pub(crate) fn all(&self) -> &[Arc<Picture>] {
+        &self.pictures
+    }
+
+    /// Cells of the longest name: of all, so that columns do not move while scrolling.
+    pub(crate) fn longest_name(&self) -> usize {
+        self.longest_name
+    }
+
+    /// Whether any service has a group.
+    pub(crate) fn grouped(&self) -> bool {
+        self.grouped
+    }
+
+    /// How many services are in this state.
+    pub(crate) fn count(&self, state: State) -> usize {
+        self.pictures
+            .iter()
+            .filter(|picture| picture.state == state)
+            .count()
+    }
+
+    /// How many rows are shown.
+    pub(crate) fn len(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// The rows from `from`, at most `count` of them.
+    pub(crate) fn window(&self, from: usize, count: usize) -> impl Iterator<Item = &Picture> {
+        self.shown
+            .iter()
+            .skip(from)
+            .take(count)
+            .filter_map(|index| self.pictures.get(*index))
+            .map(AsRef::as_ref)
+    }
+
+    /// The selected service, where one is shown.
+    pub(crate) fn selected(&self) -> Option<&Picture> {
+        self.selected
+            .and_then(|index| self.pictures.get(index))
+            .map(AsRef::as_ref)
+    }
+
+    /// The row of the selected service.
+    pub(crate) fn position(&self) -> Option<usize> {
+        let selected = self.selected?;
+        self.shown.iter().position(|index| *index == selected)
+    }
+
+    /// Selects the row `by` below (or above) the selected one, stopping at the ends.
+    pub(crate) fn step(&mut self, by: isize) {
+        let from = self.position().unwrap_or(0);
+        self.select(from.saturating_add_signed(by));
+    }
+
+    /// Selects a row, the last one where there are fewer.
+    pub(crate) fn select(&mut self, row: usize) {
+        self.follow_first = false;
+        let row = row.min(self.shown.len().saturating_sub(1));
+        self.selected = self.shown.get(row).copied();
+    }
+
+    /// From now on the selection stays with its service.
+    pub(crate) fn pin(&mut self) {
+        self.follow_first = false;
+    }
+
+    /// Sorts and filters anew at the next [`settle`](Self::settle).
+    pub(crate) fn touch(&mut self) {
+        self.stale = true;
+    }
+
+    /// Brings order, selection and window up to date: `rows` of them are on the screen.
+    pub(crate) fn settle(&mut self, filter: &str, rows: usize) {
+        if self.stale {
+            self.stale = false;
+            self.arrange(filter);
+        }
+        let last_top = self.shown.len().saturating_sub(rows);
+        if let Some(position) = self.position() {
+            self.top = self.top.min(position);
+            self.top = self.top.max((position + 1).saturating_sub(rows));
+        }
+        self.top = self.top.min(last_top);
+    }
+
+    fn arrange(&mut self, filter: &str) {
+        let row = self.position();
+        let pictures = &self.pictures;
+        self.shown = (0..pictures.len())
+            .filter(|index| {
+                pictures
+                    .get(*index)
+                    .is_some_and(|it| filter::shows(filter, it))
+            })
+            .collect();
+        match self.sort {
+            Sort::Inventory => {}
+            Sort::Trouble => self.shown.sort_by_key(|index| {
+                pictures
+                    .get(*index)
+                    .map(|it| (rank(it.state), it.flags.contains(&Flag::Blocked)))
+            }),
+            Sort::Name => self.shown.sort_by(|a, b| {
+                let name = |index: &usize| pictures.get(*index).map(|it| it.name.as_str());
+                name(a).cmp(&name(b))
+            }),
+        }
+        if self.follow_first {
+            self.selected = self.shown.first().copied();
+        } else if self.position().is_none() {
+            // The selected one was filtered away: the nearest row takes its place.
+            let row = row.unwrap_or(0).min(self.shown.len().saturating_sub(1));
+            self.selected = self.shown.get(row).copied();
+        }
+    }
+}
+
+/// Where a state stands when trouble comes first.
+pub(crate) const fn rank(state: State) -> u8 {
+    match state {
+        State::Unhealthy => 0,
+        State::Unready => 1,
+        State::Unknown => 2,
+        State::Degraded => 3,
+        State::Draining => 4,
+        State::Stopped => 5,
+        State::Starting => 6,
+        State::Healthy => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::samples;
+
+    fn list(states: &[(&str, State)]) -> List {
+        let pictures = states
+            .iter()
+            .map(|(name, state)| samples::shared(name, *state))
+            .collect();
+        let mut list = List::new(pictures);
+        list.settle("", 10);
+        list
+    }
+
+    fn names(list: &List) -> Vec<&str> {
+        list.window(0, 99)
+            .map(|picture| picture.name.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn trouble_comes_first_and_equals_keep_their_order() {
+        let list = list(&[
+            ("a", State::Healthy),
+            ("b", State::Degraded),
+            ("c", State::Unhealthy),
+            ("d", State::Healthy),
+            ("e", State::Unhealthy),
+            ("f", State::Unknown),
+        ]);
+        assert_eq!(names(&list), ["c", "e", "f", "b", "a", "d"]);
+    }
+
+    #[test]
+    fn a_cause_stands_above_what_it_blocks() {
+        let mut blocked = samples::picture("a", State::Unhealthy);
+        blocked.flags.insert(Flag::Blocked);
+        let mut list = list(&[("b", State::Unhealthy)]);
+        list.put(Arc::new(blocked));
+        list.settle("", 10);
+        assert_eq!(names(&list), ["b", "a"]);
+    }
+
+    #[test]
+    fn until_somebody_chooses_the_worst_is_selected() {
+        let mut list = list(&[("a", State::Healthy), ("b", State::Healthy)]);
+        list.put(samples::shared("b", State::Unhealthy));
+        list.settle("", 10);
+        assert_eq!(list.selected().unwrap().name, "b");
+    }
+
+    #[test]
+    fn a_chosen_service_stays_selected_when_rows_move() {
+        let mut list = list(&[("a", State::Healthy), ("b", State::Healthy)]);
+        list.select(0);
+        list.put(samples::shared("b", State::Unhealthy));
+        list.settle("", 10);
+        assert_eq!(list.selected().unwrap().name, "a");
+        assert_eq!(list.position(), Some(1));
+    }
+
+    #[test]
+    fn a_filtered_selection_gives_way_to_its_neighbour() {
+        let mut list = list(&[
+            ("a1", State::Healthy),
+            ("b", State::Healthy),
+            ("a2", State::Healthy),
+        ]);
+        list.select(1);
+        list.touch();
+        list.settle("a", 10);
+        assert_eq!(list.selected().unwrap().name, "a2");
+        list.touch();
+        list.settle("nothing", 10);
+        assert!(list.selected().is_none());
+        list.touch();
+        list.settle("", 10);
+        assert!(list.selected().is_some());
+    }
+
+    #[test]
+    fn the_window_keeps_the_selection_on_the_screen() {
+        let states: Vec<(String, State)> = (0..1_000)
+            .map(|n| (format!("s{n:03}"), State::Healthy))
+            .collect();
+        let states: Vec<(&str, State)> = states
+            .iter()
+            .map(|(name, state)| (name.as_str(), *state))
+            .collect();
+        let mut list = list(&states);
+        for (step, position, top) in [
+            (9, 9, 0),
+            (1, 10, 1),
+            (500, 510, 501),
+            (-3, 507, 501),
+            (-9_999, 0, 0),
+            (9_999, 999, 990),
+        ] {
+            list.step(step);
+            list.settle("", 10);
+            assert_eq!(
+                (list.position(), list.top),
+                (Some(position), top),
+                "after {step}"
+            );
+        }
+        list.settle("", 0);
+        assert_eq!(list.position(), Some(999));
+    }
+}

@@ -1,0 +1,269 @@
+//! What happened, for the events pane: turns of state, flags and dependencies, steps and verdicts of actions.
+
+use std::collections::VecDeque;
+
+use crate::action::Verdict;
+use crate::event::{Done, Step};
+use crate::health::{Change, DependencyStatus, Moment, Picture, State};
+
+/// The largest number of events kept.
+const KEPT: usize = 1_000;
+
+/// What an event is about: how it looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The service is in another state.
+    Turn(State),
+    /// A dependency has another status.
+    Dependency(DependencyStatus),
+    /// A flag, a version or a process is another one.
+    Remark,
+    /// A step of an action.
+    Step,
+    /// The end of an action.
+    Verdict(Verdict),
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// When.
+    pub(crate) at: Moment,
+    /// To which service.
+    pub(crate) service: Option<String>,
+    /// What it is about.
+    pub(crate) kind: Kind,
+    /// In words.
+    pub(crate) text: String,
+}
+
+/// The newest events, newest first.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    entries: VecDeque<Entry>,
+}
+
+impl Log {
+    /// The events, newest first.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Adds one.
+    pub(crate) fn push(&mut self, entry: Entry) {
+        self.entries.push_front(entry);
+        self.entries.truncate(KEPT);
+    }
+}
+
+/// What is news in the newest picture of a service.
+pub(crate) fn of_picture(old: &Picture, new: &Picture, changed: &[Change]) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut add = |kind, text| {
+        entries.push(Entry {
+            at: new.at,
+            service: Some(new.name.clone()),
+            kind,
+            text,
+        });
+    };
+    // That 1,000 services answer for the first time and are well is no news.
+    let first = old.probes.iter().all(|probe| probe.latest.is_none());
+    if changed.contains(&Change::Start)
+        && let (Some(was), Some(is)) = (old.started, new.started)
+    {
+        let text = format!(
+            "a new process: started {}, the one before {}",
+            clock(is.at),
+            clock(was.at)
+        );
+        add(Kind::Remark, text);
+    }
+    if changed.contains(&Change::Version)
+        && let (Some(was), Some(is)) = (&old.version, &new.version)
+    {
+        add(Kind::Remark, format!("version {was} → {is}"));
+    }
+    for flag in new.flags.difference(&old.flags) {
+        add(Kind::Remark, format!("now {flag}"));
+    }
+    for flag in old.flags.difference(&new.flags) {
+        add(Kind::Remark, format!("no longer {flag}"));
+    }
+    for dependency in &new.dependencies {
+        let was = old
+            .dependencies
+            .iter()
+            .find(|it| it.name == dependency.name);
+        if let Some(was) = was
+            && was.status != dependency.status
+        {
+            let why = dependency
+                .error
+                .as_deref()
+                .map(|why| format!(": {why}"))
+                .unwrap_or_default();
+            let text = format!(
+                "dependency {}: {} → {}{why}",
+                dependency.name, was.status, dependency.status
+            );
+            add(Kind::Dependency(dependency.status), text);
+        }
+    }
+    if old.state != new.state && !(first && new.state == State::Healthy) {
+        let was = if first {
+            String::new()
+        } else {
+            format!("{} → ", old.state)
+        };
+        let why = new
+            .reasons
+            .first()
+            .map(|why| format!(": {why}"))
+            .unwrap_or_default();
+        add(Kind::Turn(new.state), format!("{was}{}{why}", new.state));
+    }
+    entries
+}
+
+/// A step of an action.
+pub(crate) fn of_step(step: &Step) -> Entry {
+    Entry {
+        at: step.at,
+        service: Some(step.service.clone()),
+        kind: Kind::Step,
+        text: format!("{}: {}", step.action, step.text),
+    }
+}
+
+/// The end of an action.
+pub(crate) fn of_done(done: &Done) -> Entry {
+    Entry {
+        at: done.at,
+        service: Some(done.service.clone()),
+        kind: Kind::Verdict(done.verdict),
+        text: format!(
+            "{}: {} after {}: {}",
+            done.action,
+            done.verdict,
+            super::figures::latency(done.elapsed),
+            done.text
+        ),
+    }
+}
+
+/// A time of day, for a sentence; the date would hide what is different.
+fn clock(at: jiff::Timestamp) -> String {
+    at.strftime("%H:%M:%S UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::action::Action;
+    use crate::health::{Flag, ProbeResult};
+    use crate::tui::samples;
+
+    fn texts(old: &Picture, new: &Picture, changed: &[Change]) -> Vec<String> {
+        of_picture(old, new, changed)
+            .into_iter()
+            .map(|entry| entry.text)
+            .collect()
+    }
+
+    #[test]
+    fn a_first_healthy_answer_is_no_news_and_a_bad_one_is() {
+        let waiting = samples::waiting("api");
+        let healthy = samples::picture("api", State::Healthy);
+        assert!(texts(&waiting, &healthy, &[Change::State]).is_empty());
+        let mut bad = samples::picture("api", State::Unhealthy);
+        bad.reasons = vec!["live: connection refused".to_owned()];
+        assert_eq!(
+            texts(&waiting, &bad, &[Change::State]),
+            ["unhealthy: live: connection refused"]
+        );
+    }
+
+    #[test]
+    fn turns_name_both_states_and_the_reason() {
+        let healthy = samples::picture("api", State::Healthy);
+        let mut degraded = samples::picture("api", State::Degraded);
+        degraded.reasons = vec!["dependency qdrant: error".to_owned(), "another".to_owned()];
+        degraded.flags.insert(Flag::Flapping);
+        assert_eq!(
+            texts(&healthy, &degraded, &[Change::State, Change::Flags]),
+            [
+                "now flapping",
+                "healthy → degraded: dependency qdrant: error"
+            ]
+        );
+        assert_eq!(
+            texts(&degraded, &healthy, &[Change::State, Change::Flags]),
+            ["no longer flapping", "degraded → healthy"]
+        );
+    }
+
+    #[test]
+    fn a_dependency_that_turns_is_news_of_its_own() {
+        let mut old = samples::picture("api", State::Healthy);
+        old.dependencies = vec![samples::dependency("db", DependencyStatus::Working)];
+        let mut new = samples::picture("api", State::Healthy);
+        let mut db = samples::dependency("db", DependencyStatus::Error);
+        db.error = Some("timeout".to_owned());
+        new.dependencies = vec![db];
+        assert_eq!(
+            texts(&old, &new, &[Change::Dependency]),
+            ["dependency db: working → error: timeout"]
+        );
+    }
+
+    #[test]
+    fn figures_that_move_are_no_news() {
+        let old = samples::picture("api", State::Healthy);
+        let mut new = old.clone();
+        for probe in &mut new.probes {
+            probe.latest = Some(ProbeResult::Pass);
+            probe.latency = Some(Duration::from_secs(1));
+        }
+        assert!(texts(&old, &new, &[]).is_empty());
+    }
+
+    #[test]
+    fn the_end_of_an_action_gives_verdict_time_and_evidence() {
+        let done = Done {
+            service: "api".to_owned(),
+            action: Action::Shutdown,
+            verdict: Verdict::Stopped,
+            text: "pid 4711 has exited".to_owned(),
+            evidence: Vec::new(),
+            elapsed: Duration::from_millis(2_100),
+            at: Moment::at_seconds(9.0),
+        };
+        assert_eq!(
+            of_done(&done).text,
+            "shutdown: stopped after 2.1s: pid 4711 has exited"
+        );
+    }
+
+    #[test]
+    fn only_the_newest_are_kept() {
+        let mut log = Log::default();
+        for n in 0..KEPT + 5 {
+            log.push(Entry {
+                at: Moment::at_seconds(0.0),
+                service: None,
+                kind: Kind::Remark,
+                text: n.to_string(),
+            });
+        }
+        assert_eq!(log.len(), KEPT);
+        assert_eq!(log.entries().next().unwrap().text, (KEPT + 4).to_string());
+    }
+}

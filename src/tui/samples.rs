@@ -1,0 +1,146 @@
+//! Services as tests need them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::health::{
+    CheckVerdict, Counters, DegradedPolicy, DependencyPicture, DependencyStatus, Identity, Moment,
+    Phases, Picture, ProbePicture, ProbeResult, Role, State,
+};
+
+/// When everything in the samples happened.
+pub(crate) fn at() -> Moment {
+    Moment::at_seconds(10_000.0)
+}
+
+/// A service that answered once.
+pub(crate) fn picture(name: &str, state: State) -> Picture {
+    let result = match state {
+        State::Unhealthy | State::Stopped => ProbeResult::Fail,
+        _ => ProbeResult::Pass,
+    };
+    Picture {
+        probes: vec![answered(probe("live", Role::Live), result)],
+        live: Some(result == ProbeResult::Pass),
+        state,
+        verdict: state.verdict(DegradedPolicy::Fail),
+        ..waiting(name)
+    }
+}
+
+/// The same, shared.
+pub(crate) fn shared(name: &str, state: State) -> Arc<Picture> {
+    Arc::new(picture(name, state))
+}
+
+/// A service that was not asked yet.
+pub(crate) fn waiting(name: &str) -> Picture {
+    Picture {
+        name: name.to_owned(),
+        group: None,
+        labels: BTreeMap::new(),
+        profile: None,
+        url: None,
+        state: State::Unknown,
+        since: at(),
+        ready: None,
+        live: None,
+        verdict: CheckVerdict::Unknown,
+        flags: BTreeSet::new(),
+        reasons: Vec::new(),
+        notes: Vec::new(),
+        blocked_by: None,
+        depends_on: Vec::new(),
+        service: None,
+        version: None,
+        started: None,
+        uptime: None,
+        resources: BTreeMap::new(),
+        probes: vec![probe("live", Role::Live)],
+        dependencies: Vec::new(),
+        identity: Identity::default(),
+        at: at(),
+    }
+}
+
+/// A probe that was not asked yet.
+pub(crate) fn probe(name: &str, role: Role) -> ProbePicture {
+    ProbePicture {
+        name: name.to_owned(),
+        role,
+        kind: "http",
+        target: format!("http://127.0.0.1:8000/health/{name}"),
+        address: None,
+        latest: None,
+        counted: None,
+        failure: None,
+        latency: None,
+        phases: Phases::default(),
+        code: None,
+        checked_at: None,
+        counters: Counters::default(),
+        consecutive_successes: 0,
+        consecutive_failures: 0,
+        last_success: None,
+        last_failure: None,
+        flapping: false,
+        history: VecDeque::new(),
+        interval: Duration::from_secs(5),
+    }
+}
+
+/// The probe after twelve answers of which the last had this result.
+pub(crate) fn answered(probe: ProbePicture, result: ProbeResult) -> ProbePicture {
+    let good = matches!(result, ProbeResult::Pass | ProbeResult::Warn);
+    let latency = |tenths: u64| good.then(|| Duration::from_micros(tenths * 100));
+    ProbePicture {
+        address: Some("127.0.0.1:8000".to_owned()),
+        latest: Some(result),
+        counted: Some(result),
+        latency: latency(31),
+        phases: Phases {
+            resolve: None,
+            connect: latency(3),
+            head: latency(26),
+            body: latency(2),
+        },
+        code: good.then_some(200),
+        checked_at: Some(at()),
+        counters: Counters {
+            success: if good { 12 } else { 9 },
+            failure: if good { 0 } else { 3 },
+        },
+        consecutive_successes: if good { 12 } else { 0 },
+        consecutive_failures: if good { 0 } else { 3 },
+        last_success: Some(if good {
+            at()
+        } else {
+            at().minus(Duration::from_secs(94))
+        }),
+        last_failure: (!good).then(at),
+        history: [24, 31, 28, 64, 31].into_iter().map(latency).collect(),
+        ..probe
+    }
+}
+
+/// A dependency as a service with counters reports it.
+pub(crate) fn dependency(name: &str, status: DependencyStatus) -> DependencyPicture {
+    let failing = status == DependencyStatus::Error;
+    DependencyPicture {
+        name: name.to_owned(),
+        status,
+        word: Some(status.as_str().to_owned()),
+        required: false,
+        error: None,
+        success_count: Some(1_204),
+        failure_count: Some(if failing { 7 } else { 0 }),
+        success_total: Some(1_204),
+        failure_total: Some(if failing { 7 } else { 0 }),
+        last_success: Some(at().minus(Duration::from_secs(if failing { 94 } else { 1 }))),
+        last_failure: failing.then(|| at().minus(Duration::from_secs(1))),
+        latency: None,
+        observed_at: at(),
+        details: BTreeMap::new(),
+    }
+}

@@ -1,0 +1,166 @@
+//! A small fleet with a bit of everything, and an `App` on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::action::{Action, Offer};
+use crate::event::Event;
+use crate::health::{
+    Change, DependencyStatus, Failure, FailureKind, Flag, Picture, ProbeResult, Role, Start, State,
+};
+use crate::tui::samples::{self, answered, at, dependency, picture, probe};
+use crate::tui::{App, Effect, Message, Setup, draw};
+
+/// An app over these services.
+pub(super) fn app(services: Vec<Picture>, width: u16, height: u16) -> App {
+    App::new(Setup {
+        inventory: "~/shop/healthctl.yaml".to_owned(),
+        services: services.into_iter().map(Arc::new).collect(),
+        read_only: false,
+        color: true,
+        zone: TimeZone::UTC,
+        size: (width, height),
+        now: at(),
+    })
+}
+
+/// What stands on the screen.
+pub(super) fn screen(app: &App) -> String {
+    if app.area.is_empty() {
+        return String::new();
+    }
+    let mut terminal = Terminal::new(TestBackend::new(app.area.width, app.area.height)).unwrap();
+    terminal.draw(|frame| draw(app, frame)).unwrap();
+    terminal.backend().to_string()
+}
+
+/// Sends keys as they are typed: characters, or names in angle brackets.
+pub(super) fn press(app: &mut App, keys: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let mut rest = keys;
+    while let Some(first) = rest.chars().next() {
+        let (code, modifiers) =
+            if let Some((name, after)) = rest.strip_prefix('<').and_then(|it| it.split_once('>')) {
+                rest = after;
+                match name {
+                    "Enter" => (KeyCode::Enter, KeyModifiers::NONE),
+                    "Esc" => (KeyCode::Esc, KeyModifiers::NONE),
+                    "Tab" => (KeyCode::Tab, KeyModifiers::NONE),
+                    "Down" => (KeyCode::Down, KeyModifiers::NONE),
+                    "PgDn" => (KeyCode::PageDown, KeyModifiers::NONE),
+                    "Back" => (KeyCode::Backspace, KeyModifiers::NONE),
+                    ctrl => (
+                        KeyCode::Char(ctrl.strip_prefix("C-").unwrap().chars().next().unwrap()),
+                        KeyModifiers::CONTROL,
+                    ),
+                }
+            } else {
+                rest = &rest[first.len_utf8()..];
+                (KeyCode::Char(first), KeyModifiers::NONE)
+            };
+        effects.extend(app.update(Message::Key(KeyEvent::new(code, modifiers))));
+    }
+    effects
+}
+
+/// Tells the app a new picture.
+pub(super) fn tell(app: &mut App, picture: Picture, changed: &[Change]) {
+    let picture = Arc::new(picture);
+    let effects = app.update(Message::Event(Event::Picture {
+        picture,
+        changed: changed.to_vec(),
+    }));
+    assert!(effects.is_empty());
+}
+
+/// Lets time go on.
+pub(super) fn tick(app: &mut App, seconds: f64) {
+    let effects = app.update(Message::Tick(at().plus(Duration::from_secs_f64(seconds))));
+    assert!(effects.is_empty());
+}
+
+pub(super) fn offer(service: &str, action: Action, protected: bool) -> Offer {
+    Offer {
+        service: service.to_owned(),
+        action,
+        means: "schedule route".to_owned(),
+        request: "POST http://127.0.0.1:8000/health/shutdown/schedule".to_owned(),
+        target: "127.0.0.1:8000, pid 4711, started 2026-11-22T10:00:00Z".to_owned(),
+        timeout: Duration::from_secs(40),
+        protected,
+    }
+}
+
+/// A service with an erring dependency, seen by a status probe.
+pub(super) fn orders() -> Picture {
+    let mut database = dependency("database", DependencyStatus::Working);
+    database.required = true;
+    let mut qdrant = dependency("qdrant", DependencyStatus::Error);
+    qdrant.error = Some("timeout after 2s".to_owned());
+    (qdrant.success_count, qdrant.success_total) = (Some(880), Some(880));
+    let mut groq = dependency("groq", DependencyStatus::NotUsed);
+    groq.last_success = None;
+    let mut cache = dependency("cache", DependencyStatus::Working);
+    cache.latency = Some(Duration::from_micros(800));
+    Picture {
+        group: Some("backend".to_owned()),
+        labels: [("tier".to_owned(), "web".to_owned())].into(),
+        profile: Some("hephaestus".to_owned()),
+        url: Some("http://127.0.0.1:8000".to_owned()),
+        state: State::Degraded,
+        since: at().minus(Duration::from_secs(42)),
+        ready: None,
+        reasons: vec!["dependency qdrant: error: timeout after 2s".to_owned()],
+        service: Some("hephaestus-mcp".to_owned()),
+        version: Some("0.9.1".to_owned()),
+        started: Some(Start {
+            at: at().minus(Duration::from_secs(7_512)).wall,
+            tolerance: Duration::from_secs(1),
+            derived: false,
+        }),
+        uptime: Some((Duration::from_secs(7_512), at())),
+        resources: [("open_connections".to_owned(), 4.into())].into(),
+        probes: vec![
+            answered(probe("live", Role::Live), ProbeResult::Pass),
+            answered(probe("status", Role::Status), ProbeResult::Warn),
+        ],
+        dependencies: vec![database, qdrant, groq, cache],
+        ..picture("orders", State::Degraded)
+    }
+}
+
+/// A fleet with a bit of everything.
+pub(super) fn services() -> Vec<Picture> {
+    let gateway = Picture {
+        ready: Some(true),
+        profile: Some("control-plane".to_owned()),
+        url: Some("http://127.0.0.1:8080".to_owned()),
+        version: Some("1.4.2".to_owned()),
+        uptime: Some((Duration::from_secs(93_784), at())),
+        ..picture("control-plane", State::Healthy)
+    };
+    let mut postgres = picture("postgres", State::Unhealthy);
+    postgres.reasons = vec!["live: connection refused: 127.0.0.1:5432".to_owned()];
+    postgres.since = at().minus(Duration::from_secs(94));
+    postgres.probes[0].failure = Some(Failure::new(
+        FailureKind::Connect,
+        "connection refused by 127.0.0.1:5432",
+    ));
+    let mut billing = picture("billing", State::Unhealthy);
+    billing.flags.insert(Flag::Blocked);
+    billing.blocked_by = Some("postgres".to_owned());
+    billing.depends_on = vec!["postgres".to_owned()];
+    billing.reasons = vec!["live: answered 503".to_owned()];
+    vec![
+        gateway,
+        billing,
+        orders(),
+        postgres,
+        samples::waiting("metrics"),
+    ]
+}

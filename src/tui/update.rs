@@ -1,0 +1,402 @@
+//! What each message changes, and what it makes the dashboard want. Awaits nothing and reads no clock.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::layout::Rect;
+use tui_input::{Input, InputRequest};
+
+use crate::action::{Action, Offer, Refusal};
+use crate::event::Event;
+
+use super::app::{App, Progress, Screen};
+use super::dialog::{Button, Dialog, Question};
+use super::keymap::{self, Command, Mode};
+use super::log::{self, Entry, Kind};
+use super::message::{Effect, Message, Ticket};
+use super::view::Regions;
+
+impl App {
+    /// Takes one message.
+    #[must_use]
+    pub(crate) fn update(&mut self, message: Message) -> Vec<Effect> {
+        self.update_all([message])
+    }
+
+    /// Takes all messages that are ready, in order. What follows from them (order of the rows, scroll positions) is
+    /// worked out once, or before a key that builds on it.
+    #[must_use]
+    pub(crate) fn update_all(
+        &mut self,
+        messages: impl IntoIterator<Item = Message>,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for message in messages {
+            match message {
+                Message::Key(key) => {
+                    self.settle();
+                    self.key(key, &mut effects);
+                }
+                Message::Paste(text) => self.paste(&text),
+                Message::Resize { width, height } => self.area = Rect::new(0, 0, width, height),
+                Message::Tick(now) => self.now = now,
+                Message::Event(event) => self.event(event),
+                Message::Prepared { ticket, result } => self.prepared(ticket, result, &mut effects),
+            }
+        }
+        self.settle();
+        effects
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Picture { picture, changed } => {
+                self.advance(picture.at);
+                let answered = picture
+                    .probes
+                    .iter()
+                    .filter_map(|probe| probe.checked_at)
+                    .max_by_key(|at| at.mono);
+                if let Some(at) = answered
+                    && self.newest.is_none_or(|newest| newest.mono < at.mono)
+                {
+                    self.newest = Some(at);
+                }
+                let new = picture.clone();
+                let old = self.list.put(picture);
+                if let Some(old) = old {
+                    for entry in log::of_picture(&old, &new, &changed) {
+                        self.record(entry);
+                    }
+                }
+            }
+            Event::Load(load) => self.load = load,
+            Event::Step(step) => {
+                self.advance(step.at);
+                self.record(log::of_step(&step));
+                let since = match self.progress.get(&step.service) {
+                    Some(Progress::Running { since, .. }) => *since,
+                    _ => step.at.minus(step.elapsed),
+                };
+                let running = Progress::Running {
+                    action: step.action,
+                    text: step.text,
+                    since,
+                };
+                self.progress.insert(step.service, running);
+            }
+            Event::Done(done) => {
+                self.advance(done.at);
+                self.record(log::of_done(&done));
+                self.progress
+                    .insert(done.service.clone(), Progress::Ended(done));
+            }
+            Event::Notice { at, text } => {
+                self.advance(at);
+                self.record(Entry {
+                    at,
+                    service: None,
+                    kind: Kind::Remark,
+                    text,
+                });
+            }
+        }
+    }
+
+    /// Time never goes back: what is told may be a little older or newer than the last tick.
+    fn advance(&mut self, at: crate::health::Moment) {
+        if at.mono > self.now.mono {
+            self.now = at;
+        }
+    }
+
+    fn record(&mut self, entry: Entry) {
+        self.log.push(entry);
+        // Who reads older events keeps them before their eyes.
+        if self.log_top > 0 {
+            self.log_top += 1;
+        }
+    }
+
+    fn prepared(
+        &mut self,
+        ticket: Ticket,
+        result: Result<Vec<Offer>, Vec<Refusal>>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let waited_for = matches!(&self.dialog, Some(Dialog::Preparing { ticket: expected, .. }) if *expected == ticket);
+        if !waited_for {
+            effects.push(Effect::Forget { ticket });
+            return;
+        }
+        self.dialog = match result {
+            // It has stopped already: nothing would be sent, so there is nothing to ask.
+            Ok(offers) if offers.is_empty() => {
+                effects.push(Effect::Run { ticket });
+                None
+            }
+            Ok(offers) => Some(Dialog::Confirm(Question::new(ticket, offers))),
+            Err(refusals) => Some(Dialog::Refused(refusals)),
+        };
+    }
+
+    fn key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {
+        if key.kind == KeyEventKind::Release {
+            return;
+        }
+        let mode = self.mode();
+        let Some(command) = keymap::command(mode, key, self.read_only) else {
+            self.text(mode, key);
+            return;
+        };
+        match command {
+            Command::Quit => effects.push(Effect::Quit),
+            Command::Suspend => effects.push(Effect::Suspend),
+            Command::Help => self.help_top = Some(0),
+            Command::Back => self.back(mode, effects),
+            Command::Accept => self.typing_filter = false,
+            Command::Filter => {
+                self.screen = Screen::Fleet;
+                self.typing_filter = true;
+            }
+            Command::Open => {
+                if self.list.selected().is_some() {
+                    self.list.pin();
+                    self.show(Screen::Detail);
+                }
+            }
+            Command::Events => self.show(if self.screen == Screen::Events {
+                Screen::Fleet
+            } else {
+                Screen::Events
+            }),
+            Command::Screen => self.show(match self.screen {
+                Screen::Fleet => Screen::Detail,
+                Screen::Detail => Screen::Events,
+                Screen::Events => Screen::Fleet,
+            }),
+            Command::Panes => {
+                self.panes = self.screen != Screen::Fleet || !self.panes;
+                self.show(Screen::Fleet);
+            }
+            Command::Sort => {
+                self.list.sort = self.list.sort.next();
+                self.list.touch();
+            }
+            Command::Previous => self.neighbour(-1),
+            Command::Next => self.neighbour(1),
+            Command::ProbeOne => {
+                if let Some(picture) = self.list.selected() {
+                    effects.push(Effect::ProbeNow {
+                        service: Some(picture.name.clone()),
+                    });
+                }
+            }
+            Command::ProbeAll => effects.push(Effect::ProbeNow { service: None }),
+            Command::Schedule => self.ask(Action::Schedule, effects),
+            Command::Shutdown => self.ask(Action::Shutdown, effects),
+            Command::Confirm => self.confirm(effects),
+            Command::Press => match &self.dialog {
+                Some(Dialog::Confirm(question)) if question.focus == Button::Confirm => {
+                    self.confirm(effects)
+                }
+                _ => self.back(mode, effects),
+            },
+            Command::Switch => {
+                if let Some(Dialog::Confirm(question)) = &mut self.dialog {
+                    question.switch();
+                }
+            }
+            Command::Up
+            | Command::Down
+            | Command::PageUp
+            | Command::PageDown
+            | Command::HalfUp
+            | Command::HalfDown
+            | Command::Top
+            | Command::Bottom => self.scroll(mode, command),
+        }
+    }
+
+    /// A key that is no command, where something is being typed.
+    fn text(&mut self, mode: Mode, key: KeyEvent) {
+        let Some(request) = edit(key) else { return };
+        match (mode, &mut self.dialog) {
+            (Mode::Filter, _) => {
+                if changes(&mut self.filter, request) {
+                    self.list.touch();
+                }
+            }
+            (Mode::ConfirmTyped, Some(Dialog::Confirm(question))) => {
+                changes(&mut question.typed, request);
+            }
+            _ => {}
+        }
+    }
+
+    /// Pasted text is text where something is being typed, and nothing elsewhere: never keys.
+    fn paste(&mut self, text: &str) {
+        let mode = self.mode();
+        for c in text.chars() {
+            let key = KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
+            self.text(mode, key);
+        }
+    }
+
+    /// One step back: dialog, help, filter being typed, screen, filter; never out of the program.
+    fn back(&mut self, mode: Mode, effects: &mut Vec<Effect>) {
+        match mode {
+            Mode::Confirm | Mode::ConfirmTyped | Mode::Notice => match self.dialog.take() {
+                Some(Dialog::Preparing { ticket, .. }) => effects.push(Effect::Forget { ticket }),
+                Some(Dialog::Confirm(question)) => effects.push(Effect::Forget {
+                    ticket: question.ticket,
+                }),
+                Some(Dialog::Refused(_)) | None => {}
+            },
+            Mode::Help => self.help_top = None,
+            Mode::Filter => {
+                self.typing_filter = false;
+                self.clear_filter();
+            }
+            Mode::Browse if self.screen != Screen::Fleet => self.show(Screen::Fleet),
+            Mode::Browse => self.clear_filter(),
+        }
+    }
+
+    fn clear_filter(&mut self) {
+        self.filter.reset();
+        self.list.touch();
+    }
+
+    fn show(&mut self, screen: Screen) {
+        self.screen = screen;
+        self.detail_top = 0;
+        self.log_top = 0;
+    }
+
+    fn neighbour(&mut self, by: isize) {
+        self.list.step(by);
+        self.detail_top = 0;
+    }
+
+    fn ask(&mut self, action: Action, effects: &mut Vec<Effect>) {
+        let Some(service) = self.list.selected().map(|picture| picture.name.clone()) else {
+            return;
+        };
+        self.list.pin();
+        if let Some(Progress::Running {
+            action: running, ..
+        }) = self.progress.get(&service)
+        {
+            self.dialog = Some(Dialog::Refused(vec![Refusal {
+                reason: format!("a {running} of {service} is still under way"),
+                hint: Some("its steps are in the events".to_owned()),
+                service,
+                action,
+            }]));
+            return;
+        }
+        let ticket = self.ticket();
+        self.dialog = Some(Dialog::Preparing {
+            ticket,
+            service: service.clone(),
+            action,
+        });
+        effects.push(Effect::Prepare {
+            ticket,
+            service,
+            action,
+        });
+    }
+
+    fn confirm(&mut self, effects: &mut Vec<Effect>) {
+        match self.dialog.take() {
+            Some(Dialog::Confirm(question)) if question.may_confirm() => {
+                for offer in question.offers {
+                    let running = Progress::Running {
+                        action: offer.action,
+                        text: "confirmed".to_owned(),
+                        since: self.now,
+                    };
+                    self.progress.insert(offer.service, running);
+                }
+                effects.push(Effect::Run {
+                    ticket: question.ticket,
+                });
+            }
+            other => self.dialog = other,
+        }
+    }
+
+    fn scroll(&mut self, mode: Mode, command: Command) {
+        let regions = self.regions(self.area);
+        let page = |rows: fn(&Regions) -> usize| regions.as_ref().map_or(1, rows).max(1);
+        if let Some(top) = &mut self.help_top
+            && mode == Mode::Help
+        {
+            *top = moved(*top, command, page(Regions::help_rows));
+            return;
+        }
+        match self.screen {
+            Screen::Detail => {
+                self.detail_top = moved(self.detail_top, command, page(Regions::detail_rows))
+            }
+            Screen::Events => {
+                self.log_top = moved(self.log_top, command, page(Regions::event_rows))
+            }
+            Screen::Fleet => {
+                let at = self.list.position().unwrap_or(0);
+                self.list
+                    .select(moved(at, command, page(Regions::service_rows)));
+                self.detail_top = 0;
+            }
+        }
+    }
+}
+
+/// A position after a command; the far end is cut back when everything settles.
+const fn moved(at: usize, command: Command, page: usize) -> usize {
+    let half = if page > 1 { page / 2 } else { 1 };
+    match command {
+        Command::Up => at.saturating_sub(1),
+        Command::Down => at.saturating_add(1),
+        Command::PageUp => at.saturating_sub(page),
+        Command::PageDown => at.saturating_add(page),
+        Command::HalfUp => at.saturating_sub(half),
+        Command::HalfDown => at.saturating_add(half),
+        Command::Top => 0,
+        Command::Bottom => usize::MAX / 2,
+        _ => at,
+    }
+}
+
+/// The largest text that is taken into a line: no name and no sensible filter is longer.
+const LONGEST_INPUT: usize = 100;
+
+fn changes(input: &mut Input, request: InputRequest) -> bool {
+    if matches!(request, InputRequest::InsertChar(_))
+        && input.value().chars().count() >= LONGEST_INPUT
+    {
+        return false;
+    }
+    input.handle(request).is_some_and(|changed| changed.value)
+}
+
+/// What a key does to a line of text, as shells have it.
+fn edit(key: KeyEvent) -> Option<InputRequest> {
+    let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
+    if key.modifiers.contains(KeyModifiers::ALT) {
+        return None;
+    }
+    Some(match (key.code, ctrl) {
+        (KeyCode::Char('u'), true) => InputRequest::DeleteLine,
+        (KeyCode::Char('w'), true) => InputRequest::DeletePrevWord,
+        (KeyCode::Char('a'), true) | (KeyCode::Home, _) => InputRequest::GoToStart,
+        (KeyCode::Char('e'), true) | (KeyCode::End, _) => InputRequest::GoToEnd,
+        (KeyCode::Char('h'), true) | (KeyCode::Backspace, false) => InputRequest::DeletePrevChar,
+        (KeyCode::Backspace, true) => InputRequest::DeletePrevWord,
+        (KeyCode::Delete, _) => InputRequest::DeleteNextChar,
+        (KeyCode::Left, false) => InputRequest::GoToPrevChar,
+        (KeyCode::Right, false) => InputRequest::GoToNextChar,
+        (KeyCode::Char(c), false) if !c.is_control() => InputRequest::InsertChar(c),
+        _ => return None,
+    })
+}

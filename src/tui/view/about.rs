@@ -1,0 +1,82 @@
+//! What is known of the selected service besides how it is: address, profile, process, labels.
+
+use ratatui::text::{Line, Span};
+
+use crate::health::{Picture, Start};
+use crate::tui::app::App;
+use crate::tui::figures;
+use crate::tui::text::wrap;
+
+/// The width of the names of the fields.
+const LABEL: usize = 12;
+
+pub(super) fn lines(app: &App, picture: &Picture, columns: usize) -> Vec<Line<'static>> {
+    let mut fields: Vec<(&str, String)> = Vec::new();
+    let mut add = |label, text: Option<String>| fields.extend(text.map(|text| (label, text)));
+    add("url", picture.url.clone());
+    add("profile", picture.profile.clone());
+    add("version", picture.version.clone());
+    add("calls itself", picture.service.clone());
+    add(
+        "up",
+        super::services::uptime(app, picture).map(figures::age),
+    );
+    add("started", picture.started.map(|start| started(app, start)));
+    add(
+        "process",
+        picture
+            .identity
+            .process
+            .map(|process| format!("pid {}", process.pid)),
+    );
+    add("instance", picture.identity.instance.clone());
+    add("group", picture.group.clone());
+    add(
+        "labels",
+        joined(
+            picture
+                .labels
+                .iter()
+                .map(|(key, value)| format!("{key}={value}")),
+        ),
+    );
+    add("depends on", joined(picture.depends_on.iter().cloned()));
+    add(
+        "reports",
+        joined(
+            picture
+                .resources
+                .iter()
+                .map(|(key, value)| format!("{key} {value}")),
+        ),
+    );
+    let mut lines = Vec::new();
+    for (label, text) in fields {
+        for (n, text) in wrap(&text, columns.saturating_sub(LABEL + 2))
+            .into_iter()
+            .enumerate()
+        {
+            let label = if n == 0 { label } else { "" };
+            lines.push(Line::from(vec![
+                Span::styled(format!(" {label:LABEL$} "), app.theme.quiet()),
+                Span::raw(text),
+            ]));
+        }
+    }
+    lines
+}
+
+fn started(app: &App, start: Start) -> String {
+    let at = start.at.to_zoned(app.zone.clone());
+    let text = at.strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+    if start.derived {
+        format!("about {text}, worked out from its uptime")
+    } else {
+        text
+    }
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> Option<String> {
+    let text = parts.collect::<Vec<_>>().join(", ");
+    (!text.is_empty()).then_some(text)
+}

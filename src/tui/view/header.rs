@@ -1,0 +1,127 @@
+//! The fleet in two lines: how many in each state, what is being looked at, and how old the newest data is.
+
+use std::time::Duration;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::health::State;
+use crate::tui::app::App;
+use crate::tui::figures;
+use crate::tui::list::rank;
+use crate::tui::text::{cut_middle, width};
+
+pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
+    let first = Rect { height: 1, ..area };
+    let clock = app
+        .now
+        .wall
+        .to_zoned(app.zone.clone())
+        .strftime("%H:%M:%S %Z")
+        .to_string();
+    let clock_width = width(&clock) + 2;
+    let room = usize::from(area.width).saturating_sub(clock_width);
+    frame.render_widget(counts(app, room), first);
+    frame.render_widget(Line::raw(format!("{clock} ")).right_aligned(), first);
+    if area.height > 1 {
+        let second = Rect {
+            y: area.y + 1,
+            height: 1,
+            ..area
+        };
+        frame.render_widget(status(app, usize::from(area.width)), second);
+    }
+}
+
+/// The name of the program and the states that somebody is in, worst first.
+fn counts(app: &App, room: usize) -> Line<'static> {
+    let mut states: Vec<State> = State::ALL.to_vec();
+    states.sort_by_key(|state| rank(*state));
+    let counted: Vec<(State, usize)> = states
+        .into_iter()
+        .map(|state| (state, app.list.count(state)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    let build = |words: bool| {
+        let mut spans = vec![
+            Span::raw(" "),
+            Span::styled("healthctl", app.theme.strong()),
+        ];
+        for (state, count) in &counted {
+            let look = app.theme.state(*state);
+            let word = if words {
+                format!(" {count} {state}")
+            } else {
+                format!(" {count}")
+            };
+            spans.extend([
+                Span::raw("  "),
+                Span::styled(look.glyph, look.mark),
+                Span::styled(word, look.word),
+            ]);
+        }
+        Line::from(spans)
+    };
+    let full = build(true);
+    // Glyphs without words only where many states meet on a narrow screen; the rows below have the words.
+    if full.width() <= room {
+        full
+    } else {
+        build(false)
+    }
+}
+
+/// Where the services come from, which are shown and in which order, and how fresh all of it is.
+fn status(app: &App, columns: usize) -> Line<'static> {
+    let total = app.list.all().len();
+    let noun = if total == 1 { "service" } else { "services" };
+    let mut parts = vec![Span::raw(" · "), Span::raw(format!("{total} {noun}"))];
+    let filter = app.filter.value();
+    if !filter.is_empty() {
+        parts.push(Span::raw(" · "));
+        parts.push(Span::styled(
+            format!("filter {filter}: {} shown", app.list.len()),
+            app.theme.alarm(),
+        ));
+    }
+    parts.extend([
+        Span::raw(" · "),
+        Span::raw(app.list.sort.as_str()),
+        Span::raw(" · "),
+        freshness(app),
+    ]);
+    if app.read_only {
+        parts.extend([Span::raw(" · "), Span::raw("read-only")]);
+    }
+    let taken: usize = parts.iter().map(Span::width).sum();
+    let path = cut_middle(&app.inventory, columns.saturating_sub(taken + 2).max(12)).into_owned();
+    let mut spans = vec![Span::raw(" "), Span::raw(path)];
+    spans.append(&mut parts);
+    Line::from(spans)
+}
+
+/// How old the newest answer is. A screen that no longer moves must not look like a fleet that is well.
+fn freshness(app: &App) -> Span<'static> {
+    let Some(newest) = app.newest else {
+        return Span::raw("no answer yet");
+    };
+    let age = app.now.since(newest);
+    let text = figures::age(age);
+    let interval = app
+        .list
+        .all()
+        .iter()
+        .flat_map(|picture| &picture.probes)
+        .map(|probe| probe.interval)
+        .min();
+    let late = interval
+        .unwrap_or_default()
+        .saturating_mul(3)
+        .max(Duration::from_secs(10));
+    if age > late {
+        Span::styled(format!("NO ANSWER FOR {text}"), app.theme.alarm())
+    } else {
+        Span::raw(format!("newest answer {text} ago"))
+    }
+}

@@ -1,0 +1,329 @@
+//! The table of services. Only the rows on the screen are made.
+
+use std::time::Duration;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use ratatui::widgets::Paragraph;
+
+use crate::action::Action;
+use crate::health::{DependencyStatus, Picture, ProbePicture, Role};
+use crate::tui::app::{App, Progress};
+use crate::tui::figures::{self, AGE_WIDTH, LATENCY_WIDTH};
+
+use super::grid::{self, Cell, Column, Fit, column};
+
+/// What a column shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    State,
+    Name,
+    Live,
+    Ready,
+    Latency,
+    Uptime,
+    Version,
+    Dependencies,
+    LastSuccess,
+    Flags,
+    Since,
+    Group,
+    Why,
+}
+
+/// The columns from left to right, each with its narrowest width. Below 80 columns the ones with the lowest number go
+/// first; those with 0 come only where there is room.
+const FIELDS: &[(Field, &str, usize, Fit, u8)] = &[
+    (Field::State, "STATE", 11, Fit::Left, 10),
+    (Field::Since, "FOR", AGE_WIDTH, Fit::Right, 0),
+    (Field::Name, "NAME", 13, Fit::Name, 9),
+    (Field::Group, "GROUP", 10, Fit::Name, 0),
+    (Field::Live, "LIVE", 4, Fit::Left, 4),
+    (Field::Ready, "READY", 5, Fit::Left, 5),
+    (Field::Latency, "LATENCY", LATENCY_WIDTH + 6, Fit::Left, 6),
+    (Field::Uptime, "UPTIME", AGE_WIDTH, Fit::Right, 2),
+    (Field::Version, "VERSION", 8, Fit::Left, 0),
+    (Field::Dependencies, "DEPS", 5, Fit::Right, 3),
+    (Field::LastSuccess, "LAST OK", 7, Fit::Right, 8),
+    (Field::Flags, "FLAGS", 8, Fit::Left, 7),
+    (Field::Why, "WHY", 20, Fit::Left, 0),
+];
+
+/// What is done with room that is left, in this order: a column is widened to, or first shown at, this width.
+const GROWTH: &[(Field, usize)] = &[
+    (Field::Name, 20),
+    (Field::Version, 8),
+    (Field::Since, AGE_WIDTH),
+    (Field::Why, 20),
+    (Field::Flags, 11),
+    (Field::Name, 32),
+    (Field::Latency, LATENCY_WIDTH + 11),
+    (Field::Group, 10),
+    (Field::Name, 63),
+    (Field::Why, usize::MAX),
+];
+
+pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
+    let fields = fields(
+        usize::from(area.width),
+        app.list.longest_name(),
+        app.list.grouped(),
+    );
+    let columns: Vec<Column> = fields.iter().map(|(_, column)| *column).collect();
+    let rows = usize::from(area.height.saturating_sub(1));
+    let mut lines = vec![grid::titles(&columns, 1, app.theme.label())];
+    let focus = app.list.position();
+    for (n, picture) in app.list.window(app.list.top, rows).enumerate() {
+        let cells = fields
+            .iter()
+            .map(|(field, column)| cell(app, picture, *field, column.width))
+            .collect();
+        let line = grid::row(&columns, 1, cells);
+        lines.push(if focus == Some(app.list.top + n) {
+            grid::selected(line, ">")
+        } else {
+            line
+        });
+    }
+    if app.list.len() == 0 {
+        lines.push(Line::styled(empty(app), app.theme.quiet()));
+    }
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+fn empty(app: &App) -> &'static str {
+    if app.list.all().is_empty() {
+        " no services: nothing is watched"
+    } else {
+        " no service matches the filter; Esc clears it"
+    }
+}
+
+/// The columns that fit, with their widths.
+fn fields(width: usize, longest_name: usize, grouped: bool) -> Vec<(Field, Column)> {
+    let longest_name = longest_name.max(4);
+    let narrowest = |field: Field, narrowest: usize| {
+        if field == Field::Name {
+            narrowest.min(longest_name)
+        } else {
+            narrowest
+        }
+    };
+    let mut chosen: Vec<(Field, usize, u8)> = FIELDS
+        .iter()
+        .filter(|row| row.4 > 0)
+        .map(|(field, _, width, _, keep)| (*field, narrowest(*field, *width), *keep))
+        .collect();
+    // One column at the left for the marker, one between any two.
+    let taken =
+        |chosen: &[(Field, usize, u8)]| chosen.iter().map(|(_, width, _)| width + 1).sum::<usize>();
+    while taken(&chosen) > width
+        && chosen.len() > 2
+        && let Some(least) = chosen.iter().map(|(_, _, keep)| *keep).min()
+    {
+        chosen.retain(|(_, _, keep)| *keep != least);
+    }
+    for (field, wanted) in GROWTH {
+        if *field == Field::Group && !grouped {
+            continue;
+        }
+        let room = width.saturating_sub(taken(&chosen));
+        let wanted = if *field == Field::Name {
+            longest_name.min(*wanted)
+        } else {
+            *wanted
+        };
+        if let Some((_, has, _)) = chosen.iter_mut().find(|(it, ..)| it == field) {
+            *has += wanted.saturating_sub(*has).min(room);
+        } else if room > wanted && FIELDS.iter().any(|row| row.0 == *field && row.4 == 0) {
+            chosen.push((*field, wanted, 0));
+        }
+    }
+    FIELDS
+        .iter()
+        .filter_map(|(field, title, _, fit, _)| {
+            let (_, width, _) = chosen.iter().find(|(it, ..)| it == field)?;
+            Some((*field, column(title, *width, *fit)))
+        })
+        .collect()
+}
+
+fn cell(app: &App, picture: &Picture, field: Field, width: usize) -> Cell {
+    let theme = app.theme;
+    match field {
+        Field::State => Cell::look(theme.state(picture.state), picture.state.as_str()),
+        Field::Since => Cell::new(figures::age(app.now.since(picture.since))),
+        Field::Name => Cell::styled(&picture.name, theme.strong()),
+        Field::Group => Cell::new(picture.group.as_deref().unwrap_or("")),
+        Field::Live => answer(app, picture.live),
+        Field::Ready => answer(app, picture.ready),
+        Field::Latency => latency(picture, width),
+        Field::Uptime => {
+            Cell::new(uptime(app, picture).map_or_else(|| "–".to_owned(), figures::age))
+        }
+        Field::Version => Cell::new(picture.version.as_deref().unwrap_or("–")),
+        Field::Dependencies => dependencies(app, picture),
+        Field::LastSuccess => last_success(app, picture),
+        Field::Flags => flags(app, picture),
+        Field::Why => Cell::new(picture.reasons.first().map_or("", String::as_str)),
+    }
+}
+
+fn answer(app: &App, answer: Option<bool>) -> Cell {
+    let (style, word) = app.theme.yes_no(answer);
+    Cell::styled(word, style)
+}
+
+/// The probe whose latency stands for the service: the one that says most.
+fn leading_probe(picture: &Picture) -> Option<&ProbePicture> {
+    let weight = |probe: &&ProbePicture| match probe.role {
+        Role::Status => 0,
+        Role::Ready => 1,
+        Role::Live => 2,
+        Role::Named => 3,
+        Role::Startup => 4,
+    };
+    picture
+        .probes
+        .iter()
+        .filter(|probe| probe.checked_at.is_some())
+        .min_by_key(weight)
+}
+
+/// The latest latency and those before it, newest at the right.
+fn latency(picture: &Picture, width: usize) -> Cell {
+    let Some(probe) = leading_probe(picture) else {
+        return Cell::new(format!("{:>LATENCY_WIDTH$}", "–"));
+    };
+    let latest = probe
+        .latency
+        .map_or_else(|| "–".to_owned(), figures::latency);
+    let room = width.saturating_sub(LATENCY_WIDTH + 1);
+    let history = figures::sparkline(probe.history.iter(), room);
+    Cell::new(format!("{latest:>LATENCY_WIDTH$} {history}"))
+}
+
+/// How long the process has been up by now, where the service tells and still answers.
+pub(super) fn uptime(app: &App, picture: &Picture) -> Option<Duration> {
+    picture
+        .uptime
+        .map(|(uptime, at)| uptime.saturating_add(app.now.since(at)))
+}
+
+/// Working of those in use.
+fn dependencies(app: &App, picture: &Picture) -> Cell {
+    let used = picture
+        .dependencies
+        .iter()
+        .filter(|it| it.status != DependencyStatus::NotUsed);
+    let (mut working, mut total) = (0_usize, 0_usize);
+    for dependency in used {
+        total += 1;
+        working += usize::from(dependency.status == DependencyStatus::Working);
+    }
+    if picture.dependencies.is_empty() {
+        return Cell::styled("–", app.theme.quiet());
+    }
+    let text = format!("{working}/{total}");
+    if working == total {
+        Cell::new(text)
+    } else {
+        Cell::styled(text, app.theme.alarm())
+    }
+}
+
+/// The time since every probe of the service was well: the oldest of their last successes.
+fn last_success(app: &App, picture: &Picture) -> Cell {
+    let asked = || {
+        picture
+            .probes
+            .iter()
+            .filter(|probe| probe.checked_at.is_some())
+    };
+    if asked().next().is_none() {
+        return Cell::styled("–", app.theme.quiet());
+    }
+    let failing = asked().any(|probe| probe.consecutive_failures > 0);
+    let oldest = asked()
+        .map(|probe| probe.last_success)
+        .reduce(|a, b| match (a, b) {
+            (Some(a), Some(b)) => Some(if a.mono <= b.mono { a } else { b }),
+            _ => None,
+        });
+    let text = figures::ago(app.now, oldest.flatten());
+    if failing {
+        Cell::styled(text, app.theme.alarm())
+    } else {
+        Cell::new(text)
+    }
+}
+
+/// An action under way, in a word.
+const fn doing(action: Action) -> &'static str {
+    match action {
+        Action::Shutdown | Action::Schedule => "stopping",
+        Action::Reload => "reloading",
+        Action::Start => "starting",
+        Action::Restart => "restarting",
+    }
+}
+
+/// What is being done to the service, else its flags.
+fn flags(app: &App, picture: &Picture) -> Cell {
+    if let Some(Progress::Running { action, .. }) = app.progress.get(&picture.name) {
+        return Cell::styled(doing(*action), app.theme.strong());
+    }
+    let mut flags = picture.flags.iter();
+    let Some(first) = flags.next() else {
+        return Cell::default();
+    };
+    let more = flags.count();
+    let text = if more == 0 {
+        first.to_string()
+    } else {
+        format!("{first}+{more}")
+    };
+    Cell::styled(text, app.theme.alarm())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn titles(width: usize, longest_name: usize) -> Vec<&'static str> {
+        fields(width, longest_name, true)
+            .iter()
+            .map(|(_, column)| column.title)
+            .collect()
+    }
+
+    #[test]
+    fn at_80_columns_everything_to_act_on_is_there() {
+        let expected = [
+            "STATE", "NAME", "LIVE", "READY", "LATENCY", "UPTIME", "DEPS", "LAST OK", "FLAGS",
+        ];
+        assert_eq!(titles(80, 13), expected);
+        assert_eq!(titles(80, 63), expected);
+    }
+
+    #[test]
+    fn more_room_gives_more_columns() {
+        assert!(titles(100, 13).contains(&"VERSION"));
+        assert!(titles(160, 13).contains(&"WHY"));
+        assert!(titles(160, 13).contains(&"GROUP"));
+    }
+
+    #[test]
+    fn columns_never_take_more_than_there_is() {
+        for width in 40..300 {
+            for longest_name in [0, 5, 13, 30, 63, 400] {
+                let fields = fields(width, longest_name, true);
+                let taken: usize = fields.iter().map(|(_, column)| column.width + 1).sum();
+                assert!(taken <= width, "{width} {longest_name}: {fields:?}");
+                assert!(fields.iter().any(|(field, _)| *field == Field::Name));
+                assert!(fields.iter().any(|(field, _)| *field == Field::State));
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! A running `healthctl demo --no-tui`, and the plainest HTTP client to ask its services with.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStderr, Stdio};
+
+use serde_json::Value;
+
+use super::process::Running;
+use super::scene::{Ran, Scene};
+
+/// The demo fleet in a folder of its own; killed when its test ends.
+pub struct Demo {
+    running: Running,
+    inventory: PathBuf,
+    errors: BufReader<ChildStderr>,
+    // Declared last: its folder is removed when the demo has gone.
+    scene: Scene,
+}
+
+/// One answer to one request.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// All lines before the body, in lower case.
+    pub head: String,
+    /// The body.
+    pub body: String,
+}
+
+impl Demo {
+    /// Starts it and waits until it has said where its inventory is.
+    pub fn start(flags: &[&str]) -> Self {
+        Self::start_in(Scene::new(), flags)
+    }
+
+    /// Starts it in this folder.
+    pub fn start_in(scene: Scene, flags: &[&str]) -> Self {
+        let words = [&["demo", "--no-tui"], flags].concat();
+        let mut command = scene.command(&words);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::from_running(
+            scene,
+            Running::start(&mut command).expect("the binary can be run"),
+        )
+    }
+
+    /// Takes over a demo that was started with its output piped.
+    pub fn from_running(scene: Scene, mut running: Running) -> Self {
+        let mut line = String::new();
+        let output = running.child().stdout.take().expect("stdout is piped");
+        BufReader::new(output)
+            .read_line(&mut line)
+            .expect("the demo says a line");
+        let errors = running.child().stderr.take().expect("stderr is piped");
+        let mut errors = BufReader::new(errors);
+        if line.is_empty() {
+            let mut text = String::new();
+            errors.read_to_string(&mut text).expect("stderr is UTF-8");
+            panic!("the demo did not start: {text}");
+        }
+        Self {
+            running,
+            inventory: PathBuf::from(line.trim_end_matches('\n')),
+            errors,
+            scene,
+        }
+    }
+
+    /// The inventory's path, as printed.
+    pub fn inventory(&self) -> &Path {
+        &self.inventory
+    }
+
+    /// The demo's own process.
+    pub fn process(&mut self) -> &mut Running {
+        &mut self.running
+    }
+
+    /// Its folder.
+    pub fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// Runs the binary beside it.
+    pub fn run(&self, words: &[&str]) -> Ran {
+        self.scene.run(words)
+    }
+
+    /// Waits for the next line that the demo says on stderr.
+    pub fn said(&mut self) -> String {
+        let mut line = String::new();
+        self.errors.read_line(&mut line).expect("stderr is UTF-8");
+        line
+    }
+
+    /// Where a service listens, by the inventory.
+    pub fn address(&self, service: &str) -> SocketAddr {
+        let url = self.value(service, "url");
+        url.trim_start_matches("http://")
+            .parse()
+            .expect("an address")
+    }
+
+    /// The process of a service, by its pid file.
+    pub fn pid(&self, service: &str) -> i32 {
+        let path = self
+            .inventory
+            .with_file_name(self.value(service, "pid_file"));
+        let text = std::fs::read_to_string(path).expect("the pid file is there");
+        text.trim().parse().expect("a process id")
+    }
+
+    /// One request to a service.
+    pub fn ask(&self, service: &str, request: &str) -> Answer {
+        ask(self.address(service), request).expect("the service answers")
+    }
+
+    fn value(&self, service: &str, key: &str) -> String {
+        let text = std::fs::read_to_string(&self.inventory).expect("the inventory is there");
+        let inventory: Value = serde_yaml::from_str(&text).expect("the inventory is YAML");
+        let value = inventory["services"][service][key].as_str();
+        value.expect("the service has this key").to_owned()
+    }
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect("the body is JSON")
+    }
+}
+
+/// One request, such as `GET /health/live`, on a connection of its own.
+pub fn ask(address: SocketAddr, request: &str) -> std::io::Result<Answer> {
+    let mut reader = send(address, request)?;
+    let mut text = String::new();
+    reader.read_to_string(&mut text)?;
+    let (head, body) = text.split_once("\r\n\r\n").expect("an answer has a head");
+    let head = head.to_ascii_lowercase();
+    Ok(Answer {
+        status: head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .expect("an answer has a status"),
+        body: body.to_owned(),
+        head,
+    })
+}
+
+/// Sends a request; the answer is read from what is returned.
+pub fn send(address: SocketAddr, request: &str) -> std::io::Result<BufReader<TcpStream>> {
+    let mut stream = TcpStream::connect(address)?;
+    let head = format!("{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    Ok(BufReader::new(stream))
+}
