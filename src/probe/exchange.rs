@@ -36,9 +36,24 @@ pub(super) struct Question<'a> {
     /// The one address to connect to, whatever the name says.
     pub(super) pin: Option<SocketAddr>,
     pub(super) connection: Connection,
-    /// Redirects may be followed, unless this accepts them as they are.
-    pub(super) follow: Option<&'a Expect>,
+    /// What a probe expects. Without, no redirect is followed: it is an action.
+    pub(super) expect: Option<&'a Expect>,
     pub(super) body: Body,
+}
+
+impl Question<'_> {
+    /// Whether a reply with this code is left for another one.
+    fn follows(&self, code: u16) -> bool {
+        self.request.follow_redirects
+            && redirect::is_redirect(code)
+            && self.expect.is_some_and(|expect| !expect.accepts(code))
+    }
+
+    /// Whether the code says that the question was wrong: not allowed, not there, elsewhere.
+    fn beside(&self, code: u16) -> bool {
+        matches!(code, 300..=399 | 401 | 403 | 404 | 405)
+            && self.expect.is_some_and(|expect| !expect.accepts(code))
+    }
 }
 
 /// What is done with a body.
@@ -118,12 +133,17 @@ impl Exchange {
             })
             .collect();
         let body = match question.body {
-            Body::Unread => Vec::new(),
-            Body::Raw(most) => read(&mut response, most, trail).await?,
-            Body::Plain(most) => {
-                plain(&response)?;
-                read(&mut response, most, trail).await?
-            }
+            Body::Unread => Ok(Vec::new()),
+            Body::Raw(most) => read(&mut response, most, trail).await,
+            Body::Plain(most) => match plain(&response) {
+                Ok(()) => read(&mut response, most, trail).await,
+                Err(cause) => Err(cause),
+            },
+        };
+        let body = match body {
+            // Such a code tells of the request, not of the service: what came with it does not matter.
+            Err(_) if question.beside(code) => Vec::new(),
+            body => body?,
         };
         if question.body == Body::Unread && question.connection == Connection::Reuse {
             drain(response).await;
@@ -176,11 +196,7 @@ impl Exchange {
             let response = result?;
             let code = response.status().as_u16();
             trail.head(code, response.remote_addr());
-            let follow = redirect::is_redirect(code)
-                && question
-                    .follow
-                    .is_some_and(|expect| expect.status.is_empty() || !expect.accepts(code));
-            if !follow {
+            if !question.follows(code) {
                 return Ok(response);
             }
             let rule = Rule {

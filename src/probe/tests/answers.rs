@@ -165,6 +165,26 @@ async fn an_encoding_that_nobody_asked_for() {
     passed(&ask(&probe(question(&format!("http://{address}/")))).await);
 }
 
+/// Who may not see, or asked for the wrong thing, is told so, whatever page comes with it.
+#[tokio::test]
+async fn a_page_beside_the_question_does_not_matter() {
+    use FailureKind::{Auth, Redirect, Status};
+    use ProbeResult::{Fail, Unknown};
+    for (reply, result, kind) in [
+        (&b"HTTP/1.1 401 Unauthorized\r\n\r\n"[..], Unknown, Auth),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", Fail, Status),
+        (
+            b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-encoding: gzip\r\n\r\n",
+            Fail,
+            Redirect,
+        ),
+    ] {
+        let address = flooding(reply, &[b'x'; 16 * 1024]).await;
+        let outcome = ask(&reading(question(&format!("http://{address}/")))).await;
+        failed(&outcome, result, kind, "…");
+    }
+}
+
 #[tokio::test]
 async fn bodies_and_heads_have_a_limit() {
     let url = |address| format!("http://{address}/");
