@@ -152,13 +152,28 @@ impl Exchange {
                 return Err(Cause::local("there is no URL to ask"));
             };
             let peers = self.peers(question, url, elsewhere, trail).await?;
-            let race = Race {
+            let mut race = Race {
                 client: &client,
                 connection: question.connection,
                 trail,
                 deadline,
             };
-            let response = race.run(&peers, || ready.build(url, elsewhere)).await?;
+            let build = || ready.build(url, elsewhere);
+            let mut result = race.run(&peers, build).await;
+            let fresh;
+            if let Err(cause) = &result
+                && cause.kind == FailureKind::Protocol
+                && trail.used_kept_connection()
+                && redirect::repeatable(ready.method())
+            {
+                // A server may close an idle connection at the very moment at which it is used again. That is no answer.
+                trail.restart();
+                fresh = self.clients.of(request, Connection::Fresh).await?;
+                race.client = &fresh;
+                race.connection = Connection::Fresh;
+                result = race.run(&peers, build).await;
+            }
+            let response = result?;
             let code = response.status().as_u16();
             trail.head(code, response.remote_addr());
             let follow = redirect::is_redirect(code)
@@ -287,7 +302,7 @@ fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     UNITS
         .iter()
-        .find(|(unit, _)| bytes >= *unit && bytes % unit == 0)
+        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit))
         .map_or_else(
             || format!("{bytes} bytes"),
             |(unit, name)| format!("{} {name}", bytes / unit),

@@ -85,7 +85,7 @@ impl Profile {
                     );
                     continue;
                 }
-                if probe.http.is_none() && !asks_otherwise(&entry.value) {
+                if probe.http.is_none() && !probe.broken {
                     problems.push(super::raw::asks_nothing(&probe.name));
                 }
                 probes.insert(entry.key.clone(), probe);
@@ -116,11 +116,4 @@ impl Profile {
             decode,
         })
     }
-}
-
-/// Whether the probe was refused for a kind that is not supported yet: one problem is enough.
-fn asks_otherwise(node: &Node) -> bool {
-    ["http", "tcp", "exec", "grpc"]
-        .iter()
-        .any(|key| node.get(key).is_some())
 }

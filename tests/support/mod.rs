@@ -2,6 +2,7 @@
 
 #![allow(
     dead_code,
+    unreachable_pub,
     clippy::allow_attributes,
     reason = "each test binary uses its part of this"
 )]

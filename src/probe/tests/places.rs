@@ -188,6 +188,65 @@ async fn a_fresh_connection_each_time() {
     assert_eq!(count.load(Ordering::SeqCst), 3);
 }
 
+/// A server that closes idle connections may do so just when one is used again.
+#[tokio::test]
+async fn a_kept_connection_that_is_closed_when_it_is_used_again() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&count);
+    let address = serve("127.0.0.1:0", move |mut stream| {
+        counting.fetch_add(1, Ordering::SeqCst);
+        async move {
+            head(&mut stream).await;
+            let _ = stream.write_all(OK).await;
+            head(&mut stream).await;
+        }
+    })
+    .await;
+    let asker = asker();
+    let mut kept = question(&format!("http://{address}/"));
+    kept.connection = Connection::Reuse;
+    for connections in [1, 2] {
+        passed(&asker.ask(&service(), &reading(kept.clone())).await);
+        assert_eq!(count.load(Ordering::SeqCst), connections);
+    }
+    // What changes something is not sent again.
+    let mut post = kept.clone();
+    post.method = "POST".to_owned();
+    passed(&asker.ask(&service(), &reading(post.clone())).await);
+    let outcome = asker.ask(&service(), &reading(post)).await;
+    failed(
+        &outcome,
+        ProbeResult::Fail,
+        FailureKind::Protocol,
+        "connection closed before an answer",
+    );
+    assert_eq!(count.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_connection_that_falls_silent() {
+    let address = serve("127.0.0.1:0", async |mut stream| {
+        head(&mut stream).await;
+        let _ = stream.write_all(OK).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let asker = asker();
+    let mut kept = question(&format!("http://{address}/"));
+    kept.connection = Connection::Reuse;
+    // While an answer is on its way, time must not pass by itself.
+    tokio::time::resume();
+    passed(&asker.ask(&service(), &reading(kept.clone())).await);
+    tokio::time::pause();
+    let outcome = asker.ask(&service(), &reading(kept)).await;
+    failed(
+        &outcome,
+        ProbeResult::Fail,
+        FailureKind::Timeout,
+        "no answer within 1m (waiting for the response head)",
+    );
+}
+
 #[tokio::test]
 async fn connections_that_are_reset() {
     for (start, words, code) in [

@@ -20,6 +20,7 @@ use crate::yaml::{Node, Place, Problem, Problems};
 use super::{Auth, Connection, Decode, Proxy, Secret, Signal, StatusRange, Target};
 
 pub use options::Scope;
+pub(crate) use options::read_target;
 
 /// A value and where it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,6 +125,8 @@ pub struct Probe {
     pub off: bool,
     /// The HTTP request.
     pub http: Option<Http>,
+    /// It says what to ask in a way that could not be read: told already.
+    pub broken: bool,
     /// Interval, thresholds, expectations and the rest.
     pub options: Options,
     /// A named probe's failure makes the service unhealthy.

@@ -19,6 +19,7 @@ impl Probe {
             },
             off: is_off(&entry.value),
             http: None,
+            broken: false,
             options: Options::default(),
             required: None,
             decode: None,
@@ -49,6 +50,8 @@ impl Probe {
         for key in ["tcp", "exec", "grpc", "env", "cwd"] {
             fields.not_yet(key, problems);
         }
+        let asks = ["http", "tcp", "exec", "grpc"];
+        probe.broken = probe.http.is_none() && asks.iter().any(|key| node.get(key).is_some());
         fields.finish_with(problems, |key| match key {
             "path" | "url" | "method" | "body" => {
                 Some(format!("it stands inside `http`: `http: {{{key}: …}}`"))

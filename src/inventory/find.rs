@@ -1,0 +1,250 @@
+//! Which file is the inventory.
+
+use std::path::{Path, PathBuf};
+
+use crate::yaml::{Problem, Problems};
+
+use super::Surroundings;
+
+/// The names that are looked for, the first one first.
+const NAMES: [&str; 2] = ["healthctl.yaml", "healthctl.yml"];
+
+/// What marks the root of a repository.
+const REPOSITORIES: [&str; 3] = [".git", ".hg", ".jj"];
+
+/// The files to read.
+#[derive(Debug)]
+pub struct Chosen {
+    /// In the order in which they are laid over each other.
+    pub files: Vec<PathBuf>,
+    /// They were found, not named by the user: they must not be somebody else's.
+    pub found: bool,
+    /// What is worth knowing about the choice.
+    pub warnings: Problems,
+}
+
+/// The named files, or the one that is found: in the current directory, in its parents up to the repository's
+/// root, in the user's configuration directory.
+///
+/// # Errors
+///
+/// No inventory is found, or the one found could be somebody else's work.
+pub fn find(named: &[PathBuf], around: &Surroundings<'_>) -> Result<Chosen, Problems> {
+    if !named.is_empty() {
+        return Ok(Chosen {
+            files: named.to_vec(),
+            found: false,
+            warnings: Problems::default(),
+        });
+    }
+    let directories = upwards(around);
+    for directory in directories.iter().copied().chain(around.config) {
+        let here: Vec<PathBuf> = NAMES
+            .iter()
+            .map(|name| directory.join(name))
+            .filter(|path| around.is_file(path))
+            .collect();
+        let Some(path) = here.first() else { continue };
+        let shown = around.shown(path);
+        if let Some(problem) = distrust(path, &shown, around) {
+            return Err(problem.into());
+        }
+        let mut warnings = Problems::default();
+        if let Some(other) = here.get(1) {
+            warnings.push(
+                Problem::general(format!(
+                    "`{}` is not read: `{}` beside it comes first",
+                    around.shown(other).display(),
+                    shown.display()
+                ))
+                .hint("keep one of them")
+                .warning(),
+            );
+        }
+        return Ok(Chosen {
+            files: vec![shown],
+            found: true,
+            warnings,
+        });
+    }
+    Err(nothing_found(&directories, around).into())
+}
+
+/// The current directory and its parents up to the root of the repository; outside one the current directory alone.
+fn upwards<'a>(around: &Surroundings<'a>) -> Vec<&'a Path> {
+    let root = around.directory.ancestors().position(|directory| {
+        REPOSITORIES
+            .iter()
+            .any(|name| (around.look)(&directory.join(name)).is_some())
+    });
+    around
+        .directory
+        .ancestors()
+        .take(root.unwrap_or(0) + 1)
+        .collect()
+}
+
+/// Why a file that was found, and not named, must not be used: what it says is run.
+pub(super) fn distrust(path: &Path, shown: &Path, around: &Surroundings<'_>) -> Option<Problem> {
+    const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
+    let look = (around.look)(path)?;
+    let shown = shown.display();
+    if look.owner != around.user && look.owner != 0 {
+        return Some(
+            Problem::general(format!(
+                "`{shown}` belongs to the user with the id {}, and what it says would be run by you",
+                look.owner
+            ))
+            .hint(format!("read it, then name it yourself: `-f {shown}`")),
+        );
+    }
+    if look.mode & GROUP_OR_OTHERS_WRITE != 0 {
+        return Some(
+            Problem::general(format!(
+                "`{shown}` may be written by others than its owner (mode {:04o}), and what it says would be run by you",
+                look.mode & 0o7777
+            ))
+            .hint(format!("`chmod go-w {shown}`, or name it yourself: `-f {shown}`")),
+        );
+    }
+    None
+}
+
+fn nothing_found(directories: &[&Path], around: &Surroundings<'_>) -> Problem {
+    let mut places = match directories {
+        [] | [_] => "here".to_owned(),
+        [.., root] => format!("here and up to {}", root.display()),
+    };
+    if let Some(config) = around.config {
+        places = format!("{places} nor in {}", config.display());
+    }
+    Problem::general(format!("no inventory: no {} {places}", NAMES[0])).hint(
+        "`healthctl init` writes one, `healthctl check --url http://localhost:8000` needs none, \
+         `healthctl demo` shows everything on a small fleet of its own",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::io;
+    use std::path::{Path, PathBuf};
+
+    use super::super::{Look, Surroundings};
+    use super::find;
+
+    /// Files by path, with owner and mode; a path that ends in `/` is a directory.
+    fn check(directory: &str, files: &[(&str, u32, u32)], expected: &str) {
+        let world: HashMap<PathBuf, Look> = files
+            .iter()
+            .map(|(path, owner, mode)| {
+                let look = Look {
+                    directory: path.ends_with('/'),
+                    owner: *owner,
+                    mode: *mode,
+                };
+                (PathBuf::from(path), look)
+            })
+            .collect();
+        let around = Surroundings {
+            env: &|_| None,
+            read: &|_| Err(io::Error::other("nothing is read")),
+            look: &|path| world.get(path).copied(),
+            list: &|_| Vec::new(),
+            directory: Path::new(directory),
+            config: Some(Path::new("/home/me/.config/healthctl")),
+            user: 1000,
+            builtin: &[],
+        };
+        let found = match find(&[], &around) {
+            Ok(chosen) => {
+                let file = chosen.files[0].display().to_string();
+                chosen.warnings.list.iter().fold(file, |text, warning| {
+                    format!("{text} | {}", warning.message)
+                })
+            }
+            Err(problems) => problems.list[0].message.clone(),
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_nearest_is_taken_up_to_the_root_of_the_repository() {
+        check(
+            "/w/repo/src",
+            &[("/w/repo/src/healthctl.yml", 1000, 0o644)],
+            "healthctl.yml",
+        );
+        check(
+            "/w/repo/src",
+            &[
+                ("/w/repo/.git/", 1000, 0o755),
+                ("/w/repo/healthctl.yaml", 1000, 0o644),
+            ],
+            "../healthctl.yaml",
+        );
+        check(
+            "/w/repo",
+            &[
+                ("/w/repo/healthctl.yaml", 1000, 0o644),
+                ("/w/repo/healthctl.yml", 1000, 0o644),
+            ],
+            "healthctl.yaml | `healthctl.yml` is not read: `healthctl.yaml` beside it comes first",
+        );
+        check(
+            "/w/repo",
+            &[("/home/me/.config/healthctl/healthctl.yaml", 1000, 0o600)],
+            "/home/me/.config/healthctl/healthctl.yaml",
+        );
+        check(
+            "/w/repo",
+            &[
+                ("/w/repo/healthctl.yaml/", 1000, 0o755),
+                ("/w/repo/healthctl.yml", 1000, 0o644),
+            ],
+            "healthctl.yml",
+        );
+    }
+
+    #[test]
+    fn beyond_the_root_of_the_repository_nothing_is_looked_for() {
+        let nothing = "no inventory: no healthctl.yaml here nor in /home/me/.config/healthctl";
+        check(
+            "/w/repo/src",
+            &[("/w/repo/healthctl.yaml", 1000, 0o644)],
+            nothing,
+        );
+        check(
+            "/w/repo/src",
+            &[
+                ("/w/repo/.git/", 1000, 0o755),
+                ("/w/healthctl.yaml", 1000, 0o644),
+            ],
+            "no inventory: no healthctl.yaml here and up to /w/repo nor in /home/me/.config/healthctl",
+        );
+    }
+
+    #[test]
+    fn what_others_may_write_is_refused() {
+        let check = |owner, mode, expected| {
+            check("/w", &[("/w/healthctl.yaml", owner, mode)], expected);
+        };
+        check(0, 0o100_644, "healthctl.yaml");
+        check(1000, 0o100_600, "healthctl.yaml");
+        check(
+            1000,
+            0o100_664,
+            "`healthctl.yaml` may be written by others than its owner (mode 0664), and what it says would be run by you",
+        );
+        check(
+            0,
+            0o100_646,
+            "`healthctl.yaml` may be written by others than its owner (mode 0646), and what it says would be run by you",
+        );
+        check(
+            1001,
+            0o100_644,
+            "`healthctl.yaml` belongs to the user with the id 1001, and what it says would be run by you",
+        );
+    }
+}

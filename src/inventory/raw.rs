@@ -1,0 +1,328 @@
+//! An inventory as written: mirrors the file, every value with its place, nothing filled in.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::health::DegradedPolicy;
+use crate::profile::Target;
+use crate::profile::raw::{Actions, At, Options, Probe, Scope, check_name, read_path, read_target};
+use crate::yaml::{Entry, Fields, Node, Problem, Problems};
+
+/// The file.
+#[derive(Debug, Default)]
+pub(super) struct Inventory {
+    pub(super) defaults: Options,
+    pub(super) services: Vec<Service>,
+    /// `profiles:`, each still to be parsed.
+    pub(super) profiles: Vec<Entry>,
+}
+
+/// One service.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) name: At<String>,
+    pub(super) description: Option<At<String>>,
+    pub(super) group: Option<At<String>>,
+    pub(super) labels: Vec<(At<String>, String)>,
+    pub(super) profile: Option<At<String>>,
+    pub(super) url: Option<At<Target>>,
+    /// A `url` is written, even if it could not be read.
+    pub(super) has_url: bool,
+    pub(super) degraded: Option<At<DegradedPolicy>>,
+    pub(super) required: Vec<At<String>>,
+    pub(super) max_success_age: Option<At<Duration>>,
+    pub(super) depends_on: Vec<At<String>>,
+    pub(super) options: Options,
+    pub(super) probes: Vec<Probe>,
+    /// A probe is written that could not be read.
+    pub(super) broken_probes: bool,
+    pub(super) actions: Actions,
+    pub(super) pid_file: Option<At<PathBuf>>,
+    pub(super) replicas: Option<At<bool>>,
+    pub(super) protected: Option<At<bool>>,
+}
+
+impl Inventory {
+    /// Reads the whole file.
+    pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let mut fields = Fields::read(node, "an inventory: a map with `services`", problems)?;
+        let defaults = fields.take("defaults").and_then(|entry| {
+            let mut fields =
+                Fields::read(&entry.value, "a map such as `{interval: 5s}`", problems)?;
+            let options = Options::take(&mut fields, Scope::Service, problems);
+            fields.finish_with(problems, |key| {
+                SERVICE_KEYS
+                    .contains(&key)
+                    .then(|| format!("`{key}` belongs to a single service"))
+            });
+            Some(options)
+        });
+        let mut services = Vec::new();
+        match fields.take("services") {
+            Some(entry) => {
+                let entries = entry.value.map("a map of services by name", problems);
+                if entries.is_some_and(<[_]>::is_empty) {
+                    problems.push(no_services(&entry.key_place));
+                }
+                for entry in entries.unwrap_or_default() {
+                    services.extend(Service::read(entry, problems));
+                }
+            }
+            None => problems.push(no_services(&first_line(node))),
+        }
+        let profiles = fields
+            .take("profiles")
+            .and_then(|entry| entry.value.map("a map of profiles by name", problems))
+            .unwrap_or_default();
+        for key in ["include", "env_file"] {
+            fields.not_yet(key, problems);
+        }
+        fields.finish_with(problems, |key| {
+            if SERVICE_KEYS.contains(&key) {
+                return Some(format!("`{key}` belongs to a service, under `services`"));
+            }
+            matches!(
+                key,
+                "interval" | "timeout" | "retries" | "headers" | "auth" | "tls"
+            )
+            .then(|| format!("`{key}` belongs under `defaults`, or to a service"))
+        });
+        Some(Self {
+            defaults: defaults.unwrap_or_default(),
+            services,
+            profiles: profiles.to_vec(),
+        })
+    }
+}
+
+/// Keys that only a service has.
+const SERVICE_KEYS: [&str; 16] = [
+    "description",
+    "group",
+    "labels",
+    "profile",
+    "url",
+    "degraded",
+    "required",
+    "max_success_age",
+    "depends_on",
+    "probes",
+    "actions",
+    "start",
+    "pid_file",
+    "replicas",
+    "protected",
+    "supervised",
+];
+
+fn no_services(place: &crate::yaml::Place) -> Problem {
+    Problem::at(place, "no services")
+        .label("expected `services:` with at least one service in it")
+        .hint("`healthctl init --stdout` shows an example")
+}
+
+/// Where a file begins, for what is missing in it.
+fn first_line(node: &Node) -> crate::yaml::Place {
+    let mut place = node.place.clone();
+    let line = place.text().lines().next().map_or(0, str::len);
+    place.end = place.start + line;
+    place
+}
+
+impl Service {
+    fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
+        let named = check_name("a service", &entry.key, &entry.key_place, problems);
+        let node = &entry.value;
+        let Some(mut fields) = Fields::read(node, "a service: a map such as `{url: …}`", problems)
+        else {
+            if let Some(last) = problems.list.last_mut()
+                && let Some(text) = node.as_text().filter(|text| text.contains("://"))
+            {
+                last.hint = Some(format!("did you mean `{{profile: http, url: {text}}}`?"));
+            }
+            return None;
+        };
+        let text = |fields: &mut Fields<'_>, key, what, problems: &mut Problems| {
+            let entry = fields.take(key)?;
+            let text = entry.value.line(what, problems)?;
+            Some(At::new(text, &entry.value))
+        };
+        let flag = |fields: &mut Fields<'_>, key, problems: &mut Problems| {
+            let entry = fields.take(key)?;
+            let value = entry.value.boolean(problems)?;
+            Some(At::new(value, &entry.value))
+        };
+        let description = fields.take("description").and_then(|entry| {
+            // A description may be folded over several lines; it is shown on one.
+            let mut node = entry.value.clone();
+            if let crate::yaml::Value::Text(text) = &mut node.value {
+                *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            }
+            let text = node.line("a sentence for people", problems)?;
+            Some(At::new(text, &node))
+        });
+        let group = text(&mut fields, "group", "the name of a group", problems);
+        let labels = fields
+            .take("labels")
+            .map(|entry| labels(&entry.value, problems))
+            .unwrap_or_default();
+        let profile = text(&mut fields, "profile", "the name of a profile", problems);
+        let url_entry = fields.take("url");
+        let url = url_entry.and_then(|entry| read_target(&entry.value, problems));
+        let degraded = fields.take("degraded").and_then(|entry| {
+            let words = DegradedPolicy::ALL
+                .iter()
+                .map(|word| (word.as_str(), *word))
+                .collect::<Vec<_>>();
+            let value = entry.value.word(&words, problems)?;
+            Some(At::new(value, &entry.value))
+        });
+        let required = names(&mut fields, "required", "a list of dependencies", problems);
+        let max_success_age = fields.take("max_success_age").and_then(|entry| {
+            let value = entry.value.positive_duration(problems)?;
+            Some(At::new(value, &entry.value))
+        });
+        let depends_on = names(&mut fields, "depends_on", "a list of services", problems);
+        let options = Options::take(&mut fields, Scope::Service, problems);
+        let (probes, broken_probes) = probes(&mut fields, problems);
+        let actions = fields
+            .take("actions")
+            .map(|entry| Actions::read(entry, problems))
+            .unwrap_or_default();
+        let pid_file = fields
+            .take("pid_file")
+            .and_then(|entry| read_path(&entry.value, "the path of a pid file", problems));
+        let replicas = flag(&mut fields, "replicas", problems);
+        let protected = flag(&mut fields, "protected", problems);
+        supervised(&mut fields, problems);
+        for key in ["start", "sources", "restart_on"] {
+            fields.not_yet(key, problems);
+        }
+        fields.finish_with(problems, explain);
+        named.then(|| Self {
+            name: At {
+                value: entry.key.clone(),
+                place: entry.key_place.clone(),
+            },
+            description,
+            group,
+            labels,
+            profile,
+            url,
+            has_url: url_entry.is_some(),
+            degraded,
+            required,
+            max_success_age,
+            depends_on,
+            options,
+            probes,
+            broken_probes,
+            actions,
+            pid_file,
+            replicas,
+            protected,
+        })
+    }
+}
+
+/// What to do about a key that a service does not have.
+fn explain(key: &str) -> Option<String> {
+    match key {
+        "live" | "ready" | "startup" | "status" => {
+            Some(format!("it stands under `probes`: `probes: {{{key}: …}}`"))
+        }
+        "http" | "tcp" | "exec" | "grpc" | "path" => Some(format!(
+            "it stands inside a probe: `probes: {{live: {{{key}: …}}}}`"
+        )),
+        "decode" => Some("it stands inside a probe, or in a profile".to_owned()),
+        "shutdown" | "schedule" | "reload" | "restart" => Some(format!(
+            "it stands under `actions`: `actions: {{{key}: …}}`"
+        )),
+        "host" | "port" | "address" | "endpoint" => {
+            Some("did you mean `url: http://HOST:PORT`?".to_owned())
+        }
+        "name" => Some("the key before the colon is the name of the service".to_owned()),
+        "tags" => Some("did you mean `labels`?".to_owned()),
+        _ => None,
+    }
+}
+
+fn probes(fields: &mut Fields<'_>, problems: &mut Problems) -> (Vec<Probe>, bool) {
+    let Some(entry) = fields.take("probes") else {
+        return (Vec::new(), false);
+    };
+    let Some(entries) = entry.value.map("a map of probes by name", problems) else {
+        return (Vec::new(), true);
+    };
+    let mut broken = false;
+    let mut probes = Vec::with_capacity(entries.len());
+    for entry in entries {
+        match Probe::read(entry, problems) {
+            Some(probe) => probes.push(probe),
+            None => broken = true,
+        }
+    }
+    (probes, broken)
+}
+
+/// `supervised: false` says nothing new; `true` promises what cannot be kept yet.
+fn supervised(fields: &mut Fields<'_>, problems: &mut Problems) {
+    let Some(entry) = fields.take_other_name("supervised") else {
+        return;
+    };
+    if entry.value.boolean(problems) == Some(true) {
+        problems.push(Problem::not_yet(entry));
+    }
+}
+
+fn labels(node: &Node, problems: &mut Problems) -> Vec<(At<String>, String)> {
+    const KEY: &str = "a name such as `tier` or `example.com/tier`";
+    let Some(entries) = node.map("a map of labels, as in `{tier: web}`", problems) else {
+        return Vec::new();
+    };
+    let mut labels = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let valid = entry.key.starts_with(|c: char| c.is_alphanumeric())
+            && entry
+                .key
+                .chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/'));
+        if !valid {
+            problems.push(
+                Problem::at(
+                    &entry.key_place,
+                    format!("`{}` cannot name a label", entry.key),
+                )
+                .label(format!("expected {KEY}")),
+            );
+            continue;
+        }
+        let key = At {
+            value: entry.key.clone(),
+            place: entry.key_place.clone(),
+        };
+        if let Some(value) = entry.value.line("the value of a label", problems) {
+            labels.push((key, value));
+        }
+    }
+    labels
+}
+
+/// A list of names.
+fn names(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    expected: &str,
+    problems: &mut Problems,
+) -> Vec<At<String>> {
+    let Some(entry) = fields.take(key) else {
+        return Vec::new();
+    };
+    let Some(items) = entry.value.list(expected, problems) else {
+        return Vec::new();
+    };
+    items
+        .iter()
+        .filter_map(|item| Some(At::new(item.line("a name", problems)?, item)))
+        .collect()
+}

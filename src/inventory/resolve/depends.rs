@@ -1,0 +1,109 @@
+//! `depends_on`: every name exists, and no service waits for itself.
+
+use std::collections::HashMap;
+
+use crate::profile::raw::At;
+use crate::yaml::{Problem, Problems, nearest};
+
+use super::super::raw;
+
+/// Tells unknown names and cycles.
+pub(in super::super) fn check(services: &[raw::Service], problems: &mut Problems) {
+    let index: HashMap<&str, usize> = services
+        .iter()
+        .enumerate()
+        .map(|(index, service)| (service.name.value.as_str(), index))
+        .collect();
+    for service in services {
+        for name in &service.depends_on {
+            if index.contains_key(name.value.as_str()) {
+                continue;
+            }
+            let hint = match nearest(&name.value, index.keys().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`depends_on` names services of this inventory; what a service reports on itself needs no entry".to_owned(),
+            };
+            problems.push(
+                Problem::at(&name.place, format!("there is no service `{}`", name.value))
+                    .label("expected the name of a service")
+                    .hint(hint),
+            );
+        }
+    }
+    cycles(services, &index, problems);
+}
+
+/// How far a service has been followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Fresh,
+    /// On the way from the root that is being followed.
+    Open,
+    Done,
+}
+
+/// Each cycle is told once, where it closes. A way may be as long as the inventory, so it is kept in a list.
+fn cycles(services: &[raw::Service], index: &HashMap<&str, usize>, problems: &mut Problems) {
+    let mut marks = vec![Mark::Fresh; services.len()];
+    for root in 0..services.len() {
+        let mut way: Vec<(usize, usize)> = vec![(root, 0)];
+        if marks.get(root) != Some(&Mark::Fresh) {
+            continue;
+        }
+        set(&mut marks, root, Mark::Open);
+        while let Some((at, next)) = way.last_mut() {
+            let edge: Option<&At<String>> = services
+                .get(*at)
+                .and_then(|service| service.depends_on.get(*next));
+            *next += 1;
+            let Some(edge) = edge else {
+                set(&mut marks, *at, Mark::Done);
+                way.pop();
+                continue;
+            };
+            let Some(&to) = index.get(edge.value.as_str()) else {
+                continue;
+            };
+            match marks.get(to).copied().unwrap_or(Mark::Done) {
+                Mark::Fresh => {
+                    set(&mut marks, to, Mark::Open);
+                    way.push((to, 0));
+                }
+                Mark::Open => problems.push(cycle(services, &way, to, edge)),
+                Mark::Done => {}
+            }
+        }
+    }
+}
+
+fn set(marks: &mut [Mark], index: usize, mark: Mark) {
+    if let Some(place) = marks.get_mut(index) {
+        *place = mark;
+    }
+}
+
+fn cycle(
+    services: &[raw::Service],
+    way: &[(usize, usize)],
+    to: usize,
+    edge: &At<String>,
+) -> Problem {
+    let start = way.iter().position(|(at, _)| *at == to).unwrap_or(0);
+    let mut names: Vec<String> = way
+        .iter()
+        .skip(start)
+        .filter_map(|(at, _)| services.get(*at))
+        .map(|service| format!("`{}`", service.name.value))
+        .collect();
+    names.push(format!("`{}`", edge.value));
+    let message = match names.as_slice() {
+        [one, _] => format!("{one} depends on itself"),
+        _ => format!(
+            "services depend on each other in a circle: {}",
+            names.join(" -> ")
+        ),
+    };
+    Problem::at(&edge.place, message)
+        .label("closes the circle")
+        .hint("take one of these out: none of them could be started or stopped first")
+}
