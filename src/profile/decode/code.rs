@@ -52,9 +52,9 @@ pub(super) fn of(code: u16, codes: &Codes, expect: &Expect, location: Option<&st
     }
     match meaning {
         Some(CodeMeaning::State(state)) => Code::Says(state),
-        Some(CodeMeaning::Body) => Code::AsBody(
-            (!expect.accepts(code)).then(|| failure(code, expect, location)),
-        ),
+        Some(CodeMeaning::Body) => {
+            Code::AsBody((!expect.accepts(code)).then(|| failure(code, expect, location)))
+        }
         None if expect.accepts(code) => Code::Good,
         None => refused(code, expect, location, false),
     }
@@ -218,23 +218,45 @@ mod tests {
         let default = Expect::default();
         assert_eq!(of(404, &codes, &default, None), Code::Says(State::Healthy));
         assert_eq!(of(429, &codes, &default, None), Code::Says(State::Degraded));
-        assert!(matches!(of(503, &codes, &default, None), Code::AsBody(Some(_))));
+        assert!(matches!(
+            of(503, &codes, &default, None),
+            Code::AsBody(Some(_))
+        ));
         assert_eq!(of(200, &codes, &default, None), Code::Good);
         // The inventory's own expectation stands above the profile.
         let strict = expecting(&[range(200, 200)]);
         assert!(matches!(of(429, &codes, &strict, None), Code::Bad(_)));
-        assert_eq!(of(503, &codes, &expecting(&[range(503, 503)]), None), Code::AsBody(None));
+        assert_eq!(
+            of(503, &codes, &expecting(&[range(503, 503)]), None),
+            Code::AsBody(None)
+        );
     }
 
     #[test]
     fn messages_say_what_came_and_what_was_expected() {
         let expect = expecting(&[range(200, 200), range(210, 219)]);
         for (code, location, expected) in [
-            (503, None, "answered 503 Service Unavailable, expected 200, 210-219"),
+            (
+                503,
+                None,
+                "answered 503 Service Unavailable, expected 200, 210-219",
+            ),
             (418, None, "answered 418, expected 200, 210-219"),
-            (302, Some("http://x/\u{1b}[31m"), "answered 302 Found: a redirect to http://x/\\u{1b}[31m"),
-            (302, None, "answered 302 Found: a redirect without saying where to"),
-            (401, None, "answered 401 Unauthorized: credentials are missing or wrong"),
+            (
+                302,
+                Some("http://x/\u{1b}[31m"),
+                "answered 302 Found: a redirect to http://x/\\u{1b}[31m",
+            ),
+            (
+                302,
+                None,
+                "answered 302 Found: a redirect without saying where to",
+            ),
+            (
+                401,
+                None,
+                "answered 401 Unauthorized: credentials are missing or wrong",
+            ),
             (404, None, "answered 404 Not Found: there is no such route"),
         ] {
             assert_eq!(failure(code, &expect, location).message, expected);

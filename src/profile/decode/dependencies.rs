@@ -202,14 +202,23 @@ impl Reader<'_> {
         }
         let own = self.table.name.text(document, LONGEST_NAME).or_else(|| {
             let unnamed = listed && self.table.name.is_empty();
-            let name = entry.get("name").filter(|name| unnamed && name.is_string())?;
+            let name = entry
+                .get("name")
+                .filter(|name| unnamed && name.is_string())?;
             Some(clean(raw(name).as_str(), LONGEST_NAME)).filter(|name| !name.is_empty())
         });
-        if own.as_ref().is_some_and(|own| self.table.ignore.contains(own)) {
+        if own
+            .as_ref()
+            .is_some_and(|own| self.table.ignore.contains(own))
+        {
             return;
         }
         let own = own.unwrap_or_else(|| clean(key.trim(), LONGEST_NAME));
-        let own = if own.is_empty() { "(no name)".to_owned() } else { own };
+        let own = if own.is_empty() {
+            "(no name)".to_owned()
+        } else {
+            own
+        };
         let name = match under {
             Some(parent) => clean(&format!("{parent}/{own}"), LONGEST_NAME),
             None => own,
@@ -262,7 +271,8 @@ impl Reader<'_> {
             .any(|places| places.stands(document));
         let last_success = table.last_success.age(document, self.now);
         let last_failure = table.last_failure.age(document, self.now);
-        self.absent.push([last_success.is_none(), last_failure.is_none()]);
+        self.absent
+            .push([last_success.is_none(), last_failure.is_none()]);
         let dependency = Dependency {
             status: told.status,
             word: told.word,
@@ -391,9 +401,16 @@ impl Table {
             error: None,
             at: None,
         };
-        let own = || self.words.as_ref().or(self.status.first().and_then(|(_, words)| words.as_ref()));
+        let own = || {
+            self.words
+                .as_ref()
+                .or(self.status.first().and_then(|(_, words)| words.as_ref()))
+        };
         match (self.kind, entry) {
-            (Some(EntryKind::Bool), value @ (Value::Bool(_) | Value::Number(_) | Value::String(_))) => {
+            (
+                Some(EntryKind::Bool),
+                value @ (Value::Bool(_) | Value::Number(_) | Value::String(_)),
+            ) => {
                 let status = meaning(own(), &raw(value)).unwrap_or(if truthy(value) {
                     DependencyStatus::Working
                 } else {
@@ -412,8 +429,8 @@ impl Table {
                 }
                 let known = meaning(own(), &text);
                 // In such a map whatever is no word for working is the text of what is wrong.
-                let message = known.is_none()
-                    && (kind == Some(EntryKind::Text) || self.failures_only);
+                let message =
+                    known.is_none() && (kind == Some(EntryKind::Text) || self.failures_only);
                 Told {
                     status: match known {
                         Some(status) => status,

@@ -103,8 +103,15 @@ mod tests {
     #[test]
     fn what_was_read_is_left_out() {
         let entry = json!({"status": "error", "data": {"a": {"x": 1}}, "n/m": 2, "list": [1, 2], "free": null});
-        let read = ["/status", "/data/a/x", "/n~1m", "/list/0", "/nothing/there", ""]
-            .map(|pointer| Source::Pointer(pointer.to_owned()));
+        let read = [
+            "/status",
+            "/data/a/x",
+            "/n~1m",
+            "/list/0",
+            "/nothing/there",
+            "",
+        ]
+        .map(|pointer| Source::Pointer(pointer.to_owned()));
         let read: Vec<&Source> = read.iter().collect();
         let kept: Value = rest(&entry, &read).into_iter().collect();
         assert_eq!(kept, json!({"list": [1, 2], "free": null}));
@@ -113,7 +120,9 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_clean_and_bounded() {
-        let kept: Value = fields(&json!({"a\u{1b}": "x\u{202e}y"})).into_iter().collect();
+        let kept: Value = fields(&json!({"a\u{1b}": "x\u{202e}y"}))
+            .into_iter()
+            .collect();
         assert_eq!(kept, json!({"a\\u{1b}": "x\\u{202e}y"}));
         let many: Value = (0..10_000).map(|n| (format!("k{n}"), json!(n))).collect();
         let kept = fields(&many);

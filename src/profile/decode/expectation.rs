@@ -44,7 +44,10 @@ fn text(expect: &Expect, answer: &Answer<'_>) -> Option<String> {
         return None;
     }
     let body = String::from_utf8_lossy(answer.body);
-    let missing = expect.body_contains.iter().find(|text| !body.contains(text.as_str()))?;
+    let missing = expect
+        .body_contains
+        .iter()
+        .find(|text| !body.contains(text.as_str()))?;
     let wanted = clean(missing, SHOWN);
     Some(if body.trim().is_empty() {
         format!("expected `{wanted}` in the body, and the body is empty")
@@ -60,7 +63,12 @@ fn values(expect: &Expect, answer: &Answer<'_>) -> Option<String> {
     let (pointer, wanted) = expect.json.first()?;
     let body = match json::parse(answer.body) {
         Ok(body) => body,
-        Err(reason) => return Some(format!("expected {} at `{pointer}`, but {reason}", shown(wanted))),
+        Err(reason) => {
+            return Some(format!(
+                "expected {} at `{pointer}`, but {reason}",
+                shown(wanted)
+            ));
+        }
     };
     expect.json.iter().find_map(|(pointer, wanted)| {
         let came = body.pointer(pointer);
@@ -70,8 +78,15 @@ fn values(expect: &Expect, answer: &Answer<'_>) -> Option<String> {
             None => wanted.is_null(),
         };
         (!met).then(|| match came {
-            Some(came) => format!("expected {} at `{pointer}`, found {}", shown(wanted), shown(came)),
-            None => format!("expected {} at `{pointer}`, and there is nothing", shown(wanted)),
+            Some(came) => format!(
+                "expected {} at `{pointer}`, found {}",
+                shown(wanted),
+                shown(came)
+            ),
+            None => format!(
+                "expected {} at `{pointer}`, and there is nothing",
+                shown(wanted)
+            ),
         })
     })
 }
@@ -87,7 +102,9 @@ fn equal(came: &Value, wanted: &Value) -> bool {
         }
         (Value::Object(came), Value::Object(wanted)) => {
             came.len() == wanted.len()
-                && came.iter().all(|(key, a)| wanted.get(key).is_some_and(|b| equal(a, b)))
+                && came
+                    .iter()
+                    .all(|(key, a)| wanted.get(key).is_some_and(|b| equal(a, b)))
         }
         (came, wanted) => came == wanted,
     }
@@ -122,7 +139,11 @@ mod tests {
             latency: Duration::ZERO,
         };
         let found = unmet(expect, &answer);
-        assert!(found.as_ref().is_none_or(|failure| failure.kind == FailureKind::Expect));
+        assert!(
+            found
+                .as_ref()
+                .is_none_or(|failure| failure.kind == FailureKind::Expect)
+        );
         assert_eq!(found.map(|failure| failure.message).as_deref(), expected);
     }
 
@@ -136,9 +157,21 @@ mod tests {
             ("x-role", "replica", None),
             ("X-Role", "replica", None),
             ("x-many", "two", None),
-            ("x-role", "primary", Some("expected header `x-role: primary`, found `replica`")),
-            ("x-many", "three", Some("expected header `x-many: three`, found `one, two`")),
-            ("x-none", "1", Some("expected header `x-none: 1`, and there is no such header")),
+            (
+                "x-role",
+                "primary",
+                Some("expected header `x-role: primary`, found `replica`"),
+            ),
+            (
+                "x-many",
+                "three",
+                Some("expected header `x-many: three`, found `one, two`"),
+            ),
+            (
+                "x-none",
+                "1",
+                Some("expected header `x-none: 1`, and there is no such header"),
+            ),
         ] {
             check(&expecting(name, value), "", expected);
         }
@@ -153,7 +186,10 @@ mod tests {
         for (body, expected) in [
             ("db ok", None),
             ("ok", Some("expected `db` in the body, found `ok`")),
-            ("DB OK\u{1b}[0m", Some("expected `ok` in the body, found `DB OK\\u{1b}[0m`")),
+            (
+                "DB OK\u{1b}[0m",
+                Some("expected `ok` in the body, found `DB OK\\u{1b}[0m`"),
+            ),
             ("", Some("expected `ok` in the body, and the body is empty")),
         ] {
             check(&expect, body, expected);
@@ -173,10 +209,26 @@ mod tests {
             ("/l/1/x", json!(2), None),
             ("/z", json!(null), None),
             ("/none", json!(null), None),
-            ("/e", json!(null), Some("expected `null` at `/e`, found `\"\"`")),
-            ("/s", json!("Up"), Some("expected `\"Up\"` at `/s`, found `\"up\"`")),
-            ("/n", json!("5"), Some("expected `\"5\"` at `/n`, found `5`")),
-            ("/none", json!(1), Some("expected `1` at `/none`, and there is nothing")),
+            (
+                "/e",
+                json!(null),
+                Some("expected `null` at `/e`, found `\"\"`"),
+            ),
+            (
+                "/s",
+                json!("Up"),
+                Some("expected `\"Up\"` at `/s`, found `\"up\"`"),
+            ),
+            (
+                "/n",
+                json!("5"),
+                Some("expected `\"5\"` at `/n`, found `5`"),
+            ),
+            (
+                "/none",
+                json!(1),
+                Some("expected `1` at `/none`, and there is nothing"),
+            ),
         ] {
             check(&expecting(pointer, value), body, expected);
         }

@@ -156,10 +156,19 @@ mod tests {
         let cases: &[(&[u8], Value)] = &[
             (b"null", Value::Null),
             (b"\xef\xbb\xbf{\"a\":1}\r\n", json!({"a": 1})),
-            (b"{\"a\":1e400,\"b\":[-1e999,2]}", json!({"a": null, "b": [null, 2]})),
-            (b"{\"a\":\"1e400\",\"b\":1e400}", json!({"a": "1e400", "b": null})),
+            (
+                b"{\"a\":1e400,\"b\":[-1e999,2]}",
+                json!({"a": null, "b": [null, 2]}),
+            ),
+            (
+                b"{\"a\":\"1e400\",\"b\":1e400}",
+                json!({"a": "1e400", "b": null}),
+            ),
             (b"\"\\ud800\"", json!("\u{fffd}")),
-            (b"\"\\ud83d\\ude00 \\udc00 \\\\ud800\"", json!("\u{1f600} \u{fffd} \\ud800")),
+            (
+                b"\"\\ud83d\\ude00 \\udc00 \\\\ud800\"",
+                json!("\u{1f600} \u{fffd} \\ud800"),
+            ),
             (b"{\"e\":\"caf\xe9\"}", json!({"e": "caf\u{fffd}"})),
             (b"{\"a\":1,\"a\":2}", json!({"a": 2})),
             (b"18446744073709551616", json!(18_446_744_073_709_551_616.0)),
@@ -175,7 +184,10 @@ mod tests {
             (b"", "the body is empty"),
             (b" \r\n", "the body is empty"),
             (b"\xef\xbb\xbf", "the body is empty"),
-            (b"<html>\x1b[31m", "not JSON: expected value at line 1 column 1; it begins with `<html>\\u{1b}[31m`"),
+            (
+                b"<html>\x1b[31m",
+                "not JSON: expected value at line 1 column 1; it begins with `<html>\\u{1b}[31m`",
+            ),
             (b"{\"a\":NaN}", "not JSON"),
             (b"{\"a\":1} x", "trailing characters"),
             (b"{\"a\":\"", "EOF while parsing"),

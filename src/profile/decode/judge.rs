@@ -37,7 +37,10 @@ fn location<'a>(answer: &Answer<'a>) -> Option<&'a str> {
 
 /// The failure of a code that is not accepted and that nothing in the payload stands in for.
 fn failing(code: &Code, overall: Overall, payload: &Payload) -> Option<Failure> {
-    let word = payload.word.as_ref().is_some_and(|word| word.unclear.is_none());
+    let word = payload
+        .word
+        .as_ref()
+        .is_some_and(|word| word.unclear.is_none());
     let ruled = matches!(payload.rule, Some((Some(_), _)));
     match code {
         Code::Good | Code::Says(_) | Code::AsBody(None) => None,
@@ -102,7 +105,9 @@ impl Case {
             all.push((State::Unready, None));
         }
         if let Some((Some(state), note)) = &self.payload.rule {
-            let why = note.clone().unwrap_or_else(|| format!("a rule of the profile says {state}"));
+            let why = note
+                .clone()
+                .unwrap_or_else(|| format!("a rule of the profile says {state}"));
             all.push((*state, Some(Failure::new(FailureKind::Status, why))));
         }
         if matches!(self.overall, Overall::All | Overall::Status)
@@ -148,12 +153,18 @@ impl Case {
         if self.failing.is_some() && all.len() == 1 {
             return None;
         }
-        all.into_iter().map(|(state, _)| state).max_by_key(|state| badness(*state))
+        all.into_iter()
+            .map(|(state, _)| state)
+            .max_by_key(|state| badness(*state))
     }
 
     /// How the service calls its own state, with its sentence about it.
     fn reports(&self) -> String {
-        let word = self.payload.word.as_ref().and_then(|word| word.raw.as_deref());
+        let word = self
+            .payload
+            .word
+            .as_ref()
+            .and_then(|word| word.raw.as_deref());
         let mut text = match word {
             Some(word) => format!("reports `{word}`"),
             None => "reports no status".to_owned(),
@@ -178,7 +189,11 @@ impl Case {
             (Some(state), raw) => Some(StatusWord { state, raw }),
             // The word does not count, and is kept all the same.
             (None, Some(raw)) => Some(StatusWord {
-                state: if failed { State::Unready } else { State::Healthy },
+                state: if failed {
+                    State::Unready
+                } else {
+                    State::Healthy
+                },
                 raw: Some(raw),
             }),
             (None, None) => None,
@@ -196,7 +211,11 @@ impl Case {
     fn result(&self, state: Option<State>) -> (ProbeResult, Option<Failure>) {
         if let Some(failure) = &self.failing {
             let mut failure = failure.clone();
-            let word = self.payload.word.as_ref().and_then(|word| word.raw.as_ref());
+            let word = self
+                .payload
+                .word
+                .as_ref()
+                .and_then(|word| word.raw.as_ref());
             if !matches!(self.code, Code::Aside(_)) && word.is_some() {
                 failure.message = format!("{}; {}", failure.message, self.reports());
             }

@@ -189,8 +189,7 @@ impl Places {
 
     /// Whether a flag is set there.
     pub(super) fn flag(&self, document: Document<'_>) -> bool {
-        self.find(document)
-            .is_some_and(|(_, value)| truthy(&value))
+        self.find(document).is_some_and(|(_, value)| truthy(&value))
     }
 
     /// A counter: a whole number that is not negative, however it is written.
@@ -274,9 +273,7 @@ impl Places {
         }
         let point = match &*value {
             Value::Number(number) => time::of_epoch(&number.to_string(), place.unit),
-            Value::String(text) => {
-                time::of_text(text).or_else(|| time::of_epoch(text, place.unit))
-            }
+            Value::String(text) => time::of_text(text).or_else(|| time::of_epoch(text, place.unit)),
             _ => None,
         }?;
         // A process that started before computers did is one that has not started, or a wrong unit.
@@ -358,7 +355,11 @@ mod tests {
         ];
         for (value, expected) in cases {
             let json = json!({"x": value});
-            assert_eq!(places(&["/x"]).count(document(&json, &[])), expected, "{value}");
+            assert_eq!(
+                places(&["/x"]).count(document(&json, &[])),
+                expected,
+                "{value}"
+            );
         }
     }
 
@@ -407,10 +408,22 @@ mod tests {
     #[test]
     fn times() {
         let cases = [
-            (json!("2025-11-04T12:00:00"), None, Some("2025-11-04T12:00:00Z")),
+            (
+                json!("2025-11-04T12:00:00"),
+                None,
+                Some("2025-11-04T12:00:00Z"),
+            ),
             (json!(1_795_341_600), None, Some("2026-11-22T10:00:00Z")),
-            (json!("1795341600000"), Some(Unit::Milliseconds), Some("2026-11-22T10:00:00Z")),
-            (json!("2025-11-04T12:00:00Z"), Some(Unit::Milliseconds), Some("2025-11-04T12:00:00Z")),
+            (
+                json!("1795341600000"),
+                Some(Unit::Milliseconds),
+                Some("2026-11-22T10:00:00Z"),
+            ),
+            (
+                json!("2025-11-04T12:00:00Z"),
+                Some(Unit::Milliseconds),
+                Some("2025-11-04T12:00:00Z"),
+            ),
             (json!("0001-01-01T00:00:00Z"), None, None),
             (json!(0), None, None),
             (json!(-1), None, None),
@@ -421,7 +434,9 @@ mod tests {
             let json = json!({"x": value});
             let mut place = places(&["/x"]);
             place.0[0].unit = unit;
-            let found = place.time(document(&json, &[])).map(|point| point.at.to_string());
+            let found = place
+                .time(document(&json, &[]))
+                .map(|point| point.at.to_string());
             assert_eq!(found.as_deref(), expected, "{value}");
         }
     }
@@ -429,9 +444,21 @@ mod tests {
     #[test]
     fn durations() {
         let cases = [
-            (json!(2_186_121), Unit::Nanoseconds, Some(Duration::from_nanos(2_186_121))),
-            (json!(1.25), Unit::Milliseconds, Some(Duration::from_micros(1250))),
-            (json!("00:00:01.5"), Unit::Timespan, Some(Duration::from_millis(1500))),
+            (
+                json!(2_186_121),
+                Unit::Nanoseconds,
+                Some(Duration::from_nanos(2_186_121)),
+            ),
+            (
+                json!(1.25),
+                Unit::Milliseconds,
+                Some(Duration::from_micros(1250)),
+            ),
+            (
+                json!("00:00:01.5"),
+                Unit::Timespan,
+                Some(Duration::from_millis(1500)),
+            ),
             (json!("6s"), Unit::Text, Some(Duration::from_secs(6))),
             (json!(6), Unit::Text, None),
             (json!(-1), Unit::Seconds, None),

@@ -112,13 +112,15 @@ impl Decode {
         });
         Reading {
             draining: self.draining.iter().any(|(place, words)| {
-                place.source.look(document).is_some_and(|value| match words {
-                    Some(words) => words.lookup(&raw(&value)) == Some(State::Draining),
-                    None => {
-                        truthy(&value)
-                            || meaning(None, &raw(&value)) == Some(State::Draining)
-                    }
-                })
+                place
+                    .source
+                    .look(document)
+                    .is_some_and(|value| match words {
+                        Some(words) => words.lookup(&raw(&value)) == Some(State::Draining),
+                        None => {
+                            truthy(&value) || meaning(None, &raw(&value)) == Some(State::Draining)
+                        }
+                    })
             }),
             version: self.version.text(document, LONGEST_NAME),
             service: self.service.text(document, LONGEST_NAME),

@@ -27,7 +27,11 @@ pub(super) fn of_text(text: &str) -> Option<Point> {
     let resolution = match digits {
         Some(digits) => Duration::from_nanos(10_u64.pow(9 - digits)),
         // `2026-11-22T10:00` is told to the minute.
-        None if text.get(10..).is_some_and(|time| time.matches(':').count() < 2) && !has_zone(&text) => {
+        None if text
+            .get(10..)
+            .is_some_and(|time| time.matches(':').count() < 2)
+            && !has_zone(&text) =>
+        {
             Duration::from_secs(60)
         }
         None => Duration::from_secs(1),
@@ -65,12 +69,16 @@ fn cut_fraction(text: &str) -> Option<(String, Option<u32>)> {
 /// decimals are its resolution.
 pub(super) fn of_epoch(written: &str, unit: Option<Unit>) -> Option<Point> {
     let written = written.trim();
-    let number: f64 = written.parse().ok().filter(|number: &f64| number.is_finite())?;
+    let number: f64 = written
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())?;
     let scale = unit.unwrap_or(Unit::Seconds).seconds()?;
     let at = match written.parse::<i64>() {
         // Whole numbers are exact: nanoseconds since 1970 are more than a float holds.
         Ok(whole) => {
-            let nanos = i128::from(whole).checked_mul(nanoseconds(unit.unwrap_or(Unit::Seconds))?)?;
+            let nanos =
+                i128::from(whole).checked_mul(nanoseconds(unit.unwrap_or(Unit::Seconds))?)?;
             Timestamp::from_nanosecond(nanos).ok()?
         }
         Err(_) => {
@@ -126,15 +134,42 @@ mod tests {
     fn texts() {
         let second = Duration::from_secs(1);
         let cases = [
-            ("2025-11-04T12:00:00", Some(("2025-11-04T12:00:00Z", second))),
-            ("2026-11-22T12:29:13.130288", Some(("2026-11-22T12:29:13.130288Z", Duration::from_micros(1)))),
-            ("2026-11-22T12:29:13.130288+02:00", Some(("2026-11-22T10:29:13.130288Z", Duration::from_micros(1)))),
-            ("2026-11-22T11:59:52.364339945Z", Some(("2026-11-22T11:59:52.364339945Z", Duration::from_nanos(1)))),
-            ("2026-11-22T11:59:52.36433994512Z", Some(("2026-11-22T11:59:52.364339945Z", Duration::from_nanos(1)))),
-            ("2026-11-22t11:59:52z", Some(("2026-11-22T11:59:52Z", second))),
-            ("2026-11-22 11:59:52+0000", Some(("2026-11-22T11:59:52Z", second))),
-            (" 2026-11-22T11:59:52.5Z\n", Some(("2026-11-22T11:59:52.5Z", Duration::from_millis(100)))),
-            ("2026-11-22T11:59", Some(("2026-11-22T11:59:00Z", Duration::from_secs(60)))),
+            (
+                "2025-11-04T12:00:00",
+                Some(("2025-11-04T12:00:00Z", second)),
+            ),
+            (
+                "2026-11-22T12:29:13.130288",
+                Some(("2026-11-22T12:29:13.130288Z", Duration::from_micros(1))),
+            ),
+            (
+                "2026-11-22T12:29:13.130288+02:00",
+                Some(("2026-11-22T10:29:13.130288Z", Duration::from_micros(1))),
+            ),
+            (
+                "2026-11-22T11:59:52.364339945Z",
+                Some(("2026-11-22T11:59:52.364339945Z", Duration::from_nanos(1))),
+            ),
+            (
+                "2026-11-22T11:59:52.36433994512Z",
+                Some(("2026-11-22T11:59:52.364339945Z", Duration::from_nanos(1))),
+            ),
+            (
+                "2026-11-22t11:59:52z",
+                Some(("2026-11-22T11:59:52Z", second)),
+            ),
+            (
+                "2026-11-22 11:59:52+0000",
+                Some(("2026-11-22T11:59:52Z", second)),
+            ),
+            (
+                " 2026-11-22T11:59:52.5Z\n",
+                Some(("2026-11-22T11:59:52.5Z", Duration::from_millis(100))),
+            ),
+            (
+                "2026-11-22T11:59",
+                Some(("2026-11-22T11:59:00Z", Duration::from_secs(60))),
+            ),
             ("2026-11-22", None),
             ("yesterday", None),
             ("20:00:00", None),
@@ -153,11 +188,31 @@ mod tests {
     #[test]
     fn epochs() {
         let cases = [
-            ("1795341600", None, Some(("2026-11-22T10:00:00Z", Duration::from_secs(1)))),
-            ("1795341600123", Some(Unit::Milliseconds), Some(("2026-11-22T10:00:00.123Z", Duration::from_millis(1)))),
-            ("1795341600.25", Some(Unit::Seconds), Some(("2026-11-22T10:00:00.25Z", Duration::from_millis(10)))),
-            ("1795341600123456789", Some(Unit::Nanoseconds), Some(("2026-11-22T10:00:00.123456789Z", Duration::from_nanos(1)))),
-            ("-1", None, Some(("1969-12-31T23:59:59Z", Duration::from_secs(1)))),
+            (
+                "1795341600",
+                None,
+                Some(("2026-11-22T10:00:00Z", Duration::from_secs(1))),
+            ),
+            (
+                "1795341600123",
+                Some(Unit::Milliseconds),
+                Some(("2026-11-22T10:00:00.123Z", Duration::from_millis(1))),
+            ),
+            (
+                "1795341600.25",
+                Some(Unit::Seconds),
+                Some(("2026-11-22T10:00:00.25Z", Duration::from_millis(10))),
+            ),
+            (
+                "1795341600123456789",
+                Some(Unit::Nanoseconds),
+                Some(("2026-11-22T10:00:00.123456789Z", Duration::from_nanos(1))),
+            ),
+            (
+                "-1",
+                None,
+                Some(("1969-12-31T23:59:59Z", Duration::from_secs(1))),
+            ),
             // Milliseconds read as seconds are no year that a process starts in.
             ("1795341600123", None, None),
             ("1e400", None, None),
@@ -165,7 +220,8 @@ mod tests {
             ("soon", None, None),
         ];
         for (written, unit, expected) in cases {
-            let found = of_epoch(written, unit).map(|point| (point.at.to_string(), point.resolution));
+            let found =
+                of_epoch(written, unit).map(|point| (point.at.to_string(), point.resolution));
             let expected = expected.map(|(at, resolution)| (at.to_owned(), resolution));
             assert_eq!(found, expected, "{written:?} {unit:?}");
         }
@@ -173,8 +229,15 @@ mod tests {
 
     #[test]
     fn zero_times() {
-        for text in ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00", "1970-01-01T00:00:00Z"] {
-            assert!(of_text(text).is_some_and(|point| is_zero(point.at)), "{text}");
+        for text in [
+            "0001-01-01T00:00:00Z",
+            "0001-01-01T00:00:00",
+            "1970-01-01T00:00:00Z",
+        ] {
+            assert!(
+                of_text(text).is_some_and(|point| is_zero(point.at)),
+                "{text}"
+            );
         }
         assert!(of_text("2026-11-22T10:00:00Z").is_some_and(|point| !is_zero(point.at)));
     }

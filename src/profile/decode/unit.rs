@@ -95,7 +95,9 @@ fn with_units(text: &str) -> Option<f64> {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, after) = rest.split_at(digits);
         let after = after.trim_start();
-        let letters = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
+        let letters = after
+            .find(|c: char| !c.is_alphabetic())
+            .unwrap_or(after.len());
         let (name, after) = after.split_at(letters);
         total += number.parse::<f64>().ok()? * named(name)?;
         rest = after.trim_start_matches(|c: char| c.is_whitespace() || c == ',');

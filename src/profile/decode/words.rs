@@ -30,17 +30,33 @@ impl Vocabulary for State {
 
     fn known(plain: &str) -> Option<Self> {
         Some(match plain {
-            "healthy" | "ok" | "pass" | "passing" | "up" | "green" | "live" | "ready"
-            | "serving" | "serverisready" | "serverisnotshuttingdown" | "running" | "pong"
-            | "active" | "true" => Self::Healthy,
+            "healthy"
+            | "ok"
+            | "pass"
+            | "passing"
+            | "up"
+            | "green"
+            | "live"
+            | "ready"
+            | "serving"
+            | "serverisready"
+            | "serverisnotshuttingdown"
+            | "running"
+            | "pong"
+            | "active"
+            | "true" => Self::Healthy,
             "degraded" | "warn" | "warning" | "yellow" | "partiallyavailable" => Self::Degraded,
             "unhealthy" | "fail" | "failed" | "failing" | "error" | "down" | "outofservice"
             | "red" | "critical" | "unavailable" | "notserving" | "serverisnotready" | "exited"
             | "false" => Self::Unhealthy,
             "unknown" | "serviceunknown" => Self::Unknown,
             "starting" | "preinitializing" | "initializing" | "activating" => Self::Starting,
-            "shuttingdown" | "shutdownscheduled" | "shutdowncomplete" | "draining"
-            | "serverisshuttingdown" | "deactivating" => Self::Draining,
+            "shuttingdown"
+            | "shutdownscheduled"
+            | "shutdowncomplete"
+            | "draining"
+            | "serverisshuttingdown"
+            | "deactivating" => Self::Draining,
             _ => return None,
         })
     }
@@ -211,7 +227,11 @@ mod tests {
             ("banana", None),
         ];
         for (word, expected) in cases {
-            assert_eq!(meaning::<DependencyStatus>(None, word), expected, "{word:?}");
+            assert_eq!(
+                meaning::<DependencyStatus>(None, word),
+                expected,
+                "{word:?}"
+            );
         }
     }
 

@@ -26,7 +26,9 @@ impl Decode {
     pub fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
         let mut fields = Fields::read(node, "a map that says how to read a payload", problems)?;
         let format = fields.take("format");
-        let format = format.map_or(Some(Format::Json), |entry| format_of(&entry.value, problems))?;
+        let format = format.map_or(Some(Format::Json), |entry| {
+            format_of(&entry.value, problems)
+        })?;
         let mut parser = Parser { format, problems };
         let decode = parser.decode(&mut fields);
         fields.finish(problems);
@@ -38,14 +40,21 @@ fn format_of(node: &Node, problems: &mut Problems) -> Option<Format> {
     match node.as_text() {
         Some(later @ ("lines" | "health+json" | "grpc")) => {
             problems.push(
-                Problem::at(&node.place, format!("`format: {later}` is not supported yet"))
-                    .label("not supported yet")
-                    .hint("`json`, `text` and `none` are"),
+                Problem::at(
+                    &node.place,
+                    format!("`format: {later}` is not supported yet"),
+                )
+                .label("not supported yet")
+                .hint("`json`, `text` and `none` are"),
             );
             None
         }
         _ => {
-            let words = [("json", Format::Json), ("text", Format::Text), ("none", Format::None)];
+            let words = [
+                ("json", Format::Json),
+                ("text", Format::Text),
+                ("none", Format::None),
+            ];
             node.word(&words, problems)
         }
     }
@@ -70,9 +79,12 @@ impl Parser<'_> {
         let status = self.word_places(status);
         if let (Some(entry), true) = (words, status.is_empty() && self.format != Format::Text) {
             self.problems.push(
-                Problem::at(&entry.key_place, "`words` without a status to compare with them")
-                    .label("no `status` beside it")
-                    .hint("add `status: /status`, or where else the word stands"),
+                Problem::at(
+                    &entry.key_place,
+                    "`words` without a status to compare with them",
+                )
+                .label("no `status` beside it")
+                .hint("add `status: /status`, or where else the word stands"),
             );
         }
         let decode = Decode {
@@ -90,7 +102,9 @@ impl Parser<'_> {
             codes: self.codes(fields.take("codes")),
             overall: Overall::All,
             rules: self.rules(fields.take("rules")),
-            dependencies: fields.take("dependencies").and_then(|entry| self.table(entry)),
+            dependencies: fields
+                .take("dependencies")
+                .and_then(|entry| self.table(entry)),
         };
         let overall = self.overall(fields.take("overall"), &decode);
         Decode { overall, ..decode }
@@ -116,7 +130,10 @@ impl Parser<'_> {
         self.problems.push(
             Problem::at(
                 &entry.value.place,
-                format!("{} decides, and there is no `{missing}`", entry.value.shown()),
+                format!(
+                    "{} decides, and there is no `{missing}`",
+                    entry.value.shown()
+                ),
             )
             .label(format!("needs `{missing}`"))
             .hint(format!("add `{missing}`, or take `overall` out")),
@@ -132,9 +149,12 @@ impl Parser<'_> {
         for entry in entries.unwrap_or_default() {
             let Some(range) = range(&entry.key) else {
                 self.problems.push(
-                    Problem::at(&entry.key_place, format!("`{}` is no status code", entry.key))
-                        .label("expected a code from 100 to 999, or a range of them")
-                        .hint("such as `503` or `500-599`"),
+                    Problem::at(
+                        &entry.key_place,
+                        format!("`{}` is no status code", entry.key),
+                    )
+                    .label("expected a code from 100 to 999, or a range of them")
+                    .hint("such as `503` or `500-599`"),
                 );
                 continue;
             };
@@ -155,7 +175,8 @@ impl Parser<'_> {
     }
 
     fn rules(&mut self, entry: Option<&Entry>) -> Vec<Rule> {
-        let expected = "a list of rules, such as `[{when: {at: /sealed, is: true}, state: unhealthy}]`";
+        let expected =
+            "a list of rules, such as `[{when: {at: /sealed, is: true}, state: unhealthy}]`";
         let items = entry.and_then(|entry| entry.value.list(expected, self.problems));
         let items = items.unwrap_or_default();
         items.iter().filter_map(|item| self.rule(item)).collect()
@@ -164,8 +185,12 @@ impl Parser<'_> {
     fn rule(&mut self, node: &Node) -> Option<Rule> {
         let expected = "a rule, such as `{when: {at: /sealed, is: true}, state: unhealthy}`";
         let mut fields = Fields::read(node, expected, self.problems)?;
-        let condition = fields.take("when").map(|entry| self.condition(&entry.value));
-        let state = fields.take("state").and_then(|entry| self.state(&entry.value));
+        let condition = fields
+            .take("when")
+            .map(|entry| self.condition(&entry.value));
+        let state = fields
+            .take("state")
+            .and_then(|entry| self.state(&entry.value));
         let note = fields
             .take("note")
             .and_then(|entry| entry.value.line("a sentence", self.problems));
@@ -177,7 +202,12 @@ impl Parser<'_> {
             (_, true) => "a rule without `state` or `note`",
             _ => {
                 let (at, is) = condition.flatten()?;
-                return Some(Rule { at, is, state, note });
+                return Some(Rule {
+                    at,
+                    is,
+                    state,
+                    note,
+                });
             }
         };
         self.problems.push(
@@ -229,7 +259,10 @@ fn range(text: &str) -> Option<StatusRange> {
     let code = |text: &str| {
         let text = text.trim();
         let digits = text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit());
-        digits.then(|| text.parse().ok()).flatten().filter(|code| *code >= 100)
+        digits
+            .then(|| text.parse().ok())
+            .flatten()
+            .filter(|code| *code >= 100)
     };
     let (first, last) = match text.split_once('-') {
         Some((first, last)) => (code(first)?, code(last)?),

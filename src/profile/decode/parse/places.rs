@@ -33,7 +33,13 @@ impl Parser<'_> {
     /// The places of a field without words; none where the field is left out.
     pub(super) fn places(&mut self, entry: Option<&Entry>, setting: Setting) -> Places {
         let written = entry.map(|entry| self.written(&entry.value, setting));
-        Places(written.into_iter().flatten().map(|written| written.place).collect())
+        Places(
+            written
+                .into_iter()
+                .flatten()
+                .map(|written| written.place)
+                .collect(),
+        )
     }
 
     /// The places of a status word.
@@ -69,7 +75,12 @@ impl Parser<'_> {
                 })
                 .collect(),
             Value::Map(_) => self.described(node, setting),
-            _ => self.source(node).map(Place::plain).map(bare).into_iter().collect(),
+            _ => self
+                .source(node)
+                .map(Place::plain)
+                .map(bare)
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -157,11 +168,21 @@ impl Parser<'_> {
             refuse(format!("{} is no place", node.shown()), Some(hint))
         } else if has_bad_escape(text) {
             let hint = "`~` is written `~0` in a pointer, and `/` inside a name `~1`";
-            refuse(format!("{} is no JSON pointer", node.shown()), Some(hint.to_owned()))
-        } else if self.format != Format::Json {
-            let format = if self.format == Format::Text { "text" } else { "none" };
             refuse(
-                format!("{} is in a JSON body, and the format is `{format}`", node.shown()),
+                format!("{} is no JSON pointer", node.shown()),
+                Some(hint.to_owned()),
+            )
+        } else if self.format != Format::Json {
+            let format = if self.format == Format::Text {
+                "text"
+            } else {
+                "none"
+            };
+            refuse(
+                format!(
+                    "{} is in a JSON body, and the format is `{format}`",
+                    node.shown()
+                ),
                 Some("only headers, as `header:NAME`, can be read there".to_owned()),
             )
         } else {
@@ -187,5 +208,8 @@ fn is_header_name(name: &str) -> bool {
 
 /// A `~` that is not followed by `0` or `1`.
 fn has_bad_escape(pointer: &str) -> bool {
-    pointer.split('~').skip(1).any(|after| !after.starts_with(['0', '1']))
+    pointer
+        .split('~')
+        .skip(1)
+        .any(|after| !after.starts_with(['0', '1']))
 }

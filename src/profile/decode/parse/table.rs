@@ -54,7 +54,10 @@ impl Parser<'_> {
         Table {
             at: self.places(at, Setting::Text),
             name: self.places(fields.take("name"), Setting::Text),
-            ignore: self.names(fields.take("ignore"), "a list of keys, such as `[status, version]`"),
+            ignore: self.names(
+                fields.take("ignore"),
+                "a list of keys, such as `[status, version]`",
+            ),
             shape,
             kind,
             failures_only: fields
@@ -64,7 +67,9 @@ impl Parser<'_> {
             recurse: self.recurse(fields.take("recurse")),
             required: self.required(fields.take("required")),
             status,
-            words: fields.take("words").and_then(|entry| self.words(&entry.value)),
+            words: fields
+                .take("words")
+                .and_then(|entry| self.words(&entry.value)),
             error: self.places(fields.take("error"), Setting::Text),
             last_success: self.places(fields.take("last_success"), Setting::Duration),
             last_failure: self.places(fields.take("last_failure"), Setting::Duration),
@@ -87,10 +92,12 @@ impl Parser<'_> {
             match self.source(node) {
                 // A header has no entries, and an entry that is its own part has no end.
                 Some(Source::Header(_)) => {
-                    self.problems.push(node.wrong("a JSON pointer such as `/components`"));
+                    self.problems
+                        .push(node.wrong("a JSON pointer such as `/components`"));
                 }
                 Some(Source::Pointer(pointer)) if pointer.is_empty() => {
-                    self.problems.push(node.wrong("a JSON pointer such as `/components`"));
+                    self.problems
+                        .push(node.wrong("a JSON pointer such as `/components`"));
                 }
                 Some(source) => sources.push(source),
                 None => {}
