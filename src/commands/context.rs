@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::cli::{Color, Global};
 use crate::exit::Exit;
+use crate::health::{Candidate, SelectError, Selection};
 use crate::inventory::{self, AdHoc, Loaded, Service};
 use crate::yaml::Problems;
 
@@ -30,6 +31,9 @@ pub(crate) enum Error {
     /// The inventory has mistakes.
     #[error("the inventory has mistakes")]
     Inventory(Problems),
+    /// Selectors that are malformed or match nothing.
+    #[error("a selector matches nothing")]
+    Selection(Vec<SelectError>),
     /// A pipe that we write to was closed by its reader: a quiet end.
     #[error("the reader of the output has gone")]
     BrokenPipe,
@@ -81,18 +85,16 @@ impl Context {
         Ok(loaded)
     }
 
-    /// One service that was typed, without an inventory.
-    #[expect(
-        clippy::unused_self,
-        reason = "it stands beside `inventory`, which has flags to look at"
-    )]
-    pub(crate) fn adhoc(&self, url: &str, profile: Option<&str>) -> Result<Service, Error> {
-        let typed = AdHoc {
-            url,
-            profile,
-            ..AdHoc::default()
-        };
-        surroundings::with(|around| inventory::adhoc(&typed, around)).map_err(Error::Inventory)
+    /// The inventory of one service that was typed.
+    pub(crate) fn adhoc(&self, typed: &AdHoc<'_>) -> Result<Loaded, Error> {
+        surroundings::with(|around| inventory::adhoc(typed, around)).map_err(Error::Inventory)
+    }
+
+    /// The services that are meant; none named means all.
+    pub(crate) fn selection(&self, loaded: &Loaded, typed: &[String]) -> Result<Selection, Error> {
+        let services = loaded.inventory.services.values();
+        Selection::parse(typed, services.map(|service| candidate(service)))
+            .map_err(Error::Selection)
     }
 
     /// Tells problems with their places.
@@ -151,11 +153,29 @@ impl Context {
                 self.tell_problems(problems);
                 Exit::Usage
             }
+            Error::Selection(errors) => {
+                for error in errors {
+                    self.tell(&format!("error: {error}"));
+                    if let Some(hint) = &error.hint {
+                        self.tell(&format!("hint: {hint}"));
+                    }
+                }
+                Exit::Usage
+            }
             Error::BrokenPipe => Exit::Done,
             Error::Bug(report) => {
                 self.tell(&format!("{report:?}"));
                 Exit::Code(101)
             }
         }
+    }
+}
+
+/// A service as far as a selector cares.
+pub(crate) fn candidate(service: &Service) -> Candidate<'_> {
+    Candidate {
+        name: &service.name,
+        group: service.group.as_deref(),
+        labels: &service.labels,
     }
 }

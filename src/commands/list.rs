@@ -3,10 +3,9 @@
 use comfy_table::{Attribute, Cell, Table, presets};
 use serde_json::{Value, json};
 
-use super::{Context, Error};
+use super::{Context, Error, candidate};
 use crate::exit::Exit;
 use crate::health::text::clean;
-use crate::health::{Candidate, Selection};
 use crate::inventory::{Service, ServiceActions};
 
 /// The flags of `list`.
@@ -33,26 +32,17 @@ pub(crate) enum Format {
 #[expect(clippy::unused_async, reason = "every command is run in the same way")]
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let loaded = context.inventory()?;
-    let services = || loaded.inventory.services.values();
-    let selection = Selection::parse(
-        &args.selectors,
-        services().map(|service| candidate(service)),
-    )
-    .map_err(|errors| {
-        let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        let hint = errors.into_iter().find_map(|error| error.hint);
-        Error::Usage {
-            message: messages.join("; "),
-            hint,
-        }
-    })?;
+    let selection = context.selection(&loaded, &args.selectors)?;
     if !selection.is_all() && selection.needs_picture() {
         return Err(Error::usage_hint(
             "`list` asks nobody, so it knows no state and no flag",
             "`healthctl check` with the same selectors does",
         ));
     }
-    let services: Vec<&Service> = services()
+    let services: Vec<&Service> = loaded
+        .inventory
+        .services
+        .values()
         .map(|service| &**service)
         .filter(|service| selection.is_all() || selection.matches_static(candidate(service)))
         .collect();
@@ -62,14 +52,6 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     };
     context.print(&text)?;
     Ok(Exit::Done)
-}
-
-fn candidate(service: &Service) -> Candidate<'_> {
-    Candidate {
-        name: &service.name,
-        group: service.group.as_deref(),
-        labels: &service.labels,
-    }
 }
 
 fn table(services: &[&Service], color: bool) -> String {

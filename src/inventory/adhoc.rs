@@ -7,7 +7,7 @@ use crate::profile::raw::is_name;
 use crate::yaml::{Entry, Node, Place, Problem, Problems, SourceFile, Style, Value};
 
 use super::library::Library;
-use super::{Service, Surroundings, load, raw};
+use super::{Loaded, Surroundings, load, raw};
 
 /// What was typed, as text: it is read as it would be read in an inventory.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,12 +29,12 @@ pub struct AdHoc<'a> {
 /// The profile that is nothing but a URL.
 const PLAIN: &str = "http";
 
-/// The service that was typed.
+/// An inventory of the one service that was typed.
 ///
 /// # Errors
 ///
 /// Every mistake in what was typed.
-pub fn adhoc(typed: &AdHoc<'_>, around: &Surroundings<'_>) -> Result<Service, Problems> {
+pub fn adhoc(typed: &AdHoc<'_>, around: &Surroundings<'_>) -> Result<Loaded, Problems> {
     let flags = [
         ("url", "--url", Some(typed.url)),
         ("profile", "--profile", Some(typed.profile.unwrap_or(PLAIN))),
@@ -71,16 +71,16 @@ pub fn adhoc(typed: &AdHoc<'_>, around: &Surroundings<'_>) -> Result<Service, Pr
         ..raw::Inventory::default()
     };
     let library = Library::new(around.directory, true, around);
-    let mut loaded = load::resolve_all(raw, library, around, &mut problems);
+    let loaded = load::resolve_all(raw, library, around, &mut problems);
     // What is worth a warning in a file that others read is no news to who typed it.
     problems.list.retain(|problem| !problem.warning);
     if problems.has_errors() {
         return Err(problems);
     }
-    let service = loaded.inventory.services.pop().map(|(_, service)| service);
-    service
-        .map(std::sync::Arc::unwrap_or_clone)
-        .ok_or_else(|| Problem::general("nothing to ask").into())
+    if loaded.inventory.services.is_empty() {
+        return Err(Problem::general("nothing to ask").into());
+    }
+    Ok(loaded)
 }
 
 /// A name for an address: `localhost-8000`, `api.sock`.
