@@ -8,7 +8,8 @@ pub(crate) mod list;
 pub(crate) mod profiles;
 pub(crate) mod show;
 pub(crate) mod shutdown;
+mod surroundings;
 pub(crate) mod validate;
 pub(crate) mod watch;
 
-pub(crate) use context::{Context, Error};
+pub(crate) use context::{Context, Error, candidate};

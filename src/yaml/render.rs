@@ -20,18 +20,8 @@ impl Problems {
         } else {
             Renderer::plain()
         };
-        let mut seen = HashSet::new();
         let mut out = String::new();
         for problem in self.sorted() {
-            let place = problem.place.as_ref();
-            let key = (
-                place.map(|place| (Arc::as_ptr(&place.file), place.start)),
-                problem.message.as_str(),
-            );
-            // What stands behind an alias is wrong once, however often it is used.
-            if !seen.insert(key) {
-                continue;
-            }
             if !out.is_empty() {
                 out.push('\n');
             }
@@ -41,7 +31,15 @@ impl Problems {
         out
     }
 
-    /// File by file as they were first met, each from its beginning.
+    /// How many mistakes are shown; warnings do not count.
+    pub fn shown_errors(&self) -> usize {
+        self.sorted()
+            .iter()
+            .filter(|problem| !problem.warning)
+            .count()
+    }
+
+    /// Each once, file by file as they were first met, each from its beginning.
     fn sorted(&self) -> Vec<&Problem> {
         let mut files: Vec<*const super::SourceFile> = Vec::new();
         let mut order = |place: &Place| {
@@ -66,6 +64,9 @@ impl Problems {
             })
             .collect();
         list.sort_by_key(|(key, _)| *key);
+        let mut seen = HashSet::new();
+        // What stands behind an alias is wrong once, however often it is used.
+        list.retain(|(key, problem)| seen.insert((*key, problem.message.as_str())));
         list.into_iter().map(|(_, problem)| problem).collect()
     }
 }

@@ -9,7 +9,7 @@ use crate::yaml::{Problem, Problems, nearest};
 
 use super::super::service::{Probe, ProbeKind};
 use super::layers::{self, Layer, probe_layers};
-use super::{Parts, defaults, expect, http};
+use super::{Parts, assemble, defaults, expect};
 
 /// All probes, `startup` first, then `live`, `ready`, `status`, then the user's in the order of the file.
 pub(super) fn probes(parts: &Parts<'_>, problems: &mut Problems) -> Vec<Probe> {
@@ -104,7 +104,7 @@ fn probe(
         defaults::MAX_BODY,
     );
     let what = format!("`{name}`");
-    let request = http::request(parts, &layers, &what, "GET", problems);
+    let request = assemble::request(parts, &layers, &what, "GET", problems);
     let expect = expect::expect(&layers);
     if let Some(request) = &request {
         expect::check(
