@@ -23,12 +23,13 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
 
+use super::context::candidate;
 use super::{Context, Error};
 use crate::engine::{self, Caps, Options};
 use crate::exit::Exit;
-use crate::health::{Fleet, text};
+use crate::health::{Fleet, Selection, text};
 use crate::host::Clock;
-use crate::inventory::{Inventory, Service};
+use crate::inventory::{AdHoc, Inventory, Service};
 use crate::operate::{Operator, Policy};
 use crate::probe::Asker;
 use crate::tui::{App, Setup};
@@ -73,17 +74,32 @@ pub(crate) enum Lines {
 }
 
 /// Runs `healthctl watch`.
-pub(crate) async fn run(_context: &Context, _args: &Args) -> Result<Exit, Error> {
-    Err(Error::usage("`watch` is not supported yet"))
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    let loaded = match &args.url {
+        Some(url) => context.adhoc(&AdHoc {
+            url,
+            profile: args.profile.as_deref(),
+            ..AdHoc::default()
+        })?,
+        None => context.inventory()?,
+    };
+    let selection = context.selection(&loaded, &args.selectors)?;
+    watch(context, args, loaded.inventory, selection).await
 }
 
-/// Watches these services of the inventory on the terminal or as a stream.
+/// Watches what is selected of the inventory, on the terminal or as a stream.
 async fn watch(
     context: &Context,
     args: &Args,
     inventory: Inventory,
-    services: Vec<Arc<Service>>,
+    selection: Selection,
 ) -> Result<Exit, Error> {
+    let services: Vec<Arc<Service>> = inventory
+        .services
+        .values()
+        .filter(|service| selection.is_all() || selection.matches_static(candidate(service)))
+        .cloned()
+        .collect();
     let clock = Clock::start();
     let now = clock.now();
     let rules = services.iter().map(|service| service.rules()).collect();
@@ -99,13 +115,15 @@ async fn watch(
     let engine = engine::watch(services, asker.clone(), options, clock, teller.clone());
     if let Some(lines) = lines {
         drop(teller);
-        let exit = stream::run(context, lines, feed).await;
+        let exit = stream::run(context, lines, &selection, feed).await;
         engine.stop().await;
         return exit;
     }
     let app = App::new(Setup {
         inventory: place(&inventory, args),
         services: pictures,
+        selection,
+        selectors: text::clean(&args.selectors.join(" "), 100),
         read_only: context.global.read_only,
         color: context.color_stdout(),
         zone: TimeZone::system(),

@@ -4,14 +4,19 @@ use crate::commands::{Context, Error};
 use crate::engine::Feed;
 use crate::event::Event;
 use crate::exit::Exit;
-use crate::health::{Change, Moment, Picture};
+use crate::health::{Change, Moment, Picture, Selection};
 use crate::output::{FailOn, ServiceReport, change_line};
 
 use super::Lines;
 use super::signals::{Signals, Told};
 
 /// Writes changes until a signal or the reader ends it.
-pub(super) async fn run(context: &Context, lines: Lines, mut feed: Feed) -> Result<Exit, Error> {
+pub(super) async fn run(
+    context: &Context,
+    lines: Lines,
+    selection: &Selection,
+    mut feed: Feed,
+) -> Result<Exit, Error> {
     let mut signals = Signals::install()?;
     let fail_on = FailOn::default();
     loop {
@@ -25,7 +30,9 @@ pub(super) async fn run(context: &Context, lines: Lines, mut feed: Feed) -> Resu
         };
         match event {
             None => return Ok(Exit::Done),
-            Some(Event::Picture { picture, changed }) if !changed.is_empty() => {
+            Some(Event::Picture { picture, changed })
+                if !changed.is_empty() && (selection.is_all() || selection.matches(&picture)) =>
+            {
                 let line = match lines {
                     Lines::Text => text(&picture, &changed),
                     Lines::Json => {
