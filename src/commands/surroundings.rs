@@ -6,15 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::host::directories;
 use crate::inventory::{Look, Surroundings};
+use crate::profile;
 
 /// More than this of a file is not read: nothing that is meant to be an inventory is larger, and a device has no end.
 const LARGEST: u64 = (16 << 20) + 1;
-
-/// Profiles that are always there.
-const BUILTIN: [(&str, &str); 1] = [(
-    "http",
-    "title: nothing but a URL\nsource: docs\nprobes:\n  live: {http: \"\"}\n",
-)];
 
 /// Hands the world to a function.
 pub(crate) fn with<T>(ask: impl FnOnce(&Surroundings<'_>) -> T) -> T {
@@ -28,7 +23,7 @@ pub(crate) fn with<T>(ask: impl FnOnce(&Surroundings<'_>) -> T) -> T {
         directory: &directory,
         config: config.as_deref(),
         user: rustix::process::geteuid().as_raw(),
-        builtin: &BUILTIN,
+        builtin: profile::builtin(),
     })
 }
 

@@ -184,8 +184,7 @@ impl List {
         let row = self.position();
         let pictures = &self.pictures;
         let shows = |picture: &Arc<Picture>| {
-            (self.selection.is_all() || self.selection.matches(picture))
-                && filter::shows(filter, picture)
+            self.selection.matches(picture) && filter::shows(filter, picture)
         };
         self.shown = (0..pictures.len())
             .filter(|index| pictures.get(*index).is_some_and(shows))

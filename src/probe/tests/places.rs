@@ -83,6 +83,41 @@ async fn a_pin_wins_over_the_name() {
 }
 
 #[tokio::test]
+async fn addresses_of_a_name() {
+    let texts = async |host: &str| {
+        let found = asker().resolve(host, 80).await;
+        found.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(
+        texts("localhost").await.unwrap(),
+        ["127.0.0.1:80", "[::1]:80"]
+    );
+    assert_eq!(texts("[::1]").await.unwrap(), ["[::1]:80"]);
+    let (one, other) = tokio::join!(texts("no-such-host.invalid"), texts("no-such-host.invalid"));
+    assert_eq!(one.unwrap_err().kind, FailureKind::Dns);
+    assert!(other.is_err());
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_instead() {
+    let address = serve("127.0.0.1:0", async |mut stream| {
+        let head = head(&mut stream).await;
+        let reply: &[u8] = if head.starts_with("GET http://service.invalid/health HTTP/1.1\r\n") {
+            OK
+        } else {
+            b"HTTP/1.1 400 Bad Request\r\n\r\n"
+        };
+        let _ = stream.write_all(reply).await;
+    })
+    .await;
+    let mut request = question("http://service.invalid/health");
+    request.proxy = crate::inventory::Proxy::Url(format!("http://{address}").parse().unwrap());
+    let outcome = ask(&reading(request)).await;
+    passed(&outcome);
+    assert_eq!(outcome.address, Some(address.to_string()));
+}
+
+#[tokio::test]
 async fn sockets() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("api.sock");
