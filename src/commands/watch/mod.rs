@@ -23,6 +23,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
 
+use super::choose::{Choice, Chosen};
 use super::{Context, Error};
 use crate::engine::{self, Caps, Options};
 use crate::exit::Exit;
@@ -37,9 +38,8 @@ use actions::Actions;
 /// The flags of `watch`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which services: names, globs, group:NAME, KEY=VALUE, state:STATE, flag:FLAG; all when left out.
-    #[arg(value_name = "SELECTOR")]
-    pub(crate) selectors: Vec<String>,
+    #[command(flatten)]
+    pub(crate) choice: Choice,
     /// A stream of changes instead of the dashboard.
     #[arg(
         short,
@@ -49,17 +49,6 @@ pub(crate) struct Args {
         env = "HEALTHCTL_WATCH_OUTPUT"
     )]
     pub(crate) output: Option<Lines>,
-    /// Watch this URL, without an inventory.
-    #[arg(long, value_name = "URL", env = "HEALTHCTL_URL")]
-    pub(crate) url: Option<String>,
-    /// The convention that the URL follows.
-    #[arg(
-        long,
-        value_name = "PROFILE",
-        requires = "url",
-        env = "HEALTHCTL_PROFILE"
-    )]
-    pub(crate) profile: Option<String>,
 }
 
 /// How changes are written.
@@ -73,8 +62,21 @@ pub(crate) enum Lines {
 }
 
 /// Runs `healthctl watch`.
-pub(crate) async fn run(_context: &Context, _args: &Args) -> Result<Exit, Error> {
-    Err(Error::usage("`watch` is not supported yet"))
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    let clock = Clock::start();
+    let asker = Asker::new(clock);
+    let mut chosen = args.choice.services(context)?;
+    chosen.settle(&asker, clock).await;
+    let Chosen {
+        loaded, services, ..
+    } = chosen;
+    if services.is_empty() {
+        return Err(Error::usage_hint(
+            "no service is in that state or has that flag now",
+            "leave `state:` and `flag:` out and filter in the dashboard with `/`",
+        ));
+    }
+    watch(context, args, loaded.inventory, services, asker, clock).await
 }
 
 /// Watches these services of the inventory on the terminal or as a stream.
@@ -83,14 +85,14 @@ async fn watch(
     args: &Args,
     inventory: Inventory,
     services: Vec<Arc<Service>>,
+    asker: Asker,
+    clock: Clock,
 ) -> Result<Exit, Error> {
-    let clock = Clock::start();
     let now = clock.now();
     let rules = services.iter().map(|service| service.rules()).collect();
     let pictures = Fleet::new(rules, now).pictures();
     let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     let lines = args.output.or((!terminal).then_some(Lines::Text));
-    let asker = Asker::new(clock);
     let (teller, feed) = engine::feed();
     let options = Options {
         caps: Caps::of_this_machine(),
@@ -135,7 +137,7 @@ async fn watch(
 
 /// Where the services come from, for people.
 fn place(inventory: &Inventory, args: &Args) -> String {
-    let text = match (&args.url, inventory.files.as_slice()) {
+    let text = match (&args.choice.url, inventory.files.as_slice()) {
         (Some(url), _) => url.clone(),
         (None, []) => String::new(),
         (None, [file]) => file.display().to_string(),
