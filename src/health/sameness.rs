@@ -88,11 +88,11 @@ impl Identity {
             || (self.process.is_some() && other.process.is_some())
     }
 
-    /// Takes over what a later reading of the same process adds. The start stays the one that was read most exactly, so
-    /// that one derived from an uptime does not wander.
+    /// Takes over what a later reading of the same process adds. The start stays as it was first read, or
+    /// most exactly, so that one derived from an uptime does not wander.
     pub(super) fn absorb(&mut self, later: &Self) {
         let better = |kept: &Start, new: &Start| {
-            (new.derived, new.tolerance) < (kept.derived, kept.tolerance)
+            !new.derived && (kept.derived || new.tolerance < kept.tolerance)
         };
         if let Some(new) = &later.start
             && self.start.as_ref().is_none_or(|kept| better(kept, new))

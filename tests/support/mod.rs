@@ -8,5 +8,6 @@
 )]
 
 pub mod demo;
+pub mod fake;
 pub mod process;
 pub mod scene;

@@ -2,7 +2,6 @@
 
 mod actions;
 mod dashboard;
-mod signals;
 mod stream;
 mod terminal;
 #[cfg(test)]
@@ -23,12 +22,13 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
 
+use super::choose::{Choice, Chosen};
 use super::{Context, Error};
 use crate::engine::{self, Caps, Options};
 use crate::exit::Exit;
 use crate::health::{Fleet, text};
 use crate::host::Clock;
-use crate::inventory::{Inventory, Service};
+use crate::inventory::Inventory;
 use crate::operate::{Operator, Policy};
 use crate::probe::Asker;
 use crate::tui::{App, Setup};
@@ -37,9 +37,8 @@ use actions::Actions;
 /// The flags of `watch`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which services: names, globs, group:NAME, KEY=VALUE, state:STATE, flag:FLAG; all when left out.
-    #[arg(value_name = "SELECTOR")]
-    pub(crate) selectors: Vec<String>,
+    #[command(flatten)]
+    choice: Choice,
     /// A stream of changes instead of the dashboard.
     #[arg(
         short,
@@ -48,18 +47,7 @@ pub(crate) struct Args {
         value_enum,
         env = "HEALTHCTL_WATCH_OUTPUT"
     )]
-    pub(crate) output: Option<Lines>,
-    /// Watch this URL, without an inventory.
-    #[arg(long, value_name = "URL", env = "HEALTHCTL_URL")]
-    pub(crate) url: Option<String>,
-    /// The convention that the URL follows.
-    #[arg(
-        long,
-        value_name = "PROFILE",
-        requires = "url",
-        env = "HEALTHCTL_PROFILE"
-    )]
-    pub(crate) profile: Option<String>,
+    output: Option<Lines>,
 }
 
 /// How changes are written.
@@ -73,17 +61,16 @@ pub(crate) enum Lines {
 }
 
 /// Runs `healthctl watch`.
-pub(crate) async fn run(_context: &Context, _args: &Args) -> Result<Exit, Error> {
-    Err(Error::usage("`watch` is not supported yet"))
-}
-
-/// Watches these services of the inventory on the terminal or as a stream.
-async fn watch(
-    context: &Context,
-    args: &Args,
-    inventory: Inventory,
-    services: Vec<Arc<Service>>,
-) -> Result<Exit, Error> {
+///
+/// What is selected by state or flag is selected anew with each picture: who watches what is unhealthy wants to see
+/// what turns unhealthy, and no row should wait for a round of probes.
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    let Chosen {
+        loaded,
+        services,
+        selection,
+    } = args.choice.services(context)?;
+    let inventory = loaded.inventory;
     let clock = Clock::start();
     let now = clock.now();
     let rules = services.iter().map(|service| service.rules()).collect();
@@ -99,13 +86,15 @@ async fn watch(
     let engine = engine::watch(services, asker.clone(), options, clock, teller.clone());
     if let Some(lines) = lines {
         drop(teller);
-        let exit = stream::run(context, lines, feed).await;
+        let exit = stream::run(context, lines, &selection, feed).await;
         engine.stop().await;
         return exit;
     }
     let app = App::new(Setup {
         inventory: place(&inventory, args),
         services: pictures,
+        selection,
+        selectors: text::clean(&args.choice.selectors.join(" "), 100),
         read_only: context.global.read_only,
         color: context.color_stdout(),
         zone: TimeZone::system(),
@@ -135,7 +124,7 @@ async fn watch(
 
 /// Where the services come from, for people.
 fn place(inventory: &Inventory, args: &Args) -> String {
-    let text = match (&args.url, inventory.files.as_slice()) {
+    let text = match (&args.choice.url, inventory.files.as_slice()) {
         (Some(url), _) => url.clone(),
         (None, []) => String::new(),
         (None, [file]) => file.display().to_string(),

@@ -34,9 +34,11 @@ thread_local! {
 /// A frame in one write: what is larger than this would tear.
 const FRAME_BYTES: usize = 1 << 17;
 
+type Buffered = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+
 /// The terminal; given back when this is dropped.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: Buffered,
 }
 
 impl Screen {
@@ -45,10 +47,7 @@ impl Screen {
         static HOOK: Once = Once::new();
         HOOK.call_once(install_hook);
         let screen = Self {
-            terminal: Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(
-                FRAME_BYTES,
-                stdout(),
-            )))?,
+            terminal: terminal()?,
         };
         take()?;
         Ok(screen)
@@ -76,7 +75,10 @@ impl Screen {
         // A shell may have changed the modes while we were stopped without having been asked.
         give_back();
         take()?;
-        self.terminal.clear()
+        // A new one knows nothing of what stood there. Clearing the old one would ask the terminal for its
+        // cursor, and the answer would go to who waits for keys.
+        self.terminal = terminal()?;
+        Ok(())
     }
 }
 
@@ -89,6 +91,11 @@ impl Drop for Screen {
 /// Ends when a thread has panicked; the terminal has been given back and the report printed by then.
 pub(super) async fn panicked() {
     PANICKED.notified().await;
+}
+
+fn terminal() -> io::Result<Buffered> {
+    let out = BufWriter::with_capacity(FRAME_BYTES, stdout());
+    Terminal::new(CrosstermBackend::new(out))
 }
 
 fn take() -> io::Result<()> {

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::actions::Actions;
 use super::dashboard::{self, Parts};
+use super::terminal::Screen;
 use super::terminal_harness::{CTRL_C, ESC, Ended, Pty};
 use crate::cli::{Color, Global};
 use crate::commands::Context;
@@ -43,6 +44,9 @@ impl Ask for Script {
 #[ignore = "the program that the other tests start in a pseudo-terminal"]
 fn child() {
     let script = std::env::var(SCRIPT).expect("it is started by another test");
+    if script == "a frame that panics" {
+        let _ = Screen::take().unwrap().draw(|_| panic!("the frame fell"));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -69,6 +73,8 @@ async fn dashboard(script: &str) -> u8 {
     let app = App::new(Setup {
         inventory: "scripted".to_owned(),
         services: Fleet::new(rules, now).pictures(),
+        selection: crate::health::Selection::default(),
+        selectors: String::new(),
         read_only: false,
         color: true,
         zone: TimeZone::UTC,
@@ -114,7 +120,8 @@ fn start(script: &str) -> Pty {
             "--nocapture",
             "--quiet",
         ])
-        .env(SCRIPT, script);
+        .env(SCRIPT, script)
+        .env("RUST_BACKTRACE", "0");
     Pty::start(&command, 80, 24)
 }
 
@@ -171,6 +178,13 @@ fn a_panic_in_a_task_gives_the_terminal_back_and_tells_why() {
     let ended = pty.end();
     check(&ended, 101);
     assert!(ended.screen.contains("the bomb went off"), "{ended:#?}");
+}
+
+#[test]
+fn a_panic_while_drawing_gives_the_terminal_back_and_tells_why() {
+    let ended = start("a frame that panics").end();
+    check(&ended, 101);
+    assert!(ended.screen.contains("the frame fell"), "{ended:#?}");
 }
 
 #[test]

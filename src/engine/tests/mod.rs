@@ -226,7 +226,7 @@ fn probe(name: &str, interval: Duration, target: &Target) -> Probe {
         })),
         interval,
         timeout: interval * 2,
-        failure_threshold: 1,
+        failure_threshold: if name == "startup" { 9 } else { 1 },
         success_threshold: 1,
         required: false,
         max_body: 1024,

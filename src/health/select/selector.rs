@@ -1,34 +1,30 @@
-//! One selector as typed: terms joined by a comma, all of which have to hold.
+//! One selector as typed: terms joined by commas, all of which have to hold.
 
 use std::collections::BTreeMap;
 
+use super::term::{Term, Test};
+use super::{Candidate, SelectError};
 use crate::health::Picture;
+use crate::health::text::clean;
 
-/// What is wrong with a selector.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct SelectError {
-    /// What is wrong, with the selector.
-    pub message: String,
-    /// What to do about it: the nearest valid one.
-    pub hint: Option<String>,
-}
-
-/// One selector: `api`, `api-*`, `group:backend`, `tier=web`, `state:unhealthy`, `flag:stale`, several joined by a
-/// comma, each with an optional `!` before it.
+/// One selector: terms joined by a comma, which means *and*.
 #[derive(Debug, Clone)]
 pub struct Selector {
     text: String,
+    terms: Vec<Term>,
 }
 
 impl Selector {
     /// Reads a selector.
     ///
     /// # Errors
-    /// When it is empty, a glob is malformed, or a word after `state:` or `flag:` is not one.
+    /// When a term is empty or of no kind that there is, a glob is malformed, or a word after `state:` or `flag:` is not
+    /// one of theirs.
     pub fn parse(text: &str) -> Result<Self, SelectError> {
+        let terms = split(text).map(Term::parse).collect::<Result<_, _>>()?;
         Ok(Self {
             text: text.to_owned(),
+            terms,
         })
     }
 
@@ -37,23 +33,74 @@ impl Selector {
         &self.text
     }
 
-    /// True where it cannot be told before a round of probes.
+    /// Whether it asks for what only probes can tell.
     pub fn needs_picture(&self) -> bool {
-        todo!("selector")
+        self.terms
+            .iter()
+            .any(|term| matches!(term.test, Test::State(_) | Test::Flag(_)))
     }
 
     /// Whether the service could be meant, as far as the inventory tells: `state:` and `flag:` are left open.
     pub fn matches_static(
         &self,
-        _name: &str,
-        _group: Option<&str>,
-        _labels: &BTreeMap<String, String>,
+        name: &str,
+        group: Option<&str>,
+        labels: &BTreeMap<String, String>,
     ) -> bool {
-        todo!("selector")
+        self.could_mean(Candidate {
+            name,
+            group,
+            labels,
+        })
     }
 
     /// Whether the service is meant.
-    pub fn matches(&self, _picture: &Picture) -> bool {
-        todo!("selector")
+    pub fn matches(&self, picture: &Picture) -> bool {
+        self.terms.iter().all(|term| term.holds_in(picture))
     }
+
+    pub(super) fn could_mean(&self, candidate: Candidate<'_>) -> bool {
+        self.terms
+            .iter()
+            .all(|term| term.holds(candidate) != Some(false))
+    }
+
+    /// Finds every name, glob, group and label that nothing in the inventory holds, negated ones too: a slip in `!api`
+    /// would select what it was to leave out. Where each holds for something, all together have to as well.
+    pub(super) fn check(&self, inventory: &[Candidate<'_>]) -> Result<(), Vec<SelectError>> {
+        let holds = |term: &Term, candidate| term.holds(candidate) != Some(term.is_negated);
+        let errors: Vec<_> = self
+            .terms
+            .iter()
+            .filter(|term| !inventory.iter().any(|&candidate| holds(term, candidate)))
+            .map(|term| term.test.matches_nothing(inventory))
+            .collect();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        if inventory
+            .iter()
+            .any(|&candidate| self.could_mean(candidate))
+        {
+            return Ok(());
+        }
+        let shown = clean(&self.text, 80);
+        let error = SelectError::new(format!("no service is all of `{shown}` at once"));
+        Err(vec![error.hint(
+            "a comma means *and*; with a space between them selectors add up",
+        )])
+    }
+}
+
+/// Splits at commas, but for those inside the braces of a glob.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    text.split(move |c| {
+        match c {
+            '{' => depth = depth.saturating_add(1),
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
 }
