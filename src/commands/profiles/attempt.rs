@@ -12,7 +12,7 @@ use crate::health::text::clean;
 use crate::host::Clock;
 use crate::inventory::{AdHoc, Offered};
 use crate::probe::Asker;
-use crate::profile::{Answer, Captured, Expect, Profile, judge};
+use crate::profile::{Answer, Captured, Profile, judge};
 
 /// As much of a reply as a probe would read, and a little more to tell that there is more.
 const LARGEST: u64 = (1 << 20) + 1;
@@ -67,18 +67,6 @@ fn probes(profile: &Profile, named: bool, args: &Args) -> Result<Vec<String>, Er
 }
 
 fn judge_saved(profile: &Profile, probe: &str, reply: &Captured) -> Judged {
-    let spec = profile.probes.get(probe);
-    let mut options = spec
-        .map(|spec| &spec.options)
-        .into_iter()
-        .chain([&profile.options]);
-    let status = options.find_map(|options| options.expect.status.as_ref());
-    let expect = Expect {
-        status: status
-            .map(|status| status.value.clone())
-            .unwrap_or_default(),
-        ..Expect::default()
-    };
     let answer = Answer {
         // A mere body is taken for that of a good answer.
         code: reply.code.unwrap_or(200),
@@ -87,7 +75,8 @@ fn judge_saved(profile: &Profile, probe: &str, reply: &Captured) -> Judged {
         at: Clock::start().now(),
         latency: Duration::ZERO,
     };
-    let judgement = judge(profile.decode_of(probe).map(Arc::as_ref), &expect, &answer);
+    let decode = profile.decode_of(probe).map(Arc::as_ref);
+    let judgement = judge(decode, &profile.expect_of(probe), &answer);
     Judged {
         profile: profile.name.clone(),
         probe: probe.to_owned(),
