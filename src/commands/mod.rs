@@ -1,6 +1,7 @@
 //! One file per command, wiring only: what can be computed without a terminal, a socket or a file lives elsewhere.
 
 pub(crate) mod check;
+mod choose;
 mod context;
 pub(crate) mod demo;
 pub(crate) mod init;
@@ -8,7 +9,10 @@ pub(crate) mod list;
 pub(crate) mod profiles;
 pub(crate) mod show;
 pub(crate) mod shutdown;
+mod signals;
+mod surroundings;
 pub(crate) mod validate;
 pub(crate) mod watch;
 
-pub(crate) use context::{Context, Error};
+pub(crate) use context::{Context, Error, candidate};
+pub(crate) use signals::Signals;

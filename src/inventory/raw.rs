@@ -130,7 +130,7 @@ fn first_line(node: &Node) -> crate::yaml::Place {
 }
 
 impl Service {
-    fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
         let named = check_name("a service", &entry.key, &entry.key_place, problems);
         let node = &entry.value;
         let Some(mut fields) = Fields::read(node, "a service: a map such as `{url: …}`", problems)

@@ -26,7 +26,7 @@ pub fn is_secret_name(name: &str) -> bool {
 }
 
 /// The text with secrets replaced by as many bytes of `*`, so that every place in it keeps its offset.
-pub(super) fn secrets(text: &str) -> String {
+pub fn secrets(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut offset = 0;
     for line in text.split_inclusive('\n') {

@@ -24,7 +24,7 @@ mod source;
 pub use duration::parse_duration;
 pub use fields::Fields;
 pub use interpolate::interpolate;
-pub use mask::is_secret_name;
+pub use mask::{is_secret_name, secrets as mask_secrets};
 pub use nearest::nearest;
 pub use node::{Entry, Node, Style, Value};
 pub use parse::parse;

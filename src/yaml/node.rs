@@ -1,6 +1,8 @@
 //! The tree.
 
-use super::Place;
+use std::sync::Arc;
+
+use super::{Place, SourceFile};
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +60,19 @@ pub struct Entry {
 }
 
 impl Node {
+    /// What was typed behind a flag; problems point at it as at a line of a file.
+    pub fn argument(flag: &str, text: &str) -> Self {
+        let file = Arc::new(SourceFile::new(flag, text));
+        Self {
+            value: match super::scalar::typed(text) {
+                number @ Value::Number { .. } => number,
+                _ => Value::Text(text.to_owned()),
+            },
+            place: Place::whole(&file),
+            style: Style::Quoted,
+        }
+    }
+
     /// The value as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {

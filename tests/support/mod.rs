@@ -2,10 +2,12 @@
 
 #![allow(
     dead_code,
+    unreachable_pub,
     clippy::allow_attributes,
     reason = "each test binary uses its part of this"
 )]
 
 pub mod demo;
+pub mod fake;
 pub mod process;
 pub mod scene;

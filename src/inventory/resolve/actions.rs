@@ -6,7 +6,7 @@ use crate::yaml::{Problem, Problems};
 
 use super::super::service::{ActionSpec, Means, ServiceActions};
 use super::layers::action_layers;
-use super::{Parts, defaults, http};
+use super::{Parts, assemble, defaults};
 
 /// What may be done to the service.
 pub(super) fn actions(parts: &Parts<'_>, problems: &mut Problems) -> ServiceActions {
@@ -66,7 +66,7 @@ fn action(
         Some(raw::Means::Http(_)) => {
             let layers = action_layers(parts.defaults, parts.profile, under, parts.raw, own);
             let what = format!("the action `{}`", name.value);
-            Means::Http(Box::new(http::request(
+            Means::Http(Box::new(assemble::request(
                 parts, &layers, &what, "POST", problems,
             )?))
         }

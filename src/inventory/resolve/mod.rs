@@ -3,15 +3,17 @@
 //! The only place with default values.
 
 mod actions;
+mod assemble;
 mod depends;
 mod expect;
-mod http;
 mod layers;
 mod probes;
 mod service;
 
 pub(super) use depends::check as check_dependencies;
-pub(super) use layers::{Layer, LayerKind, action_layers, probe_layers};
+pub(super) use layers::{
+    Layer, LayerKind, action_layers, headers, http, option, probe_layers, request,
+};
 pub(super) use service::{Parts, service};
 
 /// What holds where nobody says anything.

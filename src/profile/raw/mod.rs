@@ -133,6 +133,8 @@ pub struct Probe {
     pub required: Option<At<bool>>,
     /// How its payload is read.
     pub decode: Option<At<Arc<Decode>>>,
+    /// `decode` as it was written, for showing it again.
+    pub decode_written: Option<serde_json::Value>,
 }
 
 /// An HTTP request as written.

@@ -23,6 +23,7 @@ impl Probe {
             options: Options::default(),
             required: None,
             decode: None,
+            decode_written: None,
         };
         if probe.off {
             return named.then_some(probe);
@@ -43,10 +44,11 @@ impl Probe {
         probe.required = fields
             .take("required")
             .and_then(|entry| required(entry, &probe.name, problems));
-        probe.decode = fields.take("decode").and_then(|entry| {
-            let decode = Decode::parse(&entry.value, problems)?;
-            Some(At::new(Arc::new(decode), &entry.value))
-        });
+        if let Some(entry) = fields.take("decode") {
+            probe.decode = Decode::parse(&entry.value, problems)
+                .map(|decode| At::new(Arc::new(decode), &entry.value));
+            probe.decode_written = Some(entry.value.to_json());
+        }
         for key in ["tcp", "exec", "grpc", "env", "cwd"] {
             fields.not_yet(key, problems);
         }
