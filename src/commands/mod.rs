@@ -1,11 +1,13 @@
 //! One file per command, wiring only: what can be computed without a terminal, a socket or a file lives elsewhere.
 
+mod act;
 pub(crate) mod check;
 mod context;
 pub(crate) mod demo;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod profiles;
+mod select;
 pub(crate) mod show;
 pub(crate) mod shutdown;
 pub(crate) mod validate;

@@ -6,6 +6,8 @@
     reason = "each test binary uses its part of this"
 )]
 
+pub mod acting;
 pub mod demo;
+pub mod fake;
 pub mod process;
 pub mod scene;
