@@ -1,13 +1,21 @@
 //! `healthctl check`: every probe once, a report, and with `--exit-code` a verdict for a pipeline.
 
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Context, Error};
+use tokio::time::Instant;
+
+use super::choose::Choice;
+use super::{Context, Error, Signals};
+use crate::engine::{Caps, Progress, Rounds};
 use crate::exit::Exit;
-use crate::health::CheckVerdict;
+use crate::health::{CheckVerdict, Picture};
+use crate::host::Clock;
 use crate::output::{FailOn, FailOnError, Report, Style, json, table};
+use crate::probe::Asker;
 
 /// How long `--wait` waits where nothing is said.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
@@ -15,9 +23,8 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 /// The flags of `check`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which services: names, globs, group:NAME, KEY=VALUE, state:STATE, flag:FLAG; all when left out.
-    #[arg(value_name = "SELECTOR")]
-    pub(crate) selectors: Vec<String>,
+    #[command(flatten)]
+    pub(crate) choice: Choice,
     /// Exit with 1 when a service fails, with 3 when one cannot be told.
     #[arg(long, env = "HEALTHCTL_EXIT_CODE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) exit_code: bool,
@@ -30,17 +37,6 @@ pub(crate) struct Args {
     /// Format of the report, and a file to write it to; can be given several times.
     #[arg(short, long, value_name = "FORMAT[=FILE]", env = "HEALTHCTL_OUTPUT")]
     pub(crate) output: Vec<OutputSpec>,
-    /// Check this URL, without an inventory.
-    #[arg(long, value_name = "URL", env = "HEALTHCTL_URL")]
-    pub(crate) url: Option<String>,
-    /// The convention that the URL follows.
-    #[arg(
-        long,
-        value_name = "PROFILE",
-        requires = "url",
-        env = "HEALTHCTL_PROFILE"
-    )]
-    pub(crate) profile: Option<String>,
 }
 
 /// A report format.
@@ -118,6 +114,178 @@ const fn exit(verdict: CheckVerdict) -> Exit {
 }
 
 /// Runs `healthctl check`.
-pub(crate) async fn run(_context: &Context, _args: &Args) -> Result<Exit, Error> {
-    Err(Error::usage("`check` is not supported yet"))
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    let fail_on = FailOn::parse(args.fail_on.iter().map(String::as_str)).map_err(fail_on_error)?;
+    let outputs = Outputs::new(&args.output)?;
+    let chosen = args.choice.services(context)?;
+    let mut signals = Signals::new()?;
+    let clock = Clock::start();
+    let mut rounds = Rounds::new(
+        chosen.services,
+        Asker::new(clock),
+        Caps::of_this_machine(),
+        clock,
+    );
+    let mut meter = Meter::new();
+    let good = |picture: &Picture| {
+        !chosen.selection.matches(picture)
+            || matches!(
+                fail_on.verdict(picture),
+                CheckVerdict::Pass | CheckVerdict::Warn
+            )
+    };
+    let in_time = tokio::select! {
+        biased;
+        exit = signals.recv() => {
+            meter.clear();
+            context.tell("interrupted before every service had answered; no report was written");
+            return Ok(exit);
+        }
+        in_time = async {
+            match args.wait {
+                Some(limit) => rounds.wait(Some(limit), good, |progress| meter.show(progress)).await,
+                None => {
+                    rounds.ask_all(|progress| meter.show(progress)).await;
+                    true
+                }
+            }
+        } => in_time,
+    };
+    meter.clear();
+    let pictures = rounds.pictures();
+    let meant = pictures
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|picture| chosen.selection.matches(picture));
+    let report = Report::new(meant, &fail_on, clock.now());
+    outputs.write(context, &report)?;
+    if !in_time {
+        return Ok(Exit::Deadline);
+    }
+    let strict = args.exit_code || args.wait.is_some() || !args.fail_on.is_empty();
+    Ok(if strict {
+        exit(report.verdict)
+    } else {
+        Exit::Done
+    })
+}
+
+fn fail_on_error(error: FailOnError) -> Error {
+    let message = error.to_string();
+    match error {
+        FailOnError::Unknown {
+            nearest: Some(nearest),
+            ..
+        } => Error::usage_hint(message, format!("did you mean `{nearest}`?")),
+        FailOnError::Unknown { nearest: None, .. } => Error::usage_hint(
+            message,
+            "expected states (degraded, unready, …), `warn`, or flags (flapping, success-age, …)",
+        ),
+        FailOnError::NotYet(_) => Error::usage(message),
+    }
+}
+
+/// Where the report goes.
+#[derive(Debug)]
+struct Outputs(Vec<OutputSpec>);
+
+impl Outputs {
+    /// Checks that at most one goes to stdout and that every file can be written, before anything is asked.
+    fn new(specs: &[OutputSpec]) -> Result<Self, Error> {
+        if specs.is_empty() {
+            return Ok(Self(vec![OutputSpec {
+                format: Format::Table,
+                file: None,
+            }]));
+        }
+        if specs.iter().filter(|spec| spec.file.is_none()).count() > 1 {
+            return Err(Error::usage_hint(
+                "only one format can go to standard output",
+                "write the others to files: `-o json=report.json`",
+            ));
+        }
+        for path in specs.iter().filter_map(|spec| spec.file.as_ref()) {
+            File::options()
+                .append(true)
+                .create(true)
+                .open(path)
+                .map_err(|error| {
+                    Error::usage(format!("cannot write {}: {error}", path.display()))
+                })?;
+        }
+        Ok(Self(specs.to_vec()))
+    }
+
+    /// Writes every report.
+    fn write(&self, context: &Context, report: &Report) -> Result<(), Error> {
+        for spec in &self.0 {
+            let color = spec.file.is_none() && context.color_stdout();
+            let text = match spec.format {
+                Format::Table => table(report, Style { color }),
+                Format::Json => json(report).map_err(color_eyre::eyre::Report::from)?,
+            };
+            match &spec.file {
+                None => context.print(&text)?,
+                Some(path) => fs::write(path, text).map_err(|error| {
+                    Error::usage(format!("cannot write {}: {error}", path.display()))
+                })?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far the round is, on one line of a terminal that is written again and again.
+struct Meter {
+    on: bool,
+    shown: Option<Instant>,
+    written: bool,
+}
+
+impl Meter {
+    /// A round that takes less long than this is not worth a line.
+    const PATIENCE: Duration = Duration::from_millis(300);
+
+    fn new() -> Self {
+        let on = io::stderr().is_terminal();
+        Self {
+            on,
+            shown: on.then(Instant::now),
+            written: false,
+        }
+    }
+
+    fn show(&mut self, progress: Progress) {
+        let Some(shown) = self.shown else { return };
+        if shown.elapsed() < Self::PATIENCE {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        self.written = true;
+        let Progress {
+            answered,
+            expected,
+            holding,
+            services,
+        } = progress;
+        let waiting = if holding > 0 {
+            format!(", {holding} of {services} good")
+        } else {
+            String::new()
+        };
+        // A terminal that cannot be written to shows no progress either.
+        let _ = write!(
+            io::stderr(),
+            "\r\x1b[2K{answered} of {expected} probes answered{waiting}"
+        );
+        let _ = io::stderr().flush();
+    }
+
+    fn clear(&mut self) {
+        if self.on && self.written {
+            let _ = write!(io::stderr(), "\r\x1b[2K");
+            let _ = io::stderr().flush();
+        }
+        self.shown = None;
+    }
 }

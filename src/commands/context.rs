@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use crate::cli::{Color, Global};
 use crate::exit::Exit;
+use crate::health::{Candidate, SelectError, Selection};
 use crate::host::directories;
+use crate::inventory::{self, AdHoc, Loaded, Service};
 use crate::operate::Policy;
 use crate::yaml::Problems;
+
+use super::surroundings;
 
 /// What every command is given.
 #[derive(Debug)]
@@ -30,6 +34,9 @@ pub(crate) enum Error {
     /// The inventory has mistakes.
     #[error("the inventory has mistakes")]
     Inventory(Problems),
+    /// Selectors that are malformed or match nothing.
+    #[error("a selector matches nothing")]
+    Selection(Vec<SelectError>),
     /// A pipe that we write to was closed by its reader: a quiet end.
     #[error("the reader of the output has gone")]
     BrokenPipe,
@@ -70,6 +77,37 @@ impl From<io::Error> for Error {
 }
 
 impl Context {
+    /// The inventory named by `-f` or `HEALTHCTL_FILE`, or the one that is found; its warnings are told.
+    pub(crate) fn inventory(&self) -> Result<Loaded, Error> {
+        let loaded = surroundings::with(|around| {
+            let chosen = inventory::find(&self.global.file, around)?;
+            inventory::load(chosen, around)
+        });
+        let loaded = loaded.map_err(Error::Inventory)?;
+        self.tell_problems(&loaded.warnings);
+        Ok(loaded)
+    }
+
+    /// The inventory of one service that was typed.
+    pub(crate) fn adhoc(&self, typed: &AdHoc<'_>) -> Result<Loaded, Error> {
+        surroundings::with(|around| inventory::adhoc(typed, around)).map_err(Error::Inventory)
+    }
+
+    /// The services that are meant; none named means all.
+    pub(crate) fn selection(&self, loaded: &Loaded, typed: &[String]) -> Result<Selection, Error> {
+        let services = loaded.inventory.services.values();
+        Selection::parse(typed, services.map(|service| candidate(service)))
+            .map_err(Error::Selection)
+    }
+
+    /// Tells problems with their places.
+    pub(crate) fn tell_problems(&self, problems: &Problems) {
+        let text = problems.render(self.color_stderr());
+        if !text.is_empty() {
+            self.tell(text.trim_end());
+        }
+    }
+
     /// Whether what goes to stdout may carry colour.
     pub(crate) fn color_stdout(&self) -> bool {
         self.color(io::stdout().is_terminal())
@@ -142,7 +180,16 @@ impl Context {
                 Exit::Usage
             }
             Error::Inventory(problems) => {
-                self.tell(&format!("{problems:?}"));
+                self.tell_problems(problems);
+                Exit::Usage
+            }
+            Error::Selection(errors) => {
+                for error in errors {
+                    self.tell(&format!("error: {error}"));
+                    if let Some(hint) = &error.hint {
+                        self.tell(&format!("hint: {hint}"));
+                    }
+                }
                 Exit::Usage
             }
             Error::BrokenPipe => Exit::Done,
@@ -151,6 +198,15 @@ impl Context {
                 Exit::Code(101)
             }
         }
+    }
+}
+
+/// A service as far as a selector cares.
+pub(crate) fn candidate(service: &Service) -> Candidate<'_> {
+    Candidate {
+        name: &service.name,
+        group: service.group.as_deref(),
+        labels: &service.labels,
     }
 }
 

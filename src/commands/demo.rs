@@ -1,5 +1,6 @@
 //! `healthctl demo`: a small fleet of real services, and the dashboard on it.
 
+use clap::builder::FalseyValueParser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Context, Error, watch};
@@ -14,19 +15,23 @@ pub(crate) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
     /// All is well, until something is broken by hand.
-    #[arg(long)]
+    #[arg(long, env = "HEALTHCTL_CALM", value_parser = FalseyValueParser::new())]
     calm: bool,
     /// Only run the fleet: print the inventory's path and stay until Ctrl-C.
-    #[arg(long)]
+    #[arg(long, env = "HEALTHCTL_NO_TUI", value_parser = FalseyValueParser::new())]
     no_tui: bool,
 }
 
-/// What can be done to a demo that runs.
+/// What can be done to a demo that runs; of several, `-f` names one by its inventory.
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Make a dependency of a service of the running demo fail
+    ///
+    /// It fails until it is mended. Where several demos run, `-f` names one by its inventory.
     Break(Part),
     /// Make it work again
+    ///
+    /// Where several demos run, `-f` names one by its inventory.
     Mend(Part),
     /// One service of the fleet; started by the demo itself
     #[command(hide = true)]
@@ -117,7 +122,11 @@ async fn dashboard(context: &Context, demo: &Demo) -> Result<Exit, Error> {
             ..context.global.clone()
         },
     };
-    watch::run(&context, &crate::run::default_args()).await
+    let mut args: watch::Args = crate::run::default_args();
+    // Their environment twins are meant for another service than these.
+    args.url = None;
+    args.profile = None;
+    watch::run(&context, &args).await
 }
 
 /// What ends a demo without a dashboard.

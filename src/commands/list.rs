@@ -1,13 +1,174 @@
-//! `healthctl list`
+//! `healthctl list`: what the inventory holds, without asking anybody.
 
-use super::{Context, Error};
+use comfy_table::{Attribute, Cell, Table, presets};
+use serde_json::{Value, json};
+
+use super::{Context, Error, candidate};
 use crate::exit::Exit;
+use crate::health::text::clean;
+use crate::inventory::{Service, ServiceActions};
 
 /// The flags of `list`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Which services: names, globs, group:NAME, KEY=VALUE; all when left out.
+    #[arg(value_name = "SELECTOR")]
+    pub(crate) selectors: Vec<String>,
+    /// Format of the list.
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+}
+
+/// How the list is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
 
 /// Runs `healthctl list`.
-pub(crate) async fn run(_context: &Context, _args: &Args) -> Result<Exit, Error> {
-    Err(Error::usage("`list` is not supported yet"))
+#[expect(clippy::unused_async, reason = "every command is run in the same way")]
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    let loaded = context.inventory()?;
+    let selection = context.selection(&loaded, &args.selectors)?;
+    if !selection.is_all() && selection.needs_picture() {
+        return Err(Error::usage_hint(
+            "`list` asks nobody, so it knows no state and no flag",
+            "`healthctl check` with the same selectors does",
+        ));
+    }
+    let services: Vec<&Service> = loaded
+        .inventory
+        .services
+        .values()
+        .map(|service| &**service)
+        .filter(|service| selection.is_all() || selection.matches_static(candidate(service)))
+        .collect();
+    let text = match args.output {
+        Format::Table => table(&services, context.color_stdout()),
+        Format::Json => format!("{}\n", json_list(&services)),
+    };
+    context.print(&text)?;
+    Ok(Exit::Done)
+}
+
+fn table(services: &[&Service], color: bool) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    if color {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    let titles = [
+        "SERVICE",
+        "GROUP",
+        "PROFILE",
+        "URL",
+        "PROBES",
+        "ACTIONS",
+        "DEPENDS ON",
+        "LABELS",
+    ];
+    table.set_header(titles.map(|title| {
+        let cell = Cell::new(title);
+        if color {
+            cell.add_attribute(Attribute::Bold)
+        } else {
+            cell
+        }
+    }));
+    for service in services {
+        let labels: Vec<String> = service
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let probes: Vec<&str> = service
+            .probes
+            .iter()
+            .map(|probe| probe.name.as_str())
+            .collect();
+        let url = service.url.as_ref().map(ToString::to_string);
+        table.add_row([
+            service.name.clone(),
+            or_dash(service.group.clone()),
+            or_dash(service.profile.clone()),
+            or_dash(url),
+            probes.join(" "),
+            or_dash(Some(actions(service).join(" "))),
+            or_dash(Some(service.depends_on.join(" "))),
+            or_dash(Some(labels.join(" "))),
+        ]);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().fold(String::new(), |mut out, line| {
+        out.push_str(line.trim_end());
+        out.push('\n');
+        out
+    })
+}
+
+fn or_dash(text: Option<String>) -> String {
+    match text {
+        Some(text) if !text.is_empty() => clean(&text, 200),
+        _ => "-".to_owned(),
+    }
+}
+
+fn actions(service: &Service) -> Vec<&'static str> {
+    let ServiceActions {
+        shutdown,
+        schedule,
+        reload,
+        restart,
+    } = &service.actions;
+    [
+        ("shutdown", shutdown),
+        ("schedule", schedule),
+        ("reload", reload),
+        ("restart", restart),
+    ]
+    .into_iter()
+    .filter(|(_, action)| action.is_some())
+    .map(|(name, _)| name)
+    .collect()
+}
+
+fn json_list(services: &[&Service]) -> Value {
+    let services: Vec<Value> = services
+        .iter()
+        .map(|service| {
+            let probes: Vec<Value> = service
+                .probes
+                .iter()
+                .map(|probe| {
+                    json!({
+                        "name": probe.name,
+                        "kind": probe.kind.name(),
+                        "target": probe.kind.target(),
+                        "interval_seconds": probe.interval.as_secs_f64(),
+                        "timeout_seconds": probe.timeout.as_secs_f64(),
+                    })
+                })
+                .collect();
+            json!({
+                "name": service.name,
+                "description": service.description,
+                "group": service.group,
+                "labels": service.labels,
+                "profile": service.profile,
+                "url": service.url.as_ref().map(ToString::to_string),
+                "depends_on": service.depends_on,
+                "protected": service.protected,
+                "probes": probes,
+                "actions": actions(service),
+            })
+        })
+        .collect();
+    json!({"schema_version": 1, "services": services})
 }

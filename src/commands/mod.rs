@@ -2,15 +2,18 @@
 
 mod act;
 pub(crate) mod check;
+mod choose;
 mod context;
 pub(crate) mod demo;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod profiles;
-mod select;
 pub(crate) mod show;
 pub(crate) mod shutdown;
+mod signals;
+mod surroundings;
 pub(crate) mod validate;
 pub(crate) mod watch;
 
-pub(crate) use context::{Context, Error};
+pub(crate) use context::{Context, Error, candidate};
+pub(crate) use signals::Signals;

@@ -1,13 +1,39 @@
-//! `healthctl validate`
+//! `healthctl validate`: every problem of inventories and profiles.
 
-use super::{Context, Error};
+use std::path::PathBuf;
+
+use super::{Context, Error, surroundings};
 use crate::exit::Exit;
+use crate::inventory::{self, Validated};
 
 /// The flags of `validate`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Inventories and profiles; the inventory in use, with the profiles beside it, when left out.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
 
 /// Runs `healthctl validate`.
-pub(crate) async fn run(_context: &Context, _args: &Args) -> Result<Exit, Error> {
-    Err(Error::usage("`validate` is not supported yet"))
+#[expect(clippy::unused_async, reason = "every command is run in the same way")]
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    let results = surroundings::with(|around| -> Result<Vec<Validated>, Error> {
+        if !args.files.is_empty() {
+            return Ok(inventory::validate_files(&args.files, around));
+        }
+        let chosen = inventory::find(&context.global.file, around).map_err(Error::Inventory)?;
+        Ok(inventory::validate(chosen, around))
+    })?;
+    let mut exit = Exit::Done;
+    for result in results {
+        context.tell_problems(&result.problems);
+        if result.problems.has_errors() {
+            exit = Exit::Usage;
+        }
+        match result.summary {
+            Ok(summary) => context.print(&format!("{summary}\n"))?,
+            Err(summary) => context.tell(&summary),
+        }
+    }
+    Ok(exit)
 }

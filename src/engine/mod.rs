@@ -15,7 +15,7 @@ mod roster;
 mod round;
 mod schedule;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod watch;
 
 pub(crate) use ask::Ask;

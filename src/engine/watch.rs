@@ -176,11 +176,9 @@ impl<A: Ask> Watch<A> {
     }
 
     /// Tells of every service before anything is known of it, so that a face has its rows at once.
-    fn introduce(&self) {
-        for picture in self.fleet.pictures() {
-            let changed = Vec::new();
-            self.teller.tell(Event::Picture { picture, changed });
-        }
+    fn introduce(&mut self) {
+        let updates = self.fleet.introduce();
+        self.tell(updates);
     }
 
     fn now(&self) -> Duration {

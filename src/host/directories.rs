@@ -10,3 +10,9 @@ pub(crate) fn state() -> Option<PathBuf> {
     let base = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());
     Some(base.join("healthctl"))
 }
+
+/// `healthctl` in the user's configuration directory (`$XDG_CONFIG_HOME`, else `~/.config`); `None` without a home.
+pub(crate) fn config() -> Option<PathBuf> {
+    let strategy = etcetera::choose_base_strategy().ok()?;
+    Some(strategy.config_dir().join("healthctl"))
+}

@@ -13,6 +13,9 @@ mod service;
 mod show;
 mod source;
 mod surroundings;
+#[cfg(test)]
+mod tests;
+mod validate;
 
 pub use crate::profile::{Auth, Connection, Proxy, Secret, Signal, Target, Tls};
 pub use adhoc::{AdHoc, adhoc};
@@ -23,3 +26,4 @@ pub use service::{
 };
 pub use show::show;
 pub use surroundings::{Look, Surroundings};
+pub use validate::{Validated, validate, validate_files};

@@ -115,7 +115,7 @@ impl Asker {
             request,
             pin,
             connection: Connection::Fresh,
-            follow: None,
+            expect: None,
             body: Body::Raw(max_body),
         };
         let trail = Trail::new();
@@ -157,7 +157,7 @@ impl Asker {
             request,
             pin,
             connection: request.connection,
-            follow: request.follow_redirects.then_some(&probe.expect),
+            expect: Some(&probe.expect),
             body: if needs_body {
                 Body::Plain(probe.max_body)
             } else {

@@ -116,6 +116,7 @@ where
         let Ok(attempt) = ATTEMPT.try_with(Arc::clone) else {
             return Box::pin(connecting);
         };
+        attempt.trail.connecting(attempt.number);
         // A connection that a pooled one has overtaken is finished in a task of its own, without the task's
         // local values: hence the scope of its own here.
         Box::pin(ATTEMPT.scope(Arc::clone(&attempt), async move {

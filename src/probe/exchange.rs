@@ -33,12 +33,27 @@ const FURTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// What is asked.
 pub(super) struct Question<'a> {
     pub(super) request: &'a HttpRequest,
-    /// The one address to ask, whatever the name says.
+    /// The one address to connect to, whatever the name says.
     pub(super) pin: Option<SocketAddr>,
     pub(super) connection: Connection,
-    /// Redirects may be followed, unless this accepts them as they are.
-    pub(super) follow: Option<&'a Expect>,
+    /// What a probe expects. Without, no redirect is followed: it is an action.
+    pub(super) expect: Option<&'a Expect>,
     pub(super) body: Body,
+}
+
+impl Question<'_> {
+    /// Whether a reply with this code is left for another one.
+    fn follows(&self, code: u16) -> bool {
+        self.request.follow_redirects
+            && redirect::is_redirect(code)
+            && self.expect.is_some_and(|expect| !expect.accepts(code))
+    }
+
+    /// Whether the code says that the question was wrong: not allowed, not there, elsewhere.
+    fn beside(&self, code: u16) -> bool {
+        matches!(code, 300..=399 | 401 | 403 | 404 | 405)
+            && self.expect.is_some_and(|expect| !expect.accepts(code))
+    }
 }
 
 /// What is done with a body.
@@ -118,12 +133,17 @@ impl Exchange {
             })
             .collect();
         let body = match question.body {
-            Body::Unread => Vec::new(),
-            Body::Raw(most) => read(&mut response, most, trail).await?,
-            Body::Plain(most) => {
-                plain(&response)?;
-                read(&mut response, most, trail).await?
-            }
+            Body::Unread => Ok(Vec::new()),
+            Body::Raw(most) => read(&mut response, most, trail).await,
+            Body::Plain(most) => match plain(&response) {
+                Ok(()) => read(&mut response, most, trail).await,
+                Err(cause) => Err(cause),
+            },
+        };
+        let body = match body {
+            // Such a code tells of the request, not of the service: what came with it does not matter.
+            Err(_) if question.beside(code) => Vec::new(),
+            body => body?,
         };
         if question.body == Body::Unread && question.connection == Connection::Reuse {
             drain(response).await;
@@ -152,20 +172,31 @@ impl Exchange {
                 return Err(Cause::local("there is no URL to ask"));
             };
             let peers = self.peers(question, url, elsewhere, trail).await?;
-            let race = Race {
+            let mut race = Race {
                 client: &client,
                 connection: question.connection,
                 trail,
                 deadline,
             };
-            let response = race.run(&peers, || ready.build(url, elsewhere)).await?;
+            let build = || ready.build(url, elsewhere);
+            let mut result = race.run(&peers, build).await;
+            let fresh;
+            if let Err(cause) = &result
+                && cause.kind == FailureKind::Protocol
+                && trail.used_kept_connection()
+                && redirect::repeatable(ready.method())
+            {
+                // A server may close an idle connection at the very moment at which it is used again. That is no answer.
+                trail.restart();
+                fresh = self.clients.of(request, Connection::Fresh).await?;
+                race.client = &fresh;
+                race.connection = Connection::Fresh;
+                result = race.run(&peers, build).await;
+            }
+            let response = result?;
             let code = response.status().as_u16();
             trail.head(code, response.remote_addr());
-            let follow = redirect::is_redirect(code)
-                && question
-                    .follow
-                    .is_some_and(|expect| expect.status.is_empty() || !expect.accepts(code));
-            if !follow {
+            if !question.follows(code) {
                 return Ok(response);
             }
             let rule = Rule {
@@ -198,11 +229,6 @@ impl Exchange {
         if let Some(socket) = &question.request.target.socket {
             return Ok(vec![Peer::Socket(Arc::from(socket.as_path()))]);
         }
-        if let Some(address) = question.pin
-            && !elsewhere
-        {
-            return Ok(vec![Peer::Address(address)]);
-        }
         let url = match &question.request.proxy {
             Proxy::None => url,
             Proxy::Url(proxy) => proxy,
@@ -210,7 +236,12 @@ impl Exchange {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(Cause::local(format!("{} has no host", url.scheme())));
         };
-        let addresses = if let Some(known) = lookup::known(host, port) {
+        let addresses = if let Some(address) = question.pin
+            && !elsewhere
+            && lookup::literal(host).is_none()
+        {
+            vec![address]
+        } else if let Some(known) = lookup::known(host, port) {
             known
         } else {
             trail.looking_up(host);
@@ -287,7 +318,7 @@ fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     UNITS
         .iter()
-        .find(|(unit, _)| bytes >= *unit && bytes % unit == 0)
+        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit))
         .map_or_else(
             || format!("{bytes} bytes"),
             |(unit, name)| format!("{} {name}", bytes / unit),

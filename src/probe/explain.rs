@@ -141,7 +141,9 @@ pub(super) fn all(tried: &[(Peer, Cause)]) -> Cause {
         let words = there().next().map_or("refused", |(_, cause)| &cause.words);
         return Cause::refused(&alike(words, &mut there()));
     }
+    // A fault of our own at one address leaves open what the service is like.
     let kind = [
+        FailureKind::Local,
         FailureKind::Tls,
         FailureKind::Protocol,
         FailureKind::Connect,
@@ -378,5 +380,232 @@ fn alert_words(alert: AlertDescription) -> String {
             format!("the server refuses the TLS handshake ({alert:?})")
         }
         other => format!("the server broke TLS off ({other:?})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use FailureKind::{Connect, Local, Protocol, Timeout, Tls};
+
+    fn peer(text: &str) -> Peer {
+        match text.parse() {
+            Ok(address) => Peer::Address(address),
+            Err(_) => Peer::Socket(std::path::Path::new(text).into()),
+        }
+    }
+
+    #[test]
+    fn errors_of_the_system() {
+        let check = |errno: Errno, phase: Phase, at: &str, kind: FailureKind, words: &str| {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            let cause = request(&error, phase, Some(&peer(at)));
+            assert_eq!(
+                (cause.kind, cause.words.as_str()),
+                (kind, words),
+                "{errno} {at}"
+            );
+            cause
+        };
+        let (four, six) = ("127.0.0.1:80", "[2001:db8::1]:80");
+        for phase in [Phase::Connect, Phase::Handshake, Phase::Head, Phase::Body] {
+            check(
+                Errno::MFILE,
+                phase,
+                four,
+                Local,
+                "no file descriptor left (see `ulimit -n`)",
+            );
+            check(
+                Errno::NFILE,
+                phase,
+                four,
+                Local,
+                "no file descriptor left on this machine",
+            );
+            check(
+                Errno::NOBUFS,
+                phase,
+                four,
+                Local,
+                "no memory left for a connection",
+            );
+        }
+        let connect = Phase::Connect;
+        assert!(
+            check(
+                Errno::CONNREFUSED,
+                connect,
+                four,
+                Connect,
+                "connection refused"
+            )
+            .refused
+        );
+        assert!(
+            !check(
+                Errno::NETUNREACH,
+                connect,
+                four,
+                Connect,
+                "network unreachable"
+            )
+            .absent
+        );
+        assert!(check(Errno::NETUNREACH, connect, six, Connect, "no IPv6 here").absent);
+        assert!(check(Errno::AFNOSUPPORT, connect, six, Connect, "no IPv6 here").absent);
+        check(
+            Errno::HOSTUNREACH,
+            connect,
+            six,
+            Connect,
+            "host unreachable",
+        );
+        check(
+            Errno::TIMEDOUT,
+            connect,
+            four,
+            Timeout,
+            "connection timed out",
+        );
+        check(
+            Errno::ADDRNOTAVAIL,
+            connect,
+            four,
+            Local,
+            "no local port left for a connection",
+        );
+        check(
+            Errno::PERM,
+            connect,
+            four,
+            Local,
+            "this machine does not permit the connection",
+        );
+        check(
+            Errno::CONNRESET,
+            connect,
+            four,
+            Connect,
+            "connection reset while connecting",
+        );
+        check(
+            Errno::ACCESS,
+            connect,
+            "/x.sock",
+            Local,
+            "no permission on the socket",
+        );
+        check(
+            Errno::NOTSOCK,
+            connect,
+            "/x.sock",
+            Connect,
+            "the file is no socket",
+        );
+        check(
+            Errno::AGAIN,
+            connect,
+            "/x.sock",
+            Connect,
+            "the queue of the socket is full",
+        );
+        check(
+            Errno::CONNRESET,
+            Phase::Handshake,
+            four,
+            Tls,
+            "connection reset during the TLS handshake",
+        );
+        check(
+            Errno::PIPE,
+            Phase::Head,
+            four,
+            Protocol,
+            "connection closed before an answer",
+        );
+        check(
+            Errno::TIMEDOUT,
+            Phase::Body,
+            four,
+            Timeout,
+            "connection timed out in the middle of the body",
+        );
+        check(
+            Errno::IO,
+            Phase::Body,
+            four,
+            Protocol,
+            "Input/output error in the middle of the body",
+        );
+    }
+
+    #[test]
+    fn several_addresses_as_one() {
+        let refused = || Cause::refused("connection refused");
+        let absent = || Cause::absent("no IPv6 here");
+        let late = || Cause::new(Timeout, "no reply yet");
+        let local = || Cause::local("no file descriptor left");
+        let check = |causes: &[Cause], kind: FailureKind, words: &str, is_refused: bool| {
+            let tried: Vec<_> = causes
+                .iter()
+                .zip(["127.0.0.1:80", "[::1]:80", "10.0.0.1:80"])
+                .map(|(cause, at)| (peer(at), cause.clone()))
+                .collect();
+            let cause = all(&tried);
+            assert_eq!(
+                (cause.kind, cause.words.as_str(), cause.refused),
+                (kind, words, is_refused)
+            );
+        };
+        check(&[], FailureKind::Dns, "the name has no address", false);
+        check(
+            &[refused()],
+            Connect,
+            "connection refused (127.0.0.1:80)",
+            true,
+        );
+        check(
+            &[refused(), refused()],
+            Connect,
+            "connection refused (127.0.0.1:80, [::1]:80)",
+            true,
+        );
+        check(
+            &[refused(), absent()],
+            Connect,
+            "connection refused (127.0.0.1:80)",
+            true,
+        );
+        check(
+            &[absent(), absent()],
+            Connect,
+            "no IPv6 here (127.0.0.1:80, [::1]:80)",
+            false,
+        );
+        check(
+            &[refused(), late()],
+            Connect,
+            "no connection (127.0.0.1:80: connection refused, [::1]:80: no reply yet)",
+            false,
+        );
+        check(
+            &[late(), late()],
+            Timeout,
+            "no reply yet (127.0.0.1:80, [::1]:80)",
+            false,
+        );
+        check(
+            &[local(), local()],
+            Local,
+            "no file descriptor left (127.0.0.1:80, [::1]:80)",
+            false,
+        );
+        check(
+            &[local(), refused()],
+            Local,
+            "no connection (127.0.0.1:80: no file descriptor left, [::1]:80: connection refused)",
+            false,
+        );
     }
 }

@@ -85,13 +85,18 @@ impl Lookup {
     }
 }
 
-/// What needs no lookup: addresses as text, and `localhost`, which means both families whatever `/etc/hosts` says.
-pub(super) fn known(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+/// An address written as text, in brackets or without.
+pub(super) fn literal(host: &str) -> Option<IpAddr> {
     let bare = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host);
-    if let Ok(address) = bare.parse::<IpAddr>() {
+    bare.parse().ok()
+}
+
+/// What needs no lookup: addresses as text, and `localhost`, which means both families whatever `/etc/hosts` says.
+pub(super) fn known(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+    if let Some(address) = literal(host) {
         return Some(vec![SocketAddr::new(address, port)]);
     }
     let name = host.trim_end_matches('.');

@@ -1,6 +1,6 @@
 //! One question asked: bounded, cleaned, never panicking; gives an [`Outcome`](crate::health::Outcome).
 //!
-//! Must not know thresholds, schedules or other probes, and never retries. One deadline stands around all of a
+//! Must not know thresholds, schedules or other probes, and never asks again after a failure. One deadline stands around all of a
 //! question: reading secrets, looking a name up, connecting, TLS, the head of the answer, its body, decoding it.
 
 mod asker;

@@ -33,6 +33,11 @@ pub(super) const fn is_redirect(code: u16) -> bool {
     matches!(code, 301 | 302 | 303 | 307 | 308)
 }
 
+/// Whether a request may be sent twice: it changes nothing.
+pub(super) fn repeatable(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD")
+}
+
 impl Rule<'_> {
     /// Where the redirect leads, or why it is not followed.
     pub(super) fn next(&self, code: u16, location: Option<&str>) -> Result<Next, String> {
@@ -46,7 +51,7 @@ impl Rule<'_> {
         })?;
         url.set_fragment(None);
         let refused = |why: &str| Err(format!("redirects ({code}) to {}, {why}", shown(&url)));
-        if !matches!(self.method, "GET" | "HEAD") {
+        if !repeatable(self.method) {
             return refused(&format!("and a {} is not sent twice", self.method));
         }
         if url.scheme() != current.scheme() {

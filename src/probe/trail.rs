@@ -58,7 +58,8 @@ struct Marks {
 struct Attempt {
     peer: Peer,
     begun: Instant,
-    handshake: Option<Instant>,
+    connecting: bool,
+    handshake: bool,
     connected: Option<Instant>,
     error: Option<String>,
 }
@@ -97,17 +98,25 @@ impl Trail {
         marks.attempts.push(Attempt {
             peer,
             begun: now,
-            handshake: None,
+            connecting: false,
+            handshake: false,
             connected: None,
             error: None,
         });
         marks.attempts.len() - 1
     }
 
+    /// A connection is being made: none was kept.
+    pub(super) fn connecting(&self, attempt: usize) {
+        if let Some(attempt) = self.marks().attempts.get_mut(attempt) {
+            attempt.connecting = true;
+        }
+    }
+
     /// The connection itself stands, TLS begins.
     pub(super) fn handshake(&self, attempt: usize) {
         if let Some(attempt) = self.marks().attempts.get_mut(attempt) {
-            attempt.handshake.get_or_insert_with(Instant::now);
+            attempt.handshake = true;
         }
     }
 
@@ -127,6 +136,12 @@ impl Trail {
     /// Whether a connection was made and so the request may be on its way.
     pub(super) fn claimed(&self) -> bool {
         self.marks().claimed.is_some()
+    }
+
+    /// Whether the request went out on a connection that was kept from before.
+    pub(super) fn used_kept_connection(&self) -> bool {
+        let marks = self.marks();
+        marks.claimed.is_none() && marks.attempts.last().is_some_and(|it| !it.connecting)
     }
 
     /// Whether this attempt may have sent the request.
@@ -178,7 +193,7 @@ impl Trail {
     pub(super) fn phase_of(&self, attempt: usize) -> Phase {
         match self.marks().attempts.get(attempt) {
             Some(Attempt {
-                handshake: Some(_), ..
+                handshake: true, ..
             }) => Phase::Handshake,
             _ => Phase::Connect,
         }
@@ -253,15 +268,12 @@ impl Marks {
     }
 
     fn phase(&self) -> Phase {
+        let alive = || self.attempts.iter().filter(|it| it.error.is_none());
         if self.head.is_some() {
             Phase::Body
-        } else if self.claimed.is_some() {
+        } else if self.claimed.is_some() || alive().any(|attempt| !attempt.connecting) {
             Phase::Head
-        } else if self
-            .attempts
-            .iter()
-            .any(|attempt| attempt.handshake.is_some() && attempt.error.is_none())
-        {
+        } else if alive().any(|attempt| attempt.handshake) {
             Phase::Handshake
         } else if !self.attempts.is_empty() {
             Phase::Connect
@@ -274,11 +286,14 @@ impl Marks {
 
     /// Every address tried, each with what came of it.
     fn tried(&self) -> String {
+        if let [only] = self.attempts.as_slice() {
+            return only.peer.to_string();
+        }
         self.attempts
             .iter()
-            .map(|attempt| match &attempt.error {
-                Some(error) => format!("{}: {error}", attempt.peer),
-                None => attempt.peer.to_string(),
+            .map(|attempt| {
+                let error = attempt.error.as_deref().unwrap_or("no reply yet");
+                format!("{}: {error}", attempt.peer)
             })
             .collect::<Vec<_>>()
             .join(", ")

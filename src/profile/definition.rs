@@ -116,4 +116,18 @@ impl Profile {
             decode,
         })
     }
+
+    /// How the payload of a probe is read: as the probe itself says, else as the profile does, whose `decode` belongs
+    /// to `status`, else `ready`, else `live`.
+    pub fn decode_of(&self, probe: &str) -> Option<&Arc<Decode>> {
+        let own = self.probes.get(probe)?.decode.as_ref();
+        let shared = || {
+            let order = ["status", "ready", "live"];
+            let owner = order
+                .into_iter()
+                .find(|name| self.probes.contains_key(*name));
+            self.decode.as_ref().filter(|_| owner == Some(probe))
+        };
+        own.or_else(shared).map(|decode| &decode.value)
+    }
 }

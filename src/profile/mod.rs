@@ -3,6 +3,7 @@
 //! Pure. A convention of other people's health routes is a YAML file under `profiles/`, never code
 //! here; nothing in this folder may name a service or a product.
 
+mod builtin;
 mod definition;
 mod expect;
 pub mod raw;
@@ -10,6 +11,7 @@ mod request;
 mod signal;
 mod target;
 
+pub use builtin::builtin;
 pub use definition::{Profile, Source};
 pub use expect::{Expect, StatusRange};
 pub use request::{Auth, Connection, Proxy, Secret, Tls};

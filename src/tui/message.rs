@@ -15,6 +15,8 @@ pub(crate) struct Ticket(pub(crate) u64);
 pub(crate) enum Message {
     /// A key was pressed.
     Key(KeyEvent),
+    /// Text was pasted.
+    Paste(String),
     /// The terminal has another size.
     Resize {
         /// Columns.

@@ -6,7 +6,6 @@ use tui_input::{Input, InputRequest};
 
 use crate::action::{Action, Offer, Refusal};
 use crate::event::Event;
-use crate::health::Change;
 
 use super::app::{App, Progress, Screen};
 use super::dialog::{Button, Dialog, Question};
@@ -36,6 +35,7 @@ impl App {
                     self.settle();
                     self.key(key, &mut effects);
                 }
+                Message::Paste(text) => self.paste(&text),
                 Message::Resize { width, height } => self.area = Rect::new(0, 0, width, height),
                 Message::Tick(now) => self.now = now,
                 Message::Event(event) => self.event(event),
@@ -62,9 +62,7 @@ impl App {
                 }
                 let new = picture.clone();
                 let old = self.list.put(picture);
-                if let Some(old) = old
-                    && !changed.contains(&Change::First)
-                {
+                if let Some(old) = old {
                     for entry in log::of_picture(&old, &new, &changed) {
                         self.record(entry);
                     }
@@ -129,23 +127,15 @@ impl App {
             effects.push(Effect::Forget { ticket });
             return;
         }
-        self.dialog = Some(match result {
-            Ok(offers) => Dialog::Confirm(Question::new(ticket, offers)),
-            Err(refusals) => {
-                for refusal in &refusals {
-                    let text = format!("{} refused: {}", refusal.action, refusal.reason);
-                    let service = Some(refusal.service.clone());
-                    let kind = Kind::Verdict(crate::action::Verdict::Refused);
-                    self.record(Entry {
-                        at: self.now,
-                        service,
-                        kind,
-                        text,
-                    });
-                }
-                Dialog::Refused(refusals)
+        self.dialog = match result {
+            // It has stopped already: nothing would be sent, so there is nothing to ask.
+            Ok(offers) if offers.is_empty() => {
+                effects.push(Effect::Run { ticket });
+                None
             }
-        });
+            Ok(offers) => Some(Dialog::Confirm(Question::new(ticket, offers))),
+            Err(refusals) => Some(Dialog::Refused(refusals)),
+        };
     }
 
     fn key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {
@@ -239,6 +229,15 @@ impl App {
                 changes(&mut question.typed, request);
             }
             _ => {}
+        }
+    }
+
+    /// Pasted text is text where something is being typed, and nothing elsewhere: never keys.
+    fn paste(&mut self, text: &str) {
+        let mode = self.mode();
+        for c in text.chars() {
+            let key = KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
+            self.text(mode, key);
         }
     }
 

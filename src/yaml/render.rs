@@ -20,28 +20,32 @@ impl Problems {
         } else {
             Renderer::plain()
         };
-        let mut seen = HashSet::new();
         let mut out = String::new();
         for problem in self.sorted() {
-            let place = problem.place.as_ref();
-            let key = (
-                place.map(|place| (Arc::as_ptr(&place.file), place.start)),
-                problem.message.as_str(),
-            );
-            // What stands behind an alias is wrong once, however often it is used.
-            if !seen.insert(key) {
-                continue;
-            }
             if !out.is_empty() {
                 out.push('\n');
             }
             out.push_str(renderer.render(&[group(problem)]).trim_end());
             out.push('\n');
+            if let (None, Some(hint)) = (&problem.place, &problem.hint) {
+                // Without a marked line there is no margin for it to stand in.
+                out.push_str("hint: ");
+                out.push_str(&safe(hint));
+                out.push('\n');
+            }
         }
         out
     }
 
-    /// File by file as they were first met, each from its beginning.
+    /// How many mistakes are shown; warnings do not count.
+    pub fn shown_errors(&self) -> usize {
+        self.sorted()
+            .iter()
+            .filter(|problem| !problem.warning)
+            .count()
+    }
+
+    /// Each once, file by file as they were first met, each from its beginning.
     fn sorted(&self) -> Vec<&Problem> {
         let mut files: Vec<*const super::SourceFile> = Vec::new();
         let mut order = |place: &Place| {
@@ -66,6 +70,9 @@ impl Problems {
             })
             .collect();
         list.sort_by_key(|(key, _)| *key);
+        let mut seen = HashSet::new();
+        // What stands behind an alias is wrong once, however often it is used.
+        list.retain(|(key, problem)| seen.insert((*key, problem.message.as_str())));
         list.into_iter().map(|(_, problem)| problem).collect()
     }
 }
@@ -85,7 +92,7 @@ fn group(problem: &Problem) -> Group<'static> {
         None => Group::with_title(title),
         Some(place) => title.elements(snippets(place, problem)),
     };
-    if let Some(hint) = &problem.hint {
+    if let (Some(_), Some(hint)) = (&problem.place, &problem.hint) {
         group = group.element(Level::HELP.with_name("hint").message(safe(hint)));
     }
     group

@@ -8,32 +8,32 @@ mod verdicts;
 use serde_json::Value;
 
 use crate::support::acting::Acting;
-use crate::support::fake::{self, Fake};
+use crate::support::rogue::{self, Rogue};
 use crate::support::scene::{Ran, Scene};
 
-/// The service process of all tests here; see [`Fake`].
+/// The service process of all tests here; see [`Rogue`].
 #[test]
 #[ignore = "the process that the other tests start"]
 fn service_process() {
-    fake::serve_if_asked();
+    rogue::serve_if_asked();
 }
 
 /// A misbehaving service.
-fn service(words: &str) -> Fake {
-    Fake::start("actions::service_process", words)
+fn service(words: &str) -> Rogue {
+    Rogue::start("actions::service_process", words)
 }
 
 /// An entry of the inventory for it, with more keys.
-fn entry(name: &str, fake: &Fake, more: &str) -> String {
+fn entry(name: &str, rogue: &Rogue, more: &str) -> String {
     format!(
         "  {name}:\n    profile: hephaestus\n    url: http://127.0.0.1:{}\n{more}",
-        fake.port()
+        rogue.port()
     )
 }
 
 /// A scene with the service `api`.
-fn scene(fake: &Fake, more: &str) -> Scene {
-    Scene::with_inventory(&format!("services:\n{}", entry("api", fake, more)))
+fn scene(rogue: &Rogue, more: &str) -> Scene {
+    Scene::with_inventory(&format!("services:\n{}", entry("api", rogue, more)))
 }
 
 /// Runs an action to its end.

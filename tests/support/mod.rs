@@ -2,6 +2,7 @@
 
 #![allow(
     dead_code,
+    unreachable_pub,
     clippy::allow_attributes,
     reason = "each test binary uses its part of this"
 )]
@@ -10,4 +11,5 @@ pub mod acting;
 pub mod demo;
 pub mod fake;
 pub mod process;
+pub mod rogue;
 pub mod scene;

@@ -10,7 +10,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
 use self::ending::{Ending, Signals};
-use super::{Context, Error, select};
+use super::choose::Choice;
+use super::{Context, Error};
 use crate::action::{Action, Consent, Refusal, exit_code};
 use crate::event::{Done, Event};
 use crate::exit::Exit;
@@ -71,10 +72,18 @@ fn limit(text: &str) -> Result<Duration, String> {
 
 /// Carries an action out on what the flags mean.
 pub(super) async fn run(context: &Context, action: Action, args: &Args) -> Result<Exit, Error> {
-    let inventory = context.inventory()?.inventory;
     let clock = Clock::start();
     let asker = Asker::new(clock);
-    let names = select::names(context, &inventory, &args.selectors, &asker, clock).await?;
+    let choice = Choice {
+        selectors: args.selectors.clone(),
+        ..Choice::default()
+    };
+    let mut chosen = choice.services(context)?;
+    if chosen.selection.needs_picture() {
+        context.tell("asking every probe once, for the selectors by state and flag");
+    }
+    chosen.settle(&asker, clock).await;
+    let names: Vec<String> = chosen.services.iter().map(|one| one.name.clone()).collect();
     if let Some(stranger) = args.confirm.iter().find(|name| !names.contains(name)) {
         return Err(Error::usage_hint(
             format!("--confirm names `{stranger}`, which is not among the services meant"),
@@ -89,7 +98,10 @@ pub(super) async fn run(context: &Context, action: Action, args: &Args) -> Resul
     // What sends nothing leaves no record either.
     let policy = context.policy(args.no_audit || args.dry_run, args.timeout)?;
     let operator = Operator::new(asker, clock, policy);
-    let prepared = match operator.prepare(action, &inventory, &names).await {
+    let prepared = match operator
+        .prepare(action, &chosen.loaded.inventory, &names)
+        .await
+    {
         Ok(prepared) => prepared,
         Err(refusals) => return refuse(context, args, &operator, refusals, None),
     };

@@ -178,7 +178,7 @@ impl Ask for Scripted {
 }
 
 /// A service on a port of its own, its probes written `live/1s ready/500ms`; each time-out is twice the interval.
-pub(super) fn service(name: &str, port: u16, probes: &str) -> Arc<Service> {
+pub(crate) fn service(name: &str, port: u16, probes: &str) -> Arc<Service> {
     let target = Target {
         url: Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap(),
         socket: None,
@@ -226,7 +226,7 @@ fn probe(name: &str, interval: Duration, target: &Target) -> Probe {
         })),
         interval,
         timeout: interval * 2,
-        failure_threshold: 1,
+        failure_threshold: if name == "startup" { 9 } else { 1 },
         success_threshold: 1,
         required: false,
         max_body: 1024,

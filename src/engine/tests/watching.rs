@@ -104,7 +104,7 @@ async fn fifty_that_hang_do_not_delay_the_rest_of_a_thousand() {
         }
     });
     let mut scene = Scene::new(fleet(1000, "live/1s"), ask);
-    let load = scene.seconds(30).await;
+    let load = scene.seconds(8).await;
     // Those that hang may be late by a slot.
     assert!(load.worst_lateness <= Duration::from_millis(25), "{load:?}");
     assert_eq!(scene.ask.most().0, 1);
@@ -352,15 +352,15 @@ async fn a_reader_that_never_reads_delays_nothing() {
         }
     });
     let mut scene = Scene::new(fleet(100, "live/1s"), ask.clone());
-    // Nobody takes anything for ten minutes of the paused clock.
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    // Nobody takes anything for a minute of the paused clock.
+    tokio::time::sleep(Duration::from_secs(60)).await;
     let mut pictures = 0;
     let mut load = None;
     while let Some(event) = scene.feed.try_recv() {
         match event {
             Event::Picture { picture, changed } => {
                 pictures += 1;
-                assert!(picture.at.mono >= Duration::from_secs(598));
+                assert!(picture.at.mono >= Duration::from_secs(58));
                 assert!(changed.contains(&crate::health::Change::State));
             }
             Event::Load(told) => load = Some(told),
@@ -369,7 +369,7 @@ async fn a_reader_that_never_reads_delays_nothing() {
     }
     assert_eq!(pictures, 100);
     let load = load.unwrap();
-    assert!(load.asked >= 59_900, "{load:?}");
+    assert!(load.asked >= 5_900, "{load:?}");
     assert!(load.worst_lateness <= Duration::from_millis(2), "{load:?}");
 }
 

@@ -165,6 +165,26 @@ async fn an_encoding_that_nobody_asked_for() {
     passed(&ask(&probe(question(&format!("http://{address}/")))).await);
 }
 
+/// Who may not see, or asked for the wrong thing, is told so, whatever page comes with it.
+#[tokio::test]
+async fn a_page_beside_the_question_does_not_matter() {
+    use FailureKind::{Auth, Redirect, Status};
+    use ProbeResult::{Fail, Unknown};
+    for (reply, result, kind) in [
+        (&b"HTTP/1.1 401 Unauthorized\r\n\r\n"[..], Unknown, Auth),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", Fail, Status),
+        (
+            b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-encoding: gzip\r\n\r\n",
+            Fail,
+            Redirect,
+        ),
+    ] {
+        let address = flooding(reply, &[b'x'; 16 * 1024]).await;
+        let outcome = ask(&reading(question(&format!("http://{address}/")))).await;
+        failed(&outcome, result, kind, "…");
+    }
+}
+
 #[tokio::test]
 async fn bodies_and_heads_have_a_limit() {
     let url = |address| format!("http://{address}/");
@@ -220,6 +240,24 @@ async fn bodies_and_heads_have_a_limit() {
     .await;
     let outcome = ask(&reading(question(&url(extension)))).await;
     failed(&outcome, ProbeResult::Fail, FailureKind::Protocol, "…");
+}
+
+#[tokio::test]
+async fn a_large_body_within_its_limit() {
+    let mut reply = b"HTTP/1.1 200 OK\r\ncontent-length: 500002\r\n\r\n".to_vec();
+    reply.resize(reply.len() + 500_000, b'x');
+    reply.extend(b"ok");
+    let address = answering(reply.leak()).await;
+    let mut probe = reading(question(&format!("http://{address}/")));
+    probe.max_body = 500_002;
+    passed(&ask(&probe).await);
+    probe.max_body = 500_001;
+    failed(
+        &ask(&probe).await,
+        ProbeResult::Fail,
+        FailureKind::BodyLimit,
+        "the body is larger than 500001 bytes (max_body)",
+    );
 }
 
 #[tokio::test]

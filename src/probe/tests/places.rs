@@ -9,8 +9,8 @@ use tokio::net::{TcpListener, UnixListener};
 
 use super::server::{answering, head, nobody, serve};
 use super::{
-    Connection, FailureKind, ProbeResult, ask, asker, failed, passed, probe, question, reading,
-    service,
+    Connection, FailureKind, ProbeResult, ask, asker, failed, hurried, passed, probe, question,
+    reading, service,
 };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -60,6 +60,59 @@ async fn localhost_is_both_families() {
     assert!(outcome.refused);
 }
 
+/// One family takes no connections and refuses none: the other one gets its turn in time.
+#[tokio::test]
+async fn a_family_that_swallows_everything() {
+    let (mute, port, _waiting) = swallowing().await;
+    let address = serve(&format!("[::1]:{port}"), async |mut stream| {
+        head(&mut stream).await;
+        let _ = stream.write_all(OK).await;
+    })
+    .await;
+    for connection in [Connection::Fresh, Connection::Reuse] {
+        let mut request = question(&format!("http://localhost:{port}/"));
+        request.connection = connection;
+        let mut probe = reading(request);
+        if connection == Connection::Reuse {
+            probe.timeout = std::time::Duration::from_secs(2);
+        }
+        let outcome = ask(&probe).await;
+        passed(&outcome);
+        assert_eq!(outcome.address, Some(address.to_string()));
+    }
+    drop(mute);
+}
+
+/// One address refuses, the other swallows: nothing proves that the service is gone.
+#[tokio::test]
+async fn a_refusal_and_a_silence_are_no_refusal() {
+    let (_mute, port, _waiting) = swallowing().await;
+    let outcome = ask(&hurried(probe(question(&format!(
+        "http://localhost:{port}/"
+    )))))
+    .await;
+    failed(
+        &outcome,
+        ProbeResult::Fail,
+        FailureKind::Timeout,
+        &format!(
+            "no connection within 150ms (127.0.0.1:{port}: no reply yet, [::1]:{port}: connection refused)"
+        ),
+    );
+    assert!(!outcome.refused);
+}
+
+/// A listener on 127.0.0.1 whose queue is full, its port, and what fills the queue.
+async fn swallowing() -> (TcpListener, u16, tokio::net::TcpStream) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    // A queue of length 0 holds one.
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let waiting = tokio::net::TcpStream::connect(address).await.unwrap();
+    (listener, address.port(), waiting)
+}
+
 #[tokio::test]
 async fn a_name_that_is_none() {
     let outcome = ask(&probe(question("http://no-such-host.invalid/"))).await;
@@ -78,6 +131,41 @@ async fn a_pin_wins_over_the_name() {
     let address = answering(OK).await;
     let probe = probe(question("http://no-such-host.invalid/"));
     let outcome = asker().ask_at(&service(), &probe, Some(address)).await;
+    passed(&outcome);
+    assert_eq!(outcome.address, Some(address.to_string()));
+}
+
+#[tokio::test]
+async fn addresses_of_a_name() {
+    let texts = async |host: &str| {
+        let found = asker().resolve(host, 80).await;
+        found.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(
+        texts("localhost").await.unwrap(),
+        ["127.0.0.1:80", "[::1]:80"]
+    );
+    assert_eq!(texts("[::1]").await.unwrap(), ["[::1]:80"]);
+    let (one, other) = tokio::join!(texts("no-such-host.invalid"), texts("no-such-host.invalid"));
+    assert_eq!(one.unwrap_err().kind, FailureKind::Dns);
+    assert!(other.is_err());
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_instead() {
+    let address = serve("127.0.0.1:0", async |mut stream| {
+        let head = head(&mut stream).await;
+        let reply: &[u8] = if head.starts_with("GET http://service.invalid/health HTTP/1.1\r\n") {
+            OK
+        } else {
+            b"HTTP/1.1 400 Bad Request\r\n\r\n"
+        };
+        let _ = stream.write_all(reply).await;
+    })
+    .await;
+    let mut request = question("http://service.invalid/health");
+    request.proxy = crate::inventory::Proxy::Url(format!("http://{address}").parse().unwrap());
+    let outcome = ask(&reading(request)).await;
     passed(&outcome);
     assert_eq!(outcome.address, Some(address.to_string()));
 }
@@ -186,6 +274,65 @@ async fn a_fresh_connection_each_time() {
         );
     }
     assert_eq!(count.load(Ordering::SeqCst), 3);
+}
+
+/// A server that closes idle connections may do so just when one is used again.
+#[tokio::test]
+async fn a_kept_connection_that_is_closed_when_it_is_used_again() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&count);
+    let address = serve("127.0.0.1:0", move |mut stream| {
+        counting.fetch_add(1, Ordering::SeqCst);
+        async move {
+            head(&mut stream).await;
+            let _ = stream.write_all(OK).await;
+            head(&mut stream).await;
+        }
+    })
+    .await;
+    let asker = asker();
+    let mut kept = question(&format!("http://{address}/"));
+    kept.connection = Connection::Reuse;
+    for connections in [1, 2] {
+        passed(&asker.ask(&service(), &reading(kept.clone())).await);
+        assert_eq!(count.load(Ordering::SeqCst), connections);
+    }
+    // What changes something is not sent again.
+    let mut post = kept.clone();
+    post.method = "POST".to_owned();
+    passed(&asker.ask(&service(), &reading(post.clone())).await);
+    let outcome = asker.ask(&service(), &reading(post)).await;
+    failed(
+        &outcome,
+        ProbeResult::Fail,
+        FailureKind::Protocol,
+        "connection closed before an answer",
+    );
+    assert_eq!(count.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_connection_that_falls_silent() {
+    let address = serve("127.0.0.1:0", async |mut stream| {
+        head(&mut stream).await;
+        let _ = stream.write_all(OK).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let asker = asker();
+    let mut kept = question(&format!("http://{address}/"));
+    kept.connection = Connection::Reuse;
+    // While an answer is on its way, time must not pass by itself.
+    tokio::time::resume();
+    passed(&asker.ask(&service(), &reading(kept.clone())).await);
+    tokio::time::pause();
+    let outcome = asker.ask(&service(), &reading(kept)).await;
+    failed(
+        &outcome,
+        ProbeResult::Fail,
+        FailureKind::Timeout,
+        "no answer within 1m (waiting for the response head)",
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What a status code means, before anything is read of the body.
 
+use crate::health::text::clean;
 use crate::health::{Failure, FailureKind, State};
 use crate::profile::{Expect, StatusRange};
 
@@ -77,7 +78,7 @@ pub(super) fn failure(code: u16, expect: &Expect, location: Option<&str>) -> Fai
         300..=399 => {
             let target = location.map_or_else(
                 || "without saying where to".to_owned(),
-                |target| format!("to {}", crate::health::text::clean(target, 200)),
+                |target| format!("to {}", clean(&masked(target), 200)),
             );
             Failure::new(
                 FailureKind::Redirect,
@@ -105,6 +106,18 @@ pub(super) fn failure(code: u16, expect: &Expect, location: Option<&str>) -> Fai
             format!("answered {named}, expected {}", accepted(expect)),
         ),
     }
+}
+
+/// The target of a redirect without a password in it.
+fn masked(target: &str) -> String {
+    let Ok(mut url) = url::Url::parse(target) else {
+        return target.to_owned();
+    };
+    // A URL without a password stays as it was written.
+    if url.password().is_none() || url.set_password(Some("***")).is_err() {
+        return target.to_owned();
+    }
+    url.into()
 }
 
 /// The accepted codes, for people.

@@ -130,7 +130,15 @@ impl Case {
             all.push((state, Some(Failure::new(FailureKind::Status, why))));
         }
         if let Code::Says(state) = self.code {
-            let why = format!("answered {}, which means {state}", code::named(self.number));
+            let mut why = format!("answered {}, which means {state}", code::named(self.number));
+            if self
+                .payload
+                .word
+                .as_ref()
+                .is_some_and(|word| word.raw.is_some())
+            {
+                why = format!("{why}; {}", self.reports());
+            }
             all.push((state, Some(Failure::new(FailureKind::Status, why))));
         }
         if let Some(trouble) = &self.payload.trouble
@@ -225,16 +233,24 @@ impl Case {
             };
             return (result, Some(failure));
         }
-        let why = || {
+        let why = |state: Option<State>| {
             let all = self.contributions();
             let of_state = all.into_iter().find(|(of, _)| Some(*of) == state);
             of_state.and_then(|(_, why)| why)
         };
+        // Why it answered a bad code is explained; that it did stays true.
+        if let Code::Says(bad @ (State::Unready | State::Unhealthy)) = self.code
+            && self.explained.is_some()
+        {
+            return (ProbeResult::Fail, why(Some(bad)));
+        }
         match state {
             None | Some(State::Healthy) => (ProbeResult::Pass, None),
             Some(State::Degraded | State::Draining) => (ProbeResult::Warn, None),
-            Some(State::Unready | State::Unhealthy | State::Stopped) => (ProbeResult::Fail, why()),
-            Some(State::Unknown | State::Starting) => (ProbeResult::Unknown, why()),
+            Some(State::Unready | State::Unhealthy | State::Stopped) => {
+                (ProbeResult::Fail, why(state))
+            }
+            Some(State::Unknown | State::Starting) => (ProbeResult::Unknown, why(state)),
         }
     }
 }

@@ -87,6 +87,16 @@ fn letters_of_a_filter_are_no_commands() {
 }
 
 #[test]
+fn pasted_text_is_never_a_command() {
+    let mut app = app(services(), 80, 24);
+    assert!(app.update(Message::Paste("xyq\u{3}".to_owned())).is_empty());
+    assert!(app.dialog.is_none());
+    press(&mut app, "/");
+    assert!(app.update(Message::Paste("orders\n".to_owned())).is_empty());
+    assert_eq!(app.filter.value(), "orders");
+}
+
+#[test]
 fn escape_goes_back_one_step_at_a_time() {
     let mut app = app(services(), 80, 24);
     press(&mut app, "/o<Enter><Enter>");
@@ -164,6 +174,19 @@ fn an_answer_to_a_question_that_was_left_opens_nothing() {
         [Effect::Forget { ticket: Ticket(1) }]
     );
     assert!(matches!(app.dialog, Some(Dialog::Preparing { .. })));
+}
+
+#[test]
+fn where_nothing_would_be_sent_nothing_is_asked() {
+    let mut app = app(vec![orders()], 80, 24);
+    press(&mut app, "X");
+    let ticket = Ticket(1);
+    let effects = app.update(Message::Prepared {
+        ticket,
+        result: Ok(vec![]),
+    });
+    assert_eq!(effects, [Effect::Run { ticket }]);
+    assert!(app.dialog.is_none());
 }
 
 #[test]

@@ -6,17 +6,17 @@ use super::*;
 
 #[test]
 fn a_line_before_and_a_line_after() {
-    let fake = service("shutdown=exit");
-    let scene = scene(&fake, "");
+    let rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "");
     assert_ended(&run(&scene, "shutdown --yes api"), "stopped", 0);
     let lines = audit(&scene);
     assert_eq!(lines.len(), 2, "{lines:?}");
-    let request = format!("POST http://127.0.0.1:{}/health/shutdown", fake.port());
+    let request = format!("POST http://127.0.0.1:{}/health/shutdown", rogue.port());
     for line in &lines {
         assert_eq!(line["service"], "api");
         assert_eq!(line["action"], "shutdown");
         assert_eq!(line["request"], request.as_str());
-        assert_eq!(line["before"]["pid"], fake.pid());
+        assert_eq!(line["before"]["pid"], rogue.pid());
         assert!(line["before"]["started_at"].is_string(), "{line}");
         assert!(
             line["actor"]
@@ -41,8 +41,8 @@ fn a_line_before_and_a_line_after() {
 
 #[test]
 fn who_still_answers_is_on_record() {
-    let fake = service("shutdown=stay");
-    let scene = scene(&fake, "");
+    let rogue = service("shutdown=stay");
+    let scene = scene(&rogue, "");
     run(&scene, "shutdown --yes --timeout 1s api");
     let lines = audit(&scene);
     assert_eq!(lines[1]["verdict"], "still-answering");
@@ -55,8 +55,8 @@ fn who_still_answers_is_on_record() {
 
 #[test]
 fn refusals_are_on_record() {
-    let fake = service("");
-    let scene = scene(&fake, "    protected: true\n");
+    let rogue = service("");
+    let scene = scene(&rogue, "    protected: true\n");
     run(&scene, "shutdown --yes api");
     run(&scene, "--read-only shutdown --yes api");
     let lines = audit(&scene);
@@ -65,34 +65,34 @@ fn refusals_are_on_record() {
         assert_eq!(line["verdict"], "refused");
         assert_eq!(line["exit_code"], 4);
     }
-    assert_eq!(lines[0]["before"]["pid"], fake.pid());
+    assert_eq!(lines[0]["before"]["pid"], rogue.pid());
 }
 
 #[test]
 fn what_cannot_be_recorded_is_refused() {
-    let mut fake = service("shutdown=exit");
-    let scene = scene(&fake, "");
+    let mut rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "");
     scene.write("state", "a file where the directory should be");
     let ran = run(&scene, "shutdown --yes api");
     assert_ended(&ran, "refused", 4);
     assert!(ran.stdout.contains("audit"), "{ran:?}");
     assert!(ran.stderr.contains("--no-audit"), "{ran:?}");
-    assert_eq!(fake.asked(), 0);
+    assert_eq!(rogue.asked(), 0);
     let ran = run(&scene, "shutdown --yes --no-audit api");
     assert_ended(&ran, "stopped", 0);
 }
 
 #[test]
 fn no_secret_is_on_record_or_shown() {
-    let mut fake = service("shutdown=exit");
+    let mut rogue = service("shutdown=exit");
     let scene = Scene::with_inventory(&format!(
         "services:\n  api:\n    profile: hephaestus\n    url: http://me:hunter2@127.0.0.1:{}\n",
-        fake.port()
+        rogue.port()
     ));
     let ran = run(&scene, "shutdown --dry-run api");
     assert!(!format!("{ran:?}").contains("hunter2"), "{ran:?}");
     let ran = run(&scene, "shutdown --yes api");
     assert!(!format!("{ran:?}").contains("hunter2"), "{ran:?}");
-    assert!(!fake.runs());
+    assert!(!rogue.runs());
     assert!(!format!("{:?}", audit(&scene)).contains("hunter2"));
 }

@@ -4,72 +4,72 @@ use super::*;
 
 /// Asserts that it was refused and that nothing was sent.
 #[track_caller]
-fn assert_refused(fake: &mut Fake, ran: &Ran, reason: &str) {
+fn assert_refused(rogue: &mut Rogue, ran: &Ran, reason: &str) {
     assert_ended(ran, "refused", 4);
     assert!(ran.stdout.contains(reason), "{ran:?}");
     assert!(
         ran.stderr.contains("nothing was sent to any service"),
         "{ran:?}"
     );
-    assert_eq!(fake.asked(), 0);
+    assert_eq!(rogue.asked(), 0);
 }
 
 #[test]
 fn without_a_terminal_it_wants_yes() {
-    let mut fake = service("shutdown=exit");
-    let ran = run(&scene(&fake, ""), "shutdown api");
-    assert_refused(&mut fake, &ran, "not confirmed");
+    let mut rogue = service("shutdown=exit");
+    let ran = run(&scene(&rogue, ""), "shutdown api");
+    assert_refused(&mut rogue, &ran, "not confirmed");
     assert!(ran.stderr.contains("hint: `--yes` confirms it"), "{ran:?}");
 }
 
 #[test]
 fn consent_does_not_come_from_the_environment() {
-    let mut fake = service("shutdown=exit");
-    let scene = scene(&fake, "");
+    let mut rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "");
     let mut command = scene.command(&["shutdown", "api"]);
     command
         .env("HEALTHCTL_YES", "1")
         .env("HEALTHCTL_CONFIRM", "api")
         .env("HEALTHCTL_ALL", "1");
     let ran = Ran::from(command.output().expect("the binary can be run"));
-    assert_refused(&mut fake, &ran, "not confirmed");
+    assert_refused(&mut rogue, &ran, "not confirmed");
 }
 
 #[test]
 fn a_protected_one_wants_its_name() {
-    let mut fake = service("shutdown=exit");
-    let scene = scene(&fake, "    protected: true\n");
+    let mut rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "    protected: true\n");
     let ran = run(&scene, "shutdown --yes api");
-    assert_refused(&mut fake, &ran, "protected");
+    assert_refused(&mut rogue, &ran, "protected");
     let ran = run(&scene, "shutdown --confirm api api");
     assert_ended(&ran, "stopped", 0);
 }
 
 #[test]
 fn read_only_refuses_everything() {
-    let mut fake = service("shutdown=exit");
-    let scene = scene(&fake, "");
+    let mut rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "");
     let ran = run(&scene, "--read-only shutdown --yes --confirm api api");
-    assert_refused(&mut fake, &ran, "read-only");
+    assert_refused(&mut rogue, &ran, "read-only");
     let mut command = scene.command(&["shutdown", "--yes", "api"]);
     command.env("HEALTHCTL_READ_ONLY", "1");
     let ran = Ran::from(command.output().expect("the binary can be run"));
-    assert_refused(&mut fake, &ran, "read-only");
+    assert_refused(&mut rogue, &ran, "read-only");
 }
 
 #[test]
 fn a_dry_run_shows_the_exact_request_and_sends_nothing() {
-    let mut fake = service("shutdown=exit");
-    let scene = scene(&fake, "    protected: true\n");
+    let mut rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "    protected: true\n");
     let ran = run(&scene, "shutdown --dry-run api");
     assert_eq!(ran.code, 0, "{ran:?}");
-    let request = format!("POST http://127.0.0.1:{}/health/shutdown ", fake.port());
+    let request = format!("POST http://127.0.0.1:{}/health/shutdown ", rogue.port());
     assert!(ran.stdout.contains(&request), "{ran:?}");
     assert!(
-        ran.stdout.contains(&format!("pid {}", fake.pid())),
+        ran.stdout.contains(&format!("pid {}", rogue.pid())),
         "{ran:?}"
     );
-    assert_eq!(fake.asked(), 0);
+    assert_eq!(rogue.asked(), 0);
     assert!(audit(&scene).is_empty(), "nothing was done");
 }
 
@@ -90,8 +90,8 @@ fn one_refused_target_refuses_the_whole_plan() {
 
 #[test]
 fn it_wants_to_be_told_whom() {
-    let mut fake = service("shutdown=exit");
-    let scene = scene(&fake, "");
+    let mut rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "");
     for words in [
         "shutdown --yes",
         "shutdown --yes --all api",
@@ -104,5 +104,5 @@ fn it_wants_to_be_told_whom() {
         assert_eq!(ran.code, 2, "{words}: {ran:?}");
         assert_eq!(ran.stdout, "", "{words}");
     }
-    assert_eq!(fake.asked(), 0);
+    assert_eq!(rogue.asked(), 0);
 }

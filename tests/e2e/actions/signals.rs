@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use super::*;
 
 /// A scene with the service `api` that has no route to stop it.
-fn bare(fake: &Fake, more: &str) -> Scene {
+fn bare(rogue: &Rogue, more: &str) -> Scene {
     Scene::with_inventory(&format!(
         "services:\n  api:\n    url: http://127.0.0.1:{}\n    probes: {{live: {{http: /health/live}}}}\n{more}",
-        fake.port()
+        rogue.port()
     ))
 }
 
@@ -29,45 +29,45 @@ fn age(path: &PathBuf) {
 
 #[test]
 fn the_owner_of_the_listening_port_gets_it() {
-    let fake = service("");
-    let ran = run(&bare(&fake, ""), "shutdown --yes api");
+    let rogue = service("");
+    let ran = run(&bare(&rogue, ""), "shutdown --yes api");
     assert_ended(&ran, "stopped", 0);
-    let delivered = format!("SIGTERM delivered to pid {}", fake.pid());
+    let delivered = format!("SIGTERM delivered to pid {}", rogue.pid());
     assert!(ran.stderr.contains(&delivered), "{ran:?}");
 }
 
 #[test]
 fn a_scheduled_one_is_accepted_when_it_is_delivered() {
-    let mut fake = service("sigterm=ignore");
-    let ran = run(&bare(&fake, ""), "shutdown --schedule --yes api");
+    let mut rogue = service("sigterm=ignore");
+    let ran = run(&bare(&rogue, ""), "shutdown --schedule --yes api");
     assert_ended(&ran, "accepted", 0);
-    assert!(fake.runs());
+    assert!(rogue.runs());
 }
 
 #[test]
 fn one_that_ignores_it_is_still_answering() {
-    let mut fake = service("sigterm=ignore");
-    let ran = run(&bare(&fake, ""), "shutdown --yes --timeout 1s api");
+    let mut rogue = service("sigterm=ignore");
+    let ran = run(&bare(&rogue, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
-    assert_eq!(fake.asked(), 1, "sent once, and never SIGKILL");
+    assert_eq!(rogue.asked(), 1, "sent once, and never SIGKILL");
 }
 
 #[test]
 fn one_that_closes_its_port_at_once_is_not_stopped_before_it_is_gone() {
-    let mut fake = service("sigterm=close");
-    let scene = bare(&fake, "");
+    let mut rogue = service("sigterm=close");
+    let scene = bare(&rogue, "");
     let mut acting = begin(&scene, "shutdown --yes api");
     acting.until("still runs");
-    assert!(fake.runs() && acting.goes_on());
-    fake.exit();
+    assert!(rogue.runs() && acting.goes_on());
+    rogue.exit();
     assert_ended(&acting.end(), "stopped", 0);
 }
 
 #[test]
 fn another_signal_can_be_named() {
-    let fake = service("sigterm=ignore");
+    let rogue = service("sigterm=ignore");
     let ran = run(
-        &bare(&fake, "    actions: {shutdown: {signal: QUIT}}\n"),
+        &bare(&rogue, "    actions: {shutdown: {signal: QUIT}}\n"),
         "shutdown --yes api",
     );
     assert_ended(&ran, "stopped", 0);
@@ -76,27 +76,27 @@ fn another_signal_can_be_named() {
 
 #[test]
 fn a_pid_file_names_a_service_without_a_port() {
-    let mut fake = service("sigterm=close");
-    fake.order("close");
-    let scene = bare(&fake, "    pid_file: api.pid\n");
-    pid_file(&scene, fake.pid());
+    let mut rogue = service("sigterm=close");
+    rogue.order("close");
+    let scene = bare(&rogue, "    pid_file: api.pid\n");
+    pid_file(&scene, rogue.pid());
     let mut acting = begin(&scene, "shutdown --yes api");
     acting.until("SIGTERM delivered");
-    fake.exit();
+    rogue.exit();
     assert_ended(&acting.end(), "stopped", 0);
 }
 
 #[test]
 fn a_recycled_pid_is_refused() {
-    let mut fake = service("");
+    let mut rogue = service("");
     // Started after the file was written, so it cannot be whom the file names.
     let mut stranger = service("");
-    let scene = bare(&fake, "    pid_file: api.pid\n");
+    let scene = bare(&rogue, "    pid_file: api.pid\n");
     age(&pid_file(&scene, stranger.pid()));
     let ran = run(&scene, "shutdown --yes api");
     assert_ended(&ran, "refused", 4);
     assert!(ran.stdout.contains("given to another process"), "{ran:?}");
-    assert!(fake.runs() && stranger.runs());
+    assert!(rogue.runs() && stranger.runs());
 }
 
 #[test]

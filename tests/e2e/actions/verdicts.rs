@@ -4,14 +4,14 @@ use super::*;
 
 #[test]
 fn one_that_answers_and_exits_is_stopped() {
-    let fake = service("shutdown=exit");
-    let scene = scene(&fake, "");
+    let rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "");
     let ran = run(&scene, "shutdown --yes api");
     assert_ended(&ran, "stopped", 0);
     let proof = format!(
         "127.0.0.1:{} refuses connections and pid {}",
-        fake.port(),
-        fake.pid()
+        rogue.port(),
+        rogue.pid()
     );
     assert!(ran.stdout.contains(&proof), "{ran:?}");
     assert!(ran.stdout.contains("has exited"), "{ran:?}");
@@ -19,100 +19,100 @@ fn one_that_answers_and_exits_is_stopped() {
 
 #[test]
 fn one_that_answers_complete_and_stays_is_still_answering() {
-    let mut fake = service("shutdown=stay");
-    let ran = run(&scene(&fake, ""), "shutdown --yes --timeout 1s api");
+    let mut rogue = service("shutdown=stay");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
     assert!(ran.stderr.contains("shutdown_complete"), "{ran:?}");
-    assert_eq!(fake.asked(), 1, "a shutdown is sent once");
+    assert_eq!(rogue.asked(), 1, "a shutdown is sent once");
 }
 
 #[test]
 fn one_that_cuts_the_connection_and_exits_is_stopped() {
-    let fake = service("shutdown=cut");
-    let ran = run(&scene(&fake, ""), "shutdown --yes api");
+    let rogue = service("shutdown=cut");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes api");
     assert_ended(&ran, "stopped", 0);
 }
 
 #[test]
 fn one_that_hangs_in_its_shutdown_is_still_answering() {
-    let mut fake = service("shutdown=hang");
-    let ran = run(&scene(&fake, ""), "shutdown --yes --timeout 1s api");
+    let mut rogue = service("shutdown=hang");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
-    assert_eq!(fake.asked(), 1, "a shutdown is never sent again");
+    assert_eq!(rogue.asked(), 1, "a shutdown is never sent again");
 }
 
 #[test]
 fn a_process_that_outlives_its_port_is_not_stopped_before_it_is_gone() {
-    let mut fake = service("shutdown=close");
-    let scene = scene(&fake, "");
+    let mut rogue = service("shutdown=close");
+    let scene = scene(&rogue, "");
     let mut acting = begin(&scene, "shutdown --yes api");
     acting.until("still runs");
-    assert!(fake.runs() && acting.goes_on());
-    fake.exit();
+    assert!(rogue.runs() && acting.goes_on());
+    rogue.exit();
     assert_ended(&acting.end(), "stopped", 0);
 }
 
 #[test]
 fn a_process_that_outlives_its_port_for_too_long_is_not_stopped() {
-    let mut fake = service("shutdown=close");
-    let ran = run(&scene(&fake, ""), "shutdown --yes --timeout 1s api");
+    let mut rogue = service("shutdown=close");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-draining", 124);
     assert!(ran.stdout.contains("still runs"), "{ran:?}");
-    assert!(fake.runs());
+    assert!(rogue.runs());
 }
 
 #[test]
 fn one_that_drains_is_stopped_when_it_has_drained() {
-    let mut fake = service("shutdown=drain");
-    let scene = scene(&fake, "");
+    let mut rogue = service("shutdown=drain");
+    let scene = scene(&rogue, "");
     let mut acting = begin(&scene, "shutdown --yes api");
     acting.until("draining");
     assert!(acting.goes_on());
-    fake.exit();
+    rogue.exit();
     assert_ended(&acting.end(), "stopped", 0);
 }
 
 #[test]
 fn one_that_drains_for_too_long_is_still_draining() {
-    let fake = service("shutdown=drain");
-    let ran = run(&scene(&fake, ""), "shutdown --yes --timeout 1s api");
+    let rogue = service("shutdown=drain");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-draining", 124);
 }
 
 #[test]
 fn a_handler_that_fails_and_goes_on_serving_is_still_answering() {
-    let fake = service("shutdown=fault");
-    let ran = run(&scene(&fake, ""), "shutdown --yes --timeout 1s api");
+    let rogue = service("shutdown=fault");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
     assert!(ran.stdout.contains("500 Internal Server Error"), "{ran:?}");
 }
 
 #[test]
 fn one_that_turns_the_request_down_is_not_waited_for() {
-    let fake = service("shutdown=deny");
+    let rogue = service("shutdown=deny");
     // Without the answer this would take the 40 s of the profile.
-    let ran = run(&scene(&fake, ""), "shutdown --yes api");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes api");
     assert_ended(&ran, "still-answering", 5);
     assert!(ran.stdout.contains("401 Unauthorized"), "{ran:?}");
 }
 
 #[test]
 fn one_that_does_not_let_us_see_its_status_is_stopped_all_the_same() {
-    let fake = service("status=401 shutdown=exit");
-    let ran = run(&scene(&fake, ""), "shutdown --yes api");
+    let rogue = service("status=401 shutdown=exit");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes api");
     assert_ended(&ran, "stopped", 0);
 }
 
 #[test]
 fn ipv6_that_goes_on_answering_is_not_stopped() {
-    let fake = service("v6 shutdown=close-v4");
+    let rogue = service("v6 shutdown=close-v4");
     let scene = Scene::with_inventory(&format!(
         "services:\n  api:\n    profile: hephaestus\n    url: http://localhost:{}\n",
-        fake.port()
+        rogue.port()
     ));
     let ran = run(&scene, "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
-    let open = format!("[::1]:{}", fake.port());
+    let open = format!("[::1]:{}", rogue.port());
     assert!(ran.stdout.contains(&open), "{ran:?}");
 }
 
@@ -156,9 +156,9 @@ fn the_other_one_of_a_pair_on_one_port_is_no_successor() {
 
 #[test]
 fn one_that_had_stopped_before_is_not_asked() {
-    let mut fake = service("");
-    let scene = scene(&fake, "");
-    fake.exit();
+    let mut rogue = service("");
+    let scene = scene(&rogue, "");
+    rogue.exit();
     let ran = run(&scene, "shutdown --yes api");
     assert_ended(&ran, "already-stopped", 0);
     let lines = audit(&scene);
@@ -168,52 +168,52 @@ fn one_that_had_stopped_before_is_not_asked() {
 
 #[test]
 fn a_scheduled_shutdown_is_accepted_and_not_waited_for() {
-    let mut fake = service("schedule=drain");
-    let ran = run(&scene(&fake, ""), "shutdown --schedule --yes api");
+    let mut rogue = service("schedule=drain");
+    let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
     assert_ended(&ran, "accepted", 0);
     assert!(ran.stdout.contains("shutdown_scheduled"), "{ran:?}");
-    assert!(fake.runs());
+    assert!(rogue.runs());
 }
 
 #[test]
 fn a_scheduled_shutdown_that_is_turned_down_is_not_accepted() {
-    let fake = service("schedule=deny");
-    let ran = run(&scene(&fake, ""), "shutdown --schedule --yes api");
+    let rogue = service("schedule=deny");
+    let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
     assert_ended(&ran, "still-answering", 5);
 }
 
 #[test]
 fn a_scheduled_shutdown_whose_connection_is_lost_is_looked_after() {
-    let fake = service("schedule=cut");
-    let ran = run(&scene(&fake, ""), "shutdown --schedule --yes api");
+    let rogue = service("schedule=cut");
+    let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
     assert_ended(&ran, "stopped", 0);
 }
 
 #[test]
 fn a_route_that_only_waits_is_not_scheduled() {
-    let mut fake = service("");
-    let scene = scene(&fake, "    actions: {schedule: off}\n");
+    let mut rogue = service("");
+    let scene = scene(&rogue, "    actions: {schedule: off}\n");
     let ran = run(&scene, "shutdown --schedule --yes api");
     assert_ended(&ran, "refused", 4);
-    assert_eq!(fake.asked(), 0);
+    assert_eq!(rogue.asked(), 0);
 }
 
 #[test]
 fn a_command_stops_it() {
-    let fake = service("");
+    let rogue = service("");
     let more = format!(
         "    actions: {{shutdown: {{exec: [kill, \"{}\"]}}}}\n",
-        fake.pid()
+        rogue.pid()
     );
-    let ran = run(&scene(&fake, &more), "shutdown --yes api");
+    let ran = run(&scene(&rogue, &more), "shutdown --yes api");
     assert_ended(&ran, "stopped", 0);
 }
 
 #[test]
 fn a_command_that_fails_is_told_with_its_last_words() {
-    let fake = service("");
+    let rogue = service("");
     let more = "    actions: {shutdown: {exec: [sh, -c, \"echo no such unit >&2; exit 5\"]}}\n";
-    let ran = run(&scene(&fake, more), "shutdown --yes api");
+    let ran = run(&scene(&rogue, more), "shutdown --yes api");
     assert_ended(&ran, "still-answering", 5);
     assert!(ran.stdout.contains("no such unit"), "{ran:?}");
 }

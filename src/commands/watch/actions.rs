@@ -1,0 +1,151 @@
+//! Between the dashboard and what carries out actions: prepares, keeps what was prepared until somebody decides, runs it.
+//!
+//! Everything runs as tasks of its own; the loop never waits for one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::action::{Action, Refusal};
+use crate::engine::{Input, Teller};
+use crate::event::{Done, Event, Step, StepKind};
+use crate::inventory::Inventory;
+use crate::operate::{Operator, Prepared};
+use crate::tui::{Message, Ticket};
+
+/// How long an interrupted action may take to write its account.
+const ACCOUNT: Duration = Duration::from_secs(2);
+
+/// Carries out what the dashboard asks for.
+pub(super) struct Actions {
+    operator: Operator,
+    inventory: Arc<Inventory>,
+    events: UnboundedSender<Event>,
+    answers: UnboundedSender<Answer>,
+    answered: UnboundedReceiver<Answer>,
+    prepared: HashMap<Ticket, Prepared>,
+    running: JoinSet<Vec<Done>>,
+    stop: CancellationToken,
+}
+
+/// What came of a preparation.
+pub(super) struct Answer {
+    ticket: Ticket,
+    result: Result<Prepared, Vec<Refusal>>,
+}
+
+impl Actions {
+    /// What is told of actions goes to the dashboard by `teller`, and to the engine where it explains what probes see.
+    pub(super) fn new(
+        operator: Operator,
+        inventory: Arc<Inventory>,
+        teller: Teller,
+        engine: UnboundedSender<Input>,
+    ) -> Self {
+        let (events, told) = unbounded_channel();
+        let (answers, answered) = unbounded_channel();
+        tokio::spawn(forward(told, teller, engine));
+        Self {
+            operator,
+            inventory,
+            events,
+            answers,
+            answered,
+            prepared: HashMap::new(),
+            running: JoinSet::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Finds out what an action would be; the answer comes by [`next`](Self::next).
+    pub(super) fn prepare(&self, ticket: Ticket, service: String, action: Action) {
+        let operator = self.operator.clone();
+        let inventory = Arc::clone(&self.inventory);
+        let answers = self.answers.clone();
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let result = operator.prepare(action, &inventory, &[service]).await;
+            if let Err(refusals) = &result {
+                for done in operator.refuse(refusals, None) {
+                    let _ = events.send(Event::Done(done));
+                }
+            }
+            // Nobody waits for it any more where the dashboard has ended.
+            let _ = answers.send(Answer { ticket, result });
+        });
+    }
+
+    /// The next answer, as the dashboard is told it. Loses nothing when it is cancelled.
+    pub(super) async fn next(&mut self) -> Message {
+        // This holds a sender itself, so the channel never ends.
+        match self.answered.recv().await {
+            Some(Answer { ticket, result }) => Message::Prepared {
+                ticket,
+                result: result.map(|prepared| {
+                    let offers = prepared.offers.clone();
+                    self.prepared.insert(ticket, prepared);
+                    offers
+                }),
+            },
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Carries out what was prepared.
+    pub(super) fn run(&mut self, ticket: Ticket) {
+        let Some(prepared) = self.prepared.remove(&ticket) else {
+            return;
+        };
+        let operator = self.operator.clone();
+        let events = self.events.clone();
+        let stop = self.stop.clone();
+        self.running
+            .spawn(async move { operator.run(prepared, &events, &stop).await });
+    }
+
+    /// Throws it away.
+    pub(super) fn forget(&mut self, ticket: Ticket) {
+        self.prepared.remove(&ticket);
+    }
+
+    /// Sends nothing more and watches nothing more; gives what was and was not done by what was still under way.
+    pub(super) async fn end(mut self) -> Vec<Done> {
+        while self.running.try_join_next().is_some() {}
+        self.stop.cancel();
+        let mut ended = Vec::new();
+        let account = async {
+            while let Some(Ok(done)) = self.running.join_next().await {
+                ended.extend(done);
+            }
+        };
+        // What takes longer than this has been sent, and stands in the audit file.
+        let _ = tokio::time::timeout(ACCOUNT, account).await;
+        ended
+    }
+}
+
+/// Tells the engine of what explains a silence, then the dashboard of everything.
+async fn forward(
+    mut told: UnboundedReceiver<Event>,
+    teller: Teller,
+    engine: UnboundedSender<Input>,
+) {
+    while let Some(event) = told.recv().await {
+        if let Event::Step(Step {
+            service,
+            action: Action::Shutdown | Action::Schedule,
+            kind: StepKind::Accepted,
+            ..
+        }) = &event
+        {
+            let _ = engine.send(Input::ShutdownAccepted {
+                service: service.clone(),
+            });
+        }
+        teller.tell(event);
+    }
+}

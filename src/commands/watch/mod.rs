@@ -1,0 +1,134 @@
+//! `healthctl watch`: the dashboard, or a stream of changes where there is no terminal.
+
+mod actions;
+mod dashboard;
+mod stream;
+mod terminal;
+#[cfg(test)]
+#[path = "../../../tests/support/terminal.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "shared with the end-to-end tests"
+)]
+mod terminal_harness;
+#[cfg(test)]
+mod tests;
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use jiff::tz::TimeZone;
+
+use super::choose::{Choice, Chosen};
+use super::{Context, Error};
+use crate::engine::{self, Caps, Options};
+use crate::exit::Exit;
+use crate::health::{Fleet, text};
+use crate::host::Clock;
+use crate::inventory::Inventory;
+use crate::operate::{Operator, Policy};
+use crate::probe::Asker;
+use crate::tui::{App, Setup};
+use actions::Actions;
+
+/// The flags of `watch`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    choice: Choice,
+    /// A stream of changes instead of the dashboard.
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        env = "HEALTHCTL_WATCH_OUTPUT"
+    )]
+    output: Option<Lines>,
+}
+
+/// How changes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lines {
+    /// A line for people.
+    Text,
+    /// A line of JSON.
+    #[value(name = "ndjson")]
+    Json,
+}
+
+/// Runs `healthctl watch`.
+///
+/// What is selected by state or flag is selected anew with each picture: who watches what is unhealthy wants to see
+/// what turns unhealthy, and no row should wait for a round of probes.
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    let Chosen {
+        loaded,
+        services,
+        selection,
+    } = args.choice.services(context)?;
+    let inventory = loaded.inventory;
+    let clock = Clock::start();
+    let now = clock.now();
+    let rules = services.iter().map(|service| service.rules()).collect();
+    let pictures = Fleet::new(rules, now).pictures();
+    let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    let lines = args.output.or((!terminal).then_some(Lines::Text));
+    let asker = Asker::new(clock);
+    let (teller, feed) = engine::feed();
+    let options = Options {
+        caps: Caps::of_this_machine(),
+        figures: lines.is_none(),
+    };
+    let engine = engine::watch(services, asker.clone(), options, clock, teller.clone());
+    if let Some(lines) = lines {
+        drop(teller);
+        let exit = stream::run(context, lines, &selection, feed).await;
+        engine.stop().await;
+        return exit;
+    }
+    let app = App::new(Setup {
+        inventory: place(&inventory, args),
+        services: pictures,
+        selection,
+        selectors: text::clean(&args.choice.selectors.join(" "), 100),
+        read_only: context.global.read_only,
+        color: context.color_stdout(),
+        zone: TimeZone::system(),
+        size: crossterm::terminal::size()?,
+        now,
+    });
+    let policy = Policy {
+        read_only: context.global.read_only,
+        audit: crate::host::directories::state(),
+        command: "healthctl watch".to_owned(),
+        timeout: None,
+    };
+    let operator = Operator::new(asker, clock, policy);
+    let actions = Actions::new(operator, Arc::new(inventory), teller, engine.inputs.clone());
+    dashboard::run(
+        context,
+        dashboard::Parts {
+            app,
+            clock,
+            feed,
+            engine,
+            actions,
+        },
+    )
+    .await
+}
+
+/// Where the services come from, for people.
+fn place(inventory: &Inventory, args: &Args) -> String {
+    let text = match (&args.choice.url, inventory.files.as_slice()) {
+        (Some(url), _) => url.clone(),
+        (None, []) => String::new(),
+        (None, [file]) => file.display().to_string(),
+        (None, [file, rest @ ..]) => format!("{} and {} more", file.display(), rest.len()),
+    };
+    text::clean(&text, 300)
+}

@@ -1,0 +1,138 @@
+//! The terminal while the dashboard has it: taken, drawn on, and always given back as it was found.
+//!
+//! Also when a thread panics: the hook gives the terminal back before the report is printed, holds off any frame that
+//! would be drawn over it, and tells the loop to end. Must not know what is drawn.
+
+use std::cell::Cell;
+use std::io::{self, BufWriter, Stdout, Write, stdout};
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use crossterm::cursor::Show;
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::execute;
+use crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use ratatui::backend::CrosstermBackend;
+use ratatui::{Frame, Terminal};
+use tokio::sync::Notify;
+
+/// The dashboard has the terminal.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Held while a frame goes out.
+static DRAWING: Mutex<()> = Mutex::new(());
+/// A thread has panicked while the dashboard had the terminal.
+static PANICKED: Notify = Notify::const_new();
+
+thread_local! {
+    /// This thread holds [`DRAWING`].
+    static DRAWS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A frame in one write: what is larger than this would tear.
+const FRAME_BYTES: usize = 1 << 17;
+
+type Buffered = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+
+/// The terminal; given back when this is dropped.
+pub(super) struct Screen {
+    terminal: Buffered,
+}
+
+impl Screen {
+    /// Takes the terminal.
+    pub(super) fn take() -> io::Result<Self> {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(install_hook);
+        let screen = Self {
+            terminal: terminal()?,
+        };
+        take()?;
+        Ok(screen)
+    }
+
+    /// Draws a frame, unless the terminal was given back meanwhile.
+    pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        let _frame = drawing();
+        if !TAKEN.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        DRAWS.set(true);
+        let drawn = self.terminal.draw(draw).map(|_| ());
+        DRAWS.set(false);
+        drawn
+    }
+
+    /// Gives the terminal back for a while.
+    pub(super) fn give_back(&self) {
+        give_back();
+    }
+
+    /// Takes it again, and draws everything anew with the next frame.
+    pub(super) fn take_again(&mut self) -> io::Result<()> {
+        // A shell may have changed the modes while we were stopped without having been asked.
+        give_back();
+        take()?;
+        // A new one knows nothing of what stood there. Clearing the old one would ask the terminal for its
+        // cursor, and the answer would go to who waits for keys.
+        self.terminal = terminal()?;
+        Ok(())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Ends when a thread has panicked; the terminal has been given back and the report printed by then.
+pub(super) async fn panicked() {
+    PANICKED.notified().await;
+}
+
+fn terminal() -> io::Result<Buffered> {
+    let out = BufWriter::with_capacity(FRAME_BYTES, stdout());
+    Terminal::new(CrosstermBackend::new(out))
+}
+
+fn take() -> io::Result<()> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    let entered = execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste);
+    if entered.is_err() {
+        give_back();
+    }
+    entered
+}
+
+/// Leaves nothing behind, as far as the terminal still listens; does nothing the second time.
+fn give_back() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        // Where the terminal has gone there is nobody to tell.
+        let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
+        let _ = stdout().flush();
+        let _ = disable_raw_mode();
+    }
+}
+
+fn drawing() -> MutexGuard<'static, ()> {
+    DRAWING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn install_hook() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !TAKEN.load(Ordering::SeqCst) {
+            return report(info);
+        }
+        // A frame of another thread will be complete in a moment; one of this thread never.
+        let frame = (!DRAWS.get()).then(drawing);
+        give_back();
+        drop(frame);
+        report(info);
+        PANICKED.notify_one();
+    }));
+}
