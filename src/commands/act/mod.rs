@@ -2,16 +2,14 @@
 //! and at the end.
 
 mod ask;
-mod ending;
 
 use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
-use self::ending::{Ending, Signals};
 use super::choose::Choice;
-use super::{Context, Error};
+use super::{Context, Error, Signals};
 use crate::action::{Action, Consent, Refusal, exit_code};
 use crate::event::{Done, Event};
 use crate::exit::Exit;
@@ -116,7 +114,7 @@ pub(super) async fn run(context: &Context, action: Action, args: &Args) -> Resul
     if let Err(refusals) = agreed(context, args, &prepared).await {
         return refuse(context, args, &operator, refusals, Some(&prepared));
     }
-    let signals = Signals::install()?;
+    let signals = Signals::new()?;
     let (dones, ending) = carry_out(context, &operator, prepared.clone(), signals).await;
     finish(context, args, &prepared, &dones, ending)
 }
@@ -152,7 +150,7 @@ async fn carry_out(
     operator: &Operator,
     prepared: Prepared,
     mut signals: Signals,
-) -> (Vec<Done>, Option<Ending>) {
+) -> (Vec<Done>, Option<Exit>) {
     let (events, mut steps) = unbounded_channel();
     let stop = CancellationToken::new();
     let action = async {
@@ -174,7 +172,7 @@ async fn carry_out(
                     Some(_) => {}
                     None => return,
                 },
-                signal = signals.next(), if ending.is_none() => {
+                signal = signals.recv(), if ending.is_none() => {
                     ending = Some(signal);
                     stop.cancel();
                 }
@@ -191,7 +189,7 @@ fn finish(
     args: &Args,
     prepared: &Prepared,
     dones: &[Done],
-    ending: Option<Ending>,
+    ending: Option<Exit>,
 ) -> Result<Exit, Error> {
     for done in dones.iter().filter(|done| done.verdict.exit_code() != 0) {
         for line in &done.evidence {
@@ -210,7 +208,7 @@ fn finish(
         .collect();
     show(context, args, &accounts)?;
     Ok(match ending {
-        Some(ending) => ending.exit(),
+        Some(ending) => ending,
         None => Exit::Code(exit_code(dones.iter().map(|done| done.verdict))),
     })
 }

@@ -38,7 +38,7 @@ use actions::Actions;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    choice: Choice,
+    pub(super) choice: Choice,
     /// A stream of changes instead of the dashboard.
     #[arg(
         short,
