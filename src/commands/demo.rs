@@ -124,8 +124,8 @@ async fn dashboard(context: &Context, demo: &Demo) -> Result<Exit, Error> {
     };
     let mut args: watch::Args = crate::run::default_args();
     // Their environment twins are meant for another service than these.
-    args.url = None;
-    args.profile = None;
+    args.choice.url = None;
+    args.choice.profile = None;
     watch::run(&context, &args).await
 }
 
