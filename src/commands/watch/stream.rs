@@ -1,31 +1,34 @@
 //! Changes as lines, for pipes, logs and other programs: what `watch` is without a dashboard.
 
-use crate::commands::{Context, Error};
+use crate::commands::{Context, Error, Signals};
 use crate::engine::Feed;
 use crate::event::Event;
 use crate::exit::Exit;
-use crate::health::{Change, Moment, Picture};
+use crate::health::{Change, Moment, Picture, Selection};
 use crate::output::{FailOn, ServiceReport, change_line};
 
 use super::Lines;
-use super::signals::{Signals, Told};
 
 /// Writes changes until a signal or the reader ends it.
-pub(super) async fn run(context: &Context, lines: Lines, mut feed: Feed) -> Result<Exit, Error> {
-    let mut signals = Signals::install()?;
+pub(super) async fn run(
+    context: &Context,
+    lines: Lines,
+    selection: &Selection,
+    mut feed: Feed,
+) -> Result<Exit, Error> {
+    let mut signals = Signals::new()?;
     let fail_on = FailOn::default();
     loop {
         let event = tokio::select! {
             biased;
-            told = signals.next() => match told {
-                Told::End(exit) => return Ok(exit),
-                Told::Resumed => continue,
-            },
+            exit = signals.recv() => return Ok(exit),
             event = feed.recv() => event,
         };
         match event {
             None => return Ok(Exit::Done),
-            Some(Event::Picture { picture, changed }) if !changed.is_empty() => {
+            Some(Event::Picture { picture, changed })
+                if !changed.is_empty() && selection.matches(&picture) =>
+            {
                 let line = match lines {
                     Lines::Text => text(&picture, &changed),
                     Lines::Json => {

@@ -214,6 +214,8 @@ fn without_colour_nothing_is_told_by_colour() {
     let mut app = App::new(Setup {
         inventory: "healthctl.yaml".to_owned(),
         services: services().into_iter().map(std::sync::Arc::new).collect(),
+        selection: crate::health::Selection::default(),
+        selectors: String::new(),
         read_only: true,
         color: false,
         zone: jiff::tz::TimeZone::UTC,

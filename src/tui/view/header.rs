@@ -77,6 +77,9 @@ fn status(app: &App, columns: usize) -> Line<'static> {
     let total = app.list.all().len();
     let noun = if total == 1 { "service" } else { "services" };
     let mut parts = vec![Span::raw(" · "), Span::raw(format!("{total} {noun}"))];
+    if !app.selectors.is_empty() {
+        parts.push(Span::raw(format!(" · only {}", app.selectors)));
+    }
     let filter = app.filter.value();
     if !filter.is_empty() {
         parts.push(Span::raw(" · "));
