@@ -95,17 +95,14 @@ pub(super) fn resolve_all(
     let mut inventory = Inventory::default();
     let mut profiles = IndexMap::new();
     for service in &raw.services {
-        let known = match &service.profile {
-            None => None,
-            Some(name) => match library.get(name, around, problems) {
-                Some(known) => Some(known),
-                // What the profile would have brought is unknown, and so is what is missing.
-                None => continue,
-            },
-        };
+        let known = service
+            .profile
+            .as_ref()
+            .and_then(|name| library.get(name, around, problems));
         let parts = resolve::Parts {
             defaults: &raw.defaults,
             profile: known.as_ref().map(|known| &*known.profile),
+            profile_missing: known.is_none() && service.profile.is_some(),
             raw: service,
         };
         let resolved = resolve::service(&parts, problems);

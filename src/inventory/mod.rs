@@ -13,6 +13,8 @@ mod service;
 mod show;
 mod source;
 mod surroundings;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use crate::profile::{Auth, Connection, Proxy, Secret, Signal, Target, Tls};

@@ -42,7 +42,7 @@ pub fn interpolate(node: &mut Node, env: &dyn Fn(&str) -> Option<String>, proble
                     }
                 }
                 Err(mistake) => {
-                    problems.push(
+                    problems.push_last(
                         Problem::at(&node.place, mistake.message)
                             .label(mistake.label)
                             .maybe_hint(mistake.hint),

@@ -81,17 +81,33 @@ impl Problem {
 pub struct Problems {
     /// In the order in which they were found.
     pub list: Vec<Problem>,
+    /// Values that could not be had: what else would be said about them is a consequence.
+    unknown: Vec<Place>,
 }
 
 impl Problems {
     /// Adds one.
     pub fn push(&mut self, problem: Problem) {
-        self.list.push(problem);
+        let consequence = problem
+            .place
+            .as_ref()
+            .is_some_and(|place| self.unknown.contains(place));
+        if !consequence {
+            self.list.push(problem);
+        }
+    }
+
+    /// Adds one after which nothing else is said about its place.
+    pub fn push_last(&mut self, problem: Problem) {
+        let place = problem.place.clone();
+        self.push(problem);
+        self.unknown.extend(place);
     }
 
     /// Adds all of another collection.
     pub fn append(&mut self, mut other: Self) {
         self.list.append(&mut other.list);
+        self.unknown.append(&mut other.unknown);
     }
 
     /// Whether one of them makes the file invalid.
@@ -114,6 +130,7 @@ impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
         Self {
             list: vec![problem],
+            unknown: Vec::new(),
         }
     }
 }

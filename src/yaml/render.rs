@@ -27,6 +27,12 @@ impl Problems {
             }
             out.push_str(renderer.render(&[group(problem)]).trim_end());
             out.push('\n');
+            if let (None, Some(hint)) = (&problem.place, &problem.hint) {
+                // Without a marked line there is no margin for it to stand in.
+                out.push_str("hint: ");
+                out.push_str(&safe(hint));
+                out.push('\n');
+            }
         }
         out
     }
@@ -86,7 +92,7 @@ fn group(problem: &Problem) -> Group<'static> {
         None => Group::with_title(title),
         Some(place) => title.elements(snippets(place, problem)),
     };
-    if let Some(hint) = &problem.hint {
+    if let (Some(_), Some(hint)) = (&problem.place, &problem.hint) {
         group = group.element(Level::HELP.with_name("hint").message(safe(hint)));
     }
     group

@@ -3,7 +3,6 @@
 use crate::profile::{Decode, Expect, StatusRange};
 use crate::yaml::{Place, Problem, Problems};
 
-use super::super::service::HttpRequest;
 use super::layers::{self, Layer};
 
 /// The expectations of all layers, by key.
@@ -35,13 +34,14 @@ fn set<T>(list: &mut Vec<(String, T)>, key: &str, value: T) {
 
 /// Tells expectations that no answer can meet.
 pub(super) fn check(
-    request: &HttpRequest,
     expect: &Expect,
     decode: Option<&Decode>,
     max_body: u64,
     layers: &[Layer<'_>],
     problems: &mut Problems,
 ) {
+    let method = layers::http(layers, |http| http.method.as_ref()).map(|(method, _)| method);
+    let head = method.filter(|method| method.value == "HEAD");
     let body = layers::option(layers, |options| options.expect.body.as_ref());
     let body = body.map(|(body, _)| &body.place);
     let json = layers
@@ -51,9 +51,7 @@ pub(super) fn check(
         .find_map(|options| options.expect.json.first())
         .map(|(pointer, _)| &pointer.place);
     let Some(place) = body.or(json) else {
-        let method = layers::http(layers, |http| http.method.as_ref());
-        if let (Some((method, _)), Some(decode)) = (method, decode)
-            && request.method == "HEAD"
+        if let (Some(method), Some(decode)) = (head, decode)
             && decode.needs_body()
         {
             problems.push(
@@ -64,7 +62,7 @@ pub(super) fn check(
         }
         return;
     };
-    if request.method == "HEAD" {
+    if head.is_some() {
         problems.push(never(place, "an answer to HEAD has no body").hint("ask with `GET`"));
     } else if !expect.status.is_empty() && expect.status.iter().all(|range| bodiless(*range)) {
         problems.push(

@@ -27,7 +27,7 @@ pub(super) fn probes(parts: &Parts<'_>, problems: &mut Problems) -> Vec<Probe> {
                 names.remove(index);
             }
             (true, None) => {
-                if !parts.raw.profile.is_some() || profile.is_some() {
+                if !parts.profile_missing {
                     problems.push(nothing_to_switch_off(probe, profile));
                 }
             }
@@ -44,7 +44,7 @@ pub(super) fn probes(parts: &Parts<'_>, problems: &mut Problems) -> Vec<Probe> {
     });
     let decoding = decoding(profile, &names);
     let mut probes = Vec::with_capacity(names.len());
-    let mut broken = parts.raw.broken_probes;
+    let mut broken = parts.raw.broken_probes || parts.profile_missing;
     for name in &names {
         let of_profile = profile.and_then(|profile| profile.probes.get(*name));
         let own = own.iter().find(|probe| probe.name.value == *name);
@@ -88,7 +88,7 @@ fn probe(
         return None;
     }
     if specs.clone().all(|spec| spec.http.is_none()) {
-        if let Some(own) = own {
+        if let Some(own) = own.filter(|_| !parts.profile_missing) {
             problems.push(missing_question(own, parts.profile));
         }
         return None;
@@ -106,16 +106,7 @@ fn probe(
     let what = format!("`{name}`");
     let request = assemble::request(parts, &layers, &what, "GET", problems);
     let expect = expect::expect(&layers);
-    if let Some(request) = &request {
-        expect::check(
-            request,
-            &expect,
-            decode.as_deref(),
-            max_body,
-            &layers,
-            problems,
-        );
-    }
+    expect::check(&expect, decode.as_deref(), max_body, &layers, problems);
     Some(Probe {
         name: name.to_owned(),
         role: Role::of(name),

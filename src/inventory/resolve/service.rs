@@ -14,6 +14,9 @@ use super::{actions, defaults, probes};
 pub(in super::super) struct Parts<'a> {
     pub(in super::super) defaults: &'a Options,
     pub(in super::super) profile: Option<&'a Profile>,
+    /// It names a profile that could not be read: what that would have brought is unknown, and so is what is
+    /// missing.
+    pub(in super::super) profile_missing: bool,
     pub(in super::super) raw: &'a raw::Service,
 }
 

@@ -44,6 +44,7 @@ pub fn show(loaded: &Loaded, name: &str) -> Option<String> {
     let parts = Parts {
         defaults: &loaded.raw.defaults,
         profile: known.map(|known| &*known.profile),
+        profile_missing: false,
         raw,
     };
     let mut lines = Lines::default();

@@ -9,8 +9,8 @@ use tokio::net::{TcpListener, UnixListener};
 
 use super::server::{answering, head, nobody, serve};
 use super::{
-    Connection, FailureKind, ProbeResult, ask, asker, failed, passed, probe, question, reading,
-    service,
+    Connection, FailureKind, ProbeResult, ask, asker, failed, hurried, passed, probe, question,
+    reading, service,
 };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -58,6 +58,59 @@ async fn localhost_is_both_families() {
         &format!("connection refused (127.0.0.1:{port}, [::1]:{port})"),
     );
     assert!(outcome.refused);
+}
+
+/// One family takes no connections and refuses none: the other one gets its turn in time.
+#[tokio::test]
+async fn a_family_that_swallows_everything() {
+    let (mute, port, _waiting) = swallowing().await;
+    let address = serve(&format!("[::1]:{port}"), async |mut stream| {
+        head(&mut stream).await;
+        let _ = stream.write_all(OK).await;
+    })
+    .await;
+    for connection in [Connection::Fresh, Connection::Reuse] {
+        let mut request = question(&format!("http://localhost:{port}/"));
+        request.connection = connection;
+        let mut probe = reading(request);
+        if connection == Connection::Reuse {
+            probe.timeout = std::time::Duration::from_secs(2);
+        }
+        let outcome = ask(&probe).await;
+        passed(&outcome);
+        assert_eq!(outcome.address, Some(address.to_string()));
+    }
+    drop(mute);
+}
+
+/// One address refuses, the other swallows: nothing proves that the service is gone.
+#[tokio::test]
+async fn a_refusal_and_a_silence_are_no_refusal() {
+    let (_mute, port, _waiting) = swallowing().await;
+    let outcome = ask(&hurried(probe(question(&format!(
+        "http://localhost:{port}/"
+    )))))
+    .await;
+    failed(
+        &outcome,
+        ProbeResult::Fail,
+        FailureKind::Timeout,
+        &format!(
+            "no connection within 150ms (127.0.0.1:{port}: no reply yet, [::1]:{port}: connection refused)"
+        ),
+    );
+    assert!(!outcome.refused);
+}
+
+/// A listener on 127.0.0.1 whose queue is full, its port, and what fills the queue.
+async fn swallowing() -> (TcpListener, u16, tokio::net::TcpStream) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    // A queue of length 0 holds one.
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let waiting = tokio::net::TcpStream::connect(address).await.unwrap();
+    (listener, address.port(), waiting)
 }
 
 #[tokio::test]

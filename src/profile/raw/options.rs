@@ -159,8 +159,10 @@ fn failure_threshold(fields: &mut Fields<'_>, problems: &mut Problems) -> Option
             .hint("keep one of them"),
         );
     }
-    let entry: &Entry = named.or(other)?;
-    threshold(&entry.value, problems)
+    let read = |entry: &Entry, problems: &mut Problems| threshold(&entry.value, problems);
+    let named = named.map(|entry| read(entry, problems));
+    let other = other.map(|entry| read(entry, problems));
+    named.or(other).flatten()
 }
 
 fn max_body(node: &Node, problems: &mut Problems) -> Option<At<u64>> {

@@ -1,0 +1,195 @@
+//! Inventories as files: each valid one with what it resolves to, each invalid one with what is told about it.
+//!
+//! A case is `tests/inventory/{valid,invalid}/NAME.yaml` with `NAME.expected` beside it. With `REWRITE_INVENTORY`
+//! set the expected files are written instead of compared: read the difference before it is committed.
+
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Chosen, Look, Surroundings, load, show};
+use crate::yaml::Problems;
+
+const REWRITE: &str = "REWRITE_INVENTORY";
+
+/// A profile that is always there, so that cases do not change with the built-in ones.
+const BUILTIN: [(&str, &str); 2] = [
+    ("http", "probes:\n  live: {http: \"\"}\n"),
+    (
+        "full",
+        "interval: 30s\nprobes:\n  live: {http: /live}\n  status: {http: /status, timeout: 9s, headers: {X-From: profile}}\n\
+         actions:\n  shutdown: {http: {method: POST, path: /stop}, waits: true, timeout: 50s}\n  schedule: {http: /stop/schedule}\n\
+         decode: {format: json, status: /status}\n",
+    ),
+];
+
+/// What the environment of every case holds.
+fn env(name: &str) -> Option<String> {
+    let value = match name {
+        "PORT" => "8000",
+        "EMPTY" => "",
+        "INTERVAL" => "7s",
+        "TOKEN" => "env-secret",
+        "WRONG" => "nonsense: [not yaml",
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
+fn folder(kind: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/inventory")
+        .join(kind)
+}
+
+fn check(kind: &str, render: impl Fn(Result<super::Loaded, Problems>) -> String) {
+    let folder = folder(kind);
+    let look = |path: &Path| {
+        let metadata = fs::metadata(folder.join(path)).ok()?;
+        Some(Look {
+            directory: metadata.is_dir(),
+            owner: 1000,
+            mode: 0o644,
+        })
+    };
+    let list = |path: &Path| {
+        let entries = fs::read_dir(folder.join(path)).into_iter().flatten();
+        let names = entries.flatten().map(|entry| entry.file_name());
+        names
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect()
+    };
+    let read = |path: &Path| -> io::Result<Vec<u8>> { fs::read(folder.join(path)) };
+    let around = Surroundings {
+        env: &env,
+        read: &read,
+        look: &look,
+        list: &list,
+        directory: Path::new("/work"),
+        config: None,
+        user: 1000,
+        builtin: &BUILTIN,
+    };
+    let mut names: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .collect();
+    names.sort();
+    assert!(!names.is_empty());
+    let mut differences = String::new();
+    for path in names {
+        let name = PathBuf::from(path.file_name().unwrap());
+        let chosen = Chosen {
+            files: vec![name.clone()],
+            found: true,
+            warnings: Problems::default(),
+        };
+        let found = render(load(chosen, &around));
+        let file = path.with_extension("expected");
+        if std::env::var_os(REWRITE).is_some() {
+            fs::write(&file, &found).unwrap();
+            continue;
+        }
+        let expected = fs::read_to_string(&file).unwrap_or_default();
+        if found != expected {
+            let _ = writeln!(
+                differences,
+                "--- {}: expected\n{expected}\n--- found\n{found}",
+                name.display()
+            );
+        }
+    }
+    assert!(
+        differences.is_empty(),
+        "{differences}\nrun with {REWRITE}=1 to accept what is found"
+    );
+}
+
+#[test]
+fn valid_ones_resolve() {
+    check("valid", |loaded| {
+        let loaded = loaded.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+        let mut text = loaded.warnings.render(false);
+        for name in loaded.inventory.services.keys() {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&show(&loaded, name).unwrap());
+        }
+        text
+    });
+}
+
+#[test]
+fn invalid_ones_are_told_in_full() {
+    check("invalid", |loaded| {
+        let problems = loaded.expect_err("this case is meant to be wrong");
+        assert!(problems.has_errors());
+        problems.render(false)
+    });
+}
+
+/// A service as text, its headers sorted: their order follows the layers they came from.
+fn in_order(service: &super::Service) -> String {
+    let mut service = service.clone();
+    for probe in &mut service.probes {
+        if let super::ProbeKind::Http(http) = &mut probe.kind {
+            http.headers.sort_by(|(a, _), (b, _)| a.cmp(b));
+        }
+    }
+    format!("{service:#?}")
+}
+
+/// What `show` prints is an inventory that resolves to the same.
+#[test]
+fn what_is_shown_can_be_read_again() {
+    let folder = folder("valid");
+    let around = |text: &str, then: &dyn Fn(&Surroundings<'_>)| {
+        let read = |path: &Path| match path.to_str() {
+            Some("healthctl.yaml") => Ok(text.as_bytes().to_vec()),
+            _ => fs::read(folder.join(path)),
+        };
+        then(&Surroundings {
+            env: &env,
+            read: &read,
+            look: &|path| {
+                folder.join(path).is_file().then_some(Look {
+                    directory: false,
+                    owner: 1000,
+                    mode: 0o644,
+                })
+            },
+            list: &|_| Vec::new(),
+            directory: Path::new("/work"),
+            config: None,
+            user: 1000,
+            builtin: &BUILTIN,
+        });
+    };
+    let chosen = || Chosen {
+        files: vec![PathBuf::from("healthctl.yaml")],
+        found: false,
+        warnings: Problems::default(),
+    };
+    let text = fs::read_to_string(folder.join("everything.yaml")).unwrap();
+    around(&text, &|world| {
+        let first = load(chosen(), world).unwrap();
+        let shown = show(&first, "api").unwrap();
+        // What it depends on is not part of it.
+        let shown = format!("{shown}  postgres: {{profile: http, url: http://localhost}}\n");
+        around(&shown, &|world| {
+            let second = load(chosen(), world)
+                .unwrap_or_else(|problems| panic!("{shown}\n{}", problems.render(false)));
+            let (first, second) = (
+                &first.inventory.services["api"],
+                &second.inventory.services["api"],
+            );
+            let (first, second) = (in_order(first), in_order(second));
+            let differing = first.lines().zip(second.lines()).find(|(a, b)| a != b);
+            assert_eq!(differing, None, "{shown}");
+            assert_eq!(first.lines().count(), second.lines().count());
+        });
+    });
+}
