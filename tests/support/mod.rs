@@ -11,3 +11,4 @@ pub mod demo;
 pub mod fake;
 pub mod process;
 pub mod scene;
+pub mod terminal;
