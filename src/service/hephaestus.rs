@@ -73,6 +73,7 @@ async fn live(State(service): State<Service>) -> Json<Health> {
 }
 
 async fn status(State(service): State<Service>) -> Json<Health> {
+    service.checked().await;
     let dependencies = service
         .dependencies()
         .into_iter()
@@ -160,8 +161,9 @@ fn age(duration: Option<Duration>) -> Number {
 
 impl Serialize for Dependency {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const KEYS: [&str; 6] = [
+        const KEYS: [&str; 7] = [
             "status",
+            "message",
             "error",
             "last_success_seconds",
             "last_failure_seconds",
@@ -171,7 +173,7 @@ impl Serialize for Dependency {
         let Self(snapshot) = self;
         let mut map = serializer.serialize_map(None)?;
         let status = match snapshot.standing {
-            Standing::Working => "working",
+            Standing::Working | Standing::Impaired => "working",
             Standing::Failing => "error",
             // What was never tried has not been used; to call it working would be a guess.
             Standing::NotUsed | Standing::Untried => {
@@ -184,6 +186,10 @@ impl Serialize for Dependency {
             if !KEYS.contains(&key.as_str()) {
                 map.serialize_entry(key, value)?;
             }
+        }
+        if snapshot.standing == Standing::Impaired {
+            // The convention has no word for it.
+            map.serialize_entry("message", &snapshot.message)?;
         }
         map.serialize_entry("error", &snapshot.error)?;
         map.serialize_entry("last_success_seconds", &age(snapshot.last_success))?;
