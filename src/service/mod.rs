@@ -6,8 +6,14 @@
 //! # What it promises
 //!
 //! * A [`Service`] knows its name, version, start and uptime, and each [`Dependency`] that the
-//!   program reports on.
-//! * [`hephaestus::routes`] and [`control_plane::routes`] answer in the shape of one convention each.
+//!   program reports on, by hand or by a check.
+//! * **Checks** ([`Service::register_check`], [`Service::register_blocking_check`]) run side by side,
+//!   each bounded in time, their results kept for a while; one that hangs or panics holds nobody up.
+//!   They can be switched and their limits changed while the service runs ([`Check`]).
+//! * **Readiness gates** ([`Service::gate`]) must open once before the service is ready; its
+//!   [`Component`]s make up its [`Health`].
+//! * The routes of [`hephaestus`], [`control_plane`], [`scry_ingestor`] and [`kcp_syncer`] answer in
+//!   the shape of one convention each; [`metrics`] in Prometheus' text format.
 //! * A shutdown begins by SIGTERM, SIGINT, a route or [`Service::shut_down`]; whoever asks second
 //!   joins the first. The flag is up at once; the order is always: drain, clean-up, reply, listener
 //!   closed, [`Service::serve`] returns.
@@ -15,20 +21,33 @@
 //!   are not counted as in flight; other work gets 503 and `Connection: close`.
 //! * Clean-up handlers run last registered first, each bounded in time; one that fails, panics or
 //!   hangs does not stop the rest.
+//! * The configuration is [reloaded](reload) by file change, SIGHUP or a route, validated first, and
+//!   kept as it was on any error.
+//! * A [circuit breaker](Service::breaker) leaves alone what fails again and again; a
+//!   [heartbeat](Service::heartbeat) tells another service that this one lives, with or without a
+//!   port ([`Service::run`]).
+//! * What it does it tells through `tracing`; [`log`] writes that as text or JSON lines with each
+//!   request's correlation id.
 //!
 //! # Example
 //!
 //! ```
 //! use axum::{Router, routing::get};
-//! use healthctl::service::{Service, Settings, hephaestus};
+//! use std::time::Duration;
+//! use healthctl::service::{Need, Report, Service, Settings, hephaestus, metrics};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
 //! let service = Service::new("orders-api", "2.4.1", Settings::default());
 //!
+//! // What nobody checks is reported by the code that uses it:
 //! let database = service.dependency("database");
 //! database.detail("pool_size", 8);
 //! database.record_success();
+//! // The rest is asked when an answer needs it:
+//! service.register_check("cache", Need::Optional, Duration::from_secs(5), || async {
+//!     Report::healthy().message("connected").with("latency_ms", 1.25)
+//! });
 //!
 //! service.on_shutdown("database pool", || async {
 //!     // close it here
@@ -37,7 +56,8 @@
 //!
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! let work = Router::new().route("/orders", get(|| async { "none yet" }));
-//! let server = service.server(listener, hephaestus::routes(&service), work)?;
+//! let health = hephaestus::routes(&service).merge(metrics::routes(&service));
+//! let server = service.server(listener, health, work)?;
 //! // The signal handlers stand now: the address may be told to others.
 //!
 //! # service.shut_down(healthctl::service::Cause::Program);
