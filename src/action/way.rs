@@ -29,6 +29,9 @@ pub struct NoWay {
 
 /// The way that `action` takes on `service`: the means declared for the action itself, else those of its twin
 /// (`shutdown` and `schedule` serve each other), else SIGTERM. Whether a pid is known is not looked at here.
+///
+/// # Errors
+/// There is no way to do it, or none yet.
 pub fn way(service: &Service, action: Action) -> Result<Way, NoWay> {
     let actions = &service.actions;
     let spec = match action {

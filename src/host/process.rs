@@ -39,10 +39,9 @@ pub(crate) fn process(pid: u32) -> Option<Running> {
 pub(crate) fn alive(process: Process) -> Option<bool> {
     match read(process.pid) {
         Ok(Some(stat)) => Some(stat.runs() && stat.start_ticks == process.start_ticks),
-        Ok(None) => None,
         // A process that only `/proc` hides from us may be this one.
         Err(error) if vanished(&error) => (exists(process.pid) == Some(false)).then_some(false),
-        Err(_) => None,
+        Ok(None) | Err(_) => None,
     }
 }
 
