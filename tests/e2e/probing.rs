@@ -26,8 +26,10 @@ fn harmless(ran: &Ran) {
 
 /// The failures of all probes in a JSON report, as `kind: message`.
 fn failures(ran: &Ran) -> Vec<String> {
-    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
-    let probes = report["services"][0]["probes"].as_array().unwrap();
+    let report: Value = serde_json::from_str(&ran.stdout).expect("the report is JSON");
+    let probes = report["services"][0]["probes"]
+        .as_array()
+        .expect("a service has probes");
     probes
         .iter()
         .filter_map(|probe| {

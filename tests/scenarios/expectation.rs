@@ -67,11 +67,11 @@ impl Found<'_> {
                 ),
                 expected,
             ),
-            "counted" => self.each(expected, |name, expected| {
+            "counted" => each(expected, |name, expected| {
                 let counted = self.probe(name)?.counted;
                 same(&format!("counted.{name}"), option(counted), expected)
             }),
-            "probes" => self.each(expected, |name, expected| {
+            "probes" => each(expected, |name, expected| {
                 let probe = self.probe(name)?;
                 for (key, expected) in entries(expected)? {
                     let found = self.of_probe(probe, key)?;
@@ -79,7 +79,7 @@ impl Found<'_> {
                 }
                 Ok(())
             }),
-            "dependencies" => self.each(expected, |name, expected| {
+            "dependencies" => each(expected, |name, expected| {
                 let mut dependencies = picture.dependencies.iter();
                 let dependency = dependencies
                     .find(|dependency| dependency.name == name)
@@ -92,12 +92,6 @@ impl Found<'_> {
             }),
             _ => Err(format!("`{key}` is nothing that can be expected")),
         }
-    }
-
-    fn each(&self, expected: &Value, check: impl Fn(&str, &Value) -> Result<()>) -> Result<()> {
-        entries(expected)?
-            .into_iter()
-            .try_for_each(|(name, expected)| check(name, expected))
     }
 
     fn probe(&self, name: &str) -> Result<&ProbePicture> {
@@ -143,6 +137,12 @@ impl Found<'_> {
     fn age(&self, moment: Option<Moment>) -> String {
         moment.map_or("never".to_owned(), |moment| seconds(self.now.since(moment)))
     }
+}
+
+fn each(expected: &Value, check: impl Fn(&str, &Value) -> Result<()>) -> Result<()> {
+    entries(expected)?
+        .into_iter()
+        .try_for_each(|(name, expected)| check(name, expected))
 }
 
 fn same(what: &str, found: impl Display, expected: &Value) -> Result<()> {

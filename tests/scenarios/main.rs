@@ -1,11 +1,13 @@
 //! Plays the scenarios of the state machine: every file `*.yaml` beside this one.
 //!
 //! `README.md` in the same folder tells how to write one. A scenario that fails is named with its step and with what
-//! was expected and found; all are played, so that one run shows every failure.
+//! was expected and found; all are played, so that one run shows every failure. `random.rs` holds what must be true of
+//! any sequence of answers.
 
 mod expectation;
 mod notation;
 mod play;
+mod random;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +17,8 @@ use serde_yaml::{Mapping, Value};
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+        .expect("the folder of this file can be read")
+        .map(|entry| entry.expect("so can its entries").path())
         .filter(|path| path.extension().is_some_and(|it| it == "yaml"))
         .collect();
     files.sort();

@@ -128,7 +128,7 @@ fn probe(name: &str, value: &Value) -> Result<ProbeRule> {
             "failure_threshold" => rule.failure_threshold = threshold()?,
             "success_threshold" => rule.success_threshold = threshold()?,
             "required" => rule.required = flag(value)?,
-            "target" => rule.target = text(value)?.to_owned(),
+            "target" => text(value)?.clone_into(&mut rule.target),
             _ => return Err(format!("`{key}` is no key of a probe")),
         }
     }

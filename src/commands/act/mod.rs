@@ -163,11 +163,11 @@ async fn carry_out(
         loop {
             tokio::select! {
                 event = account.recv() => match event {
-                    Some(Event::Step(step)) => context.tell(&format!(
+                    Some(Event::Step(told)) => context.tell(&format!(
                         "{:>6.1}s {}: {}",
-                        step.elapsed.as_secs_f64(),
-                        step.service,
-                        step.text
+                        told.elapsed.as_secs_f64(),
+                        told.service,
+                        told.text
                     )),
                     Some(_) => {}
                     None => return,

@@ -17,6 +17,7 @@ mod terminal_harness;
 mod tests;
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -38,7 +39,7 @@ use actions::Actions;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(super) choice: Choice,
+    pub(crate) choice: Choice,
     /// A stream of changes instead of the dashboard.
     #[arg(
         short,
@@ -127,8 +128,20 @@ fn place(inventory: &Inventory, args: &Args) -> String {
     let text = match (&args.choice.url, inventory.files.as_slice()) {
         (Some(url), _) => url.clone(),
         (None, []) => String::new(),
-        (None, [file]) => file.display().to_string(),
-        (None, [file, rest @ ..]) => format!("{} and {} more", file.display(), rest.len()),
+        (None, [file]) => short(file),
+        (None, [file, rest @ ..]) => format!("{} and {} more", short(file), rest.len()),
     };
     text::clean(&text, 300)
+}
+
+/// A path with `~` for the home directory.
+fn short(path: &Path) -> String {
+    let home = std::env::home_dir().filter(|home| home.parent().is_some());
+    match home
+        .as_deref()
+        .and_then(|home| path.strip_prefix(home).ok())
+    {
+        Some(rest) => Path::new("~").join(rest).display().to_string(),
+        None => path.display().to_string(),
+    }
 }

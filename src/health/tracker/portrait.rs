@@ -9,10 +9,17 @@ use crate::health::{
     Dependency, DependencyPicture, DependencyStatus, Flag, Moment, Picture, Reading, Role, State,
 };
 
+/// No process is older, and no sum of this with an age overflows.
+const LONGEST: Duration = Duration::from_secs(1_000 * 366 * 24 * 60 * 60);
+
 impl Tracker {
     /// Everything known, as of `now`.
     pub fn picture(&self, now: Moment) -> Picture {
-        let believed = self.believe(now);
+        let believed = if now == self.settled {
+            self.belief.clone()
+        } else {
+            self.believe(now)
+        };
         let since = if believed.state == self.belief.state {
             self.since
         } else {
@@ -95,7 +102,7 @@ impl Tracker {
         }
         let reported = self.probes.iter().find_map(|probe| {
             let (reading, at) = probe.reading.as_ref()?;
-            Some((reading.uptime?, *at))
+            Some((reading.uptime?.min(LONGEST), *at))
         });
         reported.or_else(|| {
             let start = self.processes.start()?;

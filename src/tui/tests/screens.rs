@@ -234,3 +234,13 @@ fn without_colour_nothing_is_told_by_colour() {
     );
     assert_snapshot!(terminal.backend());
 }
+
+#[test]
+fn a_silent_service_does_not_pass_off_old_news_as_new() {
+    let mut silent = orders();
+    silent.state = State::Unhealthy;
+    silent.reasons = vec!["live: connection refused (127.0.0.1:8000)".to_owned()];
+    let mut app = app(vec![silent], 80, 24);
+    tick(&mut app, 60.0);
+    assert_snapshot!(screen(&app));
+}
