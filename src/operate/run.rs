@@ -122,7 +122,7 @@ impl Operator {
                 teller.step(
                     self.clock.now(),
                     StepKind::Sending,
-                    &format!("{}, {}", sending.offer.request, sending.offer.target),
+                    &format!("sending {}", sending.offer.request),
                 );
                 self.watch(&target.service, &target.found, &sending, teller, stop)
                     .await
@@ -174,7 +174,12 @@ impl Operator {
             .found
             .read_at
             .map_or(Duration::MAX, |at| self.clock.now().since(at));
-        if age > FRESH {
+        let one_has_gone = target
+            .found
+            .processes()
+            .iter()
+            .any(|running| alive(running.process) != Some(true));
+        if age > FRESH || one_has_gone {
             teller.step(
                 self.clock.now(),
                 StepKind::Identifying,

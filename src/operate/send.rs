@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::action::Way;
+use crate::action::{Way, shown_command};
 use crate::health::{FailureKind, Process, text};
 use crate::host::signals::{self, SignalError};
 use crate::inventory::{HttpRequest, Means, Signal};
@@ -146,7 +146,7 @@ async fn exec(words: &[String], limit: Duration) -> Sent {
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn();
-    let shown = text::clean(&words.join(" "), KEPT);
+    let shown = text::clean(&shown_command(words.iter().map(String::as_str)), KEPT);
     let mut child = match spawned {
         Ok(child) => child,
         Err(error) => return Sent::Unsent(format!("cannot run `{shown}`: {error}")),
