@@ -50,11 +50,12 @@ pub(super) struct Library {
 impl Library {
     /// The library of an inventory that stands in a directory.
     pub(super) fn new(beside: &Path, found: bool, around: &Surroundings<'_>) -> Self {
-        let directories = [Some(beside), around.config]
+        let mut directories: Vec<PathBuf> = [Some(beside), around.config]
             .into_iter()
             .flatten()
             .map(|directory| directory.join(DIRECTORY))
             .collect();
+        directories.dedup();
         Self {
             known: HashMap::new(),
             directories,
