@@ -12,6 +12,8 @@ pub struct Known {
     pub identities: Vec<Identity>,
     /// Every process that is known to be the service's.
     pub processes: Vec<Process>,
+    /// All processes that listened at its address are among them.
+    pub all_owners: bool,
     /// When the request was sent.
     pub sent: Moment,
     /// The same on the clock that the kernel stamps processes with.
@@ -79,10 +81,12 @@ impl Known {
             pids(&self.processes),
             pids(owners)
         );
-        let younger = owners
-            .iter()
-            .all(|owner| owner.start_ticks >= self.sent_ticks);
-        Some((if younger { Who::New } else { Who::Other }, vec![evidence]))
+        // One that was there before the request and did not listen then has taken the other's place all the same.
+        let new = self.all_owners
+            || owners
+                .iter()
+                .all(|owner| owner.start_ticks >= self.sent_ticks);
+        Some((if new { Who::New } else { Who::Other }, vec![evidence]))
     }
 
     /// An uptime is the one figure that tells an age without two clocks having to agree.
@@ -100,5 +104,108 @@ fn reported(identity: &Identity) -> Identity {
     Identity {
         process: None,
         ..identity.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::Start;
+
+    fn process(pid: u32, start_ticks: u64) -> Process {
+        Process { pid, start_ticks }
+    }
+
+    fn started(at: &str) -> Identity {
+        Identity {
+            start: Some(Start {
+                at: at.parse().unwrap(),
+                tolerance: Duration::from_micros(1),
+                derived: false,
+            }),
+            ..Identity::default()
+        }
+    }
+
+    fn known() -> Known {
+        Known {
+            identities: vec![started("2026-11-22T09:00:00Z")],
+            processes: vec![process(10, 100)],
+            all_owners: false,
+            sent: Moment::at_seconds(0.0),
+            sent_ticks: 1000,
+        }
+    }
+
+    fn check(known: &Known, answerer: &Answerer, expected: Who) {
+        assert_eq!(known.who(answerer).0, expected, "{answerer:?}");
+    }
+
+    fn owned(owners: &[Process]) -> Answerer {
+        Answerer {
+            owners: Some(owners.to_vec()),
+            ..Answerer::default()
+        }
+    }
+
+    #[test]
+    fn owners_of_the_socket_come_before_what_is_reported() {
+        check(&known(), &owned(&[process(10, 100)]), Who::Same);
+        check(&known(), &owned(&[process(10, 2000)]), Who::New);
+        check(&known(), &owned(&[process(11, 2000)]), Who::New);
+        check(&known(), &owned(&[process(11, 999)]), Who::Other);
+        check(
+            &known(),
+            &owned(&[process(10, 100), process(12, 2000)]),
+            Who::Same,
+        );
+        let all = Known {
+            all_owners: true,
+            ..known()
+        };
+        check(&all, &owned(&[process(11, 999)]), Who::New);
+        check(&all, &owned(&[process(10, 100)]), Who::Same);
+    }
+
+    #[test]
+    fn reported_signals_tell_where_no_owner_is_known() {
+        let says = |identity: Identity, uptime: Option<u64>| Answerer {
+            identity,
+            uptime: uptime.map(Duration::from_secs),
+            owners: None,
+            at: Some(Moment::at_seconds(3.0)),
+        };
+        check(
+            &known(),
+            &says(started("2026-11-22T09:00:00Z"), None),
+            Who::Same,
+        );
+        check(
+            &known(),
+            &says(started("2026-11-22T10:00:01Z"), None),
+            Who::New,
+        );
+        check(&known(), &says(Identity::default(), None), Who::Unknown);
+        check(
+            &known(),
+            &says(started("2026-11-22T08:00:00Z"), Some(7200)),
+            Who::Other,
+        );
+        check(
+            &known(),
+            &says(started("2026-11-22T10:00:01Z"), Some(2)),
+            Who::New,
+        );
+    }
+
+    #[test]
+    fn any_identity_seen_before_is_not_new() {
+        let mut known = known();
+        known.identities.push(started("2026-11-22T09:30:00Z"));
+        let other = Answerer {
+            identity: started("2026-11-22T09:30:00Z"),
+            ..Answerer::default()
+        };
+        check(&known, &other, Who::Same);
     }
 }

@@ -1,11 +1,14 @@
 //! What every command is given, and how every command fails.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use crate::cli::{Color, Global};
 use crate::exit::Exit;
 use crate::health::{Candidate, SelectError, Selection};
+use crate::host::directories;
 use crate::inventory::{self, AdHoc, Loaded, Service};
+use crate::operate::Policy;
 use crate::yaml::Problems;
 
 use super::surroundings;
@@ -125,6 +128,33 @@ impl Context {
         }
     }
 
+    /// What holds for the actions of this run.
+    pub(crate) fn policy(
+        &self,
+        no_audit: bool,
+        timeout: Option<Duration>,
+    ) -> Result<Policy, Error> {
+        let audit = match (no_audit, directories::state()) {
+            (true, _) => None,
+            (false, Some(directory)) => Some(directory),
+            (false, None) => {
+                return Err(Error::usage_hint(
+                    "there is no home directory, so the audit file has no place",
+                    "set `HOME` or `XDG_STATE_HOME`, or use `--no-audit`",
+                ));
+            }
+        };
+        let words: Vec<String> = std::env::args_os()
+            .map(|word| masked(&word.to_string_lossy()))
+            .collect();
+        Ok(Policy {
+            read_only: self.global.read_only,
+            audit,
+            command: words.join(" "),
+            timeout,
+        })
+    }
+
     /// Writes machine output or a report to stdout, all at once.
     pub(crate) fn print(&self, text: &str) -> Result<(), Error> {
         let mut out = io::stdout().lock();
@@ -177,5 +207,40 @@ pub(crate) fn candidate(service: &Service) -> Candidate<'_> {
         name: &service.name,
         group: service.group.as_deref(),
         labels: &service.labels,
+    }
+}
+
+/// A word of our command line without the password of a URL in it.
+fn masked(word: &str) -> String {
+    let Some((scheme, rest)) = word.split_once("://") else {
+        return word.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    match authority
+        .rsplit_once('@')
+        .and_then(|(who, host)| Some((who.split_once(':')?.0, host)))
+    {
+        Some((user, host)) => format!("{scheme}://{user}:***@{host}{path}"),
+        None => word.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+
+    #[test]
+    fn passwords_in_urls_are_masked() {
+        for (word, expected) in [
+            ("api", "api"),
+            ("http://localhost:8000/x", "http://localhost:8000/x"),
+            ("http://me@host/x", "http://me@host/x"),
+            ("http://me:secret@host/x", "http://me:***@host/x"),
+            ("--url=https://me:a:b@c@host", "--url=https://me:***@host"),
+            ("http://host/a:b@c", "http://host/a:b@c"),
+        ] {
+            assert_eq!(masked(word), expected);
+        }
     }
 }

@@ -122,7 +122,11 @@ async fn dashboard(context: &Context, demo: &Demo) -> Result<Exit, Error> {
             ..context.global.clone()
         },
     };
-    watch::run(&context, &crate::run::default_args()).await
+    let mut args: watch::Args = crate::run::default_args();
+    // Their environment twins are meant for another service than these.
+    args.choice.url = None;
+    args.choice.profile = None;
+    watch::run(&context, &args).await
 }
 
 /// What ends a demo without a dashboard.

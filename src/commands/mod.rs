@@ -1,5 +1,6 @@
 //! One file per command, wiring only: what can be computed without a terminal, a socket or a file lives elsewhere.
 
+mod act;
 pub(crate) mod check;
 mod choose;
 mod context;

@@ -1,13 +1,25 @@
-//! `healthctl shutdown`
+//! `healthctl shutdown`: stop services, with proof.
 
-use super::{Context, Error};
+use super::{Context, Error, act};
+use crate::action::Action;
 use crate::exit::Exit;
 
 /// The flags of `shutdown`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(flatten)]
+    act: act::Args,
+    /// Ask each service to stop and return; without it, wait until its end is proved.
+    #[arg(long, env = "HEALTHCTL_SCHEDULE", value_parser = clap::builder::FalseyValueParser::new())]
+    schedule: bool,
+}
 
 /// Runs `healthctl shutdown`.
-pub(crate) async fn run(_context: &Context, _args: &Args) -> Result<Exit, Error> {
-    Err(Error::usage("`shutdown` is not supported yet"))
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    let action = if args.schedule {
+        Action::Schedule
+    } else {
+        Action::Shutdown
+    };
+    act::run(context, action, &args.act).await
 }

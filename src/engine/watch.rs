@@ -241,9 +241,13 @@ impl<A: Ask> Watch<A> {
             seat,
             outcome,
         } = answer;
+        let was_stopped = self.is_stopped(seat.service);
         let updates = self.fleet.record(seat.service, seat.probe, outcome);
         self.tell(updates);
         self.release(seat.service);
+        if was_stopped && !self.is_stopped(seat.service) {
+            self.ask_unanswered(seat.service);
+        }
         self.catch_up(number);
     }
 
@@ -270,6 +274,22 @@ impl<A: Ask> Watch<A> {
                 && self.fleet.wants(service, probe)
             {
                 passed.held = false;
+                self.asking.want(number, now);
+            }
+        }
+    }
+
+    fn is_stopped(&self, service: usize) -> bool {
+        let known = self.services.get(service);
+        known.is_some_and(|known| known.state == State::Stopped)
+    }
+
+    /// A stopped service answers again: what is known of its other probes is of a process that is gone.
+    fn ask_unanswered(&mut self, service: usize) {
+        let now = self.now();
+        let unanswered = self.fleet.unanswered(service);
+        for (probe, number) in self.asking.roster().of_service(service).enumerate() {
+            if unanswered.contains(&probe) {
                 self.asking.want(number, now);
             }
         }

@@ -70,15 +70,7 @@ impl Fleet {
             places,
             now,
         };
-        // An inventory has no cycle, and where one came in all the same, it must not go round for ever.
-        for place in 0..fleet.members.len() {
-            let needs = fleet.member(place).map(|member| member.needs.clone());
-            for need in needs.into_iter().flatten() {
-                if let Some(member) = fleet.members.get_mut(need) {
-                    member.needed_by.push(place);
-                }
-            }
-        }
+        fleet.connect();
         fleet
     }
 
@@ -165,6 +157,24 @@ impl Fleet {
         self.change(service, self.now, |tracker| tracker.set_flag(flag, on))
     }
 
+    /// Tells everyone who depends on them, and finds the first causes: a service with a startup probe begins as one.
+    fn connect(&mut self) {
+        let mut places: Vec<usize> = (0..self.members.len()).collect();
+        places.sort_by_key(|&place| self.member(place).map(|member| member.depth));
+        for place in places {
+            let cause = self.cause_of(place);
+            let Some(member) = self.members.get_mut(place) else {
+                continue;
+            };
+            member.cause = cause;
+            for need in member.needs.clone() {
+                if let Some(member) = self.members.get_mut(need) {
+                    member.needed_by.push(place);
+                }
+            }
+        }
+    }
+
     fn member(&self, place: usize) -> Option<&Member> {
         self.members.get(place)
     }
@@ -241,7 +251,8 @@ impl Fleet {
     }
 }
 
-/// Gives every member its depth, and drops what would close a cycle.
+/// Gives every member its depth, and drops what would close a cycle: an inventory has none, and where one came in all
+/// the same, it must not go round for ever.
 fn order(members: &mut [Member]) {
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {

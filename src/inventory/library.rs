@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use crate::profile::Profile;
 use crate::profile::raw::{At, check_name, is_name};
-use crate::yaml::{Entry, Node, Problem, Problems, SourceFile, nearest, parse};
+use crate::yaml::{Entry, Node, Place, Problem, Problems, SourceFile, nearest, parse};
 
+use super::catalogue::Offered;
 use super::{Surroundings, find, source};
 
 /// The directory in which profiles are looked for.
@@ -182,6 +183,50 @@ impl Library {
             .chain(self.known.keys().cloned())
             .filter(|name| is_name(name))
             .collect()
+    }
+
+    /// Every profile within reach by name, with its text, where it comes from, and what is wrong with it.
+    pub(super) fn all(&self, defined: &[Entry], around: &Surroundings<'_>) -> Vec<Offered> {
+        let mut names = self.names(around);
+        names.extend(defined.iter().map(|entry| entry.key.clone()));
+        names
+            .into_iter()
+            .filter_map(|name| {
+                let own = defined.iter().find(|entry| entry.key == name);
+                match own {
+                    Some(entry) => Some(Offered::defined(entry)),
+                    None => self.offered(name, around),
+                }
+            })
+            .collect()
+    }
+
+    fn offered(&self, name: String, around: &Surroundings<'_>) -> Option<Offered> {
+        let mut problems = Problems::default();
+        let asked = At {
+            place: Place::whole(&Arc::new(SourceFile::new(&name, &name))),
+            value: name,
+        };
+        let (text, origin, profile) = match self.open(&asked, around, &mut problems) {
+            Opened::File { file, builtin } => {
+                let origin = if builtin {
+                    "built in".to_owned()
+                } else {
+                    around.shown(&file.path).display().to_string()
+                };
+                let profile = read(&asked.value, &file, &mut problems);
+                (file.text.clone(), origin, profile)
+            }
+            Opened::Missing => return None,
+            Opened::Refused => (String::new(), "refused".to_owned(), None),
+        };
+        Some(Offered {
+            name: asked.value,
+            origin,
+            text,
+            profile,
+            problems,
+        })
     }
 
     /// The files of profiles beside the inventory and of the user.

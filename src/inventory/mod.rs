@@ -4,6 +4,7 @@
 //! anywhere but in `resolve`, and no resolved type has an `Option` that a default could have filled.
 
 mod adhoc;
+mod catalogue;
 mod find;
 mod library;
 mod load;
@@ -19,6 +20,7 @@ mod validate;
 
 pub use crate::profile::{Auth, Connection, Proxy, Secret, Signal, Target, Tls};
 pub use adhoc::{AdHoc, adhoc};
+pub use catalogue::{Offered, catalogue};
 pub use find::{Chosen, find};
 pub use load::{Loaded, load};
 pub use service::{

@@ -141,6 +141,7 @@ impl Operator {
             known: Known {
                 identities: found.identities.clone(),
                 processes: processes.clone(),
+                all_owners: matches!(found.owners, Some(Owners::Known { complete: true, .. })),
                 sent: began,
                 sent_ticks: ticks_now(),
             },

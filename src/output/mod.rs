@@ -3,6 +3,7 @@
 //! Formatters are pure functions of a [`Report`]; they print nothing, and no verdict is computed in them, so
 //! that every format says the same.
 
+mod account;
 mod age;
 mod fail_on;
 mod json;
@@ -11,6 +12,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use account::Account;
 pub(crate) use age::{ago, latency, short_duration};
 pub(crate) use fail_on::{FailOn, FailOnError};
 pub(crate) use json::{change_line, json};

@@ -13,19 +13,14 @@ use crate::health::FailureKind;
 use crate::inventory::{Connection, HttpRequest, Proxy};
 use crate::profile::Expect;
 
+use super::body;
 use super::client::Clients;
-use super::explain::{self, Cause};
+use super::explain::Cause;
 use super::lookup::{self, Lookup};
 use super::race::Race;
 use super::redirect::{self, Rule};
 use super::request::Ready;
-use super::trail::{Peer, Phase, Trail};
-
-/// So much of a body that nobody needs is read to keep the connection under it.
-const DRAINED: usize = 64 * 1024;
-
-/// So long is waited for it.
-const DRAIN: Duration = Duration::from_millis(50);
+use super::trail::{Peer, Trail};
 
 /// No deadline is further away: a longer one is as good as none, and must not overflow the clock.
 const FURTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -134,9 +129,9 @@ impl Exchange {
             .collect();
         let body = match question.body {
             Body::Unread => Ok(Vec::new()),
-            Body::Raw(most) => read(&mut response, most, trail).await,
-            Body::Plain(most) => match plain(&response) {
-                Ok(()) => read(&mut response, most, trail).await,
+            Body::Raw(most) => body::read(&mut response, most, trail).await,
+            Body::Plain(most) => match body::plain(&response) {
+                Ok(()) => body::read(&mut response, most, trail).await,
                 Err(cause) => Err(cause),
             },
         };
@@ -146,7 +141,7 @@ impl Exchange {
             body => body?,
         };
         if question.body == Body::Unread && question.connection == Connection::Reuse {
-            drain(response).await;
+            body::drain(response).await;
         }
         Ok(Answered {
             code,
@@ -251,76 +246,4 @@ impl Exchange {
         };
         Ok(addresses.into_iter().map(Peer::Address).collect())
     }
-}
-
-/// No encoding was asked for, so none is undone.
-fn plain(response: &Response) -> Result<(), Cause> {
-    for value in response.headers().get_all(header::CONTENT_ENCODING) {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        if !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "identity") {
-            return Err(Cause::new(
-                FailureKind::Decode,
-                format!("the body is encoded as {value}, though no encoding was asked for"),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// The body, or why not. Never holds more than `most` bytes and one chunk.
-async fn read(response: &mut Response, most: u64, trail: &Trail) -> Result<Vec<u8>, Cause> {
-    let too_large = || {
-        Cause::new(
-            FailureKind::BodyLimit,
-            format!("the body is larger than {} (max_body)", size(most)),
-        )
-    };
-    let announced = response.content_length().unwrap_or(0);
-    if announced > most {
-        return Err(too_large());
-    }
-    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).min(DRAINED));
-    loop {
-        let chunk = response
-            .chunk()
-            .await
-            .map_err(|error| explain::request(&error, Phase::Body, None))?;
-        let Some(chunk) = chunk else {
-            trail.complete();
-            return Ok(body);
-        };
-        let length = body.len() as u64 + chunk.len() as u64;
-        if length > most {
-            return Err(too_large());
-        }
-        trail.body(length);
-        body.extend_from_slice(&chunk);
-    }
-}
-
-/// Reads what is left of a small body, so that its connection can be kept.
-async fn drain(mut response: Response) {
-    let mut left = DRAINED;
-    let reading = async {
-        while let Ok(Some(chunk)) = response.chunk().await {
-            match left.checked_sub(chunk.len()) {
-                Some(rest) => left = rest,
-                None => break,
-            }
-        }
-    };
-    // A body that does not end in time costs its connection, nothing else.
-    let _ = tokio::time::timeout(DRAIN, reading).await;
-}
-
-/// A number of bytes as it is written in an inventory.
-fn size(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    UNITS
-        .iter()
-        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit))
-        .map_or_else(
-            || format!("{bytes} bytes"),
-            |(unit, name)| format!("{} {name}", bytes / unit),
-        )
 }

@@ -4,6 +4,7 @@
 //! question: reading secrets, looking a name up, connecting, TLS, the head of the answer, its body, decoding it.
 
 mod asker;
+mod body;
 mod client;
 mod connector;
 mod exchange;
@@ -19,4 +20,4 @@ mod trail;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use asker::{Asker, Reply, SendError};
+pub(crate) use asker::{Asker, Reply};

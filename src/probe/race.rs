@@ -49,7 +49,7 @@ impl Race<'_> {
                     return Err(explain::all(&failed));
                 };
                 running.push(self.attempt(peer.clone(), waiting.len(), build()?));
-                next_at = self.next_turn();
+                next_at = self.next_turn(waiting.len());
             }
             let finished = tokio::select! {
                 finished = running.next() => finished,
@@ -69,9 +69,9 @@ impl Race<'_> {
 
     /// When the next address has its turn even if this one has said nothing. With kept connections it waits until this one has
     /// given up: a request that found a kept connection would not be noticed, and might be sent twice.
-    fn next_turn(&self) -> Instant {
+    fn next_turn(&self, left: usize) -> Instant {
         match self.connection {
-            Connection::Fresh => Instant::now() + HEAD_START,
+            Connection::Fresh => Instant::now() + HEAD_START.min(self.share(left)),
             Connection::Reuse => self.deadline,
         }
     }
@@ -109,11 +109,13 @@ impl Race<'_> {
 
     /// With kept connections, addresses are tried one after the other, each with its share of the time.
     fn give_up(&self, left: usize) -> Option<Instant> {
-        if self.connection == Connection::Fresh || left == 0 {
-            return None;
-        }
-        let now = Instant::now();
+        (self.connection == Connection::Reuse && left > 0)
+            .then(|| Instant::now() + self.share(left))
+    }
+
+    /// The time that is left, divided among this address and those after it.
+    fn share(&self, left: usize) -> Duration {
         let shares = u32::try_from(left + 1).unwrap_or(u32::MAX);
-        Some(now + self.deadline.saturating_duration_since(now) / shares)
+        self.deadline.saturating_duration_since(Instant::now()) / shares
     }
 }

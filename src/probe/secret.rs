@@ -39,12 +39,12 @@ async fn from_file(path: &Path) -> Result<String, Cause> {
     };
     let file = tokio::fs::File::open(path)
         .await
-        .map_err(|error| unreadable(&explain::system(&error)))?;
+        .map_err(|error| unreadable(&explain::words(&error)))?;
     let mut bytes = Vec::new();
     file.take(LONGEST + 1)
         .read_to_end(&mut bytes)
         .await
-        .map_err(|error| unreadable(&explain::system(&error)))?;
+        .map_err(|error| unreadable(&explain::words(&error)))?;
     if bytes.len() as u64 > LONGEST {
         return Err(unreadable(&format!("it is longer than {LONGEST} bytes")));
     }

@@ -127,7 +127,7 @@ fn content(file: &Path, what: &str) -> Result<Vec<u8>, Cause> {
         Cause::local(format!(
             "cannot read the {what} file {}: {}",
             file.display(),
-            explain::system(&error)
+            explain::words(&error)
         ))
     })
 }

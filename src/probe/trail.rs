@@ -286,11 +286,14 @@ impl Marks {
 
     /// Every address tried, each with what came of it.
     fn tried(&self) -> String {
+        if let [only] = self.attempts.as_slice() {
+            return only.peer.to_string();
+        }
         self.attempts
             .iter()
-            .map(|attempt| match &attempt.error {
-                Some(error) => format!("{}: {error}", attempt.peer),
-                None => attempt.peer.to_string(),
+            .map(|attempt| {
+                let error = attempt.error.as_deref().unwrap_or("no reply yet");
+                format!("{}: {error}", attempt.peer)
             })
             .collect::<Vec<_>>()
             .join(", ")

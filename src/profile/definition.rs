@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 
 use crate::yaml::{Fields, Node, Problem, Problems};
 
-use super::Decode;
 use super::raw::{Actions, At, Options, Probe, Scope};
+use super::{Decode, Expect};
 
 /// One convention of other people's health routes.
 #[derive(Debug, Clone)]
@@ -129,5 +129,33 @@ impl Profile {
             self.decode.as_ref().filter(|_| owner == Some(probe))
         };
         own.or_else(shared).map(|decode| &decode.value)
+    }
+
+    /// What the answer to a probe has to be, as far as the profile says; an inventory may say more.
+    pub fn expect_of(&self, probe: &str) -> Expect {
+        let own = self.probes.get(probe).map(|probe| &probe.options.expect);
+        let layers: Vec<_> = own.into_iter().chain([&self.options.expect]).collect();
+        let status = layers.iter().find_map(|layer| layer.status.as_ref());
+        let body = layers.iter().find_map(|layer| layer.body.as_ref());
+        let mut expect = Expect {
+            status: status
+                .map(|status| status.value.clone())
+                .unwrap_or_default(),
+            body_contains: body.map(|body| body.value.clone()).unwrap_or_default(),
+            ..Expect::default()
+        };
+        for layer in layers {
+            for (pointer, value) in &layer.json {
+                if expect.json.iter().all(|(known, _)| *known != pointer.value) {
+                    expect.json.push((pointer.value.clone(), value.clone()));
+                }
+            }
+            for (name, value) in &layer.headers {
+                if expect.headers.iter().all(|(known, _)| *known != name.value) {
+                    expect.headers.push((name.value.clone(), value.clone()));
+                }
+            }
+        }
+        expect
     }
 }

@@ -4,6 +4,7 @@
 //! here; nothing in this folder may name a service or a product.
 
 mod builtin;
+mod captured;
 mod definition;
 mod expect;
 pub mod raw;
@@ -12,6 +13,7 @@ mod signal;
 mod target;
 
 pub use builtin::builtin;
+pub use captured::Captured;
 pub use definition::{Profile, Source};
 pub use expect::{Expect, StatusRange};
 pub use request::{Auth, Connection, Proxy, Secret, Tls};

@@ -9,7 +9,7 @@ use tui_input::Input;
 
 use crate::action::Action;
 use crate::event::{Done, Load};
-use crate::health::{Moment, Picture};
+use crate::health::{Moment, Picture, Selection};
 
 use super::dialog::Dialog;
 use super::keymap::Mode;
@@ -26,6 +26,10 @@ pub(crate) struct Setup {
     pub(crate) inventory: String,
     /// The services in inventory order, as known before any probe answered.
     pub(crate) services: Vec<Arc<Picture>>,
+    /// Which of them are shown.
+    pub(crate) selection: Selection,
+    /// The same as it was typed.
+    pub(crate) selectors: String,
     /// The keys of actions are gone.
     pub(crate) read_only: bool,
     /// Whether colours may be used.
@@ -69,6 +73,7 @@ pub(crate) enum Progress {
 #[derive(Debug)]
 pub(crate) struct App {
     pub(super) inventory: String,
+    pub(super) selectors: String,
     pub(super) read_only: bool,
     pub(super) theme: Theme,
     pub(super) zone: TimeZone,
@@ -99,12 +104,13 @@ impl App {
         let (width, height) = setup.size;
         let mut app = Self {
             inventory: setup.inventory,
+            selectors: setup.selectors,
             read_only: setup.read_only,
             theme: Theme::new(setup.color),
             zone: setup.zone,
             area: Rect::new(0, 0, width, height),
             now: setup.now,
-            list: List::new(setup.services),
+            list: List::new(setup.services, setup.selection),
             log: Log::default(),
             load: Load::default(),
             newest: None,

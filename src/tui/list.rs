@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::health::{Flag, Picture, State};
+use crate::health::{Flag, Picture, Selection, State};
 
 use super::{filter, text};
 
@@ -43,6 +43,8 @@ impl Sort {
 #[derive(Debug, Default)]
 pub(crate) struct List {
     pictures: Vec<Arc<Picture>>,
+    /// What was asked for when it was started.
+    selection: Selection,
     by_name: HashMap<String, usize>,
     /// Indices into `pictures`: what is shown, in order.
     shown: Vec<usize>,
@@ -60,8 +62,9 @@ pub(crate) struct List {
 
 impl List {
     /// A list of these services in inventory order.
-    pub(crate) fn new(pictures: Vec<Arc<Picture>>) -> Self {
+    pub(crate) fn new(pictures: Vec<Arc<Picture>>, selection: Selection) -> Self {
         let mut list = Self {
+            selection,
             follow_first: true,
             ..Self::default()
         };
@@ -180,12 +183,11 @@ impl List {
     fn arrange(&mut self, filter: &str) {
         let row = self.position();
         let pictures = &self.pictures;
+        let shows = |picture: &Arc<Picture>| {
+            self.selection.matches(picture) && filter::shows(filter, picture)
+        };
         self.shown = (0..pictures.len())
-            .filter(|index| {
-                pictures
-                    .get(*index)
-                    .is_some_and(|it| filter::shows(filter, it))
-            })
+            .filter(|index| pictures.get(*index).is_some_and(shows))
             .collect();
         match self.sort {
             Sort::Inventory => {}
@@ -233,7 +235,7 @@ mod tests {
             .iter()
             .map(|(name, state)| samples::shared(name, *state))
             .collect();
-        let mut list = List::new(pictures);
+        let mut list = List::new(pictures, Selection::default());
         list.settle("", 10);
         list
     }

@@ -1,1 +1,69 @@
-//! End to end: actions.
+//! Actions against real processes that misbehave: the verdict has to be true in every case.
+
+mod audit;
+mod consent;
+mod signals;
+mod verdicts;
+
+use serde_json::Value;
+
+use crate::support::acting::Acting;
+use crate::support::rogue::{self, Rogue};
+use crate::support::scene::{Ran, Scene};
+
+/// The service process of all tests here; see [`Rogue`].
+#[test]
+#[ignore = "the process that the other tests start"]
+fn service_process() {
+    rogue::serve_if_asked();
+}
+
+/// A misbehaving service.
+fn service(words: &str) -> Rogue {
+    Rogue::start("actions::service_process", words)
+}
+
+/// An entry of the inventory for it, with more keys.
+fn entry(name: &str, rogue: &Rogue, more: &str) -> String {
+    format!(
+        "  {name}:\n    profile: hephaestus\n    url: http://127.0.0.1:{}\n{more}",
+        rogue.port()
+    )
+}
+
+/// A scene with the service `api`.
+fn scene(rogue: &Rogue, more: &str) -> Scene {
+    Scene::with_inventory(&format!("services:\n{}", entry("api", rogue, more)))
+}
+
+/// Runs an action to its end.
+fn run(scene: &Scene, words: &str) -> Ran {
+    let words: Vec<&str> = words.split_ascii_whitespace().collect();
+    scene.run(&words)
+}
+
+/// Begins an action that is to be watched.
+fn begin(scene: &Scene, words: &str) -> Acting {
+    let words: Vec<&str> = words.split_ascii_whitespace().collect();
+    Acting::start(scene.command(&words))
+}
+
+/// Asserts the verdict and exit code of the only service.
+#[track_caller]
+fn assert_ended(ran: &Ran, verdict: &str, code: i32) {
+    assert!(
+        ran.stdout.starts_with(&format!("api: {verdict}: ")) && ran.stdout.lines().count() == 1,
+        "expected {verdict}: {ran:?}"
+    );
+    assert_eq!(ran.code, code, "{ran:?}");
+}
+
+/// The lines of the audit file.
+fn audit(scene: &Scene) -> Vec<Value> {
+    let path = scene.path().join("state/healthctl/audit.jsonl");
+    std::fs::read_to_string(path)
+        .unwrap_or_default()
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("each line is JSON"))
+        .collect()
+}

@@ -51,6 +51,9 @@ fn work(demo: &Demo, service: &str, millis: u32) -> BufReader<TcpStream> {
 fn its_inventory_is_a_real_file_and_its_services_speak_their_conventions() {
     let demo = Demo::start(&["--calm"]);
     assert!(demo.inventory().is_absolute());
+    let file = demo.inventory().to_str().unwrap();
+    let valid = demo.run(&["validate", file]);
+    assert_eq!((valid.code, valid.stderr.as_str()), (0, ""));
 
     let live = demo.ask("control-plane", "GET /healthz");
     assert_eq!(

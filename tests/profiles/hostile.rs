@@ -193,10 +193,7 @@ fn fit_for_a_terminal(found: &serde_json::Value, reply: &Reply) {
 fn damaged_profiles_are_refused_without_harm() {
     let mut dice = Dice(0xd1ce);
     let texts = builtin().iter().map(|(_, text)| *text);
-    let nested = ALL
-        .lines()
-        .map(|line| format!("  {line}\n"))
-        .collect::<String>();
+    let nested = ALL.replace('\n', "\n  ");
     let texts: Vec<String> = texts
         .map(str::to_owned)
         .chain([format!("decode:\n{nested}")])

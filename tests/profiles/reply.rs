@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use healthctl::health::Moment;
-use healthctl::profile::{Decode, Expect, Judgement, StatusRange, judge};
+use healthctl::profile::{Captured, Decode, Expect, Judgement, StatusRange, judge};
 
 /// One HTTP reply.
 #[derive(Debug, Clone, Default)]
@@ -16,19 +16,13 @@ pub(crate) struct Reply {
 impl Reply {
     /// Takes a capture apart.
     pub(crate) fn parse(raw: &[u8]) -> Self {
-        let end = raw.windows(4).position(|four| four == b"\r\n\r\n");
-        let end = end.expect("a reply has an empty line behind its headers");
-        let head = std::str::from_utf8(&raw[..end]).expect("a head is text");
-        let mut lines = head.lines();
-        let status = lines.next().expect("a reply has a status line");
-        let code = status.split(' ').nth(1).expect("a status line has a code");
+        let captured = Captured::parse(raw);
         Self {
-            code: code.parse().expect("a code is a number"),
-            headers: lines
-                .filter_map(|line| line.split_once(':'))
-                .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
-                .collect(),
-            body: raw[end + 4..].to_vec(),
+            code: captured
+                .code
+                .expect("a capture begins with its status line"),
+            headers: captured.headers,
+            body: captured.body,
         }
     }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use healthctl::profile::{Expect, Profile, builtin};
+use healthctl::profile::{Profile, builtin};
 use healthctl::yaml::{self, Problems, SourceFile};
 use serde_json::Value;
 
@@ -119,19 +119,13 @@ fn every_sample_is_read_as_its_expectation_says() {
 
 fn check(profile: &Profile, probe: &str, reply: &Path, expected: &Value) -> Option<String> {
     let place = reply.display();
-    let spec = profile.probes.get(probe);
-    let spec = spec.unwrap_or_else(|| panic!("{place}: the profile has no probe `{probe}`"));
-    let status = [&spec.options, &profile.options]
-        .into_iter()
-        .find_map(|options| options.expect.status.as_ref());
-    let expect = Expect {
-        status: status
-            .map(|status| status.value.clone())
-            .unwrap_or_default(),
-        ..Expect::default()
-    };
+    assert!(
+        profile.probes.contains_key(probe),
+        "{place}: the profile has no probe `{probe}`"
+    );
     let reply = Reply::parse(&fs::read(reply).unwrap());
-    let judgement = reply.judge(profile.decode_of(probe).map(Arc::as_ref), &expect);
+    let decode = profile.decode_of(probe).map(Arc::as_ref);
+    let judgement = reply.judge(decode, &profile.expect_of(probe));
     let found = shown(&judgement);
     (!same(&found, expected)).then(|| {
         let found = serde_json::to_string_pretty(&found).unwrap();

@@ -7,7 +7,10 @@
     reason = "each test binary uses its part of this"
 )]
 
+pub mod acting;
 pub mod demo;
 pub mod fake;
 pub mod process;
+pub mod rogue;
 pub mod scene;
+pub mod terminal;

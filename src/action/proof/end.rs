@@ -33,7 +33,7 @@ impl Proof {
         let stranger = who == Some(Who::New);
         let text = if self.exited() {
             // Its address was free in between, or who answers is proved to be new.
-            let back = self.back_since.is_some() && who != Some(Who::Other);
+            let back = self.back_since.is_some();
             let proved = stranger && self.accepts();
             (back || proved).then(|| {
                 format!(

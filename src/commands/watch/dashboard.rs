@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::{FutureExt, StreamExt};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::actions::Actions;
-use super::signals::{Signals, Told};
 use super::terminal::{self, Screen};
-use crate::commands::{Context, Error};
+use crate::commands::{Context, Error, Signals};
 use crate::engine::{Feed, Handle, Input};
 use crate::exit::Exit;
 use crate::host::Clock;
@@ -35,7 +35,9 @@ pub(super) struct Parts {
 
 /// Runs until somebody leaves.
 pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> {
-    let signals = Signals::install()?;
+    // Before the terminal is taken, so that no signal can leave it changed.
+    let signals = Signals::new()?;
+    let resumed = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
     let screen = Screen::take().map_err(|error| {
         Error::usage_hint(
             format!("cannot use the terminal: {error}"),
@@ -59,6 +61,7 @@ pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> 
         actions,
         keys: EventStream::new(),
         signals,
+        resumed,
         ticks,
         screen,
         waiting: None,
@@ -89,6 +92,8 @@ struct Dashboard<'a> {
     actions: Actions,
     keys: EventStream,
     signals: Signals,
+    /// The shell has continued us: somebody else had the terminal meanwhile.
+    resumed: Signal,
     ticks: Interval,
     screen: Screen,
     /// When a frame that waits for its turn is drawn.
@@ -154,10 +159,8 @@ impl Dashboard<'_> {
         let frame = self.waiting;
         tokio::select! {
             biased;
-            told = self.signals.next() => match told {
-                Told::End(exit) => Wake::End(exit),
-                Told::Resumed => Wake::Redraw,
-            },
+            exit = self.signals.recv() => Wake::End(exit),
+            _ = self.resumed.recv() => Wake::Redraw,
             // The report has been printed; the code is that of a panic.
             () = terminal::panicked() => Wake::End(Exit::Code(101)),
             event = self.keys.next() => read(event),

@@ -2,7 +2,6 @@
 
 mod actions;
 mod dashboard;
-mod signals;
 mod stream;
 mod terminal;
 #[cfg(test)]
@@ -18,6 +17,7 @@ mod terminal_harness;
 mod tests;
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -29,7 +29,7 @@ use crate::engine::{self, Caps, Options};
 use crate::exit::Exit;
 use crate::health::{Fleet, text};
 use crate::host::Clock;
-use crate::inventory::{Inventory, Service};
+use crate::inventory::Inventory;
 use crate::operate::{Operator, Policy};
 use crate::probe::Asker;
 use crate::tui::{App, Setup};
@@ -62,37 +62,23 @@ pub(crate) enum Lines {
 }
 
 /// Runs `healthctl watch`.
+///
+/// What is selected by state or flag is selected anew with each picture: who watches what is unhealthy wants to see
+/// what turns unhealthy, and no row should wait for a round of probes.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
-    let clock = Clock::start();
-    let asker = Asker::new(clock);
-    let mut chosen = args.choice.services(context)?;
-    chosen.settle(&asker, clock).await;
     let Chosen {
-        loaded, services, ..
-    } = chosen;
-    if services.is_empty() {
-        return Err(Error::usage_hint(
-            "no service is in that state or has that flag now",
-            "leave `state:` and `flag:` out and filter in the dashboard with `/`",
-        ));
-    }
-    watch(context, args, loaded.inventory, services, asker, clock).await
-}
-
-/// Watches these services of the inventory on the terminal or as a stream.
-async fn watch(
-    context: &Context,
-    args: &Args,
-    inventory: Inventory,
-    services: Vec<Arc<Service>>,
-    asker: Asker,
-    clock: Clock,
-) -> Result<Exit, Error> {
+        loaded,
+        services,
+        selection,
+    } = args.choice.services(context)?;
+    let inventory = loaded.inventory;
+    let clock = Clock::start();
     let now = clock.now();
     let rules = services.iter().map(|service| service.rules()).collect();
     let pictures = Fleet::new(rules, now).pictures();
     let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     let lines = args.output.or((!terminal).then_some(Lines::Text));
+    let asker = Asker::new(clock);
     let (teller, feed) = engine::feed();
     let options = Options {
         caps: Caps::of_this_machine(),
@@ -101,13 +87,15 @@ async fn watch(
     let engine = engine::watch(services, asker.clone(), options, clock, teller.clone());
     if let Some(lines) = lines {
         drop(teller);
-        let exit = stream::run(context, lines, feed).await;
+        let exit = stream::run(lines, &selection, feed).await;
         engine.stop().await;
         return exit;
     }
     let app = App::new(Setup {
         inventory: place(&inventory, args),
         services: pictures,
+        selection,
+        selectors: text::clean(&args.choice.selectors.join(" "), 100),
         read_only: context.global.read_only,
         color: context.color_stdout(),
         zone: TimeZone::system(),
@@ -140,8 +128,20 @@ fn place(inventory: &Inventory, args: &Args) -> String {
     let text = match (&args.choice.url, inventory.files.as_slice()) {
         (Some(url), _) => url.clone(),
         (None, []) => String::new(),
-        (None, [file]) => file.display().to_string(),
-        (None, [file, rest @ ..]) => format!("{} and {} more", file.display(), rest.len()),
+        (None, [file]) => short(file),
+        (None, [file, rest @ ..]) => format!("{} and {} more", short(file), rest.len()),
     };
     text::clean(&text, 300)
+}
+
+/// A path with `~` for the home directory.
+fn short(path: &Path) -> String {
+    let home = std::env::home_dir().filter(|home| home.parent().is_some());
+    match home
+        .as_deref()
+        .and_then(|home| path.strip_prefix(home).ok())
+    {
+        Some(rest) => Path::new("~").join(rest).display().to_string(),
+        None => path.display().to_string(),
+    }
 }

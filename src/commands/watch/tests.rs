@@ -73,6 +73,8 @@ async fn dashboard(script: &str) -> u8 {
     let app = App::new(Setup {
         inventory: "scripted".to_owned(),
         services: Fleet::new(rules, now).pictures(),
+        selection: crate::health::Selection::default(),
+        selectors: String::new(),
         read_only: false,
         color: true,
         zone: TimeZone::UTC,

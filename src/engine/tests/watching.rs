@@ -299,6 +299,27 @@ async fn a_service_that_was_asked_to_stop_is_watched_closely_until_it_has() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_that_comes_back_is_asked_all_at_once() {
+    let ask = Scripted::new(|_, _, at| {
+        if (8..20).contains(&at.as_secs()) {
+            Reply::Refuse
+        } else {
+            PASS
+        }
+    });
+    let services = vec![service("api", 1, "live/2s ready/600s")];
+    let mut scene = Scene::new(services, ask);
+    scene.state("api", State::Healthy).await;
+    scene.handle.say(Input::ShutdownAccepted {
+        service: "api".to_owned(),
+    });
+    scene.state("api", State::Stopped).await;
+    scene.state("api", State::Healthy).await;
+    let back = scene.ask.elapsed();
+    assert!(back < Duration::from_secs(23), "{back:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_prober_that_panics_is_a_local_fault_and_nothing_else_suffers() {
     let ask = Scripted::new(|name, _, _| if name == "bad" { Reply::Panic } else { PASS });
     let services = vec![service("bad", 1, "live/1s"), service("good", 2, "live/1s")];

@@ -6,9 +6,10 @@ use super::Tracker;
 use super::heard::Claim;
 use super::probe::Probe;
 use super::standing::Counted;
-use crate::health::{
-    Dependency, DependencyStatus, Moment, ProbeResult, Reading, Role, State, StatusWord,
-};
+use crate::health::{Dependency, DependencyStatus, Moment, ProbeResult, Reading, Role, State};
+
+const NOT_ASKED: &str = "not asked yet";
+const NOT_ASKED_AGAIN: &str = "not asked again yet";
 
 /// What is believed, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -95,17 +96,14 @@ impl Tracker {
         if silent.state == State::Unhealthy {
             return silent;
         }
-        let (state, word, raw) = match claim {
-            Claim::Draining(raw) => (State::Draining, "draining", raw),
-            Claim::Starting(raw) => (State::Starting, "starting", raw),
+        let (state, raw) = match claim {
+            Claim::Draining(raw) => (State::Draining, raw),
+            Claim::Starting(raw) => (State::Starting, raw),
         };
-        let source = self
-            .probes
-            .iter()
-            .find(|probe| probe.claim.as_ref() == Some(claim))
-            .map_or("status", |probe| probe.rule.name.as_str());
-        let said = raw.as_deref().unwrap_or(word);
-        Belief::new(state, format!("{source}: {said}"))
+        let claims = |probe: &&Probe| probe.claim.as_ref() == Some(claim);
+        let source = self.probes.iter().find(claims);
+        let source = source.map_or("status", |probe| probe.rule.name.as_str());
+        Belief::new(state, format!("{source}: {}", say(state, raw.as_deref())))
     }
 
     fn believe_startup(&self) -> Belief {
@@ -152,7 +150,7 @@ impl Tracker {
                 state: State::Unknown,
                 reason: Some(Reason {
                     subject: String::new(),
-                    text: "not asked yet".to_owned(),
+                    text: NOT_ASKED.to_owned(),
                 }),
             }];
         }
@@ -222,7 +220,12 @@ impl Tracker {
             } else {
                 State::Unknown
             };
-            return finding(state, name, "not asked yet".to_owned());
+            let text = match probe.figures.latest() {
+                None => NOT_ASKED,
+                // What it found was of a process that is gone.
+                Some(_) => NOT_ASKED_AGAIN,
+            };
+            return finding(state, name, text.to_owned());
         }
         let trouble = probe.figures.failure().map_or_else(
             || "no answer that counts yet".to_owned(),
@@ -235,38 +238,23 @@ impl Tracker {
         let Some(table) = self.counted_table() else {
             return Vec::new();
         };
-        let mut findings = Vec::new();
-        for dependency in table.dependencies.iter().flatten() {
-            let required = self.is_required(dependency);
-            let state = match dependency.status {
-                DependencyStatus::Error if required => State::Unhealthy,
-                DependencyStatus::Error | DependencyStatus::Degraded => State::Degraded,
-                DependencyStatus::Unknown if required => State::Unknown,
-                _ => continue,
-            };
-            findings.push(finding(
-                state,
-                &format!("dependency {}", dependency.name),
-                describe(dependency),
-            ));
-        }
-        // A table in which nothing has a status that is known says nothing good.
-        let statuses = || table.dependencies.iter().flatten().map(|it| it.status);
-        let known = |status| {
-            !matches!(
-                status,
-                DependencyStatus::Unknown | DependencyStatus::NotUsed
-            )
+        let ours = |dependency: &&Dependency| {
+            !table.ignores_dependencies || self.rules.required.contains(&dependency.name)
         };
-        let unknown = statuses().any(|status| status == DependencyStatus::Unknown);
-        if unknown && !statuses().any(known) {
-            findings.push(finding(
-                State::Unknown,
-                "dependencies",
-                "none has a status that is known".to_owned(),
-            ));
-        }
-        findings
+        let dependencies = table.dependencies.iter().flatten().filter(ours);
+        dependencies
+            .filter_map(|dependency| {
+                let required = self.is_required(dependency);
+                let state = match dependency.status {
+                    DependencyStatus::Error if required => State::Unhealthy,
+                    DependencyStatus::Error | DependencyStatus::Degraded => State::Degraded,
+                    DependencyStatus::Unknown if required => State::Unknown,
+                    _ => return None,
+                };
+                let subject = format!("dependency {}", dependency.name);
+                Some(finding(state, &subject, describe(dependency)))
+            })
+            .collect()
     }
 
     /// The reading whose dependencies count: of the first probe that has some, thresholds applied.
@@ -303,7 +291,9 @@ fn weigh_up(mut findings: Vec<Finding>) -> Belief {
     let mut reasons: Vec<Reason> = Vec::new();
     for reason in findings.into_iter().filter_map(|finding| finding.reason) {
         let is_probe = !reason.subject.starts_with("dependency ");
-        let told = is_probe && reasons.iter().any(|earlier| earlier.text == reason.text);
+        let told = is_probe
+            && reason.text != NOT_ASKED
+            && reasons.iter().any(|earlier| earlier.text == reason.text);
         if !told {
             reasons.push(reason);
         }
@@ -329,7 +319,8 @@ fn explain(counted: &Counted) -> String {
     let reading = counted.reading.as_ref();
     let word = reading.and_then(|reading| reading.status.as_ref());
     let message = reading.and_then(|reading| reading.message.as_deref());
-    match (word.map(say), message) {
+    let word = word.map(|word| say(word.state, word.raw.as_deref()));
+    match (word, message) {
         (Some(word), Some(message)) => format!("{word}: {message}"),
         (Some(word), None) => word,
         (None, Some(message)) => message.to_owned(),
@@ -340,19 +331,22 @@ fn explain(counted: &Counted) -> String {
     }
 }
 
-/// A status as the service wrote it; with our word where its own does not say so.
-fn say(word: &StatusWord) -> String {
-    match &word.raw {
-        Some(raw) if word.state == State::Unknown => format!("status word not known: {raw}"),
-        Some(raw) => raw.clone(),
-        None => word.state.to_string(),
+/// A state, and how the service itself calls it where that is another word.
+fn say(state: State, raw: Option<&str>) -> String {
+    match raw {
+        Some(raw) if !raw.eq_ignore_ascii_case(state.as_str()) => {
+            format!("{state} (says `{raw}`)")
+        }
+        _ => state.to_string(),
     }
 }
 
 /// A dependency in one line: `error: timeout after 2s`.
 fn describe(dependency: &Dependency) -> String {
     let status = match (dependency.status, &dependency.word) {
-        (DependencyStatus::Unknown, Some(word)) => format!("status word not known: {word}"),
+        (DependencyStatus::Unknown, Some(word)) if word != "unknown" => {
+            format!("status word not known: {word}")
+        }
         (status, _) => status.to_string(),
     };
     match &dependency.error {

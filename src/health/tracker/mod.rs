@@ -42,6 +42,8 @@ pub struct Tracker {
     /// The root cause, where another service keeps this one from working.
     blocked_by: Option<String>,
     belief: Belief,
+    /// When that was drawn.
+    settled: Moment,
     since: Moment,
     /// When time alone changes what is believed.
     due: Option<Moment>,
@@ -60,6 +62,7 @@ impl Tracker {
             flags: BTreeSet::new(),
             blocked_by: None,
             belief: Belief::default(),
+            settled: now,
             since: now,
             due: None,
             rules,
@@ -169,7 +172,7 @@ impl Tracker {
         let Some(probe) = self.probes.get_mut(index) else {
             return;
         };
-        probe.observe(&outcome, heard, reading.as_ref());
+        probe.observe(&outcome, heard);
         let role = probe.rule.role;
 
         if self.ending.stopped().is_some() {
@@ -196,14 +199,8 @@ impl Tracker {
                 self.coming_up.learn(start, at);
             }
         }
-        if let Some(reading) = &reading
-            && self
-                .table()
-                .is_some_and(|(provider, _, _)| provider == index)
-        {
-            let table = reading.dependencies.as_deref().unwrap_or_default();
-            let process = self.processes.current();
-            self.dependencies.record(table, process, proved_same, at);
+        if let Some(reading) = &reading {
+            self.read(index, reading, proved_same, at);
         }
         let claims = self.hear_claim(index, at, whole, reading.as_deref());
         if heard == Heard::Refused && self.is_silent(index) {
@@ -221,6 +218,27 @@ impl Tracker {
             }
         }
         self.weigh(index, &outcome, heard, reading, claims);
+    }
+
+    /// Takes in what was read, and remembers the dependencies of the table that is to be shown now: where several probes
+    /// report on one, it is counted once.
+    fn read(&mut self, index: usize, reading: &Arc<Reading>, proved_same: bool, at: Moment) {
+        if let Some(probe) = self.probes.get_mut(index) {
+            probe.read(reading, at);
+        }
+        let Some((provider, _, _)) = self.table() else {
+            return;
+        };
+        let Some(probe) = self.probes.get_mut(provider) else {
+            return;
+        };
+        if let Some((reading, at)) = &probe.reading
+            && !std::mem::replace(&mut probe.is_remembered, true)
+        {
+            let table = reading.dependencies.as_deref().unwrap_or_default();
+            let process = self.processes.current();
+            self.dependencies.record(table, process, proved_same, *at);
+        }
     }
 
     /// Has the thresholds see an answer, unless something says that it does not count.
@@ -272,6 +290,10 @@ impl Tracker {
         whole: bool,
         reading: Option<&Reading>,
     ) -> bool {
+        // A probe of something else says nothing of how the service comes and goes.
+        if !self.speaks_for_service(index) {
+            return false;
+        }
         let Some(probe) = self.probes.get_mut(index) else {
             return false;
         };
@@ -359,6 +381,7 @@ impl Tracker {
             self.since = now;
         }
         self.belief = belief;
+        self.settled = now;
         self.due = self.next_due(now);
     }
 

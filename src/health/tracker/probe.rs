@@ -17,6 +17,8 @@ pub(super) struct Probe {
     pub(super) standing: Standing,
     /// The latest reading that came; an answer without one leaves it.
     pub(super) reading: Option<(Arc<Reading>, Moment)>,
+    /// Whether the dependencies of that reading are remembered.
+    pub(super) is_remembered: bool,
     /// What its latest answers say that explains codes.
     pub(super) claim: Option<Claim>,
     pub(super) heard: Option<Heard>,
@@ -35,6 +37,7 @@ impl Probe {
                 counts_first(rule.role),
             ),
             reading: None,
+            is_remembered: false,
             claim: None,
             heard: None,
             excused: false,
@@ -43,18 +46,16 @@ impl Probe {
     }
 
     /// Takes in what needs no weighing.
-    pub(super) fn observe(
-        &mut self,
-        outcome: &Outcome,
-        heard: Heard,
-        reading: Option<&Arc<Reading>>,
-    ) {
+    pub(super) fn observe(&mut self, outcome: &Outcome, heard: Heard) {
         self.figures.record(outcome, heard.is_answer());
         self.heard = Some(heard);
         self.excused = false;
-        if let Some(reading) = reading {
-            self.reading = Some((Arc::clone(reading), outcome.at));
-        }
+    }
+
+    /// Takes in what was read.
+    pub(super) fn read(&mut self, reading: &Arc<Reading>, at: Moment) {
+        self.reading = Some((Arc::clone(reading), at));
+        self.is_remembered = false;
     }
 
     /// What it knows is of a process that is gone.

@@ -92,7 +92,7 @@ async fn answers_that_drip() {
         (
             &b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n"[..],
             &b"x"[..],
-            "no complete answer within 150ms (connected in … ms, waiting for the rest of the body after … bytes)",
+            "no complete answer within 400ms (connected in … ms, waiting for the rest of the body after … bytes)",
         ),
         (
             b"HTTP/1.1 200 OK\r\nx: ",

@@ -25,7 +25,7 @@ use super::Asker;
 const AMPLE: Duration = Duration::from_secs(60);
 
 /// Short, for what never arrives while other things do.
-const SHORT: Duration = Duration::from_millis(150);
+const SHORT: Duration = Duration::from_millis(400);
 
 /// A question about this URL, to be changed by each test.
 fn question(url: &str) -> HttpRequest {

@@ -1,23 +1,24 @@
 //! Where a question goes: families, sockets, pins, kept connections; and how a connection breaks.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 
-use super::server::{answering, head, nobody, serve};
+use super::server::{answering, head, reserve, serve, serve_on};
 use super::{
-    Connection, FailureKind, ProbeResult, ask, asker, failed, passed, probe, question, reading,
-    service,
+    Connection, FailureKind, ProbeResult, ask, asker, failed, hurried, passed, probe, question,
+    reading, service,
 };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 #[tokio::test]
 async fn nobody_listens() {
-    let address = nobody().await;
+    let reserved = reserve();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, reserved.port));
     let outcome = ask(&probe(question(&format!("http://{address}/")))).await;
     failed(
         &outcome,
@@ -31,25 +32,24 @@ async fn nobody_listens() {
 
 #[tokio::test]
 async fn localhost_is_both_families() {
-    for (bind, ip) in [
-        ("127.0.0.1:0", Ipv4Addr::LOCALHOST.into()),
-        ("[::1]:0", std::net::IpAddr::from(Ipv6Addr::LOCALHOST)),
-    ] {
-        let address = serve(bind, async |mut stream| {
-            head(&mut stream).await;
-            let _ = stream.write_all(OK).await;
-        })
-        .await;
+    let ok = async |mut stream: TcpStream| {
+        head(&mut stream).await;
+        let _ = stream.write_all(OK).await;
+    };
+    let (only_four, only_six) = (reserve(), reserve());
+    let four = serve_on(only_four.four.listen(9).unwrap(), ok);
+    let six = serve_on(only_six.six.listen(9).unwrap(), ok);
+    for address in [four, six] {
         for connection in [Connection::Fresh, Connection::Reuse] {
             let mut request = question(&format!("http://localhost:{}/", address.port()));
             request.connection = connection;
             let outcome = ask(&probe(request)).await;
             passed(&outcome);
-            let expected = SocketAddr::new(ip, address.port());
-            assert_eq!(outcome.address, Some(expected.to_string()));
+            assert_eq!(outcome.address, Some(address.to_string()));
         }
     }
-    let port = nobody().await.port();
+    let reserved = reserve();
+    let port = reserved.port;
     let outcome = ask(&probe(question(&format!("http://localhost:{port}/")))).await;
     failed(
         &outcome,
@@ -58,6 +58,57 @@ async fn localhost_is_both_families() {
         &format!("connection refused (127.0.0.1:{port}, [::1]:{port})"),
     );
     assert!(outcome.refused);
+}
+
+/// One family takes no connections and refuses none: the other one gets its turn in time.
+#[tokio::test]
+async fn a_family_that_swallows_everything() {
+    let reserved = reserve();
+    let port = reserved.port;
+    // A queue of length 0 holds one.
+    let _mute = reserved.four.listen(0).unwrap();
+    let _waiting = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+        .await
+        .unwrap();
+    let address = serve_on(reserved.six.listen(9).unwrap(), async |mut stream| {
+        head(&mut stream).await;
+        let _ = stream.write_all(OK).await;
+    });
+    for connection in [Connection::Fresh, Connection::Reuse] {
+        let mut request = question(&format!("http://localhost:{port}/"));
+        request.connection = connection;
+        let mut probe = reading(request);
+        if connection == Connection::Reuse {
+            probe.timeout = std::time::Duration::from_secs(2);
+        }
+        let outcome = ask(&probe).await;
+        passed(&outcome);
+        assert_eq!(outcome.address, Some(address.to_string()));
+    }
+}
+
+/// One address refuses, the other swallows: nothing proves that the service is gone.
+#[tokio::test]
+async fn a_refusal_and_a_silence_are_no_refusal() {
+    let reserved = reserve();
+    let port = reserved.port;
+    let _mute = reserved.four.listen(0).unwrap();
+    let _waiting = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+        .await
+        .unwrap();
+    let outcome = ask(&hurried(probe(question(&format!(
+        "http://localhost:{port}/"
+    )))))
+    .await;
+    failed(
+        &outcome,
+        ProbeResult::Fail,
+        FailureKind::Timeout,
+        &format!(
+            "no connection within 400ms (127.0.0.1:{port}: no reply yet, [::1]:{port}: connection refused)"
+        ),
+    );
+    assert!(!outcome.refused);
 }
 
 #[tokio::test]

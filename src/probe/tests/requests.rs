@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::inventory::{Auth, HttpRequest, Secret};
 
-use super::server::{answering, head, nobody, serve};
+use super::server::{answering, head, reserve, serve};
 use super::{
     AMPLE, FailureKind, ProbeResult, ask, asker, failed, passed, probe, question, reading,
 };
@@ -259,8 +259,10 @@ async fn an_action_is_sent_once_and_tells_whether_it_left() {
     assert_eq!(reply.address, Some(address.to_string()));
     heads.recv().await.unwrap();
 
+    let reserved = reserve();
+    let nobody = SocketAddr::from(([127, 0, 0, 1], reserved.port));
     let error = asker
-        .send(&post(nobody().await), None, AMPLE, 1024)
+        .send(&post(nobody), None, AMPLE, 1024)
         .await
         .unwrap_err();
     assert!(error.before_sending && error.refused);

@@ -1,10 +1,10 @@
 //! Servers of a few lines.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// Serves every connection with this, one task each, until the test ends.
 pub(super) async fn serve<F, S>(address: &str, serve: S) -> SocketAddr
@@ -12,7 +12,15 @@ where
     S: Fn(TcpStream) -> F + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    let listener = TcpListener::bind(address).await.unwrap();
+    serve_on(TcpListener::bind(address).await.unwrap(), serve)
+}
+
+/// The same on a listener that is there already.
+pub(super) fn serve_on<F, S>(listener: TcpListener, serve: S) -> SocketAddr
+where
+    S: Fn(TcpStream) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -56,8 +64,23 @@ pub(super) async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// An address at which nothing listens.
-pub(super) async fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
+/// A port of both families of `localhost` that is ours. Nobody listens as long as the sockets are only bound, and nobody else
+/// can.
+pub(super) struct Reserved {
+    pub(super) four: TcpSocket,
+    pub(super) six: TcpSocket,
+    pub(super) port: u16,
+}
+
+/// Reserves a port.
+pub(super) fn reserve() -> Reserved {
+    loop {
+        let four = TcpSocket::new_v4().unwrap();
+        four.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let port = four.local_addr().unwrap().port();
+        let six = TcpSocket::new_v6().unwrap();
+        if six.bind((Ipv6Addr::LOCALHOST, port).into()).is_ok() {
+            return Reserved { four, six, port };
+        }
+    }
 }

@@ -11,6 +11,9 @@ use super::words::plain;
 use crate::health::text::clean;
 use crate::health::{Age, Moment};
 
+/// Beyond 2^53 a float counts nothing exactly, and such a counter is a fault of the service.
+const LARGEST_COUNT: f64 = 9_007_199_254_740_992.0;
+
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Source {
@@ -209,14 +212,14 @@ impl Places {
             },
             _ => return None,
         };
-        // Beyond 2^53 a float counts nothing exactly, and such a counter is a fault of the service.
-        const LARGEST: f64 = 9_007_199_254_740_992.0;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "the range is checked on the same line"
         )]
-        (0.0..=LARGEST).contains(&number).then_some(number as u64)
+        (0.0..=LARGEST_COUNT)
+            .contains(&number)
+            .then_some(number as u64)
     }
 
     /// How long something took or lasts; `None` for what is negative, endless or never.

@@ -74,7 +74,7 @@ impl Decode {
                     payload.trouble = Some("the body is empty".to_owned());
                     None
                 } else {
-                    Some(self.understood(self.words.as_ref(), &text, "the body"))
+                    Some(Self::understood(self.words.as_ref(), &text, "the body"))
                 }
             }
             // Of a body that does not decode, the places in it are not missing one by one.
@@ -147,7 +147,11 @@ impl Decode {
                 && holds(&value)
             {
                 let words = words.as_ref().or(self.words.as_ref());
-                return Some(self.understood(words, &raw(&value), &place.source.to_string()));
+                return Some(Self::understood(
+                    words,
+                    &raw(&value),
+                    &place.source.to_string(),
+                ));
             }
         }
         Some(Word {
@@ -157,12 +161,7 @@ impl Decode {
         })
     }
 
-    fn understood(
-        &self,
-        words: Option<&super::words::Words<State>>,
-        text: &str,
-        place: &str,
-    ) -> Word {
+    fn understood(words: Option<&super::words::Words<State>>, text: &str, place: &str) -> Word {
         let shown = clean(text, LONGEST_WORD);
         match meaning(words, text) {
             Some(state) => Word {

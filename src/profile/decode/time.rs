@@ -74,22 +74,18 @@ pub(super) fn of_epoch(written: &str, unit: Option<Unit>) -> Option<Point> {
         .ok()
         .filter(|number: &f64| number.is_finite())?;
     let scale = unit.unwrap_or(Unit::Seconds).seconds()?;
-    let at = match written.parse::<i64>() {
+    let at = if let Ok(whole) = written.parse::<i64>() {
         // Whole numbers are exact: nanoseconds since 1970 are more than a float holds.
-        Ok(whole) => {
-            let nanos =
-                i128::from(whole).checked_mul(nanoseconds(unit.unwrap_or(Unit::Seconds))?)?;
-            Timestamp::from_nanosecond(nanos).ok()?
-        }
-        Err(_) => {
-            let seconds = number * scale;
-            let since = Duration::try_from_secs_f64(seconds.abs()).ok()?;
-            let epoch = Timestamp::UNIX_EPOCH;
-            if seconds < 0.0 {
-                epoch.checked_sub(since).ok()?
-            } else {
-                epoch.checked_add(since).ok()?
-            }
+        let nanos = i128::from(whole).checked_mul(nanoseconds(unit.unwrap_or(Unit::Seconds))?)?;
+        Timestamp::from_nanosecond(nanos).ok()?
+    } else {
+        let seconds = number * scale;
+        let since = Duration::try_from_secs_f64(seconds.abs()).ok()?;
+        let epoch = Timestamp::UNIX_EPOCH;
+        if seconds < 0.0 {
+            epoch.checked_sub(since).ok()?
+        } else {
+            epoch.checked_add(since).ok()?
         }
     };
     let decimals = match written.split_once('.') {

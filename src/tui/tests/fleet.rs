@@ -21,6 +21,8 @@ pub(super) fn app(services: Vec<Picture>, width: u16, height: u16) -> App {
     App::new(Setup {
         inventory: "~/shop/healthctl.yaml".to_owned(),
         services: services.into_iter().map(Arc::new).collect(),
+        selection: crate::health::Selection::default(),
+        selectors: String::new(),
         read_only: false,
         color: true,
         zone: TimeZone::UTC,

@@ -214,6 +214,8 @@ fn without_colour_nothing_is_told_by_colour() {
     let mut app = App::new(Setup {
         inventory: "healthctl.yaml".to_owned(),
         services: services().into_iter().map(std::sync::Arc::new).collect(),
+        selection: crate::health::Selection::default(),
+        selectors: String::new(),
         read_only: true,
         color: false,
         zone: jiff::tz::TimeZone::UTC,
@@ -231,4 +233,14 @@ fn without_colour_nothing_is_told_by_colour() {
             .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
     );
     assert_snapshot!(terminal.backend());
+}
+
+#[test]
+fn a_silent_service_does_not_pass_off_old_news_as_new() {
+    let mut silent = orders();
+    silent.state = State::Unhealthy;
+    silent.reasons = vec!["live: connection refused (127.0.0.1:8000)".to_owned()];
+    let mut app = app(vec![silent], 80, 24);
+    tick(&mut app, 60.0);
+    assert_snapshot!(screen(&app));
 }

@@ -253,7 +253,7 @@ fn an_action_is_followed_to_its_verdict() {
         screen.contains("schedule: accepted after 2.1s, 7s ago"),
         "{screen}"
     );
-    assert!(screen.contains("■ schedule: accepted"), "{screen}");
+    assert!(screen.contains("✓ schedule: accepted"), "{screen}");
     assert!(!screen.contains("stopping"), "{screen}");
 }
 
@@ -261,13 +261,24 @@ fn an_action_is_followed_to_its_verdict() {
 fn ages_tick_between_polls() {
     let mut app = app(vec![orders()], 80, 24);
     assert!(screen(&app).contains("2h05m"));
-    tick(&mut app, 60.0);
+    tick(&mut app, 9.0);
     let later = screen(&app);
-    assert!(later.contains("2h06m"), "{later}");
-    assert!(later.contains("for 1m42s"), "{later}");
+    assert!(later.contains("for 51s"), "{later}");
     assert!(
-        later.contains("2m34s"),
+        later.contains("1m43s"),
         "the dependency's last success ages too: {later}"
+    );
+}
+
+#[test]
+fn what_a_silent_service_said_is_not_taken_for_new() {
+    let mut app = app(vec![orders()], 80, 24);
+    tick(&mut app, 12.0);
+    let later = screen(&app);
+    assert!(later.contains("last heard 12s ago"), "{later}");
+    assert!(
+        !later.contains("2h05m"),
+        "an uptime that ticks on would look alive: {later}"
     );
 }
 

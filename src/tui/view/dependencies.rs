@@ -1,8 +1,10 @@
 //! The dependency table of the selected service: what is broken first, else as the service reports them.
 
+use std::time::Duration;
+
 use ratatui::text::{Line, Span};
 
-use crate::health::{DependencyPicture, DependencyStatus, Picture};
+use crate::health::{DependencyPicture, DependencyStatus, Picture, State};
 use crate::tui::app::App;
 use crate::tui::figures;
 use crate::tui::text::{width, wrap};
@@ -38,9 +40,24 @@ pub(super) fn lines(
     let taken: usize = fixed.iter().map(|column| column.width + 1).sum::<usize>() + 1;
     let mut table = fixed.to_vec();
     table.push(column("ERROR", columns.saturating_sub(taken), Fit::Left));
-    let mut lines = vec![grid::titles(&table, 1, app.theme.label())];
+    let mut lines = Vec::new();
+    let outdated = outdated(app, picture);
+    if let Some(age) = outdated {
+        let text = format!(
+            " last heard {} ago; how they are now is not known:",
+            figures::age(age)
+        );
+        lines.push(Line::styled(text, app.theme.alarm()));
+    }
+    lines.push(grid::titles(&table, 1, app.theme.label()));
     for dependency in sorted {
-        lines.push(grid::row(&table, 1, cells(app, dependency)));
+        let mut cells = cells(app, dependency);
+        if outdated.is_some() {
+            for cell in &mut cells {
+                cell.fade(app.theme.quiet());
+            }
+        }
+        lines.push(grid::row(&table, 1, cells));
         if zoomed {
             more(
                 app,
@@ -58,6 +75,17 @@ pub(super) fn lines(
         ));
     }
     lines
+}
+
+/// How old the table is, where that is too old: the service is silent, and what it said then may hold no more.
+pub(super) fn outdated(app: &App, picture: &Picture) -> Option<Duration> {
+    let heard = picture
+        .dependencies
+        .iter()
+        .map(|it| it.observed_at)
+        .max_by_key(|at| at.mono)?;
+    let old = picture.state == State::Stopped || super::is_old(app, picture, heard);
+    old.then(|| app.now.since(heard))
 }
 
 fn cells(app: &App, dependency: &DependencyPicture) -> Vec<Cell> {

@@ -9,9 +9,12 @@ use ratatui::widgets::Paragraph;
 use crate::health::{Flag, Picture};
 use crate::tui::app::{App, Progress, Screen};
 use crate::tui::figures;
-use crate::tui::text::{cut_middle, wrap};
+use crate::tui::text::{cut, cut_middle, wrap};
 
 use super::{about, dependencies, probes};
+
+/// What says more than this in the pane is cut; the zoomed detail has all of it.
+const MOST_LINES: usize = 2;
 
 pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     let zoomed = app.screen == Screen::Detail;
@@ -77,10 +80,14 @@ pub(super) fn lines(
 ) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let mut say = |text: &str, style: Style| {
-        for (n, text) in wrap(text, columns.saturating_sub(3))
-            .into_iter()
-            .enumerate()
-        {
+        let mut texts = wrap(text, columns.saturating_sub(3));
+        if !zoomed && texts.len() > MOST_LINES {
+            texts.truncate(MOST_LINES);
+            if let Some(last) = texts.last_mut() {
+                *last = format!("{}…", cut(last, columns.saturating_sub(4)));
+            }
+        }
+        for (n, text) in texts.into_iter().enumerate() {
             let lead = if n == 0 { " " } else { "   " };
             lines.push(Line::from(vec![Span::raw(lead), Span::styled(text, style)]));
         }

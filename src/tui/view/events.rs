@@ -55,7 +55,7 @@ fn line(app: &App, entry: &Entry, columns: usize, name_width: usize) -> Line<'st
             let (look, _) = theme.dependency(status);
             (look.glyph, look.mark)
         }
-        Kind::Verdict(verdict) if verdict.exit_code() == 0 => ("■", theme.good()),
+        Kind::Verdict(verdict) if verdict.exit_code() == 0 => ("✓", theme.good()),
         Kind::Verdict(_) => ("✗", theme.alarm()),
         Kind::Step => ("›", theme.strong()),
         Kind::Remark => ("·", Style::new()),

@@ -47,6 +47,14 @@ impl Cell {
         }
     }
 
+    /// Takes its colours away.
+    pub(super) fn fade(&mut self, style: Style) {
+        self.style = style;
+        if let Some((_, mark)) = &mut self.mark {
+            *mark = style;
+        }
+    }
+
     /// A glyph with its word.
     pub(super) fn look(look: Look, word: impl Into<String>) -> Self {
         Self {

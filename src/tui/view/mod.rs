@@ -37,6 +37,8 @@ mod layout;
 mod probes;
 mod services;
 
+use std::time::Duration;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -44,7 +46,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders, Paragraph};
 
 use super::app::{App, Screen};
-use crate::health::Moment;
+use crate::health::{Moment, Picture};
 pub(crate) use layout::Regions;
 
 /// Draws the whole screen.
@@ -120,6 +122,16 @@ fn time_of_day(app: &App, at: Moment) -> String {
         "%m-%d %H:%M"
     };
     at.strftime(format).to_string()
+}
+
+/// Whether what was heard then is too old to be taken for how the service is now: two rounds went by without it.
+fn is_old(app: &App, picture: &Picture, heard: Moment) -> bool {
+    let interval = picture.probes.iter().map(|probe| probe.interval).max();
+    let patience = interval
+        .unwrap_or_default()
+        .saturating_mul(2)
+        .saturating_add(Duration::from_secs(1));
+    app.now.since(heard) > patience
 }
 
 /// A line across the top of a pane with a title at its left and one at its right; gives the room below it.

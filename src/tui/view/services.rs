@@ -95,6 +95,8 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
 fn empty(app: &App) -> &'static str {
     if app.list.all().is_empty() {
         " no services: nothing is watched"
+    } else if app.filter.value().is_empty() {
+        " no service is as selected now"
     } else {
         " no service matches the filter; Esc clears it"
     }
@@ -204,11 +206,10 @@ fn latency(picture: &Picture, width: usize) -> Cell {
     Cell::new(format!("{latest:>LATENCY_WIDTH$} {history}"))
 }
 
-/// How long the process has been up by now, where the service tells and still answers.
+/// How long the process has been up by now, where the service told lately: one that hangs must not look busy.
 pub(super) fn uptime(app: &App, picture: &Picture) -> Option<Duration> {
-    picture
-        .uptime
-        .map(|(uptime, at)| uptime.saturating_add(app.now.since(at)))
+    let (uptime, at) = picture.uptime?;
+    (!super::is_old(app, picture, at)).then(|| uptime.saturating_add(app.now.since(at)))
 }
 
 /// Working of those in use.
@@ -226,6 +227,9 @@ fn dependencies(app: &App, picture: &Picture) -> Cell {
         return Cell::styled("–", app.theme.quiet());
     }
     let text = format!("{working}/{total}");
+    if super::dependencies::outdated(app, picture).is_some() {
+        return Cell::styled(text, app.theme.quiet());
+    }
     if working == total {
         Cell::new(text)
     } else {

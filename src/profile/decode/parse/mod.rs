@@ -37,27 +37,24 @@ impl Decode {
 }
 
 fn format_of(node: &Node, problems: &mut Problems) -> Option<Format> {
-    match node.as_text() {
-        Some(later @ ("lines" | "health+json" | "grpc")) => {
-            problems.push(
-                Problem::at(
-                    &node.place,
-                    format!("`format: {later}` is not supported yet"),
-                )
-                .label("not supported yet")
-                .hint("`json`, `text` and `none` are"),
-            );
-            None
-        }
-        _ => {
-            let words = [
-                ("json", Format::Json),
-                ("text", Format::Text),
-                ("none", Format::None),
-            ];
-            node.word(&words, problems)
-        }
+    if let Some(later @ ("lines" | "health+json" | "grpc")) = node.as_text() {
+        problems.push(
+            Problem::at(
+                &node.place,
+                format!("`format: {later}` is not supported yet"),
+            )
+            .label("not supported yet")
+            .hint("`json`, `text` and `none` are"),
+        );
+        return None;
     }
+    let words = [
+        ("json", Format::Json),
+        ("text", Format::Text),
+        ("none", Format::None),
+    ];
+    // The rest is read all the same, so that every mistake is told at once.
+    Some(node.word(&words, problems).unwrap_or(Format::Json))
 }
 
 impl Parser<'_> {
@@ -188,16 +185,15 @@ impl Parser<'_> {
         let condition = fields
             .take("when")
             .map(|entry| self.condition(&entry.value));
-        let state = fields
+        let outcome = fields
             .take("state")
-            .and_then(|entry| self.state(&entry.value));
-        let note = fields
+            .and_then(|entry| self.outcome(&entry.value));
+        let remark = fields
             .take("note")
             .and_then(|entry| entry.value.line("a sentence", self.problems));
-        let idle = state.is_none() && note.is_none();
-        let says = node.get("state").is_some() || node.get("note").is_some();
+        let idle = node.get("state").is_none() && node.get("note").is_none();
         fields.finish(self.problems);
-        let missing = match (&condition, idle && !says) {
+        let missing = match (&condition, idle) {
             (None, _) => "a rule without `when`",
             (_, true) => "a rule without `state` or `note`",
             _ => {
@@ -205,8 +201,8 @@ impl Parser<'_> {
                 return Some(Rule {
                     at,
                     is,
-                    state,
-                    note,
+                    state: outcome,
+                    note: remark,
                 });
             }
         };
@@ -241,7 +237,7 @@ impl Parser<'_> {
     }
 
     /// A state that an answer can stand for.
-    fn state(&mut self, node: &Node) -> Option<State> {
+    fn outcome(&mut self, node: &Node) -> Option<State> {
         let words: Vec<_> = State::KEYS
             .iter()
             .filter_map(|key| Some((*key, State::from_key(key)?)))

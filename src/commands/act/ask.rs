@@ -1,0 +1,63 @@
+//! Asking the person at the terminal. Silence, an end of input and anything but yes is no.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::Context;
+use crate::action::{Offer, Questions};
+
+/// Whether there is anybody to ask.
+pub(super) fn possible() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Shows what would be done: service, means, exact request and target.
+pub(super) fn show(context: &Context, offers: &[Offer]) {
+    for offer in offers {
+        let protected = if offer.protected { " (protected)" } else { "" };
+        context.tell(&format!(
+            "{} {}{protected}\n  means    {}\n  request  {}\n  target   {}\n  at most  {}",
+            offer.action,
+            offer.service,
+            offer.means,
+            offer.request,
+            offer.target,
+            humantime::format_duration(offer.timeout),
+        ));
+    }
+}
+
+/// Asks all that has to be asked; true where everything was agreed to.
+pub(super) async fn all(context: &Context, offers: &[Offer], questions: &Questions) -> bool {
+    for name in &questions.type_names {
+        let prompt = format!("`{name}` is protected. Type its name to go on: ");
+        if answer(context, prompt).await.as_deref() != Some(name.as_str()) {
+            return false;
+        }
+    }
+    if !questions.agree {
+        return true;
+    }
+    let prompt = match offers {
+        [one] => format!("{} {}? [y/N] ", one.action, one.service),
+        several => format!("Go on with these {}? [y/N] ", several.len()),
+    };
+    let said = answer(context, prompt).await.unwrap_or_default();
+    matches!(said.to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+/// One line that was typed; `None` at the end of input.
+async fn answer(context: &Context, prompt: String) -> Option<String> {
+    // Nobody can answer what cannot be read.
+    write!(io::stderr().lock(), "{prompt}").ok()?;
+    let line = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        let count = io::stdin().read_line(&mut line).ok()?;
+        (count > 0).then(|| line.trim().to_owned())
+    })
+    .await
+    .ok()?;
+    if line.is_none() {
+        context.tell("");
+    }
+    line
+}

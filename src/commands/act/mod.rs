@@ -1,0 +1,256 @@
+//! What all actions have in common on the command line: whom they mean, who agrees, what is shown meanwhile
+//! and at the end.
+
+mod ask;
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
+
+use super::choose::Choice;
+use super::{Context, Error, Signals};
+use crate::action::{Action, Consent, Refusal, exit_code};
+use crate::event::{Done, Event};
+use crate::exit::Exit;
+use crate::host::Clock;
+use crate::operate::{Operator, Prepared};
+use crate::output::Account;
+use crate::probe::Asker;
+
+/// The flags of every action.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(crate) struct Args {
+    /// Which services: names, globs, group:NAME, KEY=VALUE, state:STATE, flag:FLAG.
+    #[arg(value_name = "SELECTOR", required_unless_present = "all")]
+    selectors: Vec<String>,
+    /// All services of the inventory.
+    #[arg(long, conflicts_with = "selectors")]
+    all: bool,
+    /// Do it without asking; protected services want `--confirm`.
+    #[arg(short, long)]
+    yes: bool,
+    /// Do it to this service without asking, even where it is protected.
+    #[arg(long, value_name = "NAME")]
+    confirm: Vec<String>,
+    /// Show the exact requests and send nothing.
+    #[arg(long, env = "HEALTHCTL_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
+    dry_run: bool,
+    /// How long each may take, the proof included, instead of what the inventory says.
+    #[arg(long, value_name = "DURATION", value_parser = limit, env = "HEALTHCTL_ACTION_TIMEOUT")]
+    timeout: Option<Duration>,
+    /// Act even where the audit file cannot be written, and write none.
+    #[arg(long, env = "HEALTHCTL_NO_AUDIT", value_parser = clap::builder::FalseyValueParser::new())]
+    no_audit: bool,
+    /// How the end is told on stdout.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Text, env = "HEALTHCTL_ACTION_OUTPUT")]
+    output: Format,
+}
+
+/// How the end of an action is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// A line for each service.
+    Text,
+    /// An array with an object for each service.
+    Json,
+}
+
+fn limit(text: &str) -> Result<Duration, String> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("a duration needs a unit: did you mean `{text}s`?"));
+    }
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("no time is too short for any action".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Carries an action out on what the flags mean.
+pub(super) async fn run(context: &Context, action: Action, args: &Args) -> Result<Exit, Error> {
+    let clock = Clock::start();
+    let asker = Asker::new(clock);
+    let choice = Choice {
+        selectors: args.selectors.clone(),
+        ..Choice::default()
+    };
+    let mut chosen = choice.services(context)?;
+    if chosen.selection.needs_picture() {
+        context.tell("asking every probe once, for the selectors by state and flag");
+    }
+    chosen.settle(&asker, clock).await;
+    let names: Vec<String> = chosen.services.iter().map(|one| one.name.clone()).collect();
+    if let Some(stranger) = args.confirm.iter().find(|name| !names.contains(name)) {
+        return Err(Error::usage_hint(
+            format!("--confirm names `{stranger}`, which is not among the services meant"),
+            format!("meant are: {}", list(&names)),
+        ));
+    }
+    if names.is_empty() {
+        context.tell("no service is meant: there is nothing to do");
+        show(context, args, &[])?;
+        return Ok(Exit::Done);
+    }
+    // What sends nothing leaves no record either.
+    let policy = context.policy(args.no_audit || args.dry_run, args.timeout)?;
+    let operator = Operator::new(asker, clock, policy);
+    let prepared = match operator
+        .prepare(action, &chosen.loaded.inventory, &names)
+        .await
+    {
+        Ok(prepared) => prepared,
+        Err(refusals) => return refuse(context, args, &operator, refusals, None),
+    };
+    if args.dry_run {
+        let accounts: Vec<Account> = prepared.offers.iter().map(Account::offered).collect();
+        show(context, args, &accounts)?;
+        if accounts.len() < names.len() {
+            context.tell("the other services meant have stopped already");
+        }
+        return Ok(Exit::Done);
+    }
+    if let Err(refusals) = agreed(context, args, &prepared).await {
+        return refuse(context, args, &operator, refusals, Some(&prepared));
+    }
+    let signals = Signals::new()?;
+    let (dones, ending) = carry_out(context, &operator, prepared.clone(), signals).await;
+    finish(context, args, &prepared, &dones, ending)
+}
+
+/// Whether somebody agrees, who is shown exactly what.
+async fn agreed(context: &Context, args: &Args, prepared: &Prepared) -> Result<(), Vec<Refusal>> {
+    let consent = Consent {
+        yes: args.yes,
+        confirmed: args.confirm.iter().cloned().collect(),
+    };
+    let questions = consent.missing(&prepared.offers, ask::possible())?;
+    if questions.agree || !questions.type_names.is_empty() {
+        ask::show(context, &prepared.offers);
+        if !ask::all(context, &prepared.offers, &questions).await {
+            return Err(prepared
+                .offers
+                .iter()
+                .map(|offer| Refusal {
+                    service: offer.service.clone(),
+                    action: offer.action,
+                    reason: "it was not confirmed".to_owned(),
+                    hint: None,
+                })
+                .collect());
+        }
+    }
+    Ok(())
+}
+
+/// Runs the plan, telling each step on stderr, until its end or a signal of ours.
+async fn carry_out(
+    context: &Context,
+    operator: &Operator,
+    prepared: Prepared,
+    mut signals: Signals,
+) -> (Vec<Done>, Option<Exit>) {
+    let (events, mut steps) = unbounded_channel();
+    let stop = CancellationToken::new();
+    let action = async {
+        let dones = operator.run(prepared, &events, &stop).await;
+        drop(events);
+        dones
+    };
+    let mut ending = None;
+    let telling = async {
+        loop {
+            tokio::select! {
+                event = steps.recv() => match event {
+                    Some(Event::Step(step)) => context.tell(&format!(
+                        "{:>6.1}s {}: {}",
+                        step.elapsed.as_secs_f64(),
+                        step.service,
+                        step.text
+                    )),
+                    Some(_) => {}
+                    None => return,
+                },
+                signal = signals.recv(), if ending.is_none() => {
+                    ending = Some(signal);
+                    stop.cancel();
+                }
+            }
+        }
+    };
+    let (dones, ()) = tokio::join!(action, telling);
+    (dones, ending)
+}
+
+/// Tells the end of each service, with what was weighed where it is not a good one.
+fn finish(
+    context: &Context,
+    args: &Args,
+    prepared: &Prepared,
+    dones: &[Done],
+    ending: Option<Exit>,
+) -> Result<Exit, Error> {
+    for done in dones.iter().filter(|done| done.verdict.exit_code() != 0) {
+        for line in &done.evidence {
+            context.tell(&format!("{}: {line}", done.service));
+        }
+    }
+    let accounts: Vec<Account> = dones
+        .iter()
+        .map(|done| {
+            let offer = prepared
+                .offers
+                .iter()
+                .find(|offer| offer.service == done.service);
+            Account::ended(done, offer)
+        })
+        .collect();
+    show(context, args, &accounts)?;
+    Ok(match ending {
+        Some(ending) => ending,
+        None => Exit::Code(exit_code(dones.iter().map(|done| done.verdict))),
+    })
+}
+
+/// Nothing was sent to anybody: tells why.
+fn refuse(
+    context: &Context,
+    args: &Args,
+    operator: &Operator,
+    refusals: Vec<Refusal>,
+    prepared: Option<&Prepared>,
+) -> Result<Exit, Error> {
+    let dones = operator.refuse(&refusals, prepared);
+    let accounts: Vec<Account> = dones
+        .iter()
+        .map(|done| Account::ended(done, None))
+        .collect();
+    show(context, args, &accounts)?;
+    context.tell("nothing was sent to any service");
+    let mut hints: Vec<String> = refusals.into_iter().filter_map(|one| one.hint).collect();
+    hints.dedup();
+    for hint in hints {
+        context.tell(&format!("hint: {hint}"));
+    }
+    Ok(Exit::Refused)
+}
+
+fn show(context: &Context, args: &Args, accounts: &[Account]) -> Result<(), Error> {
+    context.print(&match args.output {
+        Format::Text => Account::lines(accounts, context.color_stdout()),
+        Format::Json => Account::json(accounts),
+    })
+}
+
+/// The first of many names.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    if more == 0 {
+        shown.join(", ")
+    } else {
+        format!("{} and {more} more", shown.join(", "))
+    }
+}

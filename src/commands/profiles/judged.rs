@@ -1,0 +1,191 @@
+//! What a profile makes of a reply, written for people and for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::listing::columns;
+use crate::health::{Age, Dependency, Failure, ProbeResult, Reading};
+use crate::output::{ago, latency, short_duration};
+
+/// One reply, judged as the answer to one probe.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// The profile.
+    pub(super) profile: String,
+    /// The probe of it.
+    pub(super) probe: String,
+    /// What was asked, where something was.
+    pub(super) asked: Option<String>,
+    /// Pass, warn, fail or unknown.
+    pub(super) result: ProbeResult,
+    /// Why it is none of the good ones.
+    pub(super) failure: Option<Failure>,
+    /// What was read.
+    pub(super) reading: Option<Reading>,
+}
+
+/// For people.
+pub(super) fn text(all: &[Judged]) -> String {
+    let parts: Vec<String> = all.iter().map(one).collect();
+    parts.join("\n")
+}
+
+fn one(judged: &Judged) -> String {
+    let mut out = format!("{} {}: {}", judged.profile, judged.probe, judged.result);
+    if let Some(asked) = &judged.asked {
+        let _ = write!(out, " ({asked})");
+    }
+    out.push('\n');
+    let mut line = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let _ = writeln!(out, "  {name:<10} {value}");
+        }
+    };
+    line(
+        "failure",
+        judged
+            .failure
+            .as_ref()
+            .map(|failure| format!("{}: {}", failure.kind, failure.message)),
+    );
+    let Some(reading) = &judged.reading else {
+        return out;
+    };
+    line(
+        "state",
+        reading.status.as_ref().map(|status| match &status.raw {
+            Some(raw) => format!("{} (reports `{raw}`)", status.state),
+            None => status.state.to_string(),
+        }),
+    );
+    line("version", reading.version.clone());
+    line("service", reading.service.clone());
+    line("instance", reading.instance.clone());
+    line(
+        "started",
+        reading.started.map(|start| {
+            let how = if start.derived {
+                ", from the uptime"
+            } else {
+                ""
+            };
+            format!("{} (to {:?}{how})", start.at, start.tolerance)
+        }),
+    );
+    line("uptime", reading.uptime.map(short_duration));
+    line("message", reading.message.clone());
+    line("resources", pairs(reading.resources.iter()));
+    if let Some(list) = &reading.dependencies {
+        if list.is_empty() {
+            line("", Some("no dependencies".to_owned()));
+        } else {
+            dependencies(&mut out, list);
+        }
+    }
+    out
+}
+
+fn dependencies(out: &mut String, list: &[Dependency]) {
+    let titles = [
+        "DEPENDENCY",
+        "STATUS",
+        "OK",
+        "FAILED",
+        "LAST SUCCESS",
+        "LAST FAILURE",
+        "LATENCY",
+        "ERROR",
+        "DETAILS",
+    ];
+    let count = |count: Option<u64>| count.map_or_else(dash, |count| count.to_string());
+    let rows = list.iter().map(|entry| {
+        let required = if entry.required { " (required)" } else { "" };
+        [
+            format!("{}{required}", entry.name),
+            entry.status.to_string(),
+            count(entry.success_count),
+            count(entry.failure_count),
+            age(entry.last_success),
+            age(entry.last_failure),
+            entry.latency.map_or_else(dash, latency),
+            entry.error.clone().unwrap_or_else(dash),
+            pairs(entry.details.iter()).unwrap_or_else(dash),
+        ]
+    });
+    for line in columns(&titles, rows, false).lines() {
+        let _ = writeln!(out, "  {line}");
+    }
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+fn age(age: Age) -> String {
+    match age {
+        Age::NotReported => dash(),
+        Age::Never => ago(None),
+        Age::Ago(age) => ago(Some(age)),
+    }
+}
+
+/// `a=1 b=2`; text without its quotes.
+fn pairs<'a>(pairs: impl Iterator<Item = (&'a String, &'a Value)>) -> Option<String> {
+    let pairs: Vec<String> = pairs
+        .map(|(key, value)| match value {
+            Value::String(text) => format!("{key}={text}"),
+            other => format!("{key}={other}"),
+        })
+        .collect();
+    (!pairs.is_empty()).then(|| pairs.join(" "))
+}
+
+/// For programs.
+pub(super) fn json(all: &[Judged]) -> String {
+    let tries: Vec<Value> = all.iter().map(value).collect();
+    format!("{}\n", json!({"schema_version": 1, "tries": tries}))
+}
+
+fn value(judged: &Judged) -> Value {
+    let failure = judged.failure.as_ref();
+    let reading = judged.reading.as_ref();
+    let dependencies = reading.and_then(|reading| reading.dependencies.as_ref());
+    json!({
+        "profile": judged.profile,
+        "probe": judged.probe,
+        "target": judged.asked,
+        "result": judged.result,
+        "failure": failure.map(|failure| json!({"kind": failure.kind, "message": failure.message})),
+        "state": reading.and_then(|reading| Some(reading.status.as_ref()?.state)),
+        "word": reading.and_then(|reading| reading.status.as_ref()?.raw.as_deref()),
+        "service": reading.and_then(|reading| reading.service.as_deref()),
+        "instance": reading.and_then(|reading| reading.instance.as_deref()),
+        "version": reading.and_then(|reading| reading.version.as_deref()),
+        "started_at": reading.and_then(|reading| Some(reading.started?.at.to_string())),
+        "uptime_seconds": reading.and_then(|reading| Some(reading.uptime?.as_secs_f64())),
+        "message": reading.and_then(|reading| reading.message.as_deref()),
+        "resources": reading.map(|reading| &reading.resources),
+        "dependencies": dependencies.map(|list| list.iter().map(dependency).collect::<Vec<_>>()),
+    })
+}
+
+fn dependency(entry: &Dependency) -> Value {
+    let seconds = |age: Age| match age {
+        Age::Ago(ago) => json!(ago.as_secs_f64()),
+        Age::NotReported | Age::Never => Value::Null,
+    };
+    json!({
+        "name": entry.name,
+        "status": entry.status,
+        "word": entry.word,
+        "required": entry.required,
+        "error": entry.error,
+        "success_count": entry.success_count,
+        "failure_count": entry.failure_count,
+        "last_success_seconds": seconds(entry.last_success),
+        "last_failure_seconds": seconds(entry.last_failure),
+        "latency_ms": entry.latency.map(|latency| latency.as_secs_f64() * 1e3),
+        "details": entry.details,
+    })
+}

@@ -1,0 +1,258 @@
+//! Walks the entries of a payload.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use super::super::details;
+use super::super::place::{Document, Source, raw};
+use super::told::Told;
+use super::{EntryKind, Found, LONGEST_ERROR, LONGEST_NAME, MOST_DEPENDENCIES, Required, Table};
+use crate::health::text::clean;
+use crate::health::{Age, Dependency, DependencyStatus, Moment};
+
+/// Reads one payload.
+pub(super) struct Reader<'a> {
+    table: &'a Table,
+    headers: &'a [(String, String)],
+    now: Moment,
+    found: Found,
+    /// Names given so far, each with how often.
+    names: HashMap<String, usize>,
+    /// For each dependency kept, whether its last success and its last failure are not in the payload.
+    absent: Vec<[bool; 2]>,
+    /// Whether any entry carries a counter or an age: then their absence elsewhere means *never*.
+    reports: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader that has read nothing yet.
+    pub(super) fn new(table: &'a Table, document: Document<'a>, now: Moment) -> Self {
+        Self {
+            table,
+            headers: document.headers,
+            now,
+            found: Found::default(),
+            names: HashMap::new(),
+            absent: Vec::new(),
+            reports: false,
+        }
+    }
+
+    /// Reads the entries of a table, `under` being the name of the entry that holds it.
+    pub(super) fn read(&mut self, table: &Value, under: Option<&str>) {
+        match table {
+            Value::Object(map) => {
+                for (key, entry) in map {
+                    if !self.table.ignore.contains(key) {
+                        self.entry(key, entry, under, false);
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (index, entry) in items.iter().enumerate() {
+                    // A list of bare names is a list of what fails.
+                    let name = match entry {
+                        Value::String(name) => name.clone(),
+                        _ => index.to_string(),
+                    };
+                    if !self.table.ignore.contains(&name) {
+                        self.entry(&name, entry, under, true);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Reads one entry; `listed` is one of a list, whose key is only its number.
+    fn entry(&mut self, key: &str, entry: &Value, under: Option<&str>, listed: bool) {
+        let document = Document {
+            json: Some(entry),
+            headers: self.headers,
+        };
+        // Inside an entry, what says nothing of how it is is a detail and no dependency.
+        if under.is_some() && !self.is_entry(entry, document) {
+            return;
+        }
+        let own = self.table.name.text(document, LONGEST_NAME).or_else(|| {
+            let unnamed = listed && self.table.name.is_empty();
+            let name = entry
+                .get("name")
+                .filter(|name| unnamed && name.is_string())?;
+            Some(clean(raw(name).as_str(), LONGEST_NAME)).filter(|name| !name.is_empty())
+        });
+        if own
+            .as_ref()
+            .is_some_and(|own| self.table.ignore.contains(own))
+        {
+            return;
+        }
+        let own = own.unwrap_or_else(|| clean(key.trim(), LONGEST_NAME));
+        let own = if own.is_empty() {
+            "(no name)".to_owned()
+        } else {
+            own
+        };
+        let name = match under {
+            Some(parent) => clean(&format!("{parent}/{own}"), LONGEST_NAME),
+            None => own,
+        };
+        self.keep(&name, entry, document);
+        for source in &self.table.recurse {
+            if let Some(nested) = source.look(document)
+                && (nested.is_object() || nested.is_array())
+            {
+                self.read(&nested, Some(&name));
+            }
+        }
+    }
+
+    /// Whether a value inside an entry is an entry itself.
+    fn is_entry(&self, value: &Value, document: Document<'_>) -> bool {
+        match self.table.kind {
+            Some(EntryKind::Text) => value.is_string(),
+            Some(EntryKind::Bool) => value.is_boolean(),
+            Some(EntryKind::Object) | None => {
+                value.is_object() && self.table.word_of(document).is_some()
+            }
+        }
+    }
+
+    fn keep(&mut self, name: &str, entry: &Value, document: Document<'_>) {
+        let told = self.told(entry, document);
+        if self.found.list.len() >= MOST_DEPENDENCIES {
+            self.found.left_out += 1;
+            if told.status == DependencyStatus::Error && self.found.left_out_error.is_none() {
+                self.found.left_out_error = Some(name.to_owned());
+            }
+            return;
+        }
+        let table = self.table;
+        let wrong = !matches!(
+            told.status,
+            DependencyStatus::Working | DependencyStatus::NotUsed
+        );
+        let error = match told.error {
+            Some(error) => Some(error),
+            // `connected` of one that works is no error; it stays among the details.
+            None if wrong => table.error.text(document, LONGEST_ERROR),
+            None => None,
+        };
+        let counters = [&table.success_count, &table.failure_count];
+        self.reports |= [&table.last_success, &table.last_failure]
+            .into_iter()
+            .chain(counters)
+            .any(|places| places.stands(document));
+        let last_success = table.last_success.age(document, self.now);
+        let last_failure = table.last_failure.age(document, self.now);
+        self.absent
+            .push([last_success.is_none(), last_failure.is_none()]);
+        let dependency = Dependency {
+            status: told.status,
+            word: told.word,
+            required: match &table.required {
+                Required::Names(names) => names.iter().any(|known| known == name),
+                Required::Says(places) => places.flag(document),
+            },
+            details: self.details(entry, document, told.at.as_ref(), error.is_some()),
+            error,
+            success_count: table.success_count.count(document),
+            failure_count: table.failure_count.count(document),
+            last_success: last_success.unwrap_or_default(),
+            last_failure: last_failure.unwrap_or_default(),
+            latency: table.latency.duration(document),
+            ..Dependency::new(self.unique(name), told.status)
+        };
+        self.found.list.push(dependency);
+    }
+
+    /// All of an entry that was not read as something of ours.
+    fn details(
+        &self,
+        entry: &Value,
+        document: Document<'_>,
+        word: Option<&Source>,
+        error_taken: bool,
+    ) -> BTreeMap<String, Value> {
+        let table = self.table;
+        let mut read: Vec<&Source> = word.into_iter().collect();
+        read.extend(table.error.read(document, error_taken));
+        let fields = [
+            &table.name,
+            &table.latency,
+            &table.success_count,
+            &table.failure_count,
+            &table.last_success,
+            &table.last_failure,
+        ];
+        for places in fields {
+            read.extend(places.read(document, true));
+        }
+        if let Required::Says(places) = &table.required {
+            read.extend(places.read(document, true));
+        }
+        // A table inside an entry stays among the details where not all in it became dependencies.
+        read.extend(table.recurse.iter().filter(|source| {
+            let within = |value: &Value| {
+                let inner = Document {
+                    json: Some(value),
+                    headers: self.headers,
+                };
+                self.is_entry(value, inner)
+            };
+            match source.look(document).as_deref() {
+                Some(Value::Object(map)) => map.values().all(within),
+                Some(Value::Array(items)) => items.iter().all(within),
+                _ => false,
+            }
+        }));
+        details::rest(entry, &read)
+    }
+
+    /// The name, or one with a number behind it where it was seen before.
+    fn unique(&mut self, name: &str) -> String {
+        let mut number = self.names.get(name).copied().unwrap_or(0);
+        loop {
+            number += 1;
+            let candidate = match number {
+                1 => name.to_owned(),
+                _ => format!("{name}#{number}"),
+            };
+            // The candidate may be what another entry is called.
+            if number == 1 || !self.names.contains_key(&candidate) {
+                self.names.insert(name.to_owned(), number);
+                self.names.entry(candidate.clone()).or_insert(1);
+                return candidate;
+            }
+        }
+    }
+
+    fn told(&self, entry: &Value, document: Document<'_>) -> Told {
+        let mut told = self.table.told(entry, document);
+        // What is listed among failures has failed, whatever it calls itself.
+        if self.table.failures_only && told.status != DependencyStatus::Degraded {
+            told.status = DependencyStatus::Error;
+        }
+        told
+    }
+
+    /// All that was read.
+    pub(super) fn finish(mut self) -> Found {
+        // A service that reports counters or ages, and none here, says *never*; one that reports none at all leaves
+        // them to what we see ourselves.
+        if self.reports {
+            let (success, failure) = (&self.table.last_success, &self.table.last_failure);
+            for (dependency, absent) in self.found.list.iter_mut().zip(&self.absent) {
+                let [no_success, no_failure] = *absent;
+                if no_success && !success.is_empty() {
+                    dependency.last_success = Age::Never;
+                }
+                if no_failure && !failure.is_empty() {
+                    dependency.last_failure = Age::Never;
+                }
+            }
+        }
+        self.found
+    }
+}

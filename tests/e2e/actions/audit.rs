@@ -1,0 +1,98 @@
+//! The record of what was done: a line before, a line after, refusals too.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+#[test]
+fn a_line_before_and_a_line_after() {
+    let rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "");
+    assert_ended(&run(&scene, "shutdown --yes api"), "stopped", 0);
+    let lines = audit(&scene);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let request = format!("POST http://127.0.0.1:{}/health/shutdown", rogue.port());
+    for line in &lines {
+        assert_eq!(line["service"], "api");
+        assert_eq!(line["action"], "shutdown");
+        assert_eq!(line["request"], request.as_str());
+        assert_eq!(line["before"]["pid"], rogue.pid());
+        assert!(line["before"]["started_at"].is_string(), "{line}");
+        assert!(
+            line["actor"]
+                .as_str()
+                .is_some_and(|who| who.contains("uid"))
+        );
+        assert!(
+            line["command"]
+                .as_str()
+                .is_some_and(|text| text.ends_with("shutdown --yes api"))
+        );
+    }
+    assert_eq!(lines[0]["verdict"], Value::Null);
+    assert_eq!(lines[0]["exit_code"], Value::Null);
+    assert_eq!(lines[1]["verdict"], "stopped");
+    assert_eq!(lines[1]["exit_code"], 0);
+    assert_eq!(lines[1]["after"], Value::Null, "nobody answers any more");
+    let path = scene.path().join("state/healthctl/audit.jsonl");
+    let mode = std::fs::metadata(path).expect("it is there").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+}
+
+#[test]
+fn who_still_answers_is_on_record() {
+    let rogue = service("shutdown=stay");
+    let scene = scene(&rogue, "");
+    run(&scene, "shutdown --yes --timeout 1s api");
+    let lines = audit(&scene);
+    assert_eq!(lines[1]["verdict"], "still-answering");
+    assert_eq!(lines[1]["exit_code"], 5);
+    assert_eq!(
+        lines[1]["after"]["started_at"],
+        lines[1]["before"]["started_at"]
+    );
+}
+
+#[test]
+fn refusals_are_on_record() {
+    let rogue = service("");
+    let scene = scene(&rogue, "    protected: true\n");
+    run(&scene, "shutdown --yes api");
+    run(&scene, "--read-only shutdown --yes api");
+    let lines = audit(&scene);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for line in &lines {
+        assert_eq!(line["verdict"], "refused");
+        assert_eq!(line["exit_code"], 4);
+    }
+    assert_eq!(lines[0]["before"]["pid"], rogue.pid());
+}
+
+#[test]
+fn what_cannot_be_recorded_is_refused() {
+    let mut rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "");
+    scene.write("state", "a file where the directory should be");
+    let ran = run(&scene, "shutdown --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("audit"), "{ran:?}");
+    assert!(ran.stderr.contains("--no-audit"), "{ran:?}");
+    assert_eq!(rogue.asked(), 0);
+    let ran = run(&scene, "shutdown --yes --no-audit api");
+    assert_ended(&ran, "stopped", 0);
+}
+
+#[test]
+fn no_secret_is_on_record_or_shown() {
+    let mut rogue = service("shutdown=exit");
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api:\n    profile: hephaestus\n    url: http://me:hunter2@127.0.0.1:{}\n",
+        rogue.port()
+    ));
+    let ran = run(&scene, "shutdown --dry-run api");
+    assert!(!format!("{ran:?}").contains("hunter2"), "{ran:?}");
+    let ran = run(&scene, "shutdown --yes api");
+    assert!(!format!("{ran:?}").contains("hunter2"), "{ran:?}");
+    assert!(!rogue.runs());
+    assert!(!format!("{:?}", audit(&scene)).contains("hunter2"));
+}

@@ -1,0 +1,108 @@
+//! Who agrees, and what is refused: one refused target refuses all, and then nothing was sent.
+
+use super::*;
+
+/// Asserts that it was refused and that nothing was sent.
+#[track_caller]
+fn assert_refused(rogue: &mut Rogue, ran: &Ran, reason: &str) {
+    assert_ended(ran, "refused", 4);
+    assert!(ran.stdout.contains(reason), "{ran:?}");
+    assert!(
+        ran.stderr.contains("nothing was sent to any service"),
+        "{ran:?}"
+    );
+    assert_eq!(rogue.asked(), 0);
+}
+
+#[test]
+fn without_a_terminal_it_wants_yes() {
+    let mut rogue = service("shutdown=exit");
+    let ran = run(&scene(&rogue, ""), "shutdown api");
+    assert_refused(&mut rogue, &ran, "not confirmed");
+    assert!(ran.stderr.contains("hint: `--yes` confirms it"), "{ran:?}");
+}
+
+#[test]
+fn consent_does_not_come_from_the_environment() {
+    let mut rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "");
+    let mut command = scene.command(&["shutdown", "api"]);
+    command
+        .env("HEALTHCTL_YES", "1")
+        .env("HEALTHCTL_CONFIRM", "api")
+        .env("HEALTHCTL_ALL", "1");
+    let ran = Ran::from(command.output().expect("the binary can be run"));
+    assert_refused(&mut rogue, &ran, "not confirmed");
+}
+
+#[test]
+fn a_protected_one_wants_its_name() {
+    let mut rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "    protected: true\n");
+    let ran = run(&scene, "shutdown --yes api");
+    assert_refused(&mut rogue, &ran, "protected");
+    let ran = run(&scene, "shutdown --confirm api api");
+    assert_ended(&ran, "stopped", 0);
+}
+
+#[test]
+fn read_only_refuses_everything() {
+    let mut rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "");
+    let ran = run(&scene, "--read-only shutdown --yes --confirm api api");
+    assert_refused(&mut rogue, &ran, "read-only");
+    let mut command = scene.command(&["shutdown", "--yes", "api"]);
+    command.env("HEALTHCTL_READ_ONLY", "1");
+    let ran = Ran::from(command.output().expect("the binary can be run"));
+    assert_refused(&mut rogue, &ran, "read-only");
+}
+
+#[test]
+fn a_dry_run_shows_the_exact_request_and_sends_nothing() {
+    let mut rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "    protected: true\n");
+    let ran = run(&scene, "shutdown --dry-run api");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let request = format!("POST http://127.0.0.1:{}/health/shutdown ", rogue.port());
+    assert!(ran.stdout.contains(&request), "{ran:?}");
+    assert!(
+        ran.stdout.contains(&format!("pid {}", rogue.pid())),
+        "{ran:?}"
+    );
+    assert_eq!(rogue.asked(), 0);
+    assert!(audit(&scene).is_empty(), "nothing was done");
+}
+
+#[test]
+fn one_refused_target_refuses_the_whole_plan() {
+    let mut api = service("shutdown=exit");
+    let mut db = service("shutdown=exit");
+    let scene = Scene::with_inventory(&format!(
+        "services:\n{}{}",
+        entry("api", &api, ""),
+        entry("db", &db, "    protected: true\n"),
+    ));
+    let ran = run(&scene, "shutdown --yes --all");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.stdout.starts_with("db: refused: "), "{ran:?}");
+    assert_eq!((api.asked(), db.asked()), (0, 0));
+}
+
+#[test]
+fn it_wants_to_be_told_whom() {
+    let mut rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "");
+    for words in [
+        "shutdown --yes",
+        "shutdown --yes --all api",
+        "shutdown --yes nobody",
+        "shutdown --yes --confirm nobody api",
+        "shutdown --yes --timeout 5 api",
+        "shutdown --yes --timeout 0s api",
+    ] {
+        let ran = run(&scene, words);
+        assert_eq!(ran.code, 2, "{words}: {ran:?}");
+        assert_eq!(ran.stdout, "", "{words}");
+    }
+    assert_eq!(rogue.asked(), 0);
+}

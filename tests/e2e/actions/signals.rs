@@ -1,0 +1,137 @@
+//! Signals: only ever to a process that is proved to be the service's own.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use super::*;
+
+/// A scene with the service `api` that has no route to stop it.
+fn bare(rogue: &Rogue, more: &str) -> Scene {
+    Scene::with_inventory(&format!(
+        "services:\n  api:\n    url: http://127.0.0.1:{}\n    probes: {{live: {{http: /health/live}}}}\n{more}",
+        rogue.port()
+    ))
+}
+
+fn pid_file(scene: &Scene, pid: u32) -> PathBuf {
+    scene.write("api.pid", &format!("{pid}\n"))
+}
+
+/// Makes a file look as if it was written long ago.
+fn age(path: &PathBuf) {
+    let file = std::fs::File::options()
+        .write(true)
+        .open(path)
+        .expect("the file is there");
+    file.set_modified(SystemTime::now() - Duration::from_secs(3600))
+        .expect("its time can be set");
+}
+
+#[test]
+fn the_owner_of_the_listening_port_gets_it() {
+    let rogue = service("");
+    let ran = run(&bare(&rogue, ""), "shutdown --yes api");
+    assert_ended(&ran, "stopped", 0);
+    let delivered = format!("SIGTERM delivered to pid {}", rogue.pid());
+    assert!(ran.stderr.contains(&delivered), "{ran:?}");
+}
+
+#[test]
+fn a_scheduled_one_is_accepted_when_it_is_delivered() {
+    let mut rogue = service("sigterm=ignore");
+    let ran = run(&bare(&rogue, ""), "shutdown --schedule --yes api");
+    assert_ended(&ran, "accepted", 0);
+    assert!(rogue.runs());
+}
+
+#[test]
+fn one_that_ignores_it_is_still_answering() {
+    let mut rogue = service("sigterm=ignore");
+    let ran = run(&bare(&rogue, ""), "shutdown --yes --timeout 1s api");
+    assert_ended(&ran, "still-answering", 5);
+    assert_eq!(rogue.asked(), 1, "sent once, and never SIGKILL");
+}
+
+#[test]
+fn one_that_closes_its_port_at_once_is_not_stopped_before_it_is_gone() {
+    let mut rogue = service("sigterm=close");
+    let scene = bare(&rogue, "");
+    let mut acting = begin(&scene, "shutdown --yes api");
+    acting.until("still runs");
+    assert!(rogue.runs() && acting.goes_on());
+    rogue.exit();
+    assert_ended(&acting.end(), "stopped", 0);
+}
+
+#[test]
+fn another_signal_can_be_named() {
+    let rogue = service("sigterm=ignore");
+    let ran = run(
+        &bare(&rogue, "    actions: {shutdown: {signal: QUIT}}\n"),
+        "shutdown --yes api",
+    );
+    assert_ended(&ran, "stopped", 0);
+    assert!(ran.stderr.contains("SIGQUIT delivered"), "{ran:?}");
+}
+
+#[test]
+fn a_pid_file_names_a_service_without_a_port() {
+    let mut rogue = service("sigterm=close");
+    rogue.order("close");
+    let scene = bare(&rogue, "    pid_file: api.pid\n");
+    pid_file(&scene, rogue.pid());
+    let mut acting = begin(&scene, "shutdown --yes api");
+    acting.until("SIGTERM delivered");
+    rogue.exit();
+    assert_ended(&acting.end(), "stopped", 0);
+}
+
+#[test]
+fn a_recycled_pid_is_refused() {
+    let mut rogue = service("");
+    // Started after the file was written, so it cannot be whom the file names.
+    let mut stranger = service("");
+    let scene = bare(&rogue, "    pid_file: api.pid\n");
+    age(&pid_file(&scene, stranger.pid()));
+    let ran = run(&scene, "shutdown --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("given to another process"), "{ran:?}");
+    assert!(rogue.runs() && stranger.runs());
+}
+
+#[test]
+fn a_foreign_process_on_the_port_is_refused() {
+    let mut foreign = service("shutdown=exit");
+    let mut own = service("");
+    let scene = scene(&foreign, "    pid_file: api.pid\n");
+    pid_file(&scene, own.pid());
+    let ran = run(&scene, "shutdown --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("foreign"), "{ran:?}");
+    assert!(foreign.runs() && own.runs());
+    assert_eq!(foreign.asked(), 0);
+}
+
+#[test]
+fn two_independent_processes_on_one_port_are_refused() {
+    let mut one = service("shared");
+    let mut other = service(&format!("shared port={}", one.port()));
+    let ran = run(&bare(&one, ""), "shutdown --yes api");
+    assert_ended(&ran, "refused", 4);
+    for pid in [one.pid(), other.pid()] {
+        assert!(ran.stdout.contains(&format!("pid {pid}")), "{ran:?}");
+    }
+    assert!(one.runs() && other.runs());
+}
+
+#[test]
+fn a_process_that_is_not_known_is_refused() {
+    // Nothing listens there for long enough to be asked twice; the address is not this machine's.
+    let scene = Scene::with_inventory(
+        "services:\n  api:\n    probes: {live: {http: 'http://127.0.0.1:9/'}}\n    pid_file: api.pid\n",
+    );
+    scene.write("api.pid", "not a pid\n");
+    let ran = run(&scene, "shutdown --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("holds no pid"), "{ran:?}");
+}

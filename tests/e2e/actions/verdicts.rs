@@ -1,0 +1,272 @@
+//! What is proved of a service that was asked to stop by its route.
+
+use super::*;
+
+#[test]
+fn one_that_answers_and_exits_is_stopped() {
+    let rogue = service("shutdown=exit");
+    let scene = scene(&rogue, "");
+    let ran = run(&scene, "shutdown --yes api");
+    assert_ended(&ran, "stopped", 0);
+    let proof = format!(
+        "127.0.0.1:{} refuses connections and pid {}",
+        rogue.port(),
+        rogue.pid()
+    );
+    assert!(ran.stdout.contains(&proof), "{ran:?}");
+    assert!(ran.stdout.contains("has exited"), "{ran:?}");
+}
+
+#[test]
+fn one_that_answers_complete_and_stays_is_still_answering() {
+    let mut rogue = service("shutdown=stay");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
+    assert_ended(&ran, "still-answering", 5);
+    assert!(ran.stderr.contains("shutdown_complete"), "{ran:?}");
+    assert_eq!(rogue.asked(), 1, "a shutdown is sent once");
+}
+
+#[test]
+fn one_that_cuts_the_connection_and_exits_is_stopped() {
+    let rogue = service("shutdown=cut");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes api");
+    assert_ended(&ran, "stopped", 0);
+}
+
+#[test]
+fn one_that_hangs_in_its_shutdown_is_still_answering() {
+    let mut rogue = service("shutdown=hang");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
+    assert_ended(&ran, "still-answering", 5);
+    assert_eq!(rogue.asked(), 1, "a shutdown is never sent again");
+}
+
+#[test]
+fn a_process_that_outlives_its_port_is_not_stopped_before_it_is_gone() {
+    let mut rogue = service("shutdown=close");
+    let scene = scene(&rogue, "");
+    let mut acting = begin(&scene, "shutdown --yes api");
+    acting.until("still runs");
+    assert!(rogue.runs() && acting.goes_on());
+    rogue.exit();
+    assert_ended(&acting.end(), "stopped", 0);
+}
+
+#[test]
+fn a_process_that_outlives_its_port_for_too_long_is_not_stopped() {
+    let mut rogue = service("shutdown=close");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
+    assert_ended(&ran, "still-draining", 124);
+    assert!(ran.stdout.contains("still runs"), "{ran:?}");
+    assert!(rogue.runs());
+}
+
+#[test]
+fn one_that_drains_is_stopped_when_it_has_drained() {
+    let mut rogue = service("shutdown=drain");
+    let scene = scene(&rogue, "");
+    let mut acting = begin(&scene, "shutdown --yes api");
+    acting.until("draining");
+    assert!(acting.goes_on());
+    rogue.exit();
+    assert_ended(&acting.end(), "stopped", 0);
+}
+
+#[test]
+fn one_that_drains_for_too_long_is_still_draining() {
+    let rogue = service("shutdown=drain");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
+    assert_ended(&ran, "still-draining", 124);
+}
+
+#[test]
+fn a_handler_that_fails_and_goes_on_serving_is_still_answering() {
+    let rogue = service("shutdown=fault");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
+    assert_ended(&ran, "still-answering", 5);
+    assert!(ran.stdout.contains("500 Internal Server Error"), "{ran:?}");
+}
+
+#[test]
+fn one_that_turns_the_request_down_is_not_waited_for() {
+    let rogue = service("shutdown=deny");
+    // Without the answer this would take the 40 s of the profile.
+    let ran = run(&scene(&rogue, ""), "shutdown --yes api");
+    assert_ended(&ran, "still-answering", 5);
+    assert!(ran.stdout.contains("401 Unauthorized"), "{ran:?}");
+}
+
+#[test]
+fn one_that_does_not_let_us_see_its_status_is_stopped_all_the_same() {
+    let rogue = service("status=401 shutdown=exit");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes api");
+    assert_ended(&ran, "stopped", 0);
+}
+
+#[test]
+fn ipv6_that_goes_on_answering_is_not_stopped() {
+    let rogue = service("v6 shutdown=close-v4");
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api:\n    profile: hephaestus\n    url: http://localhost:{}\n",
+        rogue.port()
+    ));
+    let ran = run(&scene, "shutdown --yes --timeout 1s api");
+    assert_ended(&ran, "still-answering", 5);
+    let open = format!("[::1]:{}", rogue.port());
+    assert!(ran.stdout.contains(&open), "{ran:?}");
+}
+
+#[test]
+fn one_that_a_supervisor_starts_again_is_gone_then_back() {
+    let mut old = service("shared shutdown=drain");
+    let scene = scene(&old, "");
+    let mut acting = begin(&scene, "shutdown --yes api");
+    acting.until("draining");
+    // The port never refuses: the new process listens before the old one exits.
+    let _new = service(&format!("shared port={}", old.port()));
+    old.exit();
+    let ran = acting.end();
+    assert_ended(&ran, "gone-then-back", 5);
+}
+
+#[test]
+fn one_that_is_started_again_on_a_free_port_is_gone_then_back() {
+    let mut old = service("shutdown=close");
+    let mut new = service(&format!("standby port={}", old.port()));
+    let scene = scene(&old, "");
+    let mut acting = begin(&scene, "shutdown --yes api");
+    acting.until("still runs");
+    new.order("listen");
+    old.exit();
+    assert_ended(&acting.end(), "gone-then-back", 5);
+}
+
+#[test]
+fn the_other_one_of_a_pair_on_one_port_is_no_successor() {
+    let mut one = service("shared");
+    let mut other = service(&format!("shared port={}", one.port()));
+    let scene = scene(&one, "");
+    let mut acting = begin(&scene, "shutdown --yes --timeout 3s api");
+    acting.until("answered 200");
+    one.exit();
+    let ran = acting.end();
+    assert_ended(&ran, "still-answering", 5);
+    assert!(other.runs());
+}
+
+#[test]
+fn one_that_had_stopped_before_is_not_asked() {
+    let mut rogue = service("");
+    let scene = scene(&rogue, "");
+    rogue.exit();
+    let ran = run(&scene, "shutdown --yes api");
+    assert_ended(&ran, "already-stopped", 0);
+    let lines = audit(&scene);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["verdict"], "already-stopped");
+}
+
+#[test]
+fn a_scheduled_shutdown_is_accepted_and_not_waited_for() {
+    let mut rogue = service("schedule=drain");
+    let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
+    assert_ended(&ran, "accepted", 0);
+    assert!(ran.stdout.contains("shutdown_scheduled"), "{ran:?}");
+    assert!(rogue.runs());
+}
+
+#[test]
+fn a_scheduled_shutdown_that_is_turned_down_is_not_accepted() {
+    let rogue = service("schedule=deny");
+    let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
+    assert_ended(&ran, "still-answering", 5);
+}
+
+#[test]
+fn a_scheduled_shutdown_whose_connection_is_lost_is_looked_after() {
+    let rogue = service("schedule=cut");
+    let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
+    assert_ended(&ran, "stopped", 0);
+}
+
+#[test]
+fn a_route_that_only_waits_is_not_scheduled() {
+    let mut rogue = service("");
+    let scene = scene(&rogue, "    actions: {schedule: off}\n");
+    let ran = run(&scene, "shutdown --schedule --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert_eq!(rogue.asked(), 0);
+}
+
+#[test]
+fn a_command_stops_it() {
+    let rogue = service("");
+    let more = format!(
+        "    actions: {{shutdown: {{exec: [kill, \"{}\"]}}}}\n",
+        rogue.pid()
+    );
+    let ran = run(&scene(&rogue, &more), "shutdown --yes api");
+    assert_ended(&ran, "stopped", 0);
+}
+
+#[test]
+fn a_command_that_fails_is_told_with_its_last_words() {
+    let rogue = service("");
+    let more = "    actions: {shutdown: {exec: [sh, -c, \"echo no such unit >&2; exit 5\"]}}\n";
+    let ran = run(&scene(&rogue, more), "shutdown --yes api");
+    assert_ended(&ran, "still-answering", 5);
+    assert!(ran.stdout.contains("no such unit"), "{ran:?}");
+}
+
+#[test]
+fn several_stop_dependents_first_and_no_more_after_one_that_does_not() {
+    let mut web = service("shutdown=exit");
+    let mut api = service("shutdown=stay");
+    let mut db = service("shutdown=exit");
+    let scene = Scene::with_inventory(&format!(
+        "services:\n{}{}{}",
+        entry("db", &db, ""),
+        entry("api", &api, "    depends_on: [db]\n"),
+        entry("web", &web, "    depends_on: [api]\n"),
+    ));
+    let ran = run(&scene, "shutdown --yes --timeout 1s --all -o json");
+    assert_eq!(ran.code, 5, "{ran:?}");
+    let accounts: Vec<Value> = serde_json::from_str(&ran.stdout).expect("an array");
+    let verdicts: Vec<String> = accounts
+        .iter()
+        .map(|one| format!("{} {}", one["service"], one["verdict"]).replace('"', ""))
+        .collect();
+    assert_eq!(
+        verdicts,
+        ["web stopped", "api still-answering", "db refused"]
+    );
+    assert!(!web.runs() && db.runs());
+    assert_eq!((api.asked(), db.asked()), (1, 0));
+}
+
+#[test]
+fn an_interrupted_action_says_what_was_done() {
+    let mut api = service("shutdown=drain");
+    let mut db = service("shutdown=exit");
+    let scene = Scene::with_inventory(&format!(
+        "services:\n{}{}",
+        entry("db", &db, ""),
+        entry("api", &api, "    depends_on: [db]\n"),
+    ));
+    let mut acting = begin(&scene, "shutdown --yes --all");
+    acting.until("draining");
+    acting.interrupt();
+    let ran = acting.end();
+    assert_eq!(ran.code, 130, "{ran:?}");
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(
+        lines[0].starts_with("api: unverified: interrupted: POST "),
+        "{ran:?}"
+    );
+    assert!(
+        lines[1].starts_with("db: refused: nothing was sent"),
+        "{ran:?}"
+    );
+    assert!(api.runs() && db.runs());
+    assert_eq!(db.asked(), 0);
+}

@@ -1,0 +1,173 @@
+//! What a scenario expects of a picture.
+
+use std::fmt::Display;
+
+use healthctl::health::{Change, DependencyPicture, Moment, Picture, ProbePicture, State};
+use serde_yaml::Value;
+
+use crate::notation::{Result, entries, show, text};
+
+/// What can be compared: a picture, what has changed, which probes are wanted.
+pub(crate) struct Found<'a> {
+    pub(crate) picture: &'a Picture,
+    pub(crate) changed: &'a [Change],
+    pub(crate) asks: Vec<String>,
+    pub(crate) now: Moment,
+}
+
+impl Found<'_> {
+    /// Compares with `then`: a state, or a map of what is expected.
+    pub(crate) fn check(&self, then: &Value) -> Result<()> {
+        if let Some(state) = then.as_str() {
+            State::parse(state).ok_or_else(|| format!("`{state}` is no state"))?;
+            return same("state", self.picture.state, then);
+        }
+        for (key, expected) in entries(then)? {
+            self.check_one(key, expected)?;
+        }
+        Ok(())
+    }
+
+    fn check_one(&self, key: &str, expected: &Value) -> Result<()> {
+        let picture = self.picture;
+        match key {
+            "state" => same(key, picture.state, expected),
+            "since" => same(key, seconds(self.now.since(picture.since)), expected),
+            "reasons" => same(key, list(&picture.reasons), &listed(expected)?),
+            "notes" => same(key, list(&picture.notes), &listed(expected)?),
+            "flags" => same(key, list(&picture.flags), &listed(expected)?),
+            "asks" => same(key, list(&self.asks), &listed(expected)?),
+            "changed" => {
+                let words = self
+                    .changed
+                    .iter()
+                    .map(|it| format!("{it:?}").to_lowercase());
+                same(key, list(words), &listed(expected)?)
+            }
+            "live" => same(key, option(picture.live), expected),
+            "ready" => same(key, option(picture.ready), expected),
+            "verdict" => same(key, picture.verdict, expected),
+            "blocked_by" => same(key, option(picture.blocked_by.as_ref()), expected),
+            "version" => same(key, option(picture.version.as_ref()), expected),
+            "started" => same(
+                key,
+                option(
+                    picture
+                        .started
+                        .map(|start| start.at.strftime("%H:%M:%S").to_string()),
+                ),
+                expected,
+            ),
+            "uptime" => same(
+                key,
+                option(
+                    picture
+                        .uptime
+                        .map(|(uptime, at)| seconds(uptime + self.now.since(at))),
+                ),
+                expected,
+            ),
+            "counted" => each(expected, |name, expected| {
+                let counted = self.probe(name)?.counted;
+                same(&format!("counted.{name}"), option(counted), expected)
+            }),
+            "probes" => each(expected, |name, expected| {
+                let probe = self.probe(name)?;
+                for (key, expected) in entries(expected)? {
+                    let found = self.of_probe(probe, key)?;
+                    same(&format!("probes.{name}.{key}"), found, expected)?;
+                }
+                Ok(())
+            }),
+            "dependencies" => each(expected, |name, expected| {
+                let mut dependencies = picture.dependencies.iter();
+                let dependency = dependencies
+                    .find(|dependency| dependency.name == name)
+                    .ok_or_else(|| format!("dependency {name} is not shown"))?;
+                for (key, expected) in entries(expected)? {
+                    let found = self.of_dependency(dependency, key)?;
+                    same(&format!("dependencies.{name}.{key}"), found, expected)?;
+                }
+                Ok(())
+            }),
+            _ => Err(format!("`{key}` is nothing that can be expected")),
+        }
+    }
+
+    fn probe(&self, name: &str) -> Result<&ProbePicture> {
+        let mut probes = self.picture.probes.iter();
+        probes
+            .find(|probe| probe.name == name)
+            .ok_or_else(|| format!("there is no probe {name}"))
+    }
+
+    fn of_probe(&self, probe: &ProbePicture, key: &str) -> Result<String> {
+        Ok(match key {
+            "result" => option(probe.latest),
+            "counted" => option(probe.counted),
+            "success_count" => probe.counters.success.to_string(),
+            "failure_count" => probe.counters.failure.to_string(),
+            "consecutive_successes" => probe.consecutive_successes.to_string(),
+            "consecutive_failures" => probe.consecutive_failures.to_string(),
+            "last_success" => self.age(probe.last_success),
+            "last_failure" => self.age(probe.last_failure),
+            "flapping" => probe.flapping.to_string(),
+            "failure" => option(probe.failure.as_ref().map(|failure| &failure.message)),
+            _ => return Err(format!("`{key}` is nothing that a probe shows")),
+        })
+    }
+
+    fn of_dependency(&self, dependency: &DependencyPicture, key: &str) -> Result<String> {
+        Ok(match key {
+            "status" => dependency.status.to_string(),
+            "required" => dependency.required.to_string(),
+            "error" => option(dependency.error.as_ref()),
+            "success_count" => option(dependency.success_count),
+            "failure_count" => option(dependency.failure_count),
+            "success_total" => option(dependency.success_total),
+            "failure_total" => option(dependency.failure_total),
+            "last_success" => self.age(dependency.last_success),
+            "last_failure" => self.age(dependency.last_failure),
+            "observed" => self.age(Some(dependency.observed_at)),
+            _ => return Err(format!("`{key}` is nothing that a dependency shows")),
+        })
+    }
+
+    /// How long ago; `never` for none.
+    fn age(&self, moment: Option<Moment>) -> String {
+        moment.map_or("never".to_owned(), |moment| seconds(self.now.since(moment)))
+    }
+}
+
+fn each(expected: &Value, check: impl Fn(&str, &Value) -> Result<()>) -> Result<()> {
+    entries(expected)?
+        .into_iter()
+        .try_for_each(|(name, expected)| check(name, expected))
+}
+
+fn same(what: &str, found: impl Display, expected: &Value) -> Result<()> {
+    let (found, expected) = (found.to_string(), show(expected));
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!("{what} is {found}, expected {expected}"))
+}
+
+fn seconds(duration: std::time::Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
+fn option(value: Option<impl Display>) -> String {
+    value.map_or("null".to_owned(), |value| value.to_string())
+}
+
+fn list(items: impl IntoIterator<Item = impl Display>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
+    format!("[{}]", items.join(" | "))
+}
+
+fn listed(value: &Value) -> Result<Value> {
+    let items = value.as_sequence().ok_or("expected a list")?;
+    let items: Vec<_> = items.iter().map(text).collect::<Result<_>>()?;
+    Ok(Value::String(list(items)))
+}

@@ -1,0 +1,365 @@
+//! A service in a process of its own that misbehaves as it is told: this test binary, run again.
+//!
+//! It speaks the routes of `hephaestus` as far as actions need them, and obeys orders on its standard input:
+//! `exit`, `close` (its listeners), `listen` (again), `drain`, `asked`. It ends with its standard input.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::process::Running;
+
+/// The environment variable that makes a service of the test binary.
+const VARIABLE: &str = "ROGUE_SERVICE";
+
+/// A misbehaving service; killed when its test ends.
+pub struct Rogue {
+    running: Running,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    port: u16,
+}
+
+impl Rogue {
+    /// Starts one that does as the words say: `shutdown=stay`, `sigterm=ignore`, `status=401`, `port=8000`, `v6`,
+    /// `shared`, `standby`. `test` is the full name of the test that calls [`serve_if_asked`].
+    pub fn start(test: &str, words: &str) -> Self {
+        let mut running = Running::start(
+            Command::new(std::env::current_exe().expect("this binary has a path"))
+                .args(["--exact", test, "--ignored", "--nocapture"])
+                .env(VARIABLE, words)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null()),
+        )
+        .expect("this binary can be run again");
+        let orders = running.child().stdin.take().expect("stdin is piped");
+        let answers = running.child().stdout.take().expect("stdout is piped");
+        let mut rogue = Self {
+            running,
+            orders,
+            answers: BufReader::new(answers),
+            port: 0,
+        };
+        rogue.port = rogue.answer("port").parse().expect("a port is a number");
+        rogue
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Gives an order and waits until it was carried out; gives what it says to that.
+    pub fn order(&mut self, order: &str) -> String {
+        writeln!(self.orders, "{order}").expect("the service reads its orders");
+        self.answer(order)
+    }
+
+    /// How many requests to stop it has had.
+    pub fn asked(&mut self) -> usize {
+        self.order("asked").parse().expect("a count is a number")
+    }
+
+    /// Tells it to exit, and waits for that.
+    pub fn exit(&mut self) {
+        writeln!(self.orders, "exit").expect("the service reads its orders");
+        self.running.wait();
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.running.ended().is_none()
+    }
+
+    /// The rest of the next line that begins with this word; the lines of the test runner are passed over.
+    fn answer(&mut self, word: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let length = self.answers.read_line(&mut line).expect("a line comes");
+            assert_ne!(length, 0, "the service has ended before it said `{word}`");
+            if let Some(rest) = line.trim_end().strip_prefix(&format!("rogue {word}:")) {
+                return rest.trim().to_owned();
+            }
+        }
+    }
+}
+
+/// How the service is to behave.
+#[derive(Default, Clone)]
+struct Words(Vec<(String, String)>);
+
+impl Words {
+    fn parse(text: &str) -> Self {
+        Self(
+            text.split_ascii_whitespace()
+                .map(|word| {
+                    let (key, value) = word.split_once('=').unwrap_or((word, ""));
+                    (key.to_owned(), value.to_owned())
+                })
+                .collect(),
+        )
+    }
+
+    fn get(&self, key: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| known == key)?;
+        Some(&found.1)
+    }
+}
+
+/// The service, shared by its threads.
+struct Service {
+    words: Words,
+    started: jiff::Timestamp,
+    draining: AtomicBool,
+    asked: AtomicUsize,
+    /// Every open listener, with a flag that closes it.
+    listeners: Mutex<Vec<(SocketAddr, Arc<AtomicBool>, thread::JoinHandle<()>)>>,
+}
+
+/// Makes a service of this process where it was started as one; returns at once elsewhere.
+pub fn serve_if_asked() {
+    let Ok(words) = std::env::var(VARIABLE) else {
+        return;
+    };
+    let service = Arc::new(Service {
+        words: Words::parse(&words),
+        started: jiff::Timestamp::now(),
+        draining: AtomicBool::new(false),
+        asked: AtomicUsize::new(0),
+        listeners: Mutex::new(Vec::new()),
+    });
+    service.take_signals();
+    let port = if service.words.get("standby").is_some() {
+        service.words.get("port").unwrap_or("0").parse().unwrap()
+    } else {
+        service.listen()
+    };
+    say("port", &port.to_string());
+    for line in std::io::stdin().lines() {
+        let order = line.expect("orders are text");
+        let said = match order.as_str() {
+            "close" => {
+                service.close(|_| true);
+                String::new()
+            }
+            "listen" => service.listen().to_string(),
+            "drain" => {
+                service.draining.store(true, Ordering::SeqCst);
+                String::new()
+            }
+            "asked" => service.asked.load(Ordering::SeqCst).to_string(),
+            "exit" => break,
+            other => panic!("an unknown order: {other}"),
+        };
+        say(&order, &said);
+    }
+    std::process::exit(0);
+}
+
+fn say(word: &str, text: &str) {
+    println!("rogue {word}: {text}");
+}
+
+impl Service {
+    /// SIGTERM as the words say; without a word it ends the process as it would any other.
+    fn take_signals(self: &Arc<Self>) {
+        let Some(what) = self.words.get("sigterm").map(str::to_owned) else {
+            return;
+        };
+        let service = Arc::clone(self);
+        let (ready, taken) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime can be made");
+            runtime.block_on(async {
+                use tokio::signal::unix::{SignalKind, signal};
+                let mut terms = signal(SignalKind::terminate()).expect("SIGTERM can be taken");
+                ready.send(()).expect("somebody waits");
+                while terms.recv().await.is_some() {
+                    service.asked.fetch_add(1, Ordering::SeqCst);
+                    match what.as_str() {
+                        "ignore" => {}
+                        "close" => service.close(|_| true),
+                        "drain" => service.draining.store(true, Ordering::SeqCst),
+                        other => panic!("an unknown word: sigterm={other}"),
+                    }
+                }
+            });
+        });
+        taken.recv().expect("the signal is taken");
+    }
+
+    /// Listens on 127.0.0.1, and with `v6` on ::1 at the same port; gives the port.
+    fn listen(self: &Arc<Self>) -> u16 {
+        let port = self.words.get("port").unwrap_or("0");
+        let first = self.open(format!("127.0.0.1:{port}").parse().unwrap());
+        if self.words.get("v6").is_some() {
+            self.open(format!("[::1]:{}", first.port()).parse().unwrap());
+        }
+        first.port()
+    }
+
+    fn open(self: &Arc<Self>, address: SocketAddr) -> SocketAddr {
+        let listener = bind(address, self.words.get("shared").is_some());
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
+        let closed = Arc::new(AtomicBool::new(false));
+        let (service, flag) = (Arc::clone(self), Arc::clone(&closed));
+        let accepting = thread::spawn(move || {
+            for stream in listener.incoming() {
+                if flag.load(Ordering::SeqCst) {
+                    return;
+                }
+                let service = Arc::clone(&service);
+                if let Ok(stream) = stream {
+                    thread::spawn(move || service.answer(stream));
+                }
+            }
+        });
+        let mut listeners = self.listeners.lock().expect("no thread has panicked");
+        listeners.push((address, closed, accepting));
+        address
+    }
+
+    /// Closes those of its listeners; when this returns they refuse.
+    fn close(&self, those: impl Fn(&SocketAddr) -> bool) {
+        let mut listeners = self.listeners.lock().expect("no thread has panicked");
+        let (close, keep) = listeners
+            .drain(..)
+            .partition(|(address, ..)| those(address));
+        *listeners = keep;
+        let close: Vec<(SocketAddr, Arc<AtomicBool>, thread::JoinHandle<()>)> = close;
+        for (address, closed, accepting) in close {
+            closed.store(true, Ordering::SeqCst);
+            // It waits in accept: a connection wakes it.
+            let _ = TcpStream::connect(address);
+            accepting.join().expect("the listener ends");
+        }
+    }
+
+    fn answer(&self, stream: TcpStream) {
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        if reader.read_line(&mut line).is_err() || line.is_empty() {
+            return;
+        }
+        let mut length = 0;
+        loop {
+            let mut header = String::new();
+            if reader.read_line(&mut header).is_err() || header.trim().is_empty() {
+                break;
+            }
+            let lower = header.to_ascii_lowercase();
+            if let Some(value) = lower.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+        }
+        let _ = reader.by_ref().take(length).read_to_end(&mut Vec::new());
+        let stream = reader.into_inner();
+        let mut words = line.split_ascii_whitespace();
+        match (words.next(), words.next()) {
+            (Some("GET"), Some("/health/live" | "/health/status")) => self.status(stream),
+            (Some("POST"), Some("/health/shutdown")) => self.shutdown("shutdown", stream),
+            (Some("POST"), Some("/health/shutdown/schedule")) => self.shutdown("schedule", stream),
+            _ => reply(stream, 404, "{}"),
+        }
+    }
+
+    fn status(&self, stream: TcpStream) {
+        if self.words.get("status") == Some("401") {
+            return reply(stream, 401, "{}");
+        }
+        let draining = self.draining.load(Ordering::SeqCst);
+        let uptime = jiff::Timestamp::now().duration_since(self.started);
+        let body = serde_json::json!({
+            "status": if draining { "shutting_down" } else { "healthy" },
+            "uptime_seconds": uptime.as_secs_f64(),
+            "start_time": self.started.to_string().trim_end_matches('Z'),
+            "version": "1.0.0",
+            "service": "rogue",
+            "should_shutdown": draining,
+            "dependencies": {},
+            "resources": {},
+        });
+        reply(stream, 200, &body.to_string());
+    }
+
+    fn shutdown(&self, route: &str, stream: TcpStream) {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let complete = r#"{"status":"shutdown_complete","mode":"immediate"}"#;
+        match self.words.get(route).unwrap_or("stay") {
+            "stay" => reply(stream, 200, complete),
+            "exit" => {
+                reply(stream, 200, complete);
+                std::process::exit(0);
+            }
+            "cut" => std::process::exit(0),
+            "deny" => reply(stream, 401, r#"{"error":"no token"}"#),
+            "fault" => reply(stream, 500, "Internal Server Error"),
+            "hang" => {
+                // The connection stays open for as long as the process lives.
+                let mut stream = stream;
+                let _ = stream.read_to_end(&mut Vec::new());
+                thread::park();
+            }
+            "drain" => {
+                self.draining.store(true, Ordering::SeqCst);
+                reply(
+                    stream,
+                    200,
+                    r#"{"status":"shutdown_scheduled","should_shutdown":true}"#,
+                );
+            }
+            "close" => {
+                reply(stream, 200, complete);
+                self.close(|_| true);
+            }
+            "close-v4" => {
+                reply(stream, 200, complete);
+                self.close(SocketAddr::is_ipv4);
+            }
+            other => panic!("an unknown word: {route}={other}"),
+        }
+    }
+}
+
+fn reply(mut stream: TcpStream, code: u16, body: &str) {
+    let head = format!(
+        "HTTP/1.1 {code} Reason\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    // Whoever asked may have gone.
+    let _ = stream.write_all(head.as_bytes());
+    let _ = stream.write_all(body.as_bytes());
+    let _ = stream.flush();
+}
+
+/// A listener that may share its port with another process.
+fn bind(address: SocketAddr, shared: bool) -> TcpListener {
+    use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let socket = socket(family, SocketType::STREAM, None).expect("a socket can be made");
+    sockopt::set_socket_reuseaddr(&socket, true).expect("an address can be used again");
+    if shared {
+        sockopt::set_socket_reuseport(&socket, true).expect("a port can be shared");
+    }
+    bind(&socket, &address).expect("the address is free");
+    listen(&socket, 128).expect("a socket can listen");
+    TcpListener::from(socket)
+}
