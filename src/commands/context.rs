@@ -85,6 +85,11 @@ impl Context {
         });
         let loaded = loaded.map_err(Error::Inventory)?;
         self.tell_problems(&loaded.warnings);
+        if self.global.verbose {
+            for file in &loaded.inventory.files {
+                self.tell(&format!("inventory: {}", file.display()));
+            }
+        }
         Ok(loaded)
     }
 
