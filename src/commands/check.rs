@@ -115,7 +115,8 @@ const fn exit(verdict: CheckVerdict) -> Exit {
 
 /// Runs `healthctl check`.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
-    let fail_on = FailOn::parse(args.fail_on.iter().map(String::as_str)).map_err(fail_on_error)?;
+    let fail_on = FailOn::parse(args.fail_on.iter().map(String::as_str))
+        .map_err(|error| fail_on_error(&error))?;
     let outputs = Outputs::new(&args.output)?;
     let chosen = args.choice.services(context)?;
     let mut signals = Signals::new()?;
@@ -142,12 +143,11 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
             return Ok(exit);
         }
         in_time = async {
-            match args.wait {
-                Some(limit) => rounds.wait(Some(limit), good, |progress| meter.show(progress)).await,
-                None => {
-                    rounds.ask_all(|progress| meter.show(progress)).await;
-                    true
-                }
+            if let Some(limit) = args.wait {
+                rounds.wait(Some(limit), good, |progress| meter.show(progress)).await
+            } else {
+                rounds.ask_all(|progress| meter.show(progress)).await;
+                true
             }
         } => in_time,
     };
@@ -170,7 +170,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     })
 }
 
-fn fail_on_error(error: FailOnError) -> Error {
+fn fail_on_error(error: &FailOnError) -> Error {
     let message = error.to_string();
     match error {
         FailOnError::Unknown {

@@ -76,6 +76,10 @@ impl From<io::Error> for Error {
     }
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "the context is the one door through which a command reads and writes"
+)]
 impl Context {
     /// The inventory named by `-f` or `HEALTHCTL_FILE`, or the one that is found; its warnings are told.
     pub(crate) fn inventory(&self) -> Result<Loaded, Error> {
