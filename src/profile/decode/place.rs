@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::pointer;
 use super::time::{self, Point};
 use super::unit::{self, Unit};
 use super::words::plain;
@@ -106,7 +107,7 @@ impl Source {
     /// What stands there, nothing included.
     pub(super) fn look<'a>(&self, document: Document<'a>) -> Option<Cow<'a, Value>> {
         match self {
-            Self::Pointer(pointer) => document.json?.pointer(pointer).map(Cow::Borrowed),
+            Self::Pointer(place) => pointer::at(document.json?, place).map(Cow::Borrowed),
             Self::Header(name) => document
                 .headers
                 .iter()
