@@ -73,7 +73,8 @@ pub(crate) fn of_picture(old: &Picture, new: &Picture, changed: &[Change]) -> Ve
         });
     };
     // That 1,000 services answer for the first time and are well is no news.
-    let first = old.probes.iter().all(|probe| probe.latest.is_none());
+    let first =
+        old.state == State::Unknown && old.probes.iter().any(|probe| probe.latest.is_none());
     if changed.contains(&Change::Start)
         && let (Some(was), Some(is)) = (old.started, new.started)
     {

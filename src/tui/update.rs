@@ -156,6 +156,8 @@ impl App {
             Command::Filter => {
                 self.screen = Screen::Fleet;
                 self.typing_filter = true;
+                // A new one, as in every pager: nobody means the old one with more letters.
+                self.clear_filter();
             }
             Command::Open => {
                 if self.list.selected().is_some() {

@@ -13,3 +13,4 @@ pub mod fake;
 pub mod process;
 pub mod rogue;
 pub mod scene;
+pub mod terminal;

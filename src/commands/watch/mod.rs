@@ -48,7 +48,7 @@ pub(crate) struct Args {
         value_enum,
         env = "HEALTHCTL_WATCH_OUTPUT"
     )]
-    output: Option<Lines>,
+    pub(crate) output: Option<Lines>,
 }
 
 /// How changes are written.
@@ -87,7 +87,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let engine = engine::watch(services, asker.clone(), options, clock, teller.clone());
     if let Some(lines) = lines {
         drop(teller);
-        let exit = stream::run(context, lines, &selection, feed).await;
+        let exit = stream::run(lines, &selection, feed).await;
         engine.stop().await;
         return exit;
     }

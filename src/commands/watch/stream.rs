@@ -1,52 +1,86 @@
 //! Changes as lines, for pipes, logs and other programs: what `watch` is without a dashboard.
 
-use crate::commands::{Context, Error, Signals};
+use std::fmt::Write as _;
+use std::io::{Write as _, stdout};
+
+use tokio::task::spawn_blocking;
+
+use crate::commands::{Error, Signals};
 use crate::engine::Feed;
 use crate::event::Event;
 use crate::exit::Exit;
-use crate::health::{Change, Moment, Picture, Selection};
+use crate::health::{Change, Moment, Picture, Selection, State};
 use crate::output::{FailOn, ServiceReport, change_line};
 
 use super::Lines;
 
 /// Writes changes until a signal or the reader ends it.
 pub(super) async fn run(
-    context: &Context,
     lines: Lines,
     selection: &Selection,
     mut feed: Feed,
 ) -> Result<Exit, Error> {
     let mut signals = Signals::new()?;
-    let fail_on = FailOn::default();
     loop {
         let event = tokio::select! {
             biased;
             exit = signals.recv() => return Ok(exit),
             event = feed.recv() => event,
         };
-        match event {
-            None => return Ok(Exit::Done),
-            Some(Event::Picture { picture, changed })
-                if !changed.is_empty() && selection.matches(&picture) =>
-            {
-                let line = match lines {
-                    Lines::Text => text(&picture, &changed),
-                    Lines::Json => {
-                        let report = ServiceReport::new(&picture, &fail_on, picture.at);
-                        change_line(&report, &changed, picture.at)
-                            .map_err(|error| Error::Bug(error.into()))?
-                    }
-                };
-                context.print(&line)?;
+        let Some(event) = event else {
+            return Ok(Exit::Done);
+        };
+        let mut text = String::new();
+        let ready = std::iter::from_fn(|| feed.try_recv());
+        for event in std::iter::once(event).chain(ready) {
+            line(&event, lines, selection, &mut text)?;
+        }
+        // A reader that does not read must not keep a signal from ending this.
+        tokio::select! {
+            biased;
+            exit = signals.recv() => return Ok(exit),
+            written = spawn_blocking(move || write(&text)) => {
+                written.map_err(|error| Error::Bug(error.into()))??;
             }
-            Some(Event::Notice { at, text }) => {
-                if lines == Lines::Text {
-                    context.print(&format!("{} {text}\n", time(at)))?;
-                }
-            }
-            Some(_) => {}
         }
     }
+}
+
+fn write(text: &str) -> std::io::Result<()> {
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Adds the line of an event, where it has one.
+fn line(event: &Event, lines: Lines, selection: &Selection, out: &mut String) -> Result<(), Error> {
+    match (event, lines) {
+        (Event::Picture { picture, changed }, _)
+            if changed.is_empty() || !selection.matches(picture) => {}
+        (Event::Picture { picture, changed }, Lines::Text) => {
+            if !is_half_known(picture, changed) {
+                out.push_str(&text(picture, changed));
+            }
+        }
+        (Event::Picture { picture, changed }, Lines::Json) => {
+            let report = ServiceReport::new(picture, &FailOn::default(), picture.at);
+            let json = change_line(&report, changed, picture.at);
+            out.push_str(&json.map_err(|error| Error::Bug(error.into()))?);
+        }
+        (Event::Notice { at, text }, Lines::Text) => {
+            // Writing to a string cannot fail.
+            let _ = writeln!(out, "{} {text}", time(*at));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Between its first words and the first answer of each of its probes a service is of no interest to people.
+fn is_half_known(picture: &Picture, changed: &[Change]) -> bool {
+    !changed.contains(&Change::First)
+        && picture.state == State::Unknown
+        && picture.probes.iter().any(|probe| probe.latest.is_none())
 }
 
 /// One change as a line: when, which service, how it is, what changed, why.
@@ -60,26 +94,23 @@ fn text(picture: &Picture, changed: &[Change]) -> String {
     );
     if !picture.flags.is_empty() {
         let flags: Vec<&str> = picture.flags.iter().map(|flag| flag.as_str()).collect();
-        line.push_str(&format!(" [{}]", flags.join(" ")));
+        let _ = write!(line, " [{}]", flags.join(" "));
     }
     if changed.contains(&Change::Version)
         && let Some(version) = &picture.version
     {
-        line.push_str(&format!(" version {version}"));
+        let _ = write!(line, " version {version}");
     }
     if changed.contains(&Change::Start)
         && let Some(start) = picture.started
     {
-        line.push_str(&format!(
-            " new process started {}",
-            start.at.strftime("%FT%TZ")
-        ));
+        let _ = write!(line, " started {}", start.at.strftime("%FT%TZ"));
     }
     if let Some(root) = &picture.blocked_by {
-        line.push_str(&format!(" blocked by {root}"));
+        let _ = write!(line, " blocked by {root}");
     }
     if !picture.reasons.is_empty() {
-        line.push_str(&format!(": {}", picture.reasons.join("; ")));
+        let _ = write!(line, ": {}", picture.reasons.join("; "));
     }
     line.push('\n');
     line

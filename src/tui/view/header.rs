@@ -76,33 +76,42 @@ fn counts(app: &App, room: usize) -> Line<'static> {
 fn status(app: &App, columns: usize) -> Line<'static> {
     let total = app.list.all().len();
     let noun = if total == 1 { "service" } else { "services" };
-    let mut parts = vec![Span::raw(" · "), Span::raw(format!("{total} {noun}"))];
+    let mut parts = vec![Span::raw(format!("{total} {noun}"))];
     if !app.selectors.is_empty() {
-        parts.push(Span::raw(format!(" · only {}", app.selectors)));
+        parts.push(Span::raw(format!("only {}", app.selectors)));
     }
     let filter = app.filter.value();
     if !filter.is_empty() {
-        parts.push(Span::raw(" · "));
-        parts.push(Span::styled(
-            format!("filter {filter}: {} shown", app.list.len()),
-            app.theme.alarm(),
-        ));
+        let text = format!("filter {filter}: {} shown", app.list.len());
+        parts.push(Span::styled(text, app.theme.alarm()));
     }
-    parts.extend([
-        Span::raw(" · "),
-        Span::raw(app.list.sort.as_str()),
-        Span::raw(" · "),
-        freshness(app),
-    ]);
+    let order = parts.len();
+    parts.push(Span::raw(app.list.sort.as_str()));
     if app.read_only {
-        parts.extend([Span::raw(" · "), Span::raw("read-only")]);
+        parts.push(Span::raw("read-only"));
     }
-    let taken: usize = parts.iter().map(Span::width).sum();
-    let path = cut_middle(&app.inventory, columns.saturating_sub(taken + 2).max(12)).into_owned();
-    let mut spans = vec![Span::raw(" "), Span::raw(path)];
-    spans.append(&mut parts);
+    parts.push(freshness(app));
+    let taken = |parts: &[Span<'_>]| parts.iter().map(|part| part.width() + 3).sum::<usize>() + 1;
+    // What hides rows and how fresh they are is said first, then where they come from.
+    if taken(&parts) + SHORTEST_PATH > columns {
+        parts.remove(order);
+    }
+    let room = columns.saturating_sub(taken(&parts));
+    let mut spans = vec![Span::raw(" ")];
+    if room >= SHORTEST_PATH {
+        spans.push(Span::raw(cut_middle(&app.inventory, room).into_owned()));
+    }
+    for part in parts {
+        if spans.len() > 1 {
+            spans.push(Span::raw(" · "));
+        }
+        spans.push(part);
+    }
     Line::from(spans)
 }
+
+/// A path cut shorter than this tells nothing.
+const SHORTEST_PATH: usize = 12;
 
 /// How old the newest answer is. A screen that no longer moves must not look like a fleet that is well.
 fn freshness(app: &App) -> Span<'static> {

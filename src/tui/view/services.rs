@@ -95,6 +95,8 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
 fn empty(app: &App) -> &'static str {
     if app.list.all().is_empty() {
         " no services: nothing is watched"
+    } else if app.filter.value().is_empty() {
+        " no service is as selected now"
     } else {
         " no service matches the filter; Esc clears it"
     }

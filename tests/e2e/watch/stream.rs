@@ -1,0 +1,140 @@
+//! The stream of changes where there is no terminal, or where one is asked for.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{ChildStdout, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::support::fake::Fake;
+use crate::support::process::Running;
+use crate::support::scene::Scene;
+
+/// A service that is well until it is told otherwise, and a stream on it.
+struct Stream {
+    broken: Arc<AtomicBool>,
+    running: Running,
+    _fake: Fake,
+    _scene: Scene,
+}
+
+impl Stream {
+    fn start(words: &[&str]) -> (Self, Lines<BufReader<ChildStdout>>) {
+        let broken = Arc::new(AtomicBool::new(false));
+        let fake = Fake::http({
+            let broken = Arc::clone(&broken);
+            move |_, _| {
+                (
+                    if broken.load(Ordering::SeqCst) {
+                        500
+                    } else {
+                        200
+                    },
+                    "ok".to_owned(),
+                )
+            }
+        });
+        let scene = Scene::with_inventory(&format!(
+            "defaults: {{interval: 100ms, failure_threshold: 1}}\nservices: {{api: {{profile: http, url: '{}'}}}}\n",
+            fake.url()
+        ));
+        let mut command = scene.command(&[&["watch"], words].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut running = Running::start(&mut command).expect("the binary can be run");
+        let lines = BufReader::new(running.child().stdout.take().expect("stdout is piped")).lines();
+        (
+            Self {
+                broken,
+                running,
+                _fake: fake,
+                _scene: scene,
+            },
+            lines,
+        )
+    }
+
+    fn set_broken(&self, broken: bool) {
+        self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    fn end(mut self) -> Option<i32> {
+        let pid = Pid::from_raw(i32::try_from(self.running.pid()).unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        self.running.wait().code()
+    }
+}
+
+#[test]
+fn people_read_a_line_for_each_turn() {
+    let (stream, mut lines) = Stream::start(&[]);
+    let mut next = || {
+        let line = lines.next().expect("a line comes").expect("a line is text");
+        let (time, rest) = line.split_once(' ').expect("a line begins with its time");
+        assert!(time.ends_with('Z') && time.len() == 20, "{line}");
+        rest.to_owned()
+    };
+    assert_eq!(next(), "api ? unknown: not asked yet");
+    assert_eq!(next(), "api ✓ healthy");
+    stream.set_broken(true);
+    let line = next();
+    assert!(line.starts_with("api ✗ unhealthy: live: "), "{line}");
+    stream.set_broken(false);
+    assert_eq!(next(), "api ✓ healthy");
+    assert_eq!(stream.end(), Some(143));
+}
+
+#[test]
+fn programs_read_an_element_for_each_change() {
+    let (stream, mut lines) = Stream::start(&["-o", "ndjson"]);
+    let mut next = || -> Value {
+        let line = lines.next().expect("a line comes").expect("a line is text");
+        serde_json::from_str(&line).expect("a line is JSON")
+    };
+    let first = next();
+    assert_eq!(
+        (
+            &first["schema_version"],
+            &first["changed"][0],
+            &first["name"]
+        ),
+        (&1.into(), &"first".into(), &"api".into())
+    );
+    let mut until = |state: &str| loop {
+        let element = next();
+        assert_ne!(
+            element["changed"].as_array().map(Vec::len),
+            Some(0),
+            "only what changed is told: {element}"
+        );
+        if element["state"] == state {
+            return element;
+        }
+    };
+    until("healthy");
+    stream.set_broken(true);
+    let broken = until("unhealthy");
+    assert_eq!(broken["probes"][0]["failure"]["kind"], "status");
+    assert_eq!(stream.end(), Some(143));
+}
+
+#[test]
+fn a_reader_that_goes_ends_it_quietly() {
+    let (mut stream, mut lines) = Stream::start(&["-o", "text"]);
+    lines.next().expect("a line comes").expect("a line is text");
+    drop(lines);
+    // Each turn is a line that nobody reads.
+    while stream.running.ended().is_none() {
+        stream.set_broken(!stream.broken.load(Ordering::SeqCst));
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(stream.running.wait().code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_does_not_read_holds_up_no_signal() {
+    let (stream, mut lines) = Stream::start(&["-o", "ndjson"]);
+    lines.next().expect("a line comes").expect("a line is text");
+    assert_eq!(stream.end(), Some(143));
+}
