@@ -258,15 +258,20 @@ impl Places {
     }
 
     /// The places with nothing left to keep: those that hold nothing, and the one that was taken.
-    pub(super) fn read(&self, document: Document<'_>, taken: bool) -> Vec<&Source> {
-        let found = self.find(document).map(|(place, _)| &place.source);
+    pub(super) fn read(
+        &self,
+        document: Document<'_>,
+        taken: bool,
+    ) -> impl Iterator<Item = &Source> {
+        let mut found = false;
         let sources = self.0.iter().map(|place| &place.source);
-        sources
-            .filter(|source| match source.look(document) {
-                Some(value) if holds(&value) => taken && found == Some(source),
-                _ => true,
-            })
-            .collect()
+        sources.filter(move |source| match source.look(document) {
+            Some(value) if holds(&value) => {
+                let first = !std::mem::replace(&mut found, true);
+                taken && first
+            }
+            _ => true,
+        })
     }
 
     /// A point in time: RFC 3339, or an epoch in the unit of the place.
