@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Unknown,
     /// An action was refused; nothing was sent to any target.
     Refused,
+    /// An action ran, but its effect was disproved or could not be verified.
+    Unproved,
     /// A deadline passed.
     Deadline,
     /// SIGINT.
@@ -34,6 +36,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Unknown => 3,
             Self::Refused => 4,
+            Self::Unproved => 5,
             Self::Deadline => 124,
             Self::Interrupted => 130,
             Self::Terminated => 143,
@@ -101,6 +104,7 @@ mod tests {
             Exit::Usage,
             Exit::Unknown,
             Exit::Refused,
+            Exit::Unproved,
             Exit::Deadline,
             Exit::Interrupted,
             Exit::Terminated,
