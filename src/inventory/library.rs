@@ -50,11 +50,12 @@ pub(super) struct Library {
 impl Library {
     /// The library of an inventory that stands in a directory.
     pub(super) fn new(beside: &Path, found: bool, around: &Surroundings<'_>) -> Self {
-        let directories = [Some(beside), around.config]
+        let mut directories: Vec<PathBuf> = [Some(beside), around.config]
             .into_iter()
             .flatten()
             .map(|directory| directory.join(DIRECTORY))
             .collect();
+        directories.dedup();
         Self {
             known: HashMap::new(),
             directories,
@@ -256,19 +257,13 @@ pub(super) fn read(
 ) -> Option<Arc<Profile>> {
     let before = problems.error_count();
     let node: Option<Node> = parse(file, problems);
-    let profile = match &node {
-        Some(node) => Profile::parse(name, node, problems),
-        None => {
-            if problems.error_count() == before {
-                problems.push(Problem::general(format!(
-                    "`{}` is empty",
-                    file.path.display()
-                )));
-            }
-            None
-        }
-    };
-    profile
+    if node.is_none() && problems.error_count() == before {
+        problems.push(Problem::general(format!(
+            "`{}` is empty",
+            file.path.display()
+        )));
+    }
+    node.and_then(|node| Profile::parse(name, &node, problems))
         .filter(|_| problems.error_count() == before)
         .map(Arc::new)
 }

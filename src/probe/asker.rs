@@ -25,7 +25,7 @@ pub(crate) struct Asker {
 }
 
 /// The answer to a request that was sent.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Reply {
     /// The status code.
     pub(crate) code: u16,

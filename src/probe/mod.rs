@@ -20,4 +20,4 @@ mod trail;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use asker::{Asker, Reply, SendError};
+pub(crate) use asker::{Asker, Reply};

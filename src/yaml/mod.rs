@@ -19,6 +19,7 @@ mod read;
 mod render;
 mod scalar;
 mod size;
+mod snippet;
 mod source;
 
 pub use duration::parse_duration;

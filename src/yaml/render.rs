@@ -1,15 +1,16 @@
 //! Problems as people read them: file, line, column, the marked line, what was expected, what to do.
 
 use std::collections::HashSet;
-use std::ops::Range;
+use std::fmt::Write;
 use std::sync::Arc;
 
-use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{Element, Group, Level, Renderer};
 
+use super::snippet::Sheets;
 use super::{Place, Problem, Problems, mask};
 
-/// Further apart than this, two places of one problem are shown as two snippets.
-const TOGETHER: usize = 200;
+/// Nobody reads more, and a file that is wrong in every line must not be answered with a hundred times its size.
+const MOST: usize = 2_000;
 
 impl Problems {
     /// All problems in the order of the files, each once, with the marked line. The text of a file never
@@ -21,11 +22,13 @@ impl Problems {
             Renderer::plain()
         };
         let mut out = String::new();
-        for problem in self.sorted() {
+        let mut sheets = Sheets::default();
+        let sorted = self.sorted();
+        for problem in sorted.iter().take(MOST) {
             if !out.is_empty() {
                 out.push('\n');
             }
-            out.push_str(renderer.render(&[group(problem)]).trim_end());
+            out.push_str(renderer.render(&[group(problem, &mut sheets)]).trim_end());
             out.push('\n');
             if let (None, Some(hint)) = (&problem.place, &problem.hint) {
                 // Without a marked line there is no margin for it to stand in.
@@ -33,6 +36,9 @@ impl Problems {
                 out.push_str(&safe(hint));
                 out.push('\n');
             }
+        }
+        if sorted.len() > MOST {
+            let _ = writeln!(out, "\n… and {} more", sorted.len() - MOST);
         }
         out
     }
@@ -77,104 +83,30 @@ impl Problems {
     }
 }
 
-fn safe(text: &str) -> String {
+/// Text from a file, or about one, as it may reach a terminal.
+pub(super) fn safe(text: &str) -> String {
     mask::visible(&mask::secrets(text)).replace('\n', " ")
 }
 
-fn group(problem: &Problem) -> Group<'static> {
+fn group(problem: &Problem, sheets: &mut Sheets) -> Group<'static> {
     let level = if problem.warning {
         Level::WARNING
     } else {
         Level::ERROR
     };
     let title = level.primary_title(safe(&problem.message));
-    let mut group = match &problem.place {
-        None => Group::with_title(title),
-        Some(place) => title.elements(snippets(place, problem)),
+    let Some(place) = &problem.place else {
+        return Group::with_title(title);
     };
-    if let (Some(_), Some(hint)) = (&problem.place, &problem.hint) {
-        group = group.element(Level::HELP.with_name("hint").message(safe(hint)));
+    let mut group = Group::with_title(title);
+    for element in sheets.marked(place, problem) {
+        group = group.element(element);
+    }
+    if let Some(hint) = &problem.hint {
+        let hint: Element<'_> = Level::HELP.with_name("hint").message(safe(hint)).into();
+        group = group.element(hint);
     }
     group
-}
-
-/// One snippet, or two where the places are in two files or far from each other.
-fn snippets(place: &Place, problem: &Problem) -> Vec<Snippet<'static, Annotation<'static>>> {
-    let label = problem.label.as_deref().map(safe);
-    let Some((related, related_label)) = &problem.related else {
-        return vec![snippet(place, &[(place, AnnotationKind::Primary, label)])];
-    };
-    let related_label = Some(safe(related_label));
-    let together = Arc::ptr_eq(&place.file, &related.file)
-        && place.line().abs_diff(related.line()) <= TOGETHER;
-    if together {
-        let both = [
-            (place, AnnotationKind::Primary, label),
-            (related, AnnotationKind::Context, related_label),
-        ];
-        vec![snippet(place, &both)]
-    } else {
-        vec![
-            snippet(place, &[(place, AnnotationKind::Primary, label)]),
-            snippet(
-                related,
-                &[(related, AnnotationKind::Context, related_label)],
-            ),
-        ]
-    }
-}
-
-/// The lines from the first marked one to the last, cut out of the file: what is rendered is searched for
-/// lines, and a large file has many of them.
-fn snippet(
-    main: &Place,
-    marks: &[(&Place, AnnotationKind, Option<String>)],
-) -> Snippet<'static, Annotation<'static>> {
-    let text = main.file.text.as_str();
-    let first = marks
-        .iter()
-        .map(|(place, ..)| place.start)
-        .min()
-        .unwrap_or(0);
-    let last = marks
-        .iter()
-        .map(|(place, ..)| place.start)
-        .max()
-        .unwrap_or(0);
-    let begin = text
-        .get(..first)
-        .and_then(|t| t.rfind('\n'))
-        .map_or(0, |n| n + 1);
-    let end = text
-        .get(last..)
-        .and_then(|t| t.find('\n'))
-        .map_or(text.len(), |n| last + n);
-    let window = text.get(begin..end).unwrap_or_default();
-    let window = window.strip_suffix('\r').unwrap_or(window);
-    let masked = mask::secrets(window);
-    let annotations: Vec<_> = marks
-        .iter()
-        .map(|(place, kind, label)| {
-            let range = shown_range(
-                &masked,
-                place.start - begin,
-                place.end.saturating_sub(begin),
-            );
-            kind.span(range).label(label.clone())
-        })
-        .collect();
-    Snippet::source(mask::visible(&masked))
-        .line_start(main.file.line_of(begin))
-        .path(mask::visible(&main.file.path.display().to_string()))
-        .annotations(annotations)
-}
-
-/// Where a stretch of the window stands once hidden characters are replaced; of several lines the first.
-fn shown_range(window: &str, start: usize, end: usize) -> Range<usize> {
-    let length = |to: usize| mask::visible(window.get(..to).unwrap_or(window)).len();
-    let line = window.get(start..).and_then(|t| t.find(['\n', '\r']));
-    let line_end = line.map_or(window.len(), |n| start + n);
-    length(start)..length(end.min(line_end).max(start))
 }
 
 #[cfg(test)]

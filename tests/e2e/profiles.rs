@@ -1,11 +1,10 @@
 //! `profiles`: the conventions known, one in full, what it makes of a reply or of a running service.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::thread::JoinHandle;
+use std::io::Write;
 
 use healthctl::profile::builtin;
 
+use crate::support::fake::{Fake, request};
 use crate::support::scene::Scene;
 
 /// A saved reply of the samples.
@@ -224,41 +223,25 @@ fn what_cannot_be_tried_is_said() {
     }
 }
 
-/// Answers each route once with a saved reply and ends; the thread gives the routes that were asked for.
-fn serving(replies: Vec<(&'static str, Vec<u8>)>) -> (SocketAddr, JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let thread = std::thread::spawn(move || {
-        let mut asked = Vec::new();
-        for _ in 0..replies.len() {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-            let request = lines.next().unwrap().unwrap();
-            let rest = lines
-                .map_while(Result::ok)
-                .take_while(|line| !line.is_empty());
-            assert!(rest.count() > 0);
-            let route = request.split(' ').nth(1).unwrap().to_owned();
-            let reply = replies.iter().find(|(known, _)| *known == route).unwrap();
-            stream.write_all(&reply.1).unwrap();
-            asked.push(route);
-        }
-        asked
-    });
-    (address, thread)
-}
-
 #[test]
 fn a_running_service_is_tried() {
     let read = |name: &str| std::fs::read(sample(name)).unwrap();
-    let (address, server) = serving(vec![
-        ("/health/live", read("hephaestus/live")),
-        ("/health/status", read("hephaestus/status-shutting-down")),
-    ]);
-    let url = format!("http://{address}");
+    let (live, status) = (
+        read("hephaestus/live"),
+        read("hephaestus/status-shutting-down"),
+    );
+    let service = Fake::tcp(move |mut stream| {
+        let (_, path) = request(&mut stream).unwrap();
+        let reply = if path == "/health/live" {
+            &live
+        } else {
+            &status
+        };
+        stream.write_all(reply).unwrap();
+    });
+    let url = service.url();
     let ran = Scene::new().run(&["profiles", "hephaestus", "--try", &url]);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
-    assert_eq!(server.join().unwrap(), ["/health/live", "/health/status"]);
     let live = format!("hephaestus live: pass ({url}/health/live)\n");
     let status = format!(
         "\nhephaestus status: warn ({url}/health/status)\n  state      draining (reports `shutting_down`)\n"

@@ -41,26 +41,26 @@ pub(super) fn file(
     written(&tries, args)
 }
 
-/// The probes to try, in the order of the profile.
-fn probes(profile: &Profile, named: bool, args: &Args) -> Result<Vec<String>, Error> {
-    let names = profile.probes.keys();
+/// The probes to try, in the order of the profile. Only a profile that is meant has to have the one asked for.
+fn probes(profile: &Profile, meant: bool, args: &Args) -> Result<Vec<String>, Error> {
+    let known = profile.probes.keys();
     let Some(wanted) = &args.probe else {
-        return Ok(names.cloned().collect());
+        return Ok(known.cloned().collect());
     };
-    let found: Vec<String> = names
+    let found: Vec<String> = known
         .clone()
         .filter(|name| *name == wanted)
         .cloned()
         .collect();
-    if found.is_empty() && named {
-        let names: Vec<&str> = names.map(String::as_str).collect();
+    if found.is_empty() && meant {
+        let known: Vec<&str> = known.map(String::as_str).collect();
         return Err(Error::usage_hint(
             format!(
                 "the profile `{}` has no probe `{}`",
                 profile.name,
                 clean(wanted, 80)
             ),
-            format!("its probes: {}", names.join(", ")),
+            format!("its probes: {}", known.join(", ")),
         ));
     }
     Ok(found)

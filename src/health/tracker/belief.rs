@@ -9,6 +9,7 @@ use super::standing::Counted;
 use crate::health::{Dependency, DependencyStatus, Moment, ProbeResult, Reading, Role, State};
 
 const NOT_ASKED: &str = "not asked yet";
+const NOT_ASKED_AGAIN: &str = "not asked again yet";
 
 /// What is believed, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -219,7 +220,12 @@ impl Tracker {
             } else {
                 State::Unknown
             };
-            return finding(state, name, NOT_ASKED.to_owned());
+            let text = match probe.figures.latest() {
+                None => NOT_ASKED,
+                // What it found was of a process that is gone.
+                Some(_) => NOT_ASKED_AGAIN,
+            };
+            return finding(state, name, text.to_owned());
         }
         let trouble = probe.figures.failure().map_or_else(
             || "no answer that counts yet".to_owned(),

@@ -1,6 +1,7 @@
 //! The picture of a service: everything its tracker knows, in the shape in which faces show it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Tracker;
@@ -75,12 +76,21 @@ impl Tracker {
         }
     }
 
-    /// The first value that a reading holds, in the order of the probes.
+    /// The latest readings in probe order; those of a process that is gone after all others.
+    fn readings(&self) -> impl Iterator<Item = (&Arc<Reading>, Moment)> + '_ {
+        let since = self.processes.current_since();
+        let is_current = move |at: Moment| since.is_none_or(|since| since.mono <= at.mono);
+        [true, false].into_iter().flat_map(move |current| {
+            self.probes.iter().filter_map(move |probe| {
+                let (reading, at) = probe.reading.as_ref()?;
+                (is_current(*at) == current).then_some((reading, *at))
+            })
+        })
+    }
+
+    /// The first value that a reading holds.
     fn merged<T>(&self, value: impl Fn(&Reading) -> Option<T>) -> Option<T> {
-        self.probes
-            .iter()
-            .filter_map(|probe| probe.reading.as_ref())
-            .find_map(|(reading, _)| value(reading))
+        self.readings().find_map(|(reading, _)| value(reading))
     }
 
     fn verdict_of(&self, role: Role) -> Option<bool> {
@@ -100,20 +110,17 @@ impl Tracker {
         if gone {
             return None;
         }
-        let reported = self.probes.iter().find_map(|probe| {
-            let (reading, at) = probe.reading.as_ref()?;
-            Some((reading.uptime?.min(LONGEST), *at))
-        });
-        reported.or_else(|| {
-            let start = self.processes.start()?;
-            let (_, at) = self.probes.iter().find_map(|probe| {
-                probe
-                    .reading
-                    .as_ref()
-                    .filter(|(reading, _)| reading.started.is_some())
-            })?;
-            let uptime = Duration::try_from(at.wall.duration_since(start.at)).ok()?;
-            Some((uptime, *at))
+        let since = self.processes.current_since();
+        let mut readings = self
+            .readings()
+            .filter(|(_, at)| since.is_none_or(|since| since.mono <= at.mono));
+        readings.find_map(|(reading, at)| {
+            let start = || {
+                reading.started?;
+                let start = self.processes.start()?;
+                Duration::try_from(at.wall.duration_since(start.at)).ok()
+            };
+            Some((reading.uptime.or_else(start)?.min(LONGEST), at))
         })
     }
 

@@ -57,6 +57,11 @@ impl Processes {
         self.current
     }
 
+    /// When it was first asked, where another answered before it.
+    pub(super) const fn current_since(&self) -> Option<Moment> {
+        self.current_since
+    }
+
     /// All that is known of the process that answers.
     pub(super) fn identity(&self) -> Identity {
         self.get(self.current).cloned().unwrap_or_default()

@@ -14,12 +14,16 @@ pub(in super::super) fn check(services: &[raw::Service], problems: &mut Problems
         .enumerate()
         .map(|(index, service)| (service.name.value.as_str(), index))
         .collect();
+    // Looking for the nearest of many names takes its time; whoever has that many unknown ones has another problem.
+    let mut hints = 100;
     for service in services {
         for name in &service.depends_on {
             if index.contains_key(name.value.as_str()) {
                 continue;
             }
-            let hint = match nearest(&name.value, index.keys().copied()) {
+            hints -= i32::from(hints > 0);
+            let near = nearest(&name.value, index.keys().copied().filter(|_| hints > 0));
+            let hint = match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "`depends_on` names services of this inventory; what a service reports on itself needs no entry".to_owned(),
             };

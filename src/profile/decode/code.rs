@@ -52,6 +52,11 @@ pub(super) fn of(code: u16, codes: &Codes, expect: &Expect, location: Option<&st
         return refused(code, expect, location, meaning.is_some());
     }
     match meaning {
+        Some(CodeMeaning::State(State::Unready | State::Unhealthy | State::Unknown))
+            if !expect.status.is_empty() =>
+        {
+            Code::Good
+        }
         Some(CodeMeaning::State(state)) => Code::Says(state),
         Some(CodeMeaning::Body) => {
             Code::AsBody((!expect.accepts(code)).then(|| failure(code, expect, location)))

@@ -1,0 +1,158 @@
+//! The marked lines, cut out of their files: what is rendered is searched for lines and for secrets, and a large
+//! file has many of both.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use annotate_snippets::{Annotation, AnnotationKind, Element, Snippet};
+
+use super::render::safe;
+use super::{Place, Problem, SourceFile, mask};
+
+/// Further apart than this many lines, two places of one problem are shown as two snippets.
+const TOGETHER: usize = 200;
+
+/// A longer stretch is cut down to what stands around the mark.
+const LONG: usize = 2_000;
+
+/// Bytes that are kept on each side of the mark of a long line.
+const AROUND: usize = 200;
+
+/// What is known of the files that problems point at.
+#[derive(Default)]
+pub(super) struct Sheets {
+    /// Where the lines of each file begin.
+    lines: HashMap<*const SourceFile, Vec<usize>>,
+    /// The stretch that was masked last: the next problem is often in the same line.
+    last: Option<(*const SourceFile, Range<usize>, String)>,
+}
+
+/// One marked place: what kind of mark, and what stands under it.
+type Mark<'a> = (&'a Place, AnnotationKind, Option<String>);
+
+impl Sheets {
+    /// One snippet, or two where the places are in two files or far from each other.
+    pub(super) fn marked(&mut self, place: &Place, problem: &Problem) -> Vec<Element<'static>> {
+        let main: Mark<'_> = (
+            place,
+            AnnotationKind::Primary,
+            problem.label.as_deref().map(safe),
+        );
+        let Some((other, label)) = &problem.related else {
+            return self.snippet(&[main]);
+        };
+        let related: Mark<'_> = (other, AnnotationKind::Context, Some(safe(label)));
+        let together = Arc::ptr_eq(&place.file, &other.file)
+            && self.line(place).abs_diff(self.line(other)) <= TOGETHER
+            && place.start.abs_diff(other.start) <= LONG;
+        if together {
+            return self.snippet(&[main, related]);
+        }
+        let mut elements = self.snippet(&[main]);
+        elements.extend(self.snippet(&[related]));
+        elements
+    }
+
+    /// The line of a place, counted from 0.
+    fn line(&mut self, place: &Place) -> usize {
+        let begins = self.begins(place);
+        begins
+            .partition_point(|begin| *begin <= place.start)
+            .saturating_sub(1)
+    }
+
+    fn begins(&mut self, place: &Place) -> &[usize] {
+        let text = &place.file.text;
+        self.lines
+            .entry(Arc::as_ptr(&place.file))
+            .or_insert_with(|| {
+                let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+                std::iter::once(0).chain(breaks).collect()
+            })
+    }
+
+    /// The lines from the first marked one to the last.
+    fn snippet(&mut self, marks: &[Mark<'_>]) -> Vec<Element<'static>> {
+        let places = || marks.iter().map(|(place, ..)| *place);
+        let (Some(first), Some(last)) = (
+            places().min_by_key(|place| place.start),
+            places().max_by_key(|place| place.start),
+        ) else {
+            return Vec::new();
+        };
+        let file = &first.file;
+        let line = self.line(first);
+        let begin = self.begins(first).get(line).copied().unwrap_or(0);
+        let end = file
+            .text
+            .get(last.start..)
+            .and_then(|text| text.find('\n'))
+            .map_or(file.text.len(), |n| last.start + n);
+        let end = match file.text.get(begin..end) {
+            Some(text) if text.ends_with('\r') => end - 1,
+            _ => end,
+        };
+        let path = mask::visible(&file.path.display().to_string());
+        let masked = self.masked(file, begin..end);
+        let (window, offset) = cut(masked, first.start - begin, last.start - begin);
+        // Blanks keep the columns right; the renderer cuts them off.
+        let blanks = masked.get(..offset).map_or(0, |text| text.chars().count());
+        let text = " ".repeat(blanks) + &mask::visible(window);
+        let annotations: Vec<Annotation<'static>> = marks
+            .iter()
+            .map(|(place, kind, label)| {
+                let start = place.start.saturating_sub(begin + offset);
+                let end = place.end.saturating_sub(begin + offset);
+                let range = shown_range(window, start, end);
+                kind.span(range.start + blanks..range.end + blanks)
+                    .label(label.clone())
+            })
+            .collect();
+        let snippet = Snippet::source(text)
+            .line_start(line + 1)
+            .path(path)
+            .annotations(annotations);
+        vec![snippet.into()]
+    }
+
+    fn masked(&mut self, file: &Arc<SourceFile>, range: Range<usize>) -> &str {
+        let key = (Arc::as_ptr(file), range.clone());
+        let known = self
+            .last
+            .take()
+            .filter(|(file, range, _)| (*file, range.clone()) == key)
+            .map(|(.., text)| text);
+        let text = known
+            .unwrap_or_else(|| mask::secrets(file.text.get(range.clone()).unwrap_or_default()));
+        let (.., text) = self.last.insert((key.0, range, text));
+        text
+    }
+}
+
+/// Of a long line what stands around the marks, and how many bytes were cut off before it.
+fn cut(text: &str, first: usize, last: usize) -> (&str, usize) {
+    if text.len() <= LONG || text.get(first..last).is_none_or(|text| text.contains('\n')) {
+        return (text, 0);
+    }
+    let from = character(text, first.saturating_sub(AROUND));
+    let to = character(text, last.saturating_add(LONG));
+    (text.get(from..to).unwrap_or(text), from)
+}
+
+/// The beginning of the character that stands at a byte.
+fn character(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
+}
+
+/// Where a stretch of the window stands once hidden characters are replaced; of several lines the first.
+fn shown_range(window: &str, start: usize, end: usize) -> Range<usize> {
+    let length = |to: usize| mask::visible(window.get(..to).unwrap_or(window)).len();
+    let line = window.get(start..).and_then(|text| text.find(['\n', '\r']));
+    let line_end = line.map_or(window.len(), |n| start + n);
+    length(start)..length(end.min(line_end).max(start))
+}
