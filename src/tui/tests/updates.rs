@@ -343,6 +343,6 @@ fn a_smaller_terminal_keeps_the_selection_in_sight() {
         height: 15,
     });
     assert!(effects.is_empty());
-    assert!(screen(&app).contains(">"), "{}", screen(&app));
+    assert!(screen(&app).contains('>'), "{}", screen(&app));
     assert!(screen(&app).contains("s49"));
 }

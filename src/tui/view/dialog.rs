@@ -11,6 +11,7 @@ use crate::tui::app::App;
 use crate::tui::dialog::{Button, Dialog, Question};
 use crate::tui::figures;
 use crate::tui::text::{width, wrap};
+use crate::tui::theme;
 
 /// The width of the names of the fields.
 const LABEL: usize = 9;
@@ -30,10 +31,10 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
                 Line::raw("nothing has been sent"),
             ],
         ),
-        Dialog::Confirm(question) => confirm(app, question, columns, &mut cursor),
+        Dialog::Confirm(question) => confirm(question, columns, &mut cursor),
         Dialog::Refused(refusals) => (
             " Refused: nothing was sent ".to_owned(),
-            refused(app, refusals, columns),
+            refused(refusals, columns),
         ),
     };
     let height = u16::try_from(lines.len() + 2)
@@ -51,7 +52,7 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     let block = Block::bordered()
         .border_type(BorderType::Double)
         .padding(Padding::horizontal(1))
-        .title(Line::styled(title, app.theme.strong()).centered());
+        .title(Line::styled(title, theme::strong()).centered());
     let inner = block.inner(place);
     frame.render_widget(Clear, place);
     frame.render_widget(block, place);
@@ -70,7 +71,6 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
 }
 
 fn confirm(
-    app: &App,
     question: &Question,
     columns: usize,
     cursor: &mut Option<(usize, usize)>,
@@ -83,7 +83,7 @@ fn confirm(
     };
     let mut lines = Vec::new();
     for offer in &question.offers {
-        describe(app, offer, columns, &mut lines);
+        describe(offer, columns, &mut lines);
         lines.push(Line::default());
     }
     if let Some(name) = question.name_to_type() {
@@ -94,15 +94,15 @@ fn confirm(
         *cursor = Some((2 + question.typed.visual_cursor(), lines.len()));
         lines.push(Line::from(vec![
             Span::raw("> "),
-            Span::styled(typed, app.theme.strong()),
+            Span::styled(typed, theme::strong()),
         ]));
         lines.push(Line::default());
     }
-    lines.push(buttons(app, question, verb(action)).centered());
+    lines.push(buttons(question, verb(action)).centered());
     (title, lines)
 }
 
-fn describe(app: &App, offer: &Offer, columns: usize, lines: &mut Vec<Line<'static>>) {
+fn describe(offer: &Offer, columns: usize, lines: &mut Vec<Line<'static>>) {
     let then = consequence(offer);
     let fields = [
         ("service", offer.service.as_str()),
@@ -113,7 +113,7 @@ fn describe(app: &App, offer: &Offer, columns: usize, lines: &mut Vec<Line<'stat
     ];
     for (label, text) in fields {
         let style = if matches!(label, "service" | "request") {
-            app.theme.strong()
+            theme::strong()
         } else {
             Style::new()
         };
@@ -123,17 +123,17 @@ fn describe(app: &App, offer: &Offer, columns: usize, lines: &mut Vec<Line<'stat
         {
             let label = if n == 0 { label } else { "" };
             lines.push(Line::from(vec![
-                Span::styled(format!("{label:LABEL$}"), app.theme.quiet()),
+                Span::styled(format!("{label:LABEL$}"), theme::quiet()),
                 Span::styled(text, style),
             ]));
         }
     }
 }
 
-fn buttons(app: &App, question: &Question, verb: &str) -> Line<'static> {
+fn buttons(question: &Question, verb: &str) -> Line<'static> {
     let look = |button| {
         if question.focus == button {
-            app.theme.selected()
+            theme::selected()
         } else {
             Style::new()
         }
@@ -141,7 +141,7 @@ fn buttons(app: &App, question: &Question, verb: &str) -> Line<'static> {
     let allowed = if question.may_confirm() {
         look(Button::Confirm)
     } else {
-        look(Button::Confirm).patch(app.theme.quiet())
+        look(Button::Confirm).patch(theme::quiet())
     };
     let mark = |button| if question.focus == button { ">" } else { " " };
     Line::from(vec![
@@ -154,7 +154,7 @@ fn buttons(app: &App, question: &Question, verb: &str) -> Line<'static> {
     ])
 }
 
-fn refused(app: &App, refusals: &[Refusal], columns: usize) -> Vec<Line<'static>> {
+fn refused(refusals: &[Refusal], columns: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for refusal in refusals {
         let subject = format!("{} {}: ", refusal.action, refusal.service);
@@ -162,7 +162,7 @@ fn refused(app: &App, refusals: &[Refusal], columns: usize) -> Vec<Line<'static>
         lines.extend(
             wrap(&text, columns)
                 .into_iter()
-                .map(|text| Line::styled(text, app.theme.strong())),
+                .map(|text| Line::styled(text, theme::strong())),
         );
         if let Some(hint) = &refusal.hint {
             let label = "hint: ";
@@ -176,7 +176,7 @@ fn refused(app: &App, refusals: &[Refusal], columns: usize) -> Vec<Line<'static>
         }
         lines.push(Line::default());
     }
-    lines.push(Line::styled(">[ Close ]", app.theme.selected()).centered());
+    lines.push(Line::styled(">[ Close ]", theme::selected()).centered());
     lines
 }
 
