@@ -12,7 +12,8 @@ use crate::support::scene::{Ran, Scene};
 const GOOD: &str = "services:\n  api: {profile: http, url: \"http://127.0.0.1:9\"}\n";
 
 fn mode(scene: &Scene, file: &str, mode: u32) {
-    std::fs::set_permissions(scene.path().join(file), Permissions::from_mode(mode)).unwrap();
+    std::fs::set_permissions(scene.path().join(file), Permissions::from_mode(mode))
+        .expect("permissions can be set");
 }
 
 #[test]
