@@ -12,7 +12,7 @@ use super::dialog::{Button, Dialog, Question};
 use super::keymap::{self, Command, Mode};
 use super::log::{self, Entry, Kind};
 use super::message::{Effect, Message, Ticket};
-use super::view::Regions;
+use super::view::{self, Regions};
 
 impl App {
     /// Takes one message.
@@ -310,6 +310,9 @@ impl App {
     }
 
     fn confirm(&mut self, effects: &mut Vec<Effect>) {
+        if !view::dialog_fits(self) {
+            return;
+        }
         match self.dialog.take() {
             Some(Dialog::Confirm(question)) if question.may_confirm() => {
                 for offer in question.offers {

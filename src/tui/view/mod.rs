@@ -47,6 +47,7 @@ use ratatui::widgets::{Block, Borders, Paragraph};
 
 use super::app::{App, Screen};
 use crate::health::{Moment, Picture};
+pub(crate) use dialog::fits as dialog_fits;
 pub(crate) use layout::Regions;
 
 /// Draws the whole screen.
