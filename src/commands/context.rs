@@ -77,6 +77,10 @@ impl From<io::Error> for Error {
     }
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "the context is the one door through which a command reads and writes"
+)]
 impl Context {
     /// The inventory named by `-f` or `HEALTHCTL_FILE`, or the one that is found; its warnings are told.
     pub(crate) fn inventory(&self) -> Result<Loaded, Error> {
@@ -86,6 +90,11 @@ impl Context {
         });
         let loaded = loaded.map_err(Error::Inventory)?;
         self.tell_problems(&loaded.warnings);
+        if self.global.verbose {
+            for file in &loaded.inventory.files {
+                self.tell(&format!("inventory: {}", file.display()));
+            }
+        }
         Ok(loaded)
     }
 

@@ -1,6 +1,6 @@
 //! One service from what was typed, without an inventory: `check --url URL --profile P`.
 
-use std::path::Path;
+use std::ffi::OsStr;
 
 use crate::profile::Target;
 use crate::profile::raw::is_name;
@@ -88,23 +88,14 @@ fn name(url: &str) -> String {
     let Ok(target) = Target::parse(url) else {
         return PLAIN.to_owned();
     };
-    let text = match &target.socket {
-        Some(socket) => socket
-            .file_name()
-            .unwrap_or(Path::new(PLAIN).as_os_str())
-            .to_string_lossy()
-            .into_owned(),
-        None => {
-            let host = target
-                .url
-                .host_str()
-                .unwrap_or(PLAIN)
-                .trim_matches(['[', ']']);
-            match target.url.port() {
-                Some(port) => format!("{host}-{port}"),
-                None => host.to_owned(),
-            }
-        }
+    let text = if let Some(socket) = &target.socket {
+        let file = socket.file_name().unwrap_or(OsStr::new(PLAIN));
+        file.to_string_lossy().into_owned()
+    } else {
+        let host = target.url.host_str().unwrap_or(PLAIN);
+        let host = host.trim_matches(['[', ']']);
+        let port = target.url.port().map(|port| format!("-{port}"));
+        format!("{host}{}", port.unwrap_or_default())
     };
     let name: String = text
         .chars()

@@ -257,19 +257,13 @@ pub(super) fn read(
 ) -> Option<Arc<Profile>> {
     let before = problems.error_count();
     let node: Option<Node> = parse(file, problems);
-    let profile = match &node {
-        Some(node) => Profile::parse(name, node, problems),
-        None => {
-            if problems.error_count() == before {
-                problems.push(Problem::general(format!(
-                    "`{}` is empty",
-                    file.path.display()
-                )));
-            }
-            None
-        }
-    };
-    profile
+    if node.is_none() && problems.error_count() == before {
+        problems.push(Problem::general(format!(
+            "`{}` is empty",
+            file.path.display()
+        )));
+    }
+    node.and_then(|node| Profile::parse(name, &node, problems))
         .filter(|_| problems.error_count() == before)
         .map(Arc::new)
 }

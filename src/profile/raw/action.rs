@@ -79,7 +79,7 @@ impl Action {
             );
         }
         action.means = if let Some(entry) = http {
-            Http::read(entry, problems).map(Means::Http)
+            Http::read(entry, problems).map(|http| Means::Http(Box::new(http)))
         } else if let Some(entry) = signal {
             read_signal(&entry.value, problems).map(Means::Signal)
         } else {

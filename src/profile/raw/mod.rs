@@ -191,7 +191,7 @@ pub struct Action {
 #[derive(Debug, Clone)]
 pub enum Means {
     /// An HTTP request.
-    Http(Http),
+    Http(Box<Http>),
     /// A signal.
     Signal(At<Signal>),
     /// A command without a shell.
