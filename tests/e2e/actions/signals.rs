@@ -126,11 +126,7 @@ fn two_independent_processes_on_one_port_are_refused() {
 
 #[test]
 fn who_only_forwards_to_the_service_gets_none() {
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let program = folder.path().join("docker-proxy");
-    let own = std::env::current_exe().expect("this binary has a path");
-    std::os::unix::fs::symlink(own, &program).expect("a link can be made");
-    let mut rogue = Rogue::start_as(&program, SERVICE, "");
+    let mut rogue = hidden("");
     let ran = run(&bare(&rogue, ""), "shutdown --yes api");
     assert_ended(&ran, "refused", 4);
     assert!(ran.stdout.contains("only does so for others"), "{ran:?}");
