@@ -3,6 +3,7 @@
 //! Ages are kept as moments, so that they tick between polls without a new picture.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
@@ -94,7 +95,7 @@ pub struct DependencyPicture {
     /// When it was last reported on.
     pub observed_at: Moment,
     /// All else of its entry.
-    pub details: BTreeMap<String, serde_json::Value>,
+    pub details: Arc<BTreeMap<String, serde_json::Value>>,
 }
 
 /// One service as it is known at [`Picture::at`].

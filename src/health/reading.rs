@@ -1,6 +1,7 @@
 //! What a payload said, decoded into our words.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{DependencyStatus, Start, State};
@@ -50,7 +51,7 @@ pub struct Dependency {
     /// How long its check took.
     pub latency: Option<Duration>,
     /// All else of the entry, cleaned.
-    pub details: BTreeMap<String, serde_json::Value>,
+    pub details: Arc<BTreeMap<String, serde_json::Value>>,
 }
 
 impl Dependency {
@@ -67,7 +68,7 @@ impl Dependency {
             last_success: Age::NotReported,
             last_failure: Age::NotReported,
             latency: None,
-            details: BTreeMap::new(),
+            details: Arc::default(),
         }
     }
 }

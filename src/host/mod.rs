@@ -16,4 +16,4 @@ pub(crate) use addresses::is_local;
 pub(crate) use clock::Clock;
 pub(crate) use descriptors::raise_descriptor_limit;
 pub(crate) use ports::{Endpoint, Owners, owners};
-pub(crate) use process::{Running, alive, ancestors, process, started_at, ticks_now};
+pub(crate) use process::{Running, alive, ancestors, started_at, ticks_now};

@@ -78,6 +78,12 @@ impl Inventory {
             fields.not_yet(key, problems);
         }
         fields.finish_with(problems, |key| {
+            if key.starts_with("x-") || key.starts_with('.') {
+                return Some(
+                    "there are no keys of your own: an anchor can stand where it is used first"
+                        .to_owned(),
+                );
+            }
             if SERVICE_KEYS.contains(&key) {
                 return Some(format!("`{key}` belongs to a service, under `services`"));
             }
@@ -195,7 +201,8 @@ impl Service {
         let replicas = flag(&mut fields, "replicas", problems);
         let protected = flag(&mut fields, "protected", problems);
         supervised(&mut fields, problems);
-        for key in ["start", "sources", "restart_on"] {
+        permits_nothing(&mut fields, problems);
+        for key in ["start", "sources"] {
             fields.not_yet(key, problems);
         }
         fields.finish_with(problems, explain);
@@ -271,6 +278,20 @@ fn supervised(fields: &mut Fields<'_>, problems: &mut Problems) {
         return;
     };
     if entry.value.boolean(problems) == Some(true) {
+        problems.push(Problem::not_yet(entry));
+    }
+}
+
+/// `restart_on: []` permits nothing, which is what happens.
+fn permits_nothing(fields: &mut Fields<'_>, problems: &mut Problems) {
+    let Some(entry) = fields.take_other_name("restart_on") else {
+        return;
+    };
+    let empty = match &entry.value.value {
+        crate::yaml::Value::List(items) => items.is_empty(),
+        _ => false,
+    };
+    if !empty {
         problems.push(Problem::not_yet(entry));
     }
 }

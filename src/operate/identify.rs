@@ -172,13 +172,15 @@ impl Found {
         let answer = asker.ask(service, first).await;
         self.pin = answer.address.as_deref().and_then(|text| text.parse().ok());
         let pin = self.pin;
-        let telling = others.iter().filter(|probe| probe.decode.is_some());
-        let mut asked: Vec<(&Probe, Outcome)> = vec![(first, answer)];
-        let rest: Vec<&Probe> = telling.collect();
-        let answers = join_all(rest.iter().map(|probe| asker.ask_at(service, probe, pin))).await;
-        asked.extend(rest.into_iter().zip(answers));
-        self.tellers = tellers(&asked);
-        let outcomes: Vec<Outcome> = asked.into_iter().map(|(_, outcome)| outcome).collect();
+        let decoding: Vec<&Probe> = others.iter().filter(|one| one.decode.is_some()).collect();
+        let others = decoding
+            .iter()
+            .map(|probe| asker.ask_at(service, probe, pin));
+        let answers = join_all(others).await;
+        let mut told: Vec<(&Probe, Outcome)> = vec![(first, answer)];
+        told.extend(decoding.into_iter().zip(answers));
+        self.tellers = tellers(&told);
+        let outcomes: Vec<Outcome> = told.into_iter().map(|(_, outcome)| outcome).collect();
         self.draining = outcomes.iter().any(is_draining);
         self.identities.extend(identity(&outcomes));
     }

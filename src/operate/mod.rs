@@ -6,10 +6,12 @@
 
 mod audit;
 mod choose;
+mod ending;
 mod identify;
 mod look;
 mod place;
 mod prepare;
+mod question;
 mod run;
 mod send;
 mod watch;

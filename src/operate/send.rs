@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::action::Way;
+use crate::action::{Way, shown_command};
 use crate::health::{FailureKind, Process, text};
 use crate::host::signals::{self, SignalError};
 use crate::inventory::{HttpRequest, Means, Signal};
@@ -33,7 +33,7 @@ pub(super) enum Sent {
     /// Nothing went out, since nobody was there any more: why.
     NobodyThere(String),
     /// Nothing went out: why.
-    NotSent(String),
+    Unsent(String),
 }
 
 /// Carries out the means, once.
@@ -46,7 +46,7 @@ pub(super) async fn send(
     match (&way.means, process) {
         (Means::Http(request), _) => http(asker, request, pin, way.timeout).await,
         (Means::Signal(signal), Some(process)) => deliver(process, *signal),
-        (Means::Signal(_), None) => Sent::NotSent("its process is not known".to_owned()),
+        (Means::Signal(_), None) => Sent::Unsent("its process is not known".to_owned()),
         (Means::Exec(command), _) => exec(command, way.timeout).await,
     }
 }
@@ -62,7 +62,7 @@ async fn http(
         Err(error) if error.before_sending && error.refused => {
             Sent::NobodyThere(error.failure.message)
         }
-        Err(error) if error.before_sending => Sent::NotSent(error.failure.message),
+        Err(error) if error.before_sending => Sent::Unsent(error.failure.message),
         Err(error) => match error.code {
             // The head came, and only what was to follow it is lost.
             Some(code) => by_code(code, ""),
@@ -130,14 +130,14 @@ fn deliver(process: Process, signal: Signal) -> Sent {
         Err(SignalError::Gone) => {
             Sent::NobodyThere(format!("pid {} had exited already", process.pid))
         }
-        Err(error) => Sent::NotSent(format!("pid {} cannot be signalled: {error}", process.pid)),
+        Err(error) => Sent::Unsent(format!("pid {} cannot be signalled: {error}", process.pid)),
     }
 }
 
 /// A command without a shell, in a process group of its own, so that Ctrl-C in our terminal does not reach it.
 async fn exec(words: &[String], limit: Duration) -> Sent {
     let Some((program, arguments)) = words.split_first() else {
-        return Sent::NotSent("the command is empty".to_owned());
+        return Sent::Unsent("the command is empty".to_owned());
     };
     let spawned = Command::new(program)
         .args(arguments)
@@ -146,10 +146,10 @@ async fn exec(words: &[String], limit: Duration) -> Sent {
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn();
-    let shown = text::clean(&words.join(" "), KEPT);
+    let shown = text::clean(&shown_command(words.iter().map(String::as_str)), KEPT);
     let mut child = match spawned {
         Ok(child) => child,
-        Err(error) => return Sent::NotSent(format!("cannot run `{shown}`: {error}")),
+        Err(error) => return Sent::Unsent(format!("cannot run `{shown}`: {error}")),
     };
     let words = tokio::spawn(last_words(child.stderr.take()));
     let group = child.id();
@@ -234,7 +234,7 @@ mod tests {
                 Sent::Taken(_) => "taken",
                 Sent::TurnedDown(_) => "turned down",
                 Sent::Unclear(_) => "unclear",
-                Sent::NobodyThere(_) | Sent::NotSent(_) => "?",
+                Sent::NobodyThere(_) | Sent::Unsent(_) => "?",
             };
             assert_eq!(found, expected, "{code}");
         }
@@ -252,8 +252,8 @@ mod tests {
             panic!("a command that fails has not taken it");
         };
         assert!(text.contains("exit status: 5: no such unit"), "{text}");
-        assert!(matches!(run(&["/nowhere/x"]).await, Sent::NotSent(_)));
-        assert!(matches!(run(&[]).await, Sent::NotSent(_)));
+        assert!(matches!(run(&["/nowhere/x"]).await, Sent::Unsent(_)));
+        assert!(matches!(run(&[]).await, Sent::Unsent(_)));
     }
 
     #[tokio::test]

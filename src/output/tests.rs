@@ -82,7 +82,7 @@ fn degraded(at: Moment) -> Picture {
             last_failure: Some(at.minus(ms(1_200))),
             latency: None,
             observed_at: at,
-            details: BTreeMap::from([("collections".to_owned(), json!(3))]),
+            details: BTreeMap::from([("collections".to_owned(), json!(3))]).into(),
         }],
         identity: Identity::default(),
         at,

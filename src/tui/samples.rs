@@ -141,6 +141,6 @@ pub(crate) fn dependency(name: &str, status: DependencyStatus) -> DependencyPict
         last_failure: failing.then(|| at().minus(Duration::from_secs(1))),
         latency: None,
         observed_at: at(),
-        details: BTreeMap::new(),
+        details: Arc::default(),
     }
 }

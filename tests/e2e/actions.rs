@@ -1,5 +1,6 @@
 //! Actions against real processes that misbehave: the verdict has to be true in every case.
 
+mod asking;
 mod audit;
 mod consent;
 mod signals;

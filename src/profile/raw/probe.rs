@@ -30,9 +30,16 @@ impl Probe {
         }
         let node = &entry.value;
         if let Value::Text(text) = &node.value {
+            let hint = if text.starts_with('/') || text.contains("://") {
+                Some(format!("did you mean `{{http: {text}}}`?"))
+            } else if text.eq_ignore_ascii_case("on") {
+                Some("a probe of the profile is on without an entry here".to_owned())
+            } else {
+                None
+            };
             problems.push(
                 node.wrong("a map such as `{http: /health}`, or `off`")
-                    .hint(format!("did you mean `{{http: {text}}}`?")),
+                    .maybe_hint(hint),
             );
             return None;
         }
