@@ -67,6 +67,10 @@ fn save(name: &str, pty: &Pty, title: &str) {
     png(&text)
         .save_png(folder.join(format!("{name}.png")))
         .expect("the picture can be written");
+    #[expect(
+        clippy::print_stdout,
+        reason = "who makes pictures wants to know where they are"
+    )]
     println!("screenshots/{name}.svg, screenshots/{name}.png");
 }
 
