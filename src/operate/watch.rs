@@ -36,6 +36,8 @@ const QUESTION: Duration = Duration::from_millis(50);
 const YOUNG: Duration = Duration::from_millis(150);
 /// A scheduled request of which nobody knows whether it was taken is watched for so long.
 const DOUBT: Duration = Duration::from_secs(2);
+/// No deadline is further away: a longer one must not overflow the clock.
+const FURTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Lines of evidence that anybody wants to read.
 const MOST_EVIDENCE: usize = 12;
 
@@ -119,7 +121,7 @@ impl Watch<'_> {
         let asker = self.operator.asker.clone();
         let pin = self.pin_for(sending);
         let mut request = Box::pin(send(&asker, &sending.way, pin, sending.signalled));
-        let mut deadline = Instant::now() + sending.way.timeout;
+        let mut deadline = Instant::now() + sending.way.timeout.min(FURTHEST);
         let mut glance: Pending<Glance> = None.into();
         let mut question: Pending<Heard> = None.into();
         let (mut looking, mut asking) = (false, false);
@@ -181,8 +183,8 @@ impl Watch<'_> {
     /// The action goes to the very address whose identity was read, where it goes to the same place at all.
     fn pin_for(&self, sending: &Sending) -> Option<SocketAddr> {
         match &sending.way.means {
-            Means::Http(request) if self.found.place.holds(request) => self.found.pin,
-            _ => None,
+            Means::Http(request) => self.found.place.pinned(request, self.found.pin),
+            Means::Signal(_) | Means::Exec(_) => None,
         }
     }
 
@@ -334,8 +336,10 @@ impl Watch<'_> {
             return Turn::default();
         };
         self.answered = Some(at);
-        if heard.identity.is_some() {
-            self.after = heard.identity;
+        // An answer that broke off tells that somebody is there, but not who.
+        let tells = |identity: &Identity| identity.start.is_some() || identity.instance.is_some();
+        if self.after.is_none() || heard.identity.as_ref().is_some_and(tells) {
+            self.after = heard.identity.or(self.after.take());
         }
         for line in heard.evidence {
             if self.evidence.len() < MOST_EVIDENCE && !self.evidence.contains(&line) {

@@ -19,9 +19,12 @@ fn service_process() {
     rogue::serve_if_asked();
 }
 
+/// The full name of the test that is the process of a service.
+const SERVICE: &str = "actions::service_process";
+
 /// A misbehaving service.
 fn service(words: &str) -> Rogue {
-    Rogue::start("actions::service_process", words)
+    Rogue::start(SERVICE, words)
 }
 
 /// An entry of the inventory for it, with more keys.
