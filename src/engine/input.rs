@@ -4,6 +4,13 @@ use crate::health::Flag;
 
 /// One thing that is said to the engine. A service that is not there is passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "starting services, pausing by hand and looking at sources are said by commands to come"
+    )
+)]
 pub(crate) enum Input {
     /// Ask now, beside the grid: all probes of one service, or of all.
     ProbeNow {
