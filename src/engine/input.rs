@@ -22,6 +22,13 @@ pub(crate) enum Input {
         /// Which.
         service: String,
     },
+    /// Nobody listens any more, but its process runs on (true), or has gone at last (false).
+    Lingers {
+        /// Which.
+        service: String,
+        /// Whether it runs on.
+        runs_on: bool,
+    },
     /// We started it: its start period begins. Asks at once.
     Started {
         /// Which.

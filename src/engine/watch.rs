@@ -343,6 +343,11 @@ impl<A: Ask> Watch<A> {
                 watch.tell(updates);
                 watch.begin_rush(service, now);
             }),
+            Input::Lingers { service, runs_on } => self.at(&service, |watch, service| {
+                let at = watch.clock.now();
+                let updates = watch.fleet.lingers(service, runs_on, at);
+                watch.tell(updates);
+            }),
             Input::Started { service } => self.at(&service, |watch, service| {
                 let at = watch.clock.now();
                 let updates = watch.fleet.started(service, at);
