@@ -13,14 +13,36 @@ use super::gather::Document;
 use super::raw::{File, Inventory, Service, no_services};
 use super::resolve::Variables;
 
+/// What means nothing any more once another way of asking is laid over it.
+const HTTP_ALONE: [&str; 8] = [
+    "headers",
+    "auth",
+    "tls",
+    "proxy",
+    "follow_redirects",
+    "connection",
+    "expect",
+    "decode",
+];
+
 /// What excludes what in the maps of an inventory: a probe by TCP laid over one by HTTP is one by TCP.
 const KEYS: Keys<'static> = Keys {
-    one_of: &[
-        &["http", "tcp", "exec", "grpc", "signal"],
-        &["failure_threshold", "retries"],
-        &["bearer", "basic"],
-        &["path", "url"],
-        &["env", "file"],
+    against: &[
+        ("http", &["tcp", "exec", "grpc", "signal", "env", "cwd"]),
+        ("tcp", &["http", "exec", "grpc", "env", "cwd", "max_body"]),
+        ("tcp", &HTTP_ALONE),
+        ("exec", &["http", "tcp", "grpc", "signal"]),
+        ("exec", &HTTP_ALONE),
+        ("grpc", &["http", "tcp", "exec"]),
+        ("signal", &["http", "exec"]),
+        ("failure_threshold", &["retries"]),
+        ("retries", &["failure_threshold"]),
+        ("bearer", &["basic"]),
+        ("basic", &["bearer"]),
+        ("path", &["url"]),
+        ("url", &["path"]),
+        ("env", &["file"]),
+        ("file", &["env"]),
     ],
     names: &[
         "services", "profiles", "probes", "labels", "headers", "env", "json", "words",

@@ -64,18 +64,21 @@ struct Gathering<'a> {
 }
 
 impl Gathering<'_> {
-    /// Reads a file and what it includes; `above` is the document that includes it.
-    fn file(&mut self, path: &Path, above: Option<usize>) {
+    /// Reads a file and what it includes; `above` is the document that includes it, and where.
+    fn file(&mut self, path: &Path, above: Option<(usize, &Place)>) {
         let before = self.problems.error_count();
-        let Some((file, mut node)) = self.parsed(path) else {
+        let Some((file, mut node)) = self.parsed(path, above.map(|(_, place)| place)) else {
             if self.problems.error_count() == before {
-                self.problems.push(
-                    Problem::general(format!("`{}` is empty", path.display()))
-                        .hint("`healthctl init --stdout` shows an example"),
-                );
+                let problem = Problem::general(format!("`{}` is empty", path.display()))
+                    .hint("`healthctl init --stdout` shows an example");
+                self.problems.push(Problem {
+                    place: above.map(|(_, place)| place.clone()),
+                    ..problem
+                });
             }
             return;
         };
+        let above = above.map(|(index, _)| index);
         let includer = above.and_then(|index| self.documents.get(index));
         let mut chain = includer.map(|it| it.chain.clone()).unwrap_or_default();
         let outer = includer.map(|it| Arc::clone(&it.variables));
@@ -98,11 +101,14 @@ impl Gathering<'_> {
         }
     }
 
-    fn parsed(&mut self, path: &Path) -> Option<(Arc<SourceFile>, Node)> {
+    fn parsed(&mut self, path: &Path, at: Option<&Place>) -> Option<(Arc<SourceFile>, Node)> {
         let file = match source::read(path, self.around) {
             Ok(file) => file,
             Err(problem) => {
-                self.problems.push(*problem);
+                self.problems.push(Problem {
+                    place: at.cloned(),
+                    ..*problem
+                });
                 return None;
             }
         };
@@ -123,7 +129,9 @@ impl Gathering<'_> {
         let path = beside(&value.place, &text);
         let read = match self.distrusted(&path) {
             Some(problem) => Err(Box::new(problem)),
-            None => source::read(&path, self.around),
+            None => source::read(&path, self.around).map_err(|problem| {
+                Box::new(problem.hint("take it out, or make the file: an empty one will do"))
+            }),
         };
         let own = match read {
             Ok(file) => env_file::parse(&file.path, &file.text, self.problems),
@@ -131,7 +139,6 @@ impl Gathering<'_> {
                 self.problems.push(Problem {
                     place: Some(value.place.clone()),
                     label: Some("is needed for the variables in it".to_owned()),
-                    hint: problem.hint.filter(|_| self.found),
                     ..*problem
                 });
                 return outer;
@@ -152,17 +159,9 @@ impl Gathering<'_> {
 
     fn include(&mut self, entry: &Entry, index: usize) {
         const EXPECTED: &str = "a list of files, as in `[services/*.yaml]`";
-        let before = self.problems.error_count();
         let Some(items) = entry.value.list(EXPECTED, self.problems) else {
             return;
         };
-        if items.is_empty() && self.problems.error_count() == before {
-            self.problems.push(
-                Problem::at(&entry.key_place, "nothing is included")
-                    .label(format!("expected {EXPECTED}"))
-                    .hint("take it out"),
-            );
-        }
         let mut done: Vec<PathBuf> = Vec::new();
         for item in items {
             let Some(pattern) = item.line(
@@ -178,7 +177,7 @@ impl Gathering<'_> {
                     continue;
                 }
                 if self.may_include(item, &path, &identity) {
-                    self.file(&path, Some(index));
+                    self.file(&path, Some((index, &item.place)));
                 }
                 done.push(identity);
             }
@@ -203,7 +202,7 @@ impl Gathering<'_> {
                         .label("nothing to include")
                         .hint(format!(
                             "it is looked for in `{}`",
-                            self.around.directory.join(&base).display()
+                            self.identity(&base).display()
                         )),
                 }
             }

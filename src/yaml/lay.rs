@@ -5,32 +5,32 @@ use super::{Entry, Node, Value};
 /// What the keys of maps mean to each other.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys<'a> {
-    /// Of each group a map has one: a key from above takes the others of its group away.
-    pub one_of: &'a [&'a [&'a str]],
+    /// A key from above, and which ones from below it takes away.
+    pub against: &'a [(&'a str, &'a [&'a str])],
     /// Keys whose maps hold names of the user's own, which mean nothing to each other.
     pub names: &'a [&'a str],
 }
 
 impl Keys<'_> {
-    /// Whether a map has one of these two.
-    fn exclude(self, one: &str, other: &str) -> bool {
-        one != other
-            && self
-                .one_of
-                .iter()
-                .any(|group| group.contains(&one) && group.contains(&other))
+    fn takes_away(self, above: &str, below: &str) -> bool {
+        self.against
+            .iter()
+            .any(|(key, others)| *key == above && others.contains(&below))
     }
 }
 
 impl Node {
-    /// Lays another tree over this one. Nothing at all leaves a map as it is.
+    /// Lays another tree over this one. Nothing at all leaves a map as it is. What was changed last is where it was changed.
     pub fn lay(&mut self, over: Self, keys: Keys<'_>) {
         self.lay_in(over, keys, false);
     }
 
     fn lay_in(&mut self, over: Self, keys: Keys<'_>, of_names: bool) {
         match (&mut self.value, over.value) {
-            (Value::Map(below), Value::Map(above)) => merge(below, above, keys, of_names),
+            (Value::Map(below), Value::Map(above)) => {
+                merge(below, above, keys, of_names);
+                self.place = over.place;
+            }
             (Value::Map(_), Value::Null) => {}
             (_, value) => {
                 *self = Self { value, ..over };
@@ -44,13 +44,16 @@ fn merge(below: &mut Vec<Entry>, above: Vec<Entry>, keys: Keys<'_>, of_names: bo
         below.retain(|entry| {
             !above
                 .iter()
-                .any(|other| keys.exclude(&entry.key, &other.key))
+                .any(|other| keys.takes_away(&other.key, &entry.key))
         });
     }
     for over in above {
         match below.iter_mut().find(|entry| entry.key == over.key) {
             Some(under) => {
                 let names = !of_names && keys.names.contains(&over.key.as_str());
+                if !matches!(under.value.value, Value::Map(_)) {
+                    under.key_place = over.key_place;
+                }
                 under.value.lay_in(over.value, keys, names);
             }
             None => below.push(over),
@@ -66,7 +69,7 @@ mod tests {
     use super::Keys;
 
     const KEYS: Keys<'_> = Keys {
-        one_of: &[&["http", "tcp"]],
+        against: &[("tcp", &["http", "expect"])],
         names: &["probes"],
     };
 
@@ -93,7 +96,12 @@ mod tests {
         check("{a: x}", "{a: {b: 1}}", r#"{"a":{"b":1}}"#);
         check("{a: {b: 1}}", "{a: }", r#"{"a":{"b":1}}"#);
         check("{a: x}", "{a: }", r#"{"a":null}"#);
-        check("{http: /x, b: 1}", "{tcp: y}", r#"{"b":1,"tcp":"y"}"#);
+        check(
+            "{http: /x, expect: 2, b: 1}",
+            "{tcp: y}",
+            r#"{"b":1,"tcp":"y"}"#,
+        );
+        check("{tcp: y}", "{http: /x}", r#"{"tcp":"y","http":"/x"}"#);
         check(
             "{probes: {http: 1}}",
             "{probes: {tcp: 2}}",
