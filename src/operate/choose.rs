@@ -7,7 +7,8 @@ use crate::host::signals::{SignalError, may_send};
 use crate::host::{Owners, Running, started_at};
 use crate::inventory::{Means, Service};
 
-use super::identify::{Found, belongs, heads};
+use super::identify::Found;
+use super::owners::{belongs, heads};
 use super::place::Place;
 
 /// What would be done.

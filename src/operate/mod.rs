@@ -9,6 +9,7 @@ mod choose;
 mod ending;
 mod identify;
 mod look;
+mod owners;
 mod place;
 mod prepare;
 mod question;

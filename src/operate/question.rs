@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use futures_util::future::join_all;
 
-use super::identify::{identity, is_draining, owners_of, uptime};
+use super::identify::{identity, is_draining, uptime};
+use super::owners::owners_of;
 use crate::action::{Answerer, Known, Seen};
 use crate::health::{Identity, Outcome};
 use crate::host::{Endpoint, Owners};
@@ -55,11 +56,11 @@ impl Question {
             };
         }
         let owners = match self.endpoint.clone() {
-            Some(endpoint) => match owners_of(endpoint).await {
-                Owners::Known {
+            Some(endpoint) => match owners_of(vec![endpoint]).await.pop() {
+                Some(Owners::Known {
                     processes,
                     complete: true,
-                } => Some(processes.iter().map(|one| one.process).collect()),
+                }) => Some(processes.iter().map(|one| one.process).collect()),
                 _ => None,
             },
             None => None,

@@ -240,10 +240,15 @@ fn refuse(
 }
 
 fn show(context: &Context, args: &Args, accounts: &[Account]) -> Result<(), Error> {
-    context.print(&match args.output {
+    let shown = context.print(&match args.output {
         Format::Text => Account::lines(accounts, context.color_stdout()),
         Format::Json => Account::json(accounts),
-    })
+    });
+    match shown {
+        // The exit code still tells the verdict when nobody reads the account.
+        Err(Error::BrokenPipe) => Ok(()),
+        other => other,
+    }
 }
 
 /// The first of many names.
