@@ -10,7 +10,7 @@ use color_eyre::config::{HookBuilder, Theme};
 use crate::cli::{Cli, Command};
 use crate::commands::{self, Context, Error};
 use crate::exit::Exit;
-use crate::probe;
+use crate::probe::Commands;
 
 /// Parses the words typed, runs the command and gives the exit code.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -39,8 +39,9 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             return context.report(&Error::Bug(error.into())).into();
         }
     };
+    let commands = Commands::allow();
     let result = runtime.block_on(dispatch(&context, cli.command));
-    probe::end_commands();
+    drop(commands);
     // A name lookup that hangs cannot be cancelled; it must not hold up the end.
     runtime.shutdown_background();
     match result {
