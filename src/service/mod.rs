@@ -48,6 +48,7 @@
 //! ```
 
 mod body;
+mod breaker;
 mod check;
 mod clean_up;
 mod component;
@@ -55,9 +56,12 @@ mod connection;
 pub mod control_plane;
 mod dependency;
 mod gate;
+mod heartbeat;
 pub mod hephaestus;
 pub mod kcp_syncer;
 mod lifecycle;
+pub mod log;
+pub mod metrics;
 pub mod reload;
 mod report;
 pub mod scry_ingestor;
@@ -87,11 +91,13 @@ use clean_up::CleanUps;
 use lifecycle::Lifecycle;
 use work::Work;
 
+pub use breaker::{Breaker, CallError, Circuit};
 pub use check::Check;
 pub use clean_up::{CleanUp, CleanUpError};
 pub use component::{Component, Health, Need};
 pub use dependency::{Dependency, Snapshot, Standing};
 pub use gate::Gate;
+pub use heartbeat::{Beat, Counts, Heartbeat, Pace, Sign};
 pub use lifecycle::{Cause, Ended, Phase};
 pub use report::Report;
 pub use server::Server;
@@ -114,6 +120,7 @@ struct Inner {
     checks: Mutex<IndexMap<String, Check>>,
     gates: Mutex<IndexMap<String, Gate>>,
     reloads: reload::Counts,
+    heartbeats: Mutex<Vec<Heartbeat>>,
     lifecycle: Lifecycle,
     work: Work,
     clean_ups: CleanUps,
@@ -136,6 +143,7 @@ impl Service {
                 checks: Mutex::default(),
                 gates: Mutex::default(),
                 reloads: reload::Counts::default(),
+                heartbeats: Mutex::default(),
                 lifecycle: Lifecycle::default(),
                 work: Work::default(),
                 clean_ups: CleanUps::default(),
@@ -264,6 +272,16 @@ impl Service {
         work: Router,
     ) -> io::Result<Ended> {
         Ok(self.server(listener, health, work)?.run().await)
+    }
+
+    /// Runs without a port until a shutdown was asked for and is done: for an agent whose sign of
+    /// life is its [heartbeat](Service::heartbeat).
+    ///
+    /// # Errors
+    ///
+    /// When the signal handlers cannot be installed.
+    pub async fn run(&self) -> io::Result<Ended> {
+        server::run_without_port(self).await
     }
 
     fn dependencies_mut(&self) -> MutexGuard<'_, IndexMap<String, Dependency>> {
