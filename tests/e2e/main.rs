@@ -9,4 +9,6 @@ mod demo;
 mod inventory;
 mod probing;
 mod profiles;
+mod readme;
+mod surroundings;
 mod watch;

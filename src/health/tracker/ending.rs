@@ -16,6 +16,8 @@ pub(super) struct Ending {
     /// When a shutdown was accepted.
     accepted_at: Option<Moment>,
     stopped: Option<Stop>,
+    /// Its process is known to run on although nobody listens any more.
+    lingers: bool,
 }
 
 #[derive(Debug)]
@@ -32,7 +34,18 @@ impl Ending {
             drained_at: None,
             accepted_at: None,
             stopped: None,
+            lingers: false,
         }
+    }
+
+    /// Whoever watches the process says whether it runs on.
+    pub(super) const fn linger(&mut self, runs_on: bool) {
+        self.lingers = runs_on;
+    }
+
+    /// Whether its process is known to run on: then silence is not the end yet.
+    pub(super) const fn lingers(&self) -> bool {
+        self.lingers
     }
 
     /// Another process begins, of which none of this is true.
@@ -61,12 +74,7 @@ impl Ending {
 
     /// Nobody listens any more. True where that is explained: then it is stopped.
     pub(super) fn fall_silent(&mut self, at: Moment, message: Option<&str>) -> bool {
-        let recent = |earlier: &Moment| at.since(*earlier) <= self.timeout;
-        let cause = if self.drained_at.as_ref().is_some_and(recent) {
-            "stopped after draining"
-        } else if self.accepted_at.as_ref().is_some_and(recent) {
-            "stopped after an accepted shutdown"
-        } else {
+        let Some(cause) = self.explains(at) else {
             return false;
         };
         let why = match message {
@@ -75,6 +83,18 @@ impl Ending {
         };
         self.stopped = Some(Stop { at, why });
         true
+    }
+
+    /// What explains that the process ends now.
+    pub(super) fn explains(&self, at: Moment) -> Option<&'static str> {
+        let recent = |earlier: &Moment| at.since(*earlier) <= self.timeout;
+        if self.drained_at.as_ref().is_some_and(recent) {
+            Some("stopped after draining")
+        } else if self.accepted_at.as_ref().is_some_and(recent) {
+            Some("stopped after an accepted shutdown")
+        } else {
+            None
+        }
     }
 
     /// Why it is stopped, while it is.

@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::pointer;
 use super::time::{self, Point};
 use super::unit::{self, Unit};
 use super::words::plain;
 use crate::health::text::clean;
-use crate::health::{Age, Moment};
+use crate::health::{Age, Beat, Moment};
 
 /// Beyond 2^53 a float counts nothing exactly, and such a counter is a fault of the service.
 const LARGEST_COUNT: f64 = 9_007_199_254_740_992.0;
+
+/// Seconds from which on a number is no age of a heartbeat but a time since 1970: nobody is missed for 30 years.
+const FIRST_EPOCH: f64 = 1e9;
 
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +110,7 @@ impl Source {
     /// What stands there, nothing included.
     pub(super) fn look<'a>(&self, document: Document<'a>) -> Option<Cow<'a, Value>> {
         match self {
-            Self::Pointer(pointer) => document.json?.pointer(pointer).map(Cow::Borrowed),
+            Self::Pointer(place) => pointer::at(document.json?, place).map(Cow::Borrowed),
             Self::Header(name) => document
                 .headers
                 .iter()
@@ -250,6 +254,27 @@ impl Places {
         })
     }
 
+    /// When a sign of life was given; `None` where nothing stands there that can be read as a time.
+    pub(super) fn beat(&self, document: Document<'_>) -> Option<Beat> {
+        let Some((place, value)) = self.find(document) else {
+            return self.stands(document).then_some(Beat::Never);
+        };
+        match place.amount(&value) {
+            Amount::None => None,
+            Amount::Never => Some(Beat::Never),
+            Amount::At(point) => Some(Beat::At(point.at)),
+            Amount::Seconds(seconds) if seconds >= FIRST_EPOCH => {
+                let written = raw(&value);
+                let point = time::of_epoch(&written, place.unit)?;
+                Some(Beat::At(point.at))
+            }
+            Amount::Seconds(seconds) if (-1.0..0.0).contains(&seconds) => {
+                Some(Beat::Ago(Duration::ZERO))
+            }
+            Amount::Seconds(seconds) => unit::duration(seconds).map(Beat::Ago),
+        }
+    }
+
     /// Whether any of the places exists, even with nothing in it.
     pub(super) fn stands(&self, document: Document<'_>) -> bool {
         let mut places = self.0.iter();
@@ -257,15 +282,20 @@ impl Places {
     }
 
     /// The places with nothing left to keep: those that hold nothing, and the one that was taken.
-    pub(super) fn read(&self, document: Document<'_>, taken: bool) -> Vec<&Source> {
-        let found = self.find(document).map(|(place, _)| &place.source);
+    pub(super) fn read(
+        &self,
+        document: Document<'_>,
+        taken: bool,
+    ) -> impl Iterator<Item = &Source> {
+        let mut found = false;
         let sources = self.0.iter().map(|place| &place.source);
-        sources
-            .filter(|source| match source.look(document) {
-                Some(value) if holds(&value) => taken && found == Some(source),
-                _ => true,
-            })
-            .collect()
+        sources.filter(move |source| match source.look(document) {
+            Some(value) if holds(&value) => {
+                let first = !std::mem::replace(&mut found, true);
+                taken && first
+            }
+            _ => true,
+        })
     }
 
     /// A point in time: RFC 3339, or an epoch in the unit of the place.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
 use super::fleet::{app, offer, orders, press, screen, services, tell, tick};
 use crate::action::{Action, Verdict};
 use crate::event::{Done, Event, Step, StepKind};
@@ -62,6 +64,17 @@ fn quit_works_from_everywhere() {
         let mut app = app(services(), 80, 24);
         press(&mut app, keys);
         assert_eq!(press(&mut app, "<C-c>"), [Effect::Quit], "{keys}");
+    }
+}
+
+#[test]
+fn escape_and_a_key_that_arrive_together_are_two_keys() {
+    for keys in ["?", "/abc", "<Enter>", "e", "x"] {
+        let mut app = app(services(), 80, 24);
+        press(&mut app, keys);
+        let together = KeyModifiers::ALT | KeyModifiers::CONTROL;
+        let effects = app.update(Message::Key(KeyEvent::new(KeyCode::Char('c'), together)));
+        assert_eq!(effects.last(), Some(&Effect::Quit), "{keys}");
     }
 }
 
@@ -128,6 +141,21 @@ fn a_question_is_answered_by_y_or_by_its_button() {
     for keys in ["n", "q", "<Esc>", "<Tab><Tab><Enter>"] {
         let (mut app, ticket) = asked(false);
         assert_eq!(press(&mut app, keys), [Effect::Forget { ticket }], "{keys}");
+    }
+}
+
+#[test]
+fn nobody_agrees_to_what_they_cannot_see() {
+    for (width, height) in [(80, 8), (20, 5), (39, 50)] {
+        let (mut app, ticket) = asked(false);
+        let effects = app.update(Message::Resize { width, height });
+        assert!(effects.is_empty());
+        assert!(
+            press(&mut app, "y<Tab><Enter>").is_empty(),
+            "{width}x{height}"
+        );
+        assert!(app.dialog.is_some());
+        assert_eq!(press(&mut app, "<Esc>"), [Effect::Forget { ticket }]);
     }
 }
 
@@ -343,6 +371,6 @@ fn a_smaller_terminal_keeps_the_selection_in_sight() {
         height: 15,
     });
     assert!(effects.is_empty());
-    assert!(screen(&app).contains(">"), "{}", screen(&app));
+    assert!(screen(&app).contains('>'), "{}", screen(&app));
     assert!(screen(&app).contains("s49"));
 }

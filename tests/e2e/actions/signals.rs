@@ -23,7 +23,8 @@ fn age(path: &PathBuf) {
         .write(true)
         .open(path)
         .expect("the file is there");
-    file.set_modified(SystemTime::now() - Duration::from_secs(3600))
+    // 2001: every process is younger.
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000))
         .expect("its time can be set");
 }
 
@@ -125,8 +126,16 @@ fn two_independent_processes_on_one_port_are_refused() {
 }
 
 #[test]
-fn a_process_that_is_not_known_is_refused() {
-    // Nothing listens there for long enough to be asked twice; the address is not this machine's.
+fn who_only_forwards_to_the_service_gets_none() {
+    let mut rogue = hidden("");
+    let ran = run(&bare(&rogue, ""), "shutdown --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("only does so for others"), "{ran:?}");
+    assert!(rogue.runs());
+}
+
+#[test]
+fn a_pid_file_that_holds_no_pid_is_refused() {
     let scene = Scene::with_inventory(
         "services:\n  api:\n    probes: {live: {http: 'http://127.0.0.1:9/'}}\n    pid_file: api.pid\n",
     );
