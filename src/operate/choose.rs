@@ -50,7 +50,7 @@ pub(super) fn choose(
         offer: Offer {
             service: service.name.clone(),
             action,
-            means: way.describe().to_owned(),
+            means: way.describe(action).to_owned(),
             request: text::clean(&request, 300),
             target: text::clean(&target(found, signalled.as_ref()), 300),
             timeout: way.timeout,

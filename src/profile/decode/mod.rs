@@ -49,6 +49,7 @@ mod parse;
 mod place;
 mod pointer;
 mod reading;
+mod reply;
 mod rule;
 mod time;
 mod unit;
@@ -63,6 +64,7 @@ use rule::Rule;
 use words::Words;
 
 pub use judge::judge;
+pub use reply::ReplyDecode;
 
 /// A decode description, parsed and checked.
 #[derive(Debug, Clone, PartialEq)]

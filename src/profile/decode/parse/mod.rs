@@ -1,6 +1,7 @@
 //! From YAML to a [`Decode`], or every mistake in it with its place.
 
 mod places;
+mod reply;
 mod table;
 mod words;
 
