@@ -6,6 +6,7 @@ mod addresses;
 mod clock;
 mod descriptors;
 pub(crate) mod directories;
+pub(crate) mod offspring;
 pub(crate) mod pid_file;
 mod ports;
 mod process;

@@ -1,6 +1,7 @@
 //! Inventories as files: each valid one with what it resolves to, each invalid one with what is told about it.
 //!
-//! A case is `tests/inventory/{valid,invalid}/NAME.yaml` with `NAME.expected` beside it. With `REWRITE_INVENTORY`
+//! A case is `tests/inventory/{valid,invalid}/NAME.yaml` with `NAME.expected` beside it; `NAME.2.yaml` and so on are laid over it,
+//! as by a second `-f`. With `REWRITE_INVENTORY`
 //! set the expected files are written instead of compared: read the difference before it is committed.
 
 use std::fmt::Write;
@@ -75,14 +76,17 @@ fn check(kind: &str, render: impl Fn(Result<super::Loaded, Problems>) -> String)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .filter(|path| Path::new(path.file_stem().unwrap()).extension().is_none())
         .collect();
     names.sort();
     assert!(!names.is_empty());
     let mut differences = String::new();
     for path in names {
         let name = PathBuf::from(path.file_name().unwrap());
+        let over = (2..).map(|number| name.with_extension(format!("{number}.yaml")));
+        let over = over.take_while(|over| folder.join(over).is_file());
         let chosen = Chosen {
-            files: vec![name.clone()],
+            files: std::iter::once(name.clone()).chain(over).collect(),
             found: true,
             warnings: Problems::default(),
         };

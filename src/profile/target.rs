@@ -25,7 +25,7 @@ pub struct BadAddress {
     pub hint: String,
 }
 
-fn bad<T>(reason: impl Into<String>, hint: impl Into<String>) -> Result<T, BadAddress> {
+pub(super) fn bad<T>(reason: impl Into<String>, hint: impl Into<String>) -> Result<T, BadAddress> {
     Err(BadAddress {
         reason: reason.into(),
         hint: hint.into(),

@@ -1,5 +1,10 @@
 //! The `control-plane` convention: `/healthz` and `/readyz`, and no way to shut down but a signal.
 //!
+//! | route | answer |
+//! | --- | --- |
+//! | `GET /healthz` | that it lives |
+//! | `GET /readyz` | each component as a check; 503 while one fails or a gate is closed |
+//!
 //! Use it with [`WhileDraining::Refuse`](super::WhileDraining::Refuse): its listener closes at once.
 //! `latency_ms` holds nanoseconds, in spite of its name: the convention's founder writes it so.
 
@@ -11,7 +16,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Service, Snapshot, Standing};
+use super::{Component, Health, Service};
 
 /// The two routes.
 pub fn routes(service: &Service) -> Router {
@@ -47,14 +52,14 @@ async fn healthz() -> Json<Live> {
 }
 
 async fn readyz(State(service): State<Service>) -> (StatusCode, Json<Ready>) {
+    service.checked().await;
     let checks: IndexMap<String, Check> = service
-        .dependencies()
+        .components()
         .into_iter()
-        .filter(|snapshot| snapshot.standing != Standing::NotUsed)
-        .map(|snapshot| (snapshot.name.clone(), check(snapshot)))
+        .map(|component| (component.name.clone(), check(component)))
         .collect();
-    let ready = checks.values().all(|check| check.status == "pass");
-    let (code, status) = if ready {
+    let pass = checks.values().all(|check| check.status == "pass");
+    let (code, status) = if pass && !service.is_shutting_down() {
         (StatusCode::OK, "healthy")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "degraded")
@@ -70,13 +75,13 @@ async fn readyz(State(service): State<Service>) -> (StatusCode, Json<Ready>) {
     (code, Json(payload))
 }
 
-fn check(snapshot: Snapshot) -> Check {
-    let nanoseconds = snapshot.latency.unwrap_or_default().as_nanos();
-    let (status, error) = match snapshot.standing {
-        Standing::Working => ("pass", None),
-        Standing::Failing => ("fail", snapshot.error),
+fn check(component: Component) -> Check {
+    let nanoseconds = component.latency.unwrap_or_default().as_nanos();
+    let (status, error) = match component.health {
+        Health::Healthy | Health::Degraded => ("pass", None),
+        Health::Unhealthy => ("fail", component.message),
         // The service is not ready before each of them has been tried.
-        Standing::Untried | Standing::NotUsed => ("fail", Some("not initialized".to_owned())),
+        Health::Unknown => ("fail", Some("not initialized".to_owned())),
     };
     Check {
         status,

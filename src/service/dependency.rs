@@ -6,8 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
+
+use super::component::{Health, Need};
+use super::report::Report;
 
 /// A component that the service depends on. Copies share everything.
 #[derive(Debug, Clone)]
@@ -19,13 +23,15 @@ pub struct Dependency {
 /// How a dependency stands, by its last attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// It is used, but nothing has been recorded yet.
+    /// It is used, but nothing is known of it.
     Untried,
     /// The last attempt succeeded.
     Working,
+    /// The last attempt succeeded, but not as well as it should.
+    Impaired,
     /// The last attempt failed.
     Failing,
-    /// It is not configured.
+    /// It is not configured, or its check is switched off.
     NotUsed,
 }
 
@@ -34,10 +40,16 @@ pub enum Standing {
 pub struct Snapshot {
     /// Its name.
     pub name: String,
+    /// Whether the service can do its work without it.
+    pub need: Need,
     /// How it stands.
     pub standing: Standing,
+    /// What the last attempt had to say, whatever came of it.
+    pub message: Option<String>,
     /// What went wrong at the last attempt.
     pub error: Option<String>,
+    /// When the last attempt ended, wall-clock time.
+    pub checked_at: Option<Timestamp>,
     /// Time since the last success.
     pub last_success: Option<Duration>,
     /// Time since the last failure.
@@ -54,8 +66,10 @@ pub struct Snapshot {
 
 #[derive(Debug)]
 struct Record {
+    need: Need,
     standing: Standing,
-    error: Option<String>,
+    message: Option<String>,
+    checked_at: Option<Timestamp>,
     last_success: Option<Instant>,
     last_failure: Option<Instant>,
     success_count: u64,
@@ -69,8 +83,10 @@ impl Dependency {
         Self {
             name: name.into(),
             record: Arc::new(Mutex::new(Record {
+                need: Need::Required,
                 standing: Standing::Untried,
-                error: None,
+                message: None,
+                checked_at: None,
                 last_success: None,
                 last_failure: None,
                 success_count: 0,
@@ -86,22 +102,53 @@ impl Dependency {
         &self.name
     }
 
+    /// Says whether the service can do its work without it; at first it is required.
+    pub fn need(&self, need: Need) {
+        self.record().need = need;
+    }
+
     /// An attempt succeeded just now.
     pub fn record_success(&self) {
-        let mut record = self.record();
-        record.standing = Standing::Working;
-        record.error = None;
-        record.last_success = Some(Instant::now());
-        record.success_count = record.success_count.saturating_add(1);
+        self.record_report(Report::healthy());
     }
 
     /// An attempt failed just now.
     pub fn record_failure(&self, error: impl Display) {
+        self.record_report(Report::unhealthy(error));
+    }
+
+    /// An attempt ended just now with this report.
+    pub fn record_report(&self, report: Report) {
         let mut record = self.record();
-        record.standing = Standing::Failing;
-        record.error = Some(error.to_string());
-        record.last_failure = Some(Instant::now());
-        record.failure_count = record.failure_count.saturating_add(1);
+        let before = record.standing;
+        let now = Instant::now();
+        record.standing = match report.health {
+            Health::Unknown => Standing::Untried,
+            Health::Healthy => Standing::Working,
+            Health::Degraded => Standing::Impaired,
+            Health::Unhealthy => Standing::Failing,
+        };
+        match record.standing {
+            Standing::Working | Standing::Impaired => {
+                record.last_success = Some(now);
+                record.success_count = record.success_count.saturating_add(1);
+            }
+            Standing::Failing => {
+                record.last_failure = Some(now);
+                record.failure_count = record.failure_count.saturating_add(1);
+            }
+            Standing::Untried | Standing::NotUsed => {}
+        }
+        record.checked_at = Some(Timestamp::now());
+        record.message = report.message;
+        record.details.extend(report.metadata);
+        if record.standing != before {
+            let message = record.message.clone().unwrap_or_default();
+            let standing = record.standing;
+            // Whoever listens may ask for the state of this very component.
+            drop(record);
+            tell(&self.name, standing, &message);
+        }
     }
 
     /// How long the last attempt took.
@@ -133,6 +180,13 @@ impl Dependency {
         self.record().standing = Standing::NotUsed;
     }
 
+    /// It is used, but nothing is known of it yet.
+    pub(super) fn untried(&self) {
+        let mut record = self.record();
+        record.standing = Standing::Untried;
+        record.message = None;
+    }
+
     /// Says something else about it: a pool's size, a number of collections, …
     pub fn detail(&self, key: impl Into<String>, value: impl Into<Value>) {
         self.record().details.insert(key.into(), value.into());
@@ -143,8 +197,14 @@ impl Dependency {
         let age = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
         Snapshot {
             name: self.name.to_string(),
+            need: record.need,
             standing: record.standing,
-            error: record.error.clone(),
+            message: record.message.clone(),
+            error: (record.standing == Standing::Failing).then(|| {
+                let message = record.message.clone();
+                message.unwrap_or_else(|| "failed".to_owned())
+            }),
+            checked_at: record.checked_at,
             last_success: age(record.last_success),
             last_failure: age(record.last_failure),
             success_count: record.success_count,
@@ -157,6 +217,16 @@ impl Dependency {
     fn record(&self) -> MutexGuard<'_, Record> {
         // A record is whole at every point, so a panic elsewhere does not spoil it.
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says that a component stands otherwise than before.
+fn tell(component: &str, standing: Standing, message: &str) {
+    match standing {
+        Standing::Failing => tracing::error!(component, reason = message, "component is unhealthy"),
+        Standing::Impaired => tracing::warn!(component, reason = message, "component is degraded"),
+        Standing::Working => tracing::info!(component, "component is healthy"),
+        Standing::Untried | Standing::NotUsed => {}
     }
 }
 

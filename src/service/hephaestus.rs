@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -20,10 +20,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Number;
 
+use super::body::discard;
 use super::connection::Link;
 use super::{Cause, Service, Snapshot, Standing};
-
-const MOST_DISCARDED: usize = 64 * 1024;
 
 /// The four routes.
 pub fn routes(service: &Service) -> Router {
@@ -73,6 +72,7 @@ async fn live(State(service): State<Service>) -> Json<Health> {
 }
 
 async fn status(State(service): State<Service>) -> Json<Health> {
+    service.checked().await;
     let dependencies = service
         .dependencies()
         .into_iter()
@@ -120,13 +120,6 @@ async fn schedule(State(service): State<Service>, body: Body) -> Json<ShutdownSc
     })
 }
 
-/// Takes what the client sends along: left unread, it would have the kernel reset the connection
-/// before the client has read its reply.
-async fn discard(body: Body) {
-    // Too much of it, or a client that broke off, changes nothing.
-    let _ = to_bytes(body, MOST_DISCARDED).await;
-}
-
 fn health(service: &Service) -> Health {
     Health {
         status: if service.is_shutting_down() {
@@ -160,8 +153,9 @@ fn age(duration: Option<Duration>) -> Number {
 
 impl Serialize for Dependency {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const KEYS: [&str; 6] = [
+        const KEYS: [&str; 7] = [
             "status",
+            "message",
             "error",
             "last_success_seconds",
             "last_failure_seconds",
@@ -171,7 +165,7 @@ impl Serialize for Dependency {
         let Self(snapshot) = self;
         let mut map = serializer.serialize_map(None)?;
         let status = match snapshot.standing {
-            Standing::Working => "working",
+            Standing::Working | Standing::Impaired => "working",
             Standing::Failing => "error",
             // What was never tried has not been used; to call it working would be a guess.
             Standing::NotUsed | Standing::Untried => {
@@ -184,6 +178,10 @@ impl Serialize for Dependency {
             if !KEYS.contains(&key.as_str()) {
                 map.serialize_entry(key, value)?;
             }
+        }
+        if snapshot.standing == Standing::Impaired {
+            // The convention has no word for it.
+            map.serialize_entry("message", &snapshot.message)?;
         }
         map.serialize_entry("error", &snapshot.error)?;
         map.serialize_entry("last_success_seconds", &age(snapshot.last_success))?;

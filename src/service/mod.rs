@@ -47,12 +47,20 @@
 //! # }
 //! ```
 
+mod body;
+mod check;
 mod clean_up;
+mod component;
 mod connection;
 pub mod control_plane;
 mod dependency;
+mod gate;
 pub mod hephaestus;
+pub mod kcp_syncer;
 mod lifecycle;
+pub mod reload;
+mod report;
+pub mod scry_ingestor;
 mod server;
 mod settings;
 mod signals;
@@ -79,9 +87,13 @@ use clean_up::CleanUps;
 use lifecycle::Lifecycle;
 use work::Work;
 
+pub use check::Check;
 pub use clean_up::{CleanUp, CleanUpError};
+pub use component::{Component, Health, Need};
 pub use dependency::{Dependency, Snapshot, Standing};
+pub use gate::Gate;
 pub use lifecycle::{Cause, Ended, Phase};
+pub use report::Report;
 pub use server::Server;
 pub use settings::{Settings, WhileDraining};
 
@@ -99,6 +111,9 @@ struct Inner {
     started_at: Timestamp,
     settings: Settings,
     dependencies: Mutex<IndexMap<String, Dependency>>,
+    checks: Mutex<IndexMap<String, Check>>,
+    gates: Mutex<IndexMap<String, Gate>>,
+    reloads: reload::Counts,
     lifecycle: Lifecycle,
     work: Work,
     clean_ups: CleanUps,
@@ -118,6 +133,9 @@ impl Service {
                 started_at: Timestamp::now(),
                 settings,
                 dependencies: Mutex::default(),
+                checks: Mutex::default(),
+                gates: Mutex::default(),
+                reloads: reload::Counts::default(),
                 lifecycle: Lifecycle::default(),
                 work: Work::default(),
                 clean_ups: CleanUps::default(),

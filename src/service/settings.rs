@@ -1,10 +1,14 @@
-//! What can be set about a service's end.
+//! What can be set about a service's checks and its end.
 
 use std::time::Duration;
 
-/// How a service ends.
+/// How a service is checked and how it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// For how long the result of a check is good.
+    pub check_cache: Duration,
+    /// How long an answer waits for checks whose results are due; then it tells what was known before.
+    pub check_wait: Duration,
     /// How long requests in flight may take to finish; then their connections are cut.
     pub drain_limit: Duration,
     /// How long one clean-up handler may take.
@@ -18,6 +22,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            check_cache: Duration::from_secs(1),
+            check_wait: Duration::from_millis(500),
             drain_limit: Duration::from_secs(30),
             clean_up_limit: Duration::from_secs(10),
             while_draining: WhileDraining::Answer,

@@ -1,5 +1,8 @@
 //! A service on listeners and connections in memory, under a paused clock: every duration is exact.
 
+mod checks;
+mod components;
 mod payloads;
+mod reload;
 mod shutdown;
 mod wire;

@@ -9,7 +9,7 @@ use tokio::time::advance;
 use super::wire::{Port, port};
 use crate::service::{Cause, Service, Settings, control_plane, hephaestus};
 
-fn service(name: &str, version: &str) -> Service {
+pub(super) fn service(name: &str, version: &str) -> Service {
     let settings = Settings {
         signals: false,
         ..Settings::default()
@@ -18,7 +18,7 @@ fn service(name: &str, version: &str) -> Service {
 }
 
 /// Serves the routes for as long as the test runs.
-fn serve(service: &Service, health: Router) -> Port {
+pub(super) fn serve(service: &Service, health: Router) -> Port {
     let (port, listener) = port();
     let server = service.server(listener, health, Router::new()).unwrap();
     tokio::spawn(server.run());
