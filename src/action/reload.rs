@@ -204,7 +204,14 @@ fn of_reply(code: u16, how: &str, reply: &ReloadReply, there: &str) -> (Verdict,
         Class::Partial => (Verdict::ReloadPartial, format!("{}; {there}", told(""))),
         Class::Rejected => {
             let mut why = told("");
-            if let (Some(message), false) = (&reply.message, parts.is_empty()) {
+            // The service often says of the whole what it says of the part that is to blame.
+            let repeated = |message: &String| {
+                let mut said = reply.parts.iter().filter_map(|part| part.message.as_ref());
+                said.any(|of_part| message.contains(of_part.as_str()) || of_part.contains(message))
+            };
+            if let Some(message) = reply.message.as_ref().filter(|message| !repeated(message))
+                && !parts.is_empty()
+            {
                 why = format!("{message}; {why}");
             }
             (

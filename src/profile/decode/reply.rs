@@ -13,7 +13,7 @@
 //!     - {at: /needs_restart, as: needs-restart}    # all that is listed there
 //! ```
 //!
-//! What is left out is looked for at the usual places, and what is not found there says nothing. A reply that is no
+//! Of a part that several tables name, the first one counts. What is left out is looked for at the usual places, and what is not found there says nothing. A reply that is no
 //! JSON is the service's sentence.
 
 use serde_json::Value;
@@ -92,7 +92,8 @@ impl ReplyDecode {
             None => sentence(&String::from_utf8_lossy(body)),
         };
         for table in &self.parts {
-            table.read(document, &mut reply);
+            let told = reply.parts.len();
+            table.read(document, told, &mut reply);
         }
         reply
     }
@@ -124,19 +125,20 @@ impl ReplyDecode {
 }
 
 impl PartsTable {
-    fn read(&self, document: Document<'_>, reply: &mut ReloadReply) {
+    /// `told` parts were read from the tables before this one.
+    fn read(&self, document: Document<'_>, told: usize, reply: &mut ReloadReply) {
         let Some((_, table)) = self.at.find(document) else {
             return;
         };
         match &*table {
             Value::Object(map) => {
                 for (key, entry) in map {
-                    self.keep(Some(key), entry, document.headers, reply);
+                    self.keep(Some(key), entry, document.headers, told, reply);
                 }
             }
             Value::Array(items) => {
                 for entry in items {
-                    self.keep(None, entry, document.headers, reply);
+                    self.keep(None, entry, document.headers, told, reply);
                 }
             }
             _ => {}
@@ -148,6 +150,7 @@ impl PartsTable {
         key: Option<&str>,
         entry: &Value,
         headers: &[(String, String)],
+        told: usize,
         reply: &mut ReloadReply,
     ) {
         let document = Document {
@@ -166,7 +169,8 @@ impl PartsTable {
             })
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| "(no name)".to_owned());
-        if self.ignore.contains(&name) {
+        let known = reply.parts.iter().take(told);
+        if self.ignore.contains(&name) || known.into_iter().any(|part| part.name == name) {
             return;
         }
         if reply.parts.len() >= MOST_PARTS {
