@@ -89,6 +89,8 @@ pub(crate) fn help() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::run::readme;
 
@@ -120,7 +122,7 @@ mod tests {
     fn the_readme_shows_the_table() {
         let mut table = String::from("| exit code | meaning |\n| --- | --- |\n");
         for (codes, meaning) in TABLE {
-            table += &format!("| {codes} | {meaning} |\n");
+            let _ = writeln!(table, "| {codes} | {meaning} |");
         }
         readme::assert_section("exit codes", &table);
     }

@@ -10,6 +10,7 @@ use color_eyre::config::{HookBuilder, Theme};
 use crate::cli::{Cli, Command};
 use crate::commands::{self, Context, Error};
 use crate::exit::Exit;
+use crate::probe;
 
 /// Parses the words typed, runs the command and gives the exit code.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -39,6 +40,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = runtime.block_on(dispatch(&context, cli.command));
+    probe::end_commands();
     // A name lookup that hangs cannot be cancelled; it must not hold up the end.
     runtime.shutdown_background();
     match result {

@@ -23,8 +23,10 @@ pub struct Questions {
 }
 
 impl Consent {
-    /// What is still to be asked, or, where nobody can be asked, who is refused. A consent of any kind is never
-    /// taken from the environment.
+    /// What is still to be asked. A consent of any kind is never taken from the environment.
+    ///
+    /// # Errors
+    /// Nobody can be asked: everyone who would have to be agreed to.
     pub fn missing(&self, offers: &[Offer], can_ask: bool) -> Result<Questions, Vec<Refusal>> {
         let mut questions = Questions::default();
         let mut refusals = Vec::new();

@@ -18,5 +18,5 @@ pub use order::stop_order;
 pub use proof::Who;
 pub use proof::{APART, Life, Look, Proof, Seen, Stage, Subject, Turn};
 pub use verdict::{Action, Verdict, exit_code};
-pub use way::{NoWay, Way, way};
+pub use way::{NoWay, Way, shown_command, way};
 pub use who::{Answerer, Known};

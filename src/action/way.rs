@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Action;
 use crate::inventory::{ActionSpec, Means, Service, Signal};
+use crate::yaml::{is_secret_name, mask_secrets};
 
 /// How an action would be carried out.
 #[derive(Debug, Clone)]
@@ -29,6 +30,9 @@ pub struct NoWay {
 
 /// The way that `action` takes on `service`: the means declared for the action itself, else those of its twin
 /// (`shutdown` and `schedule` serve each other), else SIGTERM. Whether a pid is known is not looked at here.
+///
+/// # Errors
+/// There is no way to do it, or none yet.
 pub fn way(service: &Service, action: Action) -> Result<Way, NoWay> {
     let actions = &service.actions;
     let spec = match action {
@@ -87,6 +91,22 @@ impl Way {
     }
 }
 
+/// A command as it may be shown: without the secrets that its words give away.
+pub fn shown_command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    let mut hide_next = false;
+    for word in words {
+        let flag = word.trim_start_matches('-');
+        shown.push(match word.split_once('=') {
+            _ if hide_next => "***".to_owned(),
+            Some((key, _)) if is_secret_name(key) => format!("{key}=***"),
+            _ => mask_secrets(word),
+        });
+        hide_next = !hide_next && flag.len() < word.len() && is_secret_name(flag);
+    }
+    shown.join(" ")
+}
+
 impl Signal {
     /// Its name with `SIG`.
     pub const fn name(self) -> &'static str {
@@ -138,6 +158,23 @@ mod tests {
                 (Means::Signal(_), _, false) => "?",
                 (Means::Exec(_), _, _) => "command",
             },
+        }
+    }
+
+    #[test]
+    fn commands_are_shown_without_their_secrets() {
+        for (command, expected) in [
+            ("systemctl stop api", "systemctl stop api"),
+            ("stop --token abc --now", "stop --token *** --now"),
+            ("stop --token=abc", "stop --token=***"),
+            ("stop API_TOKEN=abc", "stop API_TOKEN=***"),
+            (
+                "curl http://me:abc@host/stop",
+                "curl http://me:***@host/stop",
+            ),
+            ("stop --timeout=5 token", "stop --timeout=5 token"),
+        ] {
+            assert_eq!(shown_command(command.split(' ')), expected);
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::choose::Choice;
+use super::choose::{Choice, Chosen};
 use super::{Context, Error, Signals};
 use crate::engine::{Caps, Progress, Rounds};
 use crate::exit::Exit;
@@ -115,20 +115,21 @@ const fn exit(verdict: CheckVerdict) -> Exit {
 
 /// Runs `healthctl check`.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
-    let fail_on = FailOn::parse(args.fail_on.iter().map(String::as_str)).map_err(fail_on_error)?;
+    let fail_on = FailOn::parse(args.fail_on.iter().map(String::as_str))
+        .map_err(|error| fail_on_error(&error))?;
     let outputs = Outputs::new(&args.output)?;
-    let chosen = args.choice.services(context)?;
+    // The rest of the inventory has done its work: with many services it is not small.
+    let Chosen {
+        services,
+        selection,
+        ..
+    } = args.choice.services(context)?;
     let mut signals = Signals::new()?;
     let clock = Clock::start();
-    let mut rounds = Rounds::new(
-        chosen.services,
-        Asker::new(clock),
-        Caps::of_this_machine(),
-        clock,
-    );
+    let mut rounds = Rounds::new(services, Asker::new(clock), Caps::of_this_machine(), clock);
     let mut meter = Meter::new();
     let good = |picture: &Picture| {
-        !chosen.selection.matches(picture)
+        !selection.matches(picture)
             || matches!(
                 fail_on.verdict(picture),
                 CheckVerdict::Pass | CheckVerdict::Warn
@@ -142,21 +143,21 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
             return Ok(exit);
         }
         in_time = async {
-            match args.wait {
-                Some(limit) => rounds.wait(Some(limit), good, |progress| meter.show(progress)).await,
-                None => {
-                    rounds.ask_all(|progress| meter.show(progress)).await;
-                    true
-                }
+            if let Some(limit) = args.wait {
+                rounds.wait(Some(limit), good, |progress| meter.show(progress)).await
+            } else {
+                rounds.ask_all(|progress| meter.show(progress)).await;
+                true
             }
         } => in_time,
     };
     meter.clear();
     let pictures = rounds.pictures();
+    drop(rounds);
     let meant = pictures
         .iter()
         .map(AsRef::as_ref)
-        .filter(|picture| chosen.selection.matches(picture));
+        .filter(|picture| selection.matches(picture));
     let report = Report::new(meant, &fail_on, clock.now());
     outputs.write(context, &report)?;
     if !in_time {
@@ -170,7 +171,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     })
 }
 
-fn fail_on_error(error: FailOnError) -> Error {
+fn fail_on_error(error: &FailOnError) -> Error {
     let message = error.to_string();
     match error {
         FailOnError::Unknown {

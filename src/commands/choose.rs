@@ -1,4 +1,4 @@
-//! Which services a command is about: selectors over the inventory, or a single URL without one.
+//! Which services a command is about: selectors over the inventory, or what was typed without one.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::{Context, Error, candidate};
 use crate::engine::{Caps, Rounds};
 use crate::health::Selection;
 use crate::host::Clock;
-use crate::inventory::{AdHoc, Loaded, Service};
+use crate::inventory::{AdHoc, Asked, Loaded, Service};
 use crate::probe::Asker;
 
 /// The words that choose services.
@@ -20,6 +20,7 @@ pub(crate) struct Choice {
         long,
         value_name = "URL",
         env = "HEALTHCTL_URL",
+        group = "asked",
         conflicts_with = "selectors"
     )]
     pub(crate) url: Option<String>,
@@ -31,6 +32,51 @@ pub(crate) struct Choice {
         env = "HEALTHCTL_PROFILE"
     )]
     pub(crate) profile: Option<String>,
+    /// This TCP port alone, without an inventory: a connection is enough.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "HEALTHCTL_TCP",
+        group = "asked",
+        conflicts_with = "selectors"
+    )]
+    pub(crate) tcp: Option<String>,
+    /// This command alone, without an inventory: exit status 0 is good. No shell runs it, but quotes are understood.
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        env = "HEALTHCTL_CMD",
+        group = "asked",
+        conflicts_with = "selectors"
+    )]
+    pub(crate) cmd: Option<String>,
+    /// Time between two probes (5s), without an inventory.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        requires = "asked",
+        env = "HEALTHCTL_INTERVAL"
+    )]
+    pub(crate) interval: Option<String>,
+    /// How long a probe may take (2s), without an inventory.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        requires = "asked",
+        env = "HEALTHCTL_TIMEOUT"
+    )]
+    pub(crate) timeout: Option<String>,
+    /// Failures in a row that turn a probe (3), without an inventory.
+    #[arg(long, value_name = "N", requires = "asked", env = "HEALTHCTL_RETRIES")]
+    pub(crate) retries: Option<String>,
+    /// How long after a known start failures do not count (0s), without an inventory.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        requires = "asked",
+        env = "HEALTHCTL_START_PERIOD"
+    )]
+    pub(crate) start_period: Option<String>,
 }
 
 /// The services chosen.
@@ -45,20 +91,28 @@ pub(crate) struct Chosen {
 }
 
 impl Choice {
+    /// What is asked without an inventory.
+    pub(crate) fn asked(&self) -> Option<Asked<'_>> {
+        let url = self.url.as_deref().map(Asked::Url);
+        let tcp = || self.tcp.as_deref().map(Asked::Tcp);
+        let command = || self.cmd.as_deref().map(Asked::Command);
+        url.or_else(tcp).or_else(command)
+    }
+
     /// Reads the inventory, tells its warnings and chooses.
     ///
     /// # Errors
     /// Mistakes of the inventory, and selectors that match nothing in it.
     pub(crate) fn services(&self, context: &Context) -> Result<Chosen, Error> {
-        let loaded = match &self.url {
-            Some(url) => {
-                let typed = AdHoc {
-                    url,
-                    profile: self.profile.as_deref(),
-                    ..AdHoc::default()
-                };
-                context.adhoc(&typed)?
-            }
+        let loaded = match self.asked() {
+            Some(asked) => context.adhoc(&AdHoc {
+                asked,
+                profile: self.profile.as_deref(),
+                interval: self.interval.as_deref(),
+                timeout: self.timeout.as_deref(),
+                retries: self.retries.as_deref(),
+                start_period: self.start_period.as_deref(),
+            })?,
             None => context.inventory()?,
         };
         let selection = context.selection(&loaded, &self.selectors)?;

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use crate::action::shown_command;
 use crate::cli::{Color, Global};
 use crate::exit::Exit;
 use crate::health::{Candidate, SelectError, Selection};
@@ -76,6 +77,10 @@ impl From<io::Error> for Error {
     }
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "the context is the one door through which a command reads and writes"
+)]
 impl Context {
     /// The inventory named by `-f` or `HEALTHCTL_FILE`, or the one that is found; its warnings are told.
     pub(crate) fn inventory(&self) -> Result<Loaded, Error> {
@@ -85,6 +90,11 @@ impl Context {
         });
         let loaded = loaded.map_err(Error::Inventory)?;
         self.tell_problems(&loaded.warnings);
+        if self.global.verbose {
+            for file in &loaded.inventory.files {
+                self.tell(&format!("inventory: {}", file.display()));
+            }
+        }
         Ok(loaded)
     }
 
@@ -145,12 +155,12 @@ impl Context {
             }
         };
         let words: Vec<String> = std::env::args_os()
-            .map(|word| masked(&word.to_string_lossy()))
+            .map(|word| word.to_string_lossy().into_owned())
             .collect();
         Ok(Policy {
             read_only: self.global.read_only,
             audit,
-            command: words.join(" "),
+            command: shown_command(words.iter().map(String::as_str)),
             timeout,
         })
     }
@@ -207,40 +217,5 @@ pub(crate) fn candidate(service: &Service) -> Candidate<'_> {
         name: &service.name,
         group: service.group.as_deref(),
         labels: &service.labels,
-    }
-}
-
-/// A word of our command line without the password of a URL in it.
-fn masked(word: &str) -> String {
-    let Some((scheme, rest)) = word.split_once("://") else {
-        return word.to_owned();
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    match authority
-        .rsplit_once('@')
-        .and_then(|(who, host)| Some((who.split_once(':')?.0, host)))
-    {
-        Some((user, host)) => format!("{scheme}://{user}:***@{host}{path}"),
-        None => word.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::masked;
-
-    #[test]
-    fn passwords_in_urls_are_masked() {
-        for (word, expected) in [
-            ("api", "api"),
-            ("http://localhost:8000/x", "http://localhost:8000/x"),
-            ("http://me@host/x", "http://me@host/x"),
-            ("http://me:secret@host/x", "http://me:***@host/x"),
-            ("--url=https://me:a:b@c@host", "--url=https://me:***@host"),
-            ("http://host/a:b@c", "http://host/a:b@c"),
-        ] {
-            assert_eq!(masked(word), expected);
-        }
     }
 }

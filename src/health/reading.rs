@@ -1,7 +1,10 @@
 //! What a payload said, decoded into our words.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::{DependencyStatus, Start, State};
 
@@ -24,6 +27,32 @@ pub enum Age {
     Never,
     /// This long ago at the time of the answer.
     Ago(Duration),
+}
+
+/// When a sign of life was given, as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    /// None was given yet.
+    Never,
+    /// At this time of the reporter's clock, which need not agree with ours.
+    At(Timestamp),
+    /// This long before the answer.
+    Ago(Duration),
+}
+
+/// A sign of life that is given again and again: a lease that is renewed, an agent that reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The last one.
+    pub beat: Beat,
+    /// How old it may be before one is missed; where that is not known, none is ever missed.
+    pub fresh_for: Option<Duration>,
+    /// How long after a missed one the next is missed; left out, as long as one is fresh.
+    pub every: Option<Duration>,
+    /// Whose it is, cleaned; it may pass to another.
+    pub holder: Option<String>,
+    /// It says that no other will follow.
+    pub is_final: bool,
 }
 
 /// One component that a service reports on.
@@ -49,8 +78,10 @@ pub struct Dependency {
     pub last_failure: Age,
     /// How long its check took.
     pub latency: Option<Duration>,
+    /// Its sign of life.
+    pub heartbeat: Option<Heartbeat>,
     /// All else of the entry, cleaned.
-    pub details: BTreeMap<String, serde_json::Value>,
+    pub details: Arc<BTreeMap<String, serde_json::Value>>,
 }
 
 impl Dependency {
@@ -67,7 +98,8 @@ impl Dependency {
             last_success: Age::NotReported,
             last_failure: Age::NotReported,
             latency: None,
-            details: BTreeMap::new(),
+            heartbeat: None,
+            details: Arc::default(),
         }
     }
 }
@@ -91,6 +123,8 @@ pub struct Reading {
     pub uptime: Option<Duration>,
     /// A sentence of the service about itself, or the note of a rule.
     pub message: Option<String>,
+    /// Its sign of life, where the payload is about one.
+    pub heartbeat: Option<Heartbeat>,
     /// Free numbers about the process.
     pub resources: BTreeMap<String, serde_json::Value>,
     /// True where the profile lets the status word or the code alone decide: a dependency in error is shown, and

@@ -23,20 +23,4 @@ impl Clock {
     pub(crate) fn now(self) -> Moment {
         Moment::new(self.origin.elapsed(), Timestamp::now())
     }
-
-    /// The moment of a tokio instant.
-    pub(crate) fn at(self, instant: Instant) -> Moment {
-        let now = self.now();
-        let elapsed = instant.saturating_duration_since(self.origin);
-        if elapsed <= now.elapsed() {
-            now.minus(now.elapsed() - elapsed)
-        } else {
-            now.plus(elapsed - now.elapsed())
-        }
-    }
-
-    /// The tokio instant of a moment, for waiting until it.
-    pub(crate) fn instant(self, moment: Moment) -> Instant {
-        self.origin + moment.elapsed()
-    }
 }

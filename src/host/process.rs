@@ -39,10 +39,9 @@ pub(crate) fn process(pid: u32) -> Option<Running> {
 pub(crate) fn alive(process: Process) -> Option<bool> {
     match read(process.pid) {
         Ok(Some(stat)) => Some(stat.runs() && stat.start_ticks == process.start_ticks),
-        Ok(None) => None,
         // A process that only `/proc` hides from us may be this one.
         Err(error) if vanished(&error) => (exists(process.pid) == Some(false)).then_some(false),
-        Err(_) => None,
+        Ok(None) | Err(_) => None,
     }
 }
 
@@ -56,7 +55,9 @@ pub(crate) fn started_at(process: Process) -> Option<Timestamp> {
     let start_nanos =
         i128::from(process.start_ticks).saturating_mul(1_000_000_000) / i128::from(per_second);
     let now = Timestamp::now().as_nanosecond();
-    Timestamp::from_nanosecond(now.saturating_sub(boot_nanos.saturating_sub(start_nanos))).ok()
+    let started = now.saturating_sub(boot_nanos.saturating_sub(start_nanos));
+    // A tick is 10 ms; what is finer is the time between the two clocks being read.
+    Timestamp::from_nanosecond(started.saturating_add(500_000) / 1_000_000 * 1_000_000).ok()
 }
 
 /// Clock ticks since boot, now: a process with a start not below this one was started later.

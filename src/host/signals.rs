@@ -89,12 +89,13 @@ fn deliver_to(pid: Pid, process: Process, signal: Option<Signal>) -> Result<(), 
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::os::unix::process::ExitStatusExt;
 
     use super::*;
-    use crate::host::process;
+    use crate::host::process::process;
 
     #[test]
     fn init_and_ourselves_are_never_signalled() {

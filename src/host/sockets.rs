@@ -109,20 +109,24 @@ pub(super) fn unix_inodes(table: &str, path: &Path) -> BTreeSet<u64> {
         .collect()
 }
 
-#[cfg(all(test, target_endian = "little"))]
+#[cfg(test)]
+#[cfg(target_endian = "little")]
 mod tests {
     use super::*;
 
     const HEAD: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+    const ROW: &str = "   0: LOCAL 00000000:0000 STATE 00000000:00000000 00:00000000 00000000  1000        0 INODE 1 0000000000000000 100 0 0 10 0\n";
 
     fn table(rows: &[(&str, &str, u64)]) -> String {
-        let mut text = HEAD.to_owned();
-        for (index, (local, state, inode)) in rows.iter().enumerate() {
-            text.push_str(&format!(
-                "{index:4}: {local} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  1000        0 {inode} 1 0000000000000000 100 0 0 10 0\n"
-            ));
-        }
-        text
+        let rows: String = rows
+            .iter()
+            .map(|(local, state, inode)| {
+                ROW.replace("LOCAL", local)
+                    .replace("STATE", state)
+                    .replace("INODE", &inode.to_string())
+            })
+            .collect();
+        format!("{HEAD}{rows}")
     }
 
     fn check(rows: &[(&str, &str, u64)], address: &str, expected: &[u64]) {

@@ -1,20 +1,21 @@
-//! One service from what was typed, without an inventory: `check --url URL --profile P`.
+//! One service from what was typed, without an inventory: `check --url URL --profile P`, `--tcp`, `--cmd`.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::profile::Target;
 use crate::profile::raw::is_name;
+use crate::profile::{HostPort, Target};
 use crate::yaml::{Entry, Node, Place, Problem, Problems, SourceFile, Style, Value};
 
 use super::library::Library;
 use super::{Loaded, Surroundings, load, raw};
 
 /// What was typed, as text: it is read as it would be read in an inventory.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct AdHoc<'a> {
-    /// `--url`
-    pub url: &'a str,
-    /// `--profile`; `http` where it was left out.
+    /// What is asked.
+    pub asked: Asked<'a>,
+    /// `--profile`, of a URL; `http` where it was left out.
     pub profile: Option<&'a str>,
     /// `--interval`
     pub interval: Option<&'a str>,
@@ -26,8 +27,36 @@ pub struct AdHoc<'a> {
     pub start_period: Option<&'a str>,
 }
 
+/// What is asked without an inventory.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked<'a> {
+    /// `--url`
+    Url(&'a str),
+    /// `--tcp`
+    Tcp(&'a str),
+    /// `--cmd`
+    Command(&'a str),
+}
+
+impl<'a> AdHoc<'a> {
+    /// This, and nothing else said.
+    pub const fn new(asked: Asked<'a>) -> Self {
+        Self {
+            asked,
+            profile: None,
+            interval: None,
+            timeout: None,
+            retries: None,
+            start_period: None,
+        }
+    }
+}
+
 /// The profile that is nothing but a URL.
 const PLAIN: &str = "http";
+
+/// The probe of what follows no profile.
+const PROBE: &str = "live";
 
 /// An inventory of the one service that was typed.
 ///
@@ -35,42 +64,49 @@ const PLAIN: &str = "http";
 ///
 /// Every mistake in what was typed.
 pub fn adhoc(typed: &AdHoc<'_>, around: &Surroundings<'_>) -> Result<Loaded, Problems> {
-    let flags = [
-        ("url", "--url", Some(typed.url)),
-        ("profile", "--profile", Some(typed.profile.unwrap_or(PLAIN))),
+    let mut problems = Problems::default();
+    let (flag, text, question) = match typed.asked {
+        Asked::Url(url) => ("--url", url, Some(("url", Node::argument("--url", url)))),
+        Asked::Tcp(address) => {
+            let node = Node::argument("--tcp", address);
+            ("--tcp", address, Some(("probes", probe("tcp", node))))
+        }
+        Asked::Command(command) => {
+            let words = words(command, &mut problems);
+            let probe = words.map(|words| ("probes", probe("exec", words)));
+            ("--cmd", command, probe)
+        }
+    };
+    let Some(question) = question else {
+        return Err(problems);
+    };
+    let profile = match typed.asked {
+        Asked::Url(_) => Some(typed.profile.unwrap_or(PLAIN)),
+        Asked::Tcp(_) | Asked::Command(_) => typed.profile,
+    };
+    let options = [
+        ("profile", "--profile", profile),
         ("interval", "--interval", typed.interval),
         ("timeout", "--timeout", typed.timeout),
         ("retries", "--retries", typed.retries),
         ("start_period", "--start-period", typed.start_period),
     ];
-    let place = Place::whole(&std::sync::Arc::new(SourceFile::new("--url", typed.url)));
-    let entries = flags
+    let options = options
         .into_iter()
-        .filter_map(|(key, flag, text)| {
-            Some(Entry {
-                key: key.to_owned(),
-                key_place: place.clone(),
-                value: Node::argument(flag, text?),
-            })
-        })
-        .collect();
+        .filter_map(|(key, flag, text)| Some((key, Node::argument(flag, text?))));
+    let place = Place::whole(&Arc::new(SourceFile::new(flag, text)));
     let service = Entry {
-        key: name(typed.url),
+        key: name(typed.asked),
         key_place: place.clone(),
-        value: Node {
-            value: Value::Map(entries),
-            place,
-            style: Style::Plain,
-        },
+        value: map(options.chain([question]), &place),
     };
-    let mut problems = Problems::default();
     let raw = raw::Inventory {
         services: raw::Service::read(&service, &mut problems)
             .into_iter()
             .collect(),
         ..raw::Inventory::default()
     };
-    let library = Library::new(around.directory, true, around);
+    let library = Library::in_directory(around.directory, true, around);
     let loaded = load::resolve_all(raw, library, around, &mut problems);
     // What is worth a warning in a file that others read is no news to who typed it.
     problems.list.retain(|problem| !problem.warning);
@@ -83,29 +119,63 @@ pub fn adhoc(typed: &AdHoc<'_>, around: &Surroundings<'_>) -> Result<Loaded, Pro
     Ok(loaded)
 }
 
-/// A name for an address: `localhost-8000`, `api.sock`.
-fn name(url: &str) -> String {
-    let Ok(target) = Target::parse(url) else {
-        return PLAIN.to_owned();
+fn map<'a>(entries: impl Iterator<Item = (&'a str, Node)>, place: &Place) -> Node {
+    let entries = entries.map(|(key, value)| Entry {
+        key: key.to_owned(),
+        key_place: place.clone(),
+        value,
+    });
+    Node {
+        value: Value::Map(entries.collect()),
+        place: place.clone(),
+        style: Style::Plain,
+    }
+}
+
+/// `{live: {KIND: …}}`
+fn probe(kind: &str, question: Node) -> Node {
+    let place = question.place.clone();
+    let probe = map([(kind, question)].into_iter(), &place);
+    map([(PROBE, probe)].into_iter(), &place)
+}
+
+/// The words of a command, split and unquoted as a shell would, and nothing else of what a shell does.
+fn words(command: &str, problems: &mut Problems) -> Option<Node> {
+    let whole = Node::argument("--cmd", command);
+    let Some(words) = shlex::split(command) else {
+        problems.push(
+            Problem::at(
+                &whole.place,
+                "a quote that is never closed, or nothing behind a `\\`",
+            )
+            .label("expected a command as a shell would read it")
+            .hint("quote its words inside the quotes around it: `--cmd 'grep \"two words\" file'`"),
+        );
+        return None;
     };
-    let text = match &target.socket {
-        Some(socket) => socket
-            .file_name()
-            .unwrap_or(Path::new(PLAIN).as_os_str())
-            .to_string_lossy()
-            .into_owned(),
-        None => {
-            let host = target
-                .url
-                .host_str()
-                .unwrap_or(PLAIN)
-                .trim_matches(['[', ']']);
-            match target.url.port() {
-                Some(port) => format!("{host}-{port}"),
-                None => host.to_owned(),
-            }
-        }
+    let words = words.into_iter().map(|word| Node {
+        value: Value::Text(word),
+        place: whole.place.clone(),
+        style: Style::Quoted,
+    });
+    Some(Node {
+        value: Value::List(words.collect()),
+        ..whole
+    })
+}
+
+/// A name for what is asked: `localhost-8000`, `api.sock`, `pg_isready`.
+fn name(asked: Asked<'_>) -> String {
+    let text = match asked {
+        Asked::Url(url) => of_url(url),
+        Asked::Tcp(address) => HostPort::parse(address)
+            .ok()
+            .map(|to| format!("{}-{}", to.host, to.port)),
+        Asked::Command(command) => shlex::split(command)
+            .and_then(|words| words.into_iter().next())
+            .map(|program| file_name(Path::new(&program))),
     };
+    let text = text.unwrap_or_default();
     let name: String = text
         .chars()
         .map(|c| {
@@ -122,27 +192,80 @@ fn name(url: &str) -> String {
         .take(63)
         .collect();
     if is_name(&name) {
-        name
-    } else {
-        PLAIN.to_owned()
+        return name;
     }
+    match asked {
+        Asked::Url(_) => PLAIN,
+        Asked::Tcp(_) => "tcp",
+        Asked::Command(_) => "command",
+    }
+    .to_owned()
+}
+
+fn of_url(url: &str) -> Option<String> {
+    let target = Target::parse(url).ok()?;
+    if let Some(socket) = &target.socket {
+        return Some(file_name(socket));
+    }
+    let host = target.url.host_str()?.trim_matches(['[', ']']);
+    let port = target.url.port().map(|port| format!("-{port}"));
+    Some(format!("{host}{}", port.unwrap_or_default()))
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::name;
+    use super::{Asked, name, words};
+    use crate::yaml::Problems;
 
     #[test]
-    fn addresses_give_names() {
-        for (url, expected) in [
-            ("http://localhost:8000/x", "localhost-8000"),
-            ("https://api.example.com", "api.example.com"),
-            ("http://[::1]:80", "1"),
-            ("http://[fe80::1]:8080", "fe80--1-8080"),
-            ("unix:///run/api.sock", "api.sock"),
-            ("localhost", "http"),
+    fn what_is_asked_has_a_name() {
+        for (asked, expected) in [
+            (Asked::Url("http://localhost:8000/x"), "localhost-8000"),
+            (Asked::Url("https://api.example.com"), "api.example.com"),
+            (Asked::Url("http://[::1]:80"), "1"),
+            (Asked::Url("http://[fe80::1]:8080"), "fe80--1-8080"),
+            (Asked::Url("unix:///run/api.sock"), "api.sock"),
+            (Asked::Url("localhost"), "http"),
+            (Asked::Tcp("localhost:6379"), "localhost-6379"),
+            (Asked::Tcp("[::1]:6379"), "1-6379"),
+            (Asked::Tcp("6379"), "tcp"),
+            (Asked::Command("/usr/bin/pg_isready -q"), "pg_isready"),
+            (Asked::Command("'my check.sh' x"), "my-check.sh"),
+            (Asked::Command(""), "command"),
+            (Asked::Command("'"), "command"),
         ] {
-            assert_eq!(name(url), expected, "{url}");
+            assert_eq!(name(asked), expected, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn commands_are_split_as_a_shell_would() {
+        for (command, expected) in [
+            (
+                "pg_isready -h localhost",
+                Some(r#"["pg_isready","-h","localhost"]"#),
+            ),
+            (
+                r#"grep "two words" 'it''s' a\ b"#,
+                Some(r#"["grep","two words","its","a b"]"#),
+            ),
+            (
+                "echo $HOME *.c | cat",
+                Some(r#"["echo","$HOME","*.c","|","cat"]"#),
+            ),
+            ("", Some("[]")),
+            ("'open", None),
+            ("x \\", None),
+        ] {
+            let mut problems = Problems::default();
+            let found = words(command, &mut problems).map(|node| node.to_json().to_string());
+            assert_eq!(found.as_deref(), expected, "{command}");
+            assert_eq!(problems.has_errors(), expected.is_none(), "{command}");
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The profiles that an inventory could name: its own, those beside it, of the user, and built in.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::profile::Profile;
 use crate::yaml::{Entry, Problems};
 
+use super::combine::combine;
+use super::gather::gather;
 use super::library::Library;
-use super::{Chosen, Surroundings, raw, source};
+use super::{Chosen, Surroundings};
 
 /// A profile within reach.
 #[derive(Debug)]
@@ -44,24 +45,15 @@ impl Offered {
 /// that cannot be read, those of the current directory, of the user and built in.
 pub fn catalogue(chosen: Option<Chosen>, around: &Surroundings<'_>) -> Vec<Offered> {
     let found = chosen.as_ref().is_none_or(|chosen| chosen.found);
-    let path = chosen.and_then(|chosen| chosen.files.into_iter().next());
-    let beside = match &path {
-        Some(path) => path.parent().unwrap_or(Path::new("")),
-        None => around.directory,
+    let files = chosen.map(|chosen| chosen.files).unwrap_or_default();
+    let library = match files.as_slice() {
+        [] => Library::in_directory(around.directory, found, around),
+        files => Library::new(files, found, around),
     };
-    let library = Library::new(beside, found, around);
-    library.all(&defined(path.as_deref(), around), around)
-}
-
-/// What stands under `profiles:` of the inventory; its mistakes are told by whoever reads it in earnest.
-fn defined(path: Option<&Path>, around: &Surroundings<'_>) -> Vec<Entry> {
+    // Mistakes of the inventory are told by whoever reads it in earnest.
     let mut ignored = Problems::default();
-    let entries = path.and_then(|path| {
-        let file = source::read(path, around).ok()?;
-        let node = source::tree(&file, around, &mut ignored)?;
-        Some(raw::Inventory::read(&node, &mut ignored)?.profiles)
-    });
-    entries.unwrap_or_default()
+    let documents = gather(&files, found, around, &mut ignored);
+    library.all(&combine(documents, &mut ignored).profiles, around)
 }
 
 /// A part of a file moved to the left, as far as all its lines after the first allow.

@@ -48,14 +48,29 @@ pub(super) struct Library {
 }
 
 impl Library {
-    /// The library of an inventory that stands in a directory.
-    pub(super) fn new(beside: &Path, found: bool, around: &Surroundings<'_>) -> Self {
-        let mut directories: Vec<PathBuf> = [Some(beside), around.config]
-            .into_iter()
-            .flatten()
-            .map(|directory| directory.join(DIRECTORY))
-            .collect();
-        directories.dedup();
+    /// The library of an inventory: beside each of its named files, the last one first.
+    pub(super) fn new(files: &[PathBuf], found: bool, around: &Surroundings<'_>) -> Self {
+        let beside = files.iter().rev().filter_map(|file| file.parent());
+        Self::beside(beside, found, around)
+    }
+
+    /// The library of a directory without an inventory.
+    pub(super) fn in_directory(directory: &Path, found: bool, around: &Surroundings<'_>) -> Self {
+        Self::beside([directory], found, around)
+    }
+
+    fn beside<'a>(
+        places: impl IntoIterator<Item = &'a Path>,
+        found: bool,
+        around: &Surroundings<'a>,
+    ) -> Self {
+        let mut directories: Vec<PathBuf> = Vec::new();
+        for place in places.into_iter().chain(around.config) {
+            let directory = place.join(DIRECTORY);
+            if !directories.contains(&directory) {
+                directories.push(directory);
+            }
+        }
         Self {
             known: HashMap::new(),
             directories,
@@ -257,19 +272,13 @@ pub(super) fn read(
 ) -> Option<Arc<Profile>> {
     let before = problems.error_count();
     let node: Option<Node> = parse(file, problems);
-    let profile = match &node {
-        Some(node) => Profile::parse(name, node, problems),
-        None => {
-            if problems.error_count() == before {
-                problems.push(Problem::general(format!(
-                    "`{}` is empty",
-                    file.path.display()
-                )));
-            }
-            None
-        }
-    };
-    profile
+    if node.is_none() && problems.error_count() == before {
+        problems.push(Problem::general(format!(
+            "`{}` is empty",
+            file.path.display()
+        )));
+    }
+    node.and_then(|node| Profile::parse(name, &node, problems))
         .filter(|_| problems.error_count() == before)
         .map(Arc::new)
 }

@@ -1,14 +1,15 @@
 //! From files to services, or to every problem with its place.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::yaml::{Problem, Problems};
+use crate::yaml::Problems;
 
+use super::combine::combine;
+use super::gather::gather;
 use super::library::{Known, Library};
-use super::{Chosen, Inventory, Surroundings, raw, resolve, source};
+use super::{Chosen, Inventory, Surroundings, raw, resolve};
 
 /// An inventory that can be worked with.
 #[derive(Debug)]
@@ -29,58 +30,19 @@ pub struct Loaded {
 /// Every mistake in it, and the warnings with them.
 pub fn load(chosen: Chosen, around: &Surroundings<'_>) -> Result<Loaded, Problems> {
     let mut problems = chosen.warnings;
-    let loaded = match chosen.files.as_slice() {
-        [file] => load_file(file, chosen.found, around, &mut problems),
-        [] => None,
-        [_, second, ..] => {
-            problems.push(
-                Problem::general(format!(
-                    "several inventories laid over each other are not supported yet: `-f {}`",
-                    second.display()
-                ))
-                .hint("give `-f` once"),
-            );
-            None
-        }
-    };
-    match loaded {
-        Some(loaded) if !problems.has_errors() => Ok(Loaded {
-            warnings: problems,
-            ..loaded
-        }),
-        _ => Err(problems),
+    let documents = gather(&chosen.files, chosen.found, around, &mut problems);
+    let included = documents.iter().filter(|document| document.chain.len() > 1);
+    let included: Vec<_> = included.map(|document| document.path.clone()).collect();
+    let raw = combine(documents, &mut problems);
+    let library = Library::new(&chosen.files, chosen.found, around);
+    let mut loaded = resolve_all(raw, library, around, &mut problems);
+    if problems.has_errors() {
+        return Err(problems);
     }
-}
-
-fn load_file(
-    path: &Path,
-    found: bool,
-    around: &Surroundings<'_>,
-    problems: &mut Problems,
-) -> Option<Loaded> {
-    let file = match source::read(path, around) {
-        Ok(file) => file,
-        Err(problem) => {
-            problems.push(*problem);
-            return None;
-        }
-    };
-    let before = problems.error_count();
-    let Some(node) = source::tree(&file, around, problems) else {
-        if problems.error_count() == before {
-            problems.push(
-                Problem::general(format!("`{}` is empty", file.path.display()))
-                    .hint("`healthctl init --stdout` shows an example"),
-            );
-        }
-        return None;
-    };
-    let raw = raw::Inventory::read(&node, problems)?;
-    let beside = path.parent().unwrap_or(Path::new(""));
-    let library = Library::new(beside, found, around);
-    let mut loaded = resolve_all(raw, library, around, problems);
-    loaded.inventory.files.push(path.to_owned());
-    Some(loaded)
+    loaded.inventory.files = chosen.files;
+    loaded.inventory.files.extend(included);
+    loaded.warnings = problems;
+    Ok(loaded)
 }
 
 /// Resolves every service of a raw inventory.
@@ -99,8 +61,9 @@ pub(super) fn resolve_all(
             .profile
             .as_ref()
             .and_then(|name| library.get(name, around, problems));
+        let defaults = raw.defaults_of(service);
         let parts = resolve::Parts {
-            defaults: &raw.defaults,
+            defaults: &defaults,
             profile: known.as_ref().map(|known| &*known.profile),
             profile_missing: known.is_none() && service.profile.is_some(),
             raw: service,

@@ -5,7 +5,11 @@
 
 mod adhoc;
 mod catalogue;
+mod combine;
+mod env_file;
 mod find;
+mod gather;
+mod glob;
 mod library;
 mod load;
 mod raw;
@@ -19,7 +23,7 @@ mod tests;
 mod validate;
 
 pub use crate::profile::{Auth, Connection, Proxy, Secret, Signal, Target, Tls};
-pub use adhoc::{AdHoc, adhoc};
+pub use adhoc::{AdHoc, Asked, adhoc};
 pub use catalogue::{Offered, catalogue};
 pub use find::{Chosen, find};
 pub use load::{Loaded, load};

@@ -1,26 +1,44 @@
-//! An inventory as written: mirrors the file, every value with its place, nothing filled in.
+//! An inventory as written: mirrors its files, every value with its place, nothing filled in.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::health::DegradedPolicy;
 use crate::profile::Target;
 use crate::profile::raw::{Actions, At, Options, Probe, Scope, check_name, read_path, read_target};
-use crate::yaml::{Entry, Fields, Node, Problem, Problems};
+use crate::yaml::{Entry, Fields, Node, Place, Problem, Problems, Value};
 
-/// The file.
+use super::resolve::Variables;
+
+/// All files together.
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
-    pub(super) defaults: Options,
+    /// What each file says for all its services, by the number of the file.
+    pub(super) defaults: Vec<Options>,
     pub(super) services: Vec<Service>,
     /// `profiles:`, each still to be parsed.
     pub(super) profiles: Vec<Entry>,
+}
+
+/// One file, its services still to be read.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    pub(super) defaults: Options,
+    pub(super) services: Vec<Entry>,
+    pub(super) profiles: Vec<Entry>,
+    /// Where a missing service is missed.
+    pub(super) begins: Option<Place>,
 }
 
 /// One service.
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) name: At<String>,
+    /// The files whose `defaults` hold for it, by number, the weakest first.
+    pub(super) defaults: Vec<usize>,
+    /// What the `env_file` of its file says.
+    pub(super) variables: Arc<Variables>,
     pub(super) description: Option<At<String>>,
     pub(super) group: Option<At<String>>,
     pub(super) labels: Vec<(At<String>, String)>,
@@ -43,8 +61,25 @@ pub(super) struct Service {
 }
 
 impl Inventory {
-    /// Reads the whole file.
-    pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+    /// What the files say for all their services, as far as it holds for this one; the weakest first.
+    pub(super) fn defaults_of(&self, service: &Service) -> Vec<&Options> {
+        let numbers = service.defaults.iter();
+        numbers
+            .filter_map(|number| self.defaults.get(*number))
+            .collect()
+    }
+}
+
+impl File {
+    /// Reads all of a file but its services and profiles, which are taken out of the tree.
+    pub(super) fn read(node: &mut Node, problems: &mut Problems) -> Option<Self> {
+        let mut file = Self::read_keys(node, problems)?;
+        file.services = take_entries(node, "services");
+        file.profiles = take_entries(node, "profiles");
+        Some(file)
+    }
+
+    fn read_keys(node: &Node, problems: &mut Problems) -> Option<Self> {
         let mut fields = Fields::read(node, "an inventory: a map with `services`", problems)?;
         let defaults = fields.take("defaults").and_then(|entry| {
             let mut fields =
@@ -57,27 +92,23 @@ impl Inventory {
             });
             Some(options)
         });
-        let mut services = Vec::new();
-        match fields.take("services") {
-            Some(entry) => {
-                let entries = entry.value.map("a map of services by name", problems);
-                if entries.is_some_and(<[_]>::is_empty) {
-                    problems.push(no_services(&entry.key_place));
-                }
-                for entry in entries.unwrap_or_default() {
-                    services.extend(Service::read(entry, problems));
-                }
-            }
-            None => problems.push(no_services(&first_line(node))),
+        let services = fields.take("services");
+        if let Some(entry) = services {
+            entry.value.map("a map of services by name", problems);
         }
-        let profiles = fields
-            .take("profiles")
-            .and_then(|entry| entry.value.map("a map of profiles by name", problems))
-            .unwrap_or_default();
-        for key in ["include", "env_file"] {
-            fields.not_yet(key, problems);
+        let profiles = fields.take("profiles");
+        if let Some(entry) = profiles {
+            entry.value.map("a map of profiles by name", problems);
         }
+        let include = fields.take("include");
+        fields.take("env_file");
         fields.finish_with(problems, |key| {
+            if key.starts_with("x-") || key.starts_with('.') {
+                return Some(
+                    "there are no keys of your own: an anchor can stand where it is used first"
+                        .to_owned(),
+                );
+            }
             if SERVICE_KEYS.contains(&key) {
                 return Some(format!("`{key}` belongs to a service, under `services`"));
             }
@@ -87,11 +118,30 @@ impl Inventory {
             )
             .then(|| format!("`{key}` belongs under `defaults`, or to a service"))
         });
+        let begins = match services {
+            Some(entry) => entry.key_place.clone(),
+            None => first_line(node),
+        };
+        if services.is_none() && profiles.is_none() && include.is_none() && defaults.is_none() {
+            problems.push(no_services(&begins));
+        }
         Some(Self {
             defaults: defaults.unwrap_or_default(),
-            services,
-            profiles: profiles.to_vec(),
+            begins: Some(begins),
+            ..Self::default()
         })
+    }
+}
+
+/// The entries of a map in a map, taken out of it.
+fn take_entries(node: &mut Node, key: &str) -> Vec<Entry> {
+    let Value::Map(entries) = &mut node.value else {
+        return Vec::new();
+    };
+    let entry = entries.iter_mut().find(|entry| entry.key == key);
+    match entry.map(|entry| &mut entry.value.value) {
+        Some(Value::Map(entries)) => std::mem::take(entries),
+        _ => Vec::new(),
     }
 }
 
@@ -115,14 +165,14 @@ const SERVICE_KEYS: [&str; 16] = [
     "supervised",
 ];
 
-fn no_services(place: &crate::yaml::Place) -> Problem {
+pub(super) fn no_services(place: &Place) -> Problem {
     Problem::at(place, "no services")
         .label("expected `services:` with at least one service in it")
         .hint("`healthctl init --stdout` shows an example")
 }
 
 /// Where a file begins, for what is missing in it.
-fn first_line(node: &Node) -> crate::yaml::Place {
+fn first_line(node: &Node) -> Place {
     let mut place = node.place.clone();
     let line = place.text().lines().next().map_or(0, str::len);
     place.end = place.start + line;
@@ -155,7 +205,7 @@ impl Service {
         let description = fields.take("description").and_then(|entry| {
             // A description may be folded over several lines; it is shown on one.
             let mut node = entry.value.clone();
-            if let crate::yaml::Value::Text(text) = &mut node.value {
+            if let Value::Text(text) = &mut node.value {
                 *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             }
             let text = node.line("a sentence for people", problems)?;
@@ -195,7 +245,8 @@ impl Service {
         let replicas = flag(&mut fields, "replicas", problems);
         let protected = flag(&mut fields, "protected", problems);
         supervised(&mut fields, problems);
-        for key in ["start", "sources", "restart_on"] {
+        permits_nothing(&mut fields, problems);
+        for key in ["start", "sources"] {
             fields.not_yet(key, problems);
         }
         fields.finish_with(problems, explain);
@@ -204,6 +255,8 @@ impl Service {
                 value: entry.key.clone(),
                 place: entry.key_place.clone(),
             },
+            defaults: Vec::new(),
+            variables: Arc::default(),
             description,
             group,
             labels,
@@ -271,6 +324,20 @@ fn supervised(fields: &mut Fields<'_>, problems: &mut Problems) {
         return;
     };
     if entry.value.boolean(problems) == Some(true) {
+        problems.push(Problem::not_yet(entry));
+    }
+}
+
+/// `restart_on: []` permits nothing, which is what happens.
+fn permits_nothing(fields: &mut Fields<'_>, problems: &mut Problems) {
+    let Some(entry) = fields.take_other_name("restart_on") else {
+        return;
+    };
+    let empty = match &entry.value.value {
+        Value::List(items) => items.is_empty(),
+        _ => false,
+    };
+    if !empty {
         problems.push(Problem::not_yet(entry));
     }
 }

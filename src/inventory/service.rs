@@ -103,8 +103,10 @@ pub enum ProbeKind {
     Exec {
         /// Program and arguments, no shell.
         command: Vec<String>,
+        /// The same for people: with what was written where a variable's value is in it, which may be a secret.
+        shown: Vec<String>,
         /// Added to the environment.
-        env: BTreeMap<String, String>,
+        env: BTreeMap<String, Secret>,
         /// Where it runs.
         cwd: PathBuf,
     },
@@ -199,7 +201,7 @@ impl ProbeKind {
             Self::Http(request) => request.target.to_string(),
             Self::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
             Self::Tcp { host, port } => format!("{host}:{port}"),
-            Self::Exec { command, .. } => command.join(" "),
+            Self::Exec { shown, .. } => shown.join(" "),
         };
         crate::health::text::clean(&text, 300)
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::yaml::{Node, Problem, Problems, SourceFile, interpolate, parse};
+use crate::yaml::{Problem, SourceFile};
 
 use super::Surroundings;
 
@@ -50,15 +50,4 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
         io::ErrorKind::IsADirectory => problem.hint("name the file in it"),
         _ => problem,
     }
-}
-
-/// The tree of an inventory, variables put in.
-pub(super) fn tree(
-    file: &Arc<SourceFile>,
-    around: &Surroundings<'_>,
-    problems: &mut Problems,
-) -> Option<Node> {
-    let mut node = parse(file, problems)?;
-    interpolate(&mut node, around.env, problems);
-    Some(node)
 }

@@ -1,6 +1,7 @@
 //! Inventories as files: each valid one with what it resolves to, each invalid one with what is told about it.
 //!
-//! A case is `tests/inventory/{valid,invalid}/NAME.yaml` with `NAME.expected` beside it. With `REWRITE_INVENTORY`
+//! A case is `tests/inventory/{valid,invalid}/NAME.yaml` with `NAME.expected` beside it; `NAME.2.yaml` and so on are laid over it,
+//! as by a second `-f`. With `REWRITE_INVENTORY`
 //! set the expected files are written instead of compared: read the difference before it is committed.
 
 use std::fmt::Write;
@@ -75,14 +76,17 @@ fn check(kind: &str, render: impl Fn(Result<super::Loaded, Problems>) -> String)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .filter(|path| Path::new(path.file_stem().unwrap()).extension().is_none())
         .collect();
     names.sort();
     assert!(!names.is_empty());
     let mut differences = String::new();
     for path in names {
         let name = PathBuf::from(path.file_name().unwrap());
+        let over = (2..).map(|number| name.with_extension(format!("{number}.yaml")));
+        let over = over.take_while(|over| folder.join(over).is_file());
         let chosen = Chosen {
-            files: vec![name.clone()],
+            files: std::iter::once(name.clone()).chain(over).collect(),
             found: true,
             warnings: Problems::default(),
         };
@@ -192,4 +196,67 @@ fn what_is_shown_can_be_read_again() {
             assert_eq!(first.lines().count(), second.lines().count());
         });
     });
+}
+
+/// Bytes changed, cut out and doubled at random: whatever comes of it, it is told, and nothing panics.
+#[test]
+fn mutilated_ones_are_told_too() {
+    let folder = folder("valid");
+    let text = fs::read(folder.join("everything.yaml")).unwrap();
+    let noise = b"{}[]:,&*#?|->'\"%@`!~ \t\n\r$\\0a\xff\xc3\xa4\x1b";
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below.max(1) as u64).unwrap()
+    };
+    let (mut good, mut bad) = (0, 0);
+    for _ in 0..1_500 {
+        let mut bytes = text.clone();
+        for _ in 0..=random(3) {
+            let at = random(bytes.len());
+            let end = (at + random(12)).min(bytes.len());
+            match random(3) {
+                0 => bytes[at] = noise[random(noise.len())],
+                1 => drop(bytes.drain(at..end)),
+                _ => {
+                    let part = bytes[at..end].to_vec();
+                    let to = random(bytes.len());
+                    bytes.splice(to..to, part);
+                }
+            }
+        }
+        let read = |_: &Path| Ok(bytes.clone());
+        let around = Surroundings {
+            env: &env,
+            read: &read,
+            look: &|_| None,
+            list: &|_| Vec::new(),
+            directory: Path::new("/work"),
+            config: None,
+            user: 1000,
+            builtin: &BUILTIN,
+        };
+        let chosen = Chosen {
+            files: vec![PathBuf::from("mutilated.yaml")],
+            found: false,
+            warnings: Problems::default(),
+        };
+        match load(chosen, &around) {
+            Ok(loaded) => {
+                good += 1;
+                for name in loaded.inventory.services.keys() {
+                    assert!(show(&loaded, name).is_some());
+                }
+            }
+            Err(problems) => {
+                bad += 1;
+                let told = problems.render(false);
+                let hostile = |c: char| c.is_control() && c != '\n';
+                assert!(!told.is_empty() && !told.contains(hostile), "{told:?}");
+            }
+        }
+    }
+    assert!(good > 20 && bad > 100, "{good} {bad}");
 }

@@ -22,10 +22,8 @@ const PROFILE_KEYS: [&str; 5] = ["probes", "actions", "decode", "title", "source
 
 /// Validates an inventory and the profiles within its reach.
 pub fn validate(chosen: Chosen, around: &Surroundings<'_>) -> Vec<Validated> {
-    let path = chosen.files.first().cloned().unwrap_or_default();
-    let beside = path.parent().unwrap_or(Path::new(""));
-    let profiles = Library::new(beside, chosen.found, around).files(around);
-    let mut results = vec![inventory(&path, chosen, around)];
+    let profiles = Library::new(&chosen.files, chosen.found, around).files(around);
+    let mut results = vec![inventory(chosen, around)];
     results.extend(profiles.iter().map(|path| profile(path, around)));
     results
 }
@@ -63,7 +61,7 @@ fn validate_file(path: &Path, around: &Surroundings<'_>) -> Validated {
         found: false,
         warnings: Problems::default(),
     };
-    inventory(path, chosen, &around)
+    inventory(chosen, &around)
 }
 
 fn is_profile(path: &Path, node: Option<&Node>) -> bool {
@@ -78,7 +76,14 @@ fn is_profile(path: &Path, node: Option<&Node>) -> bool {
     in_profiles || PROFILE_KEYS.iter().any(|key| node.get(key).is_some())
 }
 
-fn inventory(path: &Path, chosen: Chosen, around: &Surroundings<'_>) -> Validated {
+fn inventory(chosen: Chosen, around: &Surroundings<'_>) -> Validated {
+    let files: Vec<_> = chosen.files.iter().map(|path| shown(path)).collect();
+    let name = match files.split_last() {
+        Some((last, before)) if !before.is_empty() => {
+            format!("{} and {last}", before.join(", "))
+        }
+        _ => files.concat(),
+    };
     match load(chosen, around) {
         Ok(loaded) => {
             let services = loaded.inventory.services.len();
@@ -91,14 +96,13 @@ fn inventory(path: &Path, chosen: Chosen, around: &Surroundings<'_>) -> Validate
             Validated {
                 problems: loaded.warnings,
                 summary: Ok(format!(
-                    "{}: {}, {}",
-                    shown(path),
+                    "{name}: {}, {}",
                     count(services, "service", "services"),
                     count(probes, "probe", "probes")
                 )),
             }
         }
-        Err(problems) => failed(path, problems),
+        Err(problems) => failed(&name, problems),
     }
 }
 
@@ -122,14 +126,13 @@ fn profile(path: &Path, around: &Surroundings<'_>) -> Validated {
                 count(profile.probes.len(), "probe", "probes")
             )),
         },
-        None => failed(path, problems),
+        None => failed(&shown(path), problems),
     }
 }
 
-fn failed(path: &Path, problems: Problems) -> Validated {
+fn failed(name: &str, problems: Problems) -> Validated {
     let summary = format!(
-        "{}: {}",
-        shown(path),
+        "{name}: {}",
         count(problems.shown_errors(), "mistake", "mistakes")
     );
     Validated {

@@ -1,13 +1,14 @@
 //! Which request would be sent for a service, and to whom; or why none will be.
 
-use crate::action::{Action, NoWay, Offer, Refusal, Way};
+use crate::action::{Action, Look, NoWay, Offer, Refusal, Way, shown_command};
 use crate::health::{Process, text};
 use crate::host::pid_file::PidFile;
 use crate::host::signals::{SignalError, may_send};
 use crate::host::{Owners, Running, started_at};
 use crate::inventory::{Means, Service};
 
-use super::identify::{Found, belongs, heads};
+use super::identify::Found;
+use super::owners::{belongs, heads};
 use super::place::Place;
 
 /// What would be done.
@@ -43,7 +44,7 @@ pub(super) fn choose(
             format!("{} to pid {}", signal.name(), process.process.pid)
         }
         (Means::Signal(signal), None) => signal.name().to_owned(),
-        (Means::Exec(command), _) => command.join(" "),
+        (Means::Exec(command), _) => shown_command(command.iter().map(String::as_str)),
     };
     Ok(Choice {
         offer: Offer {
@@ -74,7 +75,6 @@ pub(super) fn name(running: &Running) -> String {
 }
 
 fn nothing_listens(found: &Found) -> bool {
-    use crate::action::Look;
     found.looks.contains(&Look::Refused)
         && found
             .looks

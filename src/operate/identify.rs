@@ -6,13 +6,14 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::action::Look;
-use crate::health::{Identity, Moment, Outcome, Process, Role, State};
+use crate::health::{Identity, Moment, Outcome, Role, State};
 use crate::host::pid_file::{self, PidFile};
-use crate::host::{Clock, Endpoint, Owners, Running, ancestors, is_local, owners};
+use crate::host::{Clock, Endpoint, Owners, Running, is_local};
 use crate::inventory::{Connection, Means, Probe, ProbeKind, Service};
 use crate::probe::Asker;
 
 use super::look::look_at;
+use super::owners::{find_owners, heads};
 use super::place::{Place, http};
 
 /// One that answers faster than this is asked again, to see whether another copy answers in turn.
@@ -53,6 +54,19 @@ impl Found {
         asker: &Asker,
         clock: Clock,
     ) -> Result<Self, String> {
+        let mut found = [Self::asked(service, means, asker).await?];
+        find_owners(&mut found).await;
+        let [mut found] = found;
+        found.settle(service, asker, clock).await;
+        Ok(found)
+    }
+
+    /// Looks at the service's addresses, asks its probes and reads its pid file; who owns its port comes after this.
+    pub(super) async fn asked(
+        service: &Service,
+        means: &Means,
+        asker: &Asker,
+    ) -> Result<Self, String> {
         let place = Place::of(service, means);
         let endpoints = place.endpoints(asker).await?;
         let looks = look_at(&endpoints).await;
@@ -78,12 +92,15 @@ impl Found {
         };
         found.ask(service, asker).await;
         found.pin = found.pin.or_else(|| found.accepting());
-        found.find_owners().await;
-        if found.processes().is_empty() {
-            found.ask_again(service, asker).await;
-        }
-        found.read_at = Some(clock.now());
         Ok(found)
+    }
+
+    /// Asks again where the owners of the port tell nothing; complete after this.
+    pub(super) async fn settle(&mut self, service: &Service, asker: &Asker, clock: Clock) {
+        if self.processes().is_empty() {
+            self.ask_again(service, asker).await;
+        }
+        self.read_at = Some(clock.now());
     }
 
     /// Every process that is known to be the service's own, the one to signal first.
@@ -172,13 +189,15 @@ impl Found {
         let answer = asker.ask(service, first).await;
         self.pin = answer.address.as_deref().and_then(|text| text.parse().ok());
         let pin = self.pin;
-        let telling = others.iter().filter(|probe| probe.decode.is_some());
-        let mut asked: Vec<(&Probe, Outcome)> = vec![(first, answer)];
-        let rest: Vec<&Probe> = telling.collect();
-        let answers = join_all(rest.iter().map(|probe| asker.ask_at(service, probe, pin))).await;
-        asked.extend(rest.into_iter().zip(answers));
-        self.tellers = tellers(&asked);
-        let outcomes: Vec<Outcome> = asked.into_iter().map(|(_, outcome)| outcome).collect();
+        let decoding: Vec<&Probe> = others.iter().filter(|one| one.decode.is_some()).collect();
+        let others = decoding
+            .iter()
+            .map(|probe| asker.ask_at(service, probe, pin));
+        let answers = join_all(others).await;
+        let mut told: Vec<(&Probe, Outcome)> = vec![(first, answer)];
+        told.extend(decoding.into_iter().zip(answers));
+        self.tellers = tellers(&told);
+        let outcomes: Vec<Outcome> = told.into_iter().map(|(_, outcome)| outcome).collect();
         self.draining = outcomes.iter().any(is_draining);
         self.identities.extend(identity(&outcomes));
     }
@@ -197,66 +216,14 @@ impl Found {
         }
     }
 
-    async fn find_owners(&mut self) {
-        let endpoint = match (&self.place, self.pin) {
-            (Place::Socket(path), _) => Endpoint::Socket(path.clone()),
-            (_, Some(address)) if is_local(address.ip()) => Endpoint::Tcp(address),
-            _ => return,
-        };
-        self.owners = Some(owners_of(endpoint).await);
-    }
-}
-
-/// Who listens at an endpoint of this machine.
-pub(super) async fn owners_of(endpoint: Endpoint) -> Owners {
-    let search = tokio::task::spawn_blocking(move || {
-        let endpoints = [endpoint];
-        let first = owners(&endpoints).pop();
-        match first {
-            // A child that has just been started holds the socket until it runs its own program: whoever is not
-            // seen twice is none of the owners.
-            Some(Owners::Known {
-                processes,
-                complete,
-            }) if processes.len() > 1 => match owners(&endpoints).pop() {
-                Some(Owners::Known {
-                    processes: again, ..
-                }) => Owners::Known {
-                    processes: processes
-                        .into_iter()
-                        .filter(|one| again.iter().any(|other| other.process == one.process))
-                        .collect(),
-                    complete,
-                },
-                other => other.unwrap_or(Owners::Nobody),
-            },
-            other => other.unwrap_or(Owners::Nobody),
+    /// The endpoint whose owners are the service's processes, where it is on this machine.
+    pub(super) fn owned_endpoint(&self) -> Option<Endpoint> {
+        match (&self.place, self.pin) {
+            (Place::Socket(path), _) => Some(Endpoint::Socket(path.clone())),
+            (_, Some(address)) if is_local(address.ip()) => Some(Endpoint::Tcp(address)),
+            _ => None,
         }
-    });
-    search
-        .await
-        .unwrap_or_else(|_| Owners::Unknown("the search was broken off".to_owned()))
-}
-
-/// Those of the processes that no other of them has started: a master, not its workers.
-pub(super) fn heads(processes: &[Running]) -> Vec<Running> {
-    processes
-        .iter()
-        .filter(|one| {
-            let above = ancestors(one.process);
-            !processes
-                .iter()
-                .any(|other| other.process != one.process && above.contains(&other.process))
-        })
-        .cloned()
-        .collect()
-}
-
-/// Whether `process` is one of `family` or has started one of them.
-pub(super) fn belongs(process: Process, family: &[Running]) -> bool {
-    family
-        .iter()
-        .any(|one| one.process == process || ancestors(one.process).contains(&process))
+    }
 }
 
 /// What some answers together tell of who gave them; `None` where none came.

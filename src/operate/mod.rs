@@ -6,10 +6,13 @@
 
 mod audit;
 mod choose;
+mod ending;
 mod identify;
 mod look;
+mod owners;
 mod place;
 mod prepare;
+mod question;
 mod run;
 mod send;
 mod watch;

@@ -1,5 +1,7 @@
 //! Where a service listens: the endpoints whose silence belongs to the proof of its end.
 
+use std::net::SocketAddr;
+
 use url::{Host, Url};
 
 use crate::health::Role;
@@ -73,6 +75,28 @@ impl Place {
     /// Whether a request goes to this very place, so that it may be sent to the address whose identity was read.
     pub(super) fn holds(&self, request: &HttpRequest) -> bool {
         request.proxy == Proxy::None && Self::target(&request.target) == *self
+    }
+
+    /// The very address that a request goes to when its identity was read at `pin`: that address, or, where the
+    /// request goes to another port of the same name, that port of the same machine.
+    pub(super) fn pinned(
+        &self,
+        request: &HttpRequest,
+        pin: Option<SocketAddr>,
+    ) -> Option<SocketAddr> {
+        let pin = pin?;
+        if self.holds(request) {
+            return Some(pin);
+        }
+        match (self, Self::target(&request.target)) {
+            // All loopback addresses are one machine, and it may listen at any of them.
+            (Self::Name { host, .. }, Self::Name { host: other, port })
+                if *host == other && !pin.ip().is_loopback() && request.proxy == Proxy::None =>
+            {
+                Some(SocketAddr::new(pin.ip(), port))
+            }
+            _ => None,
+        }
     }
 
     /// Every endpoint behind it.

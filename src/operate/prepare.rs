@@ -8,8 +8,9 @@ use tokio::time::sleep;
 use super::audit::Audit;
 use super::choose::{choose, refusal};
 use super::identify::Found;
+use super::owners::find_owners;
 use super::{Operator, Prepared, Sending, Target};
-use crate::action::{APART, Action, NoWay, Refusal, stop_order, way};
+use crate::action::{APART, Action, NoWay, Refusal, Way, stop_order, way};
 use crate::inventory::{Inventory, Service};
 
 /// Identities read at once.
@@ -29,14 +30,24 @@ impl Operator {
             .filter_map(|name| inventory.services.get(name).cloned())
             .collect();
         self.allowed(action, &services)?;
-        let prepared: Vec<Result<Target, Refusal>> = stream::iter(services)
-            .map(|service| self.target(action, service))
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
-        let mut targets = Vec::new();
         let mut refusals = Vec::new();
-        for result in prepared {
+        let mut asked = Vec::new();
+        let mut all_found = Vec::new();
+        let asking = stream::iter(services).map(|service| self.ask(action, service));
+        for result in asking.buffered(AT_ONCE).collect::<Vec<_>>().await {
+            match result {
+                Ok((service, way, found)) => {
+                    asked.push((service, way));
+                    all_found.push(found);
+                }
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        find_owners(&mut all_found).await;
+        let settling = stream::iter(asked.into_iter().zip(all_found))
+            .map(|((service, way), found)| self.settle(action, service, way, found));
+        let mut targets = Vec::new();
+        for result in settling.buffered(AT_ONCE).collect::<Vec<_>>().await {
             match result {
                 Ok(target) => targets.push(target),
                 Err(refusal) => refusals.push(refusal),
@@ -85,37 +96,51 @@ impl Operator {
         Ok(())
     }
 
-    async fn target(&self, action: Action, service: Arc<Service>) -> Result<Target, Refusal> {
+    /// Finds the way and who answers, except for who owns the port: that is searched for all services at once.
+    async fn ask(
+        &self,
+        action: Action,
+        service: Arc<Service>,
+    ) -> Result<(Arc<Service>, Way, Found), Refusal> {
         let mut way = way(&service, action).map_err(|no| refusal(&service, action, no))?;
         way.timeout = self.policy.timeout.unwrap_or(way.timeout);
         let unresolved = |reason| refusal(&service, action, NoWay { reason, hint: None });
-        let mut found = Found::of(&service, &way.means, &self.asker, self.clock)
+        let mut found = Found::asked(&service, &way.means, &self.asker)
             .await
             .map_err(unresolved)?;
         if found.nothing_there() {
             // As for any proof of an end, one look is no look.
             sleep(APART).await;
-            let again = Found::of(&service, &way.means, &self.asker, self.clock)
+            found = Found::asked(&service, &way.means, &self.asker)
                 .await
                 .map_err(unresolved)?;
-            if again.nothing_there() {
-                return Ok(Target {
-                    service,
-                    found: again,
-                    sending: None,
-                });
-            }
-            found = again;
         }
-        let choice = choose(&service, action, &way, &found)?;
-        Ok(Target {
-            service,
-            found,
-            sending: Some(Sending {
+        Ok((service, way, found))
+    }
+
+    /// What would be sent, now that all is known.
+    async fn settle(
+        &self,
+        action: Action,
+        service: Arc<Service>,
+        way: Way,
+        mut found: Found,
+    ) -> Result<Target, Refusal> {
+        found.settle(&service, &self.asker, self.clock).await;
+        let sending = if found.nothing_there() {
+            None
+        } else {
+            let choice = choose(&service, action, &way, &found)?;
+            Some(Sending {
                 way,
                 offer: choice.offer,
                 signalled: choice.signalled,
-            }),
+            })
+        };
+        Ok(Target {
+            service,
+            found,
+            sending,
         })
     }
 }

@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::{About, Audit};
 use super::choose::choose;
+use super::ending::Ending;
 use super::identify::Found;
-use super::watch::Ending;
 use super::{Operator, Prepared, Sending, Target};
 use crate::action::{Action, Verdict};
 use crate::event::{Done, Event, Step, StepKind};
@@ -55,8 +55,9 @@ impl Operator {
         let mut failed: Option<String> = None;
         for mut target in prepared.targets {
             let done = match (&audit, &failed) {
-                (Err(reason), _) => self.unsent(&target, prepared.action, reason),
-                (Ok(_), Some(reason)) => self.unsent(&target, prepared.action, reason),
+                (Err(reason), _) | (Ok(_), Some(reason)) => {
+                    self.unsent(&target, prepared.action, reason)
+                }
                 (Ok(audit), None) => {
                     self.one(prepared.action, &mut target, audit, events, stop)
                         .await
@@ -121,7 +122,7 @@ impl Operator {
                 teller.step(
                     self.clock.now(),
                     StepKind::Sending,
-                    &format!("{}, {}", sending.offer.request, sending.offer.target),
+                    &format!("sending {}", sending.offer.request),
                 );
                 self.watch(&target.service, &target.found, &sending, teller, stop)
                     .await
@@ -173,7 +174,12 @@ impl Operator {
             .found
             .read_at
             .map_or(Duration::MAX, |at| self.clock.now().since(at));
-        if age > FRESH {
+        let one_has_gone = target
+            .found
+            .processes()
+            .iter()
+            .any(|running| alive(running.process) != Some(true));
+        if age > FRESH || one_has_gone {
             teller.step(
                 self.clock.now(),
                 StepKind::Identifying,
@@ -230,21 +236,13 @@ fn changed(shown: &Found, now: &Found, replicas: bool) -> Option<String> {
         return None;
     }
     let now = now.identities.first()?;
-    let mut comparisons = shown
-        .identities
-        .iter()
-        .map(|before| Identity::compare(before, now))
-        .peekable();
-    comparisons.peek()?;
-    let comparisons: Vec<_> = comparisons.collect();
-    comparisons
-        .iter()
-        .all(|comparison| comparison.sameness == Sameness::New)
-        .then(|| {
-            comparisons
-                .iter()
-                .flat_map(|comparison| comparison.evidence.first().cloned())
-                .next()
-                .unwrap_or_default()
-        })
+    let mut evidence = None;
+    for before in &shown.identities {
+        let comparison = Identity::compare(before, now);
+        if comparison.sameness != Sameness::New {
+            return None;
+        }
+        evidence = comparison.evidence.into_iter().next();
+    }
+    evidence
 }

@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::action::Way;
+use crate::action::{Way, shown_command};
 use crate::health::{FailureKind, Process, text};
 use crate::host::signals::{self, SignalError};
 use crate::inventory::{HttpRequest, Means, Signal};
@@ -33,7 +33,7 @@ pub(super) enum Sent {
     /// Nothing went out, since nobody was there any more: why.
     NobodyThere(String),
     /// Nothing went out: why.
-    NotSent(String),
+    Unsent(String),
 }
 
 /// Carries out the means, once.
@@ -46,7 +46,7 @@ pub(super) async fn send(
     match (&way.means, process) {
         (Means::Http(request), _) => http(asker, request, pin, way.timeout).await,
         (Means::Signal(signal), Some(process)) => deliver(process, *signal),
-        (Means::Signal(_), None) => Sent::NotSent("its process is not known".to_owned()),
+        (Means::Signal(_), None) => Sent::Unsent("its process is not known".to_owned()),
         (Means::Exec(command), _) => exec(command, way.timeout).await,
     }
 }
@@ -62,7 +62,7 @@ async fn http(
         Err(error) if error.before_sending && error.refused => {
             Sent::NobodyThere(error.failure.message)
         }
-        Err(error) if error.before_sending => Sent::NotSent(error.failure.message),
+        Err(error) if error.before_sending => Sent::Unsent(error.failure.message),
         Err(error) => match error.code {
             // The head came, and only what was to follow it is lost.
             Some(code) => by_code(code, ""),
@@ -130,14 +130,14 @@ fn deliver(process: Process, signal: Signal) -> Sent {
         Err(SignalError::Gone) => {
             Sent::NobodyThere(format!("pid {} had exited already", process.pid))
         }
-        Err(error) => Sent::NotSent(format!("pid {} cannot be signalled: {error}", process.pid)),
+        Err(error) => Sent::Unsent(format!("pid {} cannot be signalled: {error}", process.pid)),
     }
 }
 
 /// A command without a shell, in a process group of its own, so that Ctrl-C in our terminal does not reach it.
 async fn exec(words: &[String], limit: Duration) -> Sent {
     let Some((program, arguments)) = words.split_first() else {
-        return Sent::NotSent("the command is empty".to_owned());
+        return Sent::Unsent("the command is empty".to_owned());
     };
     let spawned = Command::new(program)
         .args(arguments)
@@ -146,13 +146,12 @@ async fn exec(words: &[String], limit: Duration) -> Sent {
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn();
-    let shown = text::clean(&words.join(" "), KEPT);
+    let shown = text::clean(&shown_command(words.iter().map(String::as_str)), KEPT);
     let mut child = match spawned {
         Ok(child) => child,
-        Err(error) => return Sent::NotSent(format!("cannot run `{shown}`: {error}")),
+        Err(error) => return Sent::Unsent(format!("cannot run `{shown}`: {error}")),
     };
     let words = tokio::spawn(last_words(child.stderr.take()));
-    let group = child.id();
     let ended = timeout(limit, async {
         let status = child.wait().await;
         // What it left behind in the background may hold its stderr open for ever.
@@ -161,10 +160,8 @@ async fn exec(words: &[String], limit: Duration) -> Sent {
     })
     .await;
     match ended {
-        Err(_) => {
-            end_group(group);
-            Sent::Unclear(format!("`{shown}` did not end in time and was ended"))
-        }
+        // Half a stop may be worse than a late one, so it is left to its work.
+        Err(_) => Sent::Unclear(format!("`{shown}` has not ended in time and goes on")),
         Ok((Err(error), _)) => Sent::Unclear(format!("`{shown}`: {error}")),
         Ok((Ok(status), _)) if status.success() => {
             Sent::Taken(format!("`{shown}` ended with status 0"))
@@ -200,17 +197,6 @@ async fn last_words(stderr: Option<tokio::process::ChildStderr>) -> String {
     text::clean(last.unwrap_or_default().trim(), KEPT)
 }
 
-/// Ends a command that takes too long, with everything that it started.
-fn end_group(group: Option<u32>) {
-    let pid = group
-        .and_then(|pid| i32::try_from(pid).ok())
-        .and_then(rustix::process::Pid::from_raw);
-    if let Some(pid) = pid {
-        // It may have ended meanwhile.
-        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,7 +220,7 @@ mod tests {
                 Sent::Taken(_) => "taken",
                 Sent::TurnedDown(_) => "turned down",
                 Sent::Unclear(_) => "unclear",
-                Sent::NobodyThere(_) | Sent::NotSent(_) => "?",
+                Sent::NobodyThere(_) | Sent::Unsent(_) => "?",
             };
             assert_eq!(found, expected, "{code}");
         }
@@ -252,14 +238,21 @@ mod tests {
             panic!("a command that fails has not taken it");
         };
         assert!(text.contains("exit status: 5: no such unit"), "{text}");
-        assert!(matches!(run(&["/nowhere/x"]).await, Sent::NotSent(_)));
-        assert!(matches!(run(&[]).await, Sent::NotSent(_)));
+        assert!(matches!(run(&["/nowhere/x"]).await, Sent::Unsent(_)));
+        assert!(matches!(run(&[]).await, Sent::Unsent(_)));
     }
 
     #[tokio::test]
-    async fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
-        let words = ["sh", "-c", "sleep 60 & sleep 60"].map(str::to_owned);
-        let sent = exec(&words, Duration::from_millis(50)).await;
+    async fn a_command_that_takes_too_long_is_left_to_its_work() {
+        let directory = tempfile::tempdir().unwrap();
+        let pid_file = directory.path().join("pid");
+        let script = format!("echo $$ > {}; exec sleep 60", pid_file.display());
+        let words = ["sh", "-c", &script].map(str::to_owned);
+        let sent = exec(&words, Duration::from_millis(500)).await;
         assert!(matches!(sent, Sent::Unclear(_)), "{sent:?}");
+        let text = std::fs::read_to_string(pid_file).unwrap();
+        let pid = rustix::process::Pid::from_raw(text.trim().parse().unwrap()).unwrap();
+        // It is there to be ended.
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     }
 }

@@ -8,26 +8,25 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::future::{OptionFuture, join_all};
+use futures_util::future::OptionFuture;
 use tokio::select;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::choose::name;
-use super::identify::{Found, identity, is_draining, owners_of, uptime};
+use super::ending::Ending;
+use super::identify::Found;
 use super::look::{lives, look_at};
 use super::place::Place;
+use super::question::{Heard, Question};
 use super::run::Teller;
 use super::send::{Sent, send};
 use super::{Operator, Sending};
-use crate::action::{
-    APART, Action, Answerer, Known, Life, Look, Proof, Seen, Stage, Subject, Turn, Verdict, Who,
-};
+use crate::action::{APART, Action, Known, Life, Look, Proof, Seen, Stage, Subject, Turn, Verdict};
 use crate::event::StepKind;
-use crate::health::{Identity, Moment, Outcome, Process};
+use crate::health::{Identity, Moment, Process};
 use crate::host::{Endpoint, Owners, is_local, ticks_now};
-use crate::inventory::{Probe, Service};
-use crate::probe::Asker;
+use crate::inventory::{Means, Service};
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(25);
@@ -37,53 +36,10 @@ const QUESTION: Duration = Duration::from_millis(50);
 const YOUNG: Duration = Duration::from_millis(150);
 /// A scheduled request of which nobody knows whether it was taken is watched for so long.
 const DOUBT: Duration = Duration::from_secs(2);
-
-/// How an action on one service ended.
-#[derive(Debug)]
-pub(super) struct Ending {
-    pub(super) verdict: Verdict,
-    pub(super) text: String,
-    pub(super) evidence: Vec<String>,
-    /// Who answered last.
-    pub(super) after: Option<Identity>,
-}
-
-impl Ending {
-    /// Nothing was sent.
-    pub(super) fn unsent(text: &str) -> Self {
-        Self::new(Verdict::Refused, text.to_owned())
-    }
-
-    /// It had stopped before anything was sent.
-    pub(super) fn already_stopped(found: &Found) -> Self {
-        let places: Vec<String> = found.endpoints.iter().map(ToString::to_string).collect();
-        let text = if places.is_empty() {
-            "the process that its pid file names has exited; nothing was sent".to_owned()
-        } else {
-            format!(
-                "nothing listens at {}; nothing was sent",
-                places.join(" and ")
-            )
-        };
-        Self::new(Verdict::AlreadyStopped, text)
-    }
-
-    const fn new(verdict: Verdict, text: String) -> Self {
-        Self {
-            verdict,
-            text,
-            evidence: Vec::new(),
-            after: None,
-        }
-    }
-}
-
-/// What a round of questions brought.
-struct Heard {
-    seen: Option<Seen>,
-    identity: Option<Identity>,
-    evidence: Vec<String>,
-}
+/// No deadline is further away: a longer one must not overflow the clock.
+const FURTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Lines of evidence that anybody wants to read.
+const MOST_EVIDENCE: usize = 12;
 
 /// A look at everything.
 struct Glance {
@@ -165,7 +121,7 @@ impl Watch<'_> {
         let asker = self.operator.asker.clone();
         let pin = self.pin_for(sending);
         let mut request = Box::pin(send(&asker, &sending.way, pin, sending.signalled));
-        let mut deadline = Instant::now() + sending.way.timeout;
+        let mut deadline = Instant::now() + sending.way.timeout.min(FURTHEST);
         let mut glance: Pending<Glance> = None.into();
         let mut question: Pending<Heard> = None.into();
         let (mut looking, mut asking) = (false, false);
@@ -215,7 +171,7 @@ impl Watch<'_> {
             if let Some((stage, text)) = turn.stage {
                 self.tell(stage, &text);
                 if stage == Stage::Draining && self.teller.action == Action::Schedule {
-                    return self.accepted("it is draining");
+                    return Ending::new(Verdict::Accepted, "it is draining".to_owned());
                 }
             }
             if let Some((verdict, text)) = turn.end {
@@ -227,10 +183,8 @@ impl Watch<'_> {
     /// The action goes to the very address whose identity was read, where it goes to the same place at all.
     fn pin_for(&self, sending: &Sending) -> Option<SocketAddr> {
         match &sending.way.means {
-            crate::inventory::Means::Http(request) if self.found.place.holds(request) => {
-                self.found.pin
-            }
-            _ => None,
+            Means::Http(request) => self.found.place.pinned(request, self.found.pin),
+            Means::Signal(_) | Means::Exec(_) => None,
         }
     }
 
@@ -243,11 +197,11 @@ impl Watch<'_> {
     ) -> Option<Ending> {
         let scheduled = self.teller.action == Action::Schedule;
         match sent {
-            Sent::NotSent(why) => Some(Ending::unsent(&format!("nothing was sent: {why}"))),
+            Sent::Unsent(why) => Some(Ending::unsent(&format!("nothing was sent: {why}"))),
             Sent::Taken(what) if scheduled => {
                 let what = what.clone();
                 self.tell_step(StepKind::Accepted, &what);
-                Some(self.accepted(&what))
+                Some(Ending::new(Verdict::Accepted, what))
             }
             Sent::Unclear(_) | Sent::NobodyThere(_) if scheduled => {
                 let doubt = DOUBT.min(sending.way.timeout);
@@ -275,7 +229,7 @@ impl Watch<'_> {
                 self.proof
                     .see(at, Seen::TurnedDown(format!("could not be asked ({why})")))
             }
-            Sent::Unclear(what) | Sent::NotSent(what) => {
+            Sent::Unclear(what) | Sent::Unsent(what) => {
                 self.tell_step(StepKind::Remark, what);
                 Turn::default()
             }
@@ -284,7 +238,7 @@ impl Watch<'_> {
             Sent::Taken(text) | Sent::TurnedDown(text) | Sent::Unclear(text) => {
                 format!("reply: {text}")
             }
-            Sent::NobodyThere(text) | Sent::NotSent(text) => format!("not sent: {text}"),
+            Sent::NobodyThere(text) | Sent::Unsent(text) => format!("not sent: {text}"),
         });
         self.sent = Some(sent);
         turn
@@ -382,23 +336,17 @@ impl Watch<'_> {
             return Turn::default();
         };
         self.answered = Some(at);
-        if heard.identity.is_some() {
-            self.after = heard.identity;
+        // An answer that broke off tells that somebody is there, but not who.
+        let tells = |identity: &Identity| identity.start.is_some() || identity.instance.is_some();
+        if self.after.is_none() || heard.identity.as_ref().is_some_and(tells) {
+            self.after = heard.identity.or(self.after.take());
         }
-        if let Seen::Answer { who, .. } = &seen
-            && matches!(who, Who::New | Who::Other)
-        {
-            for line in heard.evidence {
-                if !self.evidence.contains(&line) {
-                    self.evidence.push(line);
-                }
+        for line in heard.evidence {
+            if self.evidence.len() < MOST_EVIDENCE && !self.evidence.contains(&line) {
+                self.evidence.push(line);
             }
         }
         self.proof.see(at, seen)
-    }
-
-    fn accepted(&mut self, what: &str) -> Ending {
-        Ending::new(Verdict::Accepted, what.to_owned())
     }
 
     /// The verdict of the proof, as far as something was sent at all.
@@ -428,7 +376,7 @@ impl Watch<'_> {
             Some(Sent::Taken(what)) => format!("{request} was sent and taken ({what})"),
             Some(Sent::TurnedDown(how)) => format!("{request} was sent and it {how}"),
             Some(Sent::Unclear(what)) => format!("{request} was sent ({what})"),
-            Some(Sent::NobodyThere(_) | Sent::NotSent(_)) => "nothing was sent".to_owned(),
+            Some(Sent::NobodyThere(_) | Sent::Unsent(_)) => "nothing was sent".to_owned(),
             None => format!("{request} was on its way and not yet answered"),
         };
         Ending::new(
@@ -450,74 +398,4 @@ impl Watch<'_> {
     fn tell_step(&self, kind: StepKind, text: &str) {
         self.teller.step(self.operator.clock.now(), kind, text);
     }
-}
-
-/// One round of questions, with all that it needs.
-struct Question {
-    asker: Asker,
-    service: Service,
-    tellers: Vec<Probe>,
-    known: Known,
-    pin: Option<SocketAddr>,
-    endpoint: Option<Endpoint>,
-}
-
-impl Question {
-    async fn ask(self) -> Heard {
-        let asked = self
-            .tellers
-            .iter()
-            .map(|probe| self.asker.ask_at(&self.service, probe, self.pin));
-        let outcomes: Vec<Outcome> = join_all(asked).await;
-        let Some(identity) = identity(&outcomes) else {
-            return Heard {
-                seen: None,
-                identity: None,
-                evidence: Vec::new(),
-            };
-        };
-        if let Some(code) = outcomes.iter().find_map(hollow)
-            && outcomes
-                .iter()
-                .all(|one| one.code.is_none() || hollow(one).is_some())
-        {
-            return Heard {
-                seen: Some(Seen::Hollow(code)),
-                identity: None,
-                evidence: Vec::new(),
-            };
-        }
-        let owners = match self.endpoint.clone() {
-            Some(endpoint) => match owners_of(endpoint).await {
-                Owners::Known {
-                    processes,
-                    complete: true,
-                } => Some(processes.iter().map(|one| one.process).collect()),
-                _ => None,
-            },
-            None => None,
-        };
-        let answerer = Answerer {
-            uptime: uptime(&outcomes),
-            at: identity.read_at,
-            identity: identity.clone(),
-            owners,
-        };
-        let (who, evidence) = self.known.who(&answerer);
-        Heard {
-            seen: Some(Seen::Answer {
-                draining: outcomes.iter().any(is_draining),
-                who,
-            }),
-            identity: Some(identity),
-            evidence,
-        }
-    }
-}
-
-/// The code of an answer that a proxy may have given for a service that is gone: nothing in it is the service's own.
-fn hollow(outcome: &Outcome) -> Option<u16> {
-    outcome
-        .code
-        .filter(|code| (502..=504).contains(code) && outcome.reading.is_none())
 }

@@ -83,12 +83,12 @@ impl Account {
     fn line(&self, color: bool) -> String {
         let Some(verdict) = self.verdict else {
             return format!(
-                "{}: would {}: {} ({}) to {}",
+                "{}: {} would send {} to {}; means: {}",
                 self.service,
                 self.action,
                 self.request.as_deref().unwrap_or("-"),
-                self.means.as_deref().unwrap_or("-"),
                 self.target.as_deref().unwrap_or("-"),
+                self.means.as_deref().unwrap_or("-"),
             );
         };
         let word = if color {
@@ -140,15 +140,15 @@ mod tests {
 
     #[test]
     fn people_get_a_line() {
-        let ended = Account::ended(&done(), Some(&offer()));
+        let ended = [Account::ended(&done(), Some(&offer()))];
         assert_eq!(
-            Account::lines(&[ended.clone()], false),
+            Account::lines(&ended, false),
             "api: stopped: 127.0.0.1:8000 refuses connections and pid 4711 (api) has exited (2.1s)\n"
         );
-        assert!(Account::lines(&[ended], true).contains("\u{1b}[32mstopped\u{1b}[0m"));
+        assert!(Account::lines(&ended, true).contains("\u{1b}[32mstopped\u{1b}[0m"));
         assert_eq!(
             Account::lines(&[Account::offered(&offer())], false),
-            "api: would shutdown: POST http://localhost:8000/health/shutdown (shutdown route (waits for the end)) to 127.0.0.1:8000, pid 4711 (api)\n"
+            "api: shutdown would send POST http://localhost:8000/health/shutdown to 127.0.0.1:8000, pid 4711 (api); means: shutdown route (waits for the end)\n"
         );
     }
 

@@ -16,5 +16,5 @@ pub(crate) use account::Account;
 pub(crate) use age::{ago, latency, short_duration};
 pub(crate) use fail_on::{FailOn, FailOnError};
 pub(crate) use json::{change_line, json};
-pub(crate) use report::{DependencyReport, ProbeReport, Report, ServiceReport, Summary};
+pub(crate) use report::{Report, ServiceReport};
 pub(crate) use table::{Style, table};

@@ -3,6 +3,7 @@
 //! Ages are as of `generated_at`. *Never* is `null`. Fields are only ever added.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -163,7 +164,7 @@ pub(crate) struct DependencyReport {
     /// When it was last reported on.
     pub(crate) observed_at: String,
     /// All else of its entry.
-    pub(crate) details: BTreeMap<String, Value>,
+    pub(crate) details: Arc<BTreeMap<String, Value>>,
 }
 
 impl Report {

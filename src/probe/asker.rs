@@ -11,7 +11,9 @@ use crate::inventory::{Connection, HttpRequest, Probe, ProbeKind, Service};
 use crate::profile::{self, Answer, Judgement};
 
 use super::exchange::{self, Answered, Body, Exchange, Question};
+use super::exec;
 use super::explain::Cause;
+use super::tcp;
 use super::trail::Trail;
 
 /// A larger body is decoded apart from the tasks that others wait for.
@@ -79,11 +81,19 @@ impl Asker {
     ) -> Outcome {
         match &probe.kind {
             ProbeKind::Http(request) => self.ask_http(probe, request, pin).await,
-            ProbeKind::Tcp { .. } | ProbeKind::Exec { .. } => Outcome::failed(
-                FailureKind::Local,
-                format!("{} probes are not supported yet", probe.kind.name()),
-                self.clock.now(),
-            ),
+            ProbeKind::Tcp { host, port } => self.ask_tcp(probe, (host, *port), pin).await,
+            ProbeKind::Exec {
+                command, env, cwd, ..
+            } => {
+                let question = exec::Question {
+                    command,
+                    env,
+                    cwd,
+                    most: probe.max_body,
+                    timeout: probe.timeout,
+                };
+                self.run(question).await
+            }
         }
     }
 
@@ -197,6 +207,46 @@ impl Asker {
                 ..outcome
             },
         }
+    }
+
+    async fn ask_tcp(&self, probe: &Probe, to: (&str, u16), pin: Option<SocketAddr>) -> Outcome {
+        let trail = Trail::new();
+        let started = Instant::now();
+        let deadline = exchange::deadline(probe.timeout);
+        let result = tcp::ask(&self.exchange, to, pin, &trail, probe.timeout, deadline).await;
+        let latency = started.elapsed();
+        let outcome = Outcome {
+            address: address(&trail),
+            phases: trail.phases(),
+            ..Outcome::bare(ProbeResult::Pass, self.clock.now())
+        };
+        match result {
+            Ok(()) => Outcome {
+                latency: Some(latency),
+                ..outcome
+            },
+            Err(cause) => Outcome {
+                result: result_of(&cause, probe, None),
+                failure: Some(cause.failure()),
+                refused: cause.refused,
+                ..outcome
+            },
+        }
+    }
+
+    async fn run(&self, question: exec::Question<'_>) -> Outcome {
+        let started = Instant::now();
+        let ran = exec::ask(question, exchange::deadline(question.timeout)).await;
+        let latency = ran.ended.map(|ended| ended.duration_since(started));
+        let now = self.clock.now();
+        let outcome = match ran.cause {
+            None => Outcome::bare(ProbeResult::Pass, now),
+            Some(cause) => {
+                let failure = cause.failure();
+                Outcome::failed(failure.kind, failure.message, now)
+            }
+        };
+        Outcome { latency, ..outcome }
     }
 
     /// What the answer amounts to. A large body is judged elsewhere: the deadline stands around that, too.

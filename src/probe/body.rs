@@ -81,7 +81,7 @@ pub(super) async fn drain(mut response: Response) {
 }
 
 /// A number of bytes as it is written in an inventory.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     UNITS
         .iter()

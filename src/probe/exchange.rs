@@ -17,7 +17,7 @@ use super::body;
 use super::client::Clients;
 use super::explain::Cause;
 use super::lookup::{self, Lookup};
-use super::race::Race;
+use super::race::{Lanes, Race};
 use super::redirect::{self, Rule};
 use super::request::Ready;
 use super::trail::{Peer, Trail};
@@ -169,9 +169,11 @@ impl Exchange {
             let peers = self.peers(question, url, elsewhere, trail).await?;
             let mut race = Race {
                 client: &client,
-                connection: question.connection,
-                trail,
-                deadline,
+                lanes: Lanes {
+                    connection: question.connection,
+                    trail,
+                    deadline,
+                },
             };
             let build = || ready.build(url, elsewhere);
             let mut result = race.run(&peers, build).await;
@@ -185,7 +187,7 @@ impl Exchange {
                 trail.restart();
                 fresh = self.clients.of(request, Connection::Fresh).await?;
                 race.client = &fresh;
-                race.connection = Connection::Fresh;
+                race.lanes.connection = Connection::Fresh;
                 result = race.run(&peers, build).await;
             }
             let response = result?;
@@ -231,8 +233,19 @@ impl Exchange {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(Cause::local(format!("{} has no host", url.scheme())));
         };
-        let addresses = if let Some(address) = question.pin
-            && !elsewhere
+        let pin = question.pin.filter(|_| !elsewhere);
+        self.peers_of(host, port, pin, trail).await
+    }
+
+    /// The addresses of a name, or the one to connect to whatever the name says.
+    pub(super) async fn peers_of(
+        &self,
+        host: &str,
+        port: u16,
+        pin: Option<SocketAddr>,
+        trail: &Trail,
+    ) -> Result<Vec<Peer>, Cause> {
+        let addresses = if let Some(address) = pin
             && lookup::literal(host).is_none()
         {
             vec![address]

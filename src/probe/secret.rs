@@ -16,18 +16,25 @@ const LONGEST: u64 = 64 * 1024;
 pub(super) async fn read(secret: &Secret) -> Result<Cow<'_, str>, Cause> {
     match secret {
         Secret::Plain(text) => Ok(Cow::Borrowed(text)),
-        Secret::Env(name) => std::env::var(name).map(Cow::Owned).map_err(|error| {
-            Cause::local(match error {
+        Secret::Env(name) => std::env::var(name)
+            .map(Cow::Owned)
+            .map_err(|error| match error {
                 std::env::VarError::NotPresent => {
-                    format!("the environment variable {name} is not set")
+                    Cause::local(format!("the environment variable {name} is not set"))
                 }
-                std::env::VarError::NotUnicode(_) => {
-                    format!("the environment variable {name} is not UTF-8")
-                }
-            })
-        }),
+                std::env::VarError::NotUnicode(_) => not_text(name),
+            }),
+        Secret::EnvOr { name, otherwise } => match std::env::var(name) {
+            Err(std::env::VarError::NotPresent) => Ok(Cow::Borrowed(otherwise)),
+            Ok(text) => Ok(Cow::Owned(text)),
+            Err(std::env::VarError::NotUnicode(_)) => Err(not_text(name)),
+        },
         Secret::File(path) => from_file(path).await.map(Cow::Owned),
     }
+}
+
+fn not_text(name: &str) -> Cause {
+    Cause::local(format!("the environment variable {name} is not UTF-8"))
 }
 
 async fn from_file(path: &Path) -> Result<String, Cause> {

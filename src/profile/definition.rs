@@ -85,7 +85,7 @@ impl Profile {
                     );
                     continue;
                 }
-                if probe.http.is_none() && !probe.broken {
+                if probe.way().is_none() && !probe.broken {
                     problems.push(super::raw::asks_nothing(&probe.name));
                 }
                 probes.insert(entry.key.clone(), probe);

@@ -30,6 +30,13 @@ pub enum Secret {
     Plain(String),
     /// The value of an environment variable, read when used.
     Env(String),
+    /// The same where the variable is set, else what an `env_file` says.
+    EnvOr {
+        /// The name of the variable.
+        name: String,
+        /// The value that the file gives it.
+        otherwise: String,
+    },
     /// The content of a file without its last line break, read when used.
     File(PathBuf),
 }
@@ -38,7 +45,7 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain(_) => f.write_str("Secret(***)"),
-            Self::Env(name) => write!(f, "Secret(env {name})"),
+            Self::Env(name) | Self::EnvOr { name, .. } => write!(f, "Secret(env {name})"),
             Self::File(path) => write!(f, "Secret(file {})", path.display()),
         }
     }

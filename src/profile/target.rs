@@ -25,7 +25,7 @@ pub struct BadAddress {
     pub hint: String,
 }
 
-fn bad<T>(reason: impl Into<String>, hint: impl Into<String>) -> Result<T, BadAddress> {
+pub(super) fn bad<T>(reason: impl Into<String>, hint: impl Into<String>) -> Result<T, BadAddress> {
     Err(BadAddress {
         reason: reason.into(),
         hint: hint.into(),
@@ -77,6 +77,12 @@ impl Target {
         let host = authority
             .rsplit_once('@')
             .map_or(authority, |(_, host)| host);
+        if host.matches(':').count() > 1 && !host.starts_with('[') {
+            return bad(
+                "has an IPv6 address without its brackets",
+                "an IPv6 address stands in brackets: `http://[::1]:8000`",
+            );
+        }
         if host.is_empty() || host.starts_with(':') {
             return bad(
                 "has no host",
@@ -325,7 +331,7 @@ mod tests {
             ("HTTP://localhost", "http://localhost"),
             (
                 "ftp://localhost",
-                "has the unknown scheme `ftp` | did you mean `http://localhost`?",
+                "has the unknown scheme `ftp` | known are `http`, `https` and `unix`",
             ),
             (
                 "grpc://localhost",
@@ -357,7 +363,7 @@ mod tests {
             ),
             (
                 "http://::1:80",
-                "has an impossible port | ports are 1 to 65535",
+                "has an IPv6 address without its brackets | an IPv6 address stands in brackets: `http://[::1]:8000`",
             ),
             (
                 "http://my host",

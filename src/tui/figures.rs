@@ -32,7 +32,9 @@ pub(crate) fn ago(now: Moment, then: Option<Moment>) -> String {
 /// A latency with as many places as help: `0.4ms`, `3.1ms`, `42ms`, `1.2s`, `31s`.
 pub(crate) fn latency(span: Duration) -> String {
     let millis = span.as_secs_f64() * 1_000.0;
-    if millis < 9.95 {
+    if span > Duration::ZERO && millis < 0.05 {
+        "<0.1ms".to_owned()
+    } else if millis < 9.95 {
         format!("{millis:.1}ms")
     } else if millis < 999.5 {
         format!("{millis:.0}ms")
@@ -74,7 +76,8 @@ pub(crate) fn sparkline<'a>(
     history: impl DoubleEndedIterator<Item = &'a Option<Duration>>,
     width: usize,
 ) -> String {
-    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    // Without the full block: two rows of them would run into each other.
+    const BLOCKS: [char; 7] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇'];
     let mut latest: Vec<Option<Duration>> = history.rev().take(width).copied().collect();
     latest.reverse();
     let mut known: Vec<Duration> = latest.iter().flatten().copied().collect();
@@ -93,9 +96,9 @@ pub(crate) fn sparkline<'a>(
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
-                reason = "a share of 0 to 8 rounded up"
+                reason = "a share of 0 to 7 rounded up"
             )]
-            let level = (latency.as_secs_f64() / top * 8.0).ceil() as usize;
+            let level = (latency.as_secs_f64() / top * 7.0).ceil() as usize;
             BLOCKS[level.clamp(1, BLOCKS.len()) - 1]
         })
     }));
@@ -143,6 +146,7 @@ mod tests {
     fn latencies_keep_the_places_that_help() {
         let cases = [
             (0, "0.0ms"),
+            (1, "<0.1ms"),
             (400, "0.4ms"),
             (3_140, "3.1ms"),
             (9_949, "9.9ms"),
@@ -183,7 +187,7 @@ mod tests {
         let draw = |history: &[Option<Duration>], width| sparkline(history.iter(), width);
         assert_eq!(draw(&[], 4), "    ");
         assert_eq!(draw(&[ms(5), ms(5), ms(5)], 4), " ▄▄▄");
-        assert_eq!(draw(&[ms(1), ms(8), None, ms(1)], 4), "▁█✗▁");
+        assert_eq!(draw(&[ms(1), ms(8), None, ms(1)], 4), "▁▇✗▁");
         assert_eq!(draw(&[ms(8), ms(1), ms(1)], 2), "▄▄");
         assert_eq!(draw(&[ms(0), None], 2), "▁✗");
     }

@@ -194,7 +194,7 @@ impl List {
             Sort::Trouble => self.shown.sort_by_key(|index| {
                 pictures
                     .get(*index)
-                    .map(|it| (rank(it.state), it.flags.contains(&Flag::Blocked)))
+                    .map(|it| (trouble(it), it.flags.contains(&Flag::Blocked)))
             }),
             Sort::Name => self.shown.sort_by(|a, b| {
                 let name = |index: &usize| pictures.get(*index).map(|it| it.name.as_str());
@@ -209,6 +209,18 @@ impl List {
             self.selected = self.shown.get(row).copied();
         }
     }
+}
+
+/// Where a service stands when trouble comes first. One that was not asked yet is no trouble: it stands among the
+/// healthy ones, and its row stays where it is when the first answer is good.
+fn trouble(picture: &Picture) -> u8 {
+    let waiting = picture.state == State::Unknown
+        && picture.probes.iter().all(|probe| probe.latest.is_none());
+    rank(if waiting {
+        State::Healthy
+    } else {
+        picture.state
+    })
 }
 
 /// Where a state stands when trouble comes first.
@@ -257,6 +269,15 @@ mod tests {
             ("f", State::Unknown),
         ]);
         assert_eq!(names(&list), ["c", "e", "f", "b", "a", "d"]);
+    }
+
+    #[test]
+    fn rows_stay_when_first_answers_are_good() {
+        let waiting = ["a", "b", "c"].map(|name| Arc::new(samples::waiting(name)));
+        let mut list = List::new(waiting.to_vec(), Selection::default());
+        list.put(samples::shared("b", State::Healthy));
+        list.settle("", 10);
+        assert_eq!(names(&list), ["a", "b", "c"]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) fn cut_middle(text: &str, cells: usize) -> Cow<'_, str> {
     }
     let tail_cells = (cells - 1) / 2;
     let tail = tail(text, tail_cells);
-    let head = head(text, cells - 1 - width(&tail));
+    let head = head(text, cells - 1 - width(tail));
     Cow::Owned(format!("{head}…{tail}"))
 }
 

@@ -38,7 +38,7 @@ impl Theme {
             State::Unknown => self.loud(glyph, Color::Magenta),
             State::Degraded => self.badge(glyph, Color::Black, Color::Yellow),
             State::Draining => self.badge(glyph, Color::White, Color::Blue),
-            State::Stopped => self.pale(glyph),
+            State::Stopped => pale(glyph),
             State::Starting => self.calm(glyph, Color::Cyan),
             State::Healthy => self.calm(glyph, Color::Green),
         }
@@ -58,7 +58,7 @@ impl Theme {
             Some(result @ ProbeResult::Unknown) => {
                 (self.loud("?", Color::Magenta), result.as_str())
             }
-            None => (self.pale("·"), "waiting"),
+            None => (pale("·"), "waiting"),
         }
     }
 
@@ -70,7 +70,7 @@ impl Theme {
                 (self.badge("!", Color::Black, Color::Yellow), "degraded")
             }
             DependencyStatus::Error => (self.badge("✗", Color::White, Color::Red), "error"),
-            DependencyStatus::NotUsed => (self.pale("–"), "not used"),
+            DependencyStatus::NotUsed => (pale("–"), "not used"),
             DependencyStatus::Unknown => (self.loud("?", Color::Magenta), "unknown"),
         }
     }
@@ -80,7 +80,7 @@ impl Theme {
         match answer {
             Some(true) => (Style::new(), "yes"),
             Some(false) => (self.loud("", Color::Red).word, "no"),
-            None => (self.quiet(), "–"),
+            None => (quiet(), "–"),
         }
     }
 
@@ -92,27 +92,6 @@ impl Theme {
     /// Something that went well.
     pub(crate) fn good(self) -> Style {
         self.paint(Style::new().add_modifier(Modifier::BOLD), Color::Green)
-    }
-
-    /// The name of a thing: a column, a field.
-    pub(crate) fn label(self) -> Style {
-        // Dim text is hard to read on many terminals; an underline costs no contrast.
-        Style::new().add_modifier(Modifier::BOLD)
-    }
-
-    /// What matters less.
-    pub(crate) fn quiet(self) -> Style {
-        Style::new().add_modifier(Modifier::DIM)
-    }
-
-    /// What matters more.
-    pub(crate) fn strong(self) -> Style {
-        Style::new().add_modifier(Modifier::BOLD)
-    }
-
-    /// The row, button or screen that has the focus.
-    pub(crate) fn selected(self) -> Style {
-        Style::new().add_modifier(Modifier::REVERSED)
     }
 
     /// A key in the footer and the help.
@@ -150,13 +129,34 @@ impl Theme {
             word: Style::new(),
         }
     }
+}
 
-    fn pale(self, glyph: &'static str) -> Look {
-        Look {
-            glyph,
-            mark: self.quiet(),
-            word: self.quiet(),
-        }
+/// The name of a thing: a column, a field.
+pub(crate) fn label() -> Style {
+    // Dim text is hard to read on many terminals; an underline costs no contrast.
+    Style::new().add_modifier(Modifier::BOLD)
+}
+
+/// What matters less.
+pub(crate) fn quiet() -> Style {
+    Style::new().add_modifier(Modifier::DIM)
+}
+
+/// What matters more.
+pub(crate) fn strong() -> Style {
+    Style::new().add_modifier(Modifier::BOLD)
+}
+
+/// The row, button or screen that has the focus.
+pub(crate) fn selected() -> Style {
+    Style::new().add_modifier(Modifier::REVERSED)
+}
+
+fn pale(glyph: &'static str) -> Look {
+    Look {
+        glyph,
+        mark: quiet(),
+        word: quiet(),
     }
 }
 

@@ -12,10 +12,11 @@ use super::dialog::{Button, Dialog, Question};
 use super::keymap::{self, Command, Mode};
 use super::log::{self, Entry, Kind};
 use super::message::{Effect, Message, Ticket};
-use super::view::Regions;
+use super::view::{self, Regions};
 
 impl App {
     /// Takes one message.
+    #[cfg(test)]
     #[must_use]
     pub(crate) fn update(&mut self, message: Message) -> Vec<Effect> {
         self.update_all([message])
@@ -198,7 +199,7 @@ impl App {
             Command::Confirm => self.confirm(effects),
             Command::Press => match &self.dialog {
                 Some(Dialog::Confirm(question)) if question.focus == Button::Confirm => {
-                    self.confirm(effects)
+                    self.confirm(effects);
                 }
                 _ => self.back(mode, effects),
             },
@@ -223,12 +224,11 @@ impl App {
         let Some(request) = edit(key) else { return };
         match (mode, &mut self.dialog) {
             (Mode::Filter, _) => {
-                if changes(&mut self.filter, request) {
-                    self.list.touch();
-                }
+                change(&mut self.filter, request);
+                self.list.touch();
             }
             (Mode::ConfirmTyped, Some(Dialog::Confirm(question))) => {
-                changes(&mut question.typed, request);
+                change(&mut question.typed, request);
             }
             _ => {}
         }
@@ -310,6 +310,9 @@ impl App {
     }
 
     fn confirm(&mut self, effects: &mut Vec<Effect>) {
+        if !view::dialog_fits(self) {
+            return;
+        }
         match self.dialog.take() {
             Some(Dialog::Confirm(question)) if question.may_confirm() => {
                 for offer in question.offers {
@@ -339,10 +342,10 @@ impl App {
         }
         match self.screen {
             Screen::Detail => {
-                self.detail_top = moved(self.detail_top, command, page(Regions::detail_rows))
+                self.detail_top = moved(self.detail_top, command, page(Regions::detail_rows));
             }
             Screen::Events => {
-                self.log_top = moved(self.log_top, command, page(Regions::event_rows))
+                self.log_top = moved(self.log_top, command, page(Regions::event_rows));
             }
             Screen::Fleet => {
                 let at = self.list.position().unwrap_or(0);
@@ -373,13 +376,11 @@ const fn moved(at: usize, command: Command, page: usize) -> usize {
 /// The largest text that is taken into a line: no name and no sensible filter is longer.
 const LONGEST_INPUT: usize = 100;
 
-fn changes(input: &mut Input, request: InputRequest) -> bool {
-    if matches!(request, InputRequest::InsertChar(_))
-        && input.value().chars().count() >= LONGEST_INPUT
-    {
-        return false;
+fn change(input: &mut Input, request: InputRequest) {
+    let full = input.value().chars().count() >= LONGEST_INPUT;
+    if !(full && matches!(request, InputRequest::InsertChar(_))) {
+        input.handle(request);
     }
-    input.handle(request).is_some_and(|changed| changed.value)
 }
 
 /// What a key does to a line of text, as shells have it.
@@ -390,11 +391,10 @@ fn edit(key: KeyEvent) -> Option<InputRequest> {
     }
     Some(match (key.code, ctrl) {
         (KeyCode::Char('u'), true) => InputRequest::DeleteLine,
-        (KeyCode::Char('w'), true) => InputRequest::DeletePrevWord,
+        (KeyCode::Char('w') | KeyCode::Backspace, true) => InputRequest::DeletePrevWord,
         (KeyCode::Char('a'), true) | (KeyCode::Home, _) => InputRequest::GoToStart,
         (KeyCode::Char('e'), true) | (KeyCode::End, _) => InputRequest::GoToEnd,
         (KeyCode::Char('h'), true) | (KeyCode::Backspace, false) => InputRequest::DeletePrevChar,
-        (KeyCode::Backspace, true) => InputRequest::DeletePrevWord,
         (KeyCode::Delete, _) => InputRequest::DeleteNextChar,
         (KeyCode::Left, false) => InputRequest::GoToPrevChar,
         (KeyCode::Right, false) => InputRequest::GoToNextChar,

@@ -82,7 +82,8 @@ fn keyed(line: &str, offset: usize, bytes: &mut [u8]) {
                 .get(1..)
                 .and_then(|rest| rest.find(quote))
                 .map_or(value.trim_end().len(), |n| n + 2),
-            Some('{' | '[' | '|' | '>' | '*' | '&' | '~') | None => 0,
+            // `…` stands for a value in our own words.
+            Some('{' | '[' | '|' | '>' | '*' | '&' | '~' | '…') | None => 0,
             Some(_) if value.starts_with("${") => 0,
             Some(_) => value.find([',', '}', ']']).unwrap_or(value.len()),
         };

@@ -135,9 +135,18 @@ fn cut(text: &str, first: usize, last: usize) -> (&str, usize) {
     if text.len() <= LONG || text.get(first..last).is_none_or(|text| text.contains('\n')) {
         return (text, 0);
     }
-    let from = text.floor_char_boundary(first.saturating_sub(AROUND));
-    let to = text.floor_char_boundary(last + LONG.min(text.len() - last) / 2 + AROUND);
+    let from = character(text, first.saturating_sub(AROUND));
+    let to = character(text, last.saturating_add(LONG));
     (text.get(from..to).unwrap_or(text), from)
+}
+
+/// The beginning of the character that stands at a byte.
+fn character(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
 }
 
 /// Where a stretch of the window stands once hidden characters are replaced; of several lines the first.

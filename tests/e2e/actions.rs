@@ -1,5 +1,6 @@
 //! Actions against real processes that misbehave: the verdict has to be true in every case.
 
+mod asking;
 mod audit;
 mod consent;
 mod signals;
@@ -18,9 +19,12 @@ fn service_process() {
     rogue::serve_if_asked();
 }
 
+/// The full name of the test that is the process of a service.
+const SERVICE: &str = "actions::service_process";
+
 /// A misbehaving service.
 fn service(words: &str) -> Rogue {
-    Rogue::start("actions::service_process", words)
+    Rogue::start(SERVICE, words)
 }
 
 /// An entry of the inventory for it, with more keys.

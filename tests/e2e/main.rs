@@ -9,4 +9,5 @@ mod demo;
 mod inventory;
 mod probing;
 mod profiles;
+mod readme;
 mod watch;

@@ -1,20 +1,8 @@
 //! The pictures in `screenshots/`, made from the real program in a pseudo-terminal on the demo fleet:
 //! `cargo test --features pictures --test pictures`.
 
-#[path = "../support/scene.rs"]
-#[allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "shared with the end-to-end tests"
-)]
-mod scene;
-#[path = "../support/terminal.rs"]
-#[allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "shared with the end-to-end tests"
-)]
-mod terminal;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod palette;
 mod svg;
@@ -24,22 +12,30 @@ use std::sync::Arc;
 
 use resvg::{tiny_skia, usvg};
 
-use scene::Scene;
-use terminal::{ESC, Pty};
+use support::demo::Demo;
+use support::scene::Scene;
+use support::terminal::{ESC, Pty};
 
 fn main() {
     let scene = Scene::new();
-    let mut demo = Pty::start(&scene.command(&["demo"]), 110, 30);
+    let mut command = scene.command(&["demo"]);
+    // Where the demo puts its inventory stands in the picture.
+    let runtime = scene.path().join("home/run");
+    std::fs::create_dir_all(&runtime).expect("the folder can be made");
+    command.env("TZ", "UTC").env("XDG_RUNTIME_DIR", &runtime);
+    let mut demo = Pty::start(&command, 110, 32);
     dashboard(&mut demo);
     confirmation(&mut demo);
-    check(&scene, &demo);
     demo.keys("q");
     assert_eq!(demo.end().code, 0);
+    check();
 }
 
 /// The dashboard with a failing dependency of the selected service.
 fn dashboard(demo: &mut Pty) {
-    demo.wait_for_line(&["degraded"]);
+    // Until somebody chooses, the worst service is the selected one, and the demo has trouble of its own.
+    demo.wait_for_line(&["✗ error"]);
+    demo.wait_for("for 4s");
     save("dashboard", demo, "healthctl demo");
 }
 
@@ -52,9 +48,15 @@ fn confirmation(demo: &mut Pty) {
     demo.wait_without("[ Cancel ]");
 }
 
-/// A check of the same fleet.
-fn check(scene: &Scene, demo: &Pty) {
-    let _ = (scene, demo);
+/// A check of a fleet with a broken dependency.
+fn check() {
+    let demo = Demo::start(&["--calm"]);
+    assert_eq!(demo.run(&["demo", "break", "orders", "database"]).code, 0);
+    let file = demo.inventory().to_str().expect("the demo's path is text");
+    let check = Pty::start(&demo.scene().command(&["check", "-f", file]), 110, 20);
+    check.wait_for("3 services");
+    save("check", &check, "healthctl check");
+    assert_eq!(check.end().code, 0);
 }
 
 fn save(name: &str, pty: &Pty, title: &str) {

@@ -1,4 +1,4 @@
-//! A terminal's screen as SVG: one rectangle per run of background, text cell by cell, boxes and blocks as shapes, so
+//! A terminal's screen as SVG: one rectangle per run of background, text word by word, boxes and blocks as shapes, so
 //! that lines meet without seams whatever the font.
 
 use std::fmt::Write as _;
@@ -189,50 +189,76 @@ fn shapes(screen: &Screen, row: u16, columns: u16, svg: &mut String) {
     }
 }
 
-fn texts(screen: &Screen, row: u16, columns: u16, svg: &mut String) {
-    let mut run: Option<(Paint, Vec<u32>, String)> = None;
-    let y = u32::from(row) * HEIGHT + BASELINE;
-    let flush = |run: &mut Option<(Paint, Vec<u32>, String)>, svg: &mut String| {
-        let Some((paint, places, text)) = run.take() else {
-            return;
-        };
-        let places: Vec<String> = places.iter().map(ToString::to_string).collect();
-        let weight = if paint.bold {
+/// Text with one look, begun at a column.
+struct Word {
+    paint: Paint,
+    from: u16,
+    /// The column behind its last cell.
+    to: u16,
+    text: String,
+}
+
+impl Word {
+    fn write(&self, row: u16, svg: &mut String) {
+        let x = u32::from(self.from) * WIDTH;
+        let y = u32::from(row) * HEIGHT + BASELINE;
+        let weight = if self.paint.bold {
             " font-weight=\"bold\""
         } else {
             ""
         };
         let _ = writeln!(
             svg,
-            "<text x=\"{}\" y=\"{y}\"{weight} fill=\"{}\">{}</text>",
-            places.join(" "),
-            paint.fg,
-            escape(&text)
+            "<text x=\"{x}\" y=\"{y}\"{weight} fill=\"{}\">{}</text>",
+            self.paint.fg,
+            escape(&self.text)
         );
-    };
+    }
+
+    /// Whether the next cell may stand in the same piece: a font would tie two signs together, and where a font has
+    /// no glyph another one comes in, with widths of its own.
+    fn takes(&self, column: u16, paint: Paint, text: &str) -> bool {
+        let plain = |text: &str| text.chars().all(|c| c.is_ascii());
+        let sign = |c: Option<char>| c.is_some_and(|c| c.is_ascii_punctuation());
+        self.to == column
+            && self.paint == paint
+            && plain(&self.text)
+            && plain(text)
+            && !(sign(self.text.chars().last()) && sign(text.chars().next()))
+    }
+}
+
+fn texts(screen: &Screen, row: u16, columns: u16, svg: &mut String) {
+    let mut word: Option<Word> = None;
     for (column, cell) in cells(screen, row, columns) {
         let text = cell.contents();
         if text.trim().is_empty() || shape(text).is_some() {
             continue;
         }
         let mut look = paint(cell);
-        // The background has been drawn; only what changes the glyph starts a run anew.
+        // The background has been drawn; only what changes the glyph begins a new piece.
         look.bg = palette::BACKGROUND;
-        let x = u32::from(column) * WIDTH;
-        // One place for each character; what combines stays where its base is.
-        let places = text.chars().map(|_| x);
-        match &mut run {
-            Some((running, all, letters)) if *running == look => {
-                all.extend(places);
-                letters.push_str(text);
+        match &mut word {
+            Some(word) if word.takes(column, look, text) => {
+                word.text.push_str(text);
+                word.to = column + 1;
             }
             _ => {
-                flush(&mut run, svg);
-                run = Some((look, places.collect(), text.to_owned()));
+                if let Some(done) = word.take() {
+                    done.write(row, svg);
+                }
+                word = Some(Word {
+                    paint: look,
+                    from: column,
+                    to: column + 1,
+                    text: text.to_owned(),
+                });
             }
         }
     }
-    flush(&mut run, svg);
+    if let Some(done) = word {
+        done.write(row, svg);
+    }
 }
 
 fn escape(text: &str) -> String {

@@ -5,6 +5,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,8 +28,14 @@ impl Rogue {
     /// Starts one that does as the words say: `shutdown=stay`, `sigterm=ignore`, `status=401`, `port=8000`, `v6`,
     /// `shared`, `standby`. `test` is the full name of the test that calls [`serve_if_asked`].
     pub fn start(test: &str, words: &str) -> Self {
+        let program = std::env::current_exe().expect("this binary has a path");
+        Self::start_as(&program, test, words)
+    }
+
+    /// Starts one by this path of the test binary, whose last part the kernel takes for its name.
+    pub fn start_as(program: &Path, test: &str, words: &str) -> Self {
         let mut running = Running::start(
-            Command::new(std::env::current_exe().expect("this binary has a path"))
+            Command::new(program)
                 .args(["--exact", test, "--ignored", "--nocapture"])
                 .env(VARIABLE, words)
                 .stdin(Stdio::piped())

@@ -50,6 +50,12 @@ impl Scene {
             std::fs::create_dir_all(folder).expect("a folder can be made");
         }
         std::fs::write(&path, text).expect("a file can be written");
+        // What the group may write is not used when it is found, whatever the umask of the caller.
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+            std::fs::set_permissions(&path, mode).expect("permissions can be set");
+        }
         path
     }
 

@@ -101,7 +101,7 @@ impl Pty {
         let reader = std::thread::spawn({
             let shared = Arc::clone(&shared);
             move || {
-                let mut bytes = [0; 65_536];
+                let mut bytes = vec![0; 65_536];
                 // The end of the program's side is an error on Linux, zero bytes elsewhere.
                 while let Ok(count @ 1..) = reader.read(&mut bytes) {
                     let mut seen = shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -166,7 +166,7 @@ impl Pty {
 
     /// The screen as text.
     pub fn screen(&self) -> String {
-        self.look(|screen| screen.contents())
+        self.look(vt100::Screen::contents)
     }
 
     /// Something about the screen as it is now.

@@ -151,7 +151,7 @@ async fn carry_out(
     prepared: Prepared,
     mut signals: Signals,
 ) -> (Vec<Done>, Option<Exit>) {
-    let (events, mut steps) = unbounded_channel();
+    let (events, mut account) = unbounded_channel();
     let stop = CancellationToken::new();
     let action = async {
         let dones = operator.run(prepared, &events, &stop).await;
@@ -162,12 +162,12 @@ async fn carry_out(
     let telling = async {
         loop {
             tokio::select! {
-                event = steps.recv() => match event {
-                    Some(Event::Step(step)) => context.tell(&format!(
+                event = account.recv() => match event {
+                    Some(Event::Step(told)) => context.tell(&format!(
                         "{:>6.1}s {}: {}",
-                        step.elapsed.as_secs_f64(),
-                        step.service,
-                        step.text
+                        told.elapsed.as_secs_f64(),
+                        told.service,
+                        told.text
                     )),
                     Some(_) => {}
                     None => return,
@@ -199,17 +199,20 @@ fn finish(
     let accounts: Vec<Account> = dones
         .iter()
         .map(|done| {
-            let offer = prepared
-                .offers
-                .iter()
-                .find(|offer| offer.service == done.service);
-            Account::ended(done, offer)
+            let offers = &mut prepared.offers.iter();
+            Account::ended(done, offers.find(|offer| offer.service == done.service))
         })
         .collect();
     show(context, args, &accounts)?;
     Ok(match ending {
         Some(ending) => ending,
-        None => Exit::Code(exit_code(dones.iter().map(|done| done.verdict))),
+        None => match exit_code(dones.iter().map(|done| done.verdict)) {
+            0 => Exit::Done,
+            4 => Exit::Refused,
+            5 => Exit::Unproved,
+            124 => Exit::Deadline,
+            other => Exit::Code(other),
+        },
     })
 }
 
@@ -237,10 +240,15 @@ fn refuse(
 }
 
 fn show(context: &Context, args: &Args, accounts: &[Account]) -> Result<(), Error> {
-    context.print(&match args.output {
+    let shown = context.print(&match args.output {
         Format::Text => Account::lines(accounts, context.color_stdout()),
         Format::Json => Account::json(accounts),
-    })
+    });
+    match shown {
+        // The exit code still tells the verdict when nobody reads the account.
+        Err(Error::BrokenPipe) => Ok(()),
+        other => other,
+    }
 }
 
 /// The first of many names.

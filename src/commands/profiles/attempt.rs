@@ -10,7 +10,7 @@ use super::{Args, Format};
 use crate::commands::{Context, Error};
 use crate::health::text::clean;
 use crate::host::Clock;
-use crate::inventory::{AdHoc, Offered};
+use crate::inventory::{AdHoc, Asked, Offered};
 use crate::probe::Asker;
 use crate::profile::{Answer, Captured, Profile, judge};
 
@@ -129,9 +129,8 @@ pub(super) async fn url(
     };
     let wanted = probes(profile, true, args)?;
     let loaded = context.adhoc(&AdHoc {
-        url,
         profile: Some(&offered.name),
-        ..AdHoc::default()
+        ..AdHoc::new(Asked::Url(url))
     })?;
     let asker = Asker::new(Clock::start());
     let mut tries = Vec::new();

@@ -229,7 +229,7 @@ impl Dashboard<'_> {
 
     /// Gives the terminal to the shell and stops, as Ctrl-Z does to any program.
     fn suspend(&mut self) {
-        self.screen.give_back();
+        terminal::give_back();
         self.suspended = true;
         // It fails only where there is no job control; then the next tick takes the terminal again.
         let _ = rustix::process::kill_current_process_group(rustix::process::Signal::TSTP);

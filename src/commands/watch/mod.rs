@@ -29,7 +29,7 @@ use crate::engine::{self, Caps, Options};
 use crate::exit::Exit;
 use crate::health::{Fleet, text};
 use crate::host::Clock;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Service};
 use crate::operate::{Operator, Policy};
 use crate::probe::Asker;
 use crate::tui::{App, Setup};
@@ -92,7 +92,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         return exit;
     }
     let app = App::new(Setup {
-        inventory: place(&inventory, args),
+        inventory: place(&inventory),
         services: pictures,
         selection,
         selectors: text::clean(&args.choice.selectors.join(" "), 100),
@@ -124,14 +124,24 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
 }
 
 /// Where the services come from, for people.
-fn place(inventory: &Inventory, args: &Args) -> String {
-    let text = match (&args.choice.url, inventory.files.as_slice()) {
-        (Some(url), _) => url.clone(),
-        (None, []) => String::new(),
-        (None, [file]) => short(file),
-        (None, [file, rest @ ..]) => format!("{} and {} more", short(file), rest.len()),
+fn place(inventory: &Inventory) -> String {
+    let text = match inventory.files.as_slice() {
+        [] => inventory
+            .services
+            .values()
+            .next()
+            .map_or_else(String::new, |typed| address(typed)),
+        [file] => short(file),
+        [file, rest @ ..] => format!("{} and {} more", short(file), rest.len()),
     };
     text::clean(&text, 300)
+}
+
+/// What is asked of a service that was typed; a password in it is masked.
+fn address(service: &Service) -> String {
+    let target = || Some(service.probes.first()?.kind.target());
+    let url = service.url.as_ref().map(ToString::to_string);
+    url.or_else(target).unwrap_or_default()
 }
 
 /// A path with `~` for the home directory.

@@ -57,10 +57,9 @@ fn line(event: &Event, lines: Lines, selection: &Selection, out: &mut String) ->
     match (event, lines) {
         (Event::Picture { picture, changed }, _)
             if changed.is_empty() || !selection.matches(picture) => {}
+        (Event::Picture { picture, changed }, Lines::Text) if is_half_known(picture, changed) => {}
         (Event::Picture { picture, changed }, Lines::Text) => {
-            if !is_half_known(picture, changed) {
-                out.push_str(&text(picture, changed));
-            }
+            out.push_str(&text(picture, changed));
         }
         (Event::Picture { picture, changed }, Lines::Json) => {
             let report = ServiceReport::new(picture, &FailOn::default(), picture.at);

@@ -65,11 +65,6 @@ impl Screen {
         drawn
     }
 
-    /// Gives the terminal back for a while.
-    pub(super) fn give_back(&self) {
-        give_back();
-    }
-
     /// Takes it again, and draws everything anew with the next frame.
     pub(super) fn take_again(&mut self) -> io::Result<()> {
         // A shell may have changed the modes while we were stopped without having been asked.
@@ -108,8 +103,8 @@ fn take() -> io::Result<()> {
     entered
 }
 
-/// Leaves nothing behind, as far as the terminal still listens; does nothing the second time.
-fn give_back() {
+/// Gives the terminal back. Leaves nothing behind, as far as the terminal still listens; does nothing the second time.
+pub(super) fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // Where the terminal has gone there is nobody to tell.
         let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);

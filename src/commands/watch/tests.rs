@@ -54,6 +54,7 @@ fn child() {
         .unwrap();
     let exit = runtime.block_on(dashboard(&script));
     runtime.shutdown_background();
+    #[expect(clippy::exit, reason = "the code is what the other tests look at")]
     std::process::exit(exit.into());
 }
 

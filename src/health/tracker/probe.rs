@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::figures::Figures;
 use super::heard::{Claim, Heard};
+use super::pulse::Pulse;
 use super::standing::Standing;
 use crate::health::{Moment, Outcome, ProbeResult, ProbeRule, Reading, Role};
 
@@ -17,6 +18,10 @@ pub(super) struct Probe {
     pub(super) standing: Standing,
     /// The latest reading that came; an answer without one leaves it.
     pub(super) reading: Option<(Arc<Reading>, Moment)>,
+    /// When the question was asked that it answers.
+    pub(super) asked: Option<Moment>,
+    /// The sign of life that it reads.
+    pub(super) pulse: Option<Pulse>,
     /// Whether the dependencies of that reading are remembered.
     pub(super) is_remembered: bool,
     /// What its latest answers say that explains codes.
@@ -37,6 +42,8 @@ impl Probe {
                 counts_first(rule.role),
             ),
             reading: None,
+            asked: None,
+            pulse: None,
             is_remembered: false,
             claim: None,
             heard: None,
@@ -53,8 +60,15 @@ impl Probe {
     }
 
     /// Takes in what was read.
-    pub(super) fn read(&mut self, reading: &Arc<Reading>, at: Moment) {
+    pub(super) fn read(&mut self, reading: &Arc<Reading>, asked: Moment, at: Moment) {
         self.reading = Some((Arc::clone(reading), at));
+        self.asked = Some(asked);
+        if let Some(told) = &reading.heartbeat {
+            match &mut self.pulse {
+                Some(pulse) => pulse.hear(told, asked, at),
+                none => *none = Some(Pulse::new(told, asked, at)),
+            }
+        }
         self.is_remembered = false;
     }
 

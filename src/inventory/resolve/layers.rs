@@ -39,6 +39,12 @@ fn of_options(kind: LayerKind, options: &Options) -> Layer<'_> {
     }
 }
 
+fn of_defaults<'a>(defaults: &[&'a Options]) -> impl Iterator<Item = Layer<'a>> {
+    defaults
+        .iter()
+        .map(|options| of_options(LayerKind::Defaults, options))
+}
+
 fn of_probe(kind: LayerKind, probe: &Probe) -> Layer<'_> {
     Layer {
         http: probe.http.as_ref(),
@@ -59,7 +65,7 @@ fn of_action(kind: LayerKind, action: &Action) -> Layer<'_> {
 
 /// The layers of a probe: `defaults`, the profile, the profile's probe, the service, its probe.
 pub(in super::super) fn probe_layers<'a>(
-    defaults: &'a Options,
+    defaults: &[&'a Options],
     profile: Option<&'a Profile>,
     service: &'a raw::Service,
     name: &str,
@@ -67,31 +73,33 @@ pub(in super::super) fn probe_layers<'a>(
     let of_profile = profile.and_then(|profile| profile.probes.get(name));
     let own = service.probes.iter().find(|probe| probe.name.value == name);
     let layers = [
-        Some(of_options(LayerKind::Defaults, defaults)),
         profile.map(|profile| of_options(LayerKind::Profile, &profile.options)),
         of_profile.map(|probe| of_probe(LayerKind::Profile, probe)),
         Some(of_options(LayerKind::Service, &service.options)),
         own.map(|probe| of_probe(LayerKind::Service, probe)),
     ];
-    layers.into_iter().flatten().collect()
+    of_defaults(defaults)
+        .chain(layers.into_iter().flatten())
+        .collect()
 }
 
 /// The layers of an action.
 pub(in super::super) fn action_layers<'a>(
-    defaults: &'a Options,
+    defaults: &[&'a Options],
     profile: Option<&'a Profile>,
     of_profile: Option<&'a Action>,
     service: &'a raw::Service,
     own: Option<&'a Action>,
 ) -> Vec<Layer<'a>> {
     let layers = [
-        Some(of_options(LayerKind::Defaults, defaults)),
         profile.map(|profile| of_options(LayerKind::Profile, &profile.options)),
         of_profile.map(|action| of_action(LayerKind::Profile, action)),
         Some(of_options(LayerKind::Service, &service.options)),
         own.map(|action| of_action(LayerKind::Service, action)),
     ];
-    layers.into_iter().flatten().collect()
+    of_defaults(defaults)
+        .chain(layers.into_iter().flatten())
+        .collect()
 }
 
 /// The strongest layer that says something.

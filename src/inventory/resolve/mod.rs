@@ -3,18 +3,22 @@
 //! The only place with default values.
 
 mod actions;
+mod ask;
 mod assemble;
 mod depends;
 mod expect;
 mod layers;
 mod probes;
 mod service;
+mod variables;
 
+pub(super) use ask::Said;
 pub(super) use depends::check as check_dependencies;
 pub(super) use layers::{
     Layer, LayerKind, action_layers, headers, http, option, probe_layers, request,
 };
 pub(super) use service::{Parts, service};
+pub(super) use variables::Variables;
 
 /// What holds where nobody says anything.
 pub(super) mod defaults {

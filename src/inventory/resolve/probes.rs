@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::health::Role;
-use crate::profile::raw::{self, asks_nothing};
-use crate::profile::{Decode, Profile};
+use crate::profile::raw::{self, Way, asks_nothing};
+use crate::profile::{Decode, Expect, Profile};
 use crate::yaml::{Problem, Problems, nearest};
 
-use super::super::service::{Probe, ProbeKind};
+use super::super::service::Probe;
+use super::ask::{self, Said};
 use super::layers::{self, Layer, probe_layers};
-use super::{Parts, assemble, defaults, expect};
+use super::{Parts, defaults, expect};
 
 /// All probes, `startup` first, then `live`, `ready`, `status`, then the user's in the order of the file.
 pub(super) fn probes(parts: &Parts<'_>, problems: &mut Problems) -> Vec<Probe> {
@@ -46,12 +47,10 @@ pub(super) fn probes(parts: &Parts<'_>, problems: &mut Problems) -> Vec<Probe> {
     let mut probes = Vec::with_capacity(names.len());
     let mut broken = parts.raw.broken_probes || parts.profile_missing;
     for name in &names {
-        let of_profile = profile.and_then(|profile| profile.probes.get(*name));
-        let own = own.iter().find(|probe| probe.name.value == *name);
         let shared = profile
             .filter(|_| decoding == Some(*name))
             .and_then(|profile| profile.decode.as_ref());
-        match probe(parts, name, of_profile, own, shared, problems) {
+        match probe(parts, name, shared, problems) {
             Some(probe) => probes.push(probe),
             None => broken = true,
         }
@@ -77,40 +76,43 @@ fn decoding<'a>(profile: Option<&'a Profile>, names: &[&'a str]) -> Option<&'a s
 fn probe(
     parts: &Parts<'_>,
     name: &str,
-    of_profile: Option<&raw::Probe>,
-    own: Option<&raw::Probe>,
     shared_decode: Option<&raw::At<Arc<Decode>>>,
     problems: &mut Problems,
 ) -> Option<Probe> {
-    let specs = [own, of_profile];
-    let mut specs = specs.iter().flatten();
-    if specs.clone().any(|spec| spec.broken) {
+    let said = Said::of(name, parts);
+    if said.each().any(|spec| spec.broken) {
         return None;
     }
-    if specs.clone().all(|spec| spec.http.is_none()) {
-        if let Some(own) = own.filter(|_| !parts.profile_missing) {
+    let Some(way) = said.way() else {
+        if let Some(own) = said.own.filter(|_| !parts.profile_missing) {
             problems.push(missing_question(own, parts.profile));
         }
         return None;
-    }
+    };
     let layers = probe_layers(parts.defaults, parts.profile, parts.raw, name);
-    let decode = specs
-        .find_map(|spec| spec.decode.as_ref())
-        .or(shared_decode)
-        .map(|decode| Arc::clone(&decode.value));
     let max_body = value(
         &layers,
         |options| options.max_body.as_ref(),
         defaults::MAX_BODY,
     );
     let what = format!("`{name}`");
-    let request = assemble::request(parts, &layers, &what, "GET", problems);
-    let expect = expect::expect(&layers);
-    expect::check(&expect, decode.as_deref(), max_body, &layers, problems);
+    let kind = ask::kind(parts, said, way, &layers, &what, problems);
+    let (expect, decode) = if way == Way::Http {
+        let decode = said
+            .each()
+            .find_map(|spec| spec.decode.as_ref())
+            .or(shared_decode)
+            .map(|decode| Arc::clone(&decode.value));
+        let expect = expect::expect(&layers);
+        expect::check(&expect, decode.as_deref(), max_body, &layers, problems);
+        (expect, decode)
+    } else {
+        (Expect::default(), None)
+    };
     Some(Probe {
         name: name.to_owned(),
         role: Role::of(name),
-        kind: ProbeKind::Http(Box::new(request?)),
+        kind: kind?,
         interval: value(
             &layers,
             |options| options.interval.as_ref(),
@@ -131,9 +133,8 @@ fn probe(
             |options| options.success_threshold.as_ref(),
             defaults::SUCCESS_THRESHOLD,
         ),
-        required: [own, of_profile]
-            .iter()
-            .flatten()
+        required: said
+            .each()
             .find_map(|spec| spec.required.as_ref())
             .is_some_and(|required| required.value),
         max_body,

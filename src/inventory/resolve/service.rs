@@ -7,12 +7,13 @@ use crate::yaml::Problems;
 
 use super::super::raw;
 use super::super::service::Service;
-use super::{actions, defaults, probes};
+use super::{actions, defaults, probes, variables};
 
 /// What a service is made of.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Parts<'a> {
-    pub(in super::super) defaults: &'a Options,
+    /// What its files say for all their services, the weakest first.
+    pub(in super::super) defaults: &'a [&'a Options],
     pub(in super::super) profile: Option<&'a Profile>,
     /// It names a profile that could not be read: what that would have brought is unknown, and so is what is
     /// missing.
@@ -30,7 +31,17 @@ impl Parts<'_> {
             .start_period
             .as_ref()
             .or_else(|| self.profile?.options.start_period.as_ref())
-            .or(self.defaults.start_period.as_ref())
+            .or_else(|| self.default_start_period())
+    }
+
+    /// The one that its files say.
+    pub(in super::super) fn default_start_period(
+        &self,
+    ) -> Option<&crate::profile::raw::At<std::time::Duration>> {
+        self.defaults
+            .iter()
+            .rev()
+            .find_map(|options| options.start_period.as_ref())
     }
 }
 
@@ -45,7 +56,7 @@ pub(in super::super) fn service(parts: &Parts<'_>, problems: &mut Problems) -> S
     let flag = |value: &Option<crate::profile::raw::At<bool>>| {
         value.as_ref().is_some_and(|flag| flag.value)
     };
-    Service {
+    let mut service = Service {
         name: raw.name.value.clone(),
         description: text(&raw.description),
         group: text(&raw.group),
@@ -73,7 +84,9 @@ pub(in super::super) fn service(parts: &Parts<'_>, problems: &mut Problems) -> S
         supervised: false,
         replicas: flag(&raw.replicas),
         protected: flag(&raw.protected),
-    }
+    };
+    variables::add(&mut service, &raw.variables);
+    service
 }
 
 /// `depends_on` in the order written, each name once.

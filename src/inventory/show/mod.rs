@@ -2,6 +2,7 @@
 //!
 //! Secrets are shown as where they come from, or as `***`.
 
+mod command;
 mod lines;
 mod request;
 
@@ -10,8 +11,8 @@ use serde_yaml::Value;
 use crate::profile::raw::At;
 
 use super::library::Known;
-use super::resolve::{LayerKind, Parts, action_layers, option, probe_layers};
-use super::service::{ActionSpec, Means, Probe, Service};
+use super::resolve::{LayerKind, Parts, Said, action_layers, option, probe_layers};
+use super::service::{ActionSpec, Means, Probe, ProbeKind, Service};
 use super::{Loaded, raw};
 use lines::Lines;
 
@@ -41,8 +42,9 @@ pub fn show(loaded: &Loaded, name: &str) -> Option<String> {
         .iter()
         .find(|raw| raw.name.value == name)?;
     let known = loaded.profiles.get(name);
+    let defaults = loaded.raw.defaults_of(raw);
     let parts = Parts {
-        defaults: &loaded.raw.defaults,
+        defaults: &defaults,
         profile: known.map(|known| &*known.profile),
         profile_missing: false,
         raw,
@@ -113,7 +115,7 @@ fn head(lines: &mut Lines, service: &Service, parts: &Parts<'_>, known: Option<&
             .start_period
             .as_ref()
             .map_or_else(String::new, |at| origin(at, LayerKind::Profile, known)),
-        _ => parts.defaults.start_period.as_ref().map_or_else(
+        _ => parts.default_start_period().map_or_else(
             || BUILT_IN.to_owned(),
             |at| origin(at, LayerKind::Defaults, known),
         ),
@@ -139,11 +141,12 @@ fn tail(lines: &mut Lines, service: &Service, raw: &raw::Service) {
 fn show_probe(lines: &mut Lines, probe: &Probe, parts: &Parts<'_>, known: Option<&Known>) {
     let layers = probe_layers(parts.defaults, parts.profile, parts.raw, &probe.name);
     lines.open(&probe.name, None);
-    let super::ProbeKind::Http(http) = &probe.kind else {
-        lines.close();
-        return;
-    };
-    request::show_http(lines, http, "GET", &layers, known);
+    let said = Said::of(&probe.name, parts);
+    match &probe.kind {
+        ProbeKind::Http(http) => request::show_http(lines, http, "GET", &layers, known),
+        ProbeKind::Tcp { .. } => command::show_tcp(lines, probe, said, known),
+        ProbeKind::Exec { .. } => command::show_exec(lines, probe, said, known),
+    }
     macro_rules! option_line {
         ($key:literal, $field:ident, $value:expr) => {
             let from = option(&layers, |options| options.$field.as_ref())
@@ -163,14 +166,14 @@ fn show_probe(lines: &mut Lines, probe: &Probe, parts: &Parts<'_>, known: Option
         success_threshold,
         probe.success_threshold
     );
-    option_line!("max_body", max_body, size(probe.max_body));
-    request::show_options(lines, http, &layers, known);
-    show_expect(lines, probe, &layers, known);
-    let own = parts
-        .raw
-        .probes
-        .iter()
-        .find(|own| own.name.value == probe.name);
+    if !matches!(probe.kind, ProbeKind::Tcp { .. }) {
+        option_line!("max_body", max_body, size(probe.max_body));
+    }
+    if let ProbeKind::Http(http) = &probe.kind {
+        request::show_options(lines, http, &layers, known);
+        show_expect(lines, probe, &layers, known);
+    }
+    let own = said.own;
     if let Some(required) = own.and_then(|own| own.required.as_ref()) {
         lines.leaf("required", required.value, required.place.short());
     } else if probe.required {
@@ -366,7 +369,7 @@ fn duration(duration: std::time::Duration) -> String {
 fn size(bytes: u64) -> String {
     [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
         .into_iter()
-        .find(|(_, unit)| bytes % unit == 0)
+        .find(|(_, unit)| bytes.is_multiple_of(*unit))
         .map_or_else(
             || format!("{bytes}B"),
             |(name, unit)| format!("{}{name}", bytes / unit),

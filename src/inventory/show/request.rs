@@ -147,10 +147,10 @@ fn from<'a, T: 'a>(
     request(layers, get).map(|(at, kind)| origin(at, kind, known))
 }
 
-fn show_secret(lines: &mut Lines, key: &str, secret: &Secret, from: &str) {
+pub(super) fn show_secret(lines: &mut Lines, key: &str, secret: &Secret, from: &str) {
     match secret {
         Secret::Plain(_) => lines.leaf(key, "***", from),
-        Secret::Env(name) => {
+        Secret::Env(name) | Secret::EnvOr { name, .. } => {
             lines.open(key, None);
             lines.leaf("env", name.as_str(), from);
             lines.close();
@@ -164,7 +164,7 @@ fn show_secret(lines: &mut Lines, key: &str, secret: &Secret, from: &str) {
 }
 
 /// What was written where a variable's value is in it: the value may be a secret.
-fn written<T>(at: &At<T>) -> Option<String> {
+pub(super) fn written<T>(at: &At<T>) -> Option<String> {
     let text = at.place.text();
     text.contains("${")
         .then(|| mask_secrets(text.trim_matches(['"', '\''])))

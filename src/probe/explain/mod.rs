@@ -47,7 +47,7 @@ impl Cause {
         Self::new(FailureKind::Local, words)
     }
 
-    fn refused(words: impl Into<String>) -> Self {
+    pub(super) fn refused(words: impl Into<String>) -> Self {
         Self {
             refused: true,
             ..Self::new(FailureKind::Connect, words)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::place::Source;
+use super::pointer;
 use crate::health::text::clean;
 
 /// Values kept of one entry; the rest is cut off with `…`.
@@ -18,25 +19,54 @@ const LONGEST_KEY: usize = 100;
 
 /// The fields of an entry without those that were read, `read` being the places of the ones that were.
 pub(super) fn rest(entry: &Value, read: &[&Source]) -> BTreeMap<String, Value> {
-    if !entry.is_object() {
+    let Value::Object(map) = entry else {
         return BTreeMap::new();
+    };
+    let pointers = || {
+        read.iter().filter_map(|source| match source {
+            Source::Pointer(pointer) => Some(pointer.as_str()),
+            Source::Header(_) => None,
+        })
+    };
+    // Nearly always the fields of the entry itself were read: no need to copy them first to take them out.
+    let taken: Vec<_> = pointers().filter_map(pointer::field).collect();
+    let kept = map
+        .iter()
+        .filter(|(key, _)| !taken.iter().any(|taken| taken == key.as_str()));
+    let mut nested = pointers()
+        .filter(|place| pointer::field(place).is_none())
+        .peekable();
+    if nested.peek().is_none() {
+        return tidy_fields(kept);
     }
-    let mut entry = entry.clone();
-    for source in read {
-        if let Source::Pointer(pointer) = source {
-            remove(&mut entry, pointer);
-        }
-    }
-    fields(&entry)
+    let kept = kept.map(|(key, value)| (key.clone(), value.clone()));
+    let mut kept = Value::Object(kept.collect());
+    nested.for_each(|place| remove(&mut kept, place));
+    fields(&kept)
 }
 
 /// The fields of a map, fit to be shown; a single value under its own name.
 pub(super) fn fields(value: &Value) -> BTreeMap<String, Value> {
-    let mut budget = MOST_VALUES;
-    match tidy(value, &mut budget, MOST_LEVELS) {
-        Value::Object(map) => map.into_iter().collect(),
+    match value {
+        Value::Object(map) => tidy_fields(map.iter()),
         _ => BTreeMap::new(),
     }
+}
+
+fn tidy_fields<'a>(map: impl Iterator<Item = (&'a String, &'a Value)>) -> BTreeMap<String, Value> {
+    let mut budget = MOST_VALUES - 1;
+    let mut kept = BTreeMap::new();
+    for (key, item) in map {
+        if budget == 0 {
+            kept.insert("…".to_owned(), Value::String("…".to_owned()));
+            break;
+        }
+        kept.insert(
+            clean(key, LONGEST_KEY),
+            tidy(item, &mut budget, MOST_LEVELS - 1),
+        );
+    }
+    kept
 }
 
 /// One value, fit to be shown.
@@ -50,12 +80,12 @@ fn remove(value: &mut Value, pointer: &str) {
     let Some((parent, key)) = pointer.rsplit_once('/') else {
         return;
     };
-    let key = key.replace("~1", "/").replace("~0", "~");
+    let key = pointer::key(key);
     let Some(Value::Object(map)) = value.pointer_mut(parent) else {
         // An item of a list stays: the others would move up.
         return;
     };
-    map.shift_remove(&key);
+    map.shift_remove(&*key);
     if map.is_empty() && !parent.is_empty() {
         remove(value, parent);
     }

@@ -33,13 +33,17 @@ pub(super) fn parse(body: &[u8]) -> Result<Value, String> {
 /// The deepest nesting outside of strings.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0_usize);
-    for token in tokens(text) {
-        match token {
-            Token::Other(b'[' | b'{') => {
+    let (mut within, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if within => escaped = true,
+            b'"' => within = !within,
+            b'[' | b'{' if !within => {
                 depth += 1;
                 deepest = deepest.max(depth);
             }
-            Token::Other(b']' | b'}') => depth = depth.saturating_sub(1),
+            b']' | b'}' if !within => depth = depth.saturating_sub(1),
             _ => {}
         }
     }

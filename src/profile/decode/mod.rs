@@ -47,6 +47,7 @@ mod json;
 mod judge;
 mod parse;
 mod place;
+mod pointer;
 mod reading;
 mod rule;
 mod time;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::pointer;
 use super::time::{self, Point};
 use super::unit::{self, Unit};
 use super::words::plain;
@@ -106,7 +107,7 @@ impl Source {
     /// What stands there, nothing included.
     pub(super) fn look<'a>(&self, document: Document<'a>) -> Option<Cow<'a, Value>> {
         match self {
-            Self::Pointer(pointer) => document.json?.pointer(pointer).map(Cow::Borrowed),
+            Self::Pointer(place) => pointer::at(document.json?, place).map(Cow::Borrowed),
             Self::Header(name) => document
                 .headers
                 .iter()
@@ -257,15 +258,20 @@ impl Places {
     }
 
     /// The places with nothing left to keep: those that hold nothing, and the one that was taken.
-    pub(super) fn read(&self, document: Document<'_>, taken: bool) -> Vec<&Source> {
-        let found = self.find(document).map(|(place, _)| &place.source);
+    pub(super) fn read(
+        &self,
+        document: Document<'_>,
+        taken: bool,
+    ) -> impl Iterator<Item = &Source> {
+        let mut found = false;
         let sources = self.0.iter().map(|place| &place.source);
-        sources
-            .filter(|source| match source.look(document) {
-                Some(value) if holds(&value) => taken && found == Some(source),
-                _ => true,
-            })
-            .collect()
+        sources.filter(move |source| match source.look(document) {
+            Some(value) if holds(&value) => {
+                let first = !std::mem::replace(&mut found, true);
+                taken && first
+            }
+            _ => true,
+        })
     }
 
     /// A point in time: RFC 3339, or an epoch in the unit of the place.

@@ -79,7 +79,7 @@ impl Action {
             );
         }
         action.means = if let Some(entry) = http {
-            Http::read(entry, problems).map(Means::Http)
+            Http::read(entry, problems).map(|http| Means::Http(Box::new(http)))
         } else if let Some(entry) = signal {
             read_signal(&entry.value, problems).map(Means::Signal)
         } else {
@@ -140,7 +140,7 @@ fn read_signal(node: &Node, problems: &mut Problems) -> Option<At<Signal>> {
 }
 
 /// A program and its arguments; a program with a `/` in it stands beside the file.
-fn command(node: &Node, problems: &mut Problems) -> Option<At<Vec<String>>> {
+pub(super) fn command(node: &Node, problems: &mut Problems) -> Option<At<Vec<String>>> {
     const EXPECTED: &str = "a list: the program, then its arguments";
     let Value::List(items) = &node.value else {
         let hint = node
@@ -169,7 +169,14 @@ fn command(node: &Node, problems: &mut Problems) -> Option<At<Vec<String>>> {
         return None;
     };
     if program.contains('/') {
-        *program = beside(&node.place, program).display().to_string();
+        let plain = program.strip_prefix("./").unwrap_or(program);
+        let path = beside(&node.place, plain).display().to_string();
+        // Without a slash it would be looked for in `PATH`.
+        *program = if path.contains('/') {
+            path
+        } else {
+            format!("./{path}")
+        };
     }
     Some(At::new(command, node))
 }

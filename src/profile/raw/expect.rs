@@ -187,7 +187,7 @@ fn bad_pointer(text: &str) -> Option<(&'static str, String)> {
     }
     if !text.starts_with('/') {
         let path = text.trim_start_matches('$').trim_start_matches('.');
-        let meant = path.replace('.', "/").replace('[', "/").replace(']', "");
+        let meant = path.replace(['.', '['], "/").replace(']', "");
         return Some((
             "is not a JSON pointer",
             format!("did you mean `/{}`?", meant.trim_start_matches('/')),

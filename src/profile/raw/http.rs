@@ -46,6 +46,15 @@ impl Http {
             .map(|entry| secret::headers(entry, problems))
             .unwrap_or_default();
         http.body = fields.take("body").and_then(|entry| {
+            if matches!(entry.value.value, Value::Map(_) | Value::List(_)) {
+                problems.push(
+                    entry
+                        .value
+                        .wrong("the body as text")
+                        .hint("what is sent is text: write JSON in single quotes"),
+                );
+                return None;
+            }
             let body = entry.value.text("the body as text", problems)?;
             Some(At::new(body, &entry.value))
         });

@@ -5,11 +5,13 @@
 //! together (a body expected of HEAD) is judged there.
 
 mod action;
+mod exec;
 mod expect;
 mod http;
 mod options;
 mod probe;
 mod secret;
+mod way;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,10 +19,11 @@ use std::time::Duration;
 
 use crate::yaml::{Node, Place, Problem, Problems};
 
-use super::{Auth, Connection, Decode, Proxy, Secret, Signal, StatusRange, Target};
+use super::{Auth, Connection, Decode, HostPort, Proxy, Secret, Signal, StatusRange, Target};
 
 pub use options::Scope;
 pub(crate) use options::read_target;
+pub use way::Way;
 
 /// A value and where it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,6 +128,16 @@ pub struct Probe {
     pub off: bool,
     /// The HTTP request.
     pub http: Option<Http>,
+    /// The TCP connection.
+    pub tcp: Option<At<HostPort>>,
+    /// The command.
+    pub exec: Option<Exec>,
+    /// Added to the environment of the command.
+    pub env: Vec<(At<String>, At<Secret>)>,
+    /// Where the command runs.
+    pub cwd: Option<At<PathBuf>>,
+    /// The keys that only some ways of asking give a meaning to.
+    pub particular: Vec<At<String>>,
     /// It says what to ask in a way that could not be read: told already.
     pub broken: bool,
     /// Interval, thresholds, expectations and the rest.
@@ -135,6 +148,15 @@ pub struct Probe {
     pub decode: Option<At<Arc<Decode>>>,
     /// `decode` as it was written, for showing it again.
     pub decode_written: Option<serde_json::Value>,
+}
+
+/// A command as written.
+#[derive(Debug, Clone)]
+pub struct Exec {
+    /// Program and arguments.
+    pub command: At<Vec<String>>,
+    /// The same words, with what was written where a variable's value is in them.
+    pub shown: Vec<String>,
 }
 
 /// An HTTP request as written.
@@ -191,7 +213,7 @@ pub struct Action {
 #[derive(Debug, Clone)]
 pub enum Means {
     /// An HTTP request.
-    Http(Http),
+    Http(Box<Http>),
     /// A signal.
     Signal(At<Signal>),
     /// A command without a shell.
@@ -292,6 +314,6 @@ pub fn asks_nothing(name: &At<String>) -> Problem {
         &name.place,
         format!("the probe `{}` does not say what to ask", name.value),
     )
-    .label("expected `http`")
-    .hint("for example `{http: /health}`")
+    .label("expected `http`, `tcp` or `exec`")
+    .hint("for example `{http: /health}` or `{tcp: \"localhost:6379\"}`")
 }

@@ -252,7 +252,12 @@ pub(crate) fn warn_password(node: &Node, target: &Target, problems: &mut Problem
 pub(crate) fn read_target(node: &Node, problems: &mut Problems) -> Option<At<Target>> {
     const EXPECTED: &str = "an address such as `http://localhost:8000`";
     let Value::Text(text) = &node.value else {
-        problems.push(node.wrong(EXPECTED));
+        let port = match &node.value {
+            Value::Number { text, .. } => Some(text),
+            _ => None,
+        };
+        let hint = port.map(|port| format!("did you mean `http://localhost:{port}`?"));
+        problems.push(node.wrong(EXPECTED).maybe_hint(hint));
         return None;
     };
     match Target::parse(text) {

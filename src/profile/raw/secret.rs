@@ -5,7 +5,7 @@ use crate::yaml::{Entry, Fields, Node, Problem, Problems, Style, Value, is_secre
 use super::super::{Auth, Secret};
 use super::{At, Header, read_path};
 
-const FORMS: &str = "text, `{env: NAME}` or `{file: PATH}`";
+pub(super) const FORMS: &str = "text, `{env: NAME}` or `{file: PATH}`";
 
 /// Reads a secret; written in plain text it draws a warning.
 pub(super) fn read(node: &Node, what: &str, problems: &mut Problems) -> Option<Secret> {
@@ -14,7 +14,7 @@ pub(super) fn read(node: &Node, what: &str, problems: &mut Problems) -> Option<S
     Some(secret)
 }
 
-fn warn_plain(node: &Node, secret: &Secret, what: &str, problems: &mut Problems) {
+pub(super) fn warn_plain(node: &Node, secret: &Secret, what: &str, problems: &mut Problems) {
     if matches!(secret, Secret::Plain(_)) && node.style != Style::Interpolated {
         problems.push(
             Problem::at(&node.place, format!("{what} is written in plain text"))
@@ -39,7 +39,7 @@ fn value(node: &Node, problems: &mut Problems) -> Option<Secret> {
 }
 
 /// `{env: NAME}` or `{file: PATH}`
-fn reference(node: &Node, problems: &mut Problems) -> Option<Secret> {
+pub(super) fn reference(node: &Node, problems: &mut Problems) -> Option<Secret> {
     let mut fields = Fields::read(node, FORMS, problems)?;
     let env = fields.take("env");
     let file = fields.take("file");

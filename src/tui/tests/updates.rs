@@ -132,6 +132,21 @@ fn a_question_is_answered_by_y_or_by_its_button() {
 }
 
 #[test]
+fn nobody_agrees_to_what_they_cannot_see() {
+    for (width, height) in [(80, 8), (20, 5), (39, 50)] {
+        let (mut app, ticket) = asked(false);
+        let effects = app.update(Message::Resize { width, height });
+        assert!(effects.is_empty());
+        assert!(
+            press(&mut app, "y<Tab><Enter>").is_empty(),
+            "{width}x{height}"
+        );
+        assert!(app.dialog.is_some());
+        assert_eq!(press(&mut app, "<Esc>"), [Effect::Forget { ticket }]);
+    }
+}
+
+#[test]
 fn a_protected_service_wants_its_name() {
     let (mut app, ticket) = asked(true);
     assert!(
@@ -343,6 +358,6 @@ fn a_smaller_terminal_keeps_the_selection_in_sight() {
         height: 15,
     });
     assert!(effects.is_empty());
-    assert!(screen(&app).contains(">"), "{}", screen(&app));
+    assert!(screen(&app).contains('>'), "{}", screen(&app));
     assert!(screen(&app).contains("s49"));
 }

@@ -6,6 +6,7 @@ use crate::health::{Picture, Start};
 use crate::tui::app::App;
 use crate::tui::figures;
 use crate::tui::text::wrap;
+use crate::tui::theme;
 
 /// The width of the names of the fields.
 const LABEL: usize = 12;
@@ -58,7 +59,7 @@ pub(super) fn lines(app: &App, picture: &Picture, columns: usize) -> Vec<Line<'s
         {
             let label = if n == 0 { label } else { "" };
             lines.push(Line::from(vec![
-                Span::styled(format!(" {label:LABEL$} "), app.theme.quiet()),
+                Span::styled(format!(" {label:LABEL$} "), theme::quiet()),
                 Span::raw(text),
             ]));
         }

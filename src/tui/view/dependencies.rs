@@ -8,6 +8,7 @@ use crate::health::{DependencyPicture, DependencyStatus, Picture, State};
 use crate::tui::app::App;
 use crate::tui::figures;
 use crate::tui::text::{width, wrap};
+use crate::tui::theme;
 
 use super::grid::{self, Cell, Fit, column};
 
@@ -49,12 +50,12 @@ pub(super) fn lines(
         );
         lines.push(Line::styled(text, app.theme.alarm()));
     }
-    lines.push(grid::titles(&table, 1, app.theme.label()));
+    lines.push(grid::titles(&table, 1, theme::label()));
     for dependency in sorted {
         let mut cells = cells(app, dependency);
         if outdated.is_some() {
             for cell in &mut cells {
-                cell.fade(app.theme.quiet());
+                cell.fade(theme::quiet());
             }
         }
         lines.push(grid::row(&table, 1, cells));
@@ -71,7 +72,7 @@ pub(super) fn lines(
     if picture.dependencies.iter().any(|it| it.required) {
         lines.push(Line::styled(
             " * required: its error makes the service unhealthy",
-            app.theme.quiet(),
+            theme::quiet(),
         ));
     }
     lines
@@ -90,7 +91,7 @@ pub(super) fn outdated(app: &App, picture: &Picture) -> Option<Duration> {
 
 fn cells(app: &App, dependency: &DependencyPicture) -> Vec<Cell> {
     let (look, word) = app.theme.dependency(dependency.status);
-    let none = || Cell::styled("–", app.theme.quiet());
+    let none = || Cell::styled("–", theme::quiet());
     let count =
         |count: Option<u64>| count.map_or_else(none, |count| Cell::new(figures::count(count)));
     let required = if dependency.required { "*" } else { "" };
@@ -149,7 +150,7 @@ fn more(
     for text in wrap(&parts.join(" · "), columns.saturating_sub(5)) {
         lines.push(Line::from(vec![
             Span::raw("     "),
-            Span::styled(text, app.theme.quiet()),
+            Span::styled(text, theme::quiet()),
         ]));
     }
 }

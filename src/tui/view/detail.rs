@@ -10,6 +10,7 @@ use crate::health::{Flag, Picture};
 use crate::tui::app::{App, Progress, Screen};
 use crate::tui::figures;
 use crate::tui::text::{cut, cut_middle, wrap};
+use crate::tui::theme;
 
 use super::{about, dependencies, probes};
 
@@ -24,7 +25,7 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
             area,
             Line::raw(" no service selected "),
             Line::default(),
-            app.theme.quiet(),
+            theme::quiet(),
             frame,
         );
         return;
@@ -45,7 +46,7 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         _ => more,
     };
     let right = Line::raw(right);
-    let inner = super::pane(area, left, right, app.theme.quiet(), frame);
+    let inner = super::pane(area, left, right, theme::quiet(), frame);
     let lines: Vec<Line<'_>> = lines.into_iter().skip(app.detail_top).take(rows).collect();
     frame.render_widget(Paragraph::new(lines), inner);
 }
@@ -62,7 +63,7 @@ fn title(app: &App, picture: &Picture, columns: usize) -> Line<'static> {
     let name = cut_middle(&picture.name, columns.saturating_sub(taken).max(8)).into_owned();
     Line::from(vec![
         Span::raw(" "),
-        Span::styled(name, app.theme.strong()),
+        Span::styled(name, theme::strong()),
         Span::raw("  "),
         Span::styled(look.glyph, look.mark),
         Span::styled(" ", gap),
@@ -93,7 +94,7 @@ pub(super) fn lines(
         }
     };
     if picture.probes.iter().all(|probe| probe.latest.is_none()) {
-        say("not asked yet", app.theme.quiet());
+        say("not asked yet", theme::quiet());
     }
     if let Some(root) = &picture.blocked_by {
         say(
@@ -102,7 +103,7 @@ pub(super) fn lines(
         );
     }
     for reason in &picture.reasons {
-        say(reason, app.theme.strong());
+        say(reason, theme::strong());
     }
     let flags: Vec<&str> = picture
         .flags
@@ -122,7 +123,7 @@ pub(super) fn lines(
             let age = figures::age(app.now.since(*since));
             say(
                 &format!("{action} under way for {age}: {text}"),
-                app.theme.strong(),
+                theme::strong(),
             );
         }
         Some(Progress::Ended(done)) => {

@@ -11,70 +11,98 @@ use crate::tui::app::App;
 use crate::tui::dialog::{Button, Dialog, Question};
 use crate::tui::figures;
 use crate::tui::text::{width, wrap};
+use crate::tui::theme;
 
 /// The width of the names of the fields.
 const LABEL: usize = 9;
 
+/// What stands in a dialog.
+struct Content {
+    title: String,
+    lines: Vec<Line<'static>>,
+    /// Column and line of the cursor, where something is typed.
+    cursor: Option<(usize, usize)>,
+}
+
+/// Whether all of the dialog is on the screen: nobody agrees to what they cannot see.
+pub(crate) fn fits(app: &App) -> bool {
+    let content = content(app, inner_width(app.area));
+    app.regions(app.area).is_some()
+        && content.is_none_or(|content| content.lines.len() + 2 <= usize::from(app.area.height))
+}
+
 pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
-    let Some(dialog) = &app.dialog else { return };
-    let columns = usize::from(area.width.saturating_sub(4).min(88)).saturating_sub(4);
-    let mut cursor = None;
-    let (title, lines) = match dialog {
-        Dialog::Preparing {
-            service, action, ..
-        } => (
-            format!(" {} {service}? ", verb(*action)),
-            vec![
-                Line::raw("reading identity…"),
-                Line::default(),
-                Line::raw("nothing has been sent"),
-            ],
-        ),
-        Dialog::Confirm(question) => confirm(app, question, columns, &mut cursor),
-        Dialog::Refused(refusals) => (
-            " Refused: nothing was sent ".to_owned(),
-            refused(app, refusals, columns),
-        ),
+    let columns = inner_width(area);
+    let Some(Content {
+        title,
+        mut lines,
+        cursor,
+    }) = content(app, columns)
+    else {
+        return;
     };
-    let height = u16::try_from(lines.len() + 2)
-        .unwrap_or(u16::MAX)
-        .min(area.height);
-    let box_width = u16::try_from(columns + 4)
-        .unwrap_or(u16::MAX)
-        .min(area.width);
+    let room = usize::from(area.height.saturating_sub(2));
+    if lines.len() > room {
+        lines.truncate(room.saturating_sub(1));
+        lines.push(Line::styled(
+            "all of it needs a larger terminal; Esc closes",
+            app.theme.alarm(),
+        ));
+    }
+    let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
+    let width = u16::try_from(columns + 4).unwrap_or(u16::MAX);
+    let (height, width) = (height.min(area.height), width.min(area.width));
     let place = Rect::new(
-        area.x + (area.width - box_width) / 2,
+        area.x + (area.width - width) / 2,
         area.y + (area.height - height) / 2,
-        box_width,
+        width,
         height,
     );
     let block = Block::bordered()
         .border_type(BorderType::Double)
         .padding(Padding::horizontal(1))
-        .title(Line::styled(title, app.theme.strong()).centered());
+        .title(Line::styled(title, theme::strong()).centered());
     let inner = block.inner(place);
     frame.render_widget(Clear, place);
     frame.render_widget(block, place);
-    // The buttons are the last lines: where not all fits, the middle is what is missed least.
-    let skip = lines.len().saturating_sub(usize::from(inner.height));
-    if let Some((x, line)) = cursor {
-        let y = inner.y + u16::try_from(line - skip.min(line)).unwrap_or(0);
-        let x = inner.x
-            + u16::try_from(x)
-                .unwrap_or(u16::MAX)
-                .min(inner.width.saturating_sub(1));
-        frame.set_cursor_position(Position::new(x, y));
+    if let Some((x, y)) = cursor
+        && let (Ok(x), Ok(y)) = (u16::try_from(x), u16::try_from(y))
+        && x < inner.width
+        && y < inner.height
+    {
+        frame.set_cursor_position(Position::new(inner.x + x, inner.y + y));
     }
-    let lines: Vec<Line<'_>> = lines.into_iter().skip(skip).collect();
     frame.render_widget(Paragraph::new(lines), inner);
 }
 
-fn confirm(
-    app: &App,
-    question: &Question,
-    columns: usize,
-    cursor: &mut Option<(usize, usize)>,
-) -> (String, Vec<Line<'static>>) {
+/// Room for text between the frame and its padding.
+fn inner_width(area: Rect) -> usize {
+    usize::from(area.width.saturating_sub(8).min(84))
+}
+
+fn content(app: &App, columns: usize) -> Option<Content> {
+    Some(match app.dialog.as_ref()? {
+        Dialog::Preparing {
+            service, action, ..
+        } => Content {
+            title: format!(" {} {service}? ", verb(*action)),
+            lines: vec![
+                Line::raw("reading identity…"),
+                Line::default(),
+                Line::raw("nothing has been sent"),
+            ],
+            cursor: None,
+        },
+        Dialog::Confirm(question) => confirm(question, columns),
+        Dialog::Refused(refusals) => Content {
+            title: " Refused: nothing was sent ".to_owned(),
+            lines: refused(refusals, columns),
+            cursor: None,
+        },
+    })
+}
+
+fn confirm(question: &Question, columns: usize) -> Content {
     let first = question.offers.first();
     let action = first.map_or(Action::Shutdown, |offer| offer.action);
     let title = match (question.offers.len(), first) {
@@ -82,27 +110,31 @@ fn confirm(
         (count, _) => format!(" {} {count} services? ", verb(action)),
     };
     let mut lines = Vec::new();
+    let mut cursor = None;
     for offer in &question.offers {
-        describe(app, offer, columns, &mut lines);
+        describe(offer, columns, &mut lines);
         lines.push(Line::default());
     }
     if let Some(name) = question.name_to_type() {
-        lines.push(Line::raw(format!(
-            "It is protected. Type its name, {name}, to allow this:"
-        )));
+        let text = format!("It is protected. Type its name, {name}, to allow this:");
+        lines.extend(wrap(&text, columns).into_iter().map(Line::raw));
         let typed = question.typed.value().to_owned();
-        *cursor = Some((2 + question.typed.visual_cursor(), lines.len()));
+        cursor = Some((2 + question.typed.visual_cursor(), lines.len()));
         lines.push(Line::from(vec![
             Span::raw("> "),
-            Span::styled(typed, app.theme.strong()),
+            Span::styled(typed, theme::strong()),
         ]));
         lines.push(Line::default());
     }
-    lines.push(buttons(app, question, verb(action)).centered());
-    (title, lines)
+    lines.push(buttons(question, verb(action)).centered());
+    Content {
+        title,
+        lines,
+        cursor,
+    }
 }
 
-fn describe(app: &App, offer: &Offer, columns: usize, lines: &mut Vec<Line<'static>>) {
+fn describe(offer: &Offer, columns: usize, lines: &mut Vec<Line<'static>>) {
     let then = consequence(offer);
     let fields = [
         ("service", offer.service.as_str()),
@@ -113,7 +145,7 @@ fn describe(app: &App, offer: &Offer, columns: usize, lines: &mut Vec<Line<'stat
     ];
     for (label, text) in fields {
         let style = if matches!(label, "service" | "request") {
-            app.theme.strong()
+            theme::strong()
         } else {
             Style::new()
         };
@@ -123,17 +155,17 @@ fn describe(app: &App, offer: &Offer, columns: usize, lines: &mut Vec<Line<'stat
         {
             let label = if n == 0 { label } else { "" };
             lines.push(Line::from(vec![
-                Span::styled(format!("{label:LABEL$}"), app.theme.quiet()),
+                Span::styled(format!("{label:LABEL$}"), theme::quiet()),
                 Span::styled(text, style),
             ]));
         }
     }
 }
 
-fn buttons(app: &App, question: &Question, verb: &str) -> Line<'static> {
+fn buttons(question: &Question, verb: &str) -> Line<'static> {
     let look = |button| {
         if question.focus == button {
-            app.theme.selected()
+            theme::selected()
         } else {
             Style::new()
         }
@@ -141,7 +173,7 @@ fn buttons(app: &App, question: &Question, verb: &str) -> Line<'static> {
     let allowed = if question.may_confirm() {
         look(Button::Confirm)
     } else {
-        look(Button::Confirm).patch(app.theme.quiet())
+        look(Button::Confirm).patch(theme::quiet())
     };
     let mark = |button| if question.focus == button { ">" } else { " " };
     Line::from(vec![
@@ -154,7 +186,7 @@ fn buttons(app: &App, question: &Question, verb: &str) -> Line<'static> {
     ])
 }
 
-fn refused(app: &App, refusals: &[Refusal], columns: usize) -> Vec<Line<'static>> {
+fn refused(refusals: &[Refusal], columns: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for refusal in refusals {
         let subject = format!("{} {}: ", refusal.action, refusal.service);
@@ -162,7 +194,7 @@ fn refused(app: &App, refusals: &[Refusal], columns: usize) -> Vec<Line<'static>
         lines.extend(
             wrap(&text, columns)
                 .into_iter()
-                .map(|text| Line::styled(text, app.theme.strong())),
+                .map(|text| Line::styled(text, theme::strong())),
         );
         if let Some(hint) = &refusal.hint {
             let label = "hint: ";
@@ -176,7 +208,7 @@ fn refused(app: &App, refusals: &[Refusal], columns: usize) -> Vec<Line<'static>
         }
         lines.push(Line::default());
     }
-    lines.push(Line::styled(">[ Close ]", app.theme.selected()).centered());
+    lines.push(Line::styled(">[ Close ]", theme::selected()).centered());
     lines
 }
 

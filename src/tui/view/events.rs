@@ -9,6 +9,7 @@ use ratatui::widgets::Paragraph;
 use crate::tui::app::{App, Screen};
 use crate::tui::log::{Entry, Kind};
 use crate::tui::text::{cut, cut_middle, width};
+use crate::tui::theme;
 
 pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     let rows = usize::from(area.height.saturating_sub(1));
@@ -23,14 +24,15 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         )
     };
     let style = if app.screen == Screen::Events {
-        app.theme.strong()
+        theme::strong()
     } else {
         Style::new()
     };
     let title = Line::styled(" Events, newest first ", style);
-    let inner = super::pane(area, title, Line::raw(shown), app.theme.quiet(), frame);
+    let inner = super::pane(area, title, Line::raw(shown), theme::quiet(), frame);
     let columns = usize::from(inner.width);
-    let name = if columns < 100 { 16 } else { 28 };
+    let most = if columns < 100 { 16 } else { 28 };
+    let name = app.list.longest_name().clamp(9, most);
     let mut lines: Vec<Line<'_>> = app
         .log
         .entries()
@@ -39,7 +41,7 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         .map(|entry| line(app, entry, columns, name))
         .collect();
     if total == 0 {
-        lines.push(Line::styled(" nothing happened yet", app.theme.quiet()));
+        lines.push(Line::styled(" nothing happened yet", theme::quiet()));
     }
     frame.render_widget(Paragraph::new(lines), inner);
 }
@@ -57,7 +59,7 @@ fn line(app: &App, entry: &Entry, columns: usize, name_width: usize) -> Line<'st
         }
         Kind::Verdict(verdict) if verdict.exit_code() == 0 => ("✓", theme.good()),
         Kind::Verdict(_) => ("✗", theme.alarm()),
-        Kind::Step => ("›", theme.strong()),
+        Kind::Step => ("›", theme::strong()),
         Kind::Remark => ("·", Style::new()),
     };
     let time = super::time_of_day(app, entry.at);
@@ -66,8 +68,8 @@ fn line(app: &App, entry: &Entry, columns: usize, name_width: usize) -> Line<'st
     let pad = " ".repeat(name_width.saturating_sub(width(&name)));
     let room = columns.saturating_sub(width(&time) + name_width + 6);
     Line::from(vec![
-        Span::styled(format!(" {time} "), theme.quiet()),
-        Span::styled(name, theme.strong()),
+        Span::styled(format!(" {time} "), theme::quiet()),
+        Span::styled(name, theme::strong()),
         // The glyph is that of what happened, so it stands beside that and not beside the service.
         Span::raw(format!("{pad} ")),
         Span::styled(mark, style),

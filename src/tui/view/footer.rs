@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::tui::app::App;
 use crate::tui::keymap::{self, Mode};
+use crate::tui::theme;
 
 pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     let mut spans = vec![Span::raw(" ")];
@@ -17,7 +18,7 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         if x < area.right() {
             frame.set_cursor_position(Position::new(x, area.y));
         }
-        spans.push(Span::styled(text, app.theme.strong()));
+        spans.push(Span::styled(text, theme::strong()));
         spans.push(Span::raw("   "));
         taken = spans.iter().map(Span::width).sum();
     }

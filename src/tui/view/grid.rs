@@ -85,12 +85,12 @@ pub(super) fn row(columns: &[Column], indent: usize, cells: Vec<Cell>) -> Line<'
         if n > 0 {
             spans.push(Span::raw(" "));
         }
-        place(column, cell, &mut spans);
+        place(*column, &cell, &mut spans);
     }
     Line::from(spans)
 }
 
-fn place(column: &Column, cell: Cell, spans: &mut Vec<Span<'static>>) {
+fn place(column: Column, cell: &Cell, spans: &mut Vec<Span<'static>>) {
     let taken = if cell.mark.is_some() { 2 } else { 0 };
     let room = column.width.saturating_sub(taken);
     let text = match column.fit {
@@ -119,7 +119,13 @@ fn place(column: &Column, cell: Cell, spans: &mut Vec<Span<'static>>) {
 }
 
 /// The row that has the focus: reversed, but for badges, whose colours mean something.
-pub(super) fn selected(mut line: Line<'static>, marker: &'static str) -> Line<'static> {
+pub(super) fn selected(
+    mut line: Line<'static>,
+    marker: &'static str,
+    columns: usize,
+) -> Line<'static> {
+    let rest = columns.saturating_sub(line.width());
+    line.push_span(Span::raw(" ".repeat(rest)));
     if let Some(first) = line.spans.first_mut() {
         let rest = first.content.get(marker.len()..).unwrap_or("").to_owned();
         *first = Span::raw(format!("{marker}{rest}"));

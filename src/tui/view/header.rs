@@ -11,6 +11,7 @@ use crate::tui::app::App;
 use crate::tui::figures;
 use crate::tui::list::rank;
 use crate::tui::text::{cut_middle, width};
+use crate::tui::theme;
 
 pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     let first = Rect { height: 1, ..area };
@@ -44,10 +45,7 @@ fn counts(app: &App, room: usize) -> Line<'static> {
         .filter(|(_, count)| *count > 0)
         .collect();
     let build = |words: bool| {
-        let mut spans = vec![
-            Span::raw(" "),
-            Span::styled("healthctl", app.theme.strong()),
-        ];
+        let mut spans = vec![Span::raw(" "), Span::styled("healthctl", theme::strong())];
         for (state, count) in &counted {
             let look = app.theme.state(*state);
             let word = if words {

@@ -9,6 +9,7 @@ use crate::health::State;
 use crate::tui::app::App;
 use crate::tui::keymap::{self, Mode};
 use crate::tui::text::{width, wrap};
+use crate::tui::theme;
 
 /// The width of the column of keys.
 const KEYS: usize = 12;
@@ -28,8 +29,8 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     } else {
         String::new()
     };
-    let title = Line::styled(" Keys ", app.theme.strong());
-    let inner = super::pane(area, title, Line::raw(shown), app.theme.quiet(), frame);
+    let title = Line::styled(" Keys ", theme::strong());
+    let inner = super::pane(area, title, Line::raw(shown), theme::quiet(), frame);
     let lines: Vec<Line<'_>> = lines.into_iter().skip(top).take(rows).collect();
     frame.render_widget(Paragraph::new(lines), inner);
 }

@@ -41,12 +41,13 @@ use std::time::Duration;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders, Paragraph};
 
 use super::app::{App, Screen};
 use crate::health::{Moment, Picture};
+pub(crate) use dialog::fits as dialog_fits;
 pub(crate) use layout::Regions;
 
 /// Draws the whole screen.
@@ -139,6 +140,8 @@ fn pane(area: Rect, left: Line<'_>, right: Line<'_>, rule: Style, frame: &mut Fr
     let block = Block::new()
         .borders(Borders::TOP)
         .border_style(rule)
+        // The rule may be faint, what stands in it not.
+        .title_style(Style::new().remove_modifier(Modifier::DIM))
         .title(left.left_aligned())
         .title(right.right_aligned());
     let inner = block.inner(area);

@@ -6,6 +6,7 @@ use crate::health::{Phases, Picture, ProbePicture};
 use crate::tui::app::App;
 use crate::tui::figures;
 use crate::tui::text::{width, wrap};
+use crate::tui::theme;
 
 use super::grid::{self, Cell, Fit, column};
 
@@ -33,7 +34,7 @@ pub(super) fn lines(
     let taken: usize = fixed.iter().map(|column| column.width + 1).sum::<usize>() + 1;
     let mut table = fixed.to_vec();
     table.push(column("TARGET", columns.saturating_sub(taken), Fit::Name));
-    let mut lines = vec![grid::titles(&table, 1, app.theme.label())];
+    let mut lines = vec![grid::titles(&table, 1, theme::label())];
     for probe in &picture.probes {
         lines.push(grid::row(&table, 1, cells(app, probe)));
         if let Some(failure) = &probe.failure {
@@ -41,12 +42,7 @@ pub(super) fn lines(
             note(&text, columns, app.theme.alarm(), &mut lines);
         }
         if zoomed {
-            note(
-                &measured(app, probe),
-                columns,
-                app.theme.quiet(),
-                &mut lines,
-            );
+            note(&measured(app, probe), columns, theme::quiet(), &mut lines);
         }
     }
     lines
@@ -54,7 +50,7 @@ pub(super) fn lines(
 
 fn cells(app: &App, probe: &ProbePicture) -> Vec<Cell> {
     let (look, word) = app.theme.result(probe.latest);
-    let none = || Cell::styled("–", app.theme.quiet());
+    let none = || Cell::styled("–", theme::quiet());
     let asked = probe.latest.is_some();
     let age = |moment| {
         if asked {

@@ -11,6 +11,7 @@ use crate::action::Action;
 use crate::health::{DependencyStatus, Picture, ProbePicture, Role};
 use crate::tui::app::{App, Progress};
 use crate::tui::figures::{self, AGE_WIDTH, LATENCY_WIDTH};
+use crate::tui::theme;
 
 use super::grid::{self, Cell, Column, Fit, column};
 
@@ -72,7 +73,7 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     );
     let columns: Vec<Column> = fields.iter().map(|(_, column)| *column).collect();
     let rows = usize::from(area.height.saturating_sub(1));
-    let mut lines = vec![grid::titles(&columns, 1, app.theme.label())];
+    let mut lines = vec![grid::titles(&columns, 1, theme::label())];
     let focus = app.list.position();
     for (n, picture) in app.list.window(app.list.top, rows).enumerate() {
         let cells = fields
@@ -81,13 +82,13 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
             .collect();
         let line = grid::row(&columns, 1, cells);
         lines.push(if focus == Some(app.list.top + n) {
-            grid::selected(line, ">")
+            grid::selected(line, ">", usize::from(area.width))
         } else {
             line
         });
     }
     if app.list.len() == 0 {
-        lines.push(Line::styled(empty(app), app.theme.quiet()));
+        lines.push(Line::styled(empty(app), theme::quiet()));
     }
     frame.render_widget(Paragraph::new(lines), area);
 }
@@ -156,7 +157,7 @@ fn cell(app: &App, picture: &Picture, field: Field, width: usize) -> Cell {
     match field {
         Field::State => Cell::look(theme.state(picture.state), picture.state.as_str()),
         Field::Since => Cell::new(figures::age(app.now.since(picture.since))),
-        Field::Name => Cell::styled(&picture.name, theme.strong()),
+        Field::Name => Cell::styled(&picture.name, theme::strong()),
         Field::Group => Cell::new(picture.group.as_deref().unwrap_or("")),
         Field::Live => answer(app, picture.live),
         Field::Ready => answer(app, picture.ready),
@@ -224,11 +225,11 @@ fn dependencies(app: &App, picture: &Picture) -> Cell {
         working += usize::from(dependency.status == DependencyStatus::Working);
     }
     if picture.dependencies.is_empty() {
-        return Cell::styled("–", app.theme.quiet());
+        return Cell::styled("–", theme::quiet());
     }
     let text = format!("{working}/{total}");
     if super::dependencies::outdated(app, picture).is_some() {
-        return Cell::styled(text, app.theme.quiet());
+        return Cell::styled(text, theme::quiet());
     }
     if working == total {
         Cell::new(text)
@@ -246,7 +247,7 @@ fn last_success(app: &App, picture: &Picture) -> Cell {
             .filter(|probe| probe.checked_at.is_some())
     };
     if asked().next().is_none() {
-        return Cell::styled("–", app.theme.quiet());
+        return Cell::styled("–", theme::quiet());
     }
     let failing = asked().any(|probe| probe.consecutive_failures > 0);
     let oldest = asked()
@@ -276,7 +277,7 @@ const fn doing(action: Action) -> &'static str {
 /// What is being done to the service, else its flags.
 fn flags(app: &App, picture: &Picture) -> Cell {
     if let Some(Progress::Running { action, .. }) = app.progress.get(&picture.name) {
-        return Cell::styled(doing(*action), app.theme.strong());
+        return Cell::styled(doing(*action), theme::strong());
     }
     let mut flags = picture.flags.iter();
     let Some(first) = flags.next() else {

@@ -125,8 +125,20 @@ fn two_independent_processes_on_one_port_are_refused() {
 }
 
 #[test]
-fn a_process_that_is_not_known_is_refused() {
-    // Nothing listens there for long enough to be asked twice; the address is not this machine's.
+fn who_only_forwards_to_the_service_gets_none() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let program = folder.path().join("docker-proxy");
+    let own = std::env::current_exe().expect("this binary has a path");
+    std::os::unix::fs::symlink(own, &program).expect("a link can be made");
+    let mut rogue = Rogue::start_as(&program, SERVICE, "");
+    let ran = run(&bare(&rogue, ""), "shutdown --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("only does so for others"), "{ran:?}");
+    assert!(rogue.runs());
+}
+
+#[test]
+fn a_pid_file_that_holds_no_pid_is_refused() {
     let scene = Scene::with_inventory(
         "services:\n  api:\n    probes: {live: {http: 'http://127.0.0.1:9/'}}\n    pid_file: api.pid\n",
     );

@@ -28,16 +28,16 @@ fn well() -> Fake {
 #[test]
 fn rows_stand_there_before_any_answer_and_keys_work_while_a_service_hangs() {
     // Accepts, and holds every connection without a word.
-    let (hold, held) = mpsc::channel();
+    let (keep, connections) = mpsc::channel();
     let fake = Fake::tcp(move |stream| {
         // The test may have ended.
-        let _ = hold.send(stream);
+        let _ = keep.send(stream);
     });
     let scene = Scene::with_inventory(&inventory(1, &fake.url()));
     let mut pty = dashboard(&scene, &[]);
     pty.wait_for_line(&["? unknown", "service-000"]);
     pty.wait_for("not asked yet");
-    let _connection = held.recv().expect("it is asked");
+    let _connection = connections.recv().expect("it is asked");
     pty.keys("?");
     pty.wait_for("this help");
     pty.keys("q");

@@ -60,8 +60,9 @@ impl Stream {
     }
 
     fn end(mut self) -> Option<i32> {
-        let pid = Pid::from_raw(i32::try_from(self.running.pid()).unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        let pid = i32::try_from(self.running.pid()).expect("a pid is a number");
+        let pid = Pid::from_raw(pid).expect("a pid is not zero");
+        kill_process(pid, Signal::TERM).expect("it can be signalled");
         self.running.wait().code()
     }
 }

@@ -155,7 +155,9 @@ impl<'a> Reader<'a> {
                 Required::Names(names) => names.iter().any(|known| known == name),
                 Required::Says(places) => places.flag(document),
             },
-            details: self.details(entry, document, told.at.as_ref(), error.is_some()),
+            details: self
+                .details(entry, document, told.at.as_ref(), error.is_some())
+                .into(),
             error,
             success_count: table.success_count.count(document),
             failure_count: table.failure_count.count(document),

@@ -53,7 +53,8 @@ fn format_of(node: &Node, problems: &mut Problems) -> Option<Format> {
         ("text", Format::Text),
         ("none", Format::None),
     ];
-    node.word(&words, problems)
+    // The rest is read all the same, so that every mistake is told at once.
+    Some(node.word(&words, problems).unwrap_or(Format::Json))
 }
 
 impl Parser<'_> {

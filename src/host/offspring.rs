@@ -1,0 +1,103 @@
+//! The offspring of a command, wherever it went: a process can leave its group and its session, but not the environment
+//! that it was started with.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
+/// The variable that marks a command and all that it starts.
+pub(crate) const VARIABLE: &str = "HEALTHCTL_PROBE";
+
+/// A value for it that nobody else has: the processes of a container are seen from outside it, under other numbers.
+pub(crate) fn mark() -> String {
+    let random = RandomState::new().build_hasher().finish();
+    format!("{}-{random:016x}", std::process::id())
+}
+
+/// Ends every process that carries the mark and was started after this one.
+#[cfg(target_os = "linux")]
+pub(crate) fn end(mark: &str, after: u32) {
+    // One that is ended may have started another just before.
+    const ROUNDS: usize = 20;
+    let wanted = format!("{VARIABLE}={mark}");
+    let first = if numbers_began_anew(after) { 0 } else { after };
+    let mut ended = Vec::new();
+    for _ in 0..ROUNDS {
+        let before = ended.len();
+        let marked = processes().filter(|pid| *pid > first && carries(*pid, wanted.as_bytes()));
+        for pid in marked {
+            if !ended.contains(&pid) && kill(pid, wanted.as_bytes()) {
+                ended.push(pid);
+            }
+        }
+        if ended.len() == before {
+            return;
+        }
+    }
+}
+
+/// Elsewhere only the process group of a command can be ended.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn end(_mark: &str, _after: u32) {}
+
+/// Whether pids have come to their largest and begun at the smallest again since this one was given out.
+#[cfg(target_os = "linux")]
+fn numbers_began_anew(since: u32) -> bool {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let latest = load.split_ascii_whitespace().last();
+    latest
+        .and_then(|pid| pid.parse::<u32>().ok())
+        .is_none_or(|latest| latest < since)
+}
+
+#[cfg(target_os = "linux")]
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let own = std::process::id();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(move |pid| *pid != own)
+}
+
+#[cfg(target_os = "linux")]
+fn carries(pid: u32, wanted: &[u8]) -> bool {
+    // Others' processes cannot be read, nor can ours be theirs.
+    std::fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|it| it == wanted))
+}
+
+/// The descriptor is opened before the mark is looked at again: from then on it stands for one process.
+#[cfg(target_os = "linux")]
+fn kill(pid: u32, wanted: &[u8]) -> bool {
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+    i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .and_then(|raw| pidfd_open(raw, PidfdFlags::empty()).ok())
+        .is_some_and(|descriptor| {
+            carries(pid, wanted) && pidfd_send_signal(&descriptor, Signal::KILL).is_ok()
+        })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    use super::{VARIABLE, end, mark};
+
+    #[test]
+    fn those_that_carry_the_mark_are_ended_and_no_others() {
+        let (ours, other) = (mark(), mark());
+        assert_ne!(ours, other);
+        let start = |mark: &str| {
+            let mut command = Command::new("sleep");
+            command.arg("600").env(VARIABLE, mark).spawn().unwrap()
+        };
+        let (mut first, mut second) = (start(&ours), start(&other));
+        end(&ours, std::process::id());
+        assert_eq!(first.wait().unwrap().signal(), Some(9));
+        assert_eq!(second.try_wait().unwrap(), None);
+        second.kill().unwrap();
+        second.wait().unwrap();
+    }
+}

@@ -1,0 +1,162 @@
+//! The files of an inventory as one: what is included stands side by side, and each named file is laid over the one
+//! before.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use indexmap::map::Entry as Slot;
+
+use crate::profile::raw::Options;
+use crate::yaml::{Entry, Keys, Place, Problem, Problems};
+
+use super::gather::Document;
+use super::raw::{File, Inventory, Service, no_services};
+use super::resolve::Variables;
+
+/// What means nothing any more once another way of asking is laid over it.
+const HTTP_ALONE: [&str; 8] = [
+    "headers",
+    "auth",
+    "tls",
+    "proxy",
+    "follow_redirects",
+    "connection",
+    "expect",
+    "decode",
+];
+
+/// What excludes what in the maps of an inventory: a probe by TCP laid over one by HTTP is one by TCP.
+const KEYS: Keys<'static> = Keys {
+    against: &[
+        ("http", &["tcp", "exec", "grpc", "signal", "env", "cwd"]),
+        ("tcp", &["http", "exec", "grpc", "env", "cwd", "max_body"]),
+        ("tcp", &HTTP_ALONE),
+        ("exec", &["http", "tcp", "grpc", "signal"]),
+        ("exec", &HTTP_ALONE),
+        ("grpc", &["http", "tcp", "exec"]),
+        ("signal", &["http", "exec"]),
+        ("failure_threshold", &["retries"]),
+        ("retries", &["failure_threshold"]),
+        ("bearer", &["basic"]),
+        ("basic", &["bearer"]),
+        ("path", &["url"]),
+        ("url", &["path"]),
+        ("env", &["file"]),
+        ("file", &["env"]),
+    ],
+    names: &[
+        "services", "profiles", "probes", "labels", "headers", "env", "json", "words",
+    ],
+};
+
+/// A service or a profile as far as it has been laid together.
+#[derive(Debug)]
+struct Laid {
+    entry: Entry,
+    /// The files whose `defaults` hold for it, the weakest first.
+    defaults: Vec<usize>,
+    variables: Arc<Variables>,
+}
+
+type ByName = IndexMap<String, Laid>;
+
+/// Lays all files together; what is wrong goes to `problems`.
+pub(super) fn combine(documents: Vec<Document>, problems: &mut Problems) -> Inventory {
+    let told = problems.error_count();
+    let mut defaults: Vec<Options> = Vec::with_capacity(documents.len());
+    let (mut services, mut profiles) = (ByName::new(), ByName::new());
+    let mut roots: Vec<usize> = Vec::new();
+    let mut begins: Option<Place> = None;
+    let mut documents = documents.into_iter().enumerate().peekable();
+    while let Some((root, document)) = documents.next() {
+        let number = document.root;
+        let (mut own_services, mut own_profiles) = (ByName::new(), ByName::new());
+        let mut next = Some(document);
+        while let Some(mut document) = next {
+            let file = File::read(&mut document.node, problems).unwrap_or_default();
+            defaults.push(file.defaults);
+            begins = begins.or(file.begins);
+            for (what, entries, into) in [
+                ("service", file.services, &mut own_services),
+                ("profile", file.profiles, &mut own_profiles),
+            ] {
+                for entry in entries {
+                    let laid = Laid {
+                        entry,
+                        defaults: document.chain.clone(),
+                        variables: Arc::clone(&document.variables),
+                    };
+                    take_in(into, laid, what, problems);
+                }
+            }
+            next = documents
+                .next_if(|(_, document)| document.root == number)
+                .map(|(_, document)| document);
+        }
+        lay(&mut services, own_services, root, &roots);
+        lay(&mut profiles, own_profiles, root, &roots);
+        roots.push(root);
+    }
+    if services.is_empty()
+        && problems.error_count() == told
+        && let Some(place) = begins
+    {
+        problems.push(no_services(&place));
+    }
+    let services = services.into_values().filter_map(|laid| {
+        let mut service = Service::read(&laid.entry, problems)?;
+        service.defaults = laid.defaults;
+        service.variables = laid.variables;
+        Some(service)
+    });
+    Inventory {
+        services: services.collect(),
+        defaults,
+        profiles: profiles.into_values().map(|laid| laid.entry).collect(),
+    }
+}
+
+/// Takes in what one file says. Within a named file and its includes, each name is there once.
+fn take_in(into: &mut ByName, laid: Laid, what: &str, problems: &mut Problems) {
+    match into.entry(laid.entry.key.clone()) {
+        Slot::Vacant(slot) => {
+            slot.insert(laid);
+        }
+        Slot::Occupied(first) => problems.push(
+            Problem::at(
+                &laid.entry.key_place,
+                format!("there is a {what} `{}` already", laid.entry.key),
+            )
+            .label("here again")
+            .related(&first.get().entry.key_place, "first here")
+            .hint("give one of them another name"),
+        ),
+    }
+}
+
+/// Lays a named file, with what it includes, over those before it.
+fn lay(below: &mut ByName, above: ByName, root: usize, before: &[usize]) {
+    for (name, laid) in below.iter_mut() {
+        if !above.contains_key(name) {
+            laid.defaults.push(root);
+        }
+    }
+    for (name, mut over) in above {
+        let Some(under) = below.get_mut(&name) else {
+            over.defaults.splice(0..0, before.iter().copied());
+            below.insert(name, over);
+            continue;
+        };
+        under.entry.value.lay(over.entry.value, KEYS);
+        under.defaults.extend(over.defaults);
+        if !over.variables.is_empty() {
+            let mut variables = Arc::unwrap_or_clone(std::mem::take(&mut under.variables));
+            variables.extend(
+                over.variables
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.clone())),
+            );
+            under.variables = Arc::new(variables);
+        }
+    }
+}

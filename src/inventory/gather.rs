@@ -1,0 +1,304 @@
+//! The files of an inventory: those named, and what they include, each as a tree with its variables put in.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use crate::profile::raw::beside;
+use crate::yaml::{Entry, Node, Place, Problem, Problems, SourceFile, interpolate, parse};
+
+use super::resolve::Variables;
+use super::{Surroundings, env_file, find, glob, source};
+
+/// Deeper than anybody includes on purpose.
+const DEEPEST: usize = 16;
+
+/// One file.
+#[derive(Debug)]
+pub(super) struct Document {
+    /// The path as the user would write it.
+    pub(super) path: PathBuf,
+    pub(super) node: Node,
+    /// The files whose `defaults` hold for it, the weakest first, itself last.
+    pub(super) chain: Vec<usize>,
+    /// What `env_file` adds to the process environment, for it.
+    pub(super) variables: Arc<Variables>,
+    /// Which of the named files it belongs to.
+    pub(super) root: usize,
+}
+
+/// Reads the files named and all that they include.
+pub(super) fn gather(
+    files: &[PathBuf],
+    found: bool,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Vec<Document> {
+    let mut gathering = Gathering {
+        around,
+        found,
+        documents: Vec::new(),
+        root: 0,
+        open: Vec::new(),
+        included: Vec::new(),
+        problems,
+    };
+    for (root, path) in files.iter().enumerate() {
+        gathering.root = root;
+        gathering.included.clear();
+        gathering.file(path, None);
+    }
+    gathering.documents
+}
+
+struct Gathering<'a> {
+    around: &'a Surroundings<'a>,
+    /// The inventory was found, not named.
+    found: bool,
+    documents: Vec<Document>,
+    root: usize,
+    /// The files that include each other, from the root to the one being read, as they are told from others.
+    open: Vec<(PathBuf, PathBuf)>,
+    /// Every file included so far, and where.
+    included: Vec<(PathBuf, Place)>,
+    problems: &'a mut Problems,
+}
+
+impl Gathering<'_> {
+    /// Reads a file and what it includes; `above` is the document that includes it, and where.
+    fn file(&mut self, path: &Path, above: Option<(usize, &Place)>) {
+        let before = self.problems.error_count();
+        let Some((file, mut node)) = self.parsed(path, above.map(|(_, place)| place)) else {
+            if self.problems.error_count() == before {
+                let problem = Problem::general(format!("`{}` is empty", path.display()))
+                    .hint("`healthctl init --stdout` shows an example");
+                self.problems.push(Problem {
+                    place: above.map(|(_, place)| place.clone()),
+                    ..problem
+                });
+            }
+            return;
+        };
+        let above = above.map(|(index, _)| index);
+        let includer = above.and_then(|index| self.documents.get(index));
+        let mut chain = includer.map(|it| it.chain.clone()).unwrap_or_default();
+        let outer = includer.map(|it| Arc::clone(&it.variables));
+        let variables = self.variables(&node, outer.unwrap_or_default());
+        interpolate(&mut node, &lookup(self.around, &variables), self.problems);
+        let index = self.documents.len();
+        chain.push(index);
+        let include = node.get("include").cloned();
+        self.documents.push(Document {
+            path: file.path.clone(),
+            node,
+            chain,
+            variables,
+            root: self.root,
+        });
+        if let Some(entry) = include {
+            self.open.push((self.identity(path), path.to_owned()));
+            self.include(&entry, index);
+            self.open.pop();
+        }
+    }
+
+    fn parsed(&mut self, path: &Path, at: Option<&Place>) -> Option<(Arc<SourceFile>, Node)> {
+        let file = match source::read(path, self.around) {
+            Ok(file) => file,
+            Err(problem) => {
+                self.problems.push(Problem {
+                    place: at.cloned(),
+                    ..*problem
+                });
+                return None;
+            }
+        };
+        let node = parse(&file, self.problems)?;
+        Some((file, node))
+    }
+
+    /// What the file's `env_file` says, over what the including file's says; the process environment wins over both.
+    fn variables(&mut self, node: &Node, outer: Arc<Variables>) -> Arc<Variables> {
+        let Some(entry) = node.get("env_file") else {
+            return outer;
+        };
+        let mut value = entry.value.clone();
+        interpolate(&mut value, &lookup(self.around, &outer), self.problems);
+        let Some(text) = value.line("the path of a file such as `.env`", self.problems) else {
+            return outer;
+        };
+        let path = beside(&value.place, &text);
+        let read = match self.distrusted(&path) {
+            Some(problem) => Err(Box::new(problem)),
+            None => source::read(&path, self.around).map_err(|problem| {
+                Box::new(problem.hint("take it out, or make the file: an empty one will do"))
+            }),
+        };
+        let own = match read {
+            Ok(file) => env_file::parse(&file.path, &file.text, self.problems),
+            Err(problem) => {
+                self.problems.push(Problem {
+                    place: Some(value.place.clone()),
+                    label: Some("is needed for the variables in it".to_owned()),
+                    ..*problem
+                });
+                return outer;
+            }
+        };
+        let mut all = Arc::unwrap_or_clone(outer);
+        all.extend(own);
+        Arc::new(all)
+    }
+
+    /// What is included decides what is run, as the inventory itself does.
+    fn distrusted(&self, path: &Path) -> Option<Problem> {
+        if !self.found {
+            return None;
+        }
+        find::distrust(path, path, self.around)
+    }
+
+    fn include(&mut self, entry: &Entry, index: usize) {
+        const EXPECTED: &str = "a list of files, as in `[services/*.yaml]`";
+        let Some(items) = entry.value.list(EXPECTED, self.problems) else {
+            return;
+        };
+        let mut done: Vec<PathBuf> = Vec::new();
+        for item in items {
+            let Some(pattern) = item.line(
+                "a file or a pattern such as `services/*.yaml`",
+                self.problems,
+            ) else {
+                continue;
+            };
+            for path in self.matching(item, &pattern) {
+                let identity = self.identity(&path);
+                // Two patterns of one list may overlap.
+                if done.contains(&identity) {
+                    continue;
+                }
+                if self.may_include(item, &path, &identity) {
+                    self.file(&path, Some((index, &item.place)));
+                }
+                done.push(identity);
+            }
+        }
+    }
+
+    /// The files that a pattern means; at least one, or it is told.
+    fn matching(&mut self, item: &Node, pattern: &str) -> Vec<PathBuf> {
+        let base = beside(&item.place, "");
+        let problem = match glob::files(&base, pattern, self.around) {
+            Ok(files) if !files.is_empty() => return files,
+            Ok(_) => {
+                let path = beside(&item.place, pattern);
+                match (self.around.look)(&path) {
+                    Some(look) if look.directory => {
+                        let inside = Path::new(pattern).join("*.yaml");
+                        Problem::at(&item.place, format!("{} is a directory", item.shown()))
+                            .label("expected files")
+                            .hint(format!("did you mean `{}`?", inside.display()))
+                    }
+                    _ => Problem::at(&item.place, format!("{} matches no file", item.shown()))
+                        .label("nothing to include")
+                        .hint(format!(
+                            "it is looked for in `{}`",
+                            self.identity(&base).display()
+                        )),
+                }
+            }
+            Err(glob::BadPattern::Malformed(why)) => Problem::at(
+                &item.place,
+                format!("{} is no pattern: {why}", item.shown()),
+            )
+            .label("expected a path with `*`, `**`, `?`, `[…]` or `{…}`"),
+            Err(glob::BadPattern::Endless) => Problem::at(
+                &item.place,
+                format!("{} leads through too many directories", item.shown()),
+            )
+            .label("too much to look through")
+            .hint("name the directory in which the files stand"),
+        };
+        self.problems.push(problem);
+        Vec::new()
+    }
+
+    /// Whether a file can be included here; tells why not.
+    fn may_include(&mut self, item: &Node, path: &Path, identity: &Path) -> bool {
+        if let Some(start) = self.open.iter().position(|(open, _)| open == identity) {
+            let circle: Vec<_> = self
+                .open
+                .iter()
+                .skip(start)
+                .map(|(_, path)| path)
+                .chain([&path.to_owned()])
+                .map(|path| format!("`{}`", path.display()))
+                .collect();
+            let message = match circle.as_slice() {
+                [one, _] => format!("{one} includes itself"),
+                _ => format!(
+                    "files include each other in a circle: {}",
+                    circle.join(" -> ")
+                ),
+            };
+            self.problems.push(
+                Problem::at(&item.place, message)
+                    .label("closes the circle")
+                    .hint("take one of these out, or make the pattern narrower"),
+            );
+            return false;
+        }
+        if let Some((_, first)) = self.included.iter().find(|(known, _)| known == identity) {
+            self.problems.push(
+                Problem::at(
+                    &item.place,
+                    format!("`{}` is included a second time", path.display()),
+                )
+                .label("here again")
+                .related(first, "first here")
+                .hint("its services would be there twice: keep one of them"),
+            );
+            return false;
+        }
+        self.included
+            .push((identity.to_owned(), item.place.clone()));
+        if self.open.len() > DEEPEST {
+            self.problems.push(
+                Problem::at(&item.place, "files include each other too deeply")
+                    .label(format!("more than {DEEPEST} files inside each other")),
+            );
+            return false;
+        }
+        if let Some(problem) = self.distrusted(path) {
+            self.problems.push(Problem {
+                place: Some(item.place.clone()),
+                label: Some("is included here".to_owned()),
+                ..problem
+            });
+            return false;
+        }
+        true
+    }
+
+    /// A path as it is told from others: absolute, without `.` and `..`.
+    fn identity(&self, path: &Path) -> PathBuf {
+        let mut plain = PathBuf::new();
+        for part in self.around.directory.join(path).components() {
+            match part {
+                Component::CurDir => {}
+                Component::ParentDir => {
+                    plain.pop();
+                }
+                part => plain.push(part),
+            }
+        }
+        plain
+    }
+}
+
+/// The process environment, and behind it these variables.
+fn lookup<'a>(
+    around: &'a Surroundings<'_>,
+    variables: &'a Variables,
+) -> impl Fn(&str) -> Option<String> + 'a {
+    |name: &str| (around.env)(name).or_else(|| variables.get(name).cloned())
+}

@@ -1,0 +1,234 @@
+//! Which files a pattern means: `services/*.yaml`, `**/health.yaml`, or a plain path.
+
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use super::Surroundings;
+
+/// More directories are not looked into: a pattern that needs them was meant otherwise.
+const MOST_DIRECTORIES: usize = 10_000;
+
+/// Why a pattern cannot be followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum BadPattern {
+    /// It is none: why.
+    Malformed(String),
+    /// It leads through too many directories.
+    Endless,
+}
+
+/// One part of a pattern, between slashes.
+enum Part<'a> {
+    Name(&'a str),
+    Any(Box<GlobMatcher>, bool),
+    /// `**`
+    Deep,
+}
+
+/// The files that a pattern means, by name; hidden ones only where the pattern says so.
+pub(super) fn files(
+    base: &Path,
+    pattern: &str,
+    around: &Surroundings<'_>,
+) -> Result<Vec<PathBuf>, BadPattern> {
+    let parts: Vec<Part<'_>> = pattern
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "."))
+        .map(part)
+        .collect::<Result<_, _>>()?;
+    let start = if pattern.starts_with('/') {
+        PathBuf::from("/")
+    } else {
+        base.to_owned()
+    };
+    let mut paths = vec![start];
+    let mut left = MOST_DIRECTORIES;
+    for part in parts {
+        let mut next = Vec::new();
+        for path in &paths {
+            match &part {
+                Part::Name(name) => next.push(path.join(name)),
+                Part::Any(matcher, hidden) => {
+                    left = left.checked_sub(1).ok_or(BadPattern::Endless)?;
+                    let names = names(path, around).into_iter();
+                    let fitting = names.filter(|name| {
+                        (*hidden || !name.starts_with('.')) && matcher.is_match(name)
+                    });
+                    next.extend(fitting.map(|name| path.join(name)));
+                }
+                Part::Deep => below(path, around, &mut left, &mut next)?,
+            }
+        }
+        paths = next;
+    }
+    paths.retain(|path| around.is_file(path));
+    let mut seen = Vec::with_capacity(paths.len());
+    for path in paths {
+        if !seen.contains(&path) {
+            seen.push(path);
+        }
+    }
+    Ok(seen)
+}
+
+fn part(text: &str) -> Result<Part<'_>, BadPattern> {
+    if text == "**" {
+        return Ok(Part::Deep);
+    }
+    if !text.contains(['*', '?', '[', '{', '\\']) {
+        return Ok(Part::Name(text));
+    }
+    let glob = GlobBuilder::new(text)
+        .literal_separator(true)
+        .backslash_escape(true)
+        .build()
+        .map_err(|error| BadPattern::Malformed(error.kind().to_string()))?;
+    Ok(Part::Any(
+        Box::new(glob.compile_matcher()),
+        text.starts_with('.'),
+    ))
+}
+
+/// What is in a directory, by name.
+fn names(directory: &Path, around: &Surroundings<'_>) -> Vec<String> {
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    let mut names = (around.list)(directory);
+    names.sort();
+    names
+}
+
+/// The directory and all below it that are not hidden, each before its own.
+fn below(
+    root: &Path,
+    around: &Surroundings<'_>,
+    left: &mut usize,
+    found: &mut Vec<PathBuf>,
+) -> Result<(), BadPattern> {
+    let mut open = vec![root.to_owned()];
+    while let Some(directory) = open.pop() {
+        *left = left.checked_sub(1).ok_or(BadPattern::Endless)?;
+        let inside = names(&directory, around).into_iter().rev();
+        open.extend(
+            inside
+                .filter(|name| !name.starts_with('.'))
+                .map(|name| directory.join(name))
+                .filter(|path| (around.look)(path).is_some_and(|look| look.directory)),
+        );
+        found.push(directory);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::Path;
+
+    use super::super::{Look, Surroundings};
+    use super::{BadPattern, files};
+
+    const FILES: [&str; 7] = [
+        "b.yaml",
+        "a.yaml",
+        ".hidden.yaml",
+        "services/two.yaml",
+        "services/one.yaml",
+        "services/deep/er/three.yaml",
+        "services/read.me",
+    ];
+
+    fn look(path: &Path) -> Option<Look> {
+        let directory = FILES
+            .iter()
+            .any(|file| Path::new(file) != path && Path::new(file).starts_with(path));
+        let file = FILES.iter().any(|file| Path::new(file) == path);
+        (directory || file).then_some(Look {
+            directory,
+            owner: 0,
+            mode: 0,
+        })
+    }
+
+    fn list(path: &Path) -> Vec<String> {
+        let path = path.strip_prefix(".").unwrap_or(path);
+        let inside = FILES
+            .iter()
+            .filter_map(|file| Path::new(file).strip_prefix(path).ok());
+        let mut names: Vec<_> = inside
+            .filter_map(|rest| Some(rest.iter().next()?.to_string_lossy().into_owned()))
+            .collect();
+        names.dedup();
+        names
+    }
+
+    #[test]
+    fn patterns_mean_files() {
+        let around = Surroundings {
+            env: &|_| None,
+            read: &|_| Err(io::Error::other("nothing is read")),
+            look: &look,
+            list: &list,
+            directory: Path::new("/work"),
+            config: None,
+            user: 0,
+            builtin: &[],
+        };
+        let check = |base: &str, pattern: &str, expected: &[&str]| {
+            let found = files(Path::new(base), pattern, &around).unwrap();
+            let found: Vec<_> = found.iter().filter_map(|path| path.to_str()).collect();
+            assert_eq!(found, expected, "{pattern}");
+        };
+        check("", "*.yaml", &["a.yaml", "b.yaml"]);
+        check("", "./b.yaml", &["b.yaml"]);
+        check("", ".*.yaml", &[".hidden.yaml"]);
+        check(
+            "",
+            "services/*.yaml",
+            &["services/one.yaml", "services/two.yaml"],
+        );
+        check(
+            "services",
+            "{one,two}.yaml",
+            &["services/one.yaml", "services/two.yaml"],
+        );
+        check(
+            "",
+            "**/t*.yaml",
+            &["services/two.yaml", "services/deep/er/three.yaml"],
+        );
+        check("", "services", &[]);
+        check("", "services/[!o]*.yaml", &["services/two.yaml"]);
+        check("", "nowhere/*.yaml", &[]);
+        assert!(matches!(
+            files(Path::new(""), "a[.yaml", &around),
+            Err(BadPattern::Malformed(_))
+        ));
+    }
+
+    #[test]
+    fn a_pattern_without_end_is_told() {
+        let around = Surroundings {
+            env: &|_| None,
+            read: &|_| Err(io::Error::other("nothing is read")),
+            look: &|_| {
+                Some(Look {
+                    directory: true,
+                    owner: 0,
+                    mode: 0,
+                })
+            },
+            list: &|_| vec!["again".to_owned()],
+            directory: Path::new("/work"),
+            config: None,
+            user: 0,
+            builtin: &[],
+        };
+        let found = files(Path::new("x"), "**/a.yaml", &around);
+        assert_eq!(found, Err(BadPattern::Endless));
+    }
+}

@@ -1,0 +1,73 @@
+//! What an `env_file` adds: a value for each secret that names one of its variables, and for each command that is run.
+
+use std::collections::BTreeMap;
+
+use crate::profile::{Auth, Secret};
+
+use super::super::service::{HttpRequest, Means, ProbeKind, Service};
+
+/// Variables by name.
+pub(in super::super) type Variables = BTreeMap<String, String>;
+
+/// Lets the service see the variables wherever it looks into the environment.
+pub(super) fn add(service: &mut Service, variables: &Variables) {
+    if variables.is_empty() {
+        return;
+    }
+    for probe in &mut service.probes {
+        match &mut probe.kind {
+            ProbeKind::Http(request) => of_request(request, variables),
+            ProbeKind::Tcp { .. } => {}
+            ProbeKind::Exec { env, .. } => {
+                env.values_mut()
+                    .for_each(|secret| of_secret(secret, variables));
+                for (name, value) in variables {
+                    env.entry(name.clone()).or_insert_with(|| Secret::EnvOr {
+                        name: name.clone(),
+                        otherwise: value.clone(),
+                    });
+                }
+            }
+        }
+    }
+    let actions = &mut service.actions;
+    let actions = [
+        &mut actions.shutdown,
+        &mut actions.schedule,
+        &mut actions.reload,
+        &mut actions.restart,
+    ];
+    for action in actions.into_iter().flatten() {
+        if let Means::Http(request) = &mut action.means {
+            of_request(request, variables);
+        }
+    }
+}
+
+fn of_request(request: &mut HttpRequest, variables: &Variables) {
+    for (_, secret) in &mut request.headers {
+        of_secret(secret, variables);
+    }
+    match &mut request.auth {
+        Some(
+            Auth::Bearer(secret)
+            | Auth::Basic {
+                password: secret, ..
+            },
+        ) => {
+            of_secret(secret, variables);
+        }
+        None => {}
+    }
+}
+
+fn of_secret(secret: &mut Secret, variables: &Variables) {
+    if let Secret::Env(name) = secret
+        && let Some(value) = variables.get(name)
+    {
+        *secret = Secret::EnvOr {
+            name: std::mem::take(name),
+            otherwise: value.clone(),
+        };
+    }
+}

@@ -1,0 +1,79 @@
+//! The connection or the command of a probe.
+
+use std::path::Path;
+
+use serde_yaml::Value;
+
+use crate::profile::Secret;
+use crate::profile::raw::{At, Probe as Raw};
+use crate::yaml::is_secret_name;
+
+use super::super::library::Known;
+use super::super::resolve::{LayerKind, Said};
+use super::super::service::{Probe, ProbeKind};
+use super::lines::Lines;
+use super::request::{show_secret, written};
+use super::{BUILT_IN, origin};
+
+/// `tcp:`
+pub(super) fn show_tcp(lines: &mut Lines, probe: &Probe, said: Said<'_>, known: Option<&Known>) {
+    let from = from(said, known, |raw| raw.tcp.as_ref());
+    lines.leaf("tcp", probe.kind.target(), from);
+}
+
+/// `exec:` with what belongs to it.
+pub(super) fn show_exec(lines: &mut Lines, probe: &Probe, said: Said<'_>, known: Option<&Known>) {
+    let ProbeKind::Exec {
+        shown, env, cwd, ..
+    } = &probe.kind
+    else {
+        return;
+    };
+    let words: Vec<Value> = shown.iter().map(|word| word.as_str().into()).collect();
+    let exec = from(said, known, |raw| Some(&raw.exec.as_ref()?.command));
+    lines.leaf("exec", words, exec);
+    if cwd != Path::new("") {
+        let mut place = from(said, known, |raw| raw.cwd.as_ref());
+        if place.is_empty() {
+            BUILT_IN.clone_into(&mut place);
+        }
+        lines.leaf("cwd", cwd.display().to_string(), place);
+    }
+    // What an `env_file` adds was said of all services, not here.
+    let own: Vec<_> = env
+        .iter()
+        .filter_map(|(name, secret)| {
+            let (value, kind) = kinds(said).find_map(|(raw, kind)| {
+                let found = raw.env.iter().find(|(at, _)| at.value == *name);
+                found.map(|(_, value)| (value, kind))
+            })?;
+            Some((name, secret, written(value), origin(value, kind, known)))
+        })
+        .collect();
+    if own.is_empty() {
+        return;
+    }
+    lines.open("env", None);
+    for (name, secret, as_written, from) in own {
+        match (secret, as_written) {
+            (Secret::Plain(_), Some(text)) => lines.leaf(name, text, from),
+            (Secret::Plain(text), None) if !is_secret_name(name) => {
+                lines.leaf(name, text.as_str(), from);
+            }
+            _ => show_secret(lines, name, secret, &from),
+        }
+    }
+    lines.close();
+}
+
+fn kinds(said: Said<'_>) -> impl Iterator<Item = (&Raw, LayerKind)> {
+    let own = said.own.map(|raw| (raw, LayerKind::Service));
+    let of_profile = said.of_profile.map(|raw| (raw, LayerKind::Profile));
+    own.into_iter().chain(of_profile)
+}
+
+fn from<T>(said: Said<'_>, known: Option<&Known>, get: impl Fn(&Raw) -> Option<&At<T>>) -> String {
+    kinds(said)
+        .find_map(|(raw, kind)| Some(origin(get(raw)?, kind, known)))
+        .unwrap_or_default()
+}

@@ -1,0 +1,46 @@
+//! How an action on one service ended, with what was weighed.
+
+use super::identify::Found;
+use crate::action::Verdict;
+use crate::health::Identity;
+
+/// How an action on one service ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) verdict: Verdict,
+    pub(super) text: String,
+    pub(super) evidence: Vec<String>,
+    /// Who answered last.
+    pub(super) after: Option<Identity>,
+}
+
+impl Ending {
+    /// Nothing was sent.
+    pub(super) fn unsent(text: &str) -> Self {
+        Self::new(Verdict::Refused, text.to_owned())
+    }
+
+    /// It had stopped before anything was sent.
+    pub(super) fn already_stopped(found: &Found) -> Self {
+        let places: Vec<String> = found.endpoints.iter().map(ToString::to_string).collect();
+        let text = if places.is_empty() {
+            "the process that its pid file names has exited; nothing was sent".to_owned()
+        } else {
+            format!(
+                "nothing listens at {}; nothing was sent",
+                places.join(" and ")
+            )
+        };
+        Self::new(Verdict::AlreadyStopped, text)
+    }
+
+    /// This verdict, for this reason.
+    pub(super) const fn new(verdict: Verdict, text: String) -> Self {
+        Self {
+            verdict,
+            text,
+            evidence: Vec::new(),
+            after: None,
+        }
+    }
+}

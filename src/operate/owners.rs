@@ -1,0 +1,192 @@
+//! Whose processes a service's are: who holds its listening socket, and who of them came first.
+
+use super::identify::Found;
+use crate::health::Process;
+use crate::host::{Endpoint, Owners, Running, ancestors, owners};
+
+/// Programs that listen for somebody else: their life and their end say nothing of the service behind them.
+const FORWARDERS: [&str; 9] = [
+    "systemd",
+    "init",
+    "docker-proxy",
+    "rootlessport",
+    "slirp4netns",
+    "pasta",
+    "kubectl",
+    "ssh",
+    "sshd",
+];
+
+/// Finds out who listens for each of the services, all in one search.
+pub(super) async fn find_owners(all: &mut [Found]) {
+    let endpoints: Vec<Option<Endpoint>> = all.iter().map(Found::owned_endpoint).collect();
+    let mut answers = owners_of(endpoints.iter().flatten().cloned().collect())
+        .await
+        .into_iter();
+    for (found, endpoint) in all.iter_mut().zip(endpoints) {
+        found.owners = endpoint.and_then(|_| answers.next());
+    }
+}
+
+/// Who listens at each of these endpoints of this machine.
+pub(super) async fn owners_of(endpoints: Vec<Endpoint>) -> Vec<Owners> {
+    let count = endpoints.len();
+    if count == 0 {
+        return Vec::new();
+    }
+    let search = tokio::task::spawn_blocking(move || {
+        let first = owners(&endpoints);
+        if !first.iter().any(several) {
+            return first;
+        }
+        let again = owners(&endpoints);
+        let pairs = first.into_iter().zip(again);
+        pairs
+            .map(|(first, again)| seen_twice(first, again))
+            .collect()
+    });
+    let found = search
+        .await
+        .unwrap_or_else(|_| vec![Owners::Unknown("the search was broken off".to_owned()); count]);
+    found.into_iter().map(without_forwarders).collect()
+}
+
+fn several(owners: &Owners) -> bool {
+    matches!(owners, Owners::Known { processes, .. } if processes.len() > 1)
+}
+
+/// A child that has just been started holds its parent's sockets until it runs its own program: whoever is not
+/// seen twice is none of the owners.
+fn seen_twice(first: Owners, again: Owners) -> Owners {
+    match (first, again) {
+        (
+            Owners::Known {
+                processes,
+                complete,
+            },
+            Owners::Known {
+                processes: again, ..
+            },
+        ) => Owners::Known {
+            processes: processes
+                .into_iter()
+                .filter(|one| again.iter().any(|other| other.process == one.process))
+                .collect(),
+            complete,
+        },
+        (_, again) => again,
+    }
+}
+
+/// Leaves those out that listen for somebody else.
+fn without_forwarders(owners: Owners) -> Owners {
+    let Owners::Known {
+        processes,
+        complete,
+    } = owners
+    else {
+        return owners;
+    };
+    let (forwarding, own): (Vec<Running>, Vec<Running>) = processes
+        .into_iter()
+        .partition(|one| one.process.pid == 1 || FORWARDERS.contains(&one.name.as_str()));
+    match forwarding.first() {
+        Some(one) if own.is_empty() => Owners::Unknown(format!(
+            "pid {} ({}), which listens there, only does so for others",
+            one.process.pid, one.name
+        )),
+        None if own.is_empty() => {
+            Owners::Unknown("the process that listens is just being replaced".to_owned())
+        }
+        _ => Owners::Known {
+            processes: own,
+            complete,
+        },
+    }
+}
+
+/// Those of the processes that no other of them has started: a master, not its workers.
+pub(super) fn heads(processes: &[Running]) -> Vec<Running> {
+    processes
+        .iter()
+        .filter(|one| {
+            let above = ancestors(one.process);
+            !processes
+                .iter()
+                .any(|other| other.process != one.process && above.contains(&other.process))
+        })
+        .cloned()
+        .collect()
+}
+
+/// Whether `process` is one of `family`, has started one of them or was started by one.
+pub(super) fn belongs(process: Process, family: &[Running]) -> bool {
+    let above = ancestors(process);
+    family.iter().any(|one| {
+        one.process == process
+            || above.contains(&one.process)
+            || ancestors(one.process).contains(&process)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running(pid: u32, name: &str) -> Running {
+        Running {
+            process: Process {
+                pid,
+                start_ticks: 1,
+            },
+            parent: 1,
+            name: name.to_owned(),
+        }
+    }
+
+    /// Owners as `pid:name`, and those that are left; `unknown` where nobody is.
+    fn check(owners: &str, expected: &str) {
+        let processes = owners
+            .split(' ')
+            .map(|one| {
+                let (pid, name) = one.split_once(':').unwrap();
+                running(pid.parse().unwrap(), name)
+            })
+            .collect();
+        let left = without_forwarders(Owners::Known {
+            processes,
+            complete: true,
+        });
+        let shown = match left {
+            Owners::Known { processes, .. } => processes
+                .iter()
+                .map(|one| format!("{}:{}", one.process.pid, one.name))
+                .collect::<Vec<_>>()
+                .join(" "),
+            Owners::Unknown(_) => "unknown".to_owned(),
+            Owners::Nobody => "nobody".to_owned(),
+        };
+        assert_eq!(shown, expected, "{owners}");
+    }
+
+    #[test]
+    fn who_listens_for_somebody_else_is_not_the_service() {
+        check("7:api", "7:api");
+        check("7:api 9:api", "7:api 9:api");
+        check("1:systemd 7:api", "7:api");
+        check("1:tini", "unknown");
+        check("7:docker-proxy", "unknown");
+        check("7:ssh", "unknown");
+    }
+
+    #[test]
+    fn a_child_that_passes_by_is_no_owner() {
+        let known = |pids: &[u32]| Owners::Known {
+            processes: pids.iter().map(|pid| running(*pid, "api")).collect(),
+            complete: true,
+        };
+        assert_eq!(seen_twice(known(&[7, 8]), known(&[7])), known(&[7]));
+        assert_eq!(seen_twice(known(&[7, 8]), known(&[7, 8])), known(&[7, 8]));
+        assert_eq!(seen_twice(known(&[7, 8]), Owners::Nobody), Owners::Nobody);
+    }
+}

@@ -1,0 +1,248 @@
+//! A command: exit status 0 is good. No shell, a process group of its own, time and output capped; whatever it leaves
+//! behind is ended with it.
+
+mod group;
+mod output;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::health::FailureKind;
+use crate::host::offspring;
+use crate::inventory::Secret;
+
+use super::explain::{self, Cause};
+use super::secret;
+use group::Group;
+use output::Output;
+
+pub(crate) use group::end_all;
+
+/// What was killed is waited for so long, that nothing of it is left; only a process stuck in the kernel takes longer.
+const REAPING: Duration = Duration::from_secs(1);
+
+/// What is run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question<'a> {
+    /// Program and arguments.
+    pub(super) command: &'a [String],
+    pub(super) env: &'a BTreeMap<String, Secret>,
+    pub(super) cwd: &'a Path,
+    /// So many bytes it may write.
+    pub(super) most: u64,
+    pub(super) timeout: Duration,
+}
+
+/// What came of it.
+pub(super) struct Ran {
+    /// Nothing where it exited with 0.
+    pub(super) cause: Option<Cause>,
+    /// When it came to an end by itself.
+    pub(super) ended: Option<Instant>,
+}
+
+impl From<Cause> for Ran {
+    fn from(cause: Cause) -> Self {
+        Self {
+            cause: Some(cause),
+            ended: None,
+        }
+    }
+}
+
+/// Runs the command to its end, or to its deadline.
+pub(super) async fn ask(question: Question<'_>, deadline: Instant) -> Ran {
+    match timeout_at(deadline, start(question)).await {
+        Ok(Ok(running)) => finish(running, question, deadline).await,
+        Ok(Err(cause)) => cause.into(),
+        Err(_) => Cause::new(
+            FailureKind::Timeout,
+            format!("not even started within {}", limit(question)),
+        )
+        .into(),
+    }
+}
+
+fn limit(question: Question<'_>) -> humantime::FormattedDuration {
+    humantime::format_duration(question.timeout)
+}
+
+/// A command under way. The group is ended before the child is forgotten: its number is free for others only then.
+struct Running {
+    group: Group,
+    child: Child,
+    output: Output,
+    /// What its environment and that of all its offspring carries.
+    mark: String,
+    /// Its pid; its offspring came after it.
+    leader: u32,
+}
+
+async fn start(question: Question<'_>) -> Result<Running, Cause> {
+    let Some((program, arguments)) = question.command.split_first() else {
+        return Err(Cause::local("the command is empty"));
+    };
+    // It is run in a directory of its own, and a path means where we stand.
+    let path = if program.contains('/') {
+        std::path::absolute(program).map_err(|error| cannot_run(program, &error))?
+    } else {
+        PathBuf::from(program)
+    };
+    let mut command = Command::new(path);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true);
+    for (name, value) in question.env {
+        command.env(name, secret::read(value).await?.as_ref());
+    }
+    let mark = offspring::mark();
+    command.env(offspring::VARIABLE, &mark);
+    let cwd = question.cwd.to_owned();
+    if cwd != Path::new("") {
+        command.current_dir(&cwd);
+    }
+    let program = program.clone();
+    // A file system that hangs would hold up everybody else.
+    tokio::task::spawn_blocking(move || {
+        let output = Output::attach(&mut command)
+            .map_err(|error| Cause::local(format!("no pipe: {}", explain::words(&error))))?;
+        let child = command
+            .spawn()
+            .map_err(|error| not_spawned(&program, &cwd, &error))?;
+        let group = Group::of(&child);
+        // Ours is the last copy of the end that is written to.
+        drop(command);
+        Ok(Running {
+            group,
+            leader: child.id().unwrap_or(0),
+            child,
+            output,
+            mark,
+        })
+    })
+    .await
+    .unwrap_or_else(|_| Err(Cause::local("the command could not be started")))
+}
+
+async fn finish(mut running: Running, question: Question<'_>, deadline: Instant) -> Ran {
+    let most = question.most;
+    let watching = async {
+        tokio::select! {
+            biased;
+            () = running.output.overflow(most) => false,
+            () = group::ended(&mut running.child) => true,
+        }
+    };
+    let watched = timeout_at(deadline, watching).await.ok();
+    let ended = watched
+        .filter(|by_itself| *by_itself)
+        .map(|_| Instant::now());
+    running.group.end();
+    running.output.rest();
+    let words = running.output.first_line();
+    let status = timeout(REAPING, running.child.wait()).await;
+    let Running { mark, leader, .. } = running;
+    // Whoever left the group still carries the mark. That none is found is no failure.
+    let _ = tokio::task::spawn_blocking(move || offspring::end(&mark, leader)).await;
+    let cause = match (watched, status) {
+        (None, _) => Some(Cause::new(
+            FailureKind::Timeout,
+            behind(format!("no end within {}", limit(question)), &words),
+        )),
+        (Some(false), _) => Some(Cause::new(
+            FailureKind::BodyLimit,
+            behind(
+                format!("its output is larger than {} (max_body)", size(most)),
+                &words,
+            ),
+        )),
+        (Some(true), Ok(Ok(status))) if status.success() => None,
+        (Some(true), Ok(Ok(status))) => Some(Cause::new(
+            FailureKind::Exit,
+            behind(describe(status), &words),
+        )),
+        (Some(true), Ok(Err(error))) => Some(Cause::local(format!(
+            "its end cannot be known: {}",
+            explain::words(&error)
+        ))),
+        (Some(true), Err(_)) => Some(Cause::local("its end cannot be known")),
+    };
+    Ran { cause, ended }
+}
+
+fn behind(what: String, words: &str) -> String {
+    if words.is_empty() {
+        return what;
+    }
+    format!("{what}: {words}")
+}
+
+/// `exit status 2`, `ended by signal 11 (SIGSEGV)`
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => match signal_name(signal) {
+            Some(name) => format!("ended by signal {signal} ({name})"),
+            None => format!("ended by signal {signal}"),
+        },
+        (None, None) => "it ended without a status".to_owned(),
+    }
+}
+
+fn signal_name(number: i32) -> Option<&'static str> {
+    use rustix::process::Signal;
+    let name = match Signal::from_named_raw(number)? {
+        Signal::HUP => "SIGHUP",
+        Signal::INT => "SIGINT",
+        Signal::QUIT => "SIGQUIT",
+        Signal::ILL => "SIGILL",
+        Signal::TRAP => "SIGTRAP",
+        Signal::ABORT => "SIGABRT",
+        Signal::BUS => "SIGBUS",
+        Signal::FPE => "SIGFPE",
+        Signal::KILL => "SIGKILL",
+        Signal::SEGV => "SIGSEGV",
+        Signal::PIPE => "SIGPIPE",
+        Signal::ALARM => "SIGALRM",
+        Signal::TERM => "SIGTERM",
+        Signal::XCPU => "SIGXCPU",
+        Signal::XFSZ => "SIGXFSZ",
+        Signal::SYS => "SIGSYS",
+        _ => return None,
+    };
+    Some(name)
+}
+
+fn size(bytes: u64) -> String {
+    super::body::size(bytes)
+}
+
+/// Why nothing was run. A directory that is missing is told like a program that is.
+fn not_spawned(program: &str, cwd: &Path, error: &io::Error) -> Cause {
+    if cwd != Path::new("") && !cwd.is_dir() {
+        return Cause::local(format!(
+            "cannot run `{program}`: there is no directory {}",
+            cwd.display()
+        ));
+    }
+    cannot_run(program, error)
+}
+
+fn cannot_run(program: &str, error: &io::Error) -> Cause {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound if program.contains('/') => "there is no such file".to_owned(),
+        io::ErrorKind::NotFound => "there is no such command in PATH".to_owned(),
+        io::ErrorKind::PermissionDenied => "it may not be executed".to_owned(),
+        _ => explain::words(error),
+    };
+    Cause::local(format!("cannot run `{program}`: {why}"))
+}
