@@ -200,6 +200,12 @@ impl Proof {
         self.processes.contains(&Life::Running)
     }
 
+    /// Whether its latest answer says that it is draining.
+    pub fn drains(&self) -> bool {
+        self.answer
+            .is_some_and(|(_, draining, who)| draining && who != Who::New)
+    }
+
     /// Whether all known processes have exited, and there are some.
     pub fn exited(&self) -> bool {
         !self.processes.is_empty() && self.processes.iter().all(|life| *life == Life::Exited)

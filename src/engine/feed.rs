@@ -158,14 +158,13 @@ impl Queue {
     }
 
     fn put_picture(&mut self, picture: Arc<Picture>, changed: Vec<Change>) {
-        let place = match self.places.get(&picture.name) {
-            Some(place) => *place,
-            None => {
-                let place = self.pictures.len();
-                self.places.insert(picture.name.clone(), place);
-                self.pictures.push(None);
-                place
-            }
+        let place = if let Some(place) = self.places.get(&picture.name) {
+            *place
+        } else {
+            let place = self.pictures.len();
+            self.places.insert(picture.name.clone(), place);
+            self.pictures.push(None);
+            place
         };
         let Some(waiting) = self.pictures.get_mut(place) else {
             return;

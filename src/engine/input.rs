@@ -4,6 +4,13 @@ use crate::health::Flag;
 
 /// One thing that is said to the engine. A service that is not there is passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "starting services, pausing by hand and looking at sources are said by commands to come"
+    )
+)]
 pub(crate) enum Input {
     /// Ask now, beside the grid: all probes of one service, or of all.
     ProbeNow {
@@ -14,6 +21,13 @@ pub(crate) enum Input {
     ShutdownAccepted {
         /// Which.
         service: String,
+    },
+    /// Nobody listens any more, but its process runs on (true), or has gone at last (false).
+    Lingers {
+        /// Which.
+        service: String,
+        /// Whether it runs on.
+        runs_on: bool,
     },
     /// We started it: its start period begins. Asks at once.
     Started {

@@ -1,6 +1,6 @@
 //! When to ask: schedule, caps, and the one owner of all trackers; tells [`Event`](crate::event::Event)s.
 //!
-//! Must not print, act on a service or know a face. [`watch`] goes on until it is stopped, [`Rounds`] asks once or
+//! Must not print, act on a service or know a face. [`watch()`] goes on until it is stopped, [`Rounds`] asks once or
 //! until a condition holds; both stand on the same parts: `schedule` (when), `places` (how many at once),
 //! `roster` (which) and `asking` (what is under way). What they tell goes through a [`Feed`].
 

@@ -55,6 +55,10 @@ enum InRound {
 }
 
 /// What a wait was woken by.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is taken apart at once"
+)]
 enum Wake {
     Answered(Answer),
     Time,

@@ -241,8 +241,9 @@ mod tests {
 
     #[test]
     fn a_late_wake_up_gives_what_was_due_and_a_pause_does_not() {
-        let cases: &[(&[u64], &[(u64, u64)])] = &[
-            // wakes, (when given, when due)
+        type Case<'a> = (&'a [u64], &'a [(u64, u64)]);
+        // wakes, (when given, when due)
+        let cases: &[Case<'_>] = &[
             (&[0, 1000, 2000], &[(0, 0), (1000, 1000), (2000, 2000)]),
             (&[0, 1400, 2000], &[(0, 0), (1400, 1000), (2000, 2000)]),
             (

@@ -113,6 +113,10 @@ struct Rush {
 }
 
 /// What the loop was woken by.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is taken apart at once"
+)]
 enum Wake {
     Heard(Input),
     Answered(Answer),
@@ -332,12 +336,17 @@ impl<A: Ask> Watch<A> {
             }
             Input::ProbeNow {
                 service: Some(name),
-            } => self.at(&name, |watch, service| watch.ask_now(service)),
+            } => self.at(&name, Self::ask_now),
             Input::ShutdownAccepted { service } => self.at(&service, |watch, service| {
                 let at = watch.clock.now();
                 let updates = watch.fleet.shutdown_accepted(service, at);
                 watch.tell(updates);
                 watch.begin_rush(service, now);
+            }),
+            Input::Lingers { service, runs_on } => self.at(&service, |watch, service| {
+                let at = watch.clock.now();
+                let updates = watch.fleet.lingers(service, runs_on, at);
+                watch.tell(updates);
             }),
             Input::Started { service } => self.at(&service, |watch, service| {
                 let at = watch.clock.now();

@@ -147,6 +147,11 @@ impl Fleet {
         self.change(service, now, |tracker| tracker.shutdown_accepted(now))
     }
 
+    /// Its process runs on while nobody listens any more, or has gone at last.
+    pub fn lingers(&mut self, service: usize, runs_on: bool, now: Moment) -> Vec<Update> {
+        self.change(service, now, |tracker| tracker.lingers(runs_on, now))
+    }
+
     /// We started it: its start period begins.
     pub fn started(&mut self, service: usize, now: Moment) -> Vec<Update> {
         self.change(service, now, |tracker| tracker.started(now))

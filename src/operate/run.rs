@@ -14,6 +14,7 @@ use crate::action::{Action, Verdict};
 use crate::event::{Done, Event, Step, StepKind};
 use crate::health::{Identity, Moment, Sameness, text};
 use crate::host::alive;
+use crate::inventory::Means;
 
 /// A plan older than this is looked at again before anything is sent.
 const FRESH: Duration = Duration::from_millis(500);
@@ -122,7 +123,12 @@ impl Operator {
                 teller.step(
                     self.clock.now(),
                     StepKind::Sending,
-                    &format!("sending {}", sending.offer.request),
+                    &match sending.way.means {
+                        Means::Exec(_) => format!("running `{}`", sending.offer.request),
+                        Means::Http(_) | Means::Signal(_) => {
+                            format!("sending {}", sending.offer.request)
+                        }
+                    },
                 );
                 self.watch(&target.service, &target.found, &sending, teller, stop)
                     .await

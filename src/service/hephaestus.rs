@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -20,10 +20,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Number;
 
+use super::body::discard;
 use super::connection::Link;
 use super::{Cause, Service, Snapshot, Standing};
-
-const MOST_DISCARDED: usize = 64 * 1024;
 
 /// The four routes.
 pub fn routes(service: &Service) -> Router {
@@ -119,13 +118,6 @@ async fn schedule(State(service): State<Service>, body: Body) -> Json<ShutdownSc
         mode: "scheduled",
         message: "Shutdown will occur after current requests complete",
     })
-}
-
-/// Takes what the client sends along: left unread, it would have the kernel reset the connection
-/// before the client has read its reply.
-async fn discard(body: Body) {
-    // Too much of it, or a client that broke off, changes nothing.
-    let _ = to_bytes(body, MOST_DISCARDED).await;
 }
 
 fn health(service: &Service) -> Health {

@@ -47,6 +47,7 @@
 //! # }
 //! ```
 
+mod body;
 mod check;
 mod clean_up;
 mod component;
@@ -57,6 +58,7 @@ mod gate;
 pub mod hephaestus;
 pub mod kcp_syncer;
 mod lifecycle;
+pub mod reload;
 mod report;
 pub mod scry_ingestor;
 mod server;
@@ -111,6 +113,7 @@ struct Inner {
     dependencies: Mutex<IndexMap<String, Dependency>>,
     checks: Mutex<IndexMap<String, Check>>,
     gates: Mutex<IndexMap<String, Gate>>,
+    reloads: reload::Counts,
     lifecycle: Lifecycle,
     work: Work,
     clean_ups: CleanUps,
@@ -132,6 +135,7 @@ impl Service {
                 dependencies: Mutex::default(),
                 checks: Mutex::default(),
                 gates: Mutex::default(),
+                reloads: reload::Counts::default(),
                 lifecycle: Lifecycle::default(),
                 work: Work::default(),
                 clean_ups: CleanUps::default(),

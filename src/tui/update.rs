@@ -143,6 +143,15 @@ impl App {
         if key.kind == KeyEventKind::Release {
             return;
         }
+        // Escape and a key that arrive together look like that key with Alt, which no command uses. In a text, Alt moves
+        // by words; only what also carries Ctrl is surely no editing.
+        let split = !self.typing_filter || key.modifiers.contains(KeyModifiers::CONTROL);
+        if split && key.modifiers.contains(KeyModifiers::ALT) {
+            self.key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE), effects);
+            let rest = key.modifiers.difference(KeyModifiers::ALT);
+            self.key(KeyEvent::new(key.code, rest), effects);
+            return;
+        }
         let mode = self.mode();
         let Some(command) = keymap::command(mode, key, self.read_only) else {
             self.text(mode, key);

@@ -27,6 +27,15 @@ fn service(words: &str) -> Rogue {
     Rogue::start(SERVICE, words)
 }
 
+/// One whose process cannot be known: its program has the name of one that only forwards to others.
+fn hidden(words: &str) -> Rogue {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let program = folder.path().join("docker-proxy");
+    let own = std::env::current_exe().expect("this binary has a path");
+    std::os::unix::fs::symlink(own, &program).expect("a link can be made");
+    Rogue::start_as(&program, SERVICE, words)
+}
+
 /// An entry of the inventory for it, with more keys.
 fn entry(name: &str, rogue: &Rogue, more: &str) -> String {
     format!(

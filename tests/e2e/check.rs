@@ -1,5 +1,6 @@
 //! End to end: `check`, its formats, exit codes and waiting.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -90,7 +91,7 @@ fn the_worst_verdict_decides() {
     let inventory = |names: &[(&str, &Fake)]| {
         let mut yaml = "services:\n".to_owned();
         for (name, fake) in names {
-            yaml += &format!("  {name}: {{profile: http, url: \"{}\"}}\n", fake.url());
+            let _ = writeln!(yaml, "  {name}: {{profile: http, url: \"{}\"}}", fake.url());
         }
         Scene::with_inventory(&yaml)
     };

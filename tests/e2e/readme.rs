@@ -8,11 +8,11 @@ use crate::support::scene::Scene;
 /// The snippets of a language, in order.
 fn snippets(language: &str) -> Vec<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string(path).expect("the README can be read");
     let opening = format!("```{language}\n");
     text.split(&opening)
         .skip(1)
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .map(|rest| rest.split("```").next().unwrap_or_default().to_owned())
         .collect()
 }
 

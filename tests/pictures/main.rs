@@ -7,6 +7,7 @@ mod support;
 mod palette;
 mod svg;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -67,7 +68,11 @@ fn save(name: &str, pty: &Pty, title: &str) {
     png(&text)
         .save_png(folder.join(format!("{name}.png")))
         .expect("the picture can be written");
-    println!("screenshots/{name}.svg, screenshots/{name}.png");
+    // Nobody is left to tell where stdout is closed.
+    let _ = writeln!(
+        std::io::stdout(),
+        "screenshots/{name}.svg, screenshots/{name}.png"
+    );
 }
 
 /// Rows up to the last one with something in it.

@@ -218,12 +218,11 @@ impl Word {
     /// Whether the next cell may stand in the same piece: a font would tie two signs together, and where a font has
     /// no glyph another one comes in, with widths of its own.
     fn takes(&self, column: u16, paint: Paint, text: &str) -> bool {
-        let plain = |text: &str| text.chars().all(|c| c.is_ascii());
         let sign = |c: Option<char>| c.is_some_and(|c| c.is_ascii_punctuation());
         self.to == column
             && self.paint == paint
-            && plain(&self.text)
-            && plain(text)
+            && self.text.is_ascii()
+            && text.is_ascii()
             && !(sign(self.text.chars().last()) && sign(text.chars().next()))
     }
 }

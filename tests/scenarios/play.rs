@@ -110,6 +110,8 @@ impl Stage {
             return Ok(match text(value)? {
                 "started" => self.fleet.started(place, now),
                 "shutdown accepted" => self.fleet.shutdown_accepted(place, now),
+                "process runs on" => self.fleet.lingers(place, true, now),
+                "process gone" => self.fleet.lingers(place, false, now),
                 event => {
                     let (on, flag) = event
                         .strip_prefix("flag ")

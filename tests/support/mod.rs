@@ -4,6 +4,8 @@
     dead_code,
     unreachable_pub,
     clippy::allow_attributes,
+    clippy::exit,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "each test binary uses its part of this"
 )]

@@ -122,14 +122,16 @@ impl Words {
     }
 }
 
+/// An open listener: its address, the flag that closes it, its thread.
+type Listener = (SocketAddr, Arc<AtomicBool>, thread::JoinHandle<()>);
+
 /// The service, shared by its threads.
 struct Service {
     words: Words,
     started: jiff::Timestamp,
     draining: AtomicBool,
     asked: AtomicUsize,
-    /// Every open listener, with a flag that closes it.
-    listeners: Mutex<Vec<(SocketAddr, Arc<AtomicBool>, thread::JoinHandle<()>)>>,
+    listeners: Mutex<Vec<Listener>>,
 }
 
 /// Makes a service of this process where it was started as one; returns at once elsewhere.

@@ -135,17 +135,37 @@ async fn forward(
     engine: UnboundedSender<Input>,
 ) {
     while let Some(event) = told.recv().await {
-        if let Event::Step(Step {
-            service,
-            action: Action::Shutdown | Action::Schedule,
-            kind: StepKind::Accepted,
-            ..
-        }) = &event
-        {
-            let _ = engine.send(Input::ShutdownAccepted {
-                service: service.clone(),
-            });
+        if let Some(input) = explains(&event) {
+            // An engine that has ended needs no explanation.
+            let _ = engine.send(input);
         }
         teller.tell(event);
+    }
+}
+
+/// What an event of an action explains to the engine about the service's silence.
+fn explains(event: &Event) -> Option<Input> {
+    let lingers = |service: &str, runs_on| {
+        Some(Input::Lingers {
+            service: service.to_owned(),
+            runs_on,
+        })
+    };
+    match event {
+        Event::Step(Step {
+            service,
+            action: Action::Shutdown | Action::Schedule,
+            kind,
+            ..
+        }) => match kind {
+            StepKind::Accepted => Some(Input::ShutdownAccepted {
+                service: service.clone(),
+            }),
+            StepKind::Silent => lingers(service, true),
+            StepKind::Gone => lingers(service, false),
+            _ => None,
+        },
+        Event::Done(done) if done.verdict.exit_code() == 0 => lingers(&done.service, false),
+        _ => None,
     }
 }

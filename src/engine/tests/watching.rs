@@ -97,7 +97,7 @@ async fn a_probe_keeps_its_grid_however_long_the_answers_take() {
 #[tokio::test(start_paused = true)]
 async fn fifty_that_hang_do_not_delay_the_rest_of_a_thousand() {
     let ask = Scripted::new(|name, _, _| {
-        if number(name) % 20 == 0 {
+        if number(name).is_multiple_of(20) {
             Reply::Hang
         } else {
             Reply::Pass(Duration::from_millis(3))
@@ -317,6 +317,42 @@ async fn a_service_that_comes_back_is_asked_all_at_once() {
     scene.state("api", State::Healthy).await;
     let back = scene.ask.elapsed();
     assert!(back < Duration::from_secs(23), "{back:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_we_started_is_asked_at_once() {
+    let ask = Scripted::new(|_, _, at| {
+        if at < Duration::from_secs(5) {
+            Reply::Refuse
+        } else {
+            PASS
+        }
+    });
+    let mut scene = Scene::new(vec![service("api", 1, "live/60s")], ask);
+    scene.state("api", State::Unhealthy).await;
+    scene.seconds(6).await;
+    scene.handle.say(Input::Started {
+        service: "api".to_owned(),
+    });
+    scene.state("api", State::Healthy).await;
+    assert!(scene.ask.elapsed() < Duration::from_secs(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flag_that_is_said_is_told() {
+    let ask = Scripted::new(|_, _, _| PASS);
+    let mut scene = Scene::with(vec![service("api", 1, "live/60s")], ask, CAPS, false);
+    scene.state("api", State::Healthy).await;
+    for on in [true, false] {
+        scene.handle.say(Input::Flag {
+            service: "api".to_owned(),
+            flag: Flag::Stale,
+            on,
+        });
+        scene
+            .picture(|picture| picture.flags.contains(&Flag::Stale) == on)
+            .await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

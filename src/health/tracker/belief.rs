@@ -58,6 +58,12 @@ const fn rank(state: State) -> u8 {
 impl Tracker {
     pub(super) fn believe(&self, now: Moment) -> Belief {
         if let Some(why) = self.ending.stopped() {
+            if self.ending.lingers() {
+                return Belief::new(
+                    State::Draining,
+                    "nobody listens any more, its process still runs",
+                );
+            }
             return Belief::new(State::Stopped, why);
         }
         if let Some(ending) = self.ending_pulse() {

@@ -16,6 +16,8 @@ pub(super) struct Ending {
     /// When a shutdown was accepted.
     accepted_at: Option<Moment>,
     stopped: Option<Stop>,
+    /// Its process is known to run on although nobody listens any more.
+    lingers: bool,
 }
 
 #[derive(Debug)]
@@ -32,7 +34,18 @@ impl Ending {
             drained_at: None,
             accepted_at: None,
             stopped: None,
+            lingers: false,
         }
+    }
+
+    /// Whoever watches the process says whether it runs on.
+    pub(super) const fn linger(&mut self, runs_on: bool) {
+        self.lingers = runs_on;
+    }
+
+    /// Whether its process is known to run on: then silence is not the end yet.
+    pub(super) const fn lingers(&self) -> bool {
+        self.lingers
     }
 
     /// Another process begins, of which none of this is true.

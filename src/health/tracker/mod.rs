@@ -124,6 +124,13 @@ impl Tracker {
         self.settle(now);
     }
 
+    /// Whoever watches its process says whether that runs on while nobody listens any more. Until it is gone the
+    /// service drains and is not stopped.
+    pub fn lingers(&mut self, runs_on: bool, now: Moment) {
+        self.ending.linger(runs_on);
+        self.settle(now);
+    }
+
     /// We started it: its start period begins, and its startup probe is asked again.
     pub fn started(&mut self, now: Moment) {
         self.begin_anew();

@@ -3,5 +3,6 @@
 mod checks;
 mod components;
 mod payloads;
+mod reload;
 mod shutdown;
 mod wire;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
 use super::fleet::{app, offer, orders, press, screen, services, tell, tick};
 use crate::action::{Action, Verdict};
 use crate::event::{Done, Event, Step, StepKind};
@@ -62,6 +64,17 @@ fn quit_works_from_everywhere() {
         let mut app = app(services(), 80, 24);
         press(&mut app, keys);
         assert_eq!(press(&mut app, "<C-c>"), [Effect::Quit], "{keys}");
+    }
+}
+
+#[test]
+fn escape_and_a_key_that_arrive_together_are_two_keys() {
+    for keys in ["?", "/abc", "<Enter>", "e", "x"] {
+        let mut app = app(services(), 80, 24);
+        press(&mut app, keys);
+        let together = KeyModifiers::ALT | KeyModifiers::CONTROL;
+        let effects = app.update(Message::Key(KeyEvent::new(KeyCode::Char('c'), together)));
+        assert_eq!(effects.last(), Some(&Effect::Quit), "{keys}");
     }
 }
 

@@ -155,6 +155,30 @@ fn the_other_one_of_a_pair_on_one_port_is_no_successor() {
 }
 
 #[test]
+fn without_a_process_that_can_be_known_it_is_only_not_listening() {
+    let rogue = hidden("shutdown=exit");
+    let ran = run(&scene(&rogue, ""), "shutdown --yes api");
+    assert_ended(&ran, "not-listening", 0);
+    assert!(ran.stdout.contains("its process is not known"), "{ran:?}");
+}
+
+#[test]
+fn without_a_process_that_can_be_known_its_reported_start_tells_a_new_one() {
+    let mut old = hidden("shared shutdown=drain");
+    let scene = scene(&old, "");
+    let mut acting = begin(&scene, "shutdown --yes api");
+    acting.until("draining");
+    let _new = hidden(&format!("shared port={}", old.port()));
+    old.exit();
+    let ran = acting.end();
+    assert_ended(&ran, "gone-then-back", 5);
+    assert!(
+        ran.stderr.contains("start"),
+        "the evidence is told: {ran:?}"
+    );
+}
+
+#[test]
 fn one_that_had_stopped_before_is_not_asked() {
     let mut rogue = service("");
     let scene = scene(&rogue, "");
@@ -180,6 +204,14 @@ fn a_scheduled_shutdown_that_is_turned_down_is_not_accepted() {
     let rogue = service("schedule=deny");
     let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
     assert_ended(&ran, "still-answering", 5);
+}
+
+#[test]
+fn a_scheduled_shutdown_that_fails_in_its_handler_is_not_accepted() {
+    let rogue = service("schedule=fault");
+    let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
+    assert_ended(&ran, "still-answering", 5);
+    assert!(ran.stdout.contains("500 Internal Server Error"), "{ran:?}");
 }
 
 #[test]

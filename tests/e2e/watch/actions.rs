@@ -141,7 +141,10 @@ fn a_blocking_shutdown_ends_with_its_proof() {
     let demo = Demo::start(&["--calm"]);
     let mut pty = on_demo(&demo, &[]);
     pty.wait_for("✓ 3 healthy");
-    for name in ["search", "control-plane"] {
+    for (name, evidence) in [
+        ("search", "reply: "),
+        ("control-plane", "SIGTERM delivered to pid "),
+    ] {
         select(&mut pty, name);
         let pid = demo.pid(name);
         pty.keys("X");
@@ -151,7 +154,9 @@ fn a_blocking_shutdown_ends_with_its_proof() {
         pty.wait_for("shutdown: stopped after");
         pty.wait_for_line(&["■ stopped", name]);
         pty.keys(ENTER);
-        let detail = pty.wait_for("reply: ");
+        // The events hold some of the evidence too, and only the detail view does without them.
+        pty.wait_without("Events, newest first");
+        let detail = pty.wait_for(evidence);
         assert!(detail.contains(&format!("pid {pid}")), "{detail}");
         pty.keys(ESC);
         pty.wait_for("Events, newest first");

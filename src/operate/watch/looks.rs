@@ -1,0 +1,179 @@
+//! What is seen of a service while it is watched: its addresses and processes, and what it says of itself.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::Watch;
+use crate::action::{Life, Look, Proof, Seen, Turn};
+use crate::health::Identity;
+use crate::host::{Endpoint, is_local};
+use crate::operate::look::{lives, look_at};
+use crate::operate::place::Place;
+use crate::operate::question::{Heard, Question};
+
+/// An answer so young says as much of its address as a look.
+const YOUNG: Duration = Duration::from_millis(150);
+/// Lines of evidence that anybody wants to read.
+const MOST_EVIDENCE: usize = 12;
+
+/// A look at everything.
+pub(super) struct Glance {
+    addresses: Vec<Look>,
+    processes: Vec<Life>,
+}
+
+impl Watch<'_> {
+    /// Looks at all processes, and at all addresses unless one has just answered and nothing else is in question.
+    pub(super) fn glance(&self) -> Pin<Box<dyn Future<Output = Glance> + Send>> {
+        let now = self.operator.clock.now();
+        let young = self.answered.is_some_and(|at| now.since(at) < YOUNG);
+        let spared = young && may_spare(&self.proof, &self.looks);
+        let endpoints = self.found.endpoints.clone();
+        let processes = self.processes.clone();
+        let known = if matches!(self.found.place, Place::Proxied(_)) {
+            // Nobody can look past a proxy: an answer is all that there is.
+            let look = if young { Look::Accepted } else { Look::Silent };
+            Some(vec![look])
+        } else {
+            spared.then(|| self.looks.clone())
+        };
+        Box::pin(async move {
+            let addresses = match known {
+                Some(known) => known,
+                None => look_at(&endpoints).await,
+            };
+            // Last, so that a process seen alive was alive when its addresses were looked at.
+            let processes = lives(&processes);
+            Glance {
+                addresses,
+                processes,
+            }
+        })
+    }
+
+    /// Takes in what a look has found.
+    pub(super) fn look_done(&mut self, glance: Glance) -> Turn {
+        self.looks.clone_from(&glance.addresses);
+        let at = self.operator.clock.now();
+        self.proof.see(
+            at,
+            Seen::Glance {
+                addresses: glance.addresses,
+                processes: glance.processes,
+            },
+        )
+    }
+
+    /// Asks the service about itself, at the address that was asked before or, where that has closed, at
+    /// one that still accepts.
+    pub(super) fn question(&self) -> Pin<Box<dyn Future<Output = Heard> + Send>> {
+        let pin = self.open_address();
+        // Who owns the socket is worth the search only when the process that did has exited.
+        let endpoint = match (&self.found.place, pin) {
+            _ if self.processes.is_empty() || self.proof.runs() => None,
+            (Place::Socket(path), _) => Some(Endpoint::Socket(path.clone())),
+            (_, Some(address)) if is_local(address.ip()) => Some(Endpoint::Tcp(address)),
+            _ => None,
+        };
+        let question = Question {
+            asker: self.operator.asker.clone(),
+            service: self.service.clone(),
+            tellers: self.found.tellers.clone(),
+            known: self.known.clone(),
+            pin,
+            endpoint,
+        };
+        Box::pin(question.ask())
+    }
+
+    /// Where it may still answer.
+    fn open_address(&self) -> Option<SocketAddr> {
+        let look_of = |wanted: SocketAddr| {
+            let endpoints = self.found.endpoints.iter().zip(&self.looks);
+            endpoints
+                .into_iter()
+                .find(|(endpoint, _)| **endpoint == Endpoint::Tcp(wanted))
+                .map(|(_, look)| *look)
+        };
+        let pinned = self.found.pin?;
+        if look_of(pinned) != Some(Look::Refused) {
+            return Some(pinned);
+        }
+        let open = self.found.endpoints.iter().zip(&self.looks);
+        open.into_iter()
+            .find_map(|(endpoint, look)| match (endpoint, look) {
+                (Endpoint::Tcp(address), Look::Accepted) => Some(*address),
+                _ => None,
+            })
+            .or(Some(pinned))
+    }
+
+    /// Takes in what the service has said.
+    pub(super) fn heard(&mut self, heard: Heard) -> Turn {
+        let at = self.operator.clock.now();
+        let Some(seen) = heard.seen else {
+            // No answer: the next look has to go out and see.
+            self.answered = None;
+            return Turn::default();
+        };
+        self.answered = Some(at);
+        // An answer that broke off tells that somebody is there, but not who.
+        let tells = |identity: &Identity| identity.start.is_some() || identity.instance.is_some();
+        if self.after.is_none() || heard.identity.as_ref().is_some_and(tells) {
+            self.after = heard.identity.or(self.after.take());
+        }
+        for line in heard.evidence {
+            if self.weighed.len() < MOST_EVIDENCE && !self.weighed.contains(&line) {
+                self.weighed.push(line);
+            }
+        }
+        self.proof.see(at, seen)
+    }
+}
+
+/// Whether an answer of a moment ago may stand for a look at the addresses: only while it agrees with the last one,
+/// and while no end is in sight.
+fn may_spare(proof: &Proof, looks: &[Look]) -> bool {
+    looks.contains(&Look::Accepted) && !proof.exited() && !proof.almost()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Subject;
+    use crate::health::Moment;
+
+    /// After one look that found this, may an answer stand for the next one?
+    fn check(address: Look, process: Option<Life>, expected: bool) {
+        let subject = Subject {
+            addresses: vec!["10.0.0.5:80".to_owned()],
+            processes: process.map(|_| "pid 7".to_owned()).into_iter().collect(),
+            replicas: false,
+        };
+        let at = Moment::at_seconds(1.0);
+        let mut proof = Proof::new(subject, at);
+        let looks = vec![address];
+        proof.see(
+            at,
+            Seen::Glance {
+                addresses: looks.clone(),
+                processes: process.into_iter().collect(),
+            },
+        );
+        let spared = may_spare(&proof, &looks);
+        assert_eq!(spared, expected, "{address:?}, {process:?}");
+    }
+
+    #[test]
+    fn an_answer_never_stands_for_the_look_that_would_prove_an_end() {
+        check(Look::Accepted, Some(Life::Running), true);
+        check(Look::Accepted, None, true);
+        check(Look::Accepted, Some(Life::Exited), false);
+        check(Look::Refused, Some(Life::Running), false);
+        check(Look::Refused, Some(Life::Exited), false);
+        check(Look::Refused, None, false);
+        check(Look::Silent, None, false);
+    }
+}

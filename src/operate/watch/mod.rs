@@ -1,0 +1,189 @@
+//! Sends, and looks until the end is proved or the time is up.
+//!
+//! Three things go on at once: the request itself, looks at addresses and processes, and questions to the
+//! service. None of them waits for another, so that a service that hangs in its shutdown hides nothing.
+
+mod looks;
+mod sent;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::future::OptionFuture;
+use tokio::select;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use self::looks::Glance;
+use super::choose::name;
+use super::ending::Ending;
+use super::identify::Found;
+use super::place::Place;
+use super::question::Heard;
+use super::run::Teller;
+use super::send::{Sent, send};
+use super::{Operator, Sending};
+use crate::action::{APART, Known, Look, Proof, Seen, Stage, Subject, Verdict};
+use crate::event::StepKind;
+use crate::health::{Identity, Moment, Process};
+use crate::host::{Owners, ticks_now};
+use crate::inventory::Service;
+
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(25);
+/// Between the beginnings of two questions to the service.
+const QUESTION: Duration = Duration::from_millis(50);
+/// No deadline is further away: a longer one must not overflow the clock.
+const FURTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+type Pending<T> = OptionFuture<Pin<Box<dyn Future<Output = T> + Send>>>;
+
+/// All that is watched of one action, and what has been seen.
+struct Watch<'a> {
+    operator: &'a Operator,
+    service: &'a Service,
+    found: &'a Found,
+    teller: Teller<'a>,
+    processes: Vec<Process>,
+    known: Known,
+    proof: Proof,
+    looks: Vec<Look>,
+    /// The latest answer of the service and where it came from.
+    answered: Option<Moment>,
+    /// How far the request has got.
+    sent: Option<Sent>,
+    after: Option<Identity>,
+    evidence: Vec<String>,
+    /// What told who answers.
+    weighed: Vec<String>,
+}
+
+impl Operator {
+    /// Sends the request and watches what becomes of the service.
+    pub(super) async fn watch(
+        &self,
+        service: &Service,
+        found: &Found,
+        sending: &Sending,
+        teller: Teller<'_>,
+        stop: &CancellationToken,
+    ) -> Ending {
+        let began = self.clock.now();
+        let running = found.processes();
+        let processes: Vec<Process> = running.iter().map(|one| one.process).collect();
+        let addresses = match &found.place {
+            Place::Proxied(url) => vec![url.clone()],
+            _ => found.endpoints.iter().map(ToString::to_string).collect(),
+        };
+        let subject = Subject {
+            addresses,
+            processes: running.iter().map(name).collect(),
+            replicas: service.replicas,
+        };
+        let mut watch = Watch {
+            operator: self,
+            service,
+            found,
+            teller,
+            known: Known {
+                identities: found.identities.clone(),
+                processes: processes.clone(),
+                all_owners: matches!(found.owners, Some(Owners::Known { complete: true, .. })),
+                sent: began,
+                sent_ticks: ticks_now(),
+            },
+            processes,
+            proof: Proof::new(subject, began),
+            looks: found.looks.clone(),
+            answered: None,
+            sent: None,
+            after: None,
+            evidence: Vec::new(),
+            weighed: Vec::new(),
+        };
+        let mut ending = watch.until_the_end(sending, stop).await;
+        ending.evidence.append(&mut watch.evidence);
+        ending.after = ending.after.or(watch.after);
+        ending
+    }
+}
+
+impl Watch<'_> {
+    async fn until_the_end(&mut self, sending: &Sending, stop: &CancellationToken) -> Ending {
+        let asker = self.operator.asker.clone();
+        let pin = self.pin_for(sending);
+        let mut request = Box::pin(send(&asker, &sending.way, pin, sending.signalled));
+        let mut deadline = Instant::now() + sending.way.timeout.min(FURTHEST);
+        let mut glance: Pending<Glance> = None.into();
+        let mut question: Pending<Heard> = None.into();
+        let (mut looking, mut asking) = (false, false);
+        let mut next_question = Instant::now();
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let turn = select! {
+                biased;
+                () = stop.cancelled() => return self.interrupted(sending),
+                sent = &mut request, if self.sent.is_none() => {
+                    if let Some(ending) = self.after_sending(&sent, sending, &mut deadline) {
+                        return ending;
+                    }
+                    self.note_sent(sent, sending)
+                }
+                Some(seen) = &mut glance, if looking => {
+                    looking = false;
+                    self.look_done(seen)
+                }
+                Some(heard) = &mut question, if asking => {
+                    asking = false;
+                    self.heard(heard)
+                }
+                () = sleep_until(deadline) => {
+                    if self.proof.almost() {
+                        // One more look decides; it is on its way.
+                        deadline = Instant::now() + APART;
+                        continue;
+                    }
+                    let at = self.operator.clock.now();
+                    self.proof.see(at, Seen::TimeUp)
+                }
+                _ = ticks.tick() => {
+                    if !looking {
+                        glance = Some(self.glance()).into();
+                        looking = true;
+                    }
+                    if !asking && Instant::now() >= next_question && !self.found.tellers.is_empty() {
+                        question = Some(self.question()).into();
+                        asking = true;
+                        next_question = Instant::now() + QUESTION;
+                    }
+                    continue;
+                }
+            };
+            if let Some((stage, text)) = turn.stage {
+                self.tell(stage, &text);
+            }
+            if self.in_doubt() && self.proof.drains() {
+                return Ending::new(Verdict::Accepted, "it is draining".to_owned());
+            }
+            if let Some((verdict, text)) = turn.end {
+                return self.concluded(verdict, text);
+            }
+        }
+    }
+
+    fn tell(&self, stage: Stage, text: &str) {
+        let kind = match stage {
+            Stage::Draining => StepKind::Draining,
+            Stage::Silent => StepKind::Silent,
+            Stage::Gone => StepKind::Gone,
+            Stage::Back => StepKind::Remark,
+        };
+        self.tell_step(kind, text);
+    }
+
+    fn tell_step(&self, kind: StepKind, text: &str) {
+        self.teller.step(self.operator.clock.now(), kind, text);
+    }
+}
