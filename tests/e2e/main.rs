@@ -10,4 +10,5 @@ mod inventory;
 mod probing;
 mod profiles;
 mod readme;
+mod surroundings;
 mod watch;
