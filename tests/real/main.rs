@@ -7,4 +7,6 @@
 mod support;
 
 mod caddy;
+mod postgresql;
 mod prometheus;
+mod redis;
