@@ -13,4 +13,5 @@ mod phases;
 mod probing;
 mod profiles;
 mod readme;
+mod surroundings;
 mod watch;

@@ -9,4 +9,5 @@ mod support;
 mod caddy;
 mod postgresql;
 mod prometheus;
+mod promtool;
 mod redis;

@@ -36,6 +36,11 @@ pub(super) fn probes(parts: &Parts<'_>, problems: &mut Problems) -> Vec<Probe> {
             (false, None) => names.push(name),
         }
     }
+    // What a profile can read, but not where to ask for it, waits for a service that says so.
+    names.retain(|name| {
+        let said = Said::of(name, parts);
+        said.own.is_some() || !said.each().any(raw::Probe::waits)
+    });
     names.sort_by_key(|name| match Role::of(name) {
         Role::Startup => 0,
         Role::Live => 1,
