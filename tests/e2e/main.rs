@@ -6,6 +6,7 @@ mod support;
 mod actions;
 mod check;
 mod demo;
+mod heartbeats;
 mod inventory;
 mod probing;
 mod profiles;
