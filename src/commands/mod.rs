@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod profiles;
+pub(crate) mod reload;
 pub(crate) mod show;
 pub(crate) mod shutdown;
 mod signals;

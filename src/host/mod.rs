@@ -10,11 +10,12 @@ pub(crate) mod offspring;
 pub(crate) mod pid_file;
 mod ports;
 mod process;
+pub(crate) mod reception;
 pub(crate) mod signals;
 mod sockets;
 
 pub(crate) use addresses::is_local;
 pub(crate) use clock::Clock;
-pub(crate) use descriptors::raise_descriptor_limit;
+pub(crate) use descriptors::{raise_descriptor_limit, spare_descriptors};
 pub(crate) use ports::{Endpoint, Owners, owners};
 pub(crate) use process::{Running, alive, ancestors, started_at, ticks_now};

@@ -8,6 +8,26 @@
 //!
 //! Nothing here waits for a check: an answer tells what is known and starts what is due. A service
 //! of this kind has [`Service::check_every`] run its checks.
+//!
+//! ```
+//! use std::time::Duration;
+//! use healthctl::service::{Need, Report, Service, Settings, kcp_syncer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let service = Service::new("kcp-syncer", "0.1", Settings::default());
+//! let limit = Duration::from_secs(5);
+//! service.register_check("sync-engine", Need::Required, limit, || async {
+//!     Report::healthy().message("ok").with("queue_depth", 3)
+//! });
+//! service.check_every(Duration::from_secs(10));
+//! let health: axum::Router = kcp_syncer::routes(&service, || kcp_syncer::Figures {
+//!     sync_rate: 12.5,
+//!     queue_depth: 3,
+//!     ..Default::default()
+//! });
+//! # }
+//! ```
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -8,3 +8,4 @@ mod support;
 
 mod caddy;
 mod prometheus;
+mod promtool;

@@ -24,7 +24,7 @@ use self::belief::Belief;
 use self::coming_up::ComingUp;
 use self::dependencies::Dependencies;
 use self::ending::Ending;
-use self::heard::{Claim, Heard, is_whole};
+use self::heard::{Claim, Heard, broke_off, is_whole};
 use self::probe::Probe;
 use self::process::{Processes, Whose, identity_of};
 use super::{Flag, Identity, Moment, Outcome, ProbeResult, Reading, Role, Rules, State};
@@ -270,10 +270,16 @@ impl Tracker {
         let held_back = self.coming_up.holds_back();
         let in_period = self.coming_up.period_until(outcome.at).is_some();
         let explained = self.claim().is_some();
+        let ends = broke_off(outcome) && self.ending.explains(outcome.at).is_some();
         let Some(probe) = self.probes.get_mut(index) else {
             return;
         };
         if held_back && probe.rule.role != Role::Startup {
+            return;
+        }
+        // A process that ends as announced breaks off what it was asked; the next question meets silence, or counts.
+        if ends && !std::mem::replace(&mut probe.broke_off, true) {
+            probe.excused = true;
             return;
         }
         let success = outcome.result.is_success();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::figures::Figures;
-use super::heard::{Claim, Heard};
+use super::heard::{Claim, Heard, broke_off};
 use super::pulse::Pulse;
 use super::standing::Standing;
 use crate::health::{Moment, Outcome, ProbeResult, ProbeRule, Reading, Role};
@@ -29,6 +29,8 @@ pub(super) struct Probe {
     pub(super) heard: Option<Heard>,
     /// The latest answer was no success, and does not count for it.
     pub(super) excused: bool,
+    /// Its connection broke off at the end of the process, and that was overlooked: once is enough.
+    pub(super) broke_off: bool,
 }
 
 impl Probe {
@@ -48,6 +50,7 @@ impl Probe {
             claim: None,
             heard: None,
             excused: false,
+            broke_off: false,
             rule,
         }
     }
@@ -57,6 +60,7 @@ impl Probe {
         self.figures.record(outcome, heard.is_answer());
         self.heard = Some(heard);
         self.excused = false;
+        self.broke_off &= broke_off(outcome);
     }
 
     /// Takes in what was read.

@@ -95,11 +95,15 @@ fn probe(
         return None;
     };
     let layers = probe_layers(parts.defaults, parts.profile, parts.raw, name);
-    let max_body = value(
-        &layers,
-        |options| options.max_body.as_ref(),
-        defaults::MAX_BODY,
-    );
+    let max_body = match way {
+        // Nothing is read.
+        Way::Tcp => defaults::MAX_BODY,
+        Way::Http | Way::Exec => value(
+            &layers,
+            |options| options.max_body.as_ref(),
+            defaults::MAX_BODY,
+        ),
+    };
     let what = format!("`{name}`");
     let kind = ask::kind(parts, said, way, &layers, &what, problems);
     let (expect, decode) = if way == Way::Http {

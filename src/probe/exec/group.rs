@@ -1,6 +1,7 @@
 //! The process group of a command: all of it ends with the command, and with us.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
@@ -8,14 +9,55 @@ use tokio::process::Child;
 /// The groups under way. What runs in a task may not live long enough to be dropped when we are told to end.
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
+/// Whether commands may be started. Held open while one is, so that none can slip through at the end.
+static GATE: RwLock<bool> = RwLock::new(true);
+
 fn running() -> MutexGuard<'static, Vec<Pid>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends every command that is under way, with all that it started.
-pub(crate) fn end_all() {
-    for group in running().drain(..) {
-        end(group);
+/// Leave to start a command; none once we are ending.
+pub(super) fn leave() -> Option<RwLockReadGuard<'static, bool>> {
+    let gate = GATE.read().unwrap_or_else(PoisonError::into_inner);
+    gate.then_some(gate)
+}
+
+/// Commands may be run as long as this lives. With it ends every command that is under way, and all that it started.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Commands;
+
+impl Commands {
+    /// Lets commands be run.
+    pub(crate) fn allow() -> Self {
+        set_gate(true);
+        Self
+    }
+}
+
+impl Drop for Commands {
+    fn drop(&mut self) {
+        set_gate(false);
+        for group in running().drain(..) {
+            end(group);
+        }
+    }
+}
+
+/// One that hangs while it is started (a file system that is away) must not hold up our own end.
+fn set_gate(open: bool) {
+    for _ in 0..100 {
+        match GATE.try_write() {
+            Ok(mut gate) => {
+                *gate = open;
+                return;
+            }
+            Err(TryLockError::Poisoned(gate)) => {
+                *gate.into_inner() = open;
+                return;
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+        }
     }
 }
 

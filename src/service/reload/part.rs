@@ -18,7 +18,7 @@ pub struct Part<C> {
     kind: Kind<C>,
     shown: Box<dyn Fn(&C) -> Value + Send + Sync>,
     valid: Option<Box<dyn Fn(&C) -> Result<(), String> + Send + Sync>>,
-    apply: Option<Box<dyn Fn(Arc<C>) -> Pending + Send + Sync>>,
+    apply: Option<Arc<dyn Fn(Arc<C>) -> Pending + Send + Sync>>,
 }
 
 enum Kind<C> {
@@ -93,7 +93,7 @@ impl<C: Clone + Send + Sync + 'static> Part<C> {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Display,
     {
-        self.apply = Some(Box::new(move |config| {
+        self.apply = Some(Arc::new(move |config| {
             let pending = apply(config);
             Box::pin(async move { pending.await.map_err(|error| error.to_string()) })
         }));
@@ -130,11 +130,11 @@ impl<C: Clone + Send + Sync + 'static> Part<C> {
 
     /// Puts a version into force, isolated and bounded in time.
     pub(super) async fn apply(&self, config: Arc<C>) -> Result<(), String> {
-        let Some(apply) = &self.apply else {
+        let Some(apply) = self.apply.clone() else {
             return Ok(());
         };
         // In a task of its own, so that a panic is an error like any other.
-        let mut task = tokio::spawn(apply(config));
+        let mut task = tokio::spawn(async move { apply(config).await });
         match tokio::time::timeout(APPLY_LIMIT, &mut task).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err("panicked".to_owned()),
