@@ -4,17 +4,21 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use color_eyre::config::{HookBuilder, Theme};
 
 use crate::cli::{Cli, Command};
 use crate::commands::{self, Context, Error};
 use crate::exit::Exit;
-use crate::probe;
+use crate::host::spare_descriptors;
+use crate::probe::Commands;
+
+/// How many files and sockets it takes to begin, those that come with the process left out.
+const DESCRIPTORS: usize = 8;
 
 /// Parses the words typed, runs the command and gives the exit code.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(attach_wait(words)) {
+    let cli = match parse(words) {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() {
@@ -29,6 +33,9 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let context = Context { global: cli.global };
     install_hooks(context.color_stderr());
+    if let Err(error) = spare_descriptors(DESCRIPTORS) {
+        return context.report(&Error::Starved(error)).into();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -39,14 +46,40 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             return context.report(&Error::Bug(error.into())).into();
         }
     };
+    let commands = Commands::allow();
     let result = runtime.block_on(dispatch(&context, cli.command));
-    probe::end_commands();
+    drop(commands);
     // A name lookup that hangs cannot be cancelled; it must not hold up the end.
     runtime.shutdown_background();
     match result {
         Ok(exit) => exit.into(),
         Err(error) => context.report(&error).into(),
     }
+}
+
+fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let command = without_empty_twins(Cli::command());
+    let mut matches = command.try_get_matches_from(attach_wait(words))?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut Cli::command()))
+}
+
+/// Lets an environment twin that is set to nothing count as not set, as a pipeline leaves it that fills in a variable
+/// of its own.
+fn without_empty_twins(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(|arg| {
+            if is_empty(&arg) {
+                // The twin cannot be taken away, and no variable has this name.
+                arg.env("").hide_env(true)
+            } else {
+                arg
+            }
+        })
+        .mut_subcommands(without_empty_twins)
 }
 
 /// Reports of our own faults, coloured only where colour is wanted: the library asks no terminal.
@@ -83,7 +116,8 @@ async fn dispatch(context: &Context, command: Option<Command>) -> Result<Exit, E
 
 /// The flags of a command that nobody typed a flag for; their environment twins count.
 pub(crate) fn default_args<T: clap::Args + clap::FromArgMatches>() -> T {
-    let matches = T::augment_args(clap::Command::new("healthctl")).get_matches_from(["healthctl"]);
+    let command = without_empty_twins(T::augment_args(clap::Command::new("healthctl")));
+    let matches = command.get_matches_from(["healthctl"]);
     T::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
@@ -118,7 +152,7 @@ pub(crate) mod readme;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+    use clap::Parser;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -133,7 +167,8 @@ mod tests {
             .collect();
         assert!(commands.len() > 10, "the README shows the commands");
         for line in commands {
-            let words = line.split_whitespace().map(OsString::from);
+            let words = shlex::split(&line).expect("its quotes are closed");
+            let words = words.into_iter().map(OsString::from);
             if let Err(error) = Cli::try_parse_from(attach_wait(words)) {
                 panic!("{line}\n{error}");
             }

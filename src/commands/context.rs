@@ -32,6 +32,9 @@ pub(crate) enum Error {
         /// What to do.
         hint: Option<String>,
     },
+    /// This machine does not give what it takes to begin.
+    #[error("cannot begin: {0}")]
+    Starved(io::Error),
     /// The inventory has mistakes.
     #[error("the inventory has mistakes")]
     Inventory(Problems),
@@ -187,6 +190,11 @@ impl Context {
                 if let Some(hint) = hint {
                     self.tell(&format!("hint: {hint}"));
                 }
+                Exit::Usage
+            }
+            Error::Starved(_) => {
+                self.tell(&format!("error: {error}"));
+                self.tell("hint: let this process have more files open: `ulimit -n 1024`");
                 Exit::Usage
             }
             Error::Inventory(problems) => {

@@ -65,6 +65,21 @@ pub struct ProbePicture {
     pub interval: Duration,
 }
 
+/// A sign of life, with what is remembered of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeartbeatPicture {
+    /// When the last one was given, on our clocks; `None` is never.
+    pub beat_at: Option<Moment>,
+    /// How old it may be before one is missed.
+    pub fresh_for: Option<Duration>,
+    /// How many were missing in a row at the latest look.
+    pub missed: u64,
+    /// Whose it is.
+    pub holder: Option<String>,
+    /// It said that no other will follow.
+    pub is_final: bool,
+}
+
 /// One dependency of a service, with what is remembered of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DependencyPicture {
@@ -92,6 +107,8 @@ pub struct DependencyPicture {
     pub last_failure: Option<Moment>,
     /// How long its check took.
     pub latency: Option<Duration>,
+    /// Its sign of life, where it is one that beats.
+    pub heartbeat: Option<HeartbeatPicture>,
     /// When it was last reported on.
     pub observed_at: Moment,
     /// All else of its entry.
@@ -141,6 +158,8 @@ pub struct Picture {
     pub uptime: Option<(Duration, Moment)>,
     /// Free numbers about the process.
     pub resources: BTreeMap<String, serde_json::Value>,
+    /// Its sign of life: of the first probe that reads one.
+    pub heartbeat: Option<HeartbeatPicture>,
     /// The probes in inventory order.
     pub probes: Vec<ProbePicture>,
     /// The dependencies in the order of their payload.

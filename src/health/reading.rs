@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{DependencyStatus, Start, State};
 
 /// A status word: what it means to us, and what was written.
@@ -25,6 +27,32 @@ pub enum Age {
     Never,
     /// This long ago at the time of the answer.
     Ago(Duration),
+}
+
+/// When a sign of life was given, as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    /// None was given yet.
+    Never,
+    /// At this time of the reporter's clock, which need not agree with ours.
+    At(Timestamp),
+    /// This long before the answer.
+    Ago(Duration),
+}
+
+/// A sign of life that is given again and again: a lease that is renewed, an agent that reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The last one.
+    pub beat: Beat,
+    /// How old it may be before one is missed; where that is not known, none is ever missed.
+    pub fresh_for: Option<Duration>,
+    /// How long after a missed one the next is missed; left out, as long as one is fresh.
+    pub every: Option<Duration>,
+    /// Whose it is, cleaned; it may pass to another.
+    pub holder: Option<String>,
+    /// It says that no other will follow.
+    pub is_final: bool,
 }
 
 /// One component that a service reports on.
@@ -50,6 +78,8 @@ pub struct Dependency {
     pub last_failure: Age,
     /// How long its check took.
     pub latency: Option<Duration>,
+    /// Its sign of life.
+    pub heartbeat: Option<Heartbeat>,
     /// All else of the entry, cleaned.
     pub details: Arc<BTreeMap<String, serde_json::Value>>,
 }
@@ -68,6 +98,7 @@ impl Dependency {
             last_success: Age::NotReported,
             last_failure: Age::NotReported,
             latency: None,
+            heartbeat: None,
             details: Arc::default(),
         }
     }
@@ -92,6 +123,8 @@ pub struct Reading {
     pub uptime: Option<Duration>,
     /// A sentence of the service about itself, or the note of a rule.
     pub message: Option<String>,
+    /// Its sign of life, where the payload is about one.
+    pub heartbeat: Option<Heartbeat>,
     /// Free numbers about the process.
     pub resources: BTreeMap<String, serde_json::Value>,
     /// True where the profile lets the status word or the code alone decide: a dependency in error is shown, and

@@ -16,6 +16,6 @@ mod sockets;
 
 pub(crate) use addresses::is_local;
 pub(crate) use clock::Clock;
-pub(crate) use descriptors::raise_descriptor_limit;
+pub(crate) use descriptors::{raise_descriptor_limit, spare_descriptors};
 pub(crate) use ports::{Endpoint, Owners, owners};
 pub(crate) use process::{Running, alive, ancestors, started_at, ticks_now};

@@ -23,7 +23,7 @@ use super::secret;
 use group::Group;
 use output::Output;
 
-pub(crate) use group::end_all;
+pub(crate) use group::Commands;
 
 /// What was killed is waited for so long, that nothing of it is left; only a process stuck in the kernel takes longer.
 const REAPING: Duration = Duration::from_secs(1);
@@ -113,6 +113,11 @@ async fn start(question: Question<'_>) -> Result<Running, Cause> {
     let program = program.clone();
     // A file system that hangs would hold up everybody else.
     tokio::task::spawn_blocking(move || {
+        let Some(_leave) = group::leave() else {
+            return Err(Cause::local(
+                "no command is started any more: we are ending",
+            ));
+        };
         let output = Output::attach(&mut command)
             .map_err(|error| Cause::local(format!("no pipe: {}", explain::words(&error))))?;
         let child = command

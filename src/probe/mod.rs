@@ -24,4 +24,4 @@ mod trail;
 mod tests;
 
 pub(crate) use asker::{Asker, Reply};
-pub(crate) use exec::end_all as end_commands;
+pub(crate) use exec::Commands;

@@ -85,7 +85,8 @@ impl Profile {
                     );
                     continue;
                 }
-                if probe.way().is_none() && !probe.broken {
+                // One that says only how to read an answer waits for an inventory that says where to ask.
+                if probe.way().is_none() && !probe.broken && !probe.waits() {
                     problems.push(super::raw::asks_nothing(&probe.name));
                 }
                 probes.insert(entry.key.clone(), probe);

@@ -70,6 +70,9 @@ impl CleanUps {
             };
             let begin = Instant::now();
             let outcome = run_one(handler, limit).await;
+            if let Err(error) = &outcome {
+                tracing::error!(handler = name, reason = %error, "clean-up failed");
+            }
             done.push(CleanUp {
                 name,
                 outcome,

@@ -51,6 +51,14 @@ pub struct Component {
 }
 
 impl Health {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Unknown,
+        Self::Healthy,
+        Self::Degraded,
+        Self::Unhealthy,
+    ];
+
     /// Its word, in lower case.
     pub const fn word(self) -> &'static str {
         match self {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::breaker::{Circuit, Machine};
 use super::component::{Health, Need};
 use super::report::Report;
 
@@ -60,6 +61,8 @@ pub struct Snapshot {
     pub failure_count: u64,
     /// How long the last attempt took.
     pub latency: Option<Duration>,
+    /// How its circuit is, where a breaker guards it.
+    pub circuit: Option<Circuit>,
     /// What else there is to say, in the order in which it was first said.
     pub details: IndexMap<String, Value>,
 }
@@ -75,6 +78,7 @@ struct Record {
     success_count: u64,
     failure_count: u64,
     latency: Option<Duration>,
+    machine: Option<Machine>,
     details: IndexMap<String, Value>,
 }
 
@@ -92,6 +96,7 @@ impl Dependency {
                 success_count: 0,
                 failure_count: 0,
                 latency: None,
+                machine: None,
                 details: IndexMap::new(),
             })),
         }
@@ -195,23 +200,40 @@ impl Dependency {
     pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
         let record = self.record();
         let age = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
+        let circuit = record.machine.as_ref().map(|machine| machine.circuit(now));
+        let mut message = record.message.clone();
+        let mut details = record.details.clone();
+        if let Some(circuit) = circuit {
+            details.insert("circuit_breaker".to_owned(), circuit.word().into());
+            if circuit != Circuit::Closed {
+                let said = message.as_deref().unwrap_or("failed");
+                message = Some(format!("{said} (circuit {})", circuit.word()));
+            }
+        }
         Snapshot {
             name: self.name.to_string(),
             need: record.need,
             standing: record.standing,
-            message: record.message.clone(),
-            error: (record.standing == Standing::Failing).then(|| {
-                let message = record.message.clone();
-                message.unwrap_or_else(|| "failed".to_owned())
-            }),
+            error: (record.standing == Standing::Failing)
+                .then(|| message.clone().unwrap_or_else(|| "failed".to_owned())),
+            message,
             checked_at: record.checked_at,
             last_success: age(record.last_success),
             last_failure: age(record.last_failure),
             success_count: record.success_count,
             failure_count: record.failure_count,
             latency: record.latency,
-            details: record.details.clone(),
+            circuit,
+            details,
         }
+    }
+
+    pub(super) fn set_machine(&self, machine: Machine) {
+        self.record().machine = Some(machine);
+    }
+
+    pub(super) fn with_machine<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> Option<T> {
+        self.record().machine.as_mut().map(act)
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {

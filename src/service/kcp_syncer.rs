@@ -8,6 +8,26 @@
 //!
 //! Nothing here waits for a check: an answer tells what is known and starts what is due. A service
 //! of this kind has [`Service::check_every`] run its checks.
+//!
+//! ```
+//! use std::time::Duration;
+//! use healthctl::service::{Need, Report, Service, Settings, kcp_syncer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let service = Service::new("kcp-syncer", "0.1", Settings::default());
+//! let limit = Duration::from_secs(5);
+//! service.register_check("sync-engine", Need::Required, limit, || async {
+//!     Report::healthy().message("ok").with("queue_depth", 3)
+//! });
+//! service.check_every(Duration::from_secs(10));
+//! let health: axum::Router = kcp_syncer::routes(&service, || kcp_syncer::Figures {
+//!     sync_rate: 12.5,
+//!     queue_depth: 3,
+//!     ..Default::default()
+//! });
+//! # }
+//! ```
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -120,8 +140,7 @@ fn probe(good: bool) -> Response {
 
 async fn report(State(syncer): State<Syncer>) -> Response {
     let components = syncer.components();
-    let mut body = syncer
-        .last_check(&components)
+    let mut body = last_check(&components)
         .map(|at| syncer.report(components, at))
         .and_then(|report| serde_json::to_string(&report).ok())
         .unwrap_or_else(|| "null".to_owned());
@@ -138,15 +157,6 @@ impl Syncer {
 
     fn whole(&self) -> Health {
         whole(&self.components())
-    }
-
-    /// When the last check ended; nothing before the first one. Without components there is nothing
-    /// to wait for.
-    fn last_check(&self, components: &[Component]) -> Option<Timestamp> {
-        if components.is_empty() {
-            return Some(Timestamp::now());
-        }
-        components.iter().filter_map(|part| part.checked_at).max()
     }
 
     fn report(&self, components: Vec<Component>, last_check: Timestamp) -> Report {
@@ -171,6 +181,15 @@ impl Syncer {
             goroutine_count: figures.tasks,
         }
     }
+}
+
+/// When the last check ended; nothing before the first one. Without components there is nothing
+/// to wait for.
+fn last_check(components: &[Component]) -> Option<Timestamp> {
+    if components.is_empty() {
+        return Some(Timestamp::now());
+    }
+    components.iter().filter_map(|part| part.checked_at).max()
 }
 
 /// As the convention has it: components of which nothing is known count as healthy, once one has

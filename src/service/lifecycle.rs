@@ -112,7 +112,9 @@ impl Lifecycle {
 
     /// Raises the flag; the first cause stands.
     pub(super) fn begin(&self, cause: Cause) {
-        self.cause.get_or_init(|| cause);
+        if self.cause.set(cause).is_ok() {
+            tracing::info!(cause = %cause, "shutdown begins");
+        }
         self.advance(Phase::Draining);
     }
 
@@ -133,6 +135,12 @@ impl Lifecycle {
     /// Keeps the account of the end and lets everybody who waits for it reply.
     pub(super) fn finish(&self, ended: Ended) -> &Ended {
         let ended = self.ended.get_or_init(|| ended);
+        tracing::info!(
+            drain_seconds = ended.drain_time.as_secs_f64(),
+            cut = ended.cut,
+            clean_up_seconds = ended.clean_up_time.as_secs_f64(),
+            "shutdown done"
+        );
         self.advance(Phase::Finished);
         ended
     }

@@ -6,8 +6,14 @@
 //! # What it promises
 //!
 //! * A [`Service`] knows its name, version, start and uptime, and each [`Dependency`] that the
-//!   program reports on.
-//! * [`hephaestus::routes`] and [`control_plane::routes`] answer in the shape of one convention each.
+//!   program reports on, by hand or by a check.
+//! * **Checks** ([`Service::register_check`], [`Service::register_blocking_check`]) run side by side,
+//!   each bounded in time, their results kept for a while; one that hangs or panics holds nobody up.
+//!   They can be switched and their limits changed while the service runs ([`Check`]).
+//! * **Readiness gates** ([`Service::gate`]) must open once before the service is ready; its
+//!   [`Component`]s make up its [`Health`].
+//! * The routes of [`hephaestus`], [`control_plane`], [`scry_ingestor`] and [`kcp_syncer`] answer in
+//!   the shape of one convention each; [`metrics`] in Prometheus' text format.
 //! * A shutdown begins by SIGTERM, SIGINT, a route or [`Service::shut_down`]; whoever asks second
 //!   joins the first. The flag is up at once; the order is always: drain, clean-up, reply, listener
 //!   closed, [`Service::serve`] returns.
@@ -15,20 +21,33 @@
 //!   are not counted as in flight; other work gets 503 and `Connection: close`.
 //! * Clean-up handlers run last registered first, each bounded in time; one that fails, panics or
 //!   hangs does not stop the rest.
+//! * The configuration is [reloaded](reload) by file change, SIGHUP or a route, validated first, and
+//!   kept as it was on any error.
+//! * A [circuit breaker](Service::breaker) leaves alone what fails again and again; a
+//!   [heartbeat](Service::heartbeat) tells another service that this one lives, with or without a
+//!   port ([`Service::run`]).
+//! * What it does it tells through `tracing`; [`log`] writes that as text or JSON lines with each
+//!   request's correlation id.
 //!
 //! # Example
 //!
 //! ```
 //! use axum::{Router, routing::get};
-//! use healthctl::service::{Service, Settings, hephaestus};
+//! use std::time::Duration;
+//! use healthctl::service::{Need, Report, Service, Settings, hephaestus, metrics};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
 //! let service = Service::new("orders-api", "2.4.1", Settings::default());
 //!
+//! // What nobody checks is reported by the code that uses it:
 //! let database = service.dependency("database");
 //! database.detail("pool_size", 8);
 //! database.record_success();
+//! // The rest is asked when an answer needs it:
+//! service.register_check("cache", Need::Optional, Duration::from_secs(5), || async {
+//!     Report::healthy().message("connected").with("latency_ms", 1.25)
+//! });
 //!
 //! service.on_shutdown("database pool", || async {
 //!     // close it here
@@ -37,7 +56,8 @@
 //!
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! let work = Router::new().route("/orders", get(|| async { "none yet" }));
-//! let server = service.server(listener, hephaestus::routes(&service), work)?;
+//! let health = hephaestus::routes(&service).merge(metrics::routes(&service));
+//! let server = service.server(listener, health, work)?;
 //! // The signal handlers stand now: the address may be told to others.
 //!
 //! # service.shut_down(healthctl::service::Cause::Program);
@@ -48,6 +68,7 @@
 //! ```
 
 mod body;
+mod breaker;
 mod check;
 mod clean_up;
 mod component;
@@ -55,9 +76,12 @@ mod connection;
 pub mod control_plane;
 mod dependency;
 mod gate;
+mod heartbeat;
 pub mod hephaestus;
 pub mod kcp_syncer;
 mod lifecycle;
+pub mod log;
+pub mod metrics;
 pub mod reload;
 mod report;
 pub mod scry_ingestor;
@@ -87,11 +111,13 @@ use clean_up::CleanUps;
 use lifecycle::Lifecycle;
 use work::Work;
 
+pub use breaker::{Breaker, CallError, Circuit};
 pub use check::Check;
 pub use clean_up::{CleanUp, CleanUpError};
 pub use component::{Component, Health, Need};
 pub use dependency::{Dependency, Snapshot, Standing};
 pub use gate::Gate;
+pub use heartbeat::{Beat, Counts, Heartbeat, Pace, Sign};
 pub use lifecycle::{Cause, Ended, Phase};
 pub use report::Report;
 pub use server::Server;
@@ -114,6 +140,7 @@ struct Inner {
     checks: Mutex<IndexMap<String, Check>>,
     gates: Mutex<IndexMap<String, Gate>>,
     reloads: reload::Counts,
+    heartbeats: Mutex<Vec<Heartbeat>>,
     lifecycle: Lifecycle,
     work: Work,
     clean_ups: CleanUps,
@@ -136,6 +163,7 @@ impl Service {
                 checks: Mutex::default(),
                 gates: Mutex::default(),
                 reloads: reload::Counts::default(),
+                heartbeats: Mutex::default(),
                 lifecycle: Lifecycle::default(),
                 work: Work::default(),
                 clean_ups: CleanUps::default(),
@@ -264,6 +292,16 @@ impl Service {
         work: Router,
     ) -> io::Result<Ended> {
         Ok(self.server(listener, health, work)?.run().await)
+    }
+
+    /// Runs without a port until a shutdown was asked for and is done: for an agent whose sign of
+    /// life is its [heartbeat](Service::heartbeat).
+    ///
+    /// # Errors
+    ///
+    /// When the signal handlers cannot be installed.
+    pub async fn run(&self) -> io::Result<Ended> {
+        server::run_without_port(self).await
     }
 
     fn dependencies_mut(&self) -> MutexGuard<'_, IndexMap<String, Dependency>> {

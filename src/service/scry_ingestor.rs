@@ -9,6 +9,20 @@
 //!
 //! Its vocabulary has no word for *unknown*: a required component of which nothing is known yet is
 //! told as unhealthy, an optional one as degraded.
+//!
+//! ```
+//! use std::time::Duration;
+//! use healthctl::service::{Need, Report, Service, Settings, scry_ingestor};
+//!
+//! let service = Service::new("scry-ingestor", "1.0", Settings::default());
+//! let limit = Duration::from_secs(5);
+//! service.register_check("database", Need::Required, limit, || async { /* ask it here */ });
+//! service.register_check("celery", Need::Optional, limit, || async {
+//!     Report::degraded("1 of 4 workers").with("workers", 1)
+//! });
+//! let health: axum::Router = scry_ingestor::routes(&service);
+//! // For the route that reloads see `healthctl::service::reload`.
+//! ```
 
 use std::collections::HashMap;
 

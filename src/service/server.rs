@@ -6,12 +6,13 @@ use std::io;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::serve::Listener;
 use tokio::time::Instant;
 
 use super::connection::Connections;
 use super::lifecycle::{Ended, Phase};
+use super::log::correlation;
 use super::settings::WhileDraining;
 use super::signals::Signals;
 use super::{Service, work};
@@ -39,7 +40,9 @@ impl<L: Listener> Server<L> {
     ) -> io::Result<Self> {
         let signals = service.inner.settings.signals.then(Signals::install);
         let gated = work.layer(from_fn_with_state(service.clone(), work::gate));
-        let app = health.fallback_service(gated);
+        let app = health
+            .fallback_service(gated)
+            .layer(from_fn(correlation::carry));
         Ok(Self {
             connections: Connections::new(app, service.inner.connections.clone()),
             service,
@@ -69,7 +72,7 @@ impl<L: Listener> Server<L> {
         let ended = match service.inner.settings.while_draining {
             WhileDraining::Answer => {
                 let last = async {
-                    let ended = wind_up(&service, &connections).await;
+                    let ended = wind_up(&service, Some(&connections)).await;
                     // A client that does not read its reply must not hold the exit.
                     let replied = service.inner.lifecycle.replied();
                     let _ = tokio::time::timeout(REPLY_LIMIT, replied).await;
@@ -82,12 +85,19 @@ impl<L: Listener> Server<L> {
             WhileDraining::Refuse => {
                 drop(listener);
                 connections.finish();
-                wind_up(&service, &connections).await
+                wind_up(&service, Some(&connections)).await
             }
         };
         connections.end(FINISH_LIMIT).await;
         ended
     }
+}
+
+/// The same life without a listener.
+pub(super) async fn run_without_port(service: &Service) -> io::Result<Ended> {
+    let signals = service.inner.settings.signals.then(Signals::install);
+    begun(service, signals.transpose()?).await;
+    Ok(wind_up(service, None).await)
 }
 
 /// Takes connections until something else is done.
@@ -120,7 +130,7 @@ async fn begun(service: &Service, signals: Option<Signals>) {
 }
 
 /// Drains, cleans up, and lets those reply who waited for it.
-async fn wind_up(service: &Service, connections: &Connections) -> Ended {
+async fn wind_up(service: &Service, connections: Option<&Connections>) -> Ended {
     let inner = &service.inner;
     let begin = Instant::now();
     let drained = tokio::time::timeout(inner.settings.drain_limit, inner.work.idle())
@@ -128,7 +138,7 @@ async fn wind_up(service: &Service, connections: &Connections) -> Ended {
         .is_ok();
     let drain_time = begin.elapsed();
     let cut = if drained { 0 } else { inner.work.count() };
-    if !drained {
+    if !drained && let Some(connections) = connections {
         connections.cut_work();
         // Clean-up takes away what a handler may still be holding; one that never yields is not waited for.
         let _ = tokio::time::timeout(FINISH_LIMIT, inner.work.idle()).await;

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Service;
 use super::connection::Link;
@@ -81,9 +82,17 @@ pub(super) async fn gate(State(service): State<Service>, request: Request, next:
     if service.is_shutting_down() {
         return refusal();
     }
-    next.run(request)
-        .await
-        .map(|body| Body::new(Counted { body, guard }))
+    let begin = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = next.run(request).await;
+    tracing::info!(
+        method = method.as_str(),
+        path,
+        status = response.status().as_u16(),
+        seconds = begin.elapsed().as_secs_f64(),
+        "request answered"
+    );
+    response.map(|body| Body::new(Counted { body, guard }))
 }
 
 #[derive(Serialize)]

@@ -50,6 +50,7 @@ pub(crate) fn waiting(name: &str) -> Picture {
         flags: BTreeSet::new(),
         reasons: Vec::new(),
         notes: Vec::new(),
+        heartbeat: None,
         blocked_by: None,
         depends_on: Vec::new(),
         service: None,
@@ -140,6 +141,7 @@ pub(crate) fn dependency(name: &str, status: DependencyStatus) -> DependencyPict
         last_success: Some(at().minus(Duration::from_secs(if failing { 94 } else { 1 }))),
         last_failure: failing.then(|| at().minus(Duration::from_secs(1))),
         latency: None,
+        heartbeat: None,
         observed_at: at(),
         details: Arc::default(),
     }

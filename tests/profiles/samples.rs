@@ -61,7 +61,10 @@ fn every_profile_is_whole() {
         let profile = profile(name, text);
         assert!(profile.title.is_some(), "profiles/{name}.yaml: no title");
         assert!(profile.source.is_some(), "profiles/{name}.yaml: no source");
-        assert!(!profile.probes.is_empty(), "profiles/{name}.yaml: no probe");
+        assert!(
+            !profile.probes.is_empty() || brings_defaults(&profile),
+            "profiles/{name}.yaml: neither a probe nor a default for those of a service"
+        );
         assert!(
             text.starts_with("# "),
             "profiles/{name}.yaml: a comment at its top says where it is known from"
@@ -109,18 +112,23 @@ fn every_sample_is_read_as_its_expectation_says() {
             asked.insert(probe);
         }
         let probes: BTreeSet<String> = profile.probes.keys().cloned().collect();
-        assert_eq!(
-            asked, probes,
-            "{name}: probes with a sample, and all its probes"
+        assert!(
+            asked == probes || (probes.is_empty() && !asked.is_empty()),
+            "{name}: probes with a sample {asked:?}, and all its probes {probes:?}"
         );
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// A profile without probes is for services that bring their own.
+fn brings_defaults(profile: &Profile) -> bool {
+    profile.probes.is_empty() && profile.options.interval.is_some()
+}
+
 fn check(profile: &Profile, probe: &str, reply: &Path, expected: &Value) -> Option<String> {
     let place = reply.display();
     assert!(
-        profile.probes.contains_key(probe),
+        profile.probes.contains_key(probe) || brings_defaults(profile),
         "{place}: the profile has no probe `{probe}`"
     );
     let reply = Reply::parse(&fs::read(reply).unwrap());

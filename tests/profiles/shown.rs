@@ -1,6 +1,6 @@
 //! A judgement as the case files write it: what is empty is left out.
 
-use healthctl::health::{Age, Dependency, Failure, Reading};
+use healthctl::health::{Age, Beat, Dependency, Failure, Heartbeat, Reading};
 use healthctl::profile::Judgement;
 use serde_json::{Map, Value, json};
 
@@ -46,6 +46,7 @@ fn fields(map: &mut Map<String, Value>, reading: &Reading) {
         json!(reading.uptime.map(|uptime| uptime.as_secs_f64())),
     );
     put(map, "resources", json!(reading.resources));
+    put(map, "heartbeat", heartbeat(reading.heartbeat.as_ref()));
     put(
         map,
         "dependencies_ignored",
@@ -71,6 +72,7 @@ fn dependency(entry: &Dependency) -> Value {
     put(&mut map, "last_failure", age(entry.last_failure));
     let latency = entry.latency.map(|latency| latency.as_secs_f64() * 1e3);
     put(&mut map, "latency_ms", json!(latency));
+    put(&mut map, "heartbeat", heartbeat(entry.heartbeat.as_ref()));
     put(&mut map, "details", json!(entry.details));
     Value::Object(map)
 }
@@ -81,6 +83,25 @@ fn age(age: Age) -> Value {
         Age::Never => json!("never"),
         Age::Ago(ago) => json!(ago.as_secs_f64()),
     }
+}
+
+fn heartbeat(heartbeat: Option<&Heartbeat>) -> Value {
+    let Some(heartbeat) = heartbeat else {
+        return Value::Null;
+    };
+    let mut map = Map::new();
+    let last = match heartbeat.beat {
+        Beat::Never => json!("never"),
+        Beat::At(at) => json!(at.to_string()),
+        Beat::Ago(ago) => json!(ago.as_secs_f64()),
+    };
+    put(&mut map, "last", last);
+    let seconds = |length: Option<std::time::Duration>| json!(length.map(|it| it.as_secs_f64()));
+    put(&mut map, "fresh_for", seconds(heartbeat.fresh_for));
+    put(&mut map, "every", seconds(heartbeat.every));
+    put(&mut map, "holder", json!(heartbeat.holder));
+    put(&mut map, "final", flag(heartbeat.is_final));
+    Value::Object(map)
 }
 
 fn flag(set: bool) -> Value {

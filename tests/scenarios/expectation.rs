@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 
-use healthctl::health::{Change, DependencyPicture, Moment, Picture, ProbePicture, State};
+use healthctl::health::{
+    Change, DependencyPicture, HeartbeatPicture, Moment, Picture, ProbePicture, State,
+};
 use serde_yaml::Value;
 
 use crate::notation::{Result, entries, show, text};
@@ -67,6 +69,14 @@ impl Found<'_> {
                 ),
                 expected,
             ),
+            "heartbeat" => {
+                let beat = picture.heartbeat.as_ref().ok_or("there is no heartbeat")?;
+                for (key, expected) in entries(expected)? {
+                    let found = self.of_heartbeat(beat, key)?;
+                    same(&format!("heartbeat.{key}"), found, expected)?;
+                }
+                Ok(())
+            }
             "counted" => each(expected, |name, expected| {
                 let counted = self.probe(name)?.counted;
                 same(&format!("counted.{name}"), option(counted), expected)
@@ -128,8 +138,19 @@ impl Found<'_> {
             "failure_total" => option(dependency.failure_total),
             "last_success" => self.age(dependency.last_success),
             "last_failure" => self.age(dependency.last_failure),
+            "missed" => option(dependency.heartbeat.as_ref().map(|it| it.missed)),
             "observed" => self.age(Some(dependency.observed_at)),
             _ => return Err(format!("`{key}` is nothing that a dependency shows")),
+        })
+    }
+
+    fn of_heartbeat(&self, beat: &HeartbeatPicture, key: &str) -> Result<String> {
+        Ok(match key {
+            "last" => self.age(beat.beat_at),
+            "missed" => beat.missed.to_string(),
+            "holder" => option(beat.holder.as_ref()),
+            "final" => beat.is_final.to_string(),
+            _ => return Err(format!("`{key}` is nothing that a heartbeat shows")),
         })
     }
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use healthctl::health::{
-    Age, DegradedPolicy, Dependency, DependencyStatus, FailureKind, Identity, Moment, Outcome,
-    ProbeResult, ProbeRule, Process, Reading, Role, Rules, Start, State, StatusWord,
+    Age, Beat, DegradedPolicy, Dependency, DependencyStatus, FailureKind, Heartbeat, Identity,
+    Moment, Outcome, ProbeResult, ProbeRule, Process, Reading, Role, Rules, Start, State,
+    StatusWord,
 };
 use serde_yaml::{Mapping, Value};
 
@@ -162,6 +163,7 @@ pub(crate) fn answer(value: &Value, at: Moment) -> Result<Outcome> {
             "version" => reading.version = Some(text(value)?.to_owned()),
             "instance" => reading.instance = Some(text(value)?.to_owned()),
             "message" => reading.message = Some(text(value)?.to_owned()),
+            "heartbeat" => reading.heartbeat = Some(heartbeat(value)?),
             "started" => reading.started = Some(start(text(value)?, at)?),
             "uptime" => reading.uptime = Some(duration(value)?),
             "pid" => process = Some(owner(text(value)?)?),
@@ -258,6 +260,48 @@ fn start(written: &str, at: Moment) -> Result<Start> {
     })
 }
 
+/// A time of the reporter's clock, `30s ago` or `never`; or a map with it as `last`, `fresh_for` (10s), `every`,
+/// `holder`, `final`.
+fn heartbeat(value: &Value) -> Result<Heartbeat> {
+    let mut heartbeat = Heartbeat {
+        beat: Beat::Never,
+        fresh_for: Some(Duration::from_secs(10)),
+        every: None,
+        holder: None,
+        is_final: false,
+    };
+    if value.is_string() {
+        heartbeat.beat = beat(text(value)?)?;
+        return Ok(heartbeat);
+    }
+    for (key, value) in entries(value)? {
+        match key {
+            "last" => heartbeat.beat = beat(text(value)?)?,
+            "fresh_for" if value.is_null() => heartbeat.fresh_for = None,
+            "fresh_for" => heartbeat.fresh_for = Some(duration(value)?),
+            "every" => heartbeat.every = Some(duration(value)?),
+            "holder" => heartbeat.holder = Some(text(value)?.to_owned()),
+            "final" => heartbeat.is_final = flag(value)?,
+            _ => return Err(format!("`{key}` is nothing that a heartbeat has")),
+        }
+    }
+    Ok(heartbeat)
+}
+
+fn beat(written: &str) -> Result<Beat> {
+    if written == "never" {
+        return Ok(Beat::Never);
+    }
+    if let Some(ago) = written.strip_suffix(" ago") {
+        let ago = humantime::parse_duration(ago).map_err(|error| error.to_string())?;
+        return Ok(Beat::Ago(ago));
+    }
+    let written = format!("2026-11-22T{written}Z");
+    let time = written.parse();
+    time.map(Beat::At)
+        .map_err(|error| format!("{written}: {error}"))
+}
+
 /// `7@100`: pid and kernel start.
 fn owner(written: &str) -> Result<Process> {
     let (pid, start_ticks) = written.split_once('@').ok_or("a pid is written 7@100")?;
@@ -296,6 +340,7 @@ fn dependency(name: &str, value: &Value) -> Result<Dependency> {
             "required" => dependency.required = flag(value)?,
             "success" => dependency.success_count = Some(number(value)?),
             "failure" => dependency.failure_count = Some(number(value)?),
+            "heartbeat" => dependency.heartbeat = Some(heartbeat(value)?),
             "last_success" => dependency.last_success = age()?,
             "last_failure" => dependency.last_failure = age()?,
             _ => return Err(format!("`{key}` is nothing that a dependency has")),

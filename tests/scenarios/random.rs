@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use healthctl::health::{
-    Age, DegradedPolicy, Dependency, DependencyStatus, Failure, FailureKind, Flag, Fleet, Identity,
-    Moment, Outcome, Picture, ProbeResult, ProbeRule, Process, Reading, Role, Rules, Start, State,
-    StatusWord, Tracker,
+    Age, Beat, DegradedPolicy, Dependency, DependencyStatus, Failure, FailureKind, Flag, Fleet,
+    Heartbeat, Identity, Moment, Outcome, Picture, ProbeResult, ProbeRule, Process, Reading, Role,
+    Rules, Start, State, StatusWord, Tracker,
 };
 
 /// SplitMix64: the same numbers in every run.
@@ -89,6 +89,24 @@ fn rules(dice: &mut Dice, name: &str, depends_on: Vec<String>) -> Rules {
     }
 }
 
+fn heartbeat(dice: &mut Dice, at: Moment) -> Heartbeat {
+    Heartbeat {
+        beat: match dice.below(5) {
+            0 => Beat::Never,
+            1 => Beat::At(jiff::Timestamp::MIN),
+            2 => Beat::At(jiff::Timestamp::MAX),
+            3 => Beat::At(at.minus(Duration::from_secs(dice.roll() % 60)).wall),
+            _ => Beat::Ago(dice.duration()),
+        },
+        fresh_for: dice.one_in(2).then(|| dice.duration()),
+        every: dice.one_in(2).then(|| dice.duration()),
+        holder: dice
+            .one_in(2)
+            .then(|| ["a", "b"][usize::from(dice.one_in(2))].to_owned()),
+        is_final: dice.one_in(4),
+    }
+}
+
 fn reading(dice: &mut Dice, at: Moment) -> Reading {
     let dependencies = dice.one_in(2).then(|| {
         let mut names = vec!["db", "cache", "queue", "\u{1b}[31m"];
@@ -105,6 +123,7 @@ fn reading(dice: &mut Dice, at: Moment) -> Reading {
                     1 => Age::NotReported,
                     _ => Age::Ago(dice.duration()),
                 },
+                heartbeat: dice.one_in(3).then(|| heartbeat(dice, at)),
                 ..Dependency::new(name, dice.of(DependencyStatus::ALL))
             })
             .collect()
@@ -128,6 +147,7 @@ fn reading(dice: &mut Dice, at: Moment) -> Reading {
         started: dice.one_in(3).then(|| start(dice)),
         uptime: dice.one_in(4).then(|| dice.duration()),
         ignores_dependencies: dice.one_in(8),
+        heartbeat: dice.one_in(4).then(|| heartbeat(dice, at)),
         dependencies,
         ..Reading::default()
     }
@@ -295,6 +315,18 @@ fn totals_never_fall_and_are_never_below_the_count() {
     }
 }
 
+/// Takes back what a last beat announces.
+fn no_last_beats(outcome: &mut Outcome) {
+    let Some(reading) = &mut outcome.reading else {
+        return;
+    };
+    let dependencies = reading.dependencies.iter_mut().flatten();
+    let listed = dependencies.filter_map(|dependency| dependency.heartbeat.as_mut());
+    for heartbeat in listed.chain(&mut reading.heartbeat) {
+        heartbeat.is_final = false;
+    }
+}
+
 #[test]
 fn silence_by_time_out_is_never_stopped() {
     for seed in 0..STORIES {
@@ -303,6 +335,7 @@ fn silence_by_time_out_is_never_stopped() {
                 outcome.refused = false;
                 outcome.failure = Some(Failure::new(FailureKind::Timeout, "no answer"));
             }
+            no_last_beats(outcome);
         });
         play(rules, acts, |_, picture| {
             assert_ne!(picture.state, State::Stopped, "story {seed}");
@@ -318,6 +351,7 @@ fn silence_that_nothing_explains_is_never_stopped() {
                 reading.draining = false;
                 reading.status = None;
             }
+            no_last_beats(outcome);
         });
         acts.retain(|(_, act)| !matches!(act, Act::Accepted(_)));
         play(rules, acts, |_, picture| {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Tracker;
 use super::heard::Claim;
 use super::probe::Probe;
+use super::pulse::{Ending, Pulse};
 use super::standing::Counted;
 use crate::health::{Dependency, DependencyStatus, Moment, ProbeResult, Reading, Role, State};
 
@@ -65,6 +66,18 @@ impl Tracker {
             }
             return Belief::new(State::Stopped, why);
         }
+        if let Some(ending) = self.ending_pulse() {
+            return match ending {
+                Ending::Announced => Belief::new(
+                    State::Draining,
+                    "the last beat says that it is shutting down",
+                ),
+                Ending::Silent => Belief::new(
+                    State::Stopped,
+                    "on purpose: the last beat said that it was shutting down",
+                ),
+            };
+        }
         if let Some(claim) = self.claim() {
             return self.believe_claim(claim, now);
         }
@@ -79,6 +92,37 @@ impl Tracker {
             return Belief::new(State::Starting, reason);
         }
         weigh_up(self.findings())
+    }
+
+    /// How far a service has come to an announced end of which nothing is known but its beats: that of the lease it is,
+    /// or that of everyone who beats to it. While there is trouble in looking, or a word of its own, that counts.
+    fn ending_pulse(&self) -> Option<Ending> {
+        let well = |probe: &Probe| {
+            let counted = probe.standing.counted();
+            counted.is_some_and(|counted| counted.result.is_success())
+        };
+        if !self.probes.iter().all(well) {
+            return None;
+        }
+        let mut probes = self.probes.iter().enumerate();
+        let own = probes.find_map(|(index, probe)| {
+            let pulse = probe.pulse.as_ref()?;
+            self.speaks_for_service(index).then(|| pulse.ending())
+        });
+        if let Some(ending) = own {
+            return ending;
+        }
+        let table = self.counted_table().filter(|it| it.status.is_none())?;
+        let mut ending = None;
+        for dependency in table.dependencies.iter().flatten() {
+            match self.dependencies.pulse(dependency).map(Pulse::ending) {
+                Some(Some(Ending::Announced)) => ending = Some(Ending::Announced),
+                Some(Some(Ending::Silent)) => ending = ending.or(Some(Ending::Silent)),
+                None if dependency.status == DependencyStatus::NotUsed => {}
+                _ => return None,
+            }
+        }
+        ending
     }
 
     /// Draining and starting explain codes, readiness and dependencies, but neither silence nor going on for ever.
@@ -169,6 +213,13 @@ impl Tracker {
             .flat_map(|probe| self.probe_findings(probe, worst_dependency.unwrap_or(0)))
             .collect();
         findings.extend(dependencies);
+        findings.extend(self.probes.iter().filter_map(|probe| {
+            let missed = probe.pulse.as_ref()?.failure()?;
+            let counted = probe.standing.counted()?;
+            // A look that failed tells its own story.
+            let state = failed(probe, counted);
+            (counted.result.is_success()).then(|| finding(state, &probe.rule.name, missed))
+        }));
         findings
     }
 
@@ -184,12 +235,7 @@ impl Tracker {
         match counted.result {
             ProbeResult::Unknown => vec![finding(State::Unknown, name, explain(counted))],
             ProbeResult::Fail => {
-                let state = match (probe.rule.role, said.map(|word| word.state)) {
-                    (Role::Ready, _) | (Role::Status, Some(State::Unready)) => State::Unready,
-                    (Role::Named, _) if !probe.rule.required => State::Degraded,
-                    _ => State::Unhealthy,
-                };
-                vec![finding(state, name, explain(counted))]
+                vec![finding(failed(probe, counted), name, explain(counted))]
             }
             ProbeResult::Pass | ProbeResult::Warn => {
                 let state = said.map_or(State::Healthy, |word| word.state);
@@ -250,6 +296,7 @@ impl Tracker {
         let dependencies = table.dependencies.iter().flatten().filter(ours);
         dependencies
             .filter_map(|dependency| {
+                let dependency = &*self.dependencies.judge(dependency);
                 let required = self.is_required(dependency);
                 let state = match dependency.status {
                     DependencyStatus::Error if required => State::Unhealthy,
@@ -274,6 +321,17 @@ impl Tracker {
 
     pub(super) fn is_required(&self, dependency: &Dependency) -> bool {
         dependency.required || self.rules.required.contains(&dependency.name)
+    }
+}
+
+/// The state that the failure of a probe speaks for.
+fn failed(probe: &Probe, counted: &Counted) -> State {
+    let reading = counted.reading.as_ref();
+    let said = reading.and_then(|reading| reading.status.as_ref());
+    match (probe.rule.role, said.map(|word| word.state)) {
+        (Role::Ready, _) | (Role::Status, Some(State::Unready)) => State::Unready,
+        (Role::Named, _) if !probe.rule.required => State::Degraded,
+        _ => State::Unhealthy,
     }
 }
 

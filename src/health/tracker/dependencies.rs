@@ -1,8 +1,10 @@
 //! What is remembered of the dependencies of a service, across its answers and its restarts.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use super::process::ProcessId;
+use super::pulse::Pulse;
 use crate::health::{Age, Counters, Dependency, DependencyPicture, DependencyStatus, Moment};
 
 /// More processes than ever answer in turn; the figures of earlier ones are added up.
@@ -25,6 +27,41 @@ struct Memory {
     seen_success: Option<Moment>,
     seen_failure: Option<Moment>,
     known_since: Moment,
+    pulse: Option<Pulse>,
+}
+
+impl Memory {
+    fn new(at: Moment) -> Self {
+        Self {
+            success: Meter::default(),
+            failure: Meter::default(),
+            seen: Counters::default(),
+            seen_success: None,
+            seen_failure: None,
+            known_since: at,
+            pulse: None,
+        }
+    }
+
+    /// How the dependency is: as the service says, unless it is one that beats and too many beats are missing.
+    fn judge<'a>(&self, dependency: &'a Dependency) -> Cow<'a, Dependency> {
+        let unsaid = !matches!(
+            dependency.status,
+            DependencyStatus::Error | DependencyStatus::NotUsed
+        );
+        let pulse = self
+            .pulse
+            .as_ref()
+            .filter(|_| unsaid && dependency.heartbeat.is_some());
+        match pulse.and_then(Pulse::failure) {
+            Some(missed) => Cow::Owned(Dependency {
+                status: DependencyStatus::Error,
+                error: Some(missed),
+                ..dependency.clone()
+            }),
+            None => Cow::Borrowed(dependency),
+        }
+    }
 }
 
 /// A counter of a service that begins at zero again with each of its processes.
@@ -80,6 +117,7 @@ impl Dependencies {
         table: &[Dependency],
         process: ProcessId,
         same: bool,
+        asked: Moment,
         at: Moment,
     ) {
         let fallen: BTreeSet<&str> = table
@@ -101,7 +139,7 @@ impl Dependencies {
             }
         }
         for dependency in table {
-            self.remember(dependency, process, at);
+            self.remember(dependency, process, asked, at);
         }
         if self.known.len() > table.len().saturating_add(FORGOTTEN_BEYOND) {
             let names: BTreeSet<&str> = table.iter().map(|it| it.name.as_str()).collect();
@@ -109,25 +147,24 @@ impl Dependencies {
         }
     }
 
-    fn remember(&mut self, dependency: &Dependency, process: ProcessId, at: Moment) {
+    fn remember(&mut self, dependency: &Dependency, process: ProcessId, asked: Moment, at: Moment) {
         let memory = self
             .known
             .entry(dependency.name.clone())
-            .or_insert_with(|| Memory {
-                success: Meter::default(),
-                failure: Meter::default(),
-                seen: Counters::default(),
-                seen_success: None,
-                seen_failure: None,
-                known_since: at,
-            });
+            .or_insert_with(|| Memory::new(at));
+        if let Some(told) = &dependency.heartbeat {
+            match &mut memory.pulse {
+                Some(pulse) => pulse.hear(told, asked, at),
+                none => *none = Some(Pulse::new(told, asked, at)),
+            }
+        }
         if let Some(count) = dependency.success_count {
             memory.success.set(process, count);
         }
         if let Some(count) = dependency.failure_count {
             memory.failure.set(process, count);
         }
-        match dependency.status {
+        match memory.judge(dependency).status {
             // Degraded is bad work, but work.
             DependencyStatus::Working | DependencyStatus::Degraded => {
                 memory.seen.success = memory.seen.success.saturating_add(1);
@@ -139,6 +176,23 @@ impl Dependencies {
             }
             DependencyStatus::NotUsed | DependencyStatus::Unknown => {}
         }
+    }
+
+    /// How a dependency of a table is, with what is known of its sign of life.
+    pub(super) fn judge<'a>(&self, dependency: &'a Dependency) -> Cow<'a, Dependency> {
+        match self.known.get(&dependency.name) {
+            Some(memory) => memory.judge(dependency),
+            None => Cow::Borrowed(dependency),
+        }
+    }
+
+    /// The sign of life of a dependency of a table, where it is one that beats.
+    pub(super) fn pulse(&self, dependency: &Dependency) -> Option<&Pulse> {
+        let memory = self.known.get(&dependency.name)?;
+        memory
+            .pulse
+            .as_ref()
+            .filter(|_| dependency.heartbeat.is_some())
     }
 
     /// When the dependency was first reported on.
@@ -155,6 +209,8 @@ impl Dependencies {
         at: Moment,
     ) -> DependencyPicture {
         let memory = self.known.get(&dependency.name);
+        let pulse = self.pulse(dependency);
+        let dependency = &*self.judge(dependency);
         let used = dependency.status != DependencyStatus::NotUsed;
         // What is switched off was never tried, rather than tried zero times.
         let seen = |count: u64| (used || count > 0).then_some(count);
@@ -175,6 +231,11 @@ impl Dependencies {
             memory.map(|it| it.seen.failure),
         );
         let moment = |age: Age, saw: Option<Moment>| DependencyPicture::moment_of(age, at, saw);
+        // Whoever beats was well when it last did.
+        let saw_success = match pulse {
+            Some(pulse) => pulse.beat_at(),
+            None => memory.and_then(|it| it.seen_success),
+        };
         DependencyPicture {
             name: dependency.name.clone(),
             status: dependency.status,
@@ -185,15 +246,13 @@ impl Dependencies {
             failure_count,
             success_total,
             failure_total,
-            last_success: moment(
-                dependency.last_success,
-                memory.and_then(|it| it.seen_success),
-            ),
+            last_success: moment(dependency.last_success, saw_success),
             last_failure: moment(
                 dependency.last_failure,
                 memory.and_then(|it| it.seen_failure),
             ),
             latency: dependency.latency,
+            heartbeat: pulse.map(Pulse::picture),
             observed_at: at,
             details: dependency.details.clone(),
         }

@@ -74,12 +74,7 @@ impl Ending {
 
     /// Nobody listens any more. True where that is explained: then it is stopped.
     pub(super) fn fall_silent(&mut self, at: Moment, message: Option<&str>) -> bool {
-        let recent = |earlier: &Moment| at.since(*earlier) <= self.timeout;
-        let cause = if self.drained_at.as_ref().is_some_and(recent) {
-            "stopped after draining"
-        } else if self.accepted_at.as_ref().is_some_and(recent) {
-            "stopped after an accepted shutdown"
-        } else {
+        let Some(cause) = self.explains(at) else {
             return false;
         };
         let why = match message {
@@ -88,6 +83,18 @@ impl Ending {
         };
         self.stopped = Some(Stop { at, why });
         true
+    }
+
+    /// What explains that the process ends now.
+    pub(super) fn explains(&self, at: Moment) -> Option<&'static str> {
+        let recent = |earlier: &Moment| at.since(*earlier) <= self.timeout;
+        if self.drained_at.as_ref().is_some_and(recent) {
+            Some("stopped after draining")
+        } else if self.accepted_at.as_ref().is_some_and(recent) {
+            Some("stopped after an accepted shutdown")
+        } else {
+            None
+        }
     }
 
     /// Why it is stopped, while it is.

@@ -43,6 +43,17 @@ impl Heard {
     }
 }
 
+/// Whether the connection broke off: what a process that ends does to whoever is being served. Nobody listening is more
+/// than that, and a time-out less.
+pub(super) fn broke_off(outcome: &Outcome) -> bool {
+    let kind = outcome.failure.as_ref().map(|failure| failure.kind);
+    let broke = matches!(
+        kind,
+        Some(FailureKind::Connect | FailureKind::Tls | FailureKind::Protocol)
+    );
+    broke && !outcome.refused
+}
+
 /// A word, header or flag of an answer that explains its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Claim {

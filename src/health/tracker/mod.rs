@@ -1,7 +1,7 @@
 //! What is believed of one service, from everything its probes have found: the state machine.
 //!
 //! Each rule has a file: thresholds in `standing`, `startup` and the start period in `coming_up`, draining and *stopped*
-//! in `ending`, who answers in `process`, alternating answers in `flapping`. This file decides in which order they see
+//! in `ending`, who answers in `process`, alternating answers in `flapping`, signs of life in `pulse`. This file decides in which order they see
 //! an outcome; `belief` draws the state from what they know; `portrait` shows it.
 
 mod belief;
@@ -14,6 +14,7 @@ mod heard;
 mod portrait;
 mod probe;
 mod process;
+mod pulse;
 mod standing;
 
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ use self::belief::Belief;
 use self::coming_up::ComingUp;
 use self::dependencies::Dependencies;
 use self::ending::Ending;
-use self::heard::{Claim, Heard, is_whole};
+use self::heard::{Claim, Heard, broke_off, is_whole};
 use self::probe::Probe;
 use self::process::{Processes, Whose, identity_of};
 use super::{Flag, Identity, Moment, Outcome, ProbeResult, Reading, Role, Rules, State};
@@ -207,7 +208,7 @@ impl Tracker {
             }
         }
         if let Some(reading) = &reading {
-            self.read(index, reading, proved_same, at);
+            self.read(index, reading, proved_same, asked, at);
         }
         let claims = self.hear_claim(index, at, whole, reading.as_deref());
         if heard == Heard::Refused && self.is_silent(index) {
@@ -229,9 +230,16 @@ impl Tracker {
 
     /// Takes in what was read, and remembers the dependencies of the table that is to be shown now: where several probes
     /// report on one, it is counted once.
-    fn read(&mut self, index: usize, reading: &Arc<Reading>, proved_same: bool, at: Moment) {
+    fn read(
+        &mut self,
+        index: usize,
+        reading: &Arc<Reading>,
+        proved_same: bool,
+        asked: Moment,
+        at: Moment,
+    ) {
         if let Some(probe) = self.probes.get_mut(index) {
-            probe.read(reading, at);
+            probe.read(reading, asked, at);
         }
         let Some((provider, _, _)) = self.table() else {
             return;
@@ -244,7 +252,9 @@ impl Tracker {
         {
             let table = reading.dependencies.as_deref().unwrap_or_default();
             let process = self.processes.current();
-            self.dependencies.record(table, process, proved_same, *at);
+            let asked = probe.asked.unwrap_or(*at);
+            self.dependencies
+                .record(table, process, proved_same, asked, *at);
         }
     }
 
@@ -260,10 +270,16 @@ impl Tracker {
         let held_back = self.coming_up.holds_back();
         let in_period = self.coming_up.period_until(outcome.at).is_some();
         let explained = self.claim().is_some();
+        let ends = broke_off(outcome) && self.ending.explains(outcome.at).is_some();
         let Some(probe) = self.probes.get_mut(index) else {
             return;
         };
         if held_back && probe.rule.role != Role::Startup {
+            return;
+        }
+        // A process that ends as announced breaks off what it was asked; the next question meets silence, or counts.
+        if ends && !std::mem::replace(&mut probe.broke_off, true) {
+            probe.excused = true;
             return;
         }
         let success = outcome.result.is_success();

@@ -13,6 +13,9 @@ use crate::health::{
 /// No process is older, and no sum of this with an age overflows.
 const LONGEST: Duration = Duration::from_secs(1_000 * 366 * 24 * 60 * 60);
 
+/// Remarks on those who beat to a service; who has a thousand of them looks at the table.
+const MOST_NOTES: usize = 20;
+
 impl Tracker {
     /// Everything known, as of `now`.
     pub fn picture(&self, now: Moment) -> Picture {
@@ -57,6 +60,10 @@ impl Tracker {
                     Some(reading.resources.clone()).filter(|resources| !resources.is_empty())
                 })
                 .unwrap_or_default(),
+            heartbeat: self
+                .probes
+                .iter()
+                .find_map(|probe| Some(probe.pulse.as_ref()?.picture())),
             probes: self
                 .probes
                 .iter()
@@ -140,6 +147,27 @@ impl Tracker {
             {
                 notes.push(message.clone());
             }
+        }
+        for probe in &self.probes {
+            let pulse = probe.pulse.iter();
+            notes.extend(pulse.flat_map(|pulse| pulse.notes(&probe.rule.name)));
+        }
+        notes.extend(self.pulse_notes());
+        notes
+    }
+
+    /// What there is to say of those who beat to the service.
+    fn pulse_notes(&self) -> Vec<String> {
+        let table = self.table().map_or(&[][..], |(_, table, _)| table);
+        let mut notes: Vec<String> = table
+            .iter()
+            .filter_map(|dependency| Some((dependency, self.dependencies.pulse(dependency)?)))
+            .flat_map(|(dependency, pulse)| pulse.notes(&format!("dependency {}", dependency.name)))
+            .collect();
+        let more = notes.len().saturating_sub(MOST_NOTES);
+        if more > 0 {
+            notes.truncate(MOST_NOTES);
+            notes.push(format!("and {more} more of this kind"));
         }
         notes
     }

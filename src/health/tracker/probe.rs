@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::figures::Figures;
-use super::heard::{Claim, Heard};
+use super::heard::{Claim, Heard, broke_off};
+use super::pulse::Pulse;
 use super::standing::Standing;
 use crate::health::{Moment, Outcome, ProbeResult, ProbeRule, Reading, Role};
 
@@ -17,6 +18,10 @@ pub(super) struct Probe {
     pub(super) standing: Standing,
     /// The latest reading that came; an answer without one leaves it.
     pub(super) reading: Option<(Arc<Reading>, Moment)>,
+    /// When the question was asked that it answers.
+    pub(super) asked: Option<Moment>,
+    /// The sign of life that it reads.
+    pub(super) pulse: Option<Pulse>,
     /// Whether the dependencies of that reading are remembered.
     pub(super) is_remembered: bool,
     /// What its latest answers say that explains codes.
@@ -24,6 +29,8 @@ pub(super) struct Probe {
     pub(super) heard: Option<Heard>,
     /// The latest answer was no success, and does not count for it.
     pub(super) excused: bool,
+    /// Its connection broke off at the end of the process, and that was overlooked: once is enough.
+    pub(super) broke_off: bool,
 }
 
 impl Probe {
@@ -37,10 +44,13 @@ impl Probe {
                 counts_first(rule.role),
             ),
             reading: None,
+            asked: None,
+            pulse: None,
             is_remembered: false,
             claim: None,
             heard: None,
             excused: false,
+            broke_off: false,
             rule,
         }
     }
@@ -50,11 +60,19 @@ impl Probe {
         self.figures.record(outcome, heard.is_answer());
         self.heard = Some(heard);
         self.excused = false;
+        self.broke_off &= broke_off(outcome);
     }
 
     /// Takes in what was read.
-    pub(super) fn read(&mut self, reading: &Arc<Reading>, at: Moment) {
+    pub(super) fn read(&mut self, reading: &Arc<Reading>, asked: Moment, at: Moment) {
         self.reading = Some((Arc::clone(reading), at));
+        self.asked = Some(asked);
+        if let Some(told) = &reading.heartbeat {
+            match &mut self.pulse {
+                Some(pulse) => pulse.hear(told, asked, at),
+                none => *none = Some(Pulse::new(told, asked, at)),
+            }
+        }
         self.is_remembered = false;
     }
 

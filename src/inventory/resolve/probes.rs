@@ -36,6 +36,11 @@ pub(super) fn probes(parts: &Parts<'_>, problems: &mut Problems) -> Vec<Probe> {
             (false, None) => names.push(name),
         }
     }
+    // What a profile can read, but not where to ask for it, waits for a service that says so.
+    names.retain(|name| {
+        let said = Said::of(name, parts);
+        said.own.is_some() || !said.each().any(raw::Probe::waits)
+    });
     names.sort_by_key(|name| match Role::of(name) {
         Role::Startup => 0,
         Role::Live => 1,
@@ -90,11 +95,15 @@ fn probe(
         return None;
     };
     let layers = probe_layers(parts.defaults, parts.profile, parts.raw, name);
-    let max_body = value(
-        &layers,
-        |options| options.max_body.as_ref(),
-        defaults::MAX_BODY,
-    );
+    let max_body = match way {
+        // Nothing is read.
+        Way::Tcp => defaults::MAX_BODY,
+        Way::Http | Way::Exec => value(
+            &layers,
+            |options| options.max_body.as_ref(),
+            defaults::MAX_BODY,
+        ),
+    };
     let what = format!("`{name}`");
     let kind = ask::kind(parts, said, way, &layers, &what, problems);
     let (expect, decode) = if way == Way::Http {

@@ -3,6 +3,8 @@
 //! What is asserted is the outcome: result, kind and words. Time limits are given to the asker, never measured here.
 
 mod answers;
+mod commands;
+mod connections;
 mod deadline;
 mod encryption;
 mod places;

@@ -3,7 +3,8 @@
 //!
 //! ```yaml
 //! decode:
-//!   format: json                    # json (left out: json) | text | none
+//!   format: json                    # json (left out: json) | text | lines | none
+//!   pattern: '^(?<name>\w+)=(?<value>.*)$'    # of lines; or `preset: bracket`, whose dependencies need no words
 //!   status: {at: /status, words: {healthy: [ok], draining: [bye]}}   # words also at the top, for all places
 //!   version: [/version, header:Server]        # a list: the first that holds something
 //!   service: /service
@@ -12,7 +13,13 @@
 //!   started: {at: /start, unit: s}  # RFC 3339 (without a zone UTC), or an epoch in ns, us, ms or s
 //!   uptime: {at: /uptime, unit: text}         # ns us ms s text timespan; a number without a unit is seconds
 //!   draining: /should_shutdown      # a flag, or a word that means draining
-//!   resources: /resources
+//!   resources: /resources           # or by name: {queue: /QueueDepth, latency_seconds: {at: /Latency, unit: ns}}
+//!   heartbeat:                      # a last-seen time that ages; here, or of each dependency
+//!     at: /spec/renewTime           # a time, an epoch, or seconds ago
+//!     fresh_for: [{at: /spec/leaseDurationSeconds, unit: s}, 30s]   # older is a missed beat
+//!     every: 10s                    # the next ones are missed so much later each; left out: as `fresh_for`
+//!     holder: /spec/holderIdentity  # a change of it is a note
+//!     final: {at: /status, is: shutting_down}     # no other will follow: silence is no failure
 //!   codes: {429: healthy, 503: body, 500-599: unhealthy}
 //!   overall: status                 # status | worst | codes; left out: the worse of all that is known
 //!   rules:
@@ -27,6 +34,7 @@
 //!     error: [/error, /message]     # read where the entry does not work
 //!     last_success: {at: /ok_at, unit: s, never: -1}    # seconds ago, a text duration, or a time
 //!     last_failure: /failed_at
+//!     last_check: /checked_at       # of whichever it was
 //!     success_count: /ok
 //!     failure_count: /failed
 //!     latency: {at: /took, unit: ns}
@@ -43,13 +51,16 @@ mod code;
 mod dependencies;
 mod details;
 mod expectation;
+mod heartbeat;
 mod json;
 mod judge;
+mod lines;
 mod parse;
 mod place;
 mod pointer;
 mod reading;
 mod reply;
+mod resources;
 mod rule;
 mod time;
 mod unit;
@@ -59,7 +70,10 @@ use crate::health::{Failure, Moment, ProbeResult, Reading, State};
 
 use code::Codes;
 use dependencies::Table;
+use heartbeat::Pulse;
+use lines::Lines;
 use place::{Place, Places};
+use resources::Resources;
 use rule::Rule;
 use words::Words;
 
@@ -70,6 +84,7 @@ pub use reply::ReplyDecode;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decode {
     format: Format,
+    lines: Option<Lines>,
     words: Option<Words<State>>,
     status: Vec<(Place, Option<Words<State>>)>,
     version: Places,
@@ -79,7 +94,8 @@ pub struct Decode {
     started: Places,
     uptime: Places,
     draining: Vec<(Place, Option<Words<State>>)>,
-    resources: Places,
+    resources: Resources,
+    heartbeat: Option<Pulse>,
     codes: Codes,
     overall: Overall,
     rules: Vec<Rule>,
@@ -93,6 +109,8 @@ enum Format {
     Json,
     /// The body is the word.
     Text,
+    /// One thing a line.
+    Lines,
     /// Nothing is read of the body.
     None,
 }

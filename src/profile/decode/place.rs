@@ -10,10 +10,13 @@ use super::time::{self, Point};
 use super::unit::{self, Unit};
 use super::words::plain;
 use crate::health::text::clean;
-use crate::health::{Age, Moment};
+use crate::health::{Age, Beat, Moment};
 
 /// Beyond 2^53 a float counts nothing exactly, and such a counter is a fault of the service.
 const LARGEST_COUNT: f64 = 9_007_199_254_740_992.0;
+
+/// Seconds from which on a number is no age of a heartbeat but a time since 1970: nobody is missed for 30 years.
+const FIRST_EPOCH: f64 = 1e9;
 
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -249,6 +252,27 @@ impl Places {
                 Duration::try_from(now.wall.duration_since(point.at)).unwrap_or(Duration::ZERO),
             ),
         })
+    }
+
+    /// When a sign of life was given; `None` where nothing stands there that can be read as a time.
+    pub(super) fn beat(&self, document: Document<'_>) -> Option<Beat> {
+        let Some((place, value)) = self.find(document) else {
+            return self.stands(document).then_some(Beat::Never);
+        };
+        match place.amount(&value) {
+            Amount::None => None,
+            Amount::Never => Some(Beat::Never),
+            Amount::At(point) => Some(Beat::At(point.at)),
+            Amount::Seconds(seconds) if seconds >= FIRST_EPOCH => {
+                let written = raw(&value);
+                let point = time::of_epoch(&written, place.unit)?;
+                Some(Beat::At(point.at))
+            }
+            Amount::Seconds(seconds) if (-1.0..0.0).contains(&seconds) => {
+                Some(Beat::Ago(Duration::ZERO))
+            }
+            Amount::Seconds(seconds) => unit::duration(seconds).map(Beat::Ago),
+        }
     }
 
     /// Whether any of the places exists, even with nothing in it.

@@ -1,11 +1,9 @@
 //! From an answer to what it says: fields, word, rule and dependencies, not yet weighed against each other.
 
-use serde_json::Value;
-
 use super::dependencies::LONGEST_WORD;
-use super::place::{Document, Source, holds, raw, truthy};
+use super::place::{Document, holds, raw, truthy};
 use super::words::meaning;
-use super::{Answer, Decode, Format, details, json};
+use super::{Answer, Decode, Format, json};
 use crate::health::text::clean;
 use crate::health::{Reading, Start, State};
 
@@ -56,6 +54,13 @@ impl Decode {
                     None
                 }
             },
+            Format::Lines => {
+                let read = self.lines.as_ref().map(|lines| lines.read(answer.body));
+                read.transpose().unwrap_or_else(|reason| {
+                    trouble = Some(reason);
+                    None
+                })
+            }
             Format::Text | Format::None => None,
         };
         let document = Document {
@@ -81,10 +86,16 @@ impl Decode {
             _ if payload.trouble.is_some() => self.word(document).filter(|word| word.raw.is_some()),
             _ => self.word(document),
         };
+        if let Some(pulse) = &self.heartbeat
+            && payload.trouble.is_none()
+            && payload.reading.heartbeat.is_none()
+        {
+            payload.trouble = Some(format!("there is no heartbeat at {}", pulse.place()));
+        }
         payload.rule = self
             .rules
             .iter()
-            .find(|rule| rule.matches(document))
+            .find(|rule| rule.when.holds(document))
             .map(|rule| (rule.state, rule.note.clone()));
         self.table(document, answer, &mut payload);
         let note = payload.rule.as_ref().and_then(|(_, note)| note.clone());
@@ -128,13 +139,11 @@ impl Decode {
             started: reported.or(derived),
             uptime,
             message: self.message.text(document, LONGEST_MESSAGE),
-            resources: self.resources.find(document).map_or_else(
-                Default::default,
-                |(place, value)| match (&*value, &place.source) {
-                    (Value::Object(_), _) => details::fields(&value),
-                    (_, source) => [(last_name(source), details::single(&value))].into(),
-                },
-            ),
+            resources: self.resources.read(document),
+            heartbeat: self
+                .heartbeat
+                .as_ref()
+                .and_then(|pulse| pulse.read(document)),
             ..Reading::default()
         }
     }
@@ -199,15 +208,6 @@ fn body_text(body: &[u8]) -> String {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let body = body.get(..MOST_TEXT).unwrap_or(body);
     String::from_utf8_lossy(body).trim().to_owned()
-}
-
-/// What a single value is called where it stands alone.
-fn last_name(source: &Source) -> String {
-    let name = match source {
-        Source::Pointer(pointer) => pointer.rsplit('/').next().unwrap_or_default(),
-        Source::Header(name) => name,
-    };
-    clean(&name.replace("~1", "/").replace("~0", "~"), LONGEST_NAME)
 }
 
 /// Sentences one after another.

@@ -8,19 +8,26 @@ use crate::health::State;
 /// One rule.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Rule {
-    /// Where to look.
-    pub(super) at: Places,
-    /// What has to stand there, one of these.
-    pub(super) is: Vec<Value>,
+    /// What has to be so.
+    pub(super) when: Condition,
     /// What follows of the state, if anything.
     pub(super) state: Option<State>,
     /// What to tell people.
     pub(super) note: Option<String>,
 }
 
-impl Rule {
+/// `{at, is}`: something that a payload may say.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Condition {
+    /// Where to look.
+    pub(super) at: Places,
+    /// What has to stand there, one of these.
+    pub(super) is: Vec<Value>,
+}
+
+impl Condition {
     /// Whether the value is there. `null` is there where nothing is.
-    pub(super) fn matches(&self, document: Document<'_>) -> bool {
+    pub(super) fn holds(&self, document: Document<'_>) -> bool {
         let found = self.at.find(document);
         let value = found.as_ref().map_or(&Value::Null, |(_, value)| value);
         self.is.iter().any(|wanted| alike(value, wanted))

@@ -104,6 +104,12 @@ impl Probe {
             self.exec.as_ref().map(|_| Way::Exec)
         }
     }
+
+    /// Whether it says how an answer is read and not where to ask for one: of a profile, such a probe waits for an
+    /// inventory that does.
+    pub fn waits(&self) -> bool {
+        self.way().is_none() && !self.broken && self.decode_written.is_some()
+    }
 }
 
 /// A probe asks in one way.

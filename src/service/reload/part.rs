@@ -10,22 +10,27 @@ use serde_json::Value;
 /// How long applying one part may take.
 const APPLY_LIMIT: Duration = Duration::from_secs(30);
 
+type Show<C> = dyn Fn(&C) -> Value + Send + Sync;
+type Validate<C> = dyn Fn(&C) -> Result<(), String> + Send + Sync;
+type Apply<C> = dyn Fn(Arc<C>) -> Pending + Send + Sync;
+type Differ<C> = dyn Fn(&C, &C) -> bool + Send + Sync;
+type HoldBack<C> = dyn Fn(&C, &mut C) -> bool + Send + Sync;
 type Pending = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// A part of the configuration that is reloaded, or kept, as one.
 pub struct Part<C> {
     name: String,
     kind: Kind<C>,
-    shown: Box<dyn Fn(&C) -> Value + Send + Sync>,
-    valid: Option<Box<dyn Fn(&C) -> Result<(), String> + Send + Sync>>,
-    apply: Option<Box<dyn Fn(Arc<C>) -> Pending + Send + Sync>>,
+    shown: Box<Show<C>>,
+    valid: Option<Box<Validate<C>>>,
+    apply: Option<Arc<Apply<C>>>,
 }
 
 enum Kind<C> {
     /// It can change while the service runs; tells whether it differs between two versions.
-    Hot(Box<dyn Fn(&C, &C) -> bool + Send + Sync>),
+    Hot(Box<Differ<C>>),
     /// It cannot; gives the new version the old one's value and tells whether it wanted another.
-    Fixed(Box<dyn Fn(&C, &mut C) -> bool + Send + Sync>),
+    Fixed(Box<HoldBack<C>>),
 }
 
 impl<C: Clone + Send + Sync + 'static> Part<C> {
@@ -93,7 +98,7 @@ impl<C: Clone + Send + Sync + 'static> Part<C> {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Display,
     {
-        self.apply = Some(Box::new(move |config| {
+        self.apply = Some(Arc::new(move |config| {
             let pending = apply(config);
             Box::pin(async move { pending.await.map_err(|error| error.to_string()) })
         }));
@@ -130,11 +135,11 @@ impl<C: Clone + Send + Sync + 'static> Part<C> {
 
     /// Puts a version into force, isolated and bounded in time.
     pub(super) async fn apply(&self, config: Arc<C>) -> Result<(), String> {
-        let Some(apply) = &self.apply else {
+        let Some(apply) = self.apply.clone() else {
             return Ok(());
         };
         // In a task of its own, so that a panic is an error like any other.
-        let mut task = tokio::spawn(apply(config));
+        let mut task = tokio::spawn(async move { apply(config).await });
         match tokio::time::timeout(APPLY_LIMIT, &mut task).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err("panicked".to_owned()),

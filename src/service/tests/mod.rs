@@ -2,6 +2,9 @@
 
 mod checks;
 mod components;
+mod heartbeat;
+mod log;
+mod metrics;
 mod payloads;
 mod reload;
 mod shutdown;

@@ -75,6 +75,7 @@ pub(super) struct Client(DuplexStream);
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) closes: bool,
+    pub(super) correlation: Option<String>,
     pub(super) body: String,
 }
 
@@ -113,6 +114,7 @@ impl Client {
         Some(Answer {
             status: head.split(' ').nth(1)?.parse().ok()?,
             closes: field("connection") == Some("close"),
+            correlation: field("x-correlation-id").map(str::to_owned),
             body: String::from_utf8(body).unwrap(),
         })
     }

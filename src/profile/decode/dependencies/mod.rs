@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::heartbeat::Pulse;
 use super::place::{Document, Place, Places, Source};
 use super::words::Words;
 use crate::health::{Dependency, DependencyStatus, Moment};
@@ -55,12 +56,16 @@ pub(crate) struct Table {
     pub(crate) last_success: Places,
     /// When it last failed.
     pub(crate) last_failure: Places,
+    /// When it was last checked, whatever came of it.
+    pub(crate) last_check: Places,
     /// How often it worked.
     pub(crate) success_count: Places,
     /// How often it failed.
     pub(crate) failure_count: Places,
     /// How long its check took.
     pub(crate) latency: Places,
+    /// Its sign of life.
+    pub(crate) heartbeat: Option<Pulse>,
 }
 
 /// `shape:` how the entries stand together.

@@ -120,7 +120,13 @@ impl<'a> Reader<'a> {
     }
 
     fn keep(&mut self, name: &str, entry: &Value, document: Document<'_>) {
-        let told = self.told(entry, document);
+        let mut told = self.told(entry, document);
+        let heartbeat = self.table.heartbeat.as_ref();
+        let heartbeat = heartbeat.and_then(|pulse| pulse.read(document));
+        if heartbeat.as_ref().is_some_and(|beat| beat.is_final) {
+            // It is not there any more, and nobody expects it to be.
+            told.status = DependencyStatus::NotUsed;
+        }
         if self.found.list.len() >= MOST_DEPENDENCIES {
             self.found.left_out += 1;
             if told.status == DependencyStatus::Error && self.found.left_out_error.is_none() {
@@ -144,12 +150,12 @@ impl<'a> Reader<'a> {
             .into_iter()
             .chain(counters)
             .any(|places| places.stands(document));
-        let last_success = table.last_success.age(document, self.now);
-        let last_failure = table.last_failure.age(document, self.now);
+        let [checked_well, checked_ill] = self.last_check(told.status, document);
+        let last_success = table.last_success.age(document, self.now).or(checked_well);
+        let last_failure = table.last_failure.age(document, self.now).or(checked_ill);
         self.absent
             .push([last_success.is_none(), last_failure.is_none()]);
         let dependency = Dependency {
-            status: told.status,
             word: told.word,
             required: match &table.required {
                 Required::Names(names) => names.iter().any(|known| known == name),
@@ -164,9 +170,22 @@ impl<'a> Reader<'a> {
             last_success: last_success.unwrap_or_default(),
             last_failure: last_failure.unwrap_or_default(),
             latency: table.latency.duration(document),
+            heartbeat,
             ..Dependency::new(self.unique(name), told.status)
         };
         self.found.list.push(dependency);
+    }
+
+    /// The time of the last check as that of the last success, or of the last failure, whichever it was. One that was
+    /// never checked has neither.
+    fn last_check(&self, status: DependencyStatus, document: Document<'_>) -> [Option<Age>; 2] {
+        let age = self.table.last_check.age(document, self.now);
+        match (age, status) {
+            (Some(Age::Never), _) => [age, age],
+            (_, DependencyStatus::Working | DependencyStatus::Degraded) => [age, None],
+            (_, DependencyStatus::Error) => [None, age],
+            (_, DependencyStatus::NotUsed | DependencyStatus::Unknown) => [None, None],
+        }
     }
 
     /// All of an entry that was not read as something of ours.
@@ -187,9 +206,13 @@ impl<'a> Reader<'a> {
             &table.failure_count,
             &table.last_success,
             &table.last_failure,
+            &table.last_check,
         ];
         for places in fields {
             read.extend(places.read(document, true));
+        }
+        if let Some(pulse) = &table.heartbeat {
+            read.extend(pulse.taken(document));
         }
         if let Required::Says(places) = &table.required {
             read.extend(places.read(document, true));

@@ -1,24 +1,28 @@
 //! From YAML to a [`Decode`], or every mistake in it with its place.
 
+mod heartbeat;
+mod lines;
 mod places;
 mod reply;
+mod resources;
 mod table;
 mod words;
 
 use super::code::{CodeMeaning, Codes};
-use super::place::Places;
-use super::rule::Rule;
+use super::rule::{Condition, Rule};
 use super::words::Vocabulary;
-use super::{Decode, Format, Overall};
+use super::{Decode, Format, Lines, Overall};
 use crate::health::State;
 use crate::profile::StatusRange;
-use crate::yaml::{Entry, Fields, Node, Problem, Problems, Value, nearest};
+use crate::yaml::{Entry, Fields, Node, Place, Problem, Problems, Value, nearest};
 
 use places::{Setting, WordPlaces};
 
 /// What is read of a profile's `decode:`.
 struct Parser<'p> {
     format: Format,
+    /// Where that is said, or should be.
+    format_place: &'p Place,
     problems: &'p mut Problems,
 }
 
@@ -27,10 +31,15 @@ impl Decode {
     pub fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
         let mut fields = Fields::read(node, "a map that says how to read a payload", problems)?;
         let format = fields.take("format");
+        let format_place = format.map_or(&node.place, |entry| &entry.value.place);
         let format = format.map_or(Some(Format::Json), |entry| {
             format_of(&entry.value, problems)
         })?;
-        let mut parser = Parser { format, problems };
+        let mut parser = Parser {
+            format,
+            format_place,
+            problems,
+        };
         let decode = parser.decode(&mut fields);
         fields.finish(problems);
         Some(decode)
@@ -38,20 +47,21 @@ impl Decode {
 }
 
 fn format_of(node: &Node, problems: &mut Problems) -> Option<Format> {
-    if let Some(later @ ("lines" | "health+json" | "grpc")) = node.as_text() {
+    if let Some(later @ ("health+json" | "grpc")) = node.as_text() {
         problems.push(
             Problem::at(
                 &node.place,
                 format!("`format: {later}` is not supported yet"),
             )
             .label("not supported yet")
-            .hint("`json`, `text` and `none` are"),
+            .hint("`json`, `text`, `lines` and `none` are"),
         );
         return None;
     }
     let words = [
         ("json", Format::Json),
         ("text", Format::Text),
+        ("lines", Format::Lines),
         ("none", Format::None),
     ];
     // The rest is read all the same, so that every mistake is told at once.
@@ -60,8 +70,7 @@ fn format_of(node: &Node, problems: &mut Problems) -> Option<Format> {
 
 impl Parser<'_> {
     fn decode(&mut self, fields: &mut Fields<'_>) -> Decode {
-        fields.not_yet("pattern", self.problems);
-        fields.not_yet("preset", self.problems);
+        let lines = self.lines(fields);
         let status = fields.take("status");
         let words = fields.take("words");
         // The body of a text is the word itself, so its status needs no place.
@@ -96,13 +105,18 @@ impl Parser<'_> {
             started: self.places(fields.take("started"), Setting::Time),
             uptime: self.places(fields.take("uptime"), Setting::Duration),
             draining: self.word_places(fields.take("draining")),
-            resources: self.places(fields.take("resources"), Setting::Text),
+            resources: self.resources(fields.take("resources")),
+            heartbeat: fields
+                .take("heartbeat")
+                .and_then(|entry| self.heartbeat(entry)),
             codes: self.codes(fields.take("codes")),
             overall: Overall::All,
             rules: self.rules(fields.take("rules")),
-            dependencies: fields
-                .take("dependencies")
-                .and_then(|entry| self.table(entry)),
+            dependencies: match fields.take("dependencies") {
+                Some(entry) => self.table(entry),
+                None => lines.as_ref().and_then(Lines::table),
+            },
+            lines,
         };
         let overall = self.overall(fields.take("overall"), &decode);
         Decode { overall, ..decode }
@@ -198,10 +212,8 @@ impl Parser<'_> {
             (None, _) => "a rule without `when`",
             (_, true) => "a rule without `state` or `note`",
             _ => {
-                let (at, is) = condition.flatten()?;
                 return Some(Rule {
-                    at,
-                    is,
+                    when: condition.flatten()?,
                     state: outcome,
                     note: remark,
                 });
@@ -215,7 +227,7 @@ impl Parser<'_> {
         None
     }
 
-    fn condition(&mut self, node: &Node) -> Option<(Places, Vec<serde_json::Value>)> {
+    fn condition(&mut self, node: &Node) -> Option<Condition> {
         let expected = "a condition, such as `{at: /sealed, is: true}`";
         let mut fields = Fields::read(node, expected, self.problems)?;
         let at = fields.take("at");
@@ -234,7 +246,7 @@ impl Parser<'_> {
             Value::List(items) => items.iter().map(Node::to_json).collect(),
             _ => vec![is.value.to_json()],
         };
-        (!at.is_empty()).then_some((at, is))
+        (!at.is_empty()).then_some(Condition { at, is })
     }
 
     /// A state that an answer can stand for.

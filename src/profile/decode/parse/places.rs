@@ -16,6 +16,8 @@ pub(super) enum Setting {
     Time,
     /// The unit of a number or text.
     Duration,
+    /// The unit of an age or of an epoch.
+    Age,
     /// Words, which the caller reads.
     Word,
 }
@@ -32,14 +34,15 @@ struct Written<'n> {
 impl Parser<'_> {
     /// The places of a field without words; none where the field is left out.
     pub(super) fn places(&mut self, entry: Option<&Entry>, setting: Setting) -> Places {
-        let written = entry.map(|entry| self.written(&entry.value, setting));
-        Places(
-            written
-                .into_iter()
-                .flatten()
-                .map(|written| written.place)
-                .collect(),
-        )
+        entry.map_or_else(Places::default, |entry| {
+            self.places_at(&entry.value, setting)
+        })
+    }
+
+    /// The places that a node names.
+    pub(super) fn places_at(&mut self, node: &Node, setting: Setting) -> Places {
+        let written = self.written(node, setting).into_iter();
+        Places(written.map(|written| written.place).collect())
     }
 
     /// The places of a status word.
@@ -91,7 +94,7 @@ impl Parser<'_> {
         };
         let at = fields.take("at");
         let unit = match setting {
-            Setting::Time | Setting::Duration => fields.take("unit"),
+            Setting::Time | Setting::Duration | Setting::Age => fields.take("unit"),
             Setting::Text | Setting::Word => None,
         };
         let words = match setting {
@@ -141,6 +144,15 @@ impl Parser<'_> {
         node.word(&words, self.problems)
     }
 
+    /// The name of a format in whose body no place can be looked up.
+    pub(super) fn without_places(&self) -> Option<&'static str> {
+        match self.format {
+            Format::Json | Format::Lines => None,
+            Format::Text => Some("text"),
+            Format::None => Some("none"),
+        }
+    }
+
     /// One pointer or header.
     pub(super) fn source(&mut self, node: &Node) -> Option<Source> {
         let Value::Text(text) = &node.value else {
@@ -172,12 +184,7 @@ impl Parser<'_> {
                 format!("{} is no JSON pointer", node.shown()),
                 Some(hint.to_owned()),
             )
-        } else if self.format != Format::Json {
-            let format = if self.format == Format::Text {
-                "text"
-            } else {
-                "none"
-            };
+        } else if let Some(format) = self.without_places() {
             refuse(
                 format!(
                     "{} is in a JSON body, and the format is `{format}`",

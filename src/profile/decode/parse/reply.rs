@@ -18,6 +18,7 @@ impl ReplyDecode {
         let mut fields = Fields::read(node, expected, problems)?;
         let mut parser = Parser {
             format: Format::Json,
+            format_place: &node.place,
             problems,
         };
         let decode = Self {

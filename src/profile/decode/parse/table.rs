@@ -2,24 +2,25 @@
 
 use super::Parser;
 use super::places::Setting;
-use crate::profile::decode::Format;
 use crate::profile::decode::dependencies::{EntryKind, Required, Shape, Table};
 use crate::profile::decode::place::{Place, Places, Source};
 use crate::yaml::{Entry, Fields, Node, Problem, Value};
 
 impl Parser<'_> {
     pub(super) fn table(&mut self, entry: &Entry) -> Option<Table> {
-        if self.format != Format::Json {
+        if self.without_places().is_some() {
             self.problems.push(
-                Problem::at(&entry.key_place, "dependencies can only be read from JSON")
-                    .label("needs `format: json`")
-                    .hint("take it out, or set `format: json`"),
+                Problem::at(
+                    &entry.key_place,
+                    "dependencies can only be read from JSON or lines",
+                )
+                .label("needs `format: json` or `format: lines`")
+                .hint("take it out, or set `format: json`"),
             );
             return None;
         }
         let expected = "a map that says where the dependencies are, such as `{at: /dependencies}`";
         let mut fields = Fields::read(&entry.value, expected, self.problems)?;
-        fields.not_yet("heartbeat", self.problems);
         let at = fields.take("at");
         if at.is_none() {
             self.problems.push(
@@ -76,6 +77,10 @@ impl Parser<'_> {
             success_count: self.places(fields.take("success_count"), Setting::Text),
             failure_count: self.places(fields.take("failure_count"), Setting::Text),
             latency: self.places(fields.take("latency"), Setting::Duration),
+            last_check: self.places(fields.take("last_check"), Setting::Duration),
+            heartbeat: fields
+                .take("heartbeat")
+                .and_then(|entry| self.heartbeat(entry)),
         }
     }
 

@@ -1,0 +1,100 @@
+//! The metrics of a service on the kit, as Prometheus' own checker reads them.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use axum::Router;
+use healthctl::service::reload::{Configuration, Part};
+use healthctl::service::{Beat, Cause, Need, Pace, Report, Service, Settings, metrics};
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// A service that uses all of which there are metrics, with names that need escaping.
+fn service(directory: &std::path::Path) -> Service {
+    let settings = Settings {
+        signals: false,
+        ..Settings::default()
+    };
+    let service = Service::new("orders \"api\"", "2.4.1\\next", settings);
+    service.register_check("database", Need::Required, LIMIT, || async {});
+    service.register_blocking_check("disk\n1", Need::Optional, LIMIT, || {
+        Report::degraded("91 % full")
+    });
+    service.register_check("panics", Need::Optional, LIMIT, || async {
+        Err::<(), _>("refused")
+    });
+    service.dependency("mail").not_used();
+    service.gate("migrations");
+    service.breaker("payments", 3, LIMIT);
+    service.heartbeat("control-plane", Pace::every(LIMIT), |_: Beat| async {
+        Ok::<(), String>(())
+    });
+    let path = directory.join("config.json");
+    std::fs::write(&path, "{}").expect("it can be written");
+    let parts = vec![Part::new("all", |config: &serde_json::Value| config)];
+    Configuration::open(&service, path, |text| serde_json::from_str(text), parts)
+        .expect("it is valid");
+    service
+}
+
+/// What `GET /metrics` answers, without its head.
+fn scrape(address: std::net::SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        .expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("it has a head");
+    let head = head.to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert!(head.contains("content-type: text/plain; version=0.0.4"));
+    body.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the Debian package prometheus"]
+async fn promtool_finds_nothing_wrong_with_the_metrics() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let service = service(directory.path());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    let server = service
+        .server(listener, metrics::routes(&service), Router::new())
+        .expect("it can be served");
+    let running = tokio::spawn(server.run());
+    let text = tokio::task::spawn_blocking(move || scrape(address))
+        .await
+        .expect("it answers");
+    for family in [
+        "service_check_duration_seconds_count{component=\"database\"} 1",
+        "service_circuit_state",
+        "service_heartbeats_total",
+        "service_reloads_total",
+        "service_requests_in_flight",
+    ] {
+        assert!(text.contains(family), "no {family} in\n{text}");
+    }
+
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is installed");
+    let mut stdin = promtool.stdin.take().expect("it is piped");
+    stdin.write_all(text.as_bytes()).expect("it reads");
+    drop(stdin);
+    let output = promtool.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*said), (Some(0), ""), "{text}");
+
+    service.shut_down(Cause::Program);
+    assert!(running.await.expect("it ends").drained);
+}
