@@ -104,6 +104,7 @@ async fn dispatch(context: &Context, command: Option<Command>) -> Result<Exit, E
         Command::Watch(args) => commands::watch::run(context, &args).await,
         Command::Check(args) => commands::check::run(context, &args).await,
         Command::Shutdown(args) => commands::shutdown::run(context, &args).await,
+        Command::Reload(args) => commands::reload::run(context, &args).await,
         Command::List(args) => commands::list::run(context, &args).await,
         Command::Show(args) => commands::show::run(context, &args).await,
         Command::Validate(args) => commands::validate::run(context, &args).await,
@@ -166,7 +167,8 @@ mod tests {
             .collect();
         assert!(commands.len() > 10, "the README shows the commands");
         for line in commands {
-            let words = line.split_whitespace().map(OsString::from);
+            let words = shlex::split(&line).expect("its quotes are closed");
+            let words = words.into_iter().map(OsString::from);
             if let Err(error) = Cli::try_parse_from(attach_wait(words)) {
                 panic!("{line}\n{error}");
             }

@@ -29,6 +29,7 @@ pub(crate) struct Choice {
         long,
         value_name = "PROFILE",
         requires = "url",
+        conflicts_with_all = ["tcp", "cmd"],
         env = "HEALTHCTL_PROFILE"
     )]
     pub(crate) profile: Option<String>,

@@ -17,3 +17,4 @@ pub mod process;
 pub mod rogue;
 pub mod scene;
 pub mod terminal;
+pub mod watching;

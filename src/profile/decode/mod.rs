@@ -59,6 +59,7 @@ mod parse;
 mod place;
 mod pointer;
 mod reading;
+mod reply;
 mod resources;
 mod rule;
 mod time;
@@ -77,6 +78,7 @@ use rule::Rule;
 use words::Words;
 
 pub use judge::judge;
+pub use reply::ReplyDecode;
 
 /// A decode description, parsed and checked.
 #[derive(Debug, Clone, PartialEq)]

@@ -138,6 +138,12 @@ fn more(
     {
         parts.push(format!("says {word}"));
     }
+    if let Some(beat) = &dependency.heartbeat {
+        parts.push(format!(
+            "heartbeat {}",
+            super::about::heartbeat(app.now, beat)
+        ));
+    }
     if let (Some(success), Some(failure)) = (dependency.success_total, dependency.failure_total)
         && (dependency.success_total, dependency.failure_total)
             != (dependency.success_count, dependency.failure_count)
