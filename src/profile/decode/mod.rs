@@ -133,6 +133,14 @@ impl Decode {
     pub fn needs_body(&self) -> bool {
         self.format != Format::None
     }
+
+    /// Whether all it reads is what one service keeps about others, signs of life and no word of its own: then nothing
+    /// of it tells where those others are.
+    pub fn is_of_others(&self) -> bool {
+        let listed = self.dependencies.as_ref();
+        let beats = self.heartbeat.is_some() || listed.is_some_and(|it| it.heartbeat.is_some());
+        beats && self.status.is_empty()
+    }
 }
 
 /// An HTTP answer as it came, body cut off at the cap.
