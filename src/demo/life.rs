@@ -64,7 +64,6 @@ impl Life {
             Self::Steady { latency, error } if hand == Hand::Broken => {
                 Attempt::Failure(latency, error)
             }
-            Self::Steady { latency, .. } => Attempt::Success(latency),
             Self::Cycle { latency, error, .. } if hand == Hand::Broken => {
                 Attempt::Failure(latency, error)
             }
@@ -89,7 +88,9 @@ impl Life {
                 Attempt::Impairment(latency, message)
             }
             Self::Hanging { .. } if hand == Hand::Broken => Attempt::Endless,
-            Self::Impaired { latency, .. } | Self::Hanging { latency } => Attempt::Success(latency),
+            Self::Steady { latency, .. }
+            | Self::Impaired { latency, .. }
+            | Self::Hanging { latency } => Attempt::Success(latency),
             Self::NotUsed { error } if hand == Hand::Broken => {
                 Attempt::Failure(Duration::ZERO, error)
             }

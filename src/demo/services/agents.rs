@@ -46,6 +46,7 @@ struct List {
 }
 
 #[derive(Clone, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names on the wire")]
 struct Agent {
     agent_id: String,
     last_heartbeat: Timestamp,

@@ -122,7 +122,7 @@ fn read_only_has_no_keys_for_actions() {
 fn a_scheduled_shutdown_drains_and_stops() {
     let demo = Demo::start(&["--calm"]);
     let mut pty = on_demo(&demo, &[]);
-    pty.wait_for("✓ 3 healthy");
+    pty.wait_for("✓ 8 healthy");
     select(&mut pty, "orders");
     pty.keys("x");
     pty.wait_for(">[ Cancel ]");
@@ -130,7 +130,7 @@ fn a_scheduled_shutdown_drains_and_stops() {
     pty.wait_for("schedule: accepted after");
     pty.wait_for_line(&["↓ draining", "orders"]);
     pty.wait_for_line(&["■ stopped", "orders"]);
-    pty.wait_for("■ 1 stopped  ✓ 2 healthy");
+    pty.wait_for("■ 1 stopped  ✓ 7 healthy");
     pty.keys("q");
     let ended = pty.end();
     ended.assert_restored();
@@ -141,7 +141,7 @@ fn a_scheduled_shutdown_drains_and_stops() {
 fn a_blocking_shutdown_ends_with_its_proof() {
     let demo = Demo::start(&["--calm"]);
     let mut pty = on_demo(&demo, &[]);
-    pty.wait_for("✓ 3 healthy");
+    pty.wait_for("✓ 8 healthy");
     for (name, evidence) in [
         ("search", "reply: "),
         ("control-plane", "SIGTERM delivered to pid "),
