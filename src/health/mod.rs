@@ -4,6 +4,7 @@
 //! HTTP or a terminal, and no type here is written to a file as it is.
 
 mod change;
+mod details;
 mod fleet;
 mod identity;
 mod moment;
@@ -19,6 +20,7 @@ mod tracker;
 mod words;
 
 pub use change::Change;
+pub use details::details;
 pub use fleet::{Fleet, Update};
 pub use identity::{Identity, OwnedPort, Process, Start};
 pub use moment::Moment;

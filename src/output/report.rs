@@ -82,6 +82,9 @@ pub(crate) struct ServiceReport {
     pub(crate) started_at: Option<String>,
     /// How long it has been up.
     pub(crate) uptime_seconds: Option<f64>,
+    /// Its name for the process that answers; left out where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) instance: Option<String>,
     /// Free numbers about the process.
     pub(crate) resources: BTreeMap<String, Value>,
     /// Remarks that are no reasons.
@@ -266,6 +269,7 @@ impl ServiceReport {
             uptime_seconds: picture
                 .uptime
                 .map(|(uptime, at)| seconds(uptime + now.since(at))),
+            instance: picture.identity.instance.clone(),
             resources: picture.resources.clone(),
             notes: picture.notes.clone(),
             heartbeat: HeartbeatReport::new(picture.heartbeat.as_ref(), now),

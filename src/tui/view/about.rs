@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use crate::health::{HeartbeatPicture, Moment, Picture, Start};
+use crate::health::{HeartbeatPicture, Moment, Picture, Start, details};
 use crate::tui::app::App;
 use crate::tui::figures;
 use crate::tui::text::wrap;
@@ -49,15 +49,7 @@ pub(super) fn lines(app: &App, picture: &Picture, columns: usize) -> Vec<Line<'s
         ),
     );
     add("depends on", joined(picture.depends_on.iter().cloned()));
-    add(
-        "reports",
-        joined(
-            picture
-                .resources
-                .iter()
-                .map(|(key, value)| format!("{key} {value}")),
-        ),
-    );
+    add("reports", joined(details(&picture.resources).into_iter()));
     let mut lines = Vec::new();
     for (label, text) in fields {
         for (n, text) in wrap(&text, columns.saturating_sub(LABEL + 2))
