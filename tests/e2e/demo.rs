@@ -135,7 +135,7 @@ fn what_cannot_be_broken_is_an_error_that_lists_what_can() {
         ),
         (
             &["mend", "orders", "qdrant"],
-            "error: orders has no dependency `qdrant`\nhint: it has database, payments, mail; `auth` makes it ask for credentials\n",
+            "error: orders has no dependency `qdrant`\nhint: it has database, payments, mail; `auth` makes it ask for credentials, `process` kills it\n",
         ),
         (
             &["break", "orders", "database"],
