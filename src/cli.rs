@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, demo, init, list, profiles, show, shutdown, validate, watch};
+use crate::commands::{check, demo, init, list, profiles, reload, show, shutdown, validate, watch};
 
 /// See whether your services live, why not and since when; act on them with proof that it worked.
 #[derive(Debug, Parser)]
@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Stop services, with proof
     Shutdown(shutdown::Args),
+    /// Have services read their configuration again, and tell what came of it
+    Reload(reload::Args),
     /// What the inventory holds
     List(list::Args),
     /// One service resolved, with where each value came from

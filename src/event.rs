@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::{Action, Verdict};
-use crate::health::{Change, Moment, Picture};
+use crate::health::{Change, Moment, Part, Picture};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -97,6 +97,8 @@ pub struct Done {
     pub text: String,
     /// Signals that were weighed, a line each.
     pub evidence: Vec<String>,
+    /// What a reload did with each part of the configuration, as far as the service told. Cleaned.
+    pub parts: Vec<Part>,
     /// Since the action began.
     pub elapsed: Duration,
     /// When.

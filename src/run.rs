@@ -104,6 +104,7 @@ async fn dispatch(context: &Context, command: Option<Command>) -> Result<Exit, E
         Command::Watch(args) => commands::watch::run(context, &args).await,
         Command::Check(args) => commands::check::run(context, &args).await,
         Command::Shutdown(args) => commands::shutdown::run(context, &args).await,
+        Command::Reload(args) => commands::reload::run(context, &args).await,
         Command::List(args) => commands::list::run(context, &args).await,
         Command::Show(args) => commands::show::run(context, &args).await,
         Command::Validate(args) => commands::validate::run(context, &args).await,

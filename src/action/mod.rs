@@ -6,6 +6,7 @@ mod consent;
 mod offer;
 mod order;
 mod proof;
+pub mod reload;
 #[cfg(test)]
 mod samples;
 mod verdict;

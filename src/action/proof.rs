@@ -12,6 +12,8 @@ use std::time::Duration;
 use super::Verdict;
 use crate::health::Moment;
 
+pub(super) use end::list;
+
 /// Between the first and the last of the looks that prove an end.
 pub const APART: Duration = Duration::from_millis(100);
 /// A service that turned the request down and still answers this much later has not taken it.

@@ -95,5 +95,6 @@ fn spec(text: &str) -> Option<ActionSpec> {
         means,
         waits: text.ends_with("waits"),
         timeout: Duration::from_secs(40),
+        reply: None,
     })
 }

@@ -1,9 +1,11 @@
 //! Which of its means an action on a service takes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Action;
 use crate::inventory::{ActionSpec, Means, Service, Signal};
+use crate::profile::ReplyDecode;
 use crate::yaml::{is_secret_name, mask_secrets};
 
 /// How an action would be carried out.
@@ -17,6 +19,8 @@ pub struct Way {
     pub timeout: Duration,
     /// False where the inventory names no means and SIGTERM is taken because every process knows it.
     pub declared: bool,
+    /// How its reply is read.
+    pub reply: Option<Arc<ReplyDecode>>,
 }
 
 /// Why an action has no way.
@@ -51,7 +55,20 @@ pub fn way(service: &Service, action: Action) -> Result<Way, NoWay> {
             }
             (None, shutdown) => shutdown.as_ref(),
         },
-        Action::Reload | Action::Start | Action::Restart => {
+        Action::Reload => match &actions.reload {
+            Some(spec) => Some(spec),
+            // No signal is taken for granted: one that nobody expects ends the process.
+            None => {
+                return Err(NoWay {
+                    reason: "it offers no reload".to_owned(),
+                    hint: Some(
+                        "where it can do it, say how: `actions: {reload: {signal: HUP}}`, or `http` or `exec`"
+                            .to_owned(),
+                    ),
+                });
+            }
+        },
+        Action::Start | Action::Restart => {
             return Err(NoWay {
                 reason: format!("`{action}` is not supported yet"),
                 hint: None,
@@ -64,12 +81,14 @@ pub fn way(service: &Service, action: Action) -> Result<Way, NoWay> {
             waits: action == Action::Shutdown && spec.waits,
             timeout: spec.timeout,
             declared: true,
+            reply: spec.reply.clone(),
         },
         None => Way {
             means: Means::Signal(Signal::Term),
             waits: false,
             timeout: service.shutdown_timeout(),
             declared: false,
+            reply: None,
         },
     })
 }
@@ -80,8 +99,9 @@ fn waits_for_reply(spec: &ActionSpec) -> bool {
 
 impl Way {
     /// The means for people, without the request itself.
-    pub fn describe(&self) -> &'static str {
+    pub fn describe(&self, action: Action) -> &'static str {
         match (&self.means, self.waits, self.declared) {
+            (Means::Http(_), ..) if action == Action::Reload => "reload route",
             (Means::Http(_), true, _) => "shutdown route (waits for the end)",
             (Means::Http(_), false, _) => "shutdown route",
             (Means::Signal(_), _, true) => "signal",
@@ -179,9 +199,20 @@ mod tests {
     }
 
     #[test]
+    fn a_reload_is_never_made_up() {
+        let mut service = samples::service("api", "route", "signal");
+        let reason = way(&service, Action::Reload).unwrap_err().reason;
+        assert_eq!(reason, "it offers no reload");
+        service.actions.reload = service.actions.schedule.clone();
+        let way = way(&service, Action::Reload).unwrap();
+        assert_eq!(way.describe(Action::Reload), "signal");
+        assert!(way.declared && !way.waits);
+    }
+
+    #[test]
     fn what_comes_later_says_so() {
         let service = samples::service("api", "route", "");
-        for action in [Action::Reload, Action::Start, Action::Restart] {
+        for action in [Action::Start, Action::Restart] {
             let reason = way(&service, action).unwrap_err().reason;
             assert!(reason.ends_with("is not supported yet"), "{reason}");
         }

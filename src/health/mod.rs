@@ -4,12 +4,14 @@
 //! HTTP or a terminal, and no type here is written to a file as it is.
 
 mod change;
+mod details;
 mod fleet;
 mod identity;
 mod moment;
 mod outcome;
 mod picture;
 mod reading;
+mod reload;
 mod rules;
 mod sameness;
 mod select;
@@ -18,12 +20,14 @@ mod tracker;
 mod words;
 
 pub use change::Change;
+pub use details::details;
 pub use fleet::{Fleet, Update};
 pub use identity::{Identity, OwnedPort, Process, Start};
 pub use moment::Moment;
 pub use outcome::{Failure, Outcome, Phases};
 pub use picture::{Counters, DependencyPicture, HeartbeatPicture, Picture, ProbePicture};
 pub use reading::{Age, Beat, Dependency, Heartbeat, Reading, StatusWord};
+pub use reload::{Part, ReloadReply, ReloadStatus};
 pub use rules::{ProbeRule, Role, Rules};
 pub use sameness::{Comparison, OldProcess, Sameness};
 pub use select::{Candidate, SelectError, Selection, Selector};

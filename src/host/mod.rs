@@ -10,6 +10,7 @@ pub(crate) mod offspring;
 pub(crate) mod pid_file;
 mod ports;
 mod process;
+pub(crate) mod reception;
 pub(crate) mod signals;
 mod sockets;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::profile::raw::is_name;
+use crate::profile::raw::{At, is_name};
 use crate::profile::{HostPort, Target};
 use crate::yaml::{Entry, Node, Place, Problem, Problems, SourceFile, Style, Value};
 
@@ -94,11 +94,22 @@ pub fn adhoc(typed: &AdHoc<'_>, around: &Surroundings<'_>) -> Result<Loaded, Pro
     let options = options
         .into_iter()
         .filter_map(|(key, flag, text)| Some((key, Node::argument(flag, text?))));
+    let mut library = Library::in_directory(around.directory, true, around);
+    let mut plain = None;
+    if let (Asked::Url(url), Some(profile)) = (typed.asked, profile) {
+        let node = Node::argument("--profile", profile);
+        let profile = At::new(profile.to_owned(), &node);
+        // What brings no probe is meant for those of others: here that is the address itself.
+        if !library.brings_probes(&profile, around, &mut problems) {
+            let nothing = map(std::iter::empty(), &Node::argument("--url", url).place);
+            plain = Some(("probes", probe("http", nothing)));
+        }
+    }
     let place = Place::whole(&Arc::new(SourceFile::new(flag, text)));
     let service = Entry {
         key: name(typed.asked),
         key_place: place.clone(),
-        value: map(options.chain([question]), &place),
+        value: map(options.chain([question]).chain(plain), &place),
     };
     let raw = raw::Inventory {
         services: raw::Service::read(&service, &mut problems)
@@ -106,7 +117,6 @@ pub fn adhoc(typed: &AdHoc<'_>, around: &Surroundings<'_>) -> Result<Loaded, Pro
             .collect(),
         ..raw::Inventory::default()
     };
-    let library = Library::in_directory(around.directory, true, around);
     let loaded = load::resolve_all(raw, library, around, &mut problems);
     // What is worth a warning in a file that others read is no news to who typed it.
     problems.list.retain(|problem| !problem.warning);

@@ -121,6 +121,22 @@ impl Library {
         known
     }
 
+    /// Whether a profile has probes of its own. One that cannot be read is taken to have some.
+    pub(super) fn brings_probes(
+        &mut self,
+        name: &At<String>,
+        around: &Surroundings<'_>,
+        problems: &mut Problems,
+    ) -> bool {
+        let mut found = Problems::default();
+        let known = self.get(name, around, &mut found);
+        // What is not remembered will be told to whoever asks for it next.
+        if self.known.contains_key(&name.value) {
+            problems.append(found);
+        }
+        known.is_none_or(|known| !known.profile.probes.is_empty())
+    }
+
     /// The file of a profile.
     fn open(
         &self,

@@ -157,6 +157,8 @@ pub struct ActionSpec {
     pub waits: bool,
     /// How long it may take, the proof included.
     pub timeout: Duration,
+    /// How its reply is read: that of a reload by a route.
+    pub reply: Option<Arc<crate::profile::ReplyDecode>>,
 }
 
 /// How an action is done.

@@ -3,13 +3,15 @@
 use crate::action::{Action, Look, NoWay, Offer, Refusal, Way, shown_command};
 use crate::health::{Process, text};
 use crate::host::pid_file::PidFile;
+use crate::host::reception::{Reception, reception};
 use crate::host::signals::{SignalError, may_send};
 use crate::host::{Owners, Running, started_at};
-use crate::inventory::{Means, Service};
+use crate::inventory::{Means, Service, Signal};
 
 use super::identify::Found;
 use super::owners::{belongs, heads};
 use super::place::Place;
+use super::send::kernel;
 
 /// What would be done.
 #[derive(Debug, Clone)]
@@ -29,7 +31,13 @@ pub(super) fn choose(
     let refuse = |no: NoWay| refusal(service, action, no);
     not_foreign(service, found).map_err(refuse)?;
     let signalled = match &way.means {
-        Means::Signal(_) => Some(signal_target(service, way, found).map_err(refuse)?),
+        Means::Signal(signal) => {
+            let target = signal_target(service, way, found).map_err(refuse)?;
+            if action == Action::Reload {
+                takes(&target, *signal).map_err(refuse)?;
+            }
+            Some(target)
+        }
         Means::Http(request) if found.place.holds(request) && nothing_listens(found) => {
             return Err(refuse(NoWay {
                 reason: "nothing listens at its address, but its process still runs".to_owned(),
@@ -50,7 +58,7 @@ pub(super) fn choose(
         offer: Offer {
             service: service.name.clone(),
             action,
-            means: way.describe().to_owned(),
+            means: way.describe(action).to_owned(),
             request: text::clean(&request, 300),
             target: text::clean(&target(found, signalled.as_ref()), 300),
             timeout: way.timeout,
@@ -139,6 +147,23 @@ fn signal_target(service: &Service, way: &Way, found: &Found) -> Result<Running,
             .then(|| "run healthctl as its user or as root".to_owned()),
     })?;
     Ok(target)
+}
+
+/// A signal that nobody waits for ends a process, or does nothing: neither is a reload.
+fn takes(target: &Running, signal: Signal) -> Result<(), NoWay> {
+    let reason = match reception(target.process, kernel(signal)) {
+        Some(Reception::Default) => format!(
+            "{} has no handler for {}: it would end it",
+            name(target),
+            signal.name()
+        ),
+        Some(Reception::Ignored) => format!("{} ignores {}", name(target), signal.name()),
+        Some(Reception::Taken) | None => return Ok(()),
+    };
+    Err(NoWay {
+        reason,
+        hint: Some("does it reload by another signal, a route or a command?".to_owned()),
+    })
 }
 
 /// The one process at the head of those that own the listening port.

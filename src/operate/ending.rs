@@ -2,7 +2,7 @@
 
 use super::identify::Found;
 use crate::action::Verdict;
-use crate::health::Identity;
+use crate::health::{Identity, Part};
 
 /// How an action on one service ended.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub(super) struct Ending {
     pub(super) evidence: Vec<String>,
     /// Who answered last.
     pub(super) after: Option<Identity>,
+    /// What a reload did with each part of the configuration.
+    pub(super) parts: Vec<Part>,
 }
 
 impl Ending {
@@ -22,15 +24,7 @@ impl Ending {
 
     /// It had stopped before anything was sent.
     pub(super) fn already_stopped(found: &Found) -> Self {
-        let places: Vec<String> = found.endpoints.iter().map(ToString::to_string).collect();
-        let text = if places.is_empty() {
-            "the process that its pid file names has exited; nothing was sent".to_owned()
-        } else {
-            format!(
-                "nothing listens at {}; nothing was sent",
-                places.join(" and ")
-            )
-        };
+        let text = format!("{}; nothing was sent", absent(found));
         Self::new(Verdict::AlreadyStopped, text)
     }
 
@@ -41,6 +35,17 @@ impl Ending {
             text,
             evidence: Vec::new(),
             after: None,
+            parts: Vec::new(),
         }
+    }
+}
+
+/// How it is known that nothing is there.
+pub(super) fn absent(found: &Found) -> String {
+    let places: Vec<String> = found.endpoints.iter().map(ToString::to_string).collect();
+    if places.is_empty() {
+        "the process that its pid file names has exited".to_owned()
+    } else {
+        format!("nothing listens at {}", places.join(" and "))
     }
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::action::Look;
+use crate::action::{Known, Look, Subject};
 use crate::health::{Identity, Moment, Outcome, Role, State};
 use crate::host::pid_file::{self, PidFile};
-use crate::host::{Clock, Endpoint, Owners, Running, is_local};
+use crate::host::{Clock, Endpoint, Owners, Running, is_local, ticks_now};
 use crate::inventory::{Connection, Means, Probe, ProbeKind, Service};
 use crate::probe::Asker;
 
+use super::choose::name;
 use super::look::look_at;
 use super::owners::{find_owners, heads};
 use super::place::{Place, http};
@@ -115,6 +116,37 @@ impl Found {
             }
         }
         known
+    }
+
+    /// What is known before a request goes out at `sent`, to compare with afterwards.
+    pub(super) fn known(&self, sent: Moment) -> Known {
+        Known {
+            identities: self.identities.clone(),
+            processes: self.processes().iter().map(|one| one.process).collect(),
+            all_owners: matches!(self.owners, Some(Owners::Known { complete: true, .. })),
+            sent,
+            sent_ticks: ticks_now(),
+        }
+    }
+
+    /// What is watched of it, by name: its addresses, and these of its processes.
+    pub(super) fn subject(&self, service: &Service, processes: &[Running]) -> Subject {
+        Subject {
+            addresses: match &self.place {
+                Place::Proxied(url) => vec![url.clone()],
+                _ => self.endpoints.iter().map(ToString::to_string).collect(),
+            },
+            processes: processes.iter().map(name).collect(),
+            replicas: service.replicas,
+        }
+    }
+
+    /// An action goes to the very address whose identity was read, where it goes to the same place at all.
+    pub(super) fn pin_for(&self, means: &Means) -> Option<SocketAddr> {
+        match means {
+            Means::Http(request) => self.place.pinned(request, self.pin),
+            Means::Signal(_) | Means::Exec(_) => None,
+        }
     }
 
     /// The processes that hold its listening socket.

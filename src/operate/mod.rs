@@ -13,6 +13,7 @@ mod owners;
 mod place;
 mod prepare;
 mod question;
+mod reload;
 mod run;
 mod send;
 mod watch;
@@ -125,6 +126,7 @@ impl Operator {
             verdict,
             text,
             evidence: Vec::new(),
+            parts: Vec::new(),
             elapsed: Duration::ZERO,
             at: self.clock.now(),
         }

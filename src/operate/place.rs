@@ -29,12 +29,17 @@ pub(super) enum Place {
 
 impl Place {
     /// The service's own URL, else what its own probes ask, else where its action goes. An action may be carried
-    /// out by someone else (a container engine), who goes on listening.
+    /// out by someone else (a container engine), who goes on listening. Whoever only beats to another (an agent, the
+    /// holder of a lease) listens nowhere: what is asked is that other.
     pub(super) fn of(service: &Service, means: &Means) -> Self {
         let probed = service
             .probes
             .iter()
             .filter(|probe| probe.role != Role::Named);
+        let of_others = |probe: &Probe| probe.decode.as_ref().is_some_and(|it| it.is_of_others());
+        if probed.clone().next().is_some() && probed.clone().all(of_others) {
+            return Self::Nowhere;
+        }
         let by_http = || probed.clone().find_map(http);
         let proxied = by_http()
             .filter(|request| request.proxy != Proxy::None)

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::audit::Audit;
 use super::choose::{choose, refusal};
+use super::ending::absent;
 use super::identify::Found;
 use super::owners::find_owners;
 use super::{Operator, Prepared, Sending, Target};
@@ -25,7 +26,12 @@ impl Operator {
         inventory: &Inventory,
         names: &[String],
     ) -> Result<Prepared, Vec<Refusal>> {
-        let services: Vec<Arc<Service>> = stop_order(inventory, names)
+        let order = match action {
+            // Who depends on whom does not matter where all go on.
+            Action::Reload => names.to_vec(),
+            _ => stop_order(inventory, names),
+        };
+        let services: Vec<Arc<Service>> = order
             .iter()
             .filter_map(|name| inventory.services.get(name).cloned())
             .collect();
@@ -127,7 +133,13 @@ impl Operator {
         mut found: Found,
     ) -> Result<Target, Refusal> {
         found.settle(&service, &self.asker, self.clock).await;
-        let sending = if found.nothing_there() {
+        let sending = if found.nothing_there() && action == Action::Reload {
+            let no = NoWay {
+                reason: format!("it does not run: {}", absent(&found)),
+                hint: Some("it reads its configuration when it starts".to_owned()),
+            };
+            return Err(refusal(&service, action, no));
+        } else if found.nothing_there() {
             None
         } else {
             let choice = choose(&service, action, &way, &found)?;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::{About, Audit};
 use super::choose::choose;
-use super::ending::Ending;
+use super::ending::{Ending, absent};
 use super::identify::Found;
 use super::{Operator, Prepared, Sending, Target};
 use crate::action::{Action, Verdict};
@@ -130,8 +130,12 @@ impl Operator {
                         }
                     },
                 );
-                self.watch(&target.service, &target.found, &sending, teller, stop)
-                    .await
+                let (service, found) = (&target.service, &target.found);
+                if action == Action::Reload {
+                    self.reload(service, found, &sending, teller, stop).await
+                } else {
+                    self.watch(service, found, &sending, teller, stop).await
+                }
             }
         };
         let before = target.identity();
@@ -156,6 +160,7 @@ impl Operator {
                 .iter()
                 .map(|line| text::clean(line, 300))
                 .collect(),
+            parts: ending.parts,
             elapsed: at.since(began),
             at,
         }
@@ -194,6 +199,12 @@ impl Operator {
             let found = Found::of(&target.service, &sending.way.means, &self.asker, self.clock)
                 .await
                 .map_err(|reason| Ending::unsent(&format!("nothing was sent: {reason}")))?;
+            if found.nothing_there() && action == Action::Reload {
+                return Err(Ending::unsent(&format!(
+                    "nothing was sent: it has ended, {}",
+                    absent(&found)
+                )));
+            }
             if found.nothing_there() {
                 return Err(Ending::already_stopped(&found));
             }

@@ -21,7 +21,31 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// A reply is a sentence, not a download.
 const MAX_BODY: u64 = 64 * 1024;
 
-/// How far a request got.
+/// What became of the sending itself.
+#[derive(Debug)]
+pub(super) enum Went {
+    /// It was answered.
+    Replied(Reply),
+    /// The head of an answer came, and what was to follow it is lost: the code, and why.
+    Cut(u16, String),
+    /// A signal was delivered, or a command ended with status 0: which.
+    Done(String),
+    /// The command failed: which, and how.
+    Failed {
+        /// The command.
+        command: String,
+        /// Its status and last words.
+        how: String,
+    },
+    /// It went out, and what became of it is not known: why.
+    Lost(String),
+    /// Nothing went out, since nobody was there any more: why.
+    NobodyThere(String),
+    /// Nothing went out: why.
+    Unsent(String),
+}
+
+/// How far a request to stop got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Sent {
     /// It was taken: what was said to it.
@@ -42,11 +66,11 @@ pub(super) async fn send(
     way: &Way,
     pin: Option<SocketAddr>,
     process: Option<Process>,
-) -> Sent {
+) -> Went {
     match (&way.means, process) {
         (Means::Http(request), _) => http(asker, request, pin, way.timeout).await,
         (Means::Signal(signal), Some(process)) => deliver(process, *signal),
-        (Means::Signal(_), None) => Sent::Unsent("its process is not known".to_owned()),
+        (Means::Signal(_), None) => Went::Unsent("its process is not known".to_owned()),
         (Means::Exec(command), _) => exec(command, way.timeout).await,
     }
 }
@@ -56,20 +80,19 @@ async fn http(
     request: &HttpRequest,
     pin: Option<SocketAddr>,
     limit: Duration,
-) -> Sent {
+) -> Went {
     match asker.send(request, pin, limit, MAX_BODY).await {
-        Ok(reply) => judge(&reply),
+        Ok(reply) => Went::Replied(reply),
         Err(error) if error.before_sending && error.refused => {
-            Sent::NobodyThere(error.failure.message)
+            Went::NobodyThere(error.failure.message)
         }
-        Err(error) if error.before_sending => Sent::Unsent(error.failure.message),
+        Err(error) if error.before_sending => Went::Unsent(error.failure.message),
         Err(error) => match error.code {
-            // The head came, and only what was to follow it is lost.
-            Some(code) => by_code(code, ""),
+            Some(code) => Went::Cut(code, error.failure.message),
             None if error.failure.kind == FailureKind::Timeout => {
-                Sent::Unclear(format!("no reply: {}", error.failure.message))
+                Went::Lost(format!("no reply: {}", error.failure.message))
             }
-            None => Sent::Unclear(format!(
+            None => Went::Lost(format!(
                 "the connection was lost after the request was sent: {}",
                 error.failure.message
             )),
@@ -77,27 +100,42 @@ async fn http(
     }
 }
 
-fn judge(reply: &Reply) -> Sent {
-    by_code(
-        reply.code,
-        &text::clean(String::from_utf8_lossy(&reply.body).trim(), KEPT),
-    )
+impl From<Went> for Sent {
+    fn from(went: Went) -> Self {
+        match went {
+            Went::Replied(reply) => by_code(reply.code, &reply.body),
+            Went::Cut(code, _) => by_code(code, &[]),
+            Went::Done(what) => Self::Taken(what),
+            Went::Failed { command, how } => {
+                Self::TurnedDown(format!("was not stopped by `{command}` ({how})"))
+            }
+            Went::Lost(why) => Self::Unclear(why),
+            Went::NobodyThere(why) => Self::NobodyThere(why),
+            Went::Unsent(why) => Self::Unsent(why),
+        }
+    }
 }
 
 /// A server that takes a request and goes down may still answer with a fault of its own, and so may a proxy in
 /// front of it; what is a plain no, is one.
-fn by_code(code: u16, body: &str) -> Sent {
-    let answer = if body.is_empty() {
-        format!("answered {}", status(code))
-    } else {
-        format!("answered {}: {body}", status(code))
-    };
+fn by_code(code: u16, body: &[u8]) -> Sent {
+    let answer = answered(code, body);
     match code {
         200..=299 => Sent::Taken(answer),
         // Too early, in conflict with a shutdown under way, too often: it may go down all the same.
         408 | 409 | 425 | 429 => Sent::Unclear(answer),
         300..=499 => Sent::TurnedDown(answer),
         _ => Sent::Unclear(answer),
+    }
+}
+
+/// `answered 403 Forbidden: Lifecycle API is not enabled.`
+pub(super) fn answered(code: u16, body: &[u8]) -> String {
+    let body = text::clean(String::from_utf8_lossy(body).trim(), KEPT);
+    if body.is_empty() {
+        format!("answered {}", status(code))
+    } else {
+        format!("answered {}: {body}", status(code))
     }
 }
 
@@ -112,32 +150,36 @@ fn status(code: u16) -> String {
     }
 }
 
-fn deliver(process: Process, signal: Signal) -> Sent {
-    let number = match signal {
+/// The signal as the kernel knows it.
+pub(super) const fn kernel(signal: Signal) -> rustix::process::Signal {
+    match signal {
         Signal::Term => rustix::process::Signal::TERM,
         Signal::Int => rustix::process::Signal::INT,
         Signal::Hup => rustix::process::Signal::HUP,
         Signal::Quit => rustix::process::Signal::QUIT,
         Signal::Usr1 => rustix::process::Signal::USR1,
         Signal::Usr2 => rustix::process::Signal::USR2,
-    };
-    match signals::send(process, number) {
-        Ok(()) => Sent::Taken(format!(
+    }
+}
+
+fn deliver(process: Process, signal: Signal) -> Went {
+    match signals::send(process, kernel(signal)) {
+        Ok(()) => Went::Done(format!(
             "{} delivered to pid {}",
             signal.name(),
             process.pid
         )),
         Err(SignalError::Gone) => {
-            Sent::NobodyThere(format!("pid {} had exited already", process.pid))
+            Went::NobodyThere(format!("pid {} had exited already", process.pid))
         }
-        Err(error) => Sent::Unsent(format!("pid {} cannot be signalled: {error}", process.pid)),
+        Err(error) => Went::Unsent(format!("pid {} cannot be signalled: {error}", process.pid)),
     }
 }
 
 /// A command without a shell, in a process group of its own, so that Ctrl-C in our terminal does not reach it.
-async fn exec(words: &[String], limit: Duration) -> Sent {
+async fn exec(words: &[String], limit: Duration) -> Went {
     let Some((program, arguments)) = words.split_first() else {
-        return Sent::Unsent("the command is empty".to_owned());
+        return Went::Unsent("the command is empty".to_owned());
     };
     let spawned = Command::new(program)
         .args(arguments)
@@ -149,7 +191,7 @@ async fn exec(words: &[String], limit: Duration) -> Sent {
     let shown = text::clean(&shown_command(words.iter().map(String::as_str)), KEPT);
     let mut child = match spawned {
         Ok(child) => child,
-        Err(error) => return Sent::Unsent(format!("cannot run `{shown}`: {error}")),
+        Err(error) => return Went::Unsent(format!("cannot run `{shown}`: {error}")),
     };
     let words = tokio::spawn(last_words(child.stderr.take()));
     let ended = timeout(limit, async {
@@ -161,18 +203,21 @@ async fn exec(words: &[String], limit: Duration) -> Sent {
     .await;
     match ended {
         // Half a stop may be worse than a late one, so it is left to its work.
-        Err(_) => Sent::Unclear(format!("`{shown}` has not ended in time and goes on")),
-        Ok((Err(error), _)) => Sent::Unclear(format!("`{shown}`: {error}")),
+        Err(_) => Went::Lost(format!("`{shown}` has not ended in time and goes on")),
+        Ok((Err(error), _)) => Went::Lost(format!("`{shown}`: {error}")),
         Ok((Ok(status), _)) if status.success() => {
-            Sent::Taken(format!("`{shown}` ended with status 0"))
+            Went::Done(format!("`{shown}` ended with status 0"))
         }
         Ok((Ok(status), words)) => {
-            let words = if words.is_empty() {
-                words
+            let how = if words.is_empty() {
+                status.to_string()
             } else {
-                format!(": {words}")
+                format!("{status}: {words}")
             };
-            Sent::TurnedDown(format!("was not stopped by `{shown}` ({status}{words})"))
+            Went::Failed {
+                command: shown,
+                how,
+            }
         }
     }
 }
@@ -216,7 +261,7 @@ mod tests {
             (502, "unclear"),
             (503, "unclear"),
         ] {
-            let found = match by_code(code, "") {
+            let found = match by_code(code, &[]) {
                 Sent::Taken(_) => "taken",
                 Sent::TurnedDown(_) => "turned down",
                 Sent::Unclear(_) => "unclear",
@@ -230,7 +275,7 @@ mod tests {
     async fn commands_tell_by_their_status() {
         let run = async |words: &[&str]| {
             let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-            exec(&words, Duration::from_secs(20)).await
+            Sent::from(exec(&words, Duration::from_secs(20)).await)
         };
         assert!(matches!(run(&["true"]).await, Sent::Taken(_)));
         let Sent::TurnedDown(text) = run(&["sh", "-c", "echo no such unit >&2; exit 5"]).await
@@ -248,7 +293,7 @@ mod tests {
         let pid_file = directory.path().join("pid");
         let script = format!("echo $$ > {}; exec sleep 60", pid_file.display());
         let words = ["sh", "-c", &script].map(str::to_owned);
-        let sent = exec(&words, Duration::from_millis(500)).await;
+        let sent = Sent::from(exec(&words, Duration::from_millis(500)).await);
         assert!(matches!(sent, Sent::Unclear(_)), "{sent:?}");
         let text = std::fs::read_to_string(pid_file).unwrap();
         let pid = rustix::process::Pid::from_raw(text.trim().parse().unwrap()).unwrap();

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::action::{Action, Offer, Verdict};
 use crate::event::Done;
+use crate::health::{Part, ReloadStatus};
 
 /// One service of an action: what was offered, and how it ended where it was carried out or refused.
 #[derive(Debug, Clone, Serialize)]
@@ -20,8 +21,30 @@ pub(crate) struct Account {
     exit_code: Option<u8>,
     text: Option<String>,
     evidence: Vec<String>,
+    /// What a reload did with each part of the configuration.
+    parts: Vec<PartAccount>,
     elapsed_seconds: Option<f64>,
     at: Option<Timestamp>,
+}
+
+/// One part of a configuration that was read again.
+#[derive(Debug, Clone, Serialize)]
+struct PartAccount {
+    name: String,
+    status: ReloadStatus,
+    word: Option<String>,
+    message: Option<String>,
+}
+
+impl PartAccount {
+    fn of(part: &Part) -> Self {
+        Self {
+            name: part.name.clone(),
+            status: part.status,
+            word: part.word.clone(),
+            message: part.message.clone(),
+        }
+    }
 }
 
 impl Account {
@@ -32,6 +55,7 @@ impl Account {
             exit_code: Some(done.verdict.exit_code()),
             text: Some(done.text.clone()),
             evidence: done.evidence.clone(),
+            parts: done.parts.iter().map(PartAccount::of).collect(),
             elapsed_seconds: Some((done.elapsed.as_secs_f64() * 1000.0).round() / 1000.0),
             at: Some(done.at.wall),
             ..Self::new(&done.service, done.action, offer)
@@ -54,6 +78,7 @@ impl Account {
             exit_code: None,
             text: None,
             evidence: Vec::new(),
+            parts: Vec::new(),
             elapsed_seconds: None,
             at: None,
         }
@@ -121,6 +146,7 @@ mod tests {
             verdict: Verdict::Stopped,
             text: "127.0.0.1:8000 refuses connections and pid 4711 (api) has exited".to_owned(),
             evidence: vec!["reply: answered 200 OK".to_owned()],
+            parts: Vec::new(),
             elapsed: Duration::from_millis(2125),
             at: Moment::at_seconds(0.0),
         }
@@ -154,6 +180,19 @@ mod tests {
 
     #[test]
     fn machines_get_an_array() {
+        let mut reloaded = done();
+        reloaded.parts = vec![Part {
+            name: "port".to_owned(),
+            status: ReloadStatus::NeedsRestart,
+            word: Some("restart_required".to_owned()),
+            message: None,
+        }];
+        let json: serde_json::Value =
+            serde_json::from_str(&Account::json(&[Account::ended(&reloaded, None)])).unwrap();
+        assert_eq!(
+            json[0]["parts"],
+            serde_json::json!([{"name": "port", "status": "needs-restart", "word": "restart_required", "message": null}])
+        );
         let accounts = [
             Account::ended(&done(), Some(&offer())),
             Account::offered(&offer()),

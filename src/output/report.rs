@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::health::{
-    CheckVerdict, DependencyPicture, DependencyStatus, FailureKind, Flag, Moment, Picture,
-    ProbePicture, ProbeResult, State,
+    CheckVerdict, DependencyPicture, DependencyStatus, FailureKind, Flag, HeartbeatPicture, Moment,
+    Picture, ProbePicture, ProbeResult, State,
 };
 
 use super::FailOn;
@@ -82,10 +82,16 @@ pub(crate) struct ServiceReport {
     pub(crate) started_at: Option<String>,
     /// How long it has been up.
     pub(crate) uptime_seconds: Option<f64>,
+    /// Its name for the process that answers; left out where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) instance: Option<String>,
     /// Free numbers about the process.
     pub(crate) resources: BTreeMap<String, Value>,
     /// Remarks that are no reasons.
     pub(crate) notes: Vec<String>,
+    /// Its sign of life; left out where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) heartbeat: Option<HeartbeatReport>,
     /// Its probes.
     pub(crate) probes: Vec<ProbeReport>,
     /// Its dependencies.
@@ -161,10 +167,29 @@ pub(crate) struct DependencyReport {
     pub(crate) last_failure_seconds: Option<f64>,
     /// How long its check took.
     pub(crate) latency_ms: Option<f64>,
+    /// Its sign of life; left out where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) heartbeat: Option<HeartbeatReport>,
     /// When it was last reported on.
     pub(crate) observed_at: String,
     /// All else of its entry.
     pub(crate) details: Arc<BTreeMap<String, Value>>,
+}
+
+/// A sign of life of a report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct HeartbeatReport {
+    /// Age of the last one.
+    pub(crate) last_seconds: Option<f64>,
+    /// How old it may be before one is missed.
+    pub(crate) fresh_for_seconds: Option<f64>,
+    /// How many were missing in a row at the latest look.
+    pub(crate) missed: u64,
+    /// Whose it is.
+    pub(crate) holder: Option<String>,
+    /// It said that no other will follow.
+    #[serde(rename = "final")]
+    pub(crate) is_final: bool,
 }
 
 impl Report {
@@ -244,8 +269,10 @@ impl ServiceReport {
             uptime_seconds: picture
                 .uptime
                 .map(|(uptime, at)| seconds(uptime + now.since(at))),
+            instance: picture.identity.instance.clone(),
             resources: picture.resources.clone(),
             notes: picture.notes.clone(),
+            heartbeat: HeartbeatReport::new(picture.heartbeat.as_ref(), now),
             probes: picture
                 .probes
                 .iter()
@@ -284,6 +311,19 @@ impl ProbeReport {
     }
 }
 
+impl HeartbeatReport {
+    fn new(heartbeat: Option<&HeartbeatPicture>, now: Moment) -> Option<Self> {
+        let heartbeat = heartbeat?;
+        Some(Self {
+            last_seconds: age(heartbeat.beat_at, now),
+            fresh_for_seconds: heartbeat.fresh_for.map(seconds),
+            missed: heartbeat.missed,
+            holder: heartbeat.holder.clone(),
+            is_final: heartbeat.is_final,
+        })
+    }
+}
+
 impl DependencyReport {
     fn new(dependency: &DependencyPicture, now: Moment) -> Self {
         Self {
@@ -299,6 +339,7 @@ impl DependencyReport {
             last_success_seconds: age(dependency.last_success, now),
             last_failure_seconds: age(dependency.last_failure, now),
             latency_ms: dependency.latency.map(milliseconds),
+            heartbeat: HeartbeatReport::new(dependency.heartbeat.as_ref(), now),
             observed_at: time(dependency.observed_at),
             details: dependency.details.clone(),
         }

@@ -23,4 +23,4 @@ pub use signal::Signal;
 pub use target::{BadAddress, Target, check_path};
 
 mod decode;
-pub use decode::{Answer, Decode, Judgement, judge};
+pub use decode::{Answer, Decode, Judgement, ReplyDecode, judge};

@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Schedule,
     /// Ask for a shutdown that is waited for.
     Shutdown,
+    /// Have the configuration read again.
+    Reload,
     /// The keys.
     Help,
     /// Give the terminal back to the shell for a while.
@@ -211,6 +213,13 @@ pub(crate) const KEYMAP: &[Binding] = &[
         command: Command::Shutdown,
         footer: Some("…and wait"),
         help: "shut down, blocking: asks and waits for the proof; always confirmed",
+    },
+    Binding {
+        modes: BROWSE,
+        keys: &[key('L')],
+        command: Command::Reload,
+        footer: Some("reload"),
+        help: "reload: has the service read its configuration again; always confirmed",
     },
     Binding {
         modes: BROWSE,
@@ -399,7 +408,7 @@ pub(crate) const KEYMAP: &[Binding] = &[
 impl Command {
     /// Whether it acts on a service: with `--read-only` its keys are gone.
     pub(crate) const fn acts(self) -> bool {
-        matches!(self, Self::Schedule | Self::Shutdown)
+        matches!(self, Self::Schedule | Self::Shutdown | Self::Reload)
     }
 }
 

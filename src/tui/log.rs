@@ -244,6 +244,7 @@ mod tests {
             verdict: Verdict::Stopped,
             text: "pid 4711 has exited".to_owned(),
             evidence: Vec::new(),
+            parts: Vec::new(),
             elapsed: Duration::from_millis(2_100),
             at: Moment::at_seconds(9.0),
         };

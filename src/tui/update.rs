@@ -205,6 +205,7 @@ impl App {
             Command::ProbeAll => effects.push(Effect::ProbeNow { service: None }),
             Command::Schedule => self.ask(Action::Schedule, effects),
             Command::Shutdown => self.ask(Action::Shutdown, effects),
+            Command::Reload => self.ask(Action::Reload, effects),
             Command::Confirm => self.confirm(effects),
             Command::Press => match &self.dialog {
                 Some(Dialog::Confirm(question)) if question.focus == Button::Confirm => {

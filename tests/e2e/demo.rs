@@ -131,7 +131,7 @@ fn what_cannot_be_broken_is_an_error_that_lists_what_can() {
     let table: [(&[&str], &str); 3] = [
         (
             &["break", "order", "database"],
-            "error: the demo has no service `order`\nhint: its services are control-plane, orders, search\n",
+            "error: the demo has no service `order`\nhint: its services are control-plane, edge, syncer, warren, ingestor, orders, search\n",
         ),
         (
             &["mend", "orders", "qdrant"],

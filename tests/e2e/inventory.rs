@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::support::fake::Fake;
 use crate::support::scene::{Ran, Scene};
 
 const GOOD: &str = "services:\n  api: {profile: http, url: \"http://127.0.0.1:9\"}\n";
@@ -280,6 +281,40 @@ fn show_says_where_each_value_comes_from_and_masks_secrets() {
 
     let unknown = scene.run(&["show", "apl", "--color", "never"]);
     assert_eq!(unknown.code, 2);
+}
+
+#[test]
+fn show_live_adds_what_the_service_says_of_itself() {
+    let payload = r#"{"status":"healthy","service":"mcp","version":"1.4","dependencies":{
+        "db":{"status":"error","error":"no route","pool_size":5,"note":null}},"resources":{"queue_depth":7}}"#;
+    let fake = Fake::http(|_, _| (200, payload.to_owned()));
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api: {{profile: hephaestus, url: '{}'}}\n",
+        fake.url()
+    ));
+    let ran = scene.run(&["show", "api"]);
+    assert!(!ran.stdout.contains("---"), "{ran:?}");
+    assert_eq!(fake.asked().len(), 0, "nobody is asked without --live");
+    let ran = scene.run(&["show", "api", "--live"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let (resolved, live) = ran
+        .stdout
+        .split_once("\n---\n")
+        .expect("there are two documents");
+    assert!(resolved.starts_with("services:\n  api:"), "{ran:?}");
+    let live: Value = serde_yaml::from_str(live).expect("it is YAML");
+    assert_eq!(live["state"], "degraded");
+    assert_eq!(live["reasons"][0], "dependency db: error: no route");
+    assert_eq!(live["service"], "mcp");
+    assert_eq!(live["resources"]["queue_depth"], 7);
+    assert_eq!(live["dependencies"][0]["details"]["pool_size"], 5);
+    let names = live["dependencies"][0]
+        .as_object()
+        .expect("an entry is a map");
+    assert!(
+        !names.contains_key("latency_ms"),
+        "what holds nothing is left out: {live}"
+    );
 }
 
 #[test]

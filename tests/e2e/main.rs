@@ -7,6 +7,7 @@ mod actions;
 mod check;
 mod demo;
 mod files;
+mod heartbeats;
 mod inventory;
 mod kinds;
 mod phases;

@@ -1,5 +1,5 @@
 //! Runs every built-in profile on its samples: `NAME/CASE.http` is a raw reply, `NAME/CASE.yaml` beside it says which
-//! probe of the profile got it and all that the profile makes of it.
+//! probe of the profile got it (`probe: live`, or `action: reload`) and all that the profile makes of it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ use healthctl::yaml::{self, Problems, SourceFile};
 use serde_json::Value;
 
 use crate::reply::Reply;
-use crate::shown::{same, shown};
+use crate::shown::{same, shown, shown_reload};
 
 /// Directories here that are no profile.
 const OTHERS: &[&str] = &["grammar"];
@@ -95,22 +95,28 @@ fn every_sample_is_read_as_its_expectation_says() {
             "{name}: replies, and the expectations beside them"
         );
         let mut asked = BTreeSet::new();
+        let mut reloaded = false;
         for case in &replies {
             let file = format!("tests/profiles/{name}/{case}.yaml");
             let mut expected = parsed(&file, &fs::read_to_string(&file).unwrap()).to_json();
-            let probe = expected
-                .as_object_mut()
-                .and_then(|map| map.shift_remove("probe"));
+            let reply = directory.join(format!("{case}.http"));
+            let map = expected.as_object_mut().unwrap();
+            if map.shift_remove("action").is_some_and(|it| it == "reload") {
+                wrong.extend(check_reload(&profile, &reply, &expected));
+                reloaded = true;
+                continue;
+            }
+            let probe = map.shift_remove("probe");
             let probe = probe.unwrap_or_else(|| panic!("{file}: no `probe`"));
             let probe = probe.as_str().unwrap().to_owned();
-            wrong.extend(check(
-                &profile,
-                &probe,
-                &directory.join(format!("{case}.http")),
-                &expected,
-            ));
+            wrong.extend(check(&profile, &probe, &reply, &expected));
             asked.insert(probe);
         }
+        let reloads = profile.actions.reload.as_ref();
+        assert!(
+            reloaded || reloads.is_none_or(|reload| reload.reply.is_none()),
+            "{name}: a reply to `reload` is read, and there is no sample of one"
+        );
         let probes: BTreeSet<String> = profile.probes.keys().cloned().collect();
         assert!(
             asked == probes || (probes.is_empty() && !asked.is_empty()),
@@ -134,9 +140,22 @@ fn check(profile: &Profile, probe: &str, reply: &Path, expected: &Value) -> Opti
     let reply = Reply::parse(&fs::read(reply).unwrap());
     let decode = profile.decode_of(probe).map(Arc::as_ref);
     let judgement = reply.judge(decode, &profile.expect_of(probe));
-    let found = shown(&judgement);
-    (!same(&found, expected)).then(|| {
-        let found = serde_json::to_string_pretty(&found).unwrap();
+    compared(&place, &shown(&judgement), expected)
+}
+
+fn check_reload(profile: &Profile, reply: &Path, expected: &Value) -> Option<String> {
+    let place = reply.display();
+    let reload = profile.actions.reload.as_ref();
+    let decode = reload.and_then(|reload| reload.reply.as_ref());
+    let decode = decode.unwrap_or_else(|| panic!("{place}: the profile reads no such reply"));
+    let reply = Reply::parse(&fs::read(reply).unwrap());
+    let found = decode.value.read(&reply.body, &reply.headers);
+    compared(&place, &shown_reload(&found), expected)
+}
+
+fn compared(place: &impl std::fmt::Display, found: &Value, expected: &Value) -> Option<String> {
+    (!same(found, expected)).then(|| {
+        let found = serde_json::to_string_pretty(found).unwrap();
         let expected = serde_json::to_string_pretty(expected).unwrap();
         format!("{place}\nfound: {found}\nexpected: {expected}")
     })

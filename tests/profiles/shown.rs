@@ -1,6 +1,6 @@
 //! A judgement as the case files write it: what is empty is left out.
 
-use healthctl::health::{Age, Beat, Dependency, Failure, Heartbeat, Reading};
+use healthctl::health::{Age, Beat, Dependency, Failure, Heartbeat, Reading, ReloadReply};
 use healthctl::profile::Judgement;
 use serde_json::{Map, Value, json};
 
@@ -12,6 +12,17 @@ pub(crate) fn shown(judgement: &Judgement) -> Value {
     if let Some(reading) = &judgement.reading {
         fields(&mut map, reading);
     }
+    Value::Object(map)
+}
+
+/// The reply to a reload as one map, each part as a line.
+pub(crate) fn shown_reload(reply: &ReloadReply) -> Value {
+    let mut map = Map::new();
+    put(&mut map, "status", json!(reply.status));
+    put(&mut map, "word", json!(reply.word));
+    put(&mut map, "message", json!(reply.message));
+    let parts: Vec<String> = reply.parts.iter().map(ToString::to_string).collect();
+    put(&mut map, "parts", json!(parts));
     Value::Object(map)
 }
 

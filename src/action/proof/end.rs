@@ -263,7 +263,7 @@ impl Proof {
 }
 
 /// `a`, `a and b`, `a, b and c`
-fn list(items: &[String]) -> String {
+pub(in crate::action) fn list(items: &[String]) -> String {
     match items {
         [] => String::new(),
         [one] => one.clone(),

@@ -43,6 +43,12 @@ pub(super) fn file(
 
 /// The probes to try, in the order of the profile. Only a profile that is meant has to have the one asked for.
 fn probes(profile: &Profile, meant: bool, args: &Args) -> Result<Vec<String>, Error> {
+    if profile.probes.is_empty() && meant {
+        // It is for the probes of others: any name will do.
+        return Ok(vec![
+            args.probe.clone().unwrap_or_else(|| "live".to_owned()),
+        ]);
+    }
     let known = profile.probes.keys();
     let Some(wanted) = &args.probe else {
         return Ok(known.cloned().collect());

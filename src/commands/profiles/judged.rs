@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::listing::columns;
-use crate::health::{Age, Dependency, Failure, ProbeResult, Reading};
+use crate::health::{Age, Beat, Dependency, Failure, Heartbeat, ProbeResult, Reading};
 use crate::output::{ago, latency, short_duration};
 
 /// One reply, judged as the answer to one probe.
@@ -75,6 +75,7 @@ fn one(judged: &Judged) -> String {
     );
     line("uptime", reading.uptime.map(short_duration));
     line("message", reading.message.clone());
+    line("heartbeat", reading.heartbeat.as_ref().map(heartbeat));
     line("resources", pairs(reading.resources.iter()));
     if let Some(list) = &reading.dependencies {
         if list.is_empty() {
@@ -106,7 +107,11 @@ fn dependencies(out: &mut String, list: &[Dependency]) {
             entry.status.to_string(),
             count(entry.success_count),
             count(entry.failure_count),
-            age(entry.last_success),
+            match (entry.last_success, &entry.heartbeat) {
+                // Whoever beats was well when it last did.
+                (Age::NotReported, Some(heartbeat)) => beat(heartbeat.beat),
+                (age, _) => self::age(age),
+            },
             age(entry.last_failure),
             entry.latency.map_or_else(dash, latency),
             entry.error.clone().unwrap_or_else(dash),
@@ -128,6 +133,29 @@ fn age(age: Age) -> String {
         Age::Never => ago(None),
         Age::Ago(age) => ago(Some(age)),
     }
+}
+
+fn beat(beat: Beat) -> String {
+    match beat {
+        Beat::Never => ago(None),
+        Beat::Ago(age) => ago(Some(age)),
+        Beat::At(time) => time.to_string(),
+    }
+}
+
+/// `2026-11-22T10:00:00Z, good for 30s, held by syncer-1`
+fn heartbeat(heartbeat: &Heartbeat) -> String {
+    let fresh_for = heartbeat.fresh_for.map(short_duration);
+    let every = heartbeat.every.map(short_duration);
+    let parts = [
+        Some(beat(heartbeat.beat)),
+        fresh_for.map(|span| format!("good for {span}")),
+        every.map(|span| format!("then missed every {span}")),
+        heartbeat.holder.as_ref().map(|it| format!("held by {it}")),
+        heartbeat.is_final.then(|| "the last one".to_owned()),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(", ")
 }
 
 /// `a=1 b=2`; text without its quotes.
@@ -165,6 +193,7 @@ fn value(judged: &Judged) -> Value {
         "started_at": reading.and_then(|reading| Some(reading.started?.at.to_string())),
         "uptime_seconds": reading.and_then(|reading| Some(reading.uptime?.as_secs_f64())),
         "message": reading.and_then(|reading| reading.message.as_deref()),
+        "heartbeat": reading.and_then(|reading| reading.heartbeat.as_ref()).map(signs),
         "resources": reading.map(|reading| &reading.resources),
         "dependencies": dependencies.map(|list| list.iter().map(dependency).collect::<Vec<_>>()),
     })
@@ -185,7 +214,24 @@ fn dependency(entry: &Dependency) -> Value {
         "failure_count": entry.failure_count,
         "last_success_seconds": seconds(entry.last_success),
         "last_failure_seconds": seconds(entry.last_failure),
+        "heartbeat": entry.heartbeat.as_ref().map(signs),
         "latency_ms": entry.latency.map(|latency| latency.as_secs_f64() * 1e3),
         "details": entry.details,
+    })
+}
+
+fn signs(heartbeat: &Heartbeat) -> Value {
+    let (at, seconds) = match heartbeat.beat {
+        Beat::Never => (None, None),
+        Beat::At(time) => (Some(time.to_string()), None),
+        Beat::Ago(ago) => (None, Some(ago.as_secs_f64())),
+    };
+    json!({
+        "last_at": at,
+        "last_seconds": seconds,
+        "fresh_for_seconds": heartbeat.fresh_for.map(|span| span.as_secs_f64()),
+        "every_seconds": heartbeat.every.map(|span| span.as_secs_f64()),
+        "holder": heartbeat.holder,
+        "final": heartbeat.is_final,
     })
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::action::{Action, Refusal};
+use crate::action::{Action, Refusal, Verdict};
 use crate::engine::{Input, Teller};
 use crate::event::{Done, Event, Step, StepKind};
 use crate::inventory::Inventory;
@@ -138,6 +138,19 @@ async fn forward(
         if let Some(input) = explains(&event) {
             // An engine that has ended needs no explanation.
             let _ = engine.send(input);
+        }
+        // What a reload has changed is worth a look before the next poll.
+        if let Event::Done(Done {
+            service,
+            action: Action::Reload,
+            verdict,
+            ..
+        }) = &event
+            && *verdict != Verdict::Refused
+        {
+            let _ = engine.send(Input::ProbeNow {
+                service: Some(service.clone()),
+            });
         }
         teller.tell(event);
     }

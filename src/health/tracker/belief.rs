@@ -70,11 +70,12 @@ impl Tracker {
             return match ending {
                 Ending::Announced => Belief::new(
                     State::Draining,
-                    "its last beat says that it is shutting down",
+                    "the last beat says that it is shutting down",
                 ),
-                Ending::Silent => {
-                    Belief::new(State::Stopped, "stopped on purpose: its last beat said so")
-                }
+                Ending::Silent => Belief::new(
+                    State::Stopped,
+                    "on purpose: the last beat said that it was shutting down",
+                ),
             };
         }
         if let Some(claim) = self.claim() {

@@ -103,10 +103,10 @@ impl Pulse {
         let missed = self.missed();
         let state = match self.ending() {
             Some(Ending::Announced) => Some(format!(
-                "{subject}: its last beat says that it is shutting down"
+                "{subject}: the last beat says that it is shutting down"
             )),
             Some(Ending::Silent) => Some(format!(
-                "{subject}: stopped on purpose, its last beat said so"
+                "{subject}: stopped on purpose, the last beat said so"
             )),
             None if (1..TOO_MANY).contains(&missed) => {
                 Some(format!("{subject}: {}", self.say_missed(missed)))

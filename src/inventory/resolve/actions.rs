@@ -1,5 +1,7 @@
 //! The actions of a service: the profile's with the service's own laid over them.
 
+use std::sync::Arc;
+
 use crate::profile::Signal;
 use crate::profile::raw::{self, Action};
 use crate::yaml::{Problem, Problems};
@@ -12,20 +14,13 @@ use super::{Parts, assemble, defaults};
 pub(super) fn actions(parts: &Parts<'_>, problems: &mut Problems) -> ServiceActions {
     let of_profile = parts.profile.map(|profile| &profile.actions);
     let own = &parts.raw.actions;
+    let mut resolve = |get: fn(&raw::Actions) -> Option<&Action>| {
+        action(parts, of_profile.and_then(get), get(own), problems)
+    };
     ServiceActions {
-        shutdown: action(
-            parts,
-            of_profile.and_then(|actions| actions.shutdown.as_ref()),
-            own.shutdown.as_ref(),
-            problems,
-        ),
-        schedule: action(
-            parts,
-            of_profile.and_then(|actions| actions.schedule.as_ref()),
-            own.schedule.as_ref(),
-            problems,
-        ),
-        reload: None,
+        shutdown: resolve(|actions| actions.shutdown.as_ref()),
+        schedule: resolve(|actions| actions.schedule.as_ref()),
+        reload: resolve(|actions| actions.reload.as_ref()),
         restart: None,
     }
 }
@@ -72,6 +67,14 @@ fn action(
         }
         Some(raw::Means::Signal(signal)) => Means::Signal(signal.value),
         Some(raw::Means::Exec(command)) => Means::Exec(command.value.clone()),
+        None if name.value == "reload" => {
+            problems.push(
+                Problem::at(&name.place, "the action `reload` does not say how")
+                    .label("expected `http`, `signal` or `exec`")
+                    .hint("for example `{signal: HUP}`"),
+            );
+            return None;
+        }
         // It says how long, not how: as every process is asked to stop.
         None => Means::Signal(Signal::Term),
     };
@@ -83,5 +86,10 @@ fn action(
             .flatten()
             .find_map(|action| action.timeout.as_ref())
             .map_or(defaults::ACTION_TIMEOUT, |timeout| timeout.value),
+        reply: [own, under]
+            .into_iter()
+            .flatten()
+            .find_map(|action| action.reply.as_ref())
+            .map(|reply| Arc::clone(&reply.value)),
     })
 }

@@ -294,6 +294,12 @@ fn show_actions(lines: &mut Lines, service: &Service, parts: &Parts<'_>, known: 
             of_profile.and_then(|actions| actions.schedule.as_ref()),
             own.schedule.as_ref(),
         ),
+        (
+            "reload",
+            &service.actions.reload,
+            of_profile.and_then(|actions| actions.reload.as_ref()),
+            own.reload.as_ref(),
+        ),
     ];
     if actions.iter().all(|(_, action, ..)| action.is_none()) {
         return;
@@ -302,7 +308,7 @@ fn show_actions(lines: &mut Lines, service: &Service, parts: &Parts<'_>, known: 
     for (name, action, of_profile, own) in actions {
         let Some(action) = action else { continue };
         lines.open(name, None);
-        show_action(lines, action, [own, of_profile], parts, known);
+        show_action(lines, name, action, [own, of_profile], parts, known);
         lines.close();
     }
     lines.close();
@@ -310,6 +316,7 @@ fn show_actions(lines: &mut Lines, service: &Service, parts: &Parts<'_>, known: 
 
 fn show_action(
     lines: &mut Lines,
+    name: &str,
     action: &ActionSpec,
     said: [Option<&crate::profile::raw::Action>; 2],
     parts: &Parts<'_>,
@@ -334,8 +341,10 @@ fn show_action(
         Means::Http(http) => {
             let layers = action_layers(parts.defaults, parts.profile, of_profile, parts.raw, own);
             request::show_http(lines, http, "POST", &layers, known);
-            let waits = from(&|said| Some(origin(said.waits.as_ref()?, kind_of(said), known)));
-            lines.leaf("waits", action.waits, waits);
+            if name != "reload" {
+                let waits = from(&|said| Some(origin(said.waits.as_ref()?, kind_of(said), known)));
+                lines.leaf("waits", action.waits, waits);
+            }
             request::show_options(lines, http, &layers, known);
         }
         Means::Signal(signal) => {
@@ -359,6 +368,15 @@ fn show_action(
     }
     let timeout = from(&|said| Some(origin(said.timeout.as_ref()?, kind_of(said), known)));
     lines.leaf("timeout", duration(action.timeout), timeout);
+    if action.reply.is_some()
+        && let Some(said) = kinds
+            .iter()
+            .find_map(|(said, _)| (*said).filter(|said| said.reply.is_some()))
+        && let (Some(written), Some(at)) = (&said.reply_written, &said.reply)
+    {
+        let value = serde_yaml::to_value(written).unwrap_or_default();
+        lines.leaf("reply", value, origin(at, kind_of(said), known));
+    }
 }
 
 fn duration(duration: std::time::Duration) -> String {

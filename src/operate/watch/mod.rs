@@ -16,18 +16,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::looks::Glance;
-use super::choose::name;
 use super::ending::Ending;
 use super::identify::Found;
-use super::place::Place;
 use super::question::Heard;
 use super::run::Teller;
 use super::send::{Sent, send};
 use super::{Operator, Sending};
-use crate::action::{APART, Known, Look, Proof, Seen, Stage, Subject, Verdict};
+use crate::action::{APART, Known, Look, Proof, Seen, Stage, Verdict};
 use crate::event::StepKind;
 use crate::health::{Identity, Moment, Process};
-use crate::host::{Owners, ticks_now};
 use crate::inventory::Service;
 
 /// Between two looks.
@@ -70,30 +67,15 @@ impl Operator {
         stop: &CancellationToken,
     ) -> Ending {
         let began = self.clock.now();
-        let running = found.processes();
-        let processes: Vec<Process> = running.iter().map(|one| one.process).collect();
-        let addresses = match &found.place {
-            Place::Proxied(url) => vec![url.clone()],
-            _ => found.endpoints.iter().map(ToString::to_string).collect(),
-        };
-        let subject = Subject {
-            addresses,
-            processes: running.iter().map(name).collect(),
-            replicas: service.replicas,
-        };
+        let known = found.known(began);
+        let subject = found.subject(service, &found.processes());
         let mut watch = Watch {
             operator: self,
             service,
             found,
             teller,
-            known: Known {
-                identities: found.identities.clone(),
-                processes: processes.clone(),
-                all_owners: matches!(found.owners, Some(Owners::Known { complete: true, .. })),
-                sent: began,
-                sent_ticks: ticks_now(),
-            },
-            processes,
+            processes: known.processes.clone(),
+            known,
             proof: Proof::new(subject, began),
             looks: found.looks.clone(),
             answered: None,
@@ -112,7 +94,7 @@ impl Operator {
 impl Watch<'_> {
     async fn until_the_end(&mut self, sending: &Sending, stop: &CancellationToken) -> Ending {
         let asker = self.operator.asker.clone();
-        let pin = self.pin_for(sending);
+        let pin = self.found.pin_for(&sending.way.means);
         let mut request = Box::pin(send(&asker, &sending.way, pin, sending.signalled));
         let mut deadline = Instant::now() + sending.way.timeout.min(FURTHEST);
         let mut glance: Pending<Glance> = None.into();
@@ -125,7 +107,8 @@ impl Watch<'_> {
             let turn = select! {
                 biased;
                 () = stop.cancelled() => return self.interrupted(sending),
-                sent = &mut request, if self.sent.is_none() => {
+                went = &mut request, if self.sent.is_none() => {
+                    let sent = Sent::from(went);
                     if let Some(ending) = self.after_sending(&sent, sending, &mut deadline) {
                         return ending;
                     }

@@ -1,6 +1,5 @@
 //! How far a request has got, and what that alone decides.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,14 +16,6 @@ use crate::operate::send::Sent;
 const DOUBT: Duration = Duration::from_secs(2);
 
 impl Watch<'_> {
-    /// The action goes to the very address whose identity was read, where it goes to the same place at all.
-    pub(super) fn pin_for(&self, sending: &Sending) -> Option<SocketAddr> {
-        match &sending.way.means {
-            Means::Http(request) => self.found.place.pinned(request, self.found.pin),
-            Means::Signal(_) | Means::Exec(_) => None,
-        }
-    }
-
     /// Ends at once what is decided by the sending alone; moves the deadline where doubt is all that is left.
     pub(super) fn after_sending(
         &mut self,

@@ -59,6 +59,7 @@ mod parse;
 mod place;
 mod pointer;
 mod reading;
+mod reply;
 mod resources;
 mod rule;
 mod time;
@@ -77,6 +78,7 @@ use rule::Rule;
 use words::Words;
 
 pub use judge::judge;
+pub use reply::ReplyDecode;
 
 /// A decode description, parsed and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,6 +132,14 @@ impl Decode {
     /// Whether it can be judged only with a body.
     pub fn needs_body(&self) -> bool {
         self.format != Format::None
+    }
+
+    /// Whether all it reads is what one service keeps about others, signs of life and no word of its own: then nothing
+    /// of it tells where those others are.
+    pub fn is_of_others(&self) -> bool {
+        let listed = self.dependencies.as_ref();
+        let beats = self.heartbeat.is_some() || listed.is_some_and(|it| it.heartbeat.is_some());
+        beats && self.status.is_empty()
     }
 }
 

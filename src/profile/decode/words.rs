@@ -1,6 +1,6 @@
 //! Status words: what a convention calls the states that we know.
 
-use crate::health::{DependencyStatus, State};
+use crate::health::{DependencyStatus, ReloadStatus, State};
 
 /// A closed set of states that words can stand for.
 pub(super) trait Vocabulary: Copy + PartialEq + std::fmt::Debug + 'static {
@@ -80,6 +80,44 @@ impl Vocabulary for DependencyStatus {
                 State::Unhealthy | State::Unready | State::Stopped => Self::Error,
                 State::Unknown | State::Starting | State::Draining => Self::Unknown,
             },
+        })
+    }
+}
+
+impl Vocabulary for ReloadStatus {
+    const KEYS: &'static [&'static str] = &[
+        "reloaded",
+        "unchanged",
+        "partial",
+        "rejected",
+        "needs-restart",
+        "accepted",
+        "unknown",
+    ];
+
+    fn from_key(key: &str) -> Option<Self> {
+        Self::parse(key)
+    }
+
+    fn known(plain: &str) -> Option<Self> {
+        Some(match plain {
+            "reloaded" | "success" | "successful" | "succeeded" | "ok" | "updated" | "changed"
+            | "applied" | "refreshed" | "done" | "completed" | "complete" | "true" => {
+                Self::Reloaded
+            }
+            "unchanged" | "same" | "nochange" | "nochanges" | "notmodified" | "notchanged"
+            | "skipped" | "uptodate" | "noop" => Self::Unchanged,
+            "partial" | "partiallyreloaded" | "partiallyapplied" | "partialsuccess" | "mixed" => {
+                Self::Partial
+            }
+            "rejected" | "refused" | "error" | "fail" | "failed" | "failure" | "invalid"
+            | "false" => Self::Rejected,
+            "needsrestart" | "needrestart" | "restartneeded" | "restartrequired"
+            | "requiresrestart" | "pendingrestart" | "notreloadable" => Self::NeedsRestart,
+            "accepted" | "scheduled" | "queued" | "pending" | "inprogress" | "reloading" => {
+                Self::Accepted
+            }
+            _ => return None,
         })
     }
 }

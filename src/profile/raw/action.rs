@@ -2,7 +2,9 @@
 
 use crate::yaml::{Entry, Fields, Node, Problem, Problems, Value, nearest};
 
-use super::super::Signal;
+use std::sync::Arc;
+
+use super::super::{ReplyDecode, Signal};
 use super::{Action, Actions, At, Http, Means, Request, beside, is_off};
 
 impl Actions {
@@ -10,7 +12,7 @@ impl Actions {
     pub fn read(entry: &Entry, problems: &mut Problems) -> Self {
         let Some(mut fields) = Fields::read(
             &entry.value,
-            "a map of actions: `shutdown`, `schedule`",
+            "a map of actions: `shutdown`, `schedule`, `reload`",
             problems,
         ) else {
             return Self::default();
@@ -22,14 +24,20 @@ impl Actions {
         };
         let shutdown = action("shutdown", problems);
         let schedule = action("schedule", problems);
-        for key in ["reload", "restart", "start"] {
+        let reload = action("reload", problems);
+        for key in ["restart", "start"] {
             fields.not_yet(key, problems);
         }
         fields.finish_with(problems, |key| match key {
             "stop" | "quit" | "terminate" | "kill" => Some("did you mean `shutdown`?".to_owned()),
+            "refresh" | "hup" => Some("did you mean `reload`?".to_owned()),
             _ => None,
         });
-        Self { shutdown, schedule }
+        Self {
+            shutdown,
+            schedule,
+            reload,
+        }
     }
 }
 
@@ -47,6 +55,8 @@ impl Action {
             waits: None,
             timeout: None,
             request: Request::default(),
+            reply: None,
+            reply_written: None,
         };
         if action.off {
             return Some(action);
@@ -85,10 +95,16 @@ impl Action {
         } else {
             exec.and_then(|entry| command(&entry.value, problems).map(Means::Exec))
         };
-        action.waits = fields.take("waits").and_then(|entry| {
-            let value = entry.value.boolean(problems)?;
-            Some(At::new(value, &entry.value))
-        });
+        let reloads = entry.key == "reload";
+        if reloads {
+            action.read_reply(fields.take("reply"), given.first(), problems);
+            action.no_end(problems);
+        } else {
+            action.waits = fields.take("waits").and_then(|entry| {
+                let value = entry.value.boolean(problems)?;
+                Some(At::new(value, &entry.value))
+            });
+        }
         action.timeout = fields.take("timeout").and_then(|entry| {
             let value = entry.value.positive_duration(problems)?;
             Some(At::new(value, &entry.value))
@@ -99,10 +115,58 @@ impl Action {
                 Some(format!("it stands inside `http`: `http: {{{key}: …}}`"))
             }
             "command" => Some("did you mean `exec`?".to_owned()),
+            "waits" if reloads => {
+                Some("take it out: the reply to a reload is always waited for".to_owned())
+            }
+            "reply" => Some("only the reply to a `reload` is read".to_owned()),
+            "parts" if reloads => {
+                Some("it stands inside `reply`: `reply: {parts: {at: …}}`".to_owned())
+            }
             _ => None,
         });
         // Nothing could be read of the means that were written: told already.
         (given.is_empty() || action.means.is_some()).then_some(action)
+    }
+
+    /// Only a route has a reply.
+    fn read_reply(
+        &mut self,
+        entry: Option<&Entry>,
+        means: Option<&&Entry>,
+        problems: &mut Problems,
+    ) {
+        let Some(entry) = entry else { return };
+        if let Some(means) = means.filter(|means| means.key != "http") {
+            problems.push(
+                Problem::at(
+                    &entry.key_place,
+                    format!("`{}` gives no reply that could be read", means.key),
+                )
+                .label("has a meaning only beside `http`")
+                .related(&means.key_place, "what is done")
+                .hint("take `reply` out"),
+            );
+        }
+        if let Some(decode) = ReplyDecode::parse(&entry.value, problems) {
+            self.reply = Some(At::new(Arc::new(decode), &entry.value));
+            self.reply_written = Some(entry.value.to_json());
+        }
+    }
+
+    /// A reload that asks the process to end is none.
+    fn no_end(&self, problems: &mut Problems) {
+        if let Some(Means::Signal(signal)) = &self.means
+            && matches!(signal.value, Signal::Term | Signal::Int | Signal::Quit)
+        {
+            problems.push(
+                Problem::at(
+                    &signal.place,
+                    format!("SIG{} asks a process to end", signal.value.as_str()),
+                )
+                .label("expected `HUP`, `USR1` or `USR2`")
+                .hint("did you mean `HUP`?"),
+            );
+        }
     }
 }
 

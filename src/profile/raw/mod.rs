@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use crate::yaml::{Node, Place, Problem, Problems};
 
-use super::{Auth, Connection, Decode, HostPort, Proxy, Secret, Signal, StatusRange, Target};
+use super::{
+    Auth, Connection, Decode, HostPort, Proxy, ReplyDecode, Secret, Signal, StatusRange, Target,
+};
 
 pub use options::Scope;
 pub(crate) use options::read_target;
@@ -190,6 +192,8 @@ pub struct Actions {
     pub shutdown: Option<Action>,
     /// Ask and return.
     pub schedule: Option<Action>,
+    /// Have it read its configuration again.
+    pub reload: Option<Action>,
 }
 
 /// One action as written: laid over another one, or switched off.
@@ -207,6 +211,10 @@ pub struct Action {
     pub timeout: Option<At<Duration>>,
     /// How its request is made.
     pub request: Request,
+    /// How its reply is read.
+    pub reply: Option<At<Arc<ReplyDecode>>>,
+    /// `reply` as it was written, for showing it again.
+    pub reply_written: Option<serde_json::Value>,
 }
 
 /// How an action is done.

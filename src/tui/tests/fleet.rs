@@ -1,5 +1,6 @@
 //! A small fleet with a bit of everything, and an `App` on it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use serde_json::{Value, json};
 
 use crate::action::{Action, Offer};
 use crate::event::Event;
@@ -98,12 +100,24 @@ pub(super) fn offer(service: &str, action: Action, protected: bool) -> Offer {
     }
 }
 
+fn details(entries: &[(&str, Value)]) -> Arc<BTreeMap<String, Value>> {
+    let entries = entries
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()));
+    Arc::new(entries.collect())
+}
+
 /// A service with an erring dependency, seen by a status probe.
 pub(super) fn orders() -> Picture {
     let mut database = dependency("database", DependencyStatus::Working);
     database.required = true;
+    database.details = details(&[
+        ("pool_size", json!(5)),
+        ("metadata", json!({"replica": "b"})),
+    ]);
     let mut qdrant = dependency("qdrant", DependencyStatus::Error);
     qdrant.error = Some("timeout after 2s".to_owned());
+    qdrant.details = details(&[("collections", json!(3))]);
     (qdrant.success_count, qdrant.success_total) = (Some(880), Some(880));
     let mut groq = dependency("groq", DependencyStatus::NotUsed);
     groq.last_success = None;

@@ -85,6 +85,13 @@ fn a_detail_at_120x40() {
 }
 
 #[test]
+fn a_detail_has_all_that_the_payload_says() {
+    let mut app = app(vec![orders()], 120, 40);
+    press(&mut app, "<Enter>");
+    assert_snapshot!(screen(&app));
+}
+
+#[test]
 fn an_empty_fleet() {
     assert_snapshot!(screen(&app(Vec::new(), 80, 24)));
 }

@@ -271,6 +271,7 @@ fn an_action_is_followed_to_its_verdict() {
         verdict: Verdict::Accepted,
         text: "the service said shutdown_scheduled".to_owned(),
         evidence: vec![],
+        parts: Vec::new(),
         elapsed: Duration::from_millis(2_100),
         at: at().plus(Duration::from_secs(3)),
     };

@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use crate::health::{Picture, Start};
+use crate::health::{HeartbeatPicture, Moment, Picture, Start, details};
 use crate::tui::app::App;
 use crate::tui::figures;
 use crate::tui::text::wrap;
@@ -24,6 +24,13 @@ pub(super) fn lines(app: &App, picture: &Picture, columns: usize) -> Vec<Line<'s
     );
     add("started", picture.started.map(|start| started(app, start)));
     add(
+        "heartbeat",
+        picture
+            .heartbeat
+            .as_ref()
+            .map(|beat| heartbeat(app.now, beat)),
+    );
+    add(
         "process",
         picture
             .identity
@@ -42,15 +49,7 @@ pub(super) fn lines(app: &App, picture: &Picture, columns: usize) -> Vec<Line<'s
         ),
     );
     add("depends on", joined(picture.depends_on.iter().cloned()));
-    add(
-        "reports",
-        joined(
-            picture
-                .resources
-                .iter()
-                .map(|(key, value)| format!("{key} {value}")),
-        ),
-    );
+    add("reports", joined(details(&picture.resources).into_iter()));
     let mut lines = Vec::new();
     for (label, text) in fields {
         for (n, text) in wrap(&text, columns.saturating_sub(LABEL + 2))
@@ -65,6 +64,23 @@ pub(super) fn lines(app: &App, picture: &Picture, columns: usize) -> Vec<Line<'s
         }
     }
     lines
+}
+
+/// `12s ago, good for 30s, held by syncer-1, missed 1`: how old it is goes on between two looks.
+pub(super) fn heartbeat(now: Moment, beat: &HeartbeatPicture) -> String {
+    let last = match beat.beat_at {
+        Some(at) => format!("{} ago", figures::age(now.since(at))),
+        None => "none yet".to_owned(),
+    };
+    let fresh_for = beat
+        .fresh_for
+        .map(|span| format!("good for {}", figures::age(span)));
+    let holder = beat.holder.as_ref().map(|it| format!("held by {it}"));
+    let missed = (beat.missed > 0).then(|| format!("missed {}", beat.missed));
+    let last_one = beat.is_final.then(|| "the last one".to_owned());
+    let parts = [Some(last), fresh_for, holder, missed, last_one];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(", ")
 }
 
 fn started(app: &App, start: Start) -> String {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ratatui::text::{Line, Span};
 
-use crate::health::{DependencyPicture, DependencyStatus, Picture, State};
+use crate::health::{DependencyPicture, DependencyStatus, Picture, State, details};
 use crate::tui::app::App;
 use crate::tui::figures;
 use crate::tui::text::{width, wrap};
@@ -117,7 +117,7 @@ fn cells(app: &App, dependency: &DependencyPicture) -> Vec<Cell> {
     cells
 }
 
-/// What has no room in the row: the whole error, the word as written, totals across restarts.
+/// What has no room in the row: the whole error, the word as written, totals across restarts, all else that is said.
 fn more(
     app: &App,
     dependency: &DependencyPicture,
@@ -138,12 +138,19 @@ fn more(
     {
         parts.push(format!("says {word}"));
     }
+    if let Some(beat) = &dependency.heartbeat {
+        parts.push(format!(
+            "heartbeat {}",
+            super::about::heartbeat(app.now, beat)
+        ));
+    }
     if let (Some(success), Some(failure)) = (dependency.success_total, dependency.failure_total)
         && (dependency.success_total, dependency.failure_total)
             != (dependency.success_count, dependency.failure_count)
     {
         parts.push(format!("across restarts {success} ok, {failure} failed"));
     }
+    parts.extend(details(&dependency.details));
     if parts.is_empty() {
         return;
     }

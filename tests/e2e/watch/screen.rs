@@ -52,7 +52,7 @@ fn rows_stand_there_before_any_answer_and_keys_work_while_a_service_hangs() {
 fn a_dependency_that_breaks_is_on_the_screen_and_so_is_its_end() {
     let demo = Demo::start(&["--calm"]);
     let mut pty = on_demo(&demo, &[]);
-    pty.wait_for("✓ 3 healthy");
+    pty.wait_for("✓ 8 healthy");
     assert_eq!(demo.run(&["demo", "break", "orders", "database"]).code, 0);
     pty.wait_for_line(&["✗ unhealthy", "orders", "1/2"]);
     // Nobody has chosen a service yet, so the worst one is the selected one.
@@ -62,7 +62,7 @@ fn a_dependency_that_breaks_is_on_the_screen_and_so_is_its_end() {
     pty.wait_for("every 1s");
     pty.keys(ESC);
     assert_eq!(demo.run(&["demo", "mend", "orders", "database"]).code, 0);
-    pty.wait_for("✓ 3 healthy");
+    pty.wait_for("✓ 8 healthy");
     pty.wait_for_line(&["orders", "✓ unhealthy → healthy"]);
     pty.keys("q");
     assert_eq!(pty.end().code, 0);
@@ -129,7 +129,7 @@ fn only_what_is_selected_is_watched() {
 fn what_is_selected_by_state_comes_and_goes() {
     let demo = Demo::start(&["--calm"]);
     let mut pty = on_demo(&demo, &["state:unhealthy"]);
-    pty.wait_for("✓ 3 healthy");
+    pty.wait_for("✓ 8 healthy");
     pty.wait_for("no service is as selected");
     assert_eq!(demo.run(&["demo", "break", "orders", "database"]).code, 0);
     pty.wait_for_line(&[">", "✗ unhealthy", "orders"]);

@@ -3,6 +3,7 @@
 mod heartbeat;
 mod lines;
 mod places;
+mod reply;
 mod resources;
 mod table;
 mod words;

@@ -122,7 +122,7 @@ impl Parser<'_> {
         }
     }
 
-    fn names(&mut self, entry: Option<&Entry>, expected: &str) -> Vec<String> {
+    pub(super) fn names(&mut self, entry: Option<&Entry>, expected: &str) -> Vec<String> {
         let items = entry.and_then(|entry| entry.value.list(expected, self.problems));
         let mut names = Vec::new();
         for item in items.unwrap_or_default() {

@@ -1,0 +1,177 @@
+//! Sends a reload, once, and looks whether the service survives it.
+
+use std::time::Duration;
+
+use tokio::select;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::ending::Ending;
+use super::identify::Found;
+use super::look::{lives, look_at};
+use super::owners::heads;
+use super::question::{Heard, Question};
+use super::run::Teller;
+use super::send::{Went, answered, send};
+use super::{Operator, Sending};
+use crate::action::reload::{Fate, Next, Response, Survival, verdict};
+use crate::action::{Known, Seen, Way};
+use crate::event::StepKind;
+use crate::health::{Process, ReloadReply};
+use crate::host::Running;
+use crate::inventory::Service;
+
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(25);
+
+/// One reload, with what was known before it.
+struct Reload<'a> {
+    operator: &'a Operator,
+    service: &'a Service,
+    found: &'a Found,
+    /// The processes that have to go on: their workers may be replaced by the new configuration.
+    lasting: Vec<Running>,
+    known: Known,
+}
+
+impl Operator {
+    /// Sends the request and tells what came of it.
+    pub(super) async fn reload(
+        &self,
+        service: &Service,
+        found: &Found,
+        sending: &Sending,
+        teller: Teller<'_>,
+        stop: &CancellationToken,
+    ) -> Ending {
+        let mut lasting = heads(&found.processes());
+        if let Some(signalled) = sending.signalled {
+            lasting.retain(|running| running.process == signalled);
+        }
+        let reload = Reload {
+            operator: self,
+            service,
+            found,
+            lasting,
+            known: found.known(self.clock.now()),
+        };
+        let pin = found.pin_for(&sending.way.means);
+        let went = select! {
+            biased;
+            () = stop.cancelled() => return interrupted(sending, None),
+            went = send(&self.asker, &sending.way, pin, sending.signalled) => went,
+        };
+        let response = match respond(went, &sending.way) {
+            Ok(response) => response,
+            Err(why) => return Ending::unsent(&format!("nothing was sent: {why}")),
+        };
+        let said = said(&response);
+        teller.step(self.clock.now(), StepKind::Accepted, &said);
+        let (fate, heard) = select! {
+            biased;
+            () = stop.cancelled() => return interrupted(sending, Some(&said)),
+            survived = reload.survives(&response) => survived,
+        };
+        let (verdict, text) = verdict(&response, &fate);
+        let mut ending = Ending::new(verdict, text);
+        ending.evidence.push(said);
+        if let Response::Replied { reply, .. } = response {
+            ending
+                .evidence
+                .extend(reply.parts.iter().map(ToString::to_string));
+            ending.parts = reply.parts;
+        }
+        if let Some(heard) = heard {
+            if matches!(fate, Fate::Died(_)) {
+                ending.evidence.extend(heard.evidence);
+            }
+            ending.after = heard.identity;
+        }
+        ending
+    }
+}
+
+impl Reload<'_> {
+    /// Looks until it is certain what became of it, then asks who answers.
+    async fn survives(&self, response: &Response) -> (Fate, Option<Heard>) {
+        let processes: Vec<Process> = self.lasting.iter().map(|one| one.process).collect();
+        let subject = self.found.subject(self.service, &self.lasting);
+        let clock = self.operator.clock;
+        let mut survival = Survival::new(subject, &self.found.looks, response, clock.now());
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let addresses = look_at(&self.found.endpoints).await;
+            match survival.see(clock.now(), &addresses, &lives(&processes)) {
+                Next::Look => {}
+                Next::Known(fate) => return (fate, None),
+                Next::Ask => break,
+            }
+        }
+        let heard = self.question().ask().await;
+        let who = match heard.seen {
+            Some(Seen::Answer { who, .. }) => Some(who),
+            _ => None,
+        };
+        (survival.fate(who, &heard.evidence), Some(heard))
+    }
+
+    fn question(&self) -> Question {
+        Question {
+            asker: self.operator.asker.clone(),
+            service: self.service.clone(),
+            tellers: self.found.tellers.clone(),
+            known: self.known.clone(),
+            pin: self.found.pin,
+            endpoint: None,
+        }
+    }
+}
+
+/// What came of the sending; or why nothing went out.
+fn respond(went: Went, way: &Way) -> Result<Response, String> {
+    Ok(match went {
+        Went::Replied(reply) => {
+            let decode = way.reply.clone().unwrap_or_default();
+            Response::Replied {
+                code: reply.code,
+                how: answered(reply.code, &reply.body),
+                reply: decode.read(&reply.body, &reply.headers),
+            }
+        }
+        Went::Cut(code @ 200..=299, why) => Response::Lost(format!(
+            "it {}, and the rest of its reply is lost: {why}",
+            answered(code, &[])
+        )),
+        Went::Cut(code, _) => Response::Replied {
+            code,
+            how: answered(code, &[]),
+            reply: ReloadReply::default(),
+        },
+        Went::Done(what) => Response::Taken(what),
+        Went::Failed { command, how } => Response::Failed(format!("`{command}` failed ({how})")),
+        Went::Lost(why) => Response::Lost(why),
+        Went::NobodyThere(why) | Went::Unsent(why) => return Err(why),
+    })
+}
+
+/// What came back, for the account.
+fn said(response: &Response) -> String {
+    match response {
+        Response::Replied { how, .. } => format!("reply: it {how}"),
+        Response::Taken(text) | Response::Failed(text) | Response::Lost(text) => text.clone(),
+    }
+}
+
+/// What was done and what was not, for somebody who did not want to wait.
+fn interrupted(sending: &Sending, said: Option<&str>) -> Ending {
+    let request = &sending.offer.request;
+    let text = match said {
+        None => format!("interrupted: {request} was on its way and not yet answered"),
+        Some(said) => format!(
+            "interrupted: {request} was sent ({said}); whether its process goes on was not waited for"
+        ),
+    };
+    Ending::new(crate::action::Verdict::Unverified, text)
+}
