@@ -24,12 +24,26 @@ pub(super) fn show_tcp(lines: &mut Lines, probe: &Probe, said: Said<'_>, known: 
 /// `exec:` with what belongs to it.
 pub(super) fn show_exec(lines: &mut Lines, probe: &Probe, said: Said<'_>, known: Option<&Known>) {
     let ProbeKind::Exec {
-        shown, env, cwd, ..
+        command,
+        shown,
+        env,
+        cwd,
     } = &probe.kind
     else {
         return;
     };
-    let words: Vec<Value> = shown.iter().map(|word| word.as_str().into()).collect();
+    let words: Vec<Value> = shown
+        .iter()
+        .zip(command)
+        // What is not as it was written, but as it is run, has to be read as that again.
+        .map(|(shown, run)| {
+            if shown == run {
+                run.replace('$', "$$").into()
+            } else {
+                shown.as_str().into()
+            }
+        })
+        .collect();
     let exec = from(said, known, |raw| Some(&raw.exec.as_ref()?.command));
     lines.leaf("exec", words, exec);
     if cwd != Path::new("") {
