@@ -167,7 +167,8 @@ mod tests {
             .collect();
         assert!(commands.len() > 10, "the README shows the commands");
         for line in commands {
-            let words = line.split_whitespace().map(OsString::from);
+            let words = shlex::split(&line).expect("its quotes are closed");
+            let words = words.into_iter().map(OsString::from);
             if let Err(error) = Cli::try_parse_from(attach_wait(words)) {
                 panic!("{line}\n{error}");
             }

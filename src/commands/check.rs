@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::choose::{Choice, Chosen};
-use super::{Context, Error, Signals};
+use super::{Context, Error, Signals, duration};
 use crate::engine::{Caps, Progress, Rounds};
 use crate::exit::Exit;
 use crate::health::{CheckVerdict, Picture};
@@ -72,6 +72,8 @@ impl FromStr for OutputSpec {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, file) = match text.split_once('=') {
             Some((_, "")) => return Err("a file name is missing behind `=`".to_owned()),
+            // As everywhere, `-` is standard output.
+            Some((name, "-")) => (name, None),
             Some((name, file)) => (name, Some(PathBuf::from(file))),
             None => (text, None),
         };
@@ -92,15 +94,9 @@ fn wait_time(text: &str) -> Result<Duration, String> {
     if text.is_empty() {
         return Ok(DEFAULT_WAIT);
     }
-    if text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!("a duration needs a unit: did you mean `{text}s`?"));
-    }
-    match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => {
-            Err("waiting for no time is not waiting: leave `--wait` out".to_owned())
-        }
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(error.to_string()),
+    match duration::typed(text)? {
+        Duration::ZERO => Err("waiting for no time is not waiting: leave `--wait` out".to_owned()),
+        time => Ok(time),
     }
 }
 
@@ -217,22 +213,32 @@ impl Outputs {
         Ok(Self(specs.to_vec()))
     }
 
-    /// Writes every report.
+    /// Writes every report, whatever becomes of the others: nobody reading one of them is no reason to leave out the
+    /// rest, nor to keep the verdict from the exit code.
     fn write(&self, context: &Context, report: &Report) -> Result<(), Error> {
+        let mut first_error = Ok(());
         for spec in &self.0 {
-            let color = spec.file.is_none() && context.color_stdout();
-            let text = match spec.format {
-                Format::Table => table(report, Style { color }),
-                Format::Json => json(report).map_err(color_eyre::eyre::Report::from)?,
-            };
-            match &spec.file {
-                None => context.print(&text)?,
-                Some(path) => fs::write(path, text).map_err(|error| {
-                    Error::usage(format!("cannot write {}: {error}", path.display()))
-                })?,
+            match spec.write(context, report) {
+                Ok(()) | Err(Error::BrokenPipe) => {}
+                Err(error) => first_error = first_error.and(Err(error)),
             }
         }
-        Ok(())
+        first_error
+    }
+}
+
+impl OutputSpec {
+    fn write(&self, context: &Context, report: &Report) -> Result<(), Error> {
+        let color = self.file.is_none() && context.color_stdout();
+        let text = match self.format {
+            Format::Table => table(report, Style { color }),
+            Format::Json => json(report).map_err(color_eyre::eyre::Report::from)?,
+        };
+        match &self.file {
+            None => context.print(&text),
+            Some(path) => fs::write(path, text)
+                .map_err(|error| Error::usage(format!("cannot write {}: {error}", path.display()))),
+        }
     }
 }
 

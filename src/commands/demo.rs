@@ -1,5 +1,7 @@
 //! `healthctl demo`: a small fleet of real services, and the dashboard on it.
 
+use std::net::SocketAddr;
+
 use clap::builder::FalseyValueParser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -25,9 +27,9 @@ pub(crate) struct Args {
 /// What can be done to a demo that runs; of several, `-f` names one by its inventory.
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Make a dependency of a service of the running demo fail
+    /// Make a dependency of a service of the running demo fail, or something else of it
     ///
-    /// It fails until it is mended. Where several demos run, `-f` names one by its inventory.
+    /// A wrong name is answered with what there is. It fails until it is mended. Where several demos run, `-f` names one by its inventory.
     Break(Part),
     /// Make it work again
     ///
@@ -41,6 +43,21 @@ enum Action {
         /// All is well, until something is broken by hand.
         #[arg(long)]
         calm: bool,
+        /// Where the control plane listens.
+        #[arg(long)]
+        control_plane: Option<SocketAddr>,
+    },
+    /// One task of `warren`; started by it
+    #[command(hide = true)]
+    Task {
+        /// Its name.
+        name: String,
+        /// All is well, until something is broken by hand.
+        #[arg(long)]
+        calm: bool,
+        /// Where it listened before.
+        #[arg(long)]
+        port: u16,
     },
 }
 
@@ -49,7 +66,7 @@ enum Action {
 struct Part {
     /// Service.
     name: String,
-    /// One of its dependencies, or `auth`: then it answers 401.
+    /// One of its dependencies; `auth`: it answers 401; `process`: it is killed; or what else it has.
     dependency: String,
 }
 
@@ -67,10 +84,18 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     match &args.action {
         Some(Action::Break(part)) => tell(context, Verb::Break, part).await,
         Some(Action::Mend(part)) => tell(context, Verb::Mend, part).await,
-        Some(Action::Service { name, calm }) => {
-            if let Some(ended) = demo::run_service(name, *calm).await? {
+        Some(Action::Service {
+            name,
+            calm,
+            control_plane,
+        }) => {
+            if let Some(ended) = demo::run_service(name, *calm, *control_plane).await? {
                 context.tell(&ended.to_string());
             }
+            Ok(Exit::Done)
+        }
+        Some(Action::Task { name, calm, port }) => {
+            demo::run_task(name, *calm, *port).await?;
             Ok(Exit::Done)
         }
         None => start(context, args).await,

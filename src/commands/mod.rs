@@ -5,6 +5,7 @@ pub(crate) mod check;
 mod choose;
 mod context;
 pub(crate) mod demo;
+mod duration;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod profiles;

@@ -20,6 +20,60 @@ pub(super) struct Member {
     pub(super) required: &'static [&'static str],
     pub(super) depends_on: &'static [&'static str],
     pub(super) dependencies: &'static [Component],
+    /// What else can be broken and mended.
+    pub(super) switches: &'static [Switch],
+}
+
+/// Something other than a dependency that can be broken and mended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Switch {
+    pub(super) name: &'static str,
+    /// What breaking it does, after its name.
+    pub(super) does: &'static str,
+}
+
+/// The service asks for credentials that nobody has.
+pub(super) const AUTH: &str = "auth";
+/// The process is killed.
+pub(super) const PROCESS: &str = "process";
+/// An agent's.
+pub(super) const HEARTBEAT: &str = "heartbeat";
+/// The renewal of a lease.
+pub(super) const LEASE: &str = "lease";
+/// Who holds a lease.
+pub(super) const HOLDER: &str = "holder";
+/// All checks of a service at once.
+pub(super) const CHECKS: &str = "checks";
+/// The configuration file.
+pub(super) const CONFIG: &str = "config";
+/// The replacement of unhealthy tasks.
+pub(super) const REPLACEMENT: &str = "replacement";
+
+const ASKS_FOR_CREDENTIALS: Switch = Switch {
+    name: AUTH,
+    does: "makes it ask for credentials",
+};
+
+impl Member {
+    /// Everything that can be broken beside dependencies, in this process.
+    pub(super) fn switches(&self) -> impl Iterator<Item = Switch> {
+        // Who has no port cannot be asked.
+        let auth = (self.convention != Convention::EdgeAgent).then_some(ASKS_FOR_CREDENTIALS);
+        self.switches.iter().copied().chain(auth)
+    }
+
+    /// Whether it can be broken.
+    pub(super) fn has(&self, name: &str) -> bool {
+        name == PROCESS
+            || self.dependencies.iter().any(|it| it.name == name)
+            || self.switches().any(|switch| switch.name == name)
+    }
+
+    /// Whether it cannot do its work without this dependency.
+    pub(super) fn needs(&self, dependency: &str) -> bool {
+        // To a syncer all its components are the same.
+        self.convention == Convention::KcpSyncer || self.required.contains(&dependency)
+    }
 }
 
 /// How a service speaks of its health.
@@ -27,6 +81,10 @@ pub(super) struct Member {
 pub(super) enum Convention {
     Hephaestus,
     ControlPlane,
+    EdgeAgent,
+    ScryIngestor,
+    KcpSyncer,
+    Warren,
 }
 
 impl Convention {
@@ -35,6 +93,10 @@ impl Convention {
         match self {
             Self::Hephaestus => "hephaestus",
             Self::ControlPlane => "control-plane",
+            Self::EdgeAgent => "edge-agent",
+            Self::ScryIngestor => "scry-ingestor",
+            Self::KcpSyncer => "kcp-syncer",
+            Self::Warren => "warren",
         }
     }
 }
@@ -46,6 +108,18 @@ pub(super) struct Component {
     pub(super) life: Life,
     /// What the service says about it besides.
     pub(super) details: &'static [(&'static str, u64)],
+}
+
+/// Something that is well until it is broken by hand.
+const fn steady(name: &'static str, latency: u64, error: &'static str) -> Component {
+    Component {
+        name,
+        life: Life::Steady {
+            latency: millis(latency),
+            error,
+        },
+        details: &[],
+    }
 }
 
 const fn millis(millis: u64) -> Duration {
@@ -91,6 +165,137 @@ pub(super) const FLEET: &[Member] = &[
                 details: &[],
             },
         ],
+        switches: &[],
+    },
+    Member {
+        name: "edge",
+        service: "edge-agent",
+        version: "1.4.2",
+        description: "agent without a port; beats to the control plane",
+        convention: Convention::EdgeAgent,
+        group: "platform",
+        labels: &[("tier", "edge"), ("team", "platform")],
+        required: &[],
+        depends_on: &["control-plane"],
+        dependencies: &[
+            steady("vm-1", 1, "kernel panic"),
+            steady("vm-2", 1, "kernel panic"),
+            steady("vm-3", 1, "kernel panic"),
+        ],
+        switches: &[Switch {
+            name: HEARTBEAT,
+            does: "cuts its uplink",
+        }],
+    },
+    Member {
+        name: "syncer",
+        service: "kcp-syncer",
+        version: "v1alpha1",
+        description: "syncs two Kubernetes API servers; holds a lease",
+        convention: Convention::KcpSyncer,
+        group: "platform",
+        labels: &[("tier", "core"), ("team", "platform")],
+        required: &[],
+        depends_on: &["control-plane"],
+        dependencies: &[
+            steady("upstream", 9, "connection refused"),
+            steady("downstream", 7, "certificate signed by unknown authority"),
+            steady("informers", 1, "cache is not synced"),
+            Component {
+                name: "queue",
+                life: Life::Impaired {
+                    latency: millis(1),
+                    message: "412 objects wait",
+                },
+                details: &[("depth", 3)],
+            },
+            steady("spec-syncer", 4, "conflict: the object has been modified"),
+            steady("status-syncer", 4, "conflict: the object has been modified"),
+            steady("namespaces", 2, "namespace is terminating"),
+            steady("rbac", 2, "forbidden: cannot list secrets"),
+            Component {
+                name: "webhook",
+                life: Life::Hanging { latency: millis(3) },
+                details: &[],
+            },
+        ],
+        switches: &[
+            Switch {
+                name: LEASE,
+                does: "stops its renewal",
+            },
+            Switch {
+                name: HOLDER,
+                does: "has another replica take the lease over",
+            },
+            Switch {
+                name: CHECKS,
+                does: "leaves all components unknown",
+            },
+        ],
+    },
+    Member {
+        name: "warren",
+        service: "warren",
+        version: "0.3.0",
+        description: "supervisor of three tasks; replaces what is unhealthy",
+        convention: Convention::Warren,
+        group: "platform",
+        labels: &[("tier", "core"), ("team", "platform")],
+        required: &[],
+        depends_on: &[],
+        dependencies: &[],
+        switches: &[
+            Switch {
+                name: "web",
+                does: "has its pages fail",
+            },
+            Switch {
+                name: "cache",
+                does: "closes its port",
+            },
+            Switch {
+                name: "worker",
+                does: "has it say that it is not well",
+            },
+            Switch {
+                name: REPLACEMENT,
+                does: "leaves unhealthy tasks as they are",
+            },
+        ],
+    },
+    Member {
+        name: "ingestor",
+        service: "scry-ingestor",
+        version: "3.2.0",
+        description: "takes data in; reloads its configuration",
+        convention: Convention::ScryIngestor,
+        group: "data",
+        labels: &[("tier", "core"), ("team", "data")],
+        required: &["database", "redis", "api"],
+        depends_on: &[],
+        dependencies: &[
+            steady("database", 2, "connection refused"),
+            steady("redis", 1, "connection refused"),
+            Component {
+                name: "celery",
+                life: Life::Impaired {
+                    latency: millis(4),
+                    message: "1 of 4 workers",
+                },
+                details: &[],
+            },
+            Component {
+                name: "kafka",
+                life: Life::Hanging { latency: millis(6) },
+                details: &[],
+            },
+            steady("api", 0, "not running"),
+        ],
+        switches: &[Switch {
+            name: CONFIG,
+            does: "makes its configuration file a bad one",
+        }],
     },
     Member {
         name: "orders",
@@ -127,6 +332,7 @@ pub(super) const FLEET: &[Member] = &[
                 details: &[],
             },
         ],
+        switches: &[],
     },
     Member {
         name: "search",
@@ -165,6 +371,7 @@ pub(super) const FLEET: &[Member] = &[
                 details: &[],
             },
         ],
+        switches: &[],
     },
 ];
 

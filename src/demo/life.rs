@@ -23,6 +23,13 @@ pub(super) enum Life {
         most: Duration,
         usual: Duration,
     },
+    /// It is well; broken by hand it goes on with less.
+    Impaired {
+        latency: Duration,
+        message: &'static str,
+    },
+    /// It is well; broken by hand it never answers again.
+    Hanging { latency: Duration },
     /// It is not configured.
     NotUsed { error: &'static str },
 }
@@ -43,7 +50,9 @@ pub(super) enum Hand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attempt {
     Success(Duration),
+    Impairment(Duration, &'static str),
     Failure(Duration, &'static str),
+    Endless,
     NotUsed,
 }
 
@@ -76,6 +85,11 @@ impl Life {
             }
             Self::Slow { usual, .. } if well => Attempt::Success(usual),
             Self::Slow { least, most, .. } => Attempt::Success(wave(elapsed, least, most)),
+            Self::Impaired { latency, message } if hand == Hand::Broken => {
+                Attempt::Impairment(latency, message)
+            }
+            Self::Hanging { .. } if hand == Hand::Broken => Attempt::Endless,
+            Self::Impaired { latency, .. } | Self::Hanging { latency } => Attempt::Success(latency),
             Self::NotUsed { error } if hand == Hand::Broken => {
                 Attempt::Failure(Duration::ZERO, error)
             }
@@ -114,6 +128,11 @@ mod tests {
         most: Duration::from_millis(1_400),
         usual: Duration::from_millis(2),
     };
+    const IMPAIRED: Life = Life::Impaired {
+        latency: LATENCY,
+        message: "1 of 4 workers",
+    };
+    const HANGING: Life = Life::Hanging { latency: LATENCY };
     const UNUSED: Life = Life::NotUsed {
         error: "invalid API key",
     };
@@ -134,6 +153,24 @@ mod tests {
             ("least", SLOW, 0, Hand::Off, false, slow(350)),
             ("most", SLOW, 10, Hand::Off, false, slow(1_400)),
             ("calm is quick", SLOW, 10, Hand::Off, true, slow(2)),
+            ("all workers", IMPAIRED, 0, Hand::Off, false, working),
+            (
+                "one worker left",
+                IMPAIRED,
+                0,
+                Hand::Broken,
+                false,
+                Attempt::Impairment(LATENCY, "1 of 4 workers"),
+            ),
+            ("answers", HANGING, 0, Hand::Mended, false, working),
+            (
+                "answers no more",
+                HANGING,
+                0,
+                Hand::Broken,
+                false,
+                Attempt::Endless,
+            ),
             ("unused", UNUSED, 0, Hand::Off, false, Attempt::NotUsed),
             (
                 "broken though unused",

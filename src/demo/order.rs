@@ -5,10 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::fleet::{FLEET, member};
-
-/// Not a dependency, but breakable like one: the service asks for credentials that nobody has.
-pub(super) const AUTH: &str = "auth";
+use super::fleet::{FLEET, PROCESS, member};
 
 /// Break or mend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,24 +38,28 @@ impl Order {
                 format!("its services are {}", names.join(", ")),
             ));
         };
-        let known = member
-            .dependencies
-            .iter()
-            .any(|component| component.name == self.dependency);
-        if known || self.dependency == AUTH {
+        if self.dependency == PROCESS && self.verb == Verb::Mend {
+            return Err(Error::new(
+                "a process that was killed stays down; the demo does not start it again",
+            ));
+        }
+        if member.has(&self.dependency) {
             return Ok(());
         }
-        let names: Vec<_> = member
-            .dependencies
-            .iter()
-            .map(|component| component.name)
+        let names: Vec<_> = member.dependencies.iter().map(|it| it.name).collect();
+        let others: Vec<_> = member
+            .switches()
+            .map(|switch| format!("`{}` {}", switch.name, switch.does))
+            .chain([format!("`{PROCESS}` kills it")])
             .collect();
+        let names = if names.is_empty() {
+            String::new()
+        } else {
+            format!("it has {}; ", names.join(", "))
+        };
         Err(Error::hint(
             format!("{} has no dependency `{}`", member.name, self.dependency),
-            format!(
-                "it has {}; `{AUTH}` makes it ask for credentials",
-                names.join(", ")
-            ),
+            format!("{names}{}", others.join(", ")),
         ))
     }
 }
@@ -72,6 +73,7 @@ impl fmt::Display for Order {
             dependency,
         } = self;
         match verb {
+            Verb::Break if dependency == PROCESS => write!(formatter, "{service} is killed"),
             Verb::Break => write!(
                 formatter,
                 "{service}: {dependency} is broken; `healthctl demo mend {service} {dependency}` mends it"
@@ -102,14 +104,14 @@ mod tests {
         assert_eq!(
             check("order", "database"),
             Err(
-                "the demo has no service `order`; its services are control-plane, orders, search"
+                "the demo has no service `order`; its services are control-plane, edge, syncer, warren, ingestor, orders, search"
                     .into()
             )
         );
         assert_eq!(
             check("orders", "qdrant"),
             Err(
-                "orders has no dependency `qdrant`; it has database, payments, mail; `auth` makes it ask for credentials"
+                "orders has no dependency `qdrant`; it has database, payments, mail; `auth` makes it ask for credentials, `process` kills it"
                     .into()
             )
         );

@@ -57,6 +57,10 @@ impl Place {
         Ok(Self { path, _lock: lock })
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn inventory(&self) -> PathBuf {
         self.path.join(inventory::FILE)
     }

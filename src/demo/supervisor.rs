@@ -1,23 +1,22 @@
 //! Starts the services of the fleet, passes orders on to them, and sees them end.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::fleet::{FLEET, Member};
+use super::announcement::Announcement;
+use super::fleet::{Convention, FLEET, Member, PROCESS};
 use super::place::Place;
-use super::{Error, Order, control, inventory};
+use super::{Error, Order, control, inventory, program};
 
 /// How long a service may take to say where it listens.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -56,17 +55,25 @@ impl Demo {
     /// Starts the fleet and writes its inventory.
     pub(crate) async fn start(calm: bool) -> Result<Self, Error> {
         let place = Place::make()?;
+        let mut members = Vec::new();
         let mut started = Vec::new();
+        let mut control_plane = None;
         for member in FLEET {
-            started.push(Process::spawn(member, calm, &place)?);
+            let mut process = Process::spawn(member, calm, control_plane, &place)?;
+            if member.convention == Convention::ControlPlane {
+                // The others report to it.
+                process.wait_until_up(&place).await?;
+                control_plane = process.announcement.address;
+            }
+            started.push(process);
         }
         let mut tasks = JoinSet::new();
         let (exited, exits) = mpsc::unbounded_channel();
         let mut orders = BTreeMap::new();
-        let mut members = Vec::new();
         for mut process in started {
             let member = process.member;
-            members.push((member, process.address(&place).await?));
+            process.wait_until_up(&place).await?;
+            members.push((member, process.announcement.clone()));
             let (sender, receiver) = mpsc::channel(1);
             orders.insert(member.name, sender);
             tasks.spawn(process.attend(receiver, exited.clone()));
@@ -135,25 +142,33 @@ struct Process {
     /// Its life line: when this closes, by whatever means, the service ends.
     orders: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
+    announcement: Announcement,
+    is_up: bool,
     pid_file: PathBuf,
 }
 
 impl Process {
-    fn spawn(member: &'static Member, calm: bool, place: &Place) -> Result<Self, Error> {
+    fn spawn(
+        member: &'static Member,
+        calm: bool,
+        control_plane: Option<SocketAddr>,
+        place: &Place,
+    ) -> Result<Self, Error> {
         let name = member.name;
         let failed = |error: std::io::Error| Error::new(format!("cannot start {name}: {error}"));
         let log = File::create(place.log(name)).map_err(failed)?;
-        let mut command = Command::new(program());
+        let mut command = program::command();
+        command.args(["demo", "service", name]);
+        if let Some(address) = control_plane {
+            command.args(["--control-plane", &address.to_string()]);
+        }
         command
-            .arg0(OsStr::new("healthctl"))
-            .args(["demo", "service", name])
             .args(calm.then_some("--calm"))
+            // What it keeps in files is beside the inventory and goes with it.
+            .current_dir(place.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(log)
-            // Ctrl-C in the terminal is for the demo, which then ends the service.
-            .process_group(0)
-            .kill_on_drop(true);
+            .stderr(log);
         let mut child = command.spawn().map_err(failed)?;
         let (Some(orders), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Error::new(format!("{name} has no pipes")));
@@ -167,17 +182,24 @@ impl Process {
             child,
             orders,
             answers: BufReader::new(answers).lines(),
+            announcement: Announcement::default(),
+            is_up: false,
             pid_file,
         })
     }
 
-    /// Waits until it says where it listens.
-    async fn address(&mut self, place: &Place) -> Result<SocketAddr, Error> {
+    /// Waits until it says where it is.
+    async fn wait_until_up(&mut self, place: &Place) -> Result<(), Error> {
+        if self.is_up {
+            return Ok(());
+        }
         let line = timeout(START_LIMIT, self.answers.next_line()).await;
         if let Ok(Ok(Some(line))) = &line
-            && let Ok(address) = line.parse()
+            && let Ok(announcement) = serde_json::from_str(line)
         {
-            return Ok(address);
+            self.announcement = announcement;
+            self.is_up = true;
+            return Ok(());
         }
         let said = fs::read_to_string(place.log(self.member.name)).unwrap_or_default();
         Err(Error::new(format!(
@@ -222,6 +244,13 @@ impl Process {
     }
 
     async fn pass_on(&mut self, order: &Order) -> Result<(), Error> {
+        if order.dependency == PROCESS {
+            let name = &order.service;
+            return self
+                .child
+                .start_kill()
+                .map_err(|error| Error::new(format!("cannot kill {name}: {error}")));
+        }
         let lost = || Error::new(format!("{} does not answer", order.service));
         let mut line = serde_json::to_string(order).map_err(|_| lost())?;
         line.push('\n');
@@ -238,21 +267,4 @@ impl Process {
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(|error| Error::file("write", path, &error))
-}
-
-/// This program: by its path where that is still the file that runs, which gives the processes its
-/// name; by the kernel's link where the file has been replaced or deleted meanwhile.
-fn program() -> PathBuf {
-    let link = PathBuf::from("/proc/self/exe");
-    match std::env::current_exe() {
-        Ok(path) if !link.exists() || is_same_file(&path, &link) => path,
-        _ => link,
-    }
-}
-
-fn is_same_file(one: &Path, other: &Path) -> bool {
-    match (fs::metadata(one), fs::metadata(other)) {
-        (Ok(one), Ok(other)) => one.dev() == other.dev() && one.ino() == other.ino(),
-        _ => false,
-    }
 }

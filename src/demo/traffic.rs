@@ -9,9 +9,8 @@ use axum::body::Body;
 use axum::extract::Path;
 use axum::routing::get;
 use futures_util::{StreamExt, stream};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
+use super::exchange;
 use super::fleet::Member;
 use crate::service::Service;
 
@@ -42,24 +41,11 @@ pub(super) fn start(service: &Service, member: &Member, address: SocketAddr) {
     for times in CLIENTS {
         service.background(async move {
             for millis in times.into_iter().cycle().skip(first) {
-                if request(address, millis).await.is_err() {
+                let request = format!("GET /work/{millis}");
+                if exchange::tell(address, &request, "").await.is_err() {
                     return;
                 }
             }
         });
-    }
-}
-
-async fn request(address: SocketAddr, millis: u64) -> std::io::Result<()> {
-    let mut stream = TcpStream::connect(address).await?;
-    let head =
-        format!("GET /work/{millis} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await?;
-    if answer.starts_with(b"HTTP/1.1 200") {
-        Ok(())
-    } else {
-        Err(std::io::Error::other("the service has had enough"))
     }
 }

@@ -34,10 +34,9 @@ fn parse(status: &str, signal: u32) -> Option<Reception> {
     };
     let (caught, ignored, blocked) = (within("SigCgt:")?, within("SigIgn:")?, within("SigBlk:")?);
     Some(match (caught, ignored, blocked) {
-        (true, _, _) => Reception::Taken,
-        (false, true, _) => Reception::Ignored,
         // What is blocked is waited for by a thread, or read from a descriptor.
-        (false, false, true) => Reception::Taken,
+        (true, _, _) | (false, false, true) => Reception::Taken,
+        (false, true, _) => Reception::Ignored,
         (false, false, false) => Reception::Default,
     })
 }

@@ -67,14 +67,13 @@ fn visible(line: &str) -> usize {
 /// The quote that is open behind this part of a line.
 fn open_quote(before: Option<char>, part: &str) -> Option<char> {
     let mut rest = part;
-    let quote = match before {
-        Some(quote) => quote,
-        None => {
-            rest = rest.trim_start();
-            let first = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-            rest = rest.get(1..).unwrap_or_default();
-            first
-        }
+    let quote = if let Some(quote) = before {
+        quote
+    } else {
+        rest = rest.trim_start();
+        let first = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        rest = rest.get(1..).unwrap_or_default();
+        first
     };
     let mut escaped = false;
     for c in rest.chars() {

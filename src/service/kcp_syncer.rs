@@ -140,8 +140,7 @@ fn probe(good: bool) -> Response {
 
 async fn report(State(syncer): State<Syncer>) -> Response {
     let components = syncer.components();
-    let mut body = syncer
-        .last_check(&components)
+    let mut body = last_check(&components)
         .map(|at| syncer.report(components, at))
         .and_then(|report| serde_json::to_string(&report).ok())
         .unwrap_or_else(|| "null".to_owned());
@@ -158,15 +157,6 @@ impl Syncer {
 
     fn whole(&self) -> Health {
         whole(&self.components())
-    }
-
-    /// When the last check ended; nothing before the first one. Without components there is nothing
-    /// to wait for.
-    fn last_check(&self, components: &[Component]) -> Option<Timestamp> {
-        if components.is_empty() {
-            return Some(Timestamp::now());
-        }
-        components.iter().filter_map(|part| part.checked_at).max()
     }
 
     fn report(&self, components: Vec<Component>, last_check: Timestamp) -> Report {
@@ -191,6 +181,15 @@ impl Syncer {
             goroutine_count: figures.tasks,
         }
     }
+}
+
+/// When the last check ended; nothing before the first one. Without components there is nothing
+/// to wait for.
+fn last_check(components: &[Component]) -> Option<Timestamp> {
+    if components.is_empty() {
+        return Some(Timestamp::now());
+    }
+    components.iter().filter_map(|part| part.checked_at).max()
 }
 
 /// As the convention has it: components of which nothing is known count as healthy, once one has

@@ -3,6 +3,7 @@
 mod asking;
 mod audit;
 mod consent;
+mod reload;
 mod signals;
 mod verdicts;
 

@@ -200,11 +200,49 @@ fn one_run_writes_several_reports() {
             "did you mean `unhealthy`?",
         ),
         (vec!["check", "--wait", "5"], "did you mean `5s`?"),
+        (vec!["check", "--wait", "1M"], "did you mean `1m`?"),
+        (vec!["check", "--wait=soon"], "as in `1m 30s`"),
     ] {
         let ran = scene.run(&words);
         assert_eq!(ran.code, 2, "{words:?}: {ran:?}");
         assert!(ran.stderr.contains(why), "{words:?}: {ran:?}");
     }
+}
+
+#[test]
+fn a_report_that_nobody_takes_changes_neither_the_verdict_nor_the_others() {
+    let fake = answering(500);
+    let scene = scene(&fake.url());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let words = ["check", "--exit-code", "-o", "table", "-o", "json=a.json"];
+    let ran = Ran::from(scene.command(&words).stdout(writer).output().unwrap());
+    assert_eq!((ran.code, ran.stderr.as_str()), (1, ""), "{ran:?}");
+    assert!(scene.path().join("a.json").metadata().unwrap().len() > 0);
+
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let words = ["check", "--exit-code", "-o", "table", "-o", "json=b.json"];
+    let ran = Ran::from(
+        scene
+            .command(&words)
+            .stdout(full.unwrap())
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("cannot write the output"), "{ran:?}");
+    assert!(scene.path().join("b.json").metadata().unwrap().len() > 0);
+}
+
+#[test]
+fn a_dash_is_standard_output() {
+    let fake = healthy();
+    let scene = scene(&fake.url());
+    let ran = scene.run(&["check", "-o", "json=-"]);
+    assert_eq!(report(&ran)["verdict"], "pass");
+    assert!(!scene.path().join("-").exists());
+    let ran = scene.run(&["check", "-o", "json=-", "-o", "table"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
 }
 
 #[test]

@@ -9,9 +9,12 @@ use crate::support::scene::{Ran, Scene};
 fn names(ran: &Ran) -> Vec<String> {
     let report: serde_json::Value =
         serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
-    let services = report["services"].as_array().unwrap().iter();
+    let services = report["services"]
+        .as_array()
+        .expect("services is a list")
+        .iter();
     services
-        .map(|service| service["name"].as_str().unwrap().to_owned())
+        .map(|service| service["name"].as_str().expect("a name is text").to_owned())
         .collect()
 }
 

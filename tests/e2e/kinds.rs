@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::process::{Running, free_port};
@@ -174,9 +174,7 @@ fn a_signal_ends_us_and_the_command_with_us() {
         let mut reader = File::open(path).unwrap();
         let mut here = [0; 5];
         reader.read_exact(&mut here).unwrap();
-        let pid = Pid::from_raw(i32::try_from(running.pid()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
-        assert_eq!(running.wait().code(), Some(code), "{words:?}");
+        assert_eq!(running.stop(signal).code(), Some(code), "{words:?}");
         let mut rest = String::new();
         reader.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "");

@@ -164,7 +164,10 @@ fn the_start_period_ends_at_the_first_success() {
     let started = Timestamp::now();
     let fake = Fake::http(move |_, _| {
         let body = format!(r#"{{"status":"healthy","start_time":"{started}"}}"#);
-        (u16::try_from(code.load(Ordering::SeqCst)).unwrap(), body)
+        (
+            u16::try_from(code.load(Ordering::SeqCst)).expect("a code is small"),
+            body,
+        )
     });
     let scene = Scene::with_inventory(&format!(
         "defaults: {{interval: 50ms, failure_threshold: 2}}\nservices:\n  api: {{profile: hephaestus, url: {}, start_period: 1h}}\n",

@@ -7,5 +7,7 @@
 mod support;
 
 mod caddy;
+mod postgresql;
 mod prometheus;
 mod promtool;
+mod redis;

@@ -28,6 +28,14 @@ impl Running {
         &mut self.child
     }
 
+    /// Asks it to end by this signal, and waits for that.
+    pub fn stop(&mut self, signal: rustix::process::Signal) -> ExitStatus {
+        let pid = i32::try_from(self.pid()).expect("a pid is small");
+        let pid = rustix::process::Pid::from_raw(pid).expect("a child has a pid");
+        rustix::process::kill_process(pid, signal).expect("a child can be signalled");
+        self.wait()
+    }
+
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("a child can be waited for")

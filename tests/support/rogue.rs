@@ -25,8 +25,8 @@ pub struct Rogue {
 }
 
 impl Rogue {
-    /// Starts one that does as the words say: `shutdown=stay`, `sigterm=ignore`, `status=401`, `port=8000`, `v6`,
-    /// `shared`, `standby`. `test` is the full name of the test that calls [`serve_if_asked`].
+    /// Starts one that does as the words say: `shutdown=stay`, `sigterm=ignore`, `reload=parts`, `sighup=take`,
+    /// `status=401`, `port=8000`, `v6`, `shared`, `standby`. `test` is the full name of the test that calls [`serve_if_asked`].
     pub fn start(test: &str, words: &str) -> Self {
         let program = std::env::current_exe().expect("this binary has a path");
         Self::start_as(&program, test, words)
@@ -71,7 +71,7 @@ impl Rogue {
         self.answer(order)
     }
 
-    /// How many requests to stop it has had.
+    /// How many requests to stop or to reload it has had.
     pub fn asked(&mut self) -> usize {
         self.order("asked").parse().expect("a count is a number")
     }
@@ -179,11 +179,34 @@ fn say(word: &str, text: &str) {
 }
 
 impl Service {
-    /// SIGTERM as the words say; without a word it ends the process as it would any other.
+    /// SIGTERM and SIGHUP as the words say; without a word each ends the process as it would any other.
     fn take_signals(self: &Arc<Self>) {
-        let Some(what) = self.words.get("sigterm").map(str::to_owned) else {
-            return;
-        };
+        use tokio::signal::unix::SignalKind;
+        if let Some(what) = self.words.get("sigterm").map(str::to_owned) {
+            self.take_signal(SignalKind::terminate(), move |service| {
+                match what.as_str() {
+                    "ignore" => {}
+                    "close" => service.close(|_| true),
+                    "drain" => service.draining.store(true, Ordering::SeqCst),
+                    other => panic!("an unknown word: sigterm={other}"),
+                }
+            });
+        }
+        if let Some(what) = self.words.get("sighup").map(str::to_owned) {
+            self.take_signal(SignalKind::hangup(), move |_| match what.as_str() {
+                "take" => {}
+                "exit" => std::process::exit(1),
+                other => panic!("an unknown word: sighup={other}"),
+            });
+        }
+    }
+
+    /// Does this whenever the signal comes; it is taken when this returns.
+    fn take_signal(
+        self: &Arc<Self>,
+        kind: tokio::signal::unix::SignalKind,
+        act: impl Fn(&Self) + Send + 'static,
+    ) {
         let service = Arc::clone(self);
         let (ready, taken) = std::sync::mpsc::channel();
         thread::spawn(move || {
@@ -192,17 +215,12 @@ impl Service {
                 .build()
                 .expect("a runtime can be made");
             runtime.block_on(async {
-                use tokio::signal::unix::{SignalKind, signal};
-                let mut terms = signal(SignalKind::terminate()).expect("SIGTERM can be taken");
+                let mut signals =
+                    tokio::signal::unix::signal(kind).expect("the signal can be taken");
                 ready.send(()).expect("somebody waits");
-                while terms.recv().await.is_some() {
+                while signals.recv().await.is_some() {
                     service.asked.fetch_add(1, Ordering::SeqCst);
-                    match what.as_str() {
-                        "ignore" => {}
-                        "close" => service.close(|_| true),
-                        "drain" => service.draining.store(true, Ordering::SeqCst),
-                        other => panic!("an unknown word: sigterm={other}"),
-                    }
+                    act(&service);
                 }
             });
         });
@@ -282,6 +300,7 @@ impl Service {
             (Some("GET"), Some("/health/live" | "/health/status")) => self.status(stream),
             (Some("POST"), Some("/health/shutdown")) => self.shutdown("shutdown", stream),
             (Some("POST"), Some("/health/shutdown/schedule")) => self.shutdown("schedule", stream),
+            (Some("POST"), Some("/config/reload")) => self.reload(stream),
             _ => reply(stream, 404, "{}"),
         }
     }
@@ -340,6 +359,46 @@ impl Service {
                 self.close(SocketAddr::is_ipv4);
             }
             other => panic!("an unknown word: {route}={other}"),
+        }
+    }
+}
+
+impl Service {
+    fn reload(&self, stream: TcpStream) {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let parts = |adapters: &str, port: &str| {
+            serde_json::json!({"parts": {
+                "adapters": {"status": adapters, "message": null},
+                "port": {"status": port, "message": null},
+            }})
+            .to_string()
+        };
+        match self.words.get("reload").unwrap_or("empty") {
+            "empty" => reply(stream, 200, ""),
+            "parts" => reply(stream, 200, &parts("reloaded", "unchanged")),
+            "partial" => reply(stream, 200, &parts("reloaded", "needs-restart")),
+            "reject" => reply(
+                stream,
+                500,
+                "failed to reload config: line 3: no such adapter\n",
+            ),
+            "deny" => reply(stream, 403, "Lifecycle API is not enabled."),
+            "later" => reply(stream, 202, r#"{"message":"queued"}"#),
+            "exit" => {
+                reply(stream, 200, "");
+                std::process::exit(1);
+            }
+            "cut" => drop(stream),
+            "close" => {
+                reply(stream, 200, "");
+                self.close(|_| true);
+            }
+            "hang" => {
+                let mut stream = stream;
+                let _ = stream.read_to_end(&mut Vec::new());
+                thread::park();
+            }
+            other => panic!("an unknown word: reload={other}"),
         }
     }
 }

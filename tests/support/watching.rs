@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{ChildStdout, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::process::Running;
@@ -60,9 +60,6 @@ impl Watching {
 
     /// Ends it as a user would, by a signal; gives its exit code.
     pub fn end(mut self, signal: Signal) -> Option<i32> {
-        let pid = i32::try_from(self.running.pid()).expect("a pid is small");
-        let pid = Pid::from_raw(pid).expect("a child has a pid");
-        kill_process(pid, signal).expect("a child can be signalled");
-        self.running.wait().code()
+        self.running.stop(signal).code()
     }
 }

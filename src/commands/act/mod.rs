@@ -9,7 +9,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
 use super::choose::Choice;
-use super::{Context, Error, Signals};
+use super::{Context, Error, Signals, duration};
 use crate::action::{Action, Consent, Refusal, exit_code};
 use crate::event::{Done, Event};
 use crate::exit::Exit;
@@ -58,13 +58,9 @@ enum Format {
 }
 
 fn limit(text: &str) -> Result<Duration, String> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("a duration needs a unit: did you mean `{text}s`?"));
-    }
-    match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("no time is too short for any action".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(error.to_string()),
+    match duration::typed(text)? {
+        Duration::ZERO => Err("no time is too short for any action".to_owned()),
+        time => Ok(time),
     }
 }
 
@@ -203,8 +199,7 @@ fn finish(
             Account::ended(done, offers.find(|offer| offer.service == done.service))
         })
         .collect();
-    show(context, args, &accounts)?;
-    Ok(match ending {
+    let exit = match ending {
         Some(ending) => ending,
         None => match exit_code(dones.iter().map(|done| done.verdict)) {
             0 => Exit::Done,
@@ -213,7 +208,15 @@ fn finish(
             124 => Exit::Deadline,
             other => Exit::Code(other),
         },
-    })
+    };
+    match show(context, args, &accounts) {
+        // What became of the services weighs more than that it could not be written.
+        Err(error) if exit != Exit::Done => {
+            context.report(&error);
+            Ok(exit)
+        }
+        shown => shown.map(|()| exit),
+    }
 }
 
 /// Nothing was sent to anybody: tells why.

@@ -19,8 +19,9 @@ pub(super) fn add(service: &mut Service, variables: &Variables) {
             ProbeKind::Http(request) => of_request(request, variables),
             ProbeKind::Tcp { .. } => {}
             ProbeKind::Exec { env, .. } => {
-                env.values_mut()
-                    .for_each(|secret| of_secret(secret, variables));
+                for secret in env.values_mut() {
+                    of_secret(secret, variables);
+                }
                 for (name, value) in variables {
                     env.entry(name.clone()).or_insert_with(|| Secret::EnvOr {
                         name: name.clone(),

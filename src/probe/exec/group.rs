@@ -1,62 +1,82 @@
 //! The process group of a command: all of it ends with the command, and with us.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
 
-/// The groups under way. What runs in a task may not live long enough to be dropped when we are told to end.
-static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+/// The commands of this process. What runs in a task may not live long enough to be dropped when we are told to end.
+static COMMANDS: Mutex<State> = Mutex::new(State {
+    ending: false,
+    starting: 0,
+    running: Vec::new(),
+});
 
-/// Whether commands may be started. Held open while one is, so that none can slip through at the end.
-static GATE: RwLock<bool> = RwLock::new(true);
+/// Told whenever none is being started.
+static STARTED: Condvar = Condvar::new();
 
-fn running() -> MutexGuard<'static, Vec<Pid>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+/// One that hangs while it is started (a file system that is away) must not hold up our own end.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+struct State {
+    /// None is started any more.
+    ending: bool,
+    /// So many are being started.
+    starting: usize,
+    /// The groups under way.
+    running: Vec<Pid>,
 }
 
-/// Leave to start a command; none once we are ending.
-pub(super) fn leave() -> Option<RwLockReadGuard<'static, bool>> {
-    let gate = GATE.read().unwrap_or_else(PoisonError::into_inner);
-    gate.then_some(gate)
+fn commands() -> MutexGuard<'static, State> {
+    COMMANDS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Leave to start a command, from before it is started until its group is known: none can slip through at the end.
+#[derive(Debug)]
+pub(super) struct Leave(());
+
+/// None once we are ending.
+pub(super) fn leave() -> Option<Leave> {
+    let mut commands = commands();
+    if commands.ending {
+        return None;
+    }
+    commands.starting += 1;
+    Some(Leave(()))
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        let mut commands = commands();
+        commands.starting = commands.starting.saturating_sub(1);
+        if commands.starting == 0 {
+            STARTED.notify_all();
+        }
+    }
 }
 
 /// Commands may be run as long as this lives. With it ends every command that is under way, and all that it started.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Commands;
+pub(crate) struct Commands(());
 
 impl Commands {
     /// Lets commands be run.
     pub(crate) fn allow() -> Self {
-        set_gate(true);
-        Self
+        commands().ending = false;
+        Self(())
     }
 }
 
 impl Drop for Commands {
     fn drop(&mut self) {
-        set_gate(false);
-        for group in running().drain(..) {
+        let mut commands = commands();
+        commands.ending = true;
+        let waited = STARTED.wait_timeout_while(commands, PATIENCE, |state| state.starting > 0);
+        let (mut commands, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        for group in commands.running.drain(..) {
             end(group);
-        }
-    }
-}
-
-/// One that hangs while it is started (a file system that is away) must not hold up our own end.
-fn set_gate(open: bool) {
-    for _ in 0..100 {
-        match GATE.try_write() {
-            Ok(mut gate) => {
-                *gate = open;
-                return;
-            }
-            Err(TryLockError::Poisoned(gate)) => {
-                *gate.into_inner() = open;
-                return;
-            }
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
         }
     }
 }
@@ -77,14 +97,14 @@ impl Group {
             .id()
             .and_then(|pid| i32::try_from(pid).ok())
             .and_then(Pid::from_raw);
-        running().extend(leader);
+        commands().running.extend(leader);
         Self(leader)
     }
 
     /// Ends it. As long as its leader was not waited for, its number cannot be anybody else's.
     pub(super) fn end(&mut self) {
         let Some(group) = self.0.take() else { return };
-        let mut running = running();
+        let running = &mut commands().running;
         if let Some(index) = running.iter().position(|known| *known == group) {
             running.swap_remove(index);
             end(group);

@@ -49,7 +49,7 @@ impl Output {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Takes in what is in the pipe by now, as far as it is kept. Nothing is waited for: whoever still holds the other end may

@@ -81,20 +81,16 @@ impl Inner {
         let took = begin.elapsed();
         self.durations().record(took);
         self.dependency.latency(took);
-        match in_time {
-            Ok(report) => {
-                self.settle(report);
-                self.progress.send_replace(Progress::Idle);
-            }
-            Err(_) => {
-                self.settle(Report::unhealthy(format_args!(
-                    "no result within {timeout:?}"
-                )));
-                self.progress.send_replace(Progress::Stuck(begin));
-                attempt.end().await;
-                self.progress.send_replace(Progress::Idle);
-            }
+        if let Ok(report) = in_time {
+            self.settle(report);
+        } else {
+            self.settle(Report::unhealthy(format_args!(
+                "no result within {timeout:?}"
+            )));
+            self.progress.send_replace(Progress::Stuck(begin));
+            attempt.end().await;
         }
+        self.progress.send_replace(Progress::Idle);
     }
 
     fn begin(&self) -> Attempt {

@@ -119,10 +119,12 @@ pub struct Configuration<C> {
     inner: Arc<Inner<C>>,
 }
 
+type Parse<C> = dyn Fn(&str) -> Result<C, String> + Send + Sync;
+
 struct Inner<C> {
     service: Service,
     path: PathBuf,
-    parse: Box<dyn Fn(&str) -> Result<C, String> + Send + Sync>,
+    parse: Box<Parse<C>>,
     parts: Vec<Part<C>>,
     current: watch::Sender<Arc<C>>,
     history: Mutex<History<C>>,

@@ -10,22 +10,27 @@ use serde_json::Value;
 /// How long applying one part may take.
 const APPLY_LIMIT: Duration = Duration::from_secs(30);
 
+type Show<C> = dyn Fn(&C) -> Value + Send + Sync;
+type Validate<C> = dyn Fn(&C) -> Result<(), String> + Send + Sync;
+type Apply<C> = dyn Fn(Arc<C>) -> Pending + Send + Sync;
+type Differ<C> = dyn Fn(&C, &C) -> bool + Send + Sync;
+type HoldBack<C> = dyn Fn(&C, &mut C) -> bool + Send + Sync;
 type Pending = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// A part of the configuration that is reloaded, or kept, as one.
 pub struct Part<C> {
     name: String,
     kind: Kind<C>,
-    shown: Box<dyn Fn(&C) -> Value + Send + Sync>,
-    valid: Option<Box<dyn Fn(&C) -> Result<(), String> + Send + Sync>>,
-    apply: Option<Arc<dyn Fn(Arc<C>) -> Pending + Send + Sync>>,
+    shown: Box<Show<C>>,
+    valid: Option<Box<Validate<C>>>,
+    apply: Option<Arc<Apply<C>>>,
 }
 
 enum Kind<C> {
     /// It can change while the service runs; tells whether it differs between two versions.
-    Hot(Box<dyn Fn(&C, &C) -> bool + Send + Sync>),
+    Hot(Box<Differ<C>>),
     /// It cannot; gives the new version the old one's value and tells whether it wanted another.
-    Fixed(Box<dyn Fn(&C, &mut C) -> bool + Send + Sync>),
+    Fixed(Box<HoldBack<C>>),
 }
 
 impl<C: Clone + Send + Sync + 'static> Part<C> {

@@ -178,11 +178,10 @@ async fn apply<C: Clone + Send + Sync + 'static>(
 fn tell(answer: &Answer, trigger: Trigger) {
     let trigger = trigger.to_string();
     let version = answer.version;
-    match &answer.error {
-        Some(reason) => tracing::error!(trigger, version, reason, "configuration rejected"),
-        None => {
-            let status = answer.status.word();
-            tracing::info!(trigger, version, status, "configuration reloaded");
-        }
+    if let Some(reason) = &answer.error {
+        tracing::error!(trigger, version, reason, "configuration rejected");
+    } else {
+        let status = answer.status.word();
+        tracing::info!(trigger, version, status, "configuration reloaded");
     }
 }

@@ -6,7 +6,9 @@ use axum::Router;
 use serde_json::{Value, json};
 
 use super::payloads::{serve, service};
-use crate::service::{Cause, Check, Need, Report, Service, kcp_syncer, scry_ingestor};
+use crate::service::{
+    Cause, Check, Need, Report, Service, control_plane, hephaestus, kcp_syncer, scry_ingestor,
+};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -224,4 +226,60 @@ async fn kcp_syncer_without_components_is_unknown() {
     assert_eq!(report["Components"], json!({}));
     assert_eq!(port.request("GET /livez").await.status, 200);
     assert_eq!(port.request("GET /readyz").await.status, 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn control_plane_tells_of_checks_and_gates() {
+    let service = service("control-plane", "1.4.2");
+    let port = serve(&service, control_plane::routes(&service));
+    service.register_check("database", Need::Required, LIMIT, || {
+        tokio::time::sleep(Duration::from_millis(2))
+    });
+    let certificate = report(
+        &service,
+        "ca",
+        Need::Required,
+        Report::degraded("3 days left"),
+    );
+    certificate.gates_readiness(&service);
+    let crl = service.gate("crl_manager");
+    let checks = async || {
+        let answer = port.request("GET /readyz").await;
+        (answer.status, answer.json()["checks"].clone())
+    };
+    let mut expected = json!({
+        "database": {"status": "pass", "latency_ms": 2_000_000},
+        "ca": {"status": "pass", "latency_ms": 0},
+        "crl_manager": {"status": "fail", "latency_ms": 0, "error": "not initialized"},
+    });
+    assert_eq!(checks().await, (503, expected.clone()));
+    crl.open();
+    expected["crl_manager"] = json!({"status": "pass", "latency_ms": 0});
+    assert_eq!(checks().await, (200, expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hephaestus_tells_of_checks_and_circuits() {
+    let service = service("hephaestus-mcp", "0.9.1");
+    let port = serve(&service, hephaestus::routes(&service));
+    let slow = Report::degraded("slow").with("pool_size", 5);
+    report(&service, "database", Need::Required, slow);
+    let groq = report(&service, "groq", Need::Optional, Report::healthy());
+    groq.set_enabled(false);
+    let qdrant = service.breaker("qdrant", 1, LIMIT);
+    let _ = qdrant.call(async { Err::<(), _>("refused") }).await;
+    let status = port.request("GET /health/status").await.json();
+    let expected = json!({
+        "database": {
+            "status": "working", "pool_size": 5, "message": "slow", "error": null,
+            "last_success_seconds": 0.0, "last_failure_seconds": -1, "success_count": 1, "failure_count": 0,
+        },
+        "groq": {"status": "not_used"},
+        "qdrant": {
+            "status": "error", "circuit_breaker": "open", "error": "refused (circuit open)",
+            "last_success_seconds": -1, "last_failure_seconds": 0.0, "success_count": 0, "failure_count": 1,
+        },
+    });
+    assert_eq!(status["dependencies"], expected);
+    assert_eq!(status["status"], "healthy", "it has no other word");
 }

@@ -109,9 +109,10 @@ fn read_only_has_no_keys_for_actions() {
     let mut pty = dashboard(&scene, &["--read-only"]);
     let screen = pty.wait_for("✓ 1 healthy");
     assert!(!screen.contains("shut down"), "{screen}");
-    pty.keys("xX?");
+    pty.keys("xXL?");
     let screen = pty.wait_for("this help");
     assert!(!screen.contains("shut down"), "{screen}");
+    assert!(!screen.contains("reload"), "{screen}");
     pty.keys("qq");
     assert_eq!(pty.end().code, 0);
     assert_eq!(posted(&fake), 0);
@@ -164,6 +165,38 @@ fn a_blocking_shutdown_ends_with_its_proof() {
     // What has stopped already is told so, and nothing is asked.
     pty.keys("X");
     pty.wait_for("shutdown: already-stopped");
+    pty.keys("q");
+    assert_eq!(pty.end().code, 0);
+}
+
+#[test]
+fn a_reload_from_the_keyboard_is_confirmed_and_its_refusal_told() {
+    let fake = Fake::http(|method, _| match method {
+        "POST" => (500, "line 3: no such adapter".to_owned()),
+        _ => (200, r#"{"status":"healthy","uptime_seconds":5}"#.to_owned()),
+    });
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api:\n    profile: hephaestus\n    url: {}\n    actions: {{reload: {{http: /config/reload}}}}\n",
+        fake.url()
+    ));
+    let mut pty = dashboard(&scene, &[]);
+    pty.wait_for("✓ 1 healthy");
+    pty.keys("L");
+    let screen = pty.wait_for(">[ Cancel ]");
+    let request = format!("request  POST {}/config/reload ", fake.url());
+    assert!(screen.contains(&request), "{screen}");
+    assert!(
+        screen.contains("it reads its configuration again"),
+        "{screen}"
+    );
+    assert_eq!(posted(&fake), 0);
+    pty.keys("y");
+    pty.wait_for("reload: reload-rejected after");
+    assert_eq!(posted(&fake), 1);
+    // The detail has the reason in full.
+    pty.keys(ENTER);
+    pty.wait_for("it keeps its old configuration:");
+    pty.wait_for("line 3: no such adapter; pid");
     pty.keys("q");
     assert_eq!(pty.end().code, 0);
 }

@@ -1,0 +1,106 @@
+//! `edge`: an agent without a port. It beats to the control plane, and at its end stops its virtual
+//! machines one by one and sends a final heartbeat.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::Part;
+use super::agents::{Sign, Status, Vms};
+use crate::demo::Error;
+use crate::demo::exchange;
+use crate::demo::fleet::HEARTBEAT;
+use crate::demo::stage::Stage;
+use crate::service::{self, Pace, Service, Standing};
+
+/// Its name in the control plane's list.
+pub(in crate::demo) const ID: &str = "edge-1";
+/// What it promises; it beats twice as often, so that one that is late is not missed.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// How long a virtual machine takes to stop.
+const VM_STOP: Duration = Duration::from_millis(400);
+
+/// Reports for the first time, and from then on.
+pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Result<Part, Error> {
+    let agent = Arc::new(Agent {
+        service: stage.service.clone(),
+        control_plane,
+        stopped: AtomicUsize::new(0),
+    });
+    agent
+        .report(Status::Running)
+        .await
+        .map_err(|error| Error::new(format!("cannot report to the control plane: {error}")))?;
+
+    let silent = stage.switch(HEARTBEAT);
+    let reporter = Arc::clone(&agent);
+    let send = move |beat: service::Beat| {
+        let (agent, silent) = (Arc::clone(&reporter), *silent.borrow());
+        async move {
+            let status = match beat.sign {
+                service::Sign::Running => Status::Running,
+                service::Sign::ShuttingDown | service::Sign::Final => Status::ShuttingDown,
+            };
+            if silent {
+                return Err(std::io::Error::other("the uplink is cut"));
+            }
+            agent.report(status).await
+        }
+    };
+    let pace = Pace::every(INTERVAL / 2);
+    stage.service.heartbeat("control-plane", pace, send);
+    // Registered after the heartbeat, so that the final one goes out when all have stopped.
+    for component in stage.member.dependencies {
+        let agent = Arc::clone(&agent);
+        stage
+            .service
+            .on_shutdown(component.name, move || async move {
+                tokio::time::sleep(VM_STOP).await;
+                agent.stopped.fetch_add(1, Ordering::SeqCst);
+                agent.report(Status::ShuttingDown).await
+            });
+    }
+    Ok(Part {
+        routes: None,
+        tasks: BTreeMap::new(),
+        is_busy: false,
+    })
+}
+
+struct Agent {
+    service: Service,
+    control_plane: SocketAddr,
+    /// How many of its virtual machines it has stopped on purpose.
+    stopped: AtomicUsize,
+}
+
+impl Agent {
+    async fn report(&self, status: Status) -> std::io::Result<()> {
+        let sign = Sign {
+            status,
+            heartbeat_interval_seconds: INTERVAL.as_secs_f64(),
+            vms: self.vms(),
+        };
+        let request = format!("POST /api/v1/agents/{ID}/heartbeat");
+        exchange::tell(self.control_plane, &request, &serde_json::to_string(&sign)?).await
+    }
+
+    fn vms(&self) -> Vms {
+        let vms: Vec<_> = self
+            .service
+            .dependencies()
+            .into_iter()
+            .filter(|snapshot| snapshot.name.starts_with("vm-"))
+            .collect();
+        let alive = vms
+            .iter()
+            .filter(|snapshot| snapshot.standing == Standing::Working)
+            .count();
+        Vms {
+            running: alive.saturating_sub(self.stopped.load(Ordering::SeqCst)),
+            total: vms.len(),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `ingestor`: its configuration can be reloaded, by SIGHUP and by its route.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use axum::Router;
+use serde::{Deserialize, Serialize};
+
+use super::Part as Role;
+use crate::demo::Error;
+use crate::demo::fleet::CONFIG;
+use crate::demo::stage::Stage;
+use crate::service::reload::{Configuration, Part};
+use crate::service::scry_ingestor;
+
+/// Its configuration, relative to the demo's directory, in which every service runs.
+const FILE: &str = "ingestor.json";
+
+/// What is in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    adapters: Vec<String>,
+    feature_flags: BTreeMap<String, bool>,
+    log_level: String,
+    database_url: String,
+    port: u16,
+}
+
+/// Writes the file and reads it.
+pub(super) fn open(stage: &Stage) -> Result<Role, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::new(format!("cannot configure: {error}"));
+    let path = Path::new(FILE);
+    write(path, &good(0)).map_err(|error| failed(&error))?;
+    let parse = |text: &str| serde_json::from_str::<Config>(text);
+    let configuration = Configuration::open(&stage.service, path, parse, parts())
+        .map_err(|error| failed(&error))?;
+    configuration.on_hangup().map_err(|error| failed(&error))?;
+
+    let mut broken = stage.switch(CONFIG);
+    stage.service.background(async move {
+        let mut mended = 0_usize;
+        while broken.changed().await.is_ok() {
+            let config = if *broken.borrow_and_update() {
+                Config {
+                    adapters: Vec::new(),
+                    ..good(mended)
+                }
+            } else {
+                mended = mended.saturating_add(1);
+                good(mended)
+            };
+            // A file that cannot be written is as it was, which a reload tells.
+            let _ = write(path, &config);
+        }
+    });
+    let health =
+        scry_ingestor::routes(&stage.service).merge(configuration.routes("/api/v1/config/reload"));
+    Ok(Role::busy(health, Router::new()))
+}
+
+fn parts() -> Vec<Part<Config>> {
+    vec![
+        Part::new("adapters", |config: &Config| &config.adapters)
+            .shown_as(|config| config.adapters.len())
+            .valid_if(|config| {
+                if config.adapters.is_empty() {
+                    Err("at least one is needed")
+                } else {
+                    Ok(())
+                }
+            }),
+        Part::new("feature_flags", |config: &Config| &config.feature_flags)
+            .shown_as(|config| config.feature_flags.len()),
+        Part::new("environment", |config: &Config| &config.log_level),
+        Part::fixed("database_url", |config: &mut Config| {
+            &mut config.database_url
+        }),
+        Part::fixed("port", |config: &mut Config| &mut config.port),
+    ]
+}
+
+/// A good one; each has one adapter more than the one before, so that a reload has something to do.
+fn good(number: usize) -> Config {
+    let more = (1..=number).map(|number| format!("partner-{number}"));
+    let adapters = ["rest", "kafka"].map(str::to_owned).into_iter().chain(more);
+    Config {
+        adapters: adapters.collect(),
+        feature_flags: BTreeMap::from([("dead_letters".to_owned(), true)]),
+        log_level: "info".to_owned(),
+        database_url: "postgres://ingest@db.internal/ingest".to_owned(),
+        port: 8080,
+    }
+}
+
+fn write(path: &Path, config: &Config) -> std::io::Result<()> {
+    let mut text = serde_json::to_string_pretty(config)?;
+    text.push('\n');
+    std::fs::write(path, text)
+}

@@ -1,0 +1,249 @@
+//! What came of a reload: by route, by signal, by command.
+
+use super::*;
+
+/// The service reloads by its route, whose reply has parts.
+const ROUTE: &str = "    actions: {reload: {http: /config/reload, reply: {parts: {at: /parts}}}}\n";
+
+/// Runs a reload by the route of a service with these words.
+fn by_route(words: &str, flags: &str) -> (Rogue, Scene, Ran) {
+    let rogue = service(words);
+    let scene = scene(&rogue, ROUTE);
+    let ran = run(&scene, &format!("reload --yes {flags} api"));
+    (rogue, scene, ran)
+}
+
+fn by_signal(words: &str, signal: &str) -> (Rogue, Ran) {
+    let rogue = service(words);
+    let actions = format!("    actions: {{reload: {{signal: {signal}}}}}\n");
+    let ran = run(&scene(&rogue, &actions), "reload --yes api");
+    (rogue, ran)
+}
+
+fn by_command(words: &str, command: &str) -> (Rogue, Ran) {
+    let rogue = service(words);
+    let command = command.replace("PID", &rogue.pid().to_string());
+    let actions = format!("    actions: {{reload: {{exec: [sh, -c, '{command}']}}}}\n");
+    let ran = run(&scene(&rogue, &actions), "reload --yes api");
+    (rogue, ran)
+}
+
+#[test]
+fn one_that_answers_and_goes_on_has_reloaded() {
+    let (mut rogue, _, ran) = by_route("reload=empty", "");
+    assert_ended(&ran, "reloaded", 0);
+    let goes_on = format!("pid {}", rogue.pid());
+    assert!(ran.stdout.contains("answered 200 OK"), "{ran:?}");
+    assert!(ran.stdout.contains(&goes_on), "{ran:?}");
+    assert_eq!(rogue.asked(), 1, "a reload is sent once");
+}
+
+#[test]
+fn parts_are_told_by_name() {
+    let (_rogue, scene, ran) = by_route("reload=parts", "-o json");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let accounts: Value = serde_json::from_str(&ran.stdout).expect("the account is JSON");
+    assert_eq!(accounts[0]["verdict"], "reloaded");
+    assert_eq!(accounts[0]["parts"][0]["name"], "adapters");
+    assert_eq!(accounts[0]["parts"][0]["status"], "reloaded");
+    assert_eq!(accounts[0]["parts"][1]["status"], "unchanged");
+    let lines = audit(&scene);
+    let [before, after] = lines.as_slice() else {
+        panic!("a line before and one after: {lines:?}");
+    };
+    assert_eq!(before["action"], "reload");
+    assert_eq!(before["verdict"], Value::Null);
+    assert_eq!(after["verdict"], "reloaded");
+    assert_eq!(before["before"]["pid"], after["before"]["pid"]);
+    assert!(after["after"]["started_at"].is_string(), "{after}");
+}
+
+#[test]
+fn what_waits_for_a_restart_makes_it_partial() {
+    let (_rogue, _, ran) = by_route("reload=partial", "");
+    assert_ended(&ran, "reload-partial", 5);
+    assert!(
+        ran.stdout
+            .contains("needs a restart: port; reloaded adapters"),
+        "{ran:?}"
+    );
+    assert!(ran.stderr.contains("port: needs-restart"), "{ran:?}");
+}
+
+#[test]
+fn a_refusal_is_told_in_the_words_of_the_service() {
+    let (mut rogue, _, ran) = by_route("reload=reject", "");
+    assert_ended(&ran, "reload-rejected", 5);
+    assert!(
+        ran.stdout.contains(
+            "it keeps its old configuration: failed to reload config: line 3: no such adapter"
+        ),
+        "{ran:?}"
+    );
+    assert!(rogue.runs());
+    assert_eq!(rogue.asked(), 1, "a reload is never sent again");
+}
+
+#[test]
+fn one_that_has_it_switched_off_keeps_its_configuration() {
+    let (_rogue, _, ran) = by_route("reload=deny", "");
+    assert_ended(&ran, "reload-rejected", 5);
+    assert!(ran.stdout.contains("does not take the request"), "{ran:?}");
+    assert!(
+        ran.stdout
+            .contains("403 Forbidden: Lifecycle API is not enabled."),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn what_will_be_done_later_is_accepted() {
+    let (_rogue, _, ran) = by_route("reload=later", "");
+    assert_ended(&ran, "accepted", 0);
+}
+
+#[test]
+fn one_that_answers_and_exits_has_died() {
+    let (rogue, _, ran) = by_route("reload=exit", "");
+    assert_ended(&ran, "died", 5);
+    let exited = format!("pid {}", rogue.pid());
+    assert!(ran.stdout.contains(&exited), "{ran:?}");
+    assert!(ran.stdout.contains("has exited"), "{ran:?}");
+    assert!(ran.stdout.contains("answered 200 OK"), "{ran:?}");
+}
+
+#[test]
+fn a_lost_connection_tells_nothing() {
+    let (mut rogue, _, ran) = by_route("reload=cut", "");
+    assert_ended(&ran, "unverified", 5);
+    assert!(ran.stdout.contains("goes on"), "{ran:?}");
+    assert_eq!(rogue.asked(), 1);
+}
+
+#[test]
+fn no_reply_in_time_tells_nothing() {
+    let (mut rogue, _, ran) = by_route("reload=hang", "--timeout 300ms");
+    assert_ended(&ran, "unverified", 5);
+    assert!(ran.stdout.contains("no reply"), "{ran:?}");
+    assert_eq!(rogue.asked(), 1);
+}
+
+#[test]
+fn one_that_no_longer_listens_is_no_success() {
+    let (mut rogue, _, ran) = by_route("reload=close", "");
+    assert_ended(&ran, "unverified", 5);
+    assert!(ran.stdout.contains("refuses connections"), "{ran:?}");
+    assert!(rogue.runs());
+}
+
+#[test]
+fn a_signal_is_accepted_while_the_same_process_goes_on() {
+    let (mut rogue, ran) = by_signal("sighup=take", "HUP");
+    assert_ended(&ran, "accepted", 0);
+    let delivered = format!("SIGHUP delivered to pid {}", rogue.pid());
+    assert!(ran.stdout.contains(&delivered), "{ran:?}");
+    assert!(ran.stdout.contains("goes on"), "{ran:?}");
+    assert_eq!(rogue.asked(), 1);
+}
+
+#[test]
+fn one_that_ends_on_its_signal_has_died() {
+    let (_rogue, ran) = by_signal("sighup=exit", "HUP");
+    assert_ended(&ran, "died", 5);
+}
+
+#[test]
+fn a_signal_that_would_end_it_is_not_sent() {
+    let (mut rogue, ran) = by_signal("", "USR1");
+    assert_ended(&ran, "refused", 4);
+    assert!(
+        ran.stdout
+            .contains("has no handler for SIGUSR1: it would end it"),
+        "{ran:?}"
+    );
+    assert!(rogue.runs());
+}
+
+#[test]
+fn a_command_that_ends_well_is_accepted() {
+    let (mut rogue, ran) = by_command("sighup=take", "kill -HUP PID");
+    assert_ended(&ran, "accepted", 0);
+    assert_eq!(rogue.asked(), 1);
+}
+
+#[test]
+fn a_command_that_fails_is_a_refusal_in_its_last_words() {
+    let (mut rogue, ran) = by_command("", "echo bad line 7 >&2; exit 3");
+    assert_ended(&ran, "reload-rejected", 5);
+    assert!(ran.stdout.contains("bad line 7"), "{ran:?}");
+    assert!(rogue.runs());
+}
+
+#[test]
+fn a_command_that_kills_it_is_found_out() {
+    let (_rogue, ran) = by_command("", "kill -KILL PID");
+    assert_ended(&ran, "died", 5);
+}
+
+#[test]
+fn a_service_that_offers_none_is_refused() {
+    let mut rogue = service("sighup=take");
+    let ran = run(&scene(&rogue, ""), "reload --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("it offers no reload"), "{ran:?}");
+    assert!(ran.stderr.contains("actions: {reload:"), "{ran:?}");
+    assert_eq!(rogue.asked(), 0);
+}
+
+#[test]
+fn a_service_that_does_not_run_is_refused() {
+    let mut rogue = service("");
+    let scene = scene(&rogue, ROUTE);
+    rogue.exit();
+    let ran = run(&scene, "reload --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("it does not run"), "{ran:?}");
+}
+
+#[test]
+fn it_is_confirmed_protected_and_read_only_like_any_action() {
+    let mut rogue = service("");
+    let scene = scene(&rogue, &format!("    protected: true\n{ROUTE}"));
+    for words in [
+        "reload api",
+        "reload --yes api",
+        "--read-only reload --confirm api api",
+    ] {
+        assert_ended(&run(&scene, words), "refused", 4);
+    }
+    let ran = run(&scene, "reload --dry-run api");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stdout.contains("reload would send POST http://"),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.contains("means: reload route"), "{ran:?}");
+    assert_eq!(run(&scene, "reload").code, 2, "it wants to know whom");
+    assert_eq!(rogue.asked(), 0, "nothing was sent so far");
+    assert_ended(&run(&scene, "reload --confirm api api"), "reloaded", 0);
+    assert_eq!(rogue.asked(), 1);
+}
+
+#[test]
+fn after_one_that_rejects_it_no_other_is_asked() {
+    let first = service("reload=reject");
+    let mut second = service("reload=empty");
+    let scene = Scene::with_inventory(&format!(
+        "services:\n{}{}",
+        entry("api", &first, ROUTE),
+        entry("web", &second, ROUTE)
+    ));
+    let ran = run(&scene, "reload --yes --all");
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert!(ran.stdout.contains("api: reload-rejected"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("web: refused: nothing was sent"),
+        "{ran:?}"
+    );
+    assert_eq!(second.asked(), 0);
+}
