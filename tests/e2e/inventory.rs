@@ -239,7 +239,7 @@ fn what_init_has_in_comments_validates_too() {
     let ran = scene.run(&["validate", file.to_str().unwrap()]);
     assert_eq!(ran.code, 0, "{uncommented}\n{ran:?}");
     assert!(
-        ran.stdout.contains("2 services, 3 probes"),
+        ran.stdout.contains("3 services, 5 probes"),
         "{}",
         ran.stdout
     );
