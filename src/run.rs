@@ -58,9 +58,27 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let command = without_empty_twins(Cli::command());
-    let mut matches = command.try_get_matches_from(attach_wait(words))?;
+    let words = attach_wait(words);
+    let command = without_empty_twins(Cli::command()).color(color_typed(&words));
+    let mut matches = command.try_get_matches_from(words)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut Cli::command()))
+}
+
+/// Whether the words may be answered in colour, for an answer that comes before they are understood: help, and mistakes.
+fn color_typed(words: &[OsString]) -> clap::ColorChoice {
+    let typed = words.iter().enumerate().rev().find_map(|(place, word)| {
+        if word == "--color" {
+            words.get(place + 1).cloned()
+        } else {
+            let value = word.to_str()?.strip_prefix("--color=")?;
+            Some(OsString::from(value))
+        }
+    });
+    match typed.or_else(|| std::env::var_os("HEALTHCTL_COLOR")) {
+        Some(value) if value == "never" => clap::ColorChoice::Never,
+        Some(value) if value == "always" => clap::ColorChoice::Always,
+        _ => clap::ColorChoice::Auto,
+    }
 }
 
 /// Lets an environment twin that is set to nothing count as not set, as a pipeline leaves it that fills in a variable
@@ -172,6 +190,24 @@ mod tests {
             if let Err(error) = Cli::try_parse_from(attach_wait(words)) {
                 panic!("{line}\n{error}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_is_told_without_colour_where_none_is_wanted() {
+        for (typed, expected) in [
+            ("healthctl --color never chek", clap::ColorChoice::Never),
+            ("healthctl chek --color=never", clap::ColorChoice::Never),
+            ("healthctl --color=always --help", clap::ColorChoice::Always),
+            (
+                "healthctl --color always --color never chek",
+                clap::ColorChoice::Never,
+            ),
+            ("healthctl chek --color", clap::ColorChoice::Auto),
+            ("healthctl chek", clap::ColorChoice::Auto),
+        ] {
+            let words: Vec<OsString> = typed.split(' ').map(OsString::from).collect();
+            assert_eq!(color_typed(&words), expected, "{typed}");
         }
     }
 
