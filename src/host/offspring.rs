@@ -16,22 +16,31 @@ pub(crate) fn mark() -> String {
 /// Ends every process that carries the mark and was started after this one.
 #[cfg(target_os = "linux")]
 pub(crate) fn end(mark: &str, after: u32) {
-    // One that is ended may have started another just before.
-    const ROUNDS: usize = 20;
+    // One that is ended may have started another just before, and one that is just being replaced by another program
+    // shows no environment for a moment. Nothing takes longer than this many looks but a system that stands still.
+    const ROUNDS: usize = 500;
     let wanted = format!("{VARIABLE}={mark}");
     let first = if numbers_began_anew(after) { 0 } else { after };
     let mut ended = Vec::new();
     for _ in 0..ROUNDS {
-        let before = ended.len();
-        let marked = processes().filter(|pid| *pid > first && carries(*pid, wanted.as_bytes()));
-        for pid in marked {
-            if !ended.contains(&pid) && kill(pid, wanted.as_bytes()) {
-                ended.push(pid);
+        let mut settled = true;
+        for pid in processes().filter(|pid| *pid > first) {
+            if ended.contains(&pid) {
+                continue;
+            }
+            if carries(pid, wanted.as_bytes()) {
+                if kill(pid, wanted.as_bytes()) {
+                    ended.push(pid);
+                    settled = false;
+                }
+            } else if in_transit(pid) {
+                settled = false;
             }
         }
-        if ended.len() == before {
+        if settled {
             return;
         }
+        std::thread::yield_now();
     }
 }
 
@@ -65,6 +74,24 @@ fn carries(pid: u32, wanted: &[u8]) -> bool {
         .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|it| it == wanted))
 }
 
+/// Whether the process is just being replaced by another program: it has memory, and no environment in it yet.
+#[cfg(target_os = "linux")]
+fn in_transit(pid: u32) -> bool {
+    std::fs::read(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| lacks_environment(&String::from_utf8_lossy(&stat)))
+}
+
+/// Reads a line of proc(5): field 23 is the size of its memory, 51 the end of its environment.
+#[cfg(target_os = "linux")]
+fn lacks_environment(stat: &str) -> bool {
+    let Some((_, fields)) = stat.rsplit_once(')') else {
+        return false;
+    };
+    // What follows the name begins with field 3.
+    let field = |number: usize| fields.split_ascii_whitespace().nth(number - 3);
+    field(23).is_some_and(|size| size != "0") && field(51) == Some("0")
+}
+
 /// The descriptor is opened before the mark is looked at again: from then on it stands for one process.
 #[cfg(target_os = "linux")]
 fn kill(pid: u32, wanted: &[u8]) -> bool {
@@ -83,7 +110,7 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 
-    use super::{VARIABLE, end, mark};
+    use super::{VARIABLE, end, lacks_environment, mark};
 
     #[test]
     fn those_that_carry_the_mark_are_ended_and_no_others() {
@@ -91,7 +118,7 @@ mod tests {
         assert_ne!(ours, other);
         let start = |mark: &str| {
             let mut command = Command::new("sleep");
-            command.arg("600").env(VARIABLE, mark).spawn().unwrap()
+            command.arg("20").env(VARIABLE, mark).spawn().unwrap()
         };
         let (mut first, mut second) = (start(&ours), start(&other));
         end(&ours, std::process::id());
@@ -99,5 +126,44 @@ mod tests {
         assert_eq!(second.try_wait().unwrap(), None);
         second.kill().unwrap();
         second.wait().unwrap();
+    }
+    #[test]
+    fn only_a_process_in_transit_has_memory_without_an_environment() {
+        let stat = |size: &str, end: &str| {
+            let mut fields: Vec<&str> = vec!["1"; 50];
+            fields[0] = "R";
+            fields[23 - 3] = size;
+            fields[51 - 3] = end;
+            format!("12 (a) b) {}", fields.join(" "))
+        };
+        for (size, end, expected) in [
+            ("4096", "0", true),
+            ("4096", "140723", false),
+            // A thread of the kernel, or a zombie.
+            ("0", "0", false),
+        ] {
+            assert_eq!(
+                lacks_environment(&stat(size, end)),
+                expected,
+                "{size} {end}"
+            );
+        }
+        assert!(!lacks_environment("12 (a"));
+        let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+        assert!(!lacks_environment(&own));
+    }
+
+    #[test]
+    fn one_that_is_just_being_started_is_not_missed() {
+        for _ in 0..200 {
+            let ours = mark();
+            let mut child = Command::new("sleep")
+                .arg("20")
+                .env(VARIABLE, &ours)
+                .spawn()
+                .unwrap();
+            end(&ours, std::process::id());
+            assert_eq!(child.wait().unwrap().signal(), Some(9));
+        }
     }
 }
