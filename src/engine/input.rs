@@ -47,8 +47,8 @@ pub(crate) enum Input {
         service: String,
         /// The flag.
         flag: Flag,
-        /// Set or clear.
-        on: bool,
+        /// A sentence about it (`src/app.py changed 3 s after it started`), which sets it; `None` clears it.
+        note: Option<String>,
     },
     /// End. Probes under way are dropped.
     Stop,

@@ -356,7 +356,9 @@ impl<A: Ask> Watch<A> {
                 watch.ask_now(service);
             }),
             Input::Pause { service, on } => self.at(&service, |watch, service| {
-                let updates = watch.fleet.set_flag(service, Flag::Paused, on);
+                let updates = watch
+                    .fleet
+                    .set_flag(service, Flag::Paused, on.then(String::new));
                 watch.tell(updates);
                 let was = watch
                     .services
@@ -366,8 +368,12 @@ impl<A: Ask> Watch<A> {
                     watch.ask_now(service);
                 }
             }),
-            Input::Flag { service, flag, on } => self.at(&service, |watch, service| {
-                let updates = watch.fleet.set_flag(service, flag, on);
+            Input::Flag {
+                service,
+                flag,
+                note,
+            } => self.at(&service, |watch, service| {
+                let updates = watch.fleet.set_flag(service, flag, note);
                 watch.tell(updates);
             }),
         }

@@ -157,9 +157,9 @@ impl Fleet {
         self.change(service, now, |tracker| tracker.started(now))
     }
 
-    /// Sets or clears a flag that no probe can know.
-    pub fn set_flag(&mut self, service: usize, flag: Flag, on: bool) -> Vec<Update> {
-        self.change(service, self.now, |tracker| tracker.set_flag(flag, on))
+    /// Sets a flag that no probe can know, with a sentence about it that may be empty, or clears it (`None`).
+    pub fn set_flag(&mut self, service: usize, flag: Flag, note: Option<String>) -> Vec<Update> {
+        self.change(service, self.now, |tracker| tracker.set_flag(flag, note))
     }
 
     /// Tells everyone who depends on them, and finds the first causes: a service with a startup probe begins as one.

@@ -34,5 +34,6 @@ pub use select::{Candidate, SelectError, Selection, Selector};
 pub use tracker::Tracker;
 pub(crate) use words::words_macro;
 pub use words::{
-    CheckVerdict, DegradedPolicy, DependencyStatus, FailureKind, Flag, ProbeResult, State,
+    CheckVerdict, DegradedPolicy, DependencyStatus, FailureKind, Flag, ProbeResult, RestartCause,
+    State,
 };

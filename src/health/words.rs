@@ -144,6 +144,16 @@ words! {
 }
 
 words! {
+    /// What an automatic restart may react to: the inventory's `restart_on:`.
+    RestartCause {
+        /// Its process is older than its sources, its executable or its start entry.
+        Stale = "stale",
+        /// Its liveness probe has failed; readiness never counts.
+        Unhealthy = "unhealthy",
+    }
+}
+
+words! {
     /// What `check` makes of a service.
     CheckVerdict {
         /// Good.

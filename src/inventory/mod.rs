@@ -28,7 +28,8 @@ pub use catalogue::{Offered, catalogue};
 pub use find::{Chosen, find};
 pub use load::{Loaded, load};
 pub use service::{
-    ActionSpec, HttpRequest, Inventory, Means, Probe, ProbeKind, Service, ServiceActions, StartSpec,
+    ActionSpec, Hook, HttpRequest, Inventory, Means, Probe, ProbeKind, Service, ServiceActions,
+    Sources, StartSpec,
 };
 pub use show::show;
 pub use surroundings::{Look, Surroundings};

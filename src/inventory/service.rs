@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::health::{DegradedPolicy, ProbeRule, Role, Rules};
+use crate::health::{DegradedPolicy, ProbeRule, RestartCause, Role, Rules};
 use crate::profile::{Auth, Connection, Expect, Proxy, Secret, Signal, Target, Tls};
 
 /// All services of one inventory, in the order of the file.
@@ -50,6 +50,12 @@ pub struct Service {
     pub actions: ServiceActions,
     /// How it is started, where healthctl may start it.
     pub start: Option<StartSpec>,
+    /// What its code is made of; a process older than the newest of these files is stale.
+    pub sources: Option<Sources>,
+    /// What an automatic restart may react to, where one is switched on.
+    pub restart_on: BTreeSet<RestartCause>,
+    /// What is run when its state turns.
+    pub on_change: Option<Hook>,
     /// Where it writes its pid.
     pub pid_file: Option<PathBuf>,
     /// Something else starts it again.
@@ -177,14 +183,40 @@ pub enum Means {
 pub struct StartSpec {
     /// Program and arguments, no shell.
     pub command: Vec<String>,
+    /// The same for people: with what was written where a variable's value is in it, which may be a secret.
+    pub shown: Vec<String>,
     /// Where it runs.
     pub cwd: PathBuf,
     /// Added to the environment.
-    pub env: BTreeMap<String, String>,
-    /// Where its output goes.
-    pub log: PathBuf,
+    pub env: BTreeMap<String, Secret>,
+    /// Where its output goes; `None` is a file in the user's state directory, which only an effect can find.
+    pub log: Option<PathBuf>,
     /// How long it may take to be ready.
     pub ready_timeout: Duration,
+}
+
+/// The files that a service's code is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sources {
+    /// The directory that the patterns are relative to: that of the file that names them.
+    pub root: PathBuf,
+    /// Globs, as written: `services/api/**/*.py`.
+    pub patterns: Vec<String>,
+}
+
+/// A command that is run when something happens to a service.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    /// Program and arguments, no shell.
+    pub command: Vec<String>,
+    /// The same for people, as in [`StartSpec::shown`].
+    pub shown: Vec<String>,
+    /// Added to the environment, beside what tells of the turn.
+    pub env: BTreeMap<String, Secret>,
+    /// Where it runs.
+    pub cwd: PathBuf,
+    /// How long it may take.
+    pub timeout: Duration,
 }
 
 impl ProbeKind {

@@ -119,7 +119,7 @@ impl Stage {
                         .or_else(|| event.strip_prefix("no flag ").map(|flag| (false, flag)))
                         .ok_or_else(|| format!("`{event}` is no event"))?;
                     let flag = Flag::parse(flag).ok_or_else(|| format!("`{flag}` is no flag"))?;
-                    self.fleet.set_flag(place, flag, on)
+                    self.fleet.set_flag(place, flag, on.then(String::new))
                 }
             });
         }

@@ -347,10 +347,13 @@ async fn a_flag_that_is_said_is_told() {
         scene.handle.say(Input::Flag {
             service: "api".to_owned(),
             flag: Flag::Stale,
-            on,
+            note: on.then(|| "app.py changed".to_owned()),
         });
         scene
-            .picture(|picture| picture.flags.contains(&Flag::Stale) == on)
+            .picture(|picture| {
+                picture.flags.contains(&Flag::Stale) == on
+                    && picture.notes.iter().any(|note| note == "app.py changed") == on
+            })
             .await;
     }
 }

@@ -17,7 +17,7 @@ mod process;
 mod pulse;
 mod standing;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::belief::Belief;
@@ -39,7 +39,7 @@ pub struct Tracker {
     ending: Ending,
     dependencies: Dependencies,
     /// Flags that no probe can know.
-    flags: BTreeSet<Flag>,
+    flags: BTreeMap<Flag, String>,
     /// The root cause, where another service keeps this one from working.
     blocked_by: Option<String>,
     belief: Belief,
@@ -60,7 +60,7 @@ impl Tracker {
             coming_up: ComingUp::new(has_startup, rules.start_period),
             ending: Ending::new(rules.shutdown_timeout),
             dependencies: Dependencies::default(),
-            flags: BTreeSet::new(),
+            flags: BTreeMap::new(),
             blocked_by: None,
             belief: Belief::default(),
             settled: now,
@@ -144,13 +144,12 @@ impl Tracker {
         self.settle(now);
     }
 
-    /// Sets or clears a flag that no probe can know.
-    pub fn set_flag(&mut self, flag: Flag, on: bool) {
-        if on {
-            self.flags.insert(flag);
-        } else {
-            self.flags.remove(&flag);
-        }
+    /// Sets a flag that no probe can know, with a sentence about it that may be empty, or clears it (`None`).
+    pub fn set_flag(&mut self, flag: Flag, note: Option<String>) {
+        match note {
+            Some(note) => self.flags.insert(flag, note),
+            None => self.flags.remove(&flag),
+        };
     }
 
     /// Says which service keeps this one from working, if any.

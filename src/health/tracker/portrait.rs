@@ -133,7 +133,8 @@ impl Tracker {
 
     /// What the service says of itself, apart from what stands in the reasons.
     fn notes(&self, reasons: &[String]) -> Vec<String> {
-        let mut notes: Vec<String> = Vec::new();
+        let of_flags = self.flags.values().filter(|note| !note.is_empty());
+        let mut notes: Vec<String> = of_flags.cloned().collect();
         for probe in &self.probes {
             let message = probe
                 .reading
@@ -204,7 +205,7 @@ impl Tracker {
     }
 
     fn flags_at(&self, now: Moment) -> BTreeSet<Flag> {
-        let mut flags = self.flags.clone();
+        let mut flags: BTreeSet<Flag> = self.flags.keys().copied().collect();
         let mut set = |flag, on: bool| {
             if on {
                 flags.insert(flag);

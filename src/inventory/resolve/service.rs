@@ -1,5 +1,7 @@
 //! One service.
 
+use std::collections::BTreeSet;
+
 use crate::health::DegradedPolicy;
 use crate::profile::Profile;
 use crate::profile::raw::Options;
@@ -80,6 +82,9 @@ pub(in super::super) fn service(parts: &Parts<'_>, problems: &mut Problems) -> S
         probes,
         actions,
         start: None,
+        sources: None,
+        restart_on: BTreeSet::new(),
+        on_change: None,
         pid_file: raw.pid_file.as_ref().map(|path| path.value.clone()),
         supervised: false,
         replicas: flag(&raw.replicas),
