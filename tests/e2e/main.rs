@@ -5,6 +5,7 @@ mod support;
 
 mod actions;
 mod check;
+mod contracts;
 mod demo;
 mod files;
 mod heartbeats;

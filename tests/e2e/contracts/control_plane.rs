@@ -1,0 +1,137 @@
+//! `control-plane`: a Go service that is stopped by a signal only, and whose port refuses long before it is gone.
+
+use std::io::Read;
+
+use serde_json::json;
+
+use super::{Fleet, assert_is, dependency};
+use crate::support::demo::{ask, send};
+
+const UNREADY: &str =
+    "ready: answered 503 Service Unavailable, which means unready; reports `degraded`";
+const EXPIRED: &str = "dependency ca_certificate: error: certificate expired";
+
+#[test]
+fn from_well_to_stopped() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("control-plane");
+    let well = watching.until_state("control-plane", "healthy");
+    assert_eq!(
+        (&well["ready"], &well["version"]),
+        (&json!(true), &json!("1.4.2"))
+    );
+
+    fleet.break_("control-plane", "ca_certificate");
+    let unready = watching.until_state("control-plane", "unready");
+    assert_eq!(unready["ready"], false);
+    let found = fleet.check("control-plane");
+    assert_is(&found, "unready", &[UNREADY, EXPIRED], &[]);
+    assert_eq!(dependency(&found, "database")["status"], "working");
+    fleet.mend("control-plane", "ca_certificate");
+    watching.until_state("control-plane", "healthy");
+
+    // It reads its file by itself: nobody can ask it to.
+    let ran = fleet.run("reload --yes control-plane");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.stdout.contains("it offers no reload"), "{ran:?}");
+    fleet.stop("control-plane");
+    let gone = watching.until_state("control-plane", "unhealthy");
+    assert!(
+        gone["reasons"][0]
+            .as_str()
+            .unwrap()
+            .contains("connection refused"),
+        "{gone}"
+    );
+}
+
+/// `latency_ms` is a Go duration.
+#[test]
+fn its_milliseconds_are_nanoseconds() {
+    let fleet = Fleet::start();
+    let ready = fleet.demo.ask("control-plane", "GET /readyz").json();
+    assert_eq!(ready["checks"]["database"]["latency_ms"], 2_000_000);
+    let found = fleet.check("control-plane");
+    assert_eq!(dependency(&found, "database")["latency_ms"], 2.0);
+    assert_eq!(dependency(&found, "crl_manager")["latency_ms"], 0.04);
+}
+
+/// It reports no counts and no last success.
+#[test]
+fn what_it_does_not_count_is_counted_from_what_was_seen() {
+    let fleet = Fleet::start();
+    let ready = fleet.demo.ask("control-plane", "GET /readyz").json();
+    let keys: Vec<_> = ready["checks"]["ca_certificate"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .collect();
+    assert_eq!(keys, ["status", "latency_ms"]);
+    let mut watching = fleet.watch("control-plane");
+    watching.until_state("control-plane", "healthy");
+    fleet.break_("control-plane", "ca_certificate");
+    watching.until_state("control-plane", "unready");
+    fleet.mend("control-plane", "ca_certificate");
+    let well = watching.until_state("control-plane", "healthy");
+    let seen = dependency(&well, "ca_certificate");
+    assert!(seen["success_total"].as_u64() >= Some(2), "{seen}");
+    assert!(seen["failure_total"].as_u64() >= Some(1), "{seen}");
+    assert!(seen["last_failure_seconds"].is_f64(), "{seen}");
+    assert_eq!(dependency(&well, "database")["failure_total"], 0);
+    assert_eq!(
+        dependency(&well, "database")["last_failure_seconds"],
+        json!(null)
+    );
+}
+
+/// SIGTERM closes the listener at once; requests in flight get their time.
+#[test]
+fn a_port_that_refuses_proves_nothing_while_the_process_is_there() {
+    let fleet = Fleet::start();
+    let address = fleet.demo.address("control-plane");
+    let pid = fleet.demo.pid("control-plane");
+    // As much work as it takes to see that it goes on; its end ends the drain.
+    let mut working = send(address, "GET /work/2000").expect("it listens");
+    let mut begun = [0; 1];
+    working
+        .read_exact(&mut begun)
+        .expect("the answer has begun");
+    let mut acting = fleet.begin("shutdown --yes control-plane");
+    acting.until(&format!(
+        "{address} refuses connections, pid {pid} (healthctl) still runs"
+    ));
+    assert!(ask(address, "GET /healthz").is_err());
+    assert!(acting.goes_on(), "no verdict while the process is there");
+    let mut rest = String::new();
+    working
+        .read_to_string(&mut rest)
+        .expect("the work is finished");
+    assert!(rest.contains("done after 2s"), "{rest}");
+    let ran = acting.end();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let proof = format!(
+        "control-plane: stopped: {address} refuses connections and pid {pid} (healthctl) has exited"
+    );
+    assert!(ran.stdout.starts_with(&proof), "{ran:?}");
+}
+
+/// Who depends on it is not named as the cause.
+#[test]
+fn who_depends_on_it_is_blocked_by_it() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("");
+    watching.until_state("edge", "healthy");
+    fleet.break_("control-plane", "process");
+    let changes =
+        watching.until(|change| change["name"] == "edge" && change["flags"] == json!(["blocked"]));
+    let edge = changes.last().unwrap();
+    assert_eq!(
+        (&edge["state"], &edge["blocked_by"]),
+        (&json!("unhealthy"), &json!("control-plane"))
+    );
+    let own = fleet.check("control-plane");
+    assert_eq!(
+        (&own["flags"], &own["blocked_by"]),
+        (&json!([]), &json!(null))
+    );
+}

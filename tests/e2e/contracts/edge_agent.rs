@@ -1,0 +1,103 @@
+//! The edge agent of `control-plane`: without a port, seen by its beats alone.
+
+use serde_json::{Value, json};
+
+use super::{Fleet, assert_is, dependency};
+
+const ON_PURPOSE: &str = "on purpose: the last beat said that it was shutting down";
+
+/// Whether its third beat is missing.
+fn is_lost(change: &Value) -> bool {
+    let reason = change["reasons"][0].as_str().unwrap_or_default();
+    change["state"] == "unhealthy"
+        && reason.starts_with("dependency edge-1: error: missed 3, no beat since 20")
+}
+
+#[test]
+fn from_well_to_stopped() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("edge");
+    let well = watching.until_state("edge", "healthy");
+    assert_eq!(
+        dependency(&well, "edge-1")["details"]["vms"],
+        json!({"running": 3, "total": 3})
+    );
+
+    fleet.break_("edge", "heartbeat");
+    let before = watching.until(is_lost);
+    let turned = before
+        .iter()
+        .filter(|change| change["state"] != "healthy")
+        .count();
+    assert_eq!(
+        turned, 1,
+        "one or two that are missed are no failure: {before:?}"
+    );
+    assert_eq!(before.last().unwrap()["flags"], json!([]));
+    fleet.mend("edge", "heartbeat");
+    watching.until_state("edge", "healthy");
+
+    let ran = fleet.run("reload --yes edge");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.stdout.contains("it offers no reload"), "{ran:?}");
+    fleet.stop("edge");
+    let ends = watching.until(|change| change["state"] == "stopped");
+    assert!(
+        ends.iter().any(|change| change["state"] == "draining"),
+        "{ends:?}"
+    );
+    assert!(
+        ends.iter().all(|change| change["state"] != "unhealthy"),
+        "{ends:?}"
+    );
+    assert_is(ends.last().unwrap(), "stopped", &[ON_PURPOSE], &[]);
+    let found = fleet.check("edge");
+    assert_is(&found, "stopped", &[ON_PURPOSE], &[]);
+    assert_eq!(
+        dependency(&found, "edge-1")["details"]["vms"],
+        json!({"running": 0, "total": 3})
+    );
+}
+
+#[test]
+fn its_machines_are_stopped_one_by_one() {
+    let fleet = Fleet::start();
+    let acting = fleet.begin("shutdown --yes edge");
+    let mut seen = Vec::new();
+    while seen.last() != Some(&0) {
+        let agents = fleet.demo.ask("control-plane", "GET /api/v1/agents").json();
+        let agent = &agents["agents"][0];
+        let running = agent["vms"]["running"].as_u64().expect("a count");
+        if seen.last() != Some(&running) {
+            seen.push(running);
+        }
+        let status = if running == 3 {
+            None
+        } else {
+            Some("shutting_down")
+        };
+        assert!(
+            status.is_none_or(|status| agent["status"] == status),
+            "{agent}"
+        );
+    }
+    assert_eq!(seen, [3, 2, 1, 0]);
+    assert_eq!(acting.end().code, 0);
+}
+
+/// The same silence, and nobody had said that it would come.
+#[test]
+fn one_that_is_killed_is_a_failure_after_three_missed_beats() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("edge");
+    watching.until_state("edge", "healthy");
+    fleet.break_("edge", "process");
+    let changes = watching.until(|change| change["state"] != "healthy");
+    let lost = changes.last().unwrap();
+    assert!(is_lost(lost), "{lost}");
+    let beat = &dependency(lost, "edge-1")["heartbeat"];
+    assert_eq!(
+        (&beat["missed"], &beat["final"]),
+        (&json!(3), &json!(false))
+    );
+}

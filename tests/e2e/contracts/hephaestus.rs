@@ -1,0 +1,118 @@
+//! `hephaestus`: MinIO-style routes, two ways to shut down, and a word that is never worse than healthy.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Fleet, assert_is, dependency};
+
+const REFUSED: &str = "dependency database: error: connection refused";
+const BAD_GATEWAY: &str = "dependency payments: error: the gateway answered 502";
+
+#[test]
+fn from_well_to_stopped() {
+    let fleet = Fleet::with("  orders: {max_success_age: 1s}\n");
+    let mut watching = fleet.watch("orders");
+    let well = watching.until_state("orders", "healthy");
+    assert_eq!(
+        (&well["service"], &well["version"]),
+        (&json!("orders-api"), &json!("2.4.1"))
+    );
+
+    fleet.break_("orders", "payments");
+    watching.until_state("orders", "degraded");
+    assert_is(&fleet.check("orders"), "degraded", &[BAD_GATEWAY], &[]);
+    fleet.break_("orders", "database");
+    let stale = watching.until(|change| change["flags"] == json!(["success-age"]));
+    assert_is(
+        stale.last().unwrap(),
+        "unhealthy",
+        &[REFUSED, BAD_GATEWAY],
+        &["success-age"],
+    );
+    for component in ["payments", "database"] {
+        fleet.mend("orders", component);
+    }
+    watching.until(|change| change["state"] == "healthy" && change["flags"] == json!([]));
+
+    let ran = fleet.run("reload --yes orders");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.stdout.contains("it offers no reload"), "{ran:?}");
+    let ran = fleet.stop("orders");
+    assert!(
+        ran.stderr
+            .contains("answered 200 OK: {\"status\":\"shutdown_complete\""),
+        "{ran:?}"
+    );
+    let ends = watching.until(|change| change["state"] == "stopped");
+    assert!(
+        ends.iter().all(|change| change["state"] != "unhealthy"),
+        "not failed: {ends:?}"
+    );
+}
+
+#[test]
+fn a_scheduled_shutdown_is_accepted_and_then_seen_to_the_end() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("search");
+    watching.until_state("search", "healthy");
+    let ran = fleet.run("shutdown --schedule --yes search");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.starts_with("search: accepted: "), "{ran:?}");
+    let ends = watching.until(|change| change["state"] == "stopped");
+    assert!(
+        ends.iter().any(|change| change["state"] == "draining"),
+        "{ends:?}"
+    );
+    assert!(
+        ends.iter().all(|change| change["state"] != "unhealthy"),
+        "{ends:?}"
+    );
+}
+
+/// The service's own word is `healthy` or `shutting_down`, whatever becomes of its dependencies.
+#[test]
+fn how_well_it_is_comes_from_its_dependencies() {
+    let fleet = Fleet::start();
+    fleet.break_("orders", "payments");
+    let status = fleet.demo.ask("orders", "GET /health/status");
+    assert_eq!(
+        (status.status, &status.json()["status"]),
+        (200, &json!("healthy"))
+    );
+    assert_is(&fleet.check("orders"), "degraded", &[BAD_GATEWAY], &[]);
+    assert_eq!(fleet.run("check --exit-code orders").code, 1);
+}
+
+/// -1 is never, no zone is UTC, and what is not used has nothing else to say.
+#[test]
+fn its_payload_is_read_as_python_means_it() {
+    let fleet = Fleet::start();
+    let status = fleet.demo.ask("orders", "GET /health/status").json();
+    let database = &status["dependencies"]["database"];
+    assert_eq!(database["last_failure_seconds"], -1);
+    let start = status["start_time"].as_str().expect("a time");
+    assert!(!start.contains('Z') && !start.contains('+'), "{start}");
+    assert_eq!(
+        status["dependencies"]["mail"],
+        json!({"status": "not_used"})
+    );
+
+    let found = fleet.check("orders");
+    assert_eq!(
+        dependency(&found, "database")["last_failure_seconds"],
+        json!(null)
+    );
+    assert_eq!(dependency(&found, "database")["details"]["pool_size"], 8);
+    let started: Timestamp = found["started_at"].as_str().unwrap().parse().unwrap();
+    let utc: Timestamp = format!("{start}Z").parse().unwrap();
+    assert_eq!(started.as_second(), utc.as_second());
+    let mail = dependency(&found, "mail");
+    assert_eq!(
+        (&mail["status"], &mail["error"], &mail["success_count"]),
+        (&json!("not_used"), &json!(null), &json!(null))
+    );
+    assert_eq!(
+        found["state"], "healthy",
+        "what is not used counts for nothing"
+    );
+}

@@ -1,0 +1,253 @@
+//! `kcp-syncer`: a Go struct without tags on the wire, and a lease that proves more than its own heartbeat field.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{Fleet, assert_is, dependency};
+use crate::support::fake::Fake;
+use crate::support::scene::Scene;
+use crate::support::terminal::{ENTER, Pty};
+
+const NOT_LIVE: &str = "live: answered 503 Service Unavailable, expected 200-299";
+const NOT_READY: &str = "ready: answered 503 Service Unavailable, expected 200-299";
+const LEASE: &str = "GET /apis/coordination.k8s.io/v1/namespaces/kcp-system/leases/syncer";
+
+#[test]
+fn from_well_to_stopped() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("syncer syncer-lease");
+    let well = watching.until_state("syncer", "healthy");
+    assert_eq!(well["ready"], true);
+    assert_eq!(well["dependencies"].as_array().map(Vec::len), Some(10));
+
+    // Live while it is degraded, ready only while it is healthy.
+    fleet.break_("syncer", "queue");
+    watching.until_state("syncer", "unready");
+    let reason = "dependency queue: degraded: 412 objects wait";
+    assert_is(&fleet.check("syncer"), "unready", &[NOT_READY, reason], &[]);
+    fleet.break_("syncer", "upstream");
+    watching.until_state("syncer", "unhealthy");
+    let found = fleet.check("syncer");
+    let told = found["reasons"].as_array().expect("a list").clone();
+    for reason in [
+        NOT_LIVE,
+        "status: reports `Unhealthy`",
+        "dependency upstream: error: connection refused",
+        reason,
+    ] {
+        assert!(told.contains(&json!(reason)), "{found}");
+    }
+    for component in ["queue", "upstream"] {
+        fleet.mend("syncer", component);
+    }
+    watching.until_state("syncer", "healthy");
+
+    let ran = fleet.run("reload --yes syncer");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.stdout.contains("it offers no reload"), "{ran:?}");
+    fleet.stop("syncer");
+    let ends =
+        watching.until(|change| change["name"] == "syncer-lease" && change["state"] == "stopped");
+    assert_eq!(
+        ends.last().unwrap()["reasons"],
+        json!(["on purpose: the last beat said that it was shutting down"])
+    );
+}
+
+#[test]
+fn ten_components_with_one_that_hangs_are_told_as_before() {
+    let fleet = Fleet::start();
+    fleet.break_("syncer", "webhook");
+    let found = fleet.check("syncer");
+    let others = found["dependencies"].as_array().expect("a list").iter();
+    let working = others.filter(|dependency| dependency["status"] == "working");
+    assert_eq!(working.count(), 9, "{found}");
+    assert_eq!(
+        dependency(&found, "webhook")["error"],
+        "no result within 300ms"
+    );
+}
+
+#[test]
+fn a_lease_that_is_no_longer_renewed_is_a_failure_in_the_end() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("syncer-lease");
+    watching.until_state("syncer-lease", "healthy");
+    fleet.break_("syncer", "lease");
+    let changes = watching.until(|change| change["state"] != "healthy");
+    let lost = changes.last().unwrap();
+    let reason = lost["reasons"][0].as_str().unwrap_or_default();
+    assert!(
+        reason.starts_with("status: missed 3, no beat since 20"),
+        "{lost}"
+    );
+    assert_eq!(
+        (&lost["state"], &lost["flags"]),
+        (&json!("unhealthy"), &json!([]))
+    );
+    // `LastHeartbeat` is the time of the check itself: it goes on as if nothing were wrong.
+    let report = fleet.demo.ask("syncer", "GET /health/report").json();
+    let heartbeat: Timestamp = report["LastHeartbeat"].as_str().unwrap().parse().unwrap();
+    let renewed = fleet.demo.ask("control-plane", LEASE).json();
+    let renewed: Timestamp = renewed["spec"]["renewTime"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(heartbeat > renewed, "{heartbeat} {renewed}");
+    fleet.mend("syncer", "lease");
+    watching.until_state("syncer-lease", "healthy");
+}
+
+#[test]
+fn a_take_over_is_a_note_and_no_failure() {
+    let fleet = Fleet::start();
+    let mut pty = Pty::start(&fleet.command("watch syncer-lease"), 120, 40);
+    pty.wait_for("✓ 1 healthy");
+    pty.keys(ENTER);
+    pty.wait_for("syncer-0");
+    fleet.break_("syncer", "holder");
+    let screen = pty.wait_for("taken over by syncer-1 from syncer-0");
+    assert!(screen.contains("✓ healthy"), "{screen}");
+    let lease = fleet.demo.ask("control-plane", LEASE).json();
+    assert_eq!(lease["spec"]["leaseTransitions"], 1);
+    assert_is(&fleet.check("syncer-lease"), "healthy", &[], &[]);
+}
+
+/// A lease renewed so long ago, good for 30 s, as the profile's own `lease` probe reads it.
+fn with_lease(ago: i64) -> Value {
+    let renewed = Timestamp::now() - SignedDuration::from_secs(ago);
+    let fake = Fake::http(move |_, path| match path {
+        "/lease" => {
+            let spec = json!({"renewTime": renewed.to_string(), "holderIdentity": "a", "leaseDurationSeconds": 30});
+            (200, json!({"kind": "Lease", "spec": spec}).to_string())
+        }
+        "/health/report" => (
+            200,
+            json!({"Status": "Healthy", "Components": {"a": {"Status": "Healthy"}}}).to_string(),
+        ),
+        _ => (200, "ok".to_owned()),
+    });
+    let url = fake.url();
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  syncer: {{profile: kcp-syncer, url: '{url}', probes: {{lease: {{http: /lease}}}}}}\n"
+    ));
+    let ran = scene.run(&["check", "-o", "json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).expect("the report is JSON");
+    report["services"][0].clone()
+}
+
+#[test]
+fn missed_one_missed_two_and_unhealthy_at_the_third() {
+    // Five seconds from either edge: the test may take that long.
+    for (ago, state, missed) in [
+        (5, "healthy", 0),
+        (35, "healthy", 1),
+        (45, "healthy", 2),
+        (55, "unhealthy", 3),
+    ] {
+        let found = with_lease(ago);
+        assert_eq!(found["state"], state, "{ago}: {found}");
+        let told = if missed == 3 {
+            &found["reasons"]
+        } else {
+            &found["notes"]
+        };
+        let told = told.as_array().expect("a list");
+        if missed == 0 {
+            assert!(told.is_empty(), "{found}");
+        } else {
+            let expected = format!("lease: missed {missed}, no beat since 20");
+            assert!(told[0].as_str().unwrap().starts_with(&expected), "{found}");
+        }
+    }
+}
+
+/// `Uptime` and `Latency` are nanoseconds, `Version` is a constant, `Error` is `{}`.
+#[test]
+fn its_figures_are_read_as_go_means_them() {
+    let fleet = Fleet::start();
+    fleet.break_("syncer", "rbac");
+    let report = fleet.demo.ask("syncer", "GET /health/report").json();
+    assert!(report["Uptime"].as_u64() > Some(1_000_000), "{report}");
+    assert_eq!(report["Components"]["rbac"]["Error"], json!({}));
+    let found = fleet.check("syncer");
+    let uptime = found["uptime_seconds"].as_f64().expect("a number");
+    assert!(uptime < 3600.0, "{found}");
+    assert!(found["started_at"].is_string(), "{found}");
+    assert_eq!(found["resources"]["latency_seconds"], 0.042);
+    assert_eq!(
+        found["version"],
+        json!(null),
+        "a constant identifies nothing"
+    );
+    assert_eq!(
+        dependency(&found, "rbac")["error"],
+        "forbidden: cannot list secrets"
+    );
+}
+
+/// Its own aggregation passes over what nobody has looked at, and calls the rest Healthy.
+#[test]
+fn where_nothing_is_known_it_is_unknown_whatever_it_says_itself() {
+    let fleet = Fleet::start();
+    fleet.break_("syncer", "checks");
+    let report = fleet.demo.ask("syncer", "GET /health/report").json();
+    assert_eq!(report["Status"], "Healthy");
+    let found = fleet.check("syncer");
+    assert_is(
+        &found,
+        "unknown",
+        &["status: the state of no dependency is known"],
+        &[],
+    );
+    let ran = fleet.run("check --exit-code syncer");
+    assert_eq!(ran.code, 3, "{ran:?}");
+}
+
+/// Before the first check the whole body is the literal `null`; the zero time means never.
+#[test]
+fn null_is_unknown_and_the_zero_time_is_never() {
+    let check = |report: &'static str| {
+        let fake = Fake::http(move |_, path| {
+            (
+                200,
+                if path == "/health/report" {
+                    report
+                } else {
+                    "ok"
+                }
+                .to_owned(),
+            )
+        });
+        let ran = Scene::new().run(&[
+            "check",
+            "--url",
+            &fake.url(),
+            "--profile",
+            "kcp-syncer",
+            "-o",
+            "json",
+        ]);
+        let report: Value = serde_json::from_str(&ran.stdout).expect("the report is JSON");
+        report["services"][0].clone()
+    };
+    let found = check("null\n");
+    assert_eq!(found["state"], "unknown", "{found}");
+    let found = check(
+        r#"{"Status":"Healthy","Components":{
+            "a":{"Name":"a","Status":"Healthy","LastCheck":"2026-11-22T10:00:00Z","Error":null},
+            "b":{"Name":"b","Status":"Unknown","LastCheck":"0001-01-01T00:00:00Z","Error":null}}}"#,
+    );
+    let never = dependency(&found, "b");
+    let seen = (
+        &never["status"],
+        &never["last_success_seconds"],
+        &never["last_failure_seconds"],
+    );
+    assert_eq!(
+        seen,
+        (&json!("unknown"), &json!(null), &json!(null)),
+        "{never}"
+    );
+}

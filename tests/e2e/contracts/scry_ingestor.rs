@@ -1,0 +1,214 @@
+//! `scry-ingestor`: a Python service with required and optional components that reloads its configuration.
+
+use std::path::PathBuf;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::{Fleet, assert_is, dependency};
+use crate::support::demo::Answer;
+
+const NOT_READY: &str = "ready: answered 503 Service Unavailable, expected 200-299";
+
+impl Fleet {
+    /// The ingestor's configuration file.
+    fn configuration(&self) -> PathBuf {
+        self.demo.inventory().with_file_name("ingestor.json")
+    }
+
+    fn reconfigure(&self, change: impl FnOnce(&mut Value)) {
+        let text = std::fs::read_to_string(self.configuration()).expect("it is there");
+        let mut configuration = serde_json::from_str(&text).expect("it is JSON");
+        change(&mut configuration);
+        std::fs::write(self.configuration(), configuration.to_string()).expect("it is ours");
+    }
+
+    /// The version that is in force: what a reload that changes nothing tells.
+    fn version(&self) -> Value {
+        let answer: Answer = self.demo.ask("ingestor", "POST /api/v1/config/reload");
+        answer.json()["version"].clone()
+    }
+}
+
+#[test]
+fn from_well_to_stopped() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("ingestor");
+    watching.until_state("ingestor", "healthy");
+
+    fleet.break_("ingestor", "celery");
+    watching.until_state("ingestor", "degraded");
+    let found = fleet.check("ingestor");
+    let reason = "dependency celery: degraded: 1 of 4 workers";
+    assert_is(&found, "degraded", &[reason], &[]);
+    assert_eq!(found["ready"], true, "200 for degraded too");
+    fleet.break_("ingestor", "database");
+    watching.until_state("ingestor", "unhealthy");
+    let found = fleet.check("ingestor");
+    let reasons = [
+        "status: reports `unhealthy`",
+        NOT_READY,
+        "dependency database: error: connection refused",
+        reason,
+    ];
+    assert_is(&found, "unhealthy", &reasons, &[]);
+    assert_eq!(found["ready"], false);
+    for component in ["celery", "database"] {
+        fleet.mend("ingestor", component);
+    }
+    watching.until_state("ingestor", "healthy");
+
+    fleet.reconfigure(|configuration| configuration["log_level"] = "debug".into());
+    let ran = fleet.run("reload --yes ingestor");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stdout
+            .starts_with("ingestor: reloaded: reloaded environment; unchanged adapters, "),
+        "{ran:?}"
+    );
+
+    fleet.stop("ingestor");
+    let gone = watching.until_state("ingestor", "unhealthy");
+    assert!(
+        gone["reasons"][0]
+            .as_str()
+            .unwrap()
+            .contains("connection refused"),
+        "{gone}"
+    );
+}
+
+/// Optional, and its check never comes back.
+#[test]
+fn a_component_that_hangs_delays_nobody() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("ingestor");
+    watching.until_state("ingestor", "healthy");
+    fleet.break_("ingestor", "kafka");
+    let degraded = watching.until_state("ingestor", "degraded");
+    assert_is(
+        &degraded,
+        "degraded",
+        &["dependency kafka: error: no result within 300ms"],
+        &[],
+    );
+    // The others are as fresh as ever, however often one asks.
+    for _ in 0..5 {
+        let detailed = fleet.demo.ask("ingestor", "GET /health/detailed").json();
+        assert_eq!(detailed["components"]["kafka"]["status"], "unhealthy");
+        let found = fleet.check("ingestor");
+        assert_eq!(
+            (&found["state"], &found["ready"]),
+            (&json!("degraded"), &json!(true))
+        );
+        for component in ["database", "redis", "celery", "api"] {
+            assert_eq!(
+                dependency(&found, component)["status"],
+                "working",
+                "{found}"
+            );
+        }
+    }
+    fleet.mend("ingestor", "kafka");
+    watching.until_state("ingestor", "healthy");
+}
+
+#[test]
+fn a_bad_file_is_answered_with_the_reason_and_changes_nothing() {
+    let fleet = Fleet::start();
+    let pid = fleet.demo.pid("ingestor");
+    let before = fleet.version();
+    for (text, reason) in [
+        ("{", "EOF while parsing"),
+        (r#"{"adapters": []}"#, "missing field `feature_flags`"),
+        ("\u{0}", "expected value"),
+    ] {
+        std::fs::write(fleet.configuration(), text).expect("it is ours");
+        let ran = fleet.run("reload --yes ingestor");
+        assert_eq!(ran.code, 5, "{ran:?}");
+        let verdict = "ingestor: reload-rejected: it keeps its old configuration: ";
+        assert!(ran.stdout.starts_with(verdict), "{ran:?}");
+        assert!(ran.stdout.contains(reason), "{ran:?}");
+        assert!(
+            ran.stdout
+                .contains(&format!("pid {pid} (healthctl) goes on")),
+            "{ran:?}"
+        );
+    }
+    assert_eq!(fleet.version(), before);
+
+    fleet.break_("ingestor", "config");
+    let ran = fleet.run("reload --yes ingestor");
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert!(
+        ran.stdout
+            .contains("rejected adapters (at least one is needed)"),
+        "{ran:?}"
+    );
+    assert_eq!(fleet.version(), before);
+    assert_is(&fleet.check("ingestor"), "healthy", &[], &[]);
+
+    fleet.mend("ingestor", "config");
+    let ran = fleet.run("reload --yes ingestor");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stdout
+            .starts_with("ingestor: reloaded: reloaded adapters; "),
+        "{ran:?}"
+    );
+    assert_eq!(
+        fleet.version().as_u64(),
+        before.as_u64().map(|version| version + 1)
+    );
+}
+
+/// A database's address, a cache's, a port: reported as such, and everything else is taken over.
+#[test]
+fn what_needs_a_restart_is_told_and_the_rest_is_reloaded() {
+    let fleet = Fleet::start();
+    fleet.reconfigure(|configuration| {
+        configuration["port"] = 9090.into();
+        configuration["feature_flags"] = json!({"dead_letters": false});
+    });
+    let ran = fleet.run("reload --yes ingestor");
+    assert_eq!(ran.code, 5, "{ran:?}");
+    let verdict = "ingestor: reload-partial: needs a restart: port; reloaded feature_flags; ";
+    assert!(ran.stdout.starts_with(verdict), "{ran:?}");
+}
+
+#[test]
+fn a_signal_reloads_as_the_route_does() {
+    let fleet = Fleet::with("  ingestor: {actions: {reload: {signal: HUP}}}\n");
+    let before = fleet.version().as_u64().expect("a number");
+    let mut passed = 0;
+    for (level, expected) in [("debug", 1), ("warn", 2)] {
+        fleet.reconfigure(|configuration| configuration["log_level"] = level.into());
+        let ran = fleet.run("reload --yes ingestor");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(
+            ran.stdout
+                .starts_with("ingestor: accepted: SIGHUP delivered to pid "),
+            "{ran:?}"
+        );
+        // By the second reload nothing is left to do.
+        passed = fleet.version().as_u64().expect("a number") - before;
+        assert_eq!(passed, expected);
+    }
+    assert_eq!(passed, 2);
+}
+
+/// A second signal changes nothing: neither does it cut the drain short, nor begin another.
+#[test]
+fn a_second_signal_changes_nothing() {
+    let mut fleet = Fleet::start();
+    let pid = Pid::from_raw(fleet.demo.pid("ingestor")).expect("a process");
+    let mut acting = fleet.begin("shutdown --yes ingestor");
+    acting.until("SIGTERM delivered");
+    for signal in [Signal::TERM, Signal::INT, Signal::TERM] {
+        // It may have ended by now.
+        let _ = kill_process(pid, signal);
+    }
+    let ran = acting.end();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(fleet.demo.said(), "ingestor has ended: exit status: 0\n");
+}
