@@ -206,8 +206,13 @@ impl Dependency {
         if let Some(circuit) = circuit {
             details.insert("circuit_breaker".to_owned(), circuit.word().into());
             if circuit != Circuit::Closed {
-                let said = message.as_deref().unwrap_or("failed");
-                message = Some(format!("{said} (circuit {})", circuit.word()));
+                let word = circuit.word();
+                message = Some(match (message, record.standing) {
+                    (Some(said), _) => format!("{said} (circuit {word})"),
+                    (None, Standing::Failing) => format!("failed (circuit {word})"),
+                    // Somebody else, such as its check, found it well.
+                    (None, _) => format!("circuit {word}"),
+                });
             }
         }
         Snapshot {
@@ -229,7 +234,11 @@ impl Dependency {
     }
 
     pub(super) fn set_machine(&self, machine: Machine) {
-        self.record().machine = Some(machine);
+        let mut record = self.record();
+        record.machine = Some(match &record.machine {
+            Some(before) => machine.after(before),
+            None => machine,
+        });
     }
 
     pub(super) fn with_machine<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> Option<T> {
