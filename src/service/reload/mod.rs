@@ -148,7 +148,7 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
         parts: Vec<Part<C>>,
     ) -> Result<Self, OpenError> {
         let path = path.as_ref().to_owned();
-        let text = match std::fs::read_to_string(&path) {
+        let text = match regular(&path).and_then(|()| std::fs::read_to_string(&path)) {
             Ok(text) => text,
             Err(source) => return Err(OpenError::Read { path, source }),
         };
@@ -202,6 +202,14 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
 }
 
 impl<C> Inner<C> {
+    /// What the file holds now.
+    async fn text(&self) -> io::Result<String> {
+        let path = self.path.clone();
+        let read = move || regular(&path).and_then(|()| std::fs::read_to_string(&path));
+        let text = tokio::task::spawn_blocking(read).await;
+        text.unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+
     fn history(&self) -> MutexGuard<'_, History<C>> {
         // It is whole at every point, so a panic elsewhere does not spoil it.
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
@@ -209,6 +217,15 @@ impl<C> Inner<C> {
 
     fn seen(&self) -> MutexGuard<'_, Option<u64>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A pipe would be waited for without end, and every other reload with it.
+fn regular(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path)?.is_file() {
+        Ok(())
+    } else {
+        Err(io::Error::other("it is not a regular file"))
     }
 }
 

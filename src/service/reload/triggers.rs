@@ -65,7 +65,7 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
 
     /// Whether the file holds something else than when it was last looked at.
     async fn differs(&self) -> bool {
-        let text = tokio::fs::read_to_string(self.path()).await;
+        let text = self.inner.text().await;
         let found = text.as_deref().ok().map(fingerprint);
         *self.inner.seen() != found
     }

@@ -48,7 +48,8 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
             answer
         });
         task.await.unwrap_or_else(|_| {
-            // Parsing or validating panicked: nothing has been put into force by then.
+            // What panicked is the program's own: parsing, validating, comparing, showing. Nothing has been put into
+            // force by then.
             let answer = self.inner.refuse("panicked");
             self.inner.service.inner.reloads.record(&answer);
             tell(&answer, trigger);
@@ -59,7 +60,7 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
 
 impl<C: Clone + Send + Sync + 'static> Inner<C> {
     async fn read(&self) -> Result<C, String> {
-        let text = tokio::fs::read_to_string(&self.path).await;
+        let text = self.text().await;
         *self.seen() = text.as_deref().ok().map(fingerprint);
         let text = text.map_err(|error| format!("cannot read {}: {error}", self.path.display()))?;
         (self.parse)(&text)
@@ -90,16 +91,23 @@ impl<C: Clone + Send + Sync + 'static> Inner<C> {
             .iter()
             .filter(|part| part.has_changed(&old, &next))
             .collect();
+        // Told before anything is done: what panics in it must not leave half of it done.
+        let results: Vec<(String, PartResult)> = changed
+            .iter()
+            .map(|part| {
+                (
+                    part.name().to_owned(),
+                    PartResult::Reloaded(part.shown(&next)),
+                )
+            })
+            .collect();
         if let Err((part, reason)) = apply(&changed, &old, &next).await {
             let mut parts = self.unchanged();
             let error = format!("{part}: {reason}");
             parts.insert(part, PartResult::Rejected(reason));
             return Answer::failed(self.history().latest(), parts, error);
         }
-        for part in &changed {
-            let result = PartResult::Reloaded(part.shown(&next));
-            parts.insert(part.name().to_owned(), result);
-        }
+        parts.extend(results);
         let version = {
             let mut history = self.history();
             if changed.is_empty() {

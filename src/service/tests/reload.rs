@@ -89,7 +89,10 @@ fn parts(applied: &Arc<Mutex<Vec<String>>>) -> Vec<Part<Config>> {
     };
     vec![
         Part::new("adapters", |config: &Config| &config.adapters)
-            .shown_as(|config| config.adapters.len())
+            .shown_as(|config| {
+                assert_ne!(config.adapters, ["unspeakable"]);
+                config.adapters.len()
+            })
             .valid_if(|config| {
                 if config.adapters.is_empty() {
                     Err("at least one is needed")
@@ -153,6 +156,7 @@ async fn the_old_configuration_is_kept_on_any_error() {
         ("{adapters: [", "configuration", "while parsing"),
         ("{adapters: 7}", "configuration", "expected a sequence"),
         ("{panic: true}", "configuration", "panicked"),
+        ("{adapters: [unspeakable]}", "configuration", "panicked"),
         (
             "{adapters: [], flags: [x]}",
             "adapters",
@@ -198,6 +202,45 @@ async fn the_old_configuration_is_kept_on_any_error() {
     scene.reload("{adapters: [b]}").await;
     changes.changed().await.unwrap();
     assert_eq!(changes.borrow().adapters, ["b"]);
+}
+
+/// The first look at it waits for somebody who writes, and there is nobody.
+#[tokio::test]
+async fn a_pipe_in_the_place_of_the_file_holds_nobody_up() {
+    let scene = Scene::new();
+    std::fs::remove_file(scene.path()).unwrap();
+    let pipe = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+    rustix::fs::mknodat(rustix::fs::CWD, scene.path(), pipe.0, pipe.1, 0).unwrap();
+    for _ in 0..2 {
+        let answer = scene.configuration.reload(Trigger::Program).await;
+        let error = answer.error.unwrap();
+        assert!(error.contains("it is not a regular file"), "{error}");
+    }
+    std::fs::remove_file(scene.path()).unwrap();
+    let answer = scene.reload("{adapters: [b], database_url: one}").await;
+    assert_eq!((answer.status, answer.version), (Status::Success, 2));
+}
+
+#[tokio::test]
+async fn many_at_once_take_turns_and_none_is_lost() {
+    let scene = Scene::new();
+    scene.configuration.on_change();
+    scene.write("{adapters: [b], database_url: one}");
+    let reloads = (0..20).map(|_| {
+        let configuration = scene.configuration.clone();
+        tokio::spawn(async move { configuration.reload(Trigger::Hangup).await })
+    });
+    let reloads: Vec<_> = reloads.collect();
+    let mut reloaded = 0;
+    for reload in reloads {
+        let answer = reload.await.unwrap();
+        assert_eq!((answer.status, answer.version), (Status::Success, 2));
+        reloaded += usize::from(answer.parts["adapters"].word() == "reloaded");
+    }
+    // The file's own watcher may have been first.
+    assert!(reloaded <= 1, "{reloaded}");
+    assert_eq!(scene.configuration.versions().len(), 2);
+    assert_eq!(scene.applied().len(), 1, "applied once");
 }
 
 #[tokio::test]
