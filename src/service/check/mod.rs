@@ -229,8 +229,11 @@ impl Service {
         let check = Check::new(dependency, kind, timeout, keep);
         let replaced = self.checks_mut().insert(name.to_owned(), check.clone());
         if let Some(replaced) = replaced {
+            let mut replaced = replaced.inner.state();
             // It may be on its way, and its result would be taken for the new one's.
-            replaced.inner.state().enabled = false;
+            replaced.enabled = false;
+            // What waits for its first success waits for the new one's.
+            check.inner.state().gate = replaced.gate.take();
         }
         check
     }

@@ -36,9 +36,10 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use indexmap::IndexMap;
 
 use super::reload::Status;
-use super::{Circuit, Health, Need, Service};
+use super::{Circuit, Counts, Health, Need, Service};
 use exposition::{Exposition, Kind};
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -143,20 +144,26 @@ fn checks(out: &mut Exposition, service: &Service) {
 }
 
 fn heartbeats(out: &mut Exposition, service: &Service) {
-    let heartbeats = service.heartbeats();
+    // Two senders to one receiver are one series: a second one of the same labels would spoil the whole answer.
+    let mut heartbeats: IndexMap<String, Counts> = IndexMap::new();
+    for heartbeat in service.heartbeats() {
+        let (to, counts) = (heartbeat.dependency().name(), heartbeat.counts());
+        let all = heartbeats.entry(to.to_owned()).or_default();
+        all.sent = all.sent.saturating_add(counts.sent);
+        all.missed = all.missed.saturating_add(counts.missed);
+        all.missed_in_a_row = all.missed_in_a_row.max(counts.missed_in_a_row);
+    }
     let help = "Heartbeats by what became of them.";
     out.family("service_heartbeats_total", Kind::Counter, help);
-    for heartbeat in &heartbeats {
-        let to = ("to", heartbeat.dependency().name());
-        let counts = heartbeat.counts();
+    for (to, counts) in &heartbeats {
+        let to = ("to", to.as_str());
         out.sample("", &[to, ("result", "sent")], counts.sent as f64);
         out.sample("", &[to, ("result", "missed")], counts.missed as f64);
     }
     let help = "Heartbeats that were missed since one last arrived.";
     out.family("service_heartbeats_missed_in_a_row", Kind::Gauge, help);
-    for heartbeat in &heartbeats {
-        let to = ("to", heartbeat.dependency().name());
-        out.sample("", &[to], heartbeat.counts().missed_in_a_row as f64);
+    for (to, counts) in &heartbeats {
+        out.sample("", &[("to", to.as_str())], counts.missed_in_a_row as f64);
     }
 }
 

@@ -218,3 +218,17 @@ async fn a_gate_opens_once() {
     check.run().await;
     assert!(service.is_ready(), "a gate does not close again");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_replaces_another_opens_its_gate() {
+    let service = service();
+    let first = service.register_check("database", Need::Required, LIMIT, || async {
+        Err::<(), _>("refused")
+    });
+    first.gates_readiness(&service);
+    first.run().await;
+    let second = service.register_check("database", Need::Required, LIMIT, || async {});
+    assert!(!service.is_ready());
+    second.run().await;
+    assert!(service.is_ready());
+}

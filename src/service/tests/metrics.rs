@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::payloads::{serve, service};
-use crate::service::{Cause, Need, Report, metrics};
+use crate::service::{Beat, Cause, Need, Pace, Report, metrics};
 
 #[tokio::test(start_paused = true)]
 async fn they_tell_how_the_service_is() {
@@ -19,6 +19,13 @@ async fn they_tell_how_the_service_is() {
     service.gate("migrations");
     let payments = service.breaker("payments", 1, limit);
     let _ = payments.call(async { Err::<(), _>("502") }).await;
+
+    for arrives in [true, false] {
+        service.heartbeat("hub", Pace::every(limit), move |_: Beat| async move {
+            if arrives { Ok(()) } else { Err("refused") }
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
 
     let text = port.request("GET /metrics").await.body;
     let check = |lines: &[&str]| {
@@ -42,10 +49,22 @@ async fn they_tell_how_the_service_is() {
         "service_check_duration_seconds_count{component=\"database\"} 1",
         "service_component_failures_total{component=\"cache\"} 1",
         "service_circuit_state{component=\"payments\",state=\"open\"} 1",
+        "service_heartbeats_total{to=\"hub\",result=\"sent\"} 1",
+        "service_heartbeats_total{to=\"hub\",result=\"missed\"} 1",
+        "service_heartbeats_missed_in_a_row{to=\"hub\"} 1",
         "service_requests_in_flight 0",
         "service_open_connections 1",
     ]);
     assert!(!text.contains("service_reloads_total"), "nothing to reload");
+    let mut samples: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| Some(line.rsplit_once(' ')?.0))
+        .collect();
+    let all = samples.len();
+    samples.sort_unstable();
+    samples.dedup();
+    assert_eq!(samples.len(), all, "each sample once:\n{text}");
     service.shut_down(Cause::Program);
     assert!(metrics::text(&service).contains("service_shutting_down 1\n"));
 }
