@@ -1,13 +1,11 @@
 //! `healthctl demo`: a small fleet of real services, and the dashboard on it.
 
-use std::net::SocketAddr;
-
 use clap::builder::FalseyValueParser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Context, Error, watch};
 use crate::cli::Global;
-use crate::demo::{self, Demo, Order, Verb};
+use crate::demo::{self, Demo, Order, Reached, Verb};
 use crate::exit::Exit;
 
 /// The flags of `demo`.
@@ -35,17 +33,11 @@ enum Action {
     ///
     /// Where several demos run, `-f` names one by its inventory.
     Mend(Part),
-    /// One service of the fleet; started by the demo itself
+    /// One service of the fleet; attaches to the demo in whose directory it is started
     #[command(hide = true)]
     Service {
         /// Its name.
         name: String,
-        /// All is well, until something is broken by hand.
-        #[arg(long)]
-        calm: bool,
-        /// Where the control plane listens.
-        #[arg(long)]
-        control_plane: Option<SocketAddr>,
     },
     /// One task of `warren`; started by it
     #[command(hide = true)]
@@ -84,12 +76,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     match &args.action {
         Some(Action::Break(part)) => tell(context, Verb::Break, part).await,
         Some(Action::Mend(part)) => tell(context, Verb::Mend, part).await,
-        Some(Action::Service {
-            name,
-            calm,
-            control_plane,
-        }) => {
-            if let Some(ended) = demo::run_service(name, *calm, *control_plane).await? {
+        Some(Action::Service { name }) => {
+            if let Some(ended) = demo::run_service(name).await? {
                 context.tell(&ended.to_string());
             }
             Ok(Exit::Done)
@@ -108,8 +96,14 @@ async fn tell(context: &Context, verb: Verb, part: &Part) -> Result<Exit, Error>
         service: part.name.clone(),
         dependency: part.dependency.clone(),
     };
-    demo::send(&order, &context.global.file).await?;
+    let reached = demo::send(&order, &context.global.file).await?;
     context.print(&format!("{order}\n"))?;
+    if reached == Reached::AtStart {
+        let name = &order.service;
+        context.tell(&format!(
+            "note: {name} does not run; it finds it so when it is started"
+        ));
+    }
     Ok(Exit::Done)
 }
 
@@ -133,9 +127,7 @@ async fn stay(context: &Context, demo: &mut Demo, mut signals: Signals) -> Resul
     loop {
         tokio::select! {
             exit = signals.next() => return Ok(exit),
-            Some(exited) = demo.exited() => {
-                context.tell(&format!("{} has ended: {}", exited.service, exited.status));
-            }
+            Some(news) = demo.news() => context.tell(&news.to_string()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a service tells the demo when it is up: one line of JSON.
+//! Where a service is, or a task: what it tells whoever keeps it when it is up.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where a service is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Announcement {
+pub(crate) struct Announcement {
     /// Where it listens; an agent does not.
     pub(super) address: Option<SocketAddr>,
     /// Where the tasks listen that it runs.
@@ -16,15 +16,11 @@ pub(super) struct Announcement {
 }
 
 impl Announcement {
-    /// Says it.
+    /// Says it to whoever has started this process, in one line of JSON.
     pub(super) fn make(&self) -> std::io::Result<()> {
-        say(&serde_json::to_string(self)?)
+        let line = serde_json::to_string(self)?;
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{line}")?;
+        out.flush()
     }
-}
-
-/// One line to whoever has started this process.
-pub(super) fn say(line: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")?;
-    out.flush()
 }

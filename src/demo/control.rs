@@ -4,45 +4,52 @@
 
 use std::path::{Path, PathBuf};
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use rustix::process::Pid;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
 
+use super::attachment::Call;
+use super::line::Line;
+use super::order::Reply;
+use super::seat::Newcomer;
 use super::supervisor::Crew;
 use super::{Error, Order, place};
-
-/// More than any order needs.
-const LONGEST_LINE: u64 = 4096;
-
-type Reply = Result<(), Error>;
 
 /// Listens beside the inventory.
 pub(super) fn listen(socket: &Path) -> Result<UnixListener, Error> {
     UnixListener::bind(socket).map_err(|error| Error::file("listen on", socket, &error))
 }
 
-/// Answers one order after the other, for as long as it is let.
+/// Answers whoever calls, for as long as it is let.
 pub(super) async fn serve(listener: UnixListener, crew: Crew) {
+    let mut calls = JoinSet::new();
     loop {
-        if let Ok((stream, _)) = listener.accept().await {
+        tokio::select! {
+            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                calls.spawn(answer(stream, crew.clone()));
+            },
             // Who breaks off gets no answer; the next one does.
-            let _ = answer(stream, &crew).await;
+            Some(_) = calls.join_next() => {}
         }
     }
 }
 
-async fn answer(mut stream: UnixStream, crew: &Crew) -> std::io::Result<()> {
-    let (reader, mut writer) = stream.split();
-    let mut line = String::new();
-    BufReader::new(reader.take(LONGEST_LINE))
-        .read_line(&mut line)
-        .await?;
-    let reply: Reply = match serde_json::from_str::<Order>(&line) {
-        Ok(order) => crew.carry_out(order).await,
-        Err(error) => Err(Error::new(format!("not an order: {error}"))),
+async fn answer(stream: UnixStream, crew: Crew) -> std::io::Result<()> {
+    let caller = stream.peer_cred()?.pid().and_then(Pid::from_raw);
+    let mut line = Line::new(stream);
+    let reply = match line.hear().await {
+        Ok(None) => return Ok(()),
+        Ok(Some(Call::Order(order))) => crew.carry_out(order).await,
+        Ok(Some(Call::Attach(name))) => match caller {
+            Some(pid) => {
+                crew.seat(&name, Newcomer { line, pid }).await;
+                return Ok(());
+            }
+            None => Err(Error::new("it cannot be told here which process calls")),
+        },
+        Err(error) => Err(Error::new(format!("not to be understood: {error}"))),
     };
-    let mut line = serde_json::to_string(&reply)?;
-    line.push('\n');
-    writer.write_all(line.as_bytes()).await
+    line.say(&reply).await
 }
 
 /// Sends an order to the running demo: the one whose inventory is among the files given, else the
@@ -50,18 +57,11 @@ async fn answer(mut stream: UnixStream, crew: &Crew) -> std::io::Result<()> {
 pub(crate) async fn send(order: &Order, files: &[PathBuf]) -> Reply {
     // Before a demo is looked for: a wrong name is wrong in all of them.
     order.check()?;
-    let mut stream = find(files).await?;
+    let mut line = Line::new(find(files).await?);
     let lost = |error: std::io::Error| Error::new(format!("the demo does not answer: {error}"));
-    let mut line = serde_json::to_string(order)
-        .map_err(|error| Error::new(format!("cannot write the order: {error}")))?;
-    line.push('\n');
-    stream.write_all(line.as_bytes()).await.map_err(lost)?;
-    let mut line = String::new();
-    BufReader::new(stream.take(LONGEST_LINE))
-        .read_line(&mut line)
-        .await
-        .map_err(lost)?;
-    serde_json::from_str(&line).unwrap_or_else(|_| Err(Error::new("the demo ended meanwhile")))
+    line.say(&Call::Order(order.clone())).await.map_err(lost)?;
+    let reply: Option<Reply> = line.hear().await.map_err(lost)?;
+    reply.unwrap_or_else(|| Err(Error::new("the demo ended meanwhile")))
 }
 
 async fn find(files: &[PathBuf]) -> Result<UnixStream, Error> {

@@ -99,6 +99,11 @@ impl Convention {
             Self::Warren => "warren",
         }
     }
+
+    /// Whether it reports to the control plane.
+    pub(super) const fn reports(self) -> bool {
+        matches!(self, Self::EdgeAgent | Self::KcpSyncer)
+    }
 }
 
 /// Something a service depends on.

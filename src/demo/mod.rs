@@ -1,27 +1,34 @@
 //! The demo fleet: real services in processes of their own, built on `service/`.
 //!
 //! ```text
-//! demo (supervisor) ── stdin: break, mend; its end ends the service ──▶ service process
-//!        ▲          ◀─ stdout: its address, then an answer per order ──
-//!        └── control socket beside the inventory file ◀── `demo break`, `demo mend`
+//! demo (supervisor) ◀── control socket beside the inventory ◀── `demo break`, `demo mend`
+//!    a seat for each  ◀── a service attaches; gets its assignment, says where it is,
+//!    service          ──▶ and takes orders; when the connection closes the service ends
 //! ```
 //!
-//! `control-plane` starts first: `edge` beats to it, and `syncer` renews its lease there. `warren` has
-//! tasks of its own, started and ended in the same way.
+//! Who has started the service does not matter: the demo at first, later whoever runs the `start`
+//! command of the inventory. The supervisor itself never starts one again. However the demo ends, its
+//! connections close, and no service outlives it.
 //!
-//! The supervisor never starts a service again: one that was shut down stays down.
+//! `control-plane` is assigned first: `edge` beats to it, and `syncer` renews its lease there. `warren`
+//! has tasks of its own, which it starts and ends by their standard input.
 
 mod announcement;
+mod attachment;
 mod control;
 mod error;
 mod exchange;
 mod fleet;
 mod inventory;
 mod life;
+mod line;
+mod news;
 mod order;
 mod place;
+mod port;
 mod process;
 mod program;
+mod seat;
 mod services;
 mod stage;
 mod supervisor;
@@ -29,7 +36,7 @@ mod traffic;
 
 pub(crate) use control::send;
 pub(crate) use error::Error;
-pub(crate) use order::{Order, Verb};
+pub(crate) use order::{Order, Reached, Verb};
 pub(crate) use process::run as run_service;
 pub(crate) use services::warren::task::run as run_task;
 pub(crate) use supervisor::Demo;

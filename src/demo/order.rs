@@ -17,6 +17,19 @@ pub(crate) enum Verb {
     Mend,
 }
 
+/// When a service finds an order carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Reached {
+    /// It has done so.
+    Now,
+    /// When it is started: it does not run.
+    AtStart,
+}
+
+/// What has become of an order.
+pub(super) type Reply = Result<Reached, Error>;
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Order {
@@ -39,9 +52,10 @@ impl Order {
             ));
         };
         if self.dependency == PROCESS && self.verb == Verb::Mend {
-            return Err(Error::new(
-                "a process that was killed stays down; the demo does not start it again",
-            ));
+            return Err(Error::new(format!(
+                "a process that was killed stays down; `healthctl start {}` starts it again",
+                member.name
+            )));
         }
         if member.has(&self.dependency) {
             return Ok(());

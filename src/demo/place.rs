@@ -14,7 +14,8 @@ use super::{Error, inventory};
 /// The path of a socket may have 103 bytes on every Unix; this leaves room for the rest.
 const LONGEST_BASE: usize = 60;
 const PREFIX: &str = "demo-";
-const SOCKET: &str = "control";
+/// The control socket, in the directory of the demo, which is that of its services too.
+pub(super) const SOCKET: &str = "control";
 const LOGS: &str = "logs";
 const LOCK: &str = "lock";
 
@@ -84,6 +85,14 @@ impl Drop for Place {
         // What cannot be removed now is removed by the next demo.
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+/// Writes a file of which nobody ever reads a half.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let fresh = path.with_extension("new");
+    fs::write(&fresh, text)
+        .and_then(|()| fs::rename(&fresh, path))
+        .map_err(|error| Error::file("write", path, &error))
 }
 
 /// The control socket beside an inventory file.

@@ -1,9 +1,9 @@
 //! One service of the fleet, in a process of its own.
 //!
-//! Its standard input is its life line: orders come in on it, and when it closes the process ends,
-//! so that no end of the demo, however sudden, leaves it behind.
+//! Its connection to the demo is its life line: when that closes the process ends at once, so that no
+//! end of the demo, however sudden, leaves it behind.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -11,64 +11,74 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::announcement::Announcement;
+use super::attachment::{Assignment, attach};
 use super::fleet::{AUTH, Convention, member};
 use super::services::{self, Part};
 use super::stage::Stage;
-use super::{Error, traffic};
+use super::{Error, port, traffic};
 use crate::service::{Ended, Service, Settings, WhileDraining};
 
-/// Runs one service until it has shut down, or until the demo that started it is gone (`None`).
-/// `control_plane` is where the others report to.
-pub(crate) async fn run(
-    name: &str,
-    calm: bool,
-    control_plane: Option<SocketAddr>,
-) -> Result<Option<Ended>, Error> {
+/// A service that can be found, and is still to be run.
+type Play = Pin<Box<dyn Future<Output = std::io::Result<Ended>>>>;
+
+/// Runs one service of the demo in whose directory this process runs, until it has shut down, or
+/// until that demo is gone (`None`).
+pub(crate) async fn run(name: &str) -> Result<Option<Ended>, Error> {
     let member = member(name).ok_or_else(|| Error::new(format!("there is no `{name}`")))?;
+    let (mut line, assignment) = attach(member).await?;
     let service = Service::new(member.service, member.version, settings(member.convention));
-    let stage = Stage::new(member, &service, calm).await;
-    let part = services::open(&stage, control_plane).await?;
+    let stage = Stage::new(member, &service, &assignment).await;
+    let (announcement, play) = tokio::select! {
+        opened = open(&stage, &assignment) => opened?,
+        () = line.closed() => return Ok(None),
+    };
+    let failed = |error| Error::new(format!("cannot serve: {error}"));
+    line.say(&announcement).await.map_err(failed)?;
     tokio::select! {
-        ended = play(&stage, part) => {
-            ended.map(Some).map_err(|error| Error::new(format!("cannot serve: {error}")))
-        }
-        () = stage.take_orders() => Ok(None),
+        ended = play => ended.map(Some).map_err(failed),
+        () = stage.take_orders(line) => Ok(None),
     }
 }
 
-async fn play(stage: &Stage, part: Part) -> std::io::Result<Ended> {
+/// Goes as far as others can find it.
+async fn open(stage: &Stage, assignment: &Assignment) -> Result<(Announcement, Play), Error> {
     let Part {
         routes,
         tasks,
         is_busy,
-    } = part;
-    let service = &stage.service;
+    } = services::open(stage, assignment).await?;
+    let service = stage.service.clone();
     let Some((health, work)) = routes else {
-        Announcement::default().make()?;
-        return service.run().await;
+        let play = async move { service.run().await };
+        return Ok((Announcement::default(), Box::pin(play)));
     };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let address = listener.local_addr()?;
+    let failed = |error: std::io::Error| Error::new(error.to_string());
+    let before = assignment.before.address;
+    let port = before.map_or(0, |address| address.port());
+    let listener = port::listen(port).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
     let listener = listener.tap_io(|stream| {
         // Without it small answers may wait for the client's acknowledgement.
         let _ = stream.set_nodelay(true);
     });
     let health = health.layer(from_fn_with_state(stage.switch(AUTH), ask_for_credentials));
-    let server = service.server(listener, health, work)?;
-    // The signal handlers stand: now others may know the address.
+    // The signal handlers stand from here on: others may know the address.
+    let server = service.server(listener, health, work).map_err(failed)?;
     let announcement = Announcement {
         address: Some(address),
         tasks,
     };
-    announcement.make()?;
-    if is_busy {
-        traffic::start(service, stage.member, address);
-    }
-    Ok(server.run().await)
+    let member = stage.member;
+    let play = async move {
+        if is_busy {
+            traffic::start(&service, member, address);
+        }
+        Ok(server.run().await)
+    };
+    Ok((announcement, Box::pin(play)))
 }
 
 fn settings(convention: Convention) -> Settings {

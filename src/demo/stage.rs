@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::watch;
 
-use super::announcement::say;
+use super::attachment::Assignment;
 use super::fleet::{CHECKS, Component, Convention, Member};
 use super::life::{Attempt, Hand, Life};
+use super::line::Line;
+use super::order::Reached;
 use super::{Order, Verb};
 use crate::service::{Check, Dependency, Need, Report, Service};
 
@@ -50,7 +51,12 @@ enum Way {
 
 impl Stage {
     /// Sets it up; the first attempts are made before anybody can ask.
-    pub(super) async fn new(member: &'static Member, service: &Service, calm: bool) -> Self {
+    pub(super) async fn new(
+        member: &'static Member,
+        service: &Service,
+        assignment: &Assignment,
+    ) -> Self {
+        let calm = assignment.calm;
         let switches: BTreeMap<_, _> = member
             .switches()
             .map(|switch| (switch.name, watch::Sender::new(false)))
@@ -72,6 +78,9 @@ impl Stage {
             actors,
             switches,
         };
+        for order in &assignment.orders {
+            stage.set(order);
+        }
         for actor in &stage.actors {
             actor.attempt().await;
         }
@@ -87,20 +96,25 @@ impl Stage {
     }
 
     /// Carries out what comes in until nothing can come any more.
-    pub(super) async fn take_orders(&self) {
-        let mut lines = BufReader::new(tokio::io::stdin()).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            let Ok(order) = serde_json::from_str::<Order>(&line) else {
-                continue;
-            };
+    pub(super) async fn take_orders(&self, mut line: Line) {
+        while let Ok(Some(order)) = line.hear::<Order>().await {
             self.carry_out(&order).await;
-            if say("done").is_err() {
+            if line.say(&Reached::Now).await.is_err() {
                 return;
             }
         }
     }
 
     async fn carry_out(&self, order: &Order) {
+        self.set(order);
+        for actor in &self.actors {
+            if [actor.component.name, CHECKS].contains(&order.dependency.as_str()) {
+                actor.attempt().await;
+            }
+        }
+    }
+
+    fn set(&self, order: &Order) {
         if let Some(switch) = self.switches.get(order.dependency.as_str()) {
             switch.send_replace(order.verb == Verb::Break);
         }
@@ -111,9 +125,6 @@ impl Stage {
                     Verb::Mend => Hand::Mended,
                 };
                 *actor.hand.lock().unwrap_or_else(PoisonError::into_inner) = hand;
-                actor.attempt().await;
-            } else if order.dependency == CHECKS {
-                actor.attempt().await;
             }
         }
     }

@@ -29,12 +29,14 @@ pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Result<Par
         control_plane,
         stopped: AtomicUsize::new(0),
     });
-    agent
-        .report(Status::Running)
-        .await
-        .map_err(|error| Error::new(format!("cannot report to the control plane: {error}")))?;
-
     let silent = stage.switch(HEARTBEAT);
+    if !*silent.borrow() {
+        agent
+            .report(Status::Running)
+            .await
+            .map_err(|error| Error::new(format!("cannot report to the control plane: {error}")))?;
+    }
+
     let reporter = Arc::clone(&agent);
     let send = move |beat: service::Beat| {
         let (agent, silent) = (Arc::clone(&reporter), *silent.borrow());

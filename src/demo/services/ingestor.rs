@@ -27,25 +27,23 @@ struct Config {
     port: u16,
 }
 
-/// Writes the file and reads it.
+/// Writes the file and reads it; a bad one ends the start.
 pub(super) fn open(stage: &Stage) -> Result<Role, Error> {
     let failed = |error: &dyn std::fmt::Display| Error::new(format!("cannot configure: {error}"));
     let path = Path::new(FILE);
-    write(path, &good(0)).map_err(|error| failed(&error))?;
+    let mut broken = stage.switch(CONFIG);
+    let config = if *broken.borrow() { bad(0) } else { good(0) };
+    write(path, &config).map_err(|error| failed(&error))?;
     let parse = |text: &str| serde_json::from_str::<Config>(text);
     let configuration = Configuration::open(&stage.service, path, parse, parts())
         .map_err(|error| failed(&error))?;
     configuration.on_hangup().map_err(|error| failed(&error))?;
 
-    let mut broken = stage.switch(CONFIG);
     stage.service.background(async move {
         let mut mended = 0_usize;
         while broken.changed().await.is_ok() {
             let config = if *broken.borrow_and_update() {
-                Config {
-                    adapters: Vec::new(),
-                    ..good(mended)
-                }
+                bad(mended)
             } else {
                 mended = mended.saturating_add(1);
                 good(mended)
@@ -90,6 +88,13 @@ fn good(number: usize) -> Config {
         log_level: "info".to_owned(),
         database_url: "postgres://ingest@db.internal/ingest".to_owned(),
         port: 8080,
+    }
+}
+
+fn bad(number: usize) -> Config {
+    Config {
+        adapters: Vec::new(),
+        ..good(number)
     }
 }
 

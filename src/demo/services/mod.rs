@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 
+use super::attachment::Assignment;
 use super::fleet::Convention;
 use super::stage::Stage;
 use super::{Error, traffic};
@@ -38,10 +39,13 @@ impl Part {
     }
 }
 
-/// Prepares the part. `control_plane` is where the others report to.
-pub(super) async fn open(stage: &Stage, control_plane: Option<SocketAddr>) -> Result<Part, Error> {
+/// Prepares the part.
+pub(super) async fn open(stage: &Stage, assignment: &Assignment) -> Result<Part, Error> {
     let service = &stage.service;
-    let hub = || control_plane.ok_or_else(|| Error::new("the control plane is missing"));
+    let hub = || {
+        let address = assignment.control_plane;
+        address.ok_or_else(|| Error::new("the control plane is missing"))
+    };
     match stage.member.convention {
         Convention::Hephaestus => {
             register_clean_up(service);
@@ -58,7 +62,7 @@ pub(super) async fn open(stage: &Stage, control_plane: Option<SocketAddr>) -> Re
             ingestor::open(stage)
         }
         Convention::KcpSyncer => syncer::open(stage, hub()?).await,
-        Convention::Warren => warren::open(stage).await,
+        Convention::Warren => warren::open(stage, &assignment.before.tasks).await,
     }
 }
 

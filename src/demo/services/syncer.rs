@@ -28,9 +28,6 @@ const FATAL: u32 = 3;
 /// Takes the lease, and renews it from then on.
 pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Result<Part, Error> {
     let service = &stage.service;
-    renew(control_plane, "syncer-0", LEASE_SECONDS)
-        .await
-        .map_err(|error| Error::new(format!("cannot take the lease: {error}")))?;
     let holder = Holder {
         control_plane,
         component: service.dependency(LEASE),
@@ -39,6 +36,12 @@ pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Result<Par
         blind: stage.switch(CHECKS),
     };
     holder.component.record_success();
+    if !*holder.stuck.borrow() {
+        holder
+            .renew()
+            .await
+            .map_err(|error| Error::new(format!("cannot take the lease: {error}")))?;
+    }
     service.background(holder.hold());
     // As Kubernetes' own client lets go.
     service.on_shutdown(LEASE, move || renew(control_plane, "", 1));

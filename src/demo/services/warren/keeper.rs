@@ -100,7 +100,11 @@ impl View {
 
 impl Keeper {
     /// Starts the task; it is looked after from then on, and stopped with the service.
-    pub(super) async fn open(stage: &Stage, kind: Kind) -> io::Result<Self> {
+    pub(super) async fn open(
+        stage: &Stage,
+        kind: Kind,
+        address: Option<SocketAddr>,
+    ) -> io::Result<Self> {
         let view = Arc::new(Mutex::new(View {
             name: kind.name(),
             check: kind.way(),
@@ -114,7 +118,7 @@ impl Keeper {
         let mut watch = Watch {
             kind,
             calm: stage.calm,
-            address: None,
+            address,
             view: Arc::clone(&view),
             broken: stage.switch(kind.name()),
             neglected: stage.switch(REPLACEMENT),

@@ -11,7 +11,9 @@ mod check;
 mod keeper;
 pub(in super::super) mod task;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -27,11 +29,15 @@ use task::TASKS;
 
 type Keepers = Arc<Vec<Keeper>>;
 
-/// Starts the tasks and waits until each says where it is.
-pub(super) async fn open(stage: &Stage) -> Result<Part, Error> {
+/// Starts the tasks, where they were before, and waits until each says where it is.
+pub(super) async fn open(
+    stage: &Stage,
+    before: &BTreeMap<String, SocketAddr>,
+) -> Result<Part, Error> {
     let mut keepers = Vec::new();
     for kind in TASKS {
-        let keeper = Keeper::open(stage, kind).await.map_err(|error| {
+        let address = before.get(kind.name()).copied();
+        let keeper = Keeper::open(stage, kind, address).await.map_err(|error| {
             Error::new(format!("cannot start the task {}: {error}", kind.name()))
         })?;
         keepers.push(keeper);

@@ -1,7 +1,7 @@
-//! One task, in a process of its own. Like a service it lives on its standard input: `break` and
-//! `mend` come in on it, and when it closes the task ends.
+//! One task, in a process of its own. Its life line is its standard input: `break` and `mend` come in
+//! on it, and when it closes the task ends.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::demo::Error;
 use crate::demo::announcement::Announcement;
+use crate::demo::port::listen;
 
 /// There as long as the worker is well; relative to the demo's directory, in which it runs.
 pub(in crate::demo) const WORKER_FILE: &str = "run/warren-worker.healthy";
@@ -76,10 +77,6 @@ async fn take_orders(broken: watch::Sender<bool>) {
     while let Ok(Some(line)) = lines.next_line().await {
         broken.send_replace(line == "break");
     }
-}
-
-async fn listen(port: u16) -> std::io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
 }
 
 fn announce(address: Option<SocketAddr>) -> std::io::Result<()> {
