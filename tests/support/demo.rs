@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, Stdio};
+use std::process::{ChildStderr, Command, Stdio};
 
 use serde_json::Value;
 
@@ -111,6 +111,16 @@ impl Demo {
             .with_file_name(self.value(service, "pid_file"));
         let text = std::fs::read_to_string(path).expect("the pid file is there");
         text.trim().parse().expect("a process id")
+    }
+
+    /// The command that starts a service again, with its output piped.
+    pub fn start_again(&self, service: &str) -> Command {
+        let mut command = self.scene.command(&["demo", "service", service]);
+        command
+            .current_dir(self.inventory.with_file_name(""))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
     }
 
     /// One request to a service.

@@ -1,0 +1,190 @@
+//! Services of the demo that somebody else has started again: they are where they were, and they live
+//! and end with the demo.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{pid, refuses, wait_for_the_end, watched, work};
+use crate::support::demo::Demo;
+use crate::support::process::Running;
+use crate::support::scene::Ran;
+
+/// Ends a service and waits until the demo knows.
+fn end(demo: &mut Demo, service: &str) {
+    let process = watched(demo, service);
+    rustix::process::kill_process(pid(demo.pid(service)), Signal::TERM).expect("it runs");
+    wait_for_the_end(&process);
+    let said = demo.said();
+    assert!(
+        said.starts_with(&format!("{service} has ended")),
+        "{said:?}"
+    );
+}
+
+/// Starts it again and waits until the demo knows.
+fn start(demo: &mut Demo, service: &str) -> Running {
+    let running = Running::start(&mut demo.start_again(service)).expect("the binary can be run");
+    let own = running.pid();
+    let expected = format!("{service} was started again, process {own}\n");
+    assert_eq!(demo.said(), expected);
+    assert_eq!(demo.pid(service), i32::try_from(own).expect("an id is small"));
+    running
+}
+
+fn restart(demo: &mut Demo, service: &str) -> Running {
+    end(demo, service);
+    start(demo, service)
+}
+
+/// A start that is refused, to its end.
+fn refused(demo: &Demo, service: &str) -> Ran {
+    Ran::from(demo.start_again(service).output().expect("it can be run"))
+}
+
+fn status(demo: &Demo, service: &str) -> Value {
+    demo.ask(service, "GET /health/status").json()
+}
+
+fn state_of_database(demo: &Demo) -> Value {
+    status(demo, "orders")["dependencies"]["database"]["status"].take()
+}
+
+#[test]
+fn it_is_where_it_was_and_a_hand_still_reaches_it() {
+    let mut demo = Demo::start(&["--calm"]);
+    let before = status(&demo, "orders")["start_time"].take();
+    let mut running = restart(&mut demo, "orders");
+    assert_ne!(status(&demo, "orders")["start_time"], before);
+    assert_eq!(state_of_database(&demo), "working");
+
+    let broken = demo.run(&["demo", "break", "orders", "database"]);
+    assert_eq!((broken.code, broken.stderr.as_str()), (0, ""));
+    assert_eq!(state_of_database(&demo), "error");
+    assert_eq!(demo.run(&["demo", "mend", "orders", "database"]).code, 0);
+    assert_eq!(state_of_database(&demo), "working");
+
+    assert_eq!(demo.run(&["demo", "break", "orders", "process"]).code, 0);
+    assert_eq!(running.wait().code(), None, "it was killed");
+    assert_eq!(demo.said(), "orders has ended\n");
+    start(&mut demo, "orders");
+}
+
+#[test]
+fn what_was_broken_stays_so_until_it_is_mended() {
+    let mut demo = Demo::start(&["--calm"]);
+    assert_eq!(demo.run(&["demo", "break", "orders", "database"]).code, 0);
+    let _first = restart(&mut demo, "orders");
+    assert_eq!(state_of_database(&demo), "error");
+
+    end(&mut demo, "orders");
+    let mended = demo.run(&["demo", "mend", "orders", "database"]);
+    assert_eq!(mended.code, 0);
+    assert_eq!(mended.stdout, "orders: database is mended\n");
+    let note = "note: orders does not run; it finds it so when it is started\n";
+    assert_eq!(mended.stderr, note);
+    let _second = start(&mut demo, "orders");
+    assert_eq!(state_of_database(&demo), "working");
+}
+
+#[test]
+fn a_bad_configuration_ends_the_start_with_a_reason() {
+    let mut demo = Demo::start(&["--calm"]);
+    assert_eq!(demo.run(&["demo", "break", "ingestor", "config"]).code, 0);
+    end(&mut demo, "ingestor");
+    let bad = refused(&demo, "ingestor");
+    assert_eq!(bad.code, 2);
+    assert_eq!(
+        bad.stderr,
+        "error: cannot configure: ingestor.json: adapters: at least one is needed\n"
+    );
+    assert_eq!(demo.said(), "ingestor did not start\n");
+    demo.run(&["demo", "mend", "ingestor", "config"]);
+    let _running = start(&mut demo, "ingestor");
+    assert_eq!(demo.ask("ingestor", "GET /ready").status, 200);
+}
+
+#[test]
+fn a_service_has_one_process_at_a_time() {
+    let mut demo = Demo::start(&["--calm"]);
+    let first = demo.pid("orders");
+    let second = refused(&demo, "orders");
+    assert_eq!(second.code, 2);
+    assert_eq!(
+        second.stderr,
+        format!(
+            "error: orders runs already, process {first}\nhint: it may still be draining; a service has one process at a time\n"
+        )
+    );
+    assert_eq!(demo.pid("orders"), first);
+    assert_eq!(demo.ask("orders", "GET /health/live").status, 200);
+    let _running = restart(&mut demo, "orders");
+}
+
+#[test]
+fn all_go_on_when_the_control_plane_was_started_again() {
+    let mut demo = Demo::start(&["--calm"]);
+    let _running = restart(&mut demo, "control-plane");
+    let lease = "GET /apis/coordination.k8s.io/v1/namespaces/kcp-system/leases/syncer";
+    while demo.ask("control-plane", lease).status != 200 {}
+    let agents = || demo.ask("control-plane", "GET /api/v1/agents").json();
+    while agents()["agents"][0]["agent_id"] != "edge-1" {}
+    assert_eq!(agents()["agents"][0]["status"], "running");
+}
+
+#[test]
+fn an_agent_without_a_port_and_one_with_tasks_come_back_too() {
+    let mut demo = Demo::start(&["--calm"]);
+    end(&mut demo, "edge");
+    let agent =
+        |demo: &Demo| demo.ask("control-plane", "GET /api/v1/agents").json()["agents"][0].take();
+    assert_eq!(agent(&demo)["status"], "shutting_down");
+    let _edge = start(&mut demo, "edge");
+    assert_eq!(agent(&demo)["status"], "running");
+    let _syncer = restart(&mut demo, "syncer");
+    assert_eq!(demo.ask("syncer", "GET /readyz").status, 200);
+
+    // Killed, it leaves it to its tasks to notice.
+    let process = watched(&demo, "warren");
+    assert_eq!(demo.run(&["demo", "break", "warren", "process"]).code, 0);
+    wait_for_the_end(&process);
+    assert!(demo.said().starts_with("warren has ended: signal: 9"));
+    let _warren = start(&mut demo, "warren");
+    let told = demo.ask("warren", "GET /").body;
+    assert!(told.starts_with("Health: 3/3 healthy\n"), "{told}");
+    let file = demo.inventory().to_str().expect("the demo's path is text");
+    let checked = demo.run(&["check", "--exit-code", "-f", file, "warren"]);
+    assert_eq!(
+        checked.code, 0,
+        "its tasks are where they were: {checked:?}"
+    );
+}
+
+#[test]
+fn it_ends_with_the_demo_however_that_ends() {
+    for signal in [Signal::KILL, Signal::TERM] {
+        let mut demo = Demo::start(&["--calm"]);
+        let mut running = restart(&mut demo, "orders");
+        let address = demo.address("orders");
+        let _work = work(&demo, "orders", 60_000);
+        demo.process().stop(signal);
+        if signal == Signal::TERM {
+            assert!(refuses(address), "the demo waits for it");
+        }
+        running.wait();
+        assert!(refuses(address));
+    }
+}
+
+#[test]
+fn without_its_demo_a_service_does_not_start() {
+    let mut demo = Demo::start(&["--calm"]);
+    demo.process().stop(Signal::KILL);
+    let late = refused(&demo, "orders");
+    assert_eq!((late.code, late.stdout.as_str()), (2, ""));
+    let folder = demo.inventory().parent().unwrap();
+    let expected = format!(
+        "error: orders lives and ends with a demo, and none is running in {}: Connection refused (os error 111)\nhint: start one: `healthctl demo`\n",
+        folder.display()
+    );
+    assert_eq!(late.stderr, expected);
+}
