@@ -27,7 +27,10 @@ fn start(demo: &mut Demo, service: &str) -> Running {
     let own = running.pid();
     let expected = format!("{service} was started again, process {own}\n");
     assert_eq!(demo.said(), expected);
-    assert_eq!(demo.pid(service), i32::try_from(own).expect("an id is small"));
+    assert_eq!(
+        demo.pid(service),
+        i32::try_from(own).expect("an id is small")
+    );
     running
 }
 
