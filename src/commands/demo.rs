@@ -1,11 +1,14 @@
 //! `healthctl demo`: a small fleet of real services, and the dashboard on it.
 
+use std::pin::pin;
+
 use clap::builder::FalseyValueParser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::{Context, Error, watch};
 use crate::cli::Global;
-use crate::demo::{self, Demo, Order, Reached, Verb};
+use crate::demo::{self, Demo, News, Order, Reached, Verb};
 use crate::exit::Exit;
 
 /// The flags of `demo`.
@@ -116,7 +119,7 @@ async fn start(context: &Context, args: &Args) -> Result<Exit, Error> {
     let mut demo = Demo::start(args.calm).await?;
     let result = match signals {
         Some(signals) => stay(context, &mut demo, signals).await,
-        None => dashboard(context, &demo).await,
+        None => dashboard(context, &mut demo).await,
     };
     demo.end().await;
     result
@@ -132,7 +135,7 @@ async fn stay(context: &Context, demo: &mut Demo, mut signals: Signals) -> Resul
     }
 }
 
-async fn dashboard(context: &Context, demo: &Demo) -> Result<Exit, Error> {
+async fn dashboard(context: &Context, demo: &mut Demo) -> Result<Exit, Error> {
     let context = Context {
         global: Global {
             file: vec![demo.inventory()],
@@ -143,7 +146,18 @@ async fn dashboard(context: &Context, demo: &Demo) -> Result<Exit, Error> {
     // Their environment twins are meant for another service than these.
     args.choice.url = None;
     args.choice.profile = None;
-    watch::run(&context, &args).await
+    let (teller, notices) = mpsc::unbounded_channel();
+    let mut watching = pin!(watch::with_notices(&context, &args, notices));
+    loop {
+        tokio::select! {
+            exit = &mut watching => return exit,
+            // That one has ended the dashboard sees itself.
+            Some(news) = demo.news() => if !matches!(news, News::Ended { .. }) {
+                // It may be ending.
+                let _ = teller.send(news.to_string());
+            },
+        }
+    }
 }
 
 /// What ends a demo without a dashboard.

@@ -22,10 +22,12 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
 
 use super::choose::{Choice, Chosen};
 use super::{Context, Error};
 use crate::engine::{self, Caps, Options};
+use crate::event::Event;
 use crate::exit::Exit;
 use crate::health::{Fleet, text};
 use crate::host::Clock;
@@ -66,6 +68,16 @@ pub(crate) enum Lines {
 /// What is selected by state or flag is selected anew with each picture: who watches what is unhealthy wants to see
 /// what turns unhealthy, and no row should wait for a round of probes.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    let (_, nothing) = mpsc::unbounded_channel();
+    with_notices(context, args, nothing).await
+}
+
+/// [`run`], with what else there is to tell among the events.
+pub(crate) async fn with_notices(
+    context: &Context,
+    args: &Args,
+    mut notices: mpsc::UnboundedReceiver<String>,
+) -> Result<Exit, Error> {
     let Chosen {
         loaded,
         services,
@@ -80,6 +92,13 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let lines = args.output.or((!terminal).then_some(Lines::Text));
     let asker = Asker::new(clock);
     let (teller, feed) = engine::feed();
+    let herald = teller.clone();
+    tokio::spawn(async move {
+        while let Some(text) = notices.recv().await {
+            let at = clock.now();
+            herald.tell(Event::Notice { at, text });
+        }
+    });
     let options = Options {
         caps: Caps::of_this_machine(),
         figures: lines.is_none(),

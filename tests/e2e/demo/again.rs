@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{pid, refuses, wait_for_the_end, watched, work};
 use crate::support::demo::Demo;
 use crate::support::process::Running;
-use crate::support::scene::Ran;
+use crate::support::scene::{Ran, Scene};
+use crate::support::terminal::Pty;
 
 /// Ends a service and waits until the demo knows.
 fn end(demo: &mut Demo, service: &str) {
@@ -190,4 +191,24 @@ fn without_its_demo_a_service_does_not_start() {
         folder.display()
     );
     assert_eq!(late.stderr, expected);
+}
+
+#[test]
+fn the_dashboard_tells_that_it_was_started_again() {
+    let scene = Scene::new();
+    let mut pty = Pty::start(&scene.command(&["demo", "--calm"]), 80, 24);
+    pty.wait_for("✓ 8 healthy");
+    let folder = scene.path().join("runtime/healthctl/demo-1");
+    assert_eq!(scene.run(&["demo", "break", "orders", "process"]).code, 0);
+    pty.wait_for_line(&["✗ unhealthy", "orders"]);
+    let mut command = scene.command(&["demo", "service", "orders"]);
+    let mut running = Running::start(command.current_dir(folder)).expect("the binary can be run");
+    pty.wait_for(&format!(
+        "orders was started again, process {}",
+        running.pid()
+    ));
+    pty.wait_for("✓ 8 healthy");
+    pty.keys("q");
+    assert_eq!(pty.end().code, 0);
+    assert_eq!(running.wait().code(), Some(0), "it ended with the demo");
 }
