@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::Part;
 use super::agents::{Sign, Status, Vms};
-use crate::demo::Error;
 use crate::demo::exchange;
 use crate::demo::fleet::HEARTBEAT;
 use crate::demo::stage::Stage;
@@ -22,8 +21,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// How long a virtual machine takes to stop.
 const VM_STOP: Duration = Duration::from_millis(400);
 
-/// Reports for the first time, and from then on.
-pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Result<Part, Error> {
+/// Reports for the first time, and from then on, whether the control plane is there or not.
+pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Part {
     let agent = Arc::new(Agent {
         service: stage.service.clone(),
         control_plane,
@@ -31,10 +30,8 @@ pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Result<Par
     });
     let silent = stage.switch(HEARTBEAT);
     if !*silent.borrow() {
-        agent
-            .report(Status::Running)
-            .await
-            .map_err(|error| Error::new(format!("cannot report to the control plane: {error}")))?;
+        // One that does not arrive is missed like any other.
+        let _ = agent.report(Status::Running).await;
     }
 
     let reporter = Arc::clone(&agent);
@@ -64,11 +61,11 @@ pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Result<Par
                 agent.report(Status::ShuttingDown).await
             });
     }
-    Ok(Part {
+    Part {
         routes: None,
         tasks: BTreeMap::new(),
         is_busy: false,
-    })
+    }
 }
 
 struct Agent {

@@ -56,12 +56,12 @@ pub(super) async fn open(stage: &Stage, assignment: &Assignment) -> Result<Part,
             let work = agents::routes().merge(leases::routes());
             Ok(Part::busy(control_plane::routes(service), work))
         }
-        Convention::EdgeAgent => edge::open(stage, hub()?).await,
+        Convention::EdgeAgent => Ok(edge::open(stage, hub()?).await),
         Convention::ScryIngestor => {
             register_clean_up(service);
             ingestor::open(stage)
         }
-        Convention::KcpSyncer => syncer::open(stage, hub()?).await,
+        Convention::KcpSyncer => Ok(syncer::open(stage, hub()?).await),
         Convention::Warren => warren::open(stage, &assignment.before.tasks).await,
     }
 }

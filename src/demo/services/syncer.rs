@@ -10,7 +10,6 @@ use tokio::sync::watch;
 
 use super::Part;
 use super::leases::{Lease, Spec};
-use crate::demo::Error;
 use crate::demo::exchange;
 use crate::demo::fleet::{CHECKS, HOLDER, LEASE};
 use crate::demo::inventory::LEASE_ROUTE;
@@ -25,46 +24,41 @@ const LEASE_SECONDS: u64 = 3;
 /// So many renewals missed in a row are a failure.
 const FATAL: u32 = 3;
 
-/// Takes the lease, and renews it from then on.
-pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Result<Part, Error> {
+/// Takes the lease, and renews it from then on; without the control plane it says that it cannot.
+pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Part {
     let service = &stage.service;
-    let holder = Holder {
+    let mut holder = Holder {
         control_plane,
         component: service.dependency(LEASE),
+        missed: 0,
         stuck: stage.switch(LEASE),
         relieved: stage.switch(HOLDER),
         blind: stage.switch(CHECKS),
     };
-    holder.component.record_success();
-    if !*holder.stuck.borrow() {
-        holder
-            .renew()
-            .await
-            .map_err(|error| Error::new(format!("cannot take the lease: {error}")))?;
-    }
+    holder.turn().await;
     service.background(holder.hold());
     // As Kubernetes' own client lets go.
     service.on_shutdown(LEASE, move || renew(control_plane, "", 1));
     let health = kcp_syncer::routes(service, figures);
-    Ok(Part {
+    Part {
         routes: Some((health, Router::new())),
         tasks: BTreeMap::new(),
         is_busy: false,
-    })
+    }
 }
 
 /// The replica that renews the lease, or sees another one do so.
 struct Holder {
     control_plane: SocketAddr,
     component: Dependency,
+    missed: u32,
     stuck: watch::Receiver<bool>,
     relieved: watch::Receiver<bool>,
     blind: watch::Receiver<bool>,
 }
 
 impl Holder {
-    async fn hold(self) {
-        let mut missed = 0_u32;
+    async fn hold(mut self) {
         let mut ticks = tokio::time::interval(INTERVAL);
         let (mut relieved, mut blind) = (self.relieved.clone(), self.blind.clone());
         loop {
@@ -73,19 +67,24 @@ impl Holder {
                 Ok(()) = relieved.changed() => {}
                 Ok(()) = blind.changed() => {}
             }
-            let result = self.renew().await;
-            missed = if result.is_ok() {
-                0
-            } else {
-                missed.saturating_add(1)
-            };
-            self.component.record_report(match result {
-                _ if *self.blind.borrow() => Report::unknown("nobody has looked"),
-                Ok(()) => Report::healthy(),
-                Err(error) if missed < FATAL => Report::degraded(error),
-                Err(error) => Report::unhealthy(error),
-            });
+            self.turn().await;
         }
+    }
+
+    /// One renewal, and what is to be said of it.
+    async fn turn(&mut self) {
+        let result = self.renew().await;
+        self.missed = if result.is_ok() {
+            0
+        } else {
+            self.missed.saturating_add(1)
+        };
+        self.component.record_report(match result {
+            _ if *self.blind.borrow() => Report::unknown("nobody has looked"),
+            Ok(()) => Report::healthy(),
+            Err(error) if self.missed < FATAL => Report::degraded(error),
+            Err(error) => Report::unhealthy(error),
+        });
     }
 
     async fn renew(&self) -> std::io::Result<()> {

@@ -127,9 +127,14 @@ fn a_service_has_one_process_at_a_time() {
 #[test]
 fn all_go_on_when_the_control_plane_was_started_again() {
     let mut demo = Demo::start(&["--calm"]);
-    let _running = restart(&mut demo, "control-plane");
+    end(&mut demo, "control-plane");
+    // Who reports to it can start without it.
+    let _others = [restart(&mut demo, "edge"), restart(&mut demo, "syncer")];
+    assert_eq!(demo.ask("syncer", "GET /readyz").status, 503);
+    let _running = start(&mut demo, "control-plane");
     let lease = "GET /apis/coordination.k8s.io/v1/namespaces/kcp-system/leases/syncer";
     while demo.ask("control-plane", lease).status != 200 {}
+    while demo.ask("syncer", "GET /readyz").status != 200 {}
     let agents = || demo.ask("control-plane", "GET /api/v1/agents").json();
     while agents()["agents"][0]["agent_id"] != "edge-1" {}
     assert_eq!(agents()["agents"][0]["status"], "running");
