@@ -186,6 +186,8 @@ fn it_is_stopped_from_the_keyboard() {
 #[ignore = "needs FastAPI and uvicorn under target/python"]
 fn a_handler_that_calls_exit_inside_the_request_has_stopped_nothing() {
     let mut service = Hephaestus::start(&["--naive"]);
+    let mut watching = Watching::start(&service.scene, &[]);
+    watching.until_state("mcp", "healthy");
     let ran = service
         .scene
         .run(&["shutdown", "--yes", "--timeout", "2s", "mcp"]);
@@ -195,4 +197,16 @@ fn a_handler_that_calls_exit_inside_the_request_has_stopped_nothing() {
     assert!(service.server.ended().is_none());
     let ran = service.scene.run(&["check", "--exit-code"]);
     assert_eq!(ran.code, 0, "it serves as before: {ran:?}");
+    // Its other route leaves the exit to a task of its own.
+    let ran = service
+        .scene
+        .run(&["shutdown", "--schedule", "--yes", "mcp"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.starts_with("mcp: accepted: "), "{ran:?}");
+    let ends = watching.until(|change| change["state"] == "stopped");
+    assert!(
+        ends.iter().all(|change| change["state"] != "unhealthy"),
+        "it was well until it was asked to end: {ends:?}"
+    );
+    assert!(service.server.wait().success());
 }
