@@ -11,6 +11,7 @@ mod files;
 mod heartbeats;
 mod inventory;
 mod kinds;
+mod kit;
 mod phases;
 mod probing;
 mod profiles;

@@ -60,7 +60,11 @@ fn the_gate_runs_the_commands_that_the_readme_names() {
         .flat_map(|snippet| snippet.lines())
         .filter(|line| line.starts_with("cargo"))
     {
-        for (flag, name) in [("--test ", "[[test]]"), ("--bench ", "[[bench]]")] {
+        for (flag, name) in [
+            ("--test ", "[[test]]"),
+            ("--bench ", "[[bench]]"),
+            ("--example ", "[[example]]"),
+        ] {
             let Some((_, target)) = line.split_once(flag) else {
                 continue;
             };

@@ -1,0 +1,251 @@
+//! A program on the kit that knows nothing of healthctl (`tests/kit/orders.rs`), watched and operated as any other.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{ChildStderr, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::demo::{Answer, ask, send};
+use crate::support::fake::Fake;
+use crate::support::process::{Running, free_port};
+use crate::support::scene::Scene;
+
+/// The program with its database, its configuration and an inventory that names it.
+struct Orders {
+    scene: Scene,
+    running: Running,
+    log: BufReader<ChildStderr>,
+    address: SocketAddr,
+    database: Fake,
+}
+
+impl Orders {
+    fn start() -> Self {
+        let scene = Scene::new();
+        let database = Fake::tcp(drop);
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        scene.write(
+            "healthctl.yaml",
+            &format!(
+                "defaults: {{timeout: 20s}}
+services:
+  orders:
+    profile: hephaestus
+    url: http://{address}
+    required: [database]
+    actions: {{reload: {{http: {{method: POST, path: /config/reload}}, reply: {{parts: {{at: /parts, status: /status}}}}}}}}
+"
+            ),
+        );
+        let configuration = configuration(&database, free_port(), true);
+        let file = scene.write("orders.json", &configuration);
+        let mut command = cargo();
+        command
+            .args(["run", "--quiet", "--example", "orders", "--"])
+            .arg(file)
+            .arg(address.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut running = Running::start(&mut command).expect("cargo can be run");
+        let log = running.child().stderr.take().expect("stderr is piped");
+        let mut orders = Self {
+            scene,
+            running,
+            log: BufReader::new(log),
+            address,
+            database,
+        };
+        orders.until("listening");
+        orders
+    }
+
+    /// Waits for the line of its log that has this message, and gives it.
+    fn until(&mut self, message: &str) -> Value {
+        loop {
+            let mut line = String::new();
+            let length = self.log.read_line(&mut line).expect("the log is text");
+            assert_ne!(length, 0, "it ended before it said {message:?}");
+            // What is no JSON is cargo's.
+            let line: Value = serde_json::from_str(&line).unwrap_or_default();
+            if line["message"] == message {
+                return line;
+            }
+        }
+    }
+
+    fn ask(&self, request: &str) -> Answer {
+        ask(self.address, request).expect("it answers")
+    }
+
+    fn check(&self) -> Value {
+        let ran = self.scene.run(&["check", "-o", "json"]);
+        let report: Value = serde_json::from_str(&ran.stdout).expect("the report is JSON");
+        report["services"][0].clone()
+    }
+
+    fn dependency(&self, name: &str) -> Value {
+        let found = self.check();
+        let all = found["dependencies"].as_array().expect("a list");
+        let dependency = all.iter().find(|dependency| dependency["name"] == name);
+        dependency.expect("it is there").clone()
+    }
+
+    fn write(&self, supplier: u16, watch_disk: bool) {
+        let text = configuration(&self.database, supplier, watch_disk);
+        self.scene.write("orders.json", &text);
+    }
+
+    fn reload(&self) -> (i32, String) {
+        let ran = self.scene.run(&["reload", "--yes", "orders"]);
+        (ran.code, ran.stdout)
+    }
+}
+
+/// Cargo builds the program where that has not been done, and then becomes it.
+fn cargo() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        // What it told this test of the package would make it build what is built already.
+        if name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn configuration(database: &Fake, supplier: u16, watch_disk: bool) -> String {
+    let (database, supplier) = (
+        format!("127.0.0.1:{}", database.port()),
+        format!("127.0.0.1:{supplier}"),
+    );
+    json!({"database": database, "supplier": supplier, "watch_disk": watch_disk}).to_string()
+}
+
+#[test]
+fn it_is_checked_and_stopped_with_proof() {
+    let mut orders = Orders::start();
+    let found = orders.check();
+    assert_eq!(found["state"], "healthy", "{found}");
+    assert_eq!(found["service"], "orders-api");
+    assert!(orders.dependency("disk")["details"]["entries"].is_number());
+    orders.database = Fake::tcp(drop);
+    orders.until("component is unhealthy");
+    let found = orders.check();
+    assert_eq!(found["state"], "unhealthy", "{found}");
+    let reason = found["reasons"][0].as_str().expect("a reason");
+    assert!(
+        reason.starts_with("dependency database: error: Connection refused"),
+        "{reason}"
+    );
+
+    let pid = orders.running.pid();
+    let Orders {
+        scene, mut running, ..
+    } = orders;
+    let reaper = std::thread::spawn(move || running.wait());
+    let ran = scene.run(&["shutdown", "--yes", "orders"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stdout
+            .contains(&format!("pid {pid} (orders) has exited")),
+        "{ran:?}"
+    );
+    assert!(reaper.join().expect("the reaper ends").success());
+}
+
+/// After three failures in a row nobody is asked any more, and everybody is told so.
+#[test]
+fn a_supplier_that_fails_is_left_alone_and_shown_so() {
+    let orders = Orders::start();
+    for _ in 0..3 {
+        assert_eq!(orders.ask("GET /orders").status, 502);
+    }
+    let refused = orders.ask("GET /orders");
+    assert_eq!(refused.status, 503);
+    assert!(
+        refused.body.starts_with("the circuit is open for another "),
+        "{}",
+        refused.body
+    );
+    let supplier = orders.dependency("supplier");
+    assert_eq!(supplier["details"]["circuit_breaker"], "open");
+    let error = supplier["error"].as_str().expect("an error");
+    assert!(error.ends_with(" (circuit open)"), "{error}");
+    let metrics = orders.ask("GET /metrics").body;
+    assert!(
+        metrics.contains("service_circuit_state{component=\"supplier\",state=\"open\"} 1\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("service_component_failures_total{component=\"supplier\"} 3\n"),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn its_configuration_is_reloaded_by_file_by_signal_and_by_route() {
+    let mut orders = Orders::start();
+    // A check is switched off while it runs, because the file says so.
+    orders.write(1, false);
+    let line = orders.until("configuration reloaded");
+    assert_eq!(
+        (&line["trigger"], &line["version"]),
+        (&json!("file"), &json!(2))
+    );
+    assert_eq!(orders.dependency("disk")["status"], "not_used");
+
+    // Whoever is first has done it: the file's watcher or the signal.
+    orders.write(2, false);
+    let pid = i32::try_from(orders.running.pid()).expect("a pid is small");
+    kill_process(Pid::from_raw(pid).expect("a process"), Signal::HUP).expect("it runs");
+    let line = orders.until("configuration reloaded");
+    assert_eq!(line["version"], 3, "{line}");
+
+    let supplier = free_port();
+    orders.scene.write("orders.json", "{");
+    orders.until("configuration rejected");
+    let (code, told) = orders.reload();
+    assert_eq!(code, 5, "{told}");
+    assert!(
+        told.starts_with("orders: reload-rejected: it keeps its old configuration: "),
+        "{told}"
+    );
+    assert!(told.contains("EOF while parsing"), "{told}");
+    let other = Fake::tcp(drop);
+    orders
+        .scene
+        .write("orders.json", &configuration(&other, supplier, true));
+    orders.until("configuration reloaded");
+    let (code, told) = orders.reload();
+    assert_eq!(code, 5, "{told}");
+    assert!(
+        told.starts_with("orders: reload-partial: needs a restart: database"),
+        "{told}"
+    );
+    assert_eq!(orders.dependency("disk")["status"], "working");
+    let metrics = orders.ask("GET /metrics").body;
+    assert!(
+        metrics.contains("service_configuration_version 4\n"),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn its_log_ties_a_request_together() {
+    let mut orders = Orders::start();
+    let request = "GET /orders HTTP/1.1\r\nX-Correlation-ID: order-7\r\nX-Rest: of";
+    let mut answer = String::new();
+    let mut reader = send(orders.address, request).expect("it listens");
+    reader.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.contains("x-correlation-id: order-7\r\n"), "{answer}");
+    let line = orders.until("request answered");
+    assert_eq!(line["correlation_id"], "order-7", "{line}");
+    assert_eq!(
+        (&line["path"], &line["status"]),
+        (&json!("/orders"), &json!(502))
+    );
+}

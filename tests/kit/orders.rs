@@ -1,0 +1,118 @@
+//! A small service on the kit that knows nothing of healthctl: checks, a gate, a circuit breaker, a configuration that
+//! is reloaded by file change, SIGHUP and a route, metrics, and a log of JSON lines.
+//!
+//! ```sh
+//! echo '{"database": "127.0.0.1:5432", "supplier": "127.0.0.1:9000", "watch_disk": true}' > orders.json
+//! cargo run --example orders -- orders.json 127.0.0.1:8000
+//! ```
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use healthctl::service::log::{self, Format, Level};
+use healthctl::service::reload::{Configuration, Part};
+use healthctl::service::{
+    Breaker, CallError, Check, Need, Report, Service, Settings, hephaestus, metrics,
+};
+use serde::Deserialize;
+use tokio::net::{TcpListener, TcpStream};
+
+/// How long a look at something else may take.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// What is in the file.
+#[derive(Clone, Deserialize)]
+struct Config {
+    database: SocketAddr,
+    supplier: SocketAddr,
+    watch_disk: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    log::init(Format::Json, Level::INFO)?;
+    let mut arguments = std::env::args().skip(1);
+    let (Some(path), Some(address)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: orders CONFIG ADDRESS".into());
+    };
+    let service = Service::new("orders-api", "2.4.1", Settings::default());
+
+    let disk = service.register_blocking_check("disk", Need::Optional, LIMIT, entries);
+    let configuration = configuration(&service, &path, disk)?;
+    let database = configuration.current().database;
+    service
+        .register_check("database", Need::Required, LIMIT, move || connect(database))
+        .gates_readiness(&service);
+    service.check_every(Duration::from_secs(1));
+    service.on_shutdown("database", || async {
+        // Its pool would be closed here.
+        Ok::<(), io::Error>(())
+    });
+
+    let health = hephaestus::routes(&service)
+        .merge(metrics::routes(&service))
+        .merge(configuration.routes("/config/reload"));
+    let supplier = service.breaker("supplier", 3, Duration::from_secs(30));
+    let orders = move || order(supplier.clone(), configuration.current().supplier);
+    let work = Router::new().route("/orders", get(orders));
+    let server = service.server(TcpListener::bind(address).await?, health, work)?;
+    // The signal handlers stand: from here on it can be asked to stop.
+    tracing::info!(address = %server.address()?, "listening");
+    let ended = server.run().await;
+    tracing::info!("{ended}");
+    Ok(())
+}
+
+/// Reads the file, and again whenever somebody wants that.
+fn configuration(
+    service: &Service,
+    path: &str,
+    disk: Check,
+) -> Result<Configuration<Config>, Box<dyn Error>> {
+    let watched = disk.clone();
+    let parts = vec![
+        Part::new("supplier", |config: &Config| &config.supplier)
+            .shown_as(|config| config.supplier.to_string()),
+        Part::new("watch_disk", |config: &Config| &config.watch_disk).applied_by(
+            move |config: Arc<Config>| {
+                disk.set_enabled(config.watch_disk);
+                async { Ok::<(), Infallible>(()) }
+            },
+        ),
+        Part::fixed("database", |config: &mut Config| &mut config.database),
+    ];
+    let parse = |text: &str| serde_json::from_str(text);
+    let configuration = Configuration::open(service, path, parse, parts)?;
+    watched.set_enabled(configuration.current().watch_disk);
+    configuration.on_change();
+    configuration.on_hangup()?;
+    Ok(configuration)
+}
+
+async fn connect(address: SocketAddr) -> io::Result<()> {
+    TcpStream::connect(address).await.map(drop)
+}
+
+/// Blocks its thread, as looking at files does.
+fn entries() -> io::Result<Report> {
+    let entries = std::fs::read_dir(".")?.count();
+    Ok(Report::healthy().with("entries", entries))
+}
+
+/// One request of its work: as good as its supplier.
+async fn order(supplier: Breaker, address: SocketAddr) -> (StatusCode, String) {
+    match supplier.call(connect(address)).await {
+        Ok(()) => (StatusCode::OK, "ordered\n".to_owned()),
+        Err(refused @ CallError::Open { .. }) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{refused}\n"))
+        }
+        Err(CallError::Failed(error)) => (StatusCode::BAD_GATEWAY, format!("{error}\n")),
+    }
+}
