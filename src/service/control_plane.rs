@@ -7,6 +7,23 @@
 //!
 //! Use it with [`WhileDraining::Refuse`](super::WhileDraining::Refuse): its listener closes at once.
 //! `latency_ms` holds nanoseconds, in spite of its name: the convention's founder writes it so.
+//!
+//! ```
+//! use std::time::Duration;
+//! use healthctl::service::{Need, Service, Settings, WhileDraining, control_plane};
+//!
+//! let settings = Settings {
+//!     while_draining: WhileDraining::Refuse,
+//!     ..Settings::default()
+//! };
+//! let service = Service::new("control-plane", "1.4.2", settings);
+//! let limit = Duration::from_secs(5);
+//! service.register_check("database", Need::Required, limit, || async { /* ask it here */ });
+//! // Not ready before it has happened once:
+//! let revocations = service.gate("crl_manager");
+//! revocations.open();
+//! let health: axum::Router = control_plane::routes(&service);
+//! ```
 
 use axum::extract::State;
 use axum::http::StatusCode;

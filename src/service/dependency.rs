@@ -14,7 +14,27 @@ use super::breaker::{Circuit, Machine};
 use super::component::{Health, Need};
 use super::report::Report;
 
-/// A component that the service depends on. Copies share everything.
+/// A component that the service depends on, reported on by the code that uses it. Copies share everything.
+///
+/// ```
+/// use healthctl::service::{Need, Service, Settings, Standing};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let service = Service::new("orders-api", "2.4.1", Settings::default());
+/// let payments = service.dependency("payments");
+/// payments.need(Need::Optional);
+/// payments.detail("region", "eu");
+///
+/// // Each use tells how it went and how long it took:
+/// let paid: Result<(), &str> = payments.observe(async { Err("the gateway answered 502") }).await;
+/// assert!(paid.is_err());
+///
+/// let snapshot = service.dependencies().remove(0);
+/// assert_eq!(snapshot.standing, Standing::Failing);
+/// assert_eq!(snapshot.failure_count, 1);
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Dependency {
     name: Arc<str>,

@@ -6,6 +6,28 @@
 //! | `GET /health/status` | the same, and `should_shutdown`, dependencies, resources |
 //! | `POST /health/shutdown` | drains, cleans up, then answers |
 //! | `POST /health/shutdown/schedule` | answers at once and drains in the background |
+//!
+//! ```
+//! use axum::Router;
+//! use healthctl::service::{Service, Settings, hephaestus};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let service = Service::new("orders-mcp", "0.9.1", Settings::default());
+//! let database = service.dependency("database");
+//! database.detail("pool_size", 5);
+//! database.record_failure("timeout after 2s");
+//! // Not configured, which is no failure:
+//! service.dependency("groq").not_used();
+//!
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let server = service.server(listener, hephaestus::routes(&service), Router::new())?;
+//! # service.shut_down(healthctl::service::Cause::Program);
+//! // Returns when somebody has asked one of the two routes, or sent SIGTERM, and all is done.
+//! server.run().await;
+//! # Ok(())
+//! # }
+//! ```
 
 use std::time::Duration;
 

@@ -36,6 +36,30 @@ pub enum Cause {
 }
 
 /// How a shutdown went.
+///
+/// ```
+/// use std::time::Duration;
+/// use healthctl::service::{Cause, Phase, Service, Settings};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let service = Service::new("worker", "1.0", Settings::default());
+/// let watched = service.clone();
+/// service.background(async move {
+///     watched.reached(Phase::Draining).await;
+///     // Take no new work from the queue.
+/// });
+/// service.on_shutdown("queue", || async { Err::<(), _>("the broker does not answer") });
+///
+/// service.shut_down(Cause::Program);
+/// let ended = service.run().await?;
+/// assert_eq!(ended.cause, Cause::Program);
+/// assert!(ended.drained);
+/// // One that fails does not stop the rest, and is told:
+/// assert!(ended.to_string().ends_with("clean-up of queue: the broker does not answer"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// What began it.

@@ -3,6 +3,20 @@
 use std::time::Duration;
 
 /// How a service is checked and how it ends.
+///
+/// ```
+/// use std::time::Duration;
+/// use healthctl::service::{Service, Settings, WhileDraining};
+///
+/// let settings = Settings {
+///     drain_limit: Duration::from_secs(5),
+///     while_draining: WhileDraining::Refuse,
+///     // The program has handlers of its own and calls `Service::shut_down`.
+///     signals: false,
+///     ..Settings::default()
+/// };
+/// let service = Service::new("orders-api", "2.4.1", settings);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// For how long the result of a check is good.

@@ -19,6 +19,17 @@ use super::line::Line;
 
 /// A layer that writes each event as a line, with the fields of the spans that it happened in; for
 /// a program that composes its own subscriber.
+///
+/// ```
+/// use healthctl::service::log::{Format, Level, Lines};
+/// use tracing_subscriber::layer::SubscriberExt;
+///
+/// let lines = Lines::new(Format::Text, Level::WARN, std::io::stdout());
+/// let subscriber = tracing_subscriber::registry().with(lines);
+/// tracing::subscriber::with_default(subscriber, || {
+///     tracing::warn!(free_mb = 812, "the disk is nearly full");
+/// });
+/// ```
 pub struct Lines {
     format: Format,
     level: LevelFilter,

@@ -18,6 +18,31 @@ type HoldBack<C> = dyn Fn(&C, &mut C) -> bool + Send + Sync;
 type Pending = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// A part of the configuration that is reloaded, or kept, as one.
+///
+/// ```
+/// use std::sync::Arc;
+/// use healthctl::service::reload::Part;
+///
+/// #[derive(Clone)]
+/// struct Config {
+///     workers: usize,
+///     port: u16,
+/// }
+///
+/// let workers = Part::new("workers", |config: &Config| &config.workers)
+///     .valid_if(|config| match config.workers {
+///         0 => Err("at least one is needed"),
+///         _ => Ok(()),
+///     })
+///     // Not called for what the service starts with, only for what changes afterwards.
+///     .applied_by(|config: Arc<Config>| async move {
+///         let _ = config.workers; // resize the pool here
+///         Ok::<(), std::io::Error>(())
+///     })
+///     .shown_as(|config| config.workers);
+/// let port = Part::fixed("port", |config: &mut Config| &mut config.port);
+/// let parts: Vec<Part<Config>> = vec![workers, port];
+/// ```
 pub struct Part<C> {
     name: String,
     kind: Kind<C>,
@@ -90,8 +115,9 @@ impl<C: Clone + Send + Sync + 'static> Part<C> {
         self
     }
 
-    /// What has to be done with the new configuration where this part has changed. When it fails,
-    /// the parts before it are applied again with the old one.
+    /// What has to be done with the new configuration where this part has changed, which is never
+    /// for the one that the service starts with. When it fails, the parts before it are applied
+    /// again with the old one.
     #[must_use]
     pub fn applied_by<F, E>(mut self, apply: impl Fn(Arc<C>) -> F + Send + Sync + 'static) -> Self
     where

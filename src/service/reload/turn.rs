@@ -17,6 +17,29 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
     }
 
     /// Puts a remembered version into force again, as a new one.
+    ///
+    /// ```
+    /// use healthctl::service::{Service, Settings};
+    /// use healthctl::service::reload::{Configuration, Part, Trigger};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("level");
+    /// # std::fs::write(&path, "info")?;
+    /// let service = Service::new("ingestor", "1.0", Settings::default());
+    /// let parse = |text: &str| Ok::<String, String>(text.trim().to_owned());
+    /// let parts = vec![Part::new("level", |level: &String| level)];
+    /// let configuration = Configuration::open(&service, &path, parse, parts)?;
+    /// # std::fs::write(&path, "debug")?;
+    /// configuration.reload(Trigger::Program).await;
+    ///
+    /// let first = &configuration.versions()[0];
+    /// assert_eq!(configuration.roll_back(first.number).await.version, 3);
+    /// assert_eq!(*configuration.current(), "info");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn roll_back(&self, version: u64) -> Answer {
         self.turn(Trigger::RollBack(version), move |inner| async move {
             let remembered = inner.history().version(version);
