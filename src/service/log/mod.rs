@@ -30,6 +30,10 @@ pub use correlation::CorrelationId;
 pub use lines::Lines;
 pub use tracing::Level;
 
+/// The target of the line about each request that was answered: most lines of a busy service, for
+/// a program that wants to leave them out.
+pub const REQUESTS: &str = "healthctl::service::requests";
+
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::payloads::service;
 use super::wire::port;
-use crate::service::log::{CorrelationId, Format, Level, subscriber};
+use crate::service::log::{CorrelationId, Format, Level, REQUESTS, subscriber};
 use crate::service::{Need, hephaestus};
 
 /// All that the tests of this crate write: one subscriber for all threads, since `tracing` remembers
@@ -77,6 +77,7 @@ async fn every_line_of_a_request_has_its_correlation_id() {
         (&"warn".into(), &0.into())
     );
     assert_eq!(answered["message"], "request answered");
+    assert_eq!(answered["target"], REQUESTS);
     // The query may hold what nobody should read.
     assert_eq!(
         (&answered["path"], &answered["status"]),
