@@ -80,9 +80,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         Some(Action::Break(part)) => tell(context, Verb::Break, part).await,
         Some(Action::Mend(part)) => tell(context, Verb::Mend, part).await,
         Some(Action::Service { name }) => {
-            if let Some(ended) = demo::run_service(name).await? {
-                context.tell(&ended.to_string());
-            }
+            demo::run_service(name).await?;
             Ok(Exit::Done)
         }
         Some(Action::Task { name, calm, port }) => {

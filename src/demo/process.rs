@@ -12,6 +12,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
 use tokio::sync::watch;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Layer, Registry};
 
 use super::announcement::Announcement;
 use super::attachment::{Assignment, attach};
@@ -19,28 +22,48 @@ use super::fleet::{AUTH, Convention, member};
 use super::services::{self, Part};
 use super::stage::Stage;
 use super::{Error, port, traffic};
-use crate::service::{Ended, Service, Settings, WhileDraining};
+use crate::service::{Ended, Service, Settings, WhileDraining, log};
 
 /// A service that can be found, and is still to be run.
 type Play = Pin<Box<dyn Future<Output = std::io::Result<Ended>>>>;
 
 /// Runs one service of the demo in whose directory this process runs, until it has shut down, or
-/// until that demo is gone (`None`).
-pub(crate) async fn run(name: &str) -> Result<Option<Ended>, Error> {
+/// until that demo is gone.
+pub(crate) async fn run(name: &str) -> Result<(), Error> {
     let member = member(name).ok_or_else(|| Error::new(format!("there is no `{name}`")))?;
+    keep_log()?;
     let (mut line, assignment) = attach(member).await?;
     let service = Service::new(member.service, member.version, settings(member.convention));
     let stage = Stage::new(member, &service, &assignment).await;
-    let (announcement, play) = tokio::select! {
-        opened = open(&stage, &assignment) => opened?,
-        () = line.closed() => return Ok(None),
+    let opened = tokio::select! {
+        opened = open(&stage, &assignment) => Some(opened?),
+        () = line.closed() => None,
+    };
+    let Some((announcement, play)) = opened else {
+        return Ok(());
     };
     let failed = |error| Error::new(format!("cannot serve: {error}"));
     line.say(&announcement).await.map_err(failed)?;
+    tracing::info!(
+        service = member.service,
+        version = member.version,
+        address = announcement.address.map(tracing::field::display),
+        "started"
+    );
     tokio::select! {
-        ended = play => ended.map(Some).map_err(failed),
-        () = stage.take_orders(line) => Ok(None),
+        ended = play => drop(ended.map_err(failed)?),
+        () = stage.take_orders(line) => tracing::warn!("the demo has ended"),
     }
+    Ok(())
+}
+
+/// What happens stands in the log; a line for each request would fill it.
+fn keep_log() -> Result<(), Error> {
+    let wanted = filter_fn(|metadata| metadata.target() != log::REQUESTS);
+    let lines = log::Lines::new(log::Format::Text, log::Level::INFO, std::io::stderr());
+    let subscriber = Registry::default().with(lines.with_filter(wanted));
+    tracing::subscriber::set_global_default(subscriber)
+        .map_err(|error| Error::new(format!("cannot write a log: {error}")))
 }
 
 /// Goes as far as others can find it.

@@ -306,6 +306,34 @@ fn the_scheduled_route_answers_at_once_and_the_service_drains() {
 }
 
 #[test]
+fn what_a_service_does_stands_in_its_log_and_its_requests_do_not() {
+    let mut demo = Demo::start(&["--calm"]);
+    assert_eq!(demo.ask("orders", "GET /work/1").status, 200);
+    demo.run(&["demo", "break", "orders", "database"]);
+    assert_eq!(
+        demo.ask("orders", "POST /health/shutdown/schedule").status,
+        200
+    );
+    assert_eq!(demo.said(), "orders has ended: exit status: 0\n");
+    let path = demo.inventory().with_file_name("logs/orders.log");
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = [
+        " INFO started service=orders-api version=2.4.1 address=127.0.0.1:",
+        "ERROR component is unhealthy component=database reason=\"connection refused\"",
+        " INFO shutdown begins cause=\"a scheduled request\"",
+        " INFO shutdown done ",
+    ];
+    let mut rest = text.as_str();
+    for line in lines {
+        let (_, after) = rest.split_once(line).unwrap_or_else(|| {
+            panic!("{line:?} is not in its place in the log:\n{text}");
+        });
+        rest = after;
+    }
+    assert!(!text.contains("/work/"), "{text}");
+}
+
+#[test]
 fn the_control_plane_refuses_long_before_it_is_gone() {
     let mut demo = Demo::start(&["--calm"]);
     let address = demo.address("control-plane");

@@ -1,6 +1,8 @@
 //! Services of the demo that somebody else has started again: they are where they were, and they live
 //! and end with the demo.
 
+use std::process::Stdio;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -97,10 +99,9 @@ fn a_bad_configuration_ends_the_start_with_a_reason() {
     end(&mut demo, "ingestor");
     let bad = refused(&demo, "ingestor");
     assert_eq!(bad.code, 2);
-    assert_eq!(
-        bad.stderr,
-        "error: cannot configure: ingestor.json: adapters: at least one is needed\n"
-    );
+    let last = bad.stderr.lines().last();
+    let expected = "error: cannot configure: ingestor.json: adapters: at least one is needed";
+    assert_eq!(last, Some(expected), "after its log: {bad:?}");
     assert_eq!(demo.said(), "ingestor did not start\n");
     demo.run(&["demo", "mend", "ingestor", "config"]);
     let _running = start(&mut demo, "ingestor");
@@ -207,7 +208,8 @@ fn the_dashboard_tells_that_it_was_started_again() {
     assert_eq!(scene.run(&["demo", "break", "orders", "process"]).code, 0);
     pty.wait_for_line(&["✗ unhealthy", "orders"]);
     let mut command = scene.command(&["demo", "service", "orders"]);
-    let mut running = Running::start(command.current_dir(folder)).expect("the binary can be run");
+    command.current_dir(folder).stderr(Stdio::null());
+    let mut running = Running::start(&mut command).expect("the binary can be run");
     pty.wait_for(&format!(
         "orders was started again, process {}",
         running.pid()
