@@ -224,6 +224,7 @@ impl Places {
         (0.0..=LARGEST_COUNT)
             .contains(&number)
             .then_some(number as u64)
+            .filter(|_| number.fract() == 0.0)
     }
 
     /// How long something took or lasts; `None` for what is negative, endless or never.

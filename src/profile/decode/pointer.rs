@@ -29,6 +29,11 @@ pub(super) fn key(step: &str) -> Cow<'_, str> {
     }
 }
 
+/// The pointer to a key of what stands at another one.
+pub(super) fn within(pointer: &str, key: &str) -> String {
+    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
 /// The key of a pointer with a single step: a field of the value itself.
 pub(super) fn field(pointer: &str) -> Option<Cow<'_, str>> {
     let step = pointer.strip_prefix('/')?;

@@ -3,7 +3,7 @@
 use super::dependencies::LONGEST_WORD;
 use super::place::{Document, holds, raw, truthy};
 use super::words::meaning;
-use super::{Answer, Decode, Format, json};
+use super::{Answer, Decode, Format, Overall, json};
 use crate::health::text::clean;
 use crate::health::{Reading, Start, State};
 
@@ -122,17 +122,7 @@ impl Decode {
             })
         });
         Reading {
-            draining: self.draining.iter().any(|(place, words)| {
-                place
-                    .source
-                    .look(document)
-                    .is_some_and(|value| match words {
-                        Some(words) => words.lookup(&raw(&value)) == Some(State::Draining),
-                        None => {
-                            truthy(&value) || meaning(None, &raw(&value)) == Some(State::Draining)
-                        }
-                    })
-            }),
+            draining: self.is_draining(document),
             version: self.version.text(document, LONGEST_NAME),
             service: self.service.text(document, LONGEST_NAME),
             instance: self.instance.text(document, LONGEST_NAME),
@@ -146,6 +136,18 @@ impl Decode {
                 .and_then(|pulse| pulse.read(document)),
             ..Reading::default()
         }
+    }
+
+    /// Whether the first place that holds something says so.
+    fn is_draining(&self, document: Document<'_>) -> bool {
+        let found = self.draining.iter().find_map(|(place, words)| {
+            let value = place.source.look(document)?;
+            holds(&value).then_some((words, value))
+        });
+        found.is_some_and(|(words, value)| match words {
+            Some(words) => words.lookup(&raw(&value)) == Some(State::Draining),
+            None => truthy(&value) || meaning(None, &raw(&value)) == Some(State::Draining),
+        })
     }
 
     /// The status word; `None` only where the profile has no place for one.
@@ -194,6 +196,10 @@ impl Decode {
             return;
         }
         let Some(found) = table.read(document, answer.at) else {
+            if self.overall == Overall::Worst {
+                // What alone was to decide is not there.
+                payload.trouble = Some(format!("there are no dependencies at {}", table.place()));
+            }
             return;
         };
         payload.dependencies = found.state();

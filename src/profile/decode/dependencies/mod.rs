@@ -122,6 +122,12 @@ impl Table {
         Some(reader.finish())
     }
 
+    /// The first of its places, for people.
+    pub(crate) fn place(&self) -> String {
+        let first = self.at.0.first();
+        first.map_or_else(String::new, |place| place.source.to_string())
+    }
+
     /// The first place that holds something, else the first that holds a table without entries.
     fn entries<'a>(&self, document: Document<'a>) -> Option<Cow<'a, Value>> {
         if let Some((_, value)) = self.at.find(document) {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::super::details;
 use super::super::place::{Document, Source, raw};
+use super::super::pointer;
 use super::told::Told;
 use super::{EntryKind, Found, LONGEST_ERROR, LONGEST_NAME, MOST_DEPENDENCIES, Required, Table};
 use crate::health::text::clean;
@@ -217,22 +218,41 @@ impl<'a> Reader<'a> {
         if let Required::Says(places) = &table.required {
             read.extend(places.read(document, true));
         }
-        // A table inside an entry stays among the details where not all in it became dependencies.
-        read.extend(table.recurse.iter().filter(|source| {
-            let within = |value: &Value| {
-                let inner = Document {
-                    json: Some(value),
-                    headers: self.headers,
-                };
-                self.is_entry(value, inner)
+        let nested = self.nested(document);
+        read.extend(nested.iter());
+        details::rest(entry, &read)
+    }
+
+    /// What inside an entry became dependencies: whole tables, or single entries of one that has other things in it too.
+    fn nested(&self, document: Document<'_>) -> Vec<Source> {
+        let is_entry = |value: &Value| {
+            let inner = Document {
+                json: Some(value),
+                headers: self.headers,
+            };
+            self.is_entry(value, inner)
+        };
+        let mut nested = Vec::new();
+        for source in &self.table.recurse {
+            let Source::Pointer(pointer) = source else {
+                continue;
             };
             match source.look(document).as_deref() {
-                Some(Value::Object(map)) => map.values().all(within),
-                Some(Value::Array(items)) => items.iter().all(within),
-                _ => false,
+                Some(Value::Object(map)) if !map.values().all(is_entry) => {
+                    let entries = map.iter().filter(|(_, value)| is_entry(value));
+                    nested.extend(
+                        entries.map(|(key, _)| Source::Pointer(pointer::within(pointer, key))),
+                    );
+                }
+                Some(Value::Object(_)) => nested.push(source.clone()),
+                // An item of a list cannot be taken out without moving the others.
+                Some(Value::Array(items)) if items.iter().all(is_entry) => {
+                    nested.push(source.clone());
+                }
+                _ => {}
             }
-        }));
-        details::rest(entry, &read)
+        }
+        nested
     }
 
     /// The name, or one with a number behind it where it was seen before.
