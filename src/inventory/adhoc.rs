@@ -163,6 +163,14 @@ fn words(command: &str, problems: &mut Problems) -> Option<Node> {
         );
         return None;
     };
+    if let Some(operator) = operator(command) {
+        problems.push(
+            Problem::at(&whole.place, format!("`{operator}` means something to a shell only, and none is run here"))
+                .label("expected a program and its arguments")
+                .hint("let a shell read it: `--cmd \"sh -c '…'\"`; where it is an argument, quote it once more: `';'`"),
+        );
+        return None;
+    }
     let words = words.into_iter().map(|word| Node {
         value: Value::Text(word),
         place: whole.place.clone(),
@@ -172,6 +180,37 @@ fn words(command: &str, problems: &mut Problems) -> Option<Node> {
         value: Value::List(words.collect()),
         ..whole
     })
+}
+
+/// What would make a shell of it more than one command, or send its output elsewhere: passed on as an argument it could
+/// make a check pass that was meant to fail.
+fn operator(command: &str) -> Option<&str> {
+    let mut quote = None;
+    let mut letters = command.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match (quote, letter) {
+            (None | Some('"'), '\\') => {
+                letters.next();
+            }
+            (None, '\'' | '"') => quote = Some(letter),
+            (Some(open), _) if open == letter => quote = None,
+            (None, ';' | '|' | '<' | '>') => return command.get(at..=at),
+            // Inside a word it is that of a URL.
+            (None, '&') if ends_a_word(command, at) => return command.get(at..=at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether a letter, or a row of the same, is at an end of its word.
+fn ends_a_word(command: &str, at: usize) -> bool {
+    let (before, after) = command.split_at(at);
+    let before = before.trim_end_matches('&').chars().next_back();
+    let after = after.trim_start_matches('&').chars().next();
+    [before, after]
+        .into_iter()
+        .any(|next| next.is_none_or(char::is_whitespace))
 }
 
 /// A name for what is asked: `localhost-8000`, `api.sock`, `pg_isready`.
@@ -229,7 +268,7 @@ fn file_name(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, name, words};
+    use super::{Asked, name, operator, words};
     use crate::yaml::Problems;
 
     #[test]
@@ -254,6 +293,29 @@ mod tests {
     }
 
     #[test]
+    fn what_only_a_shell_understands_is_found() {
+        for (command, expected) in [
+            ("true; false", Some(";")),
+            ("a|b", Some("|")),
+            ("a > b", Some(">")),
+            ("a 2>&1", Some(">")),
+            ("a <b", Some("<")),
+            ("a && b", Some("&")),
+            ("a &&b", Some("&")),
+            ("a&", Some("&")),
+            ("'it is' ; b", Some(";")),
+            ("curl http://h/?a=1&b=2", None),
+            ("find . -exec ls {} \\;", None),
+            ("grep ';' \"a | b\" 'x > y'", None),
+            ("sh -c 'a && b; c'", None),
+            (r#"echo "a\" ; b""#, None),
+            ("", None),
+        ] {
+            assert_eq!(operator(command), expected, "{command}");
+        }
+    }
+
+    #[test]
     fn commands_are_split_as_a_shell_would() {
         for (command, expected) in [
             (
@@ -264,10 +326,9 @@ mod tests {
                 r#"grep "two words" 'it''s' a\ b"#,
                 Some(r#"["grep","two words","its","a b"]"#),
             ),
-            (
-                "echo $HOME *.c | cat",
-                Some(r#"["echo","$HOME","*.c","|","cat"]"#),
-            ),
+            ("echo $HOME *.c", Some(r#"["echo","$HOME","*.c"]"#)),
+            ("echo '|' cat", Some(r#"["echo","|","cat"]"#)),
+            ("echo | cat", None),
             ("", Some("[]")),
             ("'open", None),
             ("x \\", None),

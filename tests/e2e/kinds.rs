@@ -279,6 +279,8 @@ fn what_is_typed_wrong_is_told() {
         (&["--tcp", "6379"], "did you mean `localhost:6379`?"),
         (&["--cmd", ""], "a command without a program"),
         (&["--cmd", "echo 'open"], "a quote that is never closed"),
+        (&["--cmd", "false; true"], "`;` means something to a shell"),
+        (&["--cmd", "curl -f h || exit 1"], "let a shell read it"),
         (&["--tcp", "h:1", "--interval", "5"], "did you mean `5s`?"),
         (
             &["--tcp", "h:1", "--timeout", "0s"],
