@@ -1,12 +1,22 @@
 //! The plainest HTTP client: one request on a connection of its own.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long an answer may take: who does not answer must not hold up the end of who asks.
+const LIMIT: Duration = Duration::from_secs(1);
 
 /// Sends a request, such as `GET /work/10`, and gives the status code of the answer.
 pub(super) async fn send(address: SocketAddr, request: &str, body: &str) -> std::io::Result<u16> {
+    let answer = timeout(LIMIT, exchange(address, request, body)).await;
+    answer.unwrap_or_else(|_| Err(std::io::Error::other(format!("no answer within {LIMIT:?}"))))
+}
+
+async fn exchange(address: SocketAddr, request: &str, body: &str) -> std::io::Result<u16> {
     let mut stream = TcpStream::connect(address).await?;
     let length = body.len();
     let text = format!(

@@ -1,5 +1,6 @@
 //! The edge agent of `control-plane`: without a port, seen by its beats alone.
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::{Fleet, assert_is, dependency};
@@ -100,4 +101,17 @@ fn one_that_is_killed_is_a_failure_after_three_missed_beats() {
         (&beat["missed"], &beat["final"]),
         (&json!(3), &json!(false))
     );
+}
+
+/// Its control plane is there and does not answer: nobody takes its last beat.
+#[test]
+fn a_hub_that_hangs_does_not_hold_up_its_end() {
+    let mut fleet = Fleet::start();
+    let hub = Pid::from_raw(fleet.demo.pid("control-plane")).expect("a process");
+    kill_process(hub, Signal::STOP).expect("it runs");
+    let ran = fleet.run("shutdown --yes --timeout 20s edge");
+    kill_process(hub, Signal::CONT).expect("it runs");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.starts_with("edge: stopped: "), "{ran:?}");
+    assert_eq!(fleet.demo.said(), "edge has ended: exit status: 0\n");
 }
