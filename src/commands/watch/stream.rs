@@ -1,5 +1,6 @@
 //! Changes as lines, for pipes, logs and other programs: what `watch` is without a dashboard.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{Write as _, stdout};
 
@@ -21,6 +22,7 @@ pub(super) async fn run(
     mut feed: Feed,
 ) -> Result<Exit, Error> {
     let mut signals = Signals::new()?;
+    let mut told = Told::default();
     loop {
         let event = tokio::select! {
             biased;
@@ -33,7 +35,7 @@ pub(super) async fn run(
         let mut text = String::new();
         let ready = std::iter::from_fn(|| feed.try_recv());
         for event in std::iter::once(event).chain(ready) {
-            line(&event, lines, selection, &mut text)?;
+            line(&event, lines, selection, &mut told, &mut text)?;
         }
         // A reader that does not read must not keep a signal from ending this.
         tokio::select! {
@@ -52,14 +54,29 @@ fn write(text: &str) -> std::io::Result<()> {
     out.flush()
 }
 
+/// What people were told of each service last.
+type Told = HashMap<String, String>;
+
 /// Adds the line of an event, where it has one.
-fn line(event: &Event, lines: Lines, selection: &Selection, out: &mut String) -> Result<(), Error> {
+fn line(
+    event: &Event,
+    lines: Lines,
+    selection: &Selection,
+    told: &mut Told,
+    out: &mut String,
+) -> Result<(), Error> {
     match (event, lines) {
         (Event::Picture { picture, changed }, _)
             if changed.is_empty() || !selection.matches(picture) => {}
         (Event::Picture { picture, changed }, Lines::Text) if is_half_known(picture, changed) => {}
         (Event::Picture { picture, changed }, Lines::Text) => {
-            out.push_str(&text(picture, changed));
+            // A result that has not come to count, or a dependency that was named already, is no news to people.
+            let before = told.insert(picture.name.clone(), text(picture, &[]));
+            let is_new = changed.contains(&Change::Version) || changed.contains(&Change::Start);
+            if is_new || before.as_ref() != told.get(&picture.name) {
+                // Writing to a string cannot fail.
+                let _ = writeln!(out, "{} {}", time(picture.at), text(picture, changed));
+            }
         }
         (Event::Picture { picture, changed }, Lines::Json) => {
             let report = ServiceReport::new(picture, &FailOn::default(), picture.at);
@@ -67,7 +84,6 @@ fn line(event: &Event, lines: Lines, selection: &Selection, out: &mut String) ->
             out.push_str(&json.map_err(|error| Error::Bug(error.into()))?);
         }
         (Event::Notice { at, text }, Lines::Text) => {
-            // Writing to a string cannot fail.
             let _ = writeln!(out, "{} {text}", time(*at));
         }
         _ => {}
@@ -82,11 +98,10 @@ fn is_half_known(picture: &Picture, changed: &[Change]) -> bool {
         && picture.probes.iter().any(|probe| probe.latest.is_none())
 }
 
-/// One change as a line: when, which service, how it is, what changed, why.
+/// One change in words: which service, how it is, what changed, why.
 fn text(picture: &Picture, changed: &[Change]) -> String {
     let mut line = format!(
-        "{} {} {} {}",
-        time(picture.at),
+        "{} {} {}",
         picture.name,
         picture.state.glyph(),
         picture.state
@@ -111,7 +126,6 @@ fn text(picture: &Picture, changed: &[Change]) -> String {
     if !picture.reasons.is_empty() {
         let _ = write!(line, ": {}", picture.reasons.join("; "));
     }
-    line.push('\n');
     line
 }
 

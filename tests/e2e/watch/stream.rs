@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{ChildStdout, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -88,6 +88,40 @@ fn people_read_a_line_for_each_turn() {
     stream.set_broken(false);
     assert_eq!(next(), "api ✓ healthy");
     assert_eq!(stream.end(), Some(143));
+}
+
+/// Results that have not come to count are news to programs and not to people.
+#[test]
+fn people_read_no_line_twice_in_a_row() {
+    let count = AtomicUsize::new(0);
+    let fake = Fake::http(move |_, _| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        let well = number < 10 && number.is_multiple_of(2);
+        (if well { 200 } else { 500 }, String::new())
+    });
+    let scene = Scene::with_inventory(&format!(
+        "defaults: {{interval: 50ms}}\nservices: {{api: {{profile: http, url: '{}'}}}}\n",
+        fake.url()
+    ));
+    let mut command = scene.command(&["watch", "-o", "text"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut running = Running::start(&mut command).expect("the binary can be run");
+    let lines = BufReader::new(running.child().stdout.take().expect("stdout is piped")).lines();
+    let mut told: Vec<String> = Vec::new();
+    for line in lines {
+        let line = line.expect("a line is text");
+        let (_, text) = line.split_once(' ').expect("the time comes first");
+        assert_ne!(told.last().map(String::as_str), Some(text), "{told:#?}");
+        told.push(text.to_owned());
+        if text.contains("unhealthy") {
+            break;
+        }
+    }
+    assert!(
+        told.iter().any(|line| line == "api ✓ healthy [flapping]"),
+        "{told:#?}"
+    );
+    assert_eq!(running.stop(Signal::TERM).code(), Some(143));
 }
 
 #[test]
