@@ -2,7 +2,7 @@
 //!
 //! | route | does |
 //! | --- | --- |
-//! | `POST /api/v1/agents/ID/heartbeat` | takes a [`Sign`] and stamps it with the time |
+//! | `POST /api/v1/agents/ID/heartbeat` | takes a [`Sign`] and stamps it with the time; 403 where its configuration refuses the agent |
 //! | `GET /api/v1/agents` | all that ever reported, with their last one |
 
 use std::collections::BTreeMap;
@@ -14,6 +14,9 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::hub::Config;
+use crate::service::reload::Configuration;
 
 /// More agents than any demo has; a list that anybody may add to needs an end.
 const MOST: usize = 100;
@@ -54,21 +57,28 @@ struct Agent {
     sign: Sign,
 }
 
-#[derive(Clone, Default)]
-struct Agents(Arc<Mutex<BTreeMap<String, Agent>>>);
+#[derive(Clone)]
+struct Agents {
+    listed: Arc<Mutex<BTreeMap<String, Agent>>>,
+    configuration: Configuration<Config>,
+}
 
 impl Agents {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Agent>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The two routes, with nobody listed.
-pub(super) fn routes() -> Router {
+pub(super) fn routes(configuration: Configuration<Config>) -> Router {
+    let agents = Agents {
+        listed: Arc::default(),
+        configuration,
+    };
     Router::new()
         .route("/api/v1/agents", get(list))
         .route("/api/v1/agents/{id}/heartbeat", post(heartbeat))
-        .with_state(Agents::default())
+        .with_state(agents)
 }
 
 async fn list(State(agents): State<Agents>) -> Json<List> {
@@ -81,6 +91,9 @@ async fn heartbeat(
     Path(id): Path<String>,
     Json(sign): Json<Sign>,
 ) -> StatusCode {
+    if agents.configuration.current().refused_agents.contains(&id) {
+        return StatusCode::FORBIDDEN;
+    }
     let mut agents = agents.lock();
     if agents.len() >= MOST && !agents.contains_key(&id) {
         return StatusCode::INSUFFICIENT_STORAGE;

@@ -6,7 +6,7 @@ use std::path::Path;
 use axum::Router;
 use serde::{Deserialize, Serialize};
 
-use super::Part as Role;
+use super::{Part as Role, file};
 use crate::demo::Error;
 use crate::demo::fleet::CONFIG;
 use crate::demo::stage::Stage;
@@ -24,16 +24,21 @@ struct Config {
     feature_flags: BTreeMap<String, bool>,
     log_level: String,
     database_url: String,
+    redis_url: String,
     port: u16,
 }
 
-/// Writes the file and reads it; a bad one ends the start.
+/// Sees to it that there is a file, and reads it; a bad one ends the start.
 pub(super) fn open(stage: &Stage) -> Result<Role, Error> {
     let failed = |error: &dyn std::fmt::Display| Error::new(format!("cannot configure: {error}"));
     let path = Path::new(FILE);
     let mut broken = stage.switch(CONFIG);
-    let config = if *broken.borrow() { bad(0) } else { good(0) };
-    write(path, &config).map_err(|error| failed(&error))?;
+    let written = if *broken.borrow() {
+        file::write(path, &bad(0))
+    } else {
+        file::keep_or_write(path, &good(0), |config| valid(config).is_ok())
+    };
+    written.map_err(|error| failed(&error))?;
     let parse = |text: &str| serde_json::from_str::<Config>(text);
     let configuration = Configuration::open(&stage.service, path, parse, parts())
         .map_err(|error| failed(&error))?;
@@ -49,7 +54,7 @@ pub(super) fn open(stage: &Stage) -> Result<Role, Error> {
                 good(mended)
             };
             // A file that cannot be written is as it was, which a reload tells.
-            let _ = write(path, &config);
+            let _ = file::write(path, &config);
         }
     });
     let health =
@@ -61,21 +66,24 @@ fn parts() -> Vec<Part<Config>> {
     vec![
         Part::new("adapters", |config: &Config| &config.adapters)
             .shown_as(|config| config.adapters.len())
-            .valid_if(|config| {
-                if config.adapters.is_empty() {
-                    Err("at least one is needed")
-                } else {
-                    Ok(())
-                }
-            }),
+            .valid_if(valid),
         Part::new("feature_flags", |config: &Config| &config.feature_flags)
             .shown_as(|config| config.feature_flags.len()),
         Part::new("environment", |config: &Config| &config.log_level),
         Part::fixed("database_url", |config: &mut Config| {
             &mut config.database_url
         }),
+        Part::fixed("redis_url", |config: &mut Config| &mut config.redis_url),
         Part::fixed("port", |config: &mut Config| &mut config.port),
     ]
+}
+
+fn valid(config: &Config) -> Result<(), &'static str> {
+    if config.adapters.is_empty() {
+        Err("at least one is needed")
+    } else {
+        Ok(())
+    }
 }
 
 /// A good one; each has one adapter more than the one before, so that a reload has something to do.
@@ -87,6 +95,7 @@ fn good(number: usize) -> Config {
         feature_flags: BTreeMap::from([("dead_letters".to_owned(), true)]),
         log_level: "info".to_owned(),
         database_url: "postgres://ingest@db.internal/ingest".to_owned(),
+        redis_url: "redis://cache.internal/0".to_owned(),
         port: 8080,
     }
 }
@@ -96,10 +105,4 @@ fn bad(number: usize) -> Config {
         adapters: Vec::new(),
         ..good(number)
     }
-}
-
-fn write(path: &Path, config: &Config) -> std::io::Result<()> {
-    let mut text = serde_json::to_string_pretty(config)?;
-    text.push('\n');
-    std::fs::write(path, text)
 }

@@ -2,6 +2,8 @@
 
 mod agents;
 pub(super) mod edge;
+mod file;
+mod hub;
 mod ingestor;
 mod leases;
 mod syncer;
@@ -17,7 +19,7 @@ use super::attachment::Assignment;
 use super::fleet::Convention;
 use super::stage::Stage;
 use super::{Error, traffic};
-use crate::service::{Service, control_plane, hephaestus};
+use crate::service::{Service, hephaestus};
 
 /// The part of one service.
 pub(super) struct Part {
@@ -53,8 +55,7 @@ pub(super) async fn open(stage: &Stage, assignment: &Assignment) -> Result<Part,
         }
         Convention::ControlPlane => {
             register_clean_up(service);
-            let work = agents::routes().merge(leases::routes());
-            Ok(Part::busy(control_plane::routes(service), work))
+            hub::open(stage)
         }
         Convention::EdgeAgent => Ok(edge::open(stage, hub()?).await),
         Convention::ScryIngestor => {

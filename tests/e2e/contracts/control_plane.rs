@@ -115,6 +115,31 @@ fn a_port_that_refuses_proves_nothing_while_the_process_is_there() {
     assert!(ran.stdout.starts_with(&proof), "{ran:?}");
 }
 
+/// No route and no signal: it looks at its file itself.
+#[test]
+fn a_changed_file_is_in_force_without_a_word_and_a_bad_one_changes_nothing() {
+    let fleet = Fleet::start();
+    let write = |text: &str| {
+        let file = fleet.demo.inventory().with_file_name("control-plane.json");
+        std::fs::write(file, text).expect("it is ours");
+    };
+    let mut watching = fleet.watch("edge");
+    watching.until_state("edge", "healthy");
+    write(r#"{"refused_agents": ["edge-1"]}"#);
+    watching.until_state("edge", "unhealthy");
+    // What is refused is kept as it was: the agent stays out until the file is good again.
+    write(r#"{"refused_agents": 7}"#);
+    let log = fleet
+        .demo
+        .inventory()
+        .with_file_name("logs/control-plane.log");
+    while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains("configuration rejected")) {}
+    assert_eq!(fleet.check("edge")["state"], "unhealthy");
+    assert_eq!(fleet.check("control-plane")["state"], "healthy");
+    write(r#"{"refused_agents": []}"#);
+    watching.until_state("edge", "healthy");
+}
+
 /// Who depends on it is not named as the cause.
 #[test]
 fn who_depends_on_it_is_blocked_by_it() {

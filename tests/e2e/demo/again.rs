@@ -108,6 +108,22 @@ fn a_bad_configuration_ends_the_start_with_a_reason() {
     assert_eq!(demo.ask("ingestor", "GET /ready").status, 200);
 }
 
+/// A reload told that it needs a restart: the restart has to find it.
+#[test]
+fn a_changed_configuration_is_read_by_the_next_process() {
+    let mut demo = Demo::start(&["--calm"]);
+    let file = demo.inventory().with_file_name("ingestor.json");
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    std::fs::write(&file, text.replace("8080", "9090")).expect("it is ours");
+    let parts =
+        |demo: &Demo| demo.ask("ingestor", "POST /api/v1/config/reload").json()["parts"].take();
+    assert_eq!(parts(&demo)["port"]["status"], "needs-restart");
+    let _running = restart(&mut demo, "ingestor");
+    assert_eq!(parts(&demo)["port"]["status"], "unchanged");
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    assert!(text.contains("9090"), "{text}");
+}
+
 #[test]
 fn a_service_has_one_process_at_a_time() {
     let mut demo = Demo::start(&["--calm"]);
