@@ -30,11 +30,13 @@ pub(crate) struct Args {
 enum Action {
     /// Make a dependency of a service of the running demo fail, or something else of it
     ///
-    /// A wrong name is answered with what there is. It fails until it is mended. Where several demos run, `-f` names one by its inventory.
+    /// It fails until it is mended. Where several demos run, `-f` names one by its inventory.
+    #[command(after_help = demo::choices())]
     Break(Part),
     /// Make it work again
     ///
     /// Where several demos run, `-f` names one by its inventory.
+    #[command(after_help = demo::choices())]
     Mend(Part),
     /// One service of the fleet; attaches to the demo in whose directory it is started
     #[command(hide = true)]

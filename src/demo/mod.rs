@@ -37,7 +37,7 @@ mod traffic;
 pub(crate) use control::send;
 pub(crate) use error::Error;
 pub(crate) use news::News;
-pub(crate) use order::{Order, Reached, Verb};
+pub(crate) use order::{Order, Reached, Verb, choices};
 pub(crate) use process::run as run_service;
 pub(crate) use services::warren::task::run as run_task;
 pub(crate) use supervisor::Demo;

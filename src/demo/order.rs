@@ -78,6 +78,23 @@ impl Order {
     }
 }
 
+/// All that can be broken and mended, a line for each service.
+pub(crate) fn choices() -> String {
+    let lines: Vec<_> = FLEET
+        .iter()
+        .map(|member| {
+            let dependencies = member.dependencies.iter().map(|it| it.name);
+            let switches = member.switches().map(|switch| switch.name);
+            let names: Vec<_> = dependencies.chain(switches).collect();
+            format!("\n  {}: {}", member.name, names.join(", "))
+        })
+        .collect();
+    format!(
+        "What there is, beside `{PROCESS}` of each:{}",
+        lines.concat()
+    )
+}
+
 impl fmt::Display for Order {
     /// What has become of it, for people.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,5 +146,28 @@ mod tests {
                     .into()
             )
         );
+    }
+
+    #[test]
+    fn what_there_is_can_be_broken() {
+        let choices = choices();
+        let mut count = 0;
+        for line in choices.lines().skip(1) {
+            let (service, names) = line
+                .trim()
+                .split_once(": ")
+                .expect("a service and its parts");
+            for dependency in names.split(", ") {
+                let order = Order {
+                    verb: Verb::Break,
+                    service: service.into(),
+                    dependency: dependency.into(),
+                };
+                assert_eq!(order.check(), Ok(()));
+                count += 1;
+            }
+        }
+        assert!(count > FLEET.len(), "{choices}");
+        assert!(choices.contains("\n  orders: database, payments, mail, auth"));
     }
 }
