@@ -1,9 +1,11 @@
 //! `hephaestus`: MinIO-style routes, two ways to shut down, and a word that is never worse than healthy.
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Fleet, assert_is, dependency};
+use crate::support::fake::Fake;
+use crate::support::scene::Scene;
 
 const REFUSED: &str = "dependency database: error: connection refused";
 const BAD_GATEWAY: &str = "dependency payments: error: the gateway answered 502";
@@ -115,4 +117,35 @@ fn its_payload_is_read_as_python_means_it() {
         found["state"], "healthy",
         "what is not used counts for nothing"
     );
+}
+
+/// The wish list that the contract grew from has the routes without a prefix: a variant of the profile, and no other one.
+#[test]
+fn routes_without_a_prefix_are_a_variant_in_the_inventory() {
+    let fake = Fake::http(|_, path| match path {
+        "/health" => {
+            let status = json!({"status": "healthy", "version": "1", "should_shutdown": false,
+                "dependencies": {"db": {"status": "error", "error": "refused"}}});
+            (200, status.to_string())
+        }
+        _ => (404, String::new()),
+    });
+    let url = fake.url();
+    let scene = Scene::with_inventory(&format!(
+        "services:
+  api:
+    profile: hephaestus
+    url: {url}
+    probes: {{live: {{http: /health}}, status: {{http: /health}}}}
+    actions: {{shutdown: {{http: /shutdown}}}}
+"
+    ));
+    let ran = scene.run(&["check", "-o", "json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).expect("the report is JSON");
+    let reason = "dependency db: error: refused";
+    assert_is(&report["services"][0], "degraded", &[reason], &[]);
+    let ran = scene.run(&["shutdown", "--dry-run", "api"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let request = format!("would send POST {url}/shutdown");
+    assert!(ran.stdout.contains(&request), "{ran:?}");
 }
