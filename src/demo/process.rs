@@ -22,7 +22,7 @@ use super::fleet::{AUTH, Convention, member};
 use super::services::{self, Part};
 use super::stage::Stage;
 use super::{Error, port, traffic};
-use crate::service::{Ended, Service, Settings, WhileDraining, log};
+use crate::service::{Ended, Service, Settings, WhileDraining, log, metrics};
 
 /// A service that can be found, and is still to be run.
 type Play = Pin<Box<dyn Future<Output = std::io::Result<Ended>>>>;
@@ -87,6 +87,7 @@ async fn open(stage: &Stage, assignment: &Assignment) -> Result<(Announcement, P
         // Without it small answers may wait for the client's acknowledgement.
         let _ = stream.set_nodelay(true);
     });
+    let health = health.merge(metrics::routes(&service));
     let health = health.layer(from_fn_with_state(stage.switch(AUTH), ask_for_credentials));
     // The signal handlers stand from here on: others may know the address.
     let server = service.server(listener, health, work).map_err(failed)?;

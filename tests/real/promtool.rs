@@ -9,6 +9,8 @@ use axum::Router;
 use healthctl::service::reload::{Configuration, Part};
 use healthctl::service::{Beat, Cause, Need, Pace, Report, Service, Settings, metrics};
 
+use crate::support::demo::Demo;
+
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// A service that uses all of which there are metrics, with names that need escaping.
@@ -54,6 +56,25 @@ fn scrape(address: std::net::SocketAddr) -> String {
     body.to_owned()
 }
 
+/// Asserts that there is nothing that promtool would have otherwise.
+#[track_caller]
+fn assert_sound(text: &str) {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is installed");
+    let mut stdin = promtool.stdin.take().expect("it is piped");
+    stdin.write_all(text.as_bytes()).expect("it reads");
+    drop(stdin);
+    let output = promtool.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*said), (Some(0), ""), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the Debian package prometheus"]
 async fn promtool_finds_nothing_wrong_with_the_metrics() {
@@ -80,21 +101,33 @@ async fn promtool_finds_nothing_wrong_with_the_metrics() {
         assert!(text.contains(family), "no {family} in\n{text}");
     }
 
-    let mut promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("promtool is installed");
-    let mut stdin = promtool.stdin.take().expect("it is piped");
-    stdin.write_all(text.as_bytes()).expect("it reads");
-    drop(stdin);
-    let output = promtool.wait_with_output().expect("it ends");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    assert_eq!((output.status.code(), &*said), (Some(0), ""), "{text}");
+    assert_sound(&text);
 
     service.shut_down(Cause::Program);
     assert!(running.await.expect("it ends").drained);
+}
+
+/// Of real processes: what each of them has to tell, and what a broken component looks like.
+#[test]
+#[ignore = "needs the Debian package prometheus"]
+fn promtool_finds_nothing_wrong_with_the_metrics_of_the_demo() {
+    let demo = Demo::start(&["--calm"]);
+    assert_eq!(demo.run(&["demo", "break", "syncer", "upstream"]).code, 0);
+    for (service, family) in [
+        ("control-plane", "service_configuration_version 1"),
+        (
+            "syncer",
+            "service_component_health{component=\"upstream\",required=\"true\",status=\"unhealthy\"} 1",
+        ),
+        ("warren", "service_ready 1"),
+        ("ingestor", "service_reloads_total{result=\"success\"} 0"),
+        (
+            "orders",
+            "service_component_successes_total{component=\"database\"}",
+        ),
+    ] {
+        let text = scrape(demo.address(service));
+        assert!(text.contains(family), "no {family} in\n{text}");
+        assert_sound(&text);
+    }
 }
