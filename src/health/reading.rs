@@ -130,6 +130,8 @@ pub struct Reading {
     /// True where the profile lets the status word or the code alone decide: a dependency in error is shown, and
     /// counts only where the inventory requires it.
     pub ignores_dependencies: bool,
+    /// True where only what fails is listed: what is not there is well.
+    pub lists_failures_only: bool,
     /// `None` where the payload has no dependency table; empty where it has one without entries.
     pub dependencies: Option<Vec<Dependency>>,
 }

@@ -168,6 +168,7 @@ pub(crate) fn answer(value: &Value, at: Moment) -> Result<Outcome> {
             "uptime" => reading.uptime = Some(duration(value)?),
             "pid" => process = Some(owner(text(value)?)?),
             "ignores_dependencies" => reading.ignores_dependencies = flag(value)?,
+            "lists_failures_only" => reading.lists_failures_only = flag(value)?,
             "dependencies" => {
                 let list = self::entries(value)?;
                 let list = list

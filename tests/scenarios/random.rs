@@ -147,6 +147,7 @@ fn reading(dice: &mut Dice, at: Moment) -> Reading {
         started: dice.one_in(3).then(|| start(dice)),
         uptime: dice.one_in(4).then(|| dice.duration()),
         ignores_dependencies: dice.one_in(8),
+        lists_failures_only: dice.one_in(8),
         heartbeat: dice.one_in(4).then(|| heartbeat(dice, at)),
         dependencies,
         ..Reading::default()

@@ -213,6 +213,7 @@ impl Tracker {
             .flat_map(|probe| self.probe_findings(probe, worst_dependency.unwrap_or(0)))
             .collect();
         findings.extend(dependencies);
+        findings.extend(self.absent_findings());
         findings.extend(self.probes.iter().filter_map(|probe| {
             let missed = probe.pulse.as_ref()?.failure()?;
             let counted = probe.standing.counted()?;
@@ -306,6 +307,34 @@ impl Tracker {
                 };
                 let subject = format!("dependency {}", dependency.name);
                 Some(finding(state, &subject, describe(dependency)))
+            })
+            .collect()
+    }
+
+    /// Those that the inventory requires and no payload names: nothing is known of them.
+    fn absent_findings(&self) -> Vec<Finding> {
+        let readings = self
+            .probes
+            .iter()
+            .filter_map(|probe| probe.standing.counted()?.reading.as_ref());
+        let tables: Vec<_> = readings
+            .filter(|reading| reading.dependencies.is_some())
+            .collect();
+        // Where only failures are listed, not to be there is good news.
+        if tables.is_empty() || tables.iter().any(|it| it.lists_failures_only) {
+            return Vec::new();
+        }
+        let is_listed = |name: &String| {
+            let mut all = tables
+                .iter()
+                .flat_map(|it| it.dependencies.iter().flatten());
+            all.any(|dependency| dependency.name == *name)
+        };
+        let absent = self.rules.required.iter().filter(|name| !is_listed(name));
+        absent
+            .map(|name| {
+                let subject = format!("dependency {name}");
+                finding(State::Unknown, &subject, "not reported".to_owned())
             })
             .collect()
     }

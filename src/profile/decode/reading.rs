@@ -205,6 +205,7 @@ impl Decode {
         payload.dependencies = found.state();
         payload.required_error = found.required_error();
         payload.reading.message = joined([payload.reading.message.take(), found.note()]);
+        payload.reading.lists_failures_only = table.failures_only;
         payload.reading.dependencies = Some(found.list);
     }
 }

@@ -4,6 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::{Fleet, assert_is, dependency};
+use crate::support::process::Running;
 
 const ON_PURPOSE: &str = "on purpose: the last beat said that it was shutting down";
 
@@ -114,4 +115,21 @@ fn a_hub_that_hangs_does_not_hold_up_its_end() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.starts_with("edge: stopped: "), "{ran:?}");
     assert_eq!(fleet.demo.said(), "edge has ended: exit status: 0\n");
+}
+
+/// Who lists it has forgotten it: an empty list is no good news of an agent that has to be there.
+#[test]
+fn one_that_nobody_lists_any_more_is_unknown() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("edge");
+    watching.until_state("edge", "healthy");
+    fleet.break_("edge", "process");
+    fleet.break_("control-plane", "process");
+    watching.until_state("edge", "unhealthy");
+    let mut command = fleet.demo.start_again("control-plane");
+    let _hub = Running::start(&mut command).expect("the binary can be run");
+    let unknown = watching.until_state("edge", "unknown");
+    let reason = "dependency edge-1: not reported";
+    assert_is(&unknown, "unknown", &[reason], &[]);
+    assert_eq!(fleet.run("check --exit-code edge").code, 3);
 }

@@ -282,8 +282,30 @@ impl<'a> Reader<'a> {
         told
     }
 
+    /// Those that the profile requires and the payload does not name: nothing is known of them.
+    fn add_absent(&mut self) {
+        let Required::Names(names) = &self.table.required else {
+            return;
+        };
+        // Where only failures are listed, not to be there is good news; where some are left out, it may be among them.
+        if self.table.failures_only || self.found.left_out > 0 {
+            return;
+        }
+        for name in names {
+            if !self.found.list.iter().any(|known| known.name == *name) {
+                self.absent.push([false, false]);
+                self.found.list.push(Dependency {
+                    required: true,
+                    error: Some("not reported".to_owned()),
+                    ..Dependency::new(name.clone(), DependencyStatus::Unknown)
+                });
+            }
+        }
+    }
+
     /// All that was read.
     pub(super) fn finish(mut self) -> Found {
+        self.add_absent();
         // A service that reports counters or ages, and none here, says *never*; one that reports none at all leaves
         // them to what we see ourselves.
         if self.reports {
