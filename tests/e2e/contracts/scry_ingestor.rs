@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Fleet, assert_is, dependency};
 use crate::support::demo::Answer;
+use crate::support::terminal::{ENTER, Pty};
 
 const NOT_READY: &str = "ready: answered 503 Service Unavailable, expected 200-299";
 
@@ -195,6 +196,30 @@ fn a_signal_reloads_as_the_route_does() {
         assert_eq!(passed, expected);
     }
     assert_eq!(passed, 2);
+}
+
+/// Everything that can come of it, one after the other, by the same key.
+#[test]
+fn a_reload_from_the_keyboard_tells_what_came_of_each_part() {
+    let fleet = Fleet::start();
+    let mut pty = Pty::start(&fleet.command("watch ingestor"), 120, 40);
+    pty.wait_for("✓ 1 healthy");
+    pty.keys(ENTER);
+    let mut reload = |verdict: &str, detail: &str| {
+        pty.keys("L");
+        pty.wait_for(">[ Cancel ]");
+        pty.keys("y");
+        pty.wait_for(&format!("reload: {verdict} after"));
+        pty.wait_for(detail);
+    };
+    fleet.reconfigure(|configuration| configuration["log_level"] = "debug".into());
+    reload("reloaded", "reloaded environment");
+    fleet.reconfigure(|configuration| configuration["port"] = 9090.into());
+    reload("reload-partial", "needs a restart: port");
+    std::fs::write(fleet.configuration(), "{").expect("it is ours");
+    reload("reload-rejected", "EOF while parsing");
+    pty.keys("q");
+    assert_eq!(pty.end().code, 0);
 }
 
 /// A second signal changes nothing: neither does it cut the drain short, nor begin another.
