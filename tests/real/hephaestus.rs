@@ -197,7 +197,8 @@ fn a_handler_that_calls_exit_inside_the_request_has_stopped_nothing() {
     assert!(service.server.ended().is_none());
     let ran = service.scene.run(&["check", "--exit-code"]);
     assert_eq!(ran.code, 0, "it serves as before: {ran:?}");
-    // Its other route leaves the exit to a task of its own.
+    // Its other route leaves the exit to a task of its own, after the work in flight: long enough to be seen draining.
+    let _working = service.work(3.0);
     let ran = service
         .scene
         .run(&["shutdown", "--schedule", "--yes", "mcp"]);
