@@ -5,7 +5,7 @@ use std::io::Read;
 use serde_json::json;
 
 use super::{Fleet, assert_is, dependency};
-use crate::support::demo::{ask, send};
+use crate::support::demo::ask;
 
 const UNREADY: &str =
     "ready: answered 503 Service Unavailable, which means unready; reports `degraded`";
@@ -90,12 +90,8 @@ fn a_port_that_refuses_proves_nothing_while_the_process_is_there() {
     let fleet = Fleet::start();
     let address = fleet.demo.address("control-plane");
     let pid = fleet.demo.pid("control-plane");
-    // As much work as it takes to see that it goes on; its end ends the drain.
-    let mut working = send(address, "GET /work/2000").expect("it listens");
-    let mut begun = [0; 1];
-    working
-        .read_exact(&mut begun)
-        .expect("the answer has begun");
+    // Its end ends the drain.
+    let mut working = fleet.work("control-plane", 2_000);
     let mut acting = fleet.begin("shutdown --yes control-plane");
     acting.until(&format!(
         "{address} refuses connections, pid {pid} (healthctl) still runs"

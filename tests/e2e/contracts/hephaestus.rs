@@ -39,6 +39,7 @@ fn from_well_to_stopped() {
     let ran = fleet.run("reload --yes orders");
     assert_eq!(ran.code, 4, "{ran:?}");
     assert!(ran.stdout.contains("it offers no reload"), "{ran:?}");
+    let _work = fleet.work("orders", 1_500);
     let ran = fleet.stop("orders");
     assert!(
         ran.stderr
@@ -57,6 +58,7 @@ fn a_scheduled_shutdown_is_accepted_and_then_seen_to_the_end() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("search");
     watching.until_state("search", "healthy");
+    let _work = fleet.work("search", 1_500);
     let ran = fleet.run("shutdown --schedule --yes search");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.starts_with("search: accepted: "), "{ran:?}");

@@ -7,12 +7,14 @@ mod kcp_syncer;
 mod scry_ingestor;
 mod warren;
 
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::acting::Acting;
-use crate::support::demo::Demo;
+use crate::support::demo::{Demo, send};
 use crate::support::scene::Ran;
 use crate::support::watching::Watching;
 
@@ -86,6 +88,19 @@ impl Fleet {
     fn mend(&self, service: &str, what: &str) {
         let ran = self.demo.run(&["demo", "mend", service, what]);
         assert_eq!(ran.code, 0, "{ran:?}");
+    }
+
+    /// A request for work that takes so long and has begun: until it is done the service drains, and that is seen.
+    fn work(&self, service: &str, millis: u32) -> BufReader<TcpStream> {
+        let request = format!("GET /work/{millis}");
+        let mut reader = send(self.demo.address(service), &request).expect("it listens");
+        let mut line = String::new();
+        while line.trim_end() != "begun" {
+            line.clear();
+            let length = reader.read_line(&mut line).expect("an answer comes");
+            assert_ne!(length, 0, "no work was begun");
+        }
+        reader
     }
 
     /// Stops a service, which has to be proved by the end of its process.
