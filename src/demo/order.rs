@@ -52,10 +52,13 @@ impl Order {
             ));
         };
         if self.dependency == PROCESS && self.verb == Verb::Mend {
-            return Err(Error::new(format!(
-                "a process that was killed stays down; `healthctl start {}` starts it again",
-                member.name
-            )));
+            return Err(Error::hint(
+                "a process that was killed stays down until somebody starts it again".to_owned(),
+                format!(
+                    "in the directory of the demo's inventory: `healthctl demo service {}`",
+                    member.name
+                ),
+            ));
         }
         if member.has(&self.dependency) {
             return Ok(());
