@@ -55,7 +55,7 @@ fn check() {
     assert_eq!(demo.run(&["demo", "break", "orders", "database"]).code, 0);
     let file = demo.inventory().to_str().expect("the demo's path is text");
     let check = Pty::start(&demo.scene().command(&["check", "-f", file]), 110, 20);
-    check.wait_for("3 services");
+    check.wait_for("8 services");
     save("check", &check, "healthctl check");
     assert_eq!(check.end().code, 0);
 }
