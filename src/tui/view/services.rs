@@ -240,17 +240,13 @@ fn dependencies(app: &App, picture: &Picture) -> Cell {
 
 /// The time since every probe of the service was well: the oldest of their last successes.
 fn last_success(app: &App, picture: &Picture) -> Cell {
-    let asked = || {
-        picture
-            .probes
-            .iter()
-            .filter(|probe| probe.checked_at.is_some())
-    };
-    if asked().next().is_none() {
+    let asked = still_asked(picture);
+    if asked.is_empty() {
         return Cell::styled("–", theme::quiet());
     }
-    let failing = asked().any(|probe| probe.consecutive_failures > 0);
-    let oldest = asked()
+    let failing = asked.iter().any(|probe| probe.consecutive_failures > 0);
+    let oldest = asked
+        .iter()
         .map(|probe| probe.last_success)
         .reduce(|a, b| match (a, b) {
             (Some(a), Some(b)) => Some(if a.mono <= b.mono { a } else { b }),
@@ -262,6 +258,19 @@ fn last_success(app: &App, picture: &Picture) -> Cell {
     } else {
         Cell::new(text)
     }
+}
+
+/// The probes that have answered and go on being asked: once the service has come up, its startup probe is not, and what
+/// it found then grows old without meaning anything.
+fn still_asked(picture: &Picture) -> Vec<&ProbePicture> {
+    let answered = || {
+        let probes = picture.probes.iter();
+        probes.filter(|probe| probe.checked_at.is_some())
+    };
+    let up = answered().any(|probe| probe.role != Role::Startup);
+    answered()
+        .filter(|probe| !up || probe.role != Role::Startup)
+        .collect()
 }
 
 /// An action under way, in a word.
@@ -295,12 +304,34 @@ fn flags(app: &App, picture: &Picture) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::{ProbeResult, State};
+    use crate::tui::samples;
 
     fn titles(width: usize, longest_name: usize) -> Vec<&'static str> {
         fields(width, longest_name, true)
             .iter()
             .map(|(_, column)| column.title)
             .collect()
+    }
+
+    #[test]
+    fn a_startup_probe_counts_until_the_others_are_asked() {
+        let answered =
+            |name, role| samples::answered(samples::probe(name, role), ProbeResult::Pass);
+        let mut picture = samples::picture("api", State::Starting);
+        picture.probes = vec![
+            answered("startup", Role::Startup),
+            samples::probe("live", Role::Live),
+        ];
+        let names = |picture: &Picture| -> Vec<String> {
+            let asked = still_asked(picture);
+            asked.iter().map(|probe| probe.name.clone()).collect()
+        };
+        assert_eq!(names(&picture), ["startup"]);
+        picture.probes[1] = answered("live", Role::Live);
+        assert_eq!(names(&picture), ["live"]);
+        picture.probes.clear();
+        assert!(names(&picture).is_empty());
     }
 
     #[test]
