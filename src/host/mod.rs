@@ -6,11 +6,13 @@ mod addresses;
 mod clock;
 mod descriptors;
 pub(crate) mod directories;
+pub(crate) mod launch;
 pub(crate) mod offspring;
 pub(crate) mod pid_file;
 mod ports;
 mod process;
 pub(crate) mod reception;
+pub(crate) mod records;
 pub(crate) mod signals;
 mod sockets;
 
@@ -18,4 +20,7 @@ pub(crate) use addresses::is_local;
 pub(crate) use clock::Clock;
 pub(crate) use descriptors::{raise_descriptor_limit, spare_descriptors};
 pub(crate) use ports::{Endpoint, Owners, owners};
-pub(crate) use process::{Running, alive, ancestors, started_at, ticks_now};
+pub(crate) use process::{
+    CommandLine, Running, alive, ancestors, command_line, process, session_of, started_at,
+    ticks_now,
+};

@@ -4,6 +4,7 @@
 //! [`Process`]. What cannot be seen is unknown here, never gone.
 
 use std::io;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
@@ -25,14 +26,7 @@ pub(crate) struct Running {
 /// where this system has no `/proc`.
 pub(crate) fn process(pid: u32) -> Option<Running> {
     let stat = read(pid).ok()??;
-    stat.runs().then(|| Running {
-        process: Process {
-            pid,
-            start_ticks: stat.start_ticks,
-        },
-        parent: stat.parent,
-        name: text::clean(&stat.name, 40),
-    })
+    stat.runs().then(|| stat.running(pid))
 }
 
 /// Whether exactly this process still runs; `None` where that cannot be told.
@@ -92,17 +86,65 @@ pub(crate) fn ancestors(of: Process) -> Vec<Process> {
     found
 }
 
+/// What still runs of the session that this process has begun, itself left out; it may have exited.
+pub(crate) fn session_of(leader: Process) -> Vec<Running> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let mut members: Vec<Running> = pids
+        .filter(|pid| *pid != leader.pid)
+        .filter_map(|pid| {
+            let stat = read(pid).ok()??;
+            // The number of a session is not given out again while anybody is in it.
+            let member =
+                stat.session == leader.pid && stat.start_ticks >= leader.start_ticks && stat.runs();
+            member.then(|| stat.running(pid))
+        })
+        .collect();
+    members.sort_by_key(|member| member.process.pid);
+    members
+}
+
+/// What a process was started as, and where it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CommandLine {
+    /// Its words, as it shows them: a process may write others over them.
+    pub(crate) text: String,
+    /// Its current directory, where that may be seen.
+    pub(crate) cwd: Option<PathBuf>,
+}
+
+/// The command line of exactly this process; `None` where it is gone or may not be seen.
+pub(crate) fn command_line(process: Process) -> Option<CommandLine> {
+    let bytes = std::fs::read(format!("/proc/{}/cmdline", process.pid)).ok()?;
+    let cwd = std::fs::read_link(format!("/proc/{}/cwd", process.pid)).ok();
+    let words = bytes.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let text = words.collect::<Vec<_>>().join(" ").trim().to_owned();
+    (!text.is_empty() && alive(process) == Some(true)).then_some(CommandLine { text, cwd })
+}
+
 /// What one line of `stat` says, as far as we use it.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     name: String,
     state: char,
     parent: u32,
+    session: u32,
     threads: u64,
     start_ticks: u64,
 }
 
 impl Stat {
+    fn running(&self, pid: u32) -> Running {
+        Running {
+            process: Process {
+                pid,
+                start_ticks: self.start_ticks,
+            },
+            parent: self.parent,
+            name: text::clean(&self.name, 40),
+        }
+    }
+
     /// A zombie has exited, unless only its first thread has: then the others go on serving.
     fn runs(&self) -> bool {
         !matches!(self.state, 'Z' | 'X' | 'x') || self.threads > 1
@@ -128,6 +170,7 @@ fn parse(line: &str) -> Option<Stat> {
         name,
         state: field(3)?.chars().next()?,
         parent: field(4)?.parse().ok()?,
+        session: field(6)?.parse().ok()?,
         threads: field(20)?.parse().ok()?,
         start_ticks: field(22)?.parse().ok()?,
     })

@@ -1,0 +1,333 @@
+//! Starts a program so that it outlives us: in a session of its own, its output in a file, recorded before it runs.
+//!
+//! Between us and the program stands a second run of ourselves, [`stand_in`]: it alone knows its pid before the
+//! program runs, so it writes the record and only then becomes the program. Whenever we are killed, either nothing
+//! was started or its record names it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use tokio::process::Child;
+
+use super::descriptors::given_descriptor_limit;
+use super::offspring;
+use super::process::process;
+use super::records::{Key, Record, Records};
+use crate::health::{Process, text};
+
+/// The word that makes a run of ours the stand-in.
+pub(crate) const WORD: &str = "stand-in";
+
+/// So much of a log is looked at for its first lines, in bytes.
+const FIRST: u64 = 64 * 1024;
+/// So many of them are told.
+const LINES: usize = 20;
+
+/// What is to be started.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// Names its record.
+    pub(crate) key: Key,
+    /// Program and arguments, no shell. A program with a `/` is a path from where we stand.
+    pub(crate) command: Vec<String>,
+    /// The same for people.
+    pub(crate) shown: Vec<String>,
+    /// Added to the environment, secrets among it.
+    pub(crate) env: Vec<(String, String)>,
+    /// Where it runs.
+    pub(crate) cwd: PathBuf,
+    /// Where its output goes; made with its directories where it is not there, appended to where it is.
+    pub(crate) log: PathBuf,
+    /// The fingerprint of its entry in the inventory.
+    pub(crate) entry: String,
+}
+
+/// What was started.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    /// The program's process; it may have ended already.
+    pub(crate) process: Process,
+    /// What was recorded of it.
+    pub(crate) record: Record,
+    /// To learn its end; dropping it leaves the process alone.
+    pub(crate) child: Child,
+}
+
+/// What the stand-in is told, through a pipe: secrets are in it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Task {
+    state: PathBuf,
+    inventory: PathBuf,
+    service: String,
+    command: Vec<String>,
+    shown: Vec<String>,
+    env: Vec<(String, String)>,
+    cwd: PathBuf,
+    log: PathBuf,
+    log_offset: u64,
+    entry: String,
+    /// The limit of open files that we were given ourselves, where we have raised it since.
+    descriptors: Option<u64>,
+}
+
+/// This program, as it can be run again even where its file was replaced meanwhile.
+pub(crate) fn own_program() -> Option<PathBuf> {
+    let own = Path::new("/proc/self/exe");
+    if own.exists() {
+        return Some(own.to_owned());
+    }
+    std::env::current_exe().ok()
+}
+
+/// Starts it. `program` is ourselves. After this it runs and is recorded, or nothing was started.
+///
+/// # Errors
+/// Why it could not be started, for people.
+pub(crate) async fn launch(
+    program: &Path,
+    records: &Records,
+    order: &Order,
+) -> Result<Launched, String> {
+    let (log, log_offset) = open_log(&order.log)
+        .map_err(|error| format!("its log {} cannot be written: {error}", order.log.display()))?;
+    let task = task(records, order, log_offset).map_err(|error| error.to_string())?;
+    let task = serde_json::to_vec(&task).map_err(|error| error.to_string())?;
+    let mut command = tokio::process::Command::new(program);
+    command
+        .arg0("healthctl")
+        .arg(WORD)
+        .env_remove(offspring::VARIABLE)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::from(log));
+    let mut child = command
+        .spawn()
+        .map_err(|error| format!("no process for it: {error}"))?;
+    drop(command);
+    let told = tell(&mut child, &task)
+        .await
+        .map_err(|error| format!("it cannot be told what to run: {error}"))?;
+    let (recorded, failure) = told.split_once('\n').unwrap_or((told.as_str(), ""));
+    let record: Option<Record> = serde_json::from_str(recorded).ok();
+    match (record, failure) {
+        (Some(record), "") => Ok(Launched {
+            process: record.process,
+            record,
+            child,
+        }),
+        (recorded, failure) => {
+            let status = child.wait().await;
+            let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+            Err(match (recorded, failure) {
+                (None, "") if told.is_empty() => {
+                    format!("it ended before it was recorded ({status})")
+                }
+                (None, _) => text::clean(&told, 400),
+                (Some(_), failure) => text::clean(failure, 400),
+            })
+        }
+    }
+}
+
+/// Hands the task over, and gives all that the stand-in says until it has become the program.
+async fn tell(child: &mut Child, task: &[u8]) -> io::Result<String> {
+    let missing = || io::Error::other("no pipe");
+    let mut input = child.stdin.take().ok_or_else(missing)?;
+    let mut output = child.stdout.take().ok_or_else(missing)?;
+    let mut said = Vec::new();
+    let hand_over = async {
+        let written = input.write_all(task).await;
+        drop(input);
+        match written {
+            // It has ended early and says why.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
+    };
+    let (written, read) = tokio::join!(hand_over, output.read_to_end(&mut said));
+    written?;
+    read?;
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
+fn task(records: &Records, order: &Order, log_offset: u64) -> io::Result<Task> {
+    let mut command = order.command.clone();
+    if let Some(program) = command.first_mut()
+        && program.contains('/')
+    {
+        *program = std::path::absolute(&*program)?.display().to_string();
+    }
+    Ok(Task {
+        state: std::path::absolute(records.directory())?,
+        inventory: order.key.inventory.clone(),
+        service: order.key.service.clone(),
+        command,
+        shown: order.shown.clone(),
+        env: order.env.clone(),
+        cwd: directory(&order.cwd)?,
+        log: std::path::absolute(&order.log)?,
+        log_offset,
+        entry: order.entry.clone(),
+        descriptors: given_descriptor_limit(),
+    })
+}
+
+/// An empty path is where we stand.
+fn directory(path: &Path) -> io::Result<PathBuf> {
+    if path == Path::new("") {
+        return std::env::current_dir();
+    }
+    std::path::absolute(path)
+}
+
+/// Opens a log to append to it, and gives its length in bytes.
+fn open_log(path: &Path) -> io::Result<(File, u64)> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    // A pipe that nobody reads would hold us up.
+    if let Ok(there) = std::fs::metadata(path)
+        && !there.is_file()
+        && !there.file_type().is_char_device()
+    {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let log = OpenOptions::new().append(true).create(true).open(path)?;
+    let length = log.metadata()?.len();
+    Ok((log, length))
+}
+
+/// The first lines that were written to a log after `offset`, cleaned; none where it cannot be read.
+pub(crate) async fn first_lines(log: &Path, offset: u64) -> Vec<String> {
+    let read = async {
+        let mut file = tokio::fs::File::open(log).await?;
+        file.seek(io::SeekFrom::Start(offset)).await?;
+        let mut bytes = Vec::new();
+        file.take(FIRST).read_to_end(&mut bytes).await?;
+        Ok::<_, io::Error>(bytes)
+    };
+    let bytes = read.await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text.lines().take(LINES);
+    lines.map(|line| text::clean(line, 300)).collect()
+}
+
+/// Leaves our session, records the process that this is, and becomes the program. Comes back only where that cannot be.
+pub(crate) fn stand_in() -> ExitCode {
+    // What is told here is read by the one who has started us; that it has ended meanwhile changes nothing.
+    let mut out = io::stdout();
+    let say = |out: &mut io::Stdout, words: &str| {
+        let _ = writeln!(out, "{words}").and_then(|()| out.flush());
+    };
+    let mut told = Vec::new();
+    let task = io::stdin()
+        .read_to_end(&mut told)
+        .and_then(|_| Ok(serde_json::from_slice::<Task>(&told)?));
+    let task = match task {
+        Ok(task) => task,
+        Err(error) => {
+            say(&mut out, &format!("what to start cannot be read: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let records = Records::new(&task.state);
+    let key = Key {
+        inventory: task.inventory.clone(),
+        service: task.service.clone(),
+    };
+    let recorded = match record(&records, &key, &task) {
+        Ok(recorded) => recorded,
+        Err(why) => {
+            say(&mut out, &why);
+            return ExitCode::FAILURE;
+        }
+    };
+    say(&mut out, &recorded);
+    let error = become_it(&task);
+    let why = not_run(&task, &error);
+    // It never ran, so nothing is to be remembered of it.
+    if let Err(error) = records.forget(&key) {
+        say(&mut out, &format!("{why}; {error}"));
+    } else {
+        say(&mut out, &why);
+    }
+    ExitCode::FAILURE
+}
+
+/// Leaves the session and writes the record, which it gives as one line.
+fn record(records: &Records, key: &Key, task: &Task) -> Result<String, String> {
+    setsid().map_err(|errno| format!("no session of its own: {errno}"))?;
+    if let Some(soft) = task.descriptors {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit {
+            current: Some(maximum.map_or(soft, |most| most.min(soft))),
+            maximum,
+        };
+        // With a higher limit it runs as well; only what counts up to it takes longer.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+    let own = process(std::process::id())
+        .ok_or("starting is not available here: needs /proc")?
+        .process;
+    let record = Record {
+        entry: task.entry.clone(),
+        command: task.shown.clone(),
+        log: task.log.clone(),
+        log_offset: task.log_offset,
+        ..Record::new(key, own)
+    };
+    records
+        .write(key, &record)
+        .map_err(|error| error.to_string())?;
+    serde_json::to_string(&record).map_err(|error| error.to_string())
+}
+
+/// Runs the program in place of this process: where that works, it does not come back.
+fn become_it(task: &Task) -> io::Error {
+    let Some((program, arguments)) = task.command.split_first() else {
+        return io::Error::other("the command is empty");
+    };
+    // The pipe that we report to has to close when the program runs, and must be open still when it cannot.
+    let pipe = rustix::io::fcntl_dupfd_cloexec(io::stdout(), 3);
+    let log = io::stderr().as_fd().try_clone_to_owned();
+    let (pipe, log) = match (pipe, log) {
+        (Ok(pipe), Ok(log)) => (pipe, log),
+        (Err(errno), _) => return errno.into(),
+        (_, Err(error)) => return error,
+    };
+    let error = std::process::Command::new(program)
+        .args(arguments)
+        .envs(task.env.iter().map(|(name, value)| (name, value)))
+        .current_dir(&task.cwd)
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(log))
+        .exec();
+    // Our standard output is the log by now.
+    if let Err(errno) = rustix::stdio::dup2_stdout(&pipe) {
+        return errno.into();
+    }
+    error
+}
+
+/// Why the program does not run. A directory that is missing is told like a program that is.
+fn not_run(task: &Task, error: &io::Error) -> String {
+    let program = task.command.first().map(String::as_str).unwrap_or_default();
+    if !task.cwd.is_dir() {
+        return format!("there is no directory {}", task.cwd.display());
+    }
+    let why = match error.kind() {
+        io::ErrorKind::NotFound if program.contains('/') => "there is no such file".to_owned(),
+        io::ErrorKind::NotFound => "there is no such command in PATH".to_owned(),
+        io::ErrorKind::PermissionDenied => "it may not be executed".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("cannot run `{program}`: {why}")
+}

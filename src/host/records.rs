@@ -1,0 +1,472 @@
+//! What we have started and who acts on a service just now: one record and one lock file for each service, in the
+//! user's state directory.
+//!
+//! A record names a process by its pid, its kernel start and the boot of the machine, so that it never stands for
+//! another one that was given the same pid. Must not start, end or judge anything.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::process::{Running, process};
+use crate::health::{Process, text};
+
+/// No record and no note of a lock is longer.
+const LONGEST: u64 = 1024 * 1024;
+
+/// Names the record of a service: two inventories may have services of the same name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// The first file of its inventory.
+    pub(crate) inventory: PathBuf,
+    /// Its name.
+    pub(crate) service: String,
+}
+
+/// A service that we have started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Its name.
+    pub(crate) service: String,
+    /// The first file of its inventory, absolute.
+    pub(crate) inventory: PathBuf,
+    /// The process; it may have ended since.
+    #[serde(with = "Numbers")]
+    pub(crate) process: Process,
+    /// The boot of the machine that its kernel start counts from.
+    pub(crate) boot: String,
+    /// When it was started, RFC 3339, UTC.
+    pub(crate) started_at: Timestamp,
+    /// The fingerprint of the `start` entry that it was started by.
+    pub(crate) entry: String,
+    /// Its command, for people.
+    pub(crate) command: Vec<String>,
+    /// Where its output goes, absolute.
+    pub(crate) log: PathBuf,
+    /// The length of that file, in bytes, when it was started.
+    pub(crate) log_offset: u64,
+}
+
+/// [`Process`] as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Process")]
+struct Numbers {
+    pid: u32,
+    start_ticks: u64,
+}
+
+/// Who acts on a service, as its lock file tells it to others.
+#[derive(Debug, Serialize, Deserialize)]
+struct Owner {
+    pid: u32,
+    doing: String,
+    since: Timestamp,
+}
+
+/// Nobody else acts on a service while this is held. It ends with its process, however that ends.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+/// Why a record or a lock cannot be had. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// It is there and cannot be read, or cannot be written.
+    #[error("{} cannot be {what}: {error}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// `read`, `written` or `removed`.
+        what: &'static str,
+        /// Why.
+        error: io::Error,
+    },
+    /// Another process acts on the service.
+    #[error("another healthctl acts on it{0}")]
+    Busy(String),
+}
+
+/// The records of a user.
+#[derive(Debug, Clone)]
+pub(crate) struct Records {
+    directory: PathBuf,
+}
+
+impl Key {
+    /// A name for its files: readable, and different for the same service of another inventory.
+    fn file_name(&self) -> String {
+        let path = absolute(&self.inventory);
+        let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
+        let number = digest
+            .iter()
+            .take(8)
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        format!("{}-{number:016x}", self.service)
+    }
+}
+
+impl Record {
+    /// A record of this process.
+    pub(crate) fn new(key: &Key, process: Process) -> Self {
+        Self {
+            service: key.service.clone(),
+            inventory: absolute(&key.inventory),
+            process,
+            boot: boot(),
+            started_at: Timestamp::now(),
+            entry: String::new(),
+            command: Vec::new(),
+            log: PathBuf::new(),
+            log_offset: 0,
+        }
+    }
+
+    /// Its process, where that still runs.
+    pub(crate) fn running(&self) -> Option<Running> {
+        if self.boot != boot() {
+            return None;
+        }
+        process(self.process.pid).filter(|running| running.process == self.process)
+    }
+}
+
+impl Records {
+    /// Those in this state directory.
+    pub(crate) fn new(state: &Path) -> Self {
+        Self {
+            directory: state.to_owned(),
+        }
+    }
+
+    /// The state directory.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The record of a service, where we have started it.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no record.
+    pub(crate) fn read(&self, key: &Key) -> Result<Option<Record>, RecordError> {
+        read(&self.path(key, "json"))
+    }
+
+    /// The records of an inventory whose process still runs, in the order of their names. One that cannot be read is
+    /// told in its place.
+    pub(crate) fn of_inventory(&self, inventory: &Path) -> Vec<Result<Record, RecordError>> {
+        let wanted = absolute(inventory);
+        let entries = fs::read_dir(self.directory.join(SERVICES));
+        let mut paths: Vec<PathBuf> = entries
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|it| it == "json"))
+            .collect();
+        paths.sort();
+        let records = paths.iter().filter_map(|path| read(path).transpose());
+        records
+            .filter(|record| {
+                record.as_ref().map_or(true, |record| {
+                    record.inventory == wanted && record.running().is_some()
+                })
+            })
+            .collect()
+    }
+
+    /// Keeps a record in place of the one before: all of it, or nothing.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn write(&self, key: &Key, record: &Record) -> Result<(), RecordError> {
+        let path = self.path(key, "json");
+        let unwritable = |error| RecordError::File {
+            path: path.clone(),
+            what: "written",
+            error,
+        };
+        self.make(SERVICES).map_err(unwritable)?;
+        let fresh = path.with_extension(format!("{}.new", std::process::id()));
+        let write = || {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&fresh)?;
+            file.write_all(&serde_json::to_vec_pretty(record)?)?;
+            fs::rename(&fresh, &path)
+        };
+        write().map_err(|error| {
+            // What is left of it says nothing that is not told.
+            let _ = fs::remove_file(&fresh);
+            unwritable(error)
+        })
+    }
+
+    /// Removes a record.
+    ///
+    /// # Errors
+    /// It is there and cannot be removed.
+    pub(crate) fn forget(&self, key: &Key) -> Result<(), RecordError> {
+        let path = self.path(key, "json");
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RecordError::File {
+                path,
+                what: "removed",
+                error,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the output of a service goes that names no file.
+    pub(crate) fn default_log(&self, key: &Key) -> PathBuf {
+        let name = format!("{}.log", key.file_name());
+        self.directory.join("logs").join(name)
+    }
+
+    /// Lets nobody else act on the service. `doing` is what others are told meanwhile: `restart api`.
+    ///
+    /// # Errors
+    /// Another process acts on it, or the lock file cannot be written.
+    pub(crate) fn lock(&self, key: &Key, doing: &str) -> Result<Lock, RecordError> {
+        let path = self.path(key, "lock");
+        let unwritable = |error| RecordError::File {
+            path: path.clone(),
+            what: "written",
+            error,
+        };
+        self.make(SERVICES).map_err(unwritable)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(unwritable)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Err(RecordError::Busy(owner(&mut file))),
+            Err(errno) => return Err(unwritable(errno.into())),
+        }
+        let owner = Owner {
+            pid: std::process::id(),
+            doing: doing.to_owned(),
+            since: Timestamp::now(),
+        };
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.write_all(&serde_json::to_vec(&owner)?)
+        };
+        write(&mut file).map_err(unwritable)?;
+        Ok(Lock(file))
+    }
+
+    fn path(&self, key: &Key, extension: &str) -> PathBuf {
+        let name = format!("{}.{extension}", key.file_name());
+        self.directory.join(SERVICES).join(name)
+    }
+
+    fn make(&self, folder: &str) -> io::Result<()> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(self.directory.join(folder))
+    }
+}
+
+/// Where the records stand in the state directory.
+const SERVICES: &str = "services";
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The lock itself is what counts and is gone with the file; the note only says whose it was.
+        let _ = self.0.set_len(0);
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Record>, RecordError> {
+    let unreadable = |error| RecordError::File {
+        path: path.to_owned(),
+        what: "read",
+        error,
+    };
+    let file = match File::open(path) {
+        // Where there can be no file there is no record.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(None);
+        }
+        opened => opened.map_err(unreadable)?,
+    };
+    let mut bytes = Vec::new();
+    file.take(LONGEST)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    let record = serde_json::from_slice(&bytes).map_err(|error| {
+        unreadable(io::Error::other(format!(
+            "{error}; remove it when the service has ended"
+        )))
+    })?;
+    Ok(Some(record))
+}
+
+/// `: pid 4711, restart api, since 10:00:00Z`, as far as the other one has told.
+fn owner(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    let told = file
+        .rewind()
+        .and_then(|()| file.take(LONGEST).read_to_end(&mut bytes))
+        .ok()
+        .and_then(|_| serde_json::from_slice::<Owner>(&bytes).ok());
+    told.map_or_else(String::new, |owner| {
+        let doing = text::clean(&owner.doing, 100);
+        format!(": pid {}, `{doing}`, since {:.0}", owner.pid, owner.since)
+    })
+}
+
+/// The same path from wherever the same file is named.
+fn absolute(path: &Path) -> PathBuf {
+    let plain = || std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    fs::canonicalize(path).unwrap_or_else(|_| plain())
+}
+
+/// Names this boot of the machine; empty where the system does not tell, as then no process is known either.
+fn boot() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn key(inventory: &Path, service: &str) -> Key {
+        Key {
+            inventory: inventory.to_owned(),
+            service: service.to_owned(),
+        }
+    }
+
+    fn own() -> Process {
+        process(std::process::id()).unwrap().process
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_written_and_can_be_forgotten() {
+        let home = tempfile::tempdir().unwrap();
+        let records = Records::new(home.path());
+        let key = key(&home.path().join("healthctl.yaml"), "api");
+        assert_eq!(records.read(&key).unwrap(), None);
+        let record = Record::new(&key, own());
+        records.write(&key, &record).unwrap();
+        assert_eq!(records.read(&key).unwrap(), Some(record.clone()));
+        let listed = records.of_inventory(&key.inventory);
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].as_ref().unwrap(), &record);
+        assert!(
+            records
+                .of_inventory(&home.path().join("other.yaml"))
+                .is_empty()
+        );
+        let path = records.path(&key, "json");
+        assert_eq!(
+            fs::metadata(path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        records.forget(&key).unwrap();
+        records.forget(&key).unwrap();
+        assert_eq!(records.read(&key).unwrap(), None);
+    }
+
+    #[test]
+    fn the_same_service_of_another_inventory_has_another_record() {
+        let home = tempfile::tempdir().unwrap();
+        let records = Records::new(home.path());
+        let one = key(&home.path().join("one.yaml"), "api");
+        let two = key(&home.path().join("two.yaml"), "api");
+        records.write(&one, &Record::new(&one, own())).unwrap();
+        assert_eq!(records.read(&two).unwrap(), None);
+        assert_ne!(records.default_log(&one), records.default_log(&two));
+    }
+
+    #[test]
+    fn an_inventory_by_another_name_is_the_same_one() {
+        let home = tempfile::tempdir().unwrap();
+        let real = home.path().join("healthctl.yaml");
+        fs::write(&real, "").unwrap();
+        let link = home.path().join("link.yaml");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        assert_eq!(key(&link, "api").file_name(), key(&real, "api").file_name());
+    }
+
+    #[test]
+    fn a_pid_that_was_given_out_again_is_not_the_recorded_process() {
+        let home = tempfile::tempdir().unwrap();
+        let key = key(home.path(), "api");
+        let own = own();
+        assert!(Record::new(&key, own).running().is_some());
+        let recycled = Process {
+            start_ticks: own.start_ticks - 1,
+            ..own
+        };
+        assert_eq!(Record::new(&key, recycled).running(), None);
+        let of_another_boot = Record {
+            boot: "another".to_owned(),
+            ..Record::new(&key, own)
+        };
+        assert_eq!(of_another_boot.running(), None);
+    }
+
+    #[test]
+    fn what_is_no_record_is_told_and_left_where_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let records = Records::new(home.path());
+        let key = key(home.path(), "api");
+        records.make(SERVICES).unwrap();
+        fs::write(records.path(&key, "json"), "{").unwrap();
+        let error = records.read(&key).unwrap_err().to_string();
+        assert!(error.contains("cannot be read"), "{error}");
+        assert!(records.path(&key, "json").exists());
+        assert!(records.of_inventory(home.path())[0].is_err());
+    }
+
+    #[test]
+    fn who_acts_on_a_service_is_seen_by_others_until_it_is_done() {
+        let home = tempfile::tempdir().unwrap();
+        let records = Records::new(home.path());
+        let key = key(home.path(), "api");
+        let lock = records.lock(&key, "restart api").unwrap();
+        let error = records.lock(&key, "shutdown api").unwrap_err().to_string();
+        assert!(error.contains("`restart api`"), "{error}");
+        assert!(
+            error.contains(&format!("pid {}", std::process::id())),
+            "{error}"
+        );
+        drop(lock);
+        records.lock(&key, "shutdown api").unwrap();
+    }
+
+    #[test]
+    fn what_an_owner_that_was_killed_has_left_is_no_lock() {
+        let home = tempfile::tempdir().unwrap();
+        let records = Records::new(home.path());
+        let key = key(home.path(), "api");
+        records.make(SERVICES).unwrap();
+        let note = r#"{"pid":4711,"doing":"restart api","since":"2026-11-22T10:00:00Z"}"#;
+        fs::write(records.path(&key, "lock"), note).unwrap();
+        records.lock(&key, "shutdown api").unwrap();
+    }
+}
