@@ -11,6 +11,10 @@ use crate::yaml::{Entry, Fields, Node, Place, Problem, Problems, Value};
 
 use super::resolve::Variables;
 
+mod running;
+
+pub(super) use running::{Hook, Running, Start};
+
 /// All files together.
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
@@ -55,6 +59,10 @@ pub(super) struct Service {
     /// A probe is written that could not be read.
     pub(super) broken_probes: bool,
     pub(super) actions: Actions,
+    /// How it comes to run.
+    pub(super) running: Running,
+    /// `start` is written, even if it could not be read.
+    pub(super) has_start: bool,
     pub(super) pid_file: Option<At<PathBuf>>,
     pub(super) replicas: Option<At<bool>>,
     pub(super) protected: Option<At<bool>>,
@@ -146,7 +154,7 @@ fn take_entries(node: &mut Node, key: &str) -> Vec<Entry> {
 }
 
 /// Keys that only a service has.
-const SERVICE_KEYS: [&str; 16] = [
+const SERVICE_KEYS: [&str; 19] = [
     "description",
     "group",
     "labels",
@@ -163,6 +171,9 @@ const SERVICE_KEYS: [&str; 16] = [
     "replicas",
     "protected",
     "supervised",
+    "sources",
+    "restart_on",
+    "on_change",
 ];
 
 pub(super) fn no_services(place: &Place) -> Problem {
@@ -244,11 +255,7 @@ impl Service {
             .and_then(|entry| read_path(&entry.value, "the path of a pid file", problems));
         let replicas = flag(&mut fields, "replicas", problems);
         let protected = flag(&mut fields, "protected", problems);
-        supervised(&mut fields, problems);
-        permits_nothing(&mut fields, problems);
-        for key in ["start", "sources"] {
-            fields.not_yet(key, problems);
-        }
+        let running = Running::take(&mut fields, problems);
         fields.finish_with(problems, explain);
         named.then(|| Self {
             name: At {
@@ -271,6 +278,8 @@ impl Service {
             probes,
             broken_probes,
             actions,
+            running,
+            has_start: node.get("start").is_some(),
             pid_file,
             replicas,
             protected,
@@ -296,6 +305,11 @@ fn explain(key: &str) -> Option<String> {
         }
         "name" => Some("the key before the colon is the name of the service".to_owned()),
         "tags" => Some("did you mean `labels`?".to_owned()),
+        "command" | "cmd" => Some("did you mean `start: {command: […]}`?".to_owned()),
+        "log" | "cwd" | "ready_timeout" => Some(format!(
+            "it stands under `start`: `start: {{command: […], {key}: …}}`"
+        )),
+        "watch" | "files" => Some("did you mean `sources`?".to_owned()),
         _ => None,
     }
 }
@@ -316,30 +330,6 @@ fn probes(fields: &mut Fields<'_>, problems: &mut Problems) -> (Vec<Probe>, bool
         }
     }
     (probes, broken)
-}
-
-/// `supervised: false` says nothing new; `true` promises what cannot be kept yet.
-fn supervised(fields: &mut Fields<'_>, problems: &mut Problems) {
-    let Some(entry) = fields.take_other_name("supervised") else {
-        return;
-    };
-    if entry.value.boolean(problems) == Some(true) {
-        problems.push(Problem::not_yet(entry));
-    }
-}
-
-/// `restart_on: []` permits nothing, which is what happens.
-fn permits_nothing(fields: &mut Fields<'_>, problems: &mut Problems) {
-    let Some(entry) = fields.take_other_name("restart_on") else {
-        return;
-    };
-    let empty = match &entry.value.value {
-        Value::List(items) => items.is_empty(),
-        _ => false,
-    };
-    if !empty {
-        problems.push(Problem::not_yet(entry));
-    }
 }
 
 fn labels(node: &Node, problems: &mut Problems) -> Vec<(At<String>, String)> {

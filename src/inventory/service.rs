@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use sha2::{Digest, Sha256};
 
 use crate::health::{DegradedPolicy, ProbeRule, RestartCause, Role, Rules};
 use crate::profile::{Auth, Connection, Expect, Proxy, Secret, Signal, Target, Tls};
@@ -17,6 +18,13 @@ pub struct Inventory {
     pub services: IndexMap<String, Arc<Service>>,
     /// The files that it was read from, the first one given first.
     pub files: Vec<PathBuf>,
+}
+
+impl Inventory {
+    /// The file that tells its services from those of other inventories with the same names: the first one given.
+    pub fn file(&self) -> PathBuf {
+        self.files.first().cloned().unwrap_or_default()
+    }
 }
 
 /// One service, every default applied.
@@ -283,5 +291,35 @@ impl Service {
             .map(|action| action.timeout)
             .max()
             .unwrap_or(Duration::from_secs(40))
+    }
+}
+
+impl StartSpec {
+    /// Names what is run and how, the same for the same entry in every run of ours: SHA-256, hexadecimal. What only says
+    /// where its output goes and how long it may take is left out. A secret counts by where it comes from.
+    pub fn fingerprint(&self) -> String {
+        let mut digest = Sha256::new();
+        let mut add = |part: &str, bytes: &[u8]| {
+            digest.update(part);
+            digest.update(bytes.len().to_le_bytes());
+            digest.update(bytes);
+        };
+        for word in &self.command {
+            add("word", word.as_bytes());
+        }
+        add("cwd", self.cwd.as_os_str().as_encoded_bytes());
+        for (name, secret) in &self.env {
+            add("name", name.as_bytes());
+            match secret {
+                Secret::Plain(text) => add("plain", text.as_bytes()),
+                Secret::Env(name) => add("env", name.as_bytes()),
+                Secret::EnvOr { name, otherwise } => {
+                    add("env", name.as_bytes());
+                    add("otherwise", otherwise.as_bytes());
+                }
+                Secret::File(path) => add("file", path.as_os_str().as_encoded_bytes()),
+            }
+        }
+        format!("{:x}", digest.finalize())
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn actions(parts: &Parts<'_>, problems: &mut Problems) -> ServiceActi
         shutdown: resolve(|actions| actions.shutdown.as_ref()),
         schedule: resolve(|actions| actions.schedule.as_ref()),
         reload: resolve(|actions| actions.reload.as_ref()),
-        restart: None,
+        restart: resolve(|actions| actions.restart.as_ref()),
     }
 }
 
@@ -67,11 +67,19 @@ fn action(
         }
         Some(raw::Means::Signal(signal)) => Means::Signal(signal.value),
         Some(raw::Means::Exec(command)) => Means::Exec(command.value.clone()),
-        None if name.value == "reload" => {
+        // No signal means either to every process.
+        None if matches!(name.value.as_str(), "reload" | "restart") => {
+            let example = match name.value.as_str() {
+                "reload" => "{signal: HUP}",
+                _ => "{exec: [systemctl, restart, api]}",
+            };
             problems.push(
-                Problem::at(&name.place, "the action `reload` does not say how")
-                    .label("expected `http`, `signal` or `exec`")
-                    .hint("for example `{signal: HUP}`"),
+                Problem::at(
+                    &name.place,
+                    format!("the action `{}` does not say how", name.value),
+                )
+                .label("expected `http`, `signal` or `exec`")
+                .hint(format!("for example `{example}`")),
             );
             return None;
         }

@@ -9,6 +9,7 @@ mod depends;
 mod expect;
 mod layers;
 mod probes;
+mod running;
 mod service;
 mod variables;
 
@@ -35,4 +36,6 @@ pub(super) mod defaults {
     pub(in super::super) const MAX_BODY: u64 = 1 << 20;
     /// The founding services drain for 30 s at most.
     pub(in super::super) const ACTION_TIMEOUT: Duration = Duration::from_secs(40);
+    pub(in super::super) const READY_TIMEOUT: Duration = Duration::from_secs(60);
+    pub(in super::super) const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
 }

@@ -9,7 +9,7 @@ use crate::yaml::Problems;
 
 use super::super::raw;
 use super::super::service::Service;
-use super::{actions, defaults, probes, variables};
+use super::{actions, defaults, probes, running, variables};
 
 /// What a service is made of.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +90,7 @@ pub(in super::super) fn service(parts: &Parts<'_>, problems: &mut Problems) -> S
         replicas: flag(&raw.replicas),
         protected: flag(&raw.protected),
     };
+    running::fill(&mut service, raw, problems);
     variables::add(&mut service, &raw.variables);
     service
 }

@@ -18,18 +18,14 @@ pub(super) fn add(service: &mut Service, variables: &Variables) {
         match &mut probe.kind {
             ProbeKind::Http(request) => of_request(request, variables),
             ProbeKind::Tcp { .. } => {}
-            ProbeKind::Exec { env, .. } => {
-                for secret in env.values_mut() {
-                    of_secret(secret, variables);
-                }
-                for (name, value) in variables {
-                    env.entry(name.clone()).or_insert_with(|| Secret::EnvOr {
-                        name: name.clone(),
-                        otherwise: value.clone(),
-                    });
-                }
-            }
+            ProbeKind::Exec { env, .. } => of_command(env, variables),
         }
+    }
+    if let Some(start) = &mut service.start {
+        of_command(&mut start.env, variables);
+    }
+    if let Some(hook) = &mut service.on_change {
+        of_command(&mut hook.env, variables);
     }
     let actions = &mut service.actions;
     let actions = [
@@ -42,6 +38,18 @@ pub(super) fn add(service: &mut Service, variables: &Variables) {
         if let Means::Http(request) = &mut action.means {
             of_request(request, variables);
         }
+    }
+}
+
+fn of_command(env: &mut BTreeMap<String, Secret>, variables: &Variables) {
+    for secret in env.values_mut() {
+        of_secret(secret, variables);
+    }
+    for (name, value) in variables {
+        env.entry(name.clone()).or_insert_with(|| Secret::EnvOr {
+            name: name.clone(),
+            otherwise: value.clone(),
+        });
     }
 }
 

@@ -32,18 +32,7 @@ pub(super) fn show_exec(lines: &mut Lines, probe: &Probe, said: Said<'_>, known:
     else {
         return;
     };
-    let words: Vec<Value> = shown
-        .iter()
-        .zip(command)
-        // What is not as it was written, but as it is run, has to be read as that again.
-        .map(|(shown, run)| {
-            if shown == run {
-                run.replace('$', "$$").into()
-            } else {
-                shown.as_str().into()
-            }
-        })
-        .collect();
+    let words = shown_words(shown, command);
     let exec = from(said, known, |raw| Some(&raw.exec.as_ref()?.command));
     lines.leaf("exec", words, exec);
     if cwd != Path::new("") {
@@ -78,6 +67,22 @@ pub(super) fn show_exec(lines: &mut Lines, probe: &Probe, said: Said<'_>, known:
         }
     }
     lines.close();
+}
+
+/// A command as it could stand in an inventory.
+pub(super) fn shown_words(shown: &[String], command: &[String]) -> Vec<Value> {
+    shown
+        .iter()
+        .zip(command)
+        // What is not as it was written, but as it is run, has to be read as that again.
+        .map(|(shown, run)| {
+            if shown == run {
+                run.replace('$', "$$").into()
+            } else {
+                shown.as_str().into()
+            }
+        })
+        .collect()
 }
 
 fn kinds(said: Said<'_>) -> impl Iterator<Item = (&Raw, LayerKind)> {

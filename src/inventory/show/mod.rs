@@ -5,6 +5,7 @@
 mod command;
 mod lines;
 mod request;
+mod running;
 
 use serde_yaml::Value;
 
@@ -59,6 +60,7 @@ pub fn show(loaded: &Loaded, name: &str) -> Option<String> {
     }
     lines.close();
     show_actions(&mut lines, service, &parts, known);
+    running::show(&mut lines, service, raw);
     tail(&mut lines, service, raw);
     Some(lines.finish())
 }
@@ -299,6 +301,12 @@ fn show_actions(lines: &mut Lines, service: &Service, parts: &Parts<'_>, known: 
             &service.actions.reload,
             of_profile.and_then(|actions| actions.reload.as_ref()),
             own.reload.as_ref(),
+        ),
+        (
+            "restart",
+            &service.actions.restart,
+            of_profile.and_then(|actions| actions.restart.as_ref()),
+            own.restart.as_ref(),
         ),
     ];
     if actions.iter().all(|(_, action, ..)| action.is_none()) {

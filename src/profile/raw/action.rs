@@ -12,7 +12,7 @@ impl Actions {
     pub fn read(entry: &Entry, problems: &mut Problems) -> Self {
         let Some(mut fields) = Fields::read(
             &entry.value,
-            "a map of actions: `shutdown`, `schedule`, `reload`",
+            "a map of actions: `shutdown`, `schedule`, `reload`, `restart`",
             problems,
         ) else {
             return Self::default();
@@ -25,11 +25,12 @@ impl Actions {
         let shutdown = action("shutdown", problems);
         let schedule = action("schedule", problems);
         let reload = action("reload", problems);
-        for key in ["restart", "start"] {
-            fields.not_yet(key, problems);
-        }
+        let restart = action("restart", problems);
         fields.finish_with(problems, |key| match key {
             "stop" | "quit" | "terminate" | "kill" => Some("did you mean `shutdown`?".to_owned()),
+            "start" => Some(
+                "how it is started stands beside `actions`: `start: {command: […]}`".to_owned(),
+            ),
             "refresh" | "hup" => Some("did you mean `reload`?".to_owned()),
             _ => None,
         });
@@ -37,6 +38,7 @@ impl Actions {
             shutdown,
             schedule,
             reload,
+            restart,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{At, Exec, secret};
 
 impl Exec {
     /// Reads `exec:`.
-    pub(super) fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
         let command = command(&entry.value, problems)?;
         let mut shown = words(&entry.value);
         if let (Some(first), Some(program), Value::List(items)) =
@@ -37,7 +37,7 @@ fn words(node: &Node) -> Vec<String> {
 }
 
 /// `env:`, names to values.
-pub(super) fn env(entry: &Entry, problems: &mut Problems) -> Vec<(At<String>, At<super::Secret>)> {
+pub(crate) fn env(entry: &Entry, problems: &mut Problems) -> Vec<(At<String>, At<super::Secret>)> {
     const EXPECTED: &str = "a map of variables, as in `{MODE: fast}`";
     let Some(entries) = entry.value.map(EXPECTED, problems) else {
         return Vec::new();

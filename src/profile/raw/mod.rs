@@ -23,6 +23,7 @@ use super::{
     Auth, Connection, Decode, HostPort, Proxy, ReplyDecode, Secret, Signal, StatusRange, Target,
 };
 
+pub(crate) use exec::env as exec_env;
 pub use options::Scope;
 pub(crate) use options::read_target;
 pub use way::Way;
@@ -194,6 +195,8 @@ pub struct Actions {
     pub schedule: Option<Action>,
     /// Have it read its configuration again.
     pub reload: Option<Action>,
+    /// Have what supervises it replace its process.
+    pub restart: Option<Action>,
 }
 
 /// One action as written: laid over another one, or switched off.
