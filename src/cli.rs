@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, demo, init, list, profiles, reload, show, shutdown, validate, watch};
+use crate::commands::{
+    check, demo, init, list, profiles, reload, restart, show, shutdown, start, validate, watch,
+};
 
 /// See whether your services live, why not and since when; act on them with proof that it worked.
 #[derive(Debug, Parser)]
@@ -67,6 +69,10 @@ pub(crate) enum Command {
     Shutdown(shutdown::Args),
     /// Have services read their configuration again, and tell what came of it
     Reload(reload::Args),
+    /// Start services, and wait until they are ready
+    Start(start::Args),
+    /// Stop services, start them again, and prove that the new process is a new one
+    Restart(restart::Args),
     /// What the inventory holds
     List(list::Args),
     /// One service resolved, with where each value came from

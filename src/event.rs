@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use serde::Serialize;
+
 use crate::action::{Action, Verdict};
 use crate::health::{Change, Moment, Part, Picture};
 
@@ -21,7 +24,7 @@ pub enum Event {
     /// A step of an action.
     Step(Step),
     /// The end of an action on one service.
-    Done(Done),
+    Done(Box<Done>),
     /// A remark for people that belongs to no probe (an inventory was read again, …).
     Notice {
         /// When.
@@ -84,6 +87,47 @@ pub enum StepKind {
     Remark,
 }
 
+/// Who answered, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Party {
+    /// The address that it answered at.
+    pub address: Option<String>,
+    /// Its process, where that is on this machine.
+    pub pid: Option<u32>,
+    /// When the kernel started that, RFC 3339, UTC.
+    pub process_started_at: Option<Timestamp>,
+    /// Its own name for its process.
+    pub instance: Option<String>,
+    /// When it says that it started, RFC 3339, UTC.
+    pub started_at: Option<Timestamp>,
+    /// Its version.
+    pub version: Option<String>,
+}
+
+/// How long each part of an action took, as far as it came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// From the request until its end was proved.
+    pub drain: Option<Duration>,
+    /// From its end, or the beginning, until its program ran.
+    pub start: Option<Duration>,
+    /// From there until it was ready and proved to be the one.
+    pub ready: Option<Duration>,
+}
+
+/// What else is known of an action that has ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Who answered before it.
+    pub before: Option<Party>,
+    /// Who answered after it.
+    pub after: Option<Party>,
+    /// How long its parts took.
+    pub times: Times,
+    /// The first lines that a service wrote that did not come up. Cleaned.
+    pub log: Vec<String>,
+}
+
 /// The end of an action on one service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Done {
@@ -99,6 +143,8 @@ pub struct Done {
     pub evidence: Vec<String>,
     /// What a reload did with each part of the configuration, as far as the service told. Cleaned.
     pub parts: Vec<Part>,
+    /// Who answered before and after, how long it took, what it wrote.
+    pub facts: Facts,
     /// Since the action began.
     pub elapsed: Duration,
     /// When.

@@ -10,7 +10,7 @@ use color_eyre::config::{HookBuilder, Theme};
 use crate::cli::{Cli, Command};
 use crate::commands::{self, Context, Error};
 use crate::exit::Exit;
-use crate::host::spare_descriptors;
+use crate::host::{launch, spare_descriptors};
 use crate::probe::Commands;
 
 /// How many files and sockets it takes to begin, those that come with the process left out.
@@ -18,6 +18,12 @@ const DESCRIPTORS: usize = 8;
 
 /// Parses the words typed, runs the command and gives the exit code.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let words: Vec<OsString> = words.into_iter().collect();
+    if let [_, word] = words.as_slice()
+        && word == launch::WORD
+    {
+        return launch::stand_in();
+    }
     let cli = match parse(words) {
         Ok(cli) => cli,
         Err(error) => {
@@ -122,6 +128,8 @@ async fn dispatch(context: &Context, command: Option<Command>) -> Result<Exit, E
         Command::Watch(args) => commands::watch::run(context, &args).await,
         Command::Check(args) => commands::check::run(context, &args).await,
         Command::Shutdown(args) => commands::shutdown::run(context, &args).await,
+        Command::Start(args) => commands::start::run(context, &args).await,
+        Command::Restart(args) => commands::restart::run(context, &args).await,
         Command::Reload(args) => commands::reload::run(context, &args).await,
         Command::List(args) => commands::list::run(context, &args).await,
         Command::Show(args) => commands::show::run(context, &args).await,

@@ -2,6 +2,8 @@
 //!
 //! Pure: sends nothing, reads no clock.
 
+mod agenda;
+mod arrival;
 mod consent;
 mod offer;
 mod order;
@@ -13,11 +15,13 @@ mod verdict;
 mod way;
 mod who;
 
+pub use agenda::{Agenda, Half, Manner, Member, Task, needs};
+pub use arrival::{Arrival, Arrived, Expected, Holder, Sight, Started, renewed};
 pub use consent::{Consent, Questions};
 pub use offer::{Offer, Refusal};
 pub use order::stop_order;
 pub use proof::Who;
 pub use proof::{APART, Life, Look, Proof, Seen, Stage, Subject, Turn};
 pub use verdict::{Action, Verdict, exit_code};
-pub use way::{NoWay, Way, shown_command, way};
+pub use way::{Course, NoWay, Then, Way, course, shown_command};
 pub use who::{Answerer, Known};

@@ -13,6 +13,8 @@ pub struct Offer {
     pub means: String,
     /// The exact request: `POST http://127.0.0.1:8000/health/shutdown`, `SIGTERM to pid 4711`, `systemctl stop api`.
     pub request: String,
+    /// The start command that follows, where the request is only the first half of a restart.
+    pub then: Option<String>,
     /// Where it goes: address and, where known, pid and start of the process.
     pub target: String,
     /// How long it may take.

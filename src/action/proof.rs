@@ -58,10 +58,19 @@ pub enum Who {
     Same,
     /// A process that was not there before.
     New,
+    /// The process that was asked to stop, as another program: it has replaced itself.
+    Reborn,
     /// Another process, which was there before as well.
     Other,
     /// Nothing tells.
     Unknown,
+}
+
+impl Who {
+    /// Whether what answers is not what was asked to stop.
+    pub(super) const fn is_new(self) -> bool {
+        matches!(self, Self::New | Self::Reborn)
+    }
 }
 
 /// One thing seen after the request.
@@ -205,7 +214,7 @@ impl Proof {
     /// Whether its latest answer says that it is draining.
     pub fn drains(&self) -> bool {
         self.answer
-            .is_some_and(|(_, draining, who)| draining && who != Who::New)
+            .is_some_and(|(_, draining, who)| draining && !who.is_new())
     }
 
     /// Whether all known processes have exited, and there are some.
@@ -259,7 +268,7 @@ impl Proof {
     fn hear(&mut self, at: Moment, draining: bool, who: Who) -> Option<(Stage, String)> {
         self.answer = Some((at, draining, who));
         match who {
-            Who::New => {
+            Who::New | Who::Reborn => {
                 let (since, times) = self.stranger.unwrap_or((at, 0));
                 self.stranger = Some((since, times.saturating_add(1)));
             }
@@ -271,7 +280,7 @@ impl Proof {
             Who::Other => self.stranger = None,
             Who::Unknown => {}
         }
-        if draining && !self.drained && who != Who::New {
+        if draining && !self.drained && !who.is_new() {
             self.drained = true;
             return Some((Stage::Draining, "draining".to_owned()));
         }

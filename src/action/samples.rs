@@ -8,7 +8,7 @@ use super::{Action, Offer};
 use crate::health::DegradedPolicy;
 use crate::inventory::{
     ActionSpec, Connection, HttpRequest, Inventory, Means, Proxy, Service, ServiceActions, Signal,
-    Target, Tls,
+    StartSpec, Target, Tls,
 };
 
 /// A service whose `shutdown` and `schedule` are each ``, `route`, `route waits`, `signal` or `command`.
@@ -61,6 +61,18 @@ pub(crate) fn inventory(text: &str) -> Inventory {
     inventory
 }
 
+/// A way to start one.
+pub(crate) fn start() -> StartSpec {
+    StartSpec {
+        command: vec!["api".to_owned(), "--port".to_owned(), "8000".to_owned()],
+        shown: vec!["api".to_owned(), "--port".to_owned(), "8000".to_owned()],
+        cwd: "/srv".into(),
+        env: BTreeMap::new(),
+        log: None,
+        ready_timeout: Duration::from_secs(60),
+    }
+}
+
 /// An offer to shut a service down.
 pub(crate) fn offer(service: &str, protected: bool) -> Offer {
     Offer {
@@ -68,6 +80,7 @@ pub(crate) fn offer(service: &str, protected: bool) -> Offer {
         action: Action::Shutdown,
         means: "signal".to_owned(),
         request: "SIGTERM to pid 4711".to_owned(),
+        then: None,
         target: "pid 4711".to_owned(),
         timeout: Duration::from_secs(40),
         protected,

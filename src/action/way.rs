@@ -1,4 +1,4 @@
-//! Which of its means an action on a service takes.
+//! Which course an action on a service takes: by which of its means, and what has to come of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,53 +32,126 @@ pub struct NoWay {
     pub hint: Option<String>,
 }
 
-/// The way that `action` takes on `service`: the means declared for the action itself, else those of its twin
-/// (`shutdown` and `schedule` serve each other), else SIGTERM. Whether a pid is known is not looked at here.
+/// What an action on one service consists of: a request, and what has to come of it.
+#[derive(Debug, Clone)]
+pub struct Course {
+    /// What is sent; `None` where it is only started.
+    pub request: Option<Way>,
+    /// What that asks for: a shutdown, also as the first half of a restart; a restart or a reload by itself.
+    pub asks_for: &'static str,
+    /// What is waited for after it.
+    pub then: Then,
+}
+
+const SHUTDOWN: &str = "shutdown";
+
+/// What has to come of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Its end.
+    End,
+    /// It goes on, with its configuration read again.
+    GoesOn,
+    /// Its end; then it is started here.
+    Start,
+    /// Another process in its place, which something else starts.
+    Successor,
+}
+
+/// The course that `action` takes on `service`. Whether a pid is known is not looked at here.
 ///
 /// # Errors
-/// There is no way to do it, or none yet.
-pub fn way(service: &Service, action: Action) -> Result<Way, NoWay> {
+/// There is no way to do it.
+pub fn course(service: &Service, action: Action) -> Result<Course, NoWay> {
     let actions = &service.actions;
-    let spec = match action {
-        Action::Shutdown => actions.shutdown.as_ref().or(actions.schedule.as_ref()),
-        Action::Schedule => match (&actions.schedule, &actions.shutdown) {
-            (Some(schedule), _) => Some(schedule),
-            (None, Some(shutdown)) if waits_for_reply(shutdown) => {
-                return Err(NoWay {
-                    reason: "its only shutdown route waits for the end, so it cannot be scheduled"
-                        .to_owned(),
-                    hint: Some(format!(
-                        "`healthctl shutdown {}` uses it, or add `actions: {{schedule: …}}`",
-                        service.name
-                    )),
-                });
-            }
-            (None, shutdown) => shutdown.as_ref(),
-        },
-        Action::Reload => match &actions.reload {
-            Some(spec) => Some(spec),
-            // No signal is taken for granted: one that nobody expects ends the process.
-            None => {
-                return Err(NoWay {
-                    reason: "it offers no reload".to_owned(),
-                    hint: Some(
-                        "where it can do it, say how: `actions: {reload: {signal: HUP}}`, or `http` or `exec`"
-                            .to_owned(),
-                    ),
-                });
-            }
-        },
-        Action::Start | Action::Restart => {
-            return Err(NoWay {
-                reason: format!("`{action}` is not supported yet"),
-                hint: None,
+    let stopping = || actions.shutdown.as_ref().or(actions.schedule.as_ref());
+    let (spec, asks_for, then) = match action {
+        Action::Shutdown => (stopping(), SHUTDOWN, Then::End),
+        Action::Schedule => (scheduling(service)?, SHUTDOWN, Then::End),
+        Action::Reload => (Some(reloading(service)?), "reload", Then::GoesOn),
+        Action::Start => {
+            startable(service)?;
+            return Ok(Course {
+                request: None,
+                asks_for: "start",
+                then: Then::Start,
             });
         }
+        Action::Restart if actions.restart.is_some() => {
+            (actions.restart.as_ref(), "restart", Then::Successor)
+        }
+        Action::Restart if service.start.is_some() => (stopping(), SHUTDOWN, Then::Start),
+        Action::Restart if service.supervised => (stopping(), SHUTDOWN, Then::Successor),
+        Action::Restart => return Err(nothing_starts_it(service)),
     };
-    Ok(match spec {
+    Ok(Course {
+        request: Some(request(service, action, spec)),
+        asks_for,
+        then,
+    })
+}
+
+/// No signal is taken for granted: one that nobody expects ends the process.
+fn reloading(service: &Service) -> Result<&ActionSpec, NoWay> {
+    service.actions.reload.as_ref().ok_or_else(|| NoWay {
+        reason: "it offers no reload".to_owned(),
+        hint: Some(
+            "where it can do it, say how: `actions: {reload: {signal: HUP}}`, or `http` or `exec`"
+                .to_owned(),
+        ),
+    })
+}
+
+/// The means to ask for its end and return: those declared for it, else those of a shutdown that does not wait.
+fn scheduling(service: &Service) -> Result<Option<&ActionSpec>, NoWay> {
+    match (&service.actions.schedule, &service.actions.shutdown) {
+        (Some(schedule), _) => Ok(Some(schedule)),
+        (None, Some(shutdown)) if waits_for_reply(shutdown) => Err(NoWay {
+            reason: "its only shutdown route waits for the end, so it cannot be scheduled"
+                .to_owned(),
+            hint: Some(format!(
+                "`healthctl shutdown {}` uses it, or add `actions: {{schedule: …}}`",
+                service.name
+            )),
+        }),
+        (None, shutdown) => Ok(shutdown.as_ref()),
+    }
+}
+
+fn startable(service: &Service) -> Result<(), NoWay> {
+    match &service.start {
+        Some(_) => Ok(()),
+        None if service.supervised => Err(NoWay {
+            reason: "it is `supervised`: something else starts it".to_owned(),
+            hint: Some(format!(
+                "`healthctl restart {}` asks it to make room for another process",
+                service.name
+            )),
+        }),
+        None => Err(NoWay {
+            reason: "it does not say how it is started".to_owned(),
+            hint: Some("add `start: {command: [PROGRAM, ARGUMENT]}` to it".to_owned()),
+        }),
+    }
+}
+
+fn nothing_starts_it(service: &Service) -> NoWay {
+    NoWay {
+        reason: "it could be stopped, but nothing is known to start it again".to_owned(),
+        hint: Some(format!(
+            "add `start: {{command: […]}}`; or, where something else starts it, `supervised: true` or `actions: {{restart: {{exec: [systemctl, restart, {}]}}}}`",
+            service.name
+        )),
+    }
+}
+
+/// The means declared, else SIGTERM.
+fn request(service: &Service, action: Action, spec: Option<&ActionSpec>) -> Way {
+    match spec {
         Some(spec) => Way {
             means: spec.means.clone(),
-            waits: action == Action::Shutdown && spec.waits,
+            // Whoever only asks does not wait for the reply that comes at the end.
+            waits: action != Action::Schedule && spec.waits,
             timeout: spec.timeout,
             declared: true,
             reply: spec.reply.clone(),
@@ -90,23 +163,32 @@ pub fn way(service: &Service, action: Action) -> Result<Way, NoWay> {
             declared: false,
             reply: None,
         },
-    })
+    }
 }
 
 fn waits_for_reply(spec: &ActionSpec) -> bool {
     spec.waits && matches!(spec.means, Means::Http(_))
 }
 
-impl Way {
+impl Course {
     /// The means for people, without the request itself.
-    pub fn describe(&self, action: Action) -> &'static str {
-        match (&self.means, self.waits, self.declared) {
-            (Means::Http(_), ..) if action == Action::Reload => "reload route",
-            (Means::Http(_), true, _) => "shutdown route (waits for the end)",
-            (Means::Http(_), false, _) => "shutdown route",
-            (Means::Signal(_), _, true) => "signal",
-            (Means::Signal(_), _, false) => "signal (no route or command is declared)",
-            (Means::Exec(_), _, _) => "command",
+    pub fn describe(&self) -> String {
+        let Some(way) = &self.request else {
+            return "start command".to_owned();
+        };
+        let means = match (&way.means, way.waits, way.declared) {
+            (Means::Http(_), true, _) => format!("{} route (waits for the end)", self.asks_for),
+            (Means::Http(_), false, _) => format!("{} route", self.asks_for),
+            (Means::Signal(_), _, true) => "signal".to_owned(),
+            (Means::Signal(_), _, false) => "signal (no route or command is declared)".to_owned(),
+            (Means::Exec(_), _, _) => "command".to_owned(),
+        };
+        match self.then {
+            Then::Start => format!("{means}, then its start command"),
+            Then::Successor if self.asks_for == SHUTDOWN => {
+                format!("{means}; something else starts it again")
+            }
+            Then::Successor | Then::End | Then::GoesOn => means,
         }
     }
 }
@@ -168,16 +250,19 @@ mod tests {
     }
 
     fn taken(service: &Service, action: Action) -> &'static str {
-        match way(service, action) {
-            Err(_) => "refused",
-            Ok(way) => match (way.means, way.waits, way.declared) {
-                (Means::Http(_), true, _) => "route waits",
-                (Means::Http(_), false, _) => "route",
-                (Means::Signal(_), _, true) => "signal",
-                (Means::Signal(Signal::Term), _, false) => "SIGTERM",
-                (Means::Signal(_), _, false) => "?",
-                (Means::Exec(_), _, _) => "command",
-            },
+        let Ok(course) = course(service, action) else {
+            return "refused";
+        };
+        let Some(way) = course.request else {
+            return "nothing";
+        };
+        match (way.means, way.waits, way.declared) {
+            (Means::Http(_), true, _) => "route waits",
+            (Means::Http(_), false, _) => "route",
+            (Means::Signal(_), _, true) => "signal",
+            (Means::Signal(Signal::Term), _, false) => "SIGTERM",
+            (Means::Signal(_), _, false) => "?",
+            (Means::Exec(_), _, _) => "command",
         }
     }
 
@@ -201,20 +286,89 @@ mod tests {
     #[test]
     fn a_reload_is_never_made_up() {
         let mut service = samples::service("api", "route", "signal");
-        let reason = way(&service, Action::Reload).unwrap_err().reason;
+        let reason = course(&service, Action::Reload).unwrap_err().reason;
         assert_eq!(reason, "it offers no reload");
         service.actions.reload = service.actions.schedule.clone();
-        let way = way(&service, Action::Reload).unwrap();
-        assert_eq!(way.describe(Action::Reload), "signal");
-        assert!(way.declared && !way.waits);
+        let course = course(&service, Action::Reload).unwrap();
+        assert_eq!(course.describe(), "signal");
+        assert!(course.request.is_some_and(|way| way.declared && !way.waits));
+        assert_eq!(course.then, Then::GoesOn);
+    }
+
+    /// `words` of what it declares; the request, what comes then, and the means in words.
+    fn check(words: &str, action: Action, expected: Result<(&str, Then, &str), &str>) {
+        let shutdown = if words.contains("waits") {
+            "route waits"
+        } else {
+            ""
+        };
+        let mut service = samples::service("api", shutdown, "");
+        service.start = words.contains("start").then(samples::start);
+        service.supervised = words.contains("supervised");
+        if words.contains("command") {
+            service.actions.restart = samples::service("api", "command", "").actions.shutdown;
+        }
+        match (course(&service, action), expected) {
+            (Err(no), Err(reason)) => assert_eq!(no.reason, reason, "{words}"),
+            (Ok(course), Ok((request, then, means))) => {
+                assert_eq!(taken(&service, action), request, "{words}");
+                assert_eq!(course.then, then, "{words}");
+                assert_eq!(course.describe(), means, "{words}");
+            }
+            (found, _) => panic!("{words}: {found:?}"),
+        }
     }
 
     #[test]
-    fn what_comes_later_says_so() {
-        let service = samples::service("api", "route", "");
-        for action in [Action::Start, Action::Restart] {
-            let reason = way(&service, action).unwrap_err().reason;
-            assert!(reason.ends_with("is not supported yet"), "{reason}");
-        }
+    fn a_restart_ends_with_whoever_starts_it_again() {
+        use Action::{Restart, Start};
+        check(
+            "start waits",
+            Restart,
+            Ok((
+                "route waits",
+                Then::Start,
+                "shutdown route (waits for the end), then its start command",
+            )),
+        );
+        check(
+            "start",
+            Restart,
+            Ok((
+                "SIGTERM",
+                Then::Start,
+                "signal (no route or command is declared), then its start command",
+            )),
+        );
+        check(
+            "command start",
+            Restart,
+            Ok(("command", Then::Successor, "command")),
+        );
+        check(
+            "supervised waits",
+            Restart,
+            Ok((
+                "route waits",
+                Then::Successor,
+                "shutdown route (waits for the end); something else starts it again",
+            )),
+        );
+        check(
+            "waits",
+            Restart,
+            Err("it could be stopped, but nothing is known to start it again"),
+        );
+        check(
+            "start",
+            Start,
+            Ok(("nothing", Then::Start, "start command")),
+        );
+        check("waits", Start, Err("it does not say how it is started"));
+        check(
+            "supervised",
+            Start,
+            Err("it is `supervised`: something else starts it"),
+        );
     }
 }

@@ -39,14 +39,28 @@ const UPTIME_TOLERANCE: Duration = Duration::from_secs(2);
 impl Known {
     /// Compares who answers now with who was there before, with what was weighed.
     pub fn who(&self, answerer: &Answerer) -> (Who, Vec<String>) {
-        if let Some(owners) = answerer.owners.as_deref().filter(|all| !all.is_empty())
-            && let Some(found) = self.by_owner(owners)
-        {
-            return found;
+        let reported = self.by_report(answerer);
+        let Some(owners) = answerer.owners.as_deref().filter(|all| !all.is_empty()) else {
+            return reported;
+        };
+        let Some(by_owner) = self.by_owner(owners) else {
+            return reported;
+        };
+        // Nobody else listens or has listened, so the same process reports another start or instance.
+        let alone = owners == self.processes.as_slice() && owners.len() == 1;
+        if by_owner.0 == Who::Same && alone && reported.0 == Who::New {
+            let (_, mut evidence) = reported;
+            evidence.extend(by_owner.1);
+            return (Who::Reborn, evidence);
         }
+        by_owner
+    }
+
+    /// What the service says of itself tells.
+    fn by_report(&self, answerer: &Answerer) -> (Who, Vec<String>) {
         let mut new = None;
         for before in &self.identities {
-            // The kernel's word was weighed above, with all owners; here only reported signals count.
+            // The kernel's word is weighed with all owners; here only reported signals count.
             let comparison = Identity::compare(&reported(before), &reported(&answerer.identity));
             match comparison.sameness {
                 Sameness::Same => return (Who::Same, comparison.evidence),
@@ -196,6 +210,27 @@ mod tests {
             &says(started("2026-11-22T10:00:01Z"), Some(2)),
             Who::New,
         );
+    }
+
+    #[test]
+    fn a_process_that_reports_another_start_has_replaced_itself() {
+        let says = |owners: &[Process], start: &str| Answerer {
+            identity: started(start),
+            ..owned(owners)
+        };
+        let old = process(10, 100);
+        check(&known(), &says(&[old], "2026-11-22T10:00:01Z"), Who::Reborn);
+        check(&known(), &says(&[old], "2026-11-22T09:00:00Z"), Who::Same);
+        // Somebody else listens as well and may be the one who answered.
+        let both = [old, process(12, 2000)];
+        check(&known(), &says(&both, "2026-11-22T10:00:01Z"), Who::Same);
+        // Of two that shared the port, the other one answers now.
+        let pair = Known {
+            processes: both.to_vec(),
+            ..known()
+        };
+        let left = [process(12, 2000)];
+        check(&pair, &says(&left, "2026-11-22T10:00:01Z"), Who::Same);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! What every command is given, and how every command fails.
 
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
 
-use crate::action::shown_command;
+use crate::action::{Manner, shown_command};
 use crate::cli::{Color, Global};
 use crate::exit::Exit;
 use crate::health::{Candidate, SelectError, Selection};
 use crate::host::directories;
+use crate::host::launch::own_program;
+use crate::host::records::Records;
 use crate::inventory::{self, AdHoc, Loaded, Service};
 use crate::operate::Policy;
 use crate::yaml::Problems;
@@ -141,31 +142,22 @@ impl Context {
         }
     }
 
-    /// What holds for the actions of this run.
-    pub(crate) fn policy(
-        &self,
-        no_audit: bool,
-        timeout: Option<Duration>,
-    ) -> Result<Policy, Error> {
-        let audit = match (no_audit, directories::state()) {
-            (true, _) => None,
-            (false, Some(directory)) => Some(directory),
-            (false, None) => {
-                return Err(Error::usage_hint(
-                    "there is no home directory, so the audit file has no place",
-                    "set `HOME` or `XDG_STATE_HOME`, or use `--no-audit`",
-                ));
-            }
-        };
+    /// What holds for the actions of this run, unless its flags say otherwise.
+    pub(crate) fn policy(&self) -> Policy {
         let words: Vec<String> = std::env::args_os()
             .map(|word| word.to_string_lossy().into_owned())
             .collect();
-        Ok(Policy {
+        let state = directories::state();
+        Policy {
             read_only: self.global.read_only,
-            audit,
+            records: state.as_deref().map(Records::new),
+            audit: state,
             command: shown_command(words.iter().map(String::as_str)),
-            timeout,
-        })
+            timeout: None,
+            force: false,
+            manner: Manner::default(),
+            program: own_program(),
+        }
     }
 
     /// Writes machine output or a report to stdout, all at once.

@@ -1,12 +1,15 @@
 //! `healthctl list`: what the inventory holds, without asking anybody.
 
+use std::collections::BTreeMap;
+
 use comfy_table::{Attribute, Cell, Table, presets};
 use serde_json::{Value, json};
 
 use super::{Context, Error, candidate};
 use crate::exit::Exit;
 use crate::health::text::clean;
-use crate::inventory::{Service, ServiceActions};
+use crate::host::records::Record;
+use crate::inventory::{Inventory, Service, ServiceActions};
 
 /// The flags of `list`.
 #[derive(Debug, clap::Args)]
@@ -46,15 +49,54 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         .map(|service| &**service)
         .filter(|service| selection.is_all() || selection.matches_static(candidate(service)))
         .collect();
+    let started = Started::of(context, &loaded.inventory)?;
     let text = match args.output {
-        Format::Table => table(&services, context.color_stdout()),
-        Format::Json => format!("{}\n", json_list(&services)),
+        Format::Table => table(&services, &started, context.color_stdout()),
+        Format::Json => format!("{}\n", json_list(&services, &started)),
     };
     context.print(&text)?;
+    if args.output == Format::Table && selection.is_all() {
+        for record in &started.others {
+            context.tell(&format!(
+                "pid {} runs still: healthctl has started it as `{}`, which this inventory does not hold any more",
+                record.process.pid, record.service
+            ));
+        }
+    }
     Ok(Exit::Done)
 }
 
-fn table(services: &[&Service], color: bool) -> String {
+/// What we have started and what of it still runs.
+struct Started {
+    /// By the name of the service.
+    records: BTreeMap<String, Record>,
+    /// Those of services that the inventory does not hold any more.
+    others: Vec<Record>,
+}
+
+impl Started {
+    fn of(context: &Context, inventory: &Inventory) -> Result<Self, Error> {
+        let records = match context.policy().records {
+            Some(records) => records.of_inventory(&inventory.file()),
+            None => Vec::new(),
+        };
+        let mut started = Self {
+            records: BTreeMap::new(),
+            others: Vec::new(),
+        };
+        for record in records {
+            let record = record.map_err(|error| Error::usage(error.to_string()))?;
+            if inventory.services.contains_key(&record.service) {
+                started.records.insert(record.service.clone(), record);
+            } else {
+                started.others.push(record);
+            }
+        }
+        Ok(started)
+    }
+}
+
+fn table(services: &[&Service], started: &Started, color: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if color {
@@ -64,6 +106,8 @@ fn table(services: &[&Service], color: bool) -> String {
     }
     let titles = [
         "SERVICE",
+        "PID",
+        "STARTED",
         "GROUP",
         "PROFILE",
         "URL",
@@ -91,9 +135,12 @@ fn table(services: &[&Service], color: bool) -> String {
             .iter()
             .map(|probe| probe.name.as_str())
             .collect();
+        let record = started.records.get(&service.name);
         let url = service.url.as_ref().map(ToString::to_string);
         table.add_row([
             service.name.clone(),
+            or_dash(record.map(|record| record.process.pid.to_string())),
+            or_dash(record.map(|record| format!("{:.0}", record.started_at))),
             or_dash(service.group.clone()),
             or_dash(service.profile.clone()),
             or_dash(url),
@@ -139,7 +186,16 @@ fn actions(service: &Service) -> Vec<&'static str> {
     .collect()
 }
 
-fn json_list(services: &[&Service]) -> Value {
+/// A process that we have started.
+fn json_record(record: &Record) -> Value {
+    json!({
+        "pid": record.process.pid,
+        "started_at": record.started_at,
+        "log": record.log,
+    })
+}
+
+fn json_list(services: &[&Service], started: &Started) -> Value {
     let services: Vec<Value> = services
         .iter()
         .map(|service| {
@@ -167,8 +223,14 @@ fn json_list(services: &[&Service]) -> Value {
                 "protected": service.protected,
                 "probes": probes,
                 "actions": actions(service),
+                "started": started.records.get(&service.name).map(json_record),
             })
         })
         .collect();
-    json!({"schema_version": 1, "services": services})
+    let others: Vec<Value> = started
+        .others
+        .iter()
+        .map(|record| json!({"name": record.service, "started": json_record(record)}))
+        .collect();
+    json!({"schema_version": 1, "services": services, "others_started": others})
 }

@@ -1,5 +1,6 @@
 //! `healthctl reload`: have services read their configuration again, and tell what came of it.
 
+use super::act::Special;
 use super::{Context, Error, act};
 use crate::action::Action;
 use crate::exit::Exit;
@@ -13,5 +14,5 @@ pub(crate) struct Args {
 
 /// Runs `healthctl reload`.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
-    act::run(context, Action::Reload, &args.act).await
+    act::run(context, Action::Reload, &args.act, Special::default()).await
 }

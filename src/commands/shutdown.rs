@@ -1,5 +1,6 @@
 //! `healthctl shutdown`: stop services, with proof.
 
+use super::act::Special;
 use super::{Context, Error, act};
 use crate::action::Action;
 use crate::exit::Exit;
@@ -12,6 +13,9 @@ pub(crate) struct Args {
     /// Ask each service to stop and return; without it, wait until its end is proved.
     #[arg(long, env = "HEALTHCTL_SCHEDULE", value_parser = clap::builder::FalseyValueParser::new())]
     schedule: bool,
+    /// Kill what has not stopped in time.
+    #[arg(long, conflicts_with = "schedule")]
+    force: bool,
 }
 
 /// Runs `healthctl shutdown`.
@@ -21,5 +25,9 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     } else {
         Action::Shutdown
     };
-    act::run(context, action, &args.act).await
+    let special = Special {
+        force: args.force,
+        ..Special::default()
+    };
+    act::run(context, action, &args.act, special).await
 }

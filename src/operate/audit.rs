@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::action::{Action, Verdict};
+use crate::event::Party;
 use crate::health::{Identity, text};
 use crate::host::started_at;
 
@@ -35,22 +36,11 @@ struct Line<'a> {
     service: &'a str,
     action: Action,
     request: Option<&'a str>,
-    before: Option<Who>,
-    after: Option<Who>,
+    before: Option<Party>,
+    after: Option<Party>,
     verdict: Option<Verdict>,
     exit_code: Option<u8>,
     text: Option<&'a str>,
-}
-
-/// An identity as the file shows it.
-#[derive(Debug, Serialize)]
-struct Who {
-    address: Option<String>,
-    pid: Option<u32>,
-    process_started_at: Option<Timestamp>,
-    instance: Option<String>,
-    started_at: Option<Timestamp>,
-    version: Option<String>,
 }
 
 /// What a line is about.
@@ -122,8 +112,8 @@ impl Audit {
             service: about.service,
             action: about.action,
             request: about.request,
-            before: about.before.map(who),
-            after: after.map(who),
+            before: about.before.map(party),
+            after: after.map(party),
             verdict,
             exit_code: verdict.map(Verdict::exit_code),
             text,
@@ -164,8 +154,9 @@ fn actor() -> String {
     }
 }
 
-fn who(identity: &Identity) -> Who {
-    Who {
+/// An identity as it is told.
+pub(super) fn party(identity: &Identity) -> Party {
+    Party {
         address: identity.address.clone(),
         pid: identity.process.map(|process| process.pid),
         process_started_at: identity.process.and_then(started_at),

@@ -1,6 +1,9 @@
 //! Which request would be sent for a service, and to whom; or why none will be.
 
-use crate::action::{Action, Look, NoWay, Offer, Refusal, Way, shown_command};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::action::{Action, Course, Look, NoWay, Offer, Refusal, Then, Way, shown_command};
 use crate::health::{Process, text};
 use crate::host::pid_file::PidFile;
 use crate::host::reception::{Reception, reception};
@@ -8,8 +11,10 @@ use crate::host::signals::{SignalError, may_send};
 use crate::host::{Owners, Running, started_at};
 use crate::inventory::{Means, Service, Signal};
 
+use super::ending::absent;
+use super::foreign::foreign;
 use super::identify::Found;
-use super::owners::{belongs, heads};
+use super::owners::heads;
 use super::place::Place;
 use super::send::kernel;
 
@@ -25,6 +30,7 @@ pub(super) struct Choice {
 pub(super) fn choose(
     service: &Service,
     action: Action,
+    course: &Course,
     way: &Way,
     found: &Found,
 ) -> Result<Choice, Refusal> {
@@ -58,14 +64,49 @@ pub(super) fn choose(
         offer: Offer {
             service: service.name.clone(),
             action,
-            means: way.describe(action).to_owned(),
+            means: course.describe(),
             request: text::clean(&request, 300),
+            then: (course.then == Then::Start)
+                .then(|| start_command(service))
+                .flatten(),
             target: text::clean(&target(found, signalled.as_ref()), 300),
             timeout: way.timeout,
             protected: service.protected,
         },
         signalled: signalled.map(|running| running.process),
     })
+}
+
+/// What starting it would be.
+pub(super) fn offer_to_start(
+    service: &Service,
+    action: Action,
+    course: &Course,
+    found: &Found,
+    timeout: Duration,
+) -> Offer {
+    Offer {
+        service: service.name.clone(),
+        action,
+        means: course.describe(),
+        request: start_command(service).unwrap_or_default(),
+        then: None,
+        target: text::clean(&absent(found), 300),
+        timeout,
+        protected: service.protected,
+    }
+}
+
+/// `uvicorn app:app in services/api`
+fn start_command(service: &Service) -> Option<String> {
+    let start = service.start.as_ref()?;
+    let command = shown_command(start.shown.iter().map(String::as_str));
+    let shown = if start.cwd == Path::new("") {
+        format!("`{command}`")
+    } else {
+        format!("`{command}` in {}", start.cwd.display())
+    };
+    Some(text::clean(&shown, 300))
 }
 
 pub(super) fn refusal(service: &Service, action: Action, no: NoWay) -> Refusal {
@@ -90,30 +131,24 @@ fn nothing_listens(found: &Found) -> bool {
             .all(|look| matches!(look, Look::Refused | Look::Unreachable))
 }
 
-/// A process that its pid file knows nothing of must not be asked to stop in its place.
-fn not_foreign(service: &Service, found: &Found) -> Result<(), NoWay> {
-    let Some(PidFile::Proved(proved)) = &found.pid_file else {
-        return Ok(());
-    };
-    let owners = found.owning();
-    if owners.is_empty() || belongs(proved.process, owners) {
-        return Ok(());
+/// A process that is not the service's must not be asked to stop in its place.
+pub(super) fn not_foreign(service: &Service, found: &Found) -> Result<(), NoWay> {
+    match foreign(service, found) {
+        None => Ok(()),
+        Some(why) => Err(NoWay {
+            reason: format!("foreign: {why}"),
+            hint: Some(
+                "is another service running on its port? Where it is this one, name its `pid_file`"
+                    .to_owned(),
+            ),
+        }),
     }
-    let listening: Vec<String> = owners.iter().map(name).collect();
-    Err(NoWay {
-        reason: format!(
-            "foreign: {} listens at its address, but {} names {}",
-            listening.join(", "),
-            file(service),
-            name(proved)
-        ),
-        hint: Some("is another service running on its port?".to_owned()),
-    })
 }
 
 /// The one process that a signal may go to.
 fn signal_target(service: &Service, way: &Way, found: &Found) -> Result<Running, NoWay> {
     let target = match &found.pid_file {
+        _ if let Some(running) = found.recorded() => running,
         Some(PidFile::Proved(running)) => running.clone(),
         Some(PidFile::Recycled(pid)) => {
             return Err(NoWay {

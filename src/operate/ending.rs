@@ -1,7 +1,7 @@
 //! How an action on one service ended, with what was weighed.
 
 use super::identify::Found;
-use crate::action::Verdict;
+use crate::action::{Verdict, Who};
 use crate::health::{Identity, Part};
 
 /// How an action on one service ended.
@@ -11,7 +11,11 @@ pub(super) struct Ending {
     pub(super) text: String,
     pub(super) evidence: Vec<String>,
     /// Who answered last.
-    pub(super) after: Option<Identity>,
+    pub(super) after: Option<Box<Identity>>,
+    /// That, compared with who was there before.
+    pub(super) who: Option<Who>,
+    /// The first lines of what it wrote, where it did not come up.
+    pub(super) log: Vec<String>,
     /// What a reload did with each part of the configuration.
     pub(super) parts: Vec<Part>,
 }
@@ -35,6 +39,8 @@ impl Ending {
             text,
             evidence: Vec::new(),
             after: None,
+            who: None,
+            log: Vec::new(),
             parts: Vec::new(),
         }
     }

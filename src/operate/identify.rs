@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::action::{Known, Look, Subject};
-use crate::health::{Identity, Moment, Outcome, Role, State};
+use crate::health::{Identity, Moment, Outcome, Process, Role, State};
 use crate::host::pid_file::{self, PidFile};
+use crate::host::records::Record;
 use crate::host::{Clock, Endpoint, Owners, Running, is_local, ticks_now};
 use crate::inventory::{Connection, Means, Probe, ProbeKind, Service};
 use crate::probe::Asker;
@@ -43,6 +44,10 @@ pub(super) struct Found {
     pub(super) owners: Option<Owners>,
     /// What its pid file says; `None` where the inventory names none.
     pub(super) pid_file: Option<PidFile>,
+    /// The process that we started and recorded, whether it still runs or not.
+    pub(super) record: Option<Record>,
+    /// We could start it, so that no trace of it means that it does not run.
+    pub(super) is_ours_to_start: bool,
     /// When all this was complete.
     pub(super) read_at: Option<Moment>,
 }
@@ -51,11 +56,12 @@ impl Found {
     /// Reads the identity of whoever answers for the service now.
     pub(super) async fn of(
         service: &Service,
-        means: &Means,
+        means: Option<&Means>,
         asker: &Asker,
         clock: Clock,
+        record: Option<Record>,
     ) -> Result<Self, String> {
-        let mut found = [Self::asked(service, means, asker).await?];
+        let mut found = [Self::asked(service, means, asker, record).await?];
         find_owners(&mut found).await;
         let [mut found] = found;
         found.settle(service, asker, clock).await;
@@ -65,8 +71,9 @@ impl Found {
     /// Looks at the service's addresses, asks its probes and reads its pid file; who owns its port comes after this.
     pub(super) async fn asked(
         service: &Service,
-        means: &Means,
+        means: Option<&Means>,
         asker: &Asker,
+        record: Option<Record>,
     ) -> Result<Self, String> {
         let place = Place::of(service, means);
         let endpoints = place.endpoints(asker).await?;
@@ -89,6 +96,8 @@ impl Found {
             draining: false,
             owners: None,
             pid_file,
+            record,
+            is_ours_to_start: service.start.is_some(),
             read_at: None,
         };
         found.ask(service, asker).await;
@@ -106,8 +115,10 @@ impl Found {
 
     /// Every process that is known to be the service's own, the one to signal first.
     pub(super) fn processes(&self) -> Vec<Running> {
-        let mut known: Vec<Running> = Vec::new();
-        if let Some(PidFile::Proved(running)) = &self.pid_file {
+        let mut known: Vec<Running> = self.recorded().into_iter().collect();
+        if let Some(PidFile::Proved(running)) = &self.pid_file
+            && !known.iter().any(|one| one.process == running.process)
+        {
             known.push(running.clone());
         }
         for owner in self.owning() {
@@ -116,6 +127,11 @@ impl Found {
             }
         }
         known
+    }
+
+    /// The process that we started, where it still runs.
+    pub(super) fn recorded(&self) -> Option<Running> {
+        self.record.as_ref().and_then(Record::running)
     }
 
     /// What is known before a request goes out at `sent`, to compare with afterwards.
@@ -149,6 +165,17 @@ impl Found {
         }
     }
 
+    /// All who listen for it, where all of them can be seen.
+    pub(super) fn all_owners(&self) -> Option<Vec<Process>> {
+        match &self.owners {
+            Some(Owners::Known {
+                processes,
+                complete: true,
+            }) => Some(processes.iter().map(|one| one.process).collect()),
+            _ => None,
+        }
+    }
+
     /// The processes that hold its listening socket.
     pub(super) fn owning(&self) -> &[Running] {
         match &self.owners {
@@ -177,15 +204,17 @@ impl Found {
             .iter()
             .all(|look| matches!(look, Look::Refused | Look::Unreachable))
             && self.looks.contains(&Look::Refused);
-        let gone = !matches!(
-            self.pid_file,
-            Some(PidFile::Proved(_) | PidFile::Unknown(_))
-        );
-        let portless = self.place == Place::Nowhere
-            && matches!(
+        let gone = self.recorded().is_none()
+            && !matches!(
                 self.pid_file,
-                Some(PidFile::Exited(_) | PidFile::Missing | PidFile::Recycled(_))
+                Some(PidFile::Proved(_) | PidFile::Unknown(_))
             );
+        let portless = self.place == Place::Nowhere
+            && match self.pid_file {
+                Some(PidFile::Exited(_) | PidFile::Missing | PidFile::Recycled(_)) => true,
+                Some(PidFile::Proved(_) | PidFile::Unknown(_)) => false,
+                None => self.is_ours_to_start,
+            };
         (refused || portless) && gone && self.identities.is_empty()
     }
 

@@ -4,9 +4,15 @@
 //! [`Operator::run`] sends, once, and watches until the end is proved or the time is up. Must not use the
 //! engine: a proof rests on its own looks.
 
+mod amount;
 mod audit;
 mod choose;
+mod come_up;
 mod ending;
+mod force;
+mod foreign;
+mod gates;
+mod halves;
 mod identify;
 mod look;
 mod owners;
@@ -22,10 +28,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::action::{Action, Offer, Refusal, Verdict, Way};
-use crate::event::Done;
+use crate::action::{Action, Manner, Offer, Refusal, Then, Verdict, Way};
+use crate::event::{Done, Facts};
 use crate::health::{Identity, Process};
 use crate::host::Clock;
+use crate::host::records::{Key, Records};
 use crate::inventory::Service;
 use crate::probe::Asker;
 
@@ -41,8 +48,16 @@ pub(crate) struct Policy {
     pub(crate) audit: Option<PathBuf>,
     /// The command line, for the audit file, secrets masked.
     pub(crate) command: String,
-    /// How long each action may take, instead of what the inventory says.
+    /// How long each half of an action may take, instead of what the inventory says.
     pub(crate) timeout: Option<Duration>,
+    /// Whether what has not stopped in time may be killed.
+    pub(crate) force: bool,
+    /// How several services are acted on.
+    pub(crate) manner: Manner,
+    /// Where what was started is recorded, and who acts on a service just now.
+    pub(crate) records: Option<Records>,
+    /// This program, to start others detached; `None` where it cannot be found.
+    pub(crate) program: Option<PathBuf>,
 }
 
 /// Carries out actions. Cheap to clone.
@@ -61,15 +76,30 @@ pub(crate) struct Prepared {
     /// What would be sent, to be shown before anybody agrees. Empty where there is nothing to do.
     pub(crate) offers: Vec<Offer>,
     targets: Vec<Target>,
+    /// For each target the others that it needs, by number.
+    needs: Vec<Vec<usize>>,
 }
 
 /// One service of a plan.
 #[derive(Debug, Clone)]
 struct Target {
     service: Arc<Service>,
+    /// What names its record.
+    key: Key,
     found: Found,
-    /// What will be sent; `None` where the service has stopped already.
-    sending: Option<Sending>,
+    then: Then,
+    todo: Todo,
+}
+
+/// What is to be done to a service.
+#[derive(Debug, Clone)]
+enum Todo {
+    /// Nothing: it has stopped, or runs, already.
+    Nothing,
+    /// A request is sent.
+    Send(Sending),
+    /// It is only started.
+    Start(Offer),
 }
 
 /// One request of a plan.
@@ -99,11 +129,12 @@ impl Operator {
             .map(|refusal| {
                 let target = prepared.and_then(|plan| plan.target(&refusal.service));
                 let before = target.map(Target::identity);
+                let request = target.and_then(Target::request);
                 if let Some(audit) = &audit {
                     let about = audit::About {
                         service: &refusal.service,
                         action: refusal.action,
-                        request: target.and_then(Target::request),
+                        request: request.as_deref(),
                         before: before.as_ref(),
                     };
                     // It is refused already, and nothing was sent.
@@ -127,6 +158,7 @@ impl Operator {
             text,
             evidence: Vec::new(),
             parts: Vec::new(),
+            facts: Facts::default(),
             elapsed: Duration::ZERO,
             at: self.clock.now(),
         }
@@ -146,9 +178,20 @@ impl Target {
         self.found.identity()
     }
 
-    fn request(&self) -> Option<&str> {
-        self.sending
-            .as_ref()
-            .map(|sending| sending.offer.request.as_str())
+    fn offer(&self) -> Option<&Offer> {
+        match &self.todo {
+            Todo::Nothing => None,
+            Todo::Send(sending) => Some(&sending.offer),
+            Todo::Start(offer) => Some(offer),
+        }
+    }
+
+    /// All that is sent and run, for the record.
+    fn request(&self) -> Option<String> {
+        let offer = self.offer()?;
+        Some(match &offer.then {
+            Some(then) => format!("{}; then {then}", offer.request),
+            None => offer.request.clone(),
+        })
     }
 }

@@ -31,7 +31,7 @@ impl Place {
     /// The service's own URL, else what its own probes ask, else where its action goes. An action may be carried
     /// out by someone else (a container engine), who goes on listening. Whoever only beats to another (an agent, the
     /// holder of a lease) listens nowhere: what is asked is that other.
-    pub(super) fn of(service: &Service, means: &Means) -> Self {
+    pub(super) fn of(service: &Service, means: Option<&Means>) -> Self {
         let probed = service
             .probes
             .iter()
@@ -62,7 +62,7 @@ impl Place {
         });
         match (by_tcp, means) {
             (Some(place), _) => place,
-            (None, Means::Http(request)) => Self::target(&request.target),
+            (None, Some(Means::Http(request))) => Self::target(&request.target),
             (None, _) => Self::Nowhere,
         }
     }

@@ -1,21 +1,31 @@
 //! From names to a plan: every identity read, every request known, every refusal told; nothing sent.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 
 use super::audit::Audit;
-use super::choose::{choose, refusal};
+use super::choose::{choose, offer_to_start, refusal};
 use super::ending::absent;
 use super::identify::Found;
 use super::owners::find_owners;
-use super::{Operator, Prepared, Sending, Target};
-use crate::action::{APART, Action, NoWay, Refusal, Way, stop_order, way};
-use crate::inventory::{Inventory, Service};
+use super::{Operator, Prepared, Sending, Target, Todo};
+use crate::action::{APART, Action, Course, NoWay, Refusal, Then, course, needs, stop_order};
+use crate::host::records::{Key, Record};
+use crate::inventory::{Inventory, Means, Service};
 
 /// Identities read at once.
 const AT_ONCE: usize = 32;
+
+/// One service of a plan that is being made.
+struct Asked {
+    service: Arc<Service>,
+    key: Key,
+    course: Course,
+}
 
 impl Operator {
     /// Reads the identity of each of the services and says what would be sent to it. One that is refused refuses
@@ -36,14 +46,15 @@ impl Operator {
             .filter_map(|name| inventory.services.get(name).cloned())
             .collect();
         self.allowed(action, &services)?;
+        let file = inventory.file();
         let mut refusals = Vec::new();
         let mut asked = Vec::new();
         let mut all_found = Vec::new();
-        let asking = stream::iter(services).map(|service| self.ask(action, service));
+        let asking = stream::iter(services).map(|service| self.ask(action, service, &file));
         for result in asking.buffered(AT_ONCE).collect::<Vec<_>>().await {
             match result {
-                Ok((service, way, found)) => {
-                    asked.push((service, way));
+                Ok((one, found)) => {
+                    asked.push(one);
                     all_found.push(found);
                 }
                 Err(refusal) => refusals.push(refusal),
@@ -51,7 +62,7 @@ impl Operator {
         }
         find_owners(&mut all_found).await;
         let settling = stream::iter(asked.into_iter().zip(all_found))
-            .map(|((service, way), found)| self.settle(action, service, way, found));
+            .map(|(one, found)| self.settle(action, one, found));
         let mut targets = Vec::new();
         for result in settling.buffered(AT_ONCE).collect::<Vec<_>>().await {
             match result {
@@ -62,15 +73,16 @@ impl Operator {
         if !refusals.is_empty() {
             return Err(refusals);
         }
-        let offers = targets
-            .iter()
-            .filter_map(|target| target.sending.as_ref())
-            .map(|sending| sending.offer.clone())
-            .collect();
+        let offers = targets.iter().filter_map(Target::offer).cloned().collect();
+        let needs = match action {
+            Action::Reload => vec![Vec::new(); targets.len()],
+            _ => needs(inventory, &order),
+        };
         Ok(Prepared {
             action,
             offers,
             targets,
+            needs,
         })
     }
 
@@ -102,57 +114,139 @@ impl Operator {
         Ok(())
     }
 
-    /// Finds the way and who answers, except for who owns the port: that is searched for all services at once.
+    /// Finds the course and who answers, except for who owns the port: that is searched for all services at once.
     async fn ask(
         &self,
         action: Action,
         service: Arc<Service>,
-    ) -> Result<(Arc<Service>, Way, Found), Refusal> {
-        let mut way = way(&service, action).map_err(|no| refusal(&service, action, no))?;
-        way.timeout = self.policy.timeout.unwrap_or(way.timeout);
+        file: &Path,
+    ) -> Result<(Asked, Found), Refusal> {
+        let mut course = course(&service, action).map_err(|no| refusal(&service, action, no))?;
+        if let Some(way) = &mut course.request {
+            way.timeout = self.policy.timeout.unwrap_or(way.timeout);
+        }
+        let key = Key {
+            inventory: file.to_owned(),
+            service: service.name.clone(),
+        };
         let unresolved = |reason| refusal(&service, action, NoWay { reason, hint: None });
-        let mut found = Found::asked(&service, &way.means, &self.asker)
+        let record = self.record(&key).map_err(unresolved)?;
+        if course.then == Then::Start
+            && (self.policy.records.is_none() || self.policy.program.is_none())
+        {
+            return Err(unresolved(
+                "there is no home directory to record in what is started".to_owned(),
+            ));
+        }
+        let means = course.request.as_ref().map(|way| &way.means);
+        let mut found = Found::asked(&service, means, &self.asker, record.clone())
             .await
             .map_err(unresolved)?;
         if found.nothing_there() {
             // As for any proof of an end, one look is no look.
             sleep(APART).await;
-            found = Found::asked(&service, &way.means, &self.asker)
+            found = Found::asked(&service, means, &self.asker, record)
                 .await
                 .map_err(unresolved)?;
         }
-        Ok((service, way, found))
+        let asked = Asked {
+            service,
+            key,
+            course,
+        };
+        Ok((asked, found))
+    }
+
+    /// What we recorded of it, where we started it.
+    pub(super) fn record(&self, key: &Key) -> Result<Option<Record>, String> {
+        match &self.policy.records {
+            Some(records) => records.read(key).map_err(|error| error.to_string()),
+            None => Ok(None),
+        }
+    }
+
+    /// How long it may take to come up after it was started.
+    pub(super) fn ready_timeout(&self, service: &Service) -> Duration {
+        let declared = service.start.as_ref().map(|start| start.ready_timeout);
+        self.policy.timeout.or(declared).unwrap_or_default()
     }
 
     /// What would be sent, now that all is known.
     async fn settle(
         &self,
         action: Action,
-        service: Arc<Service>,
-        way: Way,
+        one: Asked,
         mut found: Found,
     ) -> Result<Target, Refusal> {
+        let Asked {
+            service,
+            key,
+            course,
+        } = one;
         found.settle(&service, &self.asker, self.clock).await;
-        let sending = if found.nothing_there() && action == Action::Reload {
-            let no = NoWay {
-                reason: format!("it does not run: {}", absent(&found)),
-                hint: Some("it reads its configuration when it starts".to_owned()),
-            };
-            return Err(refusal(&service, action, no));
-        } else if found.nothing_there() {
-            None
-        } else {
-            let choice = choose(&service, action, &way, &found)?;
-            Some(Sending {
-                way,
-                offer: choice.offer,
-                signalled: choice.signalled,
-            })
-        };
+        let todo = self.todo(action, &service, &course, &found)?;
         Ok(Target {
             service,
+            key,
             found,
-            sending,
+            then: course.then,
+            todo,
         })
+    }
+
+    fn todo(
+        &self,
+        action: Action,
+        service: &Service,
+        course: &Course,
+        found: &Found,
+    ) -> Result<Todo, Refusal> {
+        let refuse = |reason: String, hint: Option<&str>| {
+            let hint = hint.map(str::to_owned);
+            Err(refusal(service, action, NoWay { reason, hint }))
+        };
+        let start = || {
+            let timeout = self.ready_timeout(service);
+            Todo::Start(offer_to_start(service, action, course, found, timeout))
+        };
+        let gone = found.nothing_there();
+        let Some(way) = &course.request else {
+            return match found.draining {
+                _ if gone => Ok(start()),
+                true => refuse(
+                    "it is still stopping".to_owned(),
+                    Some("start it when it has stopped, or `restart` it"),
+                ),
+                false => {
+                    super::choose::not_foreign(service, found)
+                        .map_err(|no| refusal(service, action, no))?;
+                    Ok(Todo::Nothing)
+                }
+            };
+        };
+        match course.then {
+            Then::End if gone => return Ok(Todo::Nothing),
+            Then::Start if gone => return Ok(start()),
+            Then::GoesOn if gone => {
+                return refuse(
+                    format!("it does not run: {}", absent(found)),
+                    Some("it reads its configuration when it starts"),
+                );
+            }
+            // A supervisor can be told to start what does not run.
+            Then::Successor if gone && !matches!(way.means, Means::Exec(_)) => {
+                return refuse(
+                    format!("it does not run: {}", absent(found)),
+                    Some("what supervises it has to start it"),
+                );
+            }
+            _ => {}
+        }
+        let choice = choose(service, action, course, way, found)?;
+        Ok(Todo::Send(Sending {
+            way: way.clone(),
+            offer: choice.offer,
+            signalled: choice.signalled,
+        }))
     }
 }

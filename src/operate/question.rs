@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 
 use super::identify::{identity, is_draining, uptime};
 use super::owners::owners_of;
-use crate::action::{Answerer, Known, Seen};
-use crate::health::{Identity, Outcome};
+use crate::action::{Answerer, Known, Seen, Who};
+use crate::health::{Identity, Outcome, Process};
 use crate::host::{Endpoint, Owners};
 use crate::inventory::{Probe, Service};
 use crate::probe::Asker;
@@ -26,7 +26,10 @@ pub(super) struct Question {
     pub(super) tellers: Vec<Probe>,
     pub(super) known: Known,
     pub(super) pin: Option<SocketAddr>,
+    /// Where the owners of the listening socket can be found.
     pub(super) endpoint: Option<Endpoint>,
+    /// Whether they are searched for in any case.
+    pub(super) search: bool,
 }
 
 impl Question {
@@ -55,22 +58,16 @@ impl Question {
                 evidence: Vec::new(),
             };
         }
-        let owners = match self.endpoint.clone() {
-            Some(endpoint) => match owners_of(vec![endpoint]).await.pop() {
-                Some(Owners::Known {
-                    processes,
-                    complete: true,
-                }) => Some(processes.iter().map(|one| one.process).collect()),
-                _ => None,
-            },
-            None => None,
-        };
-        let answerer = Answerer {
+        let mut answerer = Answerer {
             uptime: uptime(&outcomes),
             at: identity.read_at,
             identity: identity.clone(),
-            owners,
+            owners: None,
         };
+        // While its process runs the search is worth it only where somebody else seems to answer.
+        if self.search || self.known.who(&answerer).0 == Who::New {
+            answerer.owners = owners(self.endpoint).await;
+        }
         let (who, evidence) = self.known.who(&answerer);
         Heard {
             seen: Some(Seen::Answer {
@@ -80,6 +77,17 @@ impl Question {
             identity: Some(identity),
             evidence,
         }
+    }
+}
+
+/// All who listen there, where all of them can be seen.
+async fn owners(endpoint: Option<Endpoint>) -> Option<Vec<Process>> {
+    match owners_of(vec![endpoint?]).await.pop()? {
+        Owners::Known {
+            processes,
+            complete: true,
+        } => Some(processes.iter().map(|one| one.process).collect()),
+        _ => None,
     }
 }
 

@@ -85,7 +85,7 @@ impl Operator {
             if matches!(fate, Fate::Died(_)) {
                 ending.evidence.extend(heard.evidence);
             }
-            ending.after = heard.identity;
+            ending.after = heard.identity.map(Box::new);
         }
         ending
     }
@@ -125,6 +125,7 @@ impl Reload<'_> {
             known: self.known.clone(),
             pin: self.found.pin,
             endpoint: None,
+            search: false,
         }
     }
 }

@@ -1,23 +1,19 @@
-//! Carries a plan out, one service after the other: the dependents first, and nothing more once one has not stopped.
+//! Carries a plan out: in the order and as many at once as its agenda says, each with its account in the audit file.
 
-use std::time::Duration;
-
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::select;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::audit::{About, Audit};
-use super::choose::choose;
-use super::ending::{Ending, absent};
-use super::identify::Found;
-use super::{Operator, Prepared, Sending, Target};
-use crate::action::{Action, Verdict};
+use super::ending::Ending;
+use super::halves::{Case, With};
+use super::{Operator, Prepared, Target, Todo};
+use crate::action::{Action, Agenda, Half, Member, Task, Then, Verdict};
 use crate::event::{Done, Event, Step, StepKind};
-use crate::health::{Identity, Moment, Sameness, text};
-use crate::host::alive;
-use crate::inventory::Means;
-
-/// A plan older than this is looked at again before anything is sent.
-const FRESH: Duration = Duration::from_millis(500);
+use crate::health::{Moment, text};
+use crate::host::records::{Lock, RecordError};
 
 /// Where the account of one action goes.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +38,15 @@ impl Teller<'_> {
     }
 }
 
+/// A plan under way.
+struct Run<'a> {
+    operator: &'a Operator,
+    action: Action,
+    audit: Audit,
+    events: &'a UnboundedSender<Event>,
+    stop: &'a CancellationToken,
+}
+
 impl Operator {
     /// Carries the plan out and gives the end of each of its services, in the order of the plan. When `stop` is
     /// cancelled, nothing more is sent, and what is under way is no longer watched: the account says so.
@@ -51,108 +56,192 @@ impl Operator {
         events: &UnboundedSender<Event>,
         stop: &CancellationToken,
     ) -> Vec<Done> {
-        let mut ended: Vec<Done> = Vec::new();
-        let audit = Audit::open(self.policy.audit.as_deref(), &self.policy.command);
-        let mut failed: Option<String> = None;
-        for mut target in prepared.targets {
-            let done = match (&audit, &failed) {
-                (Err(reason), _) | (Ok(_), Some(reason)) => {
-                    self.unsent(&target, prepared.action, reason)
-                }
-                (Ok(audit), None) => {
-                    self.one(prepared.action, &mut target, audit, events, stop)
-                        .await
-                }
-            };
-            if failed.is_none() {
-                failed = if stop.is_cancelled() {
-                    Some("nothing was sent: interrupted before".to_owned())
-                } else if done.verdict.exit_code() == 0 {
-                    None
-                } else {
-                    Some(format!(
-                        "nothing was sent: {} before it ended as {}",
-                        done.service, done.verdict
-                    ))
-                };
-            } else if let Ok(audit) = &audit {
-                let before = target.identity();
-                // Nothing was sent, so a line that cannot be written hides nothing.
-                let _ = audit.after(
-                    about(&target, prepared.action, &before),
-                    None,
-                    done.verdict,
-                    &done.text,
-                );
-            }
-            let _ = events.send(Event::Done(done.clone()));
-            ended.push(done);
-        }
-        ended
-    }
-
-    fn unsent(&self, target: &Target, action: Action, reason: &str) -> Done {
-        self.done(
-            &target.service.name,
+        let action = prepared.action;
+        let ready = Audit::open(self.policy.audit.as_deref(), &self.policy.command)
+            .and_then(|audit| Ok((audit, self.locks(&prepared)?)));
+        let (audit, locks) = match ready {
+            Ok(ready) => ready,
+            Err(reason) => return self.all_unsent(&prepared, &reason, events),
+        };
+        let run = Run {
+            operator: self,
             action,
-            Verdict::Refused,
-            reason.to_owned(),
-        )
-    }
-
-    /// One service: audit, send, watch, audit.
-    async fn one(
-        &self,
-        action: Action,
-        target: &mut Target,
-        audit: &Audit,
-        events: &UnboundedSender<Event>,
-        stop: &CancellationToken,
-    ) -> Done {
-        let began = self.clock.now();
-        let name = target.service.name.clone();
-        let teller = Teller {
+            audit,
             events,
-            service: &name,
-            action,
-            began,
+            stop,
         };
-        let ending = match self.ready(action, target, audit, teller, stop).await {
-            Err(ending) => ending,
-            Ok(sending) => {
-                teller.step(
-                    self.clock.now(),
-                    StepKind::Sending,
-                    &match sending.way.means {
-                        Means::Exec(_) => format!("running `{}`", sending.offer.request),
-                        Means::Http(_) | Means::Signal(_) => {
-                            format!("sending {}", sending.offer.request)
-                        }
-                    },
-                );
-                let (service, found) = (&target.service, &target.found);
-                if action == Action::Reload {
-                    self.reload(service, found, &sending, teller, stop).await
-                } else {
-                    self.watch(service, found, &sending, teller, stop).await
+        let agenda = Agenda::new(members(&prepared), self.policy.manner);
+        let cases = prepared.targets.into_iter().zip(locks);
+        let cases = cases
+            .map(|(target, lock)| Case::new(target, lock))
+            .collect();
+        run.carry_out(agenda, cases).await
+    }
+
+    /// Sees to it that nobody else acts on any of the services meanwhile.
+    fn locks(&self, prepared: &Prepared) -> Result<Vec<Option<Lock>>, String> {
+        let Some(records) = &self.policy.records else {
+            return Ok(prepared.targets.iter().map(|_| None).collect());
+        };
+        let lock = |target: &Target| match target.todo {
+            Todo::Nothing => Ok(None),
+            Todo::Send(_) | Todo::Start(_) => {
+                let doing = format!("{} {}", prepared.action, target.service.name);
+                match records.lock(&target.key, &doing) {
+                    // Whoever can do without a record of it has a state directory that cannot be written.
+                    Err(RecordError::File { .. }) if self.policy.audit.is_none() => Ok(None),
+                    lock => lock
+                        .map(Some)
+                        .map_err(|error| format!("nothing was sent to any service: {error}")),
                 }
             }
         };
-        let before = target.identity();
+        prepared.targets.iter().map(lock).collect()
+    }
+
+    fn all_unsent(
+        &self,
+        prepared: &Prepared,
+        reason: &str,
+        events: &UnboundedSender<Event>,
+    ) -> Vec<Done> {
+        let refused = prepared.targets.iter().map(|target| {
+            let name = &target.service.name;
+            let done = self.done(name, prepared.action, Verdict::Refused, reason.to_owned());
+            let _ = events.send(Event::Done(Box::new(done.clone())));
+            done
+        });
+        refused.collect()
+    }
+}
+
+/// The services of a plan as its agenda knows them.
+fn members(prepared: &Prepared) -> Vec<Member> {
+    let needs = prepared.needs.iter();
+    prepared
+        .targets
+        .iter()
+        .zip(needs)
+        .map(|(target, needs)| {
+            let halves = target.then == Then::Start && matches!(target.todo, Todo::Send(_));
+            Member {
+                name: target.service.name.clone(),
+                goes_down: halves || matches!(target.then, Then::End | Then::GoesOn),
+                comes_up: halves || matches!(target.then, Then::Start | Then::Successor),
+                needs: needs.clone(),
+            }
+        })
+        .collect()
+}
+
+impl Run<'_> {
+    async fn carry_out(&self, mut agenda: Agenda, cases: Vec<Case>) -> Vec<Done> {
+        let mut ended: Vec<Option<Done>> = cases.iter().map(|_| None).collect();
+        let mut cases: Vec<Option<Case>> = cases.into_iter().map(Some).collect();
+        let mut running = FuturesUnordered::new();
+        loop {
+            while let Some(task) = agenda.begin() {
+                if let Some(case) = cases.get_mut(task.member).and_then(Option::take) {
+                    running.push(self.half(task, case));
+                }
+            }
+            self.leave_out(&agenda, &mut cases, &mut ended);
+            let interruptible = !self.stop.is_cancelled();
+            select! {
+                biased;
+                Some((task, case, verdict, done)) = running.next() => {
+                    agenda.ended(task, verdict);
+                    if let Some(place) = ended.get_mut(task.member) {
+                        *place = done;
+                    }
+                    if let Some(place) = cases.get_mut(task.member) {
+                        *place = Some(case);
+                    }
+                    if self.stop.is_cancelled() {
+                        agenda.interrupt();
+                    }
+                }
+                () = self.stop.cancelled(), if interruptible && !running.is_empty() => agenda.interrupt(),
+                else => break,
+            }
+        }
+        ended.into_iter().flatten().collect()
+    }
+
+    /// One half; with its end, where nothing more follows.
+    async fn half(&self, task: Task, mut case: Case) -> (Task, Case, Verdict, Option<Done>) {
+        let began = *case.began.get_or_insert(self.operator.clock.now());
+        let name = case.target.service.name.clone();
+        let with = With {
+            action: self.action,
+            audit: &self.audit,
+            stop: self.stop,
+            teller: Teller {
+                events: self.events,
+                service: &name,
+                action: self.action,
+                began,
+            },
+        };
+        let ending = match (task.half, case.target.then) {
+            (_, Then::GoesOn) => Some(self.operator.reloaded(&mut case, with).await),
+            (Half::Down, _) => self.operator.down(&mut case, with).await,
+            (Half::Up, _) => Some(self.operator.up(&mut case, with).await),
+        };
+        match ending {
+            None => (task, case, Verdict::Stopped, None),
+            Some(ending) => {
+                let verdict = ending.verdict;
+                let done = self.conclude(&mut case, ending);
+                (task, case, verdict, Some(done))
+            }
+        }
+    }
+
+    /// Tells the end of what was planned and will not be begun any more.
+    fn leave_out(&self, agenda: &Agenda, cases: &mut [Option<Case>], ended: &mut [Option<Done>]) {
+        for (member, (case, done)) in cases.iter_mut().zip(ended).enumerate() {
+            let (Some(case), None) = (case, &done) else {
+                continue;
+            };
+            let Some((_, why)) = agenda.left_out(member) else {
+                continue;
+            };
+            let ending = if case.times.drain.is_some() {
+                Ending::new(Verdict::Stopped, why.to_owned())
+            } else {
+                Ending::unsent(why)
+            };
+            *done = Some(self.conclude(case, ending));
+        }
+    }
+
+    /// Writes the account of an end and tells it; others may act on the service now.
+    fn conclude(&self, case: &mut Case, mut ending: Ending) -> Done {
+        let clock = self.operator.clock;
+        let facts = case.facts(&mut ending);
+        let before = case.before();
+        let request = case.target.request();
         let mut text = text::clean(&ending.text, 400);
-        let recorded = audit.after(
-            about(target, action, &before),
-            ending.after.as_ref(),
-            ending.verdict,
-            &text,
-        );
-        if let Err(error) = recorded {
+        let about = About {
+            service: &case.target.service.name,
+            action: self.action,
+            request: request.as_deref(),
+            before: Some(&before),
+        };
+        let after = ending.after.as_deref();
+        let recorded = self.audit.after(about, after, ending.verdict, &text);
+        // Where nothing was sent, a line that cannot be written hides nothing.
+        if let Err(error) = recorded
+            && ending.verdict != Verdict::Refused
+        {
             text = format!("{text} (the audit file could not be written: {error})");
         }
-        let at = self.clock.now();
-        Done {
-            service: name,
-            action,
+        case.lock = None;
+        let at = clock.now();
+        let done = Done {
+            service: case.target.service.name.clone(),
+            action: self.action,
             verdict: ending.verdict,
             text,
             evidence: ending
@@ -161,105 +250,11 @@ impl Operator {
                 .map(|line| text::clean(line, 300))
                 .collect(),
             parts: ending.parts,
-            elapsed: at.since(began),
+            facts,
+            elapsed: case.began.map(|began| at.since(began)).unwrap_or_default(),
             at,
-        }
-    }
-
-    /// What is to be sent now, or why nothing is.
-    async fn ready(
-        &self,
-        action: Action,
-        target: &mut Target,
-        audit: &Audit,
-        teller: Teller<'_>,
-        stop: &CancellationToken,
-    ) -> Result<Sending, Ending> {
-        if stop.is_cancelled() {
-            return Err(Ending::unsent("nothing was sent: interrupted before"));
-        }
-        let Some(mut sending) = target.sending.clone() else {
-            return Err(Ending::already_stopped(&target.found));
         };
-        let age = target
-            .found
-            .read_at
-            .map_or(Duration::MAX, |at| self.clock.now().since(at));
-        let one_has_gone = target
-            .found
-            .processes()
-            .iter()
-            .any(|running| alive(running.process) != Some(true));
-        if age > FRESH || one_has_gone {
-            teller.step(
-                self.clock.now(),
-                StepKind::Identifying,
-                "looking again who answers",
-            );
-            let found = Found::of(&target.service, &sending.way.means, &self.asker, self.clock)
-                .await
-                .map_err(|reason| Ending::unsent(&format!("nothing was sent: {reason}")))?;
-            if found.nothing_there() && action == Action::Reload {
-                return Err(Ending::unsent(&format!(
-                    "nothing was sent: it has ended, {}",
-                    absent(&found)
-                )));
-            }
-            if found.nothing_there() {
-                return Err(Ending::already_stopped(&found));
-            }
-            if let Some(change) = changed(&target.found, &found, target.service.replicas) {
-                return Err(Ending::unsent(&format!(
-                    "nothing was sent: it is not the process that was shown any more ({change})"
-                )));
-            }
-            let choice = choose(&target.service, action, &sending.way, &found)
-                .map_err(|no| Ending::unsent(&format!("nothing was sent: {}", no.reason)))?;
-            sending.signalled = choice.signalled;
-            target.found = found;
-        }
-        let before = target.identity();
-        audit
-            .before(about(target, action, &before))
-            .map_err(|error| {
-                Ending::unsent(&format!(
-                    "nothing was sent: the audit file cannot be written: {error}"
-                ))
-            })?;
-        Ok(sending)
+        let _ = self.events.send(Event::Done(Box::new(done.clone())));
+        done
     }
-}
-
-fn about<'a>(target: &'a Target, action: Action, before: &'a Identity) -> About<'a> {
-    About {
-        service: &target.service.name,
-        action,
-        request: target.request(),
-        before: Some(before),
-    }
-}
-
-/// Why whoever answers now is not who was shown when somebody agreed; `None` where nothing says so.
-fn changed(shown: &Found, now: &Found, replicas: bool) -> Option<String> {
-    let known = shown.processes();
-    if !known.is_empty()
-        && known
-            .iter()
-            .all(|running| alive(running.process) == Some(false))
-    {
-        return Some(format!("pid {} has exited", known.first()?.process.pid));
-    }
-    if replicas {
-        return None;
-    }
-    let now = now.identities.first()?;
-    let mut evidence = None;
-    for before in &shown.identities {
-        let comparison = Identity::compare(before, now);
-        if comparison.sameness != Sameness::New {
-            return None;
-        }
-        evidence = comparison.evidence.into_iter().next();
-    }
-    evidence
 }

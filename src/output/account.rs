@@ -1,12 +1,14 @@
 //! What became of each service of an action: a line each for people, an array for machines.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::action::{Action, Offer, Verdict};
-use crate::event::Done;
+use crate::event::{Done, Party};
 use crate::health::{Part, ReloadStatus};
 
 /// One service of an action: what was offered, and how it ended where it was carried out or refused.
@@ -16,6 +18,8 @@ pub(crate) struct Account {
     action: Action,
     means: Option<String>,
     request: Option<String>,
+    /// The start command that follows, where the request is only the first half of a restart.
+    then: Option<String>,
     target: Option<String>,
     verdict: Option<Verdict>,
     exit_code: Option<u8>,
@@ -23,6 +27,15 @@ pub(crate) struct Account {
     evidence: Vec<String>,
     /// What a reload did with each part of the configuration.
     parts: Vec<PartAccount>,
+    /// Who answered before, and after.
+    before: Option<Party>,
+    after: Option<Party>,
+    /// From the request until its end was proved, until its program listened, and until it was ready.
+    drain_seconds: Option<f64>,
+    start_seconds: Option<f64>,
+    ready_seconds: Option<f64>,
+    /// The first lines that a service wrote that did not come up.
+    log: Vec<String>,
     elapsed_seconds: Option<f64>,
     at: Option<Timestamp>,
 }
@@ -56,7 +69,13 @@ impl Account {
             text: Some(done.text.clone()),
             evidence: done.evidence.clone(),
             parts: done.parts.iter().map(PartAccount::of).collect(),
-            elapsed_seconds: Some((done.elapsed.as_secs_f64() * 1000.0).round() / 1000.0),
+            before: done.facts.before.clone(),
+            after: done.facts.after.clone(),
+            drain_seconds: done.facts.times.drain.map(seconds),
+            start_seconds: done.facts.times.start.map(seconds),
+            ready_seconds: done.facts.times.ready.map(seconds),
+            log: done.facts.log.clone(),
+            elapsed_seconds: Some(seconds(done.elapsed)),
             at: Some(done.at.wall),
             ..Self::new(&done.service, done.action, offer)
         }
@@ -73,12 +92,19 @@ impl Account {
             action,
             means: offer.map(|offer| offer.means.clone()),
             request: offer.map(|offer| offer.request.clone()),
+            then: offer.and_then(|offer| offer.then.clone()),
             target: offer.map(|offer| offer.target.clone()),
             verdict: None,
             exit_code: None,
             text: None,
             evidence: Vec::new(),
             parts: Vec::new(),
+            before: None,
+            after: None,
+            drain_seconds: None,
+            start_seconds: None,
+            ready_seconds: None,
+            log: Vec::new(),
             elapsed_seconds: None,
             at: None,
         }
@@ -96,32 +122,79 @@ impl Account {
         format!("[\n  {}\n]\n", lines.join(",\n  "))
     }
 
-    /// A line each for people.
+    /// A line each for people; below them, where several were started or restarted, a table of how long it took.
     pub(crate) fn lines(accounts: &[Self], color: bool) -> String {
         let mut out = String::new();
         for account in accounts {
             let _ = writeln!(out, "{}", account.line(color));
         }
+        let comes_up = |account: &Self| {
+            account.verdict.is_some() && matches!(account.action, Action::Start | Action::Restart)
+        };
+        if accounts.len() > 1 && accounts.iter().all(comes_up) {
+            out.push('\n');
+            out.push_str(&Self::table(accounts));
+        }
         out
+    }
+
+    /// `SERVICE  VERDICT  DRAIN  START  READY  IN ALL`
+    fn table(accounts: &[Self]) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.force_no_tty();
+        table.set_header(["SERVICE", "VERDICT", "DRAIN", "START", "READY", "IN ALL"]);
+        let time = |seconds: Option<f64>| {
+            seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}s"))
+        };
+        for account in accounts {
+            table.add_row([
+                account.service.clone(),
+                account.verdict.map(|it| it.to_string()).unwrap_or_default(),
+                time(account.drain_seconds),
+                time(account.start_seconds),
+                time(account.ready_seconds),
+                time(account.elapsed_seconds),
+            ]);
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        table.lines().fold(String::new(), |mut out, line| {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            out
+        })
+    }
+
+    /// What would be done, in the conditional.
+    fn conditional(&self) -> String {
+        let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let request = or_dash(&self.request);
+        let what = match (self.action, &self.then) {
+            (Action::Start, _) => format!("would run {request}; {}", or_dash(&self.target)),
+            (Action::Restart, None) if self.means.as_deref() == Some("start command") => {
+                format!("would run {request}; {}", or_dash(&self.target))
+            }
+            (_, None) => format!("would send {request} to {}", or_dash(&self.target)),
+            (_, Some(then)) => format!(
+                "would send {request} to {} and then run {then}",
+                or_dash(&self.target)
+            ),
+        };
+        format!(
+            "{}: {} {what}; means: {}",
+            self.service,
+            self.action,
+            or_dash(&self.means)
+        )
     }
 
     fn line(&self, color: bool) -> String {
         let Some(verdict) = self.verdict else {
-            return format!(
-                "{}: {} would send {} to {}; means: {}",
-                self.service,
-                self.action,
-                self.request.as_deref().unwrap_or("-"),
-                self.target.as_deref().unwrap_or("-"),
-                self.means.as_deref().unwrap_or("-"),
-            );
+            return self.conditional();
         };
-        let word = if color {
-            let code = if verdict.exit_code() == 0 { 32 } else { 31 };
-            format!("\u{1b}[{code}m{verdict}\u{1b}[0m")
-        } else {
-            verdict.to_string()
-        };
+        let word = colored(verdict, color);
         let text = self.text.as_deref().unwrap_or_default();
         let took = self
             .elapsed_seconds
@@ -132,11 +205,22 @@ impl Account {
     }
 }
 
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+fn colored(verdict: Verdict, color: bool) -> String {
+    if !color {
+        return verdict.to_string();
+    }
+    let code = if verdict.exit_code() == 0 { 32 } else { 31 };
+    format!("\u{1b}[{code}m{verdict}\u{1b}[0m")
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::event::{Facts, Times};
     use crate::health::Moment;
 
     fn done() -> Done {
@@ -147,6 +231,7 @@ mod tests {
             text: "127.0.0.1:8000 refuses connections and pid 4711 (api) has exited".to_owned(),
             evidence: vec!["reply: answered 200 OK".to_owned()],
             parts: Vec::new(),
+            facts: Facts::default(),
             elapsed: Duration::from_millis(2125),
             at: Moment::at_seconds(0.0),
         }
@@ -158,6 +243,7 @@ mod tests {
             action: Action::Shutdown,
             means: "shutdown route (waits for the end)".to_owned(),
             request: "POST http://localhost:8000/health/shutdown".to_owned(),
+            then: None,
             target: "127.0.0.1:8000, pid 4711 (api)".to_owned(),
             timeout: Duration::from_secs(40),
             protected: false,
@@ -175,6 +261,32 @@ mod tests {
         assert_eq!(
             Account::lines(&[Account::offered(&offer())], false),
             "api: shutdown would send POST http://localhost:8000/health/shutdown to 127.0.0.1:8000, pid 4711 (api); means: shutdown route (waits for the end)\n"
+        );
+    }
+
+    #[test]
+    fn several_that_were_restarted_get_a_table() {
+        let mut first = done();
+        first.action = Action::Restart;
+        first.verdict = Verdict::Restarted;
+        first.facts.times = Times {
+            drain: Some(Duration::from_millis(1_240)),
+            start: Some(Duration::from_millis(310)),
+            ready: Some(Duration::from_millis(575)),
+        };
+        let mut second = done();
+        second.action = Action::Restart;
+        second.verdict = Verdict::Refused;
+        second.service = "database".to_owned();
+        second.elapsed = Duration::ZERO;
+        let accounts = [&first, &second].map(|done| Account::ended(done, None));
+        let text = Account::lines(&accounts, false);
+        let (_, table) = text.split_once("\n\n").unwrap();
+        assert_eq!(
+            table,
+            "SERVICE   VERDICT    DRAIN  START  READY  IN ALL\n\
+             api       restarted  1.2s   0.3s   0.6s   2.1s\n\
+             database  refused    -      -      -      0.0s\n"
         );
     }
 

@@ -25,3 +25,4 @@ mod tests;
 
 pub(crate) use asker::{Asker, Reply};
 pub(crate) use exec::Commands;
+pub(crate) use secret::reveal;

@@ -33,6 +33,14 @@ pub(super) async fn read(secret: &Secret) -> Result<Cow<'_, str>, Cause> {
     }
 }
 
+/// The text of a secret, for a program that is started with it; or why it cannot be had.
+pub(crate) async fn reveal(secret: &Secret) -> Result<String, String> {
+    match read(secret).await {
+        Ok(text) => Ok(text.into_owned()),
+        Err(cause) => Err(cause.words),
+    }
+}
+
 fn not_text(name: &str) -> Cause {
     Cause::local(format!("the environment variable {name} is not UTF-8"))
 }

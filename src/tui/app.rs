@@ -66,7 +66,7 @@ pub(crate) enum Progress {
         since: Moment,
     },
     /// It has ended.
-    Ended(Done),
+    Ended(Box<Done>),
 }
 
 /// The dashboard.

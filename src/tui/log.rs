@@ -245,6 +245,7 @@ mod tests {
             text: "pid 4711 has exited".to_owned(),
             evidence: Vec::new(),
             parts: Vec::new(),
+            facts: crate::event::Facts::default(),
             elapsed: Duration::from_millis(2_100),
             at: Moment::at_seconds(9.0),
         };

@@ -30,7 +30,12 @@ impl Proof {
     /// The old one is gone and another has taken its place.
     fn replaced(&self, at: Moment) -> Option<(Verdict, String)> {
         let who = self.answer.map(|(_, _, who)| who);
-        let stranger = who == Some(Who::New);
+        let stranger = who.is_some_and(Who::is_new);
+        let steady = || {
+            self.stranger.filter(|(since, times)| {
+                *times >= STRANGER_SEEN && at.since(*since) >= STRANGER_FOR
+            })
+        };
         let text = if self.exited() {
             // Its address was free in between, or who answers is proved to be new.
             let back = self.back_since.is_some();
@@ -42,6 +47,8 @@ impl Proof {
                     self.accepting()
                 )
             })
+        } else if who == Some(Who::Reborn) {
+            steady().map(|_| format!("{} and has replaced itself", self.running()))
         } else if self.processes.contains(&Life::Running) || self.subject.replicas {
             None
         } else if let Some(since) = self.back_since {
@@ -56,11 +63,7 @@ impl Proof {
                 )
             })
         } else {
-            self.stranger
-                .filter(|(since, times)| {
-                    *times >= STRANGER_SEEN && at.since(*since) >= STRANGER_FOR
-                })
-                .map(|_| "the process was replaced: a new one answers".to_owned())
+            steady().map(|_| "the process was replaced: a new one answers".to_owned())
         };
         text.map(|text| (Verdict::GoneThenBack, text))
     }
@@ -91,7 +94,7 @@ impl Proof {
             None => String::new(),
         };
         if let Some((_, true, who)) = heard
-            && who != Who::New
+            && !who.is_new()
         {
             return (
                 Verdict::StillDraining,
@@ -148,14 +151,14 @@ impl Proof {
                     "another process, which was there before, answers at {where_} after {after}"
                 ),
             ),
-            Who::New if self.runs() => (
+            Who::New | Who::Reborn if self.runs() => (
                 Verdict::StillAnswering,
                 format!(
                     "{} and another process answers at {where_} after {after}",
                     self.running()
                 ),
             ),
-            Who::New | Who::Unknown if self.exited() || self.subject.replicas => (
+            Who::New | Who::Reborn | Who::Unknown if self.exited() || self.subject.replicas => (
                 Verdict::Unverified,
                 format!(
                     "something answers at {where_} after {after}, and nothing tells whether it is the old process{}",
@@ -166,7 +169,7 @@ impl Proof {
                     }
                 ),
             ),
-            Who::New | Who::Unknown => (
+            Who::New | Who::Reborn | Who::Unknown => (
                 Verdict::StillAnswering,
                 format!("{where_} still answers after {after}{turned_down}"),
             ),

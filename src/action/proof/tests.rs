@@ -80,9 +80,10 @@ fn seen(text: &str, case: &str) -> Seen {
         let who = match who {
             "same" => Who::Same,
             "new" => Who::New,
+            "reborn" => Who::Reborn,
             "other" => Who::Other,
             "unknown" => Who::Unknown,
-            _ => panic!("{case}: same, new, other or unknown"),
+            _ => panic!("{case}: same, new, reborn, other or unknown"),
         };
         return Seen::Answer { draining, who };
     }

@@ -14,8 +14,10 @@ pub(super) fn possible() -> bool {
 pub(super) fn show(context: &Context, offers: &[Offer]) {
     for offer in offers {
         let protected = if offer.protected { " (protected)" } else { "" };
+        let then = offer.then.as_ref();
+        let then = then.map_or_else(String::new, |then| format!("\n  then     {then}"));
         context.tell(&format!(
-            "{} {}{protected}\n  means    {}\n  request  {}\n  target   {}\n  at most  {}",
+            "{} {}{protected}\n  means    {}\n  request  {}{then}\n  target   {}\n  at most  {}",
             offer.action,
             offer.service,
             offer.means,

@@ -3,6 +3,7 @@
 
 mod ask;
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
@@ -10,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::choose::Choice;
 use super::{Context, Error, Signals, duration};
-use crate::action::{Action, Consent, Refusal, exit_code};
+use crate::action::{Action, Consent, Manner, Refusal, exit_code};
 use crate::event::{Done, Event};
 use crate::exit::Exit;
 use crate::host::Clock;
-use crate::operate::{Operator, Prepared};
+use crate::operate::{Operator, Policy, Prepared};
 use crate::output::Account;
 use crate::probe::Asker;
 
@@ -40,6 +41,17 @@ pub(crate) struct Args {
     /// How long each may take, the proof included, instead of what the inventory says.
     #[arg(long, value_name = "DURATION", value_parser = limit, env = "HEALTHCTL_ACTION_TIMEOUT")]
     timeout: Option<Duration>,
+    /// Act on so many services at once, as far as they do not depend on each other.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        env = "HEALTHCTL_PARALLEL"
+    )]
+    parallel: NonZeroUsize,
+    /// After a failure go on with what does not build on it.
+    #[arg(long, env = "HEALTHCTL_KEEP_GOING", value_parser = clap::builder::FalseyValueParser::new())]
+    keep_going: bool,
     /// Act even where the audit file cannot be written, and write none.
     #[arg(long, env = "HEALTHCTL_NO_AUDIT", value_parser = clap::builder::FalseyValueParser::new())]
     no_audit: bool,
@@ -64,8 +76,22 @@ fn limit(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// What only some of the actions know.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Special {
+    /// What has not stopped in time is killed.
+    pub(super) force: bool,
+    /// What was stopped is not started again after a failed stop.
+    pub(super) leave_stopped: bool,
+}
+
 /// Carries an action out on what the flags mean.
-pub(super) async fn run(context: &Context, action: Action, args: &Args) -> Result<Exit, Error> {
+pub(super) async fn run(
+    context: &Context,
+    action: Action,
+    args: &Args,
+    special: Special,
+) -> Result<Exit, Error> {
     let clock = Clock::start();
     let asker = Asker::new(clock);
     let choice = Choice {
@@ -89,9 +115,7 @@ pub(super) async fn run(context: &Context, action: Action, args: &Args) -> Resul
         show(context, args, &[])?;
         return Ok(Exit::Done);
     }
-    // What sends nothing leaves no record either.
-    let policy = context.policy(args.no_audit || args.dry_run, args.timeout)?;
-    let operator = Operator::new(asker, clock, policy);
+    let operator = Operator::new(asker, clock, policy(context, args, special)?);
     let prepared = match operator
         .prepare(action, &chosen.loaded.inventory, &names)
         .await
@@ -103,7 +127,10 @@ pub(super) async fn run(context: &Context, action: Action, args: &Args) -> Resul
         let accounts: Vec<Account> = prepared.offers.iter().map(Account::offered).collect();
         show(context, args, &accounts)?;
         if accounts.len() < names.len() {
-            context.tell("the other services meant have stopped already");
+            context.tell(match action {
+                Action::Start => "the other services meant run already",
+                _ => "the other services meant have stopped already",
+            });
         }
         return Ok(Exit::Done);
     }
@@ -113,6 +140,28 @@ pub(super) async fn run(context: &Context, action: Action, args: &Args) -> Resul
     let signals = Signals::new()?;
     let (dones, ending) = carry_out(context, &operator, prepared.clone(), signals).await;
     finish(context, args, &prepared, &dones, ending)
+}
+
+/// What holds for this action.
+fn policy(context: &Context, args: &Args, special: Special) -> Result<Policy, Error> {
+    let mut policy = context.policy();
+    if args.no_audit || args.dry_run {
+        // What sends nothing leaves no record either.
+        policy.audit = None;
+    } else if policy.audit.is_none() {
+        return Err(Error::usage_hint(
+            "there is no home directory, so the audit file has no place",
+            "set `HOME` or `XDG_STATE_HOME`, or use `--no-audit`",
+        ));
+    }
+    policy.timeout = args.timeout;
+    policy.force = special.force;
+    policy.manner = Manner {
+        parallel: args.parallel.get(),
+        keep_going: args.keep_going,
+        leave_stopped: special.leave_stopped,
+    };
+    Ok(policy)
 }
 
 /// Whether somebody agrees, who is shown exactly what.
@@ -140,7 +189,8 @@ async fn agreed(context: &Context, args: &Args, prepared: &Prepared) -> Result<(
     Ok(())
 }
 
-/// Runs the plan, telling each step on stderr, until its end or a signal of ours.
+/// Runs the plan, telling each step on stderr, until its end or a signal of ours. After a first signal nothing more is
+/// begun and the account is waited for; after a second one nothing is.
 async fn carry_out(
     context: &Context,
     operator: &Operator,
@@ -149,34 +199,45 @@ async fn carry_out(
 ) -> (Vec<Done>, Option<Exit>) {
     let (events, mut account) = unbounded_channel();
     let stop = CancellationToken::new();
-    let action = async {
-        let dones = operator.run(prepared, &events, &stop).await;
-        drop(events);
-        dones
-    };
+    let action = operator.run(prepared, &events, &stop);
+    tokio::pin!(action);
     let mut ending = None;
-    let telling = async {
-        loop {
-            tokio::select! {
-                event = account.recv() => match event {
-                    Some(Event::Step(told)) => context.tell(&format!(
-                        "{:>6.1}s {}: {}",
-                        told.elapsed.as_secs_f64(),
-                        told.service,
-                        told.text
-                    )),
-                    Some(_) => {}
-                    None => return,
-                },
-                signal = signals.recv(), if ending.is_none() => {
-                    ending = Some(signal);
-                    stop.cancel();
+    // What has ended, for when there is no time for the account of all.
+    let mut ended = Vec::new();
+    let dones = loop {
+        tokio::select! {
+            biased;
+            signal = signals.recv() => {
+                if ending.replace(signal).is_some() {
+                    context.tell(
+                        "ended at once: what was under way goes on by itself; the audit file tells what was sent",
+                    );
+                    break ended;
                 }
+                context.tell("interrupted: nothing more is sent; once more ends at once");
+                stop.cancel();
             }
+            Some(event) = account.recv() => hear(context, event, &mut ended),
+            dones = &mut action => break dones,
         }
     };
-    let (dones, ()) = tokio::join!(action, telling);
+    while let Ok(event) = account.try_recv() {
+        hear(context, event, &mut Vec::new());
+    }
     (dones, ending)
+}
+
+fn hear(context: &Context, event: Event, ended: &mut Vec<Done>) {
+    match event {
+        Event::Step(told) => context.tell(&format!(
+            "{:>6.1}s {}: {}",
+            told.elapsed.as_secs_f64(),
+            told.service,
+            told.text
+        )),
+        Event::Done(done) => ended.push(*done),
+        _ => {}
+    }
 }
 
 /// Tells the end of each service, with what was weighed where it is not a good one.
@@ -190,6 +251,12 @@ fn finish(
     for done in dones.iter().filter(|done| done.verdict.exit_code() != 0) {
         for line in &done.evidence {
             context.tell(&format!("{}: {line}", done.service));
+        }
+        if !done.facts.log.is_empty() {
+            context.tell(&format!("{}: it wrote:", done.service));
+        }
+        for line in &done.facts.log {
+            context.tell(&format!("    {line}"));
         }
     }
     let accounts: Vec<Account> = dones

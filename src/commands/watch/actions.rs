@@ -71,7 +71,7 @@ impl Actions {
             let result = operator.prepare(action, &inventory, &[service]).await;
             if let Err(refusals) = &result {
                 for done in operator.refuse(refusals, None) {
-                    let _ = events.send(Event::Done(done));
+                    let _ = events.send(Event::Done(Box::new(done)));
                 }
             }
             // Nobody waits for it any more where the dashboard has ended.
@@ -139,17 +139,16 @@ async fn forward(
             // An engine that has ended needs no explanation.
             let _ = engine.send(input);
         }
-        // What a reload has changed is worth a look before the next poll.
-        if let Event::Done(Done {
-            service,
-            action: Action::Reload,
-            verdict,
-            ..
-        }) = &event
-            && *verdict != Verdict::Refused
+        // What a reload or a start has changed is worth a look before the next poll.
+        if let Event::Done(done) = &event
+            && matches!(
+                done.action,
+                Action::Reload | Action::Start | Action::Restart
+            )
+            && done.verdict != Verdict::Refused
         {
             let _ = engine.send(Input::ProbeNow {
-                service: Some(service.clone()),
+                service: Some(done.service.clone()),
             });
         }
         teller.tell(event);
@@ -167,15 +166,18 @@ fn explains(event: &Event) -> Option<Input> {
     match event {
         Event::Step(Step {
             service,
-            action: Action::Shutdown | Action::Schedule,
+            action,
             kind,
             ..
-        }) => match kind {
+        }) if *action != Action::Reload => match kind {
             StepKind::Accepted => Some(Input::ShutdownAccepted {
                 service: service.clone(),
             }),
             StepKind::Silent => lingers(service, true),
             StepKind::Gone => lingers(service, false),
+            StepKind::Started => Some(Input::Started {
+                service: service.clone(),
+            }),
             _ => None,
         },
         Event::Done(done) if done.verdict.exit_code() == 0 => lingers(&done.service, false),

@@ -122,10 +122,8 @@ pub(crate) async fn with_notices(
         now,
     });
     let policy = Policy {
-        read_only: context.global.read_only,
-        audit: crate::host::directories::state(),
         command: "healthctl watch".to_owned(),
-        timeout: None,
+        ..context.policy()
     };
     let operator = Operator::new(asker, clock, policy);
     let actions = Actions::new(operator, Arc::new(inventory), teller, engine.inputs.clone());

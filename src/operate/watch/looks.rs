@@ -70,9 +70,8 @@ impl Watch<'_> {
     /// one that still accepts.
     pub(super) fn question(&self) -> Pin<Box<dyn Future<Output = Heard> + Send>> {
         let pin = self.open_address();
-        // Who owns the socket is worth the search only when the process that did has exited.
         let endpoint = match (&self.found.place, pin) {
-            _ if self.processes.is_empty() || self.proof.runs() => None,
+            _ if self.processes.is_empty() => None,
             (Place::Socket(path), _) => Some(Endpoint::Socket(path.clone())),
             (_, Some(address)) if is_local(address.ip()) => Some(Endpoint::Tcp(address)),
             _ => None,
@@ -84,6 +83,7 @@ impl Watch<'_> {
             known: self.known.clone(),
             pin,
             endpoint,
+            search: !self.proof.runs(),
         };
         Box::pin(question.ask())
     }
@@ -119,6 +119,9 @@ impl Watch<'_> {
             return Turn::default();
         };
         self.answered = Some(at);
+        if let Seen::Answer { who, .. } = &seen {
+            self.who = Some(*who);
+        }
         // An answer that broke off tells that somebody is there, but not who.
         let tells = |identity: &Identity| identity.start.is_some() || identity.instance.is_some();
         if self.after.is_none() || heard.identity.as_ref().is_some_and(tells) {

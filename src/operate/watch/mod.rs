@@ -22,7 +22,7 @@ use super::question::Heard;
 use super::run::Teller;
 use super::send::{Sent, send};
 use super::{Operator, Sending};
-use crate::action::{APART, Known, Look, Proof, Seen, Stage, Verdict};
+use crate::action::{APART, Known, Look, Proof, Seen, Stage, Verdict, Who};
 use crate::event::StepKind;
 use crate::health::{Identity, Moment, Process};
 use crate::inventory::Service;
@@ -51,6 +51,8 @@ struct Watch<'a> {
     /// How far the request has got.
     sent: Option<Sent>,
     after: Option<Identity>,
+    /// Whose the latest answer is.
+    who: Option<Who>,
     evidence: Vec<String>,
     /// What told who answers.
     weighed: Vec<String>,
@@ -81,12 +83,14 @@ impl Operator {
             answered: None,
             sent: None,
             after: None,
+            who: None,
             evidence: Vec::new(),
             weighed: Vec::new(),
         };
         let mut ending = watch.until_the_end(sending, stop).await;
         ending.evidence.append(&mut watch.evidence);
-        ending.after = ending.after.or(watch.after);
+        ending.after = ending.after.or(watch.after.map(Box::new));
+        ending.who = watch.who;
         ending
     }
 }

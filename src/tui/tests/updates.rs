@@ -272,10 +272,14 @@ fn an_action_is_followed_to_its_verdict() {
         text: "the service said shutdown_scheduled".to_owned(),
         evidence: vec![],
         parts: Vec::new(),
+        facts: crate::event::Facts::default(),
         elapsed: Duration::from_millis(2_100),
         at: at().plus(Duration::from_secs(3)),
     };
-    assert!(app.update(Message::Event(Event::Done(done))).is_empty());
+    assert!(
+        app.update(Message::Event(Event::Done(Box::new(done))))
+            .is_empty()
+    );
     tick(&mut app, 10.0);
     let screen = screen(&app);
     assert!(

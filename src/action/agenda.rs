@@ -1,0 +1,350 @@
+//! In which order the halves of a plan are done, what may go on at once, and what is left undone when one fails.
+//!
+//! Whoever needs another stops before it and starts after it. What this run has stopped is started again even when a
+//! later stop fails.
+
+use std::collections::HashSet;
+
+use super::Verdict;
+use crate::inventory::Inventory;
+
+#[cfg(test)]
+mod tests;
+
+/// How a plan for several services is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// So many services are acted on at once; at least 1.
+    pub parallel: usize,
+    /// What does not build on a failure goes on after it.
+    pub keep_going: bool,
+    /// What was stopped is not started again after a failed stop.
+    pub leave_stopped: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            parallel: 1,
+            keep_going: false,
+            leave_stopped: false,
+        }
+    }
+}
+
+/// One service of a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its end is a half of its own; so is what leaves it up and is done in the same order: a reload.
+    pub goes_down: bool,
+    /// It is started, or replaced by something else.
+    pub comes_up: bool,
+    /// The members that it needs, directly or through services that are no members.
+    pub needs: Vec<usize>,
+}
+
+/// One half of what is done to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// It is stopped.
+    Down,
+    /// It is started; where it has no half that stops it, the whole of its action.
+    Up,
+}
+
+/// What to begin now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Task {
+    /// Which member.
+    pub member: usize,
+    /// Which half.
+    pub half: Half,
+}
+
+/// How far a half has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Progress {
+    /// There is no such half.
+    #[default]
+    None,
+    Waiting,
+    Running,
+    Good,
+    Failed,
+    Left(String),
+}
+
+impl Progress {
+    const fn planned(planned: bool) -> Self {
+        if planned { Self::Waiting } else { Self::None }
+    }
+}
+
+/// Whether a half may begin.
+enum Gate {
+    Open,
+    Wait,
+    Shut(String),
+}
+
+/// A plan under way.
+#[derive(Debug, Clone)]
+pub struct Agenda {
+    members: Vec<Member>,
+    /// For each member those that need it.
+    needed_by: Vec<Vec<usize>>,
+    down: Vec<Progress>,
+    up: Vec<Progress>,
+    manner: Manner,
+    /// The first that failed, and how it ended.
+    failure: Option<(usize, Verdict)>,
+    interrupted: bool,
+}
+
+impl Agenda {
+    /// A plan for these members, in the order in which they stop.
+    pub fn new(members: Vec<Member>, manner: Manner) -> Self {
+        let mut needed_by = vec![Vec::new(); members.len()];
+        for (index, member) in members.iter().enumerate() {
+            for &need in &member.needs {
+                if let Some(dependents) = needed_by.get_mut(need) {
+                    dependents.push(index);
+                }
+            }
+        }
+        Self {
+            down: members
+                .iter()
+                .map(|member| Progress::planned(member.goes_down))
+                .collect(),
+            up: members
+                .iter()
+                .map(|member| Progress::planned(member.comes_up))
+                .collect(),
+            needed_by,
+            members,
+            manner,
+            failure: None,
+            interrupted: false,
+        }
+    }
+
+    /// What else may begin now, if anything. Who came down comes up before another goes down.
+    pub fn begin(&mut self) -> Option<Task> {
+        while self.leave_out() {}
+        let running = |halves: &[Progress]| {
+            halves
+                .iter()
+                .filter(|half| **half == Progress::Running)
+                .count()
+        };
+        if running(&self.down) + running(&self.up) >= self.manner.parallel.max(1) {
+            return None;
+        }
+        let ups = (0..self.members.len()).rev().map(|member| Task {
+            member,
+            half: Half::Up,
+        });
+        let downs = (0..self.members.len()).map(|member| Task {
+            member,
+            half: Half::Down,
+        });
+        let task = ups
+            .chain(downs)
+            .find(|task| self.is_waiting(*task) && matches!(self.gate(*task), Gate::Open))?;
+        self.set(task, Progress::Running);
+        Some(task)
+    }
+
+    /// A half has ended with this verdict.
+    pub fn ended(&mut self, task: Task, verdict: Verdict) {
+        if verdict.exit_code() == 0 {
+            self.set(task, Progress::Good);
+        } else {
+            self.set(task, Progress::Failed);
+            self.failure.get_or_insert((task.member, verdict));
+        }
+    }
+
+    /// Nothing more begins.
+    pub const fn interrupt(&mut self) {
+        self.interrupted = true;
+    }
+
+    /// Why a half of this member that was planned has not been begun and will not be; the half that stops it first.
+    pub fn left_out(&self, member: usize) -> Option<(Half, &str)> {
+        match (self.down.get(member), self.up.get(member)) {
+            (Some(Progress::Left(why)), _) => Some((Half::Down, why)),
+            (_, Some(Progress::Left(why))) => Some((Half::Up, why)),
+            _ => None,
+        }
+    }
+
+    /// Leaves out what can no longer begin; true where there was any.
+    fn leave_out(&mut self) -> bool {
+        let mut any = false;
+        for half in [Half::Down, Half::Up] {
+            for member in 0..self.members.len() {
+                let task = Task { member, half };
+                if !self.is_waiting(task) {
+                    continue;
+                }
+                if let Gate::Shut(why) = self.gate(task) {
+                    self.set(task, Progress::Left(why));
+                    any = true;
+                }
+            }
+        }
+        any
+    }
+
+    fn gate(&self, task: Task) -> Gate {
+        match task.half {
+            Half::Down => self.gate_down(task.member),
+            Half::Up => self.gate_up(task.member),
+        }
+    }
+
+    fn gate_down(&self, member: usize) -> Gate {
+        if let Some(why) = self.halted() {
+            return Gate::Shut(why);
+        }
+        self.after_those_that_need(member)
+    }
+
+    fn gate_up(&self, member: usize) -> Gate {
+        let Some(own) = self.members.get(member) else {
+            return Gate::Wait;
+        };
+        let was_stopped = match self.down.get(member) {
+            Some(Progress::Waiting | Progress::Running) => return Gate::Wait,
+            Some(Progress::Failed) => return Gate::Shut("it has not stopped".to_owned()),
+            Some(Progress::Left(why)) => return Gate::Shut(why.clone()),
+            Some(Progress::Good) => true,
+            Some(Progress::None) | None => false,
+        };
+        if was_stopped {
+            if self.interrupted {
+                return Gate::Shut("it was stopped and not started again: interrupted".to_owned());
+            }
+            if self.manner.leave_stopped && self.failure.is_some() {
+                return Gate::Shut("it was stopped and is left so, as asked for".to_owned());
+            }
+        } else {
+            if let Some(why) = self.halted() {
+                return Gate::Shut(why);
+            }
+            // It takes itself down on its way, so it waits for the same as a stop.
+            match self.after_those_that_need(member) {
+                Gate::Open => {}
+                other => return other,
+            }
+        }
+        for &need in &own.needs {
+            match (self.down.get(need), self.up.get(need)) {
+                // It has never been down.
+                (Some(Progress::Failed | Progress::Left(_)), _) => {}
+                (_, Some(Progress::Waiting | Progress::Running))
+                | (Some(Progress::Waiting | Progress::Running), _) => return Gate::Wait,
+                (Some(Progress::Good), Some(Progress::Failed | Progress::Left(_)))
+                | (_, Some(Progress::Failed)) => {
+                    let before = if was_stopped {
+                        "it was stopped and not started again"
+                    } else {
+                        "nothing was done"
+                    };
+                    return Gate::Shut(format!(
+                        "{before}: {}, which it needs, did not come up",
+                        self.name(need)
+                    ));
+                }
+                _ => {}
+            }
+        }
+        Gate::Open
+    }
+
+    /// Those that need a member go down before it does.
+    fn after_those_that_need(&self, member: usize) -> Gate {
+        let dependents = self.needed_by.get(member).map_or(&[][..], Vec::as_slice);
+        for &dependent in dependents {
+            match self.down.get(dependent) {
+                Some(Progress::Waiting | Progress::Running) => return Gate::Wait,
+                Some(Progress::Failed | Progress::Left(_)) => {
+                    return Gate::Shut(format!(
+                        "nothing was sent: {}, which needs it, has not stopped",
+                        self.name(dependent)
+                    ));
+                }
+                Some(Progress::Good | Progress::None) | None => {}
+            }
+        }
+        Gate::Open
+    }
+
+    /// Why nothing new is begun, where that is so.
+    fn halted(&self) -> Option<String> {
+        if self.interrupted {
+            return Some("nothing was sent: interrupted before".to_owned());
+        }
+        let (member, verdict) = self.failure.filter(|_| !self.manner.keep_going)?;
+        Some(format!(
+            "nothing was sent: {} before it ended as {verdict}",
+            self.name(member)
+        ))
+    }
+
+    fn name(&self, member: usize) -> &str {
+        self.members
+            .get(member)
+            .map_or("", |member| member.name.as_str())
+    }
+
+    fn is_waiting(&self, task: Task) -> bool {
+        self.half(task) == Some(&Progress::Waiting)
+    }
+
+    fn half(&self, task: Task) -> Option<&Progress> {
+        match task.half {
+            Half::Down => self.down.get(task.member),
+            Half::Up => self.up.get(task.member),
+        }
+    }
+
+    fn set(&mut self, task: Task, progress: Progress) {
+        let half = match task.half {
+            Half::Down => self.down.get_mut(task.member),
+            Half::Up => self.up.get_mut(task.member),
+        };
+        if let Some(half) = half {
+            *half = progress;
+        }
+    }
+}
+
+/// For each of the targets the others that it needs, directly or through services that are no targets, by number.
+pub fn needs(inventory: &Inventory, targets: &[String]) -> Vec<Vec<usize>> {
+    let number = |name: &str| targets.iter().position(|target| target == name);
+    targets
+        .iter()
+        .map(|target| {
+            let mut seen: HashSet<&str> = HashSet::from([target.as_str()]);
+            let mut open: Vec<&str> = vec![target];
+            let mut found = Vec::new();
+            while let Some(name) = open.pop() {
+                let Some(service) = inventory.services.get(name) else {
+                    continue;
+                };
+                for need in &service.depends_on {
+                    if seen.insert(need) {
+                        found.extend(number(need));
+                        open.push(need);
+                    }
+                }
+            }
+            found
+        })
+        .collect()
+}

@@ -1,0 +1,176 @@
+use super::*;
+use crate::action::samples;
+
+/// Plays a plan for `services` (`web<api api<db db`, in stop order; `!` behind a name: something else starts it again,
+/// `^`: it only comes up, `_`: it only goes down) and gives what was begun, `name-` for down and `name+` for up, those
+/// at once within brackets. `failing` halves end badly; `interrupt` behind one interrupts when it ends. At the end
+/// stands what was left out.
+fn play(services: &str, manner: Manner, failing: &str) -> String {
+    let plain: String = services.chars().filter(|c| !"!^_".contains(*c)).collect();
+    let inventory = samples::inventory(&plain);
+    let names: Vec<String> = inventory.services.keys().cloned().collect();
+    let needs = needs(&inventory, &names);
+    let marks: Vec<&str> = services
+        .split(' ')
+        .map(|entry| entry.split('<').next().unwrap())
+        .collect();
+    let members = names
+        .iter()
+        .zip(needs)
+        .zip(marks)
+        .map(|((name, needs), mark)| Member {
+            name: name.clone(),
+            goes_down: !mark.contains(['!', '^']),
+            comes_up: !mark.contains('_'),
+            needs,
+        })
+        .collect();
+    let mut agenda = Agenda::new(members, manner);
+    let mut story: Vec<String> = Vec::new();
+    loop {
+        let mut wave = Vec::new();
+        while let Some(task) = agenda.begin() {
+            wave.push(task);
+        }
+        if wave.is_empty() {
+            break;
+        }
+        let shown: Vec<String> = wave
+            .iter()
+            .map(|task| {
+                let sign = if task.half == Half::Down { '-' } else { '+' };
+                format!("{}{sign}", names[task.member])
+            })
+            .collect();
+        for (task, shown) in wave.iter().zip(&shown) {
+            let fails = failing.split(' ').any(|name| name == shown);
+            let verdict = if fails {
+                Verdict::StillAnswering
+            } else {
+                Verdict::Stopped
+            };
+            agenda.ended(*task, verdict);
+            if failing.contains(&format!("{shown}!!")) {
+                agenda.interrupt();
+            }
+        }
+        story.push(match shown.as_slice() {
+            [one] => one.clone(),
+            several => format!("[{}]", several.join(" ")),
+        });
+    }
+    for (index, name) in names.iter().enumerate() {
+        if let Some((half, why)) = agenda.left_out(index) {
+            story.push(format!("; {name} {half:?}: {why}"));
+        }
+    }
+    story.join(" ").replace(" ;", ";")
+}
+
+fn at_once(parallel: usize) -> Manner {
+    Manner {
+        parallel,
+        ..Manner::default()
+    }
+}
+
+#[test]
+fn dependents_stop_first_and_start_last() {
+    let chain = "web<api api<db db";
+    let story = "web- api- db- db+ api+ web+";
+    assert_eq!(play(chain, at_once(1), ""), story);
+    assert_eq!(play(chain, at_once(9), ""), story);
+    assert_eq!(
+        play("web_<api api_<db db_", at_once(2), ""),
+        "web- api- db-"
+    );
+    assert_eq!(
+        play("web^<api api^<db db^", at_once(2), ""),
+        "db+ api+ web+"
+    );
+}
+
+#[test]
+fn strangers_are_down_one_after_the_other_or_at_once() {
+    assert_eq!(play("a b", at_once(1), ""), "a- a+ b- b+");
+    assert_eq!(play("a b", at_once(2), ""), "[a- b-] [b+ a+]");
+    assert_eq!(play("a b c", at_once(2), ""), "[a- b-] [b+ a+] c- c+");
+}
+
+#[test]
+fn a_need_is_heeded_through_a_service_that_is_no_target() {
+    let inventory = samples::inventory("web<api api<db db");
+    let targets = ["web".to_owned(), "db".to_owned()];
+    assert_eq!(needs(&inventory, &targets), [vec![1], vec![]]);
+}
+
+#[test]
+fn what_others_start_again_is_replaced_while_those_that_need_it_are_down() {
+    assert_eq!(play("web<db db!", at_once(1), ""), "web- db+ web+");
+    assert_eq!(play("web!<db db", at_once(1), ""), "db- db+ web+");
+}
+
+#[test]
+fn after_a_failed_stop_nothing_more_is_stopped_and_what_was_is_started_again() {
+    let chain = "web<api api<db db x";
+    assert_eq!(
+        play(chain, at_once(1), "api-"),
+        "web- api- web+\
+         ; api Up: it has not stopped\
+         ; db Down: nothing was sent: api before it ended as still-answering\
+         ; x Down: nothing was sent: api before it ended as still-answering"
+    );
+    let leave = Manner {
+        leave_stopped: true,
+        ..Manner::default()
+    };
+    assert_eq!(
+        play("web<api api", leave, "api-"),
+        "web- api-\
+         ; web Up: it was stopped and is left so, as asked for\
+         ; api Up: it has not stopped"
+    );
+    let keep = Manner {
+        keep_going: true,
+        ..Manner::default()
+    };
+    assert_eq!(
+        play(chain, keep, "api-"),
+        "web- api- web+ x- x+\
+         ; api Up: it has not stopped\
+         ; db Down: nothing was sent: api, which needs it, has not stopped"
+    );
+}
+
+#[test]
+fn a_failed_start_leaves_those_that_need_it_unstarted() {
+    assert_eq!(
+        play("web<api api<db db", at_once(1), "db+"),
+        "web- api- db- db+\
+         ; web Up: it was stopped and not started again: api, which it needs, did not come up\
+         ; api Up: it was stopped and not started again: db, which it needs, did not come up"
+    );
+    assert_eq!(
+        play("web^<db db^", at_once(1), "db+"),
+        "db+; web Up: nothing was sent: db before it ended as still-answering"
+    );
+    let keep = Manner {
+        keep_going: true,
+        ..Manner::default()
+    };
+    assert_eq!(
+        play("web^<db x^ db^", keep, "db+"),
+        "db+ x+; web Up: nothing was done: db, which it needs, did not come up"
+    );
+}
+
+#[test]
+fn an_interruption_begins_nothing_more() {
+    assert_eq!(
+        play("web<api api<db db", at_once(1), "web-!!"),
+        "web-\
+         ; web Up: it was stopped and not started again: interrupted\
+         ; api Down: nothing was sent: interrupted before\
+         ; db Down: nothing was sent: interrupted before"
+    );
+}

@@ -1,0 +1,369 @@
+//! Starts a service, or waits for the successor that something else starts, until it is ready and proved to be the one
+//! that was waited for.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::future::OptionFuture;
+use tokio::process::Child;
+use tokio::select;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::choose::name;
+use super::ending::Ending;
+use super::gates::Gates;
+use super::identify::Found;
+use super::look::look_at;
+use super::owners::{belongs, heads};
+use super::run::Teller;
+use super::{Operator, Target};
+use crate::action::{Arrival, Arrived, Expected, Holder, Look, Sight, Started, Verdict};
+use crate::event::StepKind;
+use crate::health::{Process, text};
+use crate::host::launch::{Launched, Order, first_lines, launch};
+use crate::host::{Running, process};
+use crate::inventory::{Means, StartSpec};
+use crate::probe::reveal;
+
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(25);
+/// Between the end of a round of questions and the next.
+const QUESTION: Duration = Duration::from_millis(50);
+/// No deadline is further away: a longer one must not overflow the clock.
+const FURTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Who has come up.
+pub(super) struct Up {
+    /// All that is known of it now.
+    pub(super) found: Found,
+    /// It is the process that was started here, by what the kernel says of its listening socket, or it has none.
+    pub(super) is_ours: bool,
+    /// Until its program ran and listened.
+    pub(super) start: Duration,
+    /// From there until it was ready.
+    pub(super) ready: Duration,
+}
+
+/// Who is waited for.
+struct Wait<'a> {
+    operator: &'a Operator,
+    target: &'a Target,
+    means: Option<&'a Means>,
+    process: Option<Running>,
+    child: Option<Child>,
+    began: Instant,
+    listened: Option<Instant>,
+}
+
+/// A round of questions: the gates to ask again, and what is missing; where nothing is, who answers.
+type Round = (Gates, Vec<String>, Option<Found>);
+
+impl Operator {
+    /// Starts the service and waits until it is up.
+    pub(super) async fn start(
+        &self,
+        target: &Target,
+        teller: Teller<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Up, Ending> {
+        let began = Instant::now();
+        let failed = |why: String| {
+            let text = format!("it could not be started: {why}");
+            Ending::new(Verdict::Died, text)
+        };
+        let order = self.order(target).await.map_err(failed)?;
+        let (Some(records), Some(program)) = (&self.policy.records, &self.policy.program) else {
+            return Err(failed("there is nowhere to record it".to_owned()));
+        };
+        let log = order.log.clone();
+        let launched = launch(program, records, &order).await.map_err(failed)?;
+        let Launched {
+            process: started,
+            record,
+            child,
+        } = launched;
+        let running = process(started.pid)
+            .filter(|running| running.process == started)
+            .unwrap_or_else(|| named(started, &order.command));
+        teller.step(
+            self.clock.now(),
+            StepKind::Started,
+            &format!(
+                "started {}, its output goes to {}",
+                name(&running),
+                log.display()
+            ),
+        );
+        let wait = Wait {
+            operator: self,
+            target,
+            means: None,
+            process: Some(running),
+            child: Some(child),
+            began,
+            listened: None,
+        };
+        let limit = self.ready_timeout(&target.service);
+        let mut ended = wait.until_up(limit, teller, stop).await;
+        if let Err(ending) = &mut ended {
+            ending.log = first_lines(&log, record.log_offset).await;
+        }
+        let up = ended?;
+        if let Some(other) = up.in_background(started) {
+            let record = crate::host::records::Record {
+                process: other,
+                ..record
+            };
+            records.write(&target.key, &record).map_err(|why| {
+                Ending::new(
+                    Verdict::Unverified,
+                    format!(
+                        "it runs as pid {}, which could not be recorded: {why}",
+                        other.pid
+                    ),
+                )
+            })?;
+        }
+        Ok(up)
+    }
+
+    /// Waits until something else has started a successor and that is up.
+    pub(super) async fn succeed(
+        &self,
+        target: &Target,
+        means: &Means,
+        limit: Duration,
+        teller: Teller<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Up, Ending> {
+        let wait = Wait {
+            operator: self,
+            target,
+            means: Some(means),
+            process: None,
+            child: None,
+            began: Instant::now(),
+            listened: None,
+        };
+        wait.until_up(limit, teller, stop).await
+    }
+
+    /// All that a start needs, secrets read.
+    async fn order(&self, target: &Target) -> Result<Order, String> {
+        let service = &target.service;
+        let Some(start) = &service.start else {
+            return Err("it does not say how".to_owned());
+        };
+        let mut env = Vec::with_capacity(start.env.len());
+        for (name, secret) in &start.env {
+            let value = reveal(secret)
+                .await
+                .map_err(|why| format!("its variable {name} cannot be had: {why}"))?;
+            env.push((name.clone(), value));
+        }
+        Ok(Order {
+            key: target.key.clone(),
+            command: start.command.clone(),
+            shown: start.shown.clone(),
+            env,
+            cwd: start.cwd.clone(),
+            log: self.log_of(target, start),
+            entry: start.fingerprint(),
+        })
+    }
+
+    fn log_of(&self, target: &Target, start: &StartSpec) -> PathBuf {
+        let default = || {
+            let records = self.policy.records.as_ref()?;
+            Some(records.default_log(&target.key))
+        };
+        start.log.clone().or_else(default).unwrap_or_default()
+    }
+}
+
+impl Wait<'_> {
+    async fn until_up(
+        mut self,
+        limit: Duration,
+        teller: Teller<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Up, Ending> {
+        let clock = self.operator.clock;
+        let mut arrival = Arrival::new(self.expected(), clock.now());
+        let deadline = self.began + limit.min(FURTHEST);
+        let mut round: OptionFuture<Pin<Box<dyn Future<Output = Round> + Send>>> = None.into();
+        let mut gates = Some(Gates::of(&self.target.service));
+        let mut next_round = Instant::now();
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = String::new();
+        loop {
+            let mut answered = None;
+            let sight = select! {
+                biased;
+                () = stop.cancelled() => return Err(self.interrupted()),
+                Some((back, missing, found)) = &mut round, if gates.is_none() => {
+                    gates = Some(back);
+                    next_round = Instant::now() + QUESTION;
+                    let remark = missing.join(", ");
+                    if !remark.is_empty() && remark != told && self.listened.is_some() {
+                        teller.step(clock.now(), StepKind::Remark, &format!("not ready yet: {remark}"));
+                        told = remark;
+                    }
+                    let holder = found.as_ref().map_or(Holder::Unknown, |found| self.holder(found));
+                    answered = found.map(|found| (found, holder == Holder::Expected));
+                    Sight::Asked { missing, holder }
+                }
+                () = sleep_until(deadline) => Sight::TimeUp,
+                _ = ticks.tick() => {
+                    let sight = self.look().await;
+                    let may_answer = !matches!(sight, Sight::Look { listens: Some(false), .. });
+                    if may_answer && Instant::now() >= next_round && let Some(gates) = gates.take() {
+                        round = Some(self.round(gates)).into();
+                    }
+                    sight
+                }
+            };
+            match (arrival.see(clock.now(), sight), answered) {
+                (Some(Arrived::Ready), Some((found, is_ours))) => {
+                    let listened = self.listened.unwrap_or_else(Instant::now);
+                    let ready = listened.elapsed();
+                    teller.step(
+                        clock.now(),
+                        StepKind::Ready,
+                        &format!("ready {:.1}s after it was up", ready.as_secs_f64()),
+                    );
+                    return Ok(Up {
+                        is_ours: is_ours && self.process.is_some(),
+                        found,
+                        start: listened.duration_since(self.began),
+                        ready,
+                    });
+                }
+                (Some(Arrived::Not(verdict, text)), _) => return Err(Ending::new(verdict, text)),
+                (Some(Arrived::Ready) | None, _) => {}
+            }
+        }
+    }
+
+    fn expected(&self) -> Expected {
+        let found = &self.target.found;
+        Expected {
+            process: self.process.as_ref().map(name),
+            addresses: found.endpoints.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// A look at its process and its addresses.
+    async fn look(&mut self) -> Sight {
+        let endpoints = &self.target.found.endpoints;
+        let looks = look_at(endpoints).await;
+        let listens = (!endpoints.is_empty()).then(|| looks.contains(&Look::Accepted));
+        // Last, so that a process seen alive was alive when its addresses were looked at.
+        let status = self.child.as_mut().map(Child::try_wait);
+        let (started, how) = match status {
+            Some(Ok(Some(status))) if status.success() => (Started::ExitedWell, status.to_string()),
+            Some(Ok(Some(status))) => (Started::Exited, status.to_string()),
+            Some(Err(error)) => (Started::Exited, error.to_string()),
+            Some(Ok(None)) | None => (Started::Runs, String::new()),
+        };
+        if self.listened.is_none() && listens != Some(false) {
+            self.listened = Some(Instant::now());
+        }
+        Sight::Look {
+            started,
+            how,
+            listens,
+        }
+    }
+
+    /// Asks what has to pass and, where all has, who answers.
+    fn round(&self, mut gates: Gates) -> Pin<Box<dyn Future<Output = Round> + Send>> {
+        let service = self.target.service.clone();
+        let asker = self.operator.asker.clone();
+        let clock = self.operator.clock;
+        let means = self.means.cloned();
+        Box::pin(async move {
+            let mut missing = gates.ask(&service, &asker).await;
+            let mut found = None;
+            if missing.is_empty() {
+                match Found::of(&service, means.as_ref(), &asker, clock, None).await {
+                    Ok(known) => found = Some(known),
+                    Err(why) => missing.push(why),
+                }
+            }
+            (gates, missing, found)
+        })
+    }
+
+    /// Who of those that listen now is whom.
+    fn holder(&self, found: &Found) -> Holder {
+        let owners = found.owning();
+        if owners.is_empty() {
+            // Without an address there is nothing that anybody else could hold.
+            let alone = found.endpoints.is_empty() && self.process.is_some();
+            return if alone {
+                Holder::Expected
+            } else {
+                Holder::Unknown
+            };
+        }
+        let Some(started) = &self.process else {
+            return Holder::Unknown;
+        };
+        let family = std::slice::from_ref(started);
+        let is_ours = |owner: &Running| {
+            belongs(owner.process, family)
+                || owner.process.start_ticks >= started.process.start_ticks
+        };
+        let strangers: Vec<String> = owners
+            .iter()
+            .filter(|owner| !is_ours(owner))
+            .map(name)
+            .collect();
+        let shared = self.target.service.replicas && strangers.len() < owners.len();
+        if strangers.is_empty() || shared {
+            Holder::Expected
+        } else {
+            Holder::Stranger(strangers.join(", "))
+        }
+    }
+
+    /// What was done and what was not, for somebody who did not want to wait.
+    fn interrupted(&self) -> Ending {
+        let text = match &self.process {
+            Some(process) => format!(
+                "interrupted: {} was started and runs on; whether it gets ready was not waited for",
+                name(process)
+            ),
+            None => "interrupted: whether it is started again was not waited for".to_owned(),
+        };
+        Ending::new(Verdict::Unverified, text)
+    }
+}
+
+impl Up {
+    /// The process that listens in place of the one that was started, which has gone into the background.
+    fn in_background(&self, started: Process) -> Option<Process> {
+        let heads = heads(self.found.owning());
+        let [head] = heads.as_slice() else {
+            return None;
+        };
+        let gone = process(started.pid).is_none_or(|running| running.process != started);
+        (gone && self.is_ours).then_some(head.process)
+    }
+}
+
+/// A process that has exited before it could be looked at, by the name of its program.
+fn named(process: Process, command: &[String]) -> Running {
+    let program = command.first().map(String::as_str).unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default();
+    Running {
+        process,
+        parent: 0,
+        name: text::clean(name, 40),
+    }
+}

@@ -1,0 +1,190 @@
+//! Whether whoever listens at a service's address is the service: what its record, its pid file and the command line
+//! of the listening process say.
+//!
+//! A process is called foreign only where something contradicts it; one of which nothing is known is left in peace.
+
+use std::path::Path;
+
+use super::choose::name;
+use super::identify::Found;
+use super::owners::belongs;
+use crate::host::pid_file::PidFile;
+use crate::host::{CommandLine, Running, command_line};
+use crate::inventory::Service;
+
+/// Programs that run something else, whose name says nothing of it; their endings (`python3.11`) do not matter.
+const RUNNERS: [&str; 27] = [
+    "bash", "bun", "busybox", "bundle", "cargo", "dash", "deno", "docker", "dotnet", "env", "go",
+    "java", "just", "make", "nix", "node", "npm", "npx", "perl", "php", "pnpm", "podman", "poetry",
+    "python", "ruby", "sh", "uv",
+];
+
+/// Runners that start another process in their place or below them, with a command line that cannot be foreseen.
+const OPAQUE: [&str; 22] = [
+    "bash",
+    "bun",
+    "bundle",
+    "busybox",
+    "cargo",
+    "dash",
+    "docker",
+    "env",
+    "go",
+    "just",
+    "make",
+    "nix",
+    "npm",
+    "npx",
+    "pnpm",
+    "podman",
+    "poetry",
+    "service",
+    "sh",
+    "systemctl",
+    "uv",
+    "yarn",
+];
+
+/// Why the processes at the address are not the service's, for people.
+pub(super) fn foreign(service: &Service, found: &Found) -> Option<String> {
+    let owners = found.owning();
+    if owners.is_empty() {
+        return None;
+    }
+    let listening = || {
+        let names: Vec<String> = owners.iter().map(name).collect();
+        format!("{} listens at its address", names.join(", "))
+    };
+    if let Some(PidFile::Proved(proved)) = &found.pid_file {
+        let file = service.pid_file.as_deref().unwrap_or(Path::new(""));
+        return (!belongs(proved.process, owners)).then(|| {
+            format!(
+                "{}, but {} names {}",
+                listening(),
+                file.display(),
+                name(proved)
+            )
+        });
+    }
+    if let Some(started) = found.recorded() {
+        return (!belongs(started.process, owners)).then(|| {
+            format!(
+                "{}, but healthctl has started {}",
+                listening(),
+                name(&started)
+            )
+        });
+    }
+    let start = service.start.as_ref()?;
+    let unlike = |owner: &Running| {
+        command_line(owner.process).is_some_and(|line| !is_like(&start.command, &start.cwd, &line))
+    };
+    owners.iter().all(unlike).then(|| {
+        let program = start.command.first().map(String::as_str);
+        format!(
+            "{}, and nothing of it is like `{}`, its start command",
+            listening(),
+            last(program.unwrap_or_default())
+        )
+    })
+}
+
+/// Whether a process can have come from this command. In doubt it can.
+fn is_like(command: &[String], cwd: &Path, line: &CommandLine) -> bool {
+    let mut words = command.iter().map(String::as_str);
+    let Some(program) = words.next() else {
+        return true;
+    };
+    // A script may become anything, but stays where it was started.
+    let opaque = is_one_of(&OPAQUE, program) || is_script(program);
+    let same_place = || line.cwd.as_deref() == absolute(cwd).as_deref();
+    if opaque && (line.cwd.is_none() || same_place()) {
+        return true;
+    }
+    let mut telling: Vec<&str> = words.filter(|word| tells(word)).map(last).collect();
+    if !is_one_of(&RUNNERS, program) {
+        telling.push(last(program));
+    }
+    telling.is_empty() || telling.iter().any(|word| line.text.contains(word))
+}
+
+/// Whether an argument may tell one program's processes from another's: no flag, and no number.
+fn tells(word: &str) -> bool {
+    word.len() > 2
+        && !word.starts_with('-')
+        && !word
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b':'))
+}
+
+fn is_one_of(names: &[&str], program: &str) -> bool {
+    let name = last(program).trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    names.contains(&name)
+}
+
+/// What stands behind the last `/`.
+fn last(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn is_script(program: &str) -> bool {
+    use std::io::Read;
+    let mut first = [0; 2];
+    program.contains('/')
+        && std::fs::File::open(program)
+            .and_then(|mut file| file.read_exact(&mut first))
+            .is_ok_and(|()| first == *b"#!")
+}
+
+fn absolute(path: &Path) -> Option<std::path::PathBuf> {
+    let path = if path == Path::new("") {
+        Path::new(".")
+    } else {
+        path
+    };
+    std::fs::canonicalize(path).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn like(command: &str, place: &str, line: &str, cwd: &str) -> bool {
+        let command: Vec<String> = command.split(' ').map(str::to_owned).collect();
+        let line = CommandLine {
+            text: line.to_owned(),
+            cwd: Some(cwd.into()),
+        };
+        is_like(&command, Path::new(place), &line)
+    }
+
+    #[test]
+    fn a_process_is_like_its_command_in_doubt() {
+        for (command, line) in [
+            (
+                "uvicorn app:app --port 8000",
+                "/venv/bin/python3 /venv/bin/uvicorn app:app --port 8000",
+            ),
+            ("python3 app.py", "python3.11 app.py"),
+            ("target/debug/api", "/work/target/debug/api --verbose"),
+            ("postgres -D data", "postgres: checkpointer data"),
+            ("node server.js", "/usr/bin/node server.js"),
+            ("npm start", "node server.js"),
+            ("python3 -m http.server 8000", "python3 -m http.server 8000"),
+        ] {
+            assert!(like(command, "/", line, "/"), "{command}: {line}");
+        }
+    }
+
+    #[test]
+    fn one_that_shares_nothing_with_it_is_not() {
+        for (command, line) in [
+            ("python3 app.py", "python3 -m http.server 8000"),
+            ("uvicorn app:app", "nginx: master process nginx"),
+            ("/usr/bin/redis-server", "valkey-server *:6379"),
+        ] {
+            assert!(!like(command, "/", line, "/"), "{command}: {line}");
+        }
+        assert!(!like("npm start", "/", "nginx: master process", "/tmp"));
+    }
+}
