@@ -4,7 +4,10 @@ mod asking;
 mod audit;
 mod consent;
 mod reload;
+mod restart;
+mod several;
 mod signals;
+mod start;
 mod verdicts;
 
 use serde_json::Value;

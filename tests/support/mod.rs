@@ -16,5 +16,6 @@ pub mod fake;
 pub mod process;
 pub mod rogue;
 pub mod scene;
+pub mod started;
 pub mod terminal;
 pub mod watching;

@@ -1,20 +1,21 @@
 //! A service in a process of its own that misbehaves as it is told: this test binary, run again.
 //!
 //! It speaks the routes of `hephaestus` as far as actions need them, and obeys orders on its standard input:
-//! `exit`, `close` (its listeners), `listen` (again), `drain`, `asked`. It ends with its standard input.
+//! `exit`, `close` (its listeners), `listen` (again), `drain`, `asked`. It ends with its standard input, unless it is
+//! `alone`, as one that healthctl starts.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 use super::process::Running;
 
 /// The environment variable that makes a service of the test binary.
-const VARIABLE: &str = "ROGUE_SERVICE";
+pub const VARIABLE: &str = "ROGUE_SERVICE";
 
 /// A misbehaving service; killed when its test ends.
 pub struct Rogue {
@@ -26,7 +27,7 @@ pub struct Rogue {
 
 impl Rogue {
     /// Starts one that does as the words say: `shutdown=stay`, `sigterm=ignore`, `reload=parts`, `sighup=take`,
-    /// `status=401`, `port=8000`, `v6`, `shared`, `standby`. `test` is the full name of the test that calls [`serve_if_asked`].
+    /// `status=401`, `port=8000`, `v6`, `shared`, `standby`, `start=whole`, `start=none`, `gate=FILE`. `test` is the full name of the test that calls [`serve_if_asked`].
     pub fn start(test: &str, words: &str) -> Self {
         let program = std::env::current_exe().expect("this binary has a path");
         Self::start_as(&program, test, words)
@@ -132,6 +133,8 @@ struct Service {
     draining: AtomicBool,
     asked: AtomicUsize,
     listeners: Mutex<Vec<Listener>>,
+    /// Where it listens: as it is told, or where it listened first.
+    port: OnceLock<u16>,
 }
 
 /// Makes a service of this process where it was started as one; returns at once elsewhere.
@@ -139,12 +142,26 @@ pub fn serve_if_asked() {
     let Ok(words) = std::env::var(VARIABLE) else {
         return;
     };
+    let words = Words::parse(&words);
+    if words.get("fail").is_some() {
+        let mut words = std::io::stderr().lock();
+        for number in 1..=25 {
+            writeln!(words, "line {number} of its last words").expect("it has a log");
+        }
+        std::process::exit(3);
+    }
+    if words.get("leave").is_some() {
+        // In its session, and not ended with it.
+        let status = Command::new("sh").args(["-c", "sleep 300 &"]).status();
+        assert!(status.expect("a shell can be run").success());
+    }
     let service = Arc::new(Service {
-        words: Words::parse(&words),
+        words,
         started: jiff::Timestamp::now(),
         draining: AtomicBool::new(false),
         asked: AtomicUsize::new(0),
         listeners: Mutex::new(Vec::new()),
+        port: OnceLock::new(),
     });
     service.take_signals();
     let port = if service.words.get("standby").is_some() {
@@ -153,6 +170,9 @@ pub fn serve_if_asked() {
         service.listen()
     };
     say("port", &port.to_string());
+    while service.words.get("alone").is_some() {
+        thread::park();
+    }
     for line in std::io::stdin().lines() {
         let order = line.expect("orders are text");
         let said = match order.as_str() {
@@ -229,12 +249,13 @@ impl Service {
 
     /// Listens on 127.0.0.1, and with `v6` on ::1 at the same port; gives the port.
     fn listen(self: &Arc<Self>) -> u16 {
-        let port = self.words.get("port").unwrap_or("0");
+        let told = self.words.get("port").and_then(|port| port.parse().ok());
+        let port = told.or(self.port.get().copied()).unwrap_or(0);
         let first = self.open(format!("127.0.0.1:{port}").parse().unwrap());
         if self.words.get("v6").is_some() {
             self.open(format!("[::1]:{}", first.port()).parse().unwrap());
         }
-        first.port()
+        *self.port.get_or_init(|| first.port())
     }
 
     fn open(self: &Arc<Self>, address: SocketAddr) -> SocketAddr {
@@ -305,22 +326,47 @@ impl Service {
         }
     }
 
+    /// Its start as it reports it: without a zone; with `start=whole` in whole seconds, with `start=back` by a clock
+    /// that is set back ever further, so that whoever starts later reports an earlier time.
+    fn reported_start(&self) -> String {
+        let start = match self.words.get("start") {
+            Some("back") => {
+                let fixed: jiff::Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
+                let real: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+                fixed - self.started.duration_since(real)
+            }
+            _ => self.started,
+        };
+        let text = match self.words.get("start") {
+            Some("whole") => format!("{start:.0}"),
+            _ => start.to_string(),
+        };
+        text.trim_end_matches('Z').to_owned()
+    }
+
     fn status(&self, stream: TcpStream) {
-        if self.words.get("status") == Some("401") {
-            return reply(stream, 401, "{}");
+        if let Some(code) = self.words.get("status") {
+            let code = code.parse().expect("status= takes a code");
+            return reply(stream, code, "{}");
         }
         let draining = self.draining.load(Ordering::SeqCst);
         let uptime = jiff::Timestamp::now().duration_since(self.started);
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "status": if draining { "shutting_down" } else { "healthy" },
             "uptime_seconds": uptime.as_secs_f64(),
-            "start_time": self.started.to_string().trim_end_matches('Z'),
+            "start_time": self.reported_start(),
             "version": "1.0.0",
             "service": "rogue",
             "should_shutdown": draining,
             "dependencies": {},
             "resources": {},
         });
+        if self.words.get("start") == Some("none")
+            && let Some(fields) = body.as_object_mut()
+        {
+            fields.remove("start_time");
+            fields.remove("uptime_seconds");
+        }
         reply(stream, 200, &body.to_string());
     }
 
@@ -349,6 +395,22 @@ impl Service {
                     200,
                     r#"{"status":"shutdown_scheduled","should_shutdown":true}"#,
                 );
+            }
+            "gate" => {
+                self.draining.store(true, Ordering::SeqCst);
+                reply(stream, 200, r#"{"status":"shutdown_scheduled"}"#);
+                let gate = self.words.get("gate").expect("shutdown=gate names a gate");
+                while !Path::new(gate).exists() {
+                    thread::park_timeout(std::time::Duration::from_millis(5));
+                }
+                std::process::exit(0);
+            }
+            "reexec" => {
+                use std::os::unix::process::CommandExt;
+                reply(stream, 200, complete);
+                let own = std::env::current_exe().expect("this binary has a path");
+                let error = Command::new(own).args(std::env::args_os().skip(1)).exec();
+                panic!("it cannot run itself again: {error}");
             }
             "close" => {
                 reply(stream, 200, complete);
@@ -416,13 +478,15 @@ fn reply(mut stream: TcpStream, code: u16, body: &str) {
 
 /// A listener that may share its port with another process.
 fn bind(address: SocketAddr, shared: bool) -> TcpListener {
-    use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
     let family = if address.is_ipv4() {
         AddressFamily::INET
     } else {
         AddressFamily::INET6
     };
-    let socket = socket(family, SocketType::STREAM, None).expect("a socket can be made");
+    // Closed where it runs itself again, as by any program that can do that.
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .expect("a socket can be made");
     sockopt::set_socket_reuseaddr(&socket, true).expect("an address can be used again");
     if shared {
         sockopt::set_socket_reuseport(&socket, true).expect("a port can be shared");

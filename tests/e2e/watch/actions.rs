@@ -8,7 +8,12 @@ use crate::support::terminal::{ENTER, ESC, Pty, TAB};
 
 /// A service that takes a shutdown and lives on.
 fn stubborn() -> Fake {
-    Fake::http(|_, _| (200, r#"{"status":"healthy","uptime_seconds":5}"#.to_owned()))
+    Fake::http(|_, _| {
+        (
+            200,
+            r#"{"status":"healthy","start_time":"2026-11-22T09:00:00"}"#.to_owned(),
+        )
+    })
 }
 
 fn inventory(fake: &Fake, protected: bool) -> Scene {

@@ -1,0 +1,146 @@
+//! Several services at once: dependents stop first and start last, and a failure leaves nothing down that was up.
+
+use super::*;
+use crate::support::started::{Stage, Startable};
+
+/// `db`, `api` that needs it, `web` that needs `api`; all started.
+fn chain(db: &str, api: &str, web: &str) -> Stage {
+    let db = Startable::new("db", db);
+    let api = Startable::new("api", api).with("    depends_on: [db]\n");
+    let web = Startable::new("web", web).with("    depends_on: [api]\n");
+    let stage = Stage::new(SERVICE, &[&db, &api, &web]);
+    let ran = run(stage.scene(), "start --yes --all --parallel 3");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    stage
+}
+
+/// What was done to whom, in this order: `web sending`, `db started`, …
+fn order(ran: &Ran) -> Vec<String> {
+    let steps = ran.stderr.lines().filter_map(|line| {
+        let (_, told) = line.split_once("s ")?;
+        let (service, what) = told.split_once(": ")?;
+        let verb = what.split(' ').next()?;
+        matches!(verb, "sending" | "started" | "ready")
+            .then(|| format!("{} {verb}", service.trim()))
+    });
+    steps.collect()
+}
+
+fn verdicts(ran: &Ran) -> Vec<String> {
+    let accounts: Vec<Value> = serde_json::from_str(&ran.stdout).expect("an array");
+    accounts
+        .iter()
+        .map(|one| format!("{} {}", one["service"], one["verdict"]).replace('"', ""))
+        .collect()
+}
+
+#[test]
+fn a_chain_stops_from_above_and_starts_from_below() {
+    let stage = chain("shutdown=exit", "shutdown=exit", "shutdown=exit");
+    let ran = run(stage.scene(), "restart --yes --all -o json");
+    assert_eq!(
+        verdicts(&ran),
+        ["web restarted", "api restarted", "db restarted"]
+    );
+    assert_eq!(
+        order(&ran),
+        [
+            "web sending",
+            "api sending",
+            "db sending",
+            "db started",
+            "db ready",
+            "api started",
+            "api ready",
+            "web started",
+            "web ready"
+        ]
+    );
+    assert_eq!(ran.code, 0);
+}
+
+#[test]
+fn after_a_stop_that_fails_what_was_stopped_is_started_again() {
+    let stage = chain("shutdown=exit", "shutdown=stay", "shutdown=exit");
+    let ran = run(stage.scene(), "restart --yes --all --timeout 2s -o json");
+    assert_eq!(
+        verdicts(&ran),
+        ["web restarted", "api same-process", "db refused"]
+    );
+    assert_eq!(ran.code, 5);
+    assert_eq!(stage.running().len(), 3, "all are up");
+}
+
+#[test]
+fn what_was_stopped_is_left_so_where_that_was_asked_for() {
+    let stage = chain("shutdown=exit", "shutdown=stay", "shutdown=exit");
+    let ran = run(
+        stage.scene(),
+        "restart --yes --all --timeout 2s --leave-stopped -o json",
+    );
+    assert_eq!(
+        verdicts(&ran),
+        ["web stopped", "api same-process", "db refused"]
+    );
+    assert_eq!(ran.code, 5);
+    assert_eq!(stage.running().len(), 2);
+}
+
+#[test]
+fn a_failed_start_leaves_its_dependents_unstarted_by_name() {
+    let db = Startable::new("db", "fail");
+    let api = Startable::new("api", "").with("    depends_on: [db]\n");
+    let other = Startable::new("other", "");
+    let stage = Stage::new(SERVICE, &[&db, &api, &other]);
+    let ran = run(stage.scene(), "start --yes --all --keep-going");
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert!(ran.stdout.contains("db: died: "), "{ran:?}");
+    assert!(
+        ran.stdout
+            .contains("api: refused: nothing was done: db, which it needs, did not come up"),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.contains("other: started: "), "{ran:?}");
+}
+
+#[test]
+fn a_table_tells_how_long_each_took() {
+    let stage = chain("shutdown=exit", "shutdown=exit", "shutdown=exit");
+    let ran = run(stage.scene(), "restart --yes --all");
+    let table: Vec<&str> = ran
+        .stdout
+        .lines()
+        .skip_while(|line| !line.is_empty())
+        .collect();
+    let header: Vec<&str> = table[1].split_whitespace().collect();
+    assert_eq!(
+        header,
+        ["SERVICE", "VERDICT", "DRAIN", "START", "READY", "IN", "ALL"]
+    );
+    assert_eq!(table.len(), 5, "{ran:?}");
+}
+
+#[test]
+fn an_interruption_starts_nothing_and_says_what_is_down() {
+    let gate = tempfile::tempdir().expect("a folder can be made");
+    let words = format!("shutdown=gate gate={}", gate.path().join("open").display());
+    let stage = chain("shutdown=exit", &words, "shutdown=exit");
+    let mut acting = begin(stage.scene(), "restart --yes --all");
+    acting.until("api: draining");
+    acting.interrupt();
+    let ran = acting.end();
+    assert_eq!(ran.code, 130, "{ran:?}");
+    assert!(
+        ran.stdout
+            .contains("web: stopped: it was stopped and not started again: interrupted"),
+        "{ran:?}"
+    );
+    assert!(
+        ran.stdout.contains("api: unverified: interrupted: POST "),
+        "{ran:?}"
+    );
+    assert!(
+        ran.stdout.contains("db: refused: nothing was sent"),
+        "{ran:?}"
+    );
+}

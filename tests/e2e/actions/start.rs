@@ -1,0 +1,176 @@
+//! Starting: detached, recorded, proved to be ready, and never twice.
+
+use super::*;
+use crate::support::started::{Stage, Startable};
+
+fn stage(words: &str) -> Stage {
+    Stage::new(SERVICE, &[&Startable::new("api", words)])
+}
+
+#[test]
+fn it_outlives_healthctl_and_is_stopped_by_its_record() {
+    let stage = stage("");
+    let ran = run(stage.scene(), "start --yes api");
+    assert_ended(&ran, "started", 0);
+    let pids = stage.running();
+    assert_eq!(pids.len(), 1);
+    assert_eq!(stage.record("api").unwrap()["process"]["pid"], pids[0]);
+    // Without a route a signal goes to the process that was recorded.
+    let scene = stage.scene();
+    let inventory = std::fs::read_to_string(scene.path().join("healthctl.yaml")).unwrap();
+    scene.write(
+        "healthctl.yaml",
+        &format!("{inventory}    actions: {{shutdown: off, schedule: off}}\n"),
+    );
+    let ran = run(scene, "shutdown --yes api");
+    assert_ended(&ran, "stopped", 0);
+    assert!(
+        ran.stderr.contains(&format!("SIGTERM to pid {}", pids[0])),
+        "{ran:?}"
+    );
+    assert!(stage.running().is_empty());
+}
+
+#[test]
+fn one_that_runs_is_not_started_twice() {
+    let stage = stage("");
+    run(stage.scene(), "start --yes api");
+    let pids = stage.running();
+    let ran = run(stage.scene(), "start --yes api");
+    assert_ended(&ran, "already-running", 0);
+    assert!(ran.stdout.contains(&format!("pid {}", pids[0])), "{ran:?}");
+    assert_eq!(stage.running(), pids);
+}
+
+#[test]
+fn one_that_fails_is_told_with_what_it_wrote() {
+    let stage = stage("fail");
+    let ran = run(stage.scene(), "start --yes api");
+    assert_ended(&ran, "died", 5);
+    assert!(ran.stdout.contains("exit status: 3"), "{ran:?}");
+    assert!(ran.stderr.contains("line 1 of its last words"), "{ran:?}");
+    assert!(!ran.stderr.contains("line 25 of its last words"), "{ran:?}");
+    assert!(stage.running().is_empty());
+}
+
+#[test]
+fn one_that_is_never_ready_runs_on_and_is_told() {
+    let stage = stage("status=503");
+    let ran = run(stage.scene(), "start --yes --timeout 2s api");
+    assert_ended(&ran, "not-ready", 124);
+    assert!(ran.stdout.contains("503"), "{ran:?}");
+    assert_eq!(stage.running().len(), 1);
+    let list = run(stage.scene(), "list");
+    assert!(
+        list.stdout.contains(&stage.running()[0].to_string()),
+        "{list:?}"
+    );
+}
+
+#[test]
+fn a_program_that_does_not_exist_is_named() {
+    let scene = Scene::with_inventory(
+        "services:\n  api:\n    url: http://127.0.0.1:9\n    profile: http\n    start: {command: [no-such-program-anywhere]}\n",
+    );
+    let ran = run(&scene, "start --yes api");
+    assert_ended(&ran, "died", 5);
+    assert!(ran.stdout.contains("no-such-program-anywhere"), "{ran:?}");
+}
+
+#[test]
+fn a_dry_run_shows_the_command_and_starts_nothing() {
+    let stage = stage("");
+    let ran = run(stage.scene(), "start --dry-run api");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("would run `"), "{ran:?}");
+    assert!(ran.stdout.contains("service_process"), "{ran:?}");
+    assert!(stage.running().is_empty());
+    assert!(audit(stage.scene()).is_empty());
+}
+
+#[test]
+fn it_is_not_started_unasked() {
+    let stage = stage("");
+    let ran = run(stage.scene(), "start api");
+    assert_ended(&ran, "refused", 4);
+    assert!(stage.running().is_empty());
+}
+
+#[test]
+fn a_foreign_process_at_its_address_is_left_alone() {
+    let startable = Startable::new("api", "shutdown=exit");
+    let mut foreign = service(&format!("port={}", startable.port()));
+    let stage = Stage::new(SERVICE, &[&startable]);
+    let inventory = stage.scene().path().join("healthctl.yaml");
+    // It would run another program than the one that listens.
+    let text = std::fs::read_to_string(&inventory).unwrap();
+    let (before, after) = text.split_once("command: [").unwrap();
+    let (_, after) = after.split_once("]\n").unwrap();
+    let other = format!("{before}command: [/bin/sleep, \"300\"]\n{after}");
+    stage.scene().write("healthctl.yaml", &other);
+    for command in ["start", "restart", "shutdown"] {
+        let ran = run(stage.scene(), &format!("{command} --yes api"));
+        assert_ended(&ran, "refused", 4);
+        assert!(ran.stdout.contains("foreign"), "{ran:?}");
+        assert!(ran.stdout.contains(&foreign.pid().to_string()), "{ran:?}");
+    }
+    assert_eq!(foreign.asked(), 0);
+    assert!(stage.running().is_empty());
+}
+
+#[test]
+fn two_at_once_see_each_other() {
+    let gate = tempfile::tempdir().expect("a folder can be made");
+    let file = gate.path().join("open");
+    let stage = stage(&format!("shutdown=gate gate={}", file.display()));
+    run(stage.scene(), "start --yes api");
+    let mut first = begin(stage.scene(), "restart --yes api");
+    first.until("draining");
+    let second = run(stage.scene(), "shutdown --yes api");
+    assert_ended(&second, "refused", 4);
+    assert!(second.stdout.contains("restart api"), "{second:?}");
+    std::fs::write(&file, "").expect("the gate can be opened");
+    assert_ended(&first.end(), "restarted", 0);
+}
+
+#[test]
+fn both_halves_stand_in_the_audit_file() {
+    let stage = stage("shutdown=exit");
+    run(stage.scene(), "start --yes api");
+    run(stage.scene(), "restart --yes api");
+    let lines = audit(stage.scene());
+    let told: Vec<String> = lines
+        .iter()
+        .map(|line| format!("{} {}", line["action"], line["verdict"]).replace('"', ""))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "start null",
+            "start started",
+            "restart null",
+            "restart restarted"
+        ]
+    );
+    let request = lines[2]["request"].as_str().unwrap();
+    assert!(
+        request.starts_with("POST http://") && request.contains("; then `"),
+        "{request}"
+    );
+    assert_ne!(lines[3]["before"]["pid"], lines[3]["after"]["pid"]);
+}
+
+#[test]
+fn an_interruption_while_it_comes_up_tells_what_runs() {
+    let stage = stage("status=503");
+    let mut acting = begin(stage.scene(), "start --yes api");
+    acting.until("started pid");
+    acting.interrupt();
+    let ran = acting.end();
+    assert_eq!(ran.code, 130, "{ran:?}");
+    let pid = stage.running()[0];
+    assert!(
+        ran.stdout.contains(&format!("pid {pid}")) && ran.stdout.contains("runs on"),
+        "{ran:?}"
+    );
+}

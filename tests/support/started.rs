@@ -1,0 +1,134 @@
+//! Services that healthctl starts in a test: they outlive it, so the test ends them.
+
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::process::free_port;
+use super::rogue::VARIABLE;
+use super::scene::Scene;
+
+/// The environment variable that tells whose they are.
+const MARK: &str = "STARTED_IN";
+
+/// The entry of a misbehaving service that healthctl can start, on a port that was free a moment ago.
+pub struct Startable {
+    name: &'static str,
+    port: u16,
+    words: String,
+    more: String,
+}
+
+impl Startable {
+    /// One of this name that does as the words say; see [`Rogue`](super::rogue::Rogue).
+    pub fn new(name: &'static str, words: &str) -> Self {
+        Self {
+            name,
+            port: free_port(),
+            words: words.to_owned(),
+            more: String::new(),
+        }
+    }
+
+    /// With more keys.
+    pub fn with(mut self, more: &str) -> Self {
+        self.more.push_str(more);
+        self
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn entry(&self, folder: &Path, test: &str) -> String {
+        let program = std::env::current_exe().expect("this binary has a path");
+        let (program, folder) = (program.display(), folder.display());
+        format!(
+            "  {name}:\n    profile: hephaestus\n    url: http://127.0.0.1:{port}\n    start:\n      \
+             command: [\"{program}\", --exact, {test:?}, --ignored, --nocapture]\n      \
+             env: {{{VARIABLE}: \"alone port={port} {words}\", {MARK}: \"{folder}\"}}\n      \
+             log: logs/{name}.log\n      ready_timeout: 30s\n{more}",
+            name = self.name,
+            port = self.port,
+            words = self.words,
+            more = self.more,
+        )
+    }
+}
+
+/// A scene with services that can be started; all that were are ended with it.
+pub struct Stage {
+    scene: Scene,
+}
+
+impl Stage {
+    /// A scene with these services; `test` is the full name of the test that calls
+    /// [`serve_if_asked`](super::rogue::serve_if_asked).
+    pub fn new(test: &str, services: &[&Startable]) -> Self {
+        let scene = Scene::new();
+        let entries: Vec<String> = services
+            .iter()
+            .map(|service| service.entry(scene.path(), test))
+            .collect();
+        scene.write(
+            "healthctl.yaml",
+            &format!("services:\n{}", entries.concat()),
+        );
+        Self { scene }
+    }
+
+    /// The scene.
+    pub fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// The pids of all that were started in it and still run, lowest first.
+    pub fn running(&self) -> Vec<u32> {
+        let wanted = format!("{MARK}={}", self.scene.path().display());
+        let carries = |pid: &u32| {
+            std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
+                environment
+                    .split(|byte| *byte == 0)
+                    .any(|it| it == wanted.as_bytes())
+            })
+        };
+        let entries = std::fs::read_dir("/proc").expect("/proc can be listed");
+        let mut pids: Vec<u32> = entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(carries)
+            .collect();
+        pids.sort_unstable();
+        pids
+    }
+
+    /// The record of a service, where there is one.
+    pub fn record(&self, name: &str) -> Option<Value> {
+        let path = self.record_path(name)?;
+        let text = std::fs::read_to_string(path).expect("a record can be read");
+        Some(serde_json::from_str(&text).expect("a record is JSON"))
+    }
+
+    /// Where it stands.
+    pub fn record_path(&self, name: &str) -> Option<PathBuf> {
+        let folder = self.scene.path().join("state/healthctl/services");
+        let entries = std::fs::read_dir(folder).ok()?;
+        let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        paths.find(|path| {
+            let file = path.file_name().and_then(|name| name.to_str());
+            let ending = path.extension().and_then(|ending| ending.to_str());
+            ending == Some("json") && file.is_some_and(|file| file.starts_with(&format!("{name}-")))
+        })
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for pid in self.running() {
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            // It may have ended just now.
+            let _ = pid.map(|pid| kill_process(pid, Signal::KILL));
+        }
+    }
+}
