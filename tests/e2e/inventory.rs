@@ -335,6 +335,8 @@ fn list_shows_what_the_inventory_holds() {
         rows[1],
         [
             "api",
+            "-",
+            "-",
             "back",
             "hephaestus",
             "http://h:1",
