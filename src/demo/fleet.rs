@@ -22,6 +22,10 @@ pub(super) struct Member {
     pub(super) dependencies: &'static [Component],
     /// What else can be broken and mended.
     pub(super) switches: &'static [Switch],
+    /// Files that stand for its code, relative to the inventory.
+    pub(super) sources: &'static [&'static str],
+    /// What an automatic restart may react to.
+    pub(super) restart_on: &'static [&'static str],
 }
 
 /// Something other than a dependency that can be broken and mended.
@@ -171,6 +175,8 @@ pub(super) const FLEET: &[Member] = &[
             },
         ],
         switches: &[],
+        sources: &[],
+        restart_on: &[],
     },
     Member {
         name: "edge",
@@ -191,6 +197,8 @@ pub(super) const FLEET: &[Member] = &[
             name: HEARTBEAT,
             does: "cuts its uplink",
         }],
+        sources: &[],
+        restart_on: &[],
     },
     Member {
         name: "syncer",
@@ -238,6 +246,8 @@ pub(super) const FLEET: &[Member] = &[
                 does: "leaves all components unknown",
             },
         ],
+        sources: &[],
+        restart_on: &[],
     },
     Member {
         name: "warren",
@@ -268,6 +278,8 @@ pub(super) const FLEET: &[Member] = &[
                 does: "leaves unhealthy tasks as they are",
             },
         ],
+        sources: &[],
+        restart_on: &[],
     },
     Member {
         name: "ingestor",
@@ -301,6 +313,8 @@ pub(super) const FLEET: &[Member] = &[
             name: CONFIG,
             does: "makes its configuration file a bad one",
         }],
+        sources: &[],
+        restart_on: &[],
     },
     Member {
         name: "orders",
@@ -338,6 +352,8 @@ pub(super) const FLEET: &[Member] = &[
             },
         ],
         switches: &[],
+        sources: &["code/orders.py"],
+        restart_on: &["stale"],
     },
     Member {
         name: "search",
@@ -377,6 +393,8 @@ pub(super) const FLEET: &[Member] = &[
             },
         ],
         switches: &[],
+        sources: &["code/search.py"],
+        restart_on: &[],
     },
 ];
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use super::announcement::Announcement;
 use super::fleet::{Convention, Member};
@@ -18,8 +19,16 @@ pub(super) const PID_FILES: &str = "run";
 pub(super) const LEASE_ROUTE: &str =
     "/apis/coordination.k8s.io/v1/namespaces/kcp-system/leases/syncer";
 
+/// The folder of what the services write.
+pub(super) const LOGS: &str = "logs";
+
 const HEAD: &str = "# The fleet of `healthctl demo`: real processes on this machine; all of it goes when the demo ends.
-# Try in another terminal: healthctl demo break orders database, and demo mend orders database.
+# Try, in another terminal, in the folder of this file:
+#   healthctl demo break orders database   orders is unhealthy, until `healthctl demo mend orders database`
+#   healthctl restart orders               its process goes, another one comes, and that is proved
+#   touch code/search.py                   stands for its code: search is `stale`, it runs what was there before
+#   healthctl restart flag:stale           not any more
+#   touch code/orders.py                   with `a` switched on in the dashboard, orders is restarted by itself
 defaults:
   interval: 1s
   timeout: 1s
@@ -32,8 +41,18 @@ pub(super) fn pid_file(member: &Member) -> String {
     format!("{PID_FILES}/{}.pid", member.name)
 }
 
-/// The whole text, for services that announced this.
-pub(super) fn text(members: &[(&Member, Announcement)]) -> String {
+/// Where a service writes, relative to the file.
+pub(super) fn log(service: &str) -> String {
+    format!("{LOGS}/{service}.log")
+}
+
+/// What starts a service, after the name of the program, in the folder of the file.
+pub(super) const fn command(member: &Member) -> [&'static str; 3] {
+    ["demo", "service", member.name]
+}
+
+/// The whole text, for services that announced this and are started by this program.
+pub(super) fn text(members: &[(&Member, Announcement)], program: &Path) -> String {
     let mut text = String::from(HEAD);
     let control_plane = members
         .iter()
@@ -44,7 +63,7 @@ pub(super) fn text(members: &[(&Member, Announcement)]) -> String {
         let address = announcement.address.or(control_plane);
         let Some(address) = address else { continue };
         // Writing to a string cannot fail.
-        let _ = entry(&mut text, member, address);
+        let _ = entry(&mut text, member, address, program);
         let _ = match (member.convention, control_plane) {
             (Convention::EdgeAgent, _) => agent(&mut text),
             (Convention::KcpSyncer, Some(address)) => lease(&mut text, member, address),
@@ -55,7 +74,12 @@ pub(super) fn text(members: &[(&Member, Announcement)]) -> String {
     text
 }
 
-fn entry(text: &mut String, member: &Member, address: SocketAddr) -> std::fmt::Result {
+fn entry(
+    text: &mut String,
+    member: &Member,
+    address: SocketAddr,
+    program: &Path,
+) -> std::fmt::Result {
     writeln!(text, "  {}:", member.name)?;
     writeln!(text, "    description: {}", member.description)?;
     writeln!(text, "    group: {}", member.group)?;
@@ -63,17 +87,34 @@ fn entry(text: &mut String, member: &Member, address: SocketAddr) -> std::fmt::R
     writeln!(text, "    profile: {}", member.convention.profile())?;
     writeln!(text, "    url: http://{address}")?;
     writeln!(text, "    pid_file: {}", pid_file(member))?;
+    let (program, words) = (quoted(program), command(member).join(", "));
+    let log = log(member.name);
+    writeln!(
+        text,
+        "    start: {{command: [{program}, {words}], cwd: ., log: {log}, ready_timeout: 10s}}"
+    )?;
     // The word of an ingestor says already what it can do without.
     let required = match member.convention {
         Convention::ScryIngestor => &[],
         _ => member.required,
     };
-    for (key, names) in [("required", required), ("depends_on", member.depends_on)] {
+    for (key, names) in [
+        ("required", required),
+        ("depends_on", member.depends_on),
+        ("sources", member.sources),
+        ("restart_on", member.restart_on),
+    ] {
         if !names.is_empty() {
             writeln!(text, "    {key}: [{}]", names.join(", "))?;
         }
     }
     Ok(())
+}
+
+/// As YAML takes it literally, whatever is in it.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy().replace('$', "$$");
+    serde_json::Value::from(text).to_string()
 }
 
 fn labels(member: &Member) -> String {
@@ -177,9 +218,15 @@ mod tests {
                 (member, announcement)
             })
             .collect();
-        insta::assert_snapshot!(text(&members), @r#"
+        let program = Path::new("/opt/a \"b\" $c/healthctl");
+        insta::assert_snapshot!(text(&members, program), @r#"
 # The fleet of `healthctl demo`: real processes on this machine; all of it goes when the demo ends.
-# Try in another terminal: healthctl demo break orders database, and demo mend orders database.
+# Try, in another terminal, in the folder of this file:
+#   healthctl demo break orders database   orders is unhealthy, until `healthctl demo mend orders database`
+#   healthctl restart orders               its process goes, another one comes, and that is proved
+#   touch code/search.py                   stands for its code: search is `stale`, it runs what was there before
+#   healthctl restart flag:stale           not any more
+#   touch code/orders.py                   with `a` switched on in the dashboard, orders is restarted by itself
 defaults:
   interval: 1s
   timeout: 1s
@@ -192,6 +239,7 @@ services:
     profile: control-plane
     url: http://127.0.0.1:8001
     pid_file: run/control-plane.pid
+    start: {command: ["/opt/a \"b\" $$c/healthctl", demo, service, control-plane], cwd: ., log: logs/control-plane.log, ready_timeout: 10s}
   edge:
     description: agent without a port; beats to the control plane
     group: platform
@@ -199,6 +247,7 @@ services:
     profile: edge-agent
     url: http://127.0.0.1:8001
     pid_file: run/edge.pid
+    start: {command: ["/opt/a \"b\" $$c/healthctl", demo, service, edge], cwd: ., log: logs/edge.log, ready_timeout: 10s}
     depends_on: [control-plane]
     required: [edge-1]
   syncer:
@@ -208,6 +257,7 @@ services:
     profile: kcp-syncer
     url: http://127.0.0.1:8003
     pid_file: run/syncer.pid
+    start: {command: ["/opt/a \"b\" $$c/healthctl", demo, service, syncer], cwd: ., log: logs/syncer.log, ready_timeout: 10s}
     depends_on: [control-plane]
   syncer-lease:
     description: who holds the lease of syncer, and whether it is renewed
@@ -234,6 +284,7 @@ services:
     profile: warren
     url: http://127.0.0.1:8004
     pid_file: run/warren.pid
+    start: {command: ["/opt/a \"b\" $$c/healthctl", demo, service, warren], cwd: ., log: logs/warren.log, ready_timeout: 10s}
     interval: 1s         # the profile would ask every 30 s
     timeout: 1s
     failure_threshold: 1
@@ -261,6 +312,7 @@ services:
     profile: scry-ingestor
     url: http://127.0.0.1:8005
     pid_file: run/ingestor.pid
+    start: {command: ["/opt/a \"b\" $$c/healthctl", demo, service, ingestor], cwd: ., log: logs/ingestor.log, ready_timeout: 10s}
   orders:
     description: takes orders; useless without its database
     group: shop
@@ -268,8 +320,11 @@ services:
     profile: hephaestus
     url: http://127.0.0.1:8006
     pid_file: run/orders.pid
+    start: {command: ["/opt/a \"b\" $$c/healthctl", demo, service, orders], cwd: ., log: logs/orders.log, ready_timeout: 10s}
     required: [database]
     depends_on: [search]
+    sources: [code/orders.py]
+    restart_on: [stale]
   search:
     description: finds things; its vector store fails now and then
     group: shop
@@ -277,8 +332,10 @@ services:
     profile: hephaestus
     url: http://127.0.0.1:8007
     pid_file: run/search.pid
+    start: {command: ["/opt/a \"b\" $$c/healthctl", demo, service, search], cwd: ., log: logs/search.log, ready_timeout: 10s}
     required: [database]
     depends_on: [control-plane]
+    sources: [code/search.py]
 "#);
     }
 }

@@ -15,6 +15,7 @@
 
 mod announcement;
 mod attachment;
+mod code;
 mod control;
 mod error;
 mod exchange;

@@ -107,7 +107,10 @@ impl fmt::Display for Order {
             dependency,
         } = self;
         match verb {
-            Verb::Break if dependency == PROCESS => write!(formatter, "{service} is killed"),
+            Verb::Break if dependency == PROCESS => write!(
+                formatter,
+                "{service} is killed; `healthctl start {service}` starts it again"
+            ),
             Verb::Break => write!(
                 formatter,
                 "{service}: {dependency} is broken; `healthctl demo mend {service} {dependency}` mends it"

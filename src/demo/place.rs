@@ -2,9 +2,9 @@
 //!
 //! A demo that was killed leaves its directory behind; the next one to start removes it.
 
-use std::fs::{self, DirBuilder, File};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::process::getuid;
@@ -16,7 +16,6 @@ const LONGEST_BASE: usize = 60;
 const PREFIX: &str = "demo-";
 /// The control socket, in the directory of the demo, which is that of its services too.
 pub(super) const SOCKET: &str = "control";
-const LOGS: &str = "logs";
 const LOCK: &str = "lock";
 
 /// The directory of one demo, private to the user; removed when dropped.
@@ -47,7 +46,7 @@ impl Place {
         for folder in [
             path.clone(),
             path.join(inventory::PID_FILES),
-            path.join(LOGS),
+            path.join(inventory::LOGS),
         ] {
             DirBuilder::new()
                 .mode(0o700)
@@ -70,10 +69,6 @@ impl Place {
         self.path.join(SOCKET)
     }
 
-    pub(super) fn log(&self, name: &str) -> PathBuf {
-        self.path.join(LOGS).join(format!("{name}.log"))
-    }
-
     /// A file of the place, by its path relative to the inventory.
     pub(super) fn file(&self, relative: &str) -> PathBuf {
         self.path.join(relative)
@@ -87,10 +82,15 @@ impl Drop for Place {
     }
 }
 
-/// Writes a file of which nobody ever reads a half.
+/// Writes a file of which nobody ever reads a half. It is its user's alone: an inventory that others
+/// may write is not used when it is found.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
     let fresh = path.with_extension("new");
-    fs::write(&fresh, text)
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options
+        .open(&fresh)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
         .and_then(|()| fs::rename(&fresh, path))
         .map_err(|error| Error::file("write", path, &error))
 }

@@ -19,9 +19,9 @@ pub(super) fn command() -> Command {
 }
 
 /// By its path where that is still the file that runs, which gives the processes its name; by the
-/// kernel's link where the file has been replaced or deleted meanwhile.
-fn path() -> PathBuf {
-    let link = PathBuf::from("/proc/self/exe");
+/// kernel's link, which is there as long as this process, where the file has been replaced or deleted.
+pub(super) fn path() -> PathBuf {
+    let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
     match std::env::current_exe() {
         Ok(path) if !link.exists() || is_same_file(&path, &link) => path,
         _ => link,

@@ -17,7 +17,7 @@ use super::news::News;
 use super::order::Reply;
 use super::place::{self, Place};
 use super::seat::{House, Newcomer, Request, START_LIMIT, Seat};
-use super::{Error, Order, control, inventory, program};
+use super::{Error, Order, code, control, inventory, program};
 
 /// The running fleet. Ends with [`Demo::end`], or when it is dropped, or when this process dies.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ impl Demo {
     /// Starts the fleet and writes its inventory.
     pub(crate) async fn start(calm: bool) -> Result<Self, Error> {
         let place = Place::make()?;
+        code::write(&place)?;
         let listener = control::listen(&place.socket())?;
         let (sender, mut news) = mpsc::unbounded_channel();
         let house = House {
@@ -63,7 +64,8 @@ impl Demo {
         let members = timeout(START_LIMIT, all_up(&mut news, &place))
             .await
             .unwrap_or_else(|_| Err(Error::new("the fleet does not start")))?;
-        place::write(&place.inventory(), &inventory::text(&members))?;
+        let text = inventory::text(&members, &program::path());
+        place::write(&place.inventory(), &text)?;
         Ok(Self {
             end: house.end,
             seats,
@@ -117,10 +119,10 @@ impl Crew {
 fn spawn(member: &Member, place: &Place) -> Result<Child, Error> {
     let name = member.name;
     let failed = |error: std::io::Error| Error::new(format!("cannot start {name}: {error}"));
-    let log = File::create(place.log(name)).map_err(failed)?;
+    let log = File::create(place.file(&inventory::log(name))).map_err(failed)?;
     let mut command = program::command();
     command
-        .args(["demo", "service", name])
+        .args(inventory::command(member))
         // What it keeps in files is beside the inventory and goes with it.
         .current_dir(place.path())
         .stdin(Stdio::null())
@@ -145,7 +147,8 @@ async fn all_up(
                 up.insert(service, announcement);
             }
             Some(News::Failed { service } | News::Ended { service, .. }) => {
-                let said = fs::read_to_string(place.log(service)).unwrap_or_default();
+                let said =
+                    fs::read_to_string(place.file(&inventory::log(service))).unwrap_or_default();
                 let said = said.trim();
                 return Err(Error::new(format!("{service} did not start: {said}")));
             }

@@ -315,8 +315,7 @@ fn what_a_service_does_stands_in_its_log_and_its_requests_do_not() {
         200
     );
     assert_eq!(demo.said(), "orders has ended: exit status: 0\n");
-    let path = demo.inventory().with_file_name("logs/orders.log");
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = demo.log("orders");
     let lines = [
         " INFO started service=orders-api version=2.4.1 address=127.0.0.1:",
         "ERROR component is unhealthy component=database reason=\"connection refused\"",
@@ -375,7 +374,9 @@ fn a_binary_that_was_deleted_meanwhile_still_has_its_services() {
         .stdin(open)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let demo = Demo::from_running(scene, Running::start(&mut command).unwrap());
+    let mut demo = Demo::from_running(scene, Running::start(&mut command).unwrap());
+    assert_eq!(demo.ask("orders", "GET /health/live").status, 200);
+    let _running = again::restart(&mut demo, "orders");
     assert_eq!(demo.ask("orders", "GET /health/live").status, 200);
 }
 

@@ -1,5 +1,6 @@
 //! A running `healthctl demo --no-tui`, and the plainest HTTP client to ask its services with.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -106,21 +107,47 @@ impl Demo {
 
     /// The process of a service, by its pid file.
     pub fn pid(&self, service: &str) -> i32 {
-        let path = self
-            .inventory
-            .with_file_name(self.value(service, "pid_file"));
+        let path = self.file(&self.value(service, "pid_file"));
         let text = std::fs::read_to_string(path).expect("the pid file is there");
         text.trim().parse().expect("a process id")
     }
 
-    /// The command that starts a service again, with its output piped.
+    /// The command that starts a service again: that of the inventory, its output to the log.
     pub fn start_again(&self, service: &str) -> Command {
-        let mut command = self.scene.command(&["demo", "service", service]);
+        let start = &self.entry(service)["start"];
+        let text = |value: &Value| value.as_str().expect("it is text").to_owned();
+        let words = start["command"].as_array().expect("there is a command");
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(self.file(&text(&start["log"])))
+            .expect("the log can be written");
+        let mut command = Command::new(text(&words[0]));
         command
-            .current_dir(self.inventory.with_file_name(""))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .args(words[1..].iter().map(text))
+            .current_dir(self.file(&text(&start["cwd"])))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file has a second handle"))
+            .stderr(log);
+        for (name, value) in self.scene.command(&[]).get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         command
+    }
+
+    /// What a service has written.
+    pub fn log(&self, service: &str) -> String {
+        let log = self.entry(service)["start"]["log"].take();
+        let path = self.file(log.as_str().expect("the service has a log"));
+        std::fs::read_to_string(path).expect("the log is there")
+    }
+
+    /// A file by its path relative to the inventory.
+    pub fn file(&self, path: &str) -> PathBuf {
+        self.inventory.with_file_name("").join(path)
     }
 
     /// One request to a service.
@@ -129,10 +156,15 @@ impl Demo {
     }
 
     fn value(&self, service: &str, key: &str) -> String {
-        let text = std::fs::read_to_string(&self.inventory).expect("the inventory is there");
-        let inventory: Value = serde_yaml::from_str(&text).expect("the inventory is YAML");
-        let value = inventory["services"][service][key].as_str();
+        let entry = self.entry(service);
+        let value = entry[key].as_str();
         value.expect("the service has this key").to_owned()
+    }
+
+    fn entry(&self, service: &str) -> Value {
+        let text = std::fs::read_to_string(&self.inventory).expect("the inventory is there");
+        let mut inventory: Value = serde_yaml::from_str(&text).expect("the inventory is YAML");
+        inventory["services"][service].take()
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{pid, refuses, wait_for_the_end, watched, work};
 use crate::support::demo::Demo;
 use crate::support::process::Running;
-use crate::support::scene::{Ran, Scene};
+use crate::support::scene::Scene;
 use crate::support::terminal::Pty;
 
 /// Ends a service and waits until the demo knows.
@@ -37,14 +37,18 @@ fn start(demo: &mut Demo, service: &str) -> Running {
     running
 }
 
-fn restart(demo: &mut Demo, service: &str) -> Running {
+pub(super) fn restart(demo: &mut Demo, service: &str) -> Running {
     end(demo, service);
     start(demo, service)
 }
 
-/// A start that is refused, to its end.
-fn refused(demo: &Demo, service: &str) -> Ran {
-    Ran::from(demo.start_again(service).output().expect("it can be run"))
+/// A start that fails: its exit code and the end of the log.
+fn refused(demo: &Demo, service: &str) -> (Option<i32>, String) {
+    let before = demo.log(service).len();
+    let status = demo.start_again(service).status().expect("it can be run");
+    let written = demo.log(service).split_off(before);
+    let error = written.find("error: ").expect("it says why");
+    (status.code(), written[error..].to_owned())
 }
 
 fn status(demo: &Demo, service: &str) -> Value {
@@ -97,11 +101,12 @@ fn a_bad_configuration_ends_the_start_with_a_reason() {
     let mut demo = Demo::start(&["--calm"]);
     assert_eq!(demo.run(&["demo", "break", "ingestor", "config"]).code, 0);
     end(&mut demo, "ingestor");
-    let bad = refused(&demo, "ingestor");
-    assert_eq!(bad.code, 2);
-    let last = bad.stderr.lines().last();
-    let expected = "error: cannot configure: ingestor.json: adapters: at least one is needed";
-    assert_eq!(last, Some(expected), "after its log: {bad:?}");
+    let (code, error) = refused(&demo, "ingestor");
+    assert_eq!(code, Some(2));
+    assert_eq!(
+        error,
+        "error: cannot configure: ingestor.json: adapters: at least one is needed\n"
+    );
     assert_eq!(demo.said(), "ingestor did not start\n");
     demo.run(&["demo", "mend", "ingestor", "config"]);
     let _running = start(&mut demo, "ingestor");
@@ -128,10 +133,10 @@ fn a_changed_configuration_is_read_by_the_next_process() {
 fn a_service_has_one_process_at_a_time() {
     let mut demo = Demo::start(&["--calm"]);
     let first = demo.pid("orders");
-    let second = refused(&demo, "orders");
-    assert_eq!(second.code, 2);
+    let (code, error) = refused(&demo, "orders");
+    assert_eq!(code, Some(2));
     assert_eq!(
-        second.stderr,
+        error,
         format!(
             "error: orders runs already, process {first}\nhint: it may still be draining; a service has one process at a time\n"
         )
@@ -205,14 +210,14 @@ fn it_ends_with_the_demo_however_that_ends() {
 fn without_its_demo_a_service_does_not_start() {
     let mut demo = Demo::start(&["--calm"]);
     demo.process().stop(Signal::KILL);
-    let late = refused(&demo, "orders");
-    assert_eq!((late.code, late.stdout.as_str()), (2, ""));
+    let (code, error) = refused(&demo, "orders");
+    assert_eq!(code, Some(2));
     let folder = demo.inventory().parent().unwrap();
     let expected = format!(
         "error: orders lives and ends with a demo, and none is running in {}: Connection refused (os error 111)\nhint: start one: `healthctl demo`\n",
         folder.display()
     );
-    assert_eq!(late.stderr, expected);
+    assert_eq!(error, expected);
 }
 
 #[test]
