@@ -240,3 +240,31 @@ fn the_dashboard_tells_that_it_was_started_again() {
     assert_eq!(pty.end().code, 0);
     assert_eq!(running.wait().code(), Some(0), "it ended with the demo");
 }
+
+#[test]
+fn healthctl_restarts_it_and_proves_that() {
+    let mut demo = Demo::start(&["--calm"]);
+    let file = demo.inventory().to_str().expect("the demo's path is text");
+    let old = demo.pid("orders");
+    let ran = demo.run(&["restart", "--yes", "-o", "json", "-f", file, "orders"]);
+    let accounts: Value =
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    let account = &accounts[0];
+    assert_eq!(
+        (ran.code, &account["verdict"]),
+        (0, &"restarted".into()),
+        "{ran:?}"
+    );
+    let new = demo.pid("orders");
+    assert_ne!(old, new);
+    let (before, after) = (&account["before"], &account["after"]);
+    assert_eq!(
+        (&before["pid"], &after["pid"]),
+        (&old.into(), &new.into()),
+        "{account}"
+    );
+    assert_ne!(before["started_at"], after["started_at"], "{account}");
+    assert_eq!(demo.said(), "orders has ended: exit status: 0\n");
+    let expected = format!("orders was started again, process {new}\n");
+    assert_eq!(demo.said(), expected);
+}
