@@ -48,7 +48,7 @@ pub enum Holder {
 
 /// One thing seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sight {
+pub enum Glance {
     /// A look at its process and its addresses.
     Look {
         /// The process, with how it ended in words.
@@ -114,9 +114,9 @@ impl Arrival {
     }
 
     /// Takes in one thing seen at `at`.
-    pub fn see(&mut self, at: Moment, sight: Sight) -> Option<Arrived> {
-        match sight {
-            Sight::Look {
+    pub fn see(&mut self, at: Moment, glance: Glance) -> Option<Arrived> {
+        match glance {
+            Glance::Look {
                 started,
                 how,
                 listens,
@@ -129,7 +129,7 @@ impl Arrival {
                 }
                 self.died(at)
             }
-            Sight::Asked { missing, holder } => {
+            Glance::Asked { missing, holder } => {
                 self.stranger = match holder {
                     Holder::Stranger(name) => Some(name),
                     Holder::Expected | Holder::Unknown => None,
@@ -141,7 +141,7 @@ impl Arrival {
                     None
                 }
             }
-            Sight::TimeUp => Some(self.late(at)),
+            Glance::TimeUp => Some(self.late(at)),
         }
     }
 

@@ -16,7 +16,7 @@ mod way;
 mod who;
 
 pub use agenda::{Agenda, Half, Manner, Member, Task, needs};
-pub use arrival::{Arrival, Arrived, Expected, Holder, Sight, Started, renewed};
+pub use arrival::{Arrival, Arrived, Expected, Glance, Holder, Started, renewed};
 pub use consent::{Consent, Questions};
 pub use offer::{Offer, Refusal};
 pub use order::stop_order;

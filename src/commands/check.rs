@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::choose::{Choice, Chosen};
+use super::sights::Sights;
 use super::{Context, Error, Signals, duration};
 use crate::engine::{Caps, Progress, Rounds};
 use crate::exit::Exit;
@@ -116,10 +117,12 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let outputs = Outputs::new(&args.output)?;
     // The rest of the inventory has done its work: with many services it is not small.
     let Chosen {
+        loaded,
         services,
         selection,
-        ..
     } = args.choice.services(context)?;
+    let sights = Sights::new(context, &services, &loaded.inventory);
+    drop(loaded);
     let mut signals = Signals::new()?;
     let clock = Clock::start();
     let mut rounds = Rounds::new(services, Asker::new(clock), Caps::of_this_machine(), clock);
@@ -131,6 +134,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
                 CheckVerdict::Pass | CheckVerdict::Warn
             )
     };
+    let mut problems = Vec::new();
     let in_time = tokio::select! {
         biased;
         exit = signals.recv() => {
@@ -140,14 +144,28 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         }
         in_time = async {
             if let Some(limit) = args.wait {
-                rounds.wait(Some(limit), good, |progress| meter.show(progress)).await
+                let mut seen = sights.keep_looking();
+                let held = rounds
+                    .wait(Some(limit), good, &mut seen.sights, |progress| meter.show(progress))
+                    .await;
+                problems = seen.problems();
+                held
             } else {
-                rounds.ask_all(|progress| meter.show(progress)).await;
+                let seeing = sights.look();
+                let asking = rounds.ask_all(|progress| meter.show(progress));
+                let (seen, ()) = tokio::join!(seeing, asking);
+                problems = seen.problems;
+                for (name, sight) in seen.sights {
+                    rounds.see(&name, sight);
+                }
                 true
             }
         } => in_time,
     };
     meter.clear();
+    for problem in problems {
+        context.tell(&problem);
+    }
     let pictures = rounds.pictures();
     drop(rounds);
     let meant = pictures

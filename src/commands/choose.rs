@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::sights::Sights;
 use super::{Context, Error, candidate};
 use crate::engine::{Caps, Rounds};
 use crate::health::Selection;
@@ -134,13 +135,20 @@ impl Choice {
 
 impl Chosen {
     /// Asks a round where states or flags were selected, and keeps the services that are in them now.
-    pub(crate) async fn settle(&mut self, asker: &Asker, clock: Clock) {
+    pub(crate) async fn settle(&mut self, context: &Context, asker: &Asker, clock: Clock) {
         if !self.selection.needs_picture() {
             return;
         }
         let caps = Caps::of_this_machine();
         let mut rounds = Rounds::new(self.services.clone(), asker.clone(), caps, clock);
-        rounds.ask_all(|_| ()).await;
+        let sights = Sights::new(context, &self.services, &self.loaded.inventory);
+        let (seen, ()) = tokio::join!(sights.look(), rounds.ask_all(|_| ()));
+        for problem in seen.problems {
+            context.tell(&problem);
+        }
+        for (name, sight) in seen.sights {
+            rounds.see(&name, sight);
+        }
         let meant: Vec<_> = rounds
             .pictures()
             .into_iter()

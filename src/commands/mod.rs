@@ -13,6 +13,7 @@ pub(crate) mod reload;
 pub(crate) mod restart;
 pub(crate) mod show;
 pub(crate) mod shutdown;
+mod sights;
 mod signals;
 pub(crate) mod start;
 mod surroundings;

@@ -1,15 +1,12 @@
 //! What may be said to a running engine: the only way anything but a probe touches a tracker.
 
-use crate::health::Flag;
+use crate::health::Sight;
 
 /// One thing that is said to the engine. A service that is not there is passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(
     not(test),
-    expect(
-        dead_code,
-        reason = "starting services, pausing by hand and looking at sources are said by commands to come"
-    )
+    expect(dead_code, reason = "pausing by hand is said by a command to come")
 )]
 pub(crate) enum Input {
     /// Ask now, beside the grid: all probes of one service, or of all.
@@ -41,14 +38,12 @@ pub(crate) enum Input {
         /// Off (true) or on again.
         on: bool,
     },
-    /// Sets or clears a flag that no probe can know.
-    Flag {
+    /// What was seen of it on this machine, which no probe can know.
+    Seen {
         /// Which.
         service: String,
-        /// The flag.
-        flag: Flag,
-        /// A sentence about it (`src/app.py changed 3 s after it started`), which sets it; `None` clears it.
-        note: Option<String>,
+        /// All of it: what was seen before holds no longer.
+        sight: Box<Sight>,
     },
     /// End. Probes under way are dropped.
     Stop,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
 use super::asking::{Answer, Asking};
@@ -10,7 +11,7 @@ use super::lateness::Lateness;
 use super::roster::Roster;
 use super::schedule::{FirstPass, Schedule};
 use super::{Ask, Caps};
-use crate::health::{Fleet, Picture, Update};
+use crate::health::{Fleet, Picture, Sight, Update};
 use crate::host::Clock;
 use crate::inventory::Service;
 
@@ -61,6 +62,7 @@ enum InRound {
 )]
 enum Wake {
     Answered(Answer),
+    Seen(String, Sight),
     Time,
     Deadline,
 }
@@ -107,12 +109,21 @@ impl<A: Ask> Rounds<A> {
         }
     }
 
+    /// Takes in what was seen of a service on this machine.
+    pub(crate) fn see(&mut self, name: &str, sight: Sight) -> Vec<Update> {
+        let at = self.clock.now();
+        let service = self.fleet.index(name);
+        service.map_or_else(Vec::new, |service| self.fleet.see(service, sight, at))
+    }
+
     /// Asks again and again until `holds` is true of every service at the same time, each of which has
-    /// answered all that it is asked at least once in this wait. False where `limit` passes before.
+    /// answered all that it is asked at least once in this wait. False where `limit` passes before. What is seen
+    /// meanwhile comes by `sights`.
     pub(crate) async fn wait(
         &mut self,
         limit: Option<Duration>,
         holds: impl Fn(&Picture) -> bool,
+        sights: &mut UnboundedReceiver<(String, Sight)>,
         mut tell: impl FnMut(Progress),
     ) -> bool {
         self.begin();
@@ -143,12 +154,14 @@ impl<A: Ask> Rounds<A> {
             let wake = tokio::select! {
                 biased;
                 () = until(end) => Wake::Deadline,
+                Some((name, sight)) = sights.recv() => Wake::Seen(name, sight),
                 answer = self.asking.answer() => Wake::Answered(answer),
                 () = &mut alarm => Wake::Time,
             };
             let updates = match wake {
                 Wake::Deadline => break false,
                 Wake::Answered(answer) => self.record(answer),
+                Wake::Seen(name, sight) => self.see(&name, sight),
                 Wake::Time if self.start.elapsed() >= next_tick => {
                     next_tick = Duration::from_secs(self.start.elapsed().as_secs()) + TICK;
                     self.fleet.tick(self.clock.now())

@@ -368,12 +368,9 @@ impl<A: Ask> Watch<A> {
                     watch.ask_now(service);
                 }
             }),
-            Input::Flag {
-                service,
-                flag,
-                note,
-            } => self.at(&service, |watch, service| {
-                let updates = watch.fleet.set_flag(service, flag, note);
+            Input::Seen { service, sight } => self.at(&service, |watch, service| {
+                let at = watch.clock.now();
+                let updates = watch.fleet.see(service, *sight, at);
                 watch.tell(updates);
             }),
         }

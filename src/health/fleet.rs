@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Change, Flag, Moment, Outcome, Picture, Rules, State, Tracker};
+use super::{Change, Flag, Moment, Outcome, Picture, Rules, Sight, State, Tracker};
 
 /// The newest picture of a service, and what is different from the one before.
 #[derive(Debug, Clone)]
@@ -160,6 +160,11 @@ impl Fleet {
     /// Sets a flag that no probe can know, with a sentence about it that may be empty, or clears it (`None`).
     pub fn set_flag(&mut self, service: usize, flag: Flag, note: Option<String>) -> Vec<Update> {
         self.change(service, self.now, |tracker| tracker.set_flag(flag, note))
+    }
+
+    /// Takes in what was seen of it on this machine.
+    pub fn see(&mut self, service: usize, sight: Sight, now: Moment) -> Vec<Update> {
+        self.change(service, now, |tracker| tracker.see(sight))
     }
 
     /// Tells everyone who depends on them, and finds the first causes: a service with a startup probe begins as one.

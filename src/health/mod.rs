@@ -15,6 +15,7 @@ mod reload;
 mod rules;
 mod sameness;
 mod select;
+mod sight;
 pub mod text;
 mod tracker;
 mod words;
@@ -31,6 +32,7 @@ pub use reload::{Part, ReloadReply, ReloadStatus};
 pub use rules::{ProbeRule, Role, Rules};
 pub use sameness::{Comparison, OldProcess, Sameness};
 pub use select::{Candidate, SelectError, Selection, Selector};
+pub use sight::{Changed, Code, Seen, Sight};
 pub use tracker::Tracker;
 pub(crate) use words::words_macro;
 pub use words::{

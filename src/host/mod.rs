@@ -7,6 +7,7 @@ mod clock;
 mod descriptors;
 pub(crate) mod directories;
 pub(crate) mod launch;
+pub(crate) mod newest;
 pub(crate) mod offspring;
 pub(crate) mod pid_file;
 mod ports;
@@ -21,6 +22,6 @@ pub(crate) use clock::Clock;
 pub(crate) use descriptors::{raise_descriptor_limit, spare_descriptors};
 pub(crate) use ports::{Endpoint, Owners, owners};
 pub(crate) use process::{
-    CommandLine, Running, alive, ancestors, command_line, process, session_of, started_at,
-    ticks_now,
+    CommandLine, Running, alive, ancestors, command_line, one_of_a_pool, process,
+    runs_another_file_than, session_of, started_at, ticks_now,
 };

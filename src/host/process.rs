@@ -4,7 +4,7 @@
 //! [`Process`]. What cannot be seen is unknown here, never gone.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
@@ -122,12 +122,34 @@ pub(crate) fn command_line(process: Process) -> Option<CommandLine> {
     (!text.is_empty() && alive(process) == Some(true)).then_some(CommandLine { text, cwd })
 }
 
+/// Whether this process is one of several that their parent, the same program in the same process group, has started
+/// to share its work. Two copies started by hand, or by us, are not.
+pub(crate) fn one_of_a_pool(one: &Running) -> bool {
+    let file = |pid: u32| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let group = |pid: u32| Some(read(pid).ok()??.group);
+    let (own, parents) = (file(one.process.pid), file(one.parent));
+    one.parent > 1 && own.is_some() && own == parents && group(one.process.pid) == group(one.parent)
+}
+
+/// Whether the process runs a file that stood at this path and does no longer: another one is in its place, or none.
+pub(crate) fn runs_another_file_than(process: Process, path: &Path) -> bool {
+    let Ok(runs) = std::fs::read_link(format!("/proc/{}/exe", process.pid)) else {
+        return false;
+    };
+    let wanted = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let text = runs.to_string_lossy();
+    text.strip_suffix(" (deleted)")
+        .is_some_and(|before| Path::new(before) == wanted)
+        && alive(process) == Some(true)
+}
+
 /// What one line of `stat` says, as far as we use it.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     name: String,
     state: char,
     parent: u32,
+    group: u32,
     session: u32,
     threads: u64,
     start_ticks: u64,
@@ -170,6 +192,7 @@ fn parse(line: &str) -> Option<Stat> {
         name,
         state: field(3)?.chars().next()?,
         parent: field(4)?.parse().ok()?,
+        group: field(5)?.parse().ok()?,
         session: field(6)?.parse().ok()?,
         threads: field(20)?.parse().ok()?,
         start_ticks: field(22)?.parse().ok()?,

@@ -14,7 +14,7 @@ use crate::inventory::{Means, Service, Signal};
 use super::ending::absent;
 use super::foreign::foreign;
 use super::identify::Found;
-use super::owners::heads;
+use super::owners::{heads, split};
 use super::place::Place;
 use super::send::kernel;
 
@@ -36,6 +36,19 @@ pub(super) fn choose(
 ) -> Result<Choice, Refusal> {
     let refuse = |no: NoWay| refusal(service, action, no);
     not_foreign(service, found).map_err(refuse)?;
+    // One of two would be stopped, and the other one be taken for its successor.
+    if course.then == Then::Start
+        && !service.replicas
+        && let Some(both) = split(&heads(found.owning()))
+    {
+        return Err(refuse(NoWay {
+            reason: format!("split: {both}"),
+            hint: Some(
+                "stop one of them by its pid; where several are meant to, say `replicas: true`"
+                    .to_owned(),
+            ),
+        }));
+    }
     let signalled = match &way.means {
         Means::Signal(signal) => {
             let target = signal_target(service, way, found).map_err(refuse)?;
@@ -133,7 +146,13 @@ fn nothing_listens(found: &Found) -> bool {
 
 /// A process that is not the service's must not be asked to stop in its place.
 pub(super) fn not_foreign(service: &Service, found: &Found) -> Result<(), NoWay> {
-    match foreign(service, found) {
+    let recorded = found.recorded();
+    match foreign(
+        service,
+        found.owning(),
+        found.pid_file.as_ref(),
+        recorded.as_ref(),
+    ) {
         None => Ok(()),
         Some(why) => Err(NoWay {
             reason: format!("foreign: {why}"),

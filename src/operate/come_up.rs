@@ -20,7 +20,7 @@ use super::look::look_at;
 use super::owners::{belongs, heads};
 use super::run::Teller;
 use super::{Operator, Target};
-use crate::action::{Arrival, Arrived, Expected, Holder, Look, Sight, Started, Verdict};
+use crate::action::{Arrival, Arrived, Expected, Glance, Holder, Look, Started, Verdict};
 use crate::event::StepKind;
 use crate::health::{Process, text};
 use crate::host::launch::{Launched, Order, first_lines, launch};
@@ -202,7 +202,7 @@ impl Wait<'_> {
         let mut told = String::new();
         loop {
             let mut answered = None;
-            let sight = select! {
+            let glance = select! {
                 biased;
                 () = stop.cancelled() => return Err(self.interrupted()),
                 Some((back, missing, found)) = &mut round, if gates.is_none() => {
@@ -215,19 +215,19 @@ impl Wait<'_> {
                     }
                     let holder = found.as_ref().map_or(Holder::Unknown, |found| self.holder(found));
                     answered = found.map(|found| (found, holder == Holder::Expected));
-                    Sight::Asked { missing, holder }
+                    Glance::Asked { missing, holder }
                 }
-                () = sleep_until(deadline) => Sight::TimeUp,
+                () = sleep_until(deadline) => Glance::TimeUp,
                 _ = ticks.tick() => {
-                    let sight = self.look().await;
-                    let may_answer = !matches!(sight, Sight::Look { listens: Some(false), .. });
+                    let glance = self.look().await;
+                    let may_answer = !matches!(glance, Glance::Look { listens: Some(false), .. });
                     if may_answer && Instant::now() >= next_round && let Some(gates) = gates.take() {
                         round = Some(self.round(gates)).into();
                     }
-                    sight
+                    glance
                 }
             };
-            match (arrival.see(clock.now(), sight), answered) {
+            match (arrival.see(clock.now(), glance), answered) {
                 (Some(Arrived::Ready), Some((found, is_ours))) => {
                     let listened = self.listened.unwrap_or_else(Instant::now);
                     let ready = listened.elapsed();
@@ -258,7 +258,7 @@ impl Wait<'_> {
     }
 
     /// A look at its process and its addresses.
-    async fn look(&mut self) -> Sight {
+    async fn look(&mut self) -> Glance {
         let endpoints = &self.target.found.endpoints;
         let looks = look_at(endpoints).await;
         let listens = (!endpoints.is_empty()).then(|| looks.contains(&Look::Accepted));
@@ -273,7 +273,7 @@ impl Wait<'_> {
         if self.listened.is_none() && listens != Some(false) {
             self.listened = Some(Instant::now());
         }
-        Sight::Look {
+        Glance::Look {
             started,
             how,
             listens,

@@ -6,7 +6,6 @@
 use std::path::Path;
 
 use super::choose::name;
-use super::identify::Found;
 use super::owners::belongs;
 use crate::host::pid_file::PidFile;
 use crate::host::{CommandLine, Running, command_line};
@@ -45,9 +44,14 @@ const OPAQUE: [&str; 22] = [
     "yarn",
 ];
 
-/// Why the processes at the address are not the service's, for people.
-pub(super) fn foreign(service: &Service, found: &Found) -> Option<String> {
-    let owners = found.owning();
+/// Why those who listen at the address are not the service, for people. `recorded` is the process that we have started,
+/// where it still runs.
+pub(super) fn foreign(
+    service: &Service,
+    owners: &[Running],
+    pid_file: Option<&PidFile>,
+    recorded: Option<&Running>,
+) -> Option<String> {
     if owners.is_empty() {
         return None;
     }
@@ -55,25 +59,30 @@ pub(super) fn foreign(service: &Service, found: &Found) -> Option<String> {
         let names: Vec<String> = owners.iter().map(name).collect();
         format!("{} listens at its address", names.join(", "))
     };
-    if let Some(PidFile::Proved(proved)) = &found.pid_file {
-        let file = service.pid_file.as_deref().unwrap_or(Path::new(""));
-        return (!belongs(proved.process, owners)).then(|| {
-            format!(
-                "{}, but {} names {}",
-                listening(),
-                file.display(),
-                name(proved)
-            )
-        });
+    // Either of them may be out of date; what one of them knows is its own.
+    let proved = match pid_file {
+        Some(PidFile::Proved(proved)) => Some(proved),
+        _ => None,
+    };
+    let own = [recorded, proved].into_iter().flatten();
+    if own.clone().any(|one| belongs(one.process, owners)) {
+        return None;
     }
-    if let Some(started) = found.recorded() {
-        return (!belongs(started.process, owners)).then(|| {
-            format!(
-                "{}, but healthctl has started {}",
-                listening(),
-                name(&started)
-            )
-        });
+    if let Some(started) = recorded {
+        let started = name(started);
+        return Some(format!(
+            "{}, but healthctl has started {started}",
+            listening()
+        ));
+    }
+    if let Some(proved) = proved {
+        let file = service.pid_file.as_deref().unwrap_or(Path::new(""));
+        return Some(format!(
+            "{}, but {} names {}",
+            listening(),
+            file.display(),
+            name(proved)
+        ));
     }
     let start = service.start.as_ref()?;
     let unlike = |owner: &Running| {

@@ -22,6 +22,7 @@ mod question;
 mod reload;
 mod run;
 mod send;
+mod survey;
 mod watch;
 
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ use crate::probe::Asker;
 
 use audit::Audit;
 use identify::Found;
+
+pub(crate) use survey::{Seen, Survey};
 
 /// What holds for every action of this run.
 #[derive(Debug, Clone, Default)]

@@ -1,8 +1,9 @@
 //! Whose processes a service's are: who holds its listening socket, and who of them came first.
 
+use super::choose::name;
 use super::identify::Found;
 use crate::health::Process;
-use crate::host::{Endpoint, Owners, Running, ancestors, owners};
+use crate::host::{Endpoint, Owners, Running, ancestors, one_of_a_pool, owners};
 
 /// Programs that listen for somebody else: their life and their end say nothing of the service behind them.
 const FORWARDERS: [&str; 9] = [
@@ -117,6 +118,21 @@ pub(super) fn heads(processes: &[Running]) -> Vec<Running> {
         })
         .cloned()
         .collect()
+}
+
+/// Both names, where two processes listen that are no pool of workers.
+pub(super) fn split(heads: &[Running]) -> Option<String> {
+    let [first, .., last] = heads else {
+        return None;
+    };
+    if heads.iter().all(one_of_a_pool) && first.parent == last.parent {
+        return None;
+    }
+    let names: Vec<String> = heads.iter().map(name).collect();
+    Some(format!(
+        "{} listen at its address independently of each other",
+        names.join(" and ")
+    ))
 }
 
 /// Whether `process` is one of `family`, has started one of them or was started by one.

@@ -249,6 +249,16 @@ impl Summary {
 }
 
 impl ServiceReport {
+    /// The remarks that tell why it has a flag: `stale: src/app.py changed 12s ago, …`.
+    pub(crate) fn flag_notes(&self) -> impl Iterator<Item = &str> {
+        let of_flag = |note: &str| {
+            let word = note.split_once(": ").map(|(word, _)| word);
+            self.flags.iter().any(|flag| Some(flag.as_str()) == word)
+        };
+        let notes = self.notes.iter().map(String::as_str);
+        notes.filter(move |note| of_flag(note))
+    }
+
     /// The element of `services` for this picture.
     pub(crate) fn new(picture: &Picture, fail_on: &FailOn, now: Moment) -> Self {
         Self {

@@ -98,7 +98,8 @@ fn row(service: &ServiceReport, style: Style) -> Vec<Cell> {
     ]
 }
 
-/// One line for each service that is not healthy; those that only suffer from another come last.
+/// One line for each service that is not healthy; those that only suffer from another come last. Then one for each flag
+/// that has a sentence.
 fn reasons(out: &mut String, report: &Report, style: Style) {
     let (blocked, causes): (Vec<_>, Vec<_>) = report
         .services
@@ -123,7 +124,14 @@ fn reasons(out: &mut String, report: &Report, style: Style) {
             let _ = writeln!(out, "{line}");
         }
     }
-    if !(causes.is_empty() && blocked.is_empty()) {
+    let mut any_flag = false;
+    for service in &report.services {
+        for note in service.flag_notes() {
+            any_flag = true;
+            let _ = writeln!(out, "! {}: {note}", service.name);
+        }
+    }
+    if any_flag || !(causes.is_empty() && blocked.is_empty()) {
         out.push('\n');
     }
 }

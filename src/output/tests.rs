@@ -229,8 +229,8 @@ fn fail_on_makes_levels_and_flags_fail() {
 #[test]
 fn fail_on_refuses_what_can_never_fail() {
     assert_eq!(
-        FailOn::parse(["stale"]),
-        Err(FailOnError::NotYet(Flag::Stale))
+        FailOn::parse(["certificate"]),
+        Err(FailOnError::NotYet(Flag::Certificate))
     );
     assert_eq!(
         FailOn::parse(["degarded"]),

@@ -7,6 +7,7 @@ mod reload;
 mod restart;
 mod several;
 mod signals;
+mod stale;
 mod start;
 mod verdicts;
 

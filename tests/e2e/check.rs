@@ -194,7 +194,10 @@ fn one_run_writes_several_reports() {
             vec!["check", "-o", "json=/nonexistent/report.json"],
             "cannot write",
         ),
-        (vec!["check", "--fail-on", "stale"], "not supported yet"),
+        (
+            vec!["check", "--fail-on", "certificate"],
+            "not supported yet",
+        ),
         (
             vec!["check", "--fail-on", "unhealhty"],
             "did you mean `unhealthy`?",

@@ -10,16 +10,16 @@ fn play(sights: &str) -> String {
     let mut arrival = Arrival::new(expected, Moment::at_seconds(0.0));
     for (second, word) in sights.split(' ').enumerate() {
         let at = Moment::at_seconds(f64::from(u32::try_from(second).unwrap()) + 1.0);
-        let look = |started, how: &str| Sight::Look {
+        let look = |started, how: &str| Glance::Look {
             started,
             how: how.to_owned(),
             listens: Some(word.ends_with('+')),
         };
-        let asked = |missing: &[&str], holder| Sight::Asked {
+        let asked = |missing: &[&str], holder| Glance::Asked {
             missing: missing.iter().map(|it| (*it).to_owned()).collect(),
             holder,
         };
-        let sight = match word.trim_end_matches('+') {
+        let glance = match word.trim_end_matches('+') {
             "runs" => look(Started::Runs, ""),
             "exit0" => look(Started::ExitedWell, "exit status: 0"),
             "exit1" => look(Started::Exited, "exit status: 1"),
@@ -27,10 +27,10 @@ fn play(sights: &str) -> String {
             "ready-unknown" => asked(&[], Holder::Unknown),
             "ready-stranger" => asked(&[], Holder::Stranger("pid 9 (old)".to_owned())),
             "missing" => asked(&["ready: answered 503"], Holder::Expected),
-            "up" => Sight::TimeUp,
+            "up" => Glance::TimeUp,
             other => panic!("{other}?"),
         };
-        match arrival.see(at, sight) {
+        match arrival.see(at, glance) {
             None => {}
             Some(Arrived::Ready) => return format!("{second}: ready"),
             Some(Arrived::Not(verdict, why)) => return format!("{second}: {verdict}: {why}"),
@@ -96,14 +96,14 @@ fn a_successor_that_nobody_starts_is_told() {
         addresses: vec!["127.0.0.1:80".to_owned()],
     };
     let mut arrival = Arrival::new(expected, Moment::at_seconds(0.0));
-    let look = Sight::Look {
+    let look = Glance::Look {
         started: Started::Runs,
         how: String::new(),
         listens: Some(false),
     };
     assert_eq!(arrival.see(Moment::at_seconds(1.0), look), None);
     assert_eq!(
-        arrival.see(Moment::at_seconds(40.0), Sight::TimeUp),
+        arrival.see(Moment::at_seconds(40.0), Glance::TimeUp),
         Some(Arrived::Not(
             Verdict::NotReady,
             "nothing has started it again, nothing listens at 127.0.0.1:80 after 40s".to_owned()

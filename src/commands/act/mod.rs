@@ -102,7 +102,7 @@ pub(super) async fn run(
     if chosen.selection.needs_picture() {
         context.tell("asking every probe once, for the selectors by state and flag");
     }
-    chosen.settle(&asker, clock).await;
+    chosen.settle(context, &asker, clock).await;
     let names: Vec<String> = chosen.services.iter().map(|one| one.name.clone()).collect();
     if let Some(stranger) = args.confirm.iter().find(|name| !names.contains(name)) {
         return Err(Error::usage_hint(

@@ -22,11 +22,12 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedSender};
 
 use super::choose::{Choice, Chosen};
+use super::sights::{Looking, Sights};
 use super::{Context, Error};
-use crate::engine::{self, Caps, Options};
+use crate::engine::{self, Caps, Input, Options, Teller};
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::health::{Fleet, text};
@@ -103,7 +104,14 @@ pub(crate) async fn with_notices(
         caps: Caps::of_this_machine(),
         figures: lines.is_none(),
     };
+    let sights = Sights::new(context, &services, &inventory);
     let engine = engine::watch(services, asker.clone(), options, clock, teller.clone());
+    tell_what_is_seen(
+        sights.keep_looking(),
+        engine.inputs.clone(),
+        teller.clone(),
+        clock,
+    );
     if let Some(lines) = lines {
         drop(teller);
         let exit = stream::run(lines, &selection, feed).await;
@@ -138,6 +146,33 @@ pub(crate) async fn with_notices(
         },
     )
     .await
+}
+
+/// Hands what is seen on this machine to the engine, until that has ended.
+fn tell_what_is_seen(
+    mut looking: Looking,
+    engine: UnboundedSender<Input>,
+    teller: Teller,
+    clock: Clock,
+) {
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                Some((service, sight)) = looking.sights.recv() => {
+                    let sight = Box::new(sight);
+                    if engine.send(Input::Seen { service, sight }).is_err() {
+                        return;
+                    }
+                }
+                Some(text) = looking.problems.recv() => {
+                    let at = clock.now();
+                    teller.tell(Event::Notice { at, text });
+                }
+                () = engine.closed() => return,
+                else => return,
+            }
+        }
+    });
 }
 
 /// Where the services come from, for people.

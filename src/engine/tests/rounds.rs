@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
 use super::{PASS, Reply, Scripted, service};
 use crate::engine::{Caps, Progress, Rounds};
-use crate::health::{Picture, State};
+use crate::health::{Picture, Sight, State};
 use crate::inventory::Service;
 
 const CAPS: Caps = Caps {
@@ -19,6 +21,11 @@ fn rounds(services: Vec<Arc<Service>>, ask: &Scripted) -> Rounds<Scripted> {
 
 fn healthy(picture: &Picture) -> bool {
     picture.state == State::Healthy
+}
+
+/// Nothing is seen on this machine.
+fn nothing_seen() -> UnboundedReceiver<(String, Sight)> {
+    unbounded_channel().1
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +102,9 @@ async fn a_wait_ends_when_the_condition_holds_for_all() {
     let mut most = 0;
     let limit = Some(Duration::from_secs(60));
     let held = rounds
-        .wait(limit, healthy, |progress| most = most.max(progress.holding))
+        .wait(limit, healthy, &mut nothing_seen(), |progress| {
+            most = most.max(progress.holding);
+        })
         .await;
     assert!(held);
     assert_eq!(most, 2);
@@ -115,7 +124,11 @@ async fn a_wait_ends_at_its_deadline_though_something_hangs() {
     ];
     let mut rounds = rounds(services, &ask);
     let limit = Some(Duration::from_millis(3300));
-    assert!(!rounds.wait(limit, healthy, |_| {}).await);
+    assert!(
+        !rounds
+            .wait(limit, healthy, &mut nothing_seen(), |_| {})
+            .await
+    );
     let took = ask.elapsed();
     assert!(took <= Duration::from_millis(3301), "{took:?}");
     let states: Vec<_> = rounds.pictures().iter().map(|it| it.state).collect();
@@ -138,6 +151,10 @@ async fn a_wait_believes_nothing_before_every_probe_has_answered() {
     });
     let mut rounds = rounds(vec![service("api", 1, "live/1s ready/1s")], &ask);
     // A condition that the first answer would fulfil.
-    assert!(rounds.wait(None, |_| true, |_| {}).await);
+    assert!(
+        rounds
+            .wait(None, |_| true, &mut nothing_seen(), |_| {})
+            .await
+    );
     assert!(ask.elapsed() >= Duration::from_millis(900));
 }

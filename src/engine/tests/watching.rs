@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{PASS, Reply, Scripted, service};
 use crate::engine::{Caps, Feed, Handle, Input, Options, feed, watch};
 use crate::event::{Event, Load};
-use crate::health::{Flag, Picture, State};
+use crate::health::{Flag, Picture, Sight, State};
 use crate::inventory::Service;
 
 const CAPS: Caps = Caps {
@@ -339,20 +339,26 @@ async fn a_service_that_we_started_is_asked_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flag_that_is_said_is_told() {
+async fn what_was_seen_is_told() {
     let ask = Scripted::new(|_, _, _| PASS);
     let mut scene = Scene::with(vec![service("api", 1, "live/60s")], ask, CAPS, false);
     scene.state("api", State::Healthy).await;
     for on in [true, false] {
-        scene.handle.say(Input::Flag {
+        scene.handle.say(Input::Seen {
             service: "api".to_owned(),
-            flag: Flag::Stale,
-            note: on.then(|| "app.py changed".to_owned()),
+            sight: Box::new(Sight {
+                foreign: on.then(|| "nginx listens there".to_owned()),
+                ..Sight::default()
+            }),
         });
         scene
             .picture(|picture| {
-                picture.flags.contains(&Flag::Stale) == on
-                    && picture.notes.iter().any(|note| note == "app.py changed") == on
+                picture.flags.contains(&Flag::Foreign) == on
+                    && picture
+                        .notes
+                        .iter()
+                        .any(|note| note == "foreign: nginx listens there")
+                        == on
             })
             .await;
     }

@@ -27,7 +27,7 @@ use self::ending::Ending;
 use self::heard::{Claim, Heard, broke_off, is_whole};
 use self::probe::Probe;
 use self::process::{Processes, Whose, identity_of};
-use super::{Flag, Identity, Moment, Outcome, ProbeResult, Reading, Role, Rules, State};
+use super::{Flag, Identity, Moment, Outcome, ProbeResult, Reading, Role, Rules, Sight, State};
 
 /// The memory of one service: probe results go in, a [`Picture`](super::Picture) comes out.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub struct Tracker {
     dependencies: Dependencies,
     /// Flags that no probe can know.
     flags: BTreeMap<Flag, String>,
+    /// What was seen of it on this machine.
+    sight: Sight,
     /// The root cause, where another service keeps this one from working.
     blocked_by: Option<String>,
     belief: Belief,
@@ -61,6 +63,7 @@ impl Tracker {
             ending: Ending::new(rules.shutdown_timeout),
             dependencies: Dependencies::default(),
             flags: BTreeMap::new(),
+            sight: Sight::default(),
             blocked_by: None,
             belief: Belief::default(),
             settled: now,
@@ -150,6 +153,11 @@ impl Tracker {
             Some(note) => self.flags.insert(flag, note),
             None => self.flags.remove(&flag),
         };
+    }
+
+    /// Takes in what was seen of it on this machine.
+    pub fn see(&mut self, sight: Sight) {
+        self.sight = sight;
     }
 
     /// Says which service keeps this one from working, if any.

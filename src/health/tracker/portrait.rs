@@ -43,7 +43,7 @@ impl Tracker {
             ready: self.verdict_of(Role::Ready),
             live: self.verdict_of(Role::Live),
             verdict: believed.state.verdict(rules.degraded),
-            notes: self.notes(&believed.reasons),
+            notes: self.notes(&believed.reasons, now),
             blocked_by: flags
                 .contains(&Flag::Blocked)
                 .then(|| self.blocked_by.clone())
@@ -132,9 +132,17 @@ impl Tracker {
     }
 
     /// What the service says of itself, apart from what stands in the reasons.
-    fn notes(&self, reasons: &[String]) -> Vec<String> {
+    fn notes(&self, reasons: &[String], now: Moment) -> Vec<String> {
         let of_flags = self.flags.values().filter(|note| !note.is_empty());
         let mut notes: Vec<String> = of_flags.cloned().collect();
+        let sight = &self.sight;
+        for (flag, note) in [
+            (Flag::Stale, &self.stale(now)),
+            (Flag::Foreign, &sight.foreign),
+            (Flag::Split, &sight.split),
+        ] {
+            notes.extend(note.iter().map(|note| format!("{flag}: {note}")));
+        }
         for probe in &self.probes {
             let message = probe
                 .reading
@@ -155,6 +163,14 @@ impl Tracker {
         }
         notes.extend(self.pulse_notes());
         notes
+    }
+
+    /// Why the process that runs is stale, where one runs and is.
+    fn stale(&self, now: Moment) -> Option<String> {
+        if self.ending.stopped().is_some() {
+            return None;
+        }
+        self.sight.stale(self.processes.start(), now.wall)
     }
 
     /// What there is to say of those who beat to the service.
@@ -217,7 +233,10 @@ impl Tracker {
             Flag::Blocked,
             self.blocked_by.is_some() && self.is_failing_itself(),
         );
-        let split = !self.rules.replicas && self.processes.alternate();
+        set(Flag::Stale, self.stale(now).is_some());
+        set(Flag::Foreign, self.sight.foreign.is_some());
+        let split =
+            !self.rules.replicas && (self.processes.alternate() || self.sight.split.is_some());
         set(Flag::Split, split);
         let old = self.success_ages().any(|limit| limit.mono < now.mono);
         set(Flag::SuccessAge, old);

@@ -1,0 +1,232 @@
+//! What a look at this machine finds of a service, beside what its own probes say: which process runs its code, whether
+//! that code has changed since, who else listens at its address.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Start;
+
+/// What was seen of a service; nothing where nothing could be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// The process that runs its code.
+    pub process: Option<Seen>,
+    /// Nothing of it runs, as far as that can be known.
+    pub gone: bool,
+    /// What its code is made of.
+    pub code: Code,
+    /// Why who listens at its address is not the service.
+    pub foreign: Option<String>,
+    /// Which processes listen at its address independently of each other.
+    pub split: Option<String>,
+}
+
+/// A process of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Its pid.
+    pub pid: u32,
+    /// When the kernel started it, UTC.
+    pub started: Timestamp,
+}
+
+/// What the code of a service is made of, as it is now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Code {
+    /// The newest of its sources.
+    pub newest: Option<Changed>,
+    /// The executable of its start command.
+    pub executable: Option<Changed>,
+    /// The file that its process runs has another one in its place.
+    pub replaced: bool,
+    /// Its `start` entry is not the one that it was started by.
+    pub entry_differs: bool,
+}
+
+/// A file and when it was written last, UTC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Its path, for people.
+    pub path: String,
+    /// The time of its content.
+    pub at: Timestamp,
+}
+
+impl Sight {
+    /// Why its process runs old code, for people; `None` where nothing says so.
+    ///
+    /// `reported` is the start that the service tells of itself: where it is later than that of its process, as behind a
+    /// reloader, the code was read then.
+    pub fn stale(&self, reported: Option<Start>, now: Timestamp) -> Option<String> {
+        if self.gone || self.foreign.is_some() {
+            return None;
+        }
+        let started = self.started(reported, now)?;
+        let code = &self.code;
+        let newer = |changed: &&Changed| changed.at > started;
+        let mut why = Vec::new();
+        if let Some(changed) = code.newest.as_ref().filter(newer) {
+            why.push(told(&changed.path, "changed", changed.at, started, now));
+        }
+        match code.executable.as_ref().filter(newer) {
+            Some(changed) => {
+                why.push(told(
+                    &changed.path,
+                    "was replaced",
+                    changed.at,
+                    started,
+                    now,
+                ));
+            }
+            None if code.replaced => {
+                why.push("its executable was replaced since it started".to_owned());
+            }
+            None => {}
+        }
+        if code.entry_differs {
+            why.push("its `start` entry has changed since it was started".to_owned());
+        }
+        (!why.is_empty()).then(|| why.join("; "))
+    }
+
+    /// When its process read its code, at the latest.
+    fn started(&self, reported: Option<Start>, now: Timestamp) -> Option<Timestamp> {
+        let reported = reported
+            .and_then(|start| start.at.checked_add(start.tolerance).ok())
+            .filter(|at| *at <= now);
+        let seen = self.process.map(|process| process.started);
+        seen.max(reported)
+    }
+}
+
+/// `src/app.py changed 12s ago, 3m after it started`
+fn told(path: &str, verb: &str, at: Timestamp, started: Timestamp, now: Timestamp) -> String {
+    let after = rough(at.duration_since(started));
+    let age = now.duration_since(at);
+    if age.is_negative() {
+        return format!("{path} {verb} {after} after it started, by a clock ahead of ours");
+    }
+    format!("{path} {verb} {} ago, {after} after it started", rough(age))
+}
+
+/// The largest unit, and the next while it tells something.
+fn rough(duration: jiff::SignedDuration) -> String {
+    let seconds = duration.unsigned_abs().as_secs();
+    let rounded = match seconds {
+        0..=59 => seconds,
+        60..=3599 => seconds - seconds % 10,
+        3600..=86399 => seconds - seconds % 60,
+        _ => seconds - seconds % 3600,
+    };
+    humantime::format_duration(Duration::from_secs(rounded)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn changed(seconds: i64) -> Changed {
+        Changed {
+            path: "src/app.py".to_owned(),
+            at: at(seconds),
+        }
+    }
+
+    /// A process that started at 100, looked at at 200.
+    fn check(expected: Option<&str>, change: impl FnOnce(&mut Sight)) {
+        let mut sight = Sight {
+            process: Some(Seen {
+                pid: 4711,
+                started: at(100),
+            }),
+            ..Sight::default()
+        };
+        change(&mut sight);
+        assert_eq!(sight.stale(None, at(200)).as_deref(), expected, "{sight:?}");
+    }
+
+    #[test]
+    fn code_that_is_newer_than_its_process_makes_it_stale() {
+        check(None, |_| {});
+        check(None, |sight| sight.code.newest = Some(changed(99)));
+        check(
+            Some("src/app.py changed 1m 30s ago, 10s after it started"),
+            |sight| sight.code.newest = Some(changed(110)),
+        );
+        check(
+            Some("src/app.py was replaced 5s ago, 1m 30s after it started"),
+            |sight| sight.code.executable = Some(changed(195)),
+        );
+        check(
+            Some("its executable was replaced since it started"),
+            |sight| {
+                sight.code.replaced = true;
+                sight.code.executable = Some(changed(90));
+            },
+        );
+        check(
+            Some(
+                "src/app.py changed 50s ago, 50s after it started; its `start` entry has changed since it was started",
+            ),
+            |sight| {
+                sight.code.newest = Some(changed(150));
+                sight.code.entry_differs = true;
+            },
+        );
+    }
+
+    #[test]
+    fn what_does_not_run_or_is_another_is_not_stale() {
+        check(None, |sight| {
+            sight.code.newest = Some(changed(150));
+            sight.gone = true;
+        });
+        check(None, |sight| {
+            sight.code.newest = Some(changed(150));
+            sight.foreign = Some("pid 7 (nginx) listens at its address".to_owned());
+        });
+        check(None, |sight| {
+            sight.code.newest = Some(changed(150));
+            sight.process = None;
+        });
+    }
+
+    #[test]
+    fn a_later_start_that_it_reports_counts_as_exactly_as_it_is_known() {
+        let sight = Sight {
+            process: Some(Seen {
+                pid: 4711,
+                started: at(100),
+            }),
+            code: Code {
+                newest: Some(changed(150)),
+                ..Code::default()
+            },
+            ..Sight::default()
+        };
+        let reported = |seconds, tolerance| {
+            Some(Start {
+                at: at(seconds),
+                tolerance: Duration::from_secs(tolerance),
+                derived: false,
+            })
+        };
+        for (start, expected) in [
+            (reported(149, 0), true),
+            (reported(149, 1), false),
+            (reported(160, 0), false),
+            (reported(90, 0), true),
+            // A clock that is ahead proves nothing.
+            (reported(500, 0), true),
+            (None, true),
+        ] {
+            let stale = sight.stale(start, at(200)).is_some();
+            assert_eq!(stale, expected, "{start:?}");
+        }
+    }
+}

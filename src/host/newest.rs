@@ -1,0 +1,231 @@
+//! The newest of the files that patterns name, ignore files respected: what code is made of, and when it changed last.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
+
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use ignore::WalkBuilder;
+use jiff::Timestamp;
+
+/// Code is made of fewer files; a pattern that means more was meant otherwise.
+const MOST_FILES: usize = 100_000;
+
+/// A file and when it was written last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Changed {
+    /// Its path, from the directory that the patterns are relative to.
+    pub(crate) path: PathBuf,
+    /// The time of its content.
+    pub(crate) at: Timestamp,
+}
+
+/// The newest of the files under `root` that one of the patterns means. A pattern that is the path of a directory means
+/// all in it; hidden files and those that `.gitignore` and `.ignore` leave out count only where a pattern names them.
+///
+/// # Errors
+/// A pattern that is none, or that leads to too many files.
+pub(crate) fn newest(root: &Path, patterns: &[String]) -> Result<Option<Changed>, String> {
+    // An empty path is where we stand.
+    let root = if root == Path::new("") {
+        Path::new(".")
+    } else {
+        root
+    };
+    let mut newest: Option<Changed> = None;
+    let mut keep = |path: PathBuf, at: Timestamp| {
+        if newest.as_ref().is_none_or(|known| known.at < at) {
+            newest = Some(Changed { path, at });
+        }
+    };
+    let mut walks: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+    for pattern in patterns {
+        let (start, rest) = split(pattern);
+        let place = root.join(&start);
+        match (rest, std::fs::metadata(&place)) {
+            // Named in so many words, so it counts whatever an ignore file says.
+            (None, Ok(metadata)) if metadata.is_file() => {
+                if let Some(at) = modified(&metadata) {
+                    keep(start, at);
+                }
+            }
+            (None, Ok(_)) => walks.entry(start).or_default().push("**".to_owned()),
+            (Some(rest), Ok(_)) => walks.entry(start).or_default().push(rest),
+            (_, Err(_)) => {}
+        }
+    }
+    for (start, globs) in walks {
+        let set = glob_set(&globs)?;
+        let place = root.join(&start);
+        let mut left = MOST_FILES;
+        for entry in walk(&place, &globs).flatten() {
+            left = left.checked_sub(1).ok_or_else(|| {
+                format!(
+                    "more than {MOST_FILES} files stand under {}: name what the code is made of",
+                    place.display()
+                )
+            })?;
+            let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+            let below = entry.path().strip_prefix(&place).unwrap_or(entry.path());
+            if is_file
+                && set.is_match(below)
+                && let Ok(metadata) = entry.metadata()
+                && let Some(at) = modified(&metadata)
+            {
+                keep(start.join(below), at);
+            }
+        }
+    }
+    Ok(newest)
+}
+
+/// When a file's content was written last.
+pub(crate) fn modified(metadata: &std::fs::Metadata) -> Option<Timestamp> {
+    let time: SystemTime = metadata.modified().ok()?;
+    Timestamp::try_from(time).ok()
+}
+
+/// The part of a pattern that names one directory or file, and the rest, which is a glob.
+fn split(pattern: &str) -> (PathBuf, Option<String>) {
+    let is_glob = |part: &str| part.contains(['*', '?', '[', '{', '\\']);
+    let parts: Vec<&str> = pattern.split('/').collect();
+    let first = parts.iter().position(|part| is_glob(part));
+    let (plain, rest) = parts.split_at(first.unwrap_or(parts.len()));
+    let mut start = PathBuf::new();
+    if pattern.starts_with('/') {
+        start.push("/");
+    }
+    start.extend(plain.iter().filter(|part| !matches!(**part, "" | ".")));
+    (start, first.map(|_| rest.join("/")))
+}
+
+fn glob_set(globs: &[String]) -> Result<GlobSet, String> {
+    let mut set = GlobSetBuilder::new();
+    for glob in globs {
+        let built: Glob = GlobBuilder::new(glob)
+            .literal_separator(true)
+            .build()
+            .map_err(|error| error.to_string())?;
+        set.add(built);
+    }
+    set.build().map_err(|error| error.to_string())
+}
+
+fn walk(place: &Path, globs: &[String]) -> ignore::Walk {
+    let names_hidden = globs
+        .iter()
+        .any(|glob| glob.starts_with('.') || glob.contains("/."));
+    let depth = globs
+        .iter()
+        .map(|glob| (!glob.contains("**") && !glob.contains('{')).then(|| glob.split('/').count()))
+        .try_fold(0, |most, depth| Some(most.max(depth?)));
+    WalkBuilder::new(place)
+        .hidden(!names_hidden)
+        // An ignore file says what is no source, whether the directory is a repository or not.
+        .require_git(false)
+        .max_depth(depth)
+        .filter_entry(|entry| entry.file_name() != ".git")
+        .build()
+}
+
+/// Where a program would be found that is started by this name.
+pub(crate) fn executable(program: &str, path_variable: Option<&str>) -> Option<PathBuf> {
+    if Path::new(program).components().count() > 1
+        || matches!(
+            Path::new(program).components().next(),
+            Some(Component::RootDir)
+        )
+    {
+        return Some(PathBuf::from(program));
+    }
+    let own = std::env::var_os("PATH");
+    let searched = path_variable.map(std::ffi::OsString::from).or(own)?;
+    std::env::split_paths(&searched)
+        .map(|directory| directory.join(program))
+        .find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+
+    /// Files with the seconds of their time, under a new directory.
+    fn tree(files: &[(&str, u64)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, seconds) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let text = if path.ends_with(".gitignore") {
+                "build/\n*.log\n"
+            } else {
+                ""
+            };
+            fs::write(&path, text).unwrap();
+            let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(*seconds);
+            File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
+        }
+        root
+    }
+
+    #[track_caller]
+    fn check(root: &Path, patterns: &[&str], expected: Option<&str>) {
+        let patterns: Vec<String> = patterns.iter().map(|one| (*one).to_owned()).collect();
+        let found = newest(root, &patterns).unwrap();
+        let path = found.map(|changed| changed.path.display().to_string());
+        assert_eq!(path.as_deref(), expected, "{patterns:?}");
+    }
+
+    #[test]
+    fn the_newest_of_the_files_meant_is_found() {
+        let root = tree(&[
+            ("app.py", 10),
+            ("src/a.py", 20),
+            ("src/deep/b.py", 30),
+            ("src/deep/c.txt", 40),
+            ("src/.hidden.py", 50),
+            ("build/d.py", 60),
+            ("src/e.log", 70),
+            (".gitignore", 5),
+            ("pyproject.toml", 15),
+        ]);
+        let root = root.path();
+        check(root, &["app.py"], Some("app.py"));
+        check(root, &["**/*.py"], Some("src/deep/b.py"));
+        check(root, &["src/*.py"], Some("src/a.py"));
+        check(root, &["./src/*.py", "pyproject.toml"], Some("src/a.py"));
+        check(root, &["src"], Some("src/deep/c.txt"));
+        check(root, &["src/"], Some("src/deep/c.txt"));
+        check(root, &["src/**"], Some("src/deep/c.txt"));
+        check(root, &["src/{a,deep/b}.py"], Some("src/deep/b.py"));
+        check(root, &["src/.*.py"], Some("src/.hidden.py"));
+        check(root, &["src/e.log"], Some("src/e.log"));
+        check(root, &["**/*.log", "missing/**", "missing.py"], None);
+        let above = root.join("src/deep");
+        check(&above, &["../*.py"], Some("../a.py"));
+        let absolute = root.join("app.py").display().to_string();
+        check(&above, &[&absolute], Some(&absolute));
+    }
+
+    #[test]
+    fn programs_are_found_as_by_a_shell() {
+        let root = tree(&[("bin/tool", 1)]);
+        let path = root.path().join("bin");
+        let variable = path.to_str();
+        assert_eq!(executable("tool", variable), Some(path.join("tool")));
+        assert_eq!(executable("missing", variable), None);
+        assert_eq!(
+            executable("./tool", variable),
+            Some(PathBuf::from("./tool"))
+        );
+        assert_eq!(
+            executable("/bin/tool", None),
+            Some(PathBuf::from("/bin/tool"))
+        );
+    }
+}

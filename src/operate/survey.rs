@@ -1,0 +1,239 @@
+//! Looks at this machine for what no probe can tell of services: whether the code that runs is old, whether somebody
+//! else listens at an address, whether two do. Asks nobody and resolves no name.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::foreign::foreign;
+use super::owners::{heads, owners_of, split};
+use super::place::Place;
+use crate::health::{self, Changed, Code, Process, Sight, text};
+use crate::host::newest::{executable, modified, newest};
+use crate::host::pid_file::{self, PidFile};
+use crate::host::records::{Key, Record, Records};
+use crate::host::{Endpoint, Owners, Running, is_local, runs_another_file_than, started_at};
+use crate::inventory::{Inventory, Secret, Service, StartSpec};
+
+/// What is looked at, again and again.
+#[derive(Debug, Clone)]
+pub(crate) struct Survey {
+    subjects: Arc<Vec<Subject>>,
+    records: Option<Records>,
+}
+
+/// One service.
+#[derive(Debug)]
+struct Subject {
+    service: Arc<Service>,
+    key: Key,
+    /// Where it listens on this machine.
+    endpoints: Vec<Endpoint>,
+}
+
+/// What one look found.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// By the name of the service.
+    pub(crate) sights: Vec<(String, Sight)>,
+    /// What could not be looked at, for people.
+    pub(crate) problems: Vec<String>,
+}
+
+impl Survey {
+    /// Those of the services of which anything can be seen on this machine; `None` where there are none.
+    pub(crate) fn new(
+        services: &[Arc<Service>],
+        inventory: &Inventory,
+        records: Option<Records>,
+    ) -> Option<Self> {
+        let file = inventory.file();
+        let subjects: Vec<Subject> = services
+            .iter()
+            .map(|service| Subject {
+                key: Key {
+                    inventory: file.clone(),
+                    service: service.name.clone(),
+                },
+                endpoints: endpoints(service),
+                service: Arc::clone(service),
+            })
+            .filter(Subject::can_be_seen)
+            .collect();
+        (!subjects.is_empty()).then(|| Self {
+            subjects: Arc::new(subjects),
+            records,
+        })
+    }
+
+    /// Looks once.
+    pub(crate) async fn look(&self) -> Seen {
+        let endpoints = self.subjects.iter().flat_map(|it| it.endpoints.clone());
+        let mut owners = owners_of(endpoints.collect()).await.into_iter();
+        let owners: Vec<Vec<Owners>> = self
+            .subjects
+            .iter()
+            .map(|subject| owners.by_ref().take(subject.endpoints.len()).collect())
+            .collect();
+        let Self { subjects, records } = self.clone();
+        let search = tokio::task::spawn_blocking(move || {
+            let mut found = Seen::default();
+            for (subject, owners) in subjects.iter().zip(owners) {
+                let sight = subject.look(&owners, records.as_ref(), &mut found.problems);
+                found.sights.push((subject.service.name.clone(), sight));
+            }
+            found
+        });
+        search.await.unwrap_or_else(|error| Seen {
+            problems: vec![format!("this machine could not be looked at: {error}")],
+            ..Seen::default()
+        })
+    }
+}
+
+impl Subject {
+    fn can_be_seen(&self) -> bool {
+        let service = &self.service;
+        !self.endpoints.is_empty()
+            || service.start.is_some()
+            || service.sources.is_some()
+            || service.pid_file.is_some()
+    }
+
+    fn look(
+        &self,
+        owners: &[Owners],
+        records: Option<&Records>,
+        problems: &mut Vec<String>,
+    ) -> Sight {
+        let service = &self.service;
+        let mut problem = |what: String| {
+            problems.push(text::clean(&format!("{}: {what}", service.name), 300));
+        };
+        let record = match records.map(|records| records.read(&self.key)).transpose() {
+            Ok(record) => record.flatten(),
+            Err(error) => {
+                problem(error.to_string());
+                None
+            }
+        };
+        let recorded = record.as_ref().and_then(Record::running);
+        let pid_file = service.pid_file.as_deref().map(pid_file::read);
+        let owning = all(owners);
+        let foreign = foreign(service, &owning, pid_file.as_ref(), recorded.as_ref());
+        let heads = heads(&owning);
+        let process = match (&recorded, &pid_file) {
+            (Some(recorded), _) => Some(recorded.process),
+            (None, Some(PidFile::Proved(proved))) => Some(proved.process),
+            _ => match heads.as_slice() {
+                [head] if foreign.is_none() => Some(head.process),
+                _ => None,
+            },
+        };
+        let entry_differs = match (&recorded, &record, &service.start) {
+            (Some(_), Some(record), Some(start)) => record.entry != start.fingerprint(),
+            _ => false,
+        };
+        let mut code = Code {
+            entry_differs,
+            ..Code::default()
+        };
+        if let Some(sources) = &service.sources {
+            match newest(&sources.root, &sources.patterns) {
+                Ok(found) => {
+                    code.newest = found.map(|found| Changed {
+                        path: text::clean(&found.path.display().to_string(), 200),
+                        at: found.at,
+                    });
+                }
+                Err(why) => problem(format!("its sources cannot be looked through: {why}")),
+            }
+        }
+        if let Some(start) = &service.start {
+            look_at_executable(start, process, &mut code);
+        }
+        Sight {
+            gone: process.is_none() && self.is_gone(owners, pid_file.as_ref()),
+            process: process.and_then(|process| {
+                let started = started_at(process)?;
+                Some(health::Seen {
+                    pid: process.pid,
+                    started,
+                })
+            }),
+            code,
+            split: (foreign.is_none() && !service.replicas)
+                .then(|| split(&heads))
+                .flatten(),
+            foreign: foreign.map(|why| text::clean(&why, 300)),
+        }
+    }
+
+    /// No process of it is known, and nothing listens where it would.
+    fn is_gone(&self, owners: &[Owners], pid_file: Option<&PidFile>) -> bool {
+        let silent = owners.iter().all(|owners| *owners == Owners::Nobody);
+        let has_trace = !owners.is_empty() || self.service.start.is_some() || pid_file.is_some();
+        silent && has_trace && !matches!(pid_file, Some(PidFile::Unknown(_)))
+    }
+}
+
+/// Where a service listens on this machine, as far as that is known without asking anybody.
+fn endpoints(service: &Service) -> Vec<Endpoint> {
+    match Place::of(service, None) {
+        Place::Nowhere | Place::Proxied(_) => Vec::new(),
+        Place::Socket(path) => vec![Endpoint::Socket(path)],
+        Place::Name { host, port } => {
+            let addresses: Vec<IpAddr> = match host.parse() {
+                Ok(address) => vec![address],
+                Err(_) if host == "localhost" => {
+                    vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+                }
+                Err(_) => Vec::new(),
+            };
+            let addresses = addresses.into_iter().filter(|address| is_local(*address));
+            addresses
+                .map(|address| Endpoint::Tcp(SocketAddr::new(address, port)))
+                .collect()
+        }
+    }
+}
+
+/// Every process that listens, each once.
+fn all(owners: &[Owners]) -> Vec<Running> {
+    let mut all: Vec<Running> = Vec::new();
+    for owner in owners {
+        if let Owners::Known { processes, .. } = owner {
+            for one in processes {
+                if !all.iter().any(|known| known.process == one.process) {
+                    all.push(one.clone());
+                }
+            }
+        }
+    }
+    all
+}
+
+fn look_at_executable(start: &StartSpec, process: Option<Process>, code: &mut Code) {
+    let Some(program) = start.command.first() else {
+        return;
+    };
+    let path_variable = match start.env.get("PATH") {
+        Some(Secret::Plain(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let Some(path) = executable(program, path_variable) else {
+        return;
+    };
+    code.executable = std::fs::metadata(&path)
+        .ok()
+        .and_then(|metadata| modified(&metadata))
+        .map(|at| Changed {
+            path: text::clean(&shown(&path), 200),
+            at,
+        });
+    code.replaced = process.is_some_and(|process| runs_another_file_than(process, &path));
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
