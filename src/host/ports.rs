@@ -154,7 +154,7 @@ fn holders(inodes: &BTreeSet<u64>) -> (BTreeMap<u64, BTreeSet<u32>>, bool) {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    use std::net::{TcpListener, UdpSocket};
+    use std::net::TcpListener;
 
     use super::*;
 
@@ -182,12 +182,11 @@ mod tests {
 
     #[test]
     fn a_free_port_has_nobody() {
-        // A bound UDP port says nothing about TCP and keeps its number from no one; its number is a likely free one.
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let free = listener.local_addr().unwrap();
-        drop(listener);
-        drop(udp);
+        use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+        // Bound, so that nobody else gets it, and not listening.
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let free = getsockname(&socket).unwrap().try_into().unwrap();
         assert_eq!(owners(&[Endpoint::Tcp(free)]), [Owners::Nobody]);
     }
 
