@@ -28,12 +28,14 @@ pub(crate) fn end(mark: &str, after: u32) {
             if ended.contains(&pid) {
                 continue;
             }
+            // Before its environment is read: one that gets it in between shows it then.
+            let is_in_transit = in_transit(pid);
             if carries(pid, wanted.as_bytes()) {
                 if kill(pid, wanted.as_bytes()) {
                     ended.push(pid);
                     settled = false;
                 }
-            } else if in_transit(pid) {
+            } else if is_in_transit {
                 settled = false;
             }
         }

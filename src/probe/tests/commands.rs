@@ -328,7 +328,7 @@ async fn commands_side_by_side() {
 async fn a_deadline_of_nothing() {
     let probe = Probe {
         timeout: Duration::from_nanos(1),
-        ..exec(&["true"])
+        ..exec(&["sleep", "5"])
     };
     let outcome = ask(&probe).await;
     failed(
