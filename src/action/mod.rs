@@ -4,6 +4,7 @@
 
 mod agenda;
 mod arrival;
+mod automatic;
 mod consent;
 mod offer;
 mod order;
@@ -17,6 +18,7 @@ mod who;
 
 pub use agenda::{Agenda, Half, Manner, Member, Task, needs};
 pub use arrival::{Arrival, Arrived, Expected, Glance, Holder, Started, renewed};
+pub use automatic::{Automatic, Order};
 pub use consent::{Consent, Questions};
 pub use offer::{Offer, Refusal};
 pub use order::stop_order;

@@ -164,6 +164,8 @@ pub struct Picture {
     pub probes: Vec<ProbePicture>,
     /// The dependencies in the order of their payload.
     pub dependencies: Vec<DependencyPicture>,
+    /// When its code was changed last, as far as that can be seen on this machine, UTC.
+    pub code_changed: Option<jiff::Timestamp>,
     /// Who answers.
     pub identity: Identity,
     /// When this picture was made.

@@ -53,6 +53,14 @@ pub struct Changed {
     pub at: Timestamp,
 }
 
+impl Code {
+    /// The time of the newest of it, UTC.
+    pub fn changed(&self) -> Option<Timestamp> {
+        let files = [&self.newest, &self.executable].into_iter().flatten();
+        files.map(|changed| changed.at).max()
+    }
+}
+
 impl Sight {
     /// Why its process runs old code, for people; `None` where nothing says so.
     ///

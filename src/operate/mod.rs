@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use crate::action::{Action, Manner, Offer, Refusal, Then, Verdict, Way};
 use crate::event::{Done, Facts};
-use crate::health::{Identity, Process};
+use crate::health::{Identity, Process, text};
 use crate::host::Clock;
 use crate::host::records::{Key, Records};
 use crate::inventory::Service;
@@ -121,6 +121,13 @@ impl Operator {
             clock,
             policy,
         }
+    }
+
+    /// The same operator, whose audit file tells this as what it was called for.
+    pub(crate) fn called_for(&self, command: &str) -> Self {
+        let mut other = self.clone();
+        text::clean(command, 300).clone_into(&mut other.policy.command);
+        other
     }
 
     /// Records refusals, as far as the audit file can be written, and tells each as the end of its action.

@@ -86,6 +86,7 @@ fn degraded(at: Moment) -> Picture {
             observed_at: at,
             details: BTreeMap::from([("collections".to_owned(), json!(3))]).into(),
         }],
+        code_changed: None,
         identity: Identity::default(),
         at,
     }

@@ -75,6 +75,8 @@ pub(crate) struct App {
     pub(super) inventory: String,
     pub(super) selectors: String,
     pub(super) read_only: bool,
+    /// Services are restarted by themselves.
+    pub(super) automatic: bool,
     pub(super) theme: Theme,
     pub(super) zone: TimeZone,
     pub(super) area: Rect,
@@ -106,6 +108,7 @@ impl App {
             inventory: setup.inventory,
             selectors: setup.selectors,
             read_only: setup.read_only,
+            automatic: false,
             theme: Theme::new(setup.color),
             zone: setup.zone,
             area: Rect::new(0, 0, width, height),

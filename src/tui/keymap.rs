@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Shutdown,
     /// Have the configuration read again.
     Reload,
+    /// Switch automatic restart on or off.
+    Automatic,
     /// The keys.
     Help,
     /// Give the terminal back to the shell for a while.
@@ -220,6 +222,13 @@ pub(crate) const KEYMAP: &[Binding] = &[
         command: Command::Reload,
         footer: Some("reload"),
         help: "reload: has the service read its configuration again; always confirmed",
+    },
+    Binding {
+        modes: BROWSE,
+        keys: &[key('a')],
+        command: Command::Automatic,
+        footer: None,
+        help: "automatic restart on or off: of what is stale or unhealthy, where `restart_on` permits it",
     },
     Binding {
         modes: BROWSE,
@@ -408,7 +417,10 @@ pub(crate) const KEYMAP: &[Binding] = &[
 impl Command {
     /// Whether it acts on a service: with `--read-only` its keys are gone.
     pub(crate) const fn acts(self) -> bool {
-        matches!(self, Self::Schedule | Self::Shutdown | Self::Reload)
+        matches!(
+            self,
+            Self::Schedule | Self::Shutdown | Self::Reload | Self::Automatic
+        )
     }
 }
 

@@ -28,6 +28,11 @@ pub(crate) enum Message {
     Tick(Moment),
     /// The engine or an action tells something.
     Event(Event),
+    /// Automatic restart was switched on or off.
+    Automatic {
+        /// Whether it is on now.
+        on: bool,
+    },
     /// What an action would do is known, or why it is refused.
     Prepared {
         /// The preparation that this answers.
@@ -50,6 +55,8 @@ pub(crate) enum Effect {
         /// The service; `None` is all of them.
         service: Option<String>,
     },
+    /// Switch automatic restart on or off, whichever it is not.
+    SwitchAutomatic,
     /// Read the identity of a service and tell what an action on it would be; nothing is sent to it.
     Prepare {
         /// To be given back with the answer.

@@ -60,6 +60,7 @@ pub(crate) fn waiting(name: &str) -> Picture {
         resources: BTreeMap::new(),
         probes: vec![probe("live", Role::Live)],
         dependencies: Vec::new(),
+        code_changed: None,
         identity: Identity::default(),
         at: at(),
     }

@@ -40,6 +40,7 @@ impl App {
                 Message::Resize { width, height } => self.area = Rect::new(0, 0, width, height),
                 Message::Tick(now) => self.now = now,
                 Message::Event(event) => self.event(event),
+                Message::Automatic { on } => self.automatic = on,
                 Message::Prepared { ticket, result } => self.prepared(ticket, result, &mut effects),
             }
         }
@@ -206,6 +207,7 @@ impl App {
             Command::Schedule => self.ask(Action::Schedule, effects),
             Command::Shutdown => self.ask(Action::Shutdown, effects),
             Command::Reload => self.ask(Action::Reload, effects),
+            Command::Automatic => effects.push(Effect::SwitchAutomatic),
             Command::Confirm => self.confirm(effects),
             Command::Press => match &self.dialog {
                 Some(Dialog::Confirm(question)) if question.focus == Button::Confirm => {

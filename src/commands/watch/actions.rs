@@ -61,6 +61,11 @@ impl Actions {
         }
     }
 
+    /// Where the events of actions are told.
+    pub(super) fn events(&self) -> UnboundedSender<Event> {
+        self.events.clone()
+    }
+
     /// Finds out what an action would be; the answer comes by [`next`](Self::next).
     pub(super) fn prepare(&self, ticket: Ticket, service: String, action: Action) {
         let operator = self.operator.clone();

@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::actions::Actions;
+use super::automatic::Automation;
 use super::terminal::{self, Screen};
 use crate::commands::{Context, Error, Signals};
 use crate::engine::{Feed, Handle, Input};
@@ -31,6 +32,7 @@ pub(super) struct Parts {
     pub(super) feed: Feed,
     pub(super) engine: Handle,
     pub(super) actions: Actions,
+    pub(super) automation: Automation,
 }
 
 /// Runs until somebody leaves.
@@ -50,6 +52,7 @@ pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> 
         feed,
         engine,
         actions,
+        automation,
     } = parts;
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -59,6 +62,7 @@ pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> 
         feed: Some(feed),
         engine: &engine,
         actions,
+        automation,
         keys: EventStream::new(),
         signals,
         resumed,
@@ -69,11 +73,15 @@ pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> 
     };
     let exit = dashboard.run().await;
     let Dashboard {
-        actions, screen, ..
+        actions,
+        automation,
+        screen,
+        ..
     } = dashboard;
     // The terminal is given back before anything is waited for or said.
     drop(screen);
-    for done in actions.end().await {
+    let (acted, by_itself) = tokio::join!(actions.end(), automation.end());
+    for done in acted.into_iter().chain(by_itself) {
         context.tell(&format!(
             "{} of {}: {}: {}",
             done.action, done.service, done.verdict, done.text
@@ -90,6 +98,7 @@ struct Dashboard<'a> {
     feed: Option<Feed>,
     engine: &'a Handle,
     actions: Actions,
+    automation: Automation,
     keys: EventStream,
     signals: Signals,
     /// The shell has continued us: somebody else had the terminal meanwhile.
@@ -141,6 +150,11 @@ impl Dashboard<'_> {
                 Wake::Nothing => continue,
             };
             let now = self.take_ready(&mut batch) || now;
+            for message in &batch {
+                if let Message::Event(event) = message {
+                    self.automation.see(event);
+                }
+            }
             for effect in self.app.update_all(batch) {
                 if effect == Effect::Quit {
                     return Ok(Exit::Done);
@@ -165,6 +179,7 @@ impl Dashboard<'_> {
             () = terminal::panicked() => Wake::End(Exit::Code(101)),
             event = self.keys.next() => read(event),
             message = self.actions.next() => Wake::Now(message),
+            () = self.automation.go_on() => Wake::Nothing,
             _ = self.ticks.tick() => {
                 if self.suspended { Wake::Redraw } else { Wake::Now(Message::Tick(self.clock.now())) }
             }
@@ -205,6 +220,11 @@ impl Dashboard<'_> {
         match effect {
             Effect::Quit => {}
             Effect::Suspend => self.suspend(),
+            Effect::SwitchAutomatic => {
+                let on = self.automation.toggle();
+                let effects = self.app.update_all([Message::Automatic { on }]);
+                debug_assert!(effects.is_empty(), "it asks for nothing");
+            }
             Effect::ProbeNow { service } => self.engine.say(Input::ProbeNow { service }),
             Effect::Prepare {
                 ticket,

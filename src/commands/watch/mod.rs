@@ -1,6 +1,7 @@
 //! `healthctl watch`: the dashboard, or a stream of changes where there is no terminal.
 
 mod actions;
+mod automatic;
 mod dashboard;
 mod stream;
 mod terminal;
@@ -37,6 +38,7 @@ use crate::operate::{Operator, Policy};
 use crate::probe::Asker;
 use crate::tui::{App, Setup};
 use actions::Actions;
+use automatic::Automation;
 
 /// The flags of `watch`.
 #[derive(Debug, clap::Args)]
@@ -104,6 +106,10 @@ pub(crate) async fn with_notices(
         caps: Caps::of_this_machine(),
         figures: lines.is_none(),
     };
+    let watched = services
+        .iter()
+        .map(|service| service.name.clone())
+        .collect();
     let sights = Sights::new(context, &services, &inventory);
     let engine = engine::watch(services, asker.clone(), options, clock, teller.clone());
     tell_what_is_seen(
@@ -134,7 +140,14 @@ pub(crate) async fn with_notices(
         ..context.policy()
     };
     let operator = Operator::new(asker, clock, policy);
-    let actions = Actions::new(operator, Arc::new(inventory), teller, engine.inputs.clone());
+    let inventory = Arc::new(inventory);
+    let actions = Actions::new(
+        operator.clone(),
+        Arc::clone(&inventory),
+        teller,
+        engine.inputs.clone(),
+    );
+    let automation = Automation::new(operator, inventory, actions.events(), clock, &watched);
     dashboard::run(
         context,
         dashboard::Parts {
@@ -143,6 +156,7 @@ pub(crate) async fn with_notices(
             feed,
             engine,
             actions,
+            automation,
         },
     )
     .await

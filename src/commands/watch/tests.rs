@@ -2,6 +2,7 @@
 //!
 //! The tests start this very test binary again, as the program in the terminal: `child` is that program.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::actions::Actions;
+use super::automatic::Automation;
 use super::dashboard::{self, Parts};
 use super::terminal::Screen;
 use super::terminal_harness::{CTRL_C, ESC, Ended, Pty};
@@ -92,18 +94,22 @@ async fn dashboard(script: &str) -> u8 {
         },
     };
     let operator = Operator::new(Asker::new(clock), clock, Policy::default());
+    let inventory = Arc::new(Inventory::default());
     let actions = Actions::new(
-        operator,
-        Arc::new(Inventory::default()),
+        operator.clone(),
+        Arc::clone(&inventory),
         teller,
         engine.inputs.clone(),
     );
+    let nobody = BTreeSet::new();
+    let automation = Automation::new(operator, inventory, actions.events(), clock, &nobody);
     let parts = Parts {
         app,
         clock,
         feed,
         engine,
         actions,
+        automation,
     };
     match dashboard::run(&context, parts).await {
         Ok(exit) => exit.code(),

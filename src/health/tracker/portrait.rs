@@ -78,6 +78,7 @@ impl Tracker {
                 })
                 .collect(),
             dependencies: self.dependency_pictures(),
+            code_changed: self.sight.code.changed(),
             identity: self.processes.identity(),
             at: now,
         }

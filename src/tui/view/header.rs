@@ -88,6 +88,9 @@ fn status(app: &App, columns: usize) -> Line<'static> {
     if app.read_only {
         parts.push(Span::raw("read-only"));
     }
+    if app.automatic {
+        parts.push(Span::styled("automatic restart on", theme::strong()));
+    }
     parts.push(freshness(app));
     let taken = |parts: &[Span<'_>]| parts.iter().map(|part| part.width() + 3).sum::<usize>() + 1;
     // What hides rows and how fresh they are is said first, then where they come from.
