@@ -168,6 +168,16 @@ impl Agenda {
         }
     }
 
+    /// The halves in the order in which they begin where each ends well before the next.
+    pub fn rehearsed(mut self) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        while let Some(task) = self.begin() {
+            self.set(task, Progress::Good);
+            tasks.push(task);
+        }
+        tasks
+    }
+
     /// Nothing more begins.
     pub const fn interrupt(&mut self) {
         self.interrupted = true;

@@ -20,7 +20,7 @@ pub use agenda::{Agenda, Half, Manner, Member, Task, needs};
 pub use arrival::{Arrival, Arrived, Expected, Glance, Holder, Started, renewed};
 pub use automatic::{Automatic, Order};
 pub use consent::{Consent, Questions};
-pub use offer::{Offer, Refusal};
+pub use offer::{Deed, Leg, Offer, Proposal, Refusal};
 pub use order::stop_order;
 pub use proof::Who;
 pub use proof::{APART, Life, Look, Proof, Seen, Stage, Subject, Turn};

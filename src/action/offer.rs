@@ -23,6 +23,49 @@ pub struct Offer {
     pub protected: bool,
 }
 
+/// A plan as it is shown to whoever has to agree to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proposal {
+    /// What would be sent, in the order in which it begins. Empty where there is nothing to do.
+    pub offers: Vec<Offer>,
+    /// All that is done, one after the other, as long as nothing fails.
+    pub order: Vec<Leg>,
+}
+
+/// One part of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leg {
+    /// The service.
+    pub service: String,
+    /// What is done to it.
+    pub deed: Deed,
+}
+
+/// What one part of a plan does to its service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// It is stopped.
+    Stop,
+    /// It is started by us.
+    Start,
+    /// Something else replaces it, on our request.
+    Replace,
+    /// It reads its configuration again.
+    Reload,
+}
+
+impl Deed {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Start => "start",
+            Self::Replace => "restart",
+            Self::Reload => "reload",
+        }
+    }
+}
+
 /// Why an action is not carried out. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {

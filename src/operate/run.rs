@@ -10,7 +10,9 @@ use super::audit::{About, Audit};
 use super::ending::Ending;
 use super::halves::{Case, With};
 use super::{Operator, Prepared, Target, Todo};
-use crate::action::{Action, Agenda, Half, Member, Task, Then, Verdict};
+use crate::action::{
+    Action, Agenda, Deed, Half, Leg, Manner, Member, Proposal, Task, Then, Verdict,
+};
 use crate::event::{Done, Event, Step, StepKind};
 use crate::health::{Moment, text};
 use crate::host::records::{Lock, RecordError};
@@ -112,6 +114,40 @@ impl Operator {
             done
         });
         refused.collect()
+    }
+}
+
+impl Prepared {
+    /// The plan as it is shown to whoever has to agree to it, one service after the other.
+    pub(crate) fn proposal(&self) -> Proposal {
+        let tasks = Agenda::new(members(self), Manner::default()).rehearsed();
+        let mut proposal = Proposal::default();
+        for task in tasks {
+            let Some(target) = self.targets.get(task.member) else {
+                continue;
+            };
+            let Some(offer) = target.offer() else {
+                continue;
+            };
+            let deed = match (target.then, task.half) {
+                (Then::GoesOn, _) => Deed::Reload,
+                (_, Half::Down) => Deed::Stop,
+                (Then::Successor, Half::Up) => Deed::Replace,
+                (_, Half::Up) => Deed::Start,
+            };
+            if !proposal
+                .order
+                .iter()
+                .any(|leg| leg.service == offer.service)
+            {
+                proposal.offers.push(offer.clone());
+            }
+            proposal.order.push(Leg {
+                service: offer.service.clone(),
+                deed,
+            });
+        }
+        proposal
     }
 }
 

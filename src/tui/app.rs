@@ -7,8 +7,7 @@ use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 use tui_input::Input;
 
-use crate::action::Action;
-use crate::event::{Done, Load};
+use crate::event::Load;
 use crate::health::{Moment, Picture, Selection};
 
 use super::dialog::Dialog;
@@ -16,6 +15,7 @@ use super::keymap::Mode;
 use super::list::List;
 use super::log::Log;
 use super::message::Ticket;
+use super::progress::Progress;
 use super::theme::Theme;
 use super::view::{self, Regions};
 
@@ -51,22 +51,6 @@ pub(crate) enum Screen {
     Detail,
     /// The events alone.
     Events,
-}
-
-/// How far an action on a service has come.
-#[derive(Debug)]
-pub(crate) enum Progress {
-    /// It is under way.
-    Running {
-        /// What is being done.
-        action: Action,
-        /// The latest step, in words.
-        text: String,
-        /// When it was confirmed.
-        since: Moment,
-    },
-    /// It has ended.
-    Ended(Box<Done>),
 }
 
 /// The dashboard.
@@ -163,6 +147,16 @@ impl App {
         if let Some(top) = self.help_top {
             self.help_top = Some(top.min(view::help_overflow(self)));
         }
+        if let Some(part) = view::dialog_part(self)
+            && let Some(dialog) = &mut self.dialog
+        {
+            dialog.settle(part);
+        }
+    }
+
+    /// How many actions are under way or wait for their turn.
+    pub(super) fn under_way(&self) -> usize {
+        self.progress.values().filter(|it| it.runs()).count()
     }
 
     /// A ticket that was not given before.

@@ -51,6 +51,12 @@ pub(crate) enum Command {
     Reload,
     /// Switch automatic restart on or off.
     Automatic,
+    /// Stop and start again.
+    Restart,
+    /// Start what does not run.
+    Start,
+    /// Mark the selected service, or take its mark away: actions mean the marked ones.
+    Mark,
     /// The keys.
     Help,
     /// Give the terminal back to the shell for a while.
@@ -135,6 +141,7 @@ const DOWN: Key = named(KeyCode::Down);
 
 const BROWSE: &[Mode] = &[Mode::Browse];
 const READ: &[Mode] = &[Mode::Browse, Mode::Help];
+const DIALOG: &[Mode] = &[Mode::Confirm, Mode::ConfirmTyped, Mode::Notice];
 const ANYWHERE: &[Mode] = &[
     Mode::Browse,
     Mode::Filter,
@@ -179,7 +186,7 @@ pub(crate) const KEYMAP: &[Binding] = &[
         keys: &[ESC],
         command: Command::Back,
         footer: None,
-        help: "back; clears the filter",
+        help: "back; clears the filter, then the marks",
     },
     Binding {
         modes: BROWSE,
@@ -190,17 +197,17 @@ pub(crate) const KEYMAP: &[Binding] = &[
     },
     Binding {
         modes: BROWSE,
-        keys: &[key('p')],
-        command: Command::ProbeOne,
-        footer: Some("probe"),
-        help: "ask the selected service now",
+        keys: &[key(' ')],
+        command: Command::Mark,
+        footer: Some("mark"),
+        help: "mark or unmark the selected service; actions mean all marked ones, if there are any",
     },
     Binding {
         modes: BROWSE,
-        keys: &[ctrl('r')],
-        command: Command::ProbeAll,
-        footer: None,
-        help: "ask all services now",
+        keys: &[key('r')],
+        command: Command::Restart,
+        footer: Some("restart"),
+        help: "restart: stops, starts, waits for the proof; always confirmed",
     },
     Binding {
         modes: BROWSE,
@@ -218,6 +225,13 @@ pub(crate) const KEYMAP: &[Binding] = &[
     },
     Binding {
         modes: BROWSE,
+        keys: &[key('S')],
+        command: Command::Start,
+        footer: Some("start"),
+        help: "start what does not run, and wait until it is ready; always confirmed",
+    },
+    Binding {
+        modes: BROWSE,
         keys: &[key('L')],
         command: Command::Reload,
         footer: Some("reload"),
@@ -229,6 +243,20 @@ pub(crate) const KEYMAP: &[Binding] = &[
         command: Command::Automatic,
         footer: None,
         help: "automatic restart on or off: of what is stale or unhealthy, where `restart_on` permits it",
+    },
+    Binding {
+        modes: BROWSE,
+        keys: &[key('p')],
+        command: Command::ProbeOne,
+        footer: Some("probe"),
+        help: "ask the selected service now",
+    },
+    Binding {
+        modes: BROWSE,
+        keys: &[ctrl('r')],
+        command: Command::ProbeAll,
+        footer: None,
+        help: "ask all services now",
     },
     Binding {
         modes: BROWSE,
@@ -399,6 +427,34 @@ pub(crate) const KEYMAP: &[Binding] = &[
         help: "press the button that has the focus",
     },
     Binding {
+        modes: DIALOG,
+        keys: &[DOWN],
+        command: Command::Down,
+        footer: None,
+        help: "a line down, where not all of it fits",
+    },
+    Binding {
+        modes: DIALOG,
+        keys: &[UP],
+        command: Command::Up,
+        footer: None,
+        help: "a line up",
+    },
+    Binding {
+        modes: DIALOG,
+        keys: &[named(KeyCode::PageDown)],
+        command: Command::PageDown,
+        footer: None,
+        help: "a screen down",
+    },
+    Binding {
+        modes: DIALOG,
+        keys: &[named(KeyCode::PageUp)],
+        command: Command::PageUp,
+        footer: None,
+        help: "a screen up",
+    },
+    Binding {
         modes: &[Mode::Notice],
         keys: &[ESC, ENTER, key('n'), key('q')],
         command: Command::Back,
@@ -415,11 +471,17 @@ pub(crate) const KEYMAP: &[Binding] = &[
 ];
 
 impl Command {
-    /// Whether it acts on a service: with `--read-only` its keys are gone.
+    /// Whether it acts on services, or prepares for that: with `--read-only` its keys are gone.
     pub(crate) const fn acts(self) -> bool {
         matches!(
             self,
-            Self::Schedule | Self::Shutdown | Self::Reload | Self::Automatic
+            Self::Schedule
+                | Self::Shutdown
+                | Self::Reload
+                | Self::Restart
+                | Self::Start
+                | Self::Mark
+                | Self::Automatic
         )
     }
 }
@@ -438,6 +500,7 @@ impl Key {
     /// What is printed on it.
     pub(crate) fn name(self) -> String {
         let name = match self.code {
+            KeyCode::Char(' ') => "Space".to_owned(),
             KeyCode::Char(c) => c.to_string(),
             KeyCode::F(n) => format!("F{n}"),
             KeyCode::Up => "↑".to_owned(),
@@ -566,6 +629,18 @@ mod tests {
                 Some(Command::HalfDown),
             ),
             (Mode::Browse, KeyCode::Char('d'), M::NONE, None),
+            (
+                Mode::Browse,
+                KeyCode::Char('r'),
+                M::NONE,
+                Some(Command::Restart),
+            ),
+            (
+                Mode::Browse,
+                KeyCode::Char('r'),
+                M::CONTROL,
+                Some(Command::ProbeAll),
+            ),
             (Mode::Browse, KeyCode::Char('x'), M::ALT, None),
             (Mode::Browse, KeyCode::Esc, M::NONE, Some(Command::Back)),
             (Mode::Filter, KeyCode::Char('x'), M::NONE, None),
@@ -586,7 +661,7 @@ mod tests {
 
     #[test]
     fn read_only_takes_the_actions_away() {
-        for code in ['x', 'X'] {
+        for code in ['x', 'X', 'r', 'S', 'L', ' '] {
             let key = press(KeyCode::Char(code), KeyModifiers::NONE);
             assert_eq!(command(Mode::Browse, key, true), None);
         }

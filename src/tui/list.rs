@@ -1,6 +1,6 @@
 //! Which services are shown, in which order, and which one is selected.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::health::{Flag, Picture, Selection, State};
@@ -50,6 +50,8 @@ pub(crate) struct List {
     shown: Vec<usize>,
     /// The selected service, an index into `pictures`.
     selected: Option<usize>,
+    /// Names of the services that actions mean. They are kept by name, so that a mark goes with its service.
+    marked: HashSet<String>,
     /// Nobody has chosen a service yet: the first row is the selected one, whatever comes to stand there.
     follow_first: bool,
     /// The first row on the screen.
@@ -135,6 +137,39 @@ impl List {
         self.selected
             .and_then(|index| self.pictures.get(index))
             .map(AsRef::as_ref)
+    }
+
+    /// Marks the selected service, or takes its mark away; the selection stays with it from now on.
+    pub(crate) fn mark(&mut self) {
+        self.pin();
+        let Some(name) = self.selected().map(|picture| picture.name.clone()) else {
+            return;
+        };
+        if !self.marked.remove(&name) {
+            self.marked.insert(name);
+        }
+    }
+
+    /// Takes all marks away.
+    pub(crate) fn unmark(&mut self) {
+        self.marked.clear();
+    }
+
+    /// Whether this service is marked.
+    pub(crate) fn is_marked(&self, picture: &Picture) -> bool {
+        self.marked.contains(&picture.name)
+    }
+
+    /// The marked services in inventory order, shown or not. A mark of which there is no service any more is none.
+    pub(crate) fn marked(&self) -> impl Iterator<Item = &Picture> {
+        let all = self.pictures.iter().map(AsRef::as_ref);
+        all.filter(|picture| self.is_marked(picture))
+    }
+
+    /// How many marked services have no row at the moment.
+    pub(crate) fn marked_unseen(&self) -> usize {
+        let shown = self.window(0, self.len());
+        self.marked().count() - shown.filter(|picture| self.is_marked(picture)).count()
     }
 
     /// The row of the selected service.
@@ -306,6 +341,30 @@ mod tests {
         list.settle("", 10);
         assert_eq!(list.selected().unwrap().name, "a");
         assert_eq!(list.position(), Some(1));
+    }
+
+    #[test]
+    fn a_mark_goes_with_its_service() {
+        let mut list = list(&[("a", State::Healthy), ("b", State::Healthy)]);
+        let marked = |list: &List| -> Vec<String> {
+            list.marked().map(|picture| picture.name.clone()).collect()
+        };
+        list.select(1);
+        list.mark();
+        list.put(samples::shared("b", State::Unhealthy));
+        list.settle("", 10);
+        assert_eq!(names(&list), ["b", "a"]);
+        assert_eq!(marked(&list), ["b"]);
+        list.select(1);
+        list.mark();
+        assert_eq!(marked(&list), ["a", "b"], "in inventory order");
+        list.touch();
+        list.settle("a", 10);
+        assert_eq!((marked(&list).len(), list.marked_unseen()), (2, 1));
+        list.mark();
+        assert_eq!(marked(&list), ["b"]);
+        list.unmark();
+        assert!(marked(&list).is_empty());
     }
 
     #[test]

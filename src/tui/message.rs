@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::KeyEvent;
 
-use crate::action::{Action, Offer, Refusal};
+use crate::action::{Action, Proposal, Refusal};
 use crate::event::Event;
 use crate::health::Moment;
 
@@ -37,8 +37,8 @@ pub(crate) enum Message {
     Prepared {
         /// The preparation that this answers.
         ticket: Ticket,
-        /// The offers, or every refusal.
-        result: Result<Vec<Offer>, Vec<Refusal>>,
+        /// The plan, or every refusal.
+        result: Result<Proposal, Vec<Refusal>>,
     },
 }
 
@@ -57,12 +57,12 @@ pub(crate) enum Effect {
     },
     /// Switch automatic restart on or off, whichever it is not.
     SwitchAutomatic,
-    /// Read the identity of a service and tell what an action on it would be; nothing is sent to it.
+    /// Read the identity of each of the services and tell what an action on them would be; nothing is sent to any.
     Prepare {
         /// To be given back with the answer.
         ticket: Ticket,
-        /// The service.
-        service: String,
+        /// The services, in inventory order.
+        services: Vec<String>,
         /// What is wanted.
         action: Action,
     },

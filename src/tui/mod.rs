@@ -11,6 +11,7 @@ mod keymap;
 mod list;
 mod log;
 mod message;
+mod progress;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]

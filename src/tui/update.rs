@@ -4,14 +4,16 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Rect;
 use tui_input::{Input, InputRequest};
 
-use crate::action::{Action, Offer, Refusal};
+use crate::action::{Action, Proposal, Refusal};
 use crate::event::Event;
+use crate::health::Moment;
 
-use super::app::{App, Progress, Screen};
-use super::dialog::{Button, Dialog, Question};
+use super::app::{App, Screen};
+use super::dialog::{Button, Denial, Dialog, Question};
 use super::keymap::{self, Command, Mode};
 use super::log::{self, Entry, Kind};
 use super::message::{Effect, Message, Ticket};
+use super::progress::Progress;
 use super::view::{self, Regions};
 
 impl App {
@@ -30,6 +32,7 @@ impl App {
         messages: impl IntoIterator<Item = Message>,
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.see_dialog();
         for message in messages {
             match message {
                 Message::Key(key) => {
@@ -37,7 +40,7 @@ impl App {
                     self.key(key, &mut effects);
                 }
                 Message::Paste(text) => self.paste(&text),
-                Message::Resize { width, height } => self.area = Rect::new(0, 0, width, height),
+                Message::Resize { width, height } => self.resize(width, height),
                 Message::Tick(now) => self.now = now,
                 Message::Event(event) => self.event(event),
                 Message::Automatic { on } => self.automatic = on,
@@ -46,6 +49,23 @@ impl App {
         }
         self.settle();
         effects
+    }
+
+    /// What stood on the screen until now has been seen, and nothing that comes with the messages that are taken now:
+    /// a key that was pressed before a question was drawn agrees to nothing.
+    fn see_dialog(&mut self) {
+        if let Some(part) = view::dialog_part(self)
+            && let Some(dialog) = &mut self.dialog
+        {
+            dialog.seen(part);
+        }
+    }
+
+    fn resize(&mut self, width: u16, height: u16) {
+        self.area = Rect::new(0, 0, width, height);
+        if let Some(dialog) = &mut self.dialog {
+            dialog.unseen();
+        }
     }
 
     fn event(&mut self, event: Event) {
@@ -74,22 +94,14 @@ impl App {
             Event::Step(step) => {
                 self.advance(step.at);
                 self.record(log::of_step(&step));
-                let since = match self.progress.get(&step.service) {
-                    Some(Progress::Running { since, .. }) => *since,
-                    _ => step.at.minus(step.elapsed),
-                };
-                let running = Progress::Running {
-                    action: step.action,
-                    text: step.text,
-                    since,
-                };
-                self.progress.insert(step.service, running);
+                self.progress_of(&step.service, step.action, step.at)
+                    .step(step);
             }
             Event::Done(done) => {
                 self.advance(done.at);
                 self.record(log::of_done(&done));
-                self.progress
-                    .insert(done.service.clone(), Progress::Ended(done));
+                self.progress_of(&done.service, done.action, done.at)
+                    .end(done);
             }
             Event::Notice { at, text } => {
                 self.advance(at);
@@ -103,8 +115,20 @@ impl App {
         }
     }
 
+    /// The action on a service that is told of: the one under way, or one that begins.
+    fn progress_of(&mut self, service: &str, action: Action, at: Moment) -> &mut Progress {
+        let progress = self
+            .progress
+            .entry(service.to_owned())
+            .or_insert_with(|| Progress::confirmed(action, at, false));
+        if !progress.runs() || progress.action != action {
+            *progress = Progress::confirmed(action, at, false);
+        }
+        progress
+    }
+
     /// Time never goes back: what is told may be a little older or newer than the last tick.
-    fn advance(&mut self, at: crate::health::Moment) {
+    fn advance(&mut self, at: Moment) {
         if at.mono > self.now.mono {
             self.now = at;
         }
@@ -121,22 +145,33 @@ impl App {
     fn prepared(
         &mut self,
         ticket: Ticket,
-        result: Result<Vec<Offer>, Vec<Refusal>>,
+        result: Result<Proposal, Vec<Refusal>>,
         effects: &mut Vec<Effect>,
     ) {
-        let waited_for = matches!(&self.dialog, Some(Dialog::Preparing { ticket: expected, .. }) if *expected == ticket);
-        if !waited_for {
-            effects.push(Effect::Forget { ticket });
-            return;
-        }
+        let (services, action) = match self.dialog.take() {
+            Some(Dialog::Preparing {
+                ticket: expected,
+                services,
+                action,
+            }) if expected == ticket => (services, action),
+            other => {
+                self.dialog = other;
+                effects.push(Effect::Forget { ticket });
+                return;
+            }
+        };
         self.dialog = match result {
-            // It has stopped already: nothing would be sent, so there is nothing to ask.
-            Ok(offers) if offers.is_empty() => {
+            // All have stopped already, or run: nothing would be sent, so there is nothing to ask.
+            Ok(proposal) if proposal.offers.is_empty() => {
                 effects.push(Effect::Run { ticket });
+                self.list.unmark();
                 None
             }
-            Ok(offers) => Some(Dialog::Confirm(Question::new(ticket, offers))),
-            Err(refusals) => Some(Dialog::Refused(refusals)),
+            Ok(proposal) => {
+                let question = Question::new(ticket, action, services, proposal);
+                Some(Dialog::Confirm(Box::new(question)))
+            }
+            Err(refusals) => Some(Dialog::Refused(Denial::new(refusals, services.len()))),
         };
     }
 
@@ -208,6 +243,9 @@ impl App {
             Command::Shutdown => self.ask(Action::Shutdown, effects),
             Command::Reload => self.ask(Action::Reload, effects),
             Command::Automatic => effects.push(Effect::SwitchAutomatic),
+            Command::Restart => self.ask(Action::Restart, effects),
+            Command::Start => self.ask(Action::Start, effects),
+            Command::Mark => self.list.mark(),
             Command::Confirm => self.confirm(effects),
             Command::Press => match &self.dialog {
                 Some(Dialog::Confirm(question)) if question.focus == Button::Confirm => {
@@ -241,6 +279,7 @@ impl App {
             }
             (Mode::ConfirmTyped, Some(Dialog::Confirm(question))) => {
                 change(&mut question.typed, request);
+                question.typed_on();
             }
             _ => {}
         }
@@ -271,7 +310,8 @@ impl App {
                 self.clear_filter();
             }
             Mode::Browse if self.screen != Screen::Fleet => self.show(Screen::Fleet),
-            Mode::Browse => self.clear_filter(),
+            Mode::Browse if !self.filter.value().is_empty() => self.clear_filter(),
+            Mode::Browse => self.list.unmark(),
         }
     }
 
@@ -292,58 +332,81 @@ impl App {
     }
 
     fn ask(&mut self, action: Action, effects: &mut Vec<Effect>) {
-        let Some(service) = self.list.selected().map(|picture| picture.name.clone()) else {
+        let services = self.targets();
+        if services.is_empty() {
             return;
-        };
+        }
         self.list.pin();
-        if let Some(Progress::Running {
-            action: running, ..
-        }) = self.progress.get(&service)
-        {
-            self.dialog = Some(Dialog::Refused(vec![Refusal {
-                reason: format!("a {running} of {service} is still under way"),
-                hint: Some("its steps are in the events".to_owned()),
-                service,
-                action,
-            }]));
+        let busy: Vec<Refusal> = services
+            .iter()
+            .filter_map(|service| self.busy(service, action))
+            .collect();
+        if !busy.is_empty() {
+            self.dialog = Some(Dialog::Refused(Denial::new(busy, services.len())));
             return;
         }
         let ticket = self.ticket();
         self.dialog = Some(Dialog::Preparing {
             ticket,
-            service: service.clone(),
+            services: services.clone(),
             action,
         });
         effects.push(Effect::Prepare {
             ticket,
-            service,
+            services,
             action,
         });
     }
 
-    fn confirm(&mut self, effects: &mut Vec<Effect>) {
-        if !view::dialog_fits(self) {
-            return;
+    /// Whom an action means: the marked services, shown or not, else the selected one.
+    fn targets(&self) -> Vec<String> {
+        let marked: Vec<String> = self.list.marked().map(|it| it.name.clone()).collect();
+        if marked.is_empty() {
+            let selected = self.list.selected();
+            return selected.map(|it| it.name.clone()).into_iter().collect();
         }
+        marked
+    }
+
+    /// Why no other action can be had on a service.
+    fn busy(&self, service: &str, action: Action) -> Option<Refusal> {
+        let running = self.progress.get(service).filter(|it| it.runs())?.action;
+        Some(Refusal {
+            reason: format!("a {running} of {service} is still under way"),
+            hint: Some("its steps are in its detail and in the events".to_owned()),
+            service: service.to_owned(),
+            action,
+        })
+    }
+
+    fn confirm(&mut self, effects: &mut Vec<Effect>) {
         match self.dialog.take() {
             Some(Dialog::Confirm(question)) if question.may_confirm() => {
-                for offer in question.offers {
-                    let running = Progress::Running {
-                        action: offer.action,
-                        text: "confirmed".to_owned(),
-                        since: self.now,
-                    };
-                    self.progress.insert(offer.service, running);
+                let Question {
+                    ticket,
+                    action,
+                    proposal,
+                    ..
+                } = *question;
+                for (n, offer) in proposal.offers.into_iter().enumerate() {
+                    let progress = Progress::confirmed(action, self.now, n > 0);
+                    self.progress.insert(offer.service, progress);
                 }
-                effects.push(Effect::Run {
-                    ticket: question.ticket,
-                });
+                effects.push(Effect::Run { ticket });
+                // Marks are for one action: a later key must not mean services that are long out of mind.
+                self.list.unmark();
             }
             other => self.dialog = other,
         }
     }
 
     fn scroll(&mut self, mode: Mode, command: Command) {
+        let part = view::dialog_part(self);
+        if let Some(dialog) = &mut self.dialog {
+            let page = part.map_or(1, |part| part.rows.max(1));
+            dialog.scroll(moved(dialog.top(), command, page));
+            return;
+        }
         let regions = self.regions(self.area);
         let page = |rows: fn(&Regions) -> usize| regions.as_ref().map_or(1, rows).max(1);
         if let Some(top) = &mut self.help_top

@@ -26,6 +26,8 @@ fn play(services: &str, manner: Manner, failing: &str) -> String {
         })
         .collect();
     let mut agenda = Agenda::new(members, manner);
+    let rehearsed: Vec<Task> = agenda.clone().rehearsed();
+    let mut played: Vec<Task> = Vec::new();
     let mut story: Vec<String> = Vec::new();
     loop {
         let mut wave = Vec::new();
@@ -35,6 +37,7 @@ fn play(services: &str, manner: Manner, failing: &str) -> String {
         if wave.is_empty() {
             break;
         }
+        played.extend(&wave);
         let shown: Vec<String> = wave
             .iter()
             .map(|task| {
@@ -58,6 +61,12 @@ fn play(services: &str, manner: Manner, failing: &str) -> String {
             [one] => one.clone(),
             several => format!("[{}]", several.join(" ")),
         });
+    }
+    if failing.is_empty() && manner.parallel == 1 {
+        assert_eq!(
+            rehearsed, played,
+            "what is shown beforehand is what is done"
+        );
     }
     for (index, name) in names.iter().enumerate() {
         if let Some((half, why)) = agenda.left_out(index) {

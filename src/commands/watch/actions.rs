@@ -67,13 +67,13 @@ impl Actions {
     }
 
     /// Finds out what an action would be; the answer comes by [`next`](Self::next).
-    pub(super) fn prepare(&self, ticket: Ticket, service: String, action: Action) {
+    pub(super) fn prepare(&self, ticket: Ticket, services: Vec<String>, action: Action) {
         let operator = self.operator.clone();
         let inventory = Arc::clone(&self.inventory);
         let answers = self.answers.clone();
         let events = self.events.clone();
         tokio::spawn(async move {
-            let result = operator.prepare(action, &inventory, &[service]).await;
+            let result = operator.prepare(action, &inventory, &services).await;
             if let Err(refusals) = &result {
                 for done in operator.refuse(refusals, None) {
                     let _ = events.send(Event::Done(Box::new(done)));
@@ -91,9 +91,9 @@ impl Actions {
             Some(Answer { ticket, result }) => Message::Prepared {
                 ticket,
                 result: result.map(|prepared| {
-                    let offers = prepared.offers.clone();
+                    let proposal = prepared.proposal();
                     self.prepared.insert(ticket, prepared);
-                    offers
+                    proposal
                 }),
             },
             None => std::future::pending().await,

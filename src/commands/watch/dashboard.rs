@@ -228,10 +228,10 @@ impl Dashboard<'_> {
             Effect::ProbeNow { service } => self.engine.say(Input::ProbeNow { service }),
             Effect::Prepare {
                 ticket,
-                service,
+                services,
                 action,
             } => {
-                self.actions.prepare(ticket, service, action);
+                self.actions.prepare(ticket, services, action);
             }
             Effect::Run { ticket } => self.actions.run(ticket),
             Effect::Forget { ticket } => self.actions.forget(ticket),

@@ -10,7 +10,7 @@ use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use serde_json::{Value, json};
 
-use crate::action::{Action, Offer};
+use crate::action::{Action, Deed, Leg, Offer, Proposal};
 use crate::event::Event;
 use crate::health::{
     Change, DependencyStatus, Failure, FailureKind, Flag, Picture, ProbeResult, Role, Start, State,
@@ -56,6 +56,7 @@ pub(super) fn press(app: &mut App, keys: &str) -> Vec<Effect> {
                     "Esc" => (KeyCode::Esc, KeyModifiers::NONE),
                     "Tab" => (KeyCode::Tab, KeyModifiers::NONE),
                     "Down" => (KeyCode::Down, KeyModifiers::NONE),
+                    "Up" => (KeyCode::Up, KeyModifiers::NONE),
                     "PgDn" => (KeyCode::PageDown, KeyModifiers::NONE),
                     "Back" => (KeyCode::Backspace, KeyModifiers::NONE),
                     ctrl => (
@@ -99,6 +100,27 @@ pub(super) fn offer(service: &str, action: Action, protected: bool) -> Offer {
         timeout: Duration::from_secs(40),
         protected,
     }
+}
+
+/// A plan of these offers: all that stops does so first, and comes up again in the opposite order.
+pub(super) fn proposal(offers: Vec<Offer>) -> Proposal {
+    let leg = |offer: &Offer, deed| Leg {
+        service: offer.service.clone(),
+        deed,
+    };
+    let down = |offer: &Offer| match offer.action {
+        Action::Shutdown | Action::Schedule => Some(leg(offer, Deed::Stop)),
+        Action::Restart => offer.then.as_ref().map(|_| leg(offer, Deed::Stop)),
+        Action::Reload => Some(leg(offer, Deed::Reload)),
+        Action::Start => None,
+    };
+    let up = |offer: &Offer| {
+        let comes_up = matches!(offer.action, Action::Start | Action::Restart);
+        comes_up.then(|| leg(offer, Deed::Start))
+    };
+    let downs = offers.iter().filter_map(down);
+    let order = downs.chain(offers.iter().rev().filter_map(up)).collect();
+    Proposal { offers, order }
 }
 
 fn details(entries: &[(&str, Value)]) -> Arc<BTreeMap<String, Value>> {

@@ -1,5 +1,7 @@
 //! The whole dashboard: messages in, effects out, screens read.
 
+mod account;
 mod fleet;
 mod screens;
+mod several;
 mod updates;

@@ -5,7 +5,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::Color;
 
-use super::fleet::{app, offer, orders, press, screen, services, tell, tick};
+use super::fleet::{app, offer, orders, press, proposal, screen, services, tell, tick};
 use crate::action::{Action, Refusal};
 use crate::health::{Change, DependencyStatus, State};
 use crate::tui::app::App;
@@ -37,17 +37,20 @@ fn asked(width: u16, height: u16, protected: bool) -> App {
     let [
         Effect::Prepare {
             ticket,
-            service,
+            services,
             action,
         },
     ] = effects.as_slice()
     else {
         panic!("{effects:?}");
     };
-    let offers = vec![offer(service, *action, protected)];
+    let offers = services
+        .iter()
+        .map(|service| offer(service, *action, protected))
+        .collect();
     let effects = app.update(Message::Prepared {
         ticket: *ticket,
-        result: Ok(offers),
+        result: Ok(proposal(offers)),
     });
     assert!(effects.is_empty());
     app

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::fleet::{app, offer, orders, press, screen, services, tell, tick};
-use crate::action::{Action, Verdict};
+use super::fleet::{app, offer, orders, press, proposal, screen, services, tell, tick};
+use crate::action::{Action, Proposal, Verdict};
 use crate::event::{Done, Event, Step, StepKind};
 use crate::health::{Change, State};
 use crate::tui::app::{App, Screen};
@@ -16,7 +16,7 @@ use crate::tui::{Effect, Message};
 
 fn prepared(app: &mut App, ticket: Ticket, protected: bool) -> Vec<Effect> {
     let service = app.list.selected().unwrap().name.clone();
-    let result = Ok(vec![offer(&service, Action::Schedule, protected)]);
+    let result = Ok(proposal(vec![offer(&service, Action::Schedule, protected)]));
     app.update(Message::Prepared { ticket, result })
 }
 
@@ -25,12 +25,12 @@ fn asked(protected: bool) -> (App, Ticket) {
     let mut app = app(vec![orders()], 80, 24);
     let effects = press(&mut app, "x");
     let ticket = Ticket(1);
-    let service = "orders".to_owned();
+    let services = vec!["orders".to_owned()];
     assert_eq!(
         effects,
         [Effect::Prepare {
             ticket,
-            service,
+            services,
             action: Action::Schedule
         }]
     );
@@ -211,7 +211,7 @@ fn where_nothing_would_be_sent_nothing_is_asked() {
     let ticket = Ticket(1);
     let effects = app.update(Message::Prepared {
         ticket,
-        result: Ok(vec![]),
+        result: Ok(Proposal::default()),
     });
     assert_eq!(effects, [Effect::Run { ticket }]);
     assert!(app.dialog.is_none());
@@ -235,7 +235,7 @@ fn one_action_at_a_time_on_a_service() {
     press(&mut app, "y");
     assert!(press(&mut app, "X").is_empty());
     assert!(
-        matches!(&app.dialog, Some(Dialog::Refused(refusals)) if refusals[0].reason.contains("under way"))
+        matches!(&app.dialog, Some(Dialog::Refused(denial)) if denial.refusals[0].reason.contains("under way"))
     );
 }
 
@@ -243,11 +243,14 @@ fn one_action_at_a_time_on_a_service() {
 fn read_only_has_no_action() {
     let mut app = app(vec![orders()], 80, 24);
     app.read_only = true;
-    assert!(press(&mut app, "xX").is_empty());
+    assert!(press(&mut app, "xXrSL ").is_empty());
     assert!(app.dialog.is_none());
+    assert_eq!(app.list.marked().count(), 0);
     assert!(!screen(&app).contains("shut down"));
     press(&mut app, "?");
-    assert!(!screen(&app).contains("shut down"));
+    for word in ["shut down", "restart", "start what", "mark or"] {
+        assert!(!screen(&app).contains(word), "{word}");
+    }
 }
 
 #[test]
@@ -264,7 +267,8 @@ fn an_action_is_followed_to_its_verdict() {
         at: at().plus(Duration::from_secs(2)),
     };
     assert!(app.update(Message::Event(Event::Step(step))).is_empty());
-    assert!(screen(&app).contains("schedule under way for 2s: draining, 3 in flight"));
+    assert!(screen(&app).contains("schedule under way for 2s"));
+    assert!(screen(&app).contains("2.0s draining, 3 in flight"));
     let done = Done {
         service: "orders".to_owned(),
         action: Action::Schedule,

@@ -2,6 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
+use crate::event::Done;
 use crate::health::{HeartbeatPicture, Moment, Picture, Start, details};
 use crate::tui::app::App;
 use crate::tui::figures;
@@ -11,7 +12,13 @@ use crate::tui::theme;
 /// The width of the names of the fields.
 const LABEL: usize = 12;
 
-pub(super) fn lines(app: &App, picture: &Picture, columns: usize) -> Vec<Line<'static>> {
+/// `history` is what was done to it and no longer says anything of how it is.
+pub(super) fn lines(
+    app: &App,
+    picture: &Picture,
+    columns: usize,
+    history: Option<&Done>,
+) -> Vec<Line<'static>> {
     let mut fields: Vec<(&str, String)> = Vec::new();
     let mut add = |label, text: Option<String>| fields.extend(text.map(|text| (label, text)));
     add("url", picture.url.clone());
@@ -50,6 +57,10 @@ pub(super) fn lines(app: &App, picture: &Picture, columns: usize) -> Vec<Line<'s
     );
     add("depends on", joined(picture.depends_on.iter().cloned()));
     add("reports", joined(details(&picture.resources).into_iter()));
+    add(
+        "last action",
+        history.map(|done| super::account::verdict(app, done)),
+    );
     let mut lines = Vec::new();
     for (label, text) in fields {
         for (n, text) in wrap(&text, columns.saturating_sub(LABEL + 2))

@@ -7,12 +7,12 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::health::{Flag, Picture};
-use crate::tui::app::{App, Progress, Screen};
+use crate::tui::app::{App, Screen};
 use crate::tui::figures;
-use crate::tui::text::{cut, cut_middle, wrap};
+use crate::tui::text::cut_middle;
 use crate::tui::theme;
 
-use super::{about, dependencies, probes};
+use super::{about, account, dependencies, probes};
 
 /// What says more than this in the pane is cut; the zoomed detail has all of it.
 const MOST_LINES: usize = 2;
@@ -31,8 +31,10 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         return;
     };
     let rows = usize::from(area.height.saturating_sub(1));
-    let lines = lines(app, picture, columns, zoomed);
-    let hidden = lines.len().saturating_sub(app.detail_top + rows);
+    let detail = detail(app, picture, columns, zoomed);
+    let all = detail.lines.len();
+    let lines = detail.window(app.detail_top, rows);
+    let hidden = all.saturating_sub(app.detail_top + lines.len());
     let more = match (hidden, app.detail_top) {
         (0, 0) => String::new(),
         (0, _) => " end ".to_owned(),
@@ -47,7 +49,6 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     };
     let right = Line::raw(right);
     let inner = super::pane(area, left, right, theme::quiet(), frame);
-    let lines: Vec<Line<'_>> = lines.into_iter().skip(app.detail_top).take(rows).collect();
     frame.render_widget(Paragraph::new(lines), inner);
 }
 
@@ -58,11 +59,16 @@ fn title(app: &App, picture: &Picture, columns: usize) -> Line<'static> {
     } else {
         Style::new()
     };
+    let mark = if app.list.is_marked(picture) {
+        "*"
+    } else {
+        " "
+    };
     let since = format!(" for {} ", figures::age(app.now.since(picture.since)));
     let taken = picture.state.as_str().len() + since.len() + 5;
     let name = cut_middle(&picture.name, columns.saturating_sub(taken).max(8)).into_owned();
     Line::from(vec![
-        Span::raw(" "),
+        Span::styled(mark, theme::strong()),
         Span::styled(name, theme::strong()),
         Span::raw("  "),
         Span::styled(look.glyph, look.mark),
@@ -72,27 +78,71 @@ fn title(app: &App, picture: &Picture, columns: usize) -> Line<'static> {
     ])
 }
 
-/// All lines of the detail.
-pub(super) fn lines(
-    app: &App,
-    picture: &Picture,
-    columns: usize,
-    zoomed: bool,
-) -> Vec<Line<'static>> {
-    let mut lines = Vec::new();
-    let mut say = |text: &str, style: Style| {
-        let mut texts = wrap(text, columns.saturating_sub(3));
-        if !zoomed && texts.len() > MOST_LINES {
-            texts.truncate(MOST_LINES);
-            if let Some(last) = texts.last_mut() {
-                *last = format!("{}…", cut(last, columns.saturating_sub(4)));
-            }
+/// All that there is to say of a service.
+#[derive(Debug, Default)]
+pub(super) struct Detail {
+    pub(super) lines: Vec<Line<'static>>,
+    /// Which of them are the titles of tables: one that stands alone says nothing.
+    titles: Vec<usize>,
+}
+
+impl Detail {
+    /// The lines on so many rows from `top` on, without the title of a table of which no row is among them.
+    fn window(self, top: usize, rows: usize) -> Vec<Line<'static>> {
+        let last = top + rows.saturating_sub(1);
+        let alone = self.titles.contains(&last);
+        let shown = if alone { rows.saturating_sub(1) } else { rows };
+        self.lines.into_iter().skip(top).take(shown).collect()
+    }
+
+    /// A table with its title, where it has any row.
+    fn table(&mut self, mut table: Vec<Line<'static>>, zoomed: bool) {
+        if table.is_empty() {
+            return;
         }
-        for (n, text) in texts.into_iter().enumerate() {
-            let lead = if n == 0 { " " } else { "   " };
-            lines.push(Line::from(vec![Span::raw(lead), Span::styled(text, style)]));
+        self.titles.push(self.lines.len());
+        self.lines.append(&mut table);
+        if zoomed {
+            self.lines.push(Line::default());
         }
-    };
+    }
+}
+
+/// All lines of the detail. What is being done now comes first, then what is wrong, then what was done.
+pub(super) fn detail(app: &App, picture: &Picture, columns: usize, zoomed: bool) -> Detail {
+    let mut detail = Detail::default();
+    let progress = app.progress.get(&picture.name);
+    let mut history = None;
+    if let Some(progress) = progress.filter(|it| it.runs()) {
+        detail.lines = account::running(app, progress, columns, zoomed);
+    }
+    why(app, picture, columns, zoomed, &mut detail.lines);
+    if let Some(progress) = progress
+        && let Some(done) = &progress.ended
+    {
+        if progress.is_history(picture, app.now) {
+            history = Some(done);
+        } else {
+            let mut lines = account::ended(app, progress, done, columns, zoomed);
+            detail.lines.append(&mut lines);
+        }
+    }
+    for note in &picture.notes {
+        say(note, Style::new(), columns, zoomed, &mut detail.lines);
+    }
+    if zoomed && !detail.lines.is_empty() {
+        detail.lines.push(Line::default());
+    }
+    detail.table(dependencies::lines(app, picture, columns, zoomed), zoomed);
+    detail.table(probes::lines(app, picture, columns, zoomed), zoomed);
+    let mut about = about::lines(app, picture, columns, history.map(AsRef::as_ref));
+    detail.lines.append(&mut about);
+    detail
+}
+
+/// Why it is as it is.
+fn why(app: &App, picture: &Picture, columns: usize, zoomed: bool, lines: &mut Vec<Line<'static>>) {
+    let mut say = |text: &str, style: Style| say(text, style, columns, zoomed, lines);
     if picture.probes.iter().all(|probe| probe.latest.is_none()) {
         say("not asked yet", theme::quiet());
     }
@@ -114,60 +164,9 @@ pub(super) fn lines(
     if !flags.is_empty() {
         say(&format!("flags: {}", flags.join(", ")), app.theme.alarm());
     }
-    match app.progress.get(&picture.name) {
-        Some(Progress::Running {
-            action,
-            text,
-            since,
-        }) => {
-            let age = figures::age(app.now.since(*since));
-            say(
-                &format!("{action} under way for {age}: {text}"),
-                theme::strong(),
-            );
-        }
-        Some(Progress::Ended(done)) => {
-            let style = if done.verdict.exit_code() == 0 {
-                app.theme.good()
-            } else {
-                app.theme.alarm()
-            };
-            let ago = figures::age(app.now.since(done.at));
-            let took = figures::latency(done.elapsed);
-            say(
-                &format!(
-                    "{}: {} after {took}, {ago} ago: {}",
-                    done.action, done.verdict, done.text
-                ),
-                style,
-            );
-            if zoomed {
-                for line in &done.evidence {
-                    say(&format!("  {line}"), Style::new());
-                }
-            }
-        }
-        None => {}
-    }
-    for note in &picture.notes {
-        say(note, Style::new());
-    }
-    if zoomed && !lines.is_empty() {
-        lines.push(Line::default());
-    }
-    let tables = [
-        dependencies::lines(app, picture, columns, zoomed),
-        probes::lines(app, picture, columns, zoomed),
-    ];
-    for mut table in tables {
-        if table.is_empty() {
-            continue;
-        }
-        lines.append(&mut table);
-        if zoomed {
-            lines.push(Line::default());
-        }
-    }
-    lines.append(&mut about::lines(app, picture, columns));
-    lines
+}
+
+fn say(text: &str, style: Style, columns: usize, zoomed: bool, lines: &mut Vec<Line<'static>>) {
+    let most = if zoomed { usize::MAX } else { MOST_LINES };
+    account::block(text, style, columns, most, lines);
 }

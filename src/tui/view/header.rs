@@ -83,6 +83,15 @@ fn status(app: &App, columns: usize) -> Line<'static> {
         let text = format!("filter {filter}: {} shown", app.list.len());
         parts.push(Span::styled(text, app.theme.alarm()));
     }
+    parts.extend(marked(app));
+    match app.under_way() {
+        0 => {}
+        1 => parts.push(Span::styled("1 action under way", theme::strong())),
+        count => parts.push(Span::styled(
+            format!("{count} actions under way"),
+            theme::strong(),
+        )),
+    }
     let order = parts.len();
     parts.push(Span::raw(app.list.sort.as_str()));
     if app.read_only {
@@ -109,6 +118,17 @@ fn status(app: &App, columns: usize) -> Line<'static> {
         spans.push(part);
     }
     Line::from(spans)
+}
+
+/// How many services actions mean, and how many of them have no row at the moment.
+fn marked(app: &App) -> Option<Span<'static>> {
+    let count = app.list.marked().count();
+    let text = match (count, app.list.marked_unseen()) {
+        (0, _) => return None,
+        (count, 0) => format!("{count} marked *"),
+        (count, unseen) => format!("{count} marked *, {unseen} not shown"),
+    };
+    Some(Span::styled(text, theme::strong()))
 }
 
 /// A path cut shorter than this tells nothing.

@@ -3,12 +3,12 @@
 //! ```text
 //! ┌ header ──────────────────────────────────────────────────────────────────────┐
 //! │ healthctl  ✗ 1 unhealthy  ! 1 degraded  ✓ 2 healthy             10:42:07 UTC │
-//! │ ~/shop/healthctl.yaml · 4 services · trouble first · newest answer 1s ago    │
+//! │ ~/shop/healthctl.yaml · 4 services · 1 marked * · newest answer 1s ago       │
 //! ├ services ────────────────────────────────────────────────────────────────────┤
 //! │  STATE       NAME      LIVE READY      LATENCY UPTIME  DEPS LAST OK FLAGS    │
-//! │> ✗ unhealthy orders    yes  no     3.1ms ▂▁▃▂▅  2h05m   2/3   1m34s          │
+//! │> ✗ unhealthy *orders   yes  no     3.1ms ▂▁▃▂▅  2h05m   2/3   1m34s          │
 //! │  ✓ healthy   gateway   yes  yes    0.9ms ▄▄▄▄▄  2h05m   3/3      1s          │
-//! ├ detail: why, action, dependencies, probes, about ────────────────────────────┤
+//! ├ detail: action, why, dependencies, probes, about ────────────────────────────┤
 //! │─ orders  ✗ unhealthy for 42s ────────────────────── http://127.0.0.1:8000 ───│
 //! │ dependency database: error: connection refused                               │
 //! │ DEPENDENCY STATUS      OK   FAIL LAST OK LAST FAIL LATENCY ERROR             │
@@ -17,7 +17,7 @@
 //! │─ Events, newest first ───────────────────────────────────────────────────────│
 //! │ 10:41:25 orders  healthy → unhealthy: dependency database: error: connection…│
 //! ├ footer ──────────────────────────────────────────────────────────────────────┤
-//! │ ? help  q quit  Enter detail  / filter  p probe  x shut down  X …and wait    │
+//! │ ? help  q quit  Enter detail  / filter  Space mark  r restart  x shut down   │
 //! └──────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -25,6 +25,7 @@
 //! laid over all of it.
 
 mod about;
+mod account;
 mod dependencies;
 mod detail;
 mod dialog;
@@ -47,7 +48,7 @@ use ratatui::widgets::{Block, Borders, Paragraph};
 
 use super::app::{App, Screen};
 use crate::health::{Moment, Picture};
-pub(crate) use dialog::fits as dialog_fits;
+pub(crate) use dialog::part as dialog_part;
 pub(crate) use layout::Regions;
 
 /// Draws the whole screen.
@@ -79,13 +80,13 @@ pub(crate) fn detail_overflow(app: &App, regions: &Regions) -> usize {
     let (Some(area), Some(picture)) = (regions.detail, app.list.selected()) else {
         return 0;
     };
-    let lines = detail::lines(
+    let detail = detail::detail(
         app,
         picture,
         usize::from(area.width),
         app.screen == Screen::Detail,
     );
-    lines.len().saturating_sub(regions.detail_rows())
+    detail.lines.len().saturating_sub(regions.detail_rows())
 }
 
 /// How many lines of the help do not fit.

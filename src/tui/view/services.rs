@@ -9,7 +9,7 @@ use ratatui::widgets::Paragraph;
 
 use crate::action::Action;
 use crate::health::{DependencyStatus, Picture, ProbePicture, Role};
-use crate::tui::app::{App, Progress};
+use crate::tui::app::App;
 use crate::tui::figures::{self, AGE_WIDTH, LATENCY_WIDTH};
 use crate::tui::theme;
 
@@ -38,11 +38,11 @@ enum Field {
 const FIELDS: &[(Field, &str, usize, Fit, u8)] = &[
     (Field::State, "STATE", 11, Fit::Left, 10),
     (Field::Since, "FOR", AGE_WIDTH, Fit::Right, 0),
-    (Field::Name, "NAME", 13, Fit::Name, 9),
+    (Field::Name, " NAME", 14, Fit::Name, 9),
     (Field::Group, "GROUP", 10, Fit::Name, 0),
     (Field::Live, "LIVE", 4, Fit::Left, 4),
     (Field::Ready, "READY", 5, Fit::Left, 5),
-    (Field::Latency, "LATENCY", LATENCY_WIDTH + 6, Fit::Left, 6),
+    (Field::Latency, "LATENCY", LATENCY_WIDTH + 5, Fit::Left, 6),
     (Field::Uptime, "UPTIME", AGE_WIDTH, Fit::Right, 2),
     (Field::Version, "VERSION", 8, Fit::Left, 0),
     (Field::Dependencies, "DEPS", 5, Fit::Right, 3),
@@ -53,15 +53,15 @@ const FIELDS: &[(Field, &str, usize, Fit, u8)] = &[
 
 /// What is done with room that is left, in this order: a column is widened to, or first shown at, this width.
 const GROWTH: &[(Field, usize)] = &[
-    (Field::Name, 20),
+    (Field::Name, 21),
     (Field::Version, 8),
     (Field::Since, AGE_WIDTH),
     (Field::Why, 20),
     (Field::Flags, 11),
-    (Field::Name, 32),
+    (Field::Name, 33),
     (Field::Latency, LATENCY_WIDTH + 11),
     (Field::Group, 10),
-    (Field::Name, 63),
+    (Field::Name, 64),
     (Field::Why, usize::MAX),
 ];
 
@@ -105,7 +105,8 @@ fn empty(app: &App) -> &'static str {
 
 /// The columns that fit, with their widths.
 fn fields(width: usize, longest_name: usize, grouped: bool) -> Vec<(Field, Column)> {
-    let longest_name = longest_name.max(4);
+    // The mark stands before the name.
+    let longest_name = longest_name.max(4).saturating_add(1);
     let narrowest = |field: Field, narrowest: usize| {
         if field == Field::Name {
             narrowest.min(longest_name)
@@ -157,7 +158,14 @@ fn cell(app: &App, picture: &Picture, field: Field, width: usize) -> Cell {
     match field {
         Field::State => Cell::look(theme.state(picture.state), picture.state.as_str()),
         Field::Since => Cell::new(figures::age(app.now.since(picture.since))),
-        Field::Name => Cell::styled(&picture.name, theme::strong()),
+        Field::Name => {
+            let mark = if app.list.is_marked(picture) {
+                '*'
+            } else {
+                ' '
+            };
+            Cell::styled(format!("{mark}{}", picture.name), theme::strong())
+        }
         Field::Group => Cell::new(picture.group.as_deref().unwrap_or("")),
         Field::Live => answer(app, picture.live),
         Field::Ready => answer(app, picture.ready),
@@ -285,8 +293,14 @@ const fn doing(action: Action) -> &'static str {
 
 /// What is being done to the service, else its flags.
 fn flags(app: &App, picture: &Picture) -> Cell {
-    if let Some(Progress::Running { action, .. }) = app.progress.get(&picture.name) {
-        return Cell::styled(doing(*action), theme::strong());
+    let progress = app.progress.get(&picture.name);
+    if let Some(progress) = progress.filter(|it| it.runs()) {
+        let word = if progress.waits {
+            "waiting"
+        } else {
+            doing(progress.action)
+        };
+        return Cell::styled(word, theme::strong());
     }
     let mut flags = picture.flags.iter();
     let Some(first) = flags.next() else {
@@ -337,7 +351,7 @@ mod tests {
     #[test]
     fn at_80_columns_everything_to_act_on_is_there() {
         let expected = [
-            "STATE", "NAME", "LIVE", "READY", "LATENCY", "UPTIME", "DEPS", "LAST OK", "FLAGS",
+            "STATE", " NAME", "LIVE", "READY", "LATENCY", "UPTIME", "DEPS", "LAST OK", "FLAGS",
         ];
         assert_eq!(titles(80, 13), expected);
         assert_eq!(titles(80, 63), expected);

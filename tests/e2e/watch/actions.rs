@@ -160,8 +160,9 @@ fn a_blocking_shutdown_ends_with_its_proof() {
         pty.wait_for("shutdown: stopped after");
         pty.wait_for_line(&["■ stopped", name]);
         pty.keys(ENTER);
-        // The events hold some of the evidence too, and only the detail view does without them.
+        // The events hold some of the evidence too, and of another service; only the detail view does without them.
         pty.wait_without("Events, newest first");
+        pty.wait_for("shutdown: stopped after");
         let detail = pty.wait_for(evidence);
         assert!(detail.contains(&format!("pid {pid}")), "{detail}");
         pty.keys(ESC);

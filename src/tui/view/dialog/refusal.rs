@@ -1,0 +1,50 @@
+//! Why nothing is done: which service refuses, and what to do about it.
+
+use ratatui::text::Line;
+
+use super::Content;
+use crate::tui::dialog::Denial;
+use crate::tui::text::{width, wrap};
+use crate::tui::theme;
+
+pub(super) fn content(denial: &Denial, columns: usize) -> Content {
+    Content {
+        title: " Refused: nothing was sent ".to_owned(),
+        body: lines(denial, columns),
+        foot: vec![Line::styled(">[ Close ]", theme::selected()).centered()],
+        cursor: None,
+    }
+}
+
+fn lines(denial: &Denial, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    if denial.meant > 1 {
+        let text = format!(
+            "{} of {} services cannot have this done, so it is done to none of them.",
+            denial.refusals.len(),
+            denial.meant
+        );
+        lines.extend(wrap(&text, columns).into_iter().map(Line::raw));
+        lines.push(Line::default());
+    }
+    for refusal in &denial.refusals {
+        let text = format!("{} {}: {}", refusal.action, refusal.service, refusal.reason);
+        lines.extend(
+            wrap(&text, columns)
+                .into_iter()
+                .map(|text| Line::styled(text, theme::strong())),
+        );
+        if let Some(hint) = &refusal.hint {
+            let label = "hint: ";
+            for (n, text) in wrap(hint, columns.saturating_sub(width(label)))
+                .into_iter()
+                .enumerate()
+            {
+                let label = if n == 0 { label } else { "      " };
+                lines.push(Line::raw(format!("{label}{text}")));
+            }
+        }
+        lines.push(Line::default());
+    }
+    lines
+}
