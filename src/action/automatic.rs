@@ -303,6 +303,9 @@ impl Patient {
     }
 
     fn reason(&self, cause: RestartCause) -> String {
+        if self.last.is_some_and(|last| last.failed) && self.stale_since.is_none() {
+            return "it did not come up the last time".to_owned();
+        }
         match (cause, &self.unhealthy) {
             (RestartCause::Stale, _) => self.why.clone(),
             (RestartCause::Unhealthy, Some((reason, _))) => format!("unhealthy: {reason}"),

@@ -62,6 +62,13 @@ impl Code {
 }
 
 impl Sight {
+    /// Another process runs now, of which the next look tells.
+    pub fn process_is_gone(&mut self) {
+        self.process = None;
+        self.code.replaced = false;
+        self.code.entry_differs = false;
+    }
+
     /// Why its process runs old code, for people; `None` where nothing says so.
     ///
     /// `reported` is the start that the service tells of itself: where it is later than that of its process, as behind a

@@ -7,6 +7,7 @@
 mod support;
 
 mod caddy;
+mod checkout;
 mod hephaestus;
 mod postgresql;
 mod prometheus;

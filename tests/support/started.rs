@@ -10,7 +10,7 @@ use super::rogue::VARIABLE;
 use super::scene::Scene;
 
 /// The environment variable that tells whose they are.
-const MARK: &str = "STARTED_IN";
+pub const MARK: &str = "STARTED_IN";
 
 /// The entry of a misbehaving service that healthctl can start, on a port that was free a moment ago.
 pub struct Startable {
@@ -76,6 +76,11 @@ impl Stage {
             "healthctl.yaml",
             &format!("services:\n{}", entries.concat()),
         );
+        Self { scene }
+    }
+
+    /// This scene, whose inventory gives [`MARK`], with the scene's path, to all that it starts.
+    pub fn of(scene: Scene) -> Self {
         Self { scene }
     }
 

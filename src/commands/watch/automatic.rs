@@ -29,8 +29,10 @@ pub(super) struct Automation {
     /// Where every step is told.
     events: UnboundedSender<Event>,
     clock: Clock,
-    /// The one restart under way, and of whom.
-    running: Option<(String, JoinHandle<Vec<Done>>)>,
+    /// The one restart under way.
+    running: Option<JoinHandle<Vec<Done>>>,
+    /// Those of whose restart the end is still to be told: it comes by the same way as that of somebody's action.
+    untold: Vec<String>,
     stop: CancellationToken,
 }
 
@@ -50,6 +52,7 @@ impl Automation {
             events,
             clock,
             running: None,
+            untold: Vec::new(),
             stop: CancellationToken::new(),
         }
     }
@@ -59,9 +62,14 @@ impl Automation {
         match event {
             Event::Picture { picture, .. } => self.decision.see(picture),
             Event::Done(done) => {
-                let own = self.running.as_ref().map(|(service, _)| service);
-                if own != Some(&done.service) && done.verdict != Verdict::Refused {
-                    self.decision.acted(&done.service);
+                let own = self
+                    .untold
+                    .iter()
+                    .position(|service| *service == done.service);
+                match own {
+                    Some(place) => drop(self.untold.swap_remove(place)),
+                    None if done.verdict == Verdict::Refused => {}
+                    None => self.decision.acted(&done.service),
                 }
             }
             _ => {}
@@ -81,7 +89,7 @@ impl Automation {
         let due = self.decision.due();
         let ended = async {
             match &mut self.running {
-                Some((_, running)) => running.await,
+                Some(running) => running.await,
                 None => pending().await,
             }
         };
@@ -98,7 +106,11 @@ impl Automation {
         match dones {
             Some(dones) => {
                 self.running = None;
-                let verdicts = dones.unwrap_or_default();
+                let verdicts = dones.unwrap_or_else(|_| {
+                    // It was broken off, so nothing is told of its end.
+                    self.untold.clear();
+                    Vec::new()
+                });
                 let verdict = verdicts
                     .last()
                     .map_or(Verdict::Refused, |done| done.verdict);
@@ -142,14 +154,15 @@ impl Automation {
                 }
             }
         };
-        self.running = Some((service, tokio::spawn(task)));
+        self.untold.push(service);
+        self.running = Some(tokio::spawn(task));
     }
 
     /// Begins nothing more; gives what was and was not done of what is under way.
     pub(super) async fn end(self) -> Vec<Done> {
         self.stop.cancel();
         match self.running {
-            Some((_, running)) => {
+            Some(running) => {
                 let account = tokio::time::timeout(ACCOUNT, running).await;
                 account.ok().and_then(Result::ok).unwrap_or_default()
             }

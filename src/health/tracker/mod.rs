@@ -366,6 +366,7 @@ impl Tracker {
         self.ending.arm();
         self.coming_up.arm();
         self.forget_claims();
+        self.sight.process_is_gone();
         if self.coming_up.has_startup() {
             self.forget();
         }
@@ -378,6 +379,7 @@ impl Tracker {
     }
 
     fn forget(&mut self) {
+        self.sight.process_is_gone();
         for probe in &mut self.probes {
             probe.forget();
         }
