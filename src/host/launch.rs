@@ -20,7 +20,7 @@ use tokio::process::Child;
 use super::descriptors::given_descriptor_limit;
 use super::offspring;
 use super::process::process;
-use super::records::{Key, Record, Records};
+use super::records::{Key, Record, RecordError, Records};
 use crate::health::{Process, text};
 
 /// The word that makes a run of ours the stand-in.
@@ -243,7 +243,8 @@ pub(crate) fn stand_in() -> ExitCode {
         inventory: task.inventory.clone(),
         service: task.service.clone(),
     };
-    let recorded = match record(&records, &key, &task) {
+    // Closed when the program runs. The one who told us may have been killed meanwhile, and another be at work.
+    let (_alone, recorded) = match record(&records, &key, &task) {
         Ok(recorded) => recorded,
         Err(why) => {
             say(&mut out, &why);
@@ -262,8 +263,8 @@ pub(crate) fn stand_in() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Leaves the session and writes the record, which it gives as one line.
-fn record(records: &Records, key: &Key, task: &Task) -> Result<String, String> {
+/// Leaves the session and writes the record, which it gives as one line, where nobody else has started it.
+fn record(records: &Records, key: &Key, task: &Task) -> Result<(File, String), String> {
     setsid().map_err(|errno| format!("no session of its own: {errno}"))?;
     if let Some(soft) = task.descriptors {
         let maximum = getrlimit(Resource::Nofile).maximum;
@@ -277,6 +278,11 @@ fn record(records: &Records, key: &Key, task: &Task) -> Result<String, String> {
     let own = process(std::process::id())
         .ok_or("starting is not available here: needs /proc")?
         .process;
+    let told = |error: RecordError| error.to_string();
+    let alone = records.starting(key).map_err(told)?;
+    if let Some(other) = records.read(key).map_err(told)?.and_then(|it| it.running()) {
+        return Err(format!("pid {} was started meanwhile", other.process.pid));
+    }
     let record = Record {
         entry: task.entry.clone(),
         command: task.shown.clone(),
@@ -284,10 +290,9 @@ fn record(records: &Records, key: &Key, task: &Task) -> Result<String, String> {
         log_offset: task.log_offset,
         ..Record::new(key, own)
     };
-    records
-        .write(key, &record)
-        .map_err(|error| error.to_string())?;
-    serde_json::to_string(&record).map_err(|error| error.to_string())
+    records.write(key, &record).map_err(told)?;
+    let line = serde_json::to_string(&record).map_err(|error| error.to_string())?;
+    Ok((alone, line))
 }
 
 /// Runs the program in place of this process: where that works, it does not come back.

@@ -269,6 +269,31 @@ impl Records {
         Ok(Lock(file))
     }
 
+    /// Lets nobody else start the service until the file that this gives is closed; waits for whoever does just now,
+    /// which takes no longer than a program takes to be run.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn starting(&self, key: &Key) -> Result<File, RecordError> {
+        let path = self.path(key, "start");
+        let lock = || {
+            self.make(SERVICES)?;
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(&path)?;
+            flock(&file, FlockOperation::LockExclusive)?;
+            Ok(file)
+        };
+        lock().map_err(|error| RecordError::File {
+            path: path.clone(),
+            what: "written",
+            error,
+        })
+    }
+
     fn path(&self, key: &Key, extension: &str) -> PathBuf {
         let name = format!("{}.{extension}", key.file_name());
         self.directory.join(SERVICES).join(name)

@@ -3,6 +3,7 @@
 mod asking;
 mod audit;
 mod consent;
+mod killed;
 mod reload;
 mod restart;
 mod several;

@@ -57,6 +57,11 @@ impl Acting {
             .expect("it can be interrupted");
     }
 
+    /// Kills it, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.running.stop(Signal::KILL);
+    }
+
     /// Waits for its end.
     pub fn end(mut self) -> Ran {
         let mut stderr = self.told;

@@ -1,0 +1,64 @@
+//! healthctl itself is killed in the middle of an action: nothing is lost that it had started, and nobody is locked out.
+
+use super::*;
+use crate::support::started::{Stage, Startable};
+
+/// Every service that runs is on record, and can be found and stopped by that.
+#[track_caller]
+fn assert_found_and_stopped(stage: &Stage) {
+    let pids = stage.running();
+    let list = run(stage.scene(), "list -o json");
+    let list: Value = serde_json::from_str(&list.stdout).expect("a list is JSON");
+    let listed = &list["services"][0]["started"]["pid"];
+    assert_eq!(pids.len(), 1, "{pids:?}");
+    assert_eq!(*listed, pids[0], "{list}");
+    let ran = run(stage.scene(), "shutdown --yes api");
+    assert_ended(&ran, "stopped", 0);
+    assert!(stage.running().is_empty());
+}
+
+#[test]
+fn while_a_service_comes_up_it_goes_on_and_is_found() {
+    let stage = Stage::new(
+        SERVICE,
+        &[&Startable::new("api", "status=503 shutdown=exit")],
+    );
+    let mut acting = begin(stage.scene(), "start --yes api");
+    acting.until("started pid");
+    acting.kill();
+    let again = run(stage.scene(), "start --yes api");
+    assert_ended(&again, "already-running", 0);
+    assert_found_and_stopped(&stage);
+}
+
+#[test]
+fn before_anything_is_said_nothing_runs_or_one_that_is_found() {
+    for _ in 0..10 {
+        let stage = Stage::new(SERVICE, &[&Startable::new("api", "shutdown=exit")]);
+        begin(stage.scene(), "start --yes api").kill();
+        // Whatever it had begun comes to its end: the stand-in becomes the service, or has gone.
+        let ran = run(stage.scene(), "start --yes api");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert_found_and_stopped(&stage);
+    }
+}
+
+#[test]
+fn while_a_service_drains_it_stops_and_can_be_started() {
+    let gate = tempfile::tempdir().expect("a folder can be made");
+    let file = gate.path().join("open");
+    let words = format!("shutdown=gate gate={}", file.display());
+    let stage = Stage::new(SERVICE, &[&Startable::new("api", &words)]);
+    run(stage.scene(), "start --yes api");
+    let old = stage.running();
+    let mut acting = begin(stage.scene(), "restart --yes api");
+    acting.until("draining");
+    acting.kill();
+    assert_eq!(stage.running(), old);
+    std::fs::write(&file, "").expect("the gate can be opened");
+    // The lock of the one that was killed holds nobody up; it waits for the end that was asked for before.
+    let ran = run(stage.scene(), "restart --yes api");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_ne!(stage.running(), old);
+    assert_found_and_stopped(&stage);
+}
