@@ -71,7 +71,10 @@ pub(crate) const TABLE: &[(&str, &str)] = &[
         "5",
         "an action ran, but its effect was disproved or could not be verified",
     ),
-    ("124", "a deadline passed: `--wait`, or still draining"),
+    (
+        "124",
+        "a deadline passed: `--wait`; still draining; not ready after a start",
+    ),
     (
         "130, 143",
         "interrupted, terminated; leaving the dashboard by `q` or Ctrl-C is 0",

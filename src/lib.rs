@@ -31,12 +31,12 @@
 //! | `health` | words and state machine: outcome, tracker, fleet, identity, selector | nothing of ours |
 //! | `profile` | a convention as data, and what it makes of an answer | `health`, `yaml` |
 //! | `inventory` | YAML text to resolved services, or every problem | `health`, `yaml`, `profile` |
-//! | `action` | plans, order, refusals, verdicts | `health`, `yaml`, `profile`, `inventory` |
+//! | `action` | plans, order, refusals, verdicts, when something is restarted by itself | `health`, `yaml`, `profile`, `inventory` |
 //! | `event` | everything that the effects can tell | `health`, `action` |
-//! | `host` | this machine: clock, processes, port owners | `health` |
+//! | `host` | this machine: clock, processes, port owners, what we have started, the newest file | `health` |
 //! | `probe` | one question asked | `health`, `profile`, `inventory`, `host` |
 //! | `engine` | when to ask; owner of the trackers | `health`, `profile`, `inventory`, `probe`, `host`, `event` |
-//! | `operate` | carries out a plan and proves it | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event` |
+//! | `operate` | carries out a plan and proves it; looks for stale, foreign and split | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event` |
 //! | `service` | the kit for being a well-behaved service | nothing of ours |
 //! | `output` | a finished report as text | `health`, `profile`, `inventory`, `action`, `event` |
 //! | `tui` | the dashboard | `health`, `action`, `event` |

@@ -48,6 +48,51 @@ fn one_that_stops_and_comes_up_is_restarted() {
     }
 }
 
+/// What stays the same from one run to another.
+fn shape(line: &str) -> String {
+    let mut shape = String::new();
+    let mut rest = line.trim();
+    while let Some(c) = rest.chars().next() {
+        if c.is_ascii_digit() {
+            rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+            shape.push('N');
+        } else if rest.starts_with("(") && shape.ends_with("pid N ") {
+            rest = rest.split_once(')').map_or("", |(_, rest)| rest);
+            shape.push_str("(P)");
+        } else {
+            shape.push(c);
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    shape.replace("localhost:N", "N.N.N.N:N")
+}
+
+#[test]
+fn the_readme_shows_its_account_as_it_is() {
+    let gate = tempfile::tempdir().expect("a folder can be made");
+    let file = gate.path().join("open");
+    let words = format!("shutdown=gate gate={}", file.display());
+    let stage = started(&Startable::new("api", &words));
+    let mut acting = begin(stage.scene(), "restart --yes api");
+    acting.until("draining");
+    std::fs::write(&file, "").expect("the gate can be opened");
+    let ran = acting.end();
+    let told: Vec<String> = ran
+        .stderr
+        .lines()
+        .chain(ran.stdout.lines())
+        .map(shape)
+        .collect();
+    let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(readme).expect("there is a README");
+    let (_, sample) = readme.split_once("```text\n").expect("it shows an account");
+    let (sample, _) = sample.split_once("```").expect("the account ends");
+    assert!(sample.lines().count() > 4);
+    for line in sample.lines() {
+        assert!(told.contains(&shape(line)), "{line}\n{told:#?}");
+    }
+}
+
 #[test]
 fn one_that_cuts_the_connection_and_exits_is_restarted() {
     let stage = started(&Startable::new("api", "shutdown=cut"));
