@@ -96,6 +96,9 @@ pub(crate) async fn launch(
     records: &Records,
     order: &Order,
 ) -> Result<Launched, String> {
+    if order.log == records.default_log(&order.key) {
+        records.make_logs().map_err(|error| error.to_string())?;
+    }
     let (log, log_offset) = open_log(&order.log)
         .map_err(|error| format!("its log {} cannot be written: {error}", order.log.display()))?;
     let task = task(records, order, log_offset).map_err(|error| error.to_string())?;
@@ -130,8 +133,8 @@ pub(crate) async fn launch(
                 (None, "") if told.is_empty() => {
                     format!("it ended before it was recorded ({status})")
                 }
-                (None, _) => text::clean(&told, 400),
-                (Some(_), failure) => text::clean(failure, 400),
+                (None, _) => text::clean(told.trim(), 400),
+                (Some(_), failure) => text::clean(failure.trim(), 400),
             })
         }
     }
@@ -209,6 +212,9 @@ fn open_log(path: &Path) -> io::Result<(File, u64)> {
 pub(crate) async fn first_lines(log: &Path, offset: u64) -> Vec<String> {
     let read = async {
         let mut file = tokio::fs::File::open(log).await?;
+        if !file.metadata().await?.is_file() {
+            return Ok(Vec::new());
+        }
         file.seek(io::SeekFrom::Start(offset)).await?;
         let mut bytes = Vec::new();
         file.take(FIRST).read_to_end(&mut bytes).await?;

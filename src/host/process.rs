@@ -122,6 +122,16 @@ pub(crate) fn command_line(process: Process) -> Option<CommandLine> {
     (!text.is_empty() && alive(process) == Some(true)).then_some(CommandLine { text, cwd })
 }
 
+/// Whether what the process says, on either of its two outputs, goes to this file.
+pub(crate) fn writes_to(process: Process, file: &Path) -> bool {
+    let wanted = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let goes_there = |descriptor: u8| {
+        std::fs::read_link(format!("/proc/{}/fd/{descriptor}", process.pid))
+            .is_ok_and(|path| path == wanted)
+    };
+    (goes_there(1) || goes_there(2)) && alive(process) == Some(true)
+}
+
 /// Whether this process is one of several that their parent, the same program in the same process group, has started
 /// to share its work. Two copies started by hand, or by us, are not.
 pub(crate) fn one_of_a_pool(one: &Running) -> bool {

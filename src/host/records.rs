@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::process::{Running, process};
+use super::process::{Running, process, session_of, writes_to};
 use crate::health::{Process, text};
 
 /// No record and no note of a lock is longer.
@@ -127,12 +127,24 @@ impl Record {
         }
     }
 
-    /// Its process, where that still runs.
+    /// The very process that was started, where that still runs.
+    pub(crate) fn leader(&self) -> Option<Running> {
+        let running = process(self.process.pid).filter(|running| running.process == self.process);
+        running.filter(|_| self.boot == boot())
+    }
+
+    /// Its process, where that still runs; else the first of what it has left in its session, that writes to its log
+    /// as it did. A session is known by a pid, and no more than by any other is anybody told by that alone.
     pub(crate) fn running(&self) -> Option<Running> {
         if self.boot != boot() {
             return None;
         }
-        process(self.process.pid).filter(|running| running.process == self.process)
+        match process(self.process.pid) {
+            Some(running) => (running.process == self.process).then_some(running),
+            None => session_of(self.process)
+                .into_iter()
+                .find(|member| writes_to(member.process, &self.log)),
+        }
     }
 }
 
@@ -228,7 +240,16 @@ impl Records {
     /// Where the output of a service goes that names no file.
     pub(crate) fn default_log(&self, key: &Key) -> PathBuf {
         let name = format!("{}.log", key.file_name());
-        self.directory.join("logs").join(name)
+        self.directory.join(LOGS).join(name)
+    }
+
+    /// Makes the directory of these logs, which only their owner may read.
+    pub(super) fn make_logs(&self) -> Result<(), RecordError> {
+        self.make(LOGS).map_err(|error| RecordError::File {
+            path: self.directory.join(LOGS),
+            what: "written",
+            error,
+        })
     }
 
     /// Lets nobody else act on the service. `doing` is what others are told meanwhile: `restart api`.
@@ -309,6 +330,8 @@ impl Records {
 
 /// Where the records stand in the state directory.
 const SERVICES: &str = "services";
+/// Where logs stand that the inventory names no place for.
+const LOGS: &str = "logs";
 
 impl Drop for Lock {
     fn drop(&mut self) {

@@ -24,6 +24,7 @@ use crate::action::{Arrival, Arrived, Expected, Glance, Holder, Look, Started, V
 use crate::event::StepKind;
 use crate::health::{Process, text};
 use crate::host::launch::{Launched, Order, first_lines, launch};
+use crate::host::records::Record;
 use crate::host::{Running, process};
 use crate::inventory::{Means, StartSpec};
 use crate::probe::reveal;
@@ -53,6 +54,7 @@ struct Wait<'a> {
     target: &'a Target,
     means: Option<&'a Means>,
     process: Option<Running>,
+    record: Option<Record>,
     child: Option<Child>,
     began: Instant,
     listened: Option<Instant>,
@@ -102,6 +104,7 @@ impl Operator {
             target,
             means: None,
             process: Some(running),
+            record: Some(record.clone()),
             child: Some(child),
             began,
             listened: None,
@@ -113,7 +116,7 @@ impl Operator {
         }
         let up = ended?;
         if let Some(other) = up.in_background(started) {
-            let record = crate::host::records::Record {
+            let record = Record {
                 process: other,
                 ..record
             };
@@ -144,6 +147,7 @@ impl Operator {
             target,
             means: Some(means),
             process: None,
+            record: None,
             child: None,
             began: Instant::now(),
             listened: None,
@@ -286,11 +290,14 @@ impl Wait<'_> {
         let asker = self.operator.asker.clone();
         let clock = self.operator.clock;
         let means = self.means.cloned();
+        // Who listens tells more; without an address only the record tells who it is.
+        let record = self.record.clone();
+        let record = record.filter(|_| self.target.found.endpoints.is_empty());
         Box::pin(async move {
             let mut missing = gates.ask(&service, &asker).await;
             let mut found = None;
             if missing.is_empty() {
-                match Found::of(&service, means.as_ref(), &asker, clock, None).await {
+                match Found::of(&service, means.as_ref(), &asker, clock, record).await {
                     Ok(known) => found = Some(known),
                     Err(why) => missing.push(why),
                 }

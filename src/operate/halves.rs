@@ -153,7 +153,7 @@ impl Operator {
         let (Some(records), Some(record)) = (&self.policy.records, &target.found.record) else {
             return;
         };
-        if record.running().is_some() {
+        if record.leader().is_some() {
             return;
         }
         let patience = left.max(LEFT_BEHIND);

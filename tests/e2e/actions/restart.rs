@@ -56,7 +56,7 @@ fn shape(line: &str) -> String {
         if c.is_ascii_digit() {
             rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
             shape.push('N');
-        } else if rest.starts_with("(") && shape.ends_with("pid N ") {
+        } else if rest.starts_with('(') && shape.ends_with("pid N ") {
             rest = rest.split_once(')').map_or("", |(_, rest)| rest);
             shape.push_str("(P)");
         } else {
