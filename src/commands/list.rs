@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Context, Error, candidate};
 use crate::exit::Exit;
 use crate::health::text::clean;
+use crate::host::Running;
 use crate::host::records::Record;
 use crate::inventory::{Inventory, Service, ServiceActions};
 
@@ -56,10 +57,10 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     };
     context.print(&text)?;
     if args.output == Format::Table && selection.is_all() {
-        for record in &started.others {
+        for (record, running) in &started.others {
             context.tell(&format!(
                 "pid {} runs still: healthctl has started it as `{}`, which this inventory does not hold any more",
-                record.process.pid, record.service
+                running.process.pid, record.service
             ));
         }
     }
@@ -69,9 +70,9 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
 /// What we have started and what of it still runs.
 struct Started {
     /// By the name of the service.
-    records: BTreeMap<String, Record>,
+    records: BTreeMap<String, (Record, Running)>,
     /// Those of services that the inventory does not hold any more.
-    others: Vec<Record>,
+    others: Vec<(Record, Running)>,
 }
 
 impl Started {
@@ -85,11 +86,13 @@ impl Started {
             others: Vec::new(),
         };
         for record in records {
-            let record = record.map_err(|error| Error::usage(error.to_string()))?;
+            let (record, running) = record.map_err(|error| Error::usage(error.to_string()))?;
             if inventory.services.contains_key(&record.service) {
-                started.records.insert(record.service.clone(), record);
+                started
+                    .records
+                    .insert(record.service.clone(), (record, running));
             } else {
-                started.others.push(record);
+                started.others.push((record, running));
             }
         }
         Ok(started)
@@ -139,8 +142,8 @@ fn table(services: &[&Service], started: &Started, color: bool) -> String {
         let url = service.url.as_ref().map(ToString::to_string);
         table.add_row([
             service.name.clone(),
-            or_dash(record.map(|record| record.process.pid.to_string())),
-            or_dash(record.map(|record| format!("{:.0}", record.started_at))),
+            or_dash(record.map(|(_, running)| running.process.pid.to_string())),
+            or_dash(record.map(|(record, _)| format!("{:.0}", record.started_at))),
             or_dash(service.group.clone()),
             or_dash(service.profile.clone()),
             or_dash(url),
@@ -187,9 +190,9 @@ fn actions(service: &Service) -> Vec<&'static str> {
 }
 
 /// A process that we have started.
-fn json_record(record: &Record) -> Value {
+fn json_record((record, running): &(Record, Running)) -> Value {
     json!({
-        "pid": record.process.pid,
+        "pid": running.process.pid,
         "started_at": record.started_at,
         "log": record.log,
     })
@@ -230,7 +233,7 @@ fn json_list(services: &[&Service], started: &Started) -> Value {
     let others: Vec<Value> = started
         .others
         .iter()
-        .map(|record| json!({"name": record.service, "started": json_record(record)}))
+        .map(|one| json!({"name": one.0.service, "started": json_record(one)}))
         .collect();
     json!({"schema_version": 1, "services": services, "others_started": others})
 }

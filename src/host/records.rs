@@ -169,9 +169,12 @@ impl Records {
         read(&self.path(key, "json"))
     }
 
-    /// The records of an inventory whose process still runs, in the order of their names. One that cannot be read is
-    /// told in its place.
-    pub(crate) fn of_inventory(&self, inventory: &Path) -> Vec<Result<Record, RecordError>> {
+    /// The records of an inventory of which something still runs, with that, in the order of their names. One that cannot
+    /// be read is told in its place.
+    pub(crate) fn of_inventory(
+        &self,
+        inventory: &Path,
+    ) -> Vec<Result<(Record, Running), RecordError>> {
         let wanted = absolute(inventory);
         let entries = fs::read_dir(self.directory.join(SERVICES));
         let mut paths: Vec<PathBuf> = entries
@@ -183,10 +186,13 @@ impl Records {
         paths.sort();
         let records = paths.iter().filter_map(|path| read(path).transpose());
         records
-            .filter(|record| {
-                record.as_ref().map_or(true, |record| {
-                    record.inventory == wanted && record.running().is_some()
-                })
+            .filter_map(|record| match record {
+                Ok(record) if record.inventory != wanted => None,
+                Ok(record) => {
+                    let running = record.running()?;
+                    Some(Ok((record, running)))
+                }
+                Err(error) => Some(Err(error)),
             })
             .collect()
     }
@@ -423,7 +429,7 @@ mod tests {
         assert_eq!(records.read(&key).unwrap(), Some(record.clone()));
         let listed = records.of_inventory(&key.inventory);
         assert_eq!(listed.len(), 1);
-        assert_eq!(listed[0].as_ref().unwrap(), &record);
+        assert_eq!(listed[0].as_ref().unwrap().0, record);
         assert!(
             records
                 .of_inventory(&home.path().join("other.yaml"))

@@ -18,6 +18,7 @@ pub struct Startable {
     port: u16,
     words: String,
     more: String,
+    background: bool,
 }
 
 impl Startable {
@@ -28,7 +29,14 @@ impl Startable {
             port: free_port(),
             words: words.to_owned(),
             more: String::new(),
+            background: false,
         }
+    }
+
+    /// Its start command leaves it in the background and ends, as daemons are started.
+    pub fn in_background(mut self) -> Self {
+        self.background = true;
+        self
     }
 
     /// With more keys.
@@ -45,9 +53,14 @@ impl Startable {
     fn entry(&self, folder: &Path, test: &str) -> String {
         let program = std::env::current_exe().expect("this binary has a path");
         let (program, folder) = (program.display(), folder.display());
+        let command = if self.background {
+            format!("sh, -c, \"'{program}' --exact '{test}' --ignored --nocapture & sleep 0.1\"")
+        } else {
+            format!("\"{program}\", --exact, \"{test}\", --ignored, --nocapture")
+        };
         format!(
             "  {name}:\n    profile: hephaestus\n    url: http://127.0.0.1:{port}\n    start:\n      \
-             command: [\"{program}\", --exact, {test:?}, --ignored, --nocapture]\n      \
+             command: [{command}]\n      \
              env: {{{VARIABLE}: \"alone port={port} {words}\", {MARK}: \"{folder}\"}}\n      \
              log: logs/{name}.log\n      ready_timeout: 30s\n{more}",
             name = self.name,

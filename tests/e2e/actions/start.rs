@@ -32,6 +32,51 @@ fn it_outlives_healthctl_and_is_stopped_by_its_record() {
 }
 
 #[test]
+fn what_a_start_command_leaves_in_the_background_is_found_and_stopped() {
+    let service = Startable::new("api", "").in_background();
+    let stage = Stage::new(SERVICE, &[&service]);
+    assert_ended(&run(stage.scene(), "start --yes api"), "started", 0);
+    let port = service.port();
+    // The command has ended when the service is alone.
+    let pids = loop {
+        let pids = stage.running();
+        if pids.len() == 1 {
+            break pids;
+        }
+    };
+    let list = run(stage.scene(), "list");
+    assert!(list.stdout.contains(&pids[0].to_string()), "{list:?}");
+    let again = run(stage.scene(), "start --yes api");
+    assert_ended(&again, "already-running", 0);
+    let scene = stage.scene();
+    let inventory = std::fs::read_to_string(scene.path().join("healthctl.yaml")).unwrap();
+    let without_routes = format!("{inventory}    actions: {{shutdown: off, schedule: off}}\n");
+    scene.write("healthctl.yaml", &without_routes);
+    let ran = run(scene, "shutdown --yes api");
+    assert_ended(&ran, "stopped", 0);
+    assert!(ran.stdout.contains(&port.to_string()), "{ran:?}");
+    assert!(stage.running().is_empty());
+}
+
+#[test]
+fn one_that_was_taken_out_of_the_inventory_is_still_named() {
+    let stage = stage("");
+    assert_ended(&run(stage.scene(), "start --yes api"), "started", 0);
+    let other = "services:\n  other: {profile: http, url: \"http://127.0.0.1:9\"}\n";
+    stage.scene().write("healthctl.yaml", other);
+    let list = run(stage.scene(), "list");
+    let named = format!("pid {} runs still", stage.running()[0]);
+    assert!(list.stderr.contains(&named), "{list:?}");
+    let list = run(stage.scene(), "list -o json");
+    let list: Value = serde_json::from_str(&list.stdout).expect("a list is JSON");
+    assert_eq!(list["others_started"][0]["name"], "api");
+    assert_eq!(
+        list["others_started"][0]["started"]["pid"],
+        stage.running()[0]
+    );
+}
+
+#[test]
 fn one_that_runs_is_not_started_twice() {
     let stage = stage("");
     run(stage.scene(), "start --yes api");
