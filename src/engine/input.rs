@@ -1,6 +1,6 @@
 //! What may be said to a running engine: the only way anything but a probe touches a tracker.
 
-use crate::health::Sight;
+use crate::health::{Awaiting, Sight};
 
 /// One thing that is said to the engine. A service that is not there is passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,14 @@ pub(crate) enum Input {
     Started {
         /// Which.
         service: String,
+    },
+    /// Whoever starts it says whether it is waited for: until it has come up, nothing that it does not yet answer speaks
+    /// against it.
+    Awaited {
+        /// Which.
+        service: String,
+        /// How far it has come.
+        awaiting: Awaiting,
     },
     /// Switches probing off and on by hand.
     Pause {

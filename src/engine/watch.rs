@@ -355,6 +355,11 @@ impl<A: Ask> Watch<A> {
                 watch.rushes.retain(|rush| rush.service != service);
                 watch.ask_now(service);
             }),
+            Input::Awaited { service, awaiting } => self.at(&service, |watch, service| {
+                let at = watch.clock.now();
+                let updates = watch.fleet.awaited(service, awaiting, at);
+                watch.tell(updates);
+            }),
             Input::Pause { service, on } => self.at(&service, |watch, service| {
                 let updates = watch
                     .fleet

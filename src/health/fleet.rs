@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Change, Flag, Moment, Outcome, Picture, Rules, Sight, State, Tracker};
+use super::{Awaiting, Change, Flag, Moment, Outcome, Picture, Rules, Sight, State, Tracker};
 
 /// The newest picture of a service, and what is different from the one before.
 #[derive(Debug, Clone)]
@@ -155,6 +155,11 @@ impl Fleet {
     /// We started it: its start period begins.
     pub fn started(&mut self, service: usize, now: Moment) -> Vec<Update> {
         self.change(service, now, |tracker| tracker.started(now))
+    }
+
+    /// Whoever started it says whether it is waited for.
+    pub fn awaited(&mut self, service: usize, awaiting: Awaiting, now: Moment) -> Vec<Update> {
+        self.change(service, now, |tracker| tracker.awaited(awaiting, now))
     }
 
     /// Sets a flag that no probe can know, with a sentence about it that may be empty, or clears it (`None`).

@@ -15,7 +15,7 @@ use super::keymap::Mode;
 use super::list::List;
 use super::log::Log;
 use super::message::Ticket;
-use super::progress::Progress;
+use super::progress::{self, Progress};
 use super::theme::Theme;
 use super::view::{self, Regions};
 
@@ -157,6 +157,16 @@ impl App {
     /// How many actions are under way or wait for their turn.
     pub(super) fn under_way(&self) -> usize {
         self.progress.values().filter(|it| it.runs()).count()
+    }
+
+    /// How the last action on a service has failed, in a word, unless that has become history.
+    pub(super) fn failed(&self, picture: &Picture) -> Option<&'static str> {
+        let progress = self.progress.get(&picture.name)?;
+        let done = progress.ended.as_ref()?;
+        if progress.is_history(picture, self.now) {
+            return None;
+        }
+        progress::failed(done)
     }
 
     /// A ticket that was not given before.

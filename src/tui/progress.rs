@@ -9,7 +9,9 @@ use crate::health::{Moment, Picture, State};
 /// As many steps are kept: one that is never ready says what is missing again and again.
 const KEPT: usize = 100;
 /// An end that is good news stands above the rest for so long.
-const NEWS: Duration = Duration::from_secs(60);
+const GOOD_NEWS: Duration = Duration::from_secs(60);
+/// One that somebody should look at stands there longer.
+const BAD_NEWS: Duration = Duration::from_secs(3_600);
 
 /// Two accounts of one start may differ by so much: each is rounded, or worked out from an uptime.
 const ROUNDED: Duration = Duration::from_secs(2);
@@ -70,8 +72,21 @@ impl Progress {
         let Some(done) = &self.ended else {
             return false;
         };
-        let old = done.verdict.exit_code() == 0 && now.since(done.at) > NEWS;
-        old || is_back(done, picture) || is_another(done, picture)
+        let news = if done.verdict.exit_code() == 0 {
+            GOOD_NEWS
+        } else {
+            BAD_NEWS
+        };
+        now.since(done.at) > news || is_back(done, picture) || is_another(done, picture)
+    }
+}
+
+/// An action that has ended otherwise than it was meant to, in a word for its row.
+pub(crate) fn failed(done: &Done) -> Option<&'static str> {
+    match done.verdict.exit_code() {
+        0 => None,
+        4 => Some("not done"),
+        _ => Some("failed"),
     }
 }
 

@@ -4,7 +4,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Rect;
 use tui_input::{Input, InputRequest};
 
-use crate::action::{Action, Proposal, Refusal};
+use crate::action::{Action, Proposal, Refusal, Verdict};
 use crate::event::Event;
 use crate::health::Moment;
 
@@ -100,6 +100,11 @@ impl App {
             Event::Done(done) => {
                 self.advance(done.at);
                 self.record(log::of_done(&done));
+                let runs = self.progress.get(&done.service).is_some_and(Progress::runs);
+                // What was refused before anything began has had its dialog, and says nothing of the service.
+                if done.verdict == Verdict::Refused && !runs {
+                    return;
+                }
                 self.progress_of(&done.service, done.action, done.at)
                     .end(done);
             }

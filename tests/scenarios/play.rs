@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use healthctl::health::{Change, Flag, Fleet, Moment, Picture, Rules, Update};
+use healthctl::health::{Awaiting, Change, Flag, Fleet, Moment, Picture, Rules, Update};
 use serde_yaml::Value;
 
 use crate::expectation::Found;
@@ -110,6 +110,9 @@ impl Stage {
             return Ok(match text(value)? {
                 "started" => self.fleet.started(place, now),
                 "shutdown accepted" => self.fleet.shutdown_accepted(place, now),
+                "awaited" => self.fleet.awaited(place, Awaiting::Begun, now),
+                "proved" => self.fleet.awaited(place, Awaiting::Proved, now),
+                "awaited no more" => self.fleet.awaited(place, Awaiting::Over, now),
                 "process runs on" => self.fleet.lingers(place, true, now),
                 "process gone" => self.fleet.lingers(place, false, now),
                 event => {

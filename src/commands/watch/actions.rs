@@ -10,9 +10,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::explain::explains;
 use crate::action::{Action, Refusal, Verdict};
 use crate::engine::{Input, Teller};
-use crate::event::{Done, Event, Step, StepKind};
+use crate::event::{Done, Event};
 use crate::inventory::Inventory;
 use crate::operate::{Operator, Prepared};
 use crate::tui::{Message, Ticket};
@@ -140,7 +141,7 @@ async fn forward(
     engine: UnboundedSender<Input>,
 ) {
     while let Some(event) = told.recv().await {
-        if let Some(input) = explains(&event) {
+        for input in explains(&event) {
             // An engine that has ended needs no explanation.
             let _ = engine.send(input);
         }
@@ -157,35 +158,5 @@ async fn forward(
             });
         }
         teller.tell(event);
-    }
-}
-
-/// What an event of an action explains to the engine about the service's silence.
-fn explains(event: &Event) -> Option<Input> {
-    let lingers = |service: &str, runs_on| {
-        Some(Input::Lingers {
-            service: service.to_owned(),
-            runs_on,
-        })
-    };
-    match event {
-        Event::Step(Step {
-            service,
-            action,
-            kind,
-            ..
-        }) if *action != Action::Reload => match kind {
-            StepKind::Accepted => Some(Input::ShutdownAccepted {
-                service: service.clone(),
-            }),
-            StepKind::Silent => lingers(service, true),
-            StepKind::Gone => lingers(service, false),
-            StepKind::Started => Some(Input::Started {
-                service: service.clone(),
-            }),
-            _ => None,
-        },
-        Event::Done(done) if done.verdict.exit_code() == 0 => lingers(&done.service, false),
-        _ => None,
     }
 }

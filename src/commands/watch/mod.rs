@@ -3,6 +3,7 @@
 mod actions;
 mod automatic;
 mod dashboard;
+mod explain;
 mod stream;
 mod terminal;
 #[cfg(test)]

@@ -64,6 +64,9 @@ impl Tracker {
                     "nobody listens any more, its process still runs",
                 );
             }
+            if self.coming_up.is_awaited() {
+                return Belief::new(State::Starting, "was started and does not answer yet");
+            }
             return Belief::new(State::Stopped, why);
         }
         if let Some(ending) = self.ending_pulse() {
@@ -91,7 +94,19 @@ impl Tracker {
             );
             return Belief::new(State::Starting, reason);
         }
-        weigh_up(self.findings())
+        let belief = weigh_up(self.findings());
+        let is_trouble = matches!(
+            belief.state,
+            State::Unhealthy | State::Unready | State::Unknown
+        );
+        if is_trouble && self.coming_up.is_awaited() {
+            let reason = belief.reasons.first().map_or("", String::as_str);
+            return Belief::new(
+                State::Starting,
+                format!("was started and is not up yet: {reason}"),
+            );
+        }
+        belief
     }
 
     /// How far a service has come to an announced end of which nothing is known but its beats: that of the lease it is,

@@ -5,6 +5,26 @@ use std::time::Duration;
 
 use crate::health::{Moment, Start};
 
+/// What whoever has started a service says of waiting for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaiting {
+    /// It was started; whether it comes up is being watched.
+    Begun,
+    /// It has come up.
+    Proved,
+    /// It has not, or is not waited for any more.
+    Over,
+}
+
+/// Whether somebody waits for it, or has just seen it come up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    No,
+    Coming,
+    /// What our own probes know may still be of the time before this.
+    Up(Moment),
+}
+
 /// How far a process has come up.
 #[derive(Debug)]
 pub(super) struct ComingUp {
@@ -13,6 +33,7 @@ pub(super) struct ComingUp {
     passed: bool,
     succeeded: bool,
     period_ends: Option<Moment>,
+    awaited: Awaited,
 }
 
 impl ComingUp {
@@ -23,12 +44,41 @@ impl ComingUp {
             passed: !has_startup,
             succeeded: false,
             period_ends: None,
+            awaited: Awaited::No,
         }
     }
 
-    /// Another process begins.
+    /// Another process begins. It may be the one that is waited for.
     pub(super) const fn arm(&mut self) {
+        let awaited = self.awaited;
         *self = Self::new(self.has_startup, self.start_period);
+        self.awaited = awaited;
+    }
+
+    /// Whoever started it says how far it has come.
+    pub(super) const fn hear(&mut self, awaiting: Awaiting, now: Moment) {
+        self.awaited = match awaiting {
+            Awaiting::Begun => Awaited::Coming,
+            Awaiting::Proved => Awaited::Up(now),
+            Awaiting::Over => Awaited::No,
+        };
+    }
+
+    /// Whether it is waited for, or was seen to come up by somebody else and not yet by every probe.
+    pub(super) const fn is_awaited(&self) -> bool {
+        !matches!(self.awaited, Awaited::No)
+    }
+
+    /// Whether it has come up and was asked after that: what it says now counts.
+    pub(super) fn was_up(&self, asked: Moment) -> bool {
+        matches!(self.awaited, Awaited::Up(at) if asked.mono >= at.mono)
+    }
+
+    /// Our own probes know it now: nobody has to be believed any more.
+    pub(super) const fn become_known(&mut self) {
+        if matches!(self.awaited, Awaited::Up(_)) {
+            self.awaited = Awaited::No;
+        }
     }
 
     /// We started it ourselves, now.

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::belief::Belief;
+pub use self::coming_up::Awaiting;
 use self::coming_up::ComingUp;
 use self::dependencies::Dependencies;
 use self::ending::Ending;
@@ -147,6 +148,16 @@ impl Tracker {
         self.settle(now);
     }
 
+    /// Whoever started it says whether it is waited for. Until it has come up nothing that it does not yet answer speaks
+    /// against it, and once it has, no shutdown explains a silence any more.
+    pub fn awaited(&mut self, awaiting: Awaiting, now: Moment) {
+        if awaiting == Awaiting::Proved && self.ending.stopped().is_none() {
+            self.ending.arm();
+        }
+        self.coming_up.hear(awaiting, now);
+        self.settle(now);
+    }
+
     /// Sets a flag that no probe can know, with a sentence about it that may be empty, or clears it (`None`).
     pub fn set_flag(&mut self, flag: Flag, note: Option<String>) {
         match note {
@@ -194,7 +205,9 @@ impl Tracker {
             let ends = heard.is_answer()
                 && self.speaks_for_service(index)
                 && self.ending.was_silent_before(asked);
-            if !ends {
+            // It has come up, as somebody else has seen, and is silent again: its shutdown does not explain that.
+            let fell = heard == Heard::Refused && self.coming_up.was_up(asked);
+            if !ends && !fell {
                 return;
             }
             self.begin_anew();
@@ -275,7 +288,9 @@ impl Tracker {
         claims: bool,
     ) {
         let held_back = self.coming_up.holds_back();
-        let in_period = self.coming_up.period_until(outcome.at).is_some();
+        let asked = outcome.at.minus(outcome.latency.unwrap_or_default());
+        let awaited = self.coming_up.is_awaited() && !self.coming_up.was_up(asked);
+        let in_period = awaited || self.coming_up.period_until(outcome.at).is_some();
         let explained = self.claim().is_some();
         let ends = broke_off(outcome) && self.ending.explains(outcome.at).is_some();
         let Some(probe) = self.probes.get_mut(index) else {
@@ -408,6 +423,9 @@ impl Tracker {
 
     /// Draws the state anew.
     fn settle(&mut self, now: Moment) {
+        if self.ending.stopped().is_none() && self.unanswered().next().is_none() {
+            self.coming_up.become_known();
+        }
         let belief = self.believe(now);
         if belief.state != self.belief.state {
             self.since = now;

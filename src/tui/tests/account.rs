@@ -260,3 +260,48 @@ fn no_title_of_a_table_stands_alone() {
         }
     }
 }
+
+#[test]
+fn what_has_failed_is_seen_in_its_row_until_the_next_action() {
+    let mut app = confirmed(80, 40, Action::Restart);
+    let text = "the process that answers is the old one";
+    end(
+        &mut app,
+        Action::Restart,
+        Verdict::SameProcess,
+        text,
+        Facts::default(),
+    );
+    let shown = screen(&app);
+    assert!(shown.contains("3s failed "), "{shown}");
+    assert!(shown.contains("1 action failed"), "{shown}");
+    step(&mut app, Action::Restart, 4.0, StepKind::Sending, "sending");
+    let shown = screen(&app);
+    assert!(!shown.contains("failed"), "{shown}");
+}
+
+#[test]
+fn what_was_refused_before_it_began_leaves_the_account_of_what_was_done() {
+    let mut app = confirmed(80, 40, Action::Start);
+    let text = "pid 4790 has ended: exit status: 3";
+    end(
+        &mut app,
+        Action::Start,
+        Verdict::Died,
+        text,
+        Facts::default(),
+    );
+    let facts = Facts::default();
+    end(
+        &mut app,
+        Action::Shutdown,
+        Verdict::Refused,
+        "it does not run",
+        facts,
+    );
+    let shown = screen(&app);
+    let (detail, events) = shown.split_once("Events, newest first").unwrap();
+    assert!(detail.contains("start: died after 3.2s"), "{shown}");
+    assert!(!detail.contains("it does not run"), "{shown}");
+    assert!(events.contains("it does not run"), "{shown}");
+}

@@ -92,6 +92,15 @@ fn status(app: &App, columns: usize) -> Line<'static> {
             theme::strong(),
         )),
     }
+    let failed = app.list.all().iter().filter(|it| app.failed(it).is_some());
+    match failed.count() {
+        0 => {}
+        1 => parts.push(Span::styled("1 action failed", app.theme.alarm())),
+        count => parts.push(Span::styled(
+            format!("{count} actions failed"),
+            app.theme.alarm(),
+        )),
+    }
     let order = parts.len();
     parts.push(Span::raw(app.list.sort.as_str()));
     if app.read_only {

@@ -291,7 +291,7 @@ const fn doing(action: Action) -> &'static str {
     }
 }
 
-/// What is being done to the service, else its flags.
+/// What is being done to the service, else how that has failed and its flags.
 fn flags(app: &App, picture: &Picture) -> Cell {
     let progress = app.progress.get(&picture.name);
     if let Some(progress) = progress.filter(|it| it.runs()) {
@@ -302,7 +302,8 @@ fn flags(app: &App, picture: &Picture) -> Cell {
         };
         return Cell::styled(word, theme::strong());
     }
-    let mut flags = picture.flags.iter();
+    let words = picture.flags.iter().map(|flag| flag.as_str());
+    let mut flags = app.failed(picture).into_iter().chain(words);
     let Some(first) = flags.next() else {
         return Cell::default();
     };
