@@ -122,7 +122,7 @@ impl App {
             Some(Dialog::Confirm(question)) if question.name_to_type().is_some() => {
                 Mode::ConfirmTyped
             }
-            Some(Dialog::Confirm(_)) => Mode::Confirm,
+            Some(Dialog::Confirm(_) | Dialog::Leave(_)) => Mode::Confirm,
             Some(Dialog::Preparing { .. } | Dialog::Refused(_)) => Mode::Notice,
             None if self.help_top.is_some() => Mode::Help,
             None if self.typing_filter => Mode::Filter,

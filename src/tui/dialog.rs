@@ -23,6 +23,8 @@ pub(crate) enum Dialog {
     Confirm(Box<Question>),
     /// It will not be done, and why.
     Refused(Denial),
+    /// Shall the dashboard be left although actions are under way?
+    Leave(Button),
 }
 
 /// Shall this be done?
@@ -86,7 +88,7 @@ impl Dialog {
         match self {
             Self::Confirm(question) => question.top,
             Self::Refused(denial) => denial.top,
-            Self::Preparing { .. } => 0,
+            Self::Preparing { .. } | Self::Leave(_) => 0,
         }
     }
 
@@ -95,7 +97,7 @@ impl Dialog {
         match self {
             Self::Confirm(question) => question.top = to,
             Self::Refused(denial) => denial.top = to,
-            Self::Preparing { .. } => {}
+            Self::Preparing { .. } | Self::Leave(_) => {}
         }
     }
 
@@ -103,6 +105,15 @@ impl Dialog {
     pub(crate) fn settle(&mut self, part: Part) {
         let last = part.lines.saturating_sub(part.rows);
         self.scroll(self.top().min(last));
+    }
+
+    /// The button that has the focus, where there are two.
+    pub(crate) const fn focus(&mut self) -> Option<&mut Button> {
+        match self {
+            Self::Confirm(question) => Some(&mut question.focus),
+            Self::Leave(focus) => Some(focus),
+            Self::Preparing { .. } | Self::Refused(_) => None,
+        }
     }
 
     /// This part of it was before somebody's eyes.
@@ -195,13 +206,15 @@ impl Question {
             .map(String::as_str)
             .collect()
     }
+}
 
-    /// Gives the focus to the other button.
-    pub(crate) fn switch(&mut self) {
-        self.focus = match self.focus {
-            Button::Cancel => Button::Confirm,
-            Button::Confirm => Button::Cancel,
-        };
+impl Button {
+    /// The other one.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Cancel => Self::Confirm,
+            Self::Confirm => Self::Cancel,
+        }
     }
 }
 

@@ -61,7 +61,9 @@ pub(crate) enum Command {
     Help,
     /// Give the terminal back to the shell for a while.
     Suspend,
-    /// Leave.
+    /// Leave; asks first where actions are under way.
+    Leave,
+    /// Leave at once.
     Quit,
     /// Take the filter as typed.
     Accept,
@@ -163,16 +165,16 @@ pub(crate) const KEYMAP: &[Binding] = &[
     Binding {
         modes: BROWSE,
         keys: &[key('q'), named(KeyCode::F(10))],
-        command: Command::Quit,
+        command: Command::Leave,
         footer: Some("quit"),
-        help: "quit",
+        help: "quit; asks first while an action is under way",
     },
     Binding {
         modes: ANYWHERE,
         keys: &[ctrl('c')],
         command: Command::Quit,
         footer: None,
-        help: "quit from anywhere",
+        help: "quit from anywhere, at once",
     },
     Binding {
         modes: BROWSE,

@@ -199,7 +199,10 @@ impl App {
             return;
         };
         match command {
-            Command::Quit => effects.push(Effect::Quit),
+            Command::Leave if self.under_way() > 0 => {
+                self.dialog = Some(Dialog::Leave(Button::Cancel));
+            }
+            Command::Leave | Command::Quit => effects.push(Effect::Quit),
             Command::Suspend => effects.push(Effect::Suspend),
             Command::Help => self.help_top = Some(0),
             Command::Back => self.back(mode, effects),
@@ -252,15 +255,13 @@ impl App {
             Command::Start => self.ask(Action::Start, effects),
             Command::Mark => self.list.mark(),
             Command::Confirm => self.confirm(effects),
-            Command::Press => match &self.dialog {
-                Some(Dialog::Confirm(question)) if question.focus == Button::Confirm => {
-                    self.confirm(effects);
-                }
-                _ => self.back(mode, effects),
+            Command::Press => match self.dialog.as_mut().and_then(Dialog::focus) {
+                Some(Button::Confirm) => self.confirm(effects),
+                Some(Button::Cancel) | None => self.back(mode, effects),
             },
             Command::Switch => {
-                if let Some(Dialog::Confirm(question)) = &mut self.dialog {
-                    question.switch();
+                if let Some(focus) = self.dialog.as_mut().and_then(Dialog::focus) {
+                    *focus = focus.other();
                 }
             }
             Command::Up
@@ -307,7 +308,7 @@ impl App {
                 Some(Dialog::Confirm(question)) => effects.push(Effect::Forget {
                     ticket: question.ticket,
                 }),
-                Some(Dialog::Refused(_)) | None => {}
+                Some(Dialog::Refused(_) | Dialog::Leave(_)) | None => {}
             },
             Mode::Help => self.help_top = None,
             Mode::Filter => {
@@ -386,6 +387,7 @@ impl App {
 
     fn confirm(&mut self, effects: &mut Vec<Effect>) {
         match self.dialog.take() {
+            Some(Dialog::Leave(_)) => effects.push(Effect::Quit),
             Some(Dialog::Confirm(question)) if question.may_confirm() => {
                 let Question {
                     ticket,

@@ -8,10 +8,10 @@ use super::fleet::{app, offer, orders, press, proposal, screen, tell, tick};
 use crate::action::{Action, Verdict};
 use crate::event::{Done, Event, Facts, Party, Step, StepKind, Times};
 use crate::health::{Change, Picture, State};
-use crate::tui::Message;
 use crate::tui::app::App;
 use crate::tui::message::Ticket;
 use crate::tui::samples::at;
+use crate::tui::{Effect, Message};
 
 /// A restart of `orders`, confirmed.
 fn confirmed(width: u16, height: u16, action: Action) -> App {
@@ -304,4 +304,26 @@ fn what_was_refused_before_it_began_leaves_the_account_of_what_was_done() {
     assert!(detail.contains("start: died after 3.2s"), "{shown}");
     assert!(!detail.contains("it does not run"), "{shown}");
     assert!(events.contains("it does not run"), "{shown}");
+}
+
+#[test]
+fn leaving_while_something_is_under_way_is_asked_about() {
+    let mut app = confirmed(80, 24, Action::Restart);
+    steps(&mut app);
+    assert!(press(&mut app, "q").is_empty());
+    assert_snapshot!(screen(&app));
+    assert!(press(&mut app, "<Enter>").is_empty(), "Stay has the focus");
+    assert!(app.dialog.is_none());
+    assert_eq!(press(&mut app, "q<Tab><Enter>"), [Effect::Quit]);
+    let mut app = confirmed(80, 24, Action::Restart);
+    assert_eq!(press(&mut app, "<C-c>"), [Effect::Quit], "at once");
+    let text = "pid 4790 answers";
+    end(
+        &mut app,
+        Action::Restart,
+        Verdict::Restarted,
+        text,
+        restarted(),
+    );
+    assert_eq!(press(&mut app, "q"), [Effect::Quit], "nothing is under way");
 }

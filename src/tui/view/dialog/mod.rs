@@ -1,17 +1,19 @@
 //! What is laid over the screen before an action: a question, or a refusal. What would be sent stands there in full: it
 //! is wrapped, never cut, and scrolls where it does not fit; buttons and what is typed always stay on the screen.
 
+mod leave;
 mod question;
 mod refusal;
 
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Padding, Paragraph};
 
 use crate::action::Action;
 use crate::tui::app::App;
-use crate::tui::dialog::{Dialog, Part};
+use crate::tui::dialog::{Button, Dialog, Part};
 use crate::tui::text::wrap;
 use crate::tui::theme;
 
@@ -130,6 +132,7 @@ fn content(app: &App, columns: usize) -> Option<Content> {
         },
         Dialog::Confirm(question) => question::content(question, columns),
         Dialog::Refused(denial) => refusal::content(denial, columns),
+        Dialog::Leave(focus) => leave::content(app, *focus, columns),
     })
 }
 
@@ -146,7 +149,7 @@ fn field(
     label: &str,
     width: usize,
     text: &str,
-    style: ratatui::style::Style,
+    style: Style,
     columns: usize,
     lines: &mut Vec<Line<'static>>,
 ) {
@@ -158,6 +161,29 @@ fn field(
             Span::styled(text, style),
         ]));
     }
+}
+
+/// Two buttons; the one on the right is faint while it may not be pressed.
+fn buttons(focus: Button, no: &str, yes: &str, may: bool) -> Line<'static> {
+    let button = |button, text: &str| {
+        let (mark, look) = if focus == button {
+            (">", theme::selected())
+        } else {
+            (" ", Style::new())
+        };
+        let look = if button == Button::Confirm && !may {
+            look.patch(theme::quiet())
+        } else {
+            look
+        };
+        Span::styled(format!("{mark}[ {text} ]"), look)
+    };
+    Line::from(vec![
+        button(Button::Cancel, no),
+        Span::raw("    "),
+        button(Button::Confirm, yes),
+    ])
+    .centered()
 }
 
 const fn verb(action: Action) -> &'static str {

@@ -4,9 +4,9 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Content, field, verb};
+use super::{Content, buttons, field, verb};
 use crate::action::{Action, Deed, Leg, Offer};
-use crate::tui::dialog::{Button, Question};
+use crate::tui::dialog::Question;
 use crate::tui::figures;
 use crate::tui::text::wrap;
 use crate::tui::theme;
@@ -29,7 +29,16 @@ pub(super) fn content(question: &Question, columns: usize) -> Content {
     };
     let mut foot = vec![Line::default()];
     let cursor = ask_name(question, columns, &mut foot);
-    foot.push(buttons(question, verb).centered());
+    let yes = match question.proposal.offers.len() {
+        1 => verb.to_owned(),
+        count => format!("{verb} {count}"),
+    };
+    foot.push(buttons(
+        question.focus,
+        "Cancel",
+        &yes,
+        question.may_confirm(),
+    ));
     Content {
         title,
         body,
@@ -210,32 +219,4 @@ fn consequence(question: &Question, offer: &Offer) -> String {
             format!("healthctl waits for the proof that a new process answers, {most} at most")
         }
     }
-}
-
-fn buttons(question: &Question, verb: &str) -> Line<'static> {
-    let look = |button| {
-        if question.focus == button {
-            theme::selected()
-        } else {
-            Style::new()
-        }
-    };
-    let allowed = if question.may_confirm() {
-        look(Button::Confirm)
-    } else {
-        look(Button::Confirm).patch(theme::quiet())
-    };
-    let mark = |button| if question.focus == button { ">" } else { " " };
-    let label = match question.proposal.offers.len() {
-        1 => verb.to_owned(),
-        count => format!("{verb} {count}"),
-    };
-    Line::from(vec![
-        Span::styled(
-            format!("{}[ Cancel ]", mark(Button::Cancel)),
-            look(Button::Cancel),
-        ),
-        Span::raw("    "),
-        Span::styled(format!("{}[ {label} ]", mark(Button::Confirm)), allowed),
-    ])
 }
