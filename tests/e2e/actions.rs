@@ -26,7 +26,7 @@ fn service_process() {
 }
 
 /// The full name of the test that is the process of a service.
-const SERVICE: &str = "actions::service_process";
+pub(crate) const SERVICE: &str = "actions::service_process";
 
 /// A misbehaving service.
 fn service(words: &str) -> Rogue {
