@@ -15,7 +15,7 @@ use super::keymap::Mode;
 use super::list::List;
 use super::log::Log;
 use super::message::Ticket;
-use super::progress::{self, Progress};
+use super::progress::{Failure, Progress};
 use super::theme::Theme;
 use super::view::{self, Regions};
 
@@ -159,14 +159,14 @@ impl App {
         self.progress.values().filter(|it| it.runs()).count()
     }
 
-    /// How the last action on a service has failed, in a word, unless that has become history.
-    pub(super) fn failed(&self, picture: &Picture) -> Option<&'static str> {
+    /// How the last action on a service has failed, unless that has become history.
+    pub(super) fn failure(&self, picture: &Picture) -> Option<Failure> {
         let progress = self.progress.get(&picture.name)?;
         let done = progress.ended.as_ref()?;
         if progress.is_history(picture, self.now) {
             return None;
         }
-        progress::failed(done)
+        Failure::of(done)
     }
 
     /// A ticket that was not given before.

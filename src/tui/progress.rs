@@ -81,12 +81,31 @@ impl Progress {
     }
 }
 
-/// An action that has ended otherwise than it was meant to, in a word for its row.
-pub(crate) fn failed(done: &Done) -> Option<&'static str> {
-    match done.verdict.exit_code() {
-        0 => None,
-        4 => Some("not done"),
-        _ => Some("failed"),
+/// An action that has ended otherwise than it was meant to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It was begun, and its effect was disproved, not verified, or too late.
+    Failed,
+    /// It was agreed to and not begun.
+    NotDone,
+}
+
+impl Failure {
+    /// How this has failed, if it has.
+    pub(crate) fn of(done: &Done) -> Option<Self> {
+        match done.verdict {
+            verdict if verdict.exit_code() == 0 => None,
+            Verdict::Refused => Some(Self::NotDone),
+            _ => Some(Self::Failed),
+        }
+    }
+
+    /// The word in the row of its service.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::NotDone => "not done",
+        }
     }
 }
 

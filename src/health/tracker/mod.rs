@@ -155,6 +155,14 @@ impl Tracker {
             self.ending.arm();
         }
         self.coming_up.hear(awaiting, now);
+        if awaiting == Awaiting::Over {
+            // What was set aside while it was waited for puts nothing off: the next answer counts.
+            for probe in &mut self.probes {
+                if probe.standing.counted().is_none() {
+                    probe.standing.forget(probe.rule.role != Role::Startup);
+                }
+            }
+        }
         self.settle(now);
     }
 

@@ -10,6 +10,7 @@ use crate::health::State;
 use crate::tui::app::App;
 use crate::tui::figures;
 use crate::tui::list::rank;
+use crate::tui::progress::Failure;
 use crate::tui::text::{cut_middle, width};
 use crate::tui::theme;
 
@@ -92,15 +93,7 @@ fn status(app: &App, columns: usize) -> Line<'static> {
             theme::strong(),
         )),
     }
-    let failed = app.list.all().iter().filter(|it| app.failed(it).is_some());
-    match failed.count() {
-        0 => {}
-        1 => parts.push(Span::styled("1 action failed", app.theme.alarm())),
-        count => parts.push(Span::styled(
-            format!("{count} actions failed"),
-            app.theme.alarm(),
-        )),
-    }
+    parts.extend(failed(app));
     let order = parts.len();
     parts.push(Span::raw(app.list.sort.as_str()));
     if app.read_only {
@@ -138,6 +131,25 @@ fn marked(app: &App) -> Option<Span<'static>> {
         (count, unseen) => format!("{count} marked *, {unseen} not shown"),
     };
     Some(Span::styled(text, theme::strong()))
+}
+
+/// How many actions have failed, and how many were left out for that.
+fn failed(app: &App) -> Option<Span<'static>> {
+    let (mut failed, mut undone) = (0_usize, 0_usize);
+    for end in app.list.all().iter().filter_map(|it| app.failure(it)) {
+        match end {
+            Failure::Failed => failed += 1,
+            Failure::NotDone => undone += 1,
+        }
+    }
+    let noun = if failed == 1 { "action" } else { "actions" };
+    let text = match (failed, undone) {
+        (0, 0) => return None,
+        (failed, 0) => format!("{failed} {noun} failed"),
+        (0, undone) => format!("{undone} not done"),
+        (failed, undone) => format!("{failed} {noun} failed, {undone} not done"),
+    };
+    Some(Span::styled(text, app.theme.alarm()))
 }
 
 /// A path cut shorter than this tells nothing.

@@ -11,6 +11,7 @@ use crate::action::Action;
 use crate::health::{DependencyStatus, Picture, ProbePicture, Role};
 use crate::tui::app::App;
 use crate::tui::figures::{self, AGE_WIDTH, LATENCY_WIDTH};
+use crate::tui::progress::Failure;
 use crate::tui::theme;
 
 use super::grid::{self, Cell, Column, Fit, column};
@@ -303,7 +304,8 @@ fn flags(app: &App, picture: &Picture) -> Cell {
         return Cell::styled(word, theme::strong());
     }
     let words = picture.flags.iter().map(|flag| flag.as_str());
-    let mut flags = app.failed(picture).into_iter().chain(words);
+    let failure = app.failure(picture).map(Failure::as_str);
+    let mut flags = failure.into_iter().chain(words);
     let Some(first) = flags.next() else {
         return Cell::default();
     };

@@ -19,12 +19,7 @@ pub(super) fn content(denial: &Denial, columns: usize) -> Content {
 fn lines(denial: &Denial, columns: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     if denial.meant > 1 {
-        let text = format!(
-            "{} of {} services cannot have this done, so it is done to none of them.",
-            denial.refusals.len(),
-            denial.meant
-        );
-        lines.extend(wrap(&text, columns).into_iter().map(Line::raw));
+        lines.extend(wrap(&whole(denial), columns).into_iter().map(Line::raw));
         lines.push(Line::default());
     }
     for refusal in &denial.refusals {
@@ -47,4 +42,15 @@ fn lines(denial: &Denial, columns: usize) -> Vec<Line<'static>> {
         lines.push(Line::default());
     }
     lines
+}
+
+/// What the refusals mean for all that were meant.
+fn whole(denial: &Denial) -> String {
+    let (refused, meant) = (denial.refusals.len(), denial.meant);
+    let so = match refused {
+        all if all >= meant => return format!("None of the {meant} services can have this done."),
+        1 => "Unmark it to act on the others.",
+        _ => "Unmark them to act on the others.",
+    };
+    format!("{refused} of {meant} services cannot have this done, so it is done to none. {so}")
 }
