@@ -135,7 +135,7 @@ fn a_plan_that_does_not_fit_is_agreed_to_once_it_was_read() {
         .to_vec();
     let mut app = asked(80, 24, offers);
     assert!(press(&mut app, "y").is_empty());
-    assert!(screen(&app).contains("PgDn for the other"));
+    assert!(screen(&app).contains("have to be seen first"));
     press(&mut app, "<PgDn>");
     assert!(press(&mut app, "y").is_empty(), "not yet at the end");
     press(&mut app, "<PgDn><PgDn><PgDn><Up><Up>");

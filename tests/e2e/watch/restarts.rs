@@ -138,7 +138,7 @@ fn marked_ones_are_restarted_in_the_order_of_their_needs() {
         pty.keys(PAGE_DOWN);
     }
     // Nobody agrees to a plan of which they have not seen the end.
-    pty.wait_for(", the end");
+    pty.wait_without("have to be seen first");
     pty.keys("y");
     pty.wait_for_line(&["web", "restart: restarted"]);
     pty.keys("e");

@@ -64,7 +64,8 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     } = content;
     let mut lines: Vec<Line<'_>> = body.into_iter().skip(top).take(part.rows).collect();
     if part.rows < part.lines {
-        let text = position(part, top);
+        let is_read = !matches!(dialog, Dialog::Confirm(question) if !question.read);
+        let text = position(part, top, is_read);
         lines.push(Line::styled(text, app.theme.alarm()).centered());
     }
     let above = lines.len();
@@ -95,8 +96,8 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     frame.render_widget(Paragraph::new(lines), inner);
 }
 
-/// Which lines of all are on the screen, and what to do about it.
-fn position(part: Part, top: usize) -> String {
+/// Which lines of all are on the screen, and what to do about it; a question has to be seen to its end.
+fn position(part: Part, top: usize, is_read: bool) -> String {
     let Part { lines, rows } = part;
     if rows == 0 {
         return "it needs a larger terminal; Esc closes".to_owned();
@@ -104,7 +105,8 @@ fn position(part: Part, top: usize) -> String {
     let shown = format!("lines {}-{} of {lines}", top + 1, top + rows);
     match lines - top - rows {
         0 => format!("{shown}, the end"),
-        rest => format!("{shown}: ↓ or PgDn for the other {rest}"),
+        rest if is_read => format!("{shown}: ↓ or PgDn for the other {rest}"),
+        rest => format!("{shown}; the other {rest} have to be seen first: ↓ or PgDn"),
     }
 }
 

@@ -103,6 +103,12 @@ fn describe_several(
     let mut add = |label, text: &str| field(label, LABEL, text, Style::new(), columns, lines);
     add("order", &order(&question.proposal.order));
     add("failure", on_failure(question.action));
+    let mut all = offers.iter().map(|offer| consequence(question, offer));
+    let first = all.next().unwrap_or_default();
+    let alike = all.all(|other| other == first);
+    if alike {
+        add("each", &first);
+    }
     if let Some(untouched) = untouched(question) {
         add("as it is", &untouched);
     }
@@ -125,7 +131,9 @@ fn describe_several(
         for (label, text, style) in requests(question, offer) {
             add(label, text, style);
         }
-        add("then", &consequence(question, offer), Style::new());
+        if !alike {
+            add("then", &consequence(question, offer), Style::new());
+        }
     }
 }
 
