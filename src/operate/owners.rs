@@ -108,6 +108,9 @@ fn without_forwarders(owners: Owners) -> Owners {
 
 /// Those of the processes that no other of them has started: a master, not its workers.
 pub(super) fn heads(processes: &[Running]) -> Vec<Running> {
+    if processes.len() < 2 {
+        return processes.to_vec();
+    }
     processes
         .iter()
         .filter(|one| {
