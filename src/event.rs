@@ -83,6 +83,8 @@ pub enum StepKind {
     Started,
     /// It answers that it is ready.
     Ready,
+    /// It is another process than before.
+    Proved,
     /// Something worth knowing, without a step forward.
     Remark,
 }

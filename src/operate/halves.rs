@@ -221,7 +221,7 @@ impl Operator {
                 case.times.start = Some(up.start);
                 case.times.ready = Some(up.ready);
                 if stopped_before {
-                    renewed_by(case, &up)
+                    self.compared(case, &up, with)
                 } else {
                     came_up(&up)
                 }
@@ -311,12 +311,24 @@ impl Operator {
                         is_ours: proved_gone,
                         ..up
                     };
-                    renewed_by(case, &up)
+                    self.compared(case, &up, with)
                 } else {
                     came_up(&up)
                 }
             }
         }
+    }
+
+    /// Compares who has come up with who was there before, and tells what proves that it is another one.
+    fn compared(&self, case: &mut Case, up: &Up, with: With<'_>) -> Ending {
+        let weighed = case.evidence.len();
+        let ending = renewed_by(case, up);
+        let proof = case.evidence.get(weighed..).unwrap_or_default();
+        if ending.verdict == Verdict::Restarted && !proof.is_empty() {
+            let what = format!("proved new: {}", proof.join("; "));
+            with.teller.step(self.clock.now(), StepKind::Proved, &what);
+        }
+        ending
     }
 
     fn tell_sending(&self, sending: &Sending, with: With<'_>) {
