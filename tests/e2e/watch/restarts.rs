@@ -2,6 +2,8 @@
 
 use super::dashboard;
 use crate::actions::SERVICE;
+use crate::support::rogue::Rogue;
+use crate::support::scene::Scene;
 use crate::support::started::{Stage, Startable};
 use crate::support::terminal::{ENTER, ESC, PAGE_DOWN, Pty, TAB};
 
@@ -243,5 +245,53 @@ fn a_drain_is_followed_while_it_lasts() {
     std::fs::write(&file, "").expect("the gate can be opened");
     pty.wait_for("restart: restarted after");
     pty.wait_without("action under way");
+    leave(pty);
+}
+
+#[test]
+fn one_that_goes_without_a_reply_has_stopped() {
+    let stage = started(&[&Startable::new("api", "shutdown=cut")]);
+    let mut pty = dashboard(stage.scene(), &[]);
+    pty.wait_for("✓ 1 healthy");
+    pty.keys("X");
+    pty.wait_for(">[ Cancel ]");
+    pty.keys("y");
+    pty.wait_for("shutdown: stopped after");
+    pty.wait_for_line(&["■ stopped", "api"]);
+    assert!(stage.running().is_empty());
+    // When it is back, the end of the one before is no news any more.
+    pty.keys("S");
+    pty.wait_for(">[ Cancel ]");
+    pty.keys("y");
+    pty.wait_for("start: started after");
+    pty.wait_for_line(&["✓ healthy", "api"]);
+    pty.keys(ENTER);
+    pty.wait_without("Events, newest first");
+    let screen = pty.wait_for("start: started after");
+    assert!(!screen.contains("shutdown: stopped"), "{screen}");
+    leave(pty);
+}
+
+#[test]
+fn what_something_else_starts_again_is_waited_for() {
+    let mut old = Rogue::start(SERVICE, "shared shutdown=drain");
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api:\n    profile: hephaestus\n    url: http://127.0.0.1:{}\n    supervised: true\n",
+        old.port()
+    ));
+    let mut pty = dashboard(&scene, &[]);
+    pty.wait_for("✓ 1 healthy");
+    pty.keys("r");
+    let question = pty.wait_for(">[ Cancel ]");
+    assert!(question.contains("request  POST http://"), "{question}");
+    assert!(!question.contains("start    `"), "{question}");
+    pty.keys("y");
+    pty.wait_for_line(&["s draining"]);
+    pty.wait_for_line(&["↓ draining", "api", "restart"]);
+    let new = Rogue::start(SERVICE, &format!("shared port={}", old.port()));
+    old.exit();
+    pty.wait_for("restart: restarted after");
+    pty.wait_for_line(&["✓ healthy", "api"]);
+    pty.wait_for(&format!("pid {} → {}", old.pid(), new.pid()));
     leave(pty);
 }
