@@ -1,18 +1,20 @@
 //! What each message changes, and what it makes the dashboard want. Awaits nothing and reads no clock.
 
+mod asking;
+
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Rect;
 use tui_input::{Input, InputRequest};
 
-use crate::action::{Action, Proposal, Refusal, Verdict};
+use crate::action::{Action, Verdict};
 use crate::event::Event;
 use crate::health::Moment;
 
 use super::app::{App, Screen};
-use super::dialog::{Button, Denial, Dialog, Question};
+use super::dialog::{Button, Dialog};
 use super::keymap::{self, Command, Mode};
 use super::log::{self, Entry, Kind};
-use super::message::{Effect, Message, Ticket};
+use super::message::{Effect, Message};
 use super::progress::Progress;
 use super::view::{self, Regions};
 
@@ -49,16 +51,6 @@ impl App {
         }
         self.settle();
         effects
-    }
-
-    /// What stood on the screen until now has been seen, and nothing that comes with the messages that are taken now:
-    /// a key that was pressed before a question was drawn agrees to nothing.
-    fn see_dialog(&mut self) {
-        if let Some(part) = view::dialog_part(self)
-            && let Some(dialog) = &mut self.dialog
-        {
-            dialog.seen(part);
-        }
     }
 
     fn resize(&mut self, width: u16, height: u16) {
@@ -145,39 +137,6 @@ impl App {
         if self.log_top > 0 {
             self.log_top += 1;
         }
-    }
-
-    fn prepared(
-        &mut self,
-        ticket: Ticket,
-        result: Result<Proposal, Vec<Refusal>>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let (services, action) = match self.dialog.take() {
-            Some(Dialog::Preparing {
-                ticket: expected,
-                services,
-                action,
-            }) if expected == ticket => (services, action),
-            other => {
-                self.dialog = other;
-                effects.push(Effect::Forget { ticket });
-                return;
-            }
-        };
-        self.dialog = match result {
-            // All have stopped already, or run: nothing would be sent, so there is nothing to ask.
-            Ok(proposal) if proposal.offers.is_empty() => {
-                effects.push(Effect::Run { ticket });
-                self.list.unmark();
-                None
-            }
-            Ok(proposal) => {
-                let question = Question::new(ticket, action, services, proposal);
-                Some(Dialog::Confirm(Box::new(question)))
-            }
-            Err(refusals) => Some(Dialog::Refused(Denial::new(refusals, services.len()))),
-        };
     }
 
     fn key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {
@@ -335,76 +294,6 @@ impl App {
     fn neighbour(&mut self, by: isize) {
         self.list.step(by);
         self.detail_top = 0;
-    }
-
-    fn ask(&mut self, action: Action, effects: &mut Vec<Effect>) {
-        let services = self.targets();
-        if services.is_empty() {
-            return;
-        }
-        self.list.pin();
-        let busy: Vec<Refusal> = services
-            .iter()
-            .filter_map(|service| self.busy(service, action))
-            .collect();
-        if !busy.is_empty() {
-            self.dialog = Some(Dialog::Refused(Denial::new(busy, services.len())));
-            return;
-        }
-        let ticket = self.ticket();
-        self.dialog = Some(Dialog::Preparing {
-            ticket,
-            services: services.clone(),
-            action,
-        });
-        effects.push(Effect::Prepare {
-            ticket,
-            services,
-            action,
-        });
-    }
-
-    /// Whom an action means: the marked services, shown or not, else the selected one.
-    fn targets(&self) -> Vec<String> {
-        let marked: Vec<String> = self.list.marked().map(|it| it.name.clone()).collect();
-        if marked.is_empty() {
-            let selected = self.list.selected();
-            return selected.map(|it| it.name.clone()).into_iter().collect();
-        }
-        marked
-    }
-
-    /// Why no other action can be had on a service.
-    fn busy(&self, service: &str, action: Action) -> Option<Refusal> {
-        let running = self.progress.get(service).filter(|it| it.runs())?.action;
-        Some(Refusal {
-            reason: format!("a {running} of {service} is still under way"),
-            hint: Some("its steps are in its detail and in the events".to_owned()),
-            service: service.to_owned(),
-            action,
-        })
-    }
-
-    fn confirm(&mut self, effects: &mut Vec<Effect>) {
-        match self.dialog.take() {
-            Some(Dialog::Leave(_)) => effects.push(Effect::Quit),
-            Some(Dialog::Confirm(question)) if question.may_confirm() => {
-                let Question {
-                    ticket,
-                    action,
-                    proposal,
-                    ..
-                } = *question;
-                for (n, offer) in proposal.offers.into_iter().enumerate() {
-                    let progress = Progress::confirmed(action, self.now, n > 0);
-                    self.progress.insert(offer.service, progress);
-                }
-                effects.push(Effect::Run { ticket });
-                // Marks are for one action: a later key must not mean services that are long out of mind.
-                self.list.unmark();
-            }
-            other => self.dialog = other,
-        }
     }
 
     fn scroll(&mut self, mode: Mode, command: Command) {
