@@ -25,5 +25,5 @@ pub use order::stop_order;
 pub use proof::Who;
 pub use proof::{APART, Life, Look, Proof, Seen, Stage, Subject, Turn};
 pub use verdict::{Action, Verdict, exit_code};
-pub use way::{Course, NoWay, Then, Way, course, shown_command};
+pub use way::{Course, NoWay, START_COMMAND, Then, Way, course, shown_command};
 pub use who::{Answerer, Known};

@@ -1,5 +1,6 @@
 //! Which course an action on a service takes: by which of its means, and what has to come of it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub struct Course {
 }
 
 const SHUTDOWN: &str = "shutdown";
+
+/// The means of whatever is only started, as it is told.
+pub const START_COMMAND: &str = "start command";
 
 /// What has to come of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,7 +178,7 @@ impl Course {
     /// The means for people, without the request itself.
     pub fn describe(&self) -> String {
         let Some(way) = &self.request else {
-            return "start command".to_owned();
+            return START_COMMAND.to_owned();
         };
         let means = match (&way.means, way.waits, way.declared) {
             (Means::Http(_), true, _) => format!("{} route (waits for the end)", self.asks_for),
@@ -206,7 +210,19 @@ pub fn shown_command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
         });
         hide_next = !hide_next && flag.len() < word.len() && is_secret_name(flag);
     }
-    shown.join(" ")
+    let quoted = shown.iter().map(|word| quoted(word));
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell would take it, where it would take it apart otherwise.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let plain = !word.is_empty()
+        && !word.contains(|c: char| c.is_whitespace() || "'\"\\;|&<>()`".contains(c));
+    if plain {
+        return Cow::Borrowed(word);
+    }
+    // Only a null byte cannot be quoted, and no command holds one.
+    shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
 }
 
 impl Signal {
@@ -281,6 +297,8 @@ mod tests {
         ] {
             assert_eq!(shown_command(command.split(' ')), expected);
         }
+        let words = ["sh", "-c", "sleep 1; exec it's", ""];
+        assert_eq!(shown_command(words), "sh -c \"sleep 1; exec it's\" ''");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::action::{Action, Course, Look, NoWay, Offer, Refusal, Then, Way, shown_command};
+use crate::action::{
+    Action, Course, Look, NoWay, Offer, Refusal, START_COMMAND, Then, Way, shown_command,
+};
 use crate::health::{Process, text};
 use crate::host::pid_file::PidFile;
 use crate::host::reception::{Reception, reception};
@@ -94,14 +96,13 @@ pub(super) fn choose(
 pub(super) fn offer_to_start(
     service: &Service,
     action: Action,
-    course: &Course,
     found: &Found,
     timeout: Duration,
 ) -> Offer {
     Offer {
         service: service.name.clone(),
         action,
-        means: course.describe(),
+        means: START_COMMAND.to_owned(),
         request: start_command(service).unwrap_or_default(),
         then: None,
         target: text::clean(&absent(found), 300),

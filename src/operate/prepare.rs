@@ -207,7 +207,7 @@ impl Operator {
         };
         let start = || {
             let timeout = self.ready_timeout(service);
-            Todo::Start(offer_to_start(service, action, course, found, timeout))
+            Todo::Start(offer_to_start(service, action, found, timeout))
         };
         let gone = found.nothing_there();
         let Some(way) = &course.request else {

@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::action::{Action, Offer, Verdict};
+use crate::action::{Action, Offer, START_COMMAND, Verdict};
 use crate::event::{Done, Party};
 use crate::health::{Part, ReloadStatus};
 
@@ -171,21 +171,17 @@ impl Account {
     fn conditional(&self) -> String {
         let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         let request = or_dash(&self.request);
-        let what = match (self.action, &self.then) {
-            (Action::Start, _) => format!("would run {request}; {}", or_dash(&self.target)),
-            (Action::Restart, None) if self.means.as_deref() == Some("start command") => {
-                format!("would run {request}; {}", or_dash(&self.target))
-            }
-            (_, None) => format!("would send {request} to {}", or_dash(&self.target)),
-            (_, Some(then)) => format!(
-                "would send {request} to {} and then run {then}",
-                or_dash(&self.target)
-            ),
+        let starts = self.means.as_deref() == Some(START_COMMAND);
+        let verb = if starts { "run" } else { "send" };
+        let then = match &self.then {
+            Some(then) => format!(", then run {then}"),
+            None => String::new(),
         };
         format!(
-            "{}: {} {what}; means: {}",
+            "{}: {} would {verb} {request}{then}; target: {}; means: {}",
             self.service,
             self.action,
+            or_dash(&self.target),
             or_dash(&self.means)
         )
     }
@@ -260,7 +256,7 @@ mod tests {
         assert!(Account::lines(&ended, true).contains("\u{1b}[32mstopped\u{1b}[0m"));
         assert_eq!(
             Account::lines(&[Account::offered(&offer())], false),
-            "api: shutdown would send POST http://localhost:8000/health/shutdown to 127.0.0.1:8000, pid 4711 (api); means: shutdown route (waits for the end)\n"
+            "api: shutdown would send POST http://localhost:8000/health/shutdown; target: 127.0.0.1:8000, pid 4711 (api); means: shutdown route (waits for the end)\n"
         );
     }
 
