@@ -63,7 +63,7 @@ fn a_dry_run_shows_the_exact_request_and_sends_nothing() {
     let scene = scene(&rogue, "    protected: true\n");
     let ran = run(&scene, "shutdown --dry-run api");
     assert_eq!(ran.code, 0, "{ran:?}");
-    let request = format!("POST http://127.0.0.1:{}/health/shutdown ", rogue.port());
+    let request = format!("POST http://127.0.0.1:{}/health/shutdown; ", rogue.port());
     assert!(ran.stdout.contains(&request), "{ran:?}");
     assert!(
         ran.stdout.contains(&format!("pid {}", rogue.pid())),
