@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    check, demo, init, list, profiles, reload, restart, show, shutdown, start, validate, watch,
+    check, demo, init, list, logs, profiles, reload, restart, show, shutdown, start, validate,
+    watch,
 };
 
 /// See whether your services live, why not and since when; act on them with proof that it worked.
@@ -77,6 +78,8 @@ pub(crate) enum Command {
     List(list::Args),
     /// One service resolved, with where each value came from
     Show(show::Args),
+    /// What a service wrote that healthctl has started
+    Logs(logs::Args),
     /// Every problem of inventories and profiles
     Validate(validate::Args),
     /// The conventions known

@@ -133,6 +133,7 @@ async fn dispatch(context: &Context, command: Option<Command>) -> Result<Exit, E
         Command::Reload(args) => commands::reload::run(context, &args).await,
         Command::List(args) => commands::list::run(context, &args).await,
         Command::Show(args) => commands::show::run(context, &args).await,
+        Command::Logs(args) => commands::logs::run(context, &args).await,
         Command::Validate(args) => commands::validate::run(context, &args).await,
         Command::Profiles(args) => commands::profiles::run(context, &args).await,
         Command::Init(args) => commands::init::run(context, &args).await,
@@ -183,6 +184,27 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_short_name_of_the_inventory_follows_a_log_and_its_long_one_does_not() {
+        for (typed, files, follow) in [
+            ("healthctl logs -f api", vec![], true),
+            ("healthctl logs --file a.yaml api", vec!["a.yaml"], false),
+            ("healthctl -f a.yaml logs -f api", vec!["a.yaml"], true),
+        ] {
+            let cli = Cli::try_parse_from(typed.split(' ')).unwrap();
+            let Some(Command::Logs(args)) = cli.command else {
+                panic!("{typed}");
+            };
+            let given: Vec<_> = cli.global.file.iter().map(|file| file.display()).collect();
+            let given: Vec<String> = given.iter().map(ToString::to_string).collect();
+            assert_eq!(
+                (given, args.follow),
+                (files.iter().map(ToString::to_string).collect(), follow),
+                "{typed}"
+            );
+        }
     }
 
     #[test]

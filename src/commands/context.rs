@@ -5,13 +5,13 @@ use std::io::{self, IsTerminal, Write};
 use crate::action::{Manner, shown_command};
 use crate::cli::{Color, Global};
 use crate::exit::Exit;
-use crate::health::{Candidate, SelectError, Selection};
+use crate::health::{Candidate, SelectError, Selection, text};
 use crate::host::directories;
 use crate::host::launch::own_program;
 use crate::host::records::Records;
-use crate::inventory::{self, AdHoc, Loaded, Service};
+use crate::inventory::{self, AdHoc, Inventory, Loaded, Service};
 use crate::operate::Policy;
-use crate::yaml::Problems;
+use crate::yaml::{Problems, nearest};
 
 use super::surroundings;
 
@@ -65,6 +65,20 @@ impl Error {
             message: message.into(),
             hint: Some(hint.into()),
         }
+    }
+
+    /// A name that no service of the inventory has.
+    pub(crate) fn unknown_service(inventory: &Inventory, name: &str) -> Self {
+        let names = inventory.services.keys().map(String::as_str);
+        let hint = nearest(name, names.clone()).map_or_else(
+            || {
+                let names: Vec<&str> = names.take(20).collect();
+                format!("the inventory holds: {}", names.join(", "))
+            },
+            |near| format!("did you mean `{near}`?"),
+        );
+        let name = text::clean(name, 80);
+        Self::usage_hint(format!("the inventory has no service `{name}`"), hint)
     }
 }
 

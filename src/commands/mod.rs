@@ -8,6 +8,7 @@ pub(crate) mod demo;
 mod duration;
 pub(crate) mod init;
 pub(crate) mod list;
+pub(crate) mod logs;
 pub(crate) mod profiles;
 pub(crate) mod reload;
 pub(crate) mod restart;

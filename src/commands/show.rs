@@ -11,7 +11,6 @@ use crate::host::Clock;
 use crate::inventory::{self, Service};
 use crate::output::{FailOn, Report};
 use crate::probe::Asker;
-use crate::yaml::nearest;
 
 /// The flags of `show`.
 #[derive(Debug, clap::Args)]
@@ -31,19 +30,7 @@ const TOLD: [&str; 5] = ["name", "group", "labels", "profile", "url"];
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let loaded = context.inventory()?;
     let Some(text) = inventory::show(&loaded, &args.name) else {
-        let names = loaded.inventory.services.keys().map(String::as_str);
-        let hint = nearest(&args.name, names.clone()).map_or_else(
-            || {
-                let names: Vec<&str> = names.take(20).collect();
-                format!("the inventory holds: {}", names.join(", "))
-            },
-            |near| format!("did you mean `{near}`?"),
-        );
-        let name = crate::health::text::clean(&args.name, 80);
-        return Err(Error::usage_hint(
-            format!("the inventory has no service `{name}`"),
-            hint,
-        ));
+        return Err(Error::unknown_service(&loaded.inventory, &args.name));
     };
     context.print(&text)?;
     if args.live

@@ -7,6 +7,7 @@ mod clock;
 mod descriptors;
 pub(crate) mod directories;
 pub(crate) mod launch;
+pub(crate) mod log;
 pub(crate) mod newest;
 pub(crate) mod offspring;
 pub(crate) mod pid_file;

@@ -12,6 +12,7 @@ mod heartbeats;
 mod inventory;
 mod kinds;
 mod kit;
+mod logs;
 mod phases;
 mod probing;
 mod profiles;
