@@ -6,6 +6,7 @@ use comfy_table::{Attribute, Cell, Table, presets};
 use serde_json::{Value, json};
 
 use super::{Context, Error, candidate};
+use crate::action::{Action, course};
 use crate::exit::Exit;
 use crate::health::text::clean;
 use crate::host::Running;
@@ -170,21 +171,23 @@ fn or_dash(text: Option<String>) -> String {
     }
 }
 
+/// What the inventory says how to do, and what follows from that: what can be started can be restarted.
 fn actions(service: &Service) -> Vec<&'static str> {
     let ServiceActions {
         shutdown,
         schedule,
         reload,
-        restart,
+        restart: _,
     } = &service.actions;
     [
-        ("shutdown", shutdown),
-        ("schedule", schedule),
-        ("reload", reload),
-        ("restart", restart),
+        ("start", service.start.is_some()),
+        ("restart", course(service, Action::Restart).is_ok()),
+        ("shutdown", shutdown.is_some()),
+        ("schedule", schedule.is_some()),
+        ("reload", reload.is_some()),
     ]
     .into_iter()
-    .filter(|(_, action)| action.is_some())
+    .filter(|(_, offered)| *offered)
     .map(|(name, _)| name)
     .collect()
 }

@@ -350,7 +350,18 @@ fn list_shows_what_the_inventory_holds() {
     );
     assert_eq!(
         rows[2],
-        ["db", "-", "-", "-", "-", "http://h:2", "live", "-", "-", "-"]
+        [
+            "db",
+            "-",
+            "-",
+            "-",
+            "-",
+            "http://h:2",
+            "live",
+            "-",
+            "-",
+            "-"
+        ]
     );
 
     let json: Value =

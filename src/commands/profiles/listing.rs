@@ -112,6 +112,7 @@ fn actions(profile: &Profile) -> Vec<&'static str> {
         ("shutdown", actions.shutdown.is_some()),
         ("schedule", actions.schedule.is_some()),
         ("reload", actions.reload.is_some()),
+        ("restart", actions.restart.is_some()),
     ]
     .into_iter()
     .filter(|(_, offered)| *offered)
