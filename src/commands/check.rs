@@ -144,11 +144,19 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         }
         in_time = async {
             if let Some(limit) = args.wait {
+                // What has not been seen yet is not known to be good.
+                let first = sights.look().await;
+                problems = first.problems;
+                for (name, sight) in first.sights {
+                    rounds.see(&name, sight);
+                }
                 let mut seen = sights.keep_looking();
                 let held = rounds
                     .wait(Some(limit), good, &mut seen.sights, |progress| meter.show(progress))
                     .await;
-                problems = seen.problems();
+                problems.extend(seen.problems());
+                problems.sort();
+                problems.dedup();
                 held
             } else {
                 let seeing = sights.look();

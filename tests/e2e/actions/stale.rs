@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::support::started::{Stage, Startable};
+use crate::support::watching::Watching;
 
 /// A started service with sources.
 fn with_sources(sources: &str) -> Stage {
@@ -125,6 +126,35 @@ fn an_executable_that_was_replaced_makes_it_stale() {
     let (flags_now, notes) = flags(&stage);
     assert_eq!(flags_now, ["stale"], "{notes}");
     assert!(notes.contains("executable was replaced"), "{notes}");
+}
+
+#[test]
+fn a_stream_tells_that_it_has_become_stale_and_that_it_is_no_longer() {
+    let stage = with_sources("[src]");
+    let mut watching = Watching::start(stage.scene(), &[]);
+    let is_stale = |change: &Value| {
+        let flags = change["flags"].as_array();
+        flags.is_some_and(|flags| flags.contains(&"stale".into()))
+    };
+    watching.until(|change| change["state"] == "healthy" && !is_stale(change));
+    std::fs::write(stage.scene().path().join("src/app.py"), "pass # again\n")
+        .expect("it can be written");
+    watching.until(is_stale);
+    assert_ended(&run(stage.scene(), "restart --yes api"), "restarted", 0);
+    watching.until(|change| change["state"] == "healthy" && !is_stale(change));
+}
+
+#[test]
+fn a_check_can_wait_until_nothing_is_stale() {
+    let stage = with_sources("[src]");
+    std::fs::write(stage.scene().path().join("src/app.py"), "pass # again\n")
+        .expect("it can be written");
+    let ran = run(stage.scene(), "check --wait 1s --fail-on stale");
+    assert_eq!(ran.code, 124, "{ran:?}");
+    let waiting = begin(stage.scene(), "check --wait 60s --fail-on stale");
+    assert_ended(&run(stage.scene(), "restart --yes api"), "restarted", 0);
+    let ran = waiting.end();
+    assert_eq!(ran.code, 0, "{ran:?}");
 }
 
 #[test]
