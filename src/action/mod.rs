@@ -12,6 +12,7 @@ mod proof;
 pub mod reload;
 #[cfg(test)]
 mod samples;
+mod turns;
 mod verdict;
 mod way;
 mod who;
@@ -24,6 +25,7 @@ pub use offer::{Deed, Leg, Offer, Proposal, Refusal};
 pub use order::stop_order;
 pub use proof::Who;
 pub use proof::{APART, Life, Look, Proof, Seen, Stage, Subject, Turn};
+pub use turns::{StateTurn, Turns};
 pub use verdict::{Action, Verdict, exit_code};
 pub use way::{Course, NoWay, START_COMMAND, Then, Way, course, shown_command};
 pub use who::{Answerer, Known};

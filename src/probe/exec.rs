@@ -14,10 +14,11 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::health::FailureKind;
+use crate::health::{Failure, FailureKind};
 use crate::host::offspring;
-use crate::inventory::Secret;
+use crate::inventory::{Hook, Secret};
 
+use super::exchange;
 use super::explain::{self, Cause};
 use super::secret;
 use group::Group;
@@ -27,6 +28,25 @@ pub(crate) use group::Commands;
 
 /// What was killed is waited for so long, that nothing of it is left; only a process stuck in the kernel takes longer.
 const REAPING: Duration = Duration::from_secs(1);
+
+/// Runs a command that is nobody's question, as one that is would be: in a group of its own, no longer than it may take,
+/// and nothing is left of it. However much it writes, only the beginning is kept.
+///
+/// # Errors
+/// It cannot be run, failed, or was ended: why, with the first line that it wrote.
+pub(crate) async fn run(hook: &Hook, env: &BTreeMap<String, Secret>) -> Result<(), Failure> {
+    let question = Question {
+        command: &hook.command,
+        env,
+        cwd: &hook.cwd,
+        most: u64::MAX,
+        timeout: hook.timeout,
+    };
+    match ask(question, exchange::deadline(hook.timeout)).await.cause {
+        None => Ok(()),
+        Some(cause) => Err(cause.failure()),
+    }
+}
 
 /// What is run.
 #[derive(Debug, Clone, Copy)]

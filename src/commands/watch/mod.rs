@@ -4,6 +4,7 @@ mod actions;
 mod automatic;
 mod dashboard;
 mod explain;
+mod hooks;
 mod stream;
 mod terminal;
 #[cfg(test)]
@@ -112,6 +113,7 @@ pub(crate) async fn with_notices(
         .map(|service| service.name.clone())
         .collect();
     let sights = Sights::new(context, &services, &inventory);
+    let feed = hooks::between(&services, feed, clock);
     let engine = engine::watch(services, asker.clone(), options, clock, teller.clone());
     tell_what_is_seen(
         sights.keep_looking(),
@@ -121,7 +123,7 @@ pub(crate) async fn with_notices(
     );
     if let Some(lines) = lines {
         drop(teller);
-        let exit = stream::run(lines, &selection, feed).await;
+        let exit = stream::run(context, lines, &selection, feed).await;
         engine.stop().await;
         return exit;
     }

@@ -6,7 +6,7 @@ use std::io::{Write as _, stdout};
 
 use tokio::task::spawn_blocking;
 
-use crate::commands::{Error, Signals};
+use crate::commands::{Context, Error, Signals};
 use crate::engine::Feed;
 use crate::event::Event;
 use crate::exit::Exit;
@@ -17,6 +17,7 @@ use super::Lines;
 
 /// Writes changes until a signal or the reader ends it.
 pub(super) async fn run(
+    context: &Context,
     lines: Lines,
     selection: &Selection,
     mut feed: Feed,
@@ -35,6 +36,10 @@ pub(super) async fn run(
         let mut text = String::new();
         let ready = std::iter::from_fn(|| feed.try_recv());
         for event in std::iter::once(event).chain(ready) {
+            if let (Event::Notice { text, .. }, Lines::Json) = (&event, lines) {
+                // Programs read elements of one kind; what is for people goes where they look.
+                context.tell(text);
+            }
             line(&event, lines, selection, &mut told, &mut text)?;
         }
         // A reader that does not read must not keep a signal from ending this.

@@ -13,15 +13,20 @@ use crate::support::process::Running;
 use crate::support::scene::Scene;
 
 /// A service that is well until it is told otherwise, and a stream on it.
-struct Stream {
+pub(super) struct Stream {
     broken: Arc<AtomicBool>,
     running: Running,
     _fake: Fake,
-    _scene: Scene,
+    scene: Scene,
 }
 
 impl Stream {
     fn start(words: &[&str]) -> (Self, Lines<BufReader<ChildStdout>>) {
+        Self::with("", words)
+    }
+
+    /// With more keys of the service.
+    pub(super) fn with(more: &str, words: &[&str]) -> (Self, Lines<BufReader<ChildStdout>>) {
         let broken = Arc::new(AtomicBool::new(false));
         let fake = Fake::http({
             let broken = Arc::clone(&broken);
@@ -37,7 +42,7 @@ impl Stream {
             }
         });
         let scene = Scene::with_inventory(&format!(
-            "defaults: {{interval: 100ms, failure_threshold: 1}}\nservices: {{api: {{profile: http, url: '{}'}}}}\n",
+            "defaults: {{interval: 100ms, failure_threshold: 1}}\nservices: {{api: {{profile: http, url: '{}', {more}}}}}\n",
             fake.url()
         ));
         let mut command = scene.command(&[&["watch"], words].concat());
@@ -49,17 +54,21 @@ impl Stream {
                 broken,
                 running,
                 _fake: fake,
-                _scene: scene,
+                scene,
             },
             lines,
         )
     }
 
-    fn set_broken(&self, broken: bool) {
+    pub(super) fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    pub(super) fn set_broken(&self, broken: bool) {
         self.broken.store(broken, Ordering::SeqCst);
     }
 
-    fn end(mut self) -> Option<i32> {
+    pub(super) fn end(mut self) -> Option<i32> {
         let pid = i32::try_from(self.running.pid()).expect("a pid is a number");
         let pid = Pid::from_raw(pid).expect("a pid is not zero");
         kill_process(pid, Signal::TERM).expect("it can be signalled");

@@ -1,0 +1,146 @@
+//! What is run when a state turns: told exactly, in nobody's way, and never left behind.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::stream::Stream;
+use crate::support::rogue;
+use crate::support::started::{Stage, Startable};
+use crate::support::watching::Watching;
+
+/// The service process of the tests here.
+#[test]
+#[ignore = "the process that the other tests start"]
+fn service_process() {
+    rogue::serve_if_asked();
+}
+
+/// The lines of a file once there are so many.
+fn lines(path: &Path, count: usize) -> Vec<String> {
+    let start = Instant::now();
+    loop {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        if text.ends_with('\n') && text.lines().count() >= count {
+            return text.lines().map(str::to_owned).collect();
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "only {text:?}");
+        // A command that we did not start tells nothing else, so this looks again.
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+/// Whether a process runs; one that has ended and that nobody took note of has no command line.
+fn runs(pid: &str) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+}
+
+fn wait_for_end(pid: &str) {
+    let start = Instant::now();
+    while runs(pid) {
+        assert!(start.elapsed() < Duration::from_secs(30), "{pid} is left");
+        // It is not our child, so nobody tells us.
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_service_that_stops_and_comes_back_is_told_with_the_reason() {
+    let hook = "echo $HEALTHCTL_SERVICE $HEALTHCTL_PREVIOUS_STATE $HEALTHCTL_STATE $CHANNEL \
+                \"${HEALTHCTL_REASON%%:*}\" ${HEALTHCTL_AT%%-*} >> told";
+    let startable = Startable::new("api", "shutdown=exit").with(&format!(
+        "    interval: 100ms\n    failure_threshold: 1\n    probes: {{status: off}}\n    \
+         on_change: {{exec: [sh, -c, '{}'], env: {{CHANNEL: ops}}}}\n",
+        hook.replace('$', "$$")
+    ));
+    let stage = Stage::new("watch::hooks::service_process", &[&startable]);
+    let scene = stage.scene();
+    assert_eq!(scene.run(&["start", "--yes", "api"]).code, 0);
+    let mut watching = Watching::start(scene, &["--read-only"]);
+    watching.until_state("api", "healthy");
+    let told = scene.path().join("told");
+    assert!(!told.exists(), "what it is at first is no turn");
+    assert_eq!(scene.run(&["shutdown", "--yes", "api"]).code, 0);
+    watching.until_state("api", "unhealthy");
+    lines(&told, 1);
+    assert_eq!(scene.run(&["start", "--yes", "api"]).code, 0);
+    watching.until_state("api", "healthy");
+    let lines = lines(&told, 2);
+    let year = lines[0].rsplit(' ').next().unwrap().to_owned();
+    assert!(year.len() == 4 && year.starts_with("20"), "{lines:?}");
+    assert_eq!(
+        lines,
+        [
+            format!("api healthy unhealthy ops live {year}"),
+            format!("api unhealthy healthy ops  {year}"),
+        ]
+    );
+    assert_eq!(watching.end(Signal::TERM), Some(143));
+}
+
+#[test]
+fn one_that_hangs_holds_up_no_probe_and_is_ended_with_all_it_started() {
+    let (stream, mut told) = Stream::with(
+        "on_change: {exec: [sh, -c, 'sleep 300 & echo $$! >> pids; wait'], timeout: 3s}",
+        &["-o", "text"],
+    );
+    let mut until = |text: &str| {
+        for line in &mut told {
+            let line = line.expect("a line is text");
+            assert!(
+                text.contains("failed") || !line.contains("failed"),
+                "{line}"
+            );
+            if line.contains(text) {
+                return;
+            }
+        }
+        panic!("the stream ended before {text:?}");
+    };
+    until("api ✓ healthy");
+    stream.set_broken(true);
+    until("api ✗ unhealthy");
+    let pids = stream.scene().path().join("pids");
+    let pid = lines(&pids, 1).remove(0);
+    // It goes on being asked while its command hangs, and what changes meanwhile is told to nobody twice.
+    stream.set_broken(false);
+    until("api ✓ healthy");
+    assert!(runs(&pid));
+    until("failed: no end within 3s");
+    wait_for_end(&pid);
+    // The next one is told that it is well again; it ends with us.
+    let pid = lines(&pids, 2).remove(1);
+    assert_eq!(stream.end(), Some(143));
+    wait_for_end(&pid);
+}
+
+#[test]
+fn one_that_fails_is_told_without_what_is_secret() {
+    let (stream, told) = Stream::with(
+        "on_change: {exec: [sh, -c, 'echo no user $$NAME; exit 3'], env: {NAME: {file: name}}}",
+        &["-o", "text"],
+    );
+    stream.scene().write("name", "hunter22");
+    let mut told = told.map(|line| line.expect("a line is text"));
+    assert!(told.any(|line| line.contains("api ✓ healthy")));
+    stream.set_broken(true);
+    let line = told.find(|line| line.contains("failed")).unwrap();
+    let (_, text) = line.split_once(' ').unwrap();
+    assert_eq!(
+        text,
+        "api: on_change `sh -c echo no user $NAME; exit 3` failed: exit status 3: no user ${NAME}"
+    );
+    assert_eq!(stream.end(), Some(143));
+}
+
+#[test]
+fn one_that_cannot_be_run_is_told() {
+    let (stream, told) = Stream::with("on_change: {exec: [./no-such-program]}", &["-o", "text"]);
+    let mut told = told.map(|line| line.expect("a line is text"));
+    assert!(told.any(|line| line.contains("api ✓ healthy")));
+    stream.set_broken(true);
+    let line = told.find(|line| line.contains("on_change")).unwrap();
+    assert!(line.contains("there is no such file"), "{line}");
+    assert_eq!(stream.end(), Some(143));
+}
