@@ -121,7 +121,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         services,
         selection,
     } = args.choice.services(context)?;
-    let sights = Sights::new(context, &services, &loaded.inventory);
+    let mut sights = Sights::new(context, &services, &loaded.inventory);
     drop(loaded);
     let mut signals = Signals::new()?;
     let clock = Clock::start();

@@ -141,7 +141,7 @@ impl Chosen {
         }
         let caps = Caps::of_this_machine();
         let mut rounds = Rounds::new(self.services.clone(), asker.clone(), caps, clock);
-        let sights = Sights::new(context, &self.services, &self.loaded.inventory);
+        let mut sights = Sights::new(context, &self.services, &self.loaded.inventory);
         let (seen, ()) = tokio::join!(sights.look(), rounds.ask_all(|_| ()));
         for problem in seen.problems {
             context.tell(&problem);

@@ -17,7 +17,7 @@ use crate::operate::{Seen, Survey};
 const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(5);
 /// Looking takes at most so small a part of the time.
-const SHARE: u32 = 20;
+const SHARE: u32 = 50;
 
 /// What can be looked at.
 #[derive(Debug)]
@@ -51,8 +51,8 @@ impl Sights {
     }
 
     /// Looks once.
-    pub(crate) async fn look(&self) -> Seen {
-        match &self.survey {
+    pub(crate) async fn look(&mut self) -> Seen {
+        match &mut self.survey {
             Some(survey) => survey.look().await,
             None => Seen::default(),
         }
@@ -63,7 +63,9 @@ impl Sights {
         let (tell, sights) = unbounded_channel();
         let (complain, problems) = unbounded_channel();
         let task = tokio::spawn(async move {
-            let Some(survey) = self.survey else { return };
+            let Some(mut survey) = self.survey else {
+                return;
+            };
             let mut known: HashMap<String, Sight> = HashMap::new();
             let mut told: BTreeSet<String> = BTreeSet::new();
             loop {

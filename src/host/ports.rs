@@ -45,9 +45,47 @@ pub(crate) enum Owners {
     Unknown(String),
 }
 
+/// The listening sockets of some endpoints, by their inodes. As long as these are the same nobody else has begun to
+/// listen, and looking for them is cheap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listening {
+    /// For each endpoint; `None` where this system does not tell.
+    inodes: Option<Vec<BTreeSet<u64>>>,
+    endpoints: usize,
+}
+
 /// Who listens at each of the endpoints, all of which have to be this machine's: one search for all of them.
 /// Blocks for as long as that takes, at the most about a second.
 pub(crate) fn owners(endpoints: &[Endpoint]) -> Vec<Owners> {
+    Listening::at(endpoints).owners()
+}
+
+impl Listening {
+    /// At these endpoints, all of which have to be this machine's.
+    pub(crate) fn at(endpoints: &[Endpoint]) -> Self {
+        Self {
+            inodes: inodes(endpoints),
+            endpoints: endpoints.len(),
+        }
+    }
+
+    /// Whose they are: searches through the open files of all processes.
+    pub(crate) fn owners(&self) -> Vec<Owners> {
+        let Some(wanted) = &self.inodes else {
+            let reason = "not available here: needs /proc/net/tcp";
+            return vec![Owners::Unknown(reason.to_owned()); self.endpoints];
+        };
+        let all: BTreeSet<u64> = wanted.iter().flatten().copied().collect();
+        let (holders, in_time) = holders(&all);
+        wanted
+            .iter()
+            .map(|inodes| owners_of(inodes, &holders, in_time))
+            .collect()
+    }
+}
+
+/// The listening sockets at each of the endpoints; `None` where that cannot be known.
+fn inodes(endpoints: &[Endpoint]) -> Option<Vec<BTreeSet<u64>>> {
     let mut tcp = Vec::new();
     let mut readable = false;
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
@@ -57,8 +95,7 @@ pub(crate) fn owners(endpoints: &[Endpoint]) -> Vec<Owners> {
         }
     }
     if !readable {
-        let reason = "not available here: needs /proc/net/tcp";
-        return vec![Owners::Unknown(reason.to_owned()); endpoints.len()];
+        return None;
     }
     let unix = if endpoints.iter().any(|e| matches!(e, Endpoint::Socket(_))) {
         std::fs::read("/proc/net/unix").unwrap_or_default()
@@ -66,19 +103,11 @@ pub(crate) fn owners(endpoints: &[Endpoint]) -> Vec<Owners> {
         Vec::new()
     };
     let unix = String::from_utf8_lossy(&unix);
-    let wanted: Vec<BTreeSet<u64>> = endpoints
-        .iter()
-        .map(|endpoint| match endpoint {
-            Endpoint::Tcp(address) => sockets::inodes(&tcp, *address),
-            Endpoint::Socket(path) => sockets::unix_inodes(&unix, path),
-        })
-        .collect();
-    let all: BTreeSet<u64> = wanted.iter().flatten().copied().collect();
-    let (holders, in_time) = holders(&all);
-    wanted
-        .iter()
-        .map(|inodes| owners_of(inodes, &holders, in_time))
-        .collect()
+    let of = |endpoint: &Endpoint| match endpoint {
+        Endpoint::Tcp(address) => sockets::inodes(&tcp, *address),
+        Endpoint::Socket(path) => sockets::unix_inodes(&unix, path),
+    };
+    Some(endpoints.iter().map(of).collect())
 }
 
 fn owners_of(

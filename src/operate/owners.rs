@@ -3,7 +3,7 @@
 use super::choose::name;
 use super::identify::Found;
 use crate::health::Process;
-use crate::host::{Endpoint, Owners, Running, ancestors, one_of_a_pool, owners};
+use crate::host::{Endpoint, Listening, Owners, Running, alive, ancestors, one_of_a_pool, owners};
 
 /// Programs that listen for somebody else: their life and their end say nothing of the service behind them.
 const FORWARDERS: [&str; 9] = [
@@ -27,6 +27,49 @@ pub(super) async fn find_owners(all: &mut [Found]) {
     for (found, endpoint) in all.iter_mut().zip(endpoints) {
         found.owners = endpoint.and_then(|_| answers.next());
     }
+}
+
+/// Who was found to listen, for the next look.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    listening: Listening,
+    owners: Vec<Owners>,
+}
+
+/// Who listens at each of these endpoints of this machine. The search is left out where the same sockets listen as when
+/// somebody looked before and all who had them still run.
+pub(super) async fn owners_unless_known(
+    endpoints: Vec<Endpoint>,
+    known: Option<Known>,
+) -> (Vec<Owners>, Option<Known>) {
+    if endpoints.is_empty() {
+        return (Vec::new(), None);
+    }
+    let look = {
+        let endpoints = endpoints.clone();
+        move || Listening::at(&endpoints)
+    };
+    let Ok(listening) = tokio::task::spawn_blocking(look).await else {
+        return (owners_of(endpoints).await, None);
+    };
+    let runs = |one: &Running| alive(one.process) == Some(true);
+    let holds = |known: &Known| {
+        known.listening == listening
+            && known.owners.iter().all(|owners| match owners {
+                Owners::Known { processes, .. } => processes.iter().all(runs),
+                Owners::Nobody => true,
+                Owners::Unknown(_) => false,
+            })
+    };
+    if let Some(known) = known.filter(holds) {
+        return (known.owners.clone(), Some(known));
+    }
+    let owners = owners_of(endpoints).await;
+    let known = Known {
+        listening,
+        owners: owners.clone(),
+    };
+    (owners, Some(known))
 }
 
 /// Who listens at each of these endpoints of this machine.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::foreign::foreign;
-use super::owners::{heads, owners_of, split};
+use super::owners::{Known, heads, owners_unless_known, split};
 use super::place::Place;
 use crate::health::{self, Changed, Code, Process, Sight, text};
 use crate::host::newest::{executable, modified, newest};
@@ -20,6 +20,8 @@ use crate::inventory::{Inventory, Secret, Service, StartSpec};
 pub(crate) struct Survey {
     subjects: Arc<Vec<Subject>>,
     records: Option<Records>,
+    /// Who listened at the last look.
+    listened: Option<Known>,
 }
 
 /// One service.
@@ -63,19 +65,23 @@ impl Survey {
         (!subjects.is_empty()).then(|| Self {
             subjects: Arc::new(subjects),
             records,
+            listened: None,
         })
     }
 
     /// Looks once.
-    pub(crate) async fn look(&self) -> Seen {
+    pub(crate) async fn look(&mut self) -> Seen {
         let endpoints = self.subjects.iter().flat_map(|it| it.endpoints.clone());
-        let mut owners = owners_of(endpoints.collect()).await.into_iter();
+        let endpoints = endpoints.collect();
+        let (owners, listened) = owners_unless_known(endpoints, self.listened.take()).await;
+        self.listened = listened;
+        let mut owners = owners.into_iter();
         let owners: Vec<Vec<Owners>> = self
             .subjects
             .iter()
             .map(|subject| owners.by_ref().take(subject.endpoints.len()).collect())
             .collect();
-        let Self { subjects, records } = self.clone();
+        let (subjects, records) = (Arc::clone(&self.subjects), self.records.clone());
         let search = tokio::task::spawn_blocking(move || {
             let mut found = Seen::default();
             for (subject, owners) in subjects.iter().zip(owners) {
