@@ -27,6 +27,7 @@ fn main() {
     let mut demo = Pty::start(&command, 110, 32);
     dashboard(&mut demo);
     confirmation(&mut demo);
+    restart(&mut demo);
     demo.keys("q");
     assert_eq!(demo.end().code, 0);
     check();
@@ -40,13 +41,23 @@ fn dashboard(demo: &mut Pty) {
     save("dashboard", demo, "healthctl demo");
 }
 
-/// The question before a shutdown.
+/// The question before a shutdown: that before a restart names the place of the program as well.
 fn confirmation(demo: &mut Pty) {
     demo.keys("X");
     demo.wait_for("[ Cancel ]");
     save("confirmation", demo, "healthctl demo");
     demo.keys(ESC);
     demo.wait_without("[ Cancel ]");
+}
+
+/// The account of a restart.
+fn restart(demo: &mut Pty) {
+    demo.keys("r");
+    demo.wait_for("[ Cancel ]");
+    demo.keys("y");
+    demo.wait_for("restart: restarted");
+    demo.wait_for_line(&["✓ healthy", "search"]);
+    save("restarted", demo, "healthctl demo");
 }
 
 /// A check of a fleet with a broken dependency.

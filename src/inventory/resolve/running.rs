@@ -42,7 +42,8 @@ fn start(raw: &raw::Start) -> StartSpec {
         command: command.command.value.clone(),
         shown: command.shown.clone(),
         cwd: match &raw.cwd {
-            Some(cwd) => cwd.value.clone(),
+            // Without the `.` at the end that `cwd: .` leaves.
+            Some(cwd) => cwd.value.components().collect(),
             None => directory(&command.command.place),
         },
         env: env(&raw.env),
