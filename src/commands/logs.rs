@@ -5,6 +5,7 @@ use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -104,12 +105,24 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         if !args.follow {
             return Ok(Exit::Done);
         }
+        if reader_has_gone() {
+            return Err(Error::BrokenPipe);
+        }
         tokio::select! {
             biased;
             exit = signals.recv() => return Ok(exit),
             () = sleep(LOOK) => {}
         }
     }
+}
+
+/// Whether nobody reads stdout any more. A quiet service would keep us from noticing that for ever.
+fn reader_has_gone() -> bool {
+    let out = stdout();
+    let mut ends = [PollFd::new(&out, PollFlags::empty())];
+    let told = poll(&mut ends, Some(&Timespec::default()));
+    // What cannot be asked is found out by writing.
+    told.is_ok() && ends.iter().any(|end| !end.revents().is_empty())
 }
 
 /// `10`, or `all`.

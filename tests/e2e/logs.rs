@@ -257,3 +257,14 @@ fn a_reader_that_goes_ends_it_quietly() {
     stderr.read_to_string(&mut told).unwrap();
     assert_eq!(told, "");
 }
+
+#[test]
+fn a_reader_that_goes_ends_it_also_where_nothing_more_is_written() {
+    let stage = stage("");
+    stage.scene().write("logs/api.log", "only\n");
+    let mut following = Following::start(&stage, &["api"]);
+    assert_eq!(following.next(), "only");
+    let Following { mut running, lines } = following;
+    drop(lines);
+    assert_eq!(running.wait().code(), Some(0));
+}
