@@ -110,11 +110,26 @@ fn is_like(command: &[String], cwd: &Path, line: &CommandLine) -> bool {
     if opaque && (line.cwd.is_none() || same_place()) {
         return true;
     }
-    let mut telling: Vec<&str> = words.filter(|word| tells(word)).map(last).collect();
+    let mut telling: Vec<&str> = words.filter(|word| tells(word)).collect();
     if !is_one_of(&RUNNERS, program) {
-        telling.push(last(program));
+        telling.push(program);
     }
-    telling.is_empty() || telling.iter().any(|word| line.text.contains(word))
+    if telling.is_empty() {
+        return !is_elsewhere(cwd, line);
+    }
+    let whole = |word: &&str| word.starts_with('/') && line.text.contains(*word);
+    telling.iter().any(whole)
+        || telling.iter().any(|word| line.text.contains(last(word))) && !is_elsewhere(cwd, line)
+}
+
+/// Whether it is code that a runner runs from another directory than ours: `python3 app.py` is a name for many
+/// programs. Others go where they like once they run.
+fn is_elsewhere(cwd: &Path, line: &CommandLine) -> bool {
+    let runner = line.text.split(' ').next().unwrap_or_default();
+    let (Some(theirs), Some(ours)) = (line.cwd.as_deref(), absolute(cwd)) else {
+        return false;
+    };
+    is_one_of(&RUNNERS, runner) && theirs != Path::new("/") && !theirs.starts_with(ours)
 }
 
 /// Whether an argument may tell one program's processes from another's: no flag, and no number.
@@ -195,5 +210,47 @@ mod tests {
             assert!(!like(command, "/", line, "/"), "{command}: {line}");
         }
         assert!(!like("npm start", "/", "nginx: master process", "/tmp"));
+    }
+
+    #[test]
+    fn a_runner_is_told_by_where_it_runs_as_well() {
+        let here = tempfile::tempdir().unwrap();
+        let place = std::fs::canonicalize(here.path()).unwrap();
+        std::fs::create_dir(place.join("below")).unwrap();
+        let place = place.to_str().unwrap();
+        let below = format!("{place}/below");
+        for (command, line, cwd, expected) in [
+            ("python3 app.py", "python3 app.py", place, true),
+            ("python3 app.py", "python3 app.py", &below, true),
+            ("python3 app.py", "python3 app.py", "/", true),
+            ("python3 app.py", "python3 app.py", "/tmp", false),
+            (
+                "uvicorn app:app",
+                "/v/bin/python3.11 /v/bin/uvicorn app:app",
+                "/tmp",
+                false,
+            ),
+            (
+                "/v/bin/uvicorn app:app",
+                "/v/bin/python3 /v/bin/uvicorn app:app",
+                "/tmp",
+                true,
+            ),
+            ("node server.js", "node server.js", "/tmp", false),
+            ("npm start", "node server.js", "/tmp", false),
+            // What is no runner goes where it likes.
+            (
+                "redis-server redis.conf",
+                "redis-server *:6379",
+                "/var/lib/redis",
+                true,
+            ),
+        ] {
+            assert_eq!(
+                like(command, place, line, cwd),
+                expected,
+                "{command}: {line}: {cwd}"
+            );
+        }
     }
 }
