@@ -12,12 +12,15 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::process::Child;
 
 use super::descriptors::given_descriptor_limit;
+use super::newest::executable;
 use super::offspring;
 use super::process::process;
 use super::records::{Key, Record, RecordError, Records};
@@ -138,6 +141,47 @@ pub(crate) async fn launch(
             })
         }
     }
+}
+
+/// What is in the way of a start, as far as that can be told without starting anything; changes nothing. What runs is
+/// not to be stopped for a start that cannot be.
+///
+/// # Errors
+/// Why it could not be started, for people.
+pub(crate) fn startable(records: &Records, order: &Order) -> Result<(), String> {
+    writable(&records.services())
+        .map_err(|why| format!("what is started could not be recorded: {why}"))?;
+    writable(&order.log).map_err(|why| format!("its log could not be written: {why}"))?;
+    let cwd = directory(&order.cwd).map_err(|error| error.to_string())?;
+    if !cwd.is_dir() {
+        return Err(no_directory(&cwd));
+    }
+    let program = order.command.first().map(String::as_str);
+    let program = program.unwrap_or_default();
+    let path_variable = order.env.iter().find(|(name, _)| name == "PATH");
+    let Some(file) = executable(program, path_variable.map(|(_, path)| path.as_str())) else {
+        return Err(cannot_run(program, NO_COMMAND));
+    };
+    match access(&file, Access::EXEC_OK) {
+        Ok(()) if file.is_file() => Ok(()),
+        Ok(()) => Err(cannot_run(program, "it is not a file")),
+        Err(Errno::NOENT | Errno::NOTDIR) => Err(cannot_run(program, NO_FILE)),
+        Err(Errno::ACCESS) => Err(cannot_run(program, NOT_EXECUTABLE)),
+        Err(errno) => Err(cannot_run(program, &io::Error::from(errno).to_string())),
+    }
+}
+
+/// Whether this can be written, or made where it is not there yet.
+fn writable(path: &Path) -> Result<(), String> {
+    let path = std::path::absolute(path).map_err(|error| error.to_string())?;
+    let there = path.ancestors().find(|path| path.exists());
+    let there = there.ok_or("there is no such place")?;
+    let access = access(there, Access::WRITE_OK);
+    access.map_err(|errno| format!("{}: {}", there.display(), io::Error::from(errno)))?;
+    if there != path && !there.is_dir() {
+        return Err(format!("{} is no directory", there.display()));
+    }
+    Ok(())
 }
 
 /// Hands the task over, and gives all that the stand-in says until it has become the program.
@@ -328,17 +372,29 @@ fn become_it(task: &Task) -> io::Error {
     error
 }
 
+const NO_FILE: &str = "there is no such file";
+const NO_COMMAND: &str = "there is no such command in PATH";
+const NOT_EXECUTABLE: &str = "it may not be executed";
+
+fn cannot_run(program: &str, why: &str) -> String {
+    format!("cannot run `{program}`: {why}")
+}
+
+fn no_directory(path: &Path) -> String {
+    format!("there is no directory {}", path.display())
+}
+
 /// Why the program does not run. A directory that is missing is told like a program that is.
 fn not_run(task: &Task, error: &io::Error) -> String {
     let program = task.command.first().map(String::as_str).unwrap_or_default();
     if !task.cwd.is_dir() {
-        return format!("there is no directory {}", task.cwd.display());
+        return no_directory(&task.cwd);
     }
     let why = match error.kind() {
-        io::ErrorKind::NotFound if program.contains('/') => "there is no such file".to_owned(),
-        io::ErrorKind::NotFound => "there is no such command in PATH".to_owned(),
-        io::ErrorKind::PermissionDenied => "it may not be executed".to_owned(),
+        io::ErrorKind::NotFound if program.contains('/') => NO_FILE.to_owned(),
+        io::ErrorKind::NotFound => NO_COMMAND.to_owned(),
+        io::ErrorKind::PermissionDenied => NOT_EXECUTABLE.to_owned(),
         _ => error.to_string(),
     };
-    format!("cannot run `{program}`: {why}")
+    cannot_run(program, &why)
 }

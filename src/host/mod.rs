@@ -24,5 +24,5 @@ pub(crate) use descriptors::{raise_descriptor_limit, spare_descriptors};
 pub(crate) use ports::{Endpoint, Listening, Owners, owners};
 pub(crate) use process::{
     CommandLine, Running, alive, ancestors, command_line, one_of_a_pool, process,
-    runs_another_file_than, session_of, started_at, ticks_now,
+    runs_another_file_than, started_at, ticks_now,
 };

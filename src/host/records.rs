@@ -133,17 +133,29 @@ impl Record {
         running.filter(|_| self.boot == boot())
     }
 
-    /// Its process, where that still runs; else the first of what it has left in its session, that writes to its log
-    /// as it did. A session is known by a pid, and no more than by any other is anybody told by that alone.
+    /// Its process, where that still runs; else the first of what it has left in its session.
     pub(crate) fn running(&self) -> Option<Running> {
-        if self.boot != boot() {
-            return None;
+        self.leader()
+            .or_else(|| self.session(false).into_iter().next())
+    }
+
+    /// What else runs in the session that its process has begun. A session is known by a pid, and by that alone nobody
+    /// is told: unless the process was `seen` to run a moment ago, one of the members has to write to its log, as it
+    /// did.
+    pub(crate) fn session(&self, seen: bool) -> Vec<Running> {
+        let given_out = || {
+            let running = process(self.process.pid);
+            running.is_some_and(|running| running.process != self.process)
+        };
+        if self.boot != boot() || given_out() {
+            return Vec::new();
         }
-        match process(self.process.pid) {
-            Some(running) => (running.process == self.process).then_some(running),
-            None => session_of(self.process)
-                .into_iter()
-                .find(|member| writes_to(member.process, &self.log)),
+        let members = session_of(self.process);
+        let is_ours = |member: &Running| writes_to(member.process, &self.log);
+        if seen || members.iter().any(is_ours) {
+            members
+        } else {
+            Vec::new()
         }
     }
 }
@@ -161,6 +173,11 @@ impl Records {
         &self.directory
     }
 
+    /// Where the records stand in it.
+    pub(super) fn services(&self) -> PathBuf {
+        self.directory.join(SERVICES)
+    }
+
     /// The record of a service, where we have started it.
     ///
     /// # Errors
@@ -176,7 +193,7 @@ impl Records {
         inventory: &Path,
     ) -> Vec<Result<(Record, Running), RecordError>> {
         let wanted = absolute(inventory);
-        let entries = fs::read_dir(self.directory.join(SERVICES));
+        let entries = fs::read_dir(self.services());
         let mut paths: Vec<PathBuf> = entries
             .into_iter()
             .flatten()
@@ -323,7 +340,7 @@ impl Records {
 
     fn path(&self, key: &Key, extension: &str) -> PathBuf {
         let name = format!("{}.{extension}", key.file_name());
-        self.directory.join(SERVICES).join(name)
+        self.services().join(name)
     }
 
     fn make(&self, folder: &str) -> io::Result<()> {
@@ -403,124 +420,4 @@ fn boot() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    fn key(inventory: &Path, service: &str) -> Key {
-        Key {
-            inventory: inventory.to_owned(),
-            service: service.to_owned(),
-        }
-    }
-
-    fn own() -> Process {
-        process(std::process::id()).unwrap().process
-    }
-
-    #[test]
-    fn a_record_comes_back_as_it_was_written_and_can_be_forgotten() {
-        let home = tempfile::tempdir().unwrap();
-        let records = Records::new(home.path());
-        let key = key(&home.path().join("healthctl.yaml"), "api");
-        assert_eq!(records.read(&key).unwrap(), None);
-        let record = Record::new(&key, own());
-        records.write(&key, &record).unwrap();
-        assert_eq!(records.read(&key).unwrap(), Some(record.clone()));
-        let listed = records.of_inventory(&key.inventory);
-        assert_eq!(listed.len(), 1);
-        assert_eq!(listed[0].as_ref().unwrap().0, record);
-        assert!(
-            records
-                .of_inventory(&home.path().join("other.yaml"))
-                .is_empty()
-        );
-        let path = records.path(&key, "json");
-        assert_eq!(
-            fs::metadata(path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-        records.forget(&key).unwrap();
-        records.forget(&key).unwrap();
-        assert_eq!(records.read(&key).unwrap(), None);
-    }
-
-    #[test]
-    fn the_same_service_of_another_inventory_has_another_record() {
-        let home = tempfile::tempdir().unwrap();
-        let records = Records::new(home.path());
-        let one = key(&home.path().join("one.yaml"), "api");
-        let two = key(&home.path().join("two.yaml"), "api");
-        records.write(&one, &Record::new(&one, own())).unwrap();
-        assert_eq!(records.read(&two).unwrap(), None);
-        assert_ne!(records.default_log(&one), records.default_log(&two));
-    }
-
-    #[test]
-    fn an_inventory_by_another_name_is_the_same_one() {
-        let home = tempfile::tempdir().unwrap();
-        let real = home.path().join("healthctl.yaml");
-        fs::write(&real, "").unwrap();
-        let link = home.path().join("link.yaml");
-        std::os::unix::fs::symlink(&real, &link).unwrap();
-        assert_eq!(key(&link, "api").file_name(), key(&real, "api").file_name());
-    }
-
-    #[test]
-    fn a_pid_that_was_given_out_again_is_not_the_recorded_process() {
-        let home = tempfile::tempdir().unwrap();
-        let key = key(home.path(), "api");
-        let own = own();
-        assert!(Record::new(&key, own).running().is_some());
-        let recycled = Process {
-            start_ticks: own.start_ticks - 1,
-            ..own
-        };
-        assert_eq!(Record::new(&key, recycled).running(), None);
-        let of_another_boot = Record {
-            boot: "another".to_owned(),
-            ..Record::new(&key, own)
-        };
-        assert_eq!(of_another_boot.running(), None);
-    }
-
-    #[test]
-    fn what_is_no_record_is_told_and_left_where_it_is() {
-        let home = tempfile::tempdir().unwrap();
-        let records = Records::new(home.path());
-        let key = key(home.path(), "api");
-        records.make(SERVICES).unwrap();
-        fs::write(records.path(&key, "json"), "{").unwrap();
-        let error = records.read(&key).unwrap_err().to_string();
-        assert!(error.contains("cannot be read"), "{error}");
-        assert!(records.path(&key, "json").exists());
-        assert!(records.of_inventory(home.path())[0].is_err());
-    }
-
-    #[test]
-    fn who_acts_on_a_service_is_seen_by_others_until_it_is_done() {
-        let home = tempfile::tempdir().unwrap();
-        let records = Records::new(home.path());
-        let key = key(home.path(), "api");
-        let lock = records.lock(&key, "restart api").unwrap();
-        let error = records.lock(&key, "shutdown api").unwrap_err().to_string();
-        assert!(error.contains("`restart api`"), "{error}");
-        assert!(
-            error.contains(&format!("pid {}", std::process::id())),
-            "{error}"
-        );
-        drop(lock);
-        records.lock(&key, "shutdown api").unwrap();
-    }
-
-    #[test]
-    fn what_an_owner_that_was_killed_has_left_is_no_lock() {
-        let home = tempfile::tempdir().unwrap();
-        let records = Records::new(home.path());
-        let key = key(home.path(), "api");
-        records.make(SERVICES).unwrap();
-        let note = r#"{"pid":4711,"doing":"restart api","since":"2026-11-22T10:00:00Z"}"#;
-        fs::write(records.path(&key, "lock"), note).unwrap();
-        records.lock(&key, "shutdown api").unwrap();
-    }
-}
+mod tests;

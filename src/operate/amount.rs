@@ -114,19 +114,28 @@ pub(super) fn told(identity: &Identity) -> String {
 /// How it is known that it runs.
 pub(super) fn running(found: &Found) -> String {
     let processes: Vec<String> = found.processes().iter().map(name).collect();
-    let accepts = found.looks.contains(&Look::Accepted);
-    match (processes.is_empty(), accepts) {
-        (false, true) => format!(
-            "{} runs and {} accepts connections; nothing was started",
-            processes.join(", "),
-            accepting(found, &found.looks)
-        ),
-        (false, false) => format!("{} runs; nothing was started", processes.join(", ")),
-        (true, _) => format!(
-            "{} accepts connections; nothing was started",
-            accepting(found, &found.looks)
-        ),
+    let mut known = Vec::new();
+    if !processes.is_empty() {
+        known.push(format!("{} runs", processes.join(", ")));
     }
+    if found.looks.contains(&Look::Accepted) {
+        known.push(format!(
+            "{} accepts connections",
+            accepting(found, &found.looks)
+        ));
+    }
+    if let Some(probe) = &found.passes {
+        known.push(format!("its probe `{probe}` passes"));
+    }
+    if known.is_empty() {
+        known.push("it answers".to_owned());
+    }
+    known.join(" and ")
+}
+
+pub(super) fn already_running(found: &Found) -> Ending {
+    let text = format!("{}; nothing was started", running(found));
+    Ending::new(Verdict::AlreadyRunning, text)
 }
 
 pub(super) fn accepting(found: &Found, looks: &[Look]) -> String {

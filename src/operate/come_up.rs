@@ -23,10 +23,10 @@ use super::{Operator, Target};
 use crate::action::{Arrival, Arrived, Expected, Glance, Holder, Look, Started, Verdict};
 use crate::event::StepKind;
 use crate::health::{Process, text};
-use crate::host::launch::{Launched, Order, first_lines, launch};
-use crate::host::records::Record;
+use crate::host::launch::{Launched, Order, first_lines, launch, startable};
+use crate::host::records::{Key, Record};
 use crate::host::{Running, process};
-use crate::inventory::{Means, StartSpec};
+use crate::inventory::{Means, Service, StartSpec};
 use crate::probe::reveal;
 
 /// Between two looks.
@@ -35,6 +35,8 @@ const TICK: Duration = Duration::from_millis(25);
 const QUESTION: Duration = Duration::from_millis(50);
 /// No deadline is further away: a longer one must not overflow the clock.
 const FURTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+const NOWHERE: &str = "there is nowhere to record what is started";
 
 /// Who has come up.
 pub(super) struct Up {
@@ -76,9 +78,12 @@ impl Operator {
             let text = format!("it could not be started: {why}");
             Ending::new(Verdict::Died, text)
         };
-        let order = self.order(target).await.map_err(failed)?;
+        let order = self
+            .order(&target.service, &target.key)
+            .await
+            .map_err(failed)?;
         let (Some(records), Some(program)) = (&self.policy.records, &self.policy.program) else {
-            return Err(failed("there is nowhere to record it".to_owned()));
+            return Err(failed(NOWHERE.to_owned()));
         };
         let log = order.log.clone();
         let launched = launch(program, records, &order).await.map_err(failed)?;
@@ -155,9 +160,19 @@ impl Operator {
         wait.until_up(limit, teller, stop).await
     }
 
+    /// Why it could not be started, as far as that is known before it is stopped.
+    pub(super) async fn startable(&self, service: &Service, key: &Key) -> Result<(), String> {
+        let order = self.order(service, key).await?;
+        let Some(records) = self.policy.records.clone() else {
+            return Err(NOWHERE.to_owned());
+        };
+        tokio::task::spawn_blocking(move || startable(&records, &order))
+            .await
+            .map_err(|error| error.to_string())?
+    }
+
     /// All that a start needs, secrets read.
-    async fn order(&self, target: &Target) -> Result<Order, String> {
-        let service = &target.service;
+    async fn order(&self, service: &Service, key: &Key) -> Result<Order, String> {
         let Some(start) = &service.start else {
             return Err("it does not say how".to_owned());
         };
@@ -169,20 +184,20 @@ impl Operator {
             env.push((name.clone(), value));
         }
         Ok(Order {
-            key: target.key.clone(),
+            key: key.clone(),
             command: start.command.clone(),
             shown: start.shown.clone(),
             env,
             cwd: start.cwd.clone(),
-            log: self.log_of(target, start),
+            log: self.log_of(key, start),
             entry: start.fingerprint(),
         })
     }
 
-    fn log_of(&self, target: &Target, start: &StartSpec) -> PathBuf {
+    fn log_of(&self, key: &Key, start: &StartSpec) -> PathBuf {
         let default = || {
             let records = self.policy.records.as_ref()?;
-            Some(records.default_log(&target.key))
+            Some(records.default_log(key))
         };
         start.log.clone().or_else(default).unwrap_or_default()
     }

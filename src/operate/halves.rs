@@ -3,17 +3,20 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::amount::{
-    accepting, came_up, changed, gone_then_back, has_stopped, not_made_room, renewed_by, running,
+    accepting, already_running, came_up, changed, gone_then_back, has_stopped, not_made_room,
+    renewed_by, running,
 };
 use super::audit::{About, Audit, party};
-use super::choose::{choose, not_foreign};
+use super::choose::{choose, offer_to_start};
 use super::come_up::Up;
 use super::ending::{Ending, absent};
 use super::identify::Found;
 use super::look::look_at;
+use super::prepare::runs;
 use super::run::Teller;
 use super::{Operator, Sending, Target, Todo};
 use crate::action::{Action, Course, Known, Look, Then, Verdict, course};
@@ -90,6 +93,19 @@ impl Operator {
     /// Stops it. Nothing comes back where it has stopped and is to be started again.
     pub(super) async fn down(&self, case: &mut Case, with: With<'_>) -> Option<Ending> {
         let sending = match self.ready(&mut case.target, with).await {
+            // It has ended by itself meanwhile; what remains is to start it.
+            Err(ending) if begun(&case.target, ending.verdict) => {
+                case.evidence.push(ending.text);
+                let target = &mut case.target;
+                let timeout = self.ready_timeout(&target.service);
+                target.todo = Todo::Start(offer_to_start(
+                    &target.service,
+                    with.action,
+                    &target.found,
+                    timeout,
+                ));
+                return None;
+            }
             Err(ending) => return Some(ending),
             Ok(sending) => sending,
         };
@@ -123,6 +139,7 @@ impl Operator {
 
     /// Sends, watches, and kills where that was asked for.
     async fn stopping(&self, target: &Target, sending: &Sending, with: With<'_>) -> Ending {
+        let began = Instant::now();
         let ending = self
             .watch(
                 &target.service,
@@ -137,7 +154,10 @@ impl Operator {
             Verdict::StillAnswering | Verdict::StillDraining | Verdict::Unverified
         );
         if stays && self.policy.force && !with.stop.is_cancelled() {
-            return self.kill(&target.found, ending, with.teller).await;
+            let left = sending.way.timeout.saturating_sub(began.elapsed());
+            return self
+                .force(&target.found, &sending.way, left, ending, with)
+                .await;
         }
         ending
     }
@@ -158,7 +178,7 @@ impl Operator {
         }
         let patience = left.max(LEFT_BEHIND);
         let stay = self
-            .end_session(record.process, patience, with.teller)
+            .end_session(record, target.found.led, patience, with.teller)
             .await;
         if !stay.is_empty() {
             *ending = Ending::new(
@@ -250,14 +270,12 @@ impl Operator {
             }
             return Ok(());
         }
-        if matches!(target.todo, Todo::Nothing) {
-            return Err(Ending::new(Verdict::AlreadyRunning, running(&target.found)));
+        let ran = matches!(target.todo, Todo::Nothing);
+        let fresh = self.is_fresh(&target.found);
+        if ran && fresh {
+            return Err(already_running(&target.found));
         }
-        let age = target
-            .found
-            .read_at
-            .map_or(Duration::MAX, |at| self.clock.now().since(at));
-        if age > FRESH {
+        if !fresh {
             let record = self
                 .record(&target.key)
                 .map_err(|why| Ending::unsent(&format!("nothing was started: {why}")))?;
@@ -265,9 +283,15 @@ impl Operator {
                 .await
                 .map_err(|why| Ending::unsent(&format!("nothing was started: {why}")))?;
             if !found.nothing_there() {
-                not_foreign(&target.service, &found)
+                runs(&target.service, &found)
                     .map_err(|no| Ending::unsent(&format!("nothing was started: {}", no.reason)))?;
-                return Err(Ending::new(Verdict::AlreadyRunning, running(&found)));
+                return Err(already_running(&found));
+            }
+            if ran {
+                return Err(Ending::unsent(&format!(
+                    "nothing was started: it ran when the plan was made and has ended since, {}",
+                    absent(&found)
+                )));
             }
             target.found = found;
         }
@@ -345,22 +369,48 @@ impl Operator {
             return Err(Ending::unsent("nothing was sent: interrupted before"));
         }
         let Todo::Send(mut sending) = target.todo.clone() else {
-            return Err(Ending::already_stopped(&target.found));
+            return Err(self.still_stopped(target).await);
         };
-        let age = target
-            .found
-            .read_at
-            .map_or(Duration::MAX, |at| self.clock.now().since(at));
         let one_has_gone = target
             .found
             .processes()
             .iter()
             .any(|running| alive(running.process) != Some(true));
-        if age > FRESH || one_has_gone {
+        if !self.is_fresh(&target.found) || one_has_gone {
             self.look_again(target, &mut sending, with).await?;
+        }
+        if target.then == Then::Start {
+            let startable = self.startable(&target.service, &target.key).await;
+            startable.map_err(|why| {
+                Ending::unsent(&format!(
+                    "nothing was sent: it could not be started again: {why}"
+                ))
+            })?;
         }
         record_before(target, with)?;
         Ok(sending)
+    }
+
+    fn is_fresh(&self, found: &Found) -> bool {
+        let read_at = found.read_at;
+        read_at.is_some_and(|at| self.clock.now().since(at) <= FRESH)
+    }
+
+    /// Of one that had stopped when the plan was made.
+    async fn still_stopped(&self, target: &Target) -> Ending {
+        let unsent = |reason: &str| Ending::unsent(&format!("nothing was sent: {reason}"));
+        let record = match self.record(&target.key) {
+            Ok(record) => record,
+            Err(why) => return unsent(&why),
+        };
+        match Found::of(&target.service, None, &self.asker, self.clock, record).await {
+            Ok(found) if found.nothing_there() => Ending::already_stopped(&found),
+            Ok(found) => unsent(&format!(
+                "it had stopped when the plan was made and was started since: {}",
+                running(&found)
+            )),
+            Err(why) => unsent(&why),
+        }
     }
 
     async fn look_again(
@@ -384,7 +434,11 @@ impl Operator {
         if found.nothing_there() {
             match target.then {
                 Then::GoesOn => return Err(unsent(&format!("it has ended, {}", absent(&found)))),
-                Then::End | Then::Start => return Err(Ending::already_stopped(&found)),
+                Then::End | Then::Start => {
+                    let ending = Ending::already_stopped(&found);
+                    target.found = found;
+                    return Err(ending);
+                }
                 Then::Successor if was_there => {
                     return Err(unsent(&format!("it has ended, {}", absent(&found))));
                 }
@@ -400,10 +454,25 @@ impl Operator {
             course(&target.service, with.action).map_err(|no| unsent(&no.reason))?;
         let choice = choose(&target.service, with.action, &course, &sending.way, &found)
             .map_err(|no| unsent(&no.reason))?;
+        if let (Some(shown), Some(now)) = (sending.signalled, choice.signalled)
+            && shown != now
+        {
+            return Err(unsent(&format!(
+                "the signal was to go to pid {}, and now it would go to pid {}",
+                shown.pid, now.pid
+            )));
+        }
+        sending.offer = choice.offer;
         sending.signalled = choice.signalled;
+        target.todo = Todo::Send(sending.clone());
         target.found = found;
         Ok(())
     }
+}
+
+/// A restart of one that has stopped by itself has its first half behind it.
+fn begun(target: &Target, verdict: Verdict) -> bool {
+    target.then == Then::Start && verdict == Verdict::AlreadyStopped
 }
 
 /// Nothing is sent that is not on record.

@@ -46,8 +46,12 @@ pub(super) struct Found {
     pub(super) pid_file: Option<PidFile>,
     /// The process that we started and recorded, whether it still runs or not.
     pub(super) record: Option<Record>,
+    /// That process itself was seen to run.
+    pub(super) led: bool,
     /// We could start it, so that no trace of it means that it does not run.
     pub(super) is_ours_to_start: bool,
+    /// The probe of its life or readiness that passes, where it has no address that could be looked at.
+    pub(super) passes: Option<String>,
     /// When all this was complete.
     pub(super) read_at: Option<Moment>,
 }
@@ -96,11 +100,16 @@ impl Found {
             draining: false,
             owners: None,
             pid_file,
+            led: record.as_ref().is_some_and(|one| one.leader().is_some()),
             record,
             is_ours_to_start: service.start.is_some(),
+            passes: None,
             read_at: None,
         };
         found.ask(service, asker).await;
+        if found.place == Place::Nowhere && found.processes().is_empty() {
+            found.passes = passing(service, asker).await;
+        }
         found.pin = found.pin.or_else(|| found.accepting());
         Ok(found)
     }
@@ -215,7 +224,15 @@ impl Found {
                 Some(PidFile::Proved(_) | PidFile::Unknown(_)) => false,
                 None => self.is_ours_to_start,
             };
-        (refused || portless) && gone && self.identities.is_empty()
+        (refused || portless) && gone && self.identities.is_empty() && self.passes.is_none()
+    }
+
+    /// Whether anything of it was seen: what is neither that nor absent is not known.
+    pub(super) fn something_there(&self) -> bool {
+        self.looks.contains(&Look::Accepted)
+            || !self.identities.is_empty()
+            || self.passes.is_some()
+            || !self.processes().is_empty()
     }
 
     /// The first TCP address that accepted.
@@ -277,14 +294,37 @@ impl Found {
         }
     }
 
-    /// The endpoint whose owners are the service's processes, where it is on this machine.
-    pub(super) fn owned_endpoint(&self) -> Option<Endpoint> {
-        match (&self.place, self.pin) {
-            (Place::Socket(path), _) => Some(Endpoint::Socket(path.clone())),
-            (_, Some(address)) if is_local(address.ip()) => Some(Endpoint::Tcp(address)),
-            _ => None,
+    /// The endpoints of this machine whose owners are the service's processes: all at which something accepts, as another
+    /// copy may listen at the other address of the same name.
+    pub(super) fn owned_endpoints(&self) -> Vec<Endpoint> {
+        if let Place::Socket(path) = &self.place {
+            return vec![Endpoint::Socket(path.clone())];
         }
+        let accepting = self.endpoints.iter().zip(&self.looks);
+        let accepting = accepting.filter(|(_, look)| **look == Look::Accepted);
+        let accepting = accepting.map(|(endpoint, _)| endpoint.clone());
+        let mut all: Vec<Endpoint> = self.pin.map(Endpoint::Tcp).into_iter().collect();
+        for endpoint in accepting {
+            if !all.contains(&endpoint) {
+                all.push(endpoint);
+            }
+        }
+        all.retain(|endpoint| match endpoint {
+            Endpoint::Tcp(address) => is_local(address.ip()),
+            Endpoint::Socket(_) => true,
+        });
+        all
     }
+}
+
+/// The first of its own probes, but for its startup and named ones, that passes.
+async fn passing(service: &Service, asker: &Asker) -> Option<String> {
+    let telling = |probe: &&Probe| !matches!(probe.role, Role::Named | Role::Startup);
+    let probes: Vec<&Probe> = service.probes.iter().filter(telling).collect();
+    let answers = join_all(probes.iter().map(|probe| asker.ask(service, probe))).await;
+    let mut answers = probes.into_iter().zip(answers);
+    let passes = answers.find(|(_, answer)| answer.result.is_success())?;
+    Some(passes.0.name.clone())
 }
 
 /// What some answers together tell of who gave them; `None` where none came.

@@ -5,27 +5,77 @@ use super::identify::Found;
 use crate::health::Process;
 use crate::host::{Endpoint, Listening, Owners, Running, alive, ancestors, one_of_a_pool, owners};
 
-/// Programs that listen for somebody else: their life and their end say nothing of the service behind them.
-const FORWARDERS: [&str; 9] = [
+/// Programs that listen for somebody else: their life and their end say nothing of the service behind them. A name that
+/// ends in `*` is the beginning of several.
+const FORWARDERS: [&str; 18] = [
     "systemd",
     "init",
     "docker-proxy",
-    "rootlessport",
+    "dockerd",
+    "containerd*",
+    "conmon*",
+    "rootlesskit*",
+    "rootlessport*",
     "slirp4netns",
-    "pasta",
+    "pasta*",
+    "passt*",
+    "vpnkit*",
+    "gvproxy",
+    "limactl",
+    "com.docker*",
     "kubectl",
     "ssh",
     "sshd",
 ];
 
+fn is_forwarder(name: &str) -> bool {
+    FORWARDERS
+        .iter()
+        .any(|known| match known.strip_suffix('*') {
+            Some(beginning) => name.starts_with(beginning),
+            None => name == *known,
+        })
+}
+
 /// Finds out who listens for each of the services, all in one search.
 pub(super) async fn find_owners(all: &mut [Found]) {
-    let endpoints: Vec<Option<Endpoint>> = all.iter().map(Found::owned_endpoint).collect();
-    let mut answers = owners_of(endpoints.iter().flatten().cloned().collect())
-        .await
-        .into_iter();
-    for (found, endpoint) in all.iter_mut().zip(endpoints) {
-        found.owners = endpoint.and_then(|_| answers.next());
+    let endpoints: Vec<Vec<Endpoint>> = all.iter().map(Found::owned_endpoints).collect();
+    let mut answers = owners_of(endpoints.concat()).await.into_iter();
+    for (found, endpoints) in all.iter_mut().zip(endpoints) {
+        found.owners = answers.by_ref().take(endpoints.len()).reduce(together);
+    }
+}
+
+/// Who listens at either of two addresses of one service.
+fn together(one: Owners, other: Owners) -> Owners {
+    match (one, other) {
+        (
+            Owners::Known {
+                mut processes,
+                complete,
+            },
+            Owners::Known {
+                processes: more,
+                complete: too,
+            },
+        ) => {
+            for one in more {
+                if !processes.iter().any(|known| known.process == one.process) {
+                    processes.push(one);
+                }
+            }
+            Owners::Known {
+                processes,
+                complete: complete && too,
+            }
+        }
+        (Owners::Nobody, other) | (other, Owners::Nobody) => other,
+        (Owners::Unknown(_), Owners::Known { processes, .. })
+        | (Owners::Known { processes, .. }, Owners::Unknown(_)) => Owners::Known {
+            processes,
+            complete: false,
+        },
+        (Owners::Unknown(why), Owners::Unknown(_)) => Owners::Unknown(why),
     }
 }
 
@@ -133,7 +183,7 @@ fn without_forwarders(owners: Owners) -> Owners {
     };
     let (forwarding, own): (Vec<Running>, Vec<Running>) = processes
         .into_iter()
-        .partition(|one| one.process.pid == 1 || FORWARDERS.contains(&one.name.as_str()));
+        .partition(|one| one.process.pid == 1 || is_forwarder(&one.name));
     match forwarding.first() {
         Some(one) if own.is_empty() => Owners::Unknown(format!(
             "pid {} ({}), which listens there, only does so for others",
@@ -239,6 +289,9 @@ mod tests {
         check("1:tini", "unknown");
         check("7:docker-proxy", "unknown");
         check("7:ssh", "unknown");
+        check("7:sshfs", "7:sshfs");
+        check("7:rootlesskit", "unknown");
+        check("7:pasta.avx2 8:conmon", "unknown");
     }
 
     #[test]

@@ -8,12 +8,13 @@ use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 
 use super::audit::Audit;
-use super::choose::{choose, offer_to_start, refusal};
+use super::choose::{choose, not_foreign, offer_to_start, refusal};
 use super::ending::absent;
 use super::identify::Found;
 use super::owners::find_owners;
 use super::{Operator, Prepared, Sending, Target, Todo};
 use crate::action::{APART, Action, Course, NoWay, Refusal, Then, course, needs, stop_order};
+use crate::host::pid_file::PidFile;
 use crate::host::records::{Key, Record};
 use crate::inventory::{Inventory, Means, Service};
 
@@ -185,6 +186,12 @@ impl Operator {
         } = one;
         found.settle(&service, &self.asker, self.clock).await;
         let todo = self.todo(action, &service, &course, &found)?;
+        if course.then == Then::Start && matches!(todo, Todo::Send(_)) {
+            self.startable(&service, &key).await.map_err(|why| {
+                let reason = format!("it could not be started again: {why}");
+                refusal(&service, action, NoWay { reason, hint: None })
+            })?;
+        }
         Ok(Target {
             service,
             key,
@@ -218,8 +225,7 @@ impl Operator {
                     Some("start it when it has stopped, or `restart` it"),
                 ),
                 false => {
-                    super::choose::not_foreign(service, found)
-                        .map_err(|no| refusal(service, action, no))?;
+                    runs(service, found).map_err(|no| refusal(service, action, no))?;
                     Ok(Todo::Nothing)
                 }
             };
@@ -248,5 +254,45 @@ impl Operator {
             offer: choice.offer,
             signalled: choice.signalled,
         }))
+    }
+}
+
+/// That it runs already, and is the service; or why that cannot be said.
+pub(super) fn runs(service: &Service, found: &Found) -> Result<(), NoWay> {
+    not_foreign(service, found)?;
+    if found.processes().is_empty()
+        && let Some(probe) = &found.passes
+    {
+        return Err(NoWay {
+            reason: format!(
+                "its probe `{probe}` passes, so it seems to run, but its process is not known"
+            ),
+            hint: Some("name its `pid_file`".to_owned()),
+        });
+    }
+    if found.something_there() {
+        return Ok(());
+    }
+    Err(NoWay {
+        reason: match &found.pid_file {
+            Some(PidFile::Unknown(why)) => format!("whether it runs cannot be told: {why}"),
+            _ => format!(
+                "whether it runs cannot be told: {} neither accepts nor refuses",
+                places(found)
+            ),
+        },
+        hint: match &found.pid_file {
+            Some(PidFile::Unknown(_)) => Some("delete the file if it has ended".to_owned()),
+            _ => None,
+        },
+    })
+}
+
+fn places(found: &Found) -> String {
+    let places: Vec<String> = found.endpoints.iter().map(ToString::to_string).collect();
+    if places.is_empty() {
+        "its address".to_owned()
+    } else {
+        places.join(" and ")
     }
 }

@@ -3,6 +3,7 @@
 mod asking;
 mod audit;
 mod consent;
+mod harm;
 mod killed;
 mod reload;
 mod restart;

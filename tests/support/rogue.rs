@@ -247,10 +247,14 @@ impl Service {
         taken.recv().expect("the signal is taken");
     }
 
-    /// Listens on 127.0.0.1, and with `v6` on ::1 at the same port; gives the port.
+    /// Listens on 127.0.0.1, with `v6` on ::1 at the same port as well, with `v6only` only there; gives the port.
     fn listen(self: &Arc<Self>) -> u16 {
         let told = self.words.get("port").and_then(|port| port.parse().ok());
         let port = told.or(self.port.get().copied()).unwrap_or(0);
+        if self.words.get("v6only").is_some() {
+            let only = self.open(format!("[::1]:{port}").parse().unwrap());
+            return *self.port.get_or_init(|| only.port());
+        }
         let first = self.open(format!("127.0.0.1:{port}").parse().unwrap());
         if self.words.get("v6").is_some() {
             self.open(format!("[::1]:{}", first.port()).parse().unwrap());

@@ -133,12 +133,23 @@ fn one_that_drains_for_too_long_is_left_alone() {
 
 #[test]
 fn one_that_does_not_stop_is_killed_only_where_that_was_asked_for() {
-    let stage = started(&Startable::new("api", "shutdown=stay"));
+    let stage = started(&Startable::new("api", "shutdown=stay sigterm=ignore"));
     let old = stage.running();
     let ended = restart(&stage, "--timeout 1s --force");
     assert_verdict(&ended, "restarted", 0);
-    assert!(ended.0.stderr.contains("SIGKILL"), "{ended:?}");
+    let told = &ended.0.stderr;
+    let (term, kill) = (told.find("sending SIGTERM"), told.find("sending SIGKILL"));
+    assert!(term.is_some() && term < kill, "{ended:?}");
     assert_ne!(stage.running(), old);
+}
+
+#[test]
+fn what_a_signal_ends_is_not_killed() {
+    let stage = started(&Startable::new("api", "shutdown=deny"));
+    let ended = restart(&stage, "--force");
+    assert_verdict(&ended, "restarted", 0);
+    assert!(ended.0.stderr.contains("sending SIGTERM"), "{ended:?}");
+    assert!(!ended.0.stderr.contains("SIGKILL"), "{ended:?}");
 }
 
 #[test]

@@ -1,0 +1,165 @@
+use super::*;
+use std::os::unix::fs::PermissionsExt;
+
+fn key(inventory: &Path, service: &str) -> Key {
+    Key {
+        inventory: inventory.to_owned(),
+        service: service.to_owned(),
+    }
+}
+
+fn own() -> Process {
+    process(std::process::id()).unwrap().process
+}
+
+#[test]
+fn a_record_comes_back_as_it_was_written_and_can_be_forgotten() {
+    let home = tempfile::tempdir().unwrap();
+    let records = Records::new(home.path());
+    let key = key(&home.path().join("healthctl.yaml"), "api");
+    assert_eq!(records.read(&key).unwrap(), None);
+    let record = Record::new(&key, own());
+    records.write(&key, &record).unwrap();
+    assert_eq!(records.read(&key).unwrap(), Some(record.clone()));
+    let listed = records.of_inventory(&key.inventory);
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].as_ref().unwrap().0, record);
+    assert!(
+        records
+            .of_inventory(&home.path().join("other.yaml"))
+            .is_empty()
+    );
+    let path = records.path(&key, "json");
+    assert_eq!(
+        fs::metadata(path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    records.forget(&key).unwrap();
+    records.forget(&key).unwrap();
+    assert_eq!(records.read(&key).unwrap(), None);
+}
+
+#[test]
+fn of_a_session_nobody_is_told_by_its_number_alone() {
+    use std::process::{Command, Stdio};
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("log");
+    // The leader ends at once; what it leaves in its session writes to the log.
+    let leave = |output: Stdio| {
+        let mut leader = Command::new("setsid");
+        leader
+            .args(["sh", "-c", "sleep 300 & exit 0"])
+            .stdout(output);
+        let mut leader = leader.spawn().unwrap();
+        let pid = leader.id();
+        assert!(leader.wait().unwrap().success());
+        let record = Record {
+            log: log.clone(),
+            ..Record::new(
+                &key(home.path(), "api"),
+                Process {
+                    pid,
+                    start_ticks: 1,
+                },
+            )
+        };
+        let left = session_of(record.process);
+        assert_eq!(left.len(), 1, "{left:?}");
+        (record, left)
+    };
+    let (ours, left) = leave(Stdio::from(File::create(&log).unwrap()));
+    assert_eq!(ours.session(false), left);
+    assert_eq!(ours.running().as_ref(), left.first());
+    let other_boot = Record {
+        boot: "another".to_owned(),
+        ..ours.clone()
+    };
+    assert!(other_boot.session(true).is_empty());
+    let (anyones, more) = leave(Stdio::null());
+    assert!(anyones.session(false).is_empty());
+    assert_eq!(anyones.session(true), more, "its leader was seen to run");
+    for one in left.iter().chain(&more) {
+        let pid = i32::try_from(one.process.pid).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+}
+
+#[test]
+fn the_same_service_of_another_inventory_has_another_record() {
+    let home = tempfile::tempdir().unwrap();
+    let records = Records::new(home.path());
+    let one = key(&home.path().join("one.yaml"), "api");
+    let two = key(&home.path().join("two.yaml"), "api");
+    records.write(&one, &Record::new(&one, own())).unwrap();
+    assert_eq!(records.read(&two).unwrap(), None);
+    assert_ne!(records.default_log(&one), records.default_log(&two));
+}
+
+#[test]
+fn an_inventory_by_another_name_is_the_same_one() {
+    let home = tempfile::tempdir().unwrap();
+    let real = home.path().join("healthctl.yaml");
+    fs::write(&real, "").unwrap();
+    let link = home.path().join("link.yaml");
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    assert_eq!(key(&link, "api").file_name(), key(&real, "api").file_name());
+}
+
+#[test]
+fn a_pid_that_was_given_out_again_is_not_the_recorded_process() {
+    let home = tempfile::tempdir().unwrap();
+    let key = key(home.path(), "api");
+    let own = own();
+    assert!(Record::new(&key, own).running().is_some());
+    let recycled = Process {
+        start_ticks: own.start_ticks - 1,
+        ..own
+    };
+    assert_eq!(Record::new(&key, recycled).running(), None);
+    let of_another_boot = Record {
+        boot: "another".to_owned(),
+        ..Record::new(&key, own)
+    };
+    assert_eq!(of_another_boot.running(), None);
+}
+
+#[test]
+fn what_is_no_record_is_told_and_left_where_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let records = Records::new(home.path());
+    let key = key(home.path(), "api");
+    records.make(SERVICES).unwrap();
+    fs::write(records.path(&key, "json"), "{").unwrap();
+    let error = records.read(&key).unwrap_err().to_string();
+    assert!(error.contains("cannot be read"), "{error}");
+    assert!(records.path(&key, "json").exists());
+    assert!(records.of_inventory(home.path())[0].is_err());
+}
+
+#[test]
+fn who_acts_on_a_service_is_seen_by_others_until_it_is_done() {
+    let home = tempfile::tempdir().unwrap();
+    let records = Records::new(home.path());
+    let key = key(home.path(), "api");
+    let lock = records.lock(&key, "restart api").unwrap();
+    let error = records.lock(&key, "shutdown api").unwrap_err().to_string();
+    assert!(error.contains("`restart api`"), "{error}");
+    assert!(
+        error.contains(&format!("pid {}", std::process::id())),
+        "{error}"
+    );
+    drop(lock);
+    records.lock(&key, "shutdown api").unwrap();
+}
+
+#[test]
+fn what_an_owner_that_was_killed_has_left_is_no_lock() {
+    let home = tempfile::tempdir().unwrap();
+    let records = Records::new(home.path());
+    let key = key(home.path(), "api");
+    records.make(SERVICES).unwrap();
+    let note = r#"{"pid":4711,"doing":"restart api","since":"2026-11-22T10:00:00Z"}"#;
+    fs::write(records.path(&key, "lock"), note).unwrap();
+    records.lock(&key, "shutdown api").unwrap();
+}

@@ -1,0 +1,240 @@
+//! What must do no harm: nobody is signalled who is not proved to be the service, and what runs is not stopped for a
+//! start that cannot be, nor called stopped or running on no evidence.
+
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::*;
+use crate::support::process::Running;
+use crate::support::started::{Stage, Startable};
+use crate::support::terminal::Pty;
+
+/// The children of a process.
+fn children(pid: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let pids = text.split_ascii_whitespace();
+    pids.map(|pid| pid.parse().expect("a pid is a number"))
+        .collect()
+}
+
+fn kill(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    kill_process(pid.expect("a pid is small"), Signal::KILL).expect("it can be killed");
+}
+
+/// Waits for a process of somebody else's to be gone.
+fn wait_for_end(pid: u32) {
+    while std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.contains(") Z "))
+    {
+        std::thread::yield_now();
+    }
+}
+
+fn started(service: &Startable) -> Stage {
+    let stage = Stage::new(SERVICE, &[service]);
+    assert_ended(&run(stage.scene(), "start --yes api"), "started", 0);
+    stage
+}
+
+#[test]
+fn whoever_has_the_pid_of_an_old_record_now_is_left_alone() {
+    let service_entry = Startable::new("api", "shutdown=exit");
+    let stage = started(&service_entry);
+    let mut record = stage.record("api").expect("it was recorded");
+    let old = stage.running();
+    kill(old[0]);
+    wait_for_end(old[0]);
+    // Another session leader has its pid, as after a restart of a container.
+    let mut shell = Command::new("setsid");
+    shell.args(["sh", "-c", "sleep 300; exit 3"]);
+    let mut stranger = Running::start(&mut shell).expect("setsid can be run");
+    while children(stranger.pid()).is_empty() {
+        std::thread::yield_now();
+    }
+    let theirs = children(stranger.pid());
+    record["process"] = serde_json::json!({"pid": stranger.pid(), "start_ticks": 1});
+    let path = stage.record_path("api").expect("there is a record");
+    std::fs::write(path, record.to_string()).expect("it can be written");
+    let mut by_hand = service(&format!("shutdown=exit port={}", service_entry.port()));
+    let ran = run(stage.scene(), "shutdown --yes --force api");
+    assert_ended(&ran, "stopped", 0);
+    assert!(!by_hand.runs());
+    assert_eq!(stranger.ended(), None, "{ran:?}");
+    assert_eq!(children(stranger.pid()), theirs, "{ran:?}");
+    kill(theirs[0]);
+}
+
+#[test]
+fn another_signal_than_the_one_that_was_shown_is_not_sent() {
+    let entry = Startable::new("api", "leave").with("    actions: {shutdown: {signal: TERM}}\n");
+    let stage = started(&entry);
+    let leader = stage.record("api").expect("it was recorded")["process"]["pid"]
+        .as_u64()
+        .and_then(|pid| u32::try_from(pid).ok())
+        .expect("a pid is a number");
+    let command = stage.scene().command(&["shutdown", "api"]);
+    let mut terminal = Pty::start(&command, 200, 40);
+    terminal.wait_for("[y/N]");
+    kill(leader);
+    wait_for_end(leader);
+    terminal.keys("y\r");
+    terminal.wait_for(&format!("the signal was to go to pid {leader}"));
+    assert_eq!(terminal.end().code, 4);
+    assert_eq!(stage.running().len(), 1, "what it has left behind runs on");
+}
+
+#[test]
+fn a_worker_without_an_address_that_was_started_by_hand_is_not_doubled() {
+    let scene = Scene::with_inventory(
+        "services:\n  api:\n    probes: {live: {exec: [test, -f, up]}}\n    start: {command: [touch, started]}\n",
+    );
+    scene.write("up", "");
+    for action in ["shutdown", "restart", "start"] {
+        let ran = run(&scene, &format!("{action} --yes api"));
+        assert_ended(&ran, "refused", 4);
+        assert!(ran.stderr.contains("pid_file"), "{ran:?}");
+    }
+    assert!(!scene.path().join("started").exists());
+    std::fs::remove_file(scene.path().join("up")).expect("it can be removed");
+    assert_ended(&run(&scene, "shutdown --yes api"), "already-stopped", 0);
+}
+
+#[test]
+fn a_copy_at_the_other_address_of_its_name_is_named_and_nothing_is_sent() {
+    let entry = Startable::new("api", "shutdown=exit");
+    let stage = started(&entry);
+    let first = stage.running()[0];
+    let path = stage.scene().path().join("healthctl.yaml");
+    let text = std::fs::read_to_string(&path).expect("there is an inventory");
+    stage.scene().write(
+        "healthctl.yaml",
+        &text.replace("http://127.0.0.1:", "http://localhost:"),
+    );
+    let mut other = service(&format!("v6only shutdown=exit port={}", entry.port()));
+    let ran = run(stage.scene(), "restart --yes api");
+    assert_ended(&ran, "refused", 4);
+    for pid in [first, other.pid()] {
+        assert!(ran.stdout.contains(&format!("pid {pid}")), "{ran:?}");
+    }
+    assert_eq!(stage.running(), [first]);
+    assert_eq!(other.asked(), 0);
+}
+
+#[test]
+fn what_could_not_be_started_again_is_not_stopped() {
+    let mut rogue = service("shutdown=exit");
+    for (start, why) in [
+        ("command: [./nowhere]", "there is no such file"),
+        ("command: [no-such-command]", "no such command in PATH"),
+        ("command: [./healthctl.yaml]", "may not be executed"),
+        ("command: [\"true\"], cwd: nowhere", "there is no directory"),
+        (
+            "command: [\"true\"], env: {T: {env: NOT_SET_HERE}}",
+            "NOT_SET_HERE",
+        ),
+        (
+            "command: [\"true\"], log: healthctl.yaml/x.log",
+            "is no directory",
+        ),
+    ] {
+        let scene = scene(
+            &rogue,
+            &format!("    pid_file: api.pid\n    start: {{{start}}}\n"),
+        );
+        scene.write("api.pid", &rogue.pid().to_string());
+        let ran = run(&scene, "restart --yes api");
+        assert_ended(&ran, "refused", 4);
+        assert!(ran.stdout.contains(why), "{start}: {ran:?}");
+    }
+    let scene = scene(
+        &rogue,
+        "    pid_file: api.pid\n    start: {command: [\"true\"]}\n",
+    );
+    scene.write("api.pid", &rogue.pid().to_string());
+    std::fs::create_dir_all(scene.path().join("state")).expect("a folder can be made");
+    scene.write("state/healthctl", "in the way");
+    let ran = run(&scene, "restart --yes --no-audit api");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("recorded"), "{ran:?}");
+    assert!(rogue.runs());
+    assert_eq!(rogue.asked(), 0);
+}
+
+#[test]
+fn what_cannot_be_told_to_run_is_not_called_running() {
+    let mut rogue = service("");
+    let scene = scene(
+        &rogue,
+        "    pid_file: api.pid\n    start: {command: [touch, started]}\n",
+    );
+    rogue.exit();
+    scene.write("api.pid", "");
+    let ran = run(&scene, "start --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("holds no pid"), "{ran:?}");
+    assert!(!scene.path().join("started").exists());
+}
+
+/// Services `a`, which stops when `open` is written, and `b`.
+fn pair(folder: &std::path::Path) -> (Startable, Startable) {
+    let gate = folder.join("open");
+    let words = format!("shutdown=gate gate={}", gate.display());
+    (
+        Startable::new("a", &words),
+        Startable::new("b", "shutdown=exit"),
+    )
+}
+
+fn accounts(ran: &Ran) -> Vec<Value> {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+}
+
+#[test]
+fn one_that_was_started_since_the_plan_was_made_is_not_called_stopped() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let (a, b) = pair(folder.path());
+    let stage = Stage::new(SERVICE, &[&a, &b]);
+    assert_eq!(run(stage.scene(), "start --yes a").code, 0);
+    let mut acting = begin(stage.scene(), "shutdown --yes -o json a b");
+    acting.until("draining");
+    let mut by_hand = service(&format!("port={}", b.port()));
+    std::fs::write(folder.path().join("open"), "").expect("the gate can be opened");
+    let ran = acting.end();
+    let accounts = accounts(&ran);
+    assert_eq!(accounts[0]["verdict"], "stopped", "{ran:?}");
+    assert_eq!(accounts[1]["verdict"], "refused", "{ran:?}");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(by_hand.runs());
+    assert_eq!(by_hand.asked(), 0);
+}
+
+#[test]
+fn one_that_ends_by_itself_before_its_turn_is_started_and_told_once() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let (a, b) = pair(folder.path());
+    let stage = Stage::new(SERVICE, &[&a, &b]);
+    assert_eq!(run(stage.scene(), "start --yes a b").code, 0);
+    let pid = stage.record("b").expect("it was recorded")["process"]["pid"]
+        .as_u64()
+        .and_then(|pid| u32::try_from(pid).ok())
+        .expect("a pid is a number");
+    let mut acting = begin(stage.scene(), "restart --yes -o json a b");
+    acting.until("draining");
+    kill(pid);
+    wait_for_end(pid);
+    std::fs::write(folder.path().join("open"), "").expect("the gate can be opened");
+    let ran = acting.end();
+    let accounts = accounts(&ran);
+    assert_eq!(accounts.len(), 2, "{ran:?}");
+    assert_eq!(accounts[1]["service"], "b");
+    assert_eq!(accounts[1]["verdict"], "started", "{ran:?}");
+    assert_eq!(stage.running().len(), 2, "{ran:?}");
+    let lines = audit(stage.scene());
+    let of_b = lines
+        .iter()
+        .filter(|line| line["service"] == "b" && line["action"] == "restart");
+    assert_eq!(of_b.count(), 2, "{lines:#?}");
+}
