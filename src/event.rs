@@ -126,7 +126,7 @@ pub struct Facts {
     pub after: Option<Party>,
     /// How long its parts took.
     pub times: Times,
-    /// The first lines that a service wrote that did not come up. Cleaned.
+    /// The first and the last lines that a service wrote that did not come up. Cleaned.
     pub log: Vec<String>,
 }
 

@@ -29,10 +29,12 @@ use crate::health::{Process, text};
 /// The word that makes a run of ours the stand-in.
 pub(crate) const WORD: &str = "stand-in";
 
-/// So much of a log is looked at for its first lines, in bytes.
-const FIRST: u64 = 64 * 1024;
-/// So many of them are told.
+/// So much of a log is looked at for its first lines, and for its last, in bytes.
+const MOST: u64 = 64 * 1024;
+/// So many of its first lines are told.
 const LINES: usize = 20;
+/// So many of its last, where there are more.
+const LAST: usize = 5;
 
 /// What is to be started.
 #[derive(Debug)]
@@ -165,7 +167,9 @@ pub(crate) fn startable(records: &Records, order: &Order) -> Result<(), String> 
     match access(&file, Access::EXEC_OK) {
         Ok(()) if file.is_file() => Ok(()),
         Ok(()) => Err(cannot_run(program, "it is not a file")),
-        Err(Errno::NOENT | Errno::NOTDIR) => Err(cannot_run(program, NO_FILE)),
+        Err(Errno::NOENT | Errno::NOTDIR) => {
+            Err(cannot_run(program, NO_FILE) + &in_directory(program, &cwd))
+        }
         Err(Errno::ACCESS) => Err(cannot_run(program, NOT_EXECUTABLE)),
         Err(errno) => Err(cannot_run(program, &io::Error::from(errno).to_string())),
     }
@@ -252,22 +256,62 @@ fn open_log(path: &Path) -> io::Result<(File, u64)> {
     Ok((log, length))
 }
 
-/// The first lines that were written to a log after `offset`, cleaned; none where it cannot be read.
-pub(crate) async fn first_lines(log: &Path, offset: u64) -> Vec<String> {
+/// What was written to a log after `offset`, cleaned: its first lines and, where there are more, how many follow and the
+/// last of them, as some say at the end what went wrong. Nothing where it cannot be read.
+pub(crate) async fn excerpt(log: &Path, offset: u64) -> Vec<String> {
     let read = async {
         let mut file = tokio::fs::File::open(log).await?;
-        if !file.metadata().await?.is_file() {
-            return Ok(Vec::new());
+        let metadata = file.metadata().await?;
+        let length = metadata.len().saturating_sub(offset);
+        if !metadata.is_file() {
+            return Ok((Vec::new(), Vec::new()));
         }
-        file.seek(io::SeekFrom::Start(offset)).await?;
-        let mut bytes = Vec::new();
-        file.take(FIRST).read_to_end(&mut bytes).await?;
-        Ok::<_, io::Error>(bytes)
+        let mut read = async |from: u64| {
+            file.seek(io::SeekFrom::Start(from)).await?;
+            let mut bytes = Vec::new();
+            (&mut file).take(MOST).read_to_end(&mut bytes).await?;
+            Ok::<_, io::Error>(bytes)
+        };
+        let first = read(offset).await?;
+        let last = match length.checked_sub(MOST) {
+            Some(further) if further > 0 => read(offset.saturating_add(further)).await?,
+            _ => Vec::new(),
+        };
+        Ok::<_, io::Error>((first, last))
     };
-    let bytes = read.await.unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let lines = text.lines().take(LINES);
-    lines.map(|line| text::clean(line, 300)).collect()
+    let (first, last) = read.await.unwrap_or_default();
+    shortened(
+        &String::from_utf8_lossy(&first),
+        &String::from_utf8_lossy(&last),
+    )
+}
+
+/// Of a text that is known whole, or by its beginning and its end.
+fn shortened(first: &str, last: &str) -> Vec<String> {
+    let clean = |line: &str| text::clean(line, 300);
+    let lines: Vec<&str> = first.lines().collect();
+    let mut told: Vec<String> = lines.iter().take(LINES).copied().map(clean).collect();
+    let left = lines.get(LINES..).unwrap_or_default();
+    let (count, ends): (Option<usize>, Vec<&str>) = if last.is_empty() {
+        (Some(left.len()), left.to_vec())
+    } else {
+        (None, last.lines().collect())
+    };
+    let shown = ends.len().min(LAST);
+    match count {
+        Some(count) if count > shown => {
+            told.push(format!("… {} lines later:", count.saturating_sub(shown)));
+        }
+        None => told.push("… much later:".to_owned()),
+        Some(_) => {}
+    }
+    told.extend(
+        ends.iter()
+            .skip(ends.len().saturating_sub(shown))
+            .copied()
+            .map(clean),
+    );
+    told
 }
 
 /// Leaves our session, records the process that this is, and becomes the program. Comes back only where that cannot be.
@@ -358,6 +402,8 @@ fn become_it(task: &Task) -> io::Error {
         (Err(errno), _) => return errno.into(),
         (_, Err(error)) => return error,
     };
+    // What whoever called us had open, a lock or a pipe, is not for a program that outlives all of it.
+    close_fds::set_fds_cloexec_threadsafe(3, &[]);
     let error = std::process::Command::new(program)
         .args(arguments)
         .envs(task.env.iter().map(|(name, value)| (name, value)))
@@ -370,6 +416,15 @@ fn become_it(task: &Task) -> io::Error {
         return errno.into();
     }
     error
+}
+
+/// A program is named from beside the inventory, and not from where it runs.
+fn in_directory(program: &str, cwd: &Path) -> String {
+    let there = Path::new(program).file_name().map(|name| cwd.join(name));
+    match there.filter(|path| path.is_file()) {
+        Some(path) => format!("; is {} meant?", path.display()),
+        None => String::new(),
+    }
 }
 
 const NO_FILE: &str = "there is no such file";
@@ -391,10 +446,39 @@ fn not_run(task: &Task, error: &io::Error) -> String {
         return no_directory(&task.cwd);
     }
     let why = match error.kind() {
-        io::ErrorKind::NotFound if program.contains('/') => NO_FILE.to_owned(),
+        io::ErrorKind::NotFound if program.contains('/') => {
+            NO_FILE.to_owned() + &in_directory(program, &task.cwd)
+        }
         io::ErrorKind::NotFound => NO_COMMAND.to_owned(),
         io::ErrorKind::PermissionDenied => NOT_EXECUTABLE.to_owned(),
         _ => error.to_string(),
     };
     cannot_run(program, &why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(numbers: std::ops::RangeInclusive<u32>) -> String {
+        let lines: Vec<String> = numbers.map(|number| format!("line {number}")).collect();
+        lines.join("\n")
+    }
+
+    #[test]
+    fn of_many_lines_the_first_and_the_last_are_told() {
+        let told = |first: &str, last: &str| shortened(first, last).join("|");
+        assert_eq!(told("", ""), "");
+        assert_eq!(told("one\ntwo", ""), "one|two");
+        let all = shortened(&lines(1..=25), "");
+        assert_eq!(all.len(), 25, "{all:?}");
+        let most = shortened(&lines(1..=27), "");
+        assert_eq!(most[19..=21], ["line 20", "… 2 lines later:", "line 23"]);
+        assert_eq!(most.last().map(String::as_str), Some("line 27"));
+        let long = shortened(&lines(1..=40), "cut\nfive\nfour\nthree\ntwo\nlast\n");
+        assert_eq!(
+            long[20..],
+            ["… much later:", "five", "four", "three", "two", "last"]
+        );
+    }
 }

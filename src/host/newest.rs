@@ -65,11 +65,13 @@ pub(crate) fn newest(root: &Path, patterns: &[String]) -> Result<Option<Changed>
                     place.display()
                 )
             })?;
-            let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+            let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
             let below = entry.path().strip_prefix(&place).unwrap_or(entry.path());
-            if is_file
+            // What a link leads to is what runs.
+            if !is_directory
                 && set.is_match(below)
-                && let Ok(metadata) = entry.metadata()
+                && let Ok(metadata) = std::fs::metadata(entry.path())
+                && metadata.is_file()
                 && let Some(at) = modified(&metadata)
             {
                 keep(start.join(below), at);
@@ -210,6 +212,15 @@ mod tests {
         check(&above, &["../*.py"], Some("../a.py"));
         let absolute = root.join("app.py").display().to_string();
         check(&above, &[&absolute], Some(&absolute));
+    }
+
+    #[test]
+    fn what_a_link_leads_to_counts() {
+        let root = tree(&[("src/a.py", 10), ("real/b.py", 20)]);
+        let link = root.path().join("src/b.py");
+        std::os::unix::fs::symlink("../real/b.py", link).unwrap();
+        std::os::unix::fs::symlink("nowhere", root.path().join("src/c.py")).unwrap();
+        check(root.path(), &["src/**/*.py"], Some("src/b.py"));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! What a pid file proves: a process that started before the file was written is the one that it names.
 
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::fs::OFlags;
 
 use super::process::{Running, available, process, started_at};
 
@@ -51,7 +54,12 @@ pub(crate) fn read(path: &Path) -> PidFile {
 
 /// The beginning of the file and when it was written.
 fn content(path: &Path) -> io::Result<(String, Timestamp)> {
-    let file = std::fs::File::open(path)?;
+    // A named pipe in its place would hold us up until somebody writes to it.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
@@ -128,6 +136,18 @@ mod tests {
     fn a_missing_file_says_nothing() {
         assert_eq!(read(Path::new("/nowhere/x.pid")), PidFile::Missing);
         assert!(matches!(read(Path::new("/")), PidFile::Unknown(_)));
+    }
+
+    #[test]
+    fn a_named_pipe_holds_nobody_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.pid");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let PidFile::Unknown(why) = read(&path) else {
+            panic!("a named pipe holds no pid");
+        };
+        assert!(why.contains("not a regular file"), "{why}");
     }
 
     #[cfg(target_os = "linux")]

@@ -358,8 +358,10 @@ const LOGS: &str = "logs";
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // The lock itself is what counts and is gone with the file; the note only says whose it was.
+        // The lock itself is what counts; the note only says whose it was.
         let _ = self.0.set_len(0);
+        // A child of ours that has not run its program yet has the file as well, so closing it is not enough.
+        let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
 

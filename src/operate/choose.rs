@@ -38,8 +38,8 @@ pub(super) fn choose(
 ) -> Result<Choice, Refusal> {
     let refuse = |no: NoWay| refusal(service, action, no);
     not_foreign(service, found).map_err(refuse)?;
-    // One of two would be stopped, and the other one be taken for its successor.
-    if course.then == Then::Start
+    // One of two would be stopped, and the other one be taken for what is left of it, or for its successor.
+    if course.then != Then::GoesOn
         && !service.replicas
         && let Some(both) = split(&heads(found.owning()))
     {
@@ -60,9 +60,17 @@ pub(super) fn choose(
             Some(target)
         }
         Means::Http(request) if found.place.holds(request) && nothing_listens(found) => {
-            return Err(refuse(NoWay {
-                reason: "nothing listens at its address, but its process still runs".to_owned(),
-                hint: Some("it may be starting, or stopping already".to_owned()),
+            return Err(refuse(match &found.pid_file {
+                Some(PidFile::Unknown(why)) if found.recorded().is_none() => NoWay {
+                    reason: format!(
+                        "nothing listens at its address, and its process is not known: {why}"
+                    ),
+                    hint: Some("delete the file if the service has ended".to_owned()),
+                },
+                _ => NoWay {
+                    reason: "nothing listens at its address, but its process still runs".to_owned(),
+                    hint: Some("it may be starting, or stopping already".to_owned()),
+                },
             }));
         }
         Means::Http(_) | Means::Exec(_) => None,
@@ -112,7 +120,7 @@ pub(super) fn offer_to_start(
 }
 
 /// `uvicorn app:app in services/api`
-fn start_command(service: &Service) -> Option<String> {
+pub(super) fn start_command(service: &Service) -> Option<String> {
     let start = service.start.as_ref()?;
     let command = shown_command(start.shown.iter().map(String::as_str));
     let shown = if start.cwd == Path::new("") {
@@ -137,7 +145,7 @@ pub(super) fn name(running: &Running) -> String {
     format!("pid {} ({})", running.process.pid, running.name)
 }
 
-fn nothing_listens(found: &Found) -> bool {
+pub(super) fn nothing_listens(found: &Found) -> bool {
     found.looks.contains(&Look::Refused)
         && found
             .looks

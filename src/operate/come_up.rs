@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::choose::name;
 use super::ending::Ending;
 use super::gates::Gates;
+use super::halves::With;
 use super::identify::Found;
 use super::look::look_at;
 use super::owners::{belongs, heads};
@@ -23,9 +24,9 @@ use super::{Operator, Target};
 use crate::action::{Arrival, Arrived, Expected, Glance, Holder, Look, Started, Verdict};
 use crate::event::StepKind;
 use crate::health::{Process, text};
-use crate::host::launch::{Launched, Order, first_lines, launch, startable};
+use crate::host::launch::{Launched, Order, excerpt, launch, startable};
 use crate::host::records::{Key, Record};
-use crate::host::{Running, process};
+use crate::host::{Running, alive, process};
 use crate::inventory::{Means, Service, StartSpec};
 use crate::probe::reveal;
 
@@ -117,7 +118,12 @@ impl Operator {
         let limit = self.ready_timeout(&target.service);
         let mut ended = wait.until_up(limit, teller, stop).await;
         if let Err(ending) = &mut ended {
-            ending.log = first_lines(&log, record.log_offset).await;
+            ending.log = excerpt(&log, record.log_offset).await;
+            let last = ending.log.iter().rev().find(|line| !line.trim().is_empty());
+            if let (Verdict::Died, Some(last)) = (ending.verdict, last) {
+                let last = text::clean(last.trim(), 160);
+                ending.text = format!("{}; its last words: {last}", ending.text);
+            }
         }
         let up = ended?;
         if let Some(other) = up.in_background(started) {
@@ -158,6 +164,53 @@ impl Operator {
             listened: None,
         };
         wait.until_up(limit, teller, stop).await
+    }
+
+    /// Waits until one that runs already, as `ending` tells, is ready.
+    pub(super) async fn ready_already(
+        &self,
+        target: &Target,
+        ending: Ending,
+        with: With<'_>,
+    ) -> Ending {
+        let service = &target.service;
+        let limit = self.ready_timeout(service).min(FURTHEST);
+        let deadline = Instant::now() + limit;
+        let mut gates = Gates::of(service);
+        let mut told = String::new();
+        loop {
+            let missing = select! {
+                biased;
+                () = with.stop.cancelled() => {
+                    let text = format!("{}; interrupted before it was ready", ending.text);
+                    return Ending::new(Verdict::Unverified, text);
+                }
+                missing = gates.ask(service, &self.asker) => missing.join(", "),
+            };
+            if missing.is_empty() {
+                return ending;
+            }
+            let processes = target.found.processes();
+            if !processes.is_empty()
+                && processes
+                    .iter()
+                    .all(|one| alive(one.process) == Some(false))
+            {
+                let text = "it ran already and has ended before it was ready; nothing was started";
+                return Ending::new(Verdict::Died, text.to_owned());
+            }
+            if Instant::now() >= deadline {
+                let after = humantime::format_duration(limit);
+                let text = format!("{}; it is not ready after {after}: {missing}", ending.text);
+                return Ending::new(Verdict::NotReady, text);
+            }
+            if missing != told {
+                let what = format!("it runs already and is not ready yet: {missing}");
+                with.teller.step(self.clock.now(), StepKind::Remark, &what);
+                told = missing;
+            }
+            sleep_until(deadline.min(Instant::now() + QUESTION)).await;
+        }
     }
 
     /// Why it could not be started, as far as that is known before it is stopped.

@@ -14,7 +14,7 @@ pub(super) struct Ending {
     pub(super) after: Option<Box<Identity>>,
     /// That, compared with who was there before.
     pub(super) who: Option<Who>,
-    /// The first lines of what it wrote, where it did not come up.
+    /// The first and the last lines of what it wrote, where it did not come up.
     pub(super) log: Vec<String>,
     /// What a reload did with each part of the configuration.
     pub(super) parts: Vec<Part>,
@@ -49,9 +49,14 @@ impl Ending {
 /// How it is known that nothing is there.
 pub(super) fn absent(found: &Found) -> String {
     let places: Vec<String> = found.endpoints.iter().map(ToString::to_string).collect();
-    if places.is_empty() {
-        "the process that its pid file names has exited".to_owned()
-    } else {
-        format!("nothing listens at {}", places.join(" and "))
+    if !places.is_empty() {
+        return format!("nothing listens at {}", places.join(" and "));
+    }
+    match (&found.pid_file, &found.record) {
+        (Some(_), _) => "the process that its pid file names has exited".to_owned(),
+        (None, Some(record)) => {
+            format!("pid {}, which was started, has exited", record.process.pid)
+        }
+        (None, None) => "nothing of it is known to run".to_owned(),
     }
 }

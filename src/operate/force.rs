@@ -7,16 +7,15 @@ use rustix::process::Signal;
 use tokio::select;
 use tokio::time::{Instant, interval};
 
-use super::Operator;
 use super::choose::name;
 use super::look::{lives, look_at};
-use crate::action::{APART, Life, Look, Verdict, Way};
+use super::{Operator, Sending};
+use crate::action::{APART, Life, Look, Verdict};
 use crate::event::StepKind;
 use crate::health::Process;
 use crate::host::records::Record;
 use crate::host::signals::SignalError;
 use crate::host::{Running, signals};
-use crate::inventory::Means;
 
 use super::ending::Ending;
 use super::halves::With;
@@ -30,12 +29,12 @@ const REAPING: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(25);
 
 impl Operator {
-    /// Ends what has not stopped by other means, and looks whether it is gone: by SIGTERM, unless a signal was what it
-    /// was asked by, with what is `left` of its time for that; then by SIGKILL.
+    /// Ends what has not stopped by other means, and looks whether it is gone: whoever has had no signal gets SIGTERM
+    /// first, with what is `left` of the time for that; then comes SIGKILL.
     pub(super) async fn force(
         &self,
         found: &Found,
-        way: &Way,
+        sending: &Sending,
         left: Duration,
         ending: Ending,
         with: With<'_>,
@@ -63,17 +62,21 @@ impl Operator {
         let mut evidence = ending.evidence;
         evidence.push(format!("before it was forced: {}", ending.text));
         let mut why = ending.text;
-        let was_signalled = matches!(way.means, Means::Signal(_));
-        if !was_signalled {
-            let patience = left.max(AFTER_TERM.min(way.timeout));
-            self.send_to(&first, Signal::TERM, &why, &mut evidence, teller);
+        let unasked: Vec<Running> = first
+            .iter()
+            .filter(|one| Some(one.process) != sending.signalled)
+            .cloned()
+            .collect();
+        if !unasked.is_empty() {
+            let patience = left.max(AFTER_TERM.min(sending.way.timeout));
+            self.send_to(&unasked, Signal::TERM, &why, &mut evidence, teller);
             let gone = select! {
                 biased;
                 gone = self.has_gone(found, &first, patience) => gone,
                 () = with.stop.cancelled() => {
                     let text = format!(
                         "interrupted: SIGTERM was sent to {}; whether it ends was not waited for",
-                        names(&first)
+                        names(&unasked)
                     );
                     return with_evidence(Verdict::Unverified, text, evidence);
                 }
@@ -173,6 +176,7 @@ impl Operator {
         record: &Record,
         seen: bool,
         patience: Duration,
+        evidence: &mut Vec<String>,
         teller: Teller<'_>,
     ) -> Vec<String> {
         let session = || record.session(seen);
@@ -185,6 +189,10 @@ impl Operator {
             StepKind::Remark,
             &format!("sending SIGTERM to {}, which it left behind", names(&left)),
         );
+        evidence.push(format!(
+            "SIGTERM was sent to {}, which it left behind",
+            names(&left)
+        ));
         let sent = |signal| {
             for one in session() {
                 // Whoever has gone meanwhile needs none, and who stays is told below.
@@ -193,6 +201,10 @@ impl Operator {
         };
         sent(Signal::TERM);
         if !ends(&session, patience).await && self.policy.force {
+            let still = names(&session());
+            let what = format!("SIGTERM has not ended them; sending SIGKILL to {still}");
+            teller.step(self.clock.now(), StepKind::Remark, &what);
+            evidence.push(format!("SIGKILL was sent to {still}, which it left behind"));
             sent(Signal::KILL);
             ends(&session, REAPING).await;
         }

@@ -3,9 +3,10 @@
 //!
 //! A process is called foreign only where something contradicts it; one of which nothing is known is left in peace.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::choose::name;
+use super::choose::{name, start_command};
 use super::owners::belongs;
 use crate::host::pid_file::PidFile;
 use crate::host::{CommandLine, Running, command_line};
@@ -89,11 +90,21 @@ pub(super) fn foreign(
         command_line(owner.process).is_some_and(|line| !is_like(&start.command, &start.cwd, &line))
     };
     owners.iter().all(unlike).then(|| {
-        let program = start.command.first().map(String::as_str);
+        let places: BTreeSet<String> = owners
+            .iter()
+            .filter_map(|owner| command_line(owner.process)?.cwd)
+            .map(|cwd| cwd.display().to_string())
+            .collect();
+        let places: Vec<String> = places.into_iter().collect();
+        let from = if places.is_empty() {
+            String::new()
+        } else {
+            format!(" in {}", places.join(" and "))
+        };
         format!(
-            "{}, and nothing of it is like `{}`, its start command",
+            "{}{from} and does not come from its start command, {}",
             listening(),
-            last(program.unwrap_or_default())
+            start_command(service).unwrap_or_default()
         )
     })
 }

@@ -151,13 +151,15 @@ impl Operator {
             .await;
         let stays = matches!(
             ending.verdict,
-            Verdict::StillAnswering | Verdict::StillDraining | Verdict::Unverified
+            // Also one whose queue is full, that could not be asked.
+            Verdict::StillAnswering
+                | Verdict::StillDraining
+                | Verdict::Unverified
+                | Verdict::Refused
         );
         if stays && self.policy.force && !with.stop.is_cancelled() {
             let left = sending.way.timeout.saturating_sub(began.elapsed());
-            return self
-                .force(&target.found, &sending.way, left, ending, with)
-                .await;
+            return self.force(&target.found, sending, left, ending, with).await;
         }
         ending
     }
@@ -178,9 +180,16 @@ impl Operator {
         }
         let patience = left.max(LEFT_BEHIND);
         let stay = self
-            .end_session(record, target.found.led, patience, with.teller)
+            .end_session(
+                record,
+                target.found.led,
+                patience,
+                &mut ending.evidence,
+                with.teller,
+            )
             .await;
         if !stay.is_empty() {
+            let evidence = std::mem::take(&mut ending.evidence);
             *ending = Ending::new(
                 Verdict::StillDraining,
                 format!(
@@ -189,6 +198,7 @@ impl Operator {
                     stay.join(", ")
                 ),
             );
+            ending.evidence = evidence;
             return;
         }
         if let Err(why) = records.forget(&target.key) {
@@ -225,8 +235,12 @@ impl Operator {
 
     async fn started(&self, case: &mut Case, with: With<'_>) -> Ending {
         let stopped_before = case.times.drain.is_some();
-        if let Err(ending) = self.may_start(case, stopped_before, with).await {
-            return ending;
+        match self.may_start(case, stopped_before, with).await {
+            Ok(()) => {}
+            Err(ending) if ending.verdict == Verdict::AlreadyRunning => {
+                return self.ready_already(&case.target, ending, with).await;
+            }
+            Err(ending) => return ending,
         }
         if case.known.is_none() {
             case.known = Some(case.target.found.known(self.clock.now()));
@@ -285,7 +299,9 @@ impl Operator {
             if !found.nothing_there() {
                 runs(&target.service, &found)
                     .map_err(|no| Ending::unsent(&format!("nothing was started: {}", no.reason)))?;
-                return Err(already_running(&found));
+                let ending = already_running(&found);
+                target.found = found;
+                return Err(ending);
             }
             if ran {
                 return Err(Ending::unsent(&format!(

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::sleep;
 
-use crate::action::{Known, Look, Subject};
+use crate::action::{APART, Known, Look, Subject};
 use crate::health::{Identity, Moment, Outcome, Process, Role, State};
 use crate::host::pid_file::{self, PidFile};
 use crate::host::records::Record;
-use crate::host::{Clock, Endpoint, Owners, Running, is_local, ticks_now};
+use crate::host::{Clock, Endpoint, Owners, Running, alive, is_local, ticks_now};
 use crate::inventory::{Connection, Means, Probe, ProbeKind, Service};
 use crate::probe::Asker;
 
@@ -65,11 +66,28 @@ impl Found {
         clock: Clock,
         record: Option<Record>,
     ) -> Result<Self, String> {
-        let mut found = [Self::asked(service, means, asker, record).await?];
-        find_owners(&mut found).await;
-        let [mut found] = found;
-        found.settle(service, asker, clock).await;
-        Ok(found)
+        let mut again = AGAIN;
+        loop {
+            let mut found = [Self::asked(service, means, asker, record.clone()).await?];
+            find_owners(&mut found).await;
+            let [mut found] = found;
+            if again > 0 && found.is_changing() {
+                again -= 1;
+                sleep(APART).await;
+                continue;
+            }
+            found.settle(service, asker, clock).await;
+            return Ok(found);
+        }
+    }
+
+    /// What was seen does not fit together: something that nobody has accepts connections, or its process has gone
+    /// meanwhile. It is just ending, or beginning, and one more look tells more.
+    pub(super) fn is_changing(&self) -> bool {
+        let gone = |one: &Running| alive(one.process) == Some(false);
+        matches!(self.owners, Some(Owners::Nobody))
+            || self.owning().iter().any(gone)
+            || (self.led && self.recorded().is_none())
     }
 
     /// Looks at the service's addresses, asks its probes and reads its pid file; who owns its port comes after this.

@@ -8,15 +8,15 @@ use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 
 use super::audit::Audit;
-use super::choose::{choose, not_foreign, offer_to_start, refusal};
+use super::choose::{choose, not_foreign, nothing_listens, offer_to_start, refusal};
 use super::ending::absent;
 use super::identify::Found;
 use super::owners::find_owners;
 use super::{Operator, Prepared, Sending, Target, Todo};
-use crate::action::{APART, Action, Course, NoWay, Refusal, Then, course, needs, stop_order};
+use crate::action::{APART, Action, Course, NoWay, Refusal, Then, Way, course, needs, stop_order};
 use crate::host::pid_file::PidFile;
 use crate::host::records::{Key, Record};
-use crate::inventory::{Inventory, Means, Service};
+use crate::inventory::{Inventory, Means, Service, Signal};
 
 /// Identities read at once.
 const AT_ONCE: usize = 32;
@@ -184,6 +184,12 @@ impl Operator {
             key,
             course,
         } = one;
+        if found.is_changing() {
+            found = self
+                .unchanging(&service, &course, &key)
+                .await
+                .map_err(|reason| refusal(&service, action, NoWay { reason, hint: None }))?;
+        }
         found.settle(&service, &self.asker, self.clock).await;
         let todo = self.todo(action, &service, &course, &found)?;
         if course.then == Then::Start && matches!(todo, Todo::Send(_)) {
@@ -199,6 +205,27 @@ impl Operator {
             then: course.then,
             todo,
         })
+    }
+
+    /// Looks again at one that was just ending, or beginning; at its end in two looks, as for any proof of that.
+    async fn unchanging(
+        &self,
+        service: &Service,
+        course: &Course,
+        key: &Key,
+    ) -> Result<Found, String> {
+        let means = course.request.as_ref().map(|way| &way.means);
+        let look = async || {
+            sleep(APART).await;
+            let record = self.record(key)?;
+            Found::of(service, means, &self.asker, self.clock, record).await
+        };
+        let found = look().await?;
+        if found.nothing_there() {
+            look().await
+        } else {
+            Ok(found)
+        }
     }
 
     fn todo(
@@ -248,13 +275,41 @@ impl Operator {
             }
             _ => {}
         }
-        let choice = choose(service, action, course, way, found)?;
+        let signal = by_signal(action, way, found);
+        let by_signal = signal.is_some();
+        let way = signal.unwrap_or_else(|| way.clone());
+        let course = Course {
+            request: Some(way.clone()),
+            ..course.clone()
+        };
+        let mut choice = choose(service, action, &course, &way, found)?;
+        if by_signal {
+            let means = choice.offer.means;
+            choice.offer.means =
+                means.replacen("signal", "signal, as nothing listens at its address", 1);
+        }
         Ok(Todo::Send(Sending {
-            way: way.clone(),
+            way,
             offer: choice.offer,
             signalled: choice.signalled,
         }))
     }
+}
+
+/// SIGTERM, where its route cannot be reached and a process is proved to be its own: one that comes up, or hangs in its
+/// end.
+fn by_signal(action: Action, way: &Way, found: &Found) -> Option<Way> {
+    let Means::Http(request) = &way.means else {
+        return None;
+    };
+    let unreachable = found.place.holds(request) && nothing_listens(found);
+    let proved = found.recorded().is_some() || matches!(found.pid_file, Some(PidFile::Proved(_)));
+    (action != Action::Reload && unreachable && proved).then(|| Way {
+        means: Means::Signal(Signal::Term),
+        reply: None,
+        declared: true,
+        ..way.clone()
+    })
 }
 
 /// That it runs already, and is the service; or why that cannot be said.

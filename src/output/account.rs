@@ -34,7 +34,7 @@ pub(crate) struct Account {
     drain_seconds: Option<f64>,
     start_seconds: Option<f64>,
     ready_seconds: Option<f64>,
-    /// The first lines that a service wrote that did not come up.
+    /// The first and the last lines that a service wrote that did not come up.
     log: Vec<String>,
     elapsed_seconds: Option<f64>,
     at: Option<Timestamp>,

@@ -18,7 +18,8 @@ pub struct Startable {
     port: u16,
     words: String,
     more: String,
-    background: bool,
+    /// What a shell that runs it does beside it; it is run without one where this is empty.
+    shell: &'static str,
 }
 
 impl Startable {
@@ -29,13 +30,19 @@ impl Startable {
             port: free_port(),
             words: words.to_owned(),
             more: String::new(),
-            background: false,
+            shell: "",
         }
     }
 
     /// Its start command leaves it in the background and ends, as daemons are started.
     pub fn in_background(mut self) -> Self {
-        self.background = true;
+        self.shell = "& sleep 0.1";
+        self
+    }
+
+    /// A shell stays between it and healthctl.
+    pub fn under_a_shell(mut self) -> Self {
+        self.shell = "; exit 0";
         self
     }
 
@@ -53,10 +60,13 @@ impl Startable {
     fn entry(&self, folder: &Path, test: &str) -> String {
         let program = std::env::current_exe().expect("this binary has a path");
         let (program, folder) = (program.display(), folder.display());
-        let command = if self.background {
-            format!("sh, -c, \"'{program}' --exact '{test}' --ignored --nocapture & sleep 0.1\"")
-        } else {
+        let command = if self.shell.is_empty() {
             format!("\"{program}\", --exact, \"{test}\", --ignored, --nocapture")
+        } else {
+            format!(
+                "sh, -c, \"'{program}' --exact '{test}' --ignored --nocapture {}\"",
+                self.shell
+            )
         };
         format!(
             "  {name}:\n    profile: hephaestus\n    url: http://127.0.0.1:{port}\n    start:\n      \

@@ -202,6 +202,17 @@ fn sources(entry: &Entry, problems: &mut Problems) -> Option<At<Vec<String>>> {
         let Some(pattern) = item.line("a pattern such as `src/**/*.py`", problems) else {
             continue;
         };
+        if pattern.starts_with('!') {
+            problems.push(
+                Problem::at(
+                    &item.place,
+                    "a pattern that leaves files out is not supported yet",
+                )
+                .label("begins with `!`")
+                .hint("name them in a `.gitignore` or `.ignore`, which count here"),
+            );
+            continue;
+        }
         match Glob::new(&pattern) {
             Ok(_) => patterns.push(pattern),
             Err(error) => problems.push(

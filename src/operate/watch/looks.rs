@@ -5,16 +5,25 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::Watch;
-use crate::action::{Life, Look, Proof, Seen, Turn};
-use crate::health::Identity;
-use crate::host::{Endpoint, is_local};
+use rustix::process::Signal;
+
+use super::{Leftover, Watch};
+use crate::action::{APART, Life, Look, Proof, Seen, Turn};
+use crate::event::StepKind;
+use crate::health::{Identity, Moment};
+use crate::host::signals::{self, SignalError};
+use crate::host::{Endpoint, alive, is_local};
+use crate::operate::choose::name;
 use crate::operate::look::{lives, look_at};
 use crate::operate::place::Place;
 use crate::operate::question::{Heard, Question};
 
 /// An answer so young says as much of its address as a look.
 const YOUNG: Duration = Duration::from_millis(150);
+/// A service that accepts connections and takes none off its queue is not to be buried in looks: the longer nothing
+/// changes, the rarer they are, by this share of the time that has gone by, and this far apart at the most.
+const SHARE: u32 = 8;
+const RAREST: Duration = Duration::from_millis(500);
 /// Lines of evidence that anybody wants to read.
 const MOST_EVIDENCE: usize = 12;
 
@@ -22,6 +31,8 @@ const MOST_EVIDENCE: usize = 12;
 pub(super) struct Glance {
     addresses: Vec<Look>,
     processes: Vec<Life>,
+    /// The addresses were looked at, and not taken from what was known.
+    looked: bool,
 }
 
 impl Watch<'_> {
@@ -29,7 +40,7 @@ impl Watch<'_> {
     pub(super) fn glance(&self) -> Pin<Box<dyn Future<Output = Glance> + Send>> {
         let now = self.operator.clock.now();
         let young = self.answered.is_some_and(|at| now.since(at) < YOUNG);
-        let spared = young && may_spare(&self.proof, &self.looks);
+        let spared = (young || self.is_spared(now)) && may_spare(&self.proof, &self.looks);
         let endpoints = self.found.endpoints.clone();
         let processes = self.processes.clone();
         let known = if matches!(self.found.place, Place::Proxied(_)) {
@@ -40,6 +51,7 @@ impl Watch<'_> {
             spared.then(|| self.looks.clone())
         };
         Box::pin(async move {
+            let looked = known.is_none();
             let addresses = match known {
                 Some(known) => known,
                 None => look_at(&endpoints).await,
@@ -49,14 +61,29 @@ impl Watch<'_> {
             Glance {
                 addresses,
                 processes,
+                looked,
             }
         })
     }
 
+    /// Whether its addresses are left alone for now.
+    fn is_spared(&self, now: Moment) -> bool {
+        let (Some(looked), Some(since)) = (self.looked, self.accepts_since) else {
+            return false;
+        };
+        now.since(looked) < (now.since(since) / SHARE).min(RAREST)
+    }
+
     /// Takes in what a look has found.
     pub(super) fn look_done(&mut self, glance: Glance) -> Turn {
-        self.looks.clone_from(&glance.addresses);
         let at = self.operator.clock.now();
+        if glance.looked {
+            self.looked = Some(at);
+            let accepts =
+                glance.addresses.contains(&Look::Accepted) && glance.addresses == self.looks;
+            self.accepts_since = accepts.then(|| self.accepts_since.unwrap_or(at));
+        }
+        self.looks.clone_from(&glance.addresses);
         self.proof.see(
             at,
             Seen::Glance {
@@ -64,6 +91,44 @@ impl Watch<'_> {
                 processes: glance.processes,
             },
         )
+    }
+
+    /// Sends SIGTERM, once, to what the service has left behind in the session that we made for it, where its own process
+    /// has gone and they have not followed.
+    pub(super) fn end_leftover(&mut self) {
+        let record = self.found.record.as_ref().filter(|_| self.found.led);
+        let Some(record) = record.filter(|record| alive(record.process) == Some(false)) else {
+            return;
+        };
+        let now = self.operator.clock.now();
+        match self.leftover {
+            Leftover::None => self.leftover = Leftover::Since(now),
+            Leftover::Since(since) if now.since(since) >= APART => {
+                self.leftover = Leftover::Signalled;
+                let left = record.session(true);
+                if left.is_empty() {
+                    return;
+                }
+                let names: Vec<String> = left.iter().map(name).collect();
+                let names = names.join(", ");
+                self.tell_step(
+                    StepKind::Remark,
+                    &format!(
+                        "its process has gone; sending SIGTERM to {names}, which it left behind"
+                    ),
+                );
+                for one in &left {
+                    match signals::send(one.process, Signal::TERM) {
+                        Ok(()) | Err(SignalError::Gone) => {}
+                        Err(error) => self.evidence.push(format!(
+                            "SIGTERM could not be sent to {}: {error}",
+                            name(one)
+                        )),
+                    }
+                }
+            }
+            Leftover::Since(_) | Leftover::Signalled => {}
+        }
     }
 
     /// Asks the service about itself, at the address that was asked before or, where that has closed, at
@@ -146,7 +211,6 @@ fn may_spare(proof: &Proof, looks: &[Look]) -> bool {
 mod tests {
     use super::*;
     use crate::action::Subject;
-    use crate::health::Moment;
 
     /// After one look that found this, may an answer stand for the next one?
     fn check(address: Look, process: Option<Life>, expected: bool) {

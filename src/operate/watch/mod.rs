@@ -46,6 +46,9 @@ struct Watch<'a> {
     known: Known,
     proof: Proof,
     looks: Vec<Look>,
+    /// When its addresses were last looked at, and since when all that was seen there is that something accepts.
+    looked: Option<Moment>,
+    accepts_since: Option<Moment>,
     /// The latest answer of the service and where it came from.
     answered: Option<Moment>,
     /// How far the request has got.
@@ -56,6 +59,20 @@ struct Watch<'a> {
     evidence: Vec<String>,
     /// What told who answers.
     weighed: Vec<String>,
+    /// What is known of those that a started service leaves behind.
+    leftover: Leftover,
+}
+
+/// Those that a started service leaves behind in its session when its own process goes: a shell's or npm's child, which
+/// goes on listening, and which the signal to its parent has not reached.
+#[derive(Debug, Clone, Copy)]
+enum Leftover {
+    /// Its own process is not seen to have gone.
+    None,
+    /// It has gone, first seen at this time.
+    Since(Moment),
+    /// They were signalled.
+    Signalled,
 }
 
 impl Operator {
@@ -80,12 +97,15 @@ impl Operator {
             known,
             proof: Proof::new(subject, began),
             looks: found.looks.clone(),
+            looked: None,
+            accepts_since: None,
             answered: None,
             sent: None,
             after: None,
             who: None,
             evidence: Vec::new(),
             weighed: Vec::new(),
+            leftover: Leftover::None,
         };
         let mut ending = watch.until_the_end(sending, stop).await;
         ending.evidence.append(&mut watch.evidence);
@@ -120,6 +140,7 @@ impl Watch<'_> {
                 }
                 Some(seen) = &mut glance, if looking => {
                     looking = false;
+                    self.end_leftover();
                     self.look_done(seen)
                 }
                 Some(heard) = &mut question, if asking => {

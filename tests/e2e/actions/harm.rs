@@ -238,3 +238,64 @@ fn one_that_ends_by_itself_before_its_turn_is_started_and_told_once() {
         .filter(|line| line["service"] == "b" && line["action"] == "restart");
     assert_eq!(of_b.count(), 2, "{lines:#?}");
 }
+
+#[test]
+fn what_runs_and_does_not_listen_is_stopped_by_a_signal() {
+    let api = Startable::new("api", "standby");
+    let stage = Stage::new(SERVICE, &[&api]);
+    let ran = run(stage.scene(), "start --yes --timeout 1s api");
+    assert_ended(&ran, "not-ready", 124);
+    assert_eq!(stage.running().len(), 1);
+    let ran = run(stage.scene(), "shutdown --yes api");
+    assert_ended(&ran, "stopped", 0);
+    assert!(stage.running().is_empty());
+}
+
+#[test]
+fn a_pid_file_that_says_nothing_is_named() {
+    let mut rogue = service("");
+    let scene = scene(&rogue, "    pid_file: api.pid\n");
+    rogue.exit();
+    scene.write("api.pid", "garbage\n");
+    let ran = run(&scene, "shutdown --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("api.pid holds no pid"), "{ran:?}");
+}
+
+#[test]
+fn one_that_takes_no_connection_is_killed_where_that_was_asked_for() {
+    let api = Startable::new("api", "shutdown=exit");
+    let stage = started(&api);
+    let pid = stage.running()[0];
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    kill_process(raw.expect("a pid is small"), Signal::STOP).expect("it can be stopped");
+    // Its queue is filled, so that nobody can ask it for anything.
+    let mut held = Vec::new();
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], api.port()));
+    while let Ok(stream) =
+        std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_millis(300))
+    {
+        held.push(stream);
+    }
+    let ran = run(stage.scene(), "shutdown --yes --force --timeout 1s api");
+    assert_ended(&ran, "stopped", 0);
+    assert!(ran.stderr.contains("sending SIGKILL"), "{ran:?}");
+    assert!(stage.running().is_empty());
+}
+
+#[test]
+fn of_two_copies_that_are_not_meant_none_is_stopped() {
+    let api = Startable::new("api", "shared shutdown=exit");
+    let stage = started(&api);
+    let first = stage.running()[0];
+    let mut other = service(&format!("shared shutdown=exit port={}", api.port()));
+    for action in ["shutdown", "shutdown --schedule", "restart"] {
+        let ran = run(stage.scene(), &format!("{action} --yes api"));
+        assert_ended(&ran, "refused", 4);
+        for pid in [first, other.pid()] {
+            assert!(ran.stdout.contains(&format!("pid {pid}")), "{ran:?}");
+        }
+    }
+    assert_eq!(stage.running(), [first]);
+    assert_eq!(other.asked(), 0);
+}

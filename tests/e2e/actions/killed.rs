@@ -26,8 +26,9 @@ fn while_a_service_comes_up_it_goes_on_and_is_found() {
     let mut acting = begin(stage.scene(), "start --yes api");
     acting.until("started pid");
     acting.kill();
-    let again = run(stage.scene(), "start --yes api");
-    assert_ended(&again, "already-running", 0);
+    let again = run(stage.scene(), "start --yes --timeout 1s api");
+    assert_ended(&again, "not-ready", 124);
+    assert!(again.stdout.contains("nothing was started"), "{again:?}");
     assert_found_and_stopped(&stage);
 }
 

@@ -288,3 +288,18 @@ fn what_it_leaves_behind_in_its_session_is_ended_with_it() {
     assert!(stage.running().is_empty(), "{ran:?}");
     assert!(stage.record("api").is_none(), "its record is gone with it");
 }
+
+#[test]
+fn one_under_a_shell_is_stopped_with_it() {
+    let api = Startable::new("api", "")
+        .under_a_shell()
+        .with("    actions: {shutdown: {signal: TERM}}\n");
+    let stage = started(&api);
+    let old = stage.running();
+    assert_eq!(old.len(), 2, "the shell and the service");
+    let ended = restart(&stage, "");
+    assert_verdict(&ended, "restarted", 0);
+    let new = stage.running();
+    assert_eq!(new.len(), 2);
+    assert!(old.iter().all(|pid| !new.contains(pid)), "{old:?} {new:?}");
+}

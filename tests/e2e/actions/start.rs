@@ -94,7 +94,9 @@ fn one_that_fails_is_told_with_what_it_wrote() {
     assert_ended(&ran, "died", 5);
     assert!(ran.stdout.contains("exit status: 3"), "{ran:?}");
     assert!(ran.stderr.contains("line 1 of its last words"), "{ran:?}");
-    assert!(!ran.stderr.contains("line 25 of its last words"), "{ran:?}");
+    assert!(!ran.stderr.contains("line 19 of its last words"), "{ran:?}");
+    assert!(ran.stderr.contains("… 2 lines later:"), "{ran:?}");
+    assert!(ran.stdout.contains("its last words: line 25"), "{ran:?}");
     assert!(stage.running().is_empty());
 }
 
@@ -218,4 +220,44 @@ fn an_interruption_while_it_comes_up_tells_what_runs() {
         ran.stdout.contains(&format!("pid {pid}")) && ran.stdout.contains("runs on"),
         "{ran:?}"
     );
+}
+
+#[test]
+fn one_that_runs_and_is_not_ready_is_waited_for() {
+    let api = Startable::new("api", "status=503");
+    let stage = Stage::new(SERVICE, &[&api]);
+    for _ in 0..2 {
+        let ran = run(stage.scene(), "start --yes --timeout 1s api");
+        assert_ended(&ran, "not-ready", 124);
+        assert!(ran.stdout.contains("503"), "{ran:?}");
+        assert_eq!(stage.running().len(), 1, "nothing is started twice");
+    }
+}
+
+#[test]
+fn what_its_caller_has_open_is_not_handed_on() {
+    let stage = stage("");
+    let lock = stage.scene().path().join("callers.lock");
+    let mut command = std::process::Command::new("sh");
+    let start = stage.scene().command(&["start", "--yes", "api"]);
+    let script = format!("exec 9>'{}' && exec \"$0\" \"$@\"", lock.display());
+    command
+        .args(["-c", &script])
+        .arg(start.get_program())
+        .args(start.get_args())
+        .envs(
+            start
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    if let Some(directory) = start.get_current_dir() {
+        command.current_dir(directory);
+    }
+    assert!(command.status().expect("sh can be run").success());
+    let pid = stage.running()[0];
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs");
+    for descriptor in open {
+        let path = std::fs::read_link(descriptor.expect("it can be listed").path());
+        assert_ne!(path.unwrap_or_default(), lock);
+    }
 }

@@ -145,7 +145,7 @@ fn one_that_is_started_again_on_a_free_port_is_gone_then_back() {
 fn the_other_one_of_a_pair_on_one_port_is_no_successor() {
     let mut one = service("shared");
     let mut other = service(&format!("shared port={}", one.port()));
-    let scene = scene(&one, "");
+    let scene = scene(&one, "    replicas: true\n");
     let mut acting = begin(&scene, "shutdown --yes --timeout 3s api");
     acting.until("answered 200");
     one.exit();
