@@ -51,7 +51,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         .map(|service| &**service)
         .filter(|service| selection.is_all() || selection.matches_static(candidate(service)))
         .collect();
-    let started = Started::of(context, &loaded.inventory)?;
+    let started = Started::of(context, &loaded.inventory);
     let text = match args.output {
         Format::Table => table(&services, &started, context.color_stdout()),
         Format::Json => format!("{}\n", json_list(&services, &started)),
@@ -77,7 +77,7 @@ struct Started {
 }
 
 impl Started {
-    fn of(context: &Context, inventory: &Inventory) -> Result<Self, Error> {
+    fn of(context: &Context, inventory: &Inventory) -> Self {
         let records = match context.policy().records {
             Some(records) => records.of_inventory(&inventory.file()),
             None => Vec::new(),
@@ -87,7 +87,16 @@ impl Started {
             others: Vec::new(),
         };
         for record in records {
-            let (record, running) = record.map_err(|error| Error::usage(error.to_string()))?;
+            let (record, running) = match record {
+                Ok(record) => record,
+                // One that is damaged says nothing of the others.
+                Err(error) => {
+                    context.tell(&format!(
+                        "a record of what was started is left out: {error}"
+                    ));
+                    continue;
+                }
+            };
             if inventory.services.contains_key(&record.service) {
                 started
                     .records
@@ -96,7 +105,7 @@ impl Started {
                 started.others.push((record, running));
             }
         }
-        Ok(started)
+        started
     }
 }
 
@@ -171,7 +180,7 @@ fn or_dash(text: Option<String>) -> String {
     }
 }
 
-/// What the inventory says how to do, and what follows from that: what can be started can be restarted.
+/// What the inventory says how to do, and what follows from that: what can be started can be restarted and stopped.
 fn actions(service: &Service) -> Vec<&'static str> {
     let ServiceActions {
         shutdown,
@@ -179,11 +188,16 @@ fn actions(service: &Service) -> Vec<&'static str> {
         reload,
         restart: _,
     } = &service.actions;
+    // A signal stops whatever has a process that can be known.
+    let has_process = service.start.is_some() || service.pid_file.is_some();
     [
         ("start", service.start.is_some()),
         ("restart", course(service, Action::Restart).is_ok()),
-        ("shutdown", shutdown.is_some()),
-        ("schedule", schedule.is_some()),
+        ("shutdown", shutdown.is_some() || has_process),
+        (
+            "schedule",
+            schedule.is_some() || (has_process && course(service, Action::Schedule).is_ok()),
+        ),
         ("reload", reload.is_some()),
     ]
     .into_iter()

@@ -23,6 +23,6 @@ pub(crate) use clock::Clock;
 pub(crate) use descriptors::{raise_descriptor_limit, spare_descriptors};
 pub(crate) use ports::{Endpoint, Listening, Owners, owners};
 pub(crate) use process::{
-    CommandLine, Running, alive, ancestors, command_line, one_of_a_pool, process,
+    CommandLine, Running, alive, ancestors, command_line, loaded, one_of_a_pool, process,
     runs_another_file_than, started_at, ticks_now,
 };

@@ -86,6 +86,24 @@ pub(crate) fn ancestors(of: Process) -> Vec<Process> {
     found
 }
 
+/// The process that has loaded the program which this one runs: itself, or the one that it was forked from, as a
+/// worker from its master. Itself where that cannot be told.
+pub(crate) fn loaded(by: Process) -> Process {
+    // Each program is loaded at another place of its own memory; a fork shares it.
+    let stack = |process: Process| {
+        let stat = read(process.pid).ok()??;
+        (stat.start_ticks == process.start_ticks && stat.stack > 1).then_some(stat.stack)
+    };
+    let Some(own) = stack(by) else {
+        return by;
+    };
+    ancestors(by)
+        .into_iter()
+        .take_while(|ancestor| stack(*ancestor) == Some(own))
+        .last()
+        .unwrap_or(by)
+}
+
 /// What still runs of the session that this process has begun, itself left out; it may have exited.
 pub(crate) fn session_of(leader: Process) -> Vec<Running> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -163,6 +181,8 @@ struct Stat {
     session: u32,
     threads: u64,
     start_ticks: u64,
+    /// Where its stack begins; 0 or 1 where we may not know.
+    stack: u64,
 }
 
 impl Stat {
@@ -206,6 +226,7 @@ fn parse(line: &str) -> Option<Stat> {
         session: field(6)?.parse().ok()?,
         threads: field(20)?.parse().ok()?,
         start_ticks: field(22)?.parse().ok()?,
+        stack: field(28).and_then(|stack| stack.parse().ok()).unwrap_or(0),
     })
 }
 
@@ -233,6 +254,44 @@ mod tests {
         format!(
             "{pid_and_name} {state} 7 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 {threads} 0 987654 1 2 3"
         )
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_fork_runs_what_its_parent_has_loaded() {
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", "(while :; do sleep 300; done) & wait"])
+            .spawn()
+            .unwrap();
+        let child = |of: Process| {
+            let path = format!("/proc/{pid}/task/{pid}/children", pid = of.pid);
+            loop {
+                let children = std::fs::read_to_string(&path).unwrap();
+                let first = children.split(' ').next().and_then(|pid| pid.parse().ok());
+                if let Some(running) = first.and_then(process) {
+                    return running;
+                }
+                std::thread::yield_now();
+            }
+        };
+        let master = process(shell.id()).unwrap().process;
+        let worker = child(master).process;
+        let program = loop {
+            // Until it runs its own program it is a fork as well.
+            let running = child(worker);
+            if running.name == "sleep" {
+                break running.process;
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(loaded(master), master);
+        assert_eq!(loaded(worker), master);
+        assert_eq!(loaded(program), program);
+        for one in [program, worker] {
+            let pid = rustix::process::Pid::from_raw(i32::try_from(one.pid).unwrap()).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        }
+        shell.wait().unwrap();
     }
 
     #[test]

@@ -12,7 +12,9 @@ use crate::health::{self, Changed, Code, Process, Sight, text};
 use crate::host::newest::{executable, modified, newest};
 use crate::host::pid_file::{self, PidFile};
 use crate::host::records::{Key, Record, Records};
-use crate::host::{Endpoint, Owners, Running, is_local, runs_another_file_than, started_at};
+use crate::host::{
+    Endpoint, Owners, Running, ancestors, is_local, loaded, runs_another_file_than, started_at,
+};
 use crate::inventory::{Inventory, Secret, Service, StartSpec};
 
 /// What is looked at, again and again.
@@ -160,6 +162,7 @@ impl Subject {
         if let Some(start) = &service.start {
             look_at_executable(start, process, &mut code);
         }
+        let process = process.map(|process| reader(process, &owning));
         Sight {
             gone: process.is_none() && self.is_gone(owners, pid_file.as_ref()),
             process: process.and_then(|process| {
@@ -204,6 +207,33 @@ fn endpoints(service: &Service) -> Vec<Endpoint> {
                 .collect()
         }
     }
+}
+
+/// The process that has read the code last of all that answers: where `process`, which was started, has others serve in
+/// its place, as a reloader does, the oldest of the programs that they run. Forked workers run what their master has
+/// read.
+fn reader(process: Process, owning: &[Running]) -> Process {
+    if owning.iter().all(|one| one.process == process) {
+        return process;
+    }
+    let ancestry: Vec<Vec<Process>> = owning.iter().map(|one| ancestors(one.process)).collect();
+    let serving = owning.iter().zip(&ancestry).filter(|(one, _)| {
+        // A reloader holds the socket as well, for those that it starts.
+        !ancestry.iter().any(|above| above.contains(&one.process))
+    });
+    let mut oldest: Option<Process> = None;
+    for (one, above) in serving {
+        if one.process != process && !above.contains(&process) {
+            return process;
+        }
+        let loaded = loaded(one.process);
+        if oldest.is_none_or(|known| loaded.start_ticks < known.start_ticks) {
+            oldest = Some(loaded);
+        }
+    }
+    oldest
+        .filter(|loaded| loaded.start_ticks > process.start_ticks)
+        .unwrap_or(process)
 }
 
 /// Every process that listens, each once.
