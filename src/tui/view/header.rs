@@ -14,7 +14,8 @@ use crate::tui::progress::Failure;
 use crate::tui::text::{cut_middle, width};
 use crate::tui::theme;
 
-pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
+/// `services` is where the rows stand, where they do.
+pub(super) fn draw(app: &App, area: Rect, services: Option<Rect>, frame: &mut Frame<'_>) {
     let first = Rect { height: 1, ..area };
     let clock = app
         .now
@@ -32,7 +33,8 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
             height: 1,
             ..area
         };
-        frame.render_widget(status(app, usize::from(area.width)), second);
+        let line = status(app, services, usize::from(area.width));
+        frame.render_widget(line, second);
     }
 }
 
@@ -72,10 +74,11 @@ fn counts(app: &App, room: usize) -> Line<'static> {
 }
 
 /// Where the services come from, which are shown and in which order, and how fresh all of it is.
-fn status(app: &App, columns: usize) -> Line<'static> {
+fn status(app: &App, services: Option<Rect>, columns: usize) -> Line<'static> {
     let total = app.list.all().len();
     let noun = if total == 1 { "service" } else { "services" };
-    let mut parts = vec![Span::raw(format!("{total} {noun}"))];
+    let hidden = services.map_or(String::new(), |area| hidden(app, area));
+    let mut parts = vec![Span::raw(format!("{total} {noun}{hidden}"))];
     if !app.selectors.is_empty() {
         parts.push(Span::raw(format!("only {}", app.selectors)));
     }
@@ -120,6 +123,17 @@ fn status(app: &App, columns: usize) -> Line<'static> {
         spans.push(part);
     }
     Line::from(spans)
+}
+
+/// How many rows stand above and below those on the screen: `, 3 above, 12 below`.
+fn hidden(app: &App, area: Rect) -> String {
+    let rows = usize::from(area.height.saturating_sub(1));
+    let above = app.list.top.min(app.list.len());
+    let below = app.list.len().saturating_sub(above.saturating_add(rows));
+    let told = [(above, "above"), (below, "below")];
+    let told = told.into_iter().filter(|(count, _)| *count > 0);
+    told.map(|(count, place)| format!(", {count} {place}"))
+        .collect()
 }
 
 /// How many services actions mean, and how many of them have no row at the moment.

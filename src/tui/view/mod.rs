@@ -58,7 +58,7 @@ pub(crate) fn draw(app: &App, frame: &mut Frame<'_>) {
         too_small(area, frame);
         return;
     };
-    header::draw(app, regions.header, frame);
+    header::draw(app, regions.header, regions.services, frame);
     if let Some(area) = regions.services {
         services::draw(app, area, frame);
     }
