@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{Action, Offer};
 use crate::health::DegradedPolicy;
 use crate::inventory::{
-    ActionSpec, Connection, HttpRequest, Inventory, Means, Proxy, Service, ServiceActions, Signal,
-    StartSpec, Target, Tls,
+    ActionSpec, Connection, Exec, HttpRequest, Inventory, Means, Proxy, Service, ServiceActions,
+    Signal, StartSpec, Target, Tls,
 };
 
 /// A service whose `shutdown` and `schedule` are each ``, `route`, `route waits`, `signal` or `command`.
@@ -91,7 +91,11 @@ fn spec(text: &str) -> Option<ActionSpec> {
     let means = match text {
         "" => return None,
         "signal" => Means::Signal(Signal::Int),
-        "command" => Means::Exec(vec!["stop-it".to_owned()]),
+        "command" => Means::Exec(Exec {
+            command: vec!["stop-it".to_owned()],
+            shown: vec!["stop-it".to_owned()],
+            ..Exec::default()
+        }),
         _ => Means::Http(Box::new(HttpRequest {
             target: Target {
                 url: "http://localhost:8000/stop".parse().unwrap(),

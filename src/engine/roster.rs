@@ -125,7 +125,7 @@ fn host_and_port(probe: &Probe) -> Option<String> {
             ),
         }),
         ProbeKind::Tcp { host, port } => Some(format!("{host}:{port}")),
-        ProbeKind::Exec { .. } => None,
+        ProbeKind::Exec(_) => None,
     }
 }
 

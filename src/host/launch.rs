@@ -158,20 +158,20 @@ pub(crate) fn startable(records: &Records, order: &Order) -> Result<(), String> 
     if !cwd.is_dir() {
         return Err(no_directory(&cwd));
     }
-    let program = order.command.first().map(String::as_str);
-    let program = program.unwrap_or_default();
+    let first = |words: &[String]| words.first().cloned().unwrap_or_default();
+    let (program, shown) = (&first(&order.command), &first(&order.shown));
     let path_variable = order.env.iter().find(|(name, _)| name == "PATH");
     let Some(file) = executable(program, path_variable.map(|(_, path)| path.as_str())) else {
-        return Err(cannot_run(program, NO_COMMAND));
+        return Err(cannot_run(shown, NO_COMMAND));
     };
     match access(&file, Access::EXEC_OK) {
         Ok(()) if file.is_file() => Ok(()),
-        Ok(()) => Err(cannot_run(program, "it is not a file")),
+        Ok(()) => Err(cannot_run(shown, "it is not a file")),
         Err(Errno::NOENT | Errno::NOTDIR) => {
-            Err(cannot_run(program, NO_FILE) + &in_directory(program, &cwd))
+            Err(cannot_run(shown, NO_FILE) + &in_directory(shown, &cwd))
         }
-        Err(Errno::ACCESS) => Err(cannot_run(program, NOT_EXECUTABLE)),
-        Err(errno) => Err(cannot_run(program, &io::Error::from(errno).to_string())),
+        Err(Errno::ACCESS) => Err(cannot_run(shown, NOT_EXECUTABLE)),
+        Err(errno) => Err(cannot_run(shown, &io::Error::from(errno).to_string())),
     }
 }
 
@@ -441,19 +441,20 @@ fn no_directory(path: &Path) -> String {
 
 /// Why the program does not run. A directory that is missing is told like a program that is.
 fn not_run(task: &Task, error: &io::Error) -> String {
-    let program = task.command.first().map(String::as_str).unwrap_or_default();
+    let first = |words: &[String]| words.first().cloned().unwrap_or_default();
+    let (program, shown) = (first(&task.command), first(&task.shown));
     if !task.cwd.is_dir() {
         return no_directory(&task.cwd);
     }
     let why = match error.kind() {
         io::ErrorKind::NotFound if program.contains('/') => {
-            NO_FILE.to_owned() + &in_directory(program, &task.cwd)
+            NO_FILE.to_owned() + &in_directory(&shown, &task.cwd)
         }
         io::ErrorKind::NotFound => NO_COMMAND.to_owned(),
         io::ErrorKind::PermissionDenied => NOT_EXECUTABLE.to_owned(),
         _ => error.to_string(),
     };
-    cannot_run(program, &why)
+    cannot_run(&shown, &why)
 }
 
 #[cfg(test)]

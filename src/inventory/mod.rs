@@ -28,8 +28,8 @@ pub use catalogue::{Offered, catalogue};
 pub use find::{Chosen, find};
 pub use load::{Loaded, load};
 pub use service::{
-    ActionSpec, Hook, HttpRequest, Inventory, Means, Probe, ProbeKind, Service, ServiceActions,
-    Sources, StartSpec,
+    ActionSpec, Exec, Hook, HttpRequest, Inventory, Means, Probe, ProbeKind, Service,
+    ServiceActions, Sources, StartSpec,
 };
 pub use show::show;
 pub use surroundings::{Look, Surroundings};

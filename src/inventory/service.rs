@@ -114,16 +114,23 @@ pub enum ProbeKind {
         port: u16,
     },
     /// A command; exit status 0 is good.
-    Exec {
-        /// Program and arguments, no shell.
-        command: Vec<String>,
-        /// The same for people: with what was written where a variable's value is in it, which may be a secret.
-        shown: Vec<String>,
-        /// Added to the environment.
-        env: BTreeMap<String, Secret>,
-        /// Where it runs.
-        cwd: PathBuf,
-    },
+    Exec(Exec),
+}
+
+/// A command with all that it needs.
+#[derive(Debug, Clone, Default)]
+pub struct Exec {
+    /// Program and arguments, no shell.
+    pub command: Vec<String>,
+    /// The same for people: with what was written where a variable's value is in it, which may be a secret.
+    pub shown: Vec<String>,
+    /// Added to the environment.
+    pub env: BTreeMap<String, Secret>,
+    /// Where it runs.
+    pub cwd: PathBuf,
+    /// The values that were put in for variables, each with what was written for it: what the command writes may repeat
+    /// them.
+    pub hidden: Vec<(String, String)>,
 }
 
 /// An HTTP request with everything that it needs.
@@ -182,8 +189,8 @@ pub enum Means {
     Http(Box<HttpRequest>),
     /// A signal to the process that is proved to be the service's.
     Signal(Signal),
-    /// A command without a shell.
-    Exec(Vec<String>),
+    /// A command.
+    Exec(Exec),
 }
 
 /// How healthctl starts a service.
@@ -215,14 +222,8 @@ pub struct Sources {
 /// A command that is run when something happens to a service.
 #[derive(Debug, Clone)]
 pub struct Hook {
-    /// Program and arguments, no shell.
-    pub command: Vec<String>,
-    /// The same for people, as in [`StartSpec::shown`].
-    pub shown: Vec<String>,
-    /// Added to the environment, beside what tells of the turn.
-    pub env: BTreeMap<String, Secret>,
-    /// Where it runs.
-    pub cwd: PathBuf,
+    /// What is run; what tells of the turn is added to its environment.
+    pub exec: Exec,
     /// How long it may take.
     pub timeout: Duration,
 }
@@ -233,7 +234,7 @@ impl ProbeKind {
         match self {
             Self::Http(_) => "http",
             Self::Tcp { .. } => "tcp",
-            Self::Exec { .. } => "exec",
+            Self::Exec(_) => "exec",
         }
     }
 
@@ -243,7 +244,7 @@ impl ProbeKind {
             Self::Http(request) => request.target.to_string(),
             Self::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
             Self::Tcp { host, port } => format!("{host}:{port}"),
-            Self::Exec { shown, .. } => shown.join(" "),
+            Self::Exec(exec) => exec.shown.join(" "),
         };
         crate::health::text::clean(&text, 300)
     }

@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::action::{
-    Action, Course, Look, NoWay, Offer, Refusal, START_COMMAND, Then, Way, shown_command,
-};
+use crate::action::{Action, Course, Look, NoWay, Offer, Refusal, START_COMMAND, Then, Way};
 use crate::health::{Process, text};
 use crate::host::pid_file::PidFile;
 use crate::host::reception::{Reception, reception};
@@ -13,6 +11,7 @@ use crate::host::signals::{SignalError, may_send};
 use crate::host::{Owners, Running, started_at};
 use crate::inventory::{Means, Service, Signal};
 
+use super::command;
 use super::ending::absent;
 use super::foreign::foreign;
 use super::identify::Found;
@@ -81,7 +80,7 @@ pub(super) fn choose(
             format!("{} to pid {}", signal.name(), process.process.pid)
         }
         (Means::Signal(signal), None) => signal.name().to_owned(),
-        (Means::Exec(command), _) => shown_command(command.iter().map(String::as_str)),
+        (Means::Exec(exec), _) => command::shown(&exec.shown, &exec.cwd),
     };
     Ok(Choice {
         offer: Offer {
@@ -122,11 +121,9 @@ pub(super) fn offer_to_start(
 /// `uvicorn app:app in services/api`
 pub(super) fn start_command(service: &Service) -> Option<String> {
     let start = service.start.as_ref()?;
-    let command = shown_command(start.shown.iter().map(String::as_str));
-    let shown = if start.cwd == Path::new("") {
-        format!("`{command}`")
-    } else {
-        format!("`{command}` in {}", start.cwd.display())
+    let shown = match command::shown(&start.shown, &start.cwd) {
+        alone if start.cwd == Path::new("") => format!("`{alone}`"),
+        with_directory => with_directory,
     };
     Some(text::clean(&shown, 300))
 }

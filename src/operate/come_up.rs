@@ -95,7 +95,7 @@ impl Operator {
         } = launched;
         let running = process(started.pid)
             .filter(|running| running.process == started)
-            .unwrap_or_else(|| named(started, &order.command));
+            .unwrap_or_else(|| named(started, &order.shown));
         teller.step(
             self.clock.now(),
             StepKind::Started,

@@ -8,6 +8,7 @@ mod amount;
 mod audit;
 mod choose;
 mod come_up;
+mod command;
 mod ending;
 mod force;
 mod foreign;

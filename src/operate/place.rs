@@ -124,7 +124,7 @@ impl Place {
 pub(super) fn http(probe: &Probe) -> Option<&HttpRequest> {
     match &probe.kind {
         ProbeKind::Http(request) => Some(request),
-        ProbeKind::Tcp { .. } | ProbeKind::Exec { .. } => None,
+        ProbeKind::Tcp { .. } | ProbeKind::Exec(_) => None,
     }
 }
 

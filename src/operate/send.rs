@@ -1,23 +1,17 @@
 //! Carries out one means once. What comes back tells how far it got, and proves nothing.
 
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
-use tokio::process::Command;
-use tokio::time::timeout;
-
-use crate::action::{Way, shown_command};
+use super::command;
+use crate::action::Way;
 use crate::health::{FailureKind, Process, text};
 use crate::host::signals::{self, SignalError};
 use crate::inventory::{HttpRequest, Means, Signal};
 use crate::probe::{Asker, Reply};
 
-/// So much of a reply or of a command's last words is kept.
+/// So much of a reply is kept.
 const KEPT: usize = 160;
-/// So long after its end a command's last words are waited for.
-const LAST_WORDS: Duration = Duration::from_millis(200);
 /// A reply is a sentence, not a download.
 const MAX_BODY: u64 = 64 * 1024;
 
@@ -71,7 +65,7 @@ pub(super) async fn send(
         (Means::Http(request), _) => http(asker, request, pin, way.timeout).await,
         (Means::Signal(signal), Some(process)) => deliver(process, *signal),
         (Means::Signal(_), None) => Went::Unsent("its process is not known".to_owned()),
-        (Means::Exec(command), _) => exec(command, way.timeout).await,
+        (Means::Exec(exec), _) => command::run(exec, way.timeout).await,
     }
 }
 
@@ -176,72 +170,6 @@ fn deliver(process: Process, signal: Signal) -> Went {
     }
 }
 
-/// A command without a shell, in a process group of its own, so that Ctrl-C in our terminal does not reach it.
-async fn exec(words: &[String], limit: Duration) -> Went {
-    let Some((program, arguments)) = words.split_first() else {
-        return Went::Unsent("the command is empty".to_owned());
-    };
-    let spawned = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn();
-    let shown = text::clean(&shown_command(words.iter().map(String::as_str)), KEPT);
-    let mut child = match spawned {
-        Ok(child) => child,
-        Err(error) => return Went::Unsent(format!("cannot run `{shown}`: {error}")),
-    };
-    let words = tokio::spawn(last_words(child.stderr.take()));
-    let ended = timeout(limit, async {
-        let status = child.wait().await;
-        // What it left behind in the background may hold its stderr open for ever.
-        let words = timeout(LAST_WORDS, words).await;
-        (status, words.ok().and_then(Result::ok).unwrap_or_default())
-    })
-    .await;
-    match ended {
-        // Half a stop may be worse than a late one, so it is left to its work.
-        Err(_) => Went::Lost(format!("`{shown}` has not ended in time and goes on")),
-        Ok((Err(error), _)) => Went::Lost(format!("`{shown}`: {error}")),
-        Ok((Ok(status), _)) if status.success() => {
-            Went::Done(format!("`{shown}` ended with status 0"))
-        }
-        Ok((Ok(status), words)) => {
-            let how = if words.is_empty() {
-                status.to_string()
-            } else {
-                format!("{status}: {words}")
-            };
-            Went::Failed {
-                command: shown,
-                how,
-            }
-        }
-    }
-}
-
-/// The end of what a command wrote, with no more than that kept on the way.
-async fn last_words(stderr: Option<tokio::process::ChildStderr>) -> String {
-    let Some(mut stderr) = stderr else {
-        return String::new();
-    };
-    let mut kept: Vec<u8> = Vec::new();
-    let mut buffer = [0; 4096];
-    while let Ok(count) = stderr.read(&mut buffer).await {
-        if count == 0 {
-            break;
-        }
-        kept.extend(buffer.iter().take(count));
-        let surplus = kept.len().saturating_sub(4096);
-        kept.drain(..surplus);
-    }
-    let text = String::from_utf8_lossy(&kept);
-    let last = text.lines().rev().find(|line| !line.trim().is_empty());
-    text::clean(last.unwrap_or_default().trim(), KEPT)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,35 +197,5 @@ mod tests {
             };
             assert_eq!(found, expected, "{code}");
         }
-    }
-
-    #[tokio::test]
-    async fn commands_tell_by_their_status() {
-        let run = async |words: &[&str]| {
-            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-            Sent::from(exec(&words, Duration::from_secs(20)).await)
-        };
-        assert!(matches!(run(&["true"]).await, Sent::Taken(_)));
-        let Sent::TurnedDown(text) = run(&["sh", "-c", "echo no such unit >&2; exit 5"]).await
-        else {
-            panic!("a command that fails has not taken it");
-        };
-        assert!(text.contains("exit status: 5: no such unit"), "{text}");
-        assert!(matches!(run(&["/nowhere/x"]).await, Sent::Unsent(_)));
-        assert!(matches!(run(&[]).await, Sent::Unsent(_)));
-    }
-
-    #[tokio::test]
-    async fn a_command_that_takes_too_long_is_left_to_its_work() {
-        let directory = tempfile::tempdir().unwrap();
-        let pid_file = directory.path().join("pid");
-        let script = format!("echo $$ > {}; exec sleep 60", pid_file.display());
-        let words = ["sh", "-c", &script].map(str::to_owned);
-        let sent = Sent::from(exec(&words, Duration::from_millis(500)).await);
-        assert!(matches!(sent, Sent::Unclear(_)), "{sent:?}");
-        let text = std::fs::read_to_string(pid_file).unwrap();
-        let pid = rustix::process::Pid::from_raw(text.trim().parse().unwrap()).unwrap();
-        // It is there to be ended.
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     }
 }

@@ -82,13 +82,9 @@ impl Asker {
         match &probe.kind {
             ProbeKind::Http(request) => self.ask_http(probe, request, pin).await,
             ProbeKind::Tcp { host, port } => self.ask_tcp(probe, (host, *port), pin).await,
-            ProbeKind::Exec {
-                command, env, cwd, ..
-            } => {
+            ProbeKind::Exec(exec) => {
                 let question = exec::Question {
-                    command,
-                    env,
-                    cwd,
+                    exec,
                     most: probe.max_body,
                     timeout: probe.timeout,
                 };

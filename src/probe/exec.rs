@@ -2,29 +2,29 @@
 //! behind is ended with it.
 
 mod group;
+mod masks;
 mod output;
+mod ready;
 
-use std::collections::BTreeMap;
-use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::health::{Failure, FailureKind};
 use crate::host::offspring;
-use crate::inventory::{Hook, Secret};
+use crate::inventory::Exec;
 
 use super::exchange;
 use super::explain::{self, Cause};
-use super::secret;
 use group::Group;
 use output::Output;
 
 pub(crate) use group::Commands;
+pub(crate) use masks::Masks;
+pub(crate) use ready::Ready;
 
 /// What was killed is waited for so long, that nothing of it is left; only a process stuck in the kernel takes longer.
 const REAPING: Duration = Duration::from_secs(1);
@@ -34,15 +34,13 @@ const REAPING: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// It cannot be run, failed, or was ended: why, with the first line that it wrote.
-pub(crate) async fn run(hook: &Hook, env: &BTreeMap<String, Secret>) -> Result<(), Failure> {
+pub(crate) async fn run(exec: &Exec, limit: Duration) -> Result<(), Failure> {
     let question = Question {
-        command: &hook.command,
-        env,
-        cwd: &hook.cwd,
+        exec,
         most: u64::MAX,
-        timeout: hook.timeout,
+        timeout: limit,
     };
-    match ask(question, exchange::deadline(hook.timeout)).await.cause {
+    match ask(question, exchange::deadline(limit)).await.cause {
         None => Ok(()),
         Some(cause) => Err(cause.failure()),
     }
@@ -51,10 +49,7 @@ pub(crate) async fn run(hook: &Hook, env: &BTreeMap<String, Secret>) -> Result<(
 /// What is run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question<'a> {
-    /// Program and arguments.
-    pub(super) command: &'a [String],
-    pub(super) env: &'a BTreeMap<String, Secret>,
-    pub(super) cwd: &'a Path,
+    pub(super) exec: &'a Exec,
     /// So many bytes it may write.
     pub(super) most: u64,
     pub(super) timeout: Duration,
@@ -99,6 +94,7 @@ struct Running {
     group: Group,
     child: Child,
     output: Output,
+    masks: Masks,
     /// What its environment and that of all its offspring carries.
     mark: String,
     /// Its pid; its offspring came after it.
@@ -106,31 +102,7 @@ struct Running {
 }
 
 async fn start(question: Question<'_>) -> Result<Running, Cause> {
-    let Some((program, arguments)) = question.command.split_first() else {
-        return Err(Cause::local("the command is empty"));
-    };
-    // It is run in a directory of its own, and a path means where we stand.
-    let path = if program.contains('/') {
-        std::path::absolute(program).map_err(|error| cannot_run(program, &error))?
-    } else {
-        PathBuf::from(program)
-    };
-    let mut command = Command::new(path);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true);
-    for (name, value) in question.env {
-        command.env(name, secret::read(value).await?.as_ref());
-    }
-    let mark = offspring::mark();
-    command.env(offspring::VARIABLE, &mark);
-    let cwd = question.cwd.to_owned();
-    if cwd != Path::new("") {
-        command.current_dir(&cwd);
-    }
-    let program = program.clone();
+    let mut ready = Ready::of(question.exec).await?;
     // A file system that hangs would hold up everybody else.
     tokio::task::spawn_blocking(move || {
         let Some(_leave) = group::leave() else {
@@ -138,19 +110,19 @@ async fn start(question: Question<'_>) -> Result<Running, Cause> {
                 "no command is started any more: we are ending",
             ));
         };
-        let output = Output::attach(&mut command)
+        let mark = offspring::mark();
+        let command = ready.command();
+        command.kill_on_drop(true).env(offspring::VARIABLE, &mark);
+        let output = Output::attach(command)
             .map_err(|error| Cause::local(format!("no pipe: {}", explain::words(&error))))?;
-        let child = command
-            .spawn()
-            .map_err(|error| not_spawned(&program, &cwd, &error))?;
-        let group = Group::of(&child);
-        // Ours is the last copy of the end that is written to.
-        drop(command);
+        // Ours is the last copy of the end that is written to, and goes with the command.
+        let (child, masks) = ready.spawn()?;
         Ok(Running {
-            group,
+            group: Group::of(&child),
             leader: child.id().unwrap_or(0),
             child,
             output,
+            masks,
             mark,
         })
     })
@@ -173,7 +145,7 @@ async fn finish(mut running: Running, question: Question<'_>, deadline: Instant)
         .map(|_| Instant::now());
     running.group.end();
     running.output.rest();
-    let words = running.output.first_line();
+    let words = running.output.first_line(&running.masks);
     let status = timeout(REAPING, running.child.wait()).await;
     let Running { mark, leader, .. } = running;
     // Whoever left the group still carries the mark. That none is found is no failure.
@@ -249,25 +221,4 @@ fn signal_name(number: i32) -> Option<&'static str> {
 
 fn size(bytes: u64) -> String {
     super::body::size(bytes)
-}
-
-/// Why nothing was run. A directory that is missing is told like a program that is.
-fn not_spawned(program: &str, cwd: &Path, error: &io::Error) -> Cause {
-    if cwd != Path::new("") && !cwd.is_dir() {
-        return Cause::local(format!(
-            "cannot run `{program}`: there is no directory {}",
-            cwd.display()
-        ));
-    }
-    cannot_run(program, error)
-}
-
-fn cannot_run(program: &str, error: &io::Error) -> Cause {
-    let why = match error.kind() {
-        io::ErrorKind::NotFound if program.contains('/') => "there is no such file".to_owned(),
-        io::ErrorKind::NotFound => "there is no such command in PATH".to_owned(),
-        io::ErrorKind::PermissionDenied => "it may not be executed".to_owned(),
-        _ => explain::words(error),
-    };
-    Cause::local(format!("cannot run `{program}`: {why}"))
 }

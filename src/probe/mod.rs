@@ -24,5 +24,5 @@ mod trail;
 mod tests;
 
 pub(crate) use asker::{Asker, Reply};
-pub(crate) use exec::{Commands, run};
+pub(crate) use exec::{Commands, Masks, Ready, run};
 pub(crate) use secret::reveal;

@@ -2,6 +2,7 @@
 
 mod asking;
 mod audit;
+mod commands;
 mod consent;
 mod harm;
 mod killed;

@@ -45,6 +45,11 @@ impl Acting {
         }
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
     /// Whether it goes on.
     pub fn goes_on(&mut self) -> bool {
         self.running.ended().is_none()

@@ -1,6 +1,6 @@
 //! The `on_change` commands of the services: run on a turn of a state, beside everything else and never in its way.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -11,15 +11,13 @@ use crate::engine::{self, Feed, Teller};
 use crate::event::Event;
 use crate::health::{Picture, text};
 use crate::host::Clock;
-use crate::inventory::{Hook, Secret, Service};
+use crate::inventory::{Exec, Hook, Secret, Service};
 use crate::probe;
 
 /// So many run at once; the others wait for their turn, and probes for none of them.
 const AT_ONCE: usize = 4;
 /// A command is shown no longer than this.
 const LONGEST: usize = 200;
-/// What is shorter than this is no secret, and is found everywhere.
-const SHORTEST: usize = 4;
 
 /// Hands on what is told, and runs the commands that it asks for. With the engine's end ends whatever is under way.
 pub(super) fn between(services: &[Arc<Service>], mut feed: Feed, clock: Clock) -> Feed {
@@ -99,7 +97,7 @@ impl Hooks {
         let next = listener.turns.ended();
         let hook = Arc::clone(&listener.hook);
         if let Some(failure) = ended.failure {
-            let shown = text::clean(&hook.shown.join(" "), LONGEST);
+            let shown = text::clean(&hook.exec.shown.join(" "), LONGEST);
             self.teller.tell(Event::Notice {
                 at: self.clock.now(),
                 text: format!("{}: on_change `{shown}` failed: {failure}", ended.service),
@@ -115,21 +113,20 @@ impl Hooks {
         self.running.spawn(async move {
             // It is never closed.
             let _place = places.acquire().await;
-            let env = env(&hook, &service, turn);
-            let ran = probe::run(&hook, &env).await;
-            let failure = match ran {
-                Ok(()) => None,
-                Err(failure) => Some(masked(&failure.message, &secrets(&hook).await)),
-            };
-            Ended { service, failure }
+            let exec = told(&hook.exec, &service, turn);
+            let ran = probe::run(&exec, hook.timeout).await;
+            Ended {
+                service,
+                failure: ran.err().map(|failure| failure.message),
+            }
         });
     }
 }
 
-/// The environment of the command: what tells of the turn is added to what the inventory says.
-fn env(hook: &Hook, service: &str, turn: StateTurn) -> BTreeMap<String, Secret> {
-    let mut env = hook.env.clone();
-    env.extend(
+/// The command with what tells of the turn in its environment.
+fn told(exec: &Exec, service: &str, turn: StateTurn) -> Exec {
+    let mut exec = exec.clone();
+    exec.env.extend(
         [
             ("HEALTHCTL_SERVICE", service.to_owned()),
             ("HEALTHCTL_STATE", turn.state.to_string()),
@@ -139,81 +136,5 @@ fn env(hook: &Hook, service: &str, turn: StateTurn) -> BTreeMap<String, Secret> 
         ]
         .map(|(name, value)| (name.to_owned(), Secret::Plain(value))),
     );
-    env
-}
-
-/// What the command was given that is not to be told, each with what is told in its place.
-async fn secrets(hook: &Hook) -> Vec<(String, String)> {
-    let mut secrets: Vec<(String, String)> = std::iter::zip(&hook.command, &hook.shown)
-        .map(|(word, shown)| different(word, shown))
-        .collect();
-    for (name, secret) in &hook.env {
-        // What cannot be read was not given either.
-        if !matches!(secret, Secret::Plain(_))
-            && let Ok(value) = probe::reveal(secret).await
-        {
-            secrets.push((value, format!("${{{name}}}")));
-        }
-    }
-    secrets.retain(|(secret, _)| secret.len() >= SHORTEST);
-    // The longest first: one may be part of another.
-    secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
-    secrets
-}
-
-/// The part of a word that is shown as another: the value of a variable, and what was written for it.
-fn different(word: &str, shown: &str) -> (String, String) {
-    let alike = |pair: &(char, char)| pair.0 == pair.1;
-    let before = std::iter::zip(word.chars(), shown.chars());
-    let before: usize = before.take_while(alike).map(|(c, _)| c.len_utf8()).sum();
-    let (word, shown) = (
-        word.get(before..).unwrap_or_default(),
-        shown.get(before..).unwrap_or_default(),
-    );
-    let behind = std::iter::zip(word.chars().rev(), shown.chars().rev());
-    let behind: usize = behind.take_while(alike).map(|(c, _)| c.len_utf8()).sum();
-    let part = |text: &str| {
-        let part = text.get(..text.len() - behind).unwrap_or_default();
-        part.to_owned()
-    };
-    (part(word), part(shown))
-}
-
-fn masked(message: &str, secrets: &[(String, String)]) -> String {
-    secrets
-        .iter()
-        .fold(message.to_owned(), |message, (secret, shown)| {
-            message.replace(secret, shown)
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_shown_is_what_differs() {
-        for (word, shown, expected) in [
-            ("plain", "plain", ("", "")),
-            ("hunter22", "${TOKEN}", ("hunter22", "${TOKEN}")),
-            (
-                "--token=hunter22/x",
-                "--token=${TOKEN}/x",
-                ("hunter22", "${TOKEN}"),
-            ),
-            ("aa", "a", ("a", "")),
-        ] {
-            let (secret, instead) = different(word, shown);
-            assert_eq!((secret.as_str(), instead.as_str()), expected, "{word}");
-        }
-    }
-
-    #[test]
-    fn a_message_does_not_tell_what_a_command_was_given() {
-        let secrets = [("hunter22".to_owned(), "${TOKEN}".to_owned())];
-        assert_eq!(
-            masked("exit status 1: no user hunter22, hunter22", &secrets),
-            "exit status 1: no user ${TOKEN}, ${TOKEN}"
-        );
-    }
+    exec
 }

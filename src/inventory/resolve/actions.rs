@@ -8,7 +8,7 @@ use crate::yaml::{Problem, Problems};
 
 use super::super::service::{ActionSpec, Means, ServiceActions};
 use super::layers::action_layers;
-use super::{Parts, assemble, defaults};
+use super::{Parts, assemble, command, defaults};
 
 /// What may be done to the service.
 pub(super) fn actions(parts: &Parts<'_>, problems: &mut Problems) -> ServiceActions {
@@ -57,6 +57,10 @@ fn action(
         .into_iter()
         .flatten()
         .find_map(|action| action.means.as_ref());
+    // What its keys mean depends on how the profile does it, so only here can it be told.
+    if let Some(own) = own.filter(|own| own.means.is_none()) {
+        own.check_keys(means.map_or("signal", raw::Means::name), problems);
+    }
     let means = match means {
         Some(raw::Means::Http(_)) => {
             let layers = action_layers(parts.defaults, parts.profile, under, parts.raw, own);
@@ -66,7 +70,14 @@ fn action(
             )?))
         }
         Some(raw::Means::Signal(signal)) => Means::Signal(signal.value),
-        Some(raw::Means::Exec(command)) => Means::Exec(command.value.clone()),
+        Some(raw::Means::Exec(written)) => {
+            let is_own = own.is_some_and(|own| own.exec().is_some());
+            let said = [own, under].into_iter().flatten();
+            let cwd = said.clone().find_map(|action| action.cwd.as_ref());
+            let cwd = command::cwd(parts, written, is_own, cwd);
+            let env = said.flat_map(|action| &action.env);
+            Means::Exec(command::exec(written, env, cwd))
+        }
         // No signal means either to every process.
         None if matches!(name.value.as_str(), "reload" | "restart") => {
             let example = match name.value.as_str() {

@@ -1,14 +1,11 @@
 //! How a probe asks: the strongest place that says so, with what the others add to it.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
 use crate::profile::raw::{self, Way};
 use crate::yaml::Problems;
 
 use super::super::service::ProbeKind;
 use super::layers::Layer;
-use super::{Parts, assemble};
+use super::{Parts, assemble, command};
 
 /// The two places that may say something of one probe.
 #[derive(Debug, Clone, Copy)]
@@ -69,28 +66,9 @@ pub(super) fn kind(
 
 fn exec(parts: &Parts<'_>, said: Said<'_>) -> Option<ProbeKind> {
     let exec = said.each().find_map(|probe| probe.exec.as_ref())?;
-    let mut env = BTreeMap::new();
-    for (name, value) in said.each().flat_map(|probe| &probe.env) {
-        env.entry(name.value.clone())
-            .or_insert_with(|| value.value.clone());
-    }
-    let cwd = said.each().find_map(|probe| probe.cwd.as_ref());
-    Some(ProbeKind::Exec {
-        command: exec.command.value.clone(),
-        shown: exec.shown.clone(),
-        env,
-        cwd: cwd.map_or_else(|| beside(parts, said, exec), |cwd| cwd.value.clone()),
-    })
-}
-
-/// The directory of the file that says what is run; what a profile says is run beside the inventory.
-fn beside(parts: &Parts<'_>, said: Said<'_>, exec: &raw::Exec) -> PathBuf {
     let own = said.own.is_some_and(|own| own.exec.is_some());
-    let place = if own {
-        &exec.command.place
-    } else {
-        &parts.raw.name.place
-    };
-    let directory = place.file.path.parent();
-    directory.unwrap_or(Path::new("")).to_owned()
+    let cwd = said.each().find_map(|probe| probe.cwd.as_ref());
+    let env = said.each().flat_map(|probe| &probe.env);
+    let cwd = command::cwd(parts, exec, own, cwd);
+    Some(ProbeKind::Exec(command::exec(exec, env, cwd)))
 }

@@ -5,6 +5,7 @@
 mod actions;
 mod ask;
 mod assemble;
+mod command;
 mod depends;
 mod expect;
 mod layers;

@@ -1,15 +1,13 @@
 //! How a service comes to run, and what its code is; what does not fit together is told.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 
 use crate::health::RestartCause;
-use crate::profile::Secret;
-use crate::profile::raw::At;
-use crate::yaml::{Place, Problem, Problems};
+use crate::yaml::{Problem, Problems};
 
 use super::super::raw;
 use super::super::service::{Hook, Service, Sources, StartSpec};
+use super::command::{directory, env, exec};
 use super::defaults;
 
 /// Fills in what the keys say, and tells what they cannot mean.
@@ -56,29 +54,14 @@ fn start(raw: &raw::Start) -> StartSpec {
 }
 
 fn hook(raw: &raw::Hook) -> Hook {
-    let command = &raw.command;
+    let written = &raw.command;
     Hook {
-        command: command.command.value.clone(),
-        shown: command.shown.clone(),
-        env: env(&raw.env),
-        cwd: directory(&command.command.place),
+        exec: exec(written, &raw.env, directory(&written.command.place)),
         timeout: raw
             .timeout
             .as_ref()
             .map_or(defaults::HOOK_TIMEOUT, |timeout| timeout.value),
     }
-}
-
-fn env(written: &[(At<String>, At<Secret>)]) -> BTreeMap<String, Secret> {
-    written
-        .iter()
-        .map(|(name, value)| (name.value.clone(), value.value.clone()))
-        .collect()
-}
-
-/// That of the file in which something is written.
-fn directory(place: &Place) -> PathBuf {
-    place.file.path.parent().unwrap_or(Path::new("")).to_owned()
 }
 
 /// A service is started by us or by something else.

@@ -18,14 +18,14 @@ pub(super) fn add(service: &mut Service, variables: &Variables) {
         match &mut probe.kind {
             ProbeKind::Http(request) => of_request(request, variables),
             ProbeKind::Tcp { .. } => {}
-            ProbeKind::Exec { env, .. } => of_command(env, variables),
+            ProbeKind::Exec(exec) => of_command(&mut exec.env, variables),
         }
     }
     if let Some(start) = &mut service.start {
         of_command(&mut start.env, variables);
     }
     if let Some(hook) = &mut service.on_change {
-        of_command(&mut hook.env, variables);
+        of_command(&mut hook.exec.env, variables);
     }
     let actions = &mut service.actions;
     let actions = [
@@ -35,8 +35,10 @@ pub(super) fn add(service: &mut Service, variables: &Variables) {
         &mut actions.restart,
     ];
     for action in actions.into_iter().flatten() {
-        if let Means::Http(request) = &mut action.means {
-            of_request(request, variables);
+        match &mut action.means {
+            Means::Http(request) => of_request(request, variables),
+            Means::Signal(_) => {}
+            Means::Exec(exec) => of_command(&mut exec.env, variables),
         }
     }
 }

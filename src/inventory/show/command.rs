@@ -10,10 +10,13 @@ use crate::yaml::is_secret_name;
 
 use super::super::library::Known;
 use super::super::resolve::{LayerKind, Said};
-use super::super::service::{Probe, ProbeKind};
+use super::super::service::{Exec, Probe};
 use super::lines::Lines;
 use super::request::{show_secret, written};
 use super::{BUILT_IN, origin};
+
+/// A variable of a command's environment as written.
+type Variable = (At<String>, At<Secret>);
 
 /// `tcp:`
 pub(super) fn show_tcp(lines: &mut Lines, probe: &Probe, said: Said<'_>, known: Option<&Known>) {
@@ -22,33 +25,39 @@ pub(super) fn show_tcp(lines: &mut Lines, probe: &Probe, said: Said<'_>, known: 
 }
 
 /// `exec:` with what belongs to it.
-pub(super) fn show_exec(lines: &mut Lines, probe: &Probe, said: Said<'_>, known: Option<&Known>) {
-    let ProbeKind::Exec {
-        command,
-        shown,
-        env,
-        cwd,
-    } = &probe.kind
-    else {
-        return;
-    };
-    let words = shown_words(shown, command);
-    let exec = from(said, known, |raw| Some(&raw.exec.as_ref()?.command));
-    lines.leaf("exec", words, exec);
-    if cwd != Path::new("") {
-        let mut place = from(said, known, |raw| raw.cwd.as_ref());
-        if place.is_empty() {
-            BUILT_IN.clone_into(&mut place);
-        }
-        lines.leaf("cwd", cwd.display().to_string(), place);
+pub(super) fn show_exec(lines: &mut Lines, exec: &Exec, said: Said<'_>, known: Option<&Known>) {
+    let place = from(said, known, |raw| Some(&raw.exec.as_ref()?.command));
+    let mut cwd = from(said, known, |raw| raw.cwd.as_ref());
+    if cwd.is_empty() {
+        BUILT_IN.clone_into(&mut cwd);
     }
-    // What an `env_file` adds was said of all services, not here.
-    let own: Vec<_> = env
+    show_words(lines, exec, place, cwd);
+    let said = kinds(said).map(|(raw, kind)| (raw.env.as_slice(), kind));
+    show_env(lines, exec, &said.collect::<Vec<_>>(), known);
+}
+
+/// `exec:` and `cwd:`, with where each comes from.
+pub(super) fn show_words(lines: &mut Lines, exec: &Exec, place: String, cwd_place: String) {
+    lines.leaf("exec", shown_words(&exec.shown, &exec.command), place);
+    if exec.cwd != Path::new("") {
+        lines.leaf("cwd", exec.cwd.display().to_string(), cwd_place);
+    }
+}
+
+/// `env:`, as far as it was said here, the strongest first. What an `env_file` adds was said of all services.
+pub(super) fn show_env(
+    lines: &mut Lines,
+    exec: &Exec,
+    said: &[(&[Variable], LayerKind)],
+    known: Option<&Known>,
+) {
+    let own: Vec<_> = exec
+        .env
         .iter()
         .filter_map(|(name, secret)| {
-            let (value, kind) = kinds(said).find_map(|(raw, kind)| {
-                let found = raw.env.iter().find(|(at, _)| at.value == *name);
-                found.map(|(_, value)| (value, kind))
+            let (value, kind) = said.iter().find_map(|(env, kind)| {
+                let found = env.iter().find(|(at, _)| at.value == *name);
+                found.map(|(_, value)| (value, *kind))
             })?;
             Some((name, secret, written(value), origin(value, kind, known)))
         })

@@ -147,7 +147,7 @@ fn show_probe(lines: &mut Lines, probe: &Probe, parts: &Parts<'_>, known: Option
     match &probe.kind {
         ProbeKind::Http(http) => request::show_http(lines, http, "GET", &layers, known),
         ProbeKind::Tcp { .. } => command::show_tcp(lines, probe, said, known),
-        ProbeKind::Exec { .. } => command::show_exec(lines, probe, said, known),
+        ProbeKind::Exec(exec) => command::show_exec(lines, exec, said, known),
     }
     macro_rules! option_line {
         ($key:literal, $field:ident, $value:expr) => {
@@ -362,16 +362,15 @@ fn show_action(
             });
             lines.leaf("signal", signal.as_str(), place);
         }
-        Means::Exec(command) => {
-            let place = from(&|said| match said.means.as_ref()? {
-                crate::profile::raw::Means::Exec(at) => Some(origin(at, kind_of(said), known)),
-                _ => None,
-            });
-            let words: Vec<Value> = command
+        Means::Exec(exec) => {
+            let place = from(&|said| Some(origin(&said.exec()?.command, kind_of(said), known)));
+            let cwd = from(&|said| Some(origin(said.cwd.as_ref()?, kind_of(said), known)));
+            command::show_words(lines, exec, place, cwd);
+            let said = kinds
                 .iter()
-                .map(|word| crate::yaml::mask_secrets(word).into())
-                .collect();
-            lines.leaf("exec", words, place);
+                .filter_map(|(said, kind)| Some(((*said)?, *kind)));
+            let said = said.map(|(said, kind)| (said.env.as_slice(), kind));
+            command::show_env(lines, exec, &said.collect::<Vec<_>>(), known);
         }
     }
     let timeout = from(&|said| Some(origin(said.timeout.as_ref()?, kind_of(said), known)));

@@ -67,9 +67,9 @@ fn show_start(lines: &mut Lines, start: &StartSpec, raw: &raw::Start) {
 
 fn show_hook(lines: &mut Lines, hook: &Hook, raw: &raw::Hook) {
     lines.open("on_change", None);
-    let words = shown_words(&hook.shown, &hook.command);
+    let words = shown_words(&hook.exec.shown, &hook.exec.command);
     lines.leaf("exec", words, raw.command.command.place.short());
-    env(lines, &hook.env, &raw.env);
+    env(lines, &hook.exec.env, &raw.env);
     lines.leaf(
         "timeout",
         duration(hook.timeout),

@@ -9,6 +9,8 @@ use tokio::process::Command;
 
 use crate::health::text;
 
+use super::masks::Masks;
+
 /// So much of the beginning is kept.
 const KEPT: usize = 4096;
 
@@ -72,9 +74,14 @@ impl Output {
         self.kept.extend(bytes.iter().take(room));
     }
 
-    /// The first line with something in it, fit for any terminal.
-    pub(super) fn first_line(&self) -> String {
+    /// The first line with something in it, fit for any terminal, and without what the command was given in confidence.
+    pub(super) fn first_line(&self, masks: &Masks) -> String {
         let text = String::from_utf8_lossy(&self.kept);
+        let text = if self.kept.len() < KEPT {
+            masks.apply(&text)
+        } else {
+            masks.apply_to_beginning(&text)
+        };
         let line = text.lines().map(str::trim).find(|line| !line.is_empty());
         text::clean(line.unwrap_or_default(), LONGEST)
     }

@@ -2,10 +2,9 @@
 //!
 //! What becomes of a process is seen by a named pipe that it holds: its reader comes to the end when the last holder is gone.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -15,17 +14,16 @@ use super::{
     AMPLE, FailureKind, Probe, ProbeKind, ProbeResult, ask, failed, hurried, passed, probe,
     question,
 };
-use crate::inventory::Secret;
+use crate::inventory::{Exec, Secret};
 
 fn exec(words: &[&str]) -> Probe {
     let command: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     Probe {
-        kind: ProbeKind::Exec {
+        kind: ProbeKind::Exec(Exec {
             shown: command.clone(),
             command,
-            env: BTreeMap::new(),
-            cwd: PathBuf::new(),
-        },
+            ..Exec::default()
+        }),
         ..probe(question("http://unused/"))
     }
 }
@@ -36,19 +34,18 @@ fn shell(script: &str) -> Probe {
 
 /// The probe with this in its environment, in this directory.
 fn within(probe: Probe, variables: &[(&str, Secret)], directory: &Path) -> Probe {
-    let ProbeKind::Exec { command, shown, .. } = probe.kind else {
+    let ProbeKind::Exec(exec) = probe.kind else {
         panic!("it is a command")
     };
     let variables = variables.iter();
     Probe {
-        kind: ProbeKind::Exec {
-            command,
-            shown,
+        kind: ProbeKind::Exec(Exec {
             env: variables
                 .map(|(name, value)| ((*name).to_owned(), value.clone()))
                 .collect(),
             cwd: directory.to_owned(),
-        },
+            ..exec
+        }),
         ..probe
     }
 }
@@ -291,6 +288,21 @@ async fn a_question_that_is_dropped_takes_its_command_along() {
     });
     let rest = tokio::time::timeout(AMPLE, rest).await;
     assert_eq!(rest.expect("the command has ended").unwrap(), "");
+}
+
+#[tokio::test]
+async fn what_it_was_given_in_confidence_is_not_told() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("secret"), "hunter22\n").unwrap();
+    let variables = [("KEY", Secret::File(folder.path().join("secret")))];
+    let check = async |script: &str, words: &str| {
+        let outcome = ask(&within(shell(script), &variables, folder.path())).await;
+        failed(&outcome, ProbeResult::Fail, FailureKind::Exit, words);
+    };
+    check("echo no user $KEY; exit 1", "exit status 1: no user ${KEY}").await;
+    // Cut where a line is as long as it may be, and where no more is kept.
+    let cut = format!("exit status 1: {}${{KE…", "y".repeat(296));
+    check(&format!("echo {}$KEY; exit 1", "y".repeat(296)), &cut).await;
 }
 
 /// No zombie: every child that was started is waited for.

@@ -5,7 +5,7 @@ use crate::yaml::{Entry, Fields, Node, Problem, Problems, Value, nearest};
 use std::sync::Arc;
 
 use super::super::{ReplyDecode, Signal};
-use super::{Action, Actions, At, Http, Means, Request, beside, is_off};
+use super::{Action, Actions, At, Exec, Http, Means, Request, beside, exec, is_off, read_path};
 
 impl Actions {
     /// Reads `actions:`.
@@ -56,6 +56,9 @@ impl Action {
             means: None,
             waits: None,
             timeout: None,
+            env: Vec::new(),
+            cwd: None,
+            particular: Vec::new(),
             request: Request::default(),
             reply: None,
             reply_written: None,
@@ -77,8 +80,8 @@ impl Action {
         let mut fields = Fields::read(node, EXPECTED, problems)?;
         let http = fields.take("http");
         let signal = fields.take("signal");
-        let exec = fields.take("exec");
-        let given: Vec<&Entry> = [http, signal, exec].into_iter().flatten().collect();
+        let command = fields.take("exec");
+        let given: Vec<&Entry> = [http, signal, command].into_iter().flatten().collect();
         if let [first, second, ..] = given.as_slice() {
             problems.push(
                 Problem::at(
@@ -95,8 +98,15 @@ impl Action {
         } else if let Some(entry) = signal {
             read_signal(&entry.value, problems).map(Means::Signal)
         } else {
-            exec.and_then(|entry| command(&entry.value, problems).map(Means::Exec))
+            command.and_then(|entry| Exec::read(entry, problems).map(Means::Exec))
         };
+        action.env = fields
+            .take("env")
+            .map(|entry| exec::env(entry, problems))
+            .unwrap_or_default();
+        action.cwd = fields
+            .take("cwd")
+            .and_then(|entry| read_path(&entry.value, "the path of a directory", problems));
         let reloads = entry.key == "reload";
         if reloads {
             action.read_reply(fields.take("reply"), given.first(), problems);
@@ -112,11 +122,16 @@ impl Action {
             Some(At::new(value, &entry.value))
         });
         action.request = Request::take(&mut fields, problems);
+        action.particular = particular(node);
+        if let Some(means) = &action.means {
+            action.check_keys(means.name(), problems);
+        }
         fields.finish_with(problems, |key| match key {
             "path" | "url" | "method" | "body" => {
                 Some(format!("it stands inside `http`: `http: {{{key}: …}}`"))
             }
             "command" => Some("did you mean `exec`?".to_owned()),
+            "environment" => Some("did you mean `env`?".to_owned()),
             "waits" if reloads => {
                 Some("take it out: the reply to a reload is always waited for".to_owned())
             }
@@ -128,6 +143,23 @@ impl Action {
         });
         // Nothing could be read of the means that were written: told already.
         (given.is_empty() || action.means.is_some()).then_some(action)
+    }
+
+    /// Tells keys that mean nothing to an action that is done in this way.
+    pub fn check_keys(&self, means: &str, problems: &mut Problems) {
+        for key in &self.particular {
+            let Some(owner) = owner(&key.value).filter(|owner| *owner != means) else {
+                continue;
+            };
+            problems.push(
+                Problem::at(
+                    &key.place,
+                    format!("`{}` means nothing to an action by `{means}`", key.value),
+                )
+                .label(format!("belongs to `{owner}`"))
+                .hint("take it out"),
+            );
+        }
     }
 
     /// Only a route has a reply.
@@ -170,6 +202,29 @@ impl Action {
             );
         }
     }
+}
+
+/// The one means that gives a key its meaning, where it is not any of them.
+fn owner(key: &str) -> Option<&'static str> {
+    match key {
+        "env" | "cwd" => Some("exec"),
+        "headers" | "auth" | "tls" | "proxy" | "follow_redirects" | "connection" => Some("http"),
+        _ => None,
+    }
+}
+
+/// The keys of an action that belong to one means only.
+fn particular(node: &Node) -> Vec<At<String>> {
+    let Value::Map(entries) = &node.value else {
+        return Vec::new();
+    };
+    let particular = entries.iter().filter(|entry| owner(&entry.key).is_some());
+    particular
+        .map(|entry| At {
+            value: entry.key.clone(),
+            place: entry.key_place.clone(),
+        })
+        .collect()
 }
 
 fn read_signal(node: &Node, problems: &mut Problems) -> Option<At<Signal>> {

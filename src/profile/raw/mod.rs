@@ -212,6 +212,12 @@ pub struct Action {
     pub waits: Option<At<bool>>,
     /// How long it may take.
     pub timeout: Option<At<Duration>>,
+    /// Added to the environment of the command.
+    pub env: Vec<(At<String>, At<Secret>)>,
+    /// Where the command runs.
+    pub cwd: Option<At<PathBuf>>,
+    /// The keys that only some means give a meaning to.
+    pub particular: Vec<At<String>>,
     /// How its request is made.
     pub request: Request,
     /// How its reply is read.
@@ -228,7 +234,7 @@ pub enum Means {
     /// A signal.
     Signal(At<Signal>),
     /// A command without a shell.
-    Exec(At<Vec<String>>),
+    Exec(Exec),
 }
 
 impl Action {
@@ -237,6 +243,25 @@ impl Action {
         match &self.means {
             Some(Means::Http(http)) => Some(http),
             _ => None,
+        }
+    }
+
+    /// The command, where it is one.
+    pub fn exec(&self) -> Option<&Exec> {
+        match &self.means {
+            Some(Means::Exec(exec)) => Some(exec),
+            _ => None,
+        }
+    }
+}
+
+impl Means {
+    /// The key that stands for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Signal(_) => "signal",
+            Self::Exec(_) => "exec",
         }
     }
 }

@@ -32,6 +32,20 @@ fn it_outlives_healthctl_and_is_stopped_by_its_record() {
 }
 
 #[test]
+fn a_program_that_cannot_be_run_is_told_as_it_was_written() {
+    let scene = Scene::with_inventory(
+        "services:\n  api:\n    profile: http\n    url: http://127.0.0.1:9\n    start: {command: [\"${PROGRAM}\"]}\n",
+    );
+    let mut command = scene.command(&["start", "--yes", "api"]);
+    command.env("PROGRAM", "/nowhere/hunter22");
+    let ran = Ran::from(command.output().expect("the binary can be run"));
+    assert_ended(&ran, "died", 5);
+    let why = "cannot run `${PROGRAM}`: there is no such file";
+    assert!(ran.stdout.contains(why), "{ran:?}");
+    assert!(!format!("{ran:?}").contains("hunter22"), "{ran:?}");
+}
+
+#[test]
 fn what_a_start_command_leaves_in_the_background_is_found_and_stopped() {
     let service = Startable::new("api", "").in_background();
     let stage = Stage::new(SERVICE, &[&service]);

@@ -1,0 +1,229 @@
+//! The command of an action. It is run as a probe's is, but nothing ends it: half a stop may be worse than a late one, so
+//! it goes on when its time is up, and when we end.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use tokio::process::Child;
+use tokio::time::{Instant, timeout};
+
+use super::send::Went;
+use crate::action::shown_command;
+use crate::health::text;
+use crate::host::offspring;
+use crate::inventory::Exec;
+use crate::probe::{Masks, Ready};
+
+/// So much of it, and of its last words, is shown.
+const KEPT: usize = 160;
+/// So much of what it wrote is looked at for its last words, in bytes.
+const LOOKED_AT: u64 = 4096;
+
+/// `docker compose restart api`; with the directory where it is run, unless that is where we stand.
+pub(super) fn shown(shown: &[String], cwd: &Path) -> String {
+    let command = shown_command(shown.iter().map(String::as_str));
+    if cwd == Path::new("") {
+        command
+    } else {
+        format!("`{command}` in {}", cwd.display())
+    }
+}
+
+/// Runs it to its end; when the time is up, it is left to its work.
+pub(super) async fn run(exec: &Exec, limit: Duration) -> Went {
+    let shown = shown_command(exec.shown.iter().map(String::as_str));
+    let shown = text::clean(&shown, KEPT);
+    let began = Instant::now();
+    let ready = match timeout(limit, Ready::to_run(exec)).await {
+        Ok(Ok(ready)) => ready,
+        Ok(Err(why)) => return Went::Unsent(why),
+        Err(_) => return Went::Unsent(format!("what `{shown}` needs could not be read in time")),
+    };
+    let left = || limit.saturating_sub(began.elapsed());
+    // A file system that hangs would hold up everybody else.
+    let starting = tokio::task::spawn_blocking(move || Running::start(ready));
+    let mut running = match timeout(left(), starting).await {
+        Ok(Ok(Ok(running))) => running,
+        Ok(Ok(Err(why))) => return Went::Unsent(why),
+        Ok(Err(_)) => return Went::Lost(format!("`{shown}` could not be started")),
+        Err(_) => return Went::Lost(format!("`{shown}` has not started in time, and may yet")),
+    };
+    let status = match timeout(left(), running.child.wait()).await {
+        Ok(Ok(status)) => status,
+        Ok(Err(error)) => return Went::Lost(format!("`{shown}`: {error}")),
+        Err(_) => return Went::Lost(format!("`{shown}` has not ended in time and goes on")),
+    };
+    if status.success() {
+        return Went::Done(format!("`{shown}` ended with status 0"));
+    }
+    let words = tokio::task::spawn_blocking(move || running.last_words()).await;
+    let words = words.unwrap_or_default();
+    let how = if words.is_empty() {
+        status.to_string()
+    } else {
+        format!("{status}: {words}")
+    };
+    Went::Failed {
+        command: shown,
+        how,
+    }
+}
+
+/// A command under way.
+struct Running {
+    child: Child,
+    masks: Masks,
+    /// What it complains about; `None` where there is no room for it.
+    complaints: Option<File>,
+}
+
+impl Running {
+    fn start(mut ready: Ready) -> Result<Self, String> {
+        let complaints = file().ok();
+        let stderr = complaints.as_ref().and_then(|file| file.try_clone().ok());
+        ready
+            .command()
+            // What it says goes to nobody, and what it starts may go on saying it for ever.
+            .stdout(Stdio::null())
+            .stderr(stderr.map_or_else(Stdio::null, Stdio::from))
+            // What a probe or a hook leaves behind is ended by this; what an action leaves behind is meant to stay.
+            .env_remove(offspring::VARIABLE);
+        let (child, masks) = ready.start()?;
+        Ok(Self {
+            child,
+            masks,
+            complaints,
+        })
+    }
+
+    /// The last line that it wrote, fit for any terminal, and without what it was given in confidence.
+    fn last_words(&self) -> String {
+        let read = || {
+            let file = self.complaints.as_ref()?;
+            let length = file.metadata().ok()?.len();
+            let start = length.saturating_sub(LOOKED_AT);
+            let mut bytes = vec![0; usize::try_from(length - start).ok()?];
+            let count = file.read_at(&mut bytes, start).ok()?;
+            bytes.truncate(count);
+            Some((bytes, start > 0))
+        };
+        let Some((bytes, is_cut)) = read() else {
+            return String::new();
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let text = if is_cut {
+            self.masks.apply_to_end(&text)
+        } else {
+            self.masks.apply(&text)
+        };
+        let mut lines = text.lines().rev().map(str::trim);
+        text::clean(
+            lines.find(|line| !line.is_empty()).unwrap_or_default(),
+            KEPT,
+        )
+    }
+}
+
+/// A file without a name, for what a command writes. A pipe would break with us, and take along whoever writes into it.
+fn file() -> io::Result<File> {
+    let file = tempfile::tempfile()?;
+    // Whoever opens it anew by `/dev/stderr` must not write over what is there.
+    fcntl_setfl(&file, fcntl_getfl(&file)? | OFlags::APPEND)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operate::send::Sent;
+
+    fn command(words: &[&str]) -> Exec {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        Exec {
+            shown: words.clone(),
+            command: words,
+            ..Exec::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn commands_tell_by_their_status() {
+        let run =
+            async |words: &[&str]| Sent::from(run(&command(words), Duration::from_secs(20)).await);
+        assert!(matches!(run(&["true"]).await, Sent::Taken(_)));
+        assert!(matches!(run(&["/nowhere/x"]).await, Sent::Unsent(_)));
+        assert!(matches!(run(&[]).await, Sent::Unsent(_)));
+        for (script, expected) in [
+            (
+                "echo no such unit >&2; exit 5",
+                "exit status: 5: no such unit",
+            ),
+            (
+                "echo one >&2; echo two >&2; echo >&2; exit 1",
+                "exit status: 1: two",
+            ),
+            ("echo out; exit 1", "exit status: 1"),
+            (
+                "echo one >&2; echo two > /dev/stderr; exit 1",
+                "exit status: 1: two",
+            ),
+            (
+                "head -c 9000 /dev/zero | tr '\\0' x >&2; echo >&2; echo end >&2; exit 1",
+                "exit status: 1: end",
+            ),
+            ("kill -KILL $$", "signal: 9 (SIGKILL)"),
+        ] {
+            let Sent::TurnedDown(text) = run(&["sh", "-c", script]).await else {
+                panic!("a command that fails has not taken it: {script}");
+            };
+            assert!(text.ends_with(&format!("({expected})")), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_takes_too_long_is_left_to_its_work() {
+        let directory = tempfile::tempdir().unwrap();
+        let pid_file = directory.path().join("pid");
+        let script = format!("echo $$ > {}; exec sleep 60", pid_file.display());
+        let exec = command(&["sh", "-c", &script]);
+        let sent = Sent::from(run(&exec, Duration::from_millis(500)).await);
+        assert!(matches!(sent, Sent::Unclear(_)), "{sent:?}");
+        let text = std::fs::read_to_string(pid_file).unwrap();
+        let pid = rustix::process::Pid::from_raw(text.trim().parse().unwrap()).unwrap();
+        // It is there to be ended.
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+
+    #[tokio::test]
+    async fn last_words_do_not_tell_what_was_given_in_confidence() {
+        let given = |script: &str| Exec {
+            hidden: vec![("hunter22".to_owned(), "${TOKEN}".to_owned())],
+            ..command(&["sh", "-c", script])
+        };
+        // Cut in the middle of it, by what is looked at and by what is shown.
+        let long = format!("hunter22{}; exit 1", "y".repeat(4092));
+        let late = format!("{}hunter22; exit 1", "y".repeat(157));
+        for (script, expected) in [
+            ("no user hunter22; exit 1", "no user ${TOKEN}".to_owned()),
+            (&long, "y".repeat(KEPT)),
+            (&late, format!("{}${{T", "y".repeat(157))),
+        ] {
+            let exec = given(&format!(
+                "echo {} >&2; exit 1",
+                script.trim_end_matches("; exit 1")
+            ));
+            let Went::Failed { how, .. } = run(&exec, Duration::from_secs(20)).await else {
+                panic!("it fails")
+            };
+            assert_eq!(
+                how.trim_end_matches('…'),
+                format!("exit status: 1: {expected}")
+            );
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Actions by command: where it runs and with what, what of that is told, and that it goes on without us.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::*;
+
+/// A scene whose service `api` does this by a command.
+fn by_command(rogue: &Rogue, action: &str, exec: &str) -> Scene {
+    scene(rogue, &format!("    actions: {{{action}: {{{exec}}}}}\n"))
+}
+
+#[test]
+fn nothing_tells_what_is_secret_in_it() {
+    let rogue = service("");
+    let scene = Scene::new();
+    scene.write(".env", "KEY=fromenvfile\n");
+    scene.write("key.txt", "fromafile\n");
+    let script = "echo \"no $$1 $$KEY $$OTHER $$PASSED\" >&2; exit 3";
+    let exec = format!(
+        "exec: [sh, -c, '{script}', sh, \"X-Auth: ${{TOKEN}}\"], \
+         env: {{OTHER: {{file: key.txt}}, PASSED: \"${{PASSED}}!\"}}, timeout: 2s"
+    );
+    let more = format!("    actions: {{shutdown: {{{exec}}}, restart: {{{exec}}}}}\n");
+    scene.write(
+        "healthctl.yaml",
+        &format!("env_file: .env\nservices:\n{}", entry("api", &rogue, &more)),
+    );
+    let secrets = ["fromenviron", "passedalong", "fromenvfile", "fromafile"];
+    let tell = |words: &str| {
+        let words: Vec<&str> = words.split(' ').collect();
+        let mut command = scene.command(&words);
+        command.env("TOKEN", secrets[0]).env("PASSED", secrets[1]);
+        let ran = Ran::from(command.output().expect("the binary can be run"));
+        for secret in secrets {
+            let told = ran.stdout.contains(secret) || ran.stderr.contains(secret);
+            assert!(!told, "{secret} is told: {ran:?}");
+        }
+        ran
+    };
+    let shown = tell("show api").stdout;
+    assert!(shown.contains("- 'X-Auth: ${TOKEN}'"), "{shown}");
+    let ran = tell("restart --dry-run api");
+    assert!(ran.stdout.contains("X-Auth: ${TOKEN}"), "{ran:?}");
+    for action in ["shutdown", "restart"] {
+        let ran = tell(&format!("{action} --yes -o json api"));
+        assert_eq!(ran.code, 5, "{ran:?}");
+        let words = "(exit status: 3: no X-Auth: ${TOKEN} ${KEY} ${OTHER} ${PASSED}!)";
+        assert!(ran.stdout.contains(words), "{ran:?}");
+        assert!(ran.stderr.contains(words), "{ran:?}");
+    }
+    let lines = audit(&scene);
+    assert_eq!(lines.len(), 4);
+    for line in lines {
+        let request = line["request"].as_str().unwrap();
+        assert!(request.contains("X-Auth: ${TOKEN}"), "{line}");
+        let line = line.to_string();
+        assert!(!secrets.iter().any(|it| line.contains(it)), "{line}");
+    }
+}
+
+#[test]
+fn it_runs_beside_the_inventory_with_its_env_file() {
+    let rogue = service("sighup=take");
+    let scene = Scene::new();
+    scene.write("project/.env", "CHANNEL=ops\n");
+    // A program with a `/` stands beside the file.
+    std::fs::create_dir(scene.path().join("project/bin")).unwrap();
+    std::os::unix::fs::symlink("/bin/sh", scene.path().join("project/bin/own")).unwrap();
+    let script = "echo $$CHANNEL $$MODE $${HEALTHCTL_PROBE-unmarked} > told; kill -HUP $$PID";
+    let exec = format!(
+        "{{exec: [bin/own, -c, '{script}'], env: {{MODE: fast, PID: {}}}}}",
+        rogue.pid()
+    );
+    let more = format!("    actions: {{reload: {exec}}}\n");
+    scene.write(
+        "project/healthctl.yaml",
+        &format!("env_file: .env\nservices:\n{}", entry("api", &rogue, &more)),
+    );
+    let ran = run(&scene, "-f project/healthctl.yaml reload --dry-run api");
+    assert!(ran.stdout.contains("` in project"), "{ran:?}");
+    let mut command = scene.command(&["-f", "project/healthctl.yaml", "reload", "--yes", "api"]);
+    // We were started by a probe or a hook, whose end is nothing to what an action leaves behind.
+    command.env("HEALTHCTL_PROBE", "somebody's");
+    let ran = Ran::from(command.output().expect("the binary can be run"));
+    assert_ended(&ran, "accepted", 0);
+    let told = std::fs::read_to_string(scene.path().join("project/told"));
+    let told = told.expect("it ran beside the inventory");
+    assert_eq!(told, "ops fast unmarked\n");
+}
+
+#[test]
+fn it_can_run_somewhere_else_and_a_missing_place_is_told() {
+    let rogue = service("");
+    let scene = by_command(&rogue, "shutdown", "exec: [\"true\"], cwd: nowhere/here");
+    let ran = run(&scene, "shutdown --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert!(
+        ran.stdout.contains("there is no directory nowhere/here"),
+        "{ran:?}"
+    );
+}
+
+/// Opens a named pipe that somebody waits to read from.
+fn open_gate(path: &Path) -> File {
+    let gate = File::options().write(true).open(path);
+    gate.expect("a pipe can be opened")
+}
+
+/// A command that says `begun`, waits, says something to its standard error and output, and then `done`.
+struct Halfway {
+    scene: Scene,
+    said: PathBuf,
+    gate: PathBuf,
+}
+
+impl Halfway {
+    fn new(rogue: &Rogue) -> Self {
+        let script = "exec 3> said; echo begun >&3; read go < gate; \
+                      echo step >&2; echo step; echo step >&2; echo done >&3";
+        let exec = format!("exec: [sh, -c, '{script}']");
+        let scene = by_command(rogue, "shutdown", &exec);
+        let pipe = |name: &str| {
+            let path = scene.path().join(name);
+            mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+                .expect("a named pipe can be made");
+            path
+        };
+        let (said, gate) = (pipe("said"), pipe("gate"));
+        Self { scene, said, gate }
+    }
+
+    /// Runs it until it waits; then does this to who has started it; what it says after that.
+    fn continued(&self, words: &str, end: impl FnOnce(Acting, Pid) -> i32) -> (i32, String) {
+        let words: Vec<&str> = words.split(' ').collect();
+        let mut command = self.scene.command(&words);
+        // A foreground job of a shell.
+        let acting = Acting::start({
+            command.process_group(0);
+            command
+        });
+        let group = i32::try_from(acting.pid()).ok().and_then(Pid::from_raw);
+        let mut said = File::open(&self.said).expect("it opens the pipe as well");
+        let mut begun = [0; 6];
+        said.read_exact(&mut begun).expect("it says that it begins");
+        let mut gate = open_gate(&self.gate);
+        let code = end(acting, group.expect("a pid is a number"));
+        // It may be gone.
+        let _ = gate.write_all(b"go\n");
+        let mut rest = String::new();
+        said.read_to_string(&mut rest).expect("it says text");
+        (code, rest)
+    }
+}
+
+#[test]
+fn it_is_done_to_its_end_after_we_were_interrupted() {
+    let rogue = service("");
+    let (code, said) = Halfway::new(&rogue).continued("shutdown --yes api", |acting, group| {
+        // Ctrl-C is for all the foreground of a terminal.
+        kill_process_group(group, Signal::INT).expect("it can be interrupted");
+        let ran = acting.end();
+        assert!(ran.stdout.contains("was on its way"), "{ran:?}");
+        ran.code
+    });
+    assert_eq!((code, said.as_str()), (130, "done\n"));
+}
+
+#[test]
+fn it_is_done_to_its_end_after_its_time_was_up() {
+    let rogue = service("");
+    let words = "shutdown --yes --timeout 300ms api";
+    let (code, said) = Halfway::new(&rogue).continued(words, |acting, _| acting.end().code);
+    assert_eq!((code, said.as_str()), (5, "done\n"));
+}
+
+#[test]
+fn what_it_leaves_in_the_background_does_not_hold_it_up() {
+    let rogue = service("");
+    // It holds the standard error for as long as the test lasts.
+    let scene = by_command(
+        &rogue,
+        "shutdown",
+        "exec: [sh, -c, 'read x < gate & echo no >&2; exit 4']",
+    );
+    let gate = scene.path().join("gate");
+    mknodat(CWD, &gate, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let ran = run(&scene, "shutdown --yes --timeout 5m api");
+    assert_ended(&ran, "still-answering", 5);
+    assert!(ran.stdout.contains("exit status: 4: no"), "{ran:?}");
+    drop(open_gate(&gate));
+}
