@@ -3,24 +3,49 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::time::Instant;
 
 /// The variable that marks a command and all that it starts.
 pub(crate) const VARIABLE: &str = "HEALTHCTL_PROBE";
 
-/// A value for it that nobody else has: the processes of a container are seen from outside it, under other numbers.
-pub(crate) fn mark() -> String {
+/// What tells a command and its offspring from all others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    text: String,
+    /// The pid of the command; its offspring came after it.
+    leader: u32,
+}
+
+/// A value for the variable that nobody else has: the processes of a container are seen from outside it, under other
+/// numbers.
+pub(crate) fn text() -> String {
     let random = RandomState::new().build_hasher().finish();
     format!("{}-{random:016x}", std::process::id())
 }
 
-/// Ends every process that carries the mark and was started after this one.
+impl Mark {
+    /// That of the command with this text in its environment and this pid.
+    pub(crate) const fn new(text: String, leader: u32) -> Self {
+        Self { text, leader }
+    }
+}
+
+/// Ends every process that carries one of the marks and was started after its command; not all of them where that would
+/// take longer than until the deadline.
 #[cfg(target_os = "linux")]
-pub(crate) fn end(mark: &str, after: u32) {
+pub(crate) fn end(marks: &[Mark], deadline: Instant) {
     // One that is ended may have started another just before, and one that is just being replaced by another program
     // shows no environment for a moment. Nothing takes longer than this many looks but a system that stands still.
     const ROUNDS: usize = 500;
-    let wanted = format!("{VARIABLE}={mark}");
-    let first = if numbers_began_anew(after) { 0 } else { after };
+    let wanted: Vec<String> = marks
+        .iter()
+        .map(|mark| format!("{VARIABLE}={}", mark.text))
+        .collect();
+    let leaders = marks.iter().map(|mark| mark.leader);
+    let (Some(first), Some(last)) = (leaders.clone().min(), leaders.max()) else {
+        return;
+    };
+    let first = if numbers_began_anew(last) { 0 } else { first };
     let mut ended = Vec::new();
     for _ in 0..ROUNDS {
         let mut settled = true;
@@ -30,8 +55,8 @@ pub(crate) fn end(mark: &str, after: u32) {
             }
             // Before its environment is read: one that gets it in between shows it then.
             let is_in_transit = in_transit(pid);
-            if carries(pid, wanted.as_bytes()) {
-                if kill(pid, wanted.as_bytes()) {
+            if carries(pid, &wanted) {
+                if kill(pid, &wanted) {
                     ended.push(pid);
                     settled = false;
                 }
@@ -39,7 +64,7 @@ pub(crate) fn end(mark: &str, after: u32) {
                 settled = false;
             }
         }
-        if settled {
+        if settled || Instant::now() >= deadline {
             return;
         }
         std::thread::yield_now();
@@ -48,7 +73,7 @@ pub(crate) fn end(mark: &str, after: u32) {
 
 /// Elsewhere only the process group of a command can be ended.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn end(_mark: &str, _after: u32) {}
+pub(crate) fn end(_marks: &[Mark], _deadline: Instant) {}
 
 /// Whether pids have come to their largest and begun at the smallest again since this one was given out.
 #[cfg(target_os = "linux")]
@@ -70,10 +95,12 @@ fn processes() -> impl Iterator<Item = u32> {
 }
 
 #[cfg(target_os = "linux")]
-fn carries(pid: u32, wanted: &[u8]) -> bool {
+fn carries(pid: u32, wanted: &[String]) -> bool {
     // Others' processes cannot be read, nor can ours be theirs.
-    std::fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|it| it == wanted))
+    std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
+        let mut variables = environment.split(|byte| *byte == 0);
+        variables.any(|it| wanted.iter().any(|wanted| it == wanted.as_bytes()))
+    })
 }
 
 /// Whether the process is just being replaced by another program: it has memory, and no environment in it yet.
@@ -96,7 +123,7 @@ fn lacks_environment(stat: &str) -> bool {
 
 /// The descriptor is opened before the mark is looked at again: from then on it stands for one process.
 #[cfg(target_os = "linux")]
-fn kill(pid: u32, wanted: &[u8]) -> bool {
+fn kill(pid: u32, wanted: &[String]) -> bool {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
     i32::try_from(pid)
         .ok()
@@ -110,25 +137,40 @@ fn kill(pid: u32, wanted: &[u8]) -> bool {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::os::unix::process::ExitStatusExt;
-    use std::process::Command;
+    use std::process::{Child, Command};
+    use std::time::Duration;
 
-    use super::{VARIABLE, end, lacks_environment, mark};
+    use super::{Instant, Mark, VARIABLE, end, lacks_environment, text};
+
+    fn start(mark: &str) -> Child {
+        let mut command = Command::new("sleep");
+        let child = command.arg("20").env(VARIABLE, mark).spawn();
+        child.expect("it can be run")
+    }
+
+    fn end_those(texts: &[&String]) {
+        let marks = texts.iter();
+        let marks: Vec<Mark> = marks
+            .map(|text| Mark::new((*text).clone(), std::process::id()))
+            .collect();
+        end(&marks, Instant::now() + Duration::from_secs(60));
+    }
 
     #[test]
-    fn those_that_carry_the_mark_are_ended_and_no_others() {
-        let (ours, other) = (mark(), mark());
+    fn those_that_carry_a_mark_are_ended_and_no_others() {
+        let (ours, too, other) = (text(), text(), text());
         assert_ne!(ours, other);
-        let start = |mark: &str| {
-            let mut command = Command::new("sleep");
-            command.arg("20").env(VARIABLE, mark).spawn().unwrap()
-        };
-        let (mut first, mut second) = (start(&ours), start(&other));
-        end(&ours, std::process::id());
+        let (mut first, mut second, mut third) = (start(&ours), start(&too), start(&other));
+        end_those(&[]);
+        assert_eq!(first.try_wait().unwrap(), None);
+        end_those(&[&ours, &too]);
         assert_eq!(first.wait().unwrap().signal(), Some(9));
-        assert_eq!(second.try_wait().unwrap(), None);
-        second.kill().unwrap();
-        second.wait().unwrap();
+        assert_eq!(second.wait().unwrap().signal(), Some(9));
+        assert_eq!(third.try_wait().unwrap(), None);
+        third.kill().unwrap();
+        third.wait().unwrap();
     }
+
     #[test]
     fn only_a_process_in_transit_has_memory_without_an_environment() {
         let stat = |size: &str, end: &str| {
@@ -158,13 +200,9 @@ mod tests {
     #[test]
     fn one_that_is_just_being_started_is_not_missed() {
         for _ in 0..200 {
-            let ours = mark();
-            let mut child = Command::new("sleep")
-                .arg("20")
-                .env(VARIABLE, &ours)
-                .spawn()
-                .unwrap();
-            end(&ours, std::process::id());
+            let ours = text();
+            let mut child = start(&ours);
+            end_those(&[&ours]);
             assert_eq!(child.wait().unwrap().signal(), Some(9));
         }
     }

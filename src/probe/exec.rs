@@ -95,10 +95,6 @@ struct Running {
     child: Child,
     output: Output,
     masks: Masks,
-    /// What its environment and that of all its offspring carries.
-    mark: String,
-    /// Its pid; its offspring came after it.
-    leader: u32,
 }
 
 async fn start(question: Question<'_>) -> Result<Running, Cause> {
@@ -110,7 +106,7 @@ async fn start(question: Question<'_>) -> Result<Running, Cause> {
                 "no command is started any more: we are ending",
             ));
         };
-        let mark = offspring::mark();
+        let mark = offspring::text();
         let command = ready.command();
         command.kill_on_drop(true).env(offspring::VARIABLE, &mark);
         let output = Output::attach(command)
@@ -118,12 +114,10 @@ async fn start(question: Question<'_>) -> Result<Running, Cause> {
         // Ours is the last copy of the end that is written to, and goes with the command.
         let (child, masks) = ready.spawn()?;
         Ok(Running {
-            group: Group::of(&child),
-            leader: child.id().unwrap_or(0),
+            group: Group::of(&child, mark),
             child,
             output,
             masks,
-            mark,
         })
     })
     .await
@@ -143,13 +137,11 @@ async fn finish(mut running: Running, question: Question<'_>, deadline: Instant)
     let ended = watched
         .filter(|by_itself| *by_itself)
         .map(|_| Instant::now());
-    running.group.end();
+    running.group.kill();
     running.output.rest();
     let words = running.output.first_line(&running.masks);
     let status = timeout(REAPING, running.child.wait()).await;
-    let Running { mark, leader, .. } = running;
-    // Whoever left the group still carries the mark. That none is found is no failure.
-    let _ = tokio::task::spawn_blocking(move || offspring::end(&mark, leader)).await;
+    running.group.end_offspring().await;
     let cause = match (watched, status) {
         (None, _) => Some(Cause::new(
             FailureKind::Timeout,

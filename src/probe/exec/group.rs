@@ -1,20 +1,28 @@
-//! The process group of a command: all of it ends with the command, and with us.
+//! The process group of a command, and whoever has left it: all of it ends with the command, and with us.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
+
+use crate::host::offspring::{self, Mark};
 
 /// The commands of this process. What runs in a task may not live long enough to be dropped when we are told to end.
 static COMMANDS: Mutex<State> = Mutex::new(State {
     ending: false,
     starting: 0,
-    running: Vec::new(),
+    started: Vec::new(),
 });
 
 /// Told whenever none is being started.
 static STARTED: Condvar = Condvar::new();
+
+/// Whoever has left the group of a command is looked for no longer than this; it takes a few milliseconds.
+const SEARCH: Duration = Duration::from_secs(10);
+
+/// At our own end, where somebody waits for it, it takes no longer than this for all commands together.
+const AT_THE_END: Duration = Duration::from_secs(1);
 
 /// One that hangs while it is started (a file system that is away) must not hold up our own end.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -24,8 +32,16 @@ struct State {
     ending: bool,
     /// So many are being started.
     starting: usize,
-    /// The groups under way.
-    running: Vec<Pid>,
+    /// What is under way, or of which something may be left.
+    started: Vec<Started>,
+}
+
+/// A command that was started.
+struct Started {
+    /// Its group, as long as that was not ended.
+    group: Option<Pid>,
+    /// Tells its offspring, wherever that went.
+    mark: Mark,
 }
 
 fn commands() -> MutexGuard<'static, State> {
@@ -75,9 +91,13 @@ impl Drop for Commands {
         commands.ending = true;
         let waited = STARTED.wait_timeout_while(commands, PATIENCE, |state| state.starting > 0);
         let (mut commands, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        for group in commands.running.drain(..) {
+        let left = std::mem::take(&mut commands.started);
+        drop(commands);
+        for group in left.iter().filter_map(|started| started.group) {
             end(group);
         }
+        let marks: Vec<Mark> = left.into_iter().map(|started| started.mark).collect();
+        offspring::end(&marks, Instant::now() + AT_THE_END);
     }
 }
 
@@ -86,36 +106,60 @@ fn end(group: Pid) {
     let _ = kill_process_group(group, Signal::KILL);
 }
 
-/// The group that a child leads; ended when dropped.
+/// The group that a child leads, and whatever has left it; all of it is ended when this is dropped.
 #[derive(Debug)]
-pub(super) struct Group(Option<Pid>);
+pub(super) struct Group(Option<Mark>);
 
 impl Group {
-    /// The group of a child that was started as its leader.
-    pub(super) fn of(child: &Child) -> Self {
-        let leader = child
-            .id()
+    /// The group of a child that was started as its leader, with this text in its environment.
+    pub(super) fn of(child: &Child, text: String) -> Self {
+        let pid = child.id();
+        let mark = Mark::new(text, pid.unwrap_or(0));
+        let group = pid
             .and_then(|pid| i32::try_from(pid).ok())
             .and_then(Pid::from_raw);
-        commands().running.extend(leader);
-        Self(leader)
+        commands().started.push(Started {
+            group,
+            mark: mark.clone(),
+        });
+        Self(Some(mark))
     }
 
-    /// Ends it. As long as its leader was not waited for, its number cannot be anybody else's.
-    pub(super) fn end(&mut self) {
-        let Some(group) = self.0.take() else { return };
-        let running = &mut commands().running;
-        if let Some(index) = running.iter().position(|known| *known == group) {
-            running.swap_remove(index);
+    /// Ends the group itself. As long as its leader was not waited for, its number cannot be anybody else's.
+    pub(super) fn kill(&self) {
+        let mut commands = commands();
+        let known = |started: &&mut Started| Some(&started.mark) == self.0.as_ref();
+        let group = commands.started.iter_mut().find(known);
+        if let Some(group) = group.and_then(|started| started.group.take()) {
             end(group);
+        }
+    }
+
+    /// Ends whoever has left the group. That none is found is no failure.
+    pub(super) async fn end_offspring(mut self) {
+        if let Some(mark) = self.0.take() {
+            let _ = tokio::task::spawn_blocking(move || end_offspring(mark)).await;
         }
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.end();
+        self.kill();
+        // Whoever is dropped with the runtime is seen to at the end of all.
+        if let (Some(mark), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn_blocking(move || end_offspring(mark));
+        }
     }
+}
+
+/// It is on record until it is done: our own end must not come in between.
+fn end_offspring(mark: Mark) {
+    let mark = [mark];
+    offspring::end(&mark, Instant::now() + SEARCH);
+    commands()
+        .started
+        .retain(|started| !mark.contains(&started.mark));
 }
 
 /// Waits for the end of a child without taking note of it, so that its number stays its own.

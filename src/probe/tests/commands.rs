@@ -263,12 +263,18 @@ async fn output_has_a_limit() {
     passed(&ask(&full).await);
 }
 
-/// Whoever asks may lose interest: the command ends with the question.
+/// Whoever asks may lose interest: the command ends with the question, and so does what has left its group.
 #[tokio::test]
 async fn a_question_that_is_dropped_takes_its_command_along() {
+    for rest in ["sleep 600", "setsid sleep 600 & sleep 600"] {
+        dropped(rest).await;
+    }
+}
+
+async fn dropped(rest: &str) {
     let pipe = Pipe::new();
     let path = pipe.folder.path().join("pipe");
-    let script = format!("exec 3> {}; echo here >&3; sleep 600", path.display());
+    let script = format!("exec 3> {}; echo here >&3; {rest}", path.display());
     let asking = tokio::spawn(async move { ask(&shell(&script)).await });
     let (here, open) = tokio::task::spawn_blocking(move || {
         let mut file = File::open(path).unwrap();

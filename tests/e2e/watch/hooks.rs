@@ -116,6 +116,22 @@ fn one_that_hangs_holds_up_no_probe_and_is_ended_with_all_it_started() {
 }
 
 #[test]
+fn what_has_left_its_session_ends_with_us_too() {
+    let (stream, told) = Stream::with(
+        "on_change: {exec: [sh, -c, 'setsid sh -c \"echo \\$$\\$$ >> pids; sleep 300\" & sleep 300'], timeout: 5m}",
+        &["-o", "text"],
+    );
+    let mut told = told.map(|line| line.expect("a line is text"));
+    assert!(told.any(|line| line.contains("api ✓ healthy")));
+    stream.set_broken(true);
+    assert!(told.any(|line| line.contains("api ✗ unhealthy")));
+    let pid = lines(&stream.scene().path().join("pids"), 1).remove(0);
+    assert!(runs(&pid));
+    assert_eq!(stream.end(), Some(143));
+    wait_for_end(&pid);
+}
+
+#[test]
 fn one_that_fails_is_told_without_what_is_secret() {
     let (stream, told) = Stream::with(
         "on_change: {exec: [sh, -c, 'echo no user $$NAME; exit 3'], env: {NAME: {file: name}}}",
