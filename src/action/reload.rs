@@ -173,6 +173,7 @@ impl Survival {
 
 /// The verdict on a reload.
 pub fn verdict(response: &Response, fate: &Fate) -> (Verdict, String) {
+    let known = matches!(fate, Fate::GoesOn(_));
     let there = match fate {
         Fate::Died(text) => {
             return (Verdict::Died, format!("{text}; {}", heard(response)));
@@ -184,7 +185,14 @@ pub fn verdict(response: &Response, fate: &Fate) -> (Verdict, String) {
     };
     match response {
         Response::Replied { code, how, reply } => of_reply(*code, how, reply, there),
-        Response::Taken(what) => (Verdict::Accepted, format!("{what}; {there}")),
+        Response::Taken(what) if known => (Verdict::Accepted, format!("{what}; {there}")),
+        // Nobody has said that it was read, so that it goes on is all that could be proved.
+        Response::Taken(what) => (
+            Verdict::Unverified,
+            format!(
+                "{what}; {there}: a `pid_file`, or a start time or an instance in its payload, would"
+            ),
+        ),
         Response::Failed(how) => (Verdict::ReloadRejected, format!("{how}; {there}")),
         Response::Lost(why) => (Verdict::Unverified, format!("{why}; {there}")),
     }

@@ -205,13 +205,16 @@ fn who_answers_counts_where_no_process_is_known() {
         ),
         (
             Some(Who::Unknown),
-            (Verdict::Accepted, "nothing tells which process answers now"),
+            (
+                Verdict::Unverified,
+                "nothing tells which process answers now: a `pid_file`, or",
+            ),
         ),
         (
             None,
             (
-                Verdict::Accepted,
-                "nothing tells whether its process goes on",
+                Verdict::Unverified,
+                "nothing tells whether its process goes on: a `pid_file`, or",
             ),
         ),
     ] {

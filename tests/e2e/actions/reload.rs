@@ -172,6 +172,18 @@ fn a_command_that_ends_well_is_accepted() {
 }
 
 #[test]
+fn a_command_that_ends_well_proves_nothing_where_nobody_knows_who_lives() {
+    let rogue = hidden("start=none");
+    let actions = "    actions: {reload: {exec: [\"true\"]}}\n";
+    let ran = run(&scene(&rogue, actions), "reload --yes api");
+    assert_ended(&ran, "unverified", 5);
+    assert!(
+        ran.stdout.contains("a `pid_file`, or a start time"),
+        "it tells what would prove it: {ran:?}"
+    );
+}
+
+#[test]
 fn a_command_that_fails_is_a_refusal_in_its_last_words() {
     let (mut rogue, ran) = by_command("", "echo bad line 7 >&2; exit 3");
     assert_ended(&ran, "reload-rejected", 5);
