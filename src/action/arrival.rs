@@ -194,6 +194,9 @@ impl Arrival {
         let own = match &self.expected.process {
             Some(process) => format!("{process} runs"),
             None if self.listens == Some(false) => "nothing has started it again".to_owned(),
+            None if self.expected.addresses.is_empty() => {
+                "nothing tells whether it runs again".to_owned()
+            }
             None => "something answers again".to_owned(),
         };
         let missing = if !self.missing.is_empty() {

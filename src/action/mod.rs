@@ -24,7 +24,9 @@ pub use consent::{Consent, Questions};
 pub use offer::{Deed, Leg, Offer, Proposal, Refusal};
 pub use order::stop_order;
 pub use proof::Who;
-pub use proof::{APART, Life, Look, Proof, Seen, Stage, Subject, Turn};
+pub use proof::{
+    APART, Life, Look, NOTHING_TO_LOOK_AT, Proof, Seen, Stage, Subject, Turn, WOULD_SHOW,
+};
 pub use turns::{StateTurn, Turns};
 pub use verdict::{Action, Verdict, exit_code};
 pub use way::{Course, NoWay, START_COMMAND, Then, Way, course, shown_command};

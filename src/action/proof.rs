@@ -13,6 +13,7 @@ use super::Verdict;
 use crate::health::Moment;
 
 pub(super) use end::list;
+pub use end::{NOTHING_TO_LOOK_AT, WOULD_SHOW};
 
 /// Between the first and the last of the looks that prove an end.
 pub const APART: Duration = Duration::from_millis(100);
@@ -201,6 +202,11 @@ impl Proof {
         turn
     }
 
+    /// Whether neither an address nor a process is known: no look will ever show anything.
+    pub const fn is_blind(&self) -> bool {
+        self.subject.addresses.is_empty() && self.subject.processes.is_empty()
+    }
+
     /// Whether the looks so far want another one soon, even when the time is up: one has found nothing.
     pub const fn almost(&self) -> bool {
         self.gone_since.is_some()
@@ -236,8 +242,7 @@ impl Proof {
     }
 
     fn glance(&mut self, at: Moment) -> Option<(Stage, String)> {
-        let nothing_known = self.addresses.is_empty() && self.processes.is_empty();
-        if self.refused() && !self.runs() && !nothing_known {
+        if self.refused() && !self.runs() && !self.is_blind() {
             self.back_since = None;
             if self.gone_since.is_none() {
                 self.gone_since = Some(at);

@@ -62,6 +62,15 @@ pub(super) fn came_up(up: &Up) -> Ending {
     ending
 }
 
+/// One that was to be replaced, and of which no process was known that could be compared with who is ready now.
+pub(super) fn ready_unseen(up: &Up) -> Ending {
+    let identity = up.found.identity();
+    let text = "it is ready, and nothing tells whether its process is a new one: a `pid_file`, or a `url` whose payload has a start time or an instance, would";
+    let mut ending = Ending::new(Verdict::Unverified, text.to_owned());
+    ending.after = Some(Box::new(identity));
+    ending
+}
+
 /// A restart whose stop has not come to an end: the verdict on the process that is still there.
 pub(super) fn not_made_room(ending: Ending, target: &Target) -> Ending {
     let runs = target

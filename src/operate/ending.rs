@@ -14,6 +14,8 @@ pub(super) struct Ending {
     pub(super) after: Option<Box<Identity>>,
     /// That, compared with who was there before.
     pub(super) who: Option<Who>,
+    /// What was sent was taken, and there is nothing to look at that would show what came of it.
+    pub(super) unseen: bool,
     /// The first and the last lines of what it wrote, where it did not come up.
     pub(super) log: Vec<String>,
     /// What a reload did with each part of the configuration.
@@ -40,6 +42,7 @@ impl Ending {
             evidence: Vec::new(),
             after: None,
             who: None,
+            unseen: false,
             log: Vec::new(),
             parts: Vec::new(),
         }

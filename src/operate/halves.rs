@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::amount::{
     accepting, already_running, came_up, changed, gone_then_back, has_stopped, not_made_room,
-    renewed_by, running,
+    ready_unseen, renewed_by, running,
 };
 use super::audit::{About, Audit, party};
 use super::choose::{choose, offer_to_start};
@@ -330,7 +330,8 @@ impl Operator {
         if stopped {
             case.times.drain = Some(self.clock.now().since(sent));
         }
-        if !stopped && ending.verdict != Verdict::GoneThenBack {
+        let unseen = ending.unseen;
+        if !stopped && !unseen && ending.verdict != Verdict::GoneThenBack {
             return not_made_room(ending, &case.target);
         }
         let proved_gone = ending.verdict == Verdict::Stopped;
@@ -347,7 +348,9 @@ impl Operator {
             Ok(up) => {
                 case.times.start = Some(up.start);
                 case.times.ready = Some(up.ready);
-                if ran_before {
+                if unseen {
+                    ready_unseen(&up)
+                } else if ran_before {
                     let up = Up {
                         is_ours: proved_gone,
                         ..up

@@ -6,6 +6,12 @@ use super::{
 use crate::action::Verdict;
 use crate::health::Moment;
 
+/// Why nothing can be proved of a service of which nothing is known but what is sent to it.
+pub const NOTHING_TO_LOOK_AT: &str = "neither an address nor a process is known to look at";
+/// What would make it provable.
+pub const WOULD_SHOW: &str =
+    "a `url`, a probe by HTTP or TCP, or a `pid_file` would show what becomes of it";
+
 impl Proof {
     /// The verdict, as soon as no later look could change it.
     pub(super) fn certain(&self, at: Moment) -> Option<(Verdict, String)> {
@@ -131,9 +137,14 @@ impl Proof {
                 ),
             );
         }
+        let hint = if self.is_blind() {
+            format!(": {WOULD_SHOW}")
+        } else {
+            String::new()
+        };
         (
             Verdict::Unverified,
-            format!("{} after {after}{turned_down}", self.open_question()),
+            format!("{} after {after}{turned_down}{hint}", self.open_question()),
         )
     }
 
@@ -179,7 +190,7 @@ impl Proof {
     /// What is not known, where neither an end nor a life is.
     fn open_question(&self) -> String {
         let place = match self.subject.addresses.as_slice() {
-            [] => "neither an address nor a process is known to look at".to_owned(),
+            [] => NOTHING_TO_LOOK_AT.to_owned(),
             _ if self.accepts() => match self.hollow {
                 Some(code) => format!(
                     "{} answers {code}, which may be a proxy's word for a service that is gone,",

@@ -136,7 +136,11 @@ impl Watch<'_> {
                     if let Some(ending) = self.after_sending(&sent, sending, &mut deadline) {
                         return ending;
                     }
-                    self.note_sent(sent, sending)
+                    let turn = self.note_sent(sent, sending);
+                    if self.proof.is_blind() {
+                        return self.unseen();
+                    }
+                    turn
                 }
                 Some(seen) = &mut glance, if looking => {
                     looking = false;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Watch;
-use crate::action::{Action, Seen, Turn, Verdict};
+use crate::action::{Action, NOTHING_TO_LOOK_AT, Seen, Turn, Verdict, WOULD_SHOW};
 use crate::event::StepKind;
 use crate::inventory::Means;
 use crate::operate::Sending;
@@ -101,6 +101,24 @@ impl Watch<'_> {
             }
             None if !stopped => Ending::new(verdict, format!("{text}; no reply has come")),
             _ => Ending::new(verdict, text),
+        }
+    }
+
+    /// The end where there is nothing to look at: all that there will ever be is what came of the sending.
+    pub(super) fn unseen(&mut self) -> Ending {
+        let (text, unseen) = match &self.sent {
+            Some(Sent::Taken(what)) => (what.clone(), true),
+            Some(Sent::TurnedDown(how)) => (format!("it {how}"), false),
+            Some(Sent::Unclear(what)) => (what.clone(), false),
+            Some(Sent::NobodyThere(why) | Sent::Unsent(why)) => {
+                return Ending::unsent(&format!("nothing was sent: {why}"));
+            }
+            None => (String::new(), false),
+        };
+        let text = format!("{text}; {NOTHING_TO_LOOK_AT}: {WOULD_SHOW}");
+        Ending {
+            unseen,
+            ..Ending::new(Verdict::Unverified, text)
         }
     }
 

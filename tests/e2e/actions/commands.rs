@@ -195,3 +195,56 @@ fn what_it_leaves_in_the_background_does_not_hold_it_up() {
     assert!(ran.stdout.contains("exit status: 4: no"), "{ran:?}");
     drop(open_gate(&gate));
 }
+
+/// A scene whose service `api` has neither an address nor a process that is known.
+fn unseen(action: &str, probe: &str) -> Scene {
+    Scene::with_inventory(&format!(
+        "services:\n  api:\n    probes: {{ready: {{exec: {probe}}}}}\n    actions: {{{action}}}\n"
+    ))
+}
+
+#[test]
+fn a_restart_that_nothing_can_show_ends_when_its_service_is_ready() {
+    let scene = unseen("restart: {exec: [touch, up]}", "[test, -e, up]");
+    let ran = run(&scene, "restart --yes --timeout 5m api");
+    assert_ended(&ran, "unverified", 5);
+    for words in ["it is ready", "would", "pid_file"] {
+        assert!(ran.stdout.contains(words), "{ran:?}");
+    }
+    assert!(ran.stderr.contains("ended with status 0"), "{ran:?}");
+}
+
+#[test]
+fn a_restart_that_nothing_can_show_is_not_ready_where_its_service_is_not() {
+    let scene = unseen("restart: {exec: [\"true\"]}", "[test, -e, up]");
+    let ran = run(&scene, "restart --yes --timeout 1s api");
+    assert_ended(&ran, "not-ready", 124);
+    assert!(
+        ran.stdout.contains("nothing tells whether it runs again"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn what_nothing_can_show_is_not_waited_for() {
+    for (action, words) in [
+        ("shutdown", "ended with status 0"),
+        ("restart", "exit status: 5: no such unit"),
+    ] {
+        let scene = unseen(
+            "shutdown: {exec: [\"true\"]}, restart: {exec: [sh, -c, 'echo no such unit >&2; exit 5']}",
+            "[\"true\"]",
+        );
+        let ran = run(&scene, &format!("{action} --yes --timeout 5m api"));
+        assert_ended(&ran, "unverified", 5);
+        assert!(ran.stdout.contains(words), "{ran:?}");
+        assert!(ran.stdout.contains("would show"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_scheduled_one_that_nothing_can_show_is_accepted() {
+    let scene = unseen("shutdown: {exec: [\"true\"]}", "[\"true\"]");
+    let ran = run(&scene, "shutdown --schedule --yes api");
+    assert_ended(&ran, "accepted", 0);
+}
