@@ -27,8 +27,8 @@ use crate::health::{Process, text};
 use crate::host::launch::{Launched, Order, excerpt, launch, startable};
 use crate::host::records::{Key, Record};
 use crate::host::{Running, alive, process};
-use crate::inventory::{Means, Service, StartSpec};
-use crate::probe::reveal;
+use crate::inventory::{Means, Secret, Service, StartSpec};
+use crate::probe::{Masks, reveal};
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(25);
@@ -87,6 +87,13 @@ impl Operator {
             return Err(failed(NOWHERE.to_owned()));
         };
         let log = order.log.clone();
+        let declared = target.service.start.as_ref().map(|start| &start.env);
+        let is_secret = |name: &String| {
+            let from = declared.and_then(|env| env.get(name));
+            from.is_some_and(|from| !matches!(from, Secret::Plain(_)))
+        };
+        let secrets = order.env.iter().filter(|(name, _)| is_secret(name));
+        let masks = Masks::read(secrets.cloned());
         let launched = launch(program, records, &order).await.map_err(failed)?;
         let Launched {
             process: started,
@@ -118,7 +125,8 @@ impl Operator {
         let limit = self.ready_timeout(&target.service);
         let mut ended = wait.until_up(limit, teller, stop).await;
         if let Err(ending) = &mut ended {
-            ending.log = excerpt(&log, record.log_offset).await;
+            let told = excerpt(&log, record.log_offset).await;
+            ending.log = told.iter().map(|line| masks.apply(line)).collect();
             let last = ending.log.iter().rev().find(|line| !line.trim().is_empty());
             if let (Verdict::Died, Some(last)) = (ending.verdict, last) {
                 let last = text::clean(last.trim(), 160);

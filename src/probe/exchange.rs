@@ -17,6 +17,7 @@ use super::body;
 use super::client::Clients;
 use super::explain::Cause;
 use super::lookup::{self, Lookup};
+use super::masks::Masks;
 use super::race::{Lanes, Race};
 use super::redirect::{self, Rule};
 use super::request::Ready;
@@ -117,14 +118,14 @@ impl Exchange {
         trail: &Trail,
         deadline: Instant,
     ) -> Result<Answered, Cause> {
-        let mut response = self.response(question, trail, deadline).await?;
+        let (mut response, masks) = self.response(question, trail, deadline).await?;
         let code = response.status().as_u16();
         let headers: Vec<_> = response
             .headers()
             .iter()
             .map(|(name, value)| {
-                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-                (name.as_str().to_owned(), value)
+                let value = String::from_utf8_lossy(value.as_bytes());
+                (name.as_str().to_owned(), masks.apply(&value))
             })
             .collect();
         let body = match question.body {
@@ -138,7 +139,9 @@ impl Exchange {
         let body = match body {
             // Such a code tells of the request, not of the service: what came with it does not matter.
             Err(_) if question.beside(code) => Vec::new(),
-            body => body?,
+            body if masks.is_empty() => body?,
+            // What it was given in confidence is nobody else's business, though it may say it again.
+            body => masks.apply_to_bytes(body?),
         };
         if question.body == Body::Unread && question.connection == Connection::Reuse {
             body::drain(response).await;
@@ -150,13 +153,13 @@ impl Exchange {
         })
     }
 
-    /// The head of the answer, at the end of all redirects.
+    /// The head of the answer, at the end of all redirects, and what in the request is not to be told.
     async fn response(
         &self,
         question: &Question<'_>,
         trail: &Trail,
         deadline: Instant,
-    ) -> Result<Response, Cause> {
+    ) -> Result<(Response, Masks), Cause> {
         let request = question.request;
         let client = self.clients.of(request, question.connection).await?;
         let ready = Ready::new(&client, request, question.connection).await?;
@@ -194,7 +197,7 @@ impl Exchange {
             let code = response.status().as_u16();
             trail.head(code, response.remote_addr());
             if !question.follows(code) {
-                return Ok(response);
+                return Ok((response, ready.masks));
             }
             let rule = Rule {
                 asked: &asked,

@@ -2,7 +2,6 @@
 //! behind is ended with it.
 
 mod group;
-mod masks;
 mod output;
 mod ready;
 
@@ -22,8 +21,8 @@ use super::explain::{self, Cause};
 use group::Group;
 use output::Output;
 
+use crate::probe::Masks;
 pub(crate) use group::Commands;
-pub(crate) use masks::Masks;
 pub(crate) use ready::Ready;
 
 /// What was killed is waited for so long, that nothing of it is left; only a process stuck in the kernel takes longer.

@@ -12,6 +12,7 @@ mod exchange;
 mod exec;
 mod explain;
 mod lookup;
+mod masks;
 mod race;
 mod redirect;
 mod request;
@@ -24,5 +25,6 @@ mod trail;
 mod tests;
 
 pub(crate) use asker::{Asker, Reply};
-pub(crate) use exec::{Commands, Masks, Ready, run};
+pub(crate) use exec::{Commands, Ready, run};
+pub(crate) use masks::Masks;
 pub(crate) use secret::reveal;

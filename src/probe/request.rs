@@ -7,6 +7,7 @@ use url::Url;
 use crate::inventory::{Auth, Connection, HttpRequest, Secret};
 
 use super::explain::Cause;
+use super::masks::Masks;
 use super::secret;
 
 /// Gives JSON from services that choose by it, and anything from the others.
@@ -24,6 +25,8 @@ pub(super) struct Ready<'a> {
     headers: HeaderMap,
     /// Whether anything in it proves who we are.
     pub(super) credentials: bool,
+    /// What in it is not to be told, whatever the service answers.
+    pub(super) masks: Masks,
 }
 
 impl<'a> Ready<'a> {
@@ -43,7 +46,8 @@ impl<'a> Ready<'a> {
         }
         let url = &request.target.url;
         let mut credentials = request.tls.cert.is_some() || request.tls.key.is_some();
-        if let Some(value) = authorization(client, request.auth.as_ref(), url).await? {
+        let mut given = Vec::new();
+        if let Some(value) = authorization(client, request.auth.as_ref(), url, &mut given).await? {
             credentials = true;
             headers.insert(header::AUTHORIZATION, value);
         }
@@ -63,6 +67,7 @@ impl<'a> Ready<'a> {
             if proves(&parsed) || !matches!(value, Secret::Plain(_)) {
                 credentials = true;
                 content.set_sensitive(true);
+                given.push(text.clone().into_owned());
             }
             headers.insert(parsed, content);
         }
@@ -71,6 +76,7 @@ impl<'a> Ready<'a> {
             method,
             headers,
             credentials,
+            masks: Masks::of(given.into_iter().map(|secret| (secret, HIDDEN.to_owned()))),
         })
     }
 
@@ -116,31 +122,41 @@ async fn authorization(
     client: &Client,
     auth: Option<&Auth>,
     url: &Url,
+    given: &mut Vec<String>,
 ) -> Result<Option<HeaderValue>, Cause> {
     let builder: RequestBuilder = match auth {
         Some(Auth::Bearer(token)) => {
             let token = secret::read(token).await?;
+            given.push(token.clone().into_owned());
             client.get(NOWHERE).bearer_auth(token)
         }
         Some(Auth::Basic { user, password }) => {
             let password = secret::read(password).await?;
+            given.push(password.clone().into_owned());
             client.get(NOWHERE).basic_auth(user, Some(password))
         }
         None if url.username().is_empty() && url.password().is_none() => return Ok(None),
         // The library takes them out of the URL.
-        None => client.get(url.clone()),
+        None => {
+            given.extend(url.password().map(str::to_owned));
+            client.get(url.clone())
+        }
     };
     let mut request = builder.build().map_err(|_| {
         Cause::local("the secret for `auth` has a character that no header may carry")
     })?;
-    Ok(request
-        .headers_mut()
-        .remove(header::AUTHORIZATION)
-        .map(|mut value| {
-            value.set_sensitive(true);
-            value
-        }))
+    let value = request.headers_mut().remove(header::AUTHORIZATION);
+    Ok(value.map(|mut value| {
+        // A password is sent in another form, which can be read back.
+        let words = value.to_str().unwrap_or_default().split(' ');
+        given.extend(words.skip(1).map(str::to_owned));
+        value.set_sensitive(true);
+        value
+    }))
 }
+
+/// What is told in place of a secret that a service answers with.
+const HIDDEN: &str = "***";
 
 /// A URL for a request that is never sent: the library makes a header of it.
 const NOWHERE: &str = "http://localhost/";

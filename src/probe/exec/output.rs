@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::health::text;
 
-use super::masks::Masks;
+use crate::probe::Masks;
 
 /// So much of the beginning is kept.
 const KEPT: usize = 4096;

@@ -10,7 +10,7 @@ use crate::inventory::{Exec, Secret};
 use crate::probe::explain::{self, Cause};
 use crate::probe::secret;
 
-use super::masks::Masks;
+use crate::probe::Masks;
 
 /// A command that can be run: without a shell, with nothing to read, in a process group of its own, so that what is typed
 /// at our terminal does not reach it.

@@ -312,3 +312,45 @@ async fn a_deadline_after_sending_is_no_proof_that_nothing_happened() {
     assert!(!error.before_sending);
     assert_eq!(error.failure.kind, FailureKind::Timeout);
 }
+
+#[tokio::test]
+async fn what_it_was_given_in_confidence_is_not_told_though_it_says_it_again() {
+    let address = serve("127.0.0.1:0", async |mut stream| {
+        let head = head(&mut stream).await;
+        let echo = head.replace(['\r', '\n'], " ");
+        let body = format!("you said: {echo}");
+        let reply = format!(
+            "HTTP/1.1 200 OK\r\nx-echo: {echo}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let _ = stream.write_all(reply.as_bytes()).await;
+    })
+    .await;
+    for (auth, secrets) in [
+        (
+            Auth::Bearer(Secret::Plain("hunter22".to_owned())),
+            ["hunter22", "hunter22"],
+        ),
+        (
+            Auth::Basic {
+                user: "me".to_owned(),
+                password: Secret::Plain("hunter22".to_owned()),
+            },
+            ["hunter22", "bWU6aHVudGVyMjI="],
+        ),
+    ] {
+        let mut request = question(&format!("http://{address}/"));
+        request.auth = Some(auth);
+        let reply = asker()
+            .send(&request, None, AMPLE, 64 * 1024)
+            .await
+            .unwrap();
+        let body = String::from_utf8(reply.body).unwrap();
+        assert!(body.starts_with("you said: GET / HTTP/1.1"), "{body}");
+        assert!(body.contains("***"), "{body}");
+        for secret in secrets {
+            assert!(!body.contains(secret), "{body}");
+            assert!(!format!("{:?}", reply.headers).contains(secret));
+        }
+    }
+}

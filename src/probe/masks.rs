@@ -1,4 +1,4 @@
-//! What a command was given that is not to be told, whatever it writes.
+//! What a command or a request was given that is not to be told, whatever it writes or answers.
 
 use crate::inventory::Exec;
 
@@ -8,18 +8,26 @@ const SHORTEST: usize = 4;
 /// What is left of a character that was cut.
 const BROKEN: char = '\u{fffd}';
 
-/// The secrets of one command, each with what is told in its place.
+/// The secrets of one command or request, each with what is told in its place.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Masks(Vec<(String, String)>);
 
 impl Masks {
     /// Those that stand in its words and its environment, and those that were read for it: name and value.
     pub(super) fn new(exec: &Exec, read: Vec<(String, String)>) -> Self {
-        let read = read
-            .into_iter()
-            .map(|(name, value)| (value, format!("${{{name}}}")));
+        let read = read.into_iter().map(named);
+        Self::of(exec.hidden.iter().cloned().chain(read))
+    }
+
+    /// Those that were read for a program: name and value.
+    pub(crate) fn read(read: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self::of(read.into_iter().map(named))
+    }
+
+    /// These: a secret, and what is told in its place.
+    pub(super) fn of(secrets: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut masks: Vec<(String, String)> = Vec::new();
-        for (secret, shown) in exec.hidden.iter().cloned().chain(read) {
+        for (secret, shown) in secrets {
             // A key is written line by line.
             let lines = secret.lines().filter(|line| line.len() < secret.len());
             masks.extend(lines.map(|line| (line.trim().to_owned(), shown.clone())));
@@ -29,6 +37,24 @@ impl Masks {
         // The longest first: one may be part of another.
         masks.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
         Self(masks)
+    }
+
+    /// Nothing has to be kept back.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The bytes of a text that is whole; others than of a text where there is nothing in them to be kept back.
+    pub(super) fn apply_to_bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
+        let holds = |secret: &str| {
+            let mut windows = bytes.windows(secret.len());
+            windows.any(|window| window == secret.as_bytes())
+        };
+        if self.0.iter().any(|(secret, _)| holds(secret)) {
+            self.apply(&String::from_utf8_lossy(&bytes)).into_bytes()
+        } else {
+            bytes
+        }
     }
 
     /// A text that is whole.
@@ -70,6 +96,10 @@ impl Masks {
             .unwrap_or_default()
             .to_owned()
     }
+}
+
+fn named((name, value): (String, String)) -> (String, String) {
+    (value, format!("${{{name}}}"))
 }
 
 #[cfg(test)]
