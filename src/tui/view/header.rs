@@ -132,8 +132,10 @@ fn hidden(app: &App, area: Rect) -> String {
     let below = app.list.len().saturating_sub(above.saturating_add(rows));
     let told = [(above, "above"), (below, "below")];
     let told = told.into_iter().filter(|(count, _)| *count > 0);
-    told.map(|(count, place)| format!(", {count} {place}"))
-        .collect()
+    let told: Vec<String> = told
+        .map(|(count, place)| format!(", {count} {place}"))
+        .collect();
+    told.concat()
 }
 
 /// How many services actions mean, and how many of them have no row at the moment.
