@@ -112,6 +112,7 @@ impl Stage {
                 "shutdown accepted" => self.fleet.shutdown_accepted(place, now),
                 "awaited" => self.fleet.awaited(place, Awaiting::Begun, now),
                 "proved" => self.fleet.awaited(place, Awaiting::Proved, now),
+                "not come up" => self.fleet.awaited(place, Awaiting::Failed, now),
                 "awaited no more" => self.fleet.awaited(place, Awaiting::Over, now),
                 "process runs on" => self.fleet.lingers(place, true, now),
                 "process gone" => self.fleet.lingers(place, false, now),

@@ -49,15 +49,21 @@ fn end_explains(done: &Done) -> Vec<Input> {
         });
     }
     if matches!(done.action, Action::Start | Action::Restart) {
-        let awaiting = if good {
-            Awaiting::Proved
-        } else {
-            Awaiting::Over
+        let failed = matches!(done.verdict, Verdict::Died | Verdict::NotReady);
+        let awaiting = match done.verdict {
+            _ if good => Awaiting::Proved,
+            _ if failed => Awaiting::Failed,
+            _ => Awaiting::Over,
         };
         inputs.push(Input::Awaited {
             service: service(),
             awaiting,
         });
+        if failed {
+            inputs.push(Input::ProbeNow {
+                service: Some(service()),
+            });
+        }
     }
     inputs
 }
@@ -105,6 +111,7 @@ mod tests {
                 Input::Lingers { runs_on, .. } => format!("runs on {runs_on}"),
                 Input::Started { .. } => "started".to_owned(),
                 Input::Awaited { awaiting, .. } => format!("{awaiting:?}"),
+                Input::ProbeNow { .. } => "ask now".to_owned(),
                 other => format!("{other:?}"),
             })
             .collect();
@@ -129,7 +136,9 @@ mod tests {
         for action in [Action::Start, Action::Restart] {
             assert_eq!(step(action, StepKind::Started), "started, Begun");
             assert_eq!(step(action, StepKind::Ready), "");
-            assert_eq!(end(action, Verdict::Died), "Over");
+            assert_eq!(end(action, Verdict::Died), "Failed, ask now");
+            assert_eq!(end(action, Verdict::NotReady), "Failed, ask now");
+            assert_eq!(end(action, Verdict::SameProcess), "Over");
             assert_eq!(end(action, Verdict::Refused), "", "it may be another's");
         }
         let proved = "runs on false, Proved";

@@ -12,7 +12,9 @@ pub enum Awaiting {
     Begun,
     /// It has come up.
     Proved,
-    /// It has not, or is not waited for any more.
+    /// It has not come up: no shutdown explains its silence any more.
+    Failed,
+    /// It is not waited for any more.
     Over,
 }
 
@@ -60,7 +62,7 @@ impl ComingUp {
         self.awaited = match awaiting {
             Awaiting::Begun => Awaited::Coming,
             Awaiting::Proved => Awaited::Up(now),
-            Awaiting::Over => Awaited::No,
+            Awaiting::Failed | Awaiting::Over => Awaited::No,
         };
     }
 

@@ -155,6 +155,11 @@ impl Tracker {
             self.ending.arm();
         }
         self.coming_up.hear(awaiting, now);
+        if awaiting == Awaiting::Failed {
+            // What was known is of the process before it. The next answer counts, and its silence is no stop.
+            self.ending.arm();
+            self.forget();
+        }
         if awaiting == Awaiting::Over {
             // What was set aside while it was waited for puts nothing off: the next answer counts.
             for probe in &mut self.probes {
