@@ -32,6 +32,36 @@ pub struct Proposal {
     pub order: Vec<Leg>,
 }
 
+impl Proposal {
+    /// `stop web, api, db; start db, api, web`
+    pub fn sequence(&self) -> String {
+        let mut text = String::new();
+        let mut before = None;
+        for leg in &self.order {
+            if before == Some(leg.deed) {
+                text.push_str(", ");
+            } else {
+                if before.is_some() {
+                    text.push_str("; ");
+                }
+                text.push_str(leg.deed.as_str());
+                text.push(' ');
+            }
+            text.push_str(&leg.service);
+            before = Some(leg.deed);
+        }
+        text
+    }
+
+    /// What is done to a service, each with its number in the order, from 1.
+    pub fn steps_of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = (usize, Deed)> + 'a {
+        let numbered = (1..).zip(&self.order);
+        numbered
+            .filter(move |(_, leg)| leg.service == service)
+            .map(|(number, leg)| (number, leg.deed))
+    }
+}
+
 /// One part of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leg {
@@ -77,4 +107,36 @@ pub struct Refusal {
     pub reason: String,
     /// What to do about it.
     pub hint: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_told_in_the_words_of_what_is_done() {
+        for (order, expected) in [
+            ("", ""),
+            ("-web", "stop web"),
+            ("-web -api +api +web", "stop web, api; start api, web"),
+            ("-a +a -b +b", "stop a; start a; stop b; start b"),
+        ] {
+            let order = order.split_whitespace().map(|leg| {
+                let (deed, service) = leg.split_at(1);
+                Leg {
+                    service: service.to_owned(),
+                    deed: if deed == "-" { Deed::Stop } else { Deed::Start },
+                }
+            });
+            let proposal = Proposal {
+                offers: Vec::new(),
+                order: order.collect(),
+            };
+            assert_eq!(proposal.sequence(), expected);
+            if expected.contains("api") {
+                let steps: Vec<_> = proposal.steps_of("api").collect();
+                assert_eq!(steps, [(2, Deed::Stop), (3, Deed::Start)]);
+            }
+        }
+    }
 }

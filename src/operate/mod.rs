@@ -77,8 +77,6 @@ pub(crate) struct Operator {
 pub(crate) struct Prepared {
     /// What will be done.
     pub(crate) action: Action,
-    /// What would be sent, to be shown before anybody agrees. Empty where there is nothing to do.
-    pub(crate) offers: Vec<Offer>,
     targets: Vec<Target>,
     /// For each target the others that it needs, by number.
     needs: Vec<Vec<usize>>,

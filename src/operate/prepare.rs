@@ -74,14 +74,12 @@ impl Operator {
         if !refusals.is_empty() {
             return Err(refusals);
         }
-        let offers = targets.iter().filter_map(Target::offer).cloned().collect();
         let needs = match action {
             Action::Reload => vec![Vec::new(); targets.len()],
             _ => needs(inventory, &order),
         };
         Ok(Prepared {
             action,
-            offers,
             targets,
             needs,
         })

@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::action::{Action, Offer, START_COMMAND, Verdict};
+use crate::action::{Action, Deed, Offer, Proposal, START_COMMAND, Verdict};
 use crate::event::{Done, Party};
 use crate::health::{Part, ReloadStatus};
 
@@ -21,6 +21,8 @@ pub(crate) struct Account {
     /// The start command that follows, where the request is only the first half of a restart.
     then: Option<String>,
     target: Option<String>,
+    /// What would be done to it, in the order of the whole plan.
+    steps: Vec<Step>,
     verdict: Option<Verdict>,
     exit_code: Option<u8>,
     text: Option<String>,
@@ -38,6 +40,14 @@ pub(crate) struct Account {
     log: Vec<String>,
     elapsed_seconds: Option<f64>,
     at: Option<Timestamp>,
+}
+
+/// One part of what would be done.
+#[derive(Debug, Clone, Serialize)]
+struct Step {
+    /// Its place among all that would be done, from 1.
+    number: usize,
+    does: &'static str,
 }
 
 /// One part of a configuration that was read again.
@@ -81,9 +91,19 @@ impl Account {
         }
     }
 
-    /// What would be done.
-    pub(crate) fn offered(offer: &Offer) -> Self {
-        Self::new(&offer.service, offer.action, Some(offer))
+    /// What would be done, in the order in which it begins.
+    pub(crate) fn offered(proposal: &Proposal) -> Vec<Self> {
+        let step = |(number, deed): (usize, Deed)| Step {
+            number,
+            does: deed.as_str(),
+        };
+        let offers = proposal.offers.iter();
+        offers
+            .map(|offer| Self {
+                steps: proposal.steps_of(&offer.service).map(step).collect(),
+                ..Self::new(&offer.service, offer.action, Some(offer))
+            })
+            .collect()
     }
 
     fn new(service: &str, action: Action, offer: Option<&Offer>) -> Self {
@@ -94,6 +114,7 @@ impl Account {
             request: offer.map(|offer| offer.request.clone()),
             then: offer.and_then(|offer| offer.then.clone()),
             target: offer.map(|offer| offer.target.clone()),
+            steps: Vec::new(),
             verdict: None,
             exit_code: None,
             text: None,
@@ -134,6 +155,15 @@ impl Account {
         if accounts.len() > 1 && accounts.iter().all(comes_up) {
             out.push('\n');
             out.push_str(&Self::table(accounts));
+        }
+        out
+    }
+
+    /// What would be done, a line each for people; below them, where it is several, in which order.
+    pub(crate) fn plan(proposal: &Proposal, color: bool) -> String {
+        let mut out = Self::lines(&Self::offered(proposal), color);
+        if proposal.offers.len() > 1 {
+            let _ = writeln!(out, "\nin this order: {}", proposal.sequence());
         }
         out
     }
@@ -216,6 +246,7 @@ fn colored(verdict: Verdict, color: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::Leg;
     use crate::event::{Facts, Times};
     use crate::health::Moment;
 
@@ -230,6 +261,16 @@ mod tests {
             facts: Facts::default(),
             elapsed: Duration::from_millis(2125),
             at: Moment::at_seconds(0.0),
+        }
+    }
+
+    fn proposal() -> Proposal {
+        Proposal {
+            offers: vec![offer()],
+            order: vec![Leg {
+                service: "api".to_owned(),
+                deed: Deed::Stop,
+            }],
         }
     }
 
@@ -255,7 +296,7 @@ mod tests {
         );
         assert!(Account::lines(&ended, true).contains("\u{1b}[32mstopped\u{1b}[0m"));
         assert_eq!(
-            Account::lines(&[Account::offered(&offer())], false),
+            Account::plan(&proposal(), false),
             "api: shutdown would send POST http://localhost:8000/health/shutdown; target: 127.0.0.1:8000, pid 4711 (api); means: shutdown route (waits for the end)\n"
         );
     }
@@ -301,10 +342,8 @@ mod tests {
             json[0]["parts"],
             serde_json::json!([{"name": "port", "status": "needs-restart", "word": "restart_required", "message": null}])
         );
-        let accounts = [
-            Account::ended(&done(), Some(&offer())),
-            Account::offered(&offer()),
-        ];
+        let ended = Account::ended(&done(), Some(&offer()));
+        let accounts = [vec![ended], Account::offered(&proposal())].concat();
         let json: serde_json::Value = serde_json::from_str(&Account::json(&accounts)).unwrap();
         assert_eq!(json[0]["verdict"], "stopped");
         assert_eq!(json[0]["exit_code"], 0);
@@ -314,6 +353,11 @@ mod tests {
         assert_eq!(
             json[1]["request"],
             "POST http://localhost:8000/health/shutdown"
+        );
+        assert_eq!(json[0]["steps"], serde_json::json!([]));
+        assert_eq!(
+            json[1]["steps"],
+            serde_json::json!([{"number": 1, "does": "stop"}])
         );
         assert_eq!(Account::json(&[]), "[]\n");
     }

@@ -3,16 +3,16 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::Context;
-use crate::action::{Offer, Questions};
+use crate::action::{Offer, Proposal, Questions};
 
 /// Whether there is anybody to ask.
 pub(super) fn possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Shows what would be done: service, means, exact request and target.
-pub(super) fn show(context: &Context, offers: &[Offer]) {
-    for offer in offers {
+/// Shows what would be done: service, means, exact request and target; of several, in which order.
+pub(super) fn show(context: &Context, proposal: &Proposal) {
+    for offer in &proposal.offers {
         let protected = if offer.protected { " (protected)" } else { "" };
         let then = offer.then.as_ref();
         let then = then.map_or_else(String::new, |then| format!("\n  then     {then}"));
@@ -25,6 +25,9 @@ pub(super) fn show(context: &Context, offers: &[Offer]) {
             offer.target,
             humantime::format_duration(offer.timeout),
         ));
+    }
+    if proposal.offers.len() > 1 {
+        context.tell(&format!("in this order: {}", proposal.sequence()));
     }
 }
 

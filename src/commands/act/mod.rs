@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::choose::Choice;
 use super::{Context, Error, Signals, duration};
-use crate::action::{Action, Consent, Manner, Refusal, exit_code};
+use crate::action::{Action, Consent, Manner, Proposal, Refusal, exit_code};
 use crate::event::{Done, Event};
 use crate::exit::Exit;
 use crate::host::Clock;
@@ -123,10 +123,14 @@ pub(super) async fn run(
         Ok(prepared) => prepared,
         Err(refusals) => return refuse(context, args, &operator, refusals, None),
     };
+    let proposal = prepared.proposal();
     if args.dry_run {
-        let accounts: Vec<Account> = prepared.offers.iter().map(Account::offered).collect();
-        show(context, args, &accounts)?;
-        if accounts.len() < names.len() {
+        let plan = match args.output {
+            Format::Text => Account::plan(&proposal, context.color_stdout()),
+            Format::Json => Account::json(&Account::offered(&proposal)),
+        };
+        print(context, &plan)?;
+        if proposal.offers.len() < names.len() {
             context.tell(match action {
                 Action::Start => "the other services meant run already",
                 _ => "the other services meant have stopped already",
@@ -134,12 +138,12 @@ pub(super) async fn run(
         }
         return Ok(Exit::Done);
     }
-    if let Err(refusals) = agreed(context, args, &prepared).await {
+    if let Err(refusals) = agreed(context, args, &proposal).await {
         return refuse(context, args, &operator, refusals, Some(&prepared));
     }
     let signals = Signals::new()?;
-    let (dones, ending) = carry_out(context, &operator, prepared.clone(), signals).await;
-    finish(context, args, &prepared, &dones, ending)
+    let (dones, ending) = carry_out(context, &operator, prepared, signals).await;
+    finish(context, args, &proposal, &dones, ending)
 }
 
 /// What holds for this action.
@@ -165,16 +169,16 @@ fn policy(context: &Context, args: &Args, special: Special) -> Result<Policy, Er
 }
 
 /// Whether somebody agrees, who is shown exactly what.
-async fn agreed(context: &Context, args: &Args, prepared: &Prepared) -> Result<(), Vec<Refusal>> {
+async fn agreed(context: &Context, args: &Args, proposal: &Proposal) -> Result<(), Vec<Refusal>> {
     let consent = Consent {
         yes: args.yes,
         confirmed: args.confirm.iter().cloned().collect(),
     };
-    let questions = consent.missing(&prepared.offers, ask::possible())?;
+    let questions = consent.missing(&proposal.offers, ask::possible())?;
     if questions.agree || !questions.type_names.is_empty() {
-        ask::show(context, &prepared.offers);
-        if !ask::all(context, &prepared.offers, &questions).await {
-            return Err(prepared
+        ask::show(context, proposal);
+        if !ask::all(context, &proposal.offers, &questions).await {
+            return Err(proposal
                 .offers
                 .iter()
                 .map(|offer| Refusal {
@@ -244,7 +248,7 @@ fn hear(context: &Context, event: Event, ended: &mut Vec<Done>) {
 fn finish(
     context: &Context,
     args: &Args,
-    prepared: &Prepared,
+    proposal: &Proposal,
     dones: &[Done],
     ending: Option<Exit>,
 ) -> Result<Exit, Error> {
@@ -262,7 +266,7 @@ fn finish(
     let accounts: Vec<Account> = dones
         .iter()
         .map(|done| {
-            let offers = &mut prepared.offers.iter();
+            let offers = &mut proposal.offers.iter();
             Account::ended(done, offers.find(|offer| offer.service == done.service))
         })
         .collect();
@@ -310,11 +314,15 @@ fn refuse(
 }
 
 fn show(context: &Context, args: &Args, accounts: &[Account]) -> Result<(), Error> {
-    let shown = context.print(&match args.output {
+    let text = match args.output {
         Format::Text => Account::lines(accounts, context.color_stdout()),
         Format::Json => Account::json(accounts),
-    });
-    match shown {
+    };
+    print(context, &text)
+}
+
+fn print(context: &Context, text: &str) -> Result<(), Error> {
+    match context.print(text) {
         // The exit code still tells the verdict when nobody reads the account.
         Err(Error::BrokenPipe) => Ok(()),
         other => other,

@@ -59,6 +59,61 @@ fn a_chain_stops_from_above_and_starts_from_below() {
     assert_eq!(ran.code, 0);
 }
 
+/// What a dry run shows: the services in the order of their lines, and the order of what would be done.
+fn plan(stage: &Stage, words: &str) -> (Vec<String>, String) {
+    let ran = run(stage.scene(), words);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let (lines, order) = ran.stdout.split_once("\n\n").expect("a list and an order");
+    let services = lines
+        .lines()
+        .map(|line| line.split(':').next().unwrap_or_default().to_owned());
+    (services.collect(), order.trim_end().to_owned())
+}
+
+#[test]
+fn a_dry_run_shows_both_halves_in_the_order_in_which_they_are_done() {
+    let [slow, b] = [
+        Startable::new("slow", "shutdown=exit").with("    depends_on: [b]\n"),
+        Startable::new("b", "shutdown=exit"),
+    ];
+    let stage = Stage::new(SERVICE, &[&slow, &b]);
+    let (services, order) = plan(&stage, "start --dry-run --all");
+    assert_eq!(services, ["b", "slow"]);
+    assert_eq!(order, "in this order: start b, slow");
+    let ran = run(stage.scene(), "start --yes --all");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let begun = self::order(&ran);
+    assert_eq!(
+        begun,
+        ["b started", "b ready", "slow started", "slow ready"]
+    );
+    let (services, order) = plan(&stage, "restart --dry-run --all");
+    assert_eq!(services, ["slow", "b"]);
+    assert_eq!(order, "in this order: stop slow, b; start b, slow");
+    let ran = run(stage.scene(), "restart --dry-run --all -o json");
+    let plan: Value = serde_json::from_str(&ran.stdout).expect("an array");
+    assert_eq!(plan[0]["service"], "slow");
+    assert!(plan[0]["then"].is_string(), "{plan}");
+    assert_eq!(
+        plan[0]["steps"],
+        serde_json::json!([{"number": 1, "does": "stop"}, {"number": 4, "does": "start"}])
+    );
+    assert_eq!(plan[1]["steps"][0]["number"], 2);
+    assert_eq!(stage.running().len(), 2);
+}
+
+#[test]
+fn the_question_shows_the_order_as_well() {
+    let stage = chain("shutdown=exit", "shutdown=exit", "shutdown=exit");
+    let command = stage.scene().command(&["restart", "--all"]);
+    let mut terminal = crate::support::terminal::Pty::start(&command, 300, 40);
+    let screen = terminal.wait_for("Go on with these 3? [y/N]");
+    let order = "in this order: stop web, api, db; start db, api, web";
+    assert!(screen.contains(order), "{screen}");
+    terminal.keys("n\r");
+    assert_eq!(terminal.end().code, 4);
+}
+
 #[test]
 fn after_a_stop_that_fails_what_was_stopped_is_started_again() {
     let stage = chain("shutdown=exit", "shutdown=stay", "shutdown=exit");

@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::{Content, buttons, field, verb};
-use crate::action::{Action, Deed, Leg, Offer};
+use crate::action::{Action, Deed, Offer};
 use crate::tui::dialog::Question;
 use crate::tui::figures;
 use crate::tui::text::wrap;
@@ -101,7 +101,7 @@ fn describe_several(
     lines: &mut Vec<Line<'static>>,
 ) {
     let mut add = |label, text: &str| field(label, LABEL, text, Style::new(), columns, lines);
-    add("order", &order(&question.proposal.order));
+    add("order", &question.proposal.sequence());
     add("failure", on_failure(question.action));
     let mut all = offers.iter().map(|offer| consequence(question, offer));
     let first = all.next().unwrap_or_default();
@@ -156,26 +156,6 @@ fn requests<'a>(question: &Question, offer: &'a Offer) -> Vec<(&'static str, &'a
 
 fn only_starts(question: &Question, offer: &Offer) -> bool {
     question.does(offer, Deed::Start) && !question.does(offer, Deed::Stop)
-}
-
-/// `stop web, api, db; start db, api, web`
-fn order(order: &[Leg]) -> String {
-    let mut text = String::new();
-    let mut before = None;
-    for leg in order {
-        if before == Some(leg.deed) {
-            text.push_str(", ");
-        } else {
-            if before.is_some() {
-                text.push_str("; ");
-            }
-            text.push_str(leg.deed.as_str());
-            text.push(' ');
-        }
-        text.push_str(&leg.service);
-        before = Some(leg.deed);
-    }
-    text
 }
 
 /// What becomes of the others when one fails.
