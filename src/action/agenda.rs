@@ -18,7 +18,7 @@ pub struct Manner {
     pub parallel: usize,
     /// What does not build on a failure goes on after it.
     pub keep_going: bool,
-    /// What was stopped is not started again after a failed stop.
+    /// What is down when a stop fails is not started again.
     pub leave_stopped: bool,
 }
 
@@ -97,6 +97,8 @@ pub struct Agenda {
     needed_by: Vec<Vec<usize>>,
     down: Vec<Progress>,
     up: Vec<Progress>,
+    /// For each member whether it was down when a stop failed, and is to be left so.
+    left_down: Vec<bool>,
     manner: Manner,
     /// The first that failed, and how it ended.
     failure: Option<(usize, Verdict)>,
@@ -123,6 +125,7 @@ impl Agenda {
                 .iter()
                 .map(|member| Progress::planned(member.comes_up))
                 .collect(),
+            left_down: vec![false; members.len()],
             needed_by,
             members,
             manner,
@@ -165,6 +168,28 @@ impl Agenda {
         } else {
             self.set(task, Progress::Failed);
             self.failure.get_or_insert((task.member, verdict));
+            if self.manner.leave_stopped && self.is_stop(task, verdict) {
+                self.leave_down();
+            }
+        }
+    }
+
+    /// Whether a half that has failed is one that stops its member. What something else starts again has one half for
+    /// both, and its verdict tells how far that came.
+    fn is_stop(&self, task: Task, verdict: Verdict) -> bool {
+        let replaced = self.down.get(task.member) == Some(&Progress::None);
+        let stays = matches!(
+            verdict,
+            Verdict::SameProcess | Verdict::StillAnswering | Verdict::StillDraining
+        );
+        task.half == Half::Down || (replaced && stays)
+    }
+
+    /// Those that are down now are left so; those that are stopped later are not.
+    fn leave_down(&mut self) {
+        let halves = self.down.iter().zip(&self.up);
+        for ((down, up), left) in halves.zip(&mut self.left_down) {
+            *left |= *down == Progress::Good && *up == Progress::Waiting;
         }
     }
 
@@ -239,7 +264,7 @@ impl Agenda {
             if self.interrupted {
                 return Gate::Shut("it was stopped and not started again: interrupted".to_owned());
             }
-            if self.manner.leave_stopped && self.failure.is_some() {
+            if self.left_down.get(member) == Some(&true) {
                 return Gate::Shut("it was stopped and is left so, as asked for".to_owned());
             }
         } else {

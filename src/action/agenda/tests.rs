@@ -152,6 +152,38 @@ fn after_a_failed_stop_nothing_more_is_stopped_and_what_was_is_started_again() {
 }
 
 #[test]
+fn only_what_is_down_when_a_stop_fails_is_left_so() {
+    let leave = Manner {
+        leave_stopped: true,
+        keep_going: true,
+        ..Manner::default()
+    };
+    assert_eq!(
+        play("a b c", leave, "a-"),
+        "a- b- b+ c- c+; a Up: it has not stopped"
+    );
+    assert_eq!(
+        play("web<api api b", leave, "api-"),
+        "web- api- b- b+\
+         ; web Up: it was stopped and is left so, as asked for\
+         ; api Up: it has not stopped"
+    );
+    // A start that fails leaves nothing down.
+    assert_eq!(play("a b c", leave, "a+"), "a- a+ b- b+ c- c+");
+    // Nor does a stop leave what is stopped only after it.
+    let at_once = Manner {
+        parallel: 2,
+        ..leave
+    };
+    assert_eq!(
+        play("a b c", at_once, "a-"),
+        "[a- b-] [b+ c-] c+; a Up: it has not stopped"
+    );
+    // Something else is asked to replace `db`, and it stays.
+    assert_eq!(play("a db!", at_once, "db+"), "[db+ a-] a+");
+}
+
+#[test]
 fn a_failed_start_leaves_those_that_need_it_unstarted() {
     assert_eq!(
         play("web<api api<db db", at_once(1), "db+"),

@@ -115,6 +115,28 @@ fn the_question_shows_the_order_as_well() {
 }
 
 #[test]
+fn only_what_was_down_when_a_stop_failed_is_left_so() {
+    let [a, b, c] = [
+        Startable::new("a", "shutdown=stay"),
+        Startable::new("b", "shutdown=exit"),
+        Startable::new("c", "shutdown=exit"),
+    ];
+    let stage = Stage::new(SERVICE, &[&a, &b, &c]);
+    let ran = run(stage.scene(), "start --yes --all");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let ran = run(
+        stage.scene(),
+        "restart --yes a b c --timeout 3s --keep-going --leave-stopped -o json",
+    );
+    assert_eq!(
+        verdicts(&ran),
+        ["a same-process", "b restarted", "c restarted"]
+    );
+    assert_eq!(ran.code, 5);
+    assert_eq!(stage.running().len(), 3, "all are up");
+}
+
+#[test]
 fn after_a_stop_that_fails_what_was_stopped_is_started_again() {
     let stage = chain("shutdown=exit", "shutdown=stay", "shutdown=exit");
     let ran = run(stage.scene(), "restart --yes --all --timeout 2s -o json");
