@@ -128,6 +128,8 @@ pub struct Facts {
     pub times: Times,
     /// The first and the last lines that a service wrote that did not come up. Cleaned.
     pub log: Vec<String>,
+    /// It was refused because another healthctl acted on it.
+    pub busy: bool,
 }
 
 /// The end of an action on one service.

@@ -86,6 +86,7 @@ impl Case {
             after: ending.after.as_deref().and_then(known),
             times: self.times,
             log: std::mem::take(&mut ending.log),
+            busy: false,
         }
     }
 }

@@ -40,6 +40,19 @@ impl Teller<'_> {
     }
 }
 
+/// Why a plan is not begun.
+struct Obstacle {
+    reason: String,
+    /// The service on which somebody else acts.
+    busy: Option<String>,
+}
+
+impl From<String> for Obstacle {
+    fn from(reason: String) -> Self {
+        Self { reason, busy: None }
+    }
+}
+
 /// A plan under way.
 struct Run<'a> {
     operator: &'a Operator,
@@ -59,11 +72,16 @@ impl Operator {
         stop: &CancellationToken,
     ) -> Vec<Done> {
         let action = prepared.action;
-        let ready = Audit::open(self.policy.audit.as_deref(), &self.policy.command)
-            .and_then(|audit| Ok((audit, self.locks(&prepared)?)));
-        let (audit, locks) = match ready {
-            Ok(ready) => ready,
-            Err(reason) => return self.all_unsent(&prepared, &reason, events),
+        let audit = match Audit::open(self.policy.audit.as_deref(), &self.policy.command) {
+            Ok(audit) => audit,
+            Err(reason) => {
+                let obstacle = Obstacle::from(reason);
+                return self.all_unsent(&prepared, &obstacle, None, events);
+            }
+        };
+        let locks = match self.locks(&prepared) {
+            Ok(locks) => locks,
+            Err(obstacle) => return self.all_unsent(&prepared, &obstacle, Some(&audit), events),
         };
         let run = Run {
             operator: self,
@@ -81,7 +99,7 @@ impl Operator {
     }
 
     /// Sees to it that nobody else acts on any of the services meanwhile.
-    fn locks(&self, prepared: &Prepared) -> Result<Vec<Option<Lock>>, String> {
+    fn locks(&self, prepared: &Prepared) -> Result<Vec<Option<Lock>>, Obstacle> {
         let Some(records) = &self.policy.records else {
             return Ok(prepared.targets.iter().map(|_| None).collect());
         };
@@ -92,9 +110,11 @@ impl Operator {
                 match records.lock(&target.key, &doing) {
                     // Whoever can do without a record of it has a state directory that cannot be written.
                     Err(RecordError::File { .. }) if self.policy.audit.is_none() => Ok(None),
-                    lock => lock
-                        .map(Some)
-                        .map_err(|error| format!("nothing was sent to any service: {error}")),
+                    lock => lock.map(Some).map_err(|error| Obstacle {
+                        reason: format!("nothing was sent to any service: {error}"),
+                        busy: matches!(error, RecordError::Busy(_))
+                            .then(|| target.service.name.clone()),
+                    }),
                 }
             }
         };
@@ -104,12 +124,27 @@ impl Operator {
     fn all_unsent(
         &self,
         prepared: &Prepared,
-        reason: &str,
+        obstacle: &Obstacle,
+        audit: Option<&Audit>,
         events: &UnboundedSender<Event>,
     ) -> Vec<Done> {
+        let text = text::clean(&obstacle.reason, 400);
         let refused = prepared.targets.iter().map(|target| {
             let name = &target.service.name;
-            let done = self.done(name, prepared.action, Verdict::Refused, reason.to_owned());
+            if let Some(audit) = audit {
+                let request = target.request();
+                let before = target.identity();
+                let about = About {
+                    service: name,
+                    action: prepared.action,
+                    request: request.as_deref(),
+                    before: Some(&before),
+                };
+                // As elsewhere: where nothing was sent, a line that cannot be written hides nothing.
+                let _ = audit.after(about, None, Verdict::Refused, &text);
+            }
+            let mut done = self.done(name, prepared.action, Verdict::Refused, text.clone());
+            done.facts.busy = obstacle.busy.as_ref() == Some(name);
             let _ = events.send(Event::Done(Box::new(done.clone())));
             done
         });

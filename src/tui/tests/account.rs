@@ -117,6 +117,7 @@ fn restarted() -> Facts {
             ready: millis(600),
         },
         log: Vec::new(),
+        busy: false,
     }
 }
 

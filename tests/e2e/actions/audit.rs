@@ -69,6 +69,39 @@ fn refusals_are_on_record() {
 }
 
 #[test]
+fn one_that_somebody_else_acts_on_is_on_record_as_refused() {
+    let gate = tempfile::tempdir().expect("a folder can be made");
+    let file = gate.path().join("open");
+    let [mut api, db] = [
+        service(&format!("shutdown=gate gate={}", file.display())),
+        service("shutdown=exit"),
+    ];
+    let entries = [entry("api", &api, ""), entry("db", &db, "")].concat();
+    let scene = Scene::with_inventory(&format!("services:\n{entries}"));
+    let mut first = begin(&scene, "shutdown --yes api");
+    first.until("draining");
+    let ran = run(&scene, "shutdown --yes api db");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    let lines = audit(&scene);
+    let refused = &lines[1..];
+    assert_eq!(refused.len(), 2, "{lines:?}");
+    for (line, (name, rogue)) in refused.iter().zip([("api", &api), ("db", &db)]) {
+        assert_eq!(line["service"], name);
+        assert_eq!(line["action"], "shutdown");
+        assert_eq!(line["verdict"], "refused");
+        assert_eq!(line["exit_code"], 4);
+        assert_eq!(line["before"]["pid"], rogue.pid());
+        let request = format!("POST http://127.0.0.1:{}/health/shutdown", rogue.port());
+        assert_eq!(line["request"], request.as_str());
+        let text = line["text"].as_str().expect("why");
+        assert!(text.contains("another healthctl acts on it"), "{text}");
+    }
+    std::fs::write(&file, "").expect("the gate can be opened");
+    assert_ended(&first.end(), "stopped", 0);
+    assert!(!api.runs());
+}
+
+#[test]
 fn what_cannot_be_recorded_is_refused() {
     let mut rogue = service("shutdown=exit");
     let scene = scene(&rogue, "");
