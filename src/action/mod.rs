@@ -19,7 +19,7 @@ mod who;
 
 pub use agenda::{Agenda, Half, Manner, Member, Task, needs};
 pub use arrival::{Arrival, Arrived, Expected, Glance, Holder, Started, renewed};
-pub use automatic::{Automatic, Order};
+pub use automatic::{Automatic, Order, Outcome, Present};
 pub use consent::{Consent, Questions};
 pub use offer::{Deed, Leg, Offer, Proposal, Refusal};
 pub use order::stop_order;

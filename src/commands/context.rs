@@ -169,6 +169,7 @@ impl Context {
             command: shown_command(words.iter().map(String::as_str)),
             timeout: None,
             force: false,
+            only_running: false,
             manner: Manner::default(),
             program: own_program(),
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{
     Age, CheckVerdict, DependencyStatus, Failure, Flag, Identity, Moment, Phases, ProbeResult,
-    Role, Start, State,
+    Role, Seen, Start, State,
 };
 
 /// Successes and failures of one thing that was asked or reported on.
@@ -166,6 +166,8 @@ pub struct Picture {
     pub dependencies: Vec<DependencyPicture>,
     /// When its code was changed last, as far as that can be seen on this machine, UTC.
     pub code_changed: Option<jiff::Timestamp>,
+    /// The process that runs its code, as far as that can be seen on this machine.
+    pub process: Option<Seen>,
     /// Who answers.
     pub identity: Identity,
     /// When this picture was made.

@@ -95,6 +95,12 @@ impl Operator {
     /// Stops it. Nothing comes back where it has stopped and is to be started again.
     pub(super) async fn down(&self, case: &mut Case, with: With<'_>) -> Option<Ending> {
         let sending = match self.ready(&mut case.target, with).await {
+            Err(ending) if begun(&case.target, ending.verdict) && self.policy.only_running => {
+                return Some(Ending::unsent(&format!(
+                    "nothing was started: it has ended meanwhile: {}",
+                    ending.text
+                )));
+            }
             // It has ended by itself meanwhile; what remains is to start it.
             Err(ending) if begun(&case.target, ending.verdict) => {
                 case.evidence.push(ending.text);

@@ -30,11 +30,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::action::{Action, Manner, Offer, Refusal, Then, Verdict, Way};
+use crate::action::{Action, Manner, Offer, Present, Refusal, Then, Verdict, Way};
 use crate::event::{Done, Facts};
-use crate::health::{Identity, Process, text};
-use crate::host::Clock;
+use crate::health::{self, Identity, Process, text};
 use crate::host::records::{Key, Records};
+use crate::host::{Clock, started_at};
 use crate::inventory::Service;
 use crate::probe::Asker;
 
@@ -56,6 +56,8 @@ pub(crate) struct Policy {
     pub(crate) timeout: Option<Duration>,
     /// Whether what has not stopped in time may be killed.
     pub(crate) force: bool,
+    /// What is to be restarted and has ended since it was prepared is left so.
+    pub(crate) only_running: bool,
     /// How several services are acted on.
     pub(crate) manner: Manner,
     /// Where what was started is recorded, and who acts on a service just now.
@@ -129,6 +131,16 @@ impl Operator {
         other
     }
 
+    /// The same operator, which restarts what runs and starts nothing that has ended meanwhile: somebody may have
+    /// stopped it.
+    pub(crate) fn only_running(self, only_running: bool) -> Self {
+        let policy = Policy {
+            only_running,
+            ..self.policy
+        };
+        Self { policy, ..self }
+    }
+
     /// Records refusals, as far as the audit file can be written, and tells each as the end of its action.
     /// `prepared` is the plan that was refused, where it had come so far.
     pub(crate) fn refuse(&self, refusals: &[Refusal], prepared: Option<&Prepared>) -> Vec<Done> {
@@ -179,6 +191,27 @@ impl Prepared {
         self.targets
             .iter()
             .find(|target| target.service.name == service)
+    }
+
+    /// Who was found there; `None` where nothing of the service was.
+    pub(crate) fn present(&self, service: &str) -> Option<Present> {
+        let found = &self.target(service)?.found;
+        if found.nothing_there() {
+            return None;
+        }
+        let identity = found.identity();
+        let process = identity.process.and_then(|process| {
+            let started = started_at(process)?;
+            Some(health::Seen {
+                pid: process.pid,
+                started,
+            })
+        });
+        Some(Present {
+            identity,
+            process,
+            draining: found.draining,
+        })
     }
 }
 

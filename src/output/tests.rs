@@ -87,6 +87,7 @@ fn degraded(at: Moment) -> Picture {
             details: BTreeMap::from([("collections".to_owned(), json!(3))]).into(),
         }],
         code_changed: None,
+        process: None,
         identity: Identity::default(),
         at,
     }

@@ -61,6 +61,7 @@ pub(crate) fn waiting(name: &str) -> Picture {
         probes: vec![probe("live", Role::Live)],
         dependencies: Vec::new(),
         code_changed: None,
+        process: None,
         identity: Identity::default(),
         at: at(),
     }

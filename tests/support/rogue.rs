@@ -27,7 +27,9 @@ pub struct Rogue {
 
 impl Rogue {
     /// Starts one that does as the words say: `shutdown=stay`, `sigterm=ignore`, `reload=parts`, `sighup=take`,
-    /// `status=401`, `port=8000`, `v6`, `shared`, `standby`, `start=whole`, `start=none`, `gate=FILE`. `test` is the full name of the test that calls [`serve_if_asked`].
+    /// `status=401`, `port=8000`, `v6`, `shared`, `standby`, `start=whole`, `start=none`, `gate=FILE`, `writes=FILE` (at
+    /// its start), `broken=FILE` (it does not start while that is there). `test` is the full name of the test that calls
+    /// [`serve_if_asked`].
     pub fn start(test: &str, words: &str) -> Self {
         let program = std::env::current_exe().expect("this binary has a path");
         Self::start_as(&program, test, words)
@@ -143,7 +145,10 @@ pub fn serve_if_asked() {
         return;
     };
     let words = Words::parse(&words);
-    if words.get("fail").is_some() {
+    let broken = words
+        .get("broken")
+        .is_some_and(|file| Path::new(file).exists());
+    if broken || words.get("fail").is_some() {
         let mut words = std::io::stderr().lock();
         for number in 1..=25 {
             writeln!(words, "line {number} of its last words").expect("it has a log");
@@ -169,6 +174,9 @@ pub fn serve_if_asked() {
     } else {
         service.listen()
     };
+    if let Some(file) = service.words.get("writes") {
+        std::fs::write(file, "made\n").expect("it can write");
+    }
     say("port", &port.to_string());
     while service.words.get("alone").is_some() {
         thread::park();
@@ -400,8 +408,9 @@ impl Service {
                     r#"{"status":"shutdown_scheduled","should_shutdown":true}"#,
                 );
             }
-            "gate" => {
-                self.draining.store(true, Ordering::SeqCst);
+            how @ ("gate" | "late") => {
+                // One that is late does not tell that it drains.
+                self.draining.store(how == "gate", Ordering::SeqCst);
                 reply(stream, 200, r#"{"status":"shutdown_scheduled"}"#);
                 let gate = self.words.get("gate").expect("shutdown=gate names a gate");
                 while !Path::new(gate).exists() {

@@ -1,9 +1,12 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::action::samples;
-use crate::health::{Fleet, RestartCause};
+use crate::health::{Flag, Fleet, ProbeRule, RestartCause, Role, Seen, State};
 use crate::inventory::Service;
+
+mod saving;
 
 fn at(seconds: f64) -> Moment {
     Moment::at_seconds(seconds)
@@ -17,6 +20,21 @@ fn permitting(name: &str, needs: &str) -> Service {
     service
 }
 
+fn rules(service: &Service) -> crate::health::Rules {
+    let mut rules = service.rules();
+    rules.probes.push(ProbeRule {
+        name: "live".to_owned(),
+        role: Role::Live,
+        kind: "tcp",
+        target: "localhost:1".to_owned(),
+        failure_threshold: 1,
+        success_threshold: 1,
+        required: false,
+        interval: Duration::from_secs(1),
+    });
+    rules
+}
+
 /// Services, the pictures of them, and what is decided.
 struct Scene {
     automatic: Automatic,
@@ -25,7 +43,7 @@ struct Scene {
 
 impl Scene {
     fn new(services: Vec<Service>) -> Self {
-        let rules = services.iter().map(Service::rules).collect();
+        let rules = services.iter().map(rules).collect();
         let pictures = Fleet::new(rules, at(0.0)).pictures();
         let mut inventory = Inventory::default();
         for service in services {
@@ -44,19 +62,29 @@ impl Scene {
         }
     }
 
-    /// At this second the service is seen as the words say: `stale`, `dead`, `blocked`, `stopped`, `code=7`.
-    fn see(&mut self, seconds: f64, name: &str, words: &str) {
+    /// At this second the service is seen as the words say: `stale`, `dead`, `blocked`, `stopped`, `draining`,
+    /// `code=7` (changed at that second), `pid=7`; else it is healthy.
+    fn see(&mut self, seconds: f64, name: &str, words: &str) -> Option<String> {
         let picture = self.pictures.get_mut(name).unwrap();
         picture.at = at(seconds);
         picture.state = State::Healthy;
         picture.live = Some(true);
+        let well = !["dead", "stopped", "draining"]
+            .iter()
+            .any(|word| words.contains(word));
+        if well {
+            picture.probes[0].last_success = Some(at(seconds));
+        }
         picture.flags.clear();
         picture.notes.clear();
+        picture.process = None;
         for word in words.split_whitespace() {
             match word {
                 "stale" => {
                     picture.flags.insert(Flag::Stale);
-                    picture.notes.push("stale: app.py changed".to_owned());
+                    picture
+                        .notes
+                        .push("stale: app.py changed 2s ago, 1s after it started".to_owned());
                 }
                 "dead" => {
                     picture.state = State::Unhealthy;
@@ -68,13 +96,21 @@ impl Scene {
                     picture.state = State::Stopped;
                     picture.live = Some(false);
                 }
-                word => {
-                    let code: i64 = word.strip_prefix("code=").unwrap().parse().unwrap();
-                    picture.code_changed = Some(Timestamp::from_second(code).unwrap());
-                }
+                "draining" => picture.state = State::Draining,
+                word => match word.split_once('=').unwrap() {
+                    ("code", time) => {
+                        picture.code_changed = Some(at(time.parse().unwrap()).wall);
+                    }
+                    (_, pid) => {
+                        picture.process = Some(Seen {
+                            pid: pid.parse().unwrap(),
+                            started: at(0.0).wall,
+                        });
+                    }
+                },
             }
         }
-        self.automatic.see(&self.pictures[name].clone());
+        self.automatic.see(&self.pictures[name].clone())
     }
 
     /// Who is restarted at this second.
@@ -82,8 +118,24 @@ impl Scene {
         self.automatic.begin(at(seconds)).map(|order| order.service)
     }
 
+    /// The restart is carried out and stops the service.
     fn end(&mut self, seconds: f64, verdict: Verdict) -> Option<String> {
-        self.automatic.ended(verdict, at(seconds))
+        let stopped = true;
+        self.automatic
+            .ended(Outcome::Ended { verdict, stopped }, at(seconds))
+    }
+
+    /// It is carried out and does not come to the end of the service.
+    fn end_in_vain(&mut self, seconds: f64, verdict: Verdict) -> Option<String> {
+        let stopped = false;
+        self.automatic
+            .ended(Outcome::Ended { verdict, stopped }, at(seconds))
+    }
+
+    fn refuse(&mut self, seconds: f64, busy: bool) -> Option<String> {
+        let why = "another healthctl acts on it".to_owned();
+        self.automatic
+            .ended(Outcome::Refused { why, busy }, at(seconds))
     }
 }
 
@@ -121,11 +173,11 @@ fn where_nobody_permits_it_that_is_said() {
 #[test]
 fn files_have_to_come_to_rest_first() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
-    scene.see(0.0, "api", "code=1");
-    scene.see(1.0, "api", "stale code=2");
+    scene.see(0.0, "api", "code=0");
+    scene.see(1.0, "api", "stale code=1");
     assert_eq!(scene.begin(1.9), None);
     assert_eq!(scene.automatic.due(), Some(at(2.0)));
-    scene.see(1.9, "api", "stale code=3");
+    scene.see(1.9, "api", "stale code=1.5");
     assert_eq!(scene.begin(2.5), None);
     assert_eq!(scene.begin(2.9).as_deref(), Some("api"));
 }
@@ -199,32 +251,15 @@ fn one_that_lives_for_a_while_is_counted_anew() {
 }
 
 #[test]
-fn saving_a_file_again_and_again_never_reaches_the_limit() {
-    let mut scene = Scene::new(vec![permitting("api", "")]);
-    scene.see(0.0, "api", "code=0");
-    for round in 1..20 {
-        let now = 5.0 * f64::from(round);
-        scene.see(now, "api", &format!("stale code={round}"));
-        assert_eq!(
-            scene.begin(now + 1.0).as_deref(),
-            Some("api"),
-            "round {round}"
-        );
-        scene.end(now + 2.0, Verdict::Restarted);
-        scene.see(now + 3.0, "api", &format!("code={round}"));
-    }
-}
-
-#[test]
 fn what_did_not_come_up_is_started_when_its_code_is_mended() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
-    scene.see(0.0, "api", "code=1");
-    scene.see(1.0, "api", "stale code=2");
+    scene.see(0.0, "api", "code=0");
+    scene.see(1.0, "api", "stale code=1");
     assert_eq!(scene.begin(2.0).as_deref(), Some("api"));
     scene.end(3.0, Verdict::Died);
     // Nothing runs, so nothing is stale; and we have stopped it ourselves.
-    scene.see(3.5, "api", "stopped code=2");
-    scene.see(20.0, "api", "stopped code=3");
+    scene.see(3.5, "api", "stopped code=1");
+    scene.see(20.0, "api", "stopped code=20");
     assert_eq!(scene.begin(20.5), None, "the files have to come to rest");
     assert_eq!(scene.begin(21.0).as_deref(), Some("api"));
 }
@@ -255,4 +290,178 @@ fn readiness_and_a_dead_dependency_are_no_reason() {
     let picture = picture.clone();
     scene.automatic.see(&picture);
     assert_eq!(scene.begin(10.0), None);
+}
+
+#[test]
+fn a_refusal_is_no_attempt_and_is_judged_anew() {
+    let mut scene = Scene::new(vec![permitting("api", "")]);
+    scene.see(1.0, "api", "stale");
+    let mut now = 2.0;
+    for delay in [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
+        assert_eq!(scene.begin(now).as_deref(), Some("api"));
+        let told = scene.refuse(now, true);
+        assert_eq!(told.is_some(), now < 2.5, "it is told once: {told:?}");
+        scene.see(now, "api", "stale");
+        assert_eq!(scene.begin(now + delay - 0.1), None, "after {delay} s");
+        now += delay;
+    }
+    // Whoever had it has restarted it.
+    scene.see(now, "api", "");
+    assert_eq!(scene.begin(now + 100.0), None);
+    // The next change is another matter.
+    scene.see(now + 101.0, "api", "stale");
+    assert_eq!(scene.begin(now + 102.0).as_deref(), Some("api"));
+    let told = scene.end_in_vain(now + 103.0, Verdict::StillDraining);
+    assert!(told.unwrap().contains("attempt 2 of 5"));
+}
+
+#[test]
+fn what_somebody_has_shut_down_while_a_restart_was_refused_is_let_be() {
+    for (words, busy) in [("stopped", true), ("dead", true), ("stopped", false)] {
+        let mut service = permitting("api", "");
+        service.restart_on = [RestartCause::Stale].into();
+        let mut scene = Scene::new(vec![service]);
+        scene.see(1.0, "api", "stale");
+        assert_eq!(scene.begin(2.0).as_deref(), Some("api"));
+        scene.refuse(2.1, busy);
+        scene.see(2.5, "api", words);
+        assert_eq!(scene.begin(1000.0), None, "{words}");
+        assert_eq!(scene.automatic.due(), None);
+    }
+}
+
+#[test]
+fn what_was_tried_in_vain_and_runs_on_is_not_ours_to_start() {
+    for verdict in [
+        Verdict::StillAnswering,
+        Verdict::SameProcess,
+        Verdict::StillDraining,
+        Verdict::Unverified,
+        Verdict::Died,
+    ] {
+        let mut service = permitting("api", "");
+        service.restart_on = [RestartCause::Stale].into();
+        let mut scene = Scene::new(vec![service]);
+        scene.see(1.0, "api", "stale");
+        assert_eq!(scene.begin(2.0).as_deref(), Some("api"));
+        let told = scene.end_in_vain(3.0, verdict).unwrap();
+        assert!(told.contains("if it is still needed"), "{told}");
+        scene.see(4.0, "api", "stopped");
+        assert_eq!(scene.begin(1000.0), None, "{verdict}");
+    }
+}
+
+#[test]
+fn what_stopped_and_was_started_by_another_is_not_ours() {
+    let mut scene = Scene::new(vec![permitting("api", "")]);
+    scene.see(1.0, "api", "stale");
+    assert_eq!(scene.begin(2.0).as_deref(), Some("api"));
+    scene.end(3.0, Verdict::GoneThenBack);
+    scene.see(4.0, "api", "stopped");
+    assert_eq!(scene.begin(1000.0), None);
+}
+
+/// We have taken it down and it did not come up.
+fn taken_down(verdict: Verdict) -> Scene {
+    let mut service = permitting("api", "");
+    service.restart_on = [RestartCause::Stale].into();
+    let mut scene = Scene::new(vec![service]);
+    scene.see(0.0, "api", "code=0");
+    scene.see(1.0, "api", "stale code=1");
+    assert_eq!(scene.begin(2.0).as_deref(), Some("api"));
+    scene.end(3.0, verdict);
+    scene.see(3.5, "api", "dead");
+    scene
+}
+
+#[test]
+fn what_we_have_taken_down_is_ours_until_somebody_else_has_it() {
+    for verdict in [Verdict::Died, Verdict::NotReady] {
+        let mut scene = taken_down(verdict);
+        assert_eq!(scene.begin(4.0).as_deref(), Some("api"), "{verdict}");
+        // A start that fails again stops nothing, and it stays ours.
+        scene.end_in_vain(5.0, Verdict::Died);
+        scene.see(5.5, "api", "dead");
+        assert_eq!(scene.begin(7.0).as_deref(), Some("api"), "{verdict}");
+        // Something stands against it, as a disk that is full.
+        scene.refuse(7.1, false);
+        assert_eq!(scene.begin(9.0).as_deref(), Some("api"), "{verdict}");
+        // Somebody else acts on it, and has stopped it for good.
+        scene.refuse(9.1, true);
+        scene.see(9.5, "api", "dead");
+        assert_eq!(scene.begin(1000.0), None, "{verdict}");
+    }
+}
+
+#[test]
+fn what_we_have_taken_down_and_somebody_has_started_is_theirs() {
+    let mut scene = taken_down(Verdict::Died);
+    // What was seen of it before its end proves nothing.
+    let picture = scene.pictures.get_mut("api").unwrap();
+    picture.state = State::Healthy;
+    picture.probes[0].last_success = Some(at(2.9));
+    scene.automatic.see(&picture.clone());
+    assert_eq!(scene.automatic.due(), Some(at(4.0)));
+    scene.see(3.8, "api", "");
+    assert_eq!(scene.begin(1000.0), None);
+}
+
+#[test]
+fn what_was_left_unready_and_somebody_stops_is_theirs() {
+    let mut scene = taken_down(Verdict::NotReady);
+    scene.see(3.8, "api", "draining");
+    scene.see(3.9, "api", "stopped");
+    assert_eq!(scene.begin(1000.0), None);
+}
+
+#[test]
+fn an_order_tells_whether_it_still_holds() {
+    let mut scene = Scene::new(vec![permitting("api", "")]);
+    scene.see(1.0, "api", "stale pid=7 code=1");
+    let order = scene.automatic.begin(at(2.0)).unwrap();
+    let process = |pid, started| {
+        let started = at(started).wall;
+        Present {
+            process: Some(Seen { pid, started }),
+            ..Present::default()
+        }
+    };
+    assert!(order.is_for_what_runs());
+    assert!(order.still_holds(Some(&process(7, 0.0))));
+    assert!(!order.still_holds(Some(&process(8, 1.5))));
+    assert!(!order.still_holds(None));
+    assert_eq!(scene.automatic.ended(Outcome::Superseded, at(2.1)), None);
+    scene.see(2.1, "api", "stale pid=7 code=1");
+    assert_eq!(scene.begin(3.0), None, "it is asked again a little later");
+    assert_eq!(scene.begin(3.1).as_deref(), Some("api"));
+}
+
+#[test]
+fn one_that_is_refused_again_and_again_holds_up_nobody() {
+    let mut scene = Scene::new(vec![permitting("api", "db"), permitting("db", "")]);
+    for name in ["api", "db"] {
+        scene.see(1.0, name, "stale");
+    }
+    let mut now = 10.0;
+    for _ in 0..5 {
+        assert_eq!(scene.begin(now).as_deref(), Some("db"));
+        scene.refuse(now, false);
+        now += 20.0;
+    }
+    now -= 19.9;
+    assert_eq!(scene.begin(now).as_deref(), Some("api"));
+}
+
+#[test]
+fn a_count_is_kept_for_what_is_stale_until_it_has_lived_for_a_while() {
+    let mut scene = Scene::new(vec![permitting("api", "")]);
+    for (now, expected) in [(10.0, 2), (20.0, 3), (90.0, 2)] {
+        scene.see(now - 1.0, "api", "");
+        // Its `start` entry was changed, so no file tells of it.
+        scene.see(now, "api", "stale");
+        assert_eq!(scene.begin(now + 1.0).as_deref(), Some("api"));
+        let told = scene.end_in_vain(now + 2.0, Verdict::StillDraining);
+        let attempt = format!("attempt {expected} of 5");
+        assert!(told.unwrap().contains(&attempt), "{attempt}");
+    }
 }

@@ -7,13 +7,13 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::action::{Action, Automatic, Order, Verdict};
-use crate::event::{Done, Event};
+use crate::action::{Action, Automatic, Order, Outcome, Verdict};
+use crate::event::{Done, Event, Step};
 use crate::host::Clock;
 use crate::inventory::Inventory;
 use crate::operate::Operator;
@@ -29,9 +29,13 @@ pub(super) struct Automation {
     /// Where every step is told.
     events: UnboundedSender<Event>,
     clock: Clock,
-    /// The one restart under way.
+    /// The one restart under way; gives its end, or nothing where it was not called for any more.
     running: Option<JoinHandle<Vec<Done>>>,
-    /// Those of whose restart the end is still to be told: it comes by the same way as that of somebody's action.
+    /// Services of whose restart by itself the end is told from now on. It comes by the same way as that of somebody's
+    /// action.
+    ending: UnboundedSender<String>,
+    ended: UnboundedReceiver<String>,
+    /// Those that were not told yet.
     untold: Vec<String>,
     stop: CancellationToken,
 }
@@ -45,6 +49,7 @@ impl Automation {
         clock: Clock,
         watched: &BTreeSet<String>,
     ) -> Self {
+        let (ending, ended) = unbounded_channel();
         Self {
             decision: Automatic::new(&inventory, |name| watched.contains(name)),
             operator,
@@ -52,6 +57,8 @@ impl Automation {
             events,
             clock,
             running: None,
+            ending,
+            ended,
             untold: Vec::new(),
             stop: CancellationToken::new(),
         }
@@ -60,19 +67,27 @@ impl Automation {
     /// Takes in what is told of the services.
     pub(super) fn see(&mut self, event: &Event) {
         match event {
-            Event::Picture { picture, .. } => self.decision.see(picture),
-            Event::Done(done) => {
-                let own = self
-                    .untold
-                    .iter()
-                    .position(|service| *service == done.service);
-                match own {
-                    Some(place) => drop(self.untold.swap_remove(place)),
-                    None if done.verdict == Verdict::Refused => {}
-                    None => self.decision.acted(&done.service),
+            Event::Picture { picture, .. } => {
+                if let Some(text) = self.decision.see(picture) {
+                    self.tell(text);
                 }
             }
+            Event::Done(done) if done.verdict != Verdict::Refused => {
+                self.hear_of_an_end(&done.service);
+            }
             _ => {}
+        }
+    }
+
+    /// The end of an action on this service is told: of a restart by itself, or of what somebody has done.
+    fn hear_of_an_end(&mut self, service: &str) {
+        while let Ok(service) = self.ended.try_recv() {
+            self.untold.push(service);
+        }
+        let own = self.untold.iter().position(|untold| untold == service);
+        match own {
+            Some(place) => drop(self.untold.swap_remove(place)),
+            None => self.decision.acted(service),
         }
     }
 
@@ -106,15 +121,8 @@ impl Automation {
         match dones {
             Some(dones) => {
                 self.running = None;
-                let verdicts = dones.unwrap_or_else(|_| {
-                    // It was broken off, so nothing is told of its end.
-                    self.untold.clear();
-                    Vec::new()
-                });
-                let verdict = verdicts
-                    .last()
-                    .map_or(Verdict::Refused, |done| done.verdict);
-                if let Some(text) = self.decision.ended(verdict, self.clock.now()) {
+                let outcome = dones.map_or_else(|_| broken_off(), |dones| outcome(&dones));
+                if let Some(text) = self.decision.ended(outcome, self.clock.now()) {
                     self.tell(text);
                 }
             }
@@ -127,34 +135,33 @@ impl Automation {
     }
 
     fn carry_out(&mut self, order: Order) {
-        let Order {
-            service,
-            cause,
-            why,
-        } = order;
-        self.tell(format!("{service}: restarted by itself: {why}"));
-        let operator = self.operator.called_for(&format!(
-            "healthctl watch, automatic restart of what is {cause}"
-        ));
+        let call = format!(
+            "healthctl watch, automatic restart of what is {}",
+            order.cause
+        );
+        let operator = self.operator.called_for(&call);
+        let operator = operator.only_running(order.is_for_what_runs());
         let inventory = Arc::clone(&self.inventory);
         let events = self.events.clone();
         let stop = self.stop.clone();
-        let names = [service.clone()];
+        let ending = self.ending.clone();
         let task = async move {
+            let names = [order.service.clone()];
             let prepared = operator.prepare(Action::Restart, &inventory, &names).await;
             match prepared {
-                Ok(prepared) => operator.run(prepared, &events, &stop).await,
-                Err(refusals) => {
-                    let dones = operator.refuse(&refusals, None);
-                    for done in &dones {
-                        // The dashboard has gone where nobody is told.
-                        let _ = events.send(Event::Done(Box::new(done.clone())));
+                Ok(prepared) => {
+                    let present = prepared.present(&order.service);
+                    if !order.still_holds(present.as_ref()) {
+                        return Vec::new();
                     }
+                    let (account, told) = unbounded_channel();
+                    let run = async move { operator.run(prepared, &account, &stop).await };
+                    let (dones, ()) = tokio::join!(run, pass_on(told, &order, &events, &ending));
                     dones
                 }
+                Err(refusals) => operator.refuse(&refusals, None),
             }
         };
-        self.untold.push(service);
         self.running = Some(tokio::spawn(task));
     }
 
@@ -172,7 +179,56 @@ impl Automation {
 
     fn tell(&self, text: String) {
         let at = self.clock.now();
-        // As above.
+        // As below.
         let _ = self.events.send(Event::Notice { at, text });
+    }
+}
+
+/// What is to be learnt from its end.
+fn outcome(dones: &[Done]) -> Outcome {
+    match dones.last() {
+        None => Outcome::Superseded,
+        Some(done) if done.verdict == Verdict::Refused => Outcome::Refused {
+            why: done.text.clone(),
+            busy: done.facts.busy,
+        },
+        Some(done) => Outcome::Ended {
+            verdict: done.verdict,
+            stopped: done.facts.times.drain.is_some(),
+        },
+    }
+}
+
+fn broken_off() -> Outcome {
+    Outcome::Refused {
+        why: "it was broken off".to_owned(),
+        busy: false,
+    }
+}
+
+/// Tells of a restart from when it really begins. One that came to nothing before is no news beside the remark on it, and
+/// may not stand for the end of what somebody else does to the service meanwhile.
+async fn pass_on(
+    mut account: UnboundedReceiver<Event>,
+    order: &Order,
+    events: &UnboundedSender<Event>,
+    ending: &UnboundedSender<String>,
+) {
+    let mut begun = false;
+    while let Some(event) = account.recv().await {
+        match &event {
+            Event::Step(Step { at, .. }) if !begun => {
+                let text = format!("{}: restarted by itself: {}", order.service, order.why);
+                // The dashboard has gone where nobody is told.
+                let _ = events.send(Event::Notice { at: *at, text });
+            }
+            Event::Done(done) if done.verdict != Verdict::Refused => {
+                let _ = ending.send(done.service.clone());
+            }
+            Event::Done(_) if !begun => continue,
+            _ => {}
+        }
+        begun = true;
+        let _ = events.send(event);
     }
 }

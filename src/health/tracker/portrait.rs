@@ -79,6 +79,7 @@ impl Tracker {
                 .collect(),
             dependencies: self.dependency_pictures(),
             code_changed: self.sight.code.changed(),
+            process: self.sight.process,
             identity: self.processes.identity(),
             at: now,
         }

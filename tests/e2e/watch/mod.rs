@@ -1,6 +1,7 @@
 //! `healthctl watch` as its user meets it: keys pressed on the real binary, the screen read; and the stream without one.
 
 mod actions;
+mod automatic;
 mod hooks;
 mod restarts;
 mod screen;

@@ -1,0 +1,175 @@
+//! Restarts by themselves, while somebody works beside the dashboard.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::dashboard;
+use crate::actions::SERVICE;
+use crate::support::acting::Acting;
+use crate::support::started::{Stage, Startable};
+use crate::support::terminal::Pty;
+
+/// Services of this code, started, and the dashboard on them with automatic restart switched on.
+struct Work {
+    code: TempDir,
+    stage: Stage,
+    pty: Pty,
+}
+
+impl Work {
+    /// `api` and `other`, as the words say; `DIR` stands for the directory of their code.
+    fn begin(api: &str, other: &str) -> Self {
+        let code = tempfile::tempdir().expect("a folder can be made");
+        let directory = code.path().display().to_string();
+        let service = |name, words: &str| {
+            let file = code.path().join(name);
+            std::fs::write(file, "pass\n").expect("a file can be written");
+            Startable::new(name, &words.replace("DIR", &directory)).with(&format!(
+                "    interval: 1s\n    sources: [\"{directory}/{name}*\"]\n    restart_on: [stale]\n"
+            ))
+        };
+        let stage = Stage::new(SERVICE, &[&service("api", api), &service("other", other)]);
+        let ran = stage.scene().run(&["start", "--yes", "--all"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let mut pty = dashboard(stage.scene(), &[]);
+        pty.wait_for("✓ 2 healthy");
+        pty.keys("a");
+        pty.wait_for("automatic restart on");
+        Self { code, stage, pty }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.code.path().join(name)
+    }
+
+    fn save(&self, name: &str) {
+        std::fs::write(self.file(name), "pass # again\n").expect("a file can be written");
+    }
+
+    /// An action in another terminal.
+    fn elsewhere(&self, action: &str) -> Acting {
+        Acting::start(self.stage.scene().command(&[action, "--yes", "api"]))
+    }
+
+    /// The pid on record, where that still runs.
+    fn pid(&self, name: &str) -> Option<u64> {
+        let pid = self.stage.record(name)?["process"]["pid"].as_u64()?;
+        let running = self.stage.running();
+        running
+            .iter()
+            .any(|it| u64::from(*it) == pid)
+            .then_some(pid)
+    }
+
+    /// Waits until another process of the service runs than the one before.
+    fn wait_for_another(&self, name: &str, old: Option<u64>) -> Option<u64> {
+        let another = || self.pid(name).filter(|pid| Some(*pid) != old);
+        let what = format!("another {name} than {old:?}");
+        self.pty.wait_until(&what, |_| another().is_some());
+        another()
+    }
+
+    /// Has `other` restarted twice: what is due for `api` before is done before.
+    fn go_on(&self) {
+        for _ in 0..2 {
+            let old = self.pid("other");
+            self.save("other");
+            self.wait_for_another("other", old);
+        }
+    }
+
+    /// The verdicts of all restarts of `api` that were not refused.
+    fn restarts(&self) -> Vec<Value> {
+        let path = self
+            .stage
+            .scene()
+            .path()
+            .join("state/healthctl/audit.jsonl");
+        let text = std::fs::read_to_string(path).expect("there is a record");
+        let lines = text.lines().map(|line| {
+            let line: Value = serde_json::from_str(line).expect("each line is JSON");
+            line
+        });
+        lines
+            .filter(|line| line["service"] == "api" && line["action"] == "restart")
+            .map(|line| line["verdict"].clone())
+            .filter(|verdict| !verdict.is_null() && verdict != "refused")
+            .collect()
+    }
+
+    fn leave(mut self) {
+        self.pty.keys("q");
+        assert_eq!(self.pty.end().code, 0);
+    }
+}
+
+/// It says nothing of its end until the gate is opened.
+const LATE: &str = "shutdown=late gate=DIR/gate";
+
+#[test]
+fn what_somebody_shuts_down_in_another_terminal_stays_down() {
+    let work = Work::begin(LATE, "shutdown=exit");
+    let mut shutdown = work.elsewhere("shutdown");
+    shutdown.until("sending POST");
+    work.save("api");
+    let screen = work.pty.wait_for("the automatic restart was refused");
+    assert!(!screen.contains("not done"), "{screen}");
+    work.save("gate");
+    assert_eq!(shutdown.end().code, 0);
+    work.go_on();
+    assert_eq!(work.pid("api"), None);
+    assert_eq!(work.restarts(), [""; 0]);
+    work.leave();
+}
+
+#[test]
+fn what_somebody_restarts_in_another_terminal_is_not_restarted_again() {
+    let work = Work::begin(LATE, "shutdown=exit");
+    let old = work.pid("api");
+    let mut restart = work.elsewhere("restart");
+    restart.until("sending POST");
+    work.save("api");
+    work.pty.wait_for("the automatic restart was refused");
+    work.save("gate");
+    assert_eq!(restart.end().code, 0);
+    let new = work.pid("api");
+    assert_ne!(new, old);
+    work.go_on();
+    assert_eq!(work.pid("api"), new);
+    assert_eq!(work.restarts(), ["restarted"]);
+    work.leave();
+}
+
+#[test]
+fn what_does_not_come_up_any_more_is_started_with_the_next_save() {
+    let work = Work::begin("shutdown=exit broken=DIR/api-mistake", "shutdown=exit");
+    work.save("api-mistake");
+    work.pty.wait_for("restart: died after");
+    std::fs::remove_file(work.file("api-mistake")).expect("it can be removed");
+    work.save("api");
+    work.wait_for_another("api", None);
+    work.pty.wait_for("✓ 2 healthy");
+    work.leave();
+}
+
+#[test]
+fn one_that_writes_into_its_own_sources_at_its_start_is_found_out() {
+    let work = Work::begin(
+        "shutdown=exit start=none writes=DIR/api-made",
+        "shutdown=exit",
+    );
+    // It has done so at its first start, too.
+    let mut pid = work.wait_for_another("api", None);
+    for _ in 0..3 {
+        pid = work.wait_for_another("api", pid);
+    }
+    work.pty
+        .wait_for("its own sources have changed right after");
+    let restarts = work.restarts().len();
+    assert!((4..=5).contains(&restarts), "{restarts}");
+    work.go_on();
+    assert_eq!(work.restarts().len(), restarts);
+    work.leave();
+}
