@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use color_eyre::config::{HookBuilder, Theme};
 
@@ -67,6 +68,12 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> 
     let words = attach_wait(words);
     let command = without_empty_twins(Cli::command()).color(color_typed(&words));
     let mut matches = command.try_get_matches_from(words)?;
+    if let Some(("demo", demo)) = matches.subcommand()
+        && let Some((flag, done)) = commands::demo::typed_in_vain(demo)
+    {
+        let message = format!("the subcommand '{done}' cannot be used with '{flag}'");
+        return Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
+    }
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut Cli::command()))
 }
 
@@ -205,6 +212,27 @@ mod tests {
                 "{typed}"
             );
         }
+    }
+
+    #[test]
+    fn flags_of_all_commands_may_stand_before_what_is_done_to_a_demo() {
+        for typed in [
+            "healthctl demo -f a.yaml break orders database",
+            "healthctl -f a.yaml demo break orders database",
+            "healthctl demo break -f a.yaml orders database",
+            "healthctl demo --color never --file a.yaml mend orders database",
+        ] {
+            let cli = parse(typed.split(' ').map(OsString::from)).unwrap();
+            assert_eq!(cli.global.file, [std::path::Path::new("a.yaml")], "{typed}");
+        }
+        for typed in [
+            "healthctl demo --calm break orders database",
+            "healthctl demo -f a.yaml --no-tui mend orders database",
+        ] {
+            let error = parse(typed.split(' ').map(OsString::from)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{typed}");
+        }
+        assert!(parse(["healthctl", "demo", "--calm"].map(OsString::from)).is_ok());
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::pin::pin;
 
+use clap::ArgMatches;
 use clap::builder::FalseyValueParser;
+use clap::parser::ValueSource;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -13,7 +15,6 @@ use crate::exit::Exit;
 
 /// The flags of `demo`.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
@@ -74,6 +75,16 @@ impl From<demo::Error> for Error {
             None => Self::usage(error.message),
         }
     }
+}
+
+/// A flag for a demo that begins, typed before what is done to one that runs: both. The parser's own rule against that
+/// would forbid the flags of all commands there, too.
+pub(crate) fn typed_in_vain(demo: &ArgMatches) -> Option<(&'static str, &str)> {
+    let done = demo.subcommand_name()?;
+    let typed = |id: &str| demo.value_source(id) == Some(ValueSource::CommandLine);
+    let flags = [("calm", "--calm"), ("no_tui", "--no-tui")];
+    let (_, flag) = flags.into_iter().find(|(id, _)| typed(id))?;
+    Some((flag, done))
 }
 
 /// Runs `healthctl demo`.
