@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use jiff::Timestamp;
+
 use self::patient::Patient;
 use self::premise::Premise;
 pub use self::premise::Present;
@@ -39,6 +41,11 @@ impl Order {
         self.premise.wants_it_running()
     }
 
+    /// Whether the service is down because somebody has wanted that, at this time.
+    pub fn is_put_down(&self, at: Timestamp) -> bool {
+        self.premise.is_put_down(at)
+    }
+
     /// Whether it is still called for, now that it is known who is there; nobody is `present` where nothing of the
     /// service is.
     pub fn still_holds(&self, present: Option<&Present>) -> bool {
@@ -63,6 +70,8 @@ pub enum Outcome {
         /// Somebody else acts on the service.
         busy: bool,
     },
+    /// Nothing was sent: it is down because somebody has wanted that.
+    PutDown,
     /// Nothing was sent: what it was for is so no longer.
     Superseded,
 }

@@ -214,6 +214,42 @@ impl Records {
             .collect()
     }
 
+    /// Notes that somebody wants the service to be down, so that nothing starts it again by itself.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn put_down(&self, key: &Key) -> Result<(), RecordError> {
+        let path = self.path(key, DOWN);
+        let put = || {
+            self.make(SERVICES)?;
+            OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&path)
+        };
+        put().map(drop).map_err(|error| RecordError::File {
+            path: path.clone(),
+            what: "written",
+            error,
+        })
+    }
+
+    /// When somebody has put the service down, where nobody has started it by us since.
+    pub(crate) fn down_since(&self, key: &Key) -> Option<Timestamp> {
+        let metadata = fs::metadata(self.path(key, DOWN)).ok()?;
+        Timestamp::try_from(metadata.modified().ok()?).ok()
+    }
+
+    /// Notes that somebody wants the service to run.
+    ///
+    /// # Errors
+    /// The note that it is to be down cannot be removed.
+    pub(crate) fn lift(&self, key: &Key) -> Result<(), RecordError> {
+        remove(self.path(key, DOWN))
+    }
+
     /// Keeps a record in place of the one before: all of it, or nothing.
     ///
     /// # Errors
@@ -249,15 +285,7 @@ impl Records {
     /// # Errors
     /// It is there and cannot be removed.
     pub(crate) fn forget(&self, key: &Key) -> Result<(), RecordError> {
-        let path = self.path(key, "json");
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RecordError::File {
-                path,
-                what: "removed",
-                error,
-            }),
-            _ => Ok(()),
-        }
+        remove(self.path(key, "json"))
     }
 
     /// Where the output of a service goes that names no file.
@@ -362,6 +390,20 @@ impl Drop for Lock {
         let _ = self.0.set_len(0);
         // A child of ours that has not run its program yet has the file as well, so closing it is not enough.
         let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// The end of the name of the file that says that a service is to be down.
+const DOWN: &str = "down";
+
+fn remove(path: PathBuf) -> Result<(), RecordError> {
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RecordError::File {
+            path,
+            what: "removed",
+            error,
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -114,9 +114,15 @@ impl Operator {
                 ));
                 return None;
             }
-            Err(ending) => return Some(ending),
+            Err(ending) => {
+                if ending.verdict == Verdict::AlreadyStopped {
+                    self.put_down(case);
+                }
+                return Some(ending);
+            }
             Ok(sending) => sending,
         };
+        self.put_down(case);
         self.tell_sending(&sending, with);
         let sent = self.clock.now();
         case.known = Some(case.target.found.known(sent));
@@ -135,6 +141,12 @@ impl Operator {
             .await;
         }
         if case.target.then == Then::End {
+            if matches!(
+                ending.verdict,
+                Verdict::Refused | Verdict::StillAnswering | Verdict::GoneThenBack
+            ) {
+                self.lift(case);
+            }
             return Some(ending);
         }
         if has_stopped(ending.verdict) {
@@ -143,6 +155,31 @@ impl Operator {
             return None;
         }
         Some(not_made_room(ending, &case.target))
+    }
+
+    /// Notes that the service is to be down, where that is what was asked for: a dashboard that restarts what is unhealthy
+    /// by itself must not undo it.
+    fn put_down(&self, case: &mut Case) {
+        let Some(records) = self.policy.records.as_ref() else {
+            return;
+        };
+        if case.target.then == Then::End
+            && let Err(why) = records.put_down(&case.target.key)
+        {
+            let what = "that it is to be down could not be noted";
+            case.evidence.push(format!("{what}: {why}"));
+        }
+    }
+
+    /// Notes that the service is to run.
+    fn lift(&self, case: &mut Case) {
+        let Some(records) = self.policy.records.as_ref() else {
+            return;
+        };
+        if let Err(why) = records.lift(&case.target.key) {
+            let what = "the note that it is to be down is still there";
+            case.evidence.push(format!("{what}: {why}"));
+        }
     }
 
     /// Sends, watches, and kills where that was asked for.
@@ -216,6 +253,9 @@ impl Operator {
 
     /// Starts it or replaces it.
     pub(super) async fn up(&self, case: &mut Case, with: With<'_>) -> Ending {
+        if !with.stop.is_cancelled() {
+            self.lift(case);
+        }
         match case.target.then {
             Then::Successor => self.replaced(case, with).await,
             Then::Start | Then::End | Then::GoesOn => self.started(case, with).await,
@@ -401,11 +441,11 @@ impl Operator {
         let Todo::Send(mut sending) = target.todo.clone() else {
             return Err(self.still_stopped(target).await);
         };
-        let one_has_gone = target
-            .found
-            .processes()
-            .iter()
-            .any(|running| alive(running.process) != Some(true));
+        let known = target.found.processes();
+        let known = known.iter().map(|running| running.process);
+        let one_has_gone = known
+            .chain(sending.signalled)
+            .any(|process| alive(process) != Some(true));
         if !self.is_fresh(&target.found) || one_has_gone {
             self.look_again(target, &mut sending, with).await?;
         }

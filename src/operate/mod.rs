@@ -30,12 +30,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::action::{Action, Manner, Offer, Present, Refusal, Then, Verdict, Way};
 use crate::event::{Done, Facts};
 use crate::health::{self, Identity, Process, text};
 use crate::host::records::{Key, Records};
 use crate::host::{Clock, started_at};
-use crate::inventory::Service;
+use crate::inventory::{Inventory, Service};
 use crate::probe::Asker;
 
 use audit::Audit;
@@ -139,6 +141,15 @@ impl Operator {
             ..self.policy
         };
         Self { policy, ..self }
+    }
+
+    /// When somebody has had this service stopped for good, where nobody has started it by us since.
+    pub(crate) fn put_down_since(&self, inventory: &Inventory, service: &str) -> Option<Timestamp> {
+        let key = Key {
+            inventory: inventory.file(),
+            service: service.to_owned(),
+        };
+        self.policy.records.as_ref()?.down_since(&key)
     }
 
     /// Records refusals, as far as the audit file can be written, and tells each as the end of its action.

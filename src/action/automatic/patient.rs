@@ -41,6 +41,8 @@ pub(super) struct Patient {
     identity: Identity,
     /// Why it does not live, and since when that has been seen.
     unhealthy: Option<(String, Moment)>,
+    /// When it was last seen to live.
+    lived: Option<Moment>,
     /// Somebody has asked it to stop.
     let_be: bool,
     /// Somebody has switched its probes off.
@@ -155,6 +157,9 @@ impl Patient {
         let since = self.unhealthy.take().map_or(now, |(_, since)| since);
         let reason = picture.reasons.first().cloned().unwrap_or_default();
         self.unhealthy = dead.then_some((reason, since));
+        if picture.live == Some(true) {
+            self.lived = Some(now);
+        }
         self.let_be = matches!(picture.state, State::Stopped | State::Draining);
         self.paused = picture.flags.contains(&Flag::Paused);
         self.see_what_became_of_it(picture);
@@ -314,6 +319,7 @@ impl Patient {
             identity: self.identity.clone(),
             process: self.process,
             code: self.code.map(|(code, _)| code),
+            lived: self.lived,
         };
         self.begun = Some(Begun {
             at: now,
@@ -351,6 +357,15 @@ impl Patient {
                 first.then(|| {
                     format!(
                         "{name}: the automatic restart was refused: {why}; while it is needed it is tried again, each time later"
+                    )
+                })
+            }
+            Outcome::PutDown => {
+                self.ours = None;
+                let first = self.refuse(begun, now, true);
+                first.then(|| {
+                    format!(
+                        "{name}: somebody has shut it down, so it is not restarted by itself until somebody starts it"
                     )
                 })
             }

@@ -10,6 +10,9 @@ use crate::health::{Identity, Moment, Sameness, Seen};
 /// What is seen on this machine may be told so much later.
 const LOOK: Duration = Duration::from_secs(10);
 
+/// One that is asked to stop may live on so long.
+const STOPPING: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
+
 /// Who is there when a restart is about to be sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Present {
@@ -32,6 +35,8 @@ pub(super) struct Premise {
     pub(super) process: Option<Seen>,
     /// The time of its newest code.
     pub(super) code: Option<Timestamp>,
+    /// When it was last seen to live.
+    pub(super) lived: Option<Moment>,
 }
 
 /// What a service is supposed to be.
@@ -48,6 +53,13 @@ pub(super) enum Supposed {
 }
 
 impl Premise {
+    /// Whether it is down because somebody has wanted that, at this time. One that was seen to live long after was started
+    /// again by other hands than ours.
+    pub(super) fn is_put_down(&self, at: Timestamp) -> bool {
+        let has_lived = |lived: Moment| lived.wall.duration_since(at) > STOPPING;
+        !self.lived.is_some_and(has_lived)
+    }
+
     pub(super) const fn wants_it_running(&self) -> bool {
         matches!(self.state, Supposed::Stale)
     }
@@ -113,6 +125,7 @@ mod tests {
             identity: Identity::default(),
             process: Some(process(7, 10.0)),
             code: Some(at(95.0).wall),
+            lived: Some(at(99.0)),
         }
     }
 
@@ -169,6 +182,17 @@ mod tests {
             };
             assert_eq!(stale.holds(Some(&present)), holds, "{now}");
         }
+    }
+
+    #[test]
+    fn what_somebody_has_had_stopped_is_down_unless_it_has_lived_long_since() {
+        let mut dead = premise(Supposed::Unhealthy);
+        assert!(dead.is_put_down(at(98.0).wall));
+        assert!(dead.is_put_down(at(5.0).wall), "it was still stopping");
+        dead.lived = Some(at(300.0));
+        assert!(!dead.is_put_down(at(5.0).wall));
+        dead.lived = None;
+        assert!(dead.is_put_down(at(5.0).wall), "the dashboard came later");
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub(super) struct Automation {
     /// Where every step is told.
     events: UnboundedSender<Event>,
     clock: Clock,
-    /// The one restart under way; gives its end, or nothing where it was not called for any more.
-    running: Option<JoinHandle<Vec<Done>>>,
+    /// The one restart under way; gives its end.
+    running: Option<JoinHandle<Carried>>,
     /// Services of whose restart by itself the end is told from now on. It comes by the same way as that of somebody's
     /// action.
     ending: UnboundedSender<String>,
@@ -121,7 +121,7 @@ impl Automation {
         match dones {
             Some(dones) => {
                 self.running = None;
-                let outcome = dones.map_or_else(|_| broken_off(), |dones| outcome(&dones));
+                let outcome = dones.map_or_else(|_| broken_off(), |carried| carried.outcome());
                 if let Some(text) = self.decision.ended(outcome, self.clock.now()) {
                     self.tell(text);
                 }
@@ -151,15 +151,19 @@ impl Automation {
             match prepared {
                 Ok(prepared) => {
                     let present = prepared.present(&order.service);
+                    let down = operator.put_down_since(&inventory, &order.service);
+                    if present.is_none() && down.is_some_and(|at| order.is_put_down(at)) {
+                        return Carried::PutDown;
+                    }
                     if !order.still_holds(present.as_ref()) {
-                        return Vec::new();
+                        return Carried::Superseded;
                     }
                     let (account, told) = unbounded_channel();
                     let run = async move { operator.run(prepared, &account, &stop).await };
                     let (dones, ()) = tokio::join!(run, pass_on(told, &order, &events, &ending));
-                    dones
+                    Carried::Out(dones)
                 }
-                Err(refusals) => operator.refuse(&refusals, None),
+                Err(refusals) => Carried::Out(operator.refuse(&refusals, None)),
             }
         };
         self.running = Some(tokio::spawn(task));
@@ -171,7 +175,10 @@ impl Automation {
         match self.running {
             Some(running) => {
                 let account = tokio::time::timeout(ACCOUNT, running).await;
-                account.ok().and_then(Result::ok).unwrap_or_default()
+                match account.ok().and_then(Result::ok) {
+                    Some(Carried::Out(dones)) => dones,
+                    Some(Carried::PutDown | Carried::Superseded) | None => Vec::new(),
+                }
             }
             None => Vec::new(),
         }
@@ -184,18 +191,35 @@ impl Automation {
     }
 }
 
-/// What is to be learnt from its end.
-fn outcome(dones: &[Done]) -> Outcome {
-    match dones.last() {
-        None => Outcome::Superseded,
-        Some(done) if done.verdict == Verdict::Refused => Outcome::Refused {
-            why: done.text.clone(),
-            busy: done.facts.busy,
-        },
-        Some(done) => Outcome::Ended {
-            verdict: done.verdict,
-            stopped: done.facts.times.drain.is_some(),
-        },
+/// What has become of a restart.
+enum Carried {
+    /// It was carried out, or refused.
+    Out(Vec<Done>),
+    /// Somebody wants the service to be down.
+    PutDown,
+    /// It was not called for any more.
+    Superseded,
+}
+
+impl Carried {
+    /// What is to be learnt from its end.
+    fn outcome(self) -> Outcome {
+        let dones = match self {
+            Self::Out(dones) => dones,
+            Self::PutDown => return Outcome::PutDown,
+            Self::Superseded => return Outcome::Superseded,
+        };
+        match dones.last() {
+            None => Outcome::Superseded,
+            Some(done) if done.verdict == Verdict::Refused => Outcome::Refused {
+                why: done.text.clone(),
+                busy: done.facts.busy,
+            },
+            Some(done) => Outcome::Ended {
+                verdict: done.verdict,
+                stopped: done.facts.times.drain.is_some(),
+            },
+        }
     }
 }
 

@@ -21,13 +21,18 @@ struct Work {
 impl Work {
     /// `api` and `other`, as the words say; `DIR` stands for the directory of their code.
     fn begin(api: &str, other: &str) -> Self {
+        Self::permitting("stale", api, other)
+    }
+
+    /// The same, which may be restarted for this.
+    fn permitting(causes: &str, api: &str, other: &str) -> Self {
         let code = tempfile::tempdir().expect("a folder can be made");
         let directory = code.path().display().to_string();
         let service = |name, words: &str| {
             let file = code.path().join(name);
             std::fs::write(file, "pass\n").expect("a file can be written");
             Startable::new(name, &words.replace("DIR", &directory)).with(&format!(
-                "    interval: 1s\n    sources: [\"{directory}/{name}*\"]\n    restart_on: [stale]\n"
+                "    interval: 1s\n    sources: [\"{directory}/{name}*\"]\n    restart_on: [{causes}]\n"
             ))
         };
         let stage = Stage::new(SERVICE, &[&service("api", api), &service("other", other)]);
@@ -99,8 +104,9 @@ impl Work {
             .collect()
     }
 
+    /// At once, whatever is under way just now.
     fn leave(mut self) {
-        self.pty.keys("q");
+        self.pty.keys("\x03");
         assert_eq!(self.pty.end().code, 0);
     }
 }
@@ -171,5 +177,23 @@ fn one_that_writes_into_its_own_sources_at_its_start_is_found_out() {
     assert!((4..=5).contains(&restarts), "{restarts}");
     work.go_on();
     assert_eq!(work.restarts().len(), restarts);
+    work.leave();
+}
+
+#[test]
+fn what_is_shut_down_in_another_terminal_is_not_restarted_for_its_health() {
+    let work = Work::permitting("stale, unhealthy", "shutdown=exit", "shutdown=exit");
+    assert_eq!(work.elsewhere("shutdown").end().code, 0);
+    work.pty.wait_for("api: somebody has shut it down");
+    work.go_on();
+    assert_eq!(work.pid("api"), None);
+    assert_eq!(work.elsewhere("start").end().code, 0);
+    work.pty.wait_for("✓ 2 healthy");
+    let old = work.pid("api");
+    let pid = old.and_then(|pid| i32::try_from(pid).ok());
+    let pid = pid.and_then(rustix::process::Pid::from_raw);
+    let pid = pid.expect("it was started");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
+    assert!(work.wait_for_another("api", old).is_some());
     work.leave();
 }
