@@ -4,6 +4,7 @@
 //! [`Operator::run`] sends, once, and watches until the end is proved or the time is up. Must not use the
 //! engine: a proof rests on its own looks.
 
+mod again;
 mod amount;
 mod audit;
 mod choose;

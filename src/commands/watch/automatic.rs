@@ -121,7 +121,7 @@ impl Automation {
         match dones {
             Some(dones) => {
                 self.running = None;
-                let outcome = dones.map_or_else(|_| broken_off(), |carried| carried.outcome());
+                let outcome = dones.map_or_else(|_| broken_off(), Carried::outcome);
                 if let Some(text) = self.decision.ended(outcome, self.clock.now()) {
                     self.tell(text);
                 }
