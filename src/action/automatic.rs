@@ -4,7 +4,7 @@
 //! after the one before; and no more after so many attempts, which is said. What somebody else has stopped or started
 //! meanwhile is theirs. It decides and does nothing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::Timestamp;
 
@@ -107,6 +107,13 @@ impl Automatic {
     /// Whether it is switched on.
     pub const fn is_on(&self) -> bool {
         self.on
+    }
+
+    /// Those that are restarted no more.
+    pub fn given_up(&self) -> BTreeSet<String> {
+        let patients = self.patients.iter();
+        let given_up = patients.filter(|(_, patient)| patient.has_given_up());
+        given_up.map(|(name, _)| name.clone()).collect()
     }
 
     /// Switches it on or off, and says what that means. Attempts are counted anew.

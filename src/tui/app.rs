@@ -1,6 +1,6 @@
 //! All that the dashboard knows and is; views read it and change nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -61,6 +61,8 @@ pub(crate) struct App {
     pub(super) read_only: bool,
     /// Services are restarted by themselves.
     pub(super) automatic: bool,
+    /// The services that automatic restart has given up on.
+    pub(super) given_up: BTreeSet<String>,
     pub(super) theme: Theme,
     pub(super) zone: TimeZone,
     pub(super) area: Rect,
@@ -93,6 +95,7 @@ impl App {
             selectors: setup.selectors,
             read_only: setup.read_only,
             automatic: false,
+            given_up: BTreeSet::new(),
             theme: Theme::new(setup.color),
             zone: setup.zone,
             area: Rect::new(0, 0, width, height),

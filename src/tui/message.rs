@@ -1,5 +1,7 @@
 //! Everything that can happen to the dashboard, and everything that it can want.
 
+use std::collections::BTreeSet;
+
 use ratatui::crossterm::event::KeyEvent;
 
 use crate::action::{Action, Proposal, Refusal};
@@ -28,10 +30,12 @@ pub(crate) enum Message {
     Tick(Moment),
     /// The engine or an action tells something.
     Event(Event),
-    /// Automatic restart was switched on or off.
+    /// Automatic restart was switched on or off, or restarts a service no more.
     Automatic {
         /// Whether it is on now.
         on: bool,
+        /// The services that it has given up on.
+        given_up: BTreeSet<String>,
     },
     /// What an action would do is known, or why it is refused.
     Prepared {

@@ -45,7 +45,10 @@ impl App {
                 Message::Resize { width, height } => self.resize(width, height),
                 Message::Tick(now) => self.now = now,
                 Message::Event(event) => self.event(event),
-                Message::Automatic { on } => self.automatic = on,
+                Message::Automatic { on, given_up } => {
+                    self.automatic = on;
+                    self.given_up = given_up;
+                }
                 Message::Prepared { ticket, result } => self.prepared(ticket, result, &mut effects),
             }
         }

@@ -122,6 +122,11 @@ impl Patient {
         self.told = false;
     }
 
+    /// Whether it is restarted no more.
+    pub(super) const fn has_given_up(&self) -> bool {
+        self.given_up
+    }
+
     /// Whether what needs it need not wait for it any more.
     pub(super) fn is_stuck(&self) -> bool {
         self.refused.is_some_and(|refused| refused.count >= LIMIT)

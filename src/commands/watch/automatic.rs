@@ -91,11 +91,15 @@ impl Automation {
         }
     }
 
-    /// Switches it on or off, and gives what it is now.
-    pub(super) fn toggle(&mut self) -> bool {
+    /// Switches it on or off.
+    pub(super) fn toggle(&mut self) {
         let text = self.decision.switch(!self.decision.is_on());
         self.tell(text);
-        self.decision.is_on()
+    }
+
+    /// What the dashboard has to know of it: whether it is on, and whom it has given up on.
+    pub(super) fn standing(&self) -> (bool, BTreeSet<String>) {
+        (self.decision.is_on(), self.decision.given_up())
     }
 
     /// Goes on when something has ended or is due. Loses nothing when it is cancelled.

@@ -2,6 +2,7 @@
 //!
 //! Nothing but the `select!` is awaited in it, so a dead service can never freeze a key.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crossterm::event::{Event as TerminalEvent, EventStream};
@@ -63,6 +64,7 @@ pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> 
         engine: &engine,
         actions,
         automation,
+        automatic: (false, BTreeSet::new()),
         keys: EventStream::new(),
         signals,
         resumed,
@@ -99,6 +101,8 @@ struct Dashboard<'a> {
     engine: &'a Handle,
     actions: Actions,
     automation: Automation,
+    /// What the app knows of that: whether it is on, and whom it has given up on.
+    automatic: (bool, BTreeSet<String>),
     keys: EventStream,
     signals: Signals,
     /// The shell has continued us: somebody else had the terminal meanwhile.
@@ -155,6 +159,7 @@ impl Dashboard<'_> {
                     self.automation.see(event);
                 }
             }
+            batch.extend(self.automatic());
             for effect in self.app.update_all(batch) {
                 if effect == Effect::Quit {
                     return Ok(Exit::Done);
@@ -216,14 +221,27 @@ impl Dashboard<'_> {
         now
     }
 
+    /// What has changed of automatic restart.
+    fn automatic(&mut self) -> Option<Message> {
+        let standing = self.automation.standing();
+        if standing == self.automatic {
+            return None;
+        }
+        self.automatic.clone_from(&standing);
+        let (on, given_up) = standing;
+        Some(Message::Automatic { on, given_up })
+    }
+
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Quit => {}
             Effect::Suspend => self.suspend(),
             Effect::SwitchAutomatic => {
-                let on = self.automation.toggle();
-                let effects = self.app.update_all([Message::Automatic { on }]);
-                debug_assert!(effects.is_empty(), "it asks for nothing");
+                self.automation.toggle();
+                if let Some(message) = self.automatic() {
+                    let effects = self.app.update_all([message]);
+                    debug_assert!(effects.is_empty(), "it asks for nothing");
+                }
             }
             Effect::ProbeNow { service } => self.engine.say(Input::ProbeNow { service }),
             Effect::Prepare {

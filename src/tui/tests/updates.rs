@@ -383,3 +383,27 @@ fn a_smaller_terminal_keeps_the_selection_in_sight() {
     assert!(screen(&app).contains('>'), "{}", screen(&app));
     assert!(screen(&app).contains("s49"));
 }
+
+#[test]
+fn automatic_restart_that_has_come_to_its_limit_says_so() {
+    let mut app = app(vec![orders()], 100, 30);
+    let name = "orders";
+    let say = |app: &mut App, given_up: &[&str]| {
+        let given_up = given_up.iter().map(|name| (*name).to_owned()).collect();
+        let effects = app.update_all([Message::Automatic { on: true, given_up }]);
+        assert!(effects.is_empty());
+        screen(app)
+    };
+    assert!(say(&mut app, &[]).contains("automatic restart on"));
+    let one = say(&mut app, &[name]);
+    assert!(
+        one.contains(&format!("automatic restart gave up on {name}")),
+        "{one}"
+    );
+    assert!(!one.contains("automatic restart on"), "{one}");
+    let two = say(&mut app, &[name, "another"]);
+    assert!(
+        two.contains("automatic restart gave up on 2 services"),
+        "{two}"
+    );
+}

@@ -155,6 +155,12 @@ fn why(app: &App, picture: &Picture, columns: usize, zoomed: bool, lines: &mut V
     for reason in &picture.reasons {
         say(reason, theme::strong());
     }
+    if app.automatic && app.given_up.contains(&picture.name) {
+        say(
+            "automatic restart has given up on it, until its code changes or `a` is switched off and on",
+            app.theme.alarm(),
+        );
+    }
     let flags: Vec<&str> = picture
         .flags
         .iter()

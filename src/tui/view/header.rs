@@ -102,9 +102,7 @@ fn status(app: &App, services: Option<Rect>, columns: usize) -> Line<'static> {
     if app.read_only {
         parts.push(Span::raw("read-only"));
     }
-    if app.automatic {
-        parts.push(Span::styled("automatic restart on", theme::strong()));
-    }
+    parts.extend(automatic(app));
     parts.push(freshness(app));
     let taken = |parts: &[Span<'_>]| parts.iter().map(|part| part.width() + 3).sum::<usize>() + 1;
     // What hides rows and how fresh they are is said first, then where they come from.
@@ -147,6 +145,25 @@ fn marked(app: &App) -> Option<Span<'static>> {
         (count, unseen) => format!("{count} marked *, {unseen} not shown"),
     };
     Some(Span::styled(text, theme::strong()))
+}
+
+/// Whether services are restarted by themselves, and whether that has come to its limit.
+fn automatic(app: &App) -> Option<Span<'static>> {
+    if !app.automatic {
+        return None;
+    }
+    let mut given_up = app.given_up.iter();
+    Some(match (given_up.next(), given_up.count()) {
+        (None, _) => Span::styled("automatic restart on", theme::strong()),
+        (Some(name), 0) => Span::styled(
+            format!("automatic restart gave up on {}", cut_middle(name, 20)),
+            app.theme.alarm(),
+        ),
+        (Some(_), more) => Span::styled(
+            format!("automatic restart gave up on {} services", more + 1),
+            app.theme.alarm(),
+        ),
+    })
 }
 
 /// How many actions have failed, and how many were left out for that.
