@@ -326,7 +326,7 @@ impl Agenda {
         }
         let (member, verdict) = self.failure.filter(|_| !self.manner.keep_going)?;
         Some(format!(
-            "nothing was sent: {} before it ended as {verdict}",
+            "nothing was sent: {} before it ended as {verdict}; `--keep-going` goes on",
             self.name(member)
         ))
     }

@@ -176,6 +176,11 @@ pub fn serve_if_asked() {
     };
     if let Some(file) = service.words.get("writes") {
         std::fs::write(file, "made\n").expect("it can write");
+        // The kernel tells its own start no closer than a tick, and that of the file is to be later in any case.
+        let time = service.started + std::time::Duration::from_millis(200);
+        let file = std::fs::File::options().write(true).open(file);
+        let set = file.expect("it is there").set_modified(time.into());
+        set.expect("its time can be set");
     }
     say("port", &port.to_string());
     while service.words.get("alone").is_some() {

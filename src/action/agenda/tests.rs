@@ -126,8 +126,8 @@ fn after_a_failed_stop_nothing_more_is_stopped_and_what_was_is_started_again() {
         play(chain, at_once(1), "api-"),
         "web- api- web+\
          ; api Up: it has not stopped\
-         ; db Down: nothing was sent: api before it ended as still-answering\
-         ; x Down: nothing was sent: api before it ended as still-answering"
+         ; db Down: nothing was sent: api before it ended as still-answering; `--keep-going` goes on\
+         ; x Down: nothing was sent: api before it ended as still-answering; `--keep-going` goes on"
     );
     let leave = Manner {
         leave_stopped: true,
@@ -193,7 +193,7 @@ fn a_failed_start_leaves_those_that_need_it_unstarted() {
     );
     assert_eq!(
         play("web^<db db^", at_once(1), "db+"),
-        "db+; web Up: nothing was sent: db before it ended as still-answering"
+        "db+; web Up: nothing was sent: db before it ended as still-answering; `--keep-going` goes on"
     );
     let keep = Manner {
         keep_going: true,

@@ -263,13 +263,20 @@ fn finish(
             context.tell(&format!("    {line}"));
         }
     }
-    let accounts: Vec<Account> = dones
+    let mut accounts: Vec<(Option<usize>, Account)> = dones
         .iter()
         .map(|done| {
-            let offers = &mut proposal.offers.iter();
-            Account::ended(done, offers.find(|offer| offer.service == done.service))
+            let place = proposal
+                .offers
+                .iter()
+                .position(|offer| offer.service == done.service);
+            let offer = place.and_then(|place| proposal.offers.get(place));
+            (place, Account::ended(done, offer))
         })
         .collect();
+    // As it was agreed to; those to which nothing was to be done come last.
+    accounts.sort_by_key(|(place, _)| place.unwrap_or(usize::MAX));
+    let accounts: Vec<Account> = accounts.into_iter().map(|(_, account)| account).collect();
     let exit = match ending {
         Some(ending) => ending,
         None => match exit_code(dones.iter().map(|done| done.verdict)) {
