@@ -20,7 +20,6 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::process::Child;
 
 use super::descriptors::given_descriptor_limit;
-use super::newest::executable;
 use super::offspring;
 use super::process::process;
 use super::records::{Key, Record, RecordError, Records};
@@ -153,7 +152,9 @@ pub(crate) async fn launch(
 pub(crate) fn startable(records: &Records, order: &Order) -> Result<(), String> {
     writable(&records.services())
         .map_err(|why| format!("what is started could not be recorded: {why}"))?;
-    writable(&order.log).map_err(|why| format!("its log could not be written: {why}"))?;
+    writable(&order.log)
+        .and_then(|()| is_log(&order.log).map_err(|error| error.to_string()))
+        .map_err(|why| format!("its log could not be written: {why}"))?;
     let cwd = directory(&order.cwd).map_err(|error| error.to_string())?;
     if !cwd.is_dir() {
         return Err(no_directory(&cwd));
@@ -161,17 +162,37 @@ pub(crate) fn startable(records: &Records, order: &Order) -> Result<(), String> 
     let first = |words: &[String]| words.first().cloned().unwrap_or_default();
     let (program, shown) = (&first(&order.command), &first(&order.shown));
     let path_variable = order.env.iter().find(|(name, _)| name == "PATH");
-    let Some(file) = executable(program, path_variable.map(|(_, path)| path.as_str())) else {
-        return Err(cannot_run(shown, NO_COMMAND));
-    };
-    match access(&file, Access::EXEC_OK) {
+    let path_variable = path_variable.map(|(_, path)| path.as_str());
+    if program.contains('/') {
+        return runnable(Path::new(program)).map_err(|why| {
+            let elsewhere = if why == NO_FILE {
+                in_directory(program, &cwd)
+            } else {
+                String::new()
+            };
+            cannot_run(shown, &(why + &elsewhere))
+        });
+    }
+    let own = std::env::var_os("PATH").map(|path| path.to_string_lossy().into_owned());
+    let searched = path_variable.map(str::to_owned).or(own);
+    let searched = searched.unwrap_or_else(|| "/bin:/usr/bin".to_owned());
+    // As the kernel's library looks for it: from where the program will run, and past what may not be executed.
+    let mut places = std::env::split_paths(&searched).map(|place| cwd.join(place).join(program));
+    if places.any(|file| runnable(&file).is_ok()) {
+        Ok(())
+    } else {
+        Err(cannot_run(shown, NO_COMMAND))
+    }
+}
+
+/// Whether this file can be run.
+fn runnable(file: &Path) -> Result<(), String> {
+    match access(file, Access::EXEC_OK) {
         Ok(()) if file.is_file() => Ok(()),
-        Ok(()) => Err(cannot_run(shown, "it is not a file")),
-        Err(Errno::NOENT | Errno::NOTDIR) => {
-            Err(cannot_run(shown, NO_FILE) + &in_directory(shown, &cwd))
-        }
-        Err(Errno::ACCESS) => Err(cannot_run(shown, NOT_EXECUTABLE)),
-        Err(errno) => Err(cannot_run(shown, &io::Error::from(errno).to_string())),
+        Ok(()) => Err("it is not a file".to_owned()),
+        Err(Errno::NOENT | Errno::NOTDIR) => Err(NO_FILE.to_owned()),
+        Err(Errno::ACCESS) => Err(NOT_EXECUTABLE.to_owned()),
+        Err(errno) => Err(io::Error::from(errno).to_string()),
     }
 }
 
@@ -244,16 +265,20 @@ fn open_log(path: &Path) -> io::Result<(File, u64)> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    // A pipe that nobody reads would hold us up.
-    if let Ok(there) = std::fs::metadata(path)
-        && !there.is_file()
-        && !there.file_type().is_char_device()
-    {
-        return Err(io::Error::other("it is not a regular file"));
-    }
+    is_log(path)?;
     let log = OpenOptions::new().append(true).create(true).open(path)?;
     let length = log.metadata()?.len();
     Ok((log, length))
+}
+
+/// Whether what stands there, if anything does, can be a log: a pipe that nobody reads would hold us up.
+fn is_log(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(there) if !there.is_file() && !there.file_type().is_char_device() => {
+            Err(io::Error::other("it is not a regular file"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What was written to a log after `offset`, cleaned: its first lines and, where there are more, how many follow and the

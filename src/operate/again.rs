@@ -47,10 +47,10 @@ impl Operator {
             return Err(already_running(&target.found));
         }
         if !fresh {
-            let record = self
-                .record(&target.key)
+            let trace = self
+                .trace(&target.key)
                 .map_err(|why| Ending::unsent(&format!("nothing was started: {why}")))?;
-            let found = Found::of(&target.service, None, &self.asker, self.clock, record)
+            let found = Found::of(&target.service, None, &self.asker, self.clock, trace)
                 .await
                 .map_err(|why| Ending::unsent(&format!("nothing was started: {why}")))?;
             if !found.nothing_there() {
@@ -111,11 +111,11 @@ impl Operator {
     /// Of one that had stopped when the plan was made.
     async fn still_stopped(&self, target: &Target) -> Ending {
         let unsent = |reason: &str| Ending::unsent(&format!("nothing was sent: {reason}"));
-        let record = match self.record(&target.key) {
-            Ok(record) => record,
+        let trace = match self.trace(&target.key) {
+            Ok(trace) => trace,
             Err(why) => return unsent(&why),
         };
-        match Found::of(&target.service, None, &self.asker, self.clock, record).await {
+        match Found::of(&target.service, None, &self.asker, self.clock, trace).await {
             Ok(found) if found.nothing_there() => Ending::already_stopped(&found),
             Ok(found) => unsent(&format!(
                 "it had stopped when the plan was made and was started since: {}",
@@ -137,10 +137,10 @@ impl Operator {
             "looking again who answers",
         );
         let unsent = |reason: &str| Ending::unsent(&format!("nothing was sent: {reason}"));
-        let record = self.record(&target.key).map_err(|why| unsent(&why))?;
+        let trace = self.trace(&target.key).map_err(|why| unsent(&why))?;
         let means = Some(&sending.way.means);
         let was_there = !target.found.nothing_there();
-        let found = Found::of(&target.service, means, &self.asker, self.clock, record)
+        let found = Found::of(&target.service, means, &self.asker, self.clock, trace)
             .await
             .map_err(|reason| unsent(&reason))?;
         if found.nothing_there() {

@@ -40,7 +40,7 @@ pub(super) fn choose(
     // One of two would be stopped, and the other one be taken for what is left of it, or for its successor.
     if course.then != Then::GoesOn
         && !service.replicas
-        && let Some(both) = split(&heads(found.owning()))
+        && let Some(both) = split(&heads(found.owning()), found.proved().as_ref())
     {
         return Err(refuse(NoWay {
             reason: format!("split: {both}"),

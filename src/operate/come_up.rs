@@ -16,7 +16,7 @@ use super::choose::name;
 use super::ending::Ending;
 use super::gates::Gates;
 use super::halves::With;
-use super::identify::Found;
+use super::identify::{Found, Trace};
 use super::look::look_at;
 use super::owners::{belongs, heads};
 use super::run::Teller;
@@ -373,7 +373,11 @@ impl Wait<'_> {
             let mut missing = gates.ask(&service, &asker).await;
             let mut found = None;
             if missing.is_empty() {
-                match Found::of(&service, means.as_ref(), &asker, clock, record).await {
+                let trace = Trace {
+                    record,
+                    ended: false,
+                };
+                match Found::of(&service, means.as_ref(), &asker, clock, trace).await {
                     Ok(known) => found = Some(known),
                     Err(why) => missing.push(why),
                 }

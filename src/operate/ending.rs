@@ -2,7 +2,7 @@
 
 use super::identify::Found;
 use crate::action::{Verdict, Who};
-use crate::health::{Identity, Part};
+use crate::health::{Identity, Part, Process};
 
 /// How an action on one service ended.
 #[derive(Debug)]
@@ -17,7 +17,11 @@ pub(super) struct Ending {
     /// What was sent was taken, and there is nothing to look at that would show what came of it.
     pub(super) unseen: bool,
     /// The first and the last lines of what it wrote, where it did not come up.
-    pub(super) log: Vec<String>,
+    pub(super) log: Box<[String]>,
+    /// It could not be asked, as it takes no connection.
+    pub(super) unreached: bool,
+    /// These have had SIGTERM from us.
+    pub(super) signalled: Box<[Process]>,
     /// What a reload did with each part of the configuration.
     pub(super) parts: Vec<Part>,
 }
@@ -35,7 +39,7 @@ impl Ending {
     }
 
     /// This verdict, for this reason.
-    pub(super) const fn new(verdict: Verdict, text: String) -> Self {
+    pub(super) fn new(verdict: Verdict, text: String) -> Self {
         Self {
             verdict,
             text,
@@ -43,7 +47,9 @@ impl Ending {
             after: None,
             who: None,
             unseen: false,
-            log: Vec::new(),
+            log: Box::default(),
+            unreached: false,
+            signalled: Box::default(),
             parts: Vec::new(),
         }
     }

@@ -176,7 +176,7 @@ impl Operator {
         record: &Record,
         seen: bool,
         patience: Duration,
-        evidence: &mut Vec<String>,
+        ending: &mut Ending,
         teller: Teller<'_>,
     ) -> Vec<String> {
         let session = || record.session(seen);
@@ -184,28 +184,32 @@ impl Operator {
         if left.is_empty() {
             return Vec::new();
         }
-        teller.step(
-            self.clock.now(),
-            StepKind::Remark,
-            &format!("sending SIGTERM to {}, which it left behind", names(&left)),
-        );
-        evidence.push(format!(
-            "SIGTERM was sent to {}, which it left behind",
-            names(&left)
-        ));
-        let sent = |signal| {
-            for one in session() {
-                // Whoever has gone meanwhile needs none, and who stays is told below.
-                let _ = signals::send(one.process, signal);
-            }
-        };
-        sent(Signal::TERM);
+        let asked = std::mem::take(&mut ending.signalled);
+        let unasked = left.iter().filter(|one| !asked.contains(&one.process));
+        let unasked: Vec<Running> = unasked.cloned().collect();
+        if !unasked.is_empty() {
+            let what = format!("SIGTERM to {}, which it left behind", names(&unasked));
+            teller.step(
+                self.clock.now(),
+                StepKind::Remark,
+                &format!("sending {what}"),
+            );
+            ending.evidence.push(format!("sent {what}"));
+        }
+        for one in &unasked {
+            // Whoever has gone meanwhile needs none, and who stays is told below.
+            let _ = signals::send(one.process, Signal::TERM);
+        }
         if !ends(&session, patience).await && self.policy.force {
             let still = names(&session());
             let what = format!("SIGTERM has not ended them; sending SIGKILL to {still}");
             teller.step(self.clock.now(), StepKind::Remark, &what);
-            evidence.push(format!("SIGKILL was sent to {still}, which it left behind"));
-            sent(Signal::KILL);
+            let what = format!("SIGKILL was sent to {still}, which it left behind");
+            ending.evidence.push(what);
+            for one in session() {
+                // As above.
+                let _ = signals::send(one.process, Signal::KILL);
+            }
             ends(&session, REAPING).await;
         }
         session().iter().map(name).collect()

@@ -125,22 +125,42 @@ fn is_like(command: &[String], cwd: &Path, line: &CommandLine) -> bool {
     if !is_one_of(&RUNNERS, program) {
         telling.push(program);
     }
-    if telling.is_empty() {
-        return !is_elsewhere(cwd, line);
-    }
     let whole = |word: &&str| word.starts_with('/') && line.text.contains(*word);
-    telling.iter().any(whole)
-        || telling.iter().any(|word| line.text.contains(last(word))) && !is_elsewhere(cwd, line)
+    if telling.iter().any(whole) {
+        return true;
+    }
+    let alike = telling.is_empty() || telling.iter().any(|word| line.text.contains(last(word)));
+    alike && !is_other_code(&telling, cwd, line)
 }
 
-/// Whether it is code that a runner runs from another directory than ours: `python3 app.py` is a name for many
-/// programs. Others go where they like once they run.
-fn is_elsewhere(cwd: &Path, line: &CommandLine) -> bool {
-    let runner = line.text.split(' ').next().unwrap_or_default();
+/// Whether it is code that a runner runs from another directory than ours: `python3 app.py` is a name for many programs.
+/// Where both files can be seen they tell, else the directories do. Others go where they like once they run.
+fn is_other_code(telling: &[&str], cwd: &Path, line: &CommandLine) -> bool {
+    let mut words = line.text.split(' ');
+    let runner = words.next().unwrap_or_default();
     let (Some(theirs), Some(ours)) = (line.cwd.as_deref(), absolute(cwd)) else {
         return false;
     };
-    is_one_of(&RUNNERS, runner) && theirs != Path::new("/") && !theirs.starts_with(ours)
+    if !is_one_of(&RUNNERS, runner) || theirs == Path::new("/") {
+        return false;
+    }
+    let file = |place: &Path, word: &str| {
+        let path = std::fs::canonicalize(place.join(word)).ok()?;
+        path.is_file().then_some(path)
+    };
+    let named: Vec<_> = telling
+        .iter()
+        .filter_map(|word| file(&ours, word))
+        .collect();
+    let run: Vec<_> = words.filter_map(|word| file(theirs, word)).collect();
+    let same_name = |one: &Path| named.iter().any(|it| it.file_name() == one.file_name());
+    if run.iter().any(|path| named.contains(path)) {
+        return false;
+    }
+    if run.iter().any(|path| same_name(path)) {
+        return true;
+    }
+    !theirs.starts_with(&ours) && !ours.starts_with(theirs)
 }
 
 /// Whether an argument may tell one program's processes from another's: no flag, and no number.
@@ -228,27 +248,29 @@ mod tests {
         let here = tempfile::tempdir().unwrap();
         let place = std::fs::canonicalize(here.path()).unwrap();
         std::fs::create_dir(place.join("below")).unwrap();
+        let above = place.parent().unwrap().to_str().unwrap();
         let place = place.to_str().unwrap();
         let below = format!("{place}/below");
         for (command, line, cwd, expected) in [
             ("python3 app.py", "python3 app.py", place, true),
             ("python3 app.py", "python3 app.py", &below, true),
+            ("python3 app.py", "python3 app.py", above, true),
             ("python3 app.py", "python3 app.py", "/", true),
-            ("python3 app.py", "python3 app.py", "/tmp", false),
+            ("python3 app.py", "python3 app.py", "/usr", false),
             (
                 "uvicorn app:app",
                 "/v/bin/python3.11 /v/bin/uvicorn app:app",
-                "/tmp",
+                "/usr",
                 false,
             ),
             (
                 "/v/bin/uvicorn app:app",
                 "/v/bin/python3 /v/bin/uvicorn app:app",
-                "/tmp",
+                "/usr",
                 true,
             ),
-            ("node server.js", "node server.js", "/tmp", false),
-            ("npm start", "node server.js", "/tmp", false),
+            ("node server.js", "node server.js", "/usr", false),
+            ("npm start", "node server.js", "/usr", false),
             // What is no runner goes where it likes.
             (
                 "redis-server redis.conf",
@@ -257,11 +279,36 @@ mod tests {
                 true,
             ),
         ] {
-            assert_eq!(
-                like(command, place, line, cwd),
-                expected,
-                "{command}: {line}: {cwd}"
+            let found = like(command, place, line, cwd);
+            assert_eq!(found, expected, "{command}: {line}: {cwd}");
+        }
+    }
+
+    #[test]
+    fn where_the_files_can_be_seen_they_tell() {
+        let root = tempfile::tempdir().unwrap();
+        let root = std::fs::canonicalize(root.path()).unwrap();
+        for path in ["shop/server/app.py", "shop/app.py", "other/app.py"] {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let ours = root.join("shop/server");
+        for (line, cwd, expected) in [
+            ("python3 server/app.py", "shop", true),
+            ("python3 app.py", "shop/server", true),
+            ("python3 ../shop/server/app.py", "other", true),
+            ("python3 app.py", "shop", false),
+            ("python3 app.py", "other", false),
+        ] {
+            let cwd = root.join(cwd);
+            let found = like(
+                "python3 app.py",
+                ours.to_str().unwrap(),
+                line,
+                cwd.to_str().unwrap(),
             );
+            assert_eq!(found, expected, "{line} in {}", cwd.display());
         }
     }
 }

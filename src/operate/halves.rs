@@ -76,7 +76,7 @@ impl Case {
             before: known(&self.before()),
             after: ending.after.as_deref().and_then(known),
             times: self.times,
-            log: std::mem::take(&mut ending.log),
+            log: std::mem::take(&mut ending.log).into_vec(),
             busy: false,
         }
     }
@@ -177,22 +177,13 @@ impl Operator {
     async fn stopping(&self, target: &Target, sending: &Sending, with: With<'_>) -> Ending {
         let began = Instant::now();
         let ending = self
-            .watch(
-                &target.service,
-                &target.found,
-                sending,
-                with.teller,
-                with.stop,
-            )
+            .watch(&target.service, &target.found, sending, target.then, with)
             .await;
-        let stays = matches!(
-            ending.verdict,
-            // Also one whose queue is full, that could not be asked.
-            Verdict::StillAnswering
-                | Verdict::StillDraining
-                | Verdict::Unverified
-                | Verdict::Refused
-        );
+        let stays = ending.unreached
+            || matches!(
+                ending.verdict,
+                Verdict::StillAnswering | Verdict::StillDraining | Verdict::Unverified
+            );
         if stays && self.policy.force && !with.stop.is_cancelled() {
             let left = sending.way.timeout.saturating_sub(began.elapsed());
             return self.force(&target.found, sending, left, ending, with).await;
@@ -216,13 +207,7 @@ impl Operator {
         }
         let patience = left.max(LEFT_BEHIND);
         let stay = self
-            .end_session(
-                record,
-                target.found.led,
-                patience,
-                &mut ending.evidence,
-                with.teller,
-            )
+            .end_session(record, target.found.led, patience, ending, with.teller)
             .await;
         if !stay.is_empty() {
             let evidence = std::mem::take(&mut ending.evidence);

@@ -24,6 +24,15 @@ const QUICK: Duration = Duration::from_millis(300);
 /// How often it is asked then.
 const AGAIN: usize = 2;
 
+/// What we have left of our own of a service.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Trace {
+    /// The record of its start.
+    pub(super) record: Option<Record>,
+    /// We have seen it end just now, so that a probe that still passes, by a file that is fresh, says nothing.
+    pub(super) ended: bool,
+}
+
 /// All that is known of who answers for a service.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
@@ -64,11 +73,11 @@ impl Found {
         means: Option<&Means>,
         asker: &Asker,
         clock: Clock,
-        record: Option<Record>,
+        trace: Trace,
     ) -> Result<Self, String> {
         let mut again = AGAIN;
         loop {
-            let mut found = [Self::asked(service, means, asker, record.clone()).await?];
+            let mut found = [Self::asked(service, means, asker, trace.clone()).await?];
             find_owners(&mut found).await;
             let [mut found] = found;
             if again > 0 && found.is_changing() {
@@ -79,6 +88,15 @@ impl Found {
             found.settle(service, asker, clock).await;
             return Ok(found);
         }
+    }
+
+    /// Its process is known to run, or to have exited: no probe has to tell.
+    fn is_known(&self) -> bool {
+        self.record.is_some()
+            || matches!(
+                self.pid_file,
+                Some(PidFile::Proved(_) | PidFile::Exited(_) | PidFile::Recycled(_))
+            )
     }
 
     /// What was seen does not fit together: something that nobody has accepts connections, or its process has gone
@@ -95,7 +113,7 @@ impl Found {
         service: &Service,
         means: Option<&Means>,
         asker: &Asker,
-        record: Option<Record>,
+        Trace { record, ended }: Trace,
     ) -> Result<Self, String> {
         let place = Place::of(service, means);
         let endpoints = place.endpoints(asker).await?;
@@ -125,7 +143,7 @@ impl Found {
             read_at: None,
         };
         found.ask(service, asker).await;
-        if found.place == Place::Nowhere && found.processes().is_empty() {
+        if found.place == Place::Nowhere && !ended && !found.is_known() {
             found.passes = passing(service, asker).await;
         }
         found.pin = found.pin.or_else(|| found.accepting());
@@ -159,6 +177,15 @@ impl Found {
     /// The process that we started, where it still runs.
     pub(super) fn recorded(&self) -> Option<Running> {
         self.record.as_ref().and_then(Record::running)
+    }
+
+    /// The process that is proved to be its own whoever listens: that we started, or that its pid file names.
+    pub(super) fn proved(&self) -> Option<Running> {
+        match &self.pid_file {
+            _ if let Some(running) = self.recorded() => Some(running),
+            Some(PidFile::Proved(running)) => Some(running.clone()),
+            _ => None,
+        }
     }
 
     /// What is known before a request goes out at `sent`, to compare with afterwards.

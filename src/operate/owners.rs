@@ -216,11 +216,21 @@ pub(super) fn heads(processes: &[Running]) -> Vec<Running> {
         .collect()
 }
 
-/// Both names, where two processes listen that are no pool of workers.
-pub(super) fn split(heads: &[Running]) -> Option<String> {
+/// Both names, where two processes listen that are no pool of workers and do not all come from the one that is `known`
+/// to be the service's.
+pub(super) fn split(heads: &[Running], known: Option<&Running>) -> Option<String> {
     let [first, .., last] = heads else {
         return None;
     };
+    let from_known = |known: &Running| {
+        let is_below = |one: &Running| {
+            one.process == known.process || ancestors(one.process).contains(&known.process)
+        };
+        heads.iter().all(is_below)
+    };
+    if known.is_some_and(from_known) {
+        return None;
+    }
     if heads.iter().all(one_of_a_pool) && first.parent == last.parent {
         return None;
     }

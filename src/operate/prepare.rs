@@ -8,16 +8,18 @@ use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 
 use super::audit::Audit;
-use super::choose::{choose, not_foreign, nothing_listens, offer_to_start, refusal};
+use super::choose::{choose, name, not_foreign, nothing_listens, offer_to_start, refusal};
 use super::ending::absent;
-use super::identify::Found;
+use super::identify::{Found, Trace};
 use super::owners::find_owners;
 use super::{Operator, Prepared, Sending, Target, Todo};
 use crate::action::{APART, Action, Course, NoWay, Refusal, Then, Way, course, needs, stop_order};
 use crate::host::pid_file::PidFile;
-use crate::host::records::{Key, Record};
+use crate::host::records::Key;
 use crate::inventory::{Inventory, Means, Service, Signal};
 
+/// So long after its end a file that tells of its life may look fresh.
+const STILL_FRESH: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 /// Identities read at once.
 const AT_ONCE: usize = 32;
 
@@ -129,7 +131,7 @@ impl Operator {
             service: service.name.clone(),
         };
         let unresolved = |reason| refusal(&service, action, NoWay { reason, hint: None });
-        let record = self.record(&key).map_err(unresolved)?;
+        let trace = self.trace(&key).map_err(unresolved)?;
         if course.then == Then::Start
             && (self.policy.records.is_none() || self.policy.program.is_none())
         {
@@ -138,13 +140,13 @@ impl Operator {
             ));
         }
         let means = course.request.as_ref().map(|way| &way.means);
-        let mut found = Found::asked(&service, means, &self.asker, record.clone())
+        let mut found = Found::asked(&service, means, &self.asker, trace.clone())
             .await
             .map_err(unresolved)?;
         if found.nothing_there() {
             // As for any proof of an end, one look is no look.
             sleep(APART).await;
-            found = Found::asked(&service, means, &self.asker, record)
+            found = Found::asked(&service, means, &self.asker, trace)
                 .await
                 .map_err(unresolved)?;
         }
@@ -156,12 +158,17 @@ impl Operator {
         Ok((asked, found))
     }
 
-    /// What we recorded of it, where we started it.
-    pub(super) fn record(&self, key: &Key) -> Result<Option<Record>, String> {
-        match &self.policy.records {
-            Some(records) => records.read(key).map_err(|error| error.to_string()),
-            None => Ok(None),
-        }
+    /// What we have recorded of it, where we started it or stopped it.
+    pub(super) fn trace(&self, key: &Key) -> Result<Trace, String> {
+        let Some(records) = &self.policy.records else {
+            return Ok(Trace::default());
+        };
+        let now = self.clock.now().wall;
+        let ended = records.down_since(key);
+        Ok(Trace {
+            record: records.read(key).map_err(|error| error.to_string())?,
+            ended: ended.is_some_and(|at| now.duration_since(at) < STILL_FRESH),
+        })
     }
 
     /// How long it may take to come up after it was started.
@@ -215,8 +222,8 @@ impl Operator {
         let means = course.request.as_ref().map(|way| &way.means);
         let look = async || {
             sleep(APART).await;
-            let record = self.record(key)?;
-            Found::of(service, means, &self.asker, self.clock, record).await
+            let trace = self.trace(key)?;
+            Found::of(service, means, &self.asker, self.clock, trace).await
         };
         let found = look().await?;
         if found.nothing_there() {
@@ -321,6 +328,15 @@ pub(super) fn runs(service: &Service, found: &Found) -> Result<(), NoWay> {
                 "its probe `{probe}` passes, so it seems to run, but its process is not known"
             ),
             hint: Some("name its `pid_file`".to_owned()),
+        });
+    }
+    if let Some(left) = found
+        .recorded()
+        .filter(|_| !found.led && nothing_listens(found))
+    {
+        return Err(NoWay {
+            reason: format!("its process has gone and has left {} behind", name(&left)),
+            hint: Some("`restart` ends that first, and so does `shutdown`".to_owned()),
         });
     }
     if found.something_there() {

@@ -12,7 +12,7 @@ use super::look::{lives, look_at};
 use super::owners::heads;
 use super::question::{Heard, Question};
 use super::run::Teller;
-use super::send::{Went, answered, send};
+use super::send::{Went, answered, send, told};
 use super::{Operator, Sending};
 use crate::action::reload::{Fate, Next, Response, Survival, verdict};
 use crate::action::{Known, Seen, Way};
@@ -20,6 +20,7 @@ use crate::event::StepKind;
 use crate::health::{Process, ReloadReply};
 use crate::host::Running;
 use crate::inventory::Service;
+use crate::probe::Masks;
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(25);
@@ -137,8 +138,8 @@ fn respond(went: Went, way: &Way) -> Result<Response, String> {
             let decode = way.reply.clone().unwrap_or_default();
             Response::Replied {
                 code: reply.code,
-                how: answered(reply.code, &reply.body),
-                reply: decode.read(&reply.body, &reply.headers),
+                how: answered(reply.code, &told(&reply)),
+                reply: masked(decode.read(&reply.body, &reply.headers), &reply.masks),
             }
         }
         Went::Cut(code @ 200..=299, why) => Response::Lost(format!(
@@ -153,8 +154,24 @@ fn respond(went: Went, way: &Way) -> Result<Response, String> {
         Went::Done(what) => Response::Taken(what),
         Went::Failed { command, how } => Response::Failed(format!("`{command}` failed ({how})")),
         Went::Lost(why) => Response::Lost(why),
-        Went::NobodyThere(why) | Went::Unsent(why) => return Err(why),
+        Went::NobodyThere(why) | Went::Unreached(why) | Went::Unsent(why) => return Err(why),
     })
+}
+
+/// What the request was given in confidence is nobody else's business.
+fn masked(mut reply: ReloadReply, masks: &Masks) -> ReloadReply {
+    let hide = |text: &mut Option<String>| {
+        if let Some(text) = text {
+            *text = masks.apply(text);
+        }
+    };
+    hide(&mut reply.word);
+    hide(&mut reply.message);
+    for part in &mut reply.parts {
+        hide(&mut part.word);
+        hide(&mut part.message);
+    }
+    reply
 }
 
 /// What came back, for the account.

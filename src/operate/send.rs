@@ -35,6 +35,8 @@ pub(super) enum Went {
     Lost(String),
     /// Nothing went out, since nobody was there any more: why.
     NobodyThere(String),
+    /// Nothing went out, since it takes no connection: why.
+    Unreached(String),
     /// Nothing went out: why.
     Unsent(String),
 }
@@ -50,6 +52,8 @@ pub(super) enum Sent {
     Unclear(String),
     /// Nothing went out, since nobody was there any more: why.
     NobodyThere(String),
+    /// Nothing went out, since it takes no connection: why.
+    Unreached(String),
     /// Nothing went out: why.
     Unsent(String),
 }
@@ -80,6 +84,9 @@ async fn http(
         Err(error) if error.before_sending && error.refused => {
             Went::NobodyThere(error.failure.message)
         }
+        Err(error) if error.before_sending && error.failure.kind == FailureKind::Timeout => {
+            Went::Unreached(error.failure.message)
+        }
         Err(error) if error.before_sending => Went::Unsent(error.failure.message),
         Err(error) => match error.code {
             Some(code) => Went::Cut(code, error.failure.message),
@@ -97,7 +104,7 @@ async fn http(
 impl From<Went> for Sent {
     fn from(went: Went) -> Self {
         match went {
-            Went::Replied(reply) => by_code(reply.code, &reply.body),
+            Went::Replied(reply) => by_code(reply.code, &told(&reply)),
             Went::Cut(code, _) => by_code(code, &[]),
             Went::Done(what) => Self::Taken(what),
             Went::Failed { command, how } => {
@@ -105,9 +112,16 @@ impl From<Went> for Sent {
             }
             Went::Lost(why) => Self::Unclear(why),
             Went::NobodyThere(why) => Self::NobodyThere(why),
+            Went::Unreached(why) => Self::Unreached(why),
             Went::Unsent(why) => Self::Unsent(why),
         }
     }
+}
+
+/// The body of a reply as it may be told.
+pub(super) fn told(reply: &Reply) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&reply.body);
+    reply.masks.apply(&text).into_bytes()
 }
 
 /// A server that takes a request and goes down may still answer with a fault of its own, and so may a proxy in
@@ -193,7 +207,7 @@ mod tests {
                 Sent::Taken(_) => "taken",
                 Sent::TurnedDown(_) => "turned down",
                 Sent::Unclear(_) => "unclear",
-                Sent::NobodyThere(_) | Sent::Unsent(_) => "?",
+                Sent::NobodyThere(_) | Sent::Unreached(_) | Sent::Unsent(_) => "?",
             };
             assert_eq!(found, expected, "{code}");
         }

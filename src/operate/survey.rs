@@ -130,6 +130,11 @@ impl Subject {
         let recorded = record.as_ref().and_then(Record::running);
         let pid_file = service.pid_file.as_deref().map(pid_file::read);
         let owning = all(owners);
+        let known = match (&recorded, &pid_file) {
+            (Some(recorded), _) => Some(recorded.clone()),
+            (None, Some(PidFile::Proved(proved))) => Some(proved.clone()),
+            _ => None,
+        };
         let foreign = foreign(service, &owning, pid_file.as_ref(), recorded.as_ref());
         let heads = heads(&owning);
         let process = match (&recorded, &pid_file) {
@@ -174,7 +179,7 @@ impl Subject {
             }),
             code,
             split: (foreign.is_none() && !service.replicas)
-                .then(|| split(&heads))
+                .then(|| split(&heads, known.as_ref()))
                 .flatten(),
             foreign: foreign.map(|why| text::clean(&why, 300)),
         }

@@ -13,6 +13,7 @@ use crate::profile::{self, Answer, Judgement};
 use super::exchange::{self, Answered, Body, Exchange, Question};
 use super::exec;
 use super::explain::Cause;
+use super::masks::Masks;
 use super::tcp;
 use super::trail::Trail;
 
@@ -35,6 +36,8 @@ pub(crate) struct Reply {
     pub(crate) headers: Vec<(String, String)>,
     /// The body. Not cleaned.
     pub(crate) body: Vec<u8>,
+    /// What in the request is not to be told, though the reply may hold it.
+    pub(crate) masks: Masks,
     /// Who answered: `ip:port` or a socket path.
     pub(crate) address: Option<String>,
     /// Where the time went.
@@ -137,6 +140,7 @@ impl Asker {
                 code: answered.code,
                 headers: answered.headers,
                 body: answered.body,
+                masks: answered.masks,
                 address,
                 phases: trail.phases(),
                 latency: started.elapsed(),
@@ -178,8 +182,12 @@ impl Asker {
             .ask(&question, &trail, probe.timeout, deadline)
             .await;
         let latency = started.elapsed();
+        let mut masks = Masks::default();
         let judged = match result {
-            Ok(answered) => self.judge(probe, answered, latency, deadline).await,
+            Ok(mut answered) => {
+                masks = std::mem::take(&mut answered.masks);
+                self.judge(probe, answered, latency, deadline).await
+            }
             Err(cause) => Err(cause),
         };
         let outcome = Outcome {
@@ -188,7 +196,7 @@ impl Asker {
             phases: trail.phases(),
             ..Outcome::bare(ProbeResult::Unknown, self.clock.now())
         };
-        match judged {
+        let mut outcome = match judged {
             Ok(judgement) => Outcome {
                 result: judgement.result,
                 failure: judgement.failure,
@@ -202,7 +210,9 @@ impl Asker {
                 refused: cause.refused,
                 ..outcome
             },
-        }
+        };
+        masks.hide_in(&mut outcome);
+        outcome
     }
 
     async fn ask_tcp(&self, probe: &Probe, to: (&str, u16), pin: Option<SocketAddr>) -> Outcome {

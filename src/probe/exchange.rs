@@ -69,6 +69,8 @@ pub(super) struct Answered {
     pub(super) code: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
+    /// What in the request is nobody else's business, though the answer may say it again.
+    pub(super) masks: Masks,
 }
 
 /// What all questions share.
@@ -124,8 +126,8 @@ impl Exchange {
             .headers()
             .iter()
             .map(|(name, value)| {
-                let value = String::from_utf8_lossy(value.as_bytes());
-                (name.as_str().to_owned(), masks.apply(&value))
+                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                (name.as_str().to_owned(), value)
             })
             .collect();
         let body = match question.body {
@@ -139,9 +141,7 @@ impl Exchange {
         let body = match body {
             // Such a code tells of the request, not of the service: what came with it does not matter.
             Err(_) if question.beside(code) => Vec::new(),
-            body if masks.is_empty() => body?,
-            // What it was given in confidence is nobody else's business, though it may say it again.
-            body => masks.apply_to_bytes(body?),
+            body => body?,
         };
         if question.body == Body::Unread && question.connection == Connection::Reuse {
             body::drain(response).await;
@@ -150,6 +150,7 @@ impl Exchange {
             code,
             headers,
             body,
+            masks,
         })
     }
 

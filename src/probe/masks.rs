@@ -1,5 +1,11 @@
 //! What a command or a request was given that is not to be told, whatever it writes or answers.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::health::Outcome;
 use crate::inventory::Exec;
 
 /// What is shorter than this is no secret, and is found everywhere.
@@ -9,7 +15,7 @@ const SHORTEST: usize = 4;
 const BROKEN: char = '\u{fffd}';
 
 /// The secrets of one command or request, each with what is told in its place.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Masks(Vec<(String, String)>);
 
 impl Masks {
@@ -39,21 +45,61 @@ impl Masks {
         Self(masks)
     }
 
-    /// Nothing has to be kept back.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// What an outcome tells. What was decided by it is decided: names and words that are known stay what they are.
+    pub(super) fn hide_in(&self, outcome: &mut Outcome) {
+        if self.0.is_empty() {
+            return;
+        }
+        if let Some(failure) = &mut outcome.failure {
+            failure.message = self.apply(&failure.message);
+        }
+        let Some(reading) = &mut outcome.reading else {
+            return;
+        };
+        let word = reading.status.as_mut().map(|status| &mut status.raw);
+        let texts = [
+            &mut reading.version,
+            &mut reading.service,
+            &mut reading.instance,
+            &mut reading.message,
+        ];
+        for text in texts.into_iter().chain(word) {
+            self.hide(text);
+        }
+        self.hide_values(&mut reading.resources);
+        for dependency in reading.dependencies.iter_mut().flatten() {
+            self.hide(&mut dependency.word);
+            self.hide(&mut dependency.error);
+            if !dependency.details.is_empty() {
+                self.hide_values(Arc::make_mut(&mut dependency.details));
+            }
+        }
     }
 
-    /// The bytes of a text that is whole; others than of a text where there is nothing in them to be kept back.
-    pub(super) fn apply_to_bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
-        let holds = |secret: &str| {
-            let mut windows = bytes.windows(secret.len());
-            windows.any(|window| window == secret.as_bytes())
-        };
-        if self.0.iter().any(|(secret, _)| holds(secret)) {
-            self.apply(&String::from_utf8_lossy(&bytes)).into_bytes()
-        } else {
-            bytes
+    fn hide(&self, text: &mut Option<String>) {
+        if let Some(text) = text {
+            *text = self.apply(text);
+        }
+    }
+
+    fn hide_values(&self, values: &mut BTreeMap<String, Value>) {
+        for value in values.values_mut() {
+            self.hide_in_value(value);
+        }
+    }
+
+    fn hide_in_value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.apply(text),
+            Value::Array(values) => values
+                .iter_mut()
+                .for_each(|value| self.hide_in_value(value)),
+            Value::Object(values) => {
+                values
+                    .values_mut()
+                    .for_each(|value| self.hide_in_value(value));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 

@@ -156,7 +156,7 @@ impl Automation {
                 Ok(prepared) => {
                     let present = prepared.present(&order.service);
                     let down = operator.put_down_since(&inventory, &order.service);
-                    if present.is_none() && down.is_some_and(|at| order.is_put_down(at)) {
+                    if down.is_some_and(|at| order.is_put_down(at)) {
                         return Carried::PutDown;
                     }
                     if !order.still_holds(present.as_ref()) {

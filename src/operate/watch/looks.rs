@@ -8,11 +8,11 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::{Leftover, Watch};
-use crate::action::{APART, Life, Look, Proof, Seen, Turn};
+use crate::action::{Life, Look, Proof, Seen, Turn};
 use crate::event::StepKind;
 use crate::health::{Identity, Moment};
 use crate::host::signals::{self, SignalError};
-use crate::host::{Endpoint, alive, is_local};
+use crate::host::{Endpoint, Running, alive, is_local};
 use crate::operate::choose::name;
 use crate::operate::look::{lives, look_at};
 use crate::operate::place::Place;
@@ -24,6 +24,8 @@ const YOUNG: Duration = Duration::from_millis(150);
 /// changes, the rarer they are, by this share of the time that has gone by, and this far apart at the most.
 const SHARE: u32 = 8;
 const RAREST: Duration = Duration::from_millis(500);
+/// Whoever is passed on the signal by a parent that goes closes its port within this.
+const FOLLOWING: Duration = Duration::from_secs(1);
 /// Lines of evidence that anybody wants to read.
 const MOST_EVIDENCE: usize = 12;
 
@@ -93,8 +95,8 @@ impl Watch<'_> {
         )
     }
 
-    /// Sends SIGTERM, once, to what the service has left behind in the session that we made for it, where its own process
-    /// has gone and they have not followed.
+    /// Sends SIGTERM, once, to what the service has left behind in the session that we made for it and what goes on
+    /// listening, where its own process has gone and it has not followed in some time.
     pub(super) fn end_leftover(&mut self) {
         let record = self.found.record.as_ref().filter(|_| self.found.led);
         let Some(record) = record.filter(|record| alive(record.process) == Some(false)) else {
@@ -103,23 +105,26 @@ impl Watch<'_> {
         let now = self.operator.clock.now();
         match self.leftover {
             Leftover::None => self.leftover = Leftover::Since(now),
-            Leftover::Since(since) if now.since(since) >= APART => {
+            Leftover::Since(since)
+                if now.since(since) >= FOLLOWING && self.looks.contains(&Look::Accepted) =>
+            {
                 self.leftover = Leftover::Signalled;
-                let left = record.session(true);
+                let owning = self.found.owning();
+                let listens = |one: &Running| owning.iter().any(|it| it.process == one.process);
+                let mut left = record.session(true);
+                left.retain(listens);
                 if left.is_empty() {
                     return;
                 }
                 let names: Vec<String> = left.iter().map(name).collect();
-                let names = names.join(", ");
-                self.tell_step(
-                    StepKind::Remark,
-                    &format!(
-                        "its process has gone; sending SIGTERM to {names}, which it left behind"
-                    ),
+                let what = format!(
+                    "its process has gone; sending SIGTERM to {}, which it left behind and which listens",
+                    names.join(", ")
                 );
+                self.tell_step(StepKind::Remark, &what);
                 for one in &left {
                     match signals::send(one.process, Signal::TERM) {
-                        Ok(()) | Err(SignalError::Gone) => {}
+                        Ok(()) | Err(SignalError::Gone) => self.signalled.push(one.process),
                         Err(error) => self.evidence.push(format!(
                             "SIGTERM could not be sent to {}: {error}",
                             name(one)
@@ -127,7 +132,7 @@ impl Watch<'_> {
                     }
                 }
             }
-            Leftover::Since(_) | Leftover::Signalled => {}
+            Leftover::Since(_) | Leftover::Signalled | Leftover::Awaited => {}
         }
     }
 

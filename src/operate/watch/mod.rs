@@ -17,12 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::looks::Glance;
 use super::ending::Ending;
+use super::halves::With;
 use super::identify::Found;
 use super::question::Heard;
 use super::run::Teller;
 use super::send::{Sent, send};
 use super::{Operator, Sending};
-use crate::action::{APART, Known, Look, Proof, Seen, Stage, Verdict, Who};
+use crate::action::{APART, Known, Look, Proof, Seen, Stage, Then, Verdict, Who};
 use crate::event::StepKind;
 use crate::health::{Identity, Moment, Process};
 use crate::inventory::Service;
@@ -61,6 +62,7 @@ struct Watch<'a> {
     weighed: Vec<String>,
     /// What is known of those that a started service leaves behind.
     leftover: Leftover,
+    signalled: Vec<Process>,
 }
 
 /// Those that a started service leaves behind in its session when its own process goes: a shell's or npm's child, which
@@ -73,6 +75,8 @@ enum Leftover {
     Since(Moment),
     /// They were signalled.
     Signalled,
+    /// One of them may be who is waited for.
+    Awaited,
 }
 
 impl Operator {
@@ -82,9 +86,10 @@ impl Operator {
         service: &Service,
         found: &Found,
         sending: &Sending,
-        teller: Teller<'_>,
-        stop: &CancellationToken,
+        then: Then,
+        with: With<'_>,
     ) -> Ending {
+        let With { teller, stop, .. } = with;
         let began = self.clock.now();
         let known = found.known(began);
         let subject = found.subject(service, &found.processes());
@@ -105,12 +110,19 @@ impl Operator {
             who: None,
             evidence: Vec::new(),
             weighed: Vec::new(),
-            leftover: Leftover::None,
+            // A successor may be a child of the one that goes.
+            leftover: if then == Then::Successor {
+                Leftover::Awaited
+            } else {
+                Leftover::None
+            },
+            signalled: Vec::new(),
         };
         let mut ending = watch.until_the_end(sending, stop).await;
         ending.evidence.append(&mut watch.evidence);
         ending.after = ending.after.or(watch.after.map(Box::new));
         ending.who = watch.who;
+        ending.signalled = watch.signalled.into_boxed_slice();
         ending
     }
 }

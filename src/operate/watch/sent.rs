@@ -26,6 +26,11 @@ impl Watch<'_> {
         let scheduled = self.teller.action == Action::Schedule;
         match sent {
             Sent::Unsent(why) => Some(Ending::unsent(&format!("nothing was sent: {why}"))),
+            Sent::Unreached(why) => {
+                let mut ending = Ending::unsent(&format!("nothing was sent: {why}"));
+                ending.unreached = true;
+                Some(ending)
+            }
             Sent::Taken(what) if scheduled => {
                 let what = what.clone();
                 self.tell_step(StepKind::Accepted, &what);
@@ -63,7 +68,7 @@ impl Watch<'_> {
                 self.proof
                     .see(at, Seen::TurnedDown(format!("could not be asked ({why})")))
             }
-            Sent::Unclear(what) | Sent::Unsent(what) => {
+            Sent::Unclear(what) | Sent::Unreached(what) | Sent::Unsent(what) => {
                 self.tell_step(StepKind::Remark, what);
                 Turn::default()
             }
@@ -71,7 +76,9 @@ impl Watch<'_> {
         let told = match &sent {
             Sent::Taken(text) | Sent::Unclear(text) => text.clone(),
             Sent::TurnedDown(text) => format!("it {text}"),
-            Sent::NobodyThere(text) | Sent::Unsent(text) => format!("nothing was sent: {text}"),
+            Sent::NobodyThere(text) | Sent::Unreached(text) | Sent::Unsent(text) => {
+                format!("nothing was sent: {text}")
+            }
         };
         self.evidence.push(match sending.way.means {
             Means::Http(_) => format!("reply: {told}"),
@@ -110,7 +117,7 @@ impl Watch<'_> {
             Some(Sent::Taken(what)) => (what.clone(), true),
             Some(Sent::TurnedDown(how)) => (format!("it {how}"), false),
             Some(Sent::Unclear(what)) => (what.clone(), false),
-            Some(Sent::NobodyThere(why) | Sent::Unsent(why)) => {
+            Some(Sent::NobodyThere(why) | Sent::Unreached(why) | Sent::Unsent(why)) => {
                 return Ending::unsent(&format!("nothing was sent: {why}"));
             }
             None => (String::new(), false),
@@ -129,7 +136,9 @@ impl Watch<'_> {
             Some(Sent::Taken(what)) => format!("{request} was sent and taken ({what})"),
             Some(Sent::TurnedDown(how)) => format!("{request} was sent and it {how}"),
             Some(Sent::Unclear(what)) => format!("{request} was sent ({what})"),
-            Some(Sent::NobodyThere(_) | Sent::Unsent(_)) => "nothing was sent".to_owned(),
+            Some(Sent::NobodyThere(_) | Sent::Unreached(_) | Sent::Unsent(_)) => {
+                "nothing was sent".to_owned()
+            }
             None => format!("{request} was on its way and not yet answered"),
         };
         Ending::new(

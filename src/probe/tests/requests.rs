@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
-use crate::inventory::{Auth, HttpRequest, Secret};
+use crate::inventory::{Auth, HttpRequest, Probe, Secret};
+use crate::profile::Expect;
 
 use super::server::{answering, head, reserve, serve};
 use super::{
@@ -313,28 +314,31 @@ async fn a_deadline_after_sending_is_no_proof_that_nothing_happened() {
     assert_eq!(error.failure.kind, FailureKind::Timeout);
 }
 
-#[tokio::test]
-async fn what_it_was_given_in_confidence_is_not_told_though_it_says_it_again() {
-    let address = serve("127.0.0.1:0", async |mut stream| {
+/// Answers with the head of the request, in the body and in a header.
+async fn echoing() -> SocketAddr {
+    serve("127.0.0.1:0", async |mut stream| {
         let head = head(&mut stream).await;
         let echo = head.replace(['\r', '\n'], " ");
-        let body = format!("you said: {echo}");
+        let body = format!("ok, you said: {echo}");
         let reply = format!(
             "HTTP/1.1 200 OK\r\nx-echo: {echo}\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         let _ = stream.write_all(reply.as_bytes()).await;
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn what_it_was_given_in_confidence_is_not_told_though_it_says_it_again() {
+    let address = echoing().await;
+    let plain = |text: &str| Secret::Plain(text.to_owned());
     for (auth, secrets) in [
-        (
-            Auth::Bearer(Secret::Plain("hunter22".to_owned())),
-            ["hunter22", "hunter22"],
-        ),
+        (Auth::Bearer(plain("hunter22")), ["hunter22", "hunter22"]),
         (
             Auth::Basic {
                 user: "me".to_owned(),
-                password: Secret::Plain("hunter22".to_owned()),
+                password: plain("hunter22"),
             },
             ["hunter22", "bWU6aHVudGVyMjI="],
         ),
@@ -345,12 +349,37 @@ async fn what_it_was_given_in_confidence_is_not_told_though_it_says_it_again() {
             .send(&request, None, AMPLE, 64 * 1024)
             .await
             .unwrap();
-        let body = String::from_utf8(reply.body).unwrap();
-        assert!(body.starts_with("you said: GET / HTTP/1.1"), "{body}");
-        assert!(body.contains("***"), "{body}");
+        let told = reply.masks.apply(&String::from_utf8_lossy(&reply.body));
+        assert!(told.starts_with("ok, you said: GET / HTTP/1.1"), "{told}");
+        let outcome = ask(&Probe {
+            expect: Expect {
+                body_contains: vec!["nowhere".to_owned()],
+                ..Expect::default()
+            },
+            ..reading(request)
+        })
+        .await;
+        let failure = outcome.failure.unwrap().message;
         for secret in secrets {
-            assert!(!body.contains(secret), "{body}");
-            assert!(!format!("{:?}", reply.headers).contains(secret));
+            assert!(!told.contains(secret), "{told}");
+            assert!(!failure.contains(secret), "{failure}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_judged_is_what_came() {
+    let address = echoing().await;
+    let mut request = question(&format!("http://{address}/"));
+    // It is a word that is expected, too.
+    request.auth = Some(Auth::Bearer(Secret::Plain("said".to_owned())));
+    let outcome = ask(&Probe {
+        expect: Expect {
+            body_contains: vec!["you said".to_owned()],
+            ..Expect::default()
+        },
+        ..reading(request)
+    })
+    .await;
+    passed(&outcome);
 }

@@ -120,7 +120,7 @@ fn what_somebody_shuts_down_in_another_terminal_stays_down() {
     let mut shutdown = work.elsewhere("shutdown");
     shutdown.until("sending POST");
     work.save("api");
-    let screen = work.pty.wait_for("the automatic restart was refused");
+    let screen = work.pty.wait_for("api: somebody has shut it down");
     assert!(!screen.contains("not done"), "{screen}");
     work.save("gate");
     assert_eq!(shutdown.end().code, 0);
