@@ -27,7 +27,7 @@ pub struct Rogue {
 
 impl Rogue {
     /// Starts one that does as the words say: `shutdown=stay`, `sigterm=ignore`, `reload=parts`, `sighup=take`,
-    /// `status=401`, `port=8000`, `v6`, `shared`, `standby`, `start=whole`, `start=none`, `gate=FILE`, `writes=FILE` (at
+    /// `status=401`, `port=8000`, `v6`, `shared`, `standby`, `start=whole`, `start=none`, `gate=FILE`, `sigusr2=handover`, `when=FILE` (it listens once that is there), `writes=FILE` (at
     /// its start), `broken=FILE` (it does not start while that is there). `test` is the full name of the test that calls
     /// [`serve_if_asked`].
     pub fn start(test: &str, words: &str) -> Self {
@@ -169,6 +169,11 @@ pub fn serve_if_asked() {
         port: OnceLock::new(),
     });
     service.take_signals();
+    if let Some(file) = service.words.get("when") {
+        while !Path::new(file).exists() {
+            thread::park_timeout(std::time::Duration::from_millis(5));
+        }
+    }
     let port = if service.words.get("standby").is_some() {
         service.words.get("port").unwrap_or("0").parse().unwrap()
     } else {
@@ -223,6 +228,14 @@ impl Service {
                     "drain" => service.draining.store(true, Ordering::SeqCst),
                     other => panic!("an unknown word: sigterm={other}"),
                 }
+            });
+        }
+        if self.words.get("sigusr2") == Some("handover") {
+            self.take_signal(SignalKind::user_defined2(), |_| {
+                let own = std::env::current_exe().expect("this binary has a path");
+                let successor = Command::new(own).args(std::env::args_os().skip(1)).spawn();
+                successor.expect("it can be run again");
+                std::process::exit(0);
             });
         }
         if let Some(what) = self.words.get("sighup").map(str::to_owned) {

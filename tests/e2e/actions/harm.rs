@@ -299,3 +299,36 @@ fn of_two_copies_that_are_not_meant_none_is_stopped() {
     assert_eq!(stage.running(), [first]);
     assert_eq!(other.asked(), 0);
 }
+
+#[test]
+fn a_command_that_cannot_be_run_forces_nothing() {
+    let mut rogue = service("");
+    let scene = scene(
+        &rogue,
+        "    actions: {restart: {exec: [no-such-command, api]}}\n",
+    );
+    let ran = run(&scene, "restart --yes --force api");
+    assert_ended(&ran, "refused", 4);
+    assert!(rogue.runs());
+}
+
+#[test]
+fn a_program_is_looked_for_from_where_it_will_run() {
+    let own = std::env::current_exe().expect("this binary has a path");
+    let api = Startable::new("api", "shutdown=exit");
+    let stage = Stage::new(SERVICE, &[&api]);
+    let scene = stage.scene();
+    let folder = scene.path().join("web/bin");
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    std::os::unix::fs::symlink(&own, folder.join("served")).expect("a link can be made");
+    let text = std::fs::read_to_string(scene.path().join("healthctl.yaml")).expect("it is there");
+    let text = text
+        .replace(&format!("\"{}\"", own.display()), "served")
+        .replace(
+            "env: {",
+            "cwd: web\n      env: {PATH: \"bin:/usr/bin:/bin\", ",
+        );
+    scene.write("healthctl.yaml", &text);
+    assert_ended(&run(scene, "start --yes api"), "started", 0);
+    assert_ended(&run(scene, "restart --yes api"), "restarted", 0);
+}

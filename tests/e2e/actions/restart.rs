@@ -303,3 +303,24 @@ fn one_under_a_shell_is_stopped_with_it() {
     assert_eq!(new.len(), 2);
     assert!(old.iter().all(|pid| !new.contains(pid)), "{old:?} {new:?}");
 }
+
+#[test]
+fn a_successor_that_it_starts_itself_before_it_goes_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let ready = folder.path().join("ready");
+    std::fs::write(&ready, "").expect("a file can be written");
+    let words = format!("sigusr2=handover when={}", ready.display());
+    let api = Startable::new("api", &words).with("    actions: {restart: {signal: USR2}}\n");
+    let stage = started(&api);
+    let old = stage.running();
+    std::fs::remove_file(&ready).expect("it can be removed");
+    let mut acting = begin(stage.scene(), "restart --yes api");
+    acting.until("refuses connections");
+    std::fs::write(&ready, "").expect("a file can be written");
+    let ran = acting.end();
+    assert_ended(&ran, "restarted", 0);
+    assert!(!ran.stderr.contains("SIGTERM"), "{ran:?}");
+    let new = stage.running();
+    assert_eq!(new.len(), 1);
+    assert_ne!(new, old);
+}
