@@ -156,11 +156,11 @@ fn automatic(app: &App) -> Option<Span<'static>> {
     Some(match (given_up.next(), given_up.count()) {
         (None, _) => Span::styled("automatic restart on", theme::strong()),
         (Some(name), 0) => Span::styled(
-            format!("automatic restart gave up on {}", cut_middle(name, 20)),
+            format!("gave up restarting {}", cut_middle(name, 20)),
             app.theme.alarm(),
         ),
         (Some(_), more) => Span::styled(
-            format!("automatic restart gave up on {} services", more + 1),
+            format!("gave up restarting {} services", more + 1),
             app.theme.alarm(),
         ),
     })
