@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A child that is killed and reaped when its test ends.
@@ -57,13 +58,23 @@ impl Drop for Running {
     }
 }
 
-/// A loopback port that nobody listened on a moment ago.
+/// Ports that no system gives out by itself, so that nothing but a test takes one of them meanwhile.
+const PORTS: std::ops::Range<u16> = 20_000..30_000;
+
+/// A loopback port that nobody listened on a moment ago; each one is given once.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
-    listener
-        .local_addr()
-        .expect("a bound socket has an address")
-        .port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Other runs of the tests at the same time begin elsewhere.
+    let first = std::process::id().wrapping_mul(97);
+    for _ in 0..count {
+        let place = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = PORTS.start + u16::try_from(place).expect("there are fewer ports");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port of {PORTS:?} is free");
 }
 
 /// Waits until something accepts on the port; panics when nothing does within `limit`.
