@@ -24,10 +24,14 @@ fn kill(pid: u32) {
     kill_process(pid.expect("a pid is small"), Signal::KILL).expect("it can be killed");
 }
 
-/// Waits for a process of somebody else's to be gone.
+/// Waits for a process of somebody else's to be gone, with all of its threads: the first may be a while before the others.
 fn wait_for_end(pid: u32) {
+    let threads = || {
+        let entries = std::fs::read_dir(format!("/proc/{pid}/task"));
+        entries.map_or(0, Iterator::count)
+    };
     while std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.contains(") Z "))
+        .is_ok_and(|stat| !stat.contains(") Z ") || threads() > 1)
     {
         std::thread::yield_now();
     }
