@@ -63,11 +63,14 @@ pub(crate) fn inventory(text: &str) -> Inventory {
 
 /// A way to start one.
 pub(crate) fn start() -> StartSpec {
+    let command = ["api", "--port", "8000"].map(str::to_owned).to_vec();
     StartSpec {
-        command: vec!["api".to_owned(), "--port".to_owned(), "8000".to_owned()],
-        shown: vec!["api".to_owned(), "--port".to_owned(), "8000".to_owned()],
-        cwd: "/srv".into(),
-        env: BTreeMap::new(),
+        exec: Exec {
+            shown: command.clone(),
+            command,
+            cwd: "/srv".into(),
+            ..Exec::default()
+        },
         log: None,
         ready_timeout: Duration::from_secs(60),
     }

@@ -139,6 +139,7 @@ fn map<'a>(entries: impl Iterator<Item = (&'a str, Node)>, place: &Place) -> Nod
         value: Value::Map(entries.collect()),
         place: place.clone(),
         style: Style::Plain,
+        put_in: Vec::new(),
     }
 }
 
@@ -175,6 +176,7 @@ fn words(command: &str, problems: &mut Problems) -> Option<Node> {
         value: Value::Text(word),
         place: whole.place.clone(),
         style: Style::Quoted,
+        put_in: Vec::new(),
     });
     Some(Node {
         value: Value::List(words.collect()),

@@ -196,14 +196,8 @@ pub enum Means {
 /// How healthctl starts a service.
 #[derive(Debug, Clone)]
 pub struct StartSpec {
-    /// Program and arguments, no shell.
-    pub command: Vec<String>,
-    /// The same for people: with what was written where a variable's value is in it, which may be a secret.
-    pub shown: Vec<String>,
-    /// Where it runs.
-    pub cwd: PathBuf,
-    /// Added to the environment.
-    pub env: BTreeMap<String, Secret>,
+    /// What is run.
+    pub exec: Exec,
     /// Where its output goes; `None` is a file in the user's state directory, which only an effect can find.
     pub log: Option<PathBuf>,
     /// How long it may take to be ready.
@@ -305,11 +299,11 @@ impl StartSpec {
             digest.update(bytes.len().to_le_bytes());
             digest.update(bytes);
         };
-        for word in &self.command {
+        for word in &self.exec.command {
             add("word", word.as_bytes());
         }
-        add("cwd", self.cwd.as_os_str().as_encoded_bytes());
-        for (name, secret) in &self.env {
+        add("cwd", self.exec.cwd.as_os_str().as_encoded_bytes());
+        for (name, secret) in &self.exec.env {
             add("name", name.as_bytes());
             match secret {
                 Secret::Plain(text) => add("plain", text.as_bytes()),

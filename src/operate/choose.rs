@@ -1,6 +1,5 @@
 //! Which request would be sent for a service, and to whom; or why none will be.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::action::{Action, Course, Look, NoWay, Offer, Refusal, START_COMMAND, Then, Way};
@@ -80,7 +79,7 @@ pub(super) fn choose(
             format!("{} to pid {}", signal.name(), process.process.pid)
         }
         (Means::Signal(signal), None) => signal.name().to_owned(),
-        (Means::Exec(exec), _) => command::shown(&exec.shown, &exec.cwd),
+        (Means::Exec(exec), _) => command::shown(exec),
     };
     Ok(Choice {
         offer: Offer {
@@ -121,11 +120,7 @@ pub(super) fn offer_to_start(
 /// `uvicorn app:app in services/api`
 pub(super) fn start_command(service: &Service) -> Option<String> {
     let start = service.start.as_ref()?;
-    let shown = match command::shown(&start.shown, &start.cwd) {
-        alone if start.cwd == Path::new("") => format!("`{alone}`"),
-        with_directory => with_directory,
-    };
-    Some(text::clean(&shown, 300))
+    Some(text::clean(&command::shown(&start.exec), 300))
 }
 
 pub(super) fn refusal(service: &Service, action: Action, no: NoWay) -> Refusal {

@@ -79,7 +79,7 @@ impl Operator {
             let text = format!("it could not be started: {why}");
             Ending::new(Verdict::Died, text)
         };
-        let order = self
+        let (order, masks) = self
             .order(&target.service, &target.key)
             .await
             .map_err(failed)?;
@@ -87,13 +87,6 @@ impl Operator {
             return Err(failed(NOWHERE.to_owned()));
         };
         let log = order.log.clone();
-        let declared = target.service.start.as_ref().map(|start| &start.env);
-        let is_secret = |name: &String| {
-            let from = declared.and_then(|env| env.get(name));
-            from.is_some_and(|from| !matches!(from, Secret::Plain(_)))
-        };
-        let secrets = order.env.iter().filter(|(name, _)| is_secret(name));
-        let masks = Masks::read(secrets.cloned());
         let launched = launch(program, records, &order).await.map_err(failed)?;
         let Launched {
             process: started,
@@ -223,7 +216,7 @@ impl Operator {
 
     /// Why it could not be started, as far as that is known before it is stopped.
     pub(super) async fn startable(&self, service: &Service, key: &Key) -> Result<(), String> {
-        let order = self.order(service, key).await?;
+        let (order, _) = self.order(service, key).await?;
         let Some(records) = self.policy.records.clone() else {
             return Err(NOWHERE.to_owned());
         };
@@ -232,27 +225,33 @@ impl Operator {
             .map_err(|error| error.to_string())?
     }
 
-    /// All that a start needs, secrets read.
-    async fn order(&self, service: &Service, key: &Key) -> Result<Order, String> {
+    /// All that a start needs, secrets read; and what of that is not to be told, whatever it writes.
+    async fn order(&self, service: &Service, key: &Key) -> Result<(Order, Masks), String> {
         let Some(start) = &service.start else {
             return Err("it does not say how".to_owned());
         };
-        let mut env = Vec::with_capacity(start.env.len());
-        for (name, secret) in &start.env {
+        let exec = &start.exec;
+        let mut env = Vec::with_capacity(exec.env.len());
+        let mut read = Vec::new();
+        for (name, secret) in &exec.env {
             let value = reveal(secret)
                 .await
                 .map_err(|why| format!("its variable {name} cannot be had: {why}"))?;
+            if !matches!(secret, Secret::Plain(_)) {
+                read.push((name.clone(), value.clone()));
+            }
             env.push((name.clone(), value));
         }
-        Ok(Order {
+        let order = Order {
             key: key.clone(),
-            command: start.command.clone(),
-            shown: start.shown.clone(),
+            command: exec.command.clone(),
+            shown: exec.shown.clone(),
             env,
-            cwd: start.cwd.clone(),
+            cwd: exec.cwd.clone(),
             log: self.log_of(key, start),
             entry: start.fingerprint(),
-        })
+        };
+        Ok((order, Masks::new(exec, read)))
     }
 
     fn log_of(&self, key: &Key, start: &StartSpec) -> PathBuf {

@@ -24,13 +24,14 @@ const KEPT: usize = 160;
 /// So much of what it wrote is looked at for its last words, in bytes.
 const LOOKED_AT: u64 = 4096;
 
-/// `docker compose restart api`; with the directory where it is run, unless that is where we stand.
-pub(super) fn shown(shown: &[String], cwd: &Path) -> String {
-    let command = shown_command(shown.iter().map(String::as_str));
-    if cwd == Path::new("") {
-        command
+/// A command in backticks, with the directory where it is run, unless that is where we stand:
+/// `docker compose restart api`.
+pub(super) fn shown(exec: &Exec) -> String {
+    let command = shown_command(exec.shown.iter().map(String::as_str));
+    if exec.cwd == Path::new("") {
+        format!("`{command}`")
     } else {
-        format!("`{command}` in {}", cwd.display())
+        format!("`{command}` in {}", exec.cwd.display())
     }
 }
 

@@ -87,7 +87,8 @@ pub(super) fn foreign(
     }
     let start = service.start.as_ref()?;
     let unlike = |owner: &Running| {
-        command_line(owner.process).is_some_and(|line| !is_like(&start.command, &start.cwd, &line))
+        command_line(owner.process)
+            .is_some_and(|line| !is_like(&start.exec.command, &start.exec.cwd, &line))
     };
     owners.iter().all(unlike).then(|| {
         let places: BTreeSet<String> = owners

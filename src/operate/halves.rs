@@ -1,7 +1,6 @@
 //! The two halves of what is done to a service: it goes down, it comes up. Each sends at most once, and tells how it
 //! ended where nothing more follows.
 
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -348,13 +347,11 @@ impl Operator {
     }
 
     fn tell_sending(&self, sending: &Sending, with: With<'_>) {
-        let what = match sending.way.means {
-            Means::Exec(ref exec) if exec.cwd == Path::new("") => {
-                format!("running `{}`", sending.offer.request)
-            }
-            Means::Exec(_) => format!("running {}", sending.offer.request),
-            Means::Http(_) | Means::Signal(_) => format!("sending {}", sending.offer.request),
+        let does = match sending.way.means {
+            Means::Exec(_) => "running",
+            Means::Http(_) | Means::Signal(_) => "sending",
         };
+        let what = format!("{does} {}", sending.offer.request);
         with.teller.step(self.clock.now(), StepKind::Sending, &what);
     }
 }

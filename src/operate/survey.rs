@@ -257,10 +257,10 @@ fn all(owners: &[Owners]) -> Vec<Running> {
 }
 
 fn look_at_executable(start: &StartSpec, process: Option<Process>, code: &mut Code) {
-    let Some(program) = start.command.first() else {
+    let Some(program) = start.exec.command.first() else {
         return;
     };
-    let path_variable = match start.env.get("PATH") {
+    let path_variable = match start.exec.env.get("PATH") {
         Some(Secret::Plain(text)) => Some(text.as_str()),
         _ => None,
     };

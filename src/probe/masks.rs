@@ -20,14 +20,11 @@ pub(crate) struct Masks(Vec<(String, String)>);
 
 impl Masks {
     /// Those that stand in its words and its environment, and those that were read for it: name and value.
-    pub(super) fn new(exec: &Exec, read: Vec<(String, String)>) -> Self {
-        let read = read.into_iter().map(named);
+    pub(crate) fn new(exec: &Exec, read: Vec<(String, String)>) -> Self {
+        let read = read
+            .into_iter()
+            .map(|(name, value)| (value, format!("${{{name}}}")));
         Self::of(exec.hidden.iter().cloned().chain(read))
-    }
-
-    /// Those that were read for a program: name and value.
-    pub(crate) fn read(read: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self::of(read.into_iter().map(named))
     }
 
     /// These: a secret, and what is told in its place.
@@ -142,10 +139,6 @@ impl Masks {
             .unwrap_or_default()
             .to_owned()
     }
-}
-
-fn named((name, value): (String, String)) -> (String, String) {
-    (value, format!("${{{name}}}"))
 }
 
 #[cfg(test)]

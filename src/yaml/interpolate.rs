@@ -32,7 +32,8 @@ pub fn interpolate(node: &mut Node, env: &dyn Fn(&str) -> Option<String>, proble
                 );
             }
             match expand(&text, env, NESTING) {
-                Ok(expanded) => {
+                Ok((expanded, put_in)) => {
+                    node.put_in = put_in;
                     node.value = match node.style {
                         Style::Quoted => Value::Text(expanded),
                         Style::Plain | Style::Interpolated => scalar::typed(&expanded),
@@ -74,11 +75,13 @@ impl Mistake {
     }
 }
 
+/// The text with its variables put in, and each of these with what was written for it.
 fn expand(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
     nesting: usize,
-) -> Result<String, Mistake> {
+) -> Result<(String, Vec<(String, String)>), Mistake> {
+    let mut put_in = Vec::new();
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -89,7 +92,9 @@ fn expand(
         } else if let Some(after) = after.strip_prefix('{') {
             let end = closing(after).ok_or_else(|| Mistake::form("`${` without its `}`"))?;
             let (inside, after) = after.split_at(end);
-            out.push_str(&variable(inside, env, nesting)?);
+            let value = variable(inside, env, nesting)?;
+            out.push_str(&value);
+            put_in.push((value, format!("${{{inside}}}")));
             rest = after.strip_prefix('}').unwrap_or(after);
         } else {
             out.push('$');
@@ -97,7 +102,7 @@ fn expand(
         }
     }
     out.push_str(rest);
-    Ok(out)
+    Ok((out, put_in))
 }
 
 /// The offset of the `}` that closes, past the ones of `${…}` inside.
@@ -145,7 +150,7 @@ fn variable(
         return match filled {
             Some(value) => Ok(value),
             None if nesting == 0 => Err(Mistake::form("too many defaults inside each other")),
-            None => expand(default, env, nesting - 1),
+            None => expand(default, env, nesting - 1).map(|(text, _)| text),
         };
     }
     if let Some(message) = rule.strip_prefix(":?") {

@@ -13,6 +13,8 @@ pub struct Node {
     pub place: Place,
     /// How it was written.
     pub style: Style,
+    /// What was put in for variables, each value with what was written for it.
+    pub put_in: Vec<(String, String)>,
 }
 
 /// How a value was written.
@@ -70,6 +72,7 @@ impl Node {
             },
             place: Place::whole(&file),
             style: Style::Quoted,
+            put_in: Vec::new(),
         }
     }
 

@@ -173,6 +173,7 @@ impl Builder {
             value,
             place,
             style: Style::Plain,
+            put_in: Vec::new(),
         };
         self.keep(open.anchor, &node);
         self.add(node, problems);
@@ -377,6 +378,7 @@ fn scalar_node(
         value,
         place,
         style,
+        put_in: Vec::new(),
     }
 }
 

@@ -7,8 +7,7 @@ use std::time::Duration;
 use globset::Glob;
 
 use crate::health::RestartCause;
-use crate::profile::Secret;
-use crate::profile::raw::{At, Exec, exec_env, read_path};
+use crate::profile::raw::{At, Exec, Variable, exec_env, read_path};
 use crate::yaml::{Entry, Fields, Problem, Problems, Style, Value};
 
 /// What the keys say.
@@ -27,7 +26,7 @@ pub(in super::super) struct Start {
     pub(in super::super) key: At<()>,
     pub(in super::super) command: Exec,
     pub(in super::super) cwd: Option<At<PathBuf>>,
-    pub(in super::super) env: Vec<(At<String>, At<Secret>)>,
+    pub(in super::super) env: Vec<Variable>,
     pub(in super::super) log: Option<At<PathBuf>>,
     pub(in super::super) ready_timeout: Option<At<Duration>>,
 }
@@ -36,7 +35,7 @@ pub(in super::super) struct Start {
 #[derive(Debug)]
 pub(in super::super) struct Hook {
     pub(in super::super) command: Exec,
-    pub(in super::super) env: Vec<(At<String>, At<Secret>)>,
+    pub(in super::super) env: Vec<Variable>,
     pub(in super::super) timeout: Option<At<Duration>>,
 }
 

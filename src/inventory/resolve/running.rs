@@ -7,7 +7,7 @@ use crate::yaml::{Problem, Problems};
 
 use super::super::raw;
 use super::super::service::{Hook, Service, Sources, StartSpec};
-use super::command::{directory, env, exec};
+use super::command::{directory, exec};
 use super::defaults;
 
 /// Fills in what the keys say, and tells what they cannot mean.
@@ -35,16 +35,14 @@ pub(super) fn fill(service: &mut Service, raw: &raw::Service, problems: &mut Pro
 }
 
 fn start(raw: &raw::Start) -> StartSpec {
-    let command = &raw.command;
+    let written = &raw.command;
+    let cwd = match &raw.cwd {
+        // Without the `.` at the end that `cwd: .` leaves.
+        Some(cwd) => cwd.value.components().collect(),
+        None => directory(&written.command.place),
+    };
     StartSpec {
-        command: command.command.value.clone(),
-        shown: command.shown.clone(),
-        cwd: match &raw.cwd {
-            // Without the `.` at the end that `cwd: .` leaves.
-            Some(cwd) => cwd.value.components().collect(),
-            None => directory(&command.command.place),
-        },
-        env: env(&raw.env),
+        exec: exec(written, &raw.env, cwd),
         log: raw.log.as_ref().map(|log| log.value.clone()),
         ready_timeout: raw
             .ready_timeout

@@ -22,7 +22,7 @@ pub(super) fn add(service: &mut Service, variables: &Variables) {
         }
     }
     if let Some(start) = &mut service.start {
-        of_command(&mut start.env, variables);
+        of_command(&mut start.exec.env, variables);
     }
     if let Some(hook) = &mut service.on_change {
         of_command(&mut hook.exec.env, variables);

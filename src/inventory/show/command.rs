@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_yaml::Value;
 
 use crate::profile::Secret;
-use crate::profile::raw::{At, Probe as Raw};
+use crate::profile::raw::{At, Probe as Raw, Variable};
 use crate::yaml::is_secret_name;
 
 use super::super::library::Known;
@@ -14,9 +14,6 @@ use super::super::service::{Exec, Probe};
 use super::lines::Lines;
 use super::request::{show_secret, written};
 use super::{BUILT_IN, origin};
-
-/// A variable of a command's environment as written.
-type Variable = (At<String>, At<Secret>);
 
 /// `tcp:`
 pub(super) fn show_tcp(lines: &mut Lines, probe: &Probe, said: Said<'_>, known: Option<&Known>) {
@@ -56,8 +53,8 @@ pub(super) fn show_env(
         .iter()
         .filter_map(|(name, secret)| {
             let (value, kind) = said.iter().find_map(|(env, kind)| {
-                let found = env.iter().find(|(at, _)| at.value == *name);
-                found.map(|(_, value)| (value, *kind))
+                let found = env.iter().find(|it| it.name.value == *name);
+                found.map(|it| (&it.value, *kind))
             })?;
             Some((name, secret, written(value), origin(value, kind, known)))
         })

@@ -4,7 +4,7 @@ use serde_yaml::Value;
 
 use crate::health::text;
 use crate::profile::Secret;
-use crate::profile::raw::At;
+use crate::profile::raw::{At, Variable};
 use crate::yaml::is_secret_name;
 
 use super::super::raw;
@@ -50,10 +50,14 @@ pub(super) fn show(lines: &mut Lines, service: &Service, raw: &raw::Service) {
 
 fn show_start(lines: &mut Lines, start: &StartSpec, raw: &raw::Start) {
     lines.open("start", None);
-    let words = shown_words(&start.shown, &start.command);
+    let words = shown_words(&start.exec.shown, &start.exec.command);
     lines.leaf("command", words, raw.command.command.place.short());
-    lines.leaf("cwd", path(&start.cwd), place_or_built_in(raw.cwd.as_ref()));
-    env(lines, &start.env, &raw.env);
+    lines.leaf(
+        "cwd",
+        path(&start.exec.cwd),
+        place_or_built_in(raw.cwd.as_ref()),
+    );
+    env(lines, &start.exec.env, &raw.env);
     if let (Some(log), Some(at)) = (&start.log, &raw.log) {
         lines.leaf("log", path(log), at.place.short());
     }
@@ -79,16 +83,12 @@ fn show_hook(lines: &mut Lines, hook: &Hook, raw: &raw::Hook) {
 }
 
 /// What an `env_file` adds was said of all services, not here.
-fn env(
-    lines: &mut Lines,
-    env: &std::collections::BTreeMap<String, Secret>,
-    said: &[(At<String>, At<Secret>)],
-) {
+fn env(lines: &mut Lines, env: &std::collections::BTreeMap<String, Secret>, said: &[Variable]) {
     if said.is_empty() {
         return;
     }
     lines.open("env", None);
-    for (name, value) in said {
+    for Variable { name, value, .. } in said {
         let Some(secret) = env.get(&name.value) else {
             continue;
         };

@@ -136,7 +136,7 @@ pub struct Probe {
     /// The command.
     pub exec: Option<Exec>,
     /// Added to the environment of the command.
-    pub env: Vec<(At<String>, At<Secret>)>,
+    pub env: Vec<Variable>,
     /// Where the command runs.
     pub cwd: Option<At<PathBuf>>,
     /// The keys that only some ways of asking give a meaning to.
@@ -160,6 +160,19 @@ pub struct Exec {
     pub command: At<Vec<String>>,
     /// The same words, with what was written where a variable's value is in them.
     pub shown: Vec<String>,
+    /// What stands in the words and is not to be told, each with what is told in its place.
+    pub hidden: Vec<(String, String)>,
+}
+
+/// A variable of a command's environment as written.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// Its name.
+    pub name: At<String>,
+    /// Its value, or where that comes from.
+    pub value: At<Secret>,
+    /// What stands in the value and is not to be told, each with what is told in its place.
+    pub hidden: Vec<(String, String)>,
 }
 
 /// An HTTP request as written.
@@ -213,7 +226,7 @@ pub struct Action {
     /// How long it may take.
     pub timeout: Option<At<Duration>>,
     /// Added to the environment of the command.
-    pub env: Vec<(At<String>, At<Secret>)>,
+    pub env: Vec<Variable>,
     /// Where the command runs.
     pub cwd: Option<At<PathBuf>>,
     /// The keys that only some means give a meaning to.
