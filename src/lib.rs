@@ -37,7 +37,7 @@
 //! | `probe` | one question asked | `health`, `profile`, `inventory`, `host` |
 //! | `engine` | when to ask; owner of the trackers | `health`, `profile`, `inventory`, `probe`, `host`, `event` |
 //! | `operate` | carries out a plan and proves it; looks for stale, foreign and split | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event` |
-//! | `service` | the kit for being a well-behaved service | nothing of ours |
+//! | `service` | the crate `healthctl-service`, a kit for well-behaved services | nothing of ours |
 //! | `output` | a finished report as text | `health`, `profile`, `inventory`, `action`, `event` |
 //! | `tui` | the dashboard | `health`, `action`, `event` |
 //! | `demo` | the demo fleet | `service` |
@@ -83,7 +83,6 @@ mod output;
 mod probe;
 pub mod profile;
 mod run;
-pub mod service;
 mod tui;
 pub mod yaml;
 

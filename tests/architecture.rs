@@ -143,8 +143,13 @@ fn modules() -> BTreeMap<String, PathBuf> {
         .collect()
 }
 
-/// The modules of ours that a line names, by `crate::NAME` or in a group `crate::{A, B}`.
-fn named(line: &str) -> Vec<&str> {
+/// The modules of ours that a line of `module` names, by `crate::NAME`. `service` is the crate
+/// `healthctl_service`, in which `crate::` names its own modules.
+fn named<'a>(module: &str, line: &'a str) -> Vec<&'a str> {
+    if module == "service" {
+        return Vec::new();
+    }
+    let kit = line.contains("healthctl_service").then_some("service");
     line.match_indices("crate::")
         .filter_map(|(at, found)| {
             let rest = &line[at + found.len()..];
@@ -153,6 +158,7 @@ fn named(line: &str) -> Vec<&str> {
                 .unwrap_or(rest.len());
             (end > 0).then_some(&rest[..end])
         })
+        .chain(kit)
         .collect()
 }
 
@@ -177,7 +183,7 @@ fn modules_use_only_what_the_table_allows() {
             continue;
         };
         for line in code(path) {
-            if line.text.contains("crate::{") {
+            if module != "service" && line.text.contains("crate::{") {
                 let _ = writeln!(
                     problems,
                     "{}:{}: write one `use crate::module` a line, so that this test can read it",
@@ -185,7 +191,7 @@ fn modules_use_only_what_the_table_allows() {
                     line.number
                 );
             }
-            for name in named(&line.text) {
+            for name in named(module, &line.text) {
                 if name != module && modules.contains_key(name) && !allowed.contains(&name) {
                     let _ = writeln!(
                         problems,

@@ -22,7 +22,7 @@ use super::fleet::{AUTH, Convention, member};
 use super::services::{self, Part};
 use super::stage::Stage;
 use super::{Error, port, traffic};
-use crate::service::{Ended, Service, Settings, WhileDraining, log, metrics};
+use healthctl_service::{Ended, Service, Settings, WhileDraining, log, metrics};
 
 /// A service that can be found, and is still to be run.
 type Play = Pin<Box<dyn Future<Output = std::io::Result<Ended>>>>;

@@ -12,7 +12,7 @@ use super::life::{Attempt, Hand, Life};
 use super::line::Line;
 use super::order::Reached;
 use super::{Order, Verb};
-use crate::service::{Check, Dependency, Need, Report, Service};
+use healthctl_service::{Check, Dependency, Need, Report, Service};
 
 /// How often each dependency is tried.
 const BEAT: Duration = Duration::from_millis(500);

@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 
 use super::exchange;
 use super::fleet::Member;
-use crate::service::Service;
+use healthctl_service::Service;
 
 /// How long each request of a client takes, one after the other; the clients are never in step.
 const CLIENTS: [[u64; 3]; 2] = [[1_300, 2_900, 2_100], [2_500, 1_700, 1_100]];

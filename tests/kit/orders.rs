@@ -16,9 +16,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use healthctl::service::log::{self, Format, Level};
-use healthctl::service::reload::{Configuration, Part};
-use healthctl::service::{
+use healthctl_service::log::{self, Format, Level};
+use healthctl_service::reload::{Configuration, Part};
+use healthctl_service::{
     Breaker, CallError, Check, Need, Report, Service, Settings, hephaestus, metrics,
 };
 use serde::Deserialize;

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use axum::Router;
-use healthctl::service::reload::{Configuration, Part};
-use healthctl::service::{Beat, Cause, Need, Pace, Report, Service, Settings, metrics};
+use healthctl_service::reload::{Configuration, Part};
+use healthctl_service::{Beat, Cause, Need, Pace, Report, Service, Settings, metrics};
 
 use crate::support::demo::Demo;
 

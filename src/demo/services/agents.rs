@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::hub::Config;
-use crate::service::reload::Configuration;
+use healthctl_service::reload::Configuration;
 
 /// More agents than any demo has; a list that anybody may add to needs an end.
 const MOST: usize = 100;

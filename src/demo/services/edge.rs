@@ -12,7 +12,7 @@ use super::agents::{Sign, Status, Vms};
 use crate::demo::exchange;
 use crate::demo::fleet::HEARTBEAT;
 use crate::demo::stage::Stage;
-use crate::service::{self, Pace, Service, Standing};
+use healthctl_service::{Beat, Pace, Service, Standing};
 
 /// Its name in the control plane's list.
 pub(in crate::demo) const ID: &str = "edge-1";
@@ -35,12 +35,14 @@ pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Part {
     }
 
     let reporter = Arc::clone(&agent);
-    let send = move |beat: service::Beat| {
+    let send = move |beat: Beat| {
         let (agent, silent) = (Arc::clone(&reporter), *silent.borrow());
         async move {
             let status = match beat.sign {
-                service::Sign::Running => Status::Running,
-                service::Sign::ShuttingDown | service::Sign::Final => Status::ShuttingDown,
+                healthctl_service::Sign::Running => Status::Running,
+                healthctl_service::Sign::ShuttingDown | healthctl_service::Sign::Final => {
+                    Status::ShuttingDown
+                }
             };
             if silent {
                 return Err(std::io::Error::other("the uplink is cut"));

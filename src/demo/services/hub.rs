@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{Part as Role, agents, file, leases};
 use crate::demo::Error;
 use crate::demo::stage::Stage;
-use crate::service::control_plane;
-use crate::service::reload::{Configuration, Part};
+use healthctl_service::control_plane;
+use healthctl_service::reload::{Configuration, Part};
 
 /// Its configuration, relative to the demo's directory, in which every service runs.
 const FILE: &str = "control-plane.json";

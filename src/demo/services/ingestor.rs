@@ -10,8 +10,8 @@ use super::{Part as Role, file};
 use crate::demo::Error;
 use crate::demo::fleet::CONFIG;
 use crate::demo::stage::Stage;
-use crate::service::reload::{Configuration, Part};
-use crate::service::scry_ingestor;
+use healthctl_service::reload::{Configuration, Part};
+use healthctl_service::scry_ingestor;
 
 /// Its configuration, relative to the demo's directory, in which every service runs.
 const FILE: &str = "ingestor.json";

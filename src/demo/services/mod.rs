@@ -19,7 +19,7 @@ use super::attachment::Assignment;
 use super::fleet::Convention;
 use super::stage::Stage;
 use super::{Error, traffic};
-use crate::service::{Service, hephaestus};
+use healthctl_service::{Service, hephaestus};
 
 /// The part of one service.
 pub(super) struct Part {

@@ -14,7 +14,7 @@ use crate::demo::exchange;
 use crate::demo::fleet::{CHECKS, HOLDER, LEASE};
 use crate::demo::inventory::LEASE_ROUTE;
 use crate::demo::stage::Stage;
-use crate::service::{Dependency, Report, kcp_syncer};
+use healthctl_service::{Dependency, Report, kcp_syncer};
 
 /// How often the lease is renewed; the convention has ten seconds, a demo is less patient.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -1,0 +1,198 @@
+//! The circuit as its calls see it, on a clock that stands still.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+
+use super::{Breaker, CallError, Circuit};
+use crate::{Health, Service, Settings};
+
+const PAUSE: Duration = Duration::from_secs(30);
+
+struct Scene {
+    service: Service,
+    breaker: Breaker,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let service = Service::new("orders", "1.0", Settings::default());
+        let breaker = service.breaker("payments", 3, PAUSE);
+        Self { service, breaker }
+    }
+
+    async fn call(&self, succeeds: bool) -> Result<(), CallError<&'static str>> {
+        let result = if succeeds { Ok(()) } else { Err("502") };
+        self.breaker.call(async { result }).await
+    }
+
+    /// Opens the circuit.
+    async fn fail(&self) {
+        for _ in 0..3 {
+            assert_eq!(self.call(false).await, Err(CallError::Failed("502")));
+        }
+        assert_eq!(self.breaker.circuit(), Circuit::Open);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_opens_after_failures_in_a_row() {
+    let scene = Scene::new();
+    for succeeds in [false, false, true, false, false] {
+        let _ = scene.call(succeeds).await;
+        assert_eq!(scene.breaker.circuit(), Circuit::Closed);
+    }
+    let _ = scene.call(false).await;
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let retry_in = Duration::from_secs(20);
+    assert_eq!(scene.call(true).await, Err(CallError::Open { retry_in }));
+    let snapshot = scene.service.dependencies().remove(0);
+    assert_eq!(snapshot.failure_count, 5, "what was refused was no attempt");
+    assert_eq!(snapshot.circuit, Some(Circuit::Open));
+    assert_eq!(snapshot.error.as_deref(), Some("502 (circuit open)"));
+    assert_eq!(snapshot.details["circuit_breaker"], "open");
+    assert_eq!(scene.service.health(), Health::Unhealthy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_open_it_lets_one_through() {
+    let scene = Scene::new();
+    scene.fail().await;
+    tokio::time::advance(PAUSE).await;
+    assert_eq!(scene.breaker.circuit(), Circuit::HalfOpen);
+    let trial = scene.breaker.call(async {
+        let zero = Duration::ZERO;
+        let refused = scene.call(true).await;
+        assert_eq!(refused, Err(CallError::Open { retry_in: zero }));
+        Err("503")
+    });
+    assert_eq!(trial.await, Err::<(), _>(CallError::Failed("503")));
+    assert_eq!(scene.breaker.circuit(), Circuit::Open, "for another pause");
+
+    tokio::time::advance(PAUSE).await;
+    assert_eq!(scene.call(true).await, Ok(()));
+    assert_eq!(scene.breaker.circuit(), Circuit::Closed);
+    let snapshot = scene.service.dependencies().remove(0);
+    assert_eq!((snapshot.error, snapshot.message), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_broken_off_gives_its_place_back() {
+    let scene = Scene::new();
+    scene.fail().await;
+    tokio::time::advance(PAUSE).await;
+    let pending = scene
+        .breaker
+        .call(std::future::pending::<Result<(), &str>>());
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), pending)
+            .await
+            .is_err()
+    );
+    assert_eq!(scene.call(true).await, Ok(()));
+}
+
+/// Makes a call and leaves it under way; told how, it ends.
+async fn under_way(scene: &Scene) -> impl AsyncFnOnce(bool) {
+    let (tell, told) = oneshot::channel();
+    let (breaker, begun) = (scene.breaker.clone(), Arc::new(Notify::new()));
+    let let_through = Arc::clone(&begun);
+    let call = tokio::spawn(async move {
+        let call = async {
+            let_through.notify_one();
+            if told.await.unwrap_or(false) {
+                Ok(())
+            } else {
+                Err("502")
+            }
+        };
+        let _ = breaker.call(call).await;
+    });
+    begun.notified().await;
+    async move |succeeds| {
+        tell.send(succeeds).expect("it waits");
+        call.await.expect("it ends");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_from_before_it_opened_decides_nothing() {
+    for succeeds in [true, false] {
+        let scene = Scene::new();
+        let late = under_way(&scene).await;
+        scene.fail().await;
+        late(succeeds).await;
+        assert_eq!(scene.breaker.circuit(), Circuit::Open, "{succeeds}");
+
+        // Nor does it take the place of the one that is let through to see.
+        let late = {
+            tokio::time::advance(PAUSE).await;
+            assert_eq!(scene.call(true).await, Ok(()));
+            let late = under_way(&scene).await;
+            scene.fail().await;
+            late
+        };
+        tokio::time::advance(PAUSE).await;
+        let trial = under_way(&scene).await;
+        late(succeeds).await;
+        assert_eq!(scene.breaker.circuit(), Circuit::HalfOpen, "{succeeds}");
+        let refused = scene.call(true).await.unwrap_err();
+        let expected = "the circuit is half-open and its trial is under way";
+        assert_eq!(refused.to_string(), expected);
+        trial(true).await;
+        assert_eq!(scene.breaker.circuit(), Circuit::Closed, "{succeeds}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn asked_for_again_it_is_the_same_one() {
+    let scene = Scene::new();
+    scene.fail().await;
+    let again = scene.service.breaker("payments", 5, PAUSE * 2);
+    tokio::time::advance(PAUSE).await;
+    assert_eq!(again.circuit(), Circuit::Open, "with the new pause");
+    tokio::time::advance(PAUSE).await;
+    assert_eq!(scene.breaker.circuit(), Circuit::HalfOpen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_without_end_is_one() {
+    let service = Service::new("orders", "1.0", Settings::default());
+    let breaker = service.breaker("payments", 1, Duration::MAX);
+    let _ = breaker.call(async { Err::<(), _>("502") }).await;
+    let refused = breaker.call(async { Ok::<(), &str>(()) }).await;
+    assert!(
+        matches!(refused, Err(CallError::Open { .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_a_failure() {
+    let scene = Scene::new();
+    for _ in 0..3 {
+        let breaker = scene.breaker.clone();
+        let call = async move {
+            breaker
+                .call(async { panic!("no luck") as Result<(), &str> })
+                .await
+        };
+        assert!(tokio::spawn(call).await.is_err());
+    }
+    assert_eq!(scene.breaker.circuit(), Circuit::Open);
+    let snapshot = scene.service.dependencies().remove(0);
+    assert_eq!(snapshot.error.as_deref(), Some("panicked (circuit open)"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_its_check_finds_well_is_not_called_failed() {
+    let scene = Scene::new();
+    scene.fail().await;
+    scene.breaker.dependency().record_success();
+    let snapshot = scene.service.dependencies().remove(0);
+    assert_eq!(
+        (snapshot.error, snapshot.message.as_deref()),
+        (None, Some("circuit open"))
+    );
+}

@@ -1,0 +1,234 @@
+//! Checks: side by side, bounded, kept for a while, and none at the expense of another.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tokio::time::{Instant, advance, sleep};
+
+use crate::{Check, Health, Need, Report, Service, Settings, Standing};
+
+const SECOND: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_secs(5);
+
+fn service() -> Service {
+    let settings = Settings {
+        signals: false,
+        ..Settings::default()
+    };
+    Service::new("ingestor", "1.0", settings)
+}
+
+fn health(service: &Service, name: &str) -> (Health, Option<String>) {
+    let component = service
+        .components()
+        .into_iter()
+        .find(|component| component.name == name)
+        .unwrap();
+    (component.health, component.message)
+}
+
+fn unhealthy(message: &str) -> (Health, Option<String>) {
+    (Health::Unhealthy, Some(message.to_owned()))
+}
+
+/// A check that counts how often it was started and takes a second.
+fn counted(service: &Service) -> (Check, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&count);
+    let check = service.register_check("counted", Need::Required, LIMIT, move || {
+        seen.fetch_add(1, Ordering::SeqCst);
+        async { sleep(SECOND).await }
+    });
+    (check, count)
+}
+
+#[tokio::test(start_paused = true)]
+async fn they_run_side_by_side() {
+    let service = service();
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
+        service.register_check(name, Need::Required, LIMIT, || sleep(SECOND / 4));
+    }
+    let begin = Instant::now();
+    service.checked().await;
+    assert_eq!(begin.elapsed(), SECOND / 4);
+    assert_eq!(service.health(), Health::Healthy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_hangs_or_panics_or_fails_leaves_the_others_alone() {
+    let service = service();
+    service.register_check("hangs", Need::Optional, LIMIT, pending::<()>);
+    service.register_check("panics", Need::Optional, LIMIT, || async {
+        assert!(std::thread::panicking(), "no such {}", "pool");
+    });
+    service.register_check("fails", Need::Optional, LIMIT, || async {
+        Err::<(), _>("connection refused")
+    });
+    service.register_check("well", Need::Required, LIMIT, || async {
+        Report::healthy().message("connected").with("pool", 5)
+    });
+
+    let begin = Instant::now();
+    service.checked().await;
+    assert_eq!(begin.elapsed(), SECOND / 2, "no longer than `check_wait`");
+    assert_eq!(health(&service, "hangs"), (Health::Unknown, None));
+    assert_eq!(
+        health(&service, "panics"),
+        unhealthy("panicked: no such pool")
+    );
+    assert_eq!(health(&service, "fails"), unhealthy("connection refused"));
+    let well = (Health::Healthy, Some("connected".to_owned()));
+    assert_eq!(health(&service, "well"), well);
+    assert_eq!(service.health(), Health::Degraded);
+
+    sleep(LIMIT).await;
+    assert_eq!(health(&service, "hangs"), unhealthy("no result within 5s"));
+    assert!(service.is_ready(), "the required one is well");
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_are_kept_and_attempts_shared() {
+    let service = service();
+    let (check, count) = counted(&service);
+    tokio::join!(check.run(), check.run(), check.run());
+    assert_eq!(count.load(Ordering::SeqCst), 1, "those who wait share one");
+    service.checked().await;
+    assert_eq!(count.load(Ordering::SeqCst), 1, "it is fresh");
+    advance(SECOND).await;
+    service.start_checks();
+    check.run().await;
+    assert_eq!(count.load(Ordering::SeqCst), 2, "it was stale");
+    check.keep_results(Duration::from_secs(60));
+    advance(SECOND * 59).await;
+    service.checked().await;
+    assert_eq!(count.load(Ordering::SeqCst), 2, "it is kept for longer");
+    check.run().await;
+    assert_eq!(count.load(Ordering::SeqCst), 3, "it was asked for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn they_run_on_a_schedule_until_the_end() {
+    let service = service();
+    let (_, count) = counted(&service);
+    service.check_every(SECOND * 10);
+    sleep(SECOND * 35).await;
+    assert_eq!(count.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn they_are_switched_and_bounded_while_running() {
+    let service = service();
+    let check = service.register_check("redis", Need::Required, LIMIT, || sleep(SECOND * 2));
+    check.run().await;
+    assert_eq!(service.health(), Health::Healthy);
+
+    check.set_timeout(SECOND);
+    check.run().await;
+    assert_eq!(health(&service, "redis"), unhealthy("no result within 1s"));
+
+    check.set_enabled(false);
+    assert_eq!(service.components(), []);
+    let snapshot = service.dependencies().remove(0);
+    assert_eq!(snapshot.standing, Standing::NotUsed);
+    check.run().await;
+    assert_eq!(service.components(), [], "it does not run while it is off");
+
+    check.set_enabled(true);
+    check.set_timeout(LIMIT);
+    assert!(!service.is_ready(), "nothing is known of it yet");
+    check.run().await;
+    assert_eq!(health(&service, "redis"), (Health::Healthy, None));
+    assert!(
+        service
+            .check("redis")
+            .is_some_and(|check| check.is_enabled())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn switched_off_meanwhile_it_records_nothing() {
+    let service = service();
+    let check = service.register_check("redis", Need::Required, LIMIT, || sleep(SECOND));
+    service.start_checks();
+    sleep(SECOND / 2).await;
+    check.set_enabled(false);
+    sleep(SECOND).await;
+    assert_eq!(service.components(), []);
+}
+
+#[tokio::test]
+async fn one_that_blocks_runs_in_a_thread_of_its_own() {
+    let service = service();
+    let (release, held) = mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let starts = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&starts);
+    let limit = Duration::from_millis(1);
+    let hangs = service.register_blocking_check("hangs", Need::Required, limit, move || {
+        seen.fetch_add(1, Ordering::SeqCst);
+        let _ = held.lock().unwrap().recv();
+    });
+    let panics = service.register_blocking_check("panics", Need::Optional, LIMIT, || {
+        assert!(std::thread::panicking(), "out of order");
+    });
+    let well = service.register_blocking_check("well", Need::Optional, LIMIT, || {
+        Report::degraded("91 % full").with("free_mb", 812)
+    });
+    tokio::join!(hangs.run(), panics.run(), well.run());
+    assert_eq!(health(&service, "hangs"), unhealthy("no result within 1ms"));
+    assert_eq!(
+        health(&service, "panics"),
+        unhealthy("panicked: out of order")
+    );
+    assert_eq!(health(&service, "well").0, Health::Degraded);
+
+    hangs.run().await;
+    assert_eq!(starts.load(Ordering::SeqCst), 1, "not a second time");
+    let (_, message) = health(&service, "hangs");
+    assert!(message.unwrap().starts_with("has not come back for "));
+
+    hangs.set_timeout(LIMIT);
+    drop(release);
+    while health(&service, "hangs").0 != Health::Healthy {
+        hangs.run().await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(starts.load(Ordering::SeqCst), 2, "it came back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_opens_once() {
+    let service = service();
+    let broken = Arc::new(AtomicUsize::new(1));
+    let seen = Arc::clone(&broken);
+    let check = service.register_check("database", Need::Optional, LIMIT, move || {
+        let broken = seen.load(Ordering::SeqCst) > 0;
+        async move { if broken { Err("refused") } else { Ok(()) } }
+    });
+    check.gates_readiness(&service);
+    check.run().await;
+    assert!(!service.is_ready(), "optional, but it must have been there");
+    broken.store(0, Ordering::SeqCst);
+    check.run().await;
+    assert!(service.is_ready());
+    broken.store(1, Ordering::SeqCst);
+    check.run().await;
+    assert!(service.is_ready(), "a gate does not close again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_replaces_another_opens_its_gate() {
+    let service = service();
+    let first = service.register_check("database", Need::Required, LIMIT, || async {
+        Err::<(), _>("refused")
+    });
+    first.gates_readiness(&service);
+    first.run().await;
+    let second = service.register_check("database", Need::Required, LIMIT, || async {});
+    assert!(!service.is_ready());
+    second.run().await;
+    assert!(service.is_ready());
+}

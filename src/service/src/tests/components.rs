@@ -1,0 +1,285 @@
+//! The payloads that tell of components, to the letter.
+
+use std::time::Duration;
+
+use axum::Router;
+use serde_json::{Value, json};
+
+use super::payloads::{serve, service};
+use crate::{
+    Cause, Check, Need, Report, Service, control_plane, hephaestus, kcp_syncer, scry_ingestor,
+};
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+fn report(service: &Service, name: &str, need: Need, report: Report) -> Check {
+    service.register_check(name, need, LIMIT, move || {
+        std::future::ready(report.clone())
+    })
+}
+
+/// Takes what the clock made out of a payload, each time checked for its form.
+fn timeless(text: &str, form: &str) -> String {
+    let mut value: Value = serde_json::from_str(text).unwrap();
+    strip(&mut value, form);
+    value.to_string()
+}
+
+fn strip(value: &mut Value, form: &str) {
+    let Value::Object(map) = value else { return };
+    for (key, value) in map {
+        match (key.as_str(), &*value) {
+            ("checked_at", Value::String(text)) => {
+                let at: jiff::Timestamp = text.parse().unwrap();
+                assert_eq!(at.strftime(form).to_string(), *text);
+                *value = json!("T");
+            }
+            ("checked_at", other) => assert!(other.is_null(), "{other}"),
+            _ => strip(value, form),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn scry_ingestor_tells_its_components() {
+    let service = service("scry_ingestor", "1.0");
+    let port = serve(&service, scry_ingestor::routes(&service));
+    let healthy = Report::healthy().with("latency_ms", 1.25);
+    report(&service, "database", Need::Required, healthy);
+    let redis = report(
+        &service,
+        "redis",
+        Need::Optional,
+        Report::degraded("slow ping"),
+    );
+    service.register_check("kafka", Need::Optional, LIMIT, std::future::pending::<()>);
+
+    let live = port.request("GET /health").await;
+    let expected = r#"{"status":"healthy","service":"scry_ingestor","checked_at":"T"}"#;
+    let form = "%Y-%m-%dT%H:%M:%S%.6f+00:00";
+    assert_eq!(
+        (live.status, timeless(&live.body, form)),
+        (200, expected.into())
+    );
+
+    let form = "%Y-%m-%dT%H:%M:%S%.6fZ";
+    let brief = r#"{"status":"degraded","components":{},"checked_at":"T"}"#;
+    let whole = concat!(
+        r#"{"status":"degraded","components":{"#,
+        r#""database":{"name":"database","status":"healthy","message":null,"metadata":{"latency_ms":1.25},"checked_at":"T"},"#,
+        r#""redis":{"name":"redis","status":"degraded","message":"slow ping","metadata":{},"checked_at":"T"},"#,
+        r#""kafka":{"name":"kafka","status":"degraded","message":"not checked yet","metadata":{},"checked_at":null}"#,
+        r#"},"checked_at":"T"}"#,
+    );
+    for (path, expected) in [
+        ("/ready", brief),
+        ("/ready?detailed=off", brief),
+        ("/ready?detailed=True", whole),
+        ("/health/detailed", whole),
+    ] {
+        let answer = port.request(&format!("GET {path}")).await;
+        let found = (answer.status, timeless(&answer.body, form));
+        assert_eq!(found, (200, expected.to_owned()), "{path}");
+    }
+
+    let wrong = port.request("GET /ready?detailed=maybe").await;
+    let expected = r#"{"detail":[{"type":"bool_parsing","loc":["query","detailed"],"msg":"Input should be a valid boolean, unable to interpret input","input":"maybe"}]}"#;
+    assert_eq!((wrong.status, wrong.body.as_str()), (422, expected));
+
+    redis.set_enabled(false);
+    report(
+        &service,
+        "database",
+        Need::Required,
+        Report::unhealthy("refused"),
+    );
+    let unready = port.request("GET /ready").await;
+    assert_eq!(
+        (unready.status, &unready.json()["status"]),
+        (503, &json!("unhealthy"))
+    );
+    let detailed = port.request("GET /health/detailed").await;
+    assert_eq!(detailed.status, 200, "it tells, whatever it tells");
+    let expected = json!({"name": "database", "status": "unhealthy", "message": "refused", "metadata": {"latency_ms": 1.25}});
+    let mut database = detailed.json()["components"]["database"].clone();
+    database.as_object_mut().unwrap().remove("checked_at");
+    assert_eq!(database, expected);
+    assert!(detailed.json()["components"].get("redis").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn scry_ingestor_is_not_ready_before_its_gates_are_open_nor_while_it_ends() {
+    let service = service("scry_ingestor", "1.0");
+    let port = serve(&service, scry_ingestor::routes(&service));
+    let ready = async || port.request("GET /ready").await.status;
+    assert_eq!(ready().await, 200, "nothing is asked of it");
+    let migrations = service.gate("migrations");
+    assert_eq!(ready().await, 503);
+    let detailed = port.request("GET /health/detailed").await.json();
+    assert_eq!(
+        detailed["components"]["migrations"]["message"],
+        "not initialized"
+    );
+    migrations.open();
+    assert_eq!(ready().await, 200);
+
+    service.on_shutdown("slow", || async {
+        tokio::time::sleep(LIMIT).await;
+        Ok::<(), String>(())
+    });
+    service.shut_down(Cause::Program);
+    assert_eq!(ready().await, 503);
+    assert_eq!(port.request("GET /health").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn kcp_syncer_writes_what_go_writes() {
+    let service = service("kcp-syncer", "1.0");
+    let figures = kcp_syncer::Figures {
+        sync_rate: 12.5,
+        error_rate: 0.01,
+        queue_depth: 3,
+        latency: Duration::from_micros(1_800),
+        memory_usage: 16_777_216,
+        cpu_usage: 0.2,
+        tasks: 9,
+    };
+    let port = serve(&service, kcp_syncer::routes(&service, move || figures));
+    let engine = Report::healthy()
+        .message("ok")
+        .with("queue_depth", 3)
+        .with("mode", "fast");
+    let engine = report(&service, "sync-engine", Need::Required, engine);
+    report(
+        &service,
+        "api",
+        Need::Required,
+        Report::unhealthy("Disconnected"),
+    );
+    service.dependency("heartbeat");
+
+    let early = port.request("GET /health/report").await;
+    assert_eq!((early.status, early.body.as_str()), (200, "null\n"));
+    assert_eq!(port.request("GET /readyz").await.status, 503);
+
+    service.checked().await;
+    let answer = port.request("GET /health/report").await;
+    let components = service.components();
+    let at = |name: &str| {
+        let component = components.iter().find(|part| part.name == name).unwrap();
+        component.checked_at.unwrap()
+    };
+    let last = at("api")
+        .max(at("sync-engine"))
+        .strftime("%Y-%m-%dT%H:%M:%SZ");
+    let expected = format!(
+        concat!(
+            r#"{{"Status":"Unhealthy","Components":{{"#,
+            r#""api":{{"Name":"api","Status":"Unhealthy","LastCheck":"{}","Message":"Disconnected","Error":{{}},"Metrics":null}},"#,
+            r#""heartbeat":{{"Name":"heartbeat","Status":"Unknown","LastCheck":"0001-01-01T00:00:00Z","Message":"","Error":null,"Metrics":null}},"#,
+            r#""sync-engine":{{"Name":"sync-engine","Status":"Healthy","LastCheck":"{}","Message":"ok","Error":null,"Metrics":{{"queue_depth":3}}}}"#,
+            r#"}},"LastHeartbeat":"{}","Uptime":{},"Version":"v1alpha1","SyncRate":12.5,"ErrorRate":0.01,"QueueDepth":3,"Latency":1800000,"#,
+            r#""MemoryUsage":16777216,"CPUUsage":0.2,"GoroutineCount":9}}"#,
+            "\n"
+        ),
+        at("api"),
+        at("sync-engine"),
+        last,
+        service.uptime().as_nanos(),
+    );
+    assert_eq!((answer.status, answer.body), (200, expected));
+    assert_eq!(port.request("GET /livez").await.status, 503);
+
+    let status = async || {
+        service.checked().await;
+        let report = port.request("GET /health/report").await.json();
+        let codes = [
+            port.request("GET /livez").await.status,
+            port.request("GET /readyz").await.status,
+        ];
+        (report["Status"].as_str().unwrap().to_owned(), codes)
+    };
+    report(&service, "api", Need::Required, Report::degraded("slow"));
+    assert_eq!(status().await, ("Degraded".into(), [200, 503]));
+    report(&service, "api", Need::Required, Report::healthy());
+    assert_eq!(status().await, ("Healthy".into(), [200, 200]));
+    engine.set_enabled(false);
+    report(
+        &service,
+        "api",
+        Need::Required,
+        Report::unknown("no answer"),
+    );
+    // The trap: what is unknown is left out, so nothing known at all is well.
+    assert_eq!(status().await, ("Healthy".into(), [200, 200]));
+    service.gate("crl");
+    assert_eq!(status().await, ("Healthy".into(), [200, 503]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn kcp_syncer_without_components_is_unknown() {
+    let service = service("kcp-syncer", "1.0");
+    let routes = kcp_syncer::routes(&service, kcp_syncer::Figures::default);
+    let port = serve(&service, Router::new().merge(routes));
+    let report = port.request("GET /health/report").await.json();
+    assert_eq!(report["Status"], "Unknown");
+    assert_eq!(report["Components"], json!({}));
+    assert_eq!(port.request("GET /livez").await.status, 200);
+    assert_eq!(port.request("GET /readyz").await.status, 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn control_plane_tells_of_checks_and_gates() {
+    let service = service("control-plane", "1.4.2");
+    let port = serve(&service, control_plane::routes(&service));
+    service.register_check("database", Need::Required, LIMIT, || {
+        tokio::time::sleep(Duration::from_millis(2))
+    });
+    let certificate = report(
+        &service,
+        "ca",
+        Need::Required,
+        Report::degraded("3 days left"),
+    );
+    certificate.gates_readiness(&service);
+    let crl = service.gate("crl_manager");
+    let checks = async || {
+        let answer = port.request("GET /readyz").await;
+        (answer.status, answer.json()["checks"].clone())
+    };
+    let mut expected = json!({
+        "database": {"status": "pass", "latency_ms": 2_000_000},
+        "ca": {"status": "pass", "latency_ms": 0},
+        "crl_manager": {"status": "fail", "latency_ms": 0, "error": "not initialized"},
+    });
+    assert_eq!(checks().await, (503, expected.clone()));
+    crl.open();
+    expected["crl_manager"] = json!({"status": "pass", "latency_ms": 0});
+    assert_eq!(checks().await, (200, expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hephaestus_tells_of_checks_and_circuits() {
+    let service = service("hephaestus-mcp", "0.9.1");
+    let port = serve(&service, hephaestus::routes(&service));
+    let slow = Report::degraded("slow").with("pool_size", 5);
+    report(&service, "database", Need::Required, slow);
+    let groq = report(&service, "groq", Need::Optional, Report::healthy());
+    groq.set_enabled(false);
+    let qdrant = service.breaker("qdrant", 1, LIMIT);
+    let _ = qdrant.call(async { Err::<(), _>("refused") }).await;
+    let status = port.request("GET /health/status").await.json();
+    let expected = json!({
+        "database": {
+            "status": "working", "pool_size": 5, "message": "slow", "error": null,
+            "last_success_seconds": 0.0, "last_failure_seconds": -1, "success_count": 1, "failure_count": 0,
+        },
+        "groq": {"status": "not_used"},
+        "qdrant": {
+            "status": "error", "circuit_breaker": "open", "error": "refused (circuit open)",
+            "last_success_seconds": -1, "last_failure_seconds": 0.0, "success_count": 0, "failure_count": 1,
+        },
+    });
+    assert_eq!(status["dependencies"], expected);
+    assert_eq!(status["status"], "healthy", "it has no other word");
+}

@@ -1,0 +1,152 @@
+//! Heartbeats of an agent without a port: on time, counted, and a final one at the very end.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::payloads::service;
+use crate::{Beat, Cause, Counts, Health, Heartbeat, Pace, Service, Sign};
+
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// What the one who is told of each beat does about it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Other {
+    Well,
+    Refuses,
+    Hangs,
+    Panics,
+}
+
+struct Scene {
+    service: Service,
+    heartbeat: Heartbeat,
+    other: Arc<Mutex<Other>>,
+    /// The second at which each came, and what it said.
+    beats: Arc<Mutex<Vec<(u64, Sign)>>>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let service = service("edge-1", "1.4.2");
+        let other = Arc::new(Mutex::new(Other::Well));
+        let beats = Arc::new(Mutex::new(Vec::new()));
+        let (theirs, told, begin) = (Arc::clone(&other), Arc::clone(&beats), Instant::now());
+        let pace = Pace {
+            interval: INTERVAL,
+            timeout: Duration::from_secs(2),
+        };
+        let heartbeat = service.heartbeat("control-plane", pace, move |beat: Beat| {
+            let second = begin.elapsed().as_secs();
+            told.lock().unwrap().push((second, beat.sign));
+            let other = *theirs.lock().unwrap();
+            assert_ne!(other, Other::Panics);
+            async move {
+                match other {
+                    Other::Refuses => Err("refused"),
+                    Other::Hangs => std::future::pending().await,
+                    Other::Well | Other::Panics => Ok(()),
+                }
+            }
+        });
+        Self {
+            service,
+            heartbeat,
+            other,
+            beats,
+        }
+    }
+
+    /// Lets a beat pass with the other one in this mood.
+    async fn beat(&self, other: Other) -> (Counts, Health, Option<String>) {
+        *self.other.lock().unwrap() = other;
+        sleep(INTERVAL).await;
+        let component = self.service.components().remove(0);
+        let counts = self.heartbeat.counts();
+        (counts, component.health, component.message)
+    }
+}
+
+fn counts(sent: u64, missed: u64, missed_in_a_row: u64) -> Counts {
+    Counts {
+        sent,
+        missed,
+        missed_in_a_row,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missed_is_counted_and_told() {
+    let scene = Scene::new();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(scene.heartbeat.counts(), counts(1, 0, 0), "one at once");
+    let said = |text: &str| Some(text.to_owned());
+    let table = [
+        (
+            Other::Refuses,
+            counts(1, 1, 1),
+            Health::Degraded,
+            said("missed 1: refused"),
+        ),
+        (
+            Other::Hangs,
+            counts(1, 2, 2),
+            Health::Degraded,
+            said("missed 2: not sent within 2s"),
+        ),
+        (
+            Other::Panics,
+            counts(1, 3, 3),
+            Health::Unhealthy,
+            said("missed 3: panicked"),
+        ),
+        (Other::Well, counts(2, 3, 0), Health::Healthy, None),
+    ];
+    for (other, counts, health, message) in table {
+        assert_eq!(
+            scene.beat(other).await,
+            (counts, health, message),
+            "{other:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_final_one_goes_out_after_all_clean_up() {
+    let scene = Scene::new();
+    scene.service.on_shutdown("virtual machines", || async {
+        sleep(Duration::from_secs(9)).await;
+        Ok::<(), String>(())
+    });
+    let service = scene.service.clone();
+    let running = tokio::spawn(async move { service.run().await });
+    sleep(Duration::from_secs(15)).await;
+    scene.service.shut_down(Cause::Program);
+    let ended = running.await.unwrap().unwrap();
+    let expected = [
+        (0, Sign::Running),
+        (10, Sign::Running),
+        (20, Sign::ShuttingDown),
+        (24, Sign::Final),
+    ];
+    assert_eq!(*scene.beats.lock().unwrap(), expected);
+    assert!(ended.drained);
+    let names: Vec<&str> = ended.clean_ups.iter().map(|done| &*done.name).collect();
+    assert_eq!(names, ["virtual machines", "heartbeat to control-plane"]);
+    sleep(INTERVAL * 3).await;
+    assert_eq!(scene.beats.lock().unwrap().len(), 4, "no beat follows");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_final_one_that_does_not_arrive_holds_nothing_up() {
+    let scene = Scene::new();
+    sleep(Duration::from_secs(5)).await;
+    *scene.other.lock().unwrap() = Other::Hangs;
+    scene.service.shut_down(Cause::Program);
+    let ended = scene.service.run().await.unwrap();
+    let final_one = &ended.clean_ups[0];
+    let error = final_one.outcome.as_ref().unwrap_err().to_string();
+    assert_eq!(error, "the final heartbeat did not arrive");
+    assert_eq!(final_one.took, Duration::from_secs(2));
+}

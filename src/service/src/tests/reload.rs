@@ -1,0 +1,353 @@
+//! Reload: validated first, the old configuration kept on any error, and every part accounted for.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::payloads::{serve, service};
+use crate::reload::{Answer, Configuration, OpenError, Part, Status, Trigger};
+use crate::{Cause, Service, scry_ingestor};
+
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+struct Config {
+    adapters: Vec<String>,
+    #[serde(default)]
+    flags: Vec<String>,
+    #[serde(default)]
+    database_url: String,
+}
+
+/// A service with its configuration in a directory of its own.
+struct Scene {
+    service: Service,
+    configuration: Configuration<Config>,
+    directory: TempDir,
+    /// What was applied, in order.
+    applied: Arc<Mutex<Vec<String>>>,
+}
+
+const FIRST: &str = "{adapters: [a], database_url: one}";
+
+impl Scene {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.yaml");
+        std::fs::write(&path, FIRST).unwrap();
+        let service = service("scry_ingestor", "1.0");
+        let applied = Arc::new(Mutex::new(Vec::new()));
+        let configuration =
+            Configuration::open(&service, path, parse, parts(&applied)).expect("it is valid");
+        Self {
+            service,
+            configuration,
+            directory,
+            applied,
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("config.yaml")
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(self.path(), text).unwrap();
+    }
+
+    async fn reload(&self, text: &str) -> Answer {
+        self.write(text);
+        self.configuration.reload(Trigger::Program).await
+    }
+
+    fn applied(&self) -> Vec<String> {
+        std::mem::take(&mut *self.applied.lock().unwrap())
+    }
+}
+
+fn parse(text: &str) -> Result<Config, serde_yaml::Error> {
+    assert_ne!(text, "{panic: true}");
+    serde_yaml::from_str(text)
+}
+
+fn parts(applied: &Arc<Mutex<Vec<String>>>) -> Vec<Part<Config>> {
+    let record = |name: &'static str| {
+        let applied = Arc::clone(applied);
+        move |config: Arc<Config>| {
+            let applied = Arc::clone(&applied);
+            async move {
+                let value = format!("{name} {:?} {:?}", config.adapters, config.flags);
+                applied.lock().unwrap().push(value);
+                match config.flags.first().map(String::as_str) {
+                    Some("impossible") if name == "flags" => Err("no such flag"),
+                    Some("panic") if name == "flags" => panic!("in applying"),
+                    _ => Ok(()),
+                }
+            }
+        }
+    };
+    vec![
+        Part::new("adapters", |config: &Config| &config.adapters)
+            .shown_as(|config| {
+                assert_ne!(config.adapters, ["unspeakable"]);
+                config.adapters.len()
+            })
+            .valid_if(|config| {
+                if config.adapters.is_empty() {
+                    Err("at least one is needed")
+                } else {
+                    Ok(())
+                }
+            })
+            .applied_by(record("adapters")),
+        Part::new("flags", |config: &Config| &config.flags).applied_by(record("flags")),
+        Part::fixed("database_url", |config: &mut Config| {
+            &mut config.database_url
+        }),
+    ]
+}
+
+/// Status, version, reloaded, and each part with its word.
+fn check(answer: &Answer, expected: (&str, u64, Value), parts: [&str; 3]) {
+    let value = serde_json::to_value(answer).unwrap();
+    let (status, version, reloaded) = expected;
+    assert_eq!(value["status"], status, "{value}");
+    assert_eq!(value["version"], version, "{value}");
+    assert_eq!(value["reloaded"], reloaded, "{value}");
+    let words = ["adapters", "flags", "database_url"].map(|name| &value["parts"][name]["status"]);
+    assert_eq!(words, parts, "{value}");
+}
+
+#[tokio::test]
+async fn each_part_is_told() {
+    let scene = Scene::new();
+    let answer = scene.reload(FIRST).await;
+    let unchanged = "unchanged";
+    check(&answer, ("success", 1, json!({})), [unchanged; 3]);
+
+    let answer = scene
+        .reload("{adapters: [a, b], flags: [x], database_url: one}")
+        .await;
+    let reloaded = json!({"adapters": 2, "flags": true});
+    let words = ["reloaded", "reloaded", unchanged];
+    check(&answer, ("success", 2, reloaded), words);
+    let expected = [r#"adapters ["a", "b"] ["x"]"#, r#"flags ["a", "b"] ["x"]"#];
+    assert_eq!(scene.applied(), expected);
+
+    let answer = scene
+        .reload("{adapters: [c], flags: [x], database_url: two}")
+        .await;
+    let words = ["reloaded", unchanged, "needs-restart"];
+    check(&answer, ("partial", 3, json!({"adapters": 1})), words);
+    let current = scene.configuration.current();
+    assert_eq!(current.database_url, "one", "what runs is what is told");
+
+    let answer = scene.configuration.reload(Trigger::Program).await;
+    let words = [unchanged, unchanged, "needs-restart"];
+    check(&answer, ("partial", 3, json!({})), words);
+}
+
+#[tokio::test]
+async fn the_old_configuration_is_kept_on_any_error() {
+    let scene = Scene::new();
+    let mut changes = scene.configuration.subscribe();
+    let cases = [
+        ("{adapters: [", "configuration", "while parsing"),
+        ("{adapters: 7}", "configuration", "expected a sequence"),
+        ("{panic: true}", "configuration", "panicked"),
+        ("{adapters: [unspeakable]}", "configuration", "panicked"),
+        (
+            "{adapters: [], flags: [x]}",
+            "adapters",
+            "at least one is needed",
+        ),
+        (
+            "{adapters: [b], flags: [impossible]}",
+            "flags",
+            "no such flag",
+        ),
+        ("{adapters: [b], flags: [panic]}", "flags", "panicked"),
+    ];
+    for (text, part, reason) in cases {
+        let answer = scene.reload(text).await;
+        assert_eq!(answer.status, Status::Failed, "{text}");
+        let error = answer.error.as_deref().unwrap();
+        assert!(error.contains(reason), "{text}: {error}");
+        for (name, result) in &answer.parts {
+            let expected = if name == part {
+                "rejected"
+            } else {
+                "unchanged"
+            };
+            assert_eq!(result.word(), expected, "{text}: {name}");
+        }
+        assert!(answer.parts.contains_key(part), "{text}");
+        assert_eq!(scene.configuration.current().adapters, ["a"], "{text}");
+    }
+    let expected = [
+        r#"adapters ["b"] ["impossible"]"#,
+        r#"flags ["b"] ["impossible"]"#,
+        r#"flags ["a"] []"#,
+        r#"adapters ["a"] []"#,
+    ];
+    assert_eq!(scene.applied()[..4], expected, "what was applied is undone");
+
+    std::fs::remove_file(scene.path()).unwrap();
+    let answer = scene.configuration.reload(Trigger::Program).await;
+    assert!(answer.error.unwrap().contains("cannot read"));
+    assert!(!changes.has_changed().unwrap());
+    assert_eq!(scene.configuration.versions().len(), 1);
+
+    scene.reload("{adapters: [b]}").await;
+    changes.changed().await.unwrap();
+    assert_eq!(changes.borrow().adapters, ["b"]);
+}
+
+/// The first look at it waits for somebody who writes, and there is nobody.
+#[tokio::test]
+async fn a_pipe_in_the_place_of_the_file_holds_nobody_up() {
+    let scene = Scene::new();
+    std::fs::remove_file(scene.path()).unwrap();
+    let pipe = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+    rustix::fs::mknodat(rustix::fs::CWD, scene.path(), pipe.0, pipe.1, 0).unwrap();
+    for _ in 0..2 {
+        let answer = scene.configuration.reload(Trigger::Program).await;
+        let error = answer.error.unwrap();
+        assert!(error.contains("it is not a regular file"), "{error}");
+    }
+    std::fs::remove_file(scene.path()).unwrap();
+    let answer = scene.reload("{adapters: [b], database_url: one}").await;
+    assert_eq!((answer.status, answer.version), (Status::Success, 2));
+}
+
+#[tokio::test]
+async fn many_at_once_take_turns_and_none_is_lost() {
+    let scene = Scene::new();
+    scene.configuration.on_change();
+    scene.write("{adapters: [b], database_url: one}");
+    let reloads = (0..20).map(|_| {
+        let configuration = scene.configuration.clone();
+        tokio::spawn(async move { configuration.reload(Trigger::Hangup).await })
+    });
+    let reloads: Vec<_> = reloads.collect();
+    let mut reloaded = 0;
+    for reload in reloads {
+        let answer = reload.await.unwrap();
+        assert_eq!((answer.status, answer.version), (Status::Success, 2));
+        reloaded += usize::from(answer.parts["adapters"].word() == "reloaded");
+    }
+    // The file's own watcher may have been first.
+    assert!(reloaded <= 1, "{reloaded}");
+    assert_eq!(scene.configuration.versions().len(), 2);
+    assert_eq!(scene.applied().len(), 1, "applied once");
+}
+
+#[tokio::test]
+async fn ten_versions_are_remembered_and_one_comes_back() {
+    let scene = Scene::new();
+    for number in 2..=12 {
+        let answer = scene.reload(&format!("{{adapters: [n{number}]}}")).await;
+        assert_eq!(answer.version, number);
+    }
+    let versions = scene.configuration.versions();
+    let numbers: Vec<u64> = versions.iter().map(|version| version.number).collect();
+    assert_eq!(numbers, (3..=12).collect::<Vec<u64>>());
+
+    let answer = scene.configuration.roll_back(4).await;
+    assert_eq!((answer.status, answer.version), (Status::Success, 13));
+    assert_eq!(scene.configuration.current().adapters, ["n4"]);
+    let latest = scene.configuration.versions().pop().unwrap();
+    assert_eq!(latest.trigger, Trigger::RollBack(4));
+
+    let answer = scene.configuration.roll_back(2).await;
+    assert_eq!(answer.error.as_deref(), Some("version 2 is not remembered"));
+}
+
+#[tokio::test]
+async fn a_file_is_followed_however_it_is_replaced() {
+    let scene = Scene::new();
+    scene.configuration.on_change();
+    let mut changes = scene.configuration.subscribe();
+    let mut expect = async |adapter: &str| {
+        changes.changed().await.unwrap();
+        assert_eq!(changes.borrow_and_update().adapters, [adapter]);
+    };
+    scene.write("{adapters: [in-place]}");
+    expect("in-place").await;
+    for adapter in ["renamed", "again"] {
+        let other = scene.directory.path().join("config.yaml.new");
+        std::fs::write(&other, format!("{{adapters: [{adapter}]}}")).unwrap();
+        std::fs::rename(other, scene.path()).unwrap();
+        expect(adapter).await;
+    }
+    std::fs::remove_file(scene.path()).unwrap();
+    scene.write("{adapters: [made-anew]}");
+    expect("made-anew").await;
+    let trigger = scene.configuration.versions().pop().unwrap().trigger;
+    assert_eq!(trigger, Trigger::File);
+}
+
+#[tokio::test]
+async fn a_signal_reloads() {
+    let scene = Scene::new();
+    scene.configuration.on_hangup().unwrap();
+    let mut changes = scene.configuration.subscribe();
+    scene.write("{adapters: [signalled]}");
+    let me = rustix::process::getpid();
+    rustix::process::kill_process(me, rustix::process::Signal::HUP).unwrap();
+    changes.changed().await.unwrap();
+    assert_eq!(changes.borrow().adapters, ["signalled"]);
+    let trigger = scene.configuration.versions().pop().unwrap().trigger;
+    assert_eq!(trigger, Trigger::Hangup);
+}
+
+#[tokio::test]
+async fn a_request_reloads_and_is_answered_for_each_part() {
+    let scene = Scene::new();
+    let health = scry_ingestor::routes(&scene.service);
+    let reload = scene.configuration.routes("/api/v1/config/reload");
+    let port = serve(&scene.service, Router::new().merge(health).merge(reload));
+    scene.write("{adapters: [a, b], database_url: two}");
+    let answer = port.request("POST /api/v1/config/reload").await;
+    let expected = concat!(
+        r#"{"status":"partial","reloaded":{"adapters":2},"version":2,"error":null,"parts":{"#,
+        r#""adapters":{"status":"reloaded","message":null},"#,
+        r#""flags":{"status":"unchanged","message":null},"#,
+        r#""database_url":{"status":"needs-restart","message":null}}}"#,
+    );
+    assert_eq!((answer.status, answer.body.as_str()), (200, expected));
+
+    scene.write("{adapters: []}");
+    let answer = port.request("POST /api/v1/config/reload").await;
+    let expected = concat!(
+        r#"{"status":"failed","reloaded":{},"version":2,"error":"adapters: at least one is needed","parts":{"#,
+        r#""adapters":{"status":"rejected","message":"at least one is needed"},"#,
+        r#""flags":{"status":"unchanged","message":null},"#,
+        r#""database_url":{"status":"unchanged","message":null}}}"#,
+    );
+    assert_eq!((answer.status, answer.body.as_str()), (422, expected));
+    let refused = port.request("GET /api/v1/config/reload").await;
+    assert_eq!(refused.status, 405);
+
+    scene.service.shut_down(Cause::Program);
+    let answer = scene.reload("{adapters: [late]}").await;
+    assert_eq!(answer.error.as_deref(), Some("the service shuts down"));
+}
+
+#[tokio::test]
+async fn there_is_no_start_without_a_valid_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.yaml");
+    let service = service("scry_ingestor", "1.0");
+    let open = || Configuration::open(&service, &path, parse, parts(&Arc::default()));
+    assert!(matches!(open(), Err(OpenError::Read { .. })));
+    for (text, expected) in [
+        ("{adapters: []}", "adapters: at least one is needed"),
+        ("{adapters: 7}", "expected a sequence"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let error = open().unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

@@ -1,0 +1,347 @@
+//! How a service ends: what is answered meanwhile, what is waited for, and in which order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::routing::get;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use super::wire::{Client, Port, port};
+use crate::{Cause, CleanUpError, Ended, Phase, Service, Settings, WhileDraining, hephaestus};
+
+const SCHEDULE: &str = "POST /health/shutdown/schedule";
+const SHUTDOWN: &str = "POST /health/shutdown";
+const LIVE: &str = "GET /health/live";
+
+/// A running service: `/work` takes three seconds, `/endless` never ends.
+struct Scene {
+    service: Service,
+    port: Port,
+    running: JoinHandle<Ended>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::with(WhileDraining::Answer, Router::new())
+    }
+
+    fn with(while_draining: WhileDraining, more: Router) -> Self {
+        let service = Service::new(
+            "orders-api",
+            "2.4.1",
+            Settings {
+                while_draining,
+                signals: false,
+                ..Settings::default()
+            },
+        );
+        let (port, listener) = port();
+        let work = Router::new()
+            .route(
+                "/work",
+                get(|| async {
+                    sleep(Duration::from_secs(3)).await;
+                    "done"
+                }),
+            )
+            .route("/endless", get(std::future::pending::<&str>))
+            .merge(more);
+        let server = service.server(listener, hephaestus::routes(&service), work);
+        Self {
+            running: tokio::spawn(server.unwrap().run()),
+            service,
+            port,
+        }
+    }
+
+    /// A request that has reached its handler and has not been answered.
+    async fn in_flight(&self, request: &str) -> Client {
+        let mut client = self.port.connect().unwrap();
+        let before = self.service.in_flight();
+        client.send(request).await;
+        while self.service.in_flight() == before {
+            tokio::task::yield_now().await;
+        }
+        client
+    }
+
+    /// A request for the blocking shutdown that has been understood.
+    async fn waits_for_the_end(&self) -> Client {
+        let mut client = self.port.connect().unwrap();
+        client.send(SHUTDOWN).await;
+        self.service.reached(Phase::Draining).await;
+        client
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_drains_health_answers_and_other_work_is_refused() {
+    let scene = Scene::new();
+    let mut working = scene.in_flight("GET /work").await;
+    assert_eq!(scene.port.request(SCHEDULE).await.status, 200);
+
+    let live = scene.port.request(LIVE).await;
+    assert_eq!(live.json()["status"], "shutting_down");
+    let mut client = scene.port.connect().unwrap();
+    client.send("GET /work").await;
+    let refused = client.answer().await.unwrap();
+    assert_eq!((refused.status, refused.closes), (503, true));
+    assert!(client.ended().await, "its connection is closed");
+    let unknown = scene.port.request("GET /nothing/here").await;
+    assert_eq!((unknown.status, unknown.closes), (503, true));
+
+    let done = working.answer().await.unwrap();
+    assert_eq!((done.status, done.body.as_str()), (200, "done"));
+    let ended = scene.running.await.unwrap();
+    assert_eq!(ended.cause, Cause::ScheduledRequest);
+    assert!(ended.drained);
+    assert_eq!((ended.cut, ended.drain_time), (0, Duration::from_secs(3)));
+    assert!(scene.port.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_finish_is_cut_before_clean_up() {
+    let scene = Scene::new();
+    let mut endless = scene.in_flight("GET /endless").await;
+    let service = scene.service.clone();
+    let (seen, mut in_flight_at_clean_up) = mpsc::unbounded_channel();
+    scene.service.on_shutdown("database", move || async move {
+        seen.send(service.in_flight()).map_err(|_| "nobody looks")
+    });
+    let mut waiting = scene.waits_for_the_end().await;
+
+    assert!(endless.ended().await, "cut without an answer");
+    assert_eq!(waiting.answer().await.unwrap().status, 200);
+    let ended = scene.running.await.unwrap();
+    assert_eq!((ended.drained, ended.cut), (false, 1));
+    assert_eq!(ended.drain_time, Duration::from_secs(30));
+    assert_eq!(in_flight_at_clean_up.recv().await, Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_order_is_drain_clean_up_reply_listener_closed() {
+    let scene = Scene::new();
+    let (told, mut events) = mpsc::unbounded_channel();
+    for name in ["first registered", "last registered"] {
+        let told = told.clone();
+        scene.service.on_shutdown(name, move || async move {
+            told.send(name).map_err(|_| "nobody listens")
+        });
+    }
+    let mut working = scene.in_flight("GET /work").await;
+    // Its buffer is smaller than the reply, which therefore cannot be written before it is read.
+    let mut waiting = scene.port.connect_with(16).unwrap();
+    waiting.send(SHUTDOWN).await;
+    scene.service.reached(Phase::Draining).await;
+
+    assert!(
+        events.try_recv().is_err(),
+        "no clean-up while work is in flight"
+    );
+    assert_eq!(working.answer().await.unwrap().status, 200);
+    scene.service.reached(Phase::Finished).await;
+    assert_eq!(events.try_recv(), Ok("last registered"));
+    assert_eq!(events.try_recv(), Ok("first registered"));
+
+    let live = scene.port.request(LIVE).await;
+    assert_eq!(
+        live.json()["status"],
+        "shutting_down",
+        "open until the reply is out"
+    );
+    assert!(!scene.port.is_closed());
+    let reply = waiting.answer().await.unwrap();
+    assert_eq!(reply.json()["status"], "shutdown_complete");
+    assert!(reply.closes);
+    scene.port.closed().await;
+    assert!(scene.running.await.unwrap().drained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_its_reply_does_not_hold_the_exit() {
+    let scene = Scene::new();
+    let mut waiting = scene.port.connect_with(16).unwrap();
+    waiting.send(SHUTDOWN).await;
+    let begin = Instant::now();
+    scene.running.await.unwrap();
+    assert_eq!(
+        begin.elapsed(),
+        Duration::from_secs(6),
+        "the reply's limit, and the cut"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_request_joins_the_first() {
+    let scene = Scene::new();
+    let (told, mut runs) = mpsc::unbounded_channel();
+    scene.service.on_shutdown("once", move || async move {
+        told.send(()).map_err(|_| "nobody listens")
+    });
+    let _working = scene.in_flight("GET /work").await;
+    let mut first = scene.waits_for_the_end().await;
+    let mut second = scene.waits_for_the_end().await;
+    assert_eq!(scene.port.request(SCHEDULE).await.status, 200);
+    scene.service.shut_down(Cause::Signal("SIGTERM"));
+
+    let (first, second) = tokio::join!(first.answer(), second.answer());
+    for reply in [first, second] {
+        assert_eq!(reply.unwrap().json()["status"], "shutdown_complete");
+    }
+    assert_eq!(scene.running.await.unwrap().cause, Cause::BlockingRequest);
+    assert_eq!(runs.recv().await, Some(()));
+    assert_eq!(runs.recv().await, None, "clean-up ran once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_does_not_call_the_shutdown_off() {
+    let scene = Scene::new();
+    let _working = scene.in_flight("GET /work").await;
+    drop(scene.waits_for_the_end().await);
+    let ended = scene.running.await.unwrap();
+    assert_eq!(ended.cause, Cause::BlockingRequest);
+    assert_eq!(ended.drain_time, Duration::from_secs(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_do_not_hold_the_exit() {
+    let scene = Scene::new();
+    let mut kept = scene.port.connect().unwrap();
+    kept.send(LIVE).await;
+    assert!(!kept.answer().await.unwrap().closes);
+    let mut silent = scene.port.connect().unwrap();
+    let begin = Instant::now();
+    scene.service.shut_down(Cause::Program);
+    scene.running.await.unwrap();
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+    assert!(kept.ended().await && silent.ended().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_request_does_not_hold_the_exit() {
+    let scene = Scene::new();
+    let mut half = scene.port.connect().unwrap();
+    half.write("GET /health/live HTTP/1.1\r\nHos").await;
+    tokio::task::yield_now().await;
+    let begin = Instant::now();
+    scene.service.shut_down(Cause::Program);
+    scene.running.await.unwrap();
+    assert_eq!(
+        begin.elapsed(),
+        Duration::from_secs(1),
+        "cut at the last limit"
+    );
+    assert!(half.ended().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusing_closes_the_listener_at_once_and_lets_work_finish() {
+    let scene = Scene::with(WhileDraining::Refuse, Router::new());
+    let mut idle = scene.port.connect().unwrap();
+    idle.send(LIVE).await;
+    assert_eq!(idle.answer().await.unwrap().status, 200);
+    let mut working = scene.in_flight("GET /work").await;
+    let mut endless = scene.in_flight("GET /endless").await;
+
+    let begin = Instant::now();
+    scene.service.shut_down(Cause::Signal("SIGTERM"));
+    scene.port.closed().await;
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+    assert!(scene.port.connect().is_none());
+    assert!(idle.ended().await);
+    let done = working.answer().await.unwrap();
+    assert_eq!((done.status, done.closes), (200, true));
+    assert!(endless.ended().await);
+    let ended = scene.running.await.unwrap();
+    assert_eq!((ended.drained, ended.cut), (false, 1));
+    assert_eq!(ended.drain_time, Duration::from_secs(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_in_flight_until_its_last_byte() {
+    let gate = Arc::new(Notify::new());
+    let opened = Arc::clone(&gate);
+    let stream = move || async move {
+        Body::from_stream(futures_util::stream::once(async move {
+            opened.notified().await;
+            Ok::<_, std::io::Error>(Bytes::from_static(b"late"))
+        }))
+    };
+    let scene = Scene::with(
+        WhileDraining::Answer,
+        Router::new().route("/late", get(stream)),
+    );
+    let mut client = scene.in_flight("GET /late").await;
+    assert_eq!(
+        client.answer().await.unwrap().status,
+        200,
+        "the head is here"
+    );
+    scene.service.shut_down(Cause::Program);
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(scene.service.phase(), Phase::Draining);
+    gate.notify_one();
+    assert!(!client.ended().await, "the body came");
+    let ended = scene.running.await.unwrap();
+    assert_eq!(
+        (ended.drained, ended.drain_time),
+        (true, Duration::from_secs(20))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_panics_is_in_flight_no_longer() {
+    async fn panics() -> &'static str {
+        panic!("a fault of the handler")
+    }
+    let scene = Scene::with(
+        WhileDraining::Answer,
+        Router::new().route("/panic", get(panics)),
+    );
+    let mut client = scene.port.connect().unwrap();
+    client.send("GET /panic").await;
+    assert!(client.ended().await);
+    assert_eq!(scene.service.in_flight(), 0);
+    assert_eq!(scene.port.request(LIVE).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn background_tasks_live_through_the_drain_and_end_before_clean_up() {
+    let scene = Scene::new();
+    let service = scene.service.clone();
+    let (beat, mut beats) = mpsc::unbounded_channel();
+    scene.service.background(async move {
+        loop {
+            sleep(Duration::from_secs(2)).await;
+            // The test looks at it when all is over.
+            let _ = beat.send(service.phase());
+        }
+    });
+    scene.service.on_shutdown("slow", || async {
+        sleep(Duration::from_secs(60)).await;
+        Ok::<(), String>(())
+    });
+    let _working = scene.in_flight("GET /work").await;
+    scene.service.shut_down(Cause::Program);
+    let ended = scene.running.await.unwrap();
+    let limit = Duration::from_secs(10);
+    assert_eq!(
+        ended.clean_ups[0].outcome,
+        Err(CleanUpError::TimedOut(limit))
+    );
+    assert_eq!(ended.clean_up_time, limit);
+    assert_eq!(beats.recv().await, Some(Phase::Draining));
+    assert_eq!(beats.recv().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_dropped_cuts_its_connections() {
+    let scene = Scene::new();
+    let mut endless = scene.in_flight("GET /endless").await;
+    scene.running.abort();
+    assert!(endless.ended().await);
+}
