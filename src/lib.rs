@@ -12,7 +12,7 @@
 //!                 engine/  when to ask                  action/   what would be done
 //!                    │  ▲                                   │
 //!            asks    ▼  │ outcome                           ▼
-//!                 probe/   one question                 operate/  does it, and proves it
+//!                 probe/   one question                 execute/  does it, and proves it
 //!                    │                                      │
 //!                    ▼ outcome                              │ steps, verdicts
 //!                 health/  state machine ──► picture        │
@@ -36,7 +36,7 @@
 //! | `host` | this machine: clock, processes, port owners, what we have started, the newest file | `health` |
 //! | `probe` | one question asked | `health`, `profile`, `inventory`, `host` |
 //! | `engine` | when to ask; owner of the trackers | `health`, `profile`, `inventory`, `probe`, `host`, `event` |
-//! | `operate` | carries out a plan and proves it; looks for stale, foreign and split | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event` |
+//! | `execute` | carries out a plan and proves it; looks for stale, foreign and split | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event` |
 //! | `service` | the crate `healthctl-service`, a kit for well-behaved services | nothing of ours |
 //! | `output` | a finished report as text | `health`, `profile`, `inventory`, `action`, `event` |
 //! | `tui` | the dashboard | `health`, `action`, `event` |
@@ -53,7 +53,7 @@
 //! * A service that is down is a value ([`health::Outcome`]), never an `Err`.
 //! * Nobody but the engine changes a tracker; faces get [`health::Picture`]s.
 //! * No name of a product stands in Rust: conventions are files under `profiles/`.
-//! * `operate` does not use the engine: a proof rests on its own looks, not on what a schedule happened to see.
+//! * `execute` does not use the engine: a proof rests on its own looks, not on what a schedule happened to see.
 //! * Views change nothing; `tui`'s `update` awaits nothing. A dead service can never freeze a key.
 //! * Formatters compute no verdict, so all formats say the same.
 //!
@@ -74,11 +74,11 @@ mod commands;
 mod demo;
 mod engine;
 pub mod event;
+mod execute;
 mod exit;
 pub mod health;
 mod host;
 pub mod inventory;
-mod operate;
 mod output;
 mod probe;
 pub mod profile;

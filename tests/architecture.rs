@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["health", "profile", "inventory", "probe", "host", "event"],
     ),
     (
-        "operate",
+        "execute",
         &[
             "health",
             "profile",
@@ -64,7 +64,7 @@ const BANNED_IN_PURE: &[(&str, &str)] = &[
     ),
     (
         "std::process",
-        "processes belong to `host`, `probe` and `operate`",
+        "processes belong to `host`, `probe` and `execute`",
     ),
     ("std::thread", "threads belong to effects"),
     ("std::net::Tcp", "sockets belong to `probe`"),

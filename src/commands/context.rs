@@ -4,13 +4,13 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::action::{Manner, shown_command};
 use crate::cli::{Color, Global};
+use crate::execute::Policy;
 use crate::exit::Exit;
 use crate::health::{Candidate, SelectError, Selection, text};
 use crate::host::directories;
 use crate::host::launch::own_program;
 use crate::host::records::Records;
 use crate::inventory::{self, AdHoc, Inventory, Loaded, Service};
-use crate::operate::Policy;
 use crate::yaml::{Problems, nearest};
 
 use super::surroundings;

@@ -9,9 +9,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::Context;
+use crate::execute::{HostScan, HostSnapshot};
 use crate::health::Sight;
 use crate::inventory::{Inventory, Service};
-use crate::operate::{Seen, Survey};
 
 /// No look comes sooner after the one before, and none later, as long as it is cheap.
 const SOONEST: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const SHARE: u32 = 50;
 /// What can be looked at.
 #[derive(Debug)]
 pub(crate) struct Sights {
-    survey: Option<Survey>,
+    survey: Option<HostScan>,
     /// Between two looks.
     period: Duration,
 }
@@ -45,16 +45,16 @@ impl Sights {
             .flat_map(|service| service.probes.iter().map(|probe| probe.interval));
         let period = intervals.min().unwrap_or(LATEST).clamp(SOONEST, LATEST);
         Self {
-            survey: Survey::new(services, inventory, context.policy().records),
+            survey: HostScan::new(services, inventory, context.policy().records),
             period,
         }
     }
 
     /// Looks once.
-    pub(crate) async fn look(&mut self) -> Seen {
+    pub(crate) async fn look(&mut self) -> HostSnapshot {
         match &mut self.survey {
             Some(survey) => survey.look().await,
-            None => Seen::default(),
+            None => HostSnapshot::default(),
         }
     }
 

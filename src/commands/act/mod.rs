@@ -13,9 +13,9 @@ use super::choose::Choice;
 use super::{Context, Error, Signals, duration};
 use crate::action::{Action, Consent, Manner, Proposal, Refusal, exit_code};
 use crate::event::{Done, Event};
+use crate::execute::{Executor, Policy, PreparedAction};
 use crate::exit::Exit;
 use crate::host::Clock;
-use crate::operate::{Operator, Policy, Prepared};
 use crate::output::Account;
 use crate::probe::Asker;
 
@@ -115,13 +115,13 @@ pub(super) async fn run(
         show(context, args, &[])?;
         return Ok(Exit::Done);
     }
-    let operator = Operator::new(asker, clock, policy(context, args, special)?);
-    let prepared = match operator
+    let executor = Executor::new(asker, clock, policy(context, args, special)?);
+    let prepared = match executor
         .prepare(action, &chosen.loaded.inventory, &names)
         .await
     {
         Ok(prepared) => prepared,
-        Err(refusals) => return refuse(context, args, &operator, refusals, None),
+        Err(refusals) => return refuse(context, args, &executor, refusals, None),
     };
     let proposal = prepared.proposal();
     if args.dry_run {
@@ -139,10 +139,10 @@ pub(super) async fn run(
         return Ok(Exit::Done);
     }
     if let Err(refusals) = agreed(context, args, &proposal).await {
-        return refuse(context, args, &operator, refusals, Some(&prepared));
+        return refuse(context, args, &executor, refusals, Some(&prepared));
     }
     let signals = Signals::new()?;
-    let (dones, ending) = carry_out(context, &operator, prepared, signals).await;
+    let (dones, ending) = carry_out(context, &executor, prepared, signals).await;
     finish(context, args, &proposal, &dones, ending)
 }
 
@@ -197,13 +197,13 @@ async fn agreed(context: &Context, args: &Args, proposal: &Proposal) -> Result<(
 /// begun and the account is waited for; after a second one nothing is.
 async fn carry_out(
     context: &Context,
-    operator: &Operator,
-    prepared: Prepared,
+    executor: &Executor,
+    prepared: PreparedAction,
     mut signals: Signals,
 ) -> (Vec<Done>, Option<Exit>) {
     let (events, mut account) = unbounded_channel();
     let stop = CancellationToken::new();
-    let action = operator.run(prepared, &events, &stop);
+    let action = executor.run(prepared, &events, &stop);
     tokio::pin!(action);
     let mut ending = None;
     // What has ended, for when there is no time for the account of all.
@@ -301,11 +301,11 @@ fn finish(
 fn refuse(
     context: &Context,
     args: &Args,
-    operator: &Operator,
+    executor: &Executor,
     refusals: Vec<Refusal>,
-    prepared: Option<&Prepared>,
+    prepared: Option<&PreparedAction>,
 ) -> Result<Exit, Error> {
-    let dones = operator.refuse(&refusals, prepared);
+    let dones = executor.refuse(&refusals, prepared);
     let accounts: Vec<Account> = dones
         .iter()
         .map(|done| Account::ended(done, None))

@@ -14,8 +14,8 @@ use super::explain::explains;
 use crate::action::{Action, Refusal, Verdict};
 use crate::engine::{Input, Teller};
 use crate::event::{Done, Event};
+use crate::execute::{Executor, PreparedAction};
 use crate::inventory::Inventory;
-use crate::operate::{Operator, Prepared};
 use crate::tui::{Message, Ticket};
 
 /// How long an interrupted action may take to write its account.
@@ -23,12 +23,12 @@ const ACCOUNT: Duration = Duration::from_secs(2);
 
 /// Carries out what the dashboard asks for.
 pub(super) struct Actions {
-    operator: Operator,
+    executor: Executor,
     inventory: Arc<Inventory>,
     events: UnboundedSender<Event>,
     answers: UnboundedSender<Answer>,
     answered: UnboundedReceiver<Answer>,
-    prepared: HashMap<Ticket, Prepared>,
+    prepared: HashMap<Ticket, PreparedAction>,
     running: JoinSet<Vec<Done>>,
     stop: CancellationToken,
 }
@@ -36,13 +36,13 @@ pub(super) struct Actions {
 /// What came of a preparation.
 pub(super) struct Answer {
     ticket: Ticket,
-    result: Result<Prepared, Vec<Refusal>>,
+    result: Result<PreparedAction, Vec<Refusal>>,
 }
 
 impl Actions {
     /// What is told of actions goes to the dashboard by `teller`, and to the engine where it explains what probes see.
     pub(super) fn new(
-        operator: Operator,
+        executor: Executor,
         inventory: Arc<Inventory>,
         teller: Teller,
         engine: UnboundedSender<Input>,
@@ -51,7 +51,7 @@ impl Actions {
         let (answers, answered) = unbounded_channel();
         tokio::spawn(forward(told, teller, engine));
         Self {
-            operator,
+            executor,
             inventory,
             events,
             answers,
@@ -69,14 +69,14 @@ impl Actions {
 
     /// Finds out what an action would be; the answer comes by [`next`](Self::next).
     pub(super) fn prepare(&self, ticket: Ticket, services: Vec<String>, action: Action) {
-        let operator = self.operator.clone();
+        let executor = self.executor.clone();
         let inventory = Arc::clone(&self.inventory);
         let answers = self.answers.clone();
         let events = self.events.clone();
         tokio::spawn(async move {
-            let result = operator.prepare(action, &inventory, &services).await;
+            let result = executor.prepare(action, &inventory, &services).await;
             if let Err(refusals) = &result {
-                for done in operator.refuse(refusals, None) {
+                for done in executor.refuse(refusals, None) {
                     let _ = events.send(Event::Done(Box::new(done)));
                 }
             }
@@ -106,11 +106,11 @@ impl Actions {
         let Some(prepared) = self.prepared.remove(&ticket) else {
             return;
         };
-        let operator = self.operator.clone();
+        let executor = self.executor.clone();
         let events = self.events.clone();
         let stop = self.stop.clone();
         self.running
-            .spawn(async move { operator.run(prepared, &events, &stop).await });
+            .spawn(async move { executor.run(prepared, &events, &stop).await });
     }
 
     /// Throws it away.

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::action::{Action, Automatic, Order, Outcome, Verdict};
 use crate::event::{Done, Event, Step};
+use crate::execute::Executor;
 use crate::host::Clock;
 use crate::inventory::Inventory;
-use crate::operate::Operator;
 
 /// How long an interrupted restart may take to write its account.
 const ACCOUNT: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ const ACCOUNT: Duration = Duration::from_secs(2);
 /// What restarts services by themselves.
 pub(super) struct Automation {
     decision: Automatic,
-    operator: Operator,
+    executor: Executor,
     inventory: Arc<Inventory>,
     /// Where every step is told.
     events: UnboundedSender<Event>,
@@ -43,7 +43,7 @@ pub(super) struct Automation {
 impl Automation {
     /// Of these services; switched off.
     pub(super) fn new(
-        operator: Operator,
+        executor: Executor,
         inventory: Arc<Inventory>,
         events: UnboundedSender<Event>,
         clock: Clock,
@@ -52,7 +52,7 @@ impl Automation {
         let (ending, ended) = unbounded_channel();
         Self {
             decision: Automatic::new(&inventory, |name| watched.contains(name)),
-            operator,
+            executor,
             inventory,
             events,
             clock,
@@ -143,19 +143,19 @@ impl Automation {
             "healthctl watch, automatic restart of what is {}",
             order.cause
         );
-        let operator = self.operator.called_for(&call);
-        let operator = operator.only_running(order.is_for_what_runs());
+        let executor = self.executor.called_for(&call);
+        let executor = executor.only_running(order.is_for_what_runs());
         let inventory = Arc::clone(&self.inventory);
         let events = self.events.clone();
         let stop = self.stop.clone();
         let ending = self.ending.clone();
         let task = async move {
             let names = [order.service.clone()];
-            let prepared = operator.prepare(Action::Restart, &inventory, &names).await;
+            let prepared = executor.prepare(Action::Restart, &inventory, &names).await;
             match prepared {
                 Ok(prepared) => {
                     let present = prepared.present(&order.service);
-                    let down = operator.put_down_since(&inventory, &order.service);
+                    let down = executor.put_down_since(&inventory, &order.service);
                     if down.is_some_and(|at| order.is_put_down(at)) {
                         return Carried::PutDown;
                     }
@@ -163,11 +163,11 @@ impl Automation {
                         return Carried::Superseded;
                     }
                     let (account, told) = unbounded_channel();
-                    let run = async move { operator.run(prepared, &account, &stop).await };
+                    let run = async move { executor.run(prepared, &account, &stop).await };
                     let (dones, ()) = tokio::join!(run, pass_on(told, &order, &events, &ending));
                     Carried::Out(dones)
                 }
-                Err(refusals) => Carried::Out(operator.refuse(&refusals, None)),
+                Err(refusals) => Carried::Out(executor.refuse(&refusals, None)),
             }
         };
         self.running = Some(tokio::spawn(task));

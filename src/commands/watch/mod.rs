@@ -32,11 +32,11 @@ use super::sights::{Looking, Sights};
 use super::{Context, Error};
 use crate::engine::{self, Caps, Input, Options, Teller};
 use crate::event::Event;
+use crate::execute::{Executor, Policy};
 use crate::exit::Exit;
 use crate::health::{Fleet, text};
 use crate::host::Clock;
 use crate::inventory::{Inventory, Service};
-use crate::operate::{Operator, Policy};
 use crate::probe::Asker;
 use crate::tui::{App, Setup};
 use actions::Actions;
@@ -142,15 +142,15 @@ pub(crate) async fn with_notices(
         command: "healthctl watch".to_owned(),
         ..context.policy()
     };
-    let operator = Operator::new(asker, clock, policy);
+    let executor = Executor::new(asker, clock, policy);
     let inventory = Arc::new(inventory);
     let actions = Actions::new(
-        operator.clone(),
+        executor.clone(),
         Arc::clone(&inventory),
         teller,
         engine.inputs.clone(),
     );
-    let automation = Automation::new(operator, inventory, actions.events(), clock, &watched);
+    let automation = Automation::new(executor, inventory, actions.events(), clock, &watched);
     dashboard::run(
         context,
         dashboard::Parts {

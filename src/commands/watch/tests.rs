@@ -17,10 +17,10 @@ use super::terminal_harness::{CTRL_C, ESC, Ended, Pty};
 use crate::cli::{Color, Global};
 use crate::commands::Context;
 use crate::engine::{self, Ask, Caps, Options};
+use crate::execute::{Executor, Policy};
 use crate::health::{Fleet, Outcome, ProbeResult};
 use crate::host::Clock;
 use crate::inventory::{Inventory, Probe, Service};
-use crate::operate::{Operator, Policy};
 use crate::probe::Asker;
 use crate::tui::{App, Setup};
 
@@ -93,16 +93,16 @@ async fn dashboard(script: &str) -> u8 {
             verbose: false,
         },
     };
-    let operator = Operator::new(Asker::new(clock), clock, Policy::default());
+    let executor = Executor::new(Asker::new(clock), clock, Policy::default());
     let inventory = Arc::new(Inventory::default());
     let actions = Actions::new(
-        operator.clone(),
+        executor.clone(),
         Arc::clone(&inventory),
         teller,
         engine.inputs.clone(),
     );
     let nobody = BTreeSet::new();
-    let automation = Automation::new(operator, inventory, actions.events(), clock, &nobody);
+    let automation = Automation::new(executor, inventory, actions.events(), clock, &nobody);
     let parts = Parts {
         app,
         clock,

@@ -12,7 +12,7 @@ use super::choose::offer_to_start;
 use super::come_up::Up;
 use super::ending::Ending;
 use super::run::Teller;
-use super::{Operator, Sending, Target, Todo};
+use super::{Executor, Sending, Target, Todo};
 use crate::action::{Action, Known, Then, Verdict};
 use crate::event::{Facts, StepKind, Times};
 use crate::health::{Identity, Moment};
@@ -81,7 +81,7 @@ impl Case {
     }
 }
 
-impl Operator {
+impl Executor {
     /// Stops it. Nothing comes back where it has stopped and is to be started again.
     pub(super) async fn down(&self, case: &mut Case, with: With<'_>) -> Option<Ending> {
         let sending = match self.ready(&mut case.target, with).await {

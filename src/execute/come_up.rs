@@ -20,7 +20,7 @@ use super::identify::{Found, Trace};
 use super::look::look_at;
 use super::owners::{belongs, heads};
 use super::run::Teller;
-use super::{Operator, Target};
+use super::{Executor, Target};
 use crate::action::{Arrival, Arrived, Expected, Glance, Holder, Look, Started, Verdict};
 use crate::event::StepKind;
 use crate::health::{Process, text};
@@ -53,7 +53,7 @@ pub(super) struct Up {
 
 /// Who is waited for.
 struct Wait<'a> {
-    operator: &'a Operator,
+    executor: &'a Executor,
     target: &'a Target,
     means: Option<&'a Means>,
     process: Option<Running>,
@@ -66,7 +66,7 @@ struct Wait<'a> {
 /// A round of questions: the gates to ask again, and what is missing; where nothing is, who answers.
 type Round = (Gates, Vec<String>, Option<Found>);
 
-impl Operator {
+impl Executor {
     /// Starts the service and waits until it is up.
     pub(super) async fn start(
         &self,
@@ -106,7 +106,7 @@ impl Operator {
             ),
         );
         let wait = Wait {
-            operator: self,
+            executor: self,
             target,
             means: None,
             process: Some(running),
@@ -155,7 +155,7 @@ impl Operator {
         stop: &CancellationToken,
     ) -> Result<Up, Ending> {
         let wait = Wait {
-            operator: self,
+            executor: self,
             target,
             means: Some(means),
             process: None,
@@ -270,7 +270,7 @@ impl Wait<'_> {
         teller: Teller<'_>,
         stop: &CancellationToken,
     ) -> Result<Up, Ending> {
-        let clock = self.operator.clock;
+        let clock = self.executor.clock;
         let mut arrival = Arrival::new(self.expected(), clock.now());
         let deadline = self.began + limit.min(FURTHEST);
         let mut round: OptionFuture<Pin<Box<dyn Future<Output = Round> + Send>>> = None.into();
@@ -362,8 +362,8 @@ impl Wait<'_> {
     /// Asks what has to pass and, where all has, who answers.
     fn round(&self, mut gates: Gates) -> Pin<Box<dyn Future<Output = Round> + Send>> {
         let service = self.target.service.clone();
-        let asker = self.operator.asker.clone();
-        let clock = self.operator.clock;
+        let asker = self.executor.asker.clone();
+        let clock = self.executor.clock;
         let means = self.means.cloned();
         // Who listens tells more; without an address only the record tells who it is.
         let record = self.record.clone();

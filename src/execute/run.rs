@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::audit::{About, Audit};
 use super::ending::Ending;
 use super::halves::{Case, With};
-use super::{Operator, Prepared, Target, Todo};
+use super::{Executor, PreparedAction, Target, Todo};
 use crate::action::{
     Action, Agenda, Deed, Half, Leg, Manner, Member, Proposal, Task, Then, Verdict,
 };
@@ -55,19 +55,19 @@ impl From<String> for Obstacle {
 
 /// A plan under way.
 struct Run<'a> {
-    operator: &'a Operator,
+    executor: &'a Executor,
     action: Action,
     audit: Audit,
     events: &'a UnboundedSender<Event>,
     stop: &'a CancellationToken,
 }
 
-impl Operator {
+impl Executor {
     /// Carries the plan out and gives the end of each of its services, in the order of the plan. When `stop` is
     /// cancelled, nothing more is sent, and what is under way is no longer watched: the account says so.
     pub(crate) async fn run(
         &self,
-        prepared: Prepared,
+        prepared: PreparedAction,
         events: &UnboundedSender<Event>,
         stop: &CancellationToken,
     ) -> Vec<Done> {
@@ -84,7 +84,7 @@ impl Operator {
             Err(obstacle) => return self.all_unsent(&prepared, &obstacle, Some(&audit), events),
         };
         let run = Run {
-            operator: self,
+            executor: self,
             action,
             audit,
             events,
@@ -99,7 +99,7 @@ impl Operator {
     }
 
     /// Sees to it that nobody else acts on any of the services meanwhile.
-    fn locks(&self, prepared: &Prepared) -> Result<Vec<Option<Lock>>, Obstacle> {
+    fn locks(&self, prepared: &PreparedAction) -> Result<Vec<Option<Lock>>, Obstacle> {
         let Some(records) = &self.policy.records else {
             return Ok(prepared.targets.iter().map(|_| None).collect());
         };
@@ -123,7 +123,7 @@ impl Operator {
 
     fn all_unsent(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedAction,
         obstacle: &Obstacle,
         audit: Option<&Audit>,
         events: &UnboundedSender<Event>,
@@ -152,7 +152,7 @@ impl Operator {
     }
 }
 
-impl Prepared {
+impl PreparedAction {
     /// The plan as it is shown to whoever has to agree to it, one service after the other.
     pub(crate) fn proposal(&self) -> Proposal {
         let tasks = Agenda::new(members(self), Manner::default()).rehearsed();
@@ -187,7 +187,7 @@ impl Prepared {
 }
 
 /// The services of a plan as its agenda knows them.
-fn members(prepared: &Prepared) -> Vec<Member> {
+fn members(prepared: &PreparedAction) -> Vec<Member> {
     let needs = prepared.needs.iter();
     prepared
         .targets
@@ -241,7 +241,7 @@ impl Run<'_> {
 
     /// One half; with its end, where nothing more follows.
     async fn half(&self, task: Task, mut case: Case) -> (Task, Case, Verdict, Option<Done>) {
-        let began = *case.began.get_or_insert(self.operator.clock.now());
+        let began = *case.began.get_or_insert(self.executor.clock.now());
         let name = case.target.service.name.clone();
         let with = With {
             action: self.action,
@@ -255,9 +255,9 @@ impl Run<'_> {
             },
         };
         let ending = match (task.half, case.target.then) {
-            (_, Then::GoesOn) => Some(self.operator.reloaded(&mut case, with).await),
-            (Half::Down, _) => self.operator.down(&mut case, with).await,
-            (Half::Up, _) => Some(self.operator.up(&mut case, with).await),
+            (_, Then::GoesOn) => Some(self.executor.reloaded(&mut case, with).await),
+            (Half::Down, _) => self.executor.down(&mut case, with).await,
+            (Half::Up, _) => Some(self.executor.up(&mut case, with).await),
         };
         match ending {
             None => (task, case, Verdict::Stopped, None),
@@ -289,7 +289,7 @@ impl Run<'_> {
 
     /// Writes the account of an end and tells it; others may act on the service now.
     fn conclude(&self, case: &mut Case, mut ending: Ending) -> Done {
-        let clock = self.operator.clock;
+        let clock = self.executor.clock;
         let facts = case.facts(&mut ending);
         let before = case.before();
         let request = case.target.request();

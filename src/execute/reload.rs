@@ -13,7 +13,7 @@ use super::owners::heads;
 use super::question::{Heard, Question};
 use super::run::Teller;
 use super::send::{Went, answered, send, told};
-use super::{Operator, Sending};
+use super::{Executor, Sending};
 use crate::action::reload::{Fate, Next, Response, Survival, verdict};
 use crate::action::{Known, Seen, Way};
 use crate::event::StepKind;
@@ -27,7 +27,7 @@ const TICK: Duration = Duration::from_millis(25);
 
 /// One reload, with what was known before it.
 struct Reload<'a> {
-    operator: &'a Operator,
+    executor: &'a Executor,
     service: &'a Service,
     found: &'a Found,
     /// The processes that have to go on: their workers may be replaced by the new configuration.
@@ -35,7 +35,7 @@ struct Reload<'a> {
     known: Known,
 }
 
-impl Operator {
+impl Executor {
     /// Sends the request and tells what came of it.
     pub(super) async fn reload(
         &self,
@@ -50,7 +50,7 @@ impl Operator {
             lasting.retain(|running| running.process == signalled);
         }
         let reload = Reload {
-            operator: self,
+            executor: self,
             service,
             found,
             lasting,
@@ -97,7 +97,7 @@ impl Reload<'_> {
     async fn survives(&self, response: &Response) -> (Fate, Option<Heard>) {
         let processes: Vec<Process> = self.lasting.iter().map(|one| one.process).collect();
         let subject = self.found.subject(self.service, &self.lasting);
-        let clock = self.operator.clock;
+        let clock = self.executor.clock;
         let mut survival = Survival::new(subject, &self.found.looks, response, clock.now());
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -120,7 +120,7 @@ impl Reload<'_> {
 
     fn question(&self) -> Question {
         Question {
-            asker: self.operator.asker.clone(),
+            asker: self.executor.asker.clone(),
             service: self.service.clone(),
             tellers: self.found.tellers.clone(),
             known: self.known.clone(),

@@ -9,7 +9,7 @@ use tokio::time::{Instant, interval};
 
 use super::choose::name;
 use super::look::{lives, look_at};
-use super::{Operator, Sending};
+use super::{Executor, Sending};
 use crate::action::{APART, Life, Look, Verdict};
 use crate::event::StepKind;
 use crate::health::Process;
@@ -28,7 +28,7 @@ const AFTER_TERM: Duration = Duration::from_secs(5);
 const REAPING: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(25);
 
-impl Operator {
+impl Executor {
     /// Ends what has not stopped by other means, and looks whether it is gone: whoever has had no signal gets SIGTERM
     /// first, with what is `left` of the time for that; then comes SIGKILL.
     pub(super) async fn force(

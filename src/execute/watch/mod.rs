@@ -22,7 +22,7 @@ use super::identify::Found;
 use super::question::Heard;
 use super::run::Teller;
 use super::send::{Sent, send};
-use super::{Operator, Sending};
+use super::{Executor, Sending};
 use crate::action::{APART, Known, Look, Proof, Seen, Stage, Then, Verdict, Who};
 use crate::event::StepKind;
 use crate::health::{Identity, Moment, Process};
@@ -39,7 +39,7 @@ type Pending<T> = OptionFuture<Pin<Box<dyn Future<Output = T> + Send>>>;
 
 /// All that is watched of one action, and what has been seen.
 struct Watch<'a> {
-    operator: &'a Operator,
+    executor: &'a Executor,
     service: &'a Service,
     found: &'a Found,
     teller: Teller<'a>,
@@ -79,7 +79,7 @@ enum Leftover {
     Awaited,
 }
 
-impl Operator {
+impl Executor {
     /// Sends the request and watches what becomes of the service.
     pub(super) async fn watch(
         &self,
@@ -94,7 +94,7 @@ impl Operator {
         let known = found.known(began);
         let subject = found.subject(service, &found.processes());
         let mut watch = Watch {
-            operator: self,
+            executor: self,
             service,
             found,
             teller,
@@ -129,7 +129,7 @@ impl Operator {
 
 impl Watch<'_> {
     async fn until_the_end(&mut self, sending: &Sending, stop: &CancellationToken) -> Ending {
-        let asker = self.operator.asker.clone();
+        let asker = self.executor.asker.clone();
         let pin = self.found.pin_for(&sending.way.means);
         let mut request = Box::pin(send(&asker, &sending.way, pin, sending.signalled));
         let mut deadline = Instant::now() + sending.way.timeout.min(FURTHEST);
@@ -169,7 +169,7 @@ impl Watch<'_> {
                         deadline = Instant::now() + APART;
                         continue;
                     }
-                    let at = self.operator.clock.now();
+                    let at = self.executor.clock.now();
                     self.proof.see(at, Seen::TimeUp)
                 }
                 _ = ticks.tick() => {
@@ -208,6 +208,6 @@ impl Watch<'_> {
     }
 
     fn tell_step(&self, kind: StepKind, text: &str) {
-        self.teller.step(self.operator.clock.now(), kind, text);
+        self.teller.step(self.executor.clock.now(), kind, text);
     }
 }

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use super::Watch;
 use crate::action::{Action, NOTHING_TO_LOOK_AT, Seen, Turn, Verdict, WOULD_SHOW};
 use crate::event::StepKind;
+use crate::execute::Sending;
+use crate::execute::ending::Ending;
+use crate::execute::send::Sent;
 use crate::inventory::Means;
-use crate::operate::Sending;
-use crate::operate::ending::Ending;
-use crate::operate::send::Sent;
 
 /// A scheduled request of which nobody knows whether it was taken is watched for so long.
 const DOUBT: Duration = Duration::from_secs(2);
@@ -53,7 +53,7 @@ impl Watch<'_> {
 
     /// Remembers how far the request has got.
     pub(super) fn note_sent(&mut self, sent: Sent, sending: &Sending) -> Turn {
-        let at = self.operator.clock.now();
+        let at = self.executor.clock.now();
         let turn = match &sent {
             Sent::Taken(what) => {
                 self.tell_step(StepKind::Accepted, what);

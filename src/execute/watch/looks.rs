@@ -10,13 +10,13 @@ use rustix::process::Signal;
 use super::{Leftover, Watch};
 use crate::action::{Life, Look, Proof, Seen, Turn};
 use crate::event::StepKind;
+use crate::execute::choose::name;
+use crate::execute::look::{lives, look_at};
+use crate::execute::place::Place;
+use crate::execute::question::{Heard, Question};
 use crate::health::{Identity, Moment};
 use crate::host::signals::{self, SignalError};
 use crate::host::{Endpoint, Running, alive, is_local};
-use crate::operate::choose::name;
-use crate::operate::look::{lives, look_at};
-use crate::operate::place::Place;
-use crate::operate::question::{Heard, Question};
 
 /// An answer so young says as much of its address as a look.
 const YOUNG: Duration = Duration::from_millis(150);
@@ -40,7 +40,7 @@ pub(super) struct Glance {
 impl Watch<'_> {
     /// Looks at all processes, and at all addresses unless one has just answered and nothing else is in question.
     pub(super) fn glance(&self) -> Pin<Box<dyn Future<Output = Glance> + Send>> {
-        let now = self.operator.clock.now();
+        let now = self.executor.clock.now();
         let young = self.answered.is_some_and(|at| now.since(at) < YOUNG);
         let spared = (young || self.is_spared(now)) && may_spare(&self.proof, &self.looks);
         let endpoints = self.found.endpoints.clone();
@@ -78,7 +78,7 @@ impl Watch<'_> {
 
     /// Takes in what a look has found.
     pub(super) fn look_done(&mut self, glance: Glance) -> Turn {
-        let at = self.operator.clock.now();
+        let at = self.executor.clock.now();
         if glance.looked {
             self.looked = Some(at);
             let accepts =
@@ -102,7 +102,7 @@ impl Watch<'_> {
         let Some(record) = record.filter(|record| alive(record.process) == Some(false)) else {
             return;
         };
-        let now = self.operator.clock.now();
+        let now = self.executor.clock.now();
         match self.leftover {
             Leftover::None => self.leftover = Leftover::Since(now),
             Leftover::Since(since)
@@ -147,7 +147,7 @@ impl Watch<'_> {
             _ => None,
         };
         let question = Question {
-            asker: self.operator.asker.clone(),
+            asker: self.executor.asker.clone(),
             service: self.service.clone(),
             tellers: self.found.tellers.clone(),
             known: self.known.clone(),
@@ -182,7 +182,7 @@ impl Watch<'_> {
 
     /// Takes in what the service has said.
     pub(super) fn heard(&mut self, heard: Heard) -> Turn {
-        let at = self.operator.clock.now();
+        let at = self.executor.clock.now();
         let Some(seen) = heard.seen else {
             // No answer: the next look has to go out and see.
             self.answered = None;

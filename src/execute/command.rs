@@ -141,7 +141,7 @@ fn file() -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operate::send::Sent;
+    use crate::execute::send::Sent;
 
     fn command(words: &[&str]) -> Exec {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();

@@ -12,7 +12,7 @@ use super::choose::{choose, name, not_foreign, nothing_listens, offer_to_start, 
 use super::ending::absent;
 use super::identify::{Found, Trace};
 use super::owners::find_owners;
-use super::{Operator, Prepared, Sending, Target, Todo};
+use super::{Executor, PreparedAction, Sending, Target, Todo};
 use crate::action::{APART, Action, Course, NoWay, Refusal, Then, Way, course, needs, stop_order};
 use crate::host::pid_file::PidFile;
 use crate::host::records::Key;
@@ -30,7 +30,7 @@ struct Asked {
     course: Course,
 }
 
-impl Operator {
+impl Executor {
     /// Reads the identity of each of the services and says what would be sent to it. One that is refused refuses
     /// all: then nothing may be sent to any.
     pub(crate) async fn prepare(
@@ -38,7 +38,7 @@ impl Operator {
         action: Action,
         inventory: &Inventory,
         names: &[String],
-    ) -> Result<Prepared, Vec<Refusal>> {
+    ) -> Result<PreparedAction, Vec<Refusal>> {
         let order = match action {
             // Who depends on whom does not matter where all go on.
             Action::Reload => names.to_vec(),
@@ -80,7 +80,7 @@ impl Operator {
             Action::Reload => vec![Vec::new(); targets.len()],
             _ => needs(inventory, &order),
         };
-        Ok(Prepared {
+        Ok(PreparedAction {
             action,
             targets,
             needs,

@@ -1,7 +1,7 @@
 //! Carries out an action plan: send, signal, watch, compare, audit; tells [`Event`](crate::event::Event)s.
 //!
-//! [`Operator::prepare`] reads every identity and says what would be sent to whom; nothing has happened yet.
-//! [`Operator::run`] sends, once, and watches until the end is proved or the time is up. Must not use the
+//! [`Executor::prepare`] reads every identity and says what would be sent to whom; nothing has happened yet.
+//! [`Executor::run`] sends, once, and watches until the end is proved or the time is up. Must not use the
 //! engine: a proof rests on its own looks.
 
 mod again;
@@ -23,8 +23,8 @@ mod prepare;
 mod question;
 mod reload;
 mod run;
+mod scan;
 mod send;
-mod survey;
 mod watch;
 
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ use crate::probe::Asker;
 use audit::Audit;
 use identify::Found;
 
-pub(crate) use survey::{Seen, Survey};
+pub(crate) use scan::{HostScan, HostSnapshot};
 
 /// What holds for every action of this run.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +71,7 @@ pub(crate) struct Policy {
 
 /// Carries out actions. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Operator {
+pub(crate) struct Executor {
     asker: Asker,
     clock: Clock,
     policy: Policy,
@@ -79,7 +79,7 @@ pub(crate) struct Operator {
 
 /// A plan in the order in which it will be carried out. Nothing has been sent.
 #[derive(Debug, Clone)]
-pub(crate) struct Prepared {
+pub(crate) struct PreparedAction {
     /// What will be done.
     pub(crate) action: Action,
     targets: Vec<Target>,
@@ -117,8 +117,8 @@ struct Sending {
     signalled: Option<Process>,
 }
 
-impl Operator {
-    /// An operator that asks by this asker. Its clock has to be the asker's.
+impl Executor {
+    /// An executor that asks by this asker. Its clock has to be the asker's.
     pub(crate) fn new(asker: Asker, clock: Clock, policy: Policy) -> Self {
         Self {
             asker,
@@ -127,14 +127,14 @@ impl Operator {
         }
     }
 
-    /// The same operator, whose audit file tells this as what it was called for.
+    /// The same executor, whose audit file tells this as what it was called for.
     pub(crate) fn called_for(&self, command: &str) -> Self {
         let mut other = self.clone();
         text::clean(command, 300).clone_into(&mut other.policy.command);
         other
     }
 
-    /// The same operator, which restarts what runs and starts nothing that has ended meanwhile: somebody may have
+    /// The same executor, which restarts what runs and starts nothing that has ended meanwhile: somebody may have
     /// stopped it.
     pub(crate) fn only_running(self, only_running: bool) -> Self {
         let policy = Policy {
@@ -155,7 +155,11 @@ impl Operator {
 
     /// Records refusals, as far as the audit file can be written, and tells each as the end of its action.
     /// `prepared` is the plan that was refused, where it had come so far.
-    pub(crate) fn refuse(&self, refusals: &[Refusal], prepared: Option<&Prepared>) -> Vec<Done> {
+    pub(crate) fn refuse(
+        &self,
+        refusals: &[Refusal],
+        prepared: Option<&PreparedAction>,
+    ) -> Vec<Done> {
         let audit = Audit::open(self.policy.audit.as_deref(), &self.policy.command).ok();
         refusals
             .iter()
@@ -198,7 +202,7 @@ impl Operator {
     }
 }
 
-impl Prepared {
+impl PreparedAction {
     fn target(&self, service: &str) -> Option<&Target> {
         self.targets
             .iter()

@@ -11,7 +11,7 @@ use super::halves::{Case, With};
 use super::identify::Found;
 use super::look::look_at;
 use super::prepare::runs;
-use super::{Operator, Sending, Target, Todo};
+use super::{Executor, Sending, Target, Todo};
 use crate::action::{Course, Look, Then, course};
 use crate::event::StepKind;
 use crate::host::alive;
@@ -19,7 +19,7 @@ use crate::host::alive;
 /// A plan older than this is looked at again before anything is sent.
 const FRESH: Duration = Duration::from_millis(500);
 
-impl Operator {
+impl Executor {
     /// Nobody may have come in between, and the record has to be written before anything is started.
     pub(super) async fn may_start(
         &self,

@@ -19,7 +19,7 @@ use crate::inventory::{Inventory, Secret, Service, StartSpec};
 
 /// What is looked at, again and again.
 #[derive(Debug, Clone)]
-pub(crate) struct Survey {
+pub(crate) struct HostScan {
     subjects: Arc<Vec<Subject>>,
     records: Option<Records>,
     /// Who listened at the last look.
@@ -37,14 +37,14 @@ struct Subject {
 
 /// What one look found.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct HostSnapshot {
     /// By the name of the service.
     pub(crate) sights: Vec<(String, Sight)>,
     /// What could not be looked at, for people.
     pub(crate) problems: Vec<String>,
 }
 
-impl Survey {
+impl HostScan {
     /// Those of the services of which anything can be seen on this machine; `None` where there are none.
     pub(crate) fn new(
         services: &[Arc<Service>],
@@ -72,7 +72,7 @@ impl Survey {
     }
 
     /// Looks once.
-    pub(crate) async fn look(&mut self) -> Seen {
+    pub(crate) async fn look(&mut self) -> HostSnapshot {
         let endpoints = self.subjects.iter().flat_map(|it| it.endpoints.clone());
         let endpoints = endpoints.collect();
         let (owners, listened) = owners_unless_known(endpoints, self.listened.take()).await;
@@ -85,16 +85,16 @@ impl Survey {
             .collect();
         let (subjects, records) = (Arc::clone(&self.subjects), self.records.clone());
         let search = tokio::task::spawn_blocking(move || {
-            let mut found = Seen::default();
+            let mut found = HostSnapshot::default();
             for (subject, owners) in subjects.iter().zip(owners) {
                 let sight = subject.look(&owners, records.as_ref(), &mut found.problems);
                 found.sights.push((subject.service.name.clone(), sight));
             }
             found
         });
-        search.await.unwrap_or_else(|error| Seen {
+        search.await.unwrap_or_else(|error| HostSnapshot {
             problems: vec![format!("this machine could not be looked at: {error}")],
-            ..Seen::default()
+            ..HostSnapshot::default()
         })
     }
 }
