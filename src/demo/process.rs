@@ -22,10 +22,10 @@ use super::fleet::{AUTH, Convention, member};
 use super::services::{self, Part};
 use super::stage::Stage;
 use super::{Error, port, traffic};
-use healthctl_service::{Ended, Service, Settings, WhileDraining, log, metrics};
+use healthctl_service::{Service, Settings, ShutdownReport, WhileDraining, log, metrics};
 
 /// A service that can be found, and is still to be run.
-type Play = Pin<Box<dyn Future<Output = std::io::Result<Ended>>>>;
+type Play = Pin<Box<dyn Future<Output = std::io::Result<ShutdownReport>>>>;
 
 /// Runs one service of the demo in whose directory this process runs, until it has shut down, or
 /// until that demo is gone.
@@ -59,8 +59,8 @@ pub(crate) async fn run(name: &str) -> Result<(), Error> {
 
 /// What happens stands in the log; a line for each request would fill it.
 fn keep_log() -> Result<(), Error> {
-    let wanted = filter_fn(|metadata| metadata.target() != log::REQUESTS);
-    let lines = log::Lines::new(log::Format::Text, log::Level::INFO, std::io::stderr());
+    let wanted = filter_fn(|metadata| metadata.target() != log::REQUEST_TARGET);
+    let lines = log::LogLayer::new(log::Format::Text, log::Level::INFO, std::io::stderr());
     let subscriber = Registry::default().with(lines.with_filter(wanted));
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|error| Error::new(format!("cannot write a log: {error}")))
@@ -107,7 +107,7 @@ async fn open(stage: &Stage, assignment: &Assignment) -> Result<(Announcement, P
 
 fn settings(convention: Convention) -> Settings {
     Settings {
-        check_cache: Duration::from_millis(200),
+        check_result_ttl: Duration::from_millis(200),
         while_draining: match convention {
             Convention::ControlPlane => WhileDraining::Refuse,
             _ => WhileDraining::Answer,

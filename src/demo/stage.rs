@@ -12,7 +12,7 @@ use super::life::{Attempt, Hand, Life};
 use super::line::Line;
 use super::order::Reached;
 use super::{Order, Verb};
-use healthctl_service::{Check, Dependency, Need, Report, Service};
+use healthctl_service::{Check, CheckResult, Dependency, Need, Service};
 
 /// How often each dependency is tried.
 const BEAT: Duration = Duration::from_millis(500);
@@ -157,7 +157,7 @@ impl Actor {
         match &self.way {
             Way::Told(dependency) => {
                 for (key, value) in self.component.details {
-                    dependency.detail(*key, *value);
+                    dependency.set_detail(*key, *value);
                 }
                 self.service.background(Arc::clone(self).live());
             }
@@ -196,39 +196,39 @@ impl Actor {
         };
         match self.next() {
             Attempt::Success(latency) => {
-                dependency.latency(latency);
+                dependency.record_latency(latency);
                 dependency.record_success();
             }
             Attempt::Impairment(latency, message) => {
-                dependency.latency(latency);
-                dependency.record_report(Report::degraded(message));
+                dependency.record_latency(latency);
+                dependency.record(CheckResult::degraded(message));
             }
             Attempt::Failure(latency, error) => {
-                dependency.latency(latency);
+                dependency.record_latency(latency);
                 dependency.record_failure(error);
             }
             Attempt::Endless => {}
-            Attempt::NotUsed => dependency.not_used(),
+            Attempt::NotUsed => dependency.set_not_used(),
         }
     }
 
     /// What a check finds.
-    async fn play(self: Arc<Self>) -> Report {
+    async fn play(self: Arc<Self>) -> CheckResult {
         if *self.blind.borrow() {
-            return Report::unknown("nobody has looked");
+            return CheckResult::unknown("nobody has looked");
         }
         let (latency, report) = match self.next() {
-            Attempt::Success(latency) => (latency, Report::healthy()),
-            Attempt::Impairment(latency, message) => (latency, Report::degraded(message)),
-            Attempt::Failure(latency, error) => (latency, Report::unhealthy(error)),
+            Attempt::Success(latency) => (latency, CheckResult::healthy()),
+            Attempt::Impairment(latency, message) => (latency, CheckResult::degraded(message)),
+            Attempt::Failure(latency, error) => (latency, CheckResult::unhealthy(error)),
             Attempt::Endless => std::future::pending().await,
-            Attempt::NotUsed => (Duration::ZERO, Report::unknown("not configured")),
+            Attempt::NotUsed => (Duration::ZERO, CheckResult::unknown("not configured")),
         };
         let latency = latency.as_secs_f64() * 1_000.0;
         let details = self.component.details;
         details.iter().fold(
-            report.with("latency_ms", latency),
-            |report, (key, value)| report.with(*key, *value),
+            report.with_detail("latency_ms", latency),
+            |report, (key, value)| report.with_detail(*key, *value),
         )
     }
 

@@ -17,9 +17,9 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use healthctl_service::log::{self, Format, Level};
-use healthctl_service::reload::{Configuration, Part};
+use healthctl_service::reload::{ConfigPart, Configuration};
 use healthctl_service::{
-    Breaker, CallError, Check, Need, Report, Service, Settings, hephaestus, metrics,
+    CallError, Check, CheckResult, CircuitBreaker, Need, Service, Settings, hephaestus, metrics,
 };
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let database = configuration.current().database;
     service
         .register_check("database", Need::Required, LIMIT, move || connect(database))
-        .gates_readiness(&service);
+        .gate_readiness(&service);
     service.check_every(Duration::from_secs(1));
     service.on_shutdown("database", || async {
         // Its pool would be closed here.
@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let health = hephaestus::routes(&service)
         .merge(metrics::routes(&service))
         .merge(configuration.routes("/config/reload"));
-    let supplier = service.breaker("supplier", 3, Duration::from_secs(30));
+    let supplier = service.circuit_breaker("supplier", 3, Duration::from_secs(30));
     let orders = move || order(supplier.clone(), configuration.current().supplier);
     let work = Router::new().route("/orders", get(orders));
     let server = service.server(TcpListener::bind(address).await?, health, work)?;
@@ -78,21 +78,21 @@ fn configuration(
 ) -> Result<Configuration<Config>, Box<dyn Error>> {
     let watched = disk.clone();
     let parts = vec![
-        Part::new("supplier", |config: &Config| &config.supplier)
-            .shown_as(|config| config.supplier.to_string()),
-        Part::new("watch_disk", |config: &Config| &config.watch_disk).applied_by(
+        ConfigPart::new("supplier", |config: &Config| &config.supplier)
+            .summarize_with(|config| config.supplier.to_string()),
+        ConfigPart::new("watch_disk", |config: &Config| &config.watch_disk).apply_with(
             move |config: Arc<Config>| {
                 disk.set_enabled(config.watch_disk);
                 async { Ok::<(), Infallible>(()) }
             },
         ),
-        Part::fixed("database", |config: &mut Config| &mut config.database),
+        ConfigPart::fixed("database", |config: &mut Config| &mut config.database),
     ];
     let parse = |text: &str| serde_json::from_str(text);
     let configuration = Configuration::open(service, path, parse, parts)?;
     watched.set_enabled(configuration.current().watch_disk);
-    configuration.on_change();
-    configuration.on_hangup()?;
+    configuration.reload_on_change();
+    configuration.reload_on_hangup()?;
     Ok(configuration)
 }
 
@@ -101,13 +101,13 @@ async fn connect(address: SocketAddr) -> io::Result<()> {
 }
 
 /// Blocks its thread, as looking at files does.
-fn entries() -> io::Result<Report> {
+fn entries() -> io::Result<CheckResult> {
     let entries = std::fs::read_dir(".")?.count();
-    Ok(Report::healthy().with("entries", entries))
+    Ok(CheckResult::healthy().with_detail("entries", entries))
 }
 
 /// One request of its work: as good as its supplier.
-async fn order(supplier: Breaker, address: SocketAddr) -> (StatusCode, String) {
+async fn order(supplier: CircuitBreaker, address: SocketAddr) -> (StatusCode, String) {
     match supplier.call(connect(address)).await {
         Ok(()) => (StatusCode::OK, "ordered\n".to_owned()),
         Err(refused @ CallError::Open { .. }) => {

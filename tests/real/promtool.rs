@@ -6,8 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use axum::Router;
-use healthctl_service::reload::{Configuration, Part};
-use healthctl_service::{Beat, Cause, Need, Pace, Report, Service, Settings, metrics};
+use healthctl_service::reload::{ConfigPart, Configuration};
+use healthctl_service::{
+    CheckResult, Heartbeat, HeartbeatSchedule, Need, Service, Settings, ShutdownCause, metrics,
+};
 
 use crate::support::demo::Demo;
 
@@ -16,26 +18,28 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// A service that uses all of which there are metrics, with names that need escaping.
 fn service(directory: &std::path::Path) -> Service {
     let settings = Settings {
-        signals: false,
+        handle_signals: false,
         ..Settings::default()
     };
     let service = Service::new("orders \"api\"", "2.4.1\\next", settings);
     service.register_check("database", Need::Required, LIMIT, || async {});
     service.register_blocking_check("disk\n1", Need::Optional, LIMIT, || {
-        Report::degraded("91 % full")
+        CheckResult::degraded("91 % full")
     });
     service.register_check("panics", Need::Optional, LIMIT, || async {
         Err::<(), _>("refused")
     });
-    service.dependency("mail").not_used();
-    service.gate("migrations");
-    service.breaker("payments", 3, LIMIT);
-    service.heartbeat("control-plane", Pace::every(LIMIT), |_: Beat| async {
-        Ok::<(), String>(())
-    });
+    service.dependency("mail").set_not_used();
+    service.readiness_gate("migrations");
+    service.circuit_breaker("payments", 3, LIMIT);
+    service.heartbeat(
+        "control-plane",
+        HeartbeatSchedule::every(LIMIT),
+        |_: Heartbeat| async { Ok::<(), String>(()) },
+    );
     let path = directory.join("config.json");
     std::fs::write(&path, "{}").expect("it can be written");
-    let parts = vec![Part::new("all", |config: &serde_json::Value| config)];
+    let parts = vec![ConfigPart::new("all", |config: &serde_json::Value| config)];
     Configuration::open(&service, path, |text| serde_json::from_str(text), parts)
         .expect("it is valid");
     service
@@ -103,7 +107,7 @@ async fn promtool_finds_nothing_wrong_with_the_metrics() {
 
     assert_sound(&text);
 
-    service.shut_down(Cause::Program);
+    service.shut_down(ShutdownCause::Program);
     assert!(running.await.expect("it ends").drained);
 }
 

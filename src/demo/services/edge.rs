@@ -12,7 +12,7 @@ use super::agents::{Sign, Status, Vms};
 use crate::demo::exchange;
 use crate::demo::fleet::HEARTBEAT;
 use crate::demo::stage::Stage;
-use healthctl_service::{Beat, Pace, Service, Standing};
+use healthctl_service::{DependencyStatus, Heartbeat, HeartbeatSchedule, HeartbeatStatus, Service};
 
 /// Its name in the control plane's list.
 pub(in crate::demo) const ID: &str = "edge-1";
@@ -35,14 +35,12 @@ pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Part {
     }
 
     let reporter = Arc::clone(&agent);
-    let send = move |beat: Beat| {
+    let send = move |beat: Heartbeat| {
         let (agent, silent) = (Arc::clone(&reporter), *silent.borrow());
         async move {
-            let status = match beat.sign {
-                healthctl_service::Sign::Running => Status::Running,
-                healthctl_service::Sign::ShuttingDown | healthctl_service::Sign::Final => {
-                    Status::ShuttingDown
-                }
+            let status = match beat.status {
+                HeartbeatStatus::Running => Status::Running,
+                HeartbeatStatus::ShuttingDown | HeartbeatStatus::Final => Status::ShuttingDown,
             };
             if silent {
                 return Err(std::io::Error::other("the uplink is cut"));
@@ -50,7 +48,7 @@ pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Part {
             agent.report(status).await
         }
     };
-    let pace = Pace::every(INTERVAL / 2);
+    let pace = HeartbeatSchedule::every(INTERVAL / 2);
     stage.service.heartbeat("control-plane", pace, send);
     // Registered after the heartbeat, so that the final one goes out when all have stopped.
     for component in stage.member.dependencies {
@@ -97,7 +95,7 @@ impl Agent {
             .collect();
         let alive = vms
             .iter()
-            .filter(|snapshot| snapshot.standing == Standing::Working)
+            .filter(|snapshot| snapshot.status == DependencyStatus::Working)
             .count();
         Vms {
             running: alive.saturating_sub(self.stopped.load(Ordering::SeqCst)),

@@ -10,7 +10,7 @@ use super::{Part as Role, agents, file, leases};
 use crate::demo::Error;
 use crate::demo::stage::Stage;
 use healthctl_service::control_plane;
-use healthctl_service::reload::{Configuration, Part};
+use healthctl_service::reload::{ConfigPart, Configuration};
 
 /// Its configuration, relative to the demo's directory, in which every service runs.
 const FILE: &str = "control-plane.json";
@@ -29,11 +29,11 @@ pub(super) fn open(stage: &Stage) -> Result<Role, Error> {
     let path = Path::new(FILE);
     file::keep_or_write(path, &Config::default(), |_| true).map_err(|error| failed(&error))?;
     let parse = |text: &str| serde_json::from_str::<Config>(text);
-    let refused = Part::new("refused_agents", |config: &Config| &config.refused_agents)
-        .shown_as(|config| config.refused_agents.len());
+    let refused = ConfigPart::new("refused_agents", |config: &Config| &config.refused_agents)
+        .summarize_with(|config| config.refused_agents.len());
     let configuration = Configuration::open(&stage.service, path, parse, vec![refused])
         .map_err(|error| failed(&error))?;
-    configuration.on_change();
+    configuration.reload_on_change();
     let work = agents::routes(configuration).merge(leases::routes());
     Ok(Role::busy(control_plane::routes(&stage.service), work))
 }

@@ -10,7 +10,7 @@ use super::{Part as Role, file};
 use crate::demo::Error;
 use crate::demo::fleet::CONFIG;
 use crate::demo::stage::Stage;
-use healthctl_service::reload::{Configuration, Part};
+use healthctl_service::reload::{ConfigPart, Configuration};
 use healthctl_service::scry_ingestor;
 
 /// Its configuration, relative to the demo's directory, in which every service runs.
@@ -42,7 +42,9 @@ pub(super) fn open(stage: &Stage) -> Result<Role, Error> {
     let parse = |text: &str| serde_json::from_str::<Config>(text);
     let configuration = Configuration::open(&stage.service, path, parse, parts())
         .map_err(|error| failed(&error))?;
-    configuration.on_hangup().map_err(|error| failed(&error))?;
+    configuration
+        .reload_on_hangup()
+        .map_err(|error| failed(&error))?;
 
     stage.service.background(async move {
         let mut mended = 0_usize;
@@ -62,19 +64,19 @@ pub(super) fn open(stage: &Stage) -> Result<Role, Error> {
     Ok(Role::busy(health, Router::new()))
 }
 
-fn parts() -> Vec<Part<Config>> {
+fn parts() -> Vec<ConfigPart<Config>> {
     vec![
-        Part::new("adapters", |config: &Config| &config.adapters)
-            .shown_as(|config| config.adapters.len())
-            .valid_if(valid),
-        Part::new("feature_flags", |config: &Config| &config.feature_flags)
-            .shown_as(|config| config.feature_flags.len()),
-        Part::new("environment", |config: &Config| &config.log_level),
-        Part::fixed("database_url", |config: &mut Config| {
+        ConfigPart::new("adapters", |config: &Config| &config.adapters)
+            .summarize_with(|config| config.adapters.len())
+            .validate_with(valid),
+        ConfigPart::new("feature_flags", |config: &Config| &config.feature_flags)
+            .summarize_with(|config| config.feature_flags.len()),
+        ConfigPart::new("environment", |config: &Config| &config.log_level),
+        ConfigPart::fixed("database_url", |config: &mut Config| {
             &mut config.database_url
         }),
-        Part::fixed("redis_url", |config: &mut Config| &mut config.redis_url),
-        Part::fixed("port", |config: &mut Config| &mut config.port),
+        ConfigPart::fixed("redis_url", |config: &mut Config| &mut config.redis_url),
+        ConfigPart::fixed("port", |config: &mut Config| &mut config.port),
     ]
 }
 

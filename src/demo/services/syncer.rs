@@ -14,7 +14,7 @@ use crate::demo::exchange;
 use crate::demo::fleet::{CHECKS, HOLDER, LEASE};
 use crate::demo::inventory::LEASE_ROUTE;
 use crate::demo::stage::Stage;
-use healthctl_service::{Dependency, Report, kcp_syncer};
+use healthctl_service::{CheckResult, Dependency, kcp_syncer};
 
 /// How often the lease is renewed; the convention has ten seconds, a demo is less patient.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -79,11 +79,11 @@ impl Holder {
         } else {
             self.missed.saturating_add(1)
         };
-        self.component.record_report(match result {
-            _ if *self.blind.borrow() => Report::unknown("nobody has looked"),
-            Ok(()) => Report::healthy(),
-            Err(error) if self.missed < FATAL => Report::degraded(error),
-            Err(error) => Report::unhealthy(error),
+        self.component.record(match result {
+            _ if *self.blind.borrow() => CheckResult::unknown("nobody has looked"),
+            Ok(()) => CheckResult::healthy(),
+            Err(error) if self.missed < FATAL => CheckResult::degraded(error),
+            Err(error) => CheckResult::unhealthy(error),
         });
     }
 
@@ -118,8 +118,8 @@ async fn renew(control_plane: SocketAddr, holder: &str, seconds: u64) -> std::io
 }
 
 /// Made up, but steady: who looks twice sees the same.
-fn figures() -> kcp_syncer::Figures {
-    kcp_syncer::Figures {
+fn figures() -> kcp_syncer::SyncStats {
+    kcp_syncer::SyncStats {
         sync_rate: 12.5,
         error_rate: 0.01,
         queue_depth: 3,

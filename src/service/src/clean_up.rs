@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// How one clean-up handler went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CleanUp {
+pub struct CleanUpResult {
     /// The name it was registered under.
     pub name: String,
     /// What came of it.
@@ -62,7 +62,7 @@ impl CleanUps {
     }
 
     /// Runs each handler, the last one registered first; one registered meanwhile runs next.
-    pub(super) async fn run(&self, limit: Duration) -> Vec<CleanUp> {
+    pub(super) async fn run(&self, limit: Duration) -> Vec<CleanUpResult> {
         let mut done = Vec::new();
         loop {
             let Some((name, handler)) = self.lock().pop() else {
@@ -73,7 +73,7 @@ impl CleanUps {
             if let Err(error) = &outcome {
                 tracing::error!(handler = name, reason = %error, "clean-up failed");
             }
-            done.push(CleanUp {
+            done.push(CleanUpResult {
                 name,
                 outcome,
                 took: begin.elapsed(),

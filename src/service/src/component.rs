@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Service;
-use super::dependency::{Snapshot, Standing};
+use super::dependency::{DependencySnapshot, DependencyStatus};
 
 /// How a component, or the whole service, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub struct Component {
     pub message: Option<String>,
     /// When that was found out.
     pub checked_at: Option<Timestamp>,
-    /// Figures and words beside it.
-    pub metadata: IndexMap<String, Value>,
+    /// SyncStats and words beside it.
+    pub details: IndexMap<String, Value>,
     /// How long finding out took.
     pub latency: Option<Duration>,
 }
@@ -112,13 +112,13 @@ impl Need {
 
 impl Component {
     /// What a dependency looks like as a component; nothing where it is not used.
-    fn of(snapshot: Snapshot) -> Option<Self> {
-        let health = match snapshot.standing {
-            Standing::Untried => Health::Unknown,
-            Standing::Working => Health::Healthy,
-            Standing::Impaired => Health::Degraded,
-            Standing::Failing => Health::Unhealthy,
-            Standing::NotUsed => return None,
+    fn of(snapshot: DependencySnapshot) -> Option<Self> {
+        let health = match snapshot.status {
+            DependencyStatus::Unknown => Health::Unknown,
+            DependencyStatus::Working => Health::Healthy,
+            DependencyStatus::Degraded => Health::Degraded,
+            DependencyStatus::Failing => Health::Unhealthy,
+            DependencyStatus::NotUsed => return None,
         };
         Some(Self {
             name: snapshot.name,
@@ -126,7 +126,7 @@ impl Component {
             health,
             message: snapshot.error.or(snapshot.message),
             checked_at: snapshot.checked_at,
-            metadata: snapshot.details,
+            details: snapshot.details,
             latency: snapshot.latency,
         })
     }
@@ -160,7 +160,9 @@ impl Service {
             component.need == Need::Required
                 && matches!(component.health, Health::Unhealthy | Health::Unknown)
         };
-        !self.is_shutting_down() && self.gates_open() && !self.components().iter().any(lame)
+        !self.is_shutting_down()
+            && self.readiness_gates_open()
+            && !self.components().iter().any(lame)
     }
 }
 

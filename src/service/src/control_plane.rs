@@ -20,7 +20,7 @@
 //! let limit = Duration::from_secs(5);
 //! service.register_check("database", Need::Required, limit, || async { /* ask it here */ });
 //! // Not ready before it has happened once:
-//! let revocations = service.gate("crl_manager");
+//! let revocations = service.readiness_gate("crl_manager");
 //! revocations.open();
 //! let health: axum::Router = control_plane::routes(&service);
 //! ```
@@ -69,7 +69,7 @@ async fn healthz() -> Json<Live> {
 }
 
 async fn readyz(State(service): State<Service>) -> (StatusCode, Json<Ready>) {
-    service.checked().await;
+    service.run_due_checks().await;
     let checks: IndexMap<String, Check> = service
         .components()
         .into_iter()

@@ -15,18 +15,18 @@ use super::component::{Component, Health, Need};
 /// use healthctl_service::{Service, Settings};
 ///
 /// let service = Service::new("orders-api", "2.4.1", Settings::default());
-/// let migrations = service.gate("migrations");
+/// let migrations = service.readiness_gate("migrations");
 /// assert!(!service.is_ready());
 /// migrations.open();
 /// assert!(service.is_ready());
 /// ```
 #[derive(Debug, Clone)]
-pub struct Gate {
+pub struct ReadinessGate {
     name: Arc<str>,
     opened_at: Arc<OnceLock<Timestamp>>,
 }
 
-impl Gate {
+impl ReadinessGate {
     fn new(name: &str) -> Self {
         Self {
             name: name.into(),
@@ -69,7 +69,7 @@ impl Gate {
             health: opened_at.map_or(Health::Unknown, |_| Health::Healthy),
             message: opened_at.is_none().then(|| CLOSED.to_owned()),
             checked_at: opened_at,
-            metadata: IndexMap::new(),
+            details: IndexMap::new(),
             latency: None,
         };
         components.insert(self.name.to_string(), component);
@@ -81,23 +81,23 @@ const CLOSED: &str = "not initialized";
 
 impl Service {
     /// The readiness gate of this name, made closed at the first call.
-    pub fn gate(&self, name: &str) -> Gate {
+    pub fn readiness_gate(&self, name: &str) -> ReadinessGate {
         self.gates_mut()
             .entry(name.to_owned())
-            .or_insert_with(|| Gate::new(name))
+            .or_insert_with(|| ReadinessGate::new(name))
             .clone()
     }
 
     /// Whether every gate has opened.
-    pub fn gates_open(&self) -> bool {
-        self.gates_mut().values().all(Gate::is_open)
+    pub fn readiness_gates_open(&self) -> bool {
+        self.gates_mut().values().all(ReadinessGate::is_open)
     }
 
-    pub(super) fn gates(&self) -> Vec<Gate> {
+    pub(super) fn gates(&self) -> Vec<ReadinessGate> {
         self.gates_mut().values().cloned().collect()
     }
 
-    fn gates_mut(&self) -> MutexGuard<'_, IndexMap<String, Gate>> {
+    fn gates_mut(&self) -> MutexGuard<'_, IndexMap<String, ReadinessGate>> {
         // A thread that panicked while it held the lock left a whole map behind.
         self.inner
             .gates

@@ -1,4 +1,4 @@
-//! Heartbeats: the sign of life that a service without a port, or beside it, sends to another.
+//! Heartbeats: the status of life that a service without a port, or beside it, sends to another.
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,25 +10,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::Service;
 use super::dependency::Dependency;
-use super::report::Report;
+use super::report::CheckResult;
 
 /// How many have to be missed in a row before the component counts as unhealthy.
 const FATAL: u64 = 3;
 
-/// One sign of life.
+/// One status of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Beat {
+pub struct Heartbeat {
     /// Its number, from 1.
     pub number: u64,
     /// When it is sent.
     pub at: Timestamp,
     /// What it says.
-    pub sign: Sign,
+    pub status: HeartbeatStatus,
 }
 
 /// What a heartbeat says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
+pub enum HeartbeatStatus {
     /// The service works.
     Running,
     /// It shuts down and has not finished.
@@ -39,7 +39,7 @@ pub enum Sign {
 
 /// How often heartbeats are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct HeartbeatSchedule {
     /// The time from one to the next.
     pub interval: Duration,
     /// How long sending one may take; longer is missed.
@@ -48,14 +48,14 @@ pub struct Pace {
 
 /// The sender of heartbeats. Copies share everything.
 #[derive(Debug, Clone)]
-pub struct Heartbeat {
+pub struct HeartbeatSender {
     dependency: Dependency,
-    counts: Arc<Mutex<Counts>>,
+    counts: Arc<Mutex<HeartbeatCounts>>,
 }
 
 /// How many heartbeats were sent and missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
+pub struct HeartbeatCounts {
     /// Those that arrived.
     pub sent: u64,
     /// Those that failed or took too long.
@@ -64,7 +64,7 @@ pub struct Counts {
     pub missed_in_a_row: u64,
 }
 
-impl Pace {
+impl HeartbeatSchedule {
     /// One each interval, and each may take as long.
     pub fn every(interval: Duration) -> Self {
         Self {
@@ -74,14 +74,14 @@ impl Pace {
     }
 }
 
-impl Heartbeat {
+impl HeartbeatSender {
     /// The component that stands for whom they are sent to.
     pub fn dependency(&self) -> &Dependency {
         &self.dependency
     }
 
     /// How many were sent and missed so far.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> HeartbeatCounts {
         *self.lock()
     }
 
@@ -106,14 +106,14 @@ impl Heartbeat {
             "heartbeat missed"
         );
         let message = format!("missed {in_a_row}: {reason}");
-        self.dependency.record_report(if in_a_row < FATAL {
-            Report::degraded(message)
+        self.dependency.record(if in_a_row < FATAL {
+            CheckResult::degraded(message)
         } else {
-            Report::unhealthy(message)
+            CheckResult::unhealthy(message)
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counts> {
+    fn lock(&self) -> MutexGuard<'_, HeartbeatCounts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -126,33 +126,33 @@ impl Service {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use healthctl_service::{Beat, Cause, Pace, Service, Settings, Sign};
+    /// use healthctl_service::{Heartbeat, ShutdownCause, HeartbeatSchedule, Service, Settings, HeartbeatStatus};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> std::io::Result<()> {
     /// let agent = Service::new("edge-1", "1.4.2", Settings::default());
-    /// let pace = Pace::every(Duration::from_secs(10));
-    /// let heartbeat = agent.heartbeat("control-plane", pace, |beat: Beat| async move {
-    ///     let status = match beat.sign {
-    ///         Sign::Running => "running",
-    ///         Sign::ShuttingDown | Sign::Final => "shutting_down",
+    /// let pace = HeartbeatSchedule::every(Duration::from_secs(10));
+    /// let heartbeat = agent.heartbeat("control-plane", pace, |beat: Heartbeat| async move {
+    ///     let status = match beat.status {
+    ///         HeartbeatStatus::Running => "running",
+    ///         HeartbeatStatus::ShuttingDown | HeartbeatStatus::Final => "shutting_down",
     ///     };
     ///     // Send it here.
     ///     Ok::<(), std::io::Error>(drop(status))
     /// });
-    /// # agent.shut_down(Cause::Program);
+    /// # agent.shut_down(ShutdownCause::Program);
     /// agent.run().await?;
     /// assert!(heartbeat.counts().sent >= 1);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn heartbeat<F, R, E>(&self, to: &str, pace: Pace, send: F) -> Heartbeat
+    pub fn heartbeat<F, R, E>(&self, to: &str, pace: HeartbeatSchedule, send: F) -> HeartbeatSender
     where
-        F: Fn(Beat) -> R + Send + Sync + 'static,
+        F: Fn(Heartbeat) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), E>> + Send + 'static,
         E: Display + Send + 'static,
     {
-        let heartbeat = Heartbeat {
+        let heartbeat = HeartbeatSender {
             dependency: self.dependency(to),
             counts: Arc::default(),
         };
@@ -178,18 +178,18 @@ impl Service {
                 let Some(inner) = inner.upgrade() else {
                     return sender;
                 };
-                let sign = if (Self { inner }).is_shutting_down() {
-                    Sign::ShuttingDown
+                let status = if (Self { inner }).is_shutting_down() {
+                    HeartbeatStatus::ShuttingDown
                 } else {
-                    Sign::Running
+                    HeartbeatStatus::Running
                 };
-                sender.beat(sign).await;
+                sender.beat(status).await;
             }
         });
         self.on_shutdown(format!("heartbeat to {to}"), move || async move {
             end.cancel();
             let mut sender = beating.await.map_err(|error| error.to_string())?;
-            if sender.beat(Sign::Final).await {
+            if sender.beat(HeartbeatStatus::Final).await {
                 Ok(())
             } else {
                 Err("the final heartbeat did not arrive".to_owned())
@@ -204,7 +204,7 @@ impl Service {
     }
 
     /// All senders of heartbeats.
-    pub fn heartbeats(&self) -> Vec<Heartbeat> {
+    pub fn heartbeats(&self) -> Vec<HeartbeatSender> {
         self.inner
             .heartbeats
             .lock()
@@ -217,23 +217,23 @@ impl Service {
 struct Sender<F> {
     send: Arc<F>,
     timeout: Duration,
-    heartbeat: Heartbeat,
+    heartbeat: HeartbeatSender,
     number: u64,
 }
 
 impl<F, R, E> Sender<F>
 where
-    F: Fn(Beat) -> R + Send + Sync + 'static,
+    F: Fn(Heartbeat) -> R + Send + Sync + 'static,
     R: Future<Output = Result<(), E>> + Send + 'static,
     E: Display + Send + 'static,
 {
     /// Sends one and tells whether it arrived.
-    async fn beat(&mut self, sign: Sign) -> bool {
+    async fn beat(&mut self, status: HeartbeatStatus) -> bool {
         self.number = self.number.saturating_add(1);
-        let beat = Beat {
+        let beat = Heartbeat {
             number: self.number,
             at: Timestamp::now(),
-            sign,
+            status,
         };
         // In a task of its own, so that a panic is a missed one and no more.
         let send = Arc::clone(&self.send);

@@ -15,14 +15,14 @@
 //! # async fn main() -> std::io::Result<()> {
 //! let service = Service::new("orders-mcp", "0.9.1", Settings::default());
 //! let database = service.dependency("database");
-//! database.detail("pool_size", 5);
+//! database.set_detail("pool_size", 5);
 //! database.record_failure("timeout after 2s");
 //! // Not configured, which is no failure:
-//! service.dependency("groq").not_used();
+//! service.dependency("groq").set_not_used();
 //!
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! let server = service.server(listener, hephaestus::routes(&service), Router::new())?;
-//! # service.shut_down(healthctl_service::Cause::Program);
+//! # service.shut_down(healthctl_service::ShutdownCause::Program);
 //! // Returns when somebody has asked one of the two routes, or sent SIGTERM, and all is done.
 //! server.run().await;
 //! # Ok(())
@@ -44,7 +44,7 @@ use serde_json::Number;
 
 use super::body::discard;
 use super::connection::Link;
-use super::{Cause, Service, Snapshot, Standing};
+use super::{DependencySnapshot, DependencyStatus, Service, ShutdownCause};
 
 /// The four routes.
 pub fn routes(service: &Service) -> Router {
@@ -87,14 +87,14 @@ struct ShutdownScheduled {
     message: &'static str,
 }
 
-struct Dependency(Snapshot);
+struct Dependency(DependencySnapshot);
 
 async fn live(State(service): State<Service>) -> Json<Health> {
     Json(health(&service))
 }
 
 async fn status(State(service): State<Service>) -> Json<Health> {
-    service.checked().await;
+    service.run_due_checks().await;
     let dependencies = service
         .dependencies()
         .into_iter()
@@ -113,7 +113,7 @@ async fn shutdown(
     link: Option<Extension<Link>>,
     body: Body,
 ) -> Response {
-    service.shut_down(Cause::BlockingRequest);
+    service.shut_down(ShutdownCause::BlockingRequest);
     discard(body).await;
     let connection = link.map(|Extension(link)| link.ended());
     let ended = service.inner.lifecycle.ended(connection).await;
@@ -132,7 +132,7 @@ async fn shutdown(
 }
 
 async fn schedule(State(service): State<Service>, body: Body) -> Json<ShutdownScheduled> {
-    service.shut_down(Cause::ScheduledRequest);
+    service.shut_down(ShutdownCause::ScheduledRequest);
     discard(body).await;
     Json(ShutdownScheduled {
         status: "shutdown_scheduled",
@@ -186,11 +186,11 @@ impl Serialize for Dependency {
         ];
         let Self(snapshot) = self;
         let mut map = serializer.serialize_map(None)?;
-        let status = match snapshot.standing {
-            Standing::Working | Standing::Impaired => "working",
-            Standing::Failing => "error",
+        let status = match snapshot.status {
+            DependencyStatus::Working | DependencyStatus::Degraded => "working",
+            DependencyStatus::Failing => "error",
             // What was never tried has not been used; to call it working would be a guess.
-            Standing::NotUsed | Standing::Untried => {
+            DependencyStatus::NotUsed | DependencyStatus::Unknown => {
                 map.serialize_entry("status", "not_used")?;
                 return map.end();
             }
@@ -201,7 +201,7 @@ impl Serialize for Dependency {
                 map.serialize_entry(key, value)?;
             }
         }
-        if snapshot.standing == Standing::Impaired {
+        if snapshot.status == DependencyStatus::Degraded {
             // The convention has no word for it.
             map.serialize_entry("message", &snapshot.message)?;
         }

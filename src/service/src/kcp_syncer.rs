@@ -11,17 +11,17 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use healthctl_service::{Need, Report, Service, Settings, kcp_syncer};
+//! use healthctl_service::{Need, CheckResult, Service, Settings, kcp_syncer};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! let service = Service::new("kcp-syncer", "0.1", Settings::default());
 //! let limit = Duration::from_secs(5);
 //! service.register_check("sync-engine", Need::Required, limit, || async {
-//!     Report::healthy().message("ok").with("queue_depth", 3)
+//!     CheckResult::healthy().with_message("ok").with_detail("queue_depth", 3)
 //! });
 //! service.check_every(Duration::from_secs(10));
-//! let health: axum::Router = kcp_syncer::routes(&service, || kcp_syncer::Figures {
+//! let health: axum::Router = kcp_syncer::routes(&service, || kcp_syncer::SyncStats {
 //!     sync_rate: 12.5,
 //!     queue_depth: 3,
 //!     ..Default::default()
@@ -50,7 +50,7 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// What the report says beside the components; the program measures it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Figures {
+pub struct SyncStats {
     /// Objects synced per second.
     pub sync_rate: f64,
     /// The share of syncs that fail.
@@ -68,7 +68,10 @@ pub struct Figures {
 }
 
 /// The three routes; `figures` is asked for each report.
-pub fn routes(service: &Service, figures: impl Fn() -> Figures + Send + Sync + 'static) -> Router {
+pub fn routes(
+    service: &Service,
+    figures: impl Fn() -> SyncStats + Send + Sync + 'static,
+) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -82,15 +85,15 @@ pub fn routes(service: &Service, figures: impl Fn() -> Figures + Send + Sync + '
 #[derive(Clone)]
 struct Syncer {
     service: Service,
-    figures: Arc<dyn Fn() -> Figures + Send + Sync>,
+    figures: Arc<dyn Fn() -> SyncStats + Send + Sync>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Report {
+struct HealthReport {
     status: &'static str,
     /// In the order of their names: Go sorts the keys of a map.
-    components: BTreeMap<String, Part>,
+    components: BTreeMap<String, ConfigPart>,
     last_heartbeat: String,
     uptime: u64,
     version: &'static str,
@@ -106,7 +109,7 @@ struct Report {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Part {
+struct ConfigPart {
     name: String,
     status: &'static str,
     last_check: String,
@@ -125,8 +128,9 @@ async fn livez(State(syncer): State<Syncer>) -> Response {
 
 async fn readyz(State(syncer): State<Syncer>) -> Response {
     let service = &syncer.service;
-    let ready =
-        syncer.whole() == Health::Healthy && service.gates_open() && !service.is_shutting_down();
+    let ready = syncer.whole() == Health::Healthy
+        && service.readiness_gates_open()
+        && !service.is_shutting_down();
     probe(ready)
 }
 
@@ -151,7 +155,7 @@ async fn report(State(syncer): State<Syncer>) -> Response {
 
 impl Syncer {
     fn components(&self) -> Vec<Component> {
-        self.service.start_checks();
+        self.service.start_due_checks();
         self.service.components()
     }
 
@@ -159,9 +163,9 @@ impl Syncer {
         whole(&self.components())
     }
 
-    fn report(&self, components: Vec<Component>, last_check: Timestamp) -> Report {
+    fn report(&self, components: Vec<Component>, last_check: Timestamp) -> HealthReport {
         let figures = (self.figures)();
-        Report {
+        HealthReport {
             status: word(whole(&components)),
             components: components
                 .into_iter()
@@ -202,14 +206,14 @@ fn whole(components: &[Component]) -> Health {
     }
 }
 
-fn part(component: Component) -> Part {
+fn part(component: Component) -> ConfigPart {
     let metrics: BTreeMap<String, Value> = component
-        .metadata
+        .details
         .into_iter()
         // They are numbers there, and nothing else.
         .filter(|(_, value)| value.is_number())
         .collect();
-    Part {
+    ConfigPart {
         name: component.name,
         status: word(component.health),
         last_check: component

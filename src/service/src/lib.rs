@@ -10,7 +10,7 @@
 //! * **Checks** ([`Service::register_check`], [`Service::register_blocking_check`]) run side by side,
 //!   each bounded in time, their results kept for a while; one that hangs or panics holds nobody up.
 //!   They can be switched and their limits changed while the service runs ([`Check`]).
-//! * **Readiness gates** ([`Service::gate`]) must open once before the service is ready; its
+//! * **Readiness gates** ([`Service::readiness_gate`]) must open once before the service is ready; its
 //!   [`Component`]s make up its [`Health`].
 //! * The routes of [`hephaestus`], [`control_plane`], [`scry_ingestor`] and [`kcp_syncer`] answer in
 //!   the shape of one convention each; [`metrics`] in Prometheus' text format.
@@ -23,7 +23,7 @@
 //!   hangs does not stop the rest.
 //! * The configuration is [reloaded](reload) by file change, SIGHUP or a route, validated first, and
 //!   kept as it was on any error.
-//! * A [circuit breaker](Service::breaker) leaves alone what fails again and again; a
+//! * A [circuit breaker](Service::circuit_breaker) leaves alone what fails again and again; a
 //!   [heartbeat](Service::heartbeat) tells another service that this one lives, with or without a
 //!   port ([`Service::run`]).
 //! * What it does it tells through `tracing`; [`log`] writes that as text or JSON lines with each
@@ -34,7 +34,7 @@
 //! ```
 //! use axum::{Router, routing::get};
 //! use std::time::Duration;
-//! use healthctl_service::{Need, Report, Service, Settings, hephaestus, metrics};
+//! use healthctl_service::{Need, CheckResult, Service, Settings, hephaestus, metrics};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
@@ -42,11 +42,11 @@
 //!
 //! // What nobody checks is reported by the code that uses it:
 //! let database = service.dependency("database");
-//! database.detail("pool_size", 8);
+//! database.set_detail("pool_size", 8);
 //! database.record_success();
 //! // The rest is asked when an answer needs it:
 //! service.register_check("cache", Need::Optional, Duration::from_secs(5), || async {
-//!     Report::healthy().message("connected").with("latency_ms", 1.25)
+//!     CheckResult::healthy().with_message("connected").with_detail("latency_ms", 1.25)
 //! });
 //!
 //! service.on_shutdown("database pool", || async {
@@ -60,7 +60,7 @@
 //! let server = service.server(listener, health, work)?;
 //! // The signal handlers stand now: the address may be told to others.
 //!
-//! # service.shut_down(healthctl_service::Cause::Program);
+//! # service.shut_down(healthctl_service::ShutdownCause::Program);
 //! let ended = server.run().await;
 //! assert!(ended.drained && ended.clean_ups[0].outcome.is_ok());
 //! # Ok(())
@@ -111,15 +111,17 @@ use clean_up::CleanUps;
 use lifecycle::Lifecycle;
 use work::Work;
 
-pub use breaker::{Breaker, CallError, Circuit};
+pub use breaker::{CallError, CircuitBreaker, CircuitState};
 pub use check::Check;
-pub use clean_up::{CleanUp, CleanUpError};
+pub use clean_up::{CleanUpError, CleanUpResult};
 pub use component::{Component, Health, Need};
-pub use dependency::{Dependency, Snapshot, Standing};
-pub use gate::Gate;
-pub use heartbeat::{Beat, Counts, Heartbeat, Pace, Sign};
-pub use lifecycle::{Cause, Ended, Phase};
-pub use report::Report;
+pub use dependency::{Dependency, DependencySnapshot, DependencyStatus};
+pub use gate::ReadinessGate;
+pub use heartbeat::{
+    Heartbeat, HeartbeatCounts, HeartbeatSchedule, HeartbeatSender, HeartbeatStatus,
+};
+pub use lifecycle::{Phase, ShutdownCause, ShutdownReport};
+pub use report::CheckResult;
 pub use server::Server;
 pub use settings::{Settings, WhileDraining};
 
@@ -138,9 +140,9 @@ struct Inner {
     settings: Settings,
     dependencies: Mutex<IndexMap<String, Dependency>>,
     checks: Mutex<IndexMap<String, Check>>,
-    gates: Mutex<IndexMap<String, Gate>>,
-    reloads: reload::Counts,
-    heartbeats: Mutex<Vec<Heartbeat>>,
+    gates: Mutex<IndexMap<String, ReadinessGate>>,
+    reloads: reload::ReloadCounts,
+    heartbeats: Mutex<Vec<HeartbeatSender>>,
     lifecycle: Lifecycle,
     work: Work,
     clean_ups: CleanUps,
@@ -162,7 +164,7 @@ impl Service {
                 dependencies: Mutex::default(),
                 checks: Mutex::default(),
                 gates: Mutex::default(),
-                reloads: reload::Counts::default(),
+                reloads: reload::ReloadCounts::default(),
                 heartbeats: Mutex::default(),
                 lifecycle: Lifecycle::default(),
                 work: Work::default(),
@@ -203,7 +205,7 @@ impl Service {
     }
 
     /// All dependencies as they stand now.
-    pub fn dependencies(&self) -> Vec<Snapshot> {
+    pub fn dependencies(&self) -> Vec<DependencySnapshot> {
         let now = Instant::now();
         self.dependencies_mut()
             .values()
@@ -235,12 +237,12 @@ impl Service {
     }
 
     /// Waits until this phase is reached; a phase that has passed counts as reached.
-    pub async fn reached(&self, phase: Phase) {
-        self.inner.lifecycle.reached(phase).await;
+    pub async fn wait_for_phase(&self, phase: Phase) {
+        self.inner.lifecycle.wait_for_phase(phase).await;
     }
 
     /// Asks for the shutdown and returns at once; a second call changes nothing.
-    pub fn shut_down(&self, cause: Cause) {
+    pub fn shut_down(&self, cause: ShutdownCause) {
         self.inner.lifecycle.begin(cause);
     }
 
@@ -290,7 +292,7 @@ impl Service {
         listener: L,
         health: Router,
         work: Router,
-    ) -> io::Result<Ended> {
+    ) -> io::Result<ShutdownReport> {
         Ok(self.server(listener, health, work)?.run().await)
     }
 
@@ -300,7 +302,7 @@ impl Service {
     /// # Errors
     ///
     /// When the signal handlers cannot be installed.
-    pub async fn run(&self) -> io::Result<Ended> {
+    pub async fn run(&self) -> io::Result<ShutdownReport> {
         server::run_without_port(self).await
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::clean_up::CleanUp;
+use super::clean_up::CleanUpResult;
 
 /// Where a service is in its life; it only ever moves forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +24,7 @@ pub enum Phase {
 
 /// What began the shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub enum ShutdownCause {
     /// A signal, by its name.
     Signal(&'static str),
     /// The route that answers when all is done.
@@ -39,21 +39,21 @@ pub enum Cause {
 ///
 /// ```
 /// use std::time::Duration;
-/// use healthctl_service::{Cause, Phase, Service, Settings};
+/// use healthctl_service::{ShutdownCause, Phase, Service, Settings};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
 /// let service = Service::new("worker", "1.0", Settings::default());
 /// let watched = service.clone();
 /// service.background(async move {
-///     watched.reached(Phase::Draining).await;
+///     watched.wait_for_phase(Phase::Draining).await;
 ///     // Take no new work from the queue.
 /// });
 /// service.on_shutdown("queue", || async { Err::<(), _>("the broker does not answer") });
 ///
-/// service.shut_down(Cause::Program);
+/// service.shut_down(ShutdownCause::Program);
 /// let ended = service.run().await?;
-/// assert_eq!(ended.cause, Cause::Program);
+/// assert_eq!(ended.cause, ShutdownCause::Program);
 /// assert!(ended.drained);
 /// // One that fails does not stop the rest, and is told:
 /// assert!(ended.to_string().ends_with("clean-up of queue: the broker does not answer"));
@@ -61,9 +61,9 @@ pub enum Cause {
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub struct ShutdownReport {
     /// What began it.
-    pub cause: Cause,
+    pub cause: ShutdownCause,
     /// Whether all work in flight finished by itself.
     pub drained: bool,
     /// How many requests were cut off at the limit.
@@ -73,10 +73,10 @@ pub struct Ended {
     /// How long all clean-up handlers took together.
     pub clean_up_time: Duration,
     /// The clean-up handlers in the order in which they ran.
-    pub clean_ups: Vec<CleanUp>,
+    pub clean_ups: Vec<CleanUpResult>,
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for ShutdownCause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Signal(name) => name,
@@ -87,7 +87,7 @@ impl fmt::Display for Cause {
     }
 }
 
-impl fmt::Display for Ended {
+impl fmt::Display for ShutdownReport {
     /// One line for a log, and one more for each clean-up handler that failed.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -107,8 +107,8 @@ impl fmt::Display for Ended {
 #[derive(Debug)]
 pub(super) struct Lifecycle {
     phase: watch::Sender<Phase>,
-    cause: OnceLock<Cause>,
-    ended: OnceLock<Ended>,
+    cause: OnceLock<ShutdownCause>,
+    ended: OnceLock<ShutdownReport>,
     /// The connections on which somebody waits for the end.
     replies: Mutex<Vec<CancellationToken>>,
 }
@@ -129,21 +129,21 @@ impl Lifecycle {
         *self.phase.borrow()
     }
 
-    pub(super) async fn reached(&self, phase: Phase) {
+    pub(super) async fn wait_for_phase(&self, phase: Phase) {
         // The sender is ours, so the channel cannot close while we wait.
         let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
     }
 
     /// Raises the flag; the first cause stands.
-    pub(super) fn begin(&self, cause: Cause) {
+    pub(super) fn begin(&self, cause: ShutdownCause) {
         if self.cause.set(cause).is_ok() {
             tracing::info!(cause = %cause, "shutdown begins");
         }
         self.advance(Phase::Draining);
     }
 
-    pub(super) fn cause(&self) -> Cause {
-        self.cause.get().copied().unwrap_or(Cause::Program)
+    pub(super) fn cause(&self) -> ShutdownCause {
+        self.cause.get().copied().unwrap_or(ShutdownCause::Program)
     }
 
     pub(super) fn advance(&self, to: Phase) {
@@ -157,7 +157,7 @@ impl Lifecycle {
     }
 
     /// Keeps the account of the end and lets everybody who waits for it reply.
-    pub(super) fn finish(&self, ended: Ended) -> &Ended {
+    pub(super) fn finish(&self, ended: ShutdownReport) -> &ShutdownReport {
         let ended = self.ended.get_or_init(|| ended);
         tracing::info!(
             drain_seconds = ended.drain_time.as_secs_f64(),
@@ -170,11 +170,14 @@ impl Lifecycle {
     }
 
     /// Waits for the end; `connection` ends when the reply on it has been written.
-    pub(super) async fn ended(&self, connection: Option<CancellationToken>) -> Option<&Ended> {
+    pub(super) async fn ended(
+        &self,
+        connection: Option<CancellationToken>,
+    ) -> Option<&ShutdownReport> {
         if let Some(connection) = connection {
             self.replies_mut().push(connection);
         }
-        self.reached(Phase::Finished).await;
+        self.wait_for_phase(Phase::Finished).await;
         self.ended.get()
     }
 

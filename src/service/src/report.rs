@@ -13,30 +13,30 @@ use super::component::Health;
 /// unhealthy with the error's text.
 ///
 /// ```
-/// use healthctl_service::{Health, Report};
+/// use healthctl_service::{Health, CheckResult};
 ///
-/// let report = Report::degraded("1 of 4 workers").with("workers", 1);
+/// let report = CheckResult::degraded("1 of 4 workers").with_detail("workers", 1);
 /// assert_eq!(report.health, Health::Degraded);
 ///
 /// let refused: Result<(), &str> = Err("connection refused");
-/// assert_eq!(Report::from(refused), Report::unhealthy("connection refused"));
+/// assert_eq!(CheckResult::from(refused), CheckResult::unhealthy("connection refused"));
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+pub struct CheckResult {
     /// How the component is.
     pub health: Health,
     /// What there is to say about that.
     pub message: Option<String>,
-    /// Figures and words beside it, in the order in which they were said.
-    pub metadata: IndexMap<String, Value>,
+    /// SyncStats and words beside it, in the order in which they were said.
+    pub details: IndexMap<String, Value>,
 }
 
-impl Report {
+impl CheckResult {
     fn new(health: Health, message: Option<String>) -> Self {
         Self {
             health,
             message,
-            metadata: IndexMap::new(),
+            details: IndexMap::new(),
         }
     }
 
@@ -62,32 +62,32 @@ impl Report {
 
     /// The same with this message.
     #[must_use]
-    pub fn message(mut self, message: impl Display) -> Self {
+    pub fn with_message(mut self, message: impl Display) -> Self {
         self.message = Some(message.to_string());
         self
     }
 
     /// The same with something else said about the component.
     #[must_use]
-    pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.metadata.insert(key.into(), value.into());
+    pub fn with_detail(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.details.insert(key.into(), value.into());
         self
     }
 }
 
-impl From<()> for Report {
+impl From<()> for CheckResult {
     fn from((): ()) -> Self {
         Self::healthy()
     }
 }
 
-impl<E: Display> From<Result<(), E>> for Report {
+impl<E: Display> From<Result<(), E>> for CheckResult {
     fn from(result: Result<(), E>) -> Self {
         result.map_or_else(Self::unhealthy, Self::from)
     }
 }
 
-impl<E: Display> From<Result<Self, E>> for Report {
+impl<E: Display> From<Result<Self, E>> for CheckResult {
     fn from(result: Result<Self, E>) -> Self {
         result.unwrap_or_else(Self::unhealthy)
     }

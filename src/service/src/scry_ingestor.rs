@@ -12,13 +12,13 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use healthctl_service::{Need, Report, Service, Settings, scry_ingestor};
+//! use healthctl_service::{Need, CheckResult, Service, Settings, scry_ingestor};
 //!
 //! let service = Service::new("scry-ingestor", "1.0", Settings::default());
 //! let limit = Duration::from_secs(5);
 //! service.register_check("database", Need::Required, limit, || async { /* ask it here */ });
 //! service.register_check("celery", Need::Optional, limit, || async {
-//!     Report::degraded("1 of 4 workers").with("workers", 1)
+//!     CheckResult::degraded("1 of 4 workers").with_detail("workers", 1)
 //! });
 //! let health: axum::Router = scry_ingestor::routes(&service);
 //! // For the route that reloads see `healthctl_service::reload`.
@@ -57,12 +57,12 @@ struct Live {
 #[derive(Serialize)]
 struct Whole {
     status: &'static str,
-    components: IndexMap<String, Part>,
+    components: IndexMap<String, ConfigPart>,
     checked_at: String,
 }
 
 #[derive(Serialize)]
-struct Part {
+struct ConfigPart {
     name: String,
     status: &'static str,
     message: Option<String>,
@@ -90,7 +90,7 @@ async fn ready(
         Some((_, Some(detailed))) => detailed,
         Some((value, None)) => return not_a_boolean(value),
     };
-    service.checked().await;
+    service.run_due_checks().await;
     let mut whole = whole(&service);
     let mut code = StatusCode::OK;
     if whole.status == "unhealthy" || !service.is_ready() {
@@ -104,7 +104,7 @@ async fn ready(
 }
 
 async fn detailed(State(service): State<Service>) -> Json<Whole> {
-    service.checked().await;
+    service.run_due_checks().await;
     Json(whole(&service))
 }
 
@@ -130,8 +130,8 @@ fn whole(service: &Service) -> Whole {
     }
 }
 
-fn part(component: Component) -> Part {
-    Part {
+fn part(component: Component) -> ConfigPart {
+    ConfigPart {
         status: known(&component).word(),
         message: match component.health {
             Health::Unknown => component
@@ -140,7 +140,7 @@ fn part(component: Component) -> Part {
             _ => component.message,
         },
         name: component.name,
-        metadata: component.metadata,
+        metadata: component.details,
         checked_at: component.checked_at.map(moment),
     }
 }

@@ -11,7 +11,7 @@ use axum::serve::Listener;
 use tokio::time::Instant;
 
 use super::connection::Connections;
-use super::lifecycle::{Ended, Phase};
+use super::lifecycle::{Phase, ShutdownReport};
 use super::log::correlation;
 use super::settings::WhileDraining;
 use super::signals::Signals;
@@ -38,7 +38,7 @@ impl<L: Listener> Server<L> {
         health: Router,
         work: Router,
     ) -> io::Result<Self> {
-        let signals = service.inner.settings.signals.then(Signals::install);
+        let signals = service.inner.settings.handle_signals.then(Signals::install);
         let gated = work.layer(from_fn_with_state(service.clone(), work::gate));
         let app = health
             .fallback_service(gated)
@@ -61,7 +61,7 @@ impl<L: Listener> Server<L> {
     }
 
     /// Serves until a shutdown was asked for and is done. Dropping it cuts everything.
-    pub async fn run(self) -> Ended {
+    pub async fn run(self) -> ShutdownReport {
         let Self {
             service,
             mut listener,
@@ -94,8 +94,8 @@ impl<L: Listener> Server<L> {
 }
 
 /// The same life without a listener.
-pub(super) async fn run_without_port(service: &Service) -> io::Result<Ended> {
-    let signals = service.inner.settings.signals.then(Signals::install);
+pub(super) async fn run_without_port(service: &Service) -> io::Result<ShutdownReport> {
+    let signals = service.inner.settings.handle_signals.then(Signals::install);
     begun(service, signals.transpose()?).await;
     Ok(wind_up(service, None).await)
 }
@@ -124,16 +124,16 @@ async fn begun(service: &Service, signals: Option<Signals>) {
         }
     };
     tokio::select! {
-        () = service.reached(Phase::Draining) => {}
+        () = service.wait_for_phase(Phase::Draining) => {}
         () = signalled => {}
     }
 }
 
 /// Drains, cleans up, and lets those reply who waited for it.
-async fn wind_up(service: &Service, connections: Option<&Connections>) -> Ended {
+async fn wind_up(service: &Service, connections: Option<&Connections>) -> ShutdownReport {
     let inner = &service.inner;
     let begin = Instant::now();
-    let drained = tokio::time::timeout(inner.settings.drain_limit, inner.work.idle())
+    let drained = tokio::time::timeout(inner.settings.drain_timeout, inner.work.idle())
         .await
         .is_ok();
     let drain_time = begin.elapsed();
@@ -149,9 +149,9 @@ async fn wind_up(service: &Service, connections: Option<&Connections>) -> Ended 
     inner.background.close();
     let begin = Instant::now();
     // A background task that never yields must not hold the clean-up.
-    let _ = tokio::time::timeout(inner.settings.clean_up_limit, inner.background.wait()).await;
-    let clean_ups = inner.clean_ups.run(inner.settings.clean_up_limit).await;
-    let ended = Ended {
+    let _ = tokio::time::timeout(inner.settings.clean_up_timeout, inner.background.wait()).await;
+    let clean_ups = inner.clean_ups.run(inner.settings.clean_up_timeout).await;
+    let ended = ShutdownReport {
         cause: inner.lifecycle.cause(),
         drained,
         cut,

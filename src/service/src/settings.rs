@@ -9,10 +9,10 @@ use std::time::Duration;
 /// use healthctl_service::{Service, Settings, WhileDraining};
 ///
 /// let settings = Settings {
-///     drain_limit: Duration::from_secs(5),
+///     drain_timeout: Duration::from_secs(5),
 ///     while_draining: WhileDraining::Refuse,
 ///     // The program has handlers of its own and calls `Service::shut_down`.
-///     signals: false,
+///     handle_signals: false,
 ///     ..Settings::default()
 /// };
 /// let service = Service::new("orders-api", "2.4.1", settings);
@@ -20,28 +20,28 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// For how long the result of a check is good.
-    pub check_cache: Duration,
+    pub check_result_ttl: Duration,
     /// How long an answer waits for checks whose results are due; then it tells what was known before.
     pub check_wait: Duration,
     /// How long requests in flight may take to finish; then their connections are cut.
-    pub drain_limit: Duration,
+    pub drain_timeout: Duration,
     /// How long one clean-up handler may take.
-    pub clean_up_limit: Duration,
+    pub clean_up_timeout: Duration,
     /// What the port does meanwhile.
     pub while_draining: WhileDraining,
     /// Whether SIGTERM and SIGINT begin the shutdown.
-    pub signals: bool,
+    pub handle_signals: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            check_cache: Duration::from_secs(1),
+            check_result_ttl: Duration::from_secs(1),
             check_wait: Duration::from_millis(500),
-            drain_limit: Duration::from_secs(30),
-            clean_up_limit: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(30),
+            clean_up_timeout: Duration::from_secs(10),
             while_draining: WhileDraining::Answer,
-            signals: true,
+            handle_signals: true,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::lifecycle::Cause;
+use super::lifecycle::ShutdownCause;
 
 /// The installed handlers; while they stand, the signals no longer kill the process.
 #[derive(Debug)]
@@ -22,10 +22,10 @@ impl Signals {
     }
 
     /// The next of the two.
-    pub(super) async fn next(&mut self) -> Cause {
+    pub(super) async fn next(&mut self) -> ShutdownCause {
         tokio::select! {
-            _ = self.terminate.recv() => Cause::Signal("SIGTERM"),
-            _ = self.interrupt.recv() => Cause::Signal("SIGINT"),
+            _ = self.terminate.recv() => ShutdownCause::Signal("SIGTERM"),
+            _ = self.interrupt.recv() => ShutdownCause::Signal("SIGINT"),
         }
     }
 }

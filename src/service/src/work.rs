@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::Service;
 use super::connection::Link;
-use super::log::REQUESTS;
+use super::log::REQUEST_TARGET;
 
 /// How many requests are in flight.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ pub(super) async fn gate(State(service): State<Service>, request: Request, next:
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
     tracing::info!(
-        target: REQUESTS,
+        target: REQUEST_TARGET,
         method = method.as_str(),
         path,
         status = response.status().as_u16(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Circuit;
+use super::CircuitState;
 
 /// When a circuit opens, and what it has seen.
 #[derive(Debug, Clone)]
@@ -49,11 +49,11 @@ impl Machine {
         self
     }
 
-    pub(crate) fn circuit(&self, now: Instant) -> Circuit {
+    pub(crate) fn circuit(&self, now: Instant) -> CircuitState {
         match self.opened {
-            None => Circuit::Closed,
-            Some(at) if now.saturating_duration_since(at) < self.pause => Circuit::Open,
-            Some(_) => Circuit::HalfOpen,
+            None => CircuitState::Closed,
+            Some(at) if now.saturating_duration_since(at) < self.pause => CircuitState::Open,
+            Some(_) => CircuitState::HalfOpen,
         }
     }
 

@@ -25,29 +25,29 @@ pub(super) use machine::Machine;
 ///
 /// ```
 /// use std::time::Duration;
-/// use healthctl_service::{CallError, Circuit, Service, Settings};
+/// use healthctl_service::{CallError, CircuitState, Service, Settings};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let service = Service::new("orders-api", "2.4.1", Settings::default());
-/// let payments = service.breaker("payments", 2, Duration::from_secs(30));
+/// let payments = service.circuit_breaker("payments", 2, Duration::from_secs(30));
 /// for _ in 0..2 {
 ///     let result: Result<(), _> = payments.call(async { Err("502") }).await;
 ///     assert!(matches!(result, Err(CallError::Failed("502"))));
 /// }
 /// let refused: Result<(), CallError<&str>> = payments.call(async { Ok(()) }).await;
 /// assert!(matches!(refused, Err(CallError::Open { .. })));
-/// assert_eq!(payments.circuit(), Circuit::Open);
+/// assert_eq!(payments.circuit(), CircuitState::Open);
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Breaker {
+pub struct CircuitBreaker {
     dependency: Dependency,
 }
 
 /// How a circuit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Circuit {
+pub enum CircuitState {
     /// Calls go through.
     Closed,
     /// Calls are refused.
@@ -78,7 +78,7 @@ fn refusal(retry_in: Duration) -> String {
     }
 }
 
-impl Circuit {
+impl CircuitState {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
 
@@ -94,7 +94,7 @@ impl Circuit {
 
 /// A call on its way.
 struct Passage<'a> {
-    breaker: &'a Breaker,
+    breaker: &'a CircuitBreaker,
     pass: Pass,
     succeeded: Option<bool>,
 }
@@ -117,16 +117,16 @@ impl Drop for Passage<'_> {
     }
 }
 
-impl Breaker {
+impl CircuitBreaker {
     /// The dependency that it guards.
     pub fn dependency(&self) -> &Dependency {
         &self.dependency
     }
 
     /// How the circuit is now.
-    pub fn circuit(&self) -> Circuit {
+    pub fn circuit(&self) -> CircuitState {
         self.with(|machine| machine.circuit(Instant::now()))
-            .unwrap_or(Circuit::Closed)
+            .unwrap_or(CircuitState::Closed)
     }
 
     /// Makes a call, if the circuit lets it through, and records how it went and how long it took.
@@ -159,9 +159,9 @@ impl Service {
     /// The circuit breaker for the dependency of this name: it opens after so many failures in a row
     /// and is half-open after the pause. Made at the first call; a later one gives it these settings
     /// and leaves the circuit as it is.
-    pub fn breaker(&self, name: &str, failures: u32, pause: Duration) -> Breaker {
+    pub fn circuit_breaker(&self, name: &str, failures: u32, pause: Duration) -> CircuitBreaker {
         let dependency = self.dependency(name);
         dependency.set_machine(Machine::new(failures, pause));
-        Breaker { dependency }
+        CircuitBreaker { dependency }
     }
 }

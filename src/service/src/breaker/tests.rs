@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{Breaker, CallError, Circuit};
+use super::{CallError, CircuitBreaker, CircuitState};
 use crate::{Health, Service, Settings};
 
 const PAUSE: Duration = Duration::from_secs(30);
 
 struct Scene {
     service: Service,
-    breaker: Breaker,
+    breaker: CircuitBreaker,
 }
 
 impl Scene {
     fn new() -> Self {
         let service = Service::new("orders", "1.0", Settings::default());
-        let breaker = service.breaker("payments", 3, PAUSE);
+        let breaker = service.circuit_breaker("payments", 3, PAUSE);
         Self { service, breaker }
     }
 
@@ -32,7 +32,7 @@ impl Scene {
         for _ in 0..3 {
             assert_eq!(self.call(false).await, Err(CallError::Failed("502")));
         }
-        assert_eq!(self.breaker.circuit(), Circuit::Open);
+        assert_eq!(self.breaker.circuit(), CircuitState::Open);
     }
 }
 
@@ -41,7 +41,7 @@ async fn it_opens_after_failures_in_a_row() {
     let scene = Scene::new();
     for succeeds in [false, false, true, false, false] {
         let _ = scene.call(succeeds).await;
-        assert_eq!(scene.breaker.circuit(), Circuit::Closed);
+        assert_eq!(scene.breaker.circuit(), CircuitState::Closed);
     }
     let _ = scene.call(false).await;
     tokio::time::advance(Duration::from_secs(10)).await;
@@ -49,7 +49,7 @@ async fn it_opens_after_failures_in_a_row() {
     assert_eq!(scene.call(true).await, Err(CallError::Open { retry_in }));
     let snapshot = scene.service.dependencies().remove(0);
     assert_eq!(snapshot.failure_count, 5, "what was refused was no attempt");
-    assert_eq!(snapshot.circuit, Some(Circuit::Open));
+    assert_eq!(snapshot.circuit, Some(CircuitState::Open));
     assert_eq!(snapshot.error.as_deref(), Some("502 (circuit open)"));
     assert_eq!(snapshot.details["circuit_breaker"], "open");
     assert_eq!(scene.service.health(), Health::Unhealthy);
@@ -60,7 +60,7 @@ async fn half_open_it_lets_one_through() {
     let scene = Scene::new();
     scene.fail().await;
     tokio::time::advance(PAUSE).await;
-    assert_eq!(scene.breaker.circuit(), Circuit::HalfOpen);
+    assert_eq!(scene.breaker.circuit(), CircuitState::HalfOpen);
     let trial = scene.breaker.call(async {
         let zero = Duration::ZERO;
         let refused = scene.call(true).await;
@@ -68,11 +68,15 @@ async fn half_open_it_lets_one_through() {
         Err("503")
     });
     assert_eq!(trial.await, Err::<(), _>(CallError::Failed("503")));
-    assert_eq!(scene.breaker.circuit(), Circuit::Open, "for another pause");
+    assert_eq!(
+        scene.breaker.circuit(),
+        CircuitState::Open,
+        "for another pause"
+    );
 
     tokio::time::advance(PAUSE).await;
     assert_eq!(scene.call(true).await, Ok(()));
-    assert_eq!(scene.breaker.circuit(), Circuit::Closed);
+    assert_eq!(scene.breaker.circuit(), CircuitState::Closed);
     let snapshot = scene.service.dependencies().remove(0);
     assert_eq!((snapshot.error, snapshot.message), (None, None));
 }
@@ -123,7 +127,7 @@ async fn a_call_from_before_it_opened_decides_nothing() {
         let late = under_way(&scene).await;
         scene.fail().await;
         late(succeeds).await;
-        assert_eq!(scene.breaker.circuit(), Circuit::Open, "{succeeds}");
+        assert_eq!(scene.breaker.circuit(), CircuitState::Open, "{succeeds}");
 
         // Nor does it take the place of the one that is let through to see.
         let late = {
@@ -136,12 +140,16 @@ async fn a_call_from_before_it_opened_decides_nothing() {
         tokio::time::advance(PAUSE).await;
         let trial = under_way(&scene).await;
         late(succeeds).await;
-        assert_eq!(scene.breaker.circuit(), Circuit::HalfOpen, "{succeeds}");
+        assert_eq!(
+            scene.breaker.circuit(),
+            CircuitState::HalfOpen,
+            "{succeeds}"
+        );
         let refused = scene.call(true).await.unwrap_err();
         let expected = "the circuit is half-open and its trial is under way";
         assert_eq!(refused.to_string(), expected);
         trial(true).await;
-        assert_eq!(scene.breaker.circuit(), Circuit::Closed, "{succeeds}");
+        assert_eq!(scene.breaker.circuit(), CircuitState::Closed, "{succeeds}");
     }
 }
 
@@ -149,17 +157,17 @@ async fn a_call_from_before_it_opened_decides_nothing() {
 async fn asked_for_again_it_is_the_same_one() {
     let scene = Scene::new();
     scene.fail().await;
-    let again = scene.service.breaker("payments", 5, PAUSE * 2);
+    let again = scene.service.circuit_breaker("payments", 5, PAUSE * 2);
     tokio::time::advance(PAUSE).await;
-    assert_eq!(again.circuit(), Circuit::Open, "with the new pause");
+    assert_eq!(again.circuit(), CircuitState::Open, "with the new pause");
     tokio::time::advance(PAUSE).await;
-    assert_eq!(scene.breaker.circuit(), Circuit::HalfOpen);
+    assert_eq!(scene.breaker.circuit(), CircuitState::HalfOpen);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_without_end_is_one() {
     let service = Service::new("orders", "1.0", Settings::default());
-    let breaker = service.breaker("payments", 1, Duration::MAX);
+    let breaker = service.circuit_breaker("payments", 1, Duration::MAX);
     let _ = breaker.call(async { Err::<(), _>("502") }).await;
     let refused = breaker.call(async { Ok::<(), &str>(()) }).await;
     assert!(
@@ -180,7 +188,7 @@ async fn a_panic_is_a_failure() {
         };
         assert!(tokio::spawn(call).await.is_err());
     }
-    assert_eq!(scene.breaker.circuit(), Circuit::Open);
+    assert_eq!(scene.breaker.circuit(), CircuitState::Open);
     let snapshot = scene.service.dependencies().remove(0);
     assert_eq!(snapshot.error.as_deref(), Some("panicked (circuit open)"));
 }

@@ -13,16 +13,16 @@ use tokio::time::Instant;
 
 use super::{Due, Inner};
 use crate::component::Health;
-use crate::report::Report;
+use crate::report::CheckResult;
 
-type Pending = Pin<Box<dyn Future<Output = Report> + Send>>;
+type Pending = Pin<Box<dyn Future<Output = CheckResult> + Send>>;
 
 /// How a check is run.
 pub(super) enum Kind {
     /// As a task.
     Asynchronous(Arc<dyn Fn() -> Pending + Send + Sync>),
     /// In a thread of its own.
-    Blocking(Arc<dyn Fn() -> Report + Send + Sync>),
+    Blocking(Arc<dyn Fn() -> CheckResult + Send + Sync>),
 }
 
 /// How far an attempt is.
@@ -38,8 +38,8 @@ pub(super) enum Progress {
 
 /// An attempt on its way.
 enum Attempt {
-    Task(JoinHandle<Report>),
-    Thread(oneshot::Receiver<Result<Report, String>>),
+    Task(JoinHandle<CheckResult>),
+    Thread(oneshot::Receiver<Result<CheckResult, String>>),
 }
 
 impl Inner {
@@ -64,7 +64,7 @@ impl Inner {
             idle
         });
         if let Some(since) = stuck {
-            self.settle(Report::unhealthy(format_args!(
+            self.settle(CheckResult::unhealthy(format_args!(
                 "has not come back for {:.0?}",
                 since.elapsed()
             )));
@@ -80,11 +80,11 @@ impl Inner {
         let in_time = tokio::time::timeout(timeout, attempt.report()).await;
         let took = begin.elapsed();
         self.durations().record(took);
-        self.dependency.latency(took);
+        self.dependency.record_latency(took);
         if let Ok(report) = in_time {
             self.settle(report);
         } else {
-            self.settle(Report::unhealthy(format_args!(
+            self.settle(CheckResult::unhealthy(format_args!(
                 "no result within {timeout:?}"
             )));
             self.progress.send_replace(Progress::Stuck(begin));
@@ -113,7 +113,7 @@ impl Inner {
                 match std::thread::Builder::new().spawn(run) {
                     Ok(_) => Attempt::Thread(receiver),
                     Err(error) => {
-                        let report = Report::unhealthy(format_args!("cannot start: {error}"));
+                        let report = CheckResult::unhealthy(format_args!("cannot start: {error}"));
                         Attempt::Task(tokio::spawn(async { report }))
                     }
                 }
@@ -122,7 +122,7 @@ impl Inner {
     }
 
     /// Records a result, unless the check was switched off meanwhile.
-    fn settle(&self, report: Report) {
+    fn settle(&self, report: CheckResult) {
         let mut state = self.state();
         if !state.enabled {
             return;
@@ -130,7 +130,7 @@ impl Inner {
         state.result_at = Some(Instant::now());
         let succeeded = matches!(report.health, Health::Healthy | Health::Degraded);
         // Under the lock, so that switching off comes before or after it, never between.
-        self.dependency.record_report(report);
+        self.dependency.record(report);
         if succeeded && let Some(gate) = &state.gate {
             gate.open();
         }
@@ -138,18 +138,18 @@ impl Inner {
 }
 
 impl Attempt {
-    async fn report(&mut self) -> Report {
+    async fn report(&mut self) -> CheckResult {
         match self {
             Self::Task(task) => task
                 .await
                 .unwrap_or_else(|error| match error.try_into_panic() {
                     Ok(panic) => panicked(&told(&*panic)),
-                    Err(_) => Report::unhealthy("was cancelled"),
+                    Err(_) => CheckResult::unhealthy("was cancelled"),
                 }),
             Self::Thread(receiver) => match receiver.await {
                 Ok(Ok(report)) => report,
                 Ok(Err(panic)) => panicked(&panic),
-                Err(_) => Report::unhealthy("was cancelled"),
+                Err(_) => CheckResult::unhealthy("was cancelled"),
             },
         }
     }
@@ -163,8 +163,8 @@ impl Attempt {
     }
 }
 
-fn panicked(message: &str) -> Report {
-    Report::unhealthy(format_args!("panicked: {message}"))
+fn panicked(message: &str) -> CheckResult {
+    CheckResult::unhealthy(format_args!("panicked: {message}"))
 }
 
 /// What a panic said.

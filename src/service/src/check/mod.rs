@@ -17,9 +17,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::Service;
 use super::component::Need;
 use super::dependency::Dependency;
-use super::gate::Gate;
+use super::gate::ReadinessGate;
 use super::lifecycle::Phase;
-use super::report::Report;
+use super::report::CheckResult;
 use attempt::{Kind, Progress};
 
 pub(super) use durations::Durations;
@@ -28,7 +28,7 @@ pub(super) use durations::Durations;
 ///
 /// ```
 /// use std::time::Duration;
-/// use healthctl_service::{Health, Need, Report, Service, Settings};
+/// use healthctl_service::{Health, Need, CheckResult, Service, Settings};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
@@ -41,10 +41,10 @@ pub(super) use durations::Durations;
 /// });
 /// // One that blocks its thread:
 /// let disk = service.register_blocking_check("disk", Need::Optional, limit, || {
-///     Report::degraded("91 % full").with("free_mb", 812)
+///     CheckResult::degraded("91 % full").with_detail("free_mb", 812)
 /// });
 ///
-/// service.checked().await;
+/// service.run_due_checks().await;
 /// assert_eq!(service.health(), Health::Degraded);
 ///
 /// disk.set_enabled(false);
@@ -74,7 +74,7 @@ struct State {
     /// When the last result came.
     result_at: Option<Instant>,
     /// Opened by the first success.
-    gate: Option<Gate>,
+    gate: Option<ReadinessGate>,
 }
 
 /// Whether a result that is still fresh is good enough.
@@ -129,7 +129,7 @@ impl Check {
         if enabled {
             self.inner.dependency.untried();
         } else {
-            self.inner.dependency.not_used();
+            self.inner.dependency.set_not_used();
         }
     }
 
@@ -144,14 +144,14 @@ impl Check {
     }
 
     /// Sets for how long a result is good; at first what
-    /// [`Settings::check_cache`](super::Settings::check_cache) says.
-    pub fn keep_results(&self, keep: Duration) {
+    /// [`Settings::check_result_ttl`](super::Settings::check_result_ttl) says.
+    pub fn set_result_ttl(&self, keep: Duration) {
         self.inner.state().keep = keep;
     }
 
-    /// Closes the [gate](Service::gate) of its name until it has succeeded once.
-    pub fn gates_readiness(&self, service: &Service) {
-        self.inner.state().gate = Some(service.gate(self.name()));
+    /// Closes the [gate](Service::readiness_gate) of its name until it has succeeded once.
+    pub fn gate_readiness(&self, service: &Service) {
+        self.inner.state().gate = Some(service.readiness_gate(self.name()));
     }
 
     /// Runs it now, however fresh its last result is, and waits until there is another one.
@@ -189,14 +189,14 @@ impl Inner {
 
 impl Service {
     /// Registers an asynchronous check of a component. It runs when an answer needs its result and
-    /// the last one is older than [`Settings::check_cache`](super::Settings::check_cache), and as
+    /// the last one is older than [`Settings::check_result_ttl`](super::Settings::check_result_ttl), and as
     /// often as [`Service::check_every`] says. A second one of the same name replaces the first.
     ///
     /// What it finds stands in [`Service::components`] and in the [`Service::dependency`] of its name.
     pub fn register_check<F, R>(&self, name: &str, need: Need, timeout: Duration, check: F) -> Check
     where
         F: Fn() -> R + Send + Sync + 'static,
-        R: Future<Output: Into<Report>> + Send + 'static,
+        R: Future<Output: Into<CheckResult>> + Send + 'static,
     {
         let kind = Kind::Asynchronous(Arc::new(move || {
             let pending = check();
@@ -216,7 +216,7 @@ impl Service {
     ) -> Check
     where
         F: Fn() -> R + Send + Sync + 'static,
-        R: Into<Report>,
+        R: Into<CheckResult>,
     {
         let kind = Kind::Blocking(Arc::new(move || check().into()));
         self.add_check(name, need, timeout, kind)
@@ -224,8 +224,8 @@ impl Service {
 
     fn add_check(&self, name: &str, need: Need, timeout: Duration, kind: Kind) -> Check {
         let dependency = self.dependency(name);
-        dependency.need(need);
-        let keep = self.inner.settings.check_cache;
+        dependency.set_need(need);
+        let keep = self.inner.settings.check_result_ttl;
         let check = Check::new(dependency, kind, timeout, keep);
         let replaced = self.checks_mut().insert(name.to_owned(), check.clone());
         if let Some(replaced) = replaced {
@@ -249,13 +249,13 @@ impl Service {
     }
 
     /// Starts every check whose result is due, and does not wait.
-    pub fn start_checks(&self) {
+    pub fn start_due_checks(&self) {
         self.start(Due::WhenStale);
     }
 
     /// Starts every check whose result is due and waits for them, at most as long as
     /// [`Settings::check_wait`](super::Settings::check_wait) says.
-    pub async fn checked(&self) {
+    pub async fn run_due_checks(&self) {
         let checks = self.start(Due::WhenStale);
         let settled = async {
             for check in &checks {

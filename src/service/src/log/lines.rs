@@ -21,22 +21,22 @@ use super::line::Line;
 /// a program that composes its own subscriber.
 ///
 /// ```
-/// use healthctl_service::log::{Format, Level, Lines};
+/// use healthctl_service::log::{Format, Level, LogLayer};
 /// use tracing_subscriber::layer::SubscriberExt;
 ///
-/// let lines = Lines::new(Format::Text, Level::WARN, std::io::stdout());
+/// let lines = LogLayer::new(Format::Text, Level::WARN, std::io::stdout());
 /// let subscriber = tracing_subscriber::registry().with(lines);
 /// tracing::subscriber::with_default(subscriber, || {
 ///     tracing::warn!(free_mb = 812, "the disk is nearly full");
 /// });
 /// ```
-pub struct Lines {
+pub struct LogLayer {
     format: Format,
     level: LevelFilter,
     writer: Mutex<Box<dyn Write + Send>>,
 }
 
-impl Lines {
+impl LogLayer {
     /// Writes lines of this level and above.
     pub fn new(format: Format, level: Level, writer: impl Write + Send + 'static) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Lines {
     }
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Some(self.level)
     }
@@ -141,10 +141,10 @@ impl Visit for Fields {
     }
 }
 
-impl fmt::Debug for Lines {
+impl fmt::Debug for LogLayer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Lines")
+            .debug_struct("LogLayer")
             .field("format", &self.format)
             .field("level", &self.level)
             .finish_non_exhaustive()

@@ -27,12 +27,12 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
 
 pub use correlation::CorrelationId;
-pub use lines::Lines;
+pub use lines::LogLayer;
 pub use tracing::Level;
 
 /// The target of the line about each request that was answered: most lines of a busy service, for
 /// a program that wants to leave them out.
-pub const REQUESTS: &str = "healthctl_service::requests";
+pub const REQUEST_TARGET: &str = "healthctl_service::requests";
 
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,5 +59,5 @@ pub fn subscriber(
     level: Level,
     writer: impl Write + Send + 'static,
 ) -> impl Subscriber + Send + Sync {
-    Registry::default().with(Lines::new(format, level, writer))
+    Registry::default().with(LogLayer::new(format, level, writer))
 }

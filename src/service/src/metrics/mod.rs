@@ -38,8 +38,8 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use indexmap::IndexMap;
 
-use super::reload::Status;
-use super::{Circuit, Counts, Health, Need, Service};
+use super::reload::ReloadStatus;
+use super::{CircuitState, Health, HeartbeatCounts, Need, Service};
 use exposition::{Exposition, Kind};
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -52,7 +52,7 @@ pub fn routes(service: &Service) -> Router {
 }
 
 async fn metrics(State(service): State<Service>) -> impl IntoResponse {
-    service.checked().await;
+    service.run_due_checks().await;
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text(&service))
 }
 
@@ -117,7 +117,7 @@ fn components(out: &mut Exposition, service: &Service) {
     let help = "1 for the state that the circuit breaker has, 0 for the others.";
     out.family("service_circuit_state", Kind::Gauge, help);
     for dependency in &dependencies {
-        for circuit in Circuit::ALL {
+        for circuit in CircuitState::ALL {
             if let Some(now) = dependency.circuit {
                 let labels = [("component", &*dependency.name), ("state", circuit.word())];
                 out.sample("", &labels, truth(now == circuit));
@@ -145,7 +145,7 @@ fn checks(out: &mut Exposition, service: &Service) {
 
 fn heartbeats(out: &mut Exposition, service: &Service) {
     // Two senders to one receiver are one series: a second one of the same labels would spoil the whole answer.
-    let mut heartbeats: IndexMap<String, Counts> = IndexMap::new();
+    let mut heartbeats: IndexMap<String, HeartbeatCounts> = IndexMap::new();
     for heartbeat in service.heartbeats() {
         let (to, counts) = (heartbeat.dependency().name(), heartbeat.counts());
         let all = heartbeats.entry(to.to_owned()).or_default();
@@ -173,7 +173,7 @@ fn reloads(out: &mut Exposition, service: &Service) {
     };
     let help = "Reloads of the configuration by how they ended.";
     out.family("service_reloads_total", Kind::Counter, help);
-    for (count, status) in tally.ended.into_iter().zip(Status::ALL) {
+    for (count, status) in tally.ended.into_iter().zip(ReloadStatus::ALL) {
         out.sample("", &[("result", status.word())], count as f64);
     }
     let help = "The version of the configuration that is in force.";

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 /// What came of a reload.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct ReloadResult {
     /// In all.
-    pub status: Status,
+    pub status: ReloadStatus,
     /// The version that is in force now.
     pub version: u64,
     /// What was wrong; then the old configuration is in force, whole.
@@ -23,7 +23,7 @@ pub struct Answer {
 /// What came of a reload in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum ReloadStatus {
     /// The file is in force.
     Success,
     /// All of it that can change is in force; the rest waits for a restart.
@@ -45,7 +45,7 @@ pub enum PartResult {
     NeedsRestart,
 }
 
-impl Status {
+impl ReloadStatus {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Success, Self::Partial, Self::Failed];
 
@@ -71,10 +71,10 @@ impl PartResult {
     }
 }
 
-impl Answer {
+impl ReloadResult {
     pub(super) fn failed(version: u64, parts: IndexMap<String, PartResult>, error: String) -> Self {
         Self {
-            status: Status::Failed,
+            status: ReloadStatus::Failed,
             version,
             error: Some(error),
             parts,
@@ -86,7 +86,7 @@ impl Answer {
 /// {"status":"success","reloaded":{"adapters":7},"version":2,"error":null,
 ///  "parts":{"adapters":{"status":"reloaded","message":null}}}
 /// ```
-impl Serialize for Answer {
+impl Serialize for ReloadResult {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let reloaded: IndexMap<&str, &Value> = self
             .parts
@@ -121,16 +121,16 @@ impl Serialize for PartResult {
 
 /// How many reloads ended how, for the metrics; nothing where there is no configuration to reload.
 #[derive(Debug, Default)]
-pub(crate) struct Counts(Mutex<Option<Tally>>);
+pub(crate) struct ReloadCounts(Mutex<Option<Tally>>);
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tally {
-    /// By the order of [`Status::ALL`].
+    /// By the order of [`ReloadStatus::ALL`].
     pub(crate) ended: [u64; 3],
     pub(crate) version: u64,
 }
 
-impl Counts {
+impl ReloadCounts {
     /// There is a configuration, in its first version.
     pub(super) fn start(&self) {
         let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,11 +140,11 @@ impl Counts {
         });
     }
 
-    pub(super) fn record(&self, answer: &Answer) {
+    pub(super) fn record(&self, answer: &ReloadResult) {
         let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(tally) = tally.as_mut() else { return };
         tally.version = answer.version;
-        for (count, status) in tally.ended.iter_mut().zip(Status::ALL) {
+        for (count, status) in tally.ended.iter_mut().zip(ReloadStatus::ALL) {
             if status == answer.status {
                 *count = count.saturating_add(1);
             }

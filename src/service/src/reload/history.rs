@@ -5,26 +5,26 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Trigger;
+use super::ReloadTrigger;
 
 /// How many are remembered.
 const REMEMBERED: usize = 10;
 
 /// A configuration that was or is in force.
 #[derive(Debug)]
-pub struct Version<C> {
+pub struct ConfigVersion<C> {
     /// Its number; the one that the service started with is 1.
     pub number: u64,
     /// When it came into force.
     pub since: Timestamp,
     /// What brought it.
-    pub trigger: Trigger,
+    pub trigger: ReloadTrigger,
     /// The configuration.
     pub config: Arc<C>,
 }
 
 pub(super) struct History<C> {
-    versions: VecDeque<Version<C>>,
+    versions: VecDeque<ConfigVersion<C>>,
     latest: u64,
 }
 
@@ -34,14 +34,14 @@ impl<C> History<C> {
             versions: VecDeque::new(),
             latest: 0,
         };
-        history.push(config, Trigger::Start, now);
+        history.push(config, ReloadTrigger::Start, now);
         history
     }
 
     /// Remembers a new version and gives its number.
-    pub(super) fn push(&mut self, config: Arc<C>, trigger: Trigger, now: Timestamp) -> u64 {
+    pub(super) fn push(&mut self, config: Arc<C>, trigger: ReloadTrigger, now: Timestamp) -> u64 {
         self.latest = self.latest.saturating_add(1);
-        self.versions.push_back(Version {
+        self.versions.push_back(ConfigVersion {
             number: self.latest,
             since: now,
             trigger,
@@ -64,12 +64,12 @@ impl<C> History<C> {
             .map(|version| Arc::clone(&version.config))
     }
 
-    pub(super) fn versions(&self) -> Vec<Version<C>> {
+    pub(super) fn versions(&self) -> Vec<ConfigVersion<C>> {
         self.versions.iter().cloned().collect()
     }
 }
 
-impl<C> Clone for Version<C> {
+impl<C> Clone for ConfigVersion<C> {
     fn clone(&self) -> Self {
         Self {
             number: self.number,

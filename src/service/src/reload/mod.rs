@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use healthctl_service::{Service, Settings};
-//! use healthctl_service::reload::{Configuration, Part, PartResult, Trigger};
+//! use healthctl_service::reload::{Configuration, ConfigPart, PartResult, ReloadTrigger};
 //! use serde::Deserialize;
 //!
 //! #[derive(Clone, Deserialize)]
@@ -24,13 +24,13 @@
 //! # std::fs::write(&path, r#"{"adapters": ["a"], "database_url": "postgres://one"}"#)?;
 //! let service = Service::new("ingestor", "1.0", Settings::default());
 //! let parts = vec![
-//!     Part::new("adapters", |config: &Config| &config.adapters)
-//!         .shown_as(|config| config.adapters.len())
-//!         .valid_if(|config| match config.adapters.is_empty() {
+//!     ConfigPart::new("adapters", |config: &Config| &config.adapters)
+//!         .summarize_with(|config| config.adapters.len())
+//!         .validate_with(|config| match config.adapters.is_empty() {
 //!             true => Err("at least one is needed"),
 //!             false => Ok(()),
 //!         }),
-//!     Part::fixed("database_url", |config: &mut Config| &mut config.database_url),
+//!     ConfigPart::fixed("database_url", |config: &mut Config| &mut config.database_url),
 //! ];
 //! let configuration = Configuration::open(
 //!     &service,
@@ -38,12 +38,12 @@
 //!     |text| serde_json::from_str::<Config>(text),
 //!     parts,
 //! )?;
-//! configuration.on_change();
-//! configuration.on_hangup()?;
+//! configuration.reload_on_change();
+//! configuration.reload_on_hangup()?;
 //! let health = configuration.routes("/api/v1/config/reload");
 //!
 //! # std::fs::write(&path, r#"{"adapters": ["a", "b"], "database_url": "postgres://two"}"#)?;
-//! let answer = configuration.reload(Trigger::Program).await;
+//! let answer = configuration.reload(ReloadTrigger::Program).await;
 //! assert_eq!(answer.parts["adapters"], PartResult::Reloaded(2.into()));
 //! assert_eq!(answer.parts["database_url"], PartResult::NeedsRestart);
 //! assert_eq!(configuration.current().database_url, "postgres://one");
@@ -71,14 +71,14 @@ use tokio::sync::watch;
 use super::Service;
 use history::History;
 
-pub(super) use answer::Counts;
-pub use answer::{Answer, PartResult, Status};
-pub use history::Version;
-pub use part::Part;
+pub(super) use answer::ReloadCounts;
+pub use answer::{PartResult, ReloadResult, ReloadStatus};
+pub use history::ConfigVersion;
+pub use part::ConfigPart;
 
 /// What asked for a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
+pub enum ReloadTrigger {
     /// The service has just started.
     Start,
     /// The file has changed.
@@ -95,7 +95,7 @@ pub enum Trigger {
 
 /// Why there is no configuration to start with.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -125,7 +125,7 @@ struct Inner<C> {
     service: Service,
     path: PathBuf,
     parse: Box<Parse<C>>,
-    parts: Vec<Part<C>>,
+    parts: Vec<ConfigPart<C>>,
     current: watch::Sender<Arc<C>>,
     history: Mutex<History<C>>,
     /// What the file held when it was last looked at; nothing where it could not be read.
@@ -145,12 +145,12 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
         service: &Service,
         path: impl AsRef<Path>,
         parse: impl Fn(&str) -> Result<C, E> + Send + Sync + 'static,
-        parts: Vec<Part<C>>,
-    ) -> Result<Self, OpenError> {
+        parts: Vec<ConfigPart<C>>,
+    ) -> Result<Self, ConfigError> {
         let path = path.as_ref().to_owned();
         let text = match regular(&path).and_then(|()| std::fs::read_to_string(&path)) {
             Ok(text) => text,
-            Err(source) => return Err(OpenError::Read { path, source }),
+            Err(source) => return Err(ConfigError::Read { path, source }),
         };
         let valid = parse(&text)
             .map_err(|error| error.to_string())
@@ -163,7 +163,7 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
             });
         let config = match valid {
             Ok(config) => config,
-            Err(message) => return Err(OpenError::Invalid { path, message }),
+            Err(message) => return Err(ConfigError::Invalid { path, message }),
         };
         service.inner.reloads.start();
         Ok(Self {
@@ -196,7 +196,7 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
     }
 
     /// The last ten versions that were in force, the present one last.
-    pub fn versions(&self) -> Vec<Version<C>> {
+    pub fn versions(&self) -> Vec<ConfigVersion<C>> {
         self.inner.history().versions()
     }
 }
@@ -236,7 +236,7 @@ fn fingerprint(text: &str) -> u64 {
     hasher.finish()
 }
 
-impl fmt::Display for Trigger {
+impl fmt::Display for ReloadTrigger {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Start => formatter.write_str("start"),

@@ -21,7 +21,7 @@ type Pending = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use healthctl_service::reload::Part;
+/// use healthctl_service::reload::ConfigPart;
 ///
 /// #[derive(Clone)]
 /// struct Config {
@@ -29,21 +29,21 @@ type Pending = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 ///     port: u16,
 /// }
 ///
-/// let workers = Part::new("workers", |config: &Config| &config.workers)
-///     .valid_if(|config| match config.workers {
+/// let workers = ConfigPart::new("workers", |config: &Config| &config.workers)
+///     .validate_with(|config| match config.workers {
 ///         0 => Err("at least one is needed"),
 ///         _ => Ok(()),
 ///     })
 ///     // Not called for what the service starts with, only for what changes afterwards.
-///     .applied_by(|config: Arc<Config>| async move {
+///     .apply_with(|config: Arc<Config>| async move {
 ///         let _ = config.workers; // resize the pool here
 ///         Ok::<(), std::io::Error>(())
 ///     })
-///     .shown_as(|config| config.workers);
-/// let port = Part::fixed("port", |config: &mut Config| &mut config.port);
-/// let parts: Vec<Part<Config>> = vec![workers, port];
+///     .summarize_with(|config| config.workers);
+/// let port = ConfigPart::fixed("port", |config: &mut Config| &mut config.port);
+/// let parts: Vec<ConfigPart<Config>> = vec![workers, port];
 /// ```
-pub struct Part<C> {
+pub struct ConfigPart<C> {
     name: String,
     kind: Kind<C>,
     shown: Box<Show<C>>,
@@ -58,7 +58,7 @@ enum Kind<C> {
     Fixed(Box<HoldBack<C>>),
 }
 
-impl<C: Clone + Send + Sync + 'static> Part<C> {
+impl<C: Clone + Send + Sync + 'static> ConfigPart<C> {
     /// A part that can change while the service runs.
     pub fn new<P: PartialEq>(
         name: impl Into<String>,
@@ -95,7 +95,7 @@ impl<C: Clone + Send + Sync + 'static> Part<C> {
 
     /// What is told of it where it was reloaded, such as how many it holds; else `true`.
     #[must_use]
-    pub fn shown_as<V: Into<Value>>(
+    pub fn summarize_with<V: Into<Value>>(
         mut self,
         shown: impl Fn(&C) -> V + Send + Sync + 'static,
     ) -> Self {
@@ -105,7 +105,7 @@ impl<C: Clone + Send + Sync + 'static> Part<C> {
 
     /// What it has to satisfy before any of the new configuration is used.
     #[must_use]
-    pub fn valid_if<E: Display>(
+    pub fn validate_with<E: Display>(
         mut self,
         valid: impl Fn(&C) -> Result<(), E> + Send + Sync + 'static,
     ) -> Self {
@@ -119,7 +119,7 @@ impl<C: Clone + Send + Sync + 'static> Part<C> {
     /// for the one that the service starts with. When it fails, the parts before it are applied
     /// again with the old one.
     #[must_use]
-    pub fn applied_by<F, E>(mut self, apply: impl Fn(Arc<C>) -> F + Send + Sync + 'static) -> Self
+    pub fn apply_with<F, E>(mut self, apply: impl Fn(Arc<C>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Display,
@@ -177,10 +177,10 @@ impl<C: Clone + Send + Sync + 'static> Part<C> {
     }
 }
 
-impl<C> fmt::Debug for Part<C> {
+impl<C> fmt::Debug for ConfigPart<C> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Part")
+            .debug_struct("ConfigPart")
             .field("name", &self.name)
             .finish_non_exhaustive()
     }

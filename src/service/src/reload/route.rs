@@ -6,11 +6,11 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
 
-use super::{Answer, Configuration, Status, Trigger};
+use super::{Configuration, ReloadResult, ReloadStatus, ReloadTrigger};
 use crate::body::discard;
 
 impl<C: Clone + Send + Sync + 'static> Configuration<C> {
-    /// `POST path`: 200 with the [`Answer`], 422 where the old configuration was kept.
+    /// `POST path`: 200 with the [`ReloadResult`], 422 where the old configuration was kept.
     pub fn routes(&self, path: &str) -> Router {
         Router::new()
             .route(path, post(reload))
@@ -21,12 +21,12 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
 async fn reload<C: Clone + Send + Sync + 'static>(
     State(configuration): State<Configuration<C>>,
     body: Body,
-) -> (StatusCode, Json<Answer>) {
+) -> (StatusCode, Json<ReloadResult>) {
     discard(body).await;
-    let answer = configuration.reload(Trigger::Request).await;
+    let answer = configuration.reload(ReloadTrigger::Request).await;
     let code = match answer.status {
-        Status::Success | Status::Partial => StatusCode::OK,
-        Status::Failed => StatusCode::UNPROCESSABLE_ENTITY,
+        ReloadStatus::Success | ReloadStatus::Partial => StatusCode::OK,
+        ReloadStatus::Failed => StatusCode::UNPROCESSABLE_ENTITY,
     };
     (code, Json(answer))
 }

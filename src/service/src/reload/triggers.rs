@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Configuration, Trigger, fingerprint};
+use super::{Configuration, ReloadTrigger, fingerprint};
 
 /// How long the directory has to be quiet: one save is several events.
 const QUIET: Duration = Duration::from_millis(150);
@@ -27,19 +27,19 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
     /// # Errors
     ///
     /// When it cannot be installed.
-    pub fn on_hangup(&self) -> io::Result<()> {
+    pub fn reload_on_hangup(&self) -> io::Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         let configuration = self.clone();
         self.inner.service.background(async move {
             while hangup.recv().await.is_some() {
-                configuration.reload(Trigger::Hangup).await;
+                configuration.reload(ReloadTrigger::Hangup).await;
             }
         });
         Ok(())
     }
 
     /// Reloads when the content of the file has changed, until the shutdown.
-    pub fn on_change(&self) {
+    pub fn reload_on_change(&self) {
         let changed = Arc::new(Notify::new());
         // The directory, not the file: editors and Kubernetes put another file in its place.
         let watcher = watch(directory(&self.inner.path), &changed);
@@ -57,7 +57,7 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
                     () = tokio::time::sleep(interval) => {}
                 }
                 if configuration.differs().await {
-                    configuration.reload(Trigger::File).await;
+                    configuration.reload(ReloadTrigger::File).await;
                 }
             }
         });

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
-use super::answer::{Answer, PartResult, Status};
-use super::{Configuration, Inner, Part, Trigger, fingerprint};
+use super::answer::{PartResult, ReloadResult, ReloadStatus};
+use super::{ConfigPart, Configuration, Inner, ReloadTrigger, fingerprint};
 
 impl<C: Clone + Send + Sync + 'static> Configuration<C> {
     /// Reads the file again and puts into force what it says. Who asks while another reload is under
     /// way waits for its turn; who goes away meanwhile does not break it off.
-    pub async fn reload(&self, trigger: Trigger) -> Answer {
+    pub async fn reload(&self, trigger: ReloadTrigger) -> ReloadResult {
         self.turn(trigger, |inner| async move { inner.read().await })
             .await
     }
@@ -20,7 +20,7 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
     ///
     /// ```
     /// use healthctl_service::{Service, Settings};
-    /// use healthctl_service::reload::{Configuration, Part, Trigger};
+    /// use healthctl_service::reload::{Configuration, ConfigPart, ReloadTrigger};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,10 +29,10 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
     /// # std::fs::write(&path, "info")?;
     /// let service = Service::new("ingestor", "1.0", Settings::default());
     /// let parse = |text: &str| Ok::<String, String>(text.trim().to_owned());
-    /// let parts = vec![Part::new("level", |level: &String| level)];
+    /// let parts = vec![ConfigPart::new("level", |level: &String| level)];
     /// let configuration = Configuration::open(&service, &path, parse, parts)?;
     /// # std::fs::write(&path, "debug")?;
-    /// configuration.reload(Trigger::Program).await;
+    /// configuration.reload(ReloadTrigger::Program).await;
     ///
     /// let first = &configuration.versions()[0];
     /// assert_eq!(configuration.roll_back(first.number).await.version, 3);
@@ -40,8 +40,8 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn roll_back(&self, version: u64) -> Answer {
-        self.turn(Trigger::RollBack(version), move |inner| async move {
+    pub async fn roll_back(&self, version: u64) -> ReloadResult {
+        self.turn(ReloadTrigger::RollBack(version), move |inner| async move {
             let remembered = inner.history().version(version);
             remembered
                 .map(|config| (*config).clone())
@@ -52,9 +52,9 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
 
     async fn turn<F>(
         &self,
-        trigger: Trigger,
+        trigger: ReloadTrigger,
         next: impl FnOnce(Arc<Inner<C>>) -> F + Send + 'static,
-    ) -> Answer
+    ) -> ReloadResult
     where
         F: Future<Output = Result<C, String>> + Send,
     {
@@ -89,7 +89,7 @@ impl<C: Clone + Send + Sync + 'static> Inner<C> {
         (self.parse)(&text)
     }
 
-    async fn adopt(&self, mut next: C, trigger: Trigger) -> Answer {
+    async fn adopt(&self, mut next: C, trigger: ReloadTrigger) -> ReloadResult {
         let old = Arc::clone(&self.current.borrow());
         let mut parts = self.unchanged();
         for part in &self.parts {
@@ -98,18 +98,18 @@ impl<C: Clone + Send + Sync + 'static> Inner<C> {
             }
         }
         if let Some(error) = rejection(&parts) {
-            return Answer::failed(self.history().latest(), parts, error);
+            return ReloadResult::failed(self.history().latest(), parts, error);
         }
 
-        let mut status = Status::Success;
+        let mut status = ReloadStatus::Success;
         for part in &self.parts {
             if part.hold_back(&old, &mut next) {
-                status = Status::Partial;
+                status = ReloadStatus::Partial;
                 parts.insert(part.name().to_owned(), PartResult::NeedsRestart);
             }
         }
         let next = Arc::new(next);
-        let changed: Vec<&Part<C>> = self
+        let changed: Vec<&ConfigPart<C>> = self
             .parts
             .iter()
             .filter(|part| part.has_changed(&old, &next))
@@ -128,7 +128,7 @@ impl<C: Clone + Send + Sync + 'static> Inner<C> {
             let mut parts = self.unchanged();
             let error = format!("{part}: {reason}");
             parts.insert(part, PartResult::Rejected(reason));
-            return Answer::failed(self.history().latest(), parts, error);
+            return ReloadResult::failed(self.history().latest(), parts, error);
         }
         parts.extend(results);
         let version = {
@@ -145,7 +145,7 @@ impl<C: Clone + Send + Sync + 'static> Inner<C> {
             *current = next;
             told
         });
-        Answer {
+        ReloadResult {
             status,
             version,
             error: None,
@@ -154,11 +154,11 @@ impl<C: Clone + Send + Sync + 'static> Inner<C> {
     }
 
     /// Keeps the old configuration, for a reason that lies in no single part.
-    fn refuse(&self, reason: &str) -> Answer {
+    fn refuse(&self, reason: &str) -> ReloadResult {
         let rejected = PartResult::Rejected(reason.to_owned());
         let mut parts = IndexMap::from([("configuration".to_owned(), rejected)]);
         parts.extend(self.unchanged());
-        Answer::failed(self.history().latest(), parts, reason.to_owned())
+        ReloadResult::failed(self.history().latest(), parts, reason.to_owned())
     }
 
     fn unchanged(&self) -> IndexMap<String, PartResult> {
@@ -183,7 +183,7 @@ fn rejection(parts: &IndexMap<String, PartResult>) -> Option<String> {
 
 /// Applies one part after the other; when one fails, those before it get the old version again.
 async fn apply<C: Clone + Send + Sync + 'static>(
-    changed: &[&Part<C>],
+    changed: &[&ConfigPart<C>],
     old: &Arc<C>,
     next: &Arc<C>,
 ) -> Result<(), (String, String)> {
@@ -206,7 +206,7 @@ async fn apply<C: Clone + Send + Sync + 'static>(
     Ok(())
 }
 
-fn tell(answer: &Answer, trigger: Trigger) {
+fn tell(answer: &ReloadResult, trigger: ReloadTrigger) {
     let trigger = trigger.to_string();
     let version = answer.version;
     if let Some(reason) = &answer.error {

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, advance, sleep};
 
-use crate::{Check, Health, Need, Report, Service, Settings, Standing};
+use crate::{Check, CheckResult, DependencyStatus, Health, Need, Service, Settings};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(5);
 
 fn service() -> Service {
     let settings = Settings {
-        signals: false,
+        handle_signals: false,
         ..Settings::default()
     };
     Service::new("ingestor", "1.0", settings)
@@ -52,7 +52,7 @@ async fn they_run_side_by_side() {
         service.register_check(name, Need::Required, LIMIT, || sleep(SECOND / 4));
     }
     let begin = Instant::now();
-    service.checked().await;
+    service.run_due_checks().await;
     assert_eq!(begin.elapsed(), SECOND / 4);
     assert_eq!(service.health(), Health::Healthy);
 }
@@ -68,11 +68,13 @@ async fn one_that_hangs_or_panics_or_fails_leaves_the_others_alone() {
         Err::<(), _>("connection refused")
     });
     service.register_check("well", Need::Required, LIMIT, || async {
-        Report::healthy().message("connected").with("pool", 5)
+        CheckResult::healthy()
+            .with_message("connected")
+            .with_detail("pool", 5)
     });
 
     let begin = Instant::now();
-    service.checked().await;
+    service.run_due_checks().await;
     assert_eq!(begin.elapsed(), SECOND / 2, "no longer than `check_wait`");
     assert_eq!(health(&service, "hangs"), (Health::Unknown, None));
     assert_eq!(
@@ -95,15 +97,15 @@ async fn results_are_kept_and_attempts_shared() {
     let (check, count) = counted(&service);
     tokio::join!(check.run(), check.run(), check.run());
     assert_eq!(count.load(Ordering::SeqCst), 1, "those who wait share one");
-    service.checked().await;
+    service.run_due_checks().await;
     assert_eq!(count.load(Ordering::SeqCst), 1, "it is fresh");
     advance(SECOND).await;
-    service.start_checks();
+    service.start_due_checks();
     check.run().await;
     assert_eq!(count.load(Ordering::SeqCst), 2, "it was stale");
-    check.keep_results(Duration::from_secs(60));
+    check.set_result_ttl(Duration::from_secs(60));
     advance(SECOND * 59).await;
-    service.checked().await;
+    service.run_due_checks().await;
     assert_eq!(count.load(Ordering::SeqCst), 2, "it is kept for longer");
     check.run().await;
     assert_eq!(count.load(Ordering::SeqCst), 3, "it was asked for");
@@ -132,7 +134,7 @@ async fn they_are_switched_and_bounded_while_running() {
     check.set_enabled(false);
     assert_eq!(service.components(), []);
     let snapshot = service.dependencies().remove(0);
-    assert_eq!(snapshot.standing, Standing::NotUsed);
+    assert_eq!(snapshot.status, DependencyStatus::NotUsed);
     check.run().await;
     assert_eq!(service.components(), [], "it does not run while it is off");
 
@@ -152,7 +154,7 @@ async fn they_are_switched_and_bounded_while_running() {
 async fn switched_off_meanwhile_it_records_nothing() {
     let service = service();
     let check = service.register_check("redis", Need::Required, LIMIT, || sleep(SECOND));
-    service.start_checks();
+    service.start_due_checks();
     sleep(SECOND / 2).await;
     check.set_enabled(false);
     sleep(SECOND).await;
@@ -175,7 +177,7 @@ async fn one_that_blocks_runs_in_a_thread_of_its_own() {
         assert!(std::thread::panicking(), "out of order");
     });
     let well = service.register_blocking_check("well", Need::Optional, LIMIT, || {
-        Report::degraded("91 % full").with("free_mb", 812)
+        CheckResult::degraded("91 % full").with_detail("free_mb", 812)
     });
     tokio::join!(hangs.run(), panics.run(), well.run());
     assert_eq!(health(&service, "hangs"), unhealthy("no result within 1ms"));
@@ -208,7 +210,7 @@ async fn a_gate_opens_once() {
         let broken = seen.load(Ordering::SeqCst) > 0;
         async move { if broken { Err("refused") } else { Ok(()) } }
     });
-    check.gates_readiness(&service);
+    check.gate_readiness(&service);
     check.run().await;
     assert!(!service.is_ready(), "optional, but it must have been there");
     broken.store(0, Ordering::SeqCst);
@@ -225,7 +227,7 @@ async fn a_check_that_replaces_another_opens_its_gate() {
     let first = service.register_check("database", Need::Required, LIMIT, || async {
         Err::<(), _>("refused")
     });
-    first.gates_readiness(&service);
+    first.gate_readiness(&service);
     first.run().await;
     let second = service.register_check("database", Need::Required, LIMIT, || async {});
     assert!(!service.is_ready());

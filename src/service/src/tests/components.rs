@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use super::payloads::{serve, service};
 use crate::{
-    Cause, Check, Need, Report, Service, control_plane, hephaestus, kcp_syncer, scry_ingestor,
+    Check, CheckResult, Need, Service, ShutdownCause, control_plane, hephaestus, kcp_syncer,
+    scry_ingestor,
 };
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-fn report(service: &Service, name: &str, need: Need, report: Report) -> Check {
+fn report(service: &Service, name: &str, need: Need, report: CheckResult) -> Check {
     service.register_check(name, need, LIMIT, move || {
         std::future::ready(report.clone())
     })
@@ -44,13 +45,13 @@ fn strip(value: &mut Value, form: &str) {
 async fn scry_ingestor_tells_its_components() {
     let service = service("scry_ingestor", "1.0");
     let port = serve(&service, scry_ingestor::routes(&service));
-    let healthy = Report::healthy().with("latency_ms", 1.25);
+    let healthy = CheckResult::healthy().with_detail("latency_ms", 1.25);
     report(&service, "database", Need::Required, healthy);
     let redis = report(
         &service,
         "redis",
         Need::Optional,
-        Report::degraded("slow ping"),
+        CheckResult::degraded("slow ping"),
     );
     service.register_check("kafka", Need::Optional, LIMIT, std::future::pending::<()>);
 
@@ -91,7 +92,7 @@ async fn scry_ingestor_tells_its_components() {
         &service,
         "database",
         Need::Required,
-        Report::unhealthy("refused"),
+        CheckResult::unhealthy("refused"),
     );
     let unready = port.request("GET /ready").await;
     assert_eq!(
@@ -113,7 +114,7 @@ async fn scry_ingestor_is_not_ready_before_its_gates_are_open_nor_while_it_ends(
     let port = serve(&service, scry_ingestor::routes(&service));
     let ready = async || port.request("GET /ready").await.status;
     assert_eq!(ready().await, 200, "nothing is asked of it");
-    let migrations = service.gate("migrations");
+    let migrations = service.readiness_gate("migrations");
     assert_eq!(ready().await, 503);
     let detailed = port.request("GET /health/detailed").await.json();
     assert_eq!(
@@ -127,7 +128,7 @@ async fn scry_ingestor_is_not_ready_before_its_gates_are_open_nor_while_it_ends(
         tokio::time::sleep(LIMIT).await;
         Ok::<(), String>(())
     });
-    service.shut_down(Cause::Program);
+    service.shut_down(ShutdownCause::Program);
     assert_eq!(ready().await, 503);
     assert_eq!(port.request("GET /health").await.status, 200);
 }
@@ -135,7 +136,7 @@ async fn scry_ingestor_is_not_ready_before_its_gates_are_open_nor_while_it_ends(
 #[tokio::test(start_paused = true)]
 async fn kcp_syncer_writes_what_go_writes() {
     let service = service("kcp-syncer", "1.0");
-    let figures = kcp_syncer::Figures {
+    let figures = kcp_syncer::SyncStats {
         sync_rate: 12.5,
         error_rate: 0.01,
         queue_depth: 3,
@@ -145,16 +146,16 @@ async fn kcp_syncer_writes_what_go_writes() {
         tasks: 9,
     };
     let port = serve(&service, kcp_syncer::routes(&service, move || figures));
-    let engine = Report::healthy()
-        .message("ok")
-        .with("queue_depth", 3)
-        .with("mode", "fast");
+    let engine = CheckResult::healthy()
+        .with_message("ok")
+        .with_detail("queue_depth", 3)
+        .with_detail("mode", "fast");
     let engine = report(&service, "sync-engine", Need::Required, engine);
     report(
         &service,
         "api",
         Need::Required,
-        Report::unhealthy("Disconnected"),
+        CheckResult::unhealthy("Disconnected"),
     );
     service.dependency("heartbeat");
 
@@ -162,7 +163,7 @@ async fn kcp_syncer_writes_what_go_writes() {
     assert_eq!((early.status, early.body.as_str()), (200, "null\n"));
     assert_eq!(port.request("GET /readyz").await.status, 503);
 
-    service.checked().await;
+    service.run_due_checks().await;
     let answer = port.request("GET /health/report").await;
     let components = service.components();
     let at = |name: &str| {
@@ -191,7 +192,7 @@ async fn kcp_syncer_writes_what_go_writes() {
     assert_eq!(port.request("GET /livez").await.status, 503);
 
     let status = async || {
-        service.checked().await;
+        service.run_due_checks().await;
         let report = port.request("GET /health/report").await.json();
         let codes = [
             port.request("GET /livez").await.status,
@@ -199,27 +200,32 @@ async fn kcp_syncer_writes_what_go_writes() {
         ];
         (report["Status"].as_str().unwrap().to_owned(), codes)
     };
-    report(&service, "api", Need::Required, Report::degraded("slow"));
+    report(
+        &service,
+        "api",
+        Need::Required,
+        CheckResult::degraded("slow"),
+    );
     assert_eq!(status().await, ("Degraded".into(), [200, 503]));
-    report(&service, "api", Need::Required, Report::healthy());
+    report(&service, "api", Need::Required, CheckResult::healthy());
     assert_eq!(status().await, ("Healthy".into(), [200, 200]));
     engine.set_enabled(false);
     report(
         &service,
         "api",
         Need::Required,
-        Report::unknown("no answer"),
+        CheckResult::unknown("no answer"),
     );
     // The trap: what is unknown is left out, so nothing known at all is well.
     assert_eq!(status().await, ("Healthy".into(), [200, 200]));
-    service.gate("crl");
+    service.readiness_gate("crl");
     assert_eq!(status().await, ("Healthy".into(), [200, 503]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn kcp_syncer_without_components_is_unknown() {
     let service = service("kcp-syncer", "1.0");
-    let routes = kcp_syncer::routes(&service, kcp_syncer::Figures::default);
+    let routes = kcp_syncer::routes(&service, kcp_syncer::SyncStats::default);
     let port = serve(&service, Router::new().merge(routes));
     let report = port.request("GET /health/report").await.json();
     assert_eq!(report["Status"], "Unknown");
@@ -239,10 +245,10 @@ async fn control_plane_tells_of_checks_and_gates() {
         &service,
         "ca",
         Need::Required,
-        Report::degraded("3 days left"),
+        CheckResult::degraded("3 days left"),
     );
-    certificate.gates_readiness(&service);
-    let crl = service.gate("crl_manager");
+    certificate.gate_readiness(&service);
+    let crl = service.readiness_gate("crl_manager");
     let checks = async || {
         let answer = port.request("GET /readyz").await;
         (answer.status, answer.json()["checks"].clone())
@@ -262,11 +268,11 @@ async fn control_plane_tells_of_checks_and_gates() {
 async fn hephaestus_tells_of_checks_and_circuits() {
     let service = service("hephaestus-mcp", "0.9.1");
     let port = serve(&service, hephaestus::routes(&service));
-    let slow = Report::degraded("slow").with("pool_size", 5);
+    let slow = CheckResult::degraded("slow").with_detail("pool_size", 5);
     report(&service, "database", Need::Required, slow);
-    let groq = report(&service, "groq", Need::Optional, Report::healthy());
+    let groq = report(&service, "groq", Need::Optional, CheckResult::healthy());
     groq.set_enabled(false);
-    let qdrant = service.breaker("qdrant", 1, LIMIT);
+    let qdrant = service.circuit_breaker("qdrant", 1, LIMIT);
     let _ = qdrant.call(async { Err::<(), _>("refused") }).await;
     let status = port.request("GET /health/status").await.json();
     let expected = json!({

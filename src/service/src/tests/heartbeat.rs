@@ -6,7 +6,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::payloads::service;
-use crate::{Beat, Cause, Counts, Health, Heartbeat, Pace, Service, Sign};
+use crate::{
+    Health, Heartbeat, HeartbeatCounts, HeartbeatSchedule, HeartbeatSender, HeartbeatStatus,
+    Service, ShutdownCause,
+};
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -21,10 +24,10 @@ enum Other {
 
 struct Scene {
     service: Service,
-    heartbeat: Heartbeat,
+    heartbeat: HeartbeatSender,
     other: Arc<Mutex<Other>>,
     /// The second at which each came, and what it said.
-    beats: Arc<Mutex<Vec<(u64, Sign)>>>,
+    beats: Arc<Mutex<Vec<(u64, HeartbeatStatus)>>>,
 }
 
 impl Scene {
@@ -33,13 +36,13 @@ impl Scene {
         let other = Arc::new(Mutex::new(Other::Well));
         let beats = Arc::new(Mutex::new(Vec::new()));
         let (theirs, told, begin) = (Arc::clone(&other), Arc::clone(&beats), Instant::now());
-        let pace = Pace {
+        let pace = HeartbeatSchedule {
             interval: INTERVAL,
             timeout: Duration::from_secs(2),
         };
-        let heartbeat = service.heartbeat("control-plane", pace, move |beat: Beat| {
+        let heartbeat = service.heartbeat("control-plane", pace, move |beat: Heartbeat| {
             let second = begin.elapsed().as_secs();
-            told.lock().unwrap().push((second, beat.sign));
+            told.lock().unwrap().push((second, beat.status));
             let other = *theirs.lock().unwrap();
             assert_ne!(other, Other::Panics);
             async move {
@@ -59,7 +62,7 @@ impl Scene {
     }
 
     /// Lets a beat pass with the other one in this mood.
-    async fn beat(&self, other: Other) -> (Counts, Health, Option<String>) {
+    async fn beat(&self, other: Other) -> (HeartbeatCounts, Health, Option<String>) {
         *self.other.lock().unwrap() = other;
         sleep(INTERVAL).await;
         let component = self.service.components().remove(0);
@@ -68,8 +71,8 @@ impl Scene {
     }
 }
 
-fn counts(sent: u64, missed: u64, missed_in_a_row: u64) -> Counts {
-    Counts {
+fn counts(sent: u64, missed: u64, missed_in_a_row: u64) -> HeartbeatCounts {
+    HeartbeatCounts {
         sent,
         missed,
         missed_in_a_row,
@@ -122,13 +125,13 @@ async fn the_final_one_goes_out_after_all_clean_up() {
     let service = scene.service.clone();
     let running = tokio::spawn(async move { service.run().await });
     sleep(Duration::from_secs(15)).await;
-    scene.service.shut_down(Cause::Program);
+    scene.service.shut_down(ShutdownCause::Program);
     let ended = running.await.unwrap().unwrap();
     let expected = [
-        (0, Sign::Running),
-        (10, Sign::Running),
-        (20, Sign::ShuttingDown),
-        (24, Sign::Final),
+        (0, HeartbeatStatus::Running),
+        (10, HeartbeatStatus::Running),
+        (20, HeartbeatStatus::ShuttingDown),
+        (24, HeartbeatStatus::Final),
     ];
     assert_eq!(*scene.beats.lock().unwrap(), expected);
     assert!(ended.drained);
@@ -143,7 +146,7 @@ async fn a_final_one_that_does_not_arrive_holds_nothing_up() {
     let scene = Scene::new();
     sleep(Duration::from_secs(5)).await;
     *scene.other.lock().unwrap() = Other::Hangs;
-    scene.service.shut_down(Cause::Program);
+    scene.service.shut_down(ShutdownCause::Program);
     let ended = scene.service.run().await.unwrap();
     let final_one = &ended.clean_ups[0];
     let error = final_one.outcome.as_ref().unwrap_err().to_string();

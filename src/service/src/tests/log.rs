@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::payloads::service;
 use super::wire::port;
-use crate::log::{CorrelationId, Format, Level, REQUESTS, subscriber};
+use crate::log::{CorrelationId, Format, Level, REQUEST_TARGET, subscriber};
 use crate::{Need, hephaestus};
 
 /// All that the tests of this crate write: one subscriber for all threads, since `tracing` remembers
@@ -77,7 +77,7 @@ async fn every_line_of_a_request_has_its_correlation_id() {
         (&"warn".into(), &0.into())
     );
     assert_eq!(answered["message"], "request answered");
-    assert_eq!(answered["target"], REQUESTS);
+    assert_eq!(answered["target"], REQUEST_TARGET);
     // The query may hold what nobody should read.
     assert_eq!(
         (&answered["path"], &answered["status"]),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::payloads::{serve, service};
-use crate::{Beat, Cause, Need, Pace, Report, metrics};
+use crate::{CheckResult, Heartbeat, HeartbeatSchedule, Need, ShutdownCause, metrics};
 
 #[tokio::test(start_paused = true)]
 async fn they_tell_how_the_service_is() {
@@ -14,16 +14,18 @@ async fn they_tell_how_the_service_is() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     });
     service.register_check("cache", Need::Optional, limit, || async {
-        Report::unhealthy("refused")
+        CheckResult::unhealthy("refused")
     });
-    service.gate("migrations");
-    let payments = service.breaker("payments", 1, limit);
+    service.readiness_gate("migrations");
+    let payments = service.circuit_breaker("payments", 1, limit);
     let _ = payments.call(async { Err::<(), _>("502") }).await;
 
     for arrives in [true, false] {
-        service.heartbeat("hub", Pace::every(limit), move |_: Beat| async move {
-            if arrives { Ok(()) } else { Err("refused") }
-        });
+        service.heartbeat(
+            "hub",
+            HeartbeatSchedule::every(limit),
+            move |_: Heartbeat| async move { if arrives { Ok(()) } else { Err("refused") } },
+        );
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
 
@@ -65,6 +67,6 @@ async fn they_tell_how_the_service_is() {
     samples.sort_unstable();
     samples.dedup();
     assert_eq!(samples.len(), all, "each sample once:\n{text}");
-    service.shut_down(Cause::Program);
+    service.shut_down(ShutdownCause::Program);
     assert!(metrics::text(&service).contains("service_shutting_down 1\n"));
 }

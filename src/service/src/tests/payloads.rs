@@ -7,11 +7,11 @@ use axum::http::StatusCode;
 use tokio::time::advance;
 
 use super::wire::{Port, port};
-use crate::{Cause, Service, Settings, control_plane, hephaestus};
+use crate::{Service, Settings, ShutdownCause, control_plane, hephaestus};
 
 pub(super) fn service(name: &str, version: &str) -> Service {
     let settings = Settings {
-        signals: false,
+        handle_signals: false,
         ..Settings::default()
     };
     Service::new(name, version, settings)
@@ -36,9 +36,9 @@ async fn hephaestus_says_how_it_and_its_dependencies_are() {
     let service = service("hephaestus-mcp", "0.9.1");
     let port = serve(&service, hephaestus::routes(&service));
     let database = service.dependency("database");
-    database.detail("pool_size", 5);
+    database.set_detail("pool_size", 5);
     let qdrant = service.dependency("qdrant");
-    service.dependency("groq").not_used();
+    service.dependency("groq").set_not_used();
     service.dependency("untried");
 
     advance(Duration::from_millis(29_450)).await;
@@ -109,10 +109,10 @@ async fn control_plane_is_ready_when_every_check_passes() {
 
     let database = service.dependency("database");
     let certificate = service.dependency("ca_certificate");
-    service.dependency("crl_manager").not_used();
-    database.latency(Duration::from_micros(1_832));
+    service.dependency("crl_manager").set_not_used();
+    database.record_latency(Duration::from_micros(1_832));
     database.record_success();
-    certificate.latency(Duration::from_micros(4));
+    certificate.record_latency(Duration::from_micros(4));
 
     let check = async |code: StatusCode, status: &str, certificate: &str| {
         let answer = port.request("GET /readyz").await;
@@ -135,5 +135,5 @@ async fn control_plane_is_ready_when_every_check_passes() {
     let passes = r#"{"status":"pass","latency_ms":4000}"#;
     check(StatusCode::OK, "healthy", passes).await;
 
-    service.shut_down(Cause::Program);
+    service.shut_down(ShutdownCause::Program);
 }

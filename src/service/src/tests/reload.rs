@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::payloads::{serve, service};
-use crate::reload::{Answer, Configuration, OpenError, Part, Status, Trigger};
-use crate::{Cause, Service, scry_ingestor};
+use crate::reload::{
+    ConfigError, ConfigPart, Configuration, ReloadResult, ReloadStatus, ReloadTrigger,
+};
+use crate::{Service, ShutdownCause, scry_ingestor};
 
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
 struct Config {
@@ -56,9 +58,9 @@ impl Scene {
         std::fs::write(self.path(), text).unwrap();
     }
 
-    async fn reload(&self, text: &str) -> Answer {
+    async fn reload(&self, text: &str) -> ReloadResult {
         self.write(text);
-        self.configuration.reload(Trigger::Program).await
+        self.configuration.reload(ReloadTrigger::Program).await
     }
 
     fn applied(&self) -> Vec<String> {
@@ -71,7 +73,7 @@ fn parse(text: &str) -> Result<Config, serde_yaml::Error> {
     serde_yaml::from_str(text)
 }
 
-fn parts(applied: &Arc<Mutex<Vec<String>>>) -> Vec<Part<Config>> {
+fn parts(applied: &Arc<Mutex<Vec<String>>>) -> Vec<ConfigPart<Config>> {
     let record = |name: &'static str| {
         let applied = Arc::clone(applied);
         move |config: Arc<Config>| {
@@ -88,28 +90,28 @@ fn parts(applied: &Arc<Mutex<Vec<String>>>) -> Vec<Part<Config>> {
         }
     };
     vec![
-        Part::new("adapters", |config: &Config| &config.adapters)
-            .shown_as(|config| {
+        ConfigPart::new("adapters", |config: &Config| &config.adapters)
+            .summarize_with(|config| {
                 assert_ne!(config.adapters, ["unspeakable"]);
                 config.adapters.len()
             })
-            .valid_if(|config| {
+            .validate_with(|config| {
                 if config.adapters.is_empty() {
                     Err("at least one is needed")
                 } else {
                     Ok(())
                 }
             })
-            .applied_by(record("adapters")),
-        Part::new("flags", |config: &Config| &config.flags).applied_by(record("flags")),
-        Part::fixed("database_url", |config: &mut Config| {
+            .apply_with(record("adapters")),
+        ConfigPart::new("flags", |config: &Config| &config.flags).apply_with(record("flags")),
+        ConfigPart::fixed("database_url", |config: &mut Config| {
             &mut config.database_url
         }),
     ]
 }
 
-/// Status, version, reloaded, and each part with its word.
-fn check(answer: &Answer, expected: (&str, u64, Value), parts: [&str; 3]) {
+/// ReloadStatus, version, reloaded, and each part with its word.
+fn check(answer: &ReloadResult, expected: (&str, u64, Value), parts: [&str; 3]) {
     let value = serde_json::to_value(answer).unwrap();
     let (status, version, reloaded) = expected;
     assert_eq!(value["status"], status, "{value}");
@@ -143,7 +145,7 @@ async fn each_part_is_told() {
     let current = scene.configuration.current();
     assert_eq!(current.database_url, "one", "what runs is what is told");
 
-    let answer = scene.configuration.reload(Trigger::Program).await;
+    let answer = scene.configuration.reload(ReloadTrigger::Program).await;
     let words = [unchanged, unchanged, "needs-restart"];
     check(&answer, ("partial", 3, json!({})), words);
 }
@@ -171,7 +173,7 @@ async fn the_old_configuration_is_kept_on_any_error() {
     ];
     for (text, part, reason) in cases {
         let answer = scene.reload(text).await;
-        assert_eq!(answer.status, Status::Failed, "{text}");
+        assert_eq!(answer.status, ReloadStatus::Failed, "{text}");
         let error = answer.error.as_deref().unwrap();
         assert!(error.contains(reason), "{text}: {error}");
         for (name, result) in &answer.parts {
@@ -194,7 +196,7 @@ async fn the_old_configuration_is_kept_on_any_error() {
     assert_eq!(scene.applied()[..4], expected, "what was applied is undone");
 
     std::fs::remove_file(scene.path()).unwrap();
-    let answer = scene.configuration.reload(Trigger::Program).await;
+    let answer = scene.configuration.reload(ReloadTrigger::Program).await;
     assert!(answer.error.unwrap().contains("cannot read"));
     assert!(!changes.has_changed().unwrap());
     assert_eq!(scene.configuration.versions().len(), 1);
@@ -212,29 +214,29 @@ async fn a_pipe_in_the_place_of_the_file_holds_nobody_up() {
     let pipe = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
     rustix::fs::mknodat(rustix::fs::CWD, scene.path(), pipe.0, pipe.1, 0).unwrap();
     for _ in 0..2 {
-        let answer = scene.configuration.reload(Trigger::Program).await;
+        let answer = scene.configuration.reload(ReloadTrigger::Program).await;
         let error = answer.error.unwrap();
         assert!(error.contains("it is not a regular file"), "{error}");
     }
     std::fs::remove_file(scene.path()).unwrap();
     let answer = scene.reload("{adapters: [b], database_url: one}").await;
-    assert_eq!((answer.status, answer.version), (Status::Success, 2));
+    assert_eq!((answer.status, answer.version), (ReloadStatus::Success, 2));
 }
 
 #[tokio::test]
 async fn many_at_once_take_turns_and_none_is_lost() {
     let scene = Scene::new();
-    scene.configuration.on_change();
+    scene.configuration.reload_on_change();
     scene.write("{adapters: [b], database_url: one}");
     let reloads = (0..20).map(|_| {
         let configuration = scene.configuration.clone();
-        tokio::spawn(async move { configuration.reload(Trigger::Hangup).await })
+        tokio::spawn(async move { configuration.reload(ReloadTrigger::Hangup).await })
     });
     let reloads: Vec<_> = reloads.collect();
     let mut reloaded = 0;
     for reload in reloads {
         let answer = reload.await.unwrap();
-        assert_eq!((answer.status, answer.version), (Status::Success, 2));
+        assert_eq!((answer.status, answer.version), (ReloadStatus::Success, 2));
         reloaded += usize::from(answer.parts["adapters"].word() == "reloaded");
     }
     // The file's own watcher may have been first.
@@ -255,10 +257,10 @@ async fn ten_versions_are_remembered_and_one_comes_back() {
     assert_eq!(numbers, (3..=12).collect::<Vec<u64>>());
 
     let answer = scene.configuration.roll_back(4).await;
-    assert_eq!((answer.status, answer.version), (Status::Success, 13));
+    assert_eq!((answer.status, answer.version), (ReloadStatus::Success, 13));
     assert_eq!(scene.configuration.current().adapters, ["n4"]);
     let latest = scene.configuration.versions().pop().unwrap();
-    assert_eq!(latest.trigger, Trigger::RollBack(4));
+    assert_eq!(latest.trigger, ReloadTrigger::RollBack(4));
 
     let answer = scene.configuration.roll_back(2).await;
     assert_eq!(answer.error.as_deref(), Some("version 2 is not remembered"));
@@ -267,7 +269,7 @@ async fn ten_versions_are_remembered_and_one_comes_back() {
 #[tokio::test]
 async fn a_file_is_followed_however_it_is_replaced() {
     let scene = Scene::new();
-    scene.configuration.on_change();
+    scene.configuration.reload_on_change();
     let mut changes = scene.configuration.subscribe();
     let mut expect = async |adapter: &str| {
         changes.changed().await.unwrap();
@@ -285,13 +287,13 @@ async fn a_file_is_followed_however_it_is_replaced() {
     scene.write("{adapters: [made-anew]}");
     expect("made-anew").await;
     let trigger = scene.configuration.versions().pop().unwrap().trigger;
-    assert_eq!(trigger, Trigger::File);
+    assert_eq!(trigger, ReloadTrigger::File);
 }
 
 #[tokio::test]
 async fn a_signal_reloads() {
     let scene = Scene::new();
-    scene.configuration.on_hangup().unwrap();
+    scene.configuration.reload_on_hangup().unwrap();
     let mut changes = scene.configuration.subscribe();
     scene.write("{adapters: [signalled]}");
     let me = rustix::process::getpid();
@@ -299,7 +301,7 @@ async fn a_signal_reloads() {
     changes.changed().await.unwrap();
     assert_eq!(changes.borrow().adapters, ["signalled"]);
     let trigger = scene.configuration.versions().pop().unwrap().trigger;
-    assert_eq!(trigger, Trigger::Hangup);
+    assert_eq!(trigger, ReloadTrigger::Hangup);
 }
 
 #[tokio::test]
@@ -330,7 +332,7 @@ async fn a_request_reloads_and_is_answered_for_each_part() {
     let refused = port.request("GET /api/v1/config/reload").await;
     assert_eq!(refused.status, 405);
 
-    scene.service.shut_down(Cause::Program);
+    scene.service.shut_down(ShutdownCause::Program);
     let answer = scene.reload("{adapters: [late]}").await;
     assert_eq!(answer.error.as_deref(), Some("the service shuts down"));
 }
@@ -341,7 +343,7 @@ async fn there_is_no_start_without_a_valid_file() {
     let path = directory.path().join("config.yaml");
     let service = service("scry_ingestor", "1.0");
     let open = || Configuration::open(&service, &path, parse, parts(&Arc::default()));
-    assert!(matches!(open(), Err(OpenError::Read { .. })));
+    assert!(matches!(open(), Err(ConfigError::Read { .. })));
     for (text, expected) in [
         ("{adapters: []}", "adapters: at least one is needed"),
         ("{adapters: 7}", "expected a sequence"),

@@ -11,7 +11,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::wire::{Client, Port, port};
-use crate::{Cause, CleanUpError, Ended, Phase, Service, Settings, WhileDraining, hephaestus};
+use crate::{
+    CleanUpError, Phase, Service, Settings, ShutdownCause, ShutdownReport, WhileDraining,
+    hephaestus,
+};
 
 const SCHEDULE: &str = "POST /health/shutdown/schedule";
 const SHUTDOWN: &str = "POST /health/shutdown";
@@ -21,7 +24,7 @@ const LIVE: &str = "GET /health/live";
 struct Scene {
     service: Service,
     port: Port,
-    running: JoinHandle<Ended>,
+    running: JoinHandle<ShutdownReport>,
 }
 
 impl Scene {
@@ -35,7 +38,7 @@ impl Scene {
             "2.4.1",
             Settings {
                 while_draining,
-                signals: false,
+                handle_signals: false,
                 ..Settings::default()
             },
         );
@@ -73,7 +76,7 @@ impl Scene {
     async fn waits_for_the_end(&self) -> Client {
         let mut client = self.port.connect().unwrap();
         client.send(SHUTDOWN).await;
-        self.service.reached(Phase::Draining).await;
+        self.service.wait_for_phase(Phase::Draining).await;
         client
     }
 }
@@ -97,7 +100,7 @@ async fn while_it_drains_health_answers_and_other_work_is_refused() {
     let done = working.answer().await.unwrap();
     assert_eq!((done.status, done.body.as_str()), (200, "done"));
     let ended = scene.running.await.unwrap();
-    assert_eq!(ended.cause, Cause::ScheduledRequest);
+    assert_eq!(ended.cause, ShutdownCause::ScheduledRequest);
     assert!(ended.drained);
     assert_eq!((ended.cut, ended.drain_time), (0, Duration::from_secs(3)));
     assert!(scene.port.is_closed());
@@ -136,14 +139,14 @@ async fn the_order_is_drain_clean_up_reply_listener_closed() {
     // Its buffer is smaller than the reply, which therefore cannot be written before it is read.
     let mut waiting = scene.port.connect_with(16).unwrap();
     waiting.send(SHUTDOWN).await;
-    scene.service.reached(Phase::Draining).await;
+    scene.service.wait_for_phase(Phase::Draining).await;
 
     assert!(
         events.try_recv().is_err(),
         "no clean-up while work is in flight"
     );
     assert_eq!(working.answer().await.unwrap().status, 200);
-    scene.service.reached(Phase::Finished).await;
+    scene.service.wait_for_phase(Phase::Finished).await;
     assert_eq!(events.try_recv(), Ok("last registered"));
     assert_eq!(events.try_recv(), Ok("first registered"));
 
@@ -186,13 +189,16 @@ async fn a_second_request_joins_the_first() {
     let mut first = scene.waits_for_the_end().await;
     let mut second = scene.waits_for_the_end().await;
     assert_eq!(scene.port.request(SCHEDULE).await.status, 200);
-    scene.service.shut_down(Cause::Signal("SIGTERM"));
+    scene.service.shut_down(ShutdownCause::Signal("SIGTERM"));
 
     let (first, second) = tokio::join!(first.answer(), second.answer());
     for reply in [first, second] {
         assert_eq!(reply.unwrap().json()["status"], "shutdown_complete");
     }
-    assert_eq!(scene.running.await.unwrap().cause, Cause::BlockingRequest);
+    assert_eq!(
+        scene.running.await.unwrap().cause,
+        ShutdownCause::BlockingRequest
+    );
     assert_eq!(runs.recv().await, Some(()));
     assert_eq!(runs.recv().await, None, "clean-up ran once");
 }
@@ -203,7 +209,7 @@ async fn a_client_that_leaves_does_not_call_the_shutdown_off() {
     let _working = scene.in_flight("GET /work").await;
     drop(scene.waits_for_the_end().await);
     let ended = scene.running.await.unwrap();
-    assert_eq!(ended.cause, Cause::BlockingRequest);
+    assert_eq!(ended.cause, ShutdownCause::BlockingRequest);
     assert_eq!(ended.drain_time, Duration::from_secs(3));
 }
 
@@ -215,7 +221,7 @@ async fn idle_connections_do_not_hold_the_exit() {
     assert!(!kept.answer().await.unwrap().closes);
     let mut silent = scene.port.connect().unwrap();
     let begin = Instant::now();
-    scene.service.shut_down(Cause::Program);
+    scene.service.shut_down(ShutdownCause::Program);
     scene.running.await.unwrap();
     assert_eq!(begin.elapsed(), Duration::ZERO);
     assert!(kept.ended().await && silent.ended().await);
@@ -228,7 +234,7 @@ async fn half_a_request_does_not_hold_the_exit() {
     half.write("GET /health/live HTTP/1.1\r\nHos").await;
     tokio::task::yield_now().await;
     let begin = Instant::now();
-    scene.service.shut_down(Cause::Program);
+    scene.service.shut_down(ShutdownCause::Program);
     scene.running.await.unwrap();
     assert_eq!(
         begin.elapsed(),
@@ -248,7 +254,7 @@ async fn refusing_closes_the_listener_at_once_and_lets_work_finish() {
     let mut endless = scene.in_flight("GET /endless").await;
 
     let begin = Instant::now();
-    scene.service.shut_down(Cause::Signal("SIGTERM"));
+    scene.service.shut_down(ShutdownCause::Signal("SIGTERM"));
     scene.port.closed().await;
     assert_eq!(begin.elapsed(), Duration::ZERO);
     assert!(scene.port.connect().is_none());
@@ -281,7 +287,7 @@ async fn a_body_is_in_flight_until_its_last_byte() {
         200,
         "the head is here"
     );
-    scene.service.shut_down(Cause::Program);
+    scene.service.shut_down(ShutdownCause::Program);
     sleep(Duration::from_secs(20)).await;
     assert_eq!(scene.service.phase(), Phase::Draining);
     gate.notify_one();
@@ -326,7 +332,7 @@ async fn background_tasks_live_through_the_drain_and_end_before_clean_up() {
         Ok::<(), String>(())
     });
     let _working = scene.in_flight("GET /work").await;
-    scene.service.shut_down(Cause::Program);
+    scene.service.shut_down(ShutdownCause::Program);
     let ended = scene.running.await.unwrap();
     let limit = Duration::from_secs(10);
     assert_eq!(
