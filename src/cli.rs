@@ -1,12 +1,10 @@
-//! What can be typed: the global flags and one variant per command. Each command's own flags live with it.
+//! The command line: the global flags and one variant per command. The flags of each command live in its file.
 
-use std::path::PathBuf;
-
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, init, list, logs, profiles, reload, restart, show, shutdown, start, validate,
-    watch,
+    Global, check, demo, init, list, logs, profiles, reload, restart, show, shutdown, start,
+    validate, watch,
 };
 
 /// See whether your services live, why not and since when; act on them with proof that it worked.
@@ -23,40 +21,6 @@ pub(crate) struct Cli {
     /// Without a command: `watch` on a terminal, `check` elsewhere.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
-}
-
-/// Flags that every command takes.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Global {
-    /// Inventory file; found in the current directory and above when left out.
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "HEALTHCTL_FILE"
-    )]
-    pub(crate) file: Vec<PathBuf>,
-    /// When to use colour; `NO_COLOR` is respected.
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "HEALTHCTL_COLOR")]
-    pub(crate) color: Color,
-    /// Refuse every action.
-    #[arg(long, global = true, env = "HEALTHCTL_READ_ONLY", value_parser = clap::builder::FalseyValueParser::new())]
-    pub(crate) read_only: bool,
-    /// Say more on stderr.
-    #[arg(short, long, global = true, env = "HEALTHCTL_VERBOSE", value_parser = clap::builder::FalseyValueParser::new())]
-    pub(crate) verbose: bool,
-}
-
-/// When to use colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
 }
 
 /// The commands.

@@ -9,7 +9,7 @@ use clap::{CommandFactory, FromArgMatches};
 use color_eyre::config::{HookBuilder, Theme};
 
 use crate::cli::{Cli, Command};
-use crate::commands::{self, Context, Error};
+use crate::commands::{self, Context, Error, default_args, ignore_empty_variables};
 use crate::exit::Exit;
 use crate::host::{launch, spare_descriptors};
 use crate::probe::Commands;
@@ -66,7 +66,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let words = attach_wait(words);
-    let command = without_empty_twins(Cli::command()).color(color_typed(&words));
+    let command = ignore_empty_variables(Cli::command()).color(color_typed(&words));
     let mut matches = command.try_get_matches_from(words)?;
     if let Some(("demo", demo)) = matches.subcommand()
         && let Some((flag, done)) = commands::demo::typed_in_vain(demo)
@@ -92,25 +92,6 @@ fn color_typed(words: &[OsString]) -> clap::ColorChoice {
         Some(value) if value == "always" => clap::ColorChoice::Always,
         _ => clap::ColorChoice::Auto,
     }
-}
-
-/// Lets an environment twin that is set to nothing count as not set, as a pipeline leaves it that fills in a variable
-/// of its own.
-fn without_empty_twins(command: clap::Command) -> clap::Command {
-    let is_empty = |arg: &clap::Arg| {
-        let value = arg.get_env().and_then(std::env::var_os);
-        value.is_some_and(|value| value.is_empty())
-    };
-    command
-        .mut_args(|arg| {
-            if is_empty(&arg) {
-                // The twin cannot be taken away, and no variable has this name.
-                arg.env("").hide_env(true)
-            } else {
-                arg
-            }
-        })
-        .mut_subcommands(without_empty_twins)
 }
 
 /// Reports of our own faults, coloured only where colour is wanted: the library asks no terminal.
@@ -146,13 +127,6 @@ async fn dispatch(context: &Context, command: Option<Command>) -> Result<Exit, E
         Command::Init(args) => commands::init::run(context, &args).await,
         Command::Demo(args) => commands::demo::run(context, &args).await,
     }
-}
-
-/// The flags of a command that nobody typed a flag for; their environment twins count.
-pub(crate) fn default_args<T: clap::Args + clap::FromArgMatches>() -> T {
-    let command = without_empty_twins(T::augment_args(clap::Command::new("healthctl")));
-    let matches = command.get_matches_from(["healthctl"]);
-    T::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// Ties `--wait 30s` together to `--wait=30s`.

@@ -95,7 +95,7 @@ fn wait_time(text: &str) -> Result<Duration, String> {
     if text.is_empty() {
         return Ok(DEFAULT_WAIT);
     }
-    match duration::typed(text)? {
+    match duration(text)? {
         Duration::ZERO => Err("waiting for no time is not waiting: leave `--wait` out".to_owned()),
         time => Ok(time),
     }

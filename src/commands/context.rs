@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal, Write};
 
 use crate::action::{Manner, shown_command};
-use crate::cli::{Color, Global};
 use crate::execute::Policy;
 use crate::exit::Exit;
 use crate::health::{Candidate, SelectError, Selection, text};
@@ -13,6 +12,7 @@ use crate::host::records::Records;
 use crate::inventory::{self, AdHoc, Inventory, Loaded, Service};
 use crate::yaml::{Problems, nearest};
 
+use super::arguments::{Color, Global};
 use super::surroundings;
 
 /// What every command is given.

@@ -8,8 +8,7 @@ use clap::parser::ValueSource;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::{Context, Error, watch};
-use crate::cli::Global;
+use super::{Context, Error, Global, default_args, watch};
 use crate::demo::{self, Demo, News, Order, Reached, Verb};
 use crate::exit::Exit;
 
@@ -153,7 +152,7 @@ async fn dashboard(context: &Context, demo: &mut Demo) -> Result<Exit, Error> {
             ..context.global.clone()
         },
     };
-    let mut args: watch::Args = crate::run::default_args();
+    let mut args: watch::Args = default_args();
     // Their environment twins are meant for another service than these.
     args.choice.url = None;
     args.choice.profile = None;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use comfy_table::{Attribute, Cell, Table, presets};
 use serde_json::{Value, json};
 
-use super::{Context, Error, candidate};
+use super::{Context, Error, ListFormat, candidate};
 use crate::action::{Action, course};
 use crate::exit::Exit;
 use crate::health::text::clean;
@@ -20,17 +20,8 @@ pub(crate) struct Args {
     #[arg(value_name = "SELECTOR")]
     pub(crate) selectors: Vec<String>,
     /// Format of the list.
-    #[arg(short, long, value_enum, default_value_t = Format::Table)]
-    pub(crate) output: Format,
-}
-
-/// How the list is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
+    #[arg(short, long, value_enum, default_value_t = ListFormat::Table)]
+    pub(crate) output: ListFormat,
 }
 
 /// Runs `healthctl list`.
@@ -53,11 +44,11 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         .collect();
     let started = Started::of(context, &loaded.inventory);
     let text = match args.output {
-        Format::Table => table(&services, &started, context.color_stdout()),
-        Format::Json => format!("{}\n", json_list(&services, &started)),
+        ListFormat::Table => table(&services, &started, context.color_stdout()),
+        ListFormat::Json => format!("{}\n", json_list(&services, &started)),
     };
     context.print(&text)?;
-    if args.output == Format::Table && selection.is_all() {
+    if args.output == ListFormat::Table && selection.is_all() {
         for (record, running) in &started.others {
             context.tell(&format!(
                 "pid {} runs still: healthctl has started it as `{}`, which this inventory does not hold any more",

@@ -1,11 +1,11 @@
 //! One file per command, wiring only: what can be computed without a terminal, a socket or a file lives elsewhere.
 
 mod act;
+mod arguments;
 pub(crate) mod check;
 mod choose;
 mod context;
 pub(crate) mod demo;
-mod duration;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod logs;
@@ -21,5 +21,6 @@ mod surroundings;
 pub(crate) mod validate;
 pub(crate) mod watch;
 
+pub(crate) use arguments::{Global, ListFormat, default_args, duration, ignore_empty_variables};
 pub(crate) use context::{Context, Error, candidate};
 pub(crate) use signals::Signals;

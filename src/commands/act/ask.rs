@@ -2,8 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::Context;
 use crate::action::{Offer, Proposal, Questions};
+use crate::commands::Context;
 
 /// Whether there is anybody to ask.
 pub(super) fn possible() -> bool {

@@ -70,7 +70,7 @@ enum Format {
 }
 
 fn limit(text: &str) -> Result<Duration, String> {
-    match duration::typed(text)? {
+    match duration(text)? {
         Duration::ZERO => Err("no time is too short for any action".to_owned()),
         time => Ok(time),
     }

@@ -5,8 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::judged::{Judged, json, text};
-use super::{Args, Format};
+use super::judged::Judged;
 use crate::commands::{Context, Error};
 use crate::health::text::clean;
 use crate::host::Clock;
@@ -22,8 +21,8 @@ pub(super) fn file(
     named: Option<&Offered>,
     known: &[Offered],
     path: &str,
-    args: &Args,
-) -> Result<String, Error> {
+    probe: Option<&str>,
+) -> Result<Vec<Judged>, Error> {
     let reply = Captured::parse(&read(Path::new(path))?);
     let profiles: Vec<&Profile> = match named {
         Some(offered) => offered.profile.as_deref().into_iter().collect(),
@@ -34,23 +33,21 @@ pub(super) fn file(
     };
     let mut tries = Vec::new();
     for profile in profiles {
-        for name in probes(profile, named.is_some(), args)? {
+        for name in probes(profile, named.is_some(), probe)? {
             tries.push(judge_saved(profile, &name, &reply));
         }
     }
-    written(&tries, args)
+    Ok(tries)
 }
 
 /// The probes to try, in the order of the profile. Only a profile that is meant has to have the one asked for.
-fn probes(profile: &Profile, meant: bool, args: &Args) -> Result<Vec<String>, Error> {
+fn probes(profile: &Profile, meant: bool, wanted: Option<&str>) -> Result<Vec<String>, Error> {
     if profile.probes.is_empty() && meant {
         // It is for the probes of others: any name will do.
-        return Ok(vec![
-            args.probe.clone().unwrap_or_else(|| "live".to_owned()),
-        ]);
+        return Ok(vec![wanted.unwrap_or("live").to_owned()]);
     }
     let known = profile.probes.keys();
-    let Some(wanted) = &args.probe else {
+    let Some(wanted) = wanted else {
         return Ok(known.cloned().collect());
     };
     let found: Vec<String> = known
@@ -122,8 +119,8 @@ pub(super) async fn url(
     context: &Context,
     named: Option<&Offered>,
     url: &str,
-    args: &Args,
-) -> Result<String, Error> {
+    probe: Option<&str>,
+) -> Result<Vec<Judged>, Error> {
     let Some(offered) = named else {
         return Err(Error::usage_hint(
             "which profile should be tried on it?",
@@ -131,9 +128,9 @@ pub(super) async fn url(
         ));
     };
     let Some(profile) = offered.profile.as_deref() else {
-        return Ok(String::new());
+        return Ok(Vec::new());
     };
-    let wanted = probes(profile, true, args)?;
+    let wanted = probes(profile, true, probe)?;
     let loaded = context.adhoc(&AdHoc {
         profile: Some(&offered.name),
         ..AdHoc::new(Asked::Url(url))
@@ -157,15 +154,5 @@ pub(super) async fn url(
             });
         }
     }
-    written(&tries, args)
-}
-
-fn written(all: &[Judged], args: &Args) -> Result<String, Error> {
-    if all.is_empty() {
-        return Err(Error::usage("no profile has such a probe"));
-    }
-    Ok(match args.output {
-        Format::Json => json(all),
-        Format::Table => text(all),
-    })
+    Ok(tries)
 }

@@ -4,9 +4,7 @@ mod attempt;
 mod judged;
 mod listing;
 
-use clap::ValueEnum;
-
-use super::{Context, Error, surroundings};
+use super::{Context, Error, ListFormat, surroundings};
 use crate::exit::Exit;
 use crate::health::text::clean;
 use crate::inventory::{self, Offered};
@@ -26,17 +24,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PROBE", requires = "attempt")]
     pub(crate) probe: Option<String>,
     /// Format.
-    #[arg(short, long, value_enum, default_value_t = Format::Table)]
-    pub(crate) output: Format,
-}
-
-/// How it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
+    #[arg(short, long, value_enum, default_value_t = ListFormat::Table)]
+    pub(crate) output: ListFormat,
 }
 
 /// Runs `healthctl profiles`.
@@ -51,15 +40,24 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         context.tell_problems(&offered.problems);
         return Ok(Exit::Usage);
     }
+    let probe = args.probe.as_deref();
     let text = match (&args.attempt, named) {
-        (Some(what), named) if what.contains("://") => {
-            attempt::url(context, named, what, args).await?
+        (Some(what), named) => {
+            let tries = if what.contains("://") {
+                attempt::url(context, named, what, probe).await?
+            } else {
+                attempt::file(named, &known, what, probe)?
+            };
+            match args.output {
+                _ if tries.is_empty() => return Err(Error::usage("no profile has such a probe")),
+                ListFormat::Json => judged::json(&tries),
+                ListFormat::Table => judged::text(&tries),
+            }
         }
-        (Some(what), named) => attempt::file(named, &known, what, args)?,
-        (None, Some(offered)) if args.output == Format::Json => listing::json_one(offered),
+        (None, Some(offered)) if args.output == ListFormat::Json => listing::json_one(offered),
         // The file as it stands: a start for one's own.
         (None, Some(offered)) => offered.text.clone(),
-        (None, None) if args.output == Format::Json => listing::json(&known),
+        (None, None) if args.output == ListFormat::Json => listing::json(&known),
         (None, None) => listing::table(&known, context.color_stdout()),
     };
     if let Some(offered) = named {

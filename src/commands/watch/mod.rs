@@ -23,7 +23,6 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::ValueEnum;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
@@ -41,6 +40,7 @@ use crate::probe::Asker;
 use crate::tui::{App, Setup};
 use actions::Actions;
 use automatic::Automation;
+use stream::StreamFormat;
 
 /// The flags of `watch`.
 #[derive(Debug, clap::Args)]
@@ -55,17 +55,7 @@ pub(crate) struct Args {
         value_enum,
         env = "HEALTHCTL_WATCH_OUTPUT"
     )]
-    pub(crate) output: Option<Lines>,
-}
-
-/// How changes are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Lines {
-    /// A line for people.
-    Text,
-    /// A line of JSON.
-    #[value(name = "ndjson")]
-    Json,
+    pub(crate) output: Option<StreamFormat>,
 }
 
 /// Runs `healthctl watch`.
@@ -94,7 +84,7 @@ pub(crate) async fn with_notices(
     let rules = services.iter().map(|service| service.rules()).collect();
     let pictures = Fleet::new(rules, now).pictures();
     let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
-    let lines = args.output.or((!terminal).then_some(Lines::Text));
+    let lines = args.output.or((!terminal).then_some(StreamFormat::Text));
     let asker = Asker::new(clock);
     let (teller, feed) = engine::feed();
     let herald = teller.clone();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{Write as _, stdout};
 
+use clap::ValueEnum;
 use tokio::task::spawn_blocking;
 
 use crate::commands::{Context, Error, Signals};
@@ -13,12 +14,20 @@ use crate::exit::Exit;
 use crate::health::{Change, Moment, Picture, Selection, State};
 use crate::output::{FailOn, ServiceReport, change_line};
 
-use super::Lines;
+/// Format of the stream of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StreamFormat {
+    /// A line for people.
+    Text,
+    /// A line of JSON.
+    #[value(name = "ndjson")]
+    Json,
+}
 
 /// Writes changes until a signal or the reader ends it.
 pub(super) async fn run(
     context: &Context,
-    lines: Lines,
+    format: StreamFormat,
     selection: &Selection,
     mut feed: Feed,
 ) -> Result<Exit, Error> {
@@ -36,11 +45,11 @@ pub(super) async fn run(
         let mut text = String::new();
         let ready = std::iter::from_fn(|| feed.try_recv());
         for event in std::iter::once(event).chain(ready) {
-            if let (Event::Notice { text, .. }, Lines::Json) = (&event, lines) {
+            if let (Event::Notice { text, .. }, StreamFormat::Json) = (&event, format) {
                 // Programs read elements of one kind; what is for people goes where they look.
                 context.tell(text);
             }
-            line(&event, lines, selection, &mut told, &mut text)?;
+            line(&event, format, selection, &mut told, &mut text)?;
         }
         // A reader that does not read must not keep a signal from ending this.
         tokio::select! {
@@ -65,16 +74,17 @@ type Told = HashMap<String, String>;
 /// Adds the line of an event, where it has one.
 fn line(
     event: &Event,
-    lines: Lines,
+    format: StreamFormat,
     selection: &Selection,
     told: &mut Told,
     out: &mut String,
 ) -> Result<(), Error> {
-    match (event, lines) {
+    match (event, format) {
         (Event::Picture { picture, changed }, _)
             if changed.is_empty() || !selection.matches(picture) => {}
-        (Event::Picture { picture, changed }, Lines::Text) if is_half_known(picture, changed) => {}
-        (Event::Picture { picture, changed }, Lines::Text) => {
+        (Event::Picture { picture, changed }, StreamFormat::Text)
+            if is_half_known(picture, changed) => {}
+        (Event::Picture { picture, changed }, StreamFormat::Text) => {
             // A result that has not come to count, or a dependency that was named already, is no news to people.
             let before = told.insert(picture.name.clone(), text(picture, &[]));
             let is_new = changed.contains(&Change::Version) || changed.contains(&Change::Start);
@@ -83,12 +93,12 @@ fn line(
                 let _ = writeln!(out, "{} {}", time(picture.at), text(picture, changed));
             }
         }
-        (Event::Picture { picture, changed }, Lines::Json) => {
+        (Event::Picture { picture, changed }, StreamFormat::Json) => {
             let report = ServiceReport::new(picture, &FailOn::default(), picture.at);
             let json = change_line(&report, changed, picture.at);
             out.push_str(&json.map_err(|error| Error::Bug(error.into()))?);
         }
-        (Event::Notice { at, text }, Lines::Text) => {
+        (Event::Notice { at, text }, StreamFormat::Text) => {
             let _ = writeln!(out, "{} {text}", time(*at));
         }
         _ => {}

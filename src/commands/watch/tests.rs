@@ -14,8 +14,9 @@ use super::automatic::Automation;
 use super::dashboard::{self, Parts};
 use super::terminal::Screen;
 use super::terminal_harness::{CTRL_C, ESC, Ended, Pty};
-use crate::cli::{Color, Global};
+
 use crate::commands::Context;
+use crate::commands::arguments::{Color, Global};
 use crate::engine::{self, Ask, Caps, Options};
 use crate::execute::{Executor, Policy};
 use crate::health::{Fleet, Outcome, ProbeResult};
