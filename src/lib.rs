@@ -27,6 +27,7 @@
 //!
 //! | module | what it is for | may use |
 //! | --- | --- | --- |
+//! | `text` | cleaning of foreign text, nearest name, durations, sizes, widths, tables; every module may use it | nothing of ours |
 //! | `yaml` | YAML in which every value knows its place; problems that point there | nothing of ours |
 //! | `health` | words and state machine: outcome, tracker, fleet, identity, selector | nothing of ours |
 //! | `profile` | a convention as data, and what it makes of an answer | `health`, `yaml` |
@@ -48,7 +49,7 @@
 //!
 //! # What is absent, and why
 //!
-//! * `yaml`, `health`, `profile`, `inventory`, `action` and `event` have no clock, file, environment, process or socket:
+//! * `text`, `yaml`, `health`, `profile`, `inventory`, `action` and `event` have no clock, file, environment, process or socket:
 //!   time is an argument ([`health::Moment`]), files come through functions. So every rule is testable as a table.
 //! * A service that is down is a value ([`health::Outcome`]), never an `Err`.
 //! * Nobody but the engine changes a tracker; faces get [`health::Picture`]s.
@@ -83,6 +84,7 @@ mod output;
 mod probe;
 pub mod profile;
 mod run;
+pub mod text;
 mod tui;
 pub mod yaml;
 

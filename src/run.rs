@@ -13,6 +13,7 @@ use crate::commands::{self, Context, Error, default_args, ignore_empty_variables
 use crate::exit::Exit;
 use crate::host::{launch, spare_descriptors};
 use crate::probe::Commands;
+use crate::text;
 
 /// How many files and sockets it takes to begin, those that come with the process left out.
 const DESCRIPTORS: usize = 8;
@@ -136,7 +137,7 @@ fn attach_wait(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut tied: Vec<OsString> = Vec::new();
     for word in words {
         match tied.last_mut() {
-            Some(last) if last == "--wait" && is_duration(&word) => {
+            Some(last) if last == "--wait" && word.to_str().is_some_and(text::is_duration) => {
                 last.push("=");
                 last.push(word);
             }
@@ -144,14 +145,6 @@ fn attach_wait(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         }
     }
     tied
-}
-
-/// Whether a word was meant as a duration: it is one, or it is a number whose unit was forgotten.
-fn is_duration(word: &OsString) -> bool {
-    word.to_str().is_some_and(|text| {
-        let number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        number || humantime::parse_duration(text).is_ok()
-    })
 }
 
 #[cfg(test)]

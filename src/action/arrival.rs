@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::proof::list;
 use super::{Verdict, Who};
 use crate::health::Moment;
+use crate::text;
 
 #[cfg(test)]
 mod tests;
@@ -180,7 +181,7 @@ impl Arrival {
 
     fn late(&self, at: Moment) -> Arrived {
         let took = at.since(self.began) + Duration::from_millis(500);
-        let after = humantime::format_duration(Duration::from_secs(took.as_secs().max(1)));
+        let after = text::format_duration(Duration::from_secs(took.as_secs().max(1)));
         if let Some(stranger) = &self.stranger {
             let own = match &self.expected.process {
                 Some(process) => format!("{process} was started, but "),

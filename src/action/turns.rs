@@ -1,6 +1,7 @@
 //! Which turns of a service's state its `on_change` command is told, and when: one after another, the newest first.
 
-use crate::health::{Moment, Picture, State, text};
+use crate::health::{Moment, Picture, State};
+use crate::text;
 
 /// A reason is told no longer than this.
 const LONGEST: usize = 500;

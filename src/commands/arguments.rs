@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use clap::builder::FalseyValueParser;
 
-use crate::yaml::parse_duration;
+use crate::text::parse_duration;
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, clap::Args)]

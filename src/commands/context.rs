@@ -5,12 +5,13 @@ use std::io::{self, IsTerminal, Write};
 use crate::action::{Manner, shown_command};
 use crate::execute::Policy;
 use crate::exit::Exit;
-use crate::health::{Candidate, SelectError, Selection, text};
+use crate::health::{Candidate, SelectError, Selection};
 use crate::host::directories;
 use crate::host::launch::own_program;
 use crate::host::records::Records;
 use crate::inventory::{self, AdHoc, Inventory, Loaded, Service};
-use crate::yaml::{Problems, nearest};
+use crate::text;
+use crate::yaml::Problems;
 
 use super::arguments::{Color, Global};
 use super::surroundings;
@@ -70,7 +71,7 @@ impl Error {
     /// A name that no service of the inventory has.
     pub(crate) fn unknown_service(inventory: &Inventory, name: &str) -> Self {
         let names = inventory.services.keys().map(String::as_str);
-        let hint = nearest(name, names.clone()).map_or_else(
+        let hint = text::nearest(name, names.clone()).map_or_else(
             || {
                 let names: Vec<&str> = names.take(20).collect();
                 format!("the inventory holds: {}", names.join(", "))

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{Attribute, Cell, Table, presets};
 use serde_json::{Value, json};
 
 use super::{Context, Error, ListFormat, candidate};
 use crate::action::{Action, course};
 use crate::exit::Exit;
-use crate::health::text::clean;
 use crate::host::Running;
 use crate::host::records::Record;
 use crate::inventory::{Inventory, Service, ServiceActions};
+use crate::text::{Table, clean};
 
 /// The flags of `list`.
 #[derive(Debug, clap::Args)]
@@ -101,13 +100,6 @@ impl Started {
 }
 
 fn table(services: &[&Service], started: &Started, color: bool) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    if color {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
     let titles = [
         "SERVICE",
         "PID",
@@ -120,14 +112,7 @@ fn table(services: &[&Service], started: &Started, color: bool) -> String {
         "DEPENDS ON",
         "LABELS",
     ];
-    table.set_header(titles.map(|title| {
-        let cell = Cell::new(title);
-        if color {
-            cell.add_attribute(Attribute::Bold)
-        } else {
-            cell
-        }
-    }));
+    let mut table = Table::new(&titles, color);
     for service in services {
         let labels: Vec<String> = service
             .labels
@@ -154,14 +139,7 @@ fn table(services: &[&Service], started: &Started, color: bool) -> String {
             or_dash(Some(labels.join(" "))),
         ]);
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.lines().fold(String::new(), |mut out, line| {
-        out.push_str(line.trim_end());
-        out.push('\n');
-        out
-    })
+    table.to_string()
 }
 
 fn or_dash(text: Option<String>) -> String {

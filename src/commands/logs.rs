@@ -11,10 +11,10 @@ use tokio::time::sleep;
 
 use super::{Context, Error, Signals};
 use crate::exit::Exit;
-use crate::health::text::{Colors, clean, clean_line};
 use crate::host::log::{Begin, Line, Log, News, Until};
 use crate::host::records::Key;
 use crate::inventory::{Inventory, Service};
+use crate::text::{Colors, clean, clean_line};
 
 /// The flags of `logs`.
 #[derive(Debug, clap::Args)]

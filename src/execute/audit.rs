@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use crate::action::{Action, Verdict};
 use crate::event::Party;
-use crate::health::{Identity, text};
+use crate::health::Identity;
 use crate::host::started_at;
+use crate::text;
 
 /// The name of the file in the state directory.
 const FILE: &str = "audit.jsonl";

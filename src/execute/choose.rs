@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::action::{Action, Course, Look, NoWay, Offer, Refusal, START_COMMAND, Then, Way};
-use crate::health::{Process, text};
+use crate::health::Process;
 use crate::host::pid_file::PidFile;
 use crate::host::reception::{Reception, reception};
 use crate::host::signals::{SignalError, may_send};
 use crate::host::{Owners, Running, started_at};
 use crate::inventory::{Means, Service, Signal};
+use crate::text;
 
 use super::command;
 use super::ending::absent;

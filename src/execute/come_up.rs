@@ -23,12 +23,13 @@ use super::run::Teller;
 use super::{Executor, Target};
 use crate::action::{Arrival, Arrived, Expected, Glance, Holder, Look, Started, Verdict};
 use crate::event::StepKind;
-use crate::health::{Process, text};
+use crate::health::Process;
 use crate::host::launch::{Launched, Order, excerpt, launch, startable};
 use crate::host::records::{Key, Record};
 use crate::host::{Running, alive, process};
 use crate::inventory::{Means, Secret, Service, StartSpec};
 use crate::probe::{Masks, reveal};
+use crate::text;
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(25);
@@ -201,7 +202,7 @@ impl Executor {
                 return Ending::new(Verdict::Died, text.to_owned());
             }
             if Instant::now() >= deadline {
-                let after = humantime::format_duration(limit);
+                let after = text::format_duration(limit);
                 let text = format!("{}; it is not ready after {after}: {missing}", ending.text);
                 return Ending::new(Verdict::NotReady, text);
             }

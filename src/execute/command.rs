@@ -14,10 +14,10 @@ use tokio::time::{Instant, timeout};
 
 use super::send::Went;
 use crate::action::shown_command;
-use crate::health::text;
 use crate::host::offspring;
 use crate::inventory::Exec;
 use crate::probe::{Masks, Ready};
+use crate::text;
 
 /// So much of it, and of its last words, is shown.
 const KEPT: usize = 160;

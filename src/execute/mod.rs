@@ -35,11 +35,12 @@ use jiff::Timestamp;
 
 use crate::action::{Action, Manner, Offer, Present, Refusal, Then, Verdict, Way};
 use crate::event::{Done, Facts};
-use crate::health::{self, Identity, Process, text};
+use crate::health::{self, Identity, Process};
 use crate::host::records::{Key, Records};
 use crate::host::{Clock, started_at};
 use crate::inventory::{Inventory, Service};
 use crate::probe::Asker;
+use crate::text;
 
 use audit::Audit;
 use identify::Found;

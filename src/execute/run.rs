@@ -14,8 +14,9 @@ use crate::action::{
     Action, Agenda, Deed, Half, Leg, Manner, Member, Proposal, Task, Then, Verdict,
 };
 use crate::event::{Done, Event, Step, StepKind};
-use crate::health::{Moment, text};
+use crate::health::Moment;
 use crate::host::records::{Lock, RecordError};
+use crate::text;
 
 /// Where the account of one action goes.
 #[derive(Debug, Clone, Copy)]

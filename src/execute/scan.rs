@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::foreign::foreign;
 use super::owners::{Known, heads, owners_unless_known, split};
 use super::place::Place;
-use crate::health::{self, Changed, Code, Process, Sight, text};
+use crate::health::{self, Changed, Code, Process, Sight};
 use crate::host::newest::{executable, modified, newest};
 use crate::host::pid_file::{self, PidFile};
 use crate::host::records::{Key, Record, Records};
@@ -16,6 +16,7 @@ use crate::host::{
     Endpoint, Owners, Running, ancestors, is_local, loaded, runs_another_file_than, started_at,
 };
 use crate::inventory::{Inventory, Secret, Service, StartSpec};
+use crate::text;
 
 /// What is looked at, again and again.
 #[derive(Debug, Clone)]

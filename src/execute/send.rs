@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::command;
 use crate::action::Way;
-use crate::health::{FailureKind, Process, text};
+use crate::health::{FailureKind, Process};
 use crate::host::signals::{self, SignalError};
 use crate::inventory::{HttpRequest, Means, Signal};
 use crate::probe::{Asker, Reply};
+use crate::text;
 
 /// So much of a reply is kept.
 const KEPT: usize = 160;

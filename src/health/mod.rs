@@ -16,7 +16,6 @@ mod rules;
 mod sameness;
 mod select;
 mod sight;
-pub mod text;
 mod tracker;
 mod words;
 

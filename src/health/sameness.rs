@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::{Identity, Process, Start};
+use crate::text;
 
 /// What two readings of an identity say of the processes behind them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +145,7 @@ fn starts(before: &Identity, after: &Identity) -> Signal {
             format!(
                 "start is still {}{derived}, but it is told no closer than {}, and the process was younger than that",
                 old.at,
-                humantime::format_duration(tolerance),
+                text::format_duration(tolerance),
             ),
         )
     } else {

@@ -1,11 +1,10 @@
 //! What a look at this machine finds of a service, beside what its own probes say: which process runs its code, whether
 //! that code has changed since, who else listens at its address.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::Start;
+use crate::text::approximate_duration;
 
 /// What was seen of a service; nothing where nothing could be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -117,24 +116,15 @@ impl Sight {
 
 /// `src/app.py changed 12s ago, 3m after it started`
 fn told(path: &str, verb: &str, at: Timestamp, started: Timestamp, now: Timestamp) -> String {
-    let after = rough(at.duration_since(started));
+    let after = approximate_duration(at.duration_since(started).unsigned_abs());
     let age = now.duration_since(at);
     if age.is_negative() {
         return format!("{path} {verb} {after} after it started, by a clock ahead of ours");
     }
-    format!("{path} {verb} {} ago, {after} after it started", rough(age))
-}
-
-/// The largest unit, and the next while it tells something.
-fn rough(duration: jiff::SignedDuration) -> String {
-    let seconds = duration.unsigned_abs().as_secs();
-    let rounded = match seconds {
-        0..=59 => seconds,
-        60..=3599 => seconds - seconds % 10,
-        3600..=86399 => seconds - seconds % 60,
-        _ => seconds - seconds % 3600,
-    };
-    humantime::format_duration(Duration::from_secs(rounded)).to_string()
+    format!(
+        "{path} {verb} {} ago, {after} after it started",
+        approximate_duration(age.unsigned_abs())
+    )
 }
 
 #[cfg(test)]
@@ -227,7 +217,7 @@ mod tests {
         let reported = |seconds, tolerance| {
             Some(Start {
                 at: at(seconds),
-                tolerance: Duration::from_secs(tolerance),
+                tolerance: std::time::Duration::from_secs(tolerance),
                 derived: false,
             })
         };

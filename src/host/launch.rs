@@ -23,7 +23,8 @@ use super::descriptors::given_descriptor_limit;
 use super::offspring;
 use super::process::process;
 use super::records::{Key, Record, RecordError, Records};
-use crate::health::{Process, text};
+use crate::health::Process;
+use crate::text;
 
 /// The word that makes a run of ours the stand-in.
 pub(crate) const WORD: &str = "stand-in";

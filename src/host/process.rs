@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::health::{Process, text};
+use crate::health::Process;
+use crate::text;
 
 /// A running process, as far as an action has to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]

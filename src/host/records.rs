@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::process::{Running, process, session_of, writes_to};
-use crate::health::{Process, text};
+use crate::health::Process;
+use crate::text;
 
 /// No record and no note of a lock is longer.
 const LONGEST: u64 = 1024 * 1024;

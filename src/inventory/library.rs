@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::profile::Profile;
 use crate::profile::raw::{At, check_name, is_name};
-use crate::yaml::{Entry, Node, Place, Problem, Problems, SourceFile, nearest, parse};
+use crate::text::nearest;
+use crate::yaml::{Entry, Node, Place, Problem, Problems, SourceFile, parse};
 
 use super::catalogue::Offered;
 use super::{Surroundings, find, source};

@@ -240,7 +240,7 @@ impl ProbeKind {
             Self::Tcp { host, port } => format!("{host}:{port}"),
             Self::Exec(exec) => exec.shown.join(" "),
         };
-        crate::health::text::clean(&text, 300)
+        crate::text::clean(&text, 300)
     }
 }
 

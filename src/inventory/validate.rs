@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::health::text::clean;
+use crate::text::clean;
 use crate::yaml::{Node, Problems, parse};
 
 use super::library::{self, Library};

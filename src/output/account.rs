@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::action::{Action, Deed, Offer, Proposal, START_COMMAND, Verdict};
 use crate::event::{Done, Party};
 use crate::health::{Part, ReloadStatus};
+use crate::text::Table;
 
 /// One service of an action: what was offered, and how it ended where it was carried out or refused.
 #[derive(Debug, Clone, Serialize)]
@@ -170,10 +170,8 @@ impl Account {
 
     /// `SERVICE  VERDICT  DRAIN  START  READY  IN ALL`
     fn table(accounts: &[Self]) -> String {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING);
-        table.force_no_tty();
-        table.set_header(["SERVICE", "VERDICT", "DRAIN", "START", "READY", "IN ALL"]);
+        let titles = ["SERVICE", "VERDICT", "DRAIN", "START", "READY", "IN ALL"];
+        let mut table = Table::new(&titles, false);
         let time = |seconds: Option<f64>| {
             seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}s"))
         };
@@ -187,14 +185,7 @@ impl Account {
                 time(account.elapsed_seconds),
             ]);
         }
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
-        table.lines().fold(String::new(), |mut out, line| {
-            out.push_str(line.trim_end());
-            out.push('\n');
-            out
-        })
+        table.to_string()
     }
 
     /// What would be done, in the conditional.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::health::{CheckVerdict, Flag, Picture, State};
+use crate::text::{clean, nearest};
 
 /// The levels and flags that are a failure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,9 +48,12 @@ impl FailOn {
             } else if word == "warn" {
                 fail_on.warn = true;
             } else {
+                let states = State::ALL.iter().map(|state| state.as_str());
+                let flags = Flag::ALL.iter().map(|flag| flag.as_str());
+                let known = states.chain(flags).chain(["warn"]);
                 return Err(FailOnError::Unknown {
-                    word: crate::health::text::clean(word, 60),
-                    nearest: nearest(word),
+                    word: clean(word, 60),
+                    nearest: nearest(word, known),
                 });
             }
         }
@@ -67,16 +71,4 @@ impl FailOn {
             picture.verdict
         }
     }
-}
-
-fn nearest(word: &str) -> Option<&'static str> {
-    State::ALL
-        .iter()
-        .map(|state| state.as_str())
-        .chain(Flag::ALL.iter().map(|flag| flag.as_str()))
-        .chain(["warn"])
-        .map(|known| (strsim::damerau_levenshtein(word, known), known))
-        .filter(|(distance, _)| *distance <= 3)
-        .min()
-        .map(|(_, known)| known)
 }

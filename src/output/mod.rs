@@ -4,7 +4,6 @@
 //! that every format says the same.
 
 mod account;
-mod age;
 mod fail_on;
 mod json;
 mod report;
@@ -13,7 +12,6 @@ mod table;
 mod tests;
 
 pub(crate) use account::Account;
-pub(crate) use age::{ago, latency, short_duration};
 pub(crate) use fail_on::{FailOn, FailOnError};
 pub(crate) use json::{change_line, json};
 pub(crate) use report::{Report, ServiceReport};

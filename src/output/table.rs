@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets};
-
 use crate::health::{CheckVerdict, DependencyStatus, State};
 
-use super::{Report, ServiceReport, ago, latency, short_duration};
+use super::{Report, ServiceReport};
+use crate::text::{Cell, Color, Table, ago, long_age, long_latency};
 
 /// How a report for people may look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,47 +22,22 @@ pub(crate) fn table(report: &Report, style: Style) -> String {
         out.push_str("no service was selected\n");
         return out;
     }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    if style.color {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
-    table.set_header(
-        [
-            "SERVICE",
-            "STATE",
-            "READY",
-            "LATENCY",
-            "UPTIME",
-            "VERSION",
-            "DEPS",
-            "LAST SUCCESS",
-            "FLAGS",
-        ]
-        .map(|title| {
-            if style.color {
-                Cell::new(title).add_attribute(Attribute::Bold)
-            } else {
-                Cell::new(title)
-            }
-        }),
-    );
+    let titles = [
+        "SERVICE",
+        "STATE",
+        "READY",
+        "LATENCY",
+        "UPTIME",
+        "VERSION",
+        "DEPS",
+        "LAST SUCCESS",
+        "FLAGS",
+    ];
+    let mut table = Table::new(&titles, style.color).align_right(&[3, 4, 6]);
     for service in &report.services {
         table.add_row(row(service, style));
     }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if [3, 4, 6].contains(&index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for line in table.lines() {
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
-    out.push('\n');
+    let _ = writeln!(out, "{table}");
     reasons(&mut out, report, style);
     let _ = writeln!(out, "{}", summary(report));
     out
@@ -85,11 +59,11 @@ fn row(service: &ServiceReport, style: Style) -> Vec<Cell> {
             Some(false) => "no",
             None => "-",
         }),
-        Cell::new(slowest(service).map_or_else(|| "-".to_owned(), latency)),
+        Cell::new(slowest(service).map_or_else(|| "-".to_owned(), long_latency)),
         Cell::new(
             service
                 .uptime_seconds
-                .map_or_else(|| "-".to_owned(), |s| short_duration(secs(s))),
+                .map_or_else(|| "-".to_owned(), |s| long_age(secs(s))),
         ),
         Cell::new(service.version.as_deref().unwrap_or("-")),
         Cell::new(dependencies(service)),

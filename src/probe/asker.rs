@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::health::{Failure, FailureKind, Outcome, Phases, ProbeResult, text};
+use crate::health::{Failure, FailureKind, Outcome, Phases, ProbeResult};
 use crate::host::Clock;
 use crate::inventory::{Connection, HttpRequest, Probe, ProbeKind, Service};
 use crate::profile::{self, Answer, Judgement};
+use crate::text;
 
 use super::exchange::{self, Answered, Body, Exchange, Question};
 use super::exec;
@@ -282,7 +283,7 @@ impl Asker {
                 FailureKind::Timeout,
                 format!(
                     "the body was not decoded within {}",
-                    humantime::format_duration(probe.timeout)
+                    text::format_duration(probe.timeout)
                 ),
             )),
         }

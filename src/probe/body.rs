@@ -39,7 +39,10 @@ pub(super) async fn read(
     let too_large = || {
         Cause::new(
             FailureKind::BodyLimit,
-            format!("the body is larger than {} (max_body)", size(most)),
+            format!(
+                "the body is larger than {} (max_body)",
+                crate::text::long_size(most)
+            ),
         )
     };
     let announced = response.content_length().unwrap_or(0);
@@ -78,16 +81,4 @@ pub(super) async fn drain(mut response: Response) {
     };
     // A body that does not end in time costs its connection, nothing else.
     let _ = tokio::time::timeout(DRAIN, reading).await;
-}
-
-/// A number of bytes as it is written in an inventory.
-pub(super) fn size(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    UNITS
-        .iter()
-        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit))
-        .map_or_else(
-            || format!("{bytes} bytes"),
-            |(unit, name)| format!("{} {name}", bytes / unit),
-        )
 }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::health::{Failure, FailureKind};
 use crate::host::offspring;
 use crate::inventory::Exec;
+use crate::text;
 
 use super::exchange;
 use super::explain::{self, Cause};
@@ -84,8 +85,8 @@ pub(super) async fn ask(question: Question<'_>, deadline: Instant) -> Ran {
     }
 }
 
-fn limit(question: Question<'_>) -> humantime::FormattedDuration {
-    humantime::format_duration(question.timeout)
+fn limit(question: Question<'_>) -> impl std::fmt::Display {
+    text::format_duration(question.timeout)
 }
 
 /// A command under way. The group is ended before the child is forgotten: its number is free for others only then.
@@ -149,7 +150,10 @@ async fn finish(mut running: Running, question: Question<'_>, deadline: Instant)
         (Some(false), _) => Some(Cause::new(
             FailureKind::BodyLimit,
             behind(
-                format!("its output is larger than {} (max_body)", size(most)),
+                format!(
+                    "its output is larger than {} (max_body)",
+                    text::long_size(most)
+                ),
                 &words,
             ),
         )),
@@ -208,8 +212,4 @@ fn signal_name(number: i32) -> Option<&'static str> {
         _ => return None,
     };
     Some(name)
-}
-
-fn size(bytes: u64) -> String {
-    super::body::size(bytes)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::health::Phases;
+use crate::text;
 
 /// The marks of one question. Cheap to clone; the clones share the marks.
 #[derive(Debug, Clone)]
@@ -217,7 +218,7 @@ impl Trail {
     /// The sentence for a deadline that struck now.
     pub(super) fn out_of_time(&self, timeout: Duration) -> String {
         let marks = self.marks();
-        let limit = humantime::format_duration(timeout);
+        let limit = text::format_duration(timeout);
         let connected = |marks: &Marks| {
             marks
                 .claimed

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::yaml::{is_secret_name, nearest};
+use crate::text::nearest;
+use crate::yaml::is_secret_name;
 
 /// Where HTTP goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

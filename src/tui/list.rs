@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::health::{Flag, Picture, Selection, State};
 
-use super::{filter, text};
+use super::filter;
+use crate::text;
 
 /// The order of the rows. All are stable: equal ones stand as in the inventory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

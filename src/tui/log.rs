@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::action::Verdict;
 use crate::event::{Done, Step};
 use crate::health::{Change, DependencyStatus, Moment, Picture, State};
+use crate::text::short_latency;
 
 /// The largest number of events kept.
 const KEPT: usize = 1_000;
@@ -152,7 +153,7 @@ pub(crate) fn of_done(done: &Done) -> Entry {
             "{}: {} after {}: {}",
             done.action,
             done.verdict,
-            super::figures::latency(done.elapsed),
+            short_latency(done.elapsed),
             done.text
         ),
     }

@@ -16,7 +16,6 @@ mod progress;
 mod samples;
 #[cfg(test)]
 mod tests;
-mod text;
 mod theme;
 mod update;
 mod view;

@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_glyph_takes_one_cell() {
         for look in every_look(Theme::new(true)) {
-            assert_eq!(crate::tui::text::width(look.glyph), 1, "{look:?}");
+            assert_eq!(crate::text::width(look.glyph), 1, "{look:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reading a map key by key, so that what nobody asked for is an unknown key.
 
-use super::{Entry, Node, Problem, Problems, Value, nearest};
+use super::{Entry, Node, Problem, Problems, Value};
+use crate::text::nearest;
 
 /// The keys of one map that have not been taken yet.
 #[derive(Debug)]

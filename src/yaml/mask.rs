@@ -1,4 +1,4 @@
-//! What must not be shown when a line of a file is shown: secrets, and characters that a terminal obeys.
+//! Secrets in a line of a file that is shown.
 
 /// Whether something of this name (a key, a header) usually holds a secret.
 pub fn is_secret_name(name: &str) -> bool {
@@ -97,33 +97,9 @@ fn keyed(line: &str, offset: usize, bytes: &mut [u8]) {
     }
 }
 
-/// A character that a terminal obeys, or that hides or reorders what stands around it.
-pub(super) fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
-}
-
-/// The text with each hidden character replaced by one that is seen, so that columns stay right.
-pub(super) fn visible(text: &str) -> String {
-    let mut rest = text.chars().peekable();
-    std::iter::from_fn(|| rest.next().map(|c| (c, rest.peek().copied())))
-        .map(|(c, next)| match c {
-            '\t' | '\n' => c,
-            '\r' if next == Some('\n') => c,
-            '\u{7f}' => '\u{2421}',
-            '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
-            c if is_hidden(c) => '\u{fffd}',
-            c => c,
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{is_secret_name, secrets, visible};
+    use super::{is_secret_name, secrets};
 
     #[test]
     fn secrets_are_starred_in_place() {
@@ -162,13 +138,5 @@ mod tests {
         assert!(is_secret_name("Cookie"));
         assert!(!is_secret_name("X-Team"));
         assert!(!is_secret_name("tokens-per-second"));
-    }
-
-    #[test]
-    fn hidden_characters_are_seen() {
-        assert_eq!(
-            visible("a\u{1b}[31m\u{9b}1m\u{202e}b"),
-            "a␛[31m\u{fffd}1m\u{fffd}b"
-        );
     }
 }

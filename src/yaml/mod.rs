@@ -7,30 +7,24 @@
 //! annotate-snippets draws the marked line.
 
 mod bounds;
-mod duration;
 mod fields;
 mod interpolate;
 mod lay;
 mod mask;
-mod nearest;
 mod node;
 mod parse;
 mod problem;
 mod read;
 mod render;
 mod scalar;
-mod size;
 mod snippet;
 mod source;
 
-pub use duration::parse_duration;
 pub use fields::Fields;
 pub use interpolate::interpolate;
 pub use lay::Keys;
 pub use mask::{is_secret_name, secrets as mask_secrets};
-pub use nearest::nearest;
 pub use node::{Entry, Node, Style, Value};
 pub use parse::parse;
 pub use problem::{Problem, Problems};
-pub use size::parse_size;
 pub use source::{Place, SourceFile};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Place, SourceFile};
+use crate::text::shorten;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,10 +121,6 @@ impl Node {
             (Value::Text(text) | Value::Number { text, .. }, _) => text,
             _ => return self.kind().to_owned(),
         };
-        let mut short: String = text.chars().take(60).collect();
-        if short.len() < text.len() {
-            short.push('…');
-        }
-        format!("`{short}`")
+        format!("`{}`", shorten(text, 60))
     }
 }

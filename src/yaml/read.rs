@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Entry, Node, Problem, Problems, Value, nearest, parse_duration, parse_size};
+use super::{Entry, Node, Problem, Problems, Value};
+use crate::text::{is_hidden, nearest, parse_duration, parse_size};
 
 impl Node {
     /// The problem that it is something else than what was expected.
@@ -42,7 +43,7 @@ impl Node {
             problems.push(self.wrong(expected));
             return None;
         }
-        if let Some(hidden) = text.chars().find(|c| super::mask::is_hidden(*c)) {
+        if let Some(hidden) = text.chars().find(|c| is_hidden(*c)) {
             problems.push(
                 Problem::at(
                     &self.place,

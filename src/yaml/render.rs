@@ -8,6 +8,7 @@ use annotate_snippets::{Element, Group, Level, Renderer};
 
 use super::snippet::Sheets;
 use super::{Place, Problem, Problems, mask};
+use crate::text::visible;
 
 /// Nobody reads more, and a file that is wrong in every line must not be answered with a hundred times its size.
 const MOST: usize = 2_000;
@@ -85,7 +86,7 @@ impl Problems {
 
 /// Text from a file, or about one, as it may reach a terminal.
 pub(super) fn safe(text: &str) -> String {
-    mask::visible(&mask::secrets(text)).replace('\n', " ")
+    visible(&mask::secrets(text)).replace('\n', " ")
 }
 
 fn group(problem: &Problem, sheets: &mut Sheets) -> Group<'static> {

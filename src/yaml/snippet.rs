@@ -9,6 +9,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Element, Snippet};
 
 use super::render::safe;
 use super::{Place, Problem, SourceFile, mask};
+use crate::text::visible;
 
 /// Further apart than this many lines, two places of one problem are shown as two snippets.
 const TOGETHER: usize = 200;
@@ -93,12 +94,12 @@ impl Sheets {
             Some(text) if text.ends_with('\r') => end - 1,
             _ => end,
         };
-        let path = mask::visible(&file.path.display().to_string());
+        let path = visible(&file.path.display().to_string());
         let masked = self.masked(file, begin..end);
         let (window, offset) = cut(masked, first.start - begin, last.start - begin);
         // Blanks keep the columns right; the renderer cuts them off.
         let blanks = masked.get(..offset).map_or(0, |text| text.chars().count());
-        let text = " ".repeat(blanks) + &mask::visible(window);
+        let text = " ".repeat(blanks) + &visible(window);
         let annotations: Vec<Annotation<'static>> = marks
             .iter()
             .map(|(place, kind, label)| {
@@ -151,7 +152,7 @@ fn character(text: &str, at: usize) -> usize {
 
 /// Where a stretch of the window stands once hidden characters are replaced; of several lines the first.
 fn shown_range(window: &str, start: usize, end: usize) -> Range<usize> {
-    let length = |to: usize| mask::visible(window.get(..to).unwrap_or(window)).len();
+    let length = |to: usize| visible(window.get(..to).unwrap_or(window)).len();
     let line = window.get(start..).and_then(|text| text.find(['\n', '\r']));
     let line_end = line.map_or(window.len(), |n| start + n);
     length(start)..length(end.min(line_end).max(start))

@@ -9,6 +9,7 @@ use super::premise::{Premise, Supposed};
 use super::{LIMIT, Outcome};
 use crate::action::Verdict;
 use crate::health::{Flag, Identity, Moment, Picture, RestartCause, Seen, State};
+use crate::text;
 
 /// Files are written one after another: so long has nothing to change.
 const REST: Duration = Duration::from_secs(1);
@@ -427,7 +428,7 @@ impl Patient {
             ));
         }
         if begun.echo && self.echoes + 1 == MOST_ECHOES {
-            let delay = humantime::format_duration(LONGEST_DELAY);
+            let delay = text::format_duration(LONGEST_DELAY);
             return Some(format!(
                 "{name}: its own sources have changed right after each of {} automatic restarts in a row{}; should they again, the next one waits for {delay}",
                 self.echoes,
@@ -435,7 +436,7 @@ impl Patient {
             ));
         }
         (!good).then(|| {
-            let delay = humantime::format_duration(self.delay());
+            let delay = text::format_duration(self.delay());
             let condition = if self.ours.is_some() {
                 ""
             } else {

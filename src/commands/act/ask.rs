@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::action::{Offer, Proposal, Questions};
 use crate::commands::Context;
+use crate::text;
 
 /// Whether there is anybody to ask.
 pub(super) fn possible() -> bool {
@@ -23,7 +24,7 @@ pub(super) fn show(context: &Context, proposal: &Proposal) {
             offer.means,
             offer.request,
             offer.target,
-            humantime::format_duration(offer.timeout),
+            text::format_duration(offer.timeout),
         ));
     }
     if proposal.offers.len() > 1 {

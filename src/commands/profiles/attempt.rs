@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::judged::Judged;
 use crate::commands::{Context, Error};
-use crate::health::text::clean;
 use crate::host::Clock;
 use crate::inventory::{AdHoc, Asked, Offered};
 use crate::probe::Asker;
 use crate::profile::{Answer, Captured, Profile, judge};
+use crate::text::clean;
 
 /// As much of a reply as a probe would read, and a little more to tell that there is more.
 const LARGEST: u64 = (1 << 20) + 1;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::listing::columns;
 use crate::health::{Age, Beat, Dependency, Failure, Heartbeat, ProbeResult, Reading};
-use crate::output::{ago, latency, short_duration};
+use crate::text::{ago, long_age, long_latency};
 
 /// One reply, judged as the answer to one probe.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ fn one(judged: &Judged) -> String {
             format!("{} (to {:?}{how})", start.at, start.tolerance)
         }),
     );
-    line("uptime", reading.uptime.map(short_duration));
+    line("uptime", reading.uptime.map(long_age));
     line("message", reading.message.clone());
     line("heartbeat", reading.heartbeat.as_ref().map(heartbeat));
     line("resources", pairs(reading.resources.iter()));
@@ -113,7 +113,7 @@ fn dependencies(out: &mut String, list: &[Dependency]) {
                 (age, _) => self::age(age),
             },
             age(entry.last_failure),
-            entry.latency.map_or_else(dash, latency),
+            entry.latency.map_or_else(dash, long_latency),
             entry.error.clone().unwrap_or_else(dash),
             pairs(entry.details.iter()).unwrap_or_else(dash),
         ]
@@ -145,8 +145,8 @@ fn beat(beat: Beat) -> String {
 
 /// `2026-11-22T10:00:00Z, good for 30s, held by syncer-1`
 fn heartbeat(heartbeat: &Heartbeat) -> String {
-    let fresh_for = heartbeat.fresh_for.map(short_duration);
-    let every = heartbeat.every.map(short_duration);
+    let fresh_for = heartbeat.fresh_for.map(long_age);
+    let every = heartbeat.every.map(long_age);
     let parts = [
         Some(beat(heartbeat.beat)),
         fresh_for.map(|span| format!("good for {span}")),

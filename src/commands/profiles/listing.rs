@@ -1,11 +1,10 @@
 //! The conventions known, as a table and as JSON.
 
-use comfy_table::{Attribute, Cell, Table, presets};
 use serde_json::{Value, json};
 
-use crate::health::text::clean;
 use crate::inventory::Offered;
 use crate::profile::{Profile, Source};
+use crate::text::{Table, clean};
 
 /// The list for people.
 pub(super) fn table(known: &[Offered], color: bool) -> String {
@@ -45,32 +44,11 @@ pub(super) fn columns<const N: usize>(
     rows: impl Iterator<Item = [String; N]>,
     color: bool,
 ) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    if color {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
-    table.set_header(titles.map(|title| {
-        let cell = Cell::new(title);
-        if color {
-            cell.add_attribute(Attribute::Bold)
-        } else {
-            cell
-        }
-    }));
+    let mut table = Table::new(titles, color);
     for row in rows {
         table.add_row(row.map(|cell| clean(&cell, 200)));
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.lines().fold(String::new(), |mut out, line| {
-        out.push_str(line.trim_end());
-        out.push('\n');
-        out
-    })
+    table.to_string()
 }
 
 /// The list for programs.

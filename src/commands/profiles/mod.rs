@@ -6,9 +6,8 @@ mod listing;
 
 use super::{Context, Error, ListFormat, surroundings};
 use crate::exit::Exit;
-use crate::health::text::clean;
 use crate::inventory::{self, Offered};
-use crate::yaml::nearest;
+use crate::text::{clean, nearest};
 
 /// The flags of `profiles`.
 #[derive(Debug, clap::Args)]

@@ -9,10 +9,11 @@ use tokio::task::JoinSet;
 use crate::action::{StateTurn, Turns};
 use crate::engine::{self, Feed, Teller};
 use crate::event::Event;
-use crate::health::{Picture, text};
+use crate::health::Picture;
 use crate::host::Clock;
 use crate::inventory::{Exec, Hook, Secret, Service};
 use crate::probe;
+use crate::text;
 
 /// So many run at once; the others wait for their turn, and probes for none of them.
 const AT_ONCE: usize = 4;

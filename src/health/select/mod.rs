@@ -2,10 +2,11 @@
 //!
 //! Pure: a selector is checked against what the inventory holds, and asked about pictures after a round of probes.
 
-mod nearest;
 mod selection;
 mod selector;
 mod term;
+
+use crate::text;
 
 pub use selection::{Candidate, Selection};
 pub use selector::Selector;
@@ -34,7 +35,7 @@ impl SelectError {
         word: &str,
         candidates: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        Self::new(match nearest::nearest(word, candidates) {
+        Self::new(match text::nearest(word, candidates) {
             Some(near) => format!("{message}; did you mean `{near}`?"),
             None => message.to_string(),
         })

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::term::{Term, Test};
 use super::{Candidate, SelectError};
 use crate::health::Picture;
-use crate::health::text::clean;
+use crate::text::clean;
 
 /// One selector: terms joined by a comma, which means *and*.
 #[derive(Debug, Clone)]

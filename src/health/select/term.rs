@@ -4,8 +4,8 @@
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::{Candidate, SelectError};
-use crate::health::text::clean;
 use crate::health::{Flag, Picture, State};
+use crate::text::clean;
 
 /// A term and whether it is meant the other way round.
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@ use super::probe::Probe;
 use super::pulse::{Ending, Pulse};
 use super::standing::Counted;
 use crate::health::{DependencyStatus, Moment, ProbeResult, Role, State};
+use crate::text;
 
 const NOT_ASKED: &str = "not asked yet";
 const NOT_ASKED_AGAIN: &str = "not asked again yet";
@@ -148,7 +149,7 @@ impl Tracker {
                 .drain_until()
                 .is_some_and(|until| until.mono <= now.mono);
         if late {
-            let timeout = humantime::format_duration(self.ending.timeout());
+            let timeout = text::format_duration(self.ending.timeout());
             return Belief::new(State::Unhealthy, format!("still draining after {timeout}"));
         }
         let silent = self.probes.iter().filter_map(|probe| {

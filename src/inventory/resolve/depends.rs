@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::profile::raw::At;
-use crate::yaml::{Problem, Problems, nearest};
+use crate::text::nearest;
+use crate::yaml::{Problem, Problems};
 
 use super::super::raw;
 

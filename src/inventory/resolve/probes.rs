@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::health::Role;
 use crate::profile::raw::{self, Way, asks_nothing};
 use crate::profile::{Decode, Expect, Profile};
-use crate::yaml::{Problem, Problems, nearest};
+use crate::text::nearest;
+use crate::yaml::{Problem, Problems};
 
 use super::super::service::Probe;
 use super::ask::{self, Said};

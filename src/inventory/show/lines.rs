@@ -65,7 +65,7 @@ impl Lines {
                 out.extend(std::iter::repeat_n(' ', room + 2));
                 out.push_str("# ");
                 // The path of a file can hold a line break, and a remark ends with its line.
-                out.push_str(&crate::health::text::clean(remark, 300));
+                out.push_str(&crate::text::clean(remark, 300));
             }
             out.push('\n');
         }

@@ -10,6 +10,7 @@ mod running;
 use serde_yaml::Value;
 
 use crate::profile::raw::At;
+use crate::text;
 
 use super::library::Known;
 use super::resolve::{LayerKind, Parts, Said, action_layers, option, probe_layers};
@@ -169,7 +170,7 @@ fn show_probe(lines: &mut Lines, probe: &Probe, parts: &Parts<'_>, known: Option
         probe.success_threshold
     );
     if !matches!(probe.kind, ProbeKind::Tcp { .. }) {
-        option_line!("max_body", max_body, size(probe.max_body));
+        option_line!("max_body", max_body, text::format_size(probe.max_body));
     }
     if let ProbeKind::Http(http) = &probe.kind {
         request::show_options(lines, http, &layers, known);
@@ -387,16 +388,5 @@ fn show_action(
 }
 
 fn duration(duration: std::time::Duration) -> String {
-    humantime::format_duration(duration).to_string()
-}
-
-/// The largest unit that divides it.
-fn size(bytes: u64) -> String {
-    [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
-        .into_iter()
-        .find(|(_, unit)| bytes.is_multiple_of(*unit))
-        .map_or_else(
-            || format!("{bytes}B"),
-            |(name, unit)| format!("{}{name}", bytes / unit),
-        )
+    text::format_duration(duration).to_string()
 }

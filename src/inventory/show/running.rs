@@ -2,9 +2,9 @@
 
 use serde_yaml::Value;
 
-use crate::health::text;
 use crate::profile::Secret;
 use crate::profile::raw::{At, Variable};
+use crate::text;
 use crate::yaml::is_secret_name;
 
 use super::super::raw;

@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::Command;
 
-use crate::health::text;
+use crate::text;
 
 use crate::probe::Masks;
 

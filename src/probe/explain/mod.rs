@@ -7,7 +7,8 @@ mod system;
 use std::error::Error;
 use std::io;
 
-use crate::health::{Failure, FailureKind, text};
+use crate::health::{Failure, FailureKind};
+use crate::text;
 
 use super::connector::{GaveUp, Lost};
 use super::trail::{Peer, Phase};

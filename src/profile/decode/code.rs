@@ -1,8 +1,8 @@
 //! What a status code means, before anything is read of the body.
 
-use crate::health::text::clean;
 use crate::health::{Failure, FailureKind, State};
 use crate::profile::{Expect, StatusRange};
+use crate::text::clean;
 
 /// `codes:` of a profile, a code before the ranges that hold it too.
 #[derive(Debug, Clone, Default, PartialEq)]

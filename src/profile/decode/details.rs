@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::place::Source;
 use super::pointer;
-use crate::health::text::clean;
+use crate::text::clean;
 
 /// Values kept of one entry; the rest is cut off with `…`.
 const MOST_VALUES: usize = 200;

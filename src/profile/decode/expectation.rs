@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::{Answer, json};
-use crate::health::text::clean;
 use crate::health::{Failure, FailureKind};
 use crate::profile::Expect;
+use crate::text::clean;
 
 /// Characters shown of what came.
 const SHOWN: usize = 80;

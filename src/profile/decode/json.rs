@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::health::text::clean;
+use crate::text::clean;
 
 /// Arrays and objects inside one another; beyond that a body does not decode. serde_json's own limit is
 /// 128, and everything that walks a value below is recursive.

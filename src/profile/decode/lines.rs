@@ -12,7 +12,7 @@ use super::dependencies::{EntryKind, Required, Shape, Table};
 use super::place::{Place, Places, Source};
 use super::words::{Vocabulary, plain};
 use crate::health::State;
-use crate::health::text::clean;
+use crate::text::clean;
 
 /// `[+]NAME ok`, `[+]NAME excluded: ok`, `[-]NAME failed: reason`: the verbose text of Kubernetes and etcd.
 const BRACKET: &str =

@@ -9,8 +9,8 @@ use super::pointer;
 use super::time::{self, Point};
 use super::unit::{self, Unit};
 use super::words::plain;
-use crate::health::text::clean;
 use crate::health::{Age, Beat, Moment};
+use crate::text::clean;
 
 /// Beyond 2^53 a float counts nothing exactly, and such a counter is a fault of the service.
 const LARGEST_COUNT: f64 = 9_007_199_254_740_992.0;

@@ -4,8 +4,8 @@ use super::dependencies::LONGEST_WORD;
 use super::place::{Document, holds, raw, truthy};
 use super::words::meaning;
 use super::{Answer, Decode, Format, Overall, json};
-use crate::health::text::clean;
 use crate::health::{Reading, Start, State};
+use crate::text::clean;
 
 /// Characters of a version, a name, an instance.
 const LONGEST_NAME: usize = 128;

@@ -21,8 +21,8 @@ use serde_json::Value;
 use super::json;
 use super::place::{Document, Place, Places, Source, holds, raw};
 use super::words::{Words, meaning};
-use crate::health::text::clean;
 use crate::health::{Part, ReloadReply, ReloadStatus};
+use crate::text::clean;
 
 /// Parts kept of one reply.
 const MOST_PARTS: usize = 200;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::details;
 use super::place::{Document, Places, Source};
 use super::pointer;
-use crate::health::text::clean;
+use crate::text::clean;
 
 /// Characters of a name.
 const LONGEST_NAME: usize = 128;

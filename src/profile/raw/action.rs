@@ -1,6 +1,7 @@
 //! Actions as written.
 
-use crate::yaml::{Entry, Fields, Node, Problem, Problems, Value, nearest};
+use crate::text::nearest;
+use crate::yaml::{Entry, Fields, Node, Problem, Problems, Value};
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! An HTTP request: a path, an absolute address, or a map.
 
-use crate::yaml::{Entry, Fields, Node, Problem, Problems, Value, nearest};
+use crate::text::nearest;
+use crate::yaml::{Entry, Fields, Node, Problem, Problems, Value};
 
 use super::super::Target;
 use super::super::target::{BadAddress, check_path};

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::text::shorten;
 use crate::yaml::{Node, Place, Problem, Problems};
 
 use super::{
@@ -312,21 +313,13 @@ pub fn check_name(what: &str, text: &str, place: &Place, problems: &mut Problems
         format!("did you mean `{meant}`?")
     };
     problems.push(
-        Problem::at(place, format!("`{}` cannot name {what}", short(text)))
+        Problem::at(place, format!("`{}` cannot name {what}", shorten(text, 80)))
             .label(
                 "expected letters, digits, `.`, `_` and `-`, at most 63, a letter or digit first",
             )
             .hint(hint),
     );
     false
-}
-
-fn short(text: &str) -> String {
-    let mut short: String = text.chars().take(80).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }
 
 /// A path that was written in a file: relative to that file.

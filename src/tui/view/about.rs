@@ -4,9 +4,8 @@ use ratatui::text::{Line, Span};
 
 use crate::event::Done;
 use crate::health::{HeartbeatPicture, Moment, Picture, Start, details};
+use crate::text::{short_age, wrap};
 use crate::tui::app::App;
-use crate::tui::figures;
-use crate::tui::text::wrap;
 use crate::tui::theme;
 
 /// The width of the names of the fields.
@@ -25,10 +24,7 @@ pub(super) fn lines(
     add("profile", picture.profile.clone());
     add("version", picture.version.clone());
     add("calls itself", picture.service.clone());
-    add(
-        "up",
-        super::services::uptime(app, picture).map(figures::age),
-    );
+    add("up", super::services::uptime(app, picture).map(short_age));
     add("started", picture.started.map(|start| started(app, start)));
     add(
         "heartbeat",
@@ -80,12 +76,12 @@ pub(super) fn lines(
 /// `12s ago, good for 30s, held by syncer-1, missed 1`: how old it is goes on between two looks.
 pub(super) fn heartbeat(now: Moment, beat: &HeartbeatPicture) -> String {
     let last = match beat.beat_at {
-        Some(at) => format!("{} ago", figures::age(now.since(at))),
+        Some(at) => format!("{} ago", short_age(now.since(at))),
         None => "none yet".to_owned(),
     };
     let fresh_for = beat
         .fresh_for
-        .map(|span| format!("good for {}", figures::age(span)));
+        .map(|span| format!("good for {}", short_age(span)));
     let holder = beat.holder.as_ref().map(|it| format!("held by {it}"));
     let missed = (beat.missed > 0).then(|| format!("missed {}", beat.missed));
     let last_one = beat.is_final.then(|| "the last one".to_owned());

@@ -6,10 +6,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::event::{Done, Facts, Step};
+use crate::text::{cut, short_age, short_latency, wrap};
 use crate::tui::app::App;
-use crate::tui::figures;
 use crate::tui::progress::Progress;
-use crate::tui::text::{cut, wrap};
 use crate::tui::theme;
 
 /// Steps in the pane; the zoomed detail has all of them.
@@ -28,7 +27,7 @@ pub(super) fn running(
     columns: usize,
     zoomed: bool,
 ) -> Vec<Line<'static>> {
-    let age = figures::age(app.now.since(progress.since));
+    let age = short_age(app.now.since(progress.since));
     let title = if progress.waits {
         format!(
             " {} confirmed {age} ago: waits for its turn",
@@ -93,8 +92,8 @@ pub(super) fn ended(
 
 /// `restart: restarted after 3.1s, 7s ago: pid 4790 answers; before it was pid 4711`
 pub(super) fn verdict(app: &App, done: &Done) -> String {
-    let ago = figures::age(app.now.since(done.at));
-    let took = figures::latency(done.elapsed);
+    let ago = short_age(app.now.since(done.at));
+    let took = short_latency(done.elapsed);
     format!(
         "{}: {} after {took}, {ago} ago: {}",
         done.action, done.verdict, done.text
@@ -104,7 +103,7 @@ pub(super) fn verdict(app: &App, done: &Done) -> String {
 /// `drain 2.1s · start 0.3s · ready 0.8s · pid 4711 → 4790`
 fn measured(facts: &Facts) -> Option<String> {
     let time = |label: &str, span: Option<Duration>| {
-        span.map(|span| format!("{label} {}", figures::latency(span)))
+        span.map(|span| format!("{label} {}", short_latency(span)))
     };
     let pid = |party: &Option<crate::event::Party>| party.as_ref().and_then(|party| party.pid);
     let pids = match (pid(&facts.before), pid(&facts.after)) {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use ratatui::text::{Line, Span};
 
 use crate::health::{DependencyPicture, DependencyStatus, Picture, State, details};
+use crate::text::{short_age, short_count, short_latency, width, wrap};
 use crate::tui::app::App;
 use crate::tui::figures;
-use crate::tui::text::{width, wrap};
 use crate::tui::theme;
 
 use super::grid::{self, Cell, Fit, column};
@@ -46,7 +46,7 @@ pub(super) fn lines(
     if let Some(age) = outdated {
         let text = format!(
             " last heard {} ago; how they are now is not known:",
-            figures::age(age)
+            short_age(age)
         );
         lines.push(Line::styled(text, app.theme.alarm()));
     }
@@ -92,8 +92,7 @@ pub(super) fn outdated(app: &App, picture: &Picture) -> Option<Duration> {
 fn cells(app: &App, dependency: &DependencyPicture) -> Vec<Cell> {
     let (look, word) = app.theme.dependency(dependency.status);
     let none = || Cell::styled("–", theme::quiet());
-    let count =
-        |count: Option<u64>| count.map_or_else(none, |count| Cell::new(figures::count(count)));
+    let count = |count: Option<u64>| count.map_or_else(none, |count| Cell::new(short_count(count)));
     let required = if dependency.required { "*" } else { "" };
     let mut cells = vec![
         Cell::new(format!("{}{required}", dependency.name)),
@@ -111,7 +110,7 @@ fn cells(app: &App, dependency: &DependencyPicture) -> Vec<Cell> {
         Cell::new(figures::ago(app.now, dependency.last_failure)),
         dependency
             .latency
-            .map_or_else(none, |latency| Cell::new(figures::latency(latency))),
+            .map_or_else(none, |latency| Cell::new(short_latency(latency))),
         Cell::new(dependency.error.as_deref().unwrap_or("")),
     ]);
     cells

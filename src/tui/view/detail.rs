@@ -7,9 +7,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::health::{Flag, Picture};
+use crate::text::{cut_middle, short_age};
 use crate::tui::app::{App, Screen};
-use crate::tui::figures;
-use crate::tui::text::cut_middle;
 use crate::tui::theme;
 
 use super::{about, account, dependencies, probes};
@@ -64,7 +63,7 @@ fn title(app: &App, picture: &Picture, columns: usize) -> Line<'static> {
     } else {
         " "
     };
-    let since = format!(" for {} ", figures::age(app.now.since(picture.since)));
+    let since = format!(" for {} ", short_age(app.now.since(picture.since)));
     let taken = picture.state.as_str().len() + since.len() + 5;
     let name = cut_middle(&picture.name, columns.saturating_sub(taken).max(8)).into_owned();
     Line::from(vec![

@@ -6,9 +6,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use crate::text::{cut, cut_middle, width};
 use crate::tui::app::{App, Screen};
 use crate::tui::log::{Entry, Kind};
-use crate::tui::text::{cut, cut_middle, width};
 use crate::tui::theme;
 
 pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {

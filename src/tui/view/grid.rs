@@ -3,7 +3,7 @@
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use crate::tui::text::{cut, cut_middle, width};
+use crate::text::{cut, cut_middle, width};
 use crate::tui::theme::Look;
 
 /// A column.

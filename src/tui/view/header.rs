@@ -7,11 +7,10 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::health::State;
+use crate::text::{cut_middle, short_age, width};
 use crate::tui::app::App;
-use crate::tui::figures;
 use crate::tui::list::rank;
 use crate::tui::progress::Failure;
-use crate::tui::text::{cut_middle, width};
 use crate::tui::theme;
 
 /// `services` is where the rows stand, where they do.
@@ -194,7 +193,7 @@ fn freshness(app: &App) -> Span<'static> {
         return Span::raw("no answer yet");
     };
     let age = app.now.since(newest);
-    let text = figures::age(age);
+    let text = short_age(age);
     let interval = app
         .list
         .all()

@@ -6,9 +6,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
 use crate::health::State;
+use crate::text::{width, wrap};
 use crate::tui::app::App;
 use crate::tui::keymap::{self, Mode};
-use crate::tui::text::{width, wrap};
 use crate::tui::theme;
 
 /// The width of the column of keys.

@@ -3,9 +3,9 @@
 use ratatui::text::{Line, Span};
 
 use crate::health::{Phases, Picture, ProbePicture};
+use crate::text::{format_duration, short_age, short_count, short_latency, width, wrap};
 use crate::tui::app::App;
 use crate::tui::figures;
-use crate::tui::text::{width, wrap};
 use crate::tui::theme;
 
 use super::grid::{self, Cell, Fit, column};
@@ -62,13 +62,13 @@ fn cells(app: &App, probe: &ProbePicture) -> Vec<Cell> {
     vec![
         Cell::new(&probe.name),
         Cell::look(look, word),
-        Cell::new(figures::count(probe.counters.success)),
-        Cell::new(figures::count(probe.counters.failure)),
+        Cell::new(short_count(probe.counters.success)),
+        Cell::new(short_count(probe.counters.failure)),
         age(probe.last_success),
         age(probe.last_failure),
         probe
             .latency
-            .map_or_else(none, |latency| Cell::new(figures::latency(latency))),
+            .map_or_else(none, |latency| Cell::new(short_latency(latency))),
         Cell::new(&probe.target),
     ]
 }
@@ -106,7 +106,7 @@ fn measured(app: &App, probe: &ProbePicture) -> String {
     parts.push(format!("every {}", interval(probe)));
     parts.push(probe.checked_at.map_or_else(
         || "not asked yet".to_owned(),
-        |at| format!("asked {} ago", figures::age(app.now.since(at))),
+        |at| format!("asked {} ago", short_age(app.now.since(at))),
     ));
     if probe.flapping {
         parts.push("flapping".to_owned());
@@ -116,7 +116,7 @@ fn measured(app: &App, probe: &ProbePicture) -> String {
 
 /// An interval as it was configured: `500ms`, `5s`.
 fn interval(probe: &ProbePicture) -> String {
-    humantime::format_duration(probe.interval).to_string()
+    format_duration(probe.interval).to_string()
 }
 
 fn phases(phases: Phases) -> impl Iterator<Item = String> {
@@ -127,7 +127,7 @@ fn phases(phases: Phases) -> impl Iterator<Item = String> {
         ("body", phases.body),
     ]
     .into_iter()
-    .filter_map(|(name, span)| span.map(|span| format!("{name} {}", figures::latency(span))))
+    .filter_map(|(name, span)| span.map(|span| format!("{name} {}", short_latency(span))))
 }
 
 fn note(text: &str, columns: usize, style: ratatui::style::Style, lines: &mut Vec<Line<'static>>) {

@@ -9,8 +9,9 @@ use ratatui::widgets::Paragraph;
 
 use crate::action::Action;
 use crate::health::{DependencyStatus, Picture, ProbePicture, Role};
+use crate::text::{SHORT_WIDTH, short_age, short_latency};
 use crate::tui::app::App;
-use crate::tui::figures::{self, AGE_WIDTH, LATENCY_WIDTH};
+use crate::tui::figures;
 use crate::tui::progress::Failure;
 use crate::tui::theme;
 
@@ -38,13 +39,13 @@ enum Field {
 /// first; those with 0 come only where there is room.
 const FIELDS: &[(Field, &str, usize, Fit, u8)] = &[
     (Field::State, "STATE", 11, Fit::Left, 10),
-    (Field::Since, "FOR", AGE_WIDTH, Fit::Right, 0),
+    (Field::Since, "FOR", SHORT_WIDTH, Fit::Right, 0),
     (Field::Name, " NAME", 14, Fit::Name, 9),
     (Field::Group, "GROUP", 10, Fit::Name, 0),
     (Field::Live, "LIVE", 4, Fit::Left, 4),
     (Field::Ready, "READY", 5, Fit::Left, 5),
-    (Field::Latency, "LATENCY", LATENCY_WIDTH + 5, Fit::Left, 6),
-    (Field::Uptime, "UPTIME", AGE_WIDTH, Fit::Right, 2),
+    (Field::Latency, "LATENCY", SHORT_WIDTH + 5, Fit::Left, 6),
+    (Field::Uptime, "UPTIME", SHORT_WIDTH, Fit::Right, 2),
     (Field::Version, "VERSION", 8, Fit::Left, 0),
     (Field::Dependencies, "DEPS", 5, Fit::Right, 3),
     (Field::LastSuccess, "LAST OK", 7, Fit::Right, 8),
@@ -56,11 +57,11 @@ const FIELDS: &[(Field, &str, usize, Fit, u8)] = &[
 const GROWTH: &[(Field, usize)] = &[
     (Field::Name, 21),
     (Field::Version, 8),
-    (Field::Since, AGE_WIDTH),
+    (Field::Since, SHORT_WIDTH),
     (Field::Why, 20),
     (Field::Flags, 11),
     (Field::Name, 33),
-    (Field::Latency, LATENCY_WIDTH + 11),
+    (Field::Latency, SHORT_WIDTH + 11),
     (Field::Group, 10),
     (Field::Name, 64),
     (Field::Why, usize::MAX),
@@ -158,7 +159,7 @@ fn cell(app: &App, picture: &Picture, field: Field, width: usize) -> Cell {
     let theme = app.theme;
     match field {
         Field::State => Cell::look(theme.state(picture.state), picture.state.as_str()),
-        Field::Since => Cell::new(figures::age(app.now.since(picture.since))),
+        Field::Since => Cell::new(short_age(app.now.since(picture.since))),
         Field::Name => {
             let mark = if app.list.is_marked(picture) {
                 '*'
@@ -171,9 +172,7 @@ fn cell(app: &App, picture: &Picture, field: Field, width: usize) -> Cell {
         Field::Live => answer(app, picture.live),
         Field::Ready => answer(app, picture.ready),
         Field::Latency => latency(picture, width),
-        Field::Uptime => {
-            Cell::new(uptime(app, picture).map_or_else(|| "–".to_owned(), figures::age))
-        }
+        Field::Uptime => Cell::new(uptime(app, picture).map_or_else(|| "–".to_owned(), short_age)),
         Field::Version => Cell::new(picture.version.as_deref().unwrap_or("–")),
         Field::Dependencies => dependencies(app, picture),
         Field::LastSuccess => last_success(app, picture),
@@ -206,14 +205,12 @@ fn leading_probe(picture: &Picture) -> Option<&ProbePicture> {
 /// The latest latency and those before it, newest at the right.
 fn latency(picture: &Picture, width: usize) -> Cell {
     let Some(probe) = leading_probe(picture) else {
-        return Cell::new(format!("{:>LATENCY_WIDTH$}", "–"));
+        return Cell::new(format!("{:>SHORT_WIDTH$}", "–"));
     };
-    let latest = probe
-        .latency
-        .map_or_else(|| "–".to_owned(), figures::latency);
-    let room = width.saturating_sub(LATENCY_WIDTH + 1);
+    let latest = probe.latency.map_or_else(|| "–".to_owned(), short_latency);
+    let room = width.saturating_sub(SHORT_WIDTH + 1);
     let history = figures::sparkline(probe.history.iter(), room);
-    Cell::new(format!("{latest:>LATENCY_WIDTH$} {history}"))
+    Cell::new(format!("{latest:>SHORT_WIDTH$} {history}"))
 }
 
 /// How long the process has been up by now, where the service told lately: one that hangs must not look busy.

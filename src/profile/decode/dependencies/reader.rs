@@ -9,8 +9,8 @@ use super::super::place::{Document, Source, raw};
 use super::super::pointer;
 use super::told::Told;
 use super::{EntryKind, Found, LONGEST_ERROR, LONGEST_NAME, MOST_DEPENDENCIES, Required, Table};
-use crate::health::text::clean;
 use crate::health::{Age, Dependency, DependencyStatus, Moment};
+use crate::text::clean;
 
 /// Reads one payload.
 pub(super) struct Reader<'a> {

@@ -8,7 +8,7 @@ use super::super::place::{Document, Place, Source, holds, raw, truthy};
 use super::super::words::{Words, meaning};
 use super::{EntryKind, LONGEST_ERROR, LONGEST_WORD, Table};
 use crate::health::DependencyStatus;
-use crate::health::text::clean;
+use crate::text::clean;
 
 /// What the word of an entry means.
 pub(super) struct Told {

@@ -14,7 +14,8 @@ use super::words::Vocabulary;
 use super::{Decode, Format, Lines, Overall};
 use crate::health::State;
 use crate::profile::StatusRange;
-use crate::yaml::{Entry, Fields, Node, Place, Problem, Problems, Value, nearest};
+use crate::text::nearest;
+use crate::yaml::{Entry, Fields, Node, Place, Problem, Problems, Value};
 
 use places::{Setting, WordPlaces};
 

@@ -3,10 +3,9 @@
 use ratatui::text::Line;
 
 use super::{Content, buttons};
+use crate::text::{cut, short_age, wrap};
 use crate::tui::app::App;
 use crate::tui::dialog::Button;
-use crate::tui::figures;
-use crate::tui::text::{cut, wrap};
 use crate::tui::theme;
 
 pub(super) fn content(app: &App, focus: Button, columns: usize) -> Content {
@@ -16,7 +15,7 @@ pub(super) fn content(app: &App, focus: Button, columns: usize) -> Content {
         let Some(progress) = app.progress.get(&picture.name).filter(|it| it.runs()) else {
             continue;
         };
-        let age = figures::age(app.now.since(progress.since));
+        let age = short_age(app.now.since(progress.since));
         let latest = progress.steps.last();
         let how = latest.map_or("waits for its turn", |step| step.text.as_str());
         let text = format!("{} {} for {age}: {how}", progress.action, picture.name);

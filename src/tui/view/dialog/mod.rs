@@ -12,9 +12,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Padding, Paragraph};
 
 use crate::action::Action;
+use crate::text::wrap;
 use crate::tui::app::App;
 use crate::tui::dialog::{Button, Dialog, Part};
-use crate::tui::text::wrap;
 use crate::tui::theme;
 
 /// What stands in a dialog.

@@ -6,9 +6,8 @@ use ratatui::text::{Line, Span};
 
 use super::{Content, buttons, field, verb};
 use crate::action::{Action, Deed, Offer};
+use crate::text::{short_age, wrap};
 use crate::tui::dialog::Question;
-use crate::tui::figures;
-use crate::tui::text::wrap;
 use crate::tui::theme;
 
 /// The width of the names of the fields.
@@ -187,7 +186,7 @@ fn untouched(question: &Question) -> Option<String> {
 }
 
 fn consequence(question: &Question, offer: &Offer) -> String {
-    let most = figures::age(offer.timeout);
+    let most = short_age(offer.timeout);
     match offer.action {
         Action::Schedule => {
             "it drains and stops; healthctl returns once it has accepted".to_owned()

@@ -3,8 +3,8 @@
 use ratatui::text::Line;
 
 use super::Content;
+use crate::text::{width, wrap};
 use crate::tui::dialog::Denial;
-use crate::tui::text::{width, wrap};
 use crate::tui::theme;
 
 pub(super) fn content(denial: &Denial, columns: usize) -> Content {

@@ -1,8 +1,8 @@
-//! The valid name that was probably meant.
+//! The valid name nearest to a mistyped one.
 
-/// The candidate nearest to a mistyped word, if one is near enough to be meant.
+/// Returns the candidate nearest to a mistyped word, or `None` when no candidate is near enough to be meant.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // A name as long as a novel is nobody's typing mistake, and comparing it costs its square.
+    // A name this long is no typing mistake, and the cost of a comparison grows with the square of the length.
     if word.len() > 100 {
         return None;
     }

@@ -1,7 +1,9 @@
 //! Bytes from outside made fit for a terminal, a file and a CI log.
 
-/// The text with control and bidirectional characters made visible (`\x1b`, `\u{202e}`), line breaks and tabs
-/// turned into spaces, and cut to `limit` characters with `…`.
+use std::borrow::Cow;
+
+/// Returns foreign text on one line: hidden characters are escaped (`\u{202e}`), line breaks and tabs become spaces,
+/// and what is longer than `limit` characters is cut and marked with `…`.
 pub fn clean(text: &str, limit: usize) -> String {
     let mut out = String::with_capacity(text.len().min(limit.saturating_mul(4)));
     for (count, c) in text.chars().enumerate() {
@@ -11,24 +13,24 @@ pub fn clean(text: &str, limit: usize) -> String {
         }
         match c {
             '\n' | '\r' | '\t' => out.push(' '),
-            c if is_hostile(c) => out.extend(c.escape_unicode()),
+            c if is_hidden(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
     out
 }
 
-/// What becomes of colour codes. All that they can do is change how text looks.
+/// Tells [`clean_line`] what to do with colour codes. All that they can do is change how text looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colors {
-    /// They stay, and end with the line.
+    /// Keep colour codes, and reset the colour at the end of the line.
     Keep,
-    /// They go: they say nothing where there is no colour.
+    /// Remove colour codes, for output without colour.
     Drop,
 }
 
-/// A line of a log: control and bidirectional characters made visible, but for tabs, and colour codes kept or dropped.
-/// One that hides what follows it is made visible like any other code.
+/// Returns a line of a log with hidden characters other than tabs escaped, and colour codes kept or dropped.
+/// A colour code that conceals the text after it is escaped like any other control sequence.
 pub fn clean_line(line: &str, colors: Colors) -> String {
     let mut out = String::with_capacity(line.len());
     let mut colored = false;
@@ -44,7 +46,7 @@ pub fn clean_line(line: &str, colors: Colors) -> String {
             match c {
                 '\t' => out.push('\t'),
                 '\r' => out.push(' '),
-                c if is_hostile(c) => out.extend(c.escape_unicode()),
+                c if is_hidden(c) => out.extend(c.escape_unicode()),
                 c => out.push(c),
             }
             c.len_utf8()
@@ -57,19 +59,19 @@ pub fn clean_line(line: &str, colors: Colors) -> String {
     out
 }
 
-/// The colour code that a text begins with: `ESC [ 1 ; 31 m`.
+/// Returns the colour code at the start of the text, such as `ESC [ 1 ; 31 m`.
 fn color_code(text: &str) -> Option<&str> {
     let parameters = text.strip_prefix("\u{1b}[")?;
     let length = parameters.find(|c: char| !matches!(c, '0'..='9' | ';' | ':'))?;
     let (parameters, end) = parameters.split_at(length);
-    if !end.starts_with('m') || hides(parameters) {
+    if !end.starts_with('m') || conceals(parameters) {
         return None;
     }
     text.get(.."\u{1b}[".len() + length + 1)
 }
 
-/// Whether one of the parameters is 8, conceal. Behind 38, 48 and 58 stand numbers of colours.
-fn hides(parameters: &str) -> bool {
+/// Returns whether one of the parameters is 8 (conceal). The numbers after 38, 48 and 58 are colours.
+fn conceals(parameters: &str) -> bool {
     let mut words = parameters.split([';', ':']);
     while let Some(word) = words.next() {
         match word.trim_start_matches('0') {
@@ -90,17 +92,41 @@ fn hides(parameters: &str) -> bool {
     false
 }
 
-/// Control characters, and those that reorder or hide what stands around them.
-fn is_hostile(c: char) -> bool {
+/// Returns whether a terminal obeys the character, or whether it hides or reorders what stands around it.
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' | '\u{61c}')
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Replaces each hidden character but tabs and line breaks by one visible character, so that columns stay right.
+pub fn visible(text: &str) -> String {
+    let mut rest = text.chars().peekable();
+    std::iter::from_fn(|| rest.next().map(|c| (c, rest.peek().copied())))
+        .map(|(c, next)| match c {
+            '\t' | '\n' => c,
+            '\r' if next == Some('\n') => c,
+            '\u{7f}' => '\u{2421}',
+            '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
+            c if is_hidden(c) => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
+
+/// Cuts the text to `limit` characters and marks the cut with `…`.
+pub fn shorten(text: &str, limit: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(limit) {
+        Some((at, _)) => Cow::Owned(format!("{}…", text.get(..at).unwrap_or_default())),
+        None => Cow::Borrowed(text),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Colors, clean, clean_line};
+    use super::{Colors, clean, clean_line, shorten, visible};
 
     #[test]
     fn escapes_are_made_visible() {
@@ -141,5 +167,19 @@ mod tests {
             assert_eq!(clean_line(line, Colors::Keep), kept, "{line:?}");
             assert_eq!(clean_line(line, Colors::Drop), dropped, "{line:?}");
         }
+    }
+
+    #[test]
+    fn shortened_text_is_marked() {
+        assert_eq!(shorten("äöüß", 2), "äö…");
+        assert_eq!(shorten("äö", 2), "äö");
+    }
+
+    #[test]
+    fn hidden_characters_get_a_visible_sign() {
+        assert_eq!(
+            visible("a\u{1b}[31m\u{9b}1m\u{202e}b"),
+            "a\u{241b}[31m\u{fffd}1m\u{fffd}b"
+        );
     }
 }

@@ -1,18 +1,17 @@
-//! Text made to fit a number of terminal cells. Widths are those of the terminal, not of characters: a CJK
-//! character takes two cells, a combining one none.
+//! Text that fits a number of terminal cells. A CJK character takes two cells, a combining one none.
 
 use std::borrow::Cow;
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// How many cells the text takes.
-pub(crate) fn width(text: &str) -> usize {
+/// Returns how many terminal cells the text takes.
+pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The beginning of the text that fits, with `…` where something was left out.
-pub(crate) fn cut(text: &str, cells: usize) -> Cow<'_, str> {
+/// Cuts the text to `cells`, with `…` at the end when something was left out.
+pub fn cut(text: &str, cells: usize) -> Cow<'_, str> {
     if width(text) <= cells {
         return Cow::Borrowed(text);
     }
@@ -22,8 +21,8 @@ pub(crate) fn cut(text: &str, cells: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", head(text, cells - 1)))
 }
 
-/// Both ends of the text with `…` between them: what tells two long names apart stands at their end.
-pub(crate) fn cut_middle(text: &str, cells: usize) -> Cow<'_, str> {
+/// Cuts the text to `cells` with `…` in the middle: long names often differ only at their end.
+pub fn cut_middle(text: &str, cells: usize) -> Cow<'_, str> {
     if width(text) <= cells {
         return Cow::Borrowed(text);
     }
@@ -36,8 +35,8 @@ pub(crate) fn cut_middle(text: &str, cells: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{head}…{tail}"))
 }
 
-/// The text broken at spaces (and inside words where one is too long) into lines of at most `cells`.
-pub(crate) fn wrap(text: &str, cells: usize) -> Vec<String> {
+/// Breaks the text at spaces into lines of at most `cells`; a word that is longer than a line is broken too.
+pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     let cells = cells.max(1);
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -57,7 +56,7 @@ pub(crate) fn wrap(text: &str, cells: usize) -> Vec<String> {
         while width(rest) > cells {
             let mut part = head(rest, cells);
             if part.is_empty() {
-                // A single character wider than the line: better cut off than never ended.
+                // A single character is wider than the line; it must go somewhere, or the loop would never end.
                 part = rest.graphemes(true).next().unwrap_or(rest);
             }
             lines.push(part.to_owned());
