@@ -70,9 +70,9 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> 
     let command = ignore_empty_variables(Cli::command()).color(color_typed(&words));
     let mut matches = command.try_get_matches_from(words)?;
     if let Some(("demo", demo)) = matches.subcommand()
-        && let Some((flag, done)) = commands::demo::typed_in_vain(demo)
+        && let Some((flag, subcommand)) = commands::demo::flag_before_subcommand(demo)
     {
-        let message = format!("the subcommand '{done}' cannot be used with '{flag}'");
+        let message = format!("the subcommand '{subcommand}' cannot be used with '{flag}'");
         return Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
     }
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut Cli::command()))

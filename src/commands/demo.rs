@@ -9,61 +9,56 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::{Context, Error, Global, default_args, watch};
-use crate::demo::{self, Demo, News, Order, Reached, Verb};
+use crate::demo::{self, Demo, DemoEvent, FaultAction, FaultApplied, FaultCommand};
 use crate::exit::Exit;
 
 /// The flags of `demo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    action: Option<Action>,
-    /// All is well, until something is broken by hand.
+    action: Option<DemoAction>,
+    /// Nothing fails until it is broken by `demo break`.
     #[arg(long, env = "HEALTHCTL_CALM", value_parser = FalseyValueParser::new())]
     calm: bool,
-    /// Only run the fleet: print the inventory's path and stay until Ctrl-C.
+    /// Only run the fleet: print the inventory's path and run until Ctrl-C.
     #[arg(long, env = "HEALTHCTL_NO_TUI", value_parser = FalseyValueParser::new())]
     no_tui: bool,
 }
 
-/// What can be done to a demo that runs; of several, `-f` names one by its inventory.
+/// The subcommands of `demo`.
 #[derive(Debug, clap::Subcommand)]
-enum Action {
-    /// Make a dependency of a service of the running demo fail, or something else of it
+enum DemoAction {
+    /// Break a dependency of a service in the running demo, or something else of the service
     ///
-    /// It fails until it is mended. Where several demos run, `-f` names one by its inventory.
+    /// It stays broken until it is mended. If several demos are running, `-f` selects one by its inventory.
     #[command(after_help = demo::choices())]
-    Break(Part),
-    /// Make it work again
+    Break(FaultTarget),
+    /// Mend it again
     ///
-    /// Where several demos run, `-f` names one by its inventory.
+    /// If several demos are running, `-f` selects one by its inventory.
     #[command(after_help = demo::choices())]
-    Mend(Part),
+    Mend(FaultTarget),
     /// One service of the fleet; attaches to the demo in whose directory it is started
     #[command(hide = true)]
-    Service {
-        /// Its name.
-        name: String,
-    },
+    Service { name: String },
     /// One task of `warren`; started by it
     #[command(hide = true)]
     Task {
-        /// Its name.
         name: String,
-        /// All is well, until something is broken by hand.
         #[arg(long)]
         calm: bool,
-        /// Where it listened before.
+        /// The port to listen on; zero for a free one.
         #[arg(long)]
         port: u16,
     },
 }
 
-/// A part of the fleet.
+/// The arguments of `break` and `mend`.
 #[derive(Debug, clap::Args)]
-struct Part {
+struct FaultTarget {
     /// Service.
     name: String,
-    /// One of its dependencies; `auth`: it answers 401; `process`: it is killed; or what else it has.
+    /// One of its dependencies; `auth`: it answers 401; `process`: it is killed; or another target below.
     dependency: String,
 }
 
@@ -76,26 +71,26 @@ impl From<demo::Error> for Error {
     }
 }
 
-/// A flag for a demo that begins, typed before what is done to one that runs: both. The parser's own rule against that
-/// would forbid the flags of all commands there, too.
-pub(crate) fn typed_in_vain(demo: &ArgMatches) -> Option<(&'static str, &str)> {
-    let done = demo.subcommand_name()?;
-    let typed = |id: &str| demo.value_source(id) == Some(ValueSource::CommandLine);
+/// Returns a flag of `demo` itself that was typed together with a subcommand, and that subcommand. A rule of the
+/// parser against both would forbid the flags of all commands there, too.
+pub(crate) fn flag_before_subcommand(demo: &ArgMatches) -> Option<(&'static str, &str)> {
+    let subcommand = demo.subcommand_name()?;
+    let is_typed = |id: &str| demo.value_source(id) == Some(ValueSource::CommandLine);
     let flags = [("calm", "--calm"), ("no_tui", "--no-tui")];
-    let (_, flag) = flags.into_iter().find(|(id, _)| typed(id))?;
-    Some((flag, done))
+    let (_, flag) = flags.into_iter().find(|(id, _)| is_typed(id))?;
+    Some((flag, subcommand))
 }
 
 /// Runs `healthctl demo`.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     match &args.action {
-        Some(Action::Break(part)) => tell(context, Verb::Break, part).await,
-        Some(Action::Mend(part)) => tell(context, Verb::Mend, part).await,
-        Some(Action::Service { name }) => {
+        Some(DemoAction::Break(target)) => send(context, FaultAction::Break, target).await,
+        Some(DemoAction::Mend(target)) => send(context, FaultAction::Mend, target).await,
+        Some(DemoAction::Service { name }) => {
             demo::run_service(name).await?;
             Ok(Exit::Done)
         }
-        Some(Action::Task { name, calm, port }) => {
+        Some(DemoAction::Task { name, calm, port }) => {
             demo::run_task(name, *calm, *port).await?;
             Ok(Exit::Done)
         }
@@ -103,18 +98,18 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     }
 }
 
-async fn tell(context: &Context, verb: Verb, part: &Part) -> Result<Exit, Error> {
-    let order = Order {
-        verb,
-        service: part.name.clone(),
-        dependency: part.dependency.clone(),
+async fn send(context: &Context, action: FaultAction, target: &FaultTarget) -> Result<Exit, Error> {
+    let command = FaultCommand {
+        action,
+        service: target.name.clone(),
+        target: target.dependency.clone(),
     };
-    let reached = demo::send(&order, &context.global.file).await?;
-    context.print(&format!("{order}\n"))?;
-    if reached == Reached::AtStart {
-        let name = &order.service;
+    let applied = demo::send(&command, &context.global.file).await?;
+    context.print(&format!("{command}\n"))?;
+    if applied == FaultApplied::AtStart {
+        let name = &command.service;
         context.tell(&format!(
-            "note: {name} does not run; it finds it so when it is started"
+            "note: {name} is not running; this applies when it starts"
         ));
     }
     Ok(Exit::Done)
@@ -122,30 +117,34 @@ async fn tell(context: &Context, verb: Verb, part: &Part) -> Result<Exit, Error>
 
 async fn start(context: &Context, args: &Args) -> Result<Exit, Error> {
     if !context.global.file.is_empty() {
-        context.tell("note: the demo has an inventory of its own; the one given is not used");
+        context.tell("note: the demo has its own inventory; the given one is not used");
     }
-    // The dashboard has signal handlers of its own.
-    let signals = args.no_tui.then(Signals::install).transpose()?;
+    // The dashboard installs signal handlers of its own.
+    let signals = args.no_tui.then(DemoSignals::install).transpose()?;
     let mut demo = Demo::start(args.calm).await?;
     let result = match signals {
-        Some(signals) => stay(context, &mut demo, signals).await,
-        None => dashboard(context, &mut demo).await,
+        Some(signals) => run_until_signal(context, &mut demo, signals).await,
+        None => run_dashboard(context, &mut demo).await,
     };
     demo.end().await;
     result
 }
 
-async fn stay(context: &Context, demo: &mut Demo, mut signals: Signals) -> Result<Exit, Error> {
+async fn run_until_signal(
+    context: &Context,
+    demo: &mut Demo,
+    mut signals: DemoSignals,
+) -> Result<Exit, Error> {
     context.print(&format!("{}\n", demo.inventory().display()))?;
     loop {
         tokio::select! {
             exit = signals.next() => return Ok(exit),
-            Some(news) = demo.news() => context.tell(&news.to_string()),
+            Some(event) = demo.event() => context.tell(&event.to_string()),
         }
     }
 }
 
-async fn dashboard(context: &Context, demo: &mut Demo) -> Result<Exit, Error> {
+async fn run_dashboard(context: &Context, demo: &mut Demo) -> Result<Exit, Error> {
     let context = Context {
         global: Global {
             file: vec![demo.inventory()],
@@ -153,34 +152,34 @@ async fn dashboard(context: &Context, demo: &mut Demo) -> Result<Exit, Error> {
         },
     };
     let mut args: watch::Args = default_args();
-    // Their environment twins are meant for another service than these.
+    // The environment variables of these flags are meant for other services.
     args.choice.url = None;
     args.choice.profile = None;
-    let (teller, notices) = mpsc::unbounded_channel();
+    let (sender, notices) = mpsc::unbounded_channel();
     let mut watching = pin!(watch::with_notices(&context, &args, notices));
     loop {
         tokio::select! {
             exit = &mut watching => return exit,
-            // That one has ended the dashboard sees itself.
-            Some(news) = demo.news() => if !matches!(news, News::Ended { .. }) {
-                // It may be ending.
-                let _ = teller.send(news.to_string());
+            // The dashboard sees itself that a service has exited.
+            Some(event) = demo.event() => if !matches!(event, DemoEvent::Exited { .. }) {
+                // An error means that the dashboard is ending.
+                let _ = sender.send(event.to_string());
             },
         }
     }
 }
 
-/// What ends a demo without a dashboard.
-struct Signals {
+/// The signals that end a demo without a dashboard.
+struct DemoSignals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
 }
 
-impl Signals {
+impl DemoSignals {
     fn install() -> Result<Self, Error> {
         let install = |kind| {
-            signal(kind).map_err(|error| Error::usage(format!("cannot listen to signals: {error}")))
+            signal(kind).map_err(|error| Error::usage(format!("cannot handle signals: {error}")))
         };
         Ok(Self {
             interrupt: install(SignalKind::interrupt())?,
@@ -193,7 +192,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => Exit::Interrupted,
             _ = self.terminate.recv() => Exit::Terminated,
-            // 128 and the number of the signal, as a shell would tell it.
+            // 128 plus the number of the signal, as shells report it.
             _ = self.hangup.recv() => Exit::Code(129),
         }
     }

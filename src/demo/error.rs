@@ -1,16 +1,14 @@
-//! What can go wrong with the demo, in words that say what to do.
+//! Errors of the demo, in words that say what to do.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Why something about the demo could not be done.
+/// The reason why something about the demo failed. It also travels over the control socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Error {
-    /// What went wrong.
     pub(crate) message: String,
-    /// What to do.
     pub(crate) hint: Option<String>,
 }
 

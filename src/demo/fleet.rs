@@ -1,86 +1,70 @@
-//! Who is in the demo fleet: one table. A row more is one more process.
+//! The services of the demo: one table. A row more is one more process.
 
-use std::time::Duration;
+use super::component::Component;
 
-use super::life::Life;
-
-/// One service of the fleet.
+/// A service of the demo. Its entry in the inventory stands in `inventory.yaml`.
 #[derive(Debug)]
-pub(super) struct Member {
-    /// Its name in the inventory.
+pub(super) struct ServiceDefinition {
+    /// The name in the inventory.
     pub(super) name: &'static str,
-    /// The name it gives itself.
-    pub(super) service: &'static str,
+    /// The name that the service reports.
+    pub(super) reported_name: &'static str,
     pub(super) version: &'static str,
-    pub(super) description: &'static str,
     pub(super) convention: Convention,
-    pub(super) group: &'static str,
-    pub(super) labels: &'static [(&'static str, &'static str)],
-    /// Dependencies without which it cannot do its work.
-    pub(super) required: &'static [&'static str],
-    pub(super) depends_on: &'static [&'static str],
-    pub(super) dependencies: &'static [Component],
-    /// What else can be broken and mended.
-    pub(super) switches: &'static [Switch],
-    /// Files that stand for its code, relative to the inventory.
-    pub(super) sources: &'static [&'static str],
-    /// What an automatic restart may react to.
-    pub(super) restart_on: &'static [&'static str],
+    pub(super) components: &'static [Component],
+    /// Faults beside those of components.
+    faults: &'static [Fault],
 }
 
-/// Something other than a dependency that can be broken and mended.
+/// Something other than a component that can be broken and mended.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Switch {
+pub(super) struct Fault {
     pub(super) name: &'static str,
-    /// What breaking it does, after its name.
-    pub(super) does: &'static str,
+    /// The effect of breaking it, as the predicate of a sentence.
+    pub(super) effect: &'static str,
 }
 
-/// The service asks for credentials that nobody has.
+/// Makes a service ask for credentials that nobody has.
 pub(super) const AUTH: &str = "auth";
-/// The process is killed.
+/// Kills the process.
 pub(super) const PROCESS: &str = "process";
-/// An agent's.
+/// Stops the heartbeats of an agent.
 pub(super) const HEARTBEAT: &str = "heartbeat";
-/// The renewal of a lease.
+/// Stops the renewal of a lease.
 pub(super) const LEASE: &str = "lease";
-/// Who holds a lease.
+/// Lets another replica take over a lease.
 pub(super) const HOLDER: &str = "holder";
-/// All checks of a service at once.
+/// Disables all checks of a service at once.
 pub(super) const CHECKS: &str = "checks";
-/// The configuration file.
+/// Makes a configuration file invalid.
 pub(super) const CONFIG: &str = "config";
-/// The replacement of unhealthy tasks.
+/// Stops the replacement of unhealthy tasks.
 pub(super) const REPLACEMENT: &str = "replacement";
 
-const ASKS_FOR_CREDENTIALS: Switch = Switch {
-    name: AUTH,
-    does: "makes it ask for credentials",
-};
-
-impl Member {
-    /// Everything that can be broken beside dependencies, in this process.
-    pub(super) fn switches(&self) -> impl Iterator<Item = Switch> {
-        // Who has no port cannot be asked.
-        let auth = (self.convention != Convention::EdgeAgent).then_some(ASKS_FOR_CREDENTIALS);
-        self.switches.iter().copied().chain(auth)
-    }
-
-    /// Whether it can be broken.
-    pub(super) fn has(&self, name: &str) -> bool {
-        name == PROCESS
-            || self.dependencies.iter().any(|it| it.name == name)
-            || self.switches().any(|switch| switch.name == name)
-    }
-
-    /// Whether it cannot do its work without this dependency.
-    pub(super) fn needs(&self, dependency: &str) -> bool {
-        // To a syncer all its components are the same.
-        self.convention == Convention::KcpSyncer || self.required.contains(&dependency)
+impl Fault {
+    const fn new(name: &'static str, effect: &'static str) -> Self {
+        Self { name, effect }
     }
 }
 
-/// How a service speaks of its health.
+impl ServiceDefinition {
+    /// Returns all faults that can be injected into the process, beside those of its components.
+    pub(super) fn faults(&self) -> impl Iterator<Item = Fault> {
+        const REQUIRE_CREDENTIALS: Fault = Fault::new(AUTH, "makes it ask for credentials");
+        // A service without a port cannot be asked.
+        let auth = (self.convention != Convention::EdgeAgent).then_some(REQUIRE_CREDENTIALS);
+        self.faults.iter().copied().chain(auth)
+    }
+
+    /// Returns whether a component or a fault of this name can be broken.
+    pub(super) fn has(&self, target: &str) -> bool {
+        target == PROCESS
+            || self.components.iter().any(|it| it.name == target)
+            || self.faults().any(|fault| fault.name == target)
+    }
+}
+
+/// The convention by which a service reports its health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Convention {
     Hephaestus,
@@ -92,341 +76,127 @@ pub(super) enum Convention {
 }
 
 impl Convention {
-    /// The name of its profile.
-    pub(super) const fn profile(self) -> &'static str {
-        match self {
-            Self::Hephaestus => "hephaestus",
-            Self::ControlPlane => "control-plane",
-            Self::EdgeAgent => "edge-agent",
-            Self::ScryIngestor => "scry-ingestor",
-            Self::KcpSyncer => "kcp-syncer",
-            Self::Warren => "warren",
-        }
-    }
-
-    /// Whether it reports to the control plane.
-    pub(super) const fn reports(self) -> bool {
+    /// Returns whether the service reports to the control plane.
+    pub(super) const fn needs_control_plane(self) -> bool {
         matches!(self, Self::EdgeAgent | Self::KcpSyncer)
     }
-}
 
-/// Something a service depends on.
-#[derive(Debug)]
-pub(super) struct Component {
-    pub(super) name: &'static str,
-    pub(super) life: Life,
-    /// What the service says about it besides.
-    pub(super) details: &'static [(&'static str, u64)],
-}
+    /// Returns whether the service checks its components; other services record the result of each use.
+    pub(super) const fn has_checks(self) -> bool {
+        matches!(self, Self::ScryIngestor | Self::KcpSyncer)
+    }
 
-/// Something that is well until it is broken by hand.
-const fn steady(name: &'static str, latency: u64, error: &'static str) -> Component {
-    Component {
-        name,
-        life: Life::Steady {
-            latency: millis(latency),
-            error,
-        },
-        details: &[],
+    /// Returns whether the service always has requests in flight.
+    pub(super) const fn has_load(self) -> bool {
+        matches!(
+            self,
+            Self::Hephaestus | Self::ControlPlane | Self::ScryIngestor
+        )
     }
 }
 
-const fn millis(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-/// The fleet.
-pub(super) const FLEET: &[Member] = &[
-    Member {
+/// The fleet, in the order in which its services are started.
+pub(super) const FLEET: &[ServiceDefinition] = &[
+    ServiceDefinition {
         name: "control-plane",
-        service: "control-plane",
+        reported_name: "control-plane",
         version: "1.4.2",
-        description: "decides what runs where; stops by signal only",
         convention: Convention::ControlPlane,
-        group: "platform",
-        labels: &[("tier", "core"), ("team", "platform")],
-        required: &[],
-        depends_on: &[],
-        dependencies: &[
-            Component {
-                name: "database",
-                life: Life::Slow {
-                    least: millis(350),
-                    most: millis(1_400),
-                    usual: millis(2),
-                },
-                details: &[],
-            },
-            Component {
-                name: "ca_certificate",
-                life: Life::Steady {
-                    latency: Duration::from_micros(180),
-                    error: "certificate expired",
-                },
-                details: &[],
-            },
-            Component {
-                name: "crl_manager",
-                life: Life::Steady {
-                    latency: Duration::from_micros(40),
-                    error: "crl manager not initialized",
-                },
-                details: &[],
-            },
+        components: &[
+            Component::slow("database", "connection reset by peer"),
+            Component::steady("ca_certificate", 0, "certificate expired").micros(180),
+            Component::steady("crl_manager", 0, "crl manager not initialized").micros(40),
         ],
-        switches: &[],
-        sources: &[],
-        restart_on: &[],
+        faults: &[],
     },
-    Member {
+    ServiceDefinition {
         name: "edge",
-        service: "edge-agent",
+        reported_name: "edge-agent",
         version: "1.4.2",
-        description: "agent without a port; beats to the control plane",
         convention: Convention::EdgeAgent,
-        group: "platform",
-        labels: &[("tier", "edge"), ("team", "platform")],
-        required: &[],
-        depends_on: &["control-plane"],
-        dependencies: &[
-            steady("vm-1", 1, "kernel panic"),
-            steady("vm-2", 1, "kernel panic"),
-            steady("vm-3", 1, "kernel panic"),
+        components: &[
+            Component::steady("vm-1", 1, "kernel panic"),
+            Component::steady("vm-2", 1, "kernel panic"),
+            Component::steady("vm-3", 1, "kernel panic"),
         ],
-        switches: &[Switch {
-            name: HEARTBEAT,
-            does: "cuts its uplink",
-        }],
-        sources: &[],
-        restart_on: &[],
+        faults: &[Fault::new(HEARTBEAT, "cuts its uplink")],
     },
-    Member {
+    ServiceDefinition {
         name: "syncer",
-        service: "kcp-syncer",
+        reported_name: "kcp-syncer",
         version: "v1alpha1",
-        description: "syncs two Kubernetes API servers; holds a lease",
         convention: Convention::KcpSyncer,
-        group: "platform",
-        labels: &[("tier", "core"), ("team", "platform")],
-        required: &[],
-        depends_on: &["control-plane"],
-        dependencies: &[
-            steady("upstream", 9, "connection refused"),
-            steady("downstream", 7, "certificate signed by unknown authority"),
-            steady("informers", 1, "cache is not synced"),
-            Component {
-                name: "queue",
-                life: Life::Impaired {
-                    latency: millis(1),
-                    message: "412 objects wait",
-                },
-                details: &[("depth", 3)],
-            },
-            steady("spec-syncer", 4, "conflict: the object has been modified"),
-            steady("status-syncer", 4, "conflict: the object has been modified"),
-            steady("namespaces", 2, "namespace is terminating"),
-            steady("rbac", 2, "forbidden: cannot list secrets"),
-            Component {
-                name: "webhook",
-                life: Life::Hanging { latency: millis(3) },
-                details: &[],
-            },
+        components: &[
+            Component::steady("upstream", 9, "connection refused"),
+            Component::steady("downstream", 7, "certificate signed by unknown authority"),
+            Component::steady("informers", 1, "cache is not synced"),
+            Component::degrading("queue", 1, "412 objects wait").details(&[("depth", 3)]),
+            Component::steady("spec-syncer", 4, "conflict: the object has been modified"),
+            Component::steady("status-syncer", 4, "conflict: the object has been modified"),
+            Component::steady("namespaces", 2, "namespace is terminating"),
+            Component::steady("rbac", 2, "forbidden: cannot list secrets"),
+            Component::hanging("webhook", 3),
         ],
-        switches: &[
-            Switch {
-                name: LEASE,
-                does: "stops its renewal",
-            },
-            Switch {
-                name: HOLDER,
-                does: "has another replica take the lease over",
-            },
-            Switch {
-                name: CHECKS,
-                does: "leaves all components unknown",
-            },
+        faults: &[
+            Fault::new(LEASE, "stops its renewal"),
+            Fault::new(HOLDER, "lets another replica take over the lease"),
+            Fault::new(CHECKS, "makes the state of all components unknown"),
         ],
-        sources: &[],
-        restart_on: &[],
     },
-    Member {
+    ServiceDefinition {
         name: "warren",
-        service: "warren",
+        reported_name: "warren",
         version: "0.3.0",
-        description: "supervisor of three tasks; replaces what is unhealthy",
         convention: Convention::Warren,
-        group: "platform",
-        labels: &[("tier", "core"), ("team", "platform")],
-        required: &[],
-        depends_on: &[],
-        dependencies: &[],
-        switches: &[
-            Switch {
-                name: "web",
-                does: "has its pages fail",
-            },
-            Switch {
-                name: "cache",
-                does: "closes its port",
-            },
-            Switch {
-                name: "worker",
-                does: "has it say that it is not well",
-            },
-            Switch {
-                name: REPLACEMENT,
-                does: "leaves unhealthy tasks as they are",
-            },
+        components: &[],
+        faults: &[
+            Fault::new("web", "makes its pages fail"),
+            Fault::new("cache", "closes its port"),
+            Fault::new("worker", "makes its check fail"),
+            Fault::new(REPLACEMENT, "stops the replacement of unhealthy tasks"),
         ],
-        sources: &[],
-        restart_on: &[],
     },
-    Member {
+    ServiceDefinition {
         name: "ingestor",
-        service: "scry-ingestor",
+        reported_name: "scry-ingestor",
         version: "3.2.0",
-        description: "takes data in; reloads its configuration",
         convention: Convention::ScryIngestor,
-        group: "data",
-        labels: &[("tier", "core"), ("team", "data")],
-        required: &["database", "redis", "api"],
-        depends_on: &[],
-        dependencies: &[
-            steady("database", 2, "connection refused"),
-            steady("redis", 1, "connection refused"),
-            Component {
-                name: "celery",
-                life: Life::Impaired {
-                    latency: millis(4),
-                    message: "1 of 4 workers",
-                },
-                details: &[],
-            },
-            Component {
-                name: "kafka",
-                life: Life::Hanging { latency: millis(6) },
-                details: &[],
-            },
-            steady("api", 0, "not running"),
+        components: &[
+            Component::steady("database", 2, "connection refused"),
+            Component::steady("redis", 1, "connection refused"),
+            Component::degrading("celery", 4, "1 of 4 workers").optional(),
+            Component::hanging("kafka", 6).optional(),
+            Component::steady("api", 0, "not running"),
         ],
-        switches: &[Switch {
-            name: CONFIG,
-            does: "makes its configuration file a bad one",
-        }],
-        sources: &[],
-        restart_on: &[],
+        faults: &[Fault::new(CONFIG, "makes its configuration file invalid")],
     },
-    Member {
+    ServiceDefinition {
         name: "orders",
-        service: "orders-api",
+        reported_name: "orders-api",
         version: "2.4.1",
-        description: "takes orders; useless without its database",
         convention: Convention::Hephaestus,
-        group: "shop",
-        labels: &[("tier", "web"), ("team", "checkout")],
-        required: &["database"],
-        depends_on: &["search"],
-        dependencies: &[
-            Component {
-                name: "database",
-                life: Life::Steady {
-                    latency: millis(3),
-                    error: "connection refused",
-                },
-                details: &[("pool_size", 8)],
-            },
-            Component {
-                name: "payments",
-                life: Life::Steady {
-                    latency: millis(48),
-                    error: "the gateway answered 502",
-                },
-                details: &[],
-            },
-            Component {
-                name: "mail",
-                life: Life::NotUsed {
-                    error: "no route to host",
-                },
-                details: &[],
-            },
+        components: &[
+            Component::steady("database", 3, "connection refused").details(&[("pool_size", 8)]),
+            Component::steady("payments", 48, "the gateway answered 502"),
+            Component::not_used("mail", "no route to host"),
         ],
-        switches: &[],
-        sources: &["code/orders.py"],
-        restart_on: &["stale"],
+        faults: &[],
     },
-    Member {
+    ServiceDefinition {
         name: "search",
-        service: "search-mcp",
+        reported_name: "search-mcp",
         version: "0.9.1",
-        description: "finds things; its vector store fails now and then",
         convention: Convention::Hephaestus,
-        group: "shop",
-        labels: &[("tier", "web"), ("team", "discovery")],
-        required: &["database"],
-        depends_on: &["control-plane"],
-        dependencies: &[
-            Component {
-                name: "database",
-                life: Life::Steady {
-                    latency: millis(2),
-                    error: "too many connections",
-                },
-                details: &[("pool_size", 5)],
-            },
-            Component {
-                name: "qdrant",
-                life: Life::Cycle {
-                    well: Duration::from_secs(14),
-                    failing: Duration::from_secs(9),
-                    latency: millis(12),
-                    error: "timeout after 2s",
-                },
-                details: &[("collections", 3)],
-            },
-            Component {
-                name: "groq",
-                life: Life::NotUsed {
-                    error: "invalid API key",
-                },
-                details: &[],
-            },
+        components: &[
+            Component::steady("database", 2, "too many connections").details(&[("pool_size", 5)]),
+            Component::cycling("qdrant", 12, "timeout after 2s").details(&[("collections", 3)]),
+            Component::not_used("groq", "invalid API key"),
         ],
-        switches: &[],
-        sources: &["code/search.py"],
-        restart_on: &[],
+        faults: &[],
     },
 ];
 
-/// The one of this name.
-pub(super) fn member(name: &str) -> Option<&'static Member> {
-    FLEET.iter().find(|member| member.name == name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_in_the_table_refer_to_each_other() {
-        for member in FLEET {
-            for name in member.depends_on {
-                assert!(
-                    super::member(name).is_some(),
-                    "{} needs {name}",
-                    member.name
-                );
-            }
-            for name in member.required {
-                assert!(
-                    member
-                        .dependencies
-                        .iter()
-                        .any(|component| component.name == *name),
-                    "{} requires {name}",
-                    member.name
-                );
-            }
-        }
-    }
+/// Returns the service of this name.
+pub(super) fn find(name: &str) -> Option<&'static ServiceDefinition> {
+    FLEET.iter().find(|definition| definition.name == name)
 }

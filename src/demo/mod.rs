@@ -1,44 +1,39 @@
-//! The demo fleet: real services in processes of their own, built on `service/`.
+//! The demo fleet: real services in processes of their own, built on the crate `healthctl-service`.
 //!
 //! ```text
-//! demo (supervisor) ◀── control socket beside the inventory ◀── `demo break`, `demo mend`
-//!    a seat for each  ◀── a service attaches; gets its assignment, says where it is,
-//!    service          ──▶ and takes orders; when the connection closes the service ends
+//! demo ── supervisor ◀── control socket beside the inventory ◀── `demo break`, `demo mend`
+//!            │    ▲
+//!   starts   │    │ each service attaches: it receives its assignment, reports where it listens,
+//!            ▼    │ applies the faults sent to it, and exits when the connection closes
+//!         services
 //! ```
 //!
-//! Who has started the service does not matter: the demo at first, later whoever runs the `start`
-//! command of the inventory. The supervisor itself never starts one again. However the demo ends, its
-//! connections close, and no service outlives it.
+//! A service may be started by the demo or by the `start` command of the inventory; the supervisor treats both
+//! alike, and never restarts a service itself. However the demo ends, its connections close, so no service
+//! outlives it.
 //!
-//! `control-plane` is assigned first: `edge` beats to it, and `syncer` renews its lease there. `warren`
-//! has tasks of its own, which it starts and ends by their standard input.
+//! `control-plane` is assigned first: `edge` sends its heartbeats to it, and `syncer` renews its lease there.
+//! `warren` supervises tasks of its own.
 
-mod announcement;
-mod attachment;
-mod code;
-mod control;
+mod client;
+mod component;
+mod directory;
 mod error;
-mod exchange;
+mod fault;
 mod fleet;
+mod http;
 mod inventory;
-mod life;
-mod line;
-mod news;
-mod order;
-mod place;
-mod port;
+mod load;
 mod process;
 mod program;
-mod seat;
+mod protocol;
 mod services;
-mod stage;
+mod simulation;
 mod supervisor;
-mod traffic;
 
-pub(crate) use control::send;
+pub(crate) use client::send;
 pub(crate) use error::Error;
-pub(crate) use news::News;
-pub(crate) use order::{Order, Reached, Verb, choices};
+pub(crate) use fault::{FaultAction, FaultApplied, FaultCommand, choices};
 pub(crate) use process::run as run_service;
 pub(crate) use services::warren::task::run as run_task;
-pub(crate) use supervisor::Demo;
+pub(crate) use supervisor::{Demo, DemoEvent};

@@ -1,9 +1,9 @@
 //! One service of the fleet, in a process of its own.
 //!
-//! Its connection to the demo is its life line: when that closes the process ends at once, so that no
-//! end of the demo, however sudden, leaves it behind.
+//! The process exits at once when its connection to the demo closes, so that no end of the demo, however sudden,
+//! leaves it behind.
 
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -11,118 +11,98 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
-use tokio::sync::watch;
+use healthctl_service::{Service, Settings, WhileDraining, log, metrics};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry};
 
-use super::announcement::Announcement;
-use super::attachment::{Assignment, attach};
-use super::fleet::{AUTH, Convention, member};
-use super::services::{self, Part};
-use super::stage::Stage;
-use super::{Error, port, traffic};
-use healthctl_service::{Service, Settings, ShutdownReport, WhileDraining, log, metrics};
+use super::fleet::{self, AUTH, Convention};
+use super::simulation::{FaultSwitch, Simulation};
+use super::{Error, http, load, protocol, services};
 
-/// A service that can be found, and is still to be run.
-type Play = Pin<Box<dyn Future<Output = std::io::Result<ShutdownReport>>>>;
-
-/// Runs one service of the demo in whose directory this process runs, until it has shut down, or
-/// until that demo is gone.
+/// Runs one service of the demo in whose directory this process runs, until it has shut down or that demo ends.
 pub(crate) async fn run(name: &str) -> Result<(), Error> {
-    let member = member(name).ok_or_else(|| Error::new(format!("there is no `{name}`")))?;
-    keep_log()?;
-    let (mut line, assignment) = attach(member).await?;
-    let service = Service::new(member.service, member.version, settings(member.convention));
-    let stage = Stage::new(member, &service, &assignment).await;
-    let opened = tokio::select! {
-        opened = open(&stage, &assignment) => Some(opened?),
-        () = line.closed() => None,
-    };
-    let Some((announcement, play)) = opened else {
-        return Ok(());
-    };
-    let failed = |error| Error::new(format!("cannot serve: {error}"));
-    line.say(&announcement).await.map_err(failed)?;
-    tracing::info!(
-        service = member.service,
-        version = member.version,
-        address = announcement.address.map(tracing::field::display),
-        "started"
-    );
-    tokio::select! {
-        ended = play => drop(ended.map_err(failed)?),
-        () = stage.take_orders(line) => tracing::warn!("the demo has ended"),
-    }
-    Ok(())
-}
-
-/// What happens stands in the log; a line for each request would fill it.
-fn keep_log() -> Result<(), Error> {
-    let wanted = filter_fn(|metadata| metadata.target() != log::REQUEST_TARGET);
-    let lines = log::LogLayer::new(log::Format::Text, log::Level::INFO, std::io::stderr());
-    let subscriber = Registry::default().with(lines.with_filter(wanted));
-    tracing::subscriber::set_global_default(subscriber)
-        .map_err(|error| Error::new(format!("cannot write a log: {error}")))
-}
-
-/// Goes as far as others can find it.
-async fn open(stage: &Stage, assignment: &Assignment) -> Result<(Announcement, Play), Error> {
-    let Part {
-        routes,
-        tasks,
-        is_busy,
-    } = services::open(stage, assignment).await?;
-    let service = stage.service.clone();
-    let Some((health, work)) = routes else {
-        let play = async move { service.run().await };
-        return Ok((Announcement::default(), Box::pin(play)));
-    };
-    let failed = |error: std::io::Error| Error::new(error.to_string());
-    let before = assignment.before.address;
-    let port = before.map_or(0, |address| address.port());
-    let listener = port::listen(port).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    let listener = listener.tap_io(|stream| {
-        // Without it small answers may wait for the client's acknowledgement.
-        let _ = stream.set_nodelay(true);
-    });
-    let health = health.merge(metrics::routes(&service));
-    let health = health.layer(from_fn_with_state(stage.switch(AUTH), ask_for_credentials));
-    // The signal handlers stand from here on: others may know the address.
-    let server = service.server(listener, health, work).map_err(failed)?;
-    let announcement = Announcement {
-        address: Some(address),
-        tasks,
-    };
-    let member = stage.member;
-    let play = async move {
-        if is_busy {
-            traffic::start(&service, member, address);
-        }
-        Ok(server.run().await)
-    };
-    Ok((announcement, Box::pin(play)))
-}
-
-fn settings(convention: Convention) -> Settings {
-    Settings {
+    let definition =
+        fleet::find(name).ok_or_else(|| Error::new(format!("the demo has no service `{name}`")))?;
+    init_log()?;
+    let (mut connection, assignment) = protocol::attach(name).await?;
+    let settings = Settings {
         check_result_ttl: Duration::from_millis(200),
-        while_draining: match convention {
+        while_draining: match definition.convention {
             Convention::ControlPlane => WhileDraining::Refuse,
             _ => WhileDraining::Answer,
         },
         ..Settings::default()
+    };
+    let service = Service::new(definition.reported_name, definition.version, settings);
+    let simulation = Simulation::new(definition, &service, &assignment).await;
+
+    let failed = |error: std::io::Error| Error::new(error.to_string());
+    let opening = async {
+        let (routes, mut endpoints) = services::open(&simulation, &assignment).await?;
+        let Some((health, work)) = routes else {
+            return Ok((None, endpoints));
+        };
+        let before = assignment.endpoints.get(name);
+        let port = before.map_or(0, SocketAddr::port);
+        let listener = http::listen(port).await.map_err(failed)?;
+        endpoints.insert(name.to_owned(), listener.local_addr().map_err(failed)?);
+        let listener = listener.tap_io(|stream| {
+            // Without it, small replies may wait for the client's acknowledgement.
+            let _ = stream.set_nodelay(true);
+        });
+        let health = health.merge(metrics::routes(&service));
+        let auth = simulation.switch(AUTH);
+        let health = health.layer(from_fn_with_state(auth, require_credentials));
+        // The signal handlers are installed from here on: others may learn the address.
+        let server = service.server(listener, health, work).map_err(failed)?;
+        Ok::<_, Error>((Some(server), endpoints))
+    };
+    let (server, endpoints) = tokio::select! {
+        opened = opening => opened?,
+        () = connection.closed() => return Ok(()),
+    };
+    let failed = |error| Error::new(format!("cannot serve: {error}"));
+    connection.send(&endpoints).await.map_err(failed)?;
+    let address = endpoints.get(name).copied();
+    tracing::info!(
+        service = service.name(),
+        version = service.version(),
+        address = address.map(tracing::field::display),
+        "started"
+    );
+    if let Some(address) = address.filter(|_| definition.convention.has_load()) {
+        load::start(&service, address);
     }
+    let running = async {
+        match server {
+            Some(server) => Ok(server.run().await),
+            None => service.run().await,
+        }
+    };
+    tokio::select! {
+        ended = running => drop(ended.map_err(failed)?),
+        () = simulation.apply_faults(connection) => tracing::warn!("the demo has ended"),
+    }
+    Ok(())
 }
 
-/// In front of every health and shutdown route.
-async fn ask_for_credentials(
-    State(locked): State<watch::Receiver<bool>>,
+/// Writes events to stderr, which is the log of the service; a line for each request would fill it.
+fn init_log() -> Result<(), Error> {
+    let wanted = filter_fn(|metadata| metadata.target() != log::REQUEST_TARGET);
+    let layer = log::LogLayer::new(log::Format::Text, log::Level::INFO, std::io::stderr());
+    let subscriber = Registry::default().with(layer.with_filter(wanted));
+    tracing::subscriber::set_global_default(subscriber)
+        .map_err(|error| Error::new(format!("cannot write a log: {error}")))
+}
+
+/// Guards every health and shutdown route.
+async fn require_credentials(
+    State(auth): State<FaultSwitch>,
     request: Request,
     next: Next,
 ) -> Response {
-    if !*locked.borrow() {
+    if !auth.is_broken() {
         return next.run(request).await;
     }
     let mut response = (StatusCode::UNAUTHORIZED, "credentials needed\n").into_response();

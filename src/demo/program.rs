@@ -1,14 +1,21 @@
-//! This program, to start once more.
+//! This program, to be run once more, and small files that stand for the code of services.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-/// A command that runs it with a process group of its own, killed when its handle goes.
+use super::Error;
+use super::directory::DemoDirectory;
+
+/// The files that stand for code, each with its service; `sources` of the inventory names them.
+const SOURCES: [(&str, &str); 2] = [("orders", "code/orders.py"), ("search", "code/search.py")];
+
+/// Returns a command that runs this program in a process group of its own and kills it when its handle is dropped.
 ///
-/// Ctrl-C in the terminal is for the demo, which then ends the others.
+/// Ctrl-C in the terminal reaches the demo only, which then ends the others.
 pub(super) fn command() -> Command {
     let mut command = Command::new(path());
     command
@@ -18,8 +25,8 @@ pub(super) fn command() -> Command {
     command
 }
 
-/// By its path where that is still the file that runs, which gives the processes its name; by the
-/// kernel's link, which is there as long as this process, where the file has been replaced or deleted.
+/// Returns the path of this program if that is still the file that runs: it gives the processes their name. If the
+/// file was replaced or deleted, returns the kernel's link, which exists as long as this process.
 pub(super) fn path() -> PathBuf {
     let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
     match std::env::current_exe() {
@@ -33,4 +40,29 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
         (Ok(one), Ok(other)) => one.dev() == other.dev() && one.ino() == other.ino(),
         _ => false,
     }
+}
+
+/// Writes the files that stand for code, as old as this program, in which the code really is. A `touch` makes one
+/// newer than the process that runs.
+pub(super) fn write_sources(directory: &DemoDirectory) -> Result<(), Error> {
+    let program = path();
+    let built = fs::metadata(&program)
+        .and_then(|metadata| metadata.modified())
+        .map_err(|error| Error::file("read the age of", program, &error))?;
+    for (service, source) in SOURCES {
+        let path = directory.file(source);
+        let write = || -> io::Result<()> {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            let mut file = File::create(&path)?;
+            writeln!(
+                file,
+                "# Stands for the code of {service}: when it is newer than the process, the process is stale."
+            )?;
+            file.set_modified(built)
+        };
+        write().map_err(|error| Error::file("write", &path, &error))?;
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The demo fleet as its user meets it: real processes, real ports, real signals.
 
-mod again;
+mod restart;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -273,12 +273,12 @@ fn the_blocking_route_answers_when_all_is_done_and_then_the_process_ends() {
     }
     wait_for_the_end(&process);
     assert!(refuses(address));
-    assert_eq!(demo.said(), "orders has ended: exit status: 0\n");
+    assert_eq!(demo.said(), "orders exited: exit status: 0\n");
     assert!(!Path::new(&format!("/proc/{own}")).exists(), "no zombie");
 
     let gone = demo.run(&["demo", "break", "orders", "process"]);
     assert_eq!((gone.code, gone.stdout.as_str()), (2, ""));
-    assert_eq!(gone.stderr, "error: orders does not run\n");
+    assert_eq!(gone.stderr, "error: orders is not running\n");
     assert_eq!(
         demo.ask("search", "GET /health/live").status,
         200,
@@ -302,7 +302,7 @@ fn the_scheduled_route_answers_at_once_and_the_service_drains() {
     working.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("done after 1.5s"), "{rest}");
     wait_for_the_end(&process);
-    assert_eq!(demo.said(), "search has ended: exit status: 0\n");
+    assert_eq!(demo.said(), "search exited: exit status: 0\n");
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn what_a_service_does_stands_in_its_log_and_its_requests_do_not() {
         demo.ask("orders", "POST /health/shutdown/schedule").status,
         200
     );
-    assert_eq!(demo.said(), "orders has ended: exit status: 0\n");
+    assert_eq!(demo.said(), "orders exited: exit status: 0\n");
     let text = demo.log("orders");
     let lines = [
         " INFO started service=orders-api version=2.4.1 address=127.0.0.1:",
@@ -352,7 +352,7 @@ fn the_control_plane_refuses_long_before_it_is_gone() {
         "it lived on without its port: {rest}"
     );
     wait_for_the_end(&process);
-    assert_eq!(demo.said(), "control-plane has ended: exit status: 0\n");
+    assert_eq!(demo.said(), "control-plane exited: exit status: 0\n");
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn a_binary_that_was_deleted_meanwhile_still_has_its_services() {
         .stderr(Stdio::piped());
     let mut demo = Demo::from_running(scene, Running::start(&mut command).unwrap());
     assert_eq!(demo.ask("orders", "GET /health/live").status, 200);
-    let _running = again::restart(&mut demo, "orders");
+    let _running = restart::restart(&mut demo, "orders");
     assert_eq!(demo.ask("orders", "GET /health/live").status, 200);
 }
 
@@ -386,7 +386,7 @@ fn an_inventory_that_is_given_is_not_used_and_it_says_so() {
     let mut demo = Demo::start_in(scene, &["--calm", "-f", "healthctl.yaml"]);
     assert_eq!(
         demo.said(),
-        "note: the demo has an inventory of its own; the one given is not used\n"
+        "note: the demo has its own inventory; the given one is not used\n"
     );
     assert_ne!(demo.inventory(), demo.scene().path().join("healthctl.yaml"));
 }

@@ -1,23 +1,22 @@
-//! `ingestor`: its configuration can be reloaded, by SIGHUP and by its route.
+//! `ingestor`: a service that reloads its configuration on SIGHUP and by a route.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use axum::Router;
-use serde::{Deserialize, Serialize};
-
-use super::{Part as Role, file};
-use crate::demo::Error;
-use crate::demo::fleet::CONFIG;
-use crate::demo::stage::Stage;
 use healthctl_service::reload::{ConfigPart, Configuration};
 use healthctl_service::scry_ingestor;
+use serde::{Deserialize, Serialize};
 
-/// Its configuration, relative to the demo's directory, in which every service runs.
+use super::{config_error, write_config, write_config_unless_valid};
+use crate::demo::Error;
+use crate::demo::fleet::CONFIG;
+use crate::demo::simulation::Simulation;
+
+/// The configuration file, in the directory of the demo, in which every service runs.
 const FILE: &str = "ingestor.json";
 
-/// What is in the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
     adapters: Vec<String>,
@@ -28,47 +27,44 @@ struct Config {
     port: u16,
 }
 
-/// Sees to it that there is a file, and reads it; a bad one ends the start.
-pub(super) fn open(stage: &Stage) -> Result<Role, Error> {
-    let failed = |error: &dyn std::fmt::Display| Error::new(format!("cannot configure: {error}"));
+/// Writes the configuration file unless there is a valid one, and returns the health routes. An invalid
+/// configuration ends the start.
+pub(super) fn open(simulation: &Simulation) -> Result<Router, Error> {
+    let service = &simulation.service;
     let path = Path::new(FILE);
-    let mut broken = stage.switch(CONFIG);
-    let written = if *broken.borrow() {
-        file::write(path, &bad(0))
+    let mut fault = simulation.switch(CONFIG);
+    let written = if fault.is_broken() {
+        write_config(path, &invalid_config(0))
     } else {
-        file::keep_or_write(path, &good(0), |config| valid(config).is_ok())
+        write_config_unless_valid(path, &valid_config(0), |config| validate(config).is_ok())
     };
-    written.map_err(|error| failed(&error))?;
+    written.map_err(config_error)?;
     let parse = |text: &str| serde_json::from_str::<Config>(text);
-    let configuration = Configuration::open(&stage.service, path, parse, parts())
-        .map_err(|error| failed(&error))?;
-    configuration
-        .reload_on_hangup()
-        .map_err(|error| failed(&error))?;
+    let configuration = Configuration::open(service, path, parse, parts()).map_err(config_error)?;
+    configuration.reload_on_hangup().map_err(config_error)?;
 
-    stage.service.background(async move {
+    service.background(async move {
         let mut mended = 0_usize;
-        while broken.changed().await.is_ok() {
-            let config = if *broken.borrow_and_update() {
-                bad(mended)
+        loop {
+            fault.changed().await;
+            let config = if fault.is_broken() {
+                invalid_config(mended)
             } else {
                 mended = mended.saturating_add(1);
-                good(mended)
+                valid_config(mended)
             };
-            // A file that cannot be written is as it was, which a reload tells.
-            let _ = file::write(path, &config);
+            // If the file cannot be written it stays as it was, which the next reload reports.
+            let _ = write_config(path, &config);
         }
     });
-    let health =
-        scry_ingestor::routes(&stage.service).merge(configuration.routes("/api/v1/config/reload"));
-    Ok(Role::busy(health, Router::new()))
+    Ok(scry_ingestor::routes(service).merge(configuration.routes("/api/v1/config/reload")))
 }
 
 fn parts() -> Vec<ConfigPart<Config>> {
     vec![
         ConfigPart::new("adapters", |config: &Config| &config.adapters)
             .summarize_with(|config| config.adapters.len())
-            .validate_with(valid),
+            .validate_with(validate),
         ConfigPart::new("feature_flags", |config: &Config| &config.feature_flags)
             .summarize_with(|config| config.feature_flags.len()),
         ConfigPart::new("environment", |config: &Config| &config.log_level),
@@ -80,7 +76,7 @@ fn parts() -> Vec<ConfigPart<Config>> {
     ]
 }
 
-fn valid(config: &Config) -> Result<(), &'static str> {
+fn validate(config: &Config) -> Result<(), &'static str> {
     if config.adapters.is_empty() {
         Err("at least one is needed")
     } else {
@@ -88,10 +84,13 @@ fn valid(config: &Config) -> Result<(), &'static str> {
     }
 }
 
-/// A good one; each has one adapter more than the one before, so that a reload has something to do.
-fn good(number: usize) -> Config {
-    let more = (1..=number).map(|number| format!("partner-{number}"));
-    let adapters = ["rest", "kafka"].map(str::to_owned).into_iter().chain(more);
+/// Returns a configuration with two adapters and `extra` ones, so that each mended file has something to reload.
+fn valid_config(extra: usize) -> Config {
+    let extra = (1..=extra).map(|number| format!("partner-{number}"));
+    let adapters = ["rest", "kafka"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(extra);
     Config {
         adapters: adapters.collect(),
         feature_flags: BTreeMap::from([("dead_letters".to_owned(), true)]),
@@ -102,9 +101,9 @@ fn good(number: usize) -> Config {
     }
 }
 
-fn bad(number: usize) -> Config {
+fn invalid_config(extra: usize) -> Config {
     Config {
         adapters: Vec::new(),
-        ..good(number)
+        ..valid_config(extra)
     }
 }

@@ -1,73 +1,67 @@
-//! What each service of the fleet does beside reporting on its dependencies, one file per service.
+//! The work of each service of the fleet beside reporting on its components, one file per service.
 
-mod agents;
+mod control_plane;
 pub(super) mod edge;
-mod file;
-mod hub;
 mod ingestor;
-mod leases;
-mod syncer;
+pub(super) mod syncer;
 pub(super) mod warren;
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
-
-use super::attachment::Assignment;
-use super::fleet::Convention;
-use super::stage::Stage;
-use super::{Error, traffic};
 use healthctl_service::{Service, hephaestus};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-/// The part of one service.
-pub(super) struct Part {
-    /// Its health routes and those of its work; nothing for who has no port.
-    pub(super) routes: Option<(Router, Router)>,
-    /// Where the tasks listen that it runs.
-    pub(super) tasks: BTreeMap<String, SocketAddr>,
-    /// Whether there is always work in flight.
-    pub(super) is_busy: bool,
-}
+use super::fleet::Convention;
+use super::protocol::{Assignment, Endpoints};
+use super::simulation::Simulation;
+use super::{Error, load};
 
-impl Part {
-    fn busy(health: Router, work: Router) -> Self {
-        Self {
-            routes: Some((health, traffic::routes().merge(work))),
-            tasks: BTreeMap::new(),
-            is_busy: true,
-        }
+/// The health routes of a service and those of its work; `None` for a service without a port.
+pub(super) type Routes = Option<(Router, Router)>;
+
+/// Prepares the service and returns its routes, and the endpoints of the tasks that it has started.
+pub(super) async fn open(
+    simulation: &Simulation,
+    assignment: &Assignment,
+) -> Result<(Routes, Endpoints), Error> {
+    let service = &simulation.service;
+    let convention = simulation.definition.convention;
+    if convention.has_load() {
+        register_clean_up(service);
     }
-}
-
-/// Prepares the part.
-pub(super) async fn open(stage: &Stage, assignment: &Assignment) -> Result<Part, Error> {
-    let service = &stage.service;
-    let hub = || {
+    let control_plane = || {
         let address = assignment.control_plane;
         address.ok_or_else(|| Error::new("the control plane is missing"))
     };
-    match stage.member.convention {
-        Convention::Hephaestus => {
-            register_clean_up(service);
-            Ok(Part::busy(hephaestus::routes(service), Router::new()))
+    let mut tasks = Endpoints::new();
+    let (health, mut work) = match convention {
+        Convention::Hephaestus => (hephaestus::routes(service), Router::new()),
+        Convention::ControlPlane => control_plane::open(simulation)?,
+        Convention::EdgeAgent => {
+            edge::open(simulation, control_plane()?).await;
+            return Ok((None, tasks));
         }
-        Convention::ControlPlane => {
-            register_clean_up(service);
-            hub::open(stage)
+        Convention::ScryIngestor => (ingestor::open(simulation)?, Router::new()),
+        Convention::KcpSyncer => (
+            syncer::open(simulation, control_plane()?).await,
+            Router::new(),
+        ),
+        Convention::Warren => {
+            let health = warren::open(simulation, &assignment.endpoints, &mut tasks).await?;
+            (health, Router::new())
         }
-        Convention::EdgeAgent => Ok(edge::open(stage, hub()?).await),
-        Convention::ScryIngestor => {
-            register_clean_up(service);
-            ingestor::open(stage)
-        }
-        Convention::KcpSyncer => Ok(syncer::open(stage, hub()?).await),
-        Convention::Warren => warren::open(stage, &assignment.before.tasks).await,
+    };
+    if convention.has_load() {
+        work = work.merge(load::routes());
     }
+    Ok((Some((health, work)), tasks))
 }
 
-/// Takes a moment, as closing a pool does.
+/// Registers clean-up that takes a moment, as closing a connection pool does.
 fn register_clean_up(service: &Service) {
     for (name, millis) in [("database", 200), ("buffers", 100)] {
         service.on_shutdown(name, move || async move {
@@ -75,4 +69,28 @@ fn register_clean_up(service: &Service) {
             Ok::<(), String>(())
         });
     }
+}
+
+/// Writes a configuration file.
+fn write_config(path: &Path, config: &impl Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_string_pretty(config)?;
+    text.push('\n');
+    std::fs::write(path, text)
+}
+
+/// Writes a configuration file unless a valid one exists: changes to it hold for the next start too.
+fn write_config_unless_valid<C: Serialize + DeserializeOwned>(
+    path: &Path,
+    config: &C,
+    is_valid: impl FnOnce(&C) -> bool,
+) -> io::Result<()> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    if serde_json::from_str(&text).is_ok_and(|existing| is_valid(&existing)) {
+        return Ok(());
+    }
+    write_config(path, config)
+}
+
+fn config_error(error: impl std::fmt::Display) -> Error {
+    Error::new(format!("cannot configure: {error}"))
 }

@@ -1,124 +1,102 @@
-//! `syncer`: a Kubernetes syncer whose replicas share a lease; the one of this process holds it.
+//! `syncer`: a Kubernetes syncer whose replicas share a lease. Its check of the lease renews it.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use healthctl_service::{CheckResult, Need, kcp_syncer};
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::Part;
-use super::leases::{Lease, Spec};
-use crate::demo::exchange;
+use super::control_plane::{Lease, LeaseSpec};
 use crate::demo::fleet::{CHECKS, HOLDER, LEASE};
-use crate::demo::inventory::LEASE_ROUTE;
-use crate::demo::stage::Stage;
-use healthctl_service::{CheckResult, Dependency, kcp_syncer};
+use crate::demo::http;
+use crate::demo::simulation::{FaultSwitch, Simulation};
 
-/// How often the lease is renewed; the convention has ten seconds, a demo is less patient.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// For how long it is good.
-const LEASE_SECONDS: u64 = 3;
+/// The path of the lease at the control plane.
+pub(in crate::demo) const LEASE_PATH: &str =
+    "/apis/coordination.k8s.io/v1/namespaces/kcp-system/leases/syncer";
+const LEASE_DURATION: Duration = Duration::from_secs(3);
 
-/// So many renewals missed in a row are a failure.
-const FATAL: u32 = 3;
-
-/// Takes the lease, and renews it from then on; without the control plane it says that it cannot.
-pub(super) async fn open(stage: &Stage, control_plane: SocketAddr) -> Part {
-    let service = &stage.service;
-    let mut holder = Holder {
+/// Takes the lease, renews it from then on, and returns the health routes. Without the control plane the lease is
+/// reported as degraded, and as unhealthy once it has expired.
+pub(super) async fn open(simulation: &Simulation, control_plane: SocketAddr) -> Router {
+    let service = &simulation.service;
+    let replica = Arc::new(LeaseHolder {
         control_plane,
-        component: service.dependency(LEASE),
-        missed: 0,
-        stuck: stage.switch(LEASE),
-        relieved: stage.switch(HOLDER),
-        blind: stage.switch(CHECKS),
-    };
-    holder.turn().await;
-    service.background(holder.hold());
-    // As Kubernetes' own client lets go.
-    service.on_shutdown(LEASE, move || renew(control_plane, "", 1));
-    let health = kcp_syncer::routes(service, figures);
-    Part {
-        routes: Some((health, Router::new())),
-        tasks: BTreeMap::new(),
-        is_busy: false,
-    }
+        renewed: Mutex::new(Instant::now()),
+        renewal: simulation.switch(LEASE),
+        holder: simulation.switch(HOLDER),
+        checks: simulation.switch(CHECKS),
+    });
+    let renew = move || Arc::clone(&replica).check();
+    service
+        .register_check(LEASE, Need::Required, Duration::from_secs(1), renew)
+        .run()
+        .await;
+    // The client library of Kubernetes releases a lease like this.
+    service.on_shutdown(LEASE, move || write_lease(control_plane, "", 1));
+    kcp_syncer::routes(service, stats)
 }
 
-/// The replica that renews the lease, or sees another one do so.
-struct Holder {
+/// The replica that renews the lease, or stands by while another one does.
+struct LeaseHolder {
     control_plane: SocketAddr,
-    component: Dependency,
-    missed: u32,
-    stuck: watch::Receiver<bool>,
-    relieved: watch::Receiver<bool>,
-    blind: watch::Receiver<bool>,
+    renewed: Mutex<Instant>,
+    renewal: FaultSwitch,
+    holder: FaultSwitch,
+    checks: FaultSwitch,
 }
 
-impl Holder {
-    async fn hold(mut self) {
-        let mut ticks = tokio::time::interval(INTERVAL);
-        let (mut relieved, mut blind) = (self.relieved.clone(), self.blind.clone());
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                Ok(()) = relieved.changed() => {}
-                Ok(()) = blind.changed() => {}
-            }
-            self.turn().await;
-        }
-    }
-
-    /// One renewal, and what is to be said of it.
-    async fn turn(&mut self) {
+impl LeaseHolder {
+    async fn check(self: Arc<Self>) -> CheckResult {
         let result = self.renew().await;
-        self.missed = if result.is_ok() {
-            0
-        } else {
-            self.missed.saturating_add(1)
-        };
-        self.component.record(match result {
-            _ if *self.blind.borrow() => CheckResult::unknown("nobody has looked"),
+        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        if result.is_ok() {
+            *renewed = Instant::now();
+        }
+        match result {
+            _ if self.checks.is_broken() => CheckResult::unknown("not checked"),
             Ok(()) => CheckResult::healthy(),
-            Err(error) if self.missed < FATAL => CheckResult::degraded(error),
+            Err(error) if renewed.elapsed() < LEASE_DURATION => CheckResult::degraded(error),
             Err(error) => CheckResult::unhealthy(error),
-        });
+        }
     }
 
     async fn renew(&self) -> std::io::Result<()> {
-        if *self.stuck.borrow() {
+        if self.renewal.is_broken() {
             return Err(std::io::Error::other("the API server refuses the renewal"));
         }
-        // The stand-by is no process of its own: all that is seen of it is its name in the lease.
-        let holder = if *self.relieved.borrow() {
+        // The other replica is not a process: only its name in the lease can be seen.
+        let holder = if self.holder.is_broken() {
             "syncer-1"
         } else {
             "syncer-0"
         };
-        renew(self.control_plane, holder, LEASE_SECONDS).await
+        write_lease(self.control_plane, holder, LEASE_DURATION.as_secs()).await
     }
 }
 
-async fn renew(control_plane: SocketAddr, holder: &str, seconds: u64) -> std::io::Result<()> {
-    let lease = Lease {
-        spec: Spec {
-            holder_identity: holder.to_owned(),
-            lease_duration_seconds: seconds,
-            renew_time: Timestamp::now()
-                .strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
-                .to_string(),
-            acquire_time: None,
-            lease_transitions: 0,
-        },
+async fn write_lease(control_plane: SocketAddr, holder: &str, seconds: u64) -> std::io::Result<()> {
+    let renew_time = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ");
+    let spec = LeaseSpec {
+        holder_identity: holder.to_owned(),
+        lease_duration_seconds: seconds,
+        renew_time: renew_time.to_string(),
+        ..LeaseSpec::default()
     };
-    let request = format!("PUT {LEASE_ROUTE}");
-    exchange::tell(control_plane, &request, &serde_json::to_string(&lease)?).await
+    let request = format!("PUT {LEASE_PATH}");
+    http::submit(
+        control_plane,
+        &request,
+        &serde_json::to_string(&Lease { spec })?,
+    )
+    .await
 }
 
-/// Made up, but steady: who looks twice sees the same.
-fn figures() -> kcp_syncer::SyncStats {
+/// Returns invented statistics that are the same in every report.
+fn stats() -> kcp_syncer::SyncStats {
     kcp_syncer::SyncStats {
         sync_rate: 12.5,
         error_rate: 0.01,

@@ -114,7 +114,7 @@ fn a_hub_that_hangs_does_not_hold_up_its_end() {
     kill_process(hub, Signal::CONT).expect("it runs");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.starts_with("edge: stopped: "), "{ran:?}");
-    assert_eq!(fleet.demo.said(), "edge has ended: exit status: 0\n");
+    assert_eq!(fleet.demo.said(), "edge exited: exit status: 0\n");
 }
 
 /// Who lists it has forgotten it: an empty list is no good news of an agent that has to be there.

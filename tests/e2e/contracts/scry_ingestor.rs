@@ -235,5 +235,5 @@ fn a_second_signal_changes_nothing() {
     }
     let ran = acting.end();
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(fleet.demo.said(), "ingestor has ended: exit status: 0\n");
+    assert_eq!(fleet.demo.said(), "ingestor exited: exit status: 0\n");
 }

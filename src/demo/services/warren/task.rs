@@ -1,6 +1,7 @@
-//! One task, in a process of its own. Its life line is its standard input: `break` and `mend` come in
-//! on it, and when it closes the task ends.
+//! One task, in a process of its own. Lines of its standard input, `break` and `mend`, are fault commands; when the
+//! input closes the task exits. The first line of its standard output is its address, empty if it has none.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,32 +10,27 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::demo::Error;
-use crate::demo::announcement::Announcement;
-use crate::demo::port::listen;
+use crate::demo::{Error, http};
 
-/// There as long as the worker is well; relative to the demo's directory, in which it runs.
+/// The file that exists while the worker is healthy, in the directory of the demo, in which it runs.
 pub(in crate::demo) const WORKER_FILE: &str = "run/warren-worker.healthy";
-/// How long the web task takes to start, where all is not calm.
+/// The time that the web task takes to start, unless all is calm.
 const WARM_UP: Duration = Duration::from_millis(1_500);
 
-/// A task of the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::demo) enum Kind {
+pub(super) enum TaskKind {
     Web,
     Cache,
     Worker,
 }
 
-/// All of them.
-pub(super) const TASKS: [Kind; 3] = [Kind::Web, Kind::Cache, Kind::Worker];
+impl TaskKind {
+    pub(super) const ALL: [Self; 3] = [Self::Web, Self::Cache, Self::Worker];
 
-impl Kind {
-    pub(in crate::demo) const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Web => "web",
             Self::Cache => "cache",
@@ -42,8 +38,8 @@ impl Kind {
         }
     }
 
-    /// How it is checked.
-    pub(super) const fn way(self) -> &'static str {
+    /// Returns the kind of its check.
+    pub(super) const fn check(self) -> &'static str {
         match self {
             Self::Web => "http",
             Self::Cache => "tcp",
@@ -52,115 +48,101 @@ impl Kind {
     }
 }
 
-/// Runs a task until its standard input closes; at this port, where it has had one before.
+/// Runs a task until its standard input closes, on this port; on a free one if it is zero.
 pub(crate) async fn run(name: &str, calm: bool, port: u16) -> Result<(), Error> {
-    let kind = TASKS
+    let kind = TaskKind::ALL
         .into_iter()
         .find(|kind| kind.name() == name)
-        .ok_or_else(|| Error::new(format!("there is no task `{name}`")))?;
-    let (broken, health) = watch::channel(false);
+        .ok_or_else(|| Error::new(format!("warren has no task `{name}`")))?;
+    let (sender, broken) = watch::channel(false);
     let work = async {
         match kind {
-            Kind::Web => web(port, calm, health).await,
-            Kind::Cache => cache(port, health).await,
-            Kind::Worker => worker(health).await,
+            TaskKind::Web => web(port, calm, broken).await,
+            TaskKind::Cache => cache(port, broken).await,
+            TaskKind::Worker => worker(broken).await,
+        }
+    };
+    let faults = async {
+        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            sender.send_replace(line == "break");
         }
     };
     tokio::select! {
         result = work => result.map_err(|error| Error::new(format!("{name}: {error}"))),
-        () = take_orders(broken) => Ok(()),
+        () = faults => Ok(()),
     }
 }
 
-async fn take_orders(broken: watch::Sender<bool>) {
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        broken.send_replace(line == "break");
-    }
+/// Reports the address to the supervisor.
+fn report(address: Option<SocketAddr>) -> std::io::Result<()> {
+    let address = address.map(|address| address.to_string());
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{}", address.unwrap_or_default())?;
+    output.flush()
 }
 
-fn announce(address: Option<SocketAddr>) -> std::io::Result<()> {
-    let announcement = Announcement {
-        address,
-        ..Announcement::default()
-    };
-    announcement.make()
-}
-
-#[derive(Clone)]
-struct Web {
-    started_at: Instant,
-    broken: watch::Receiver<bool>,
-}
-
-/// Serves pages, once it has started.
+/// Serves a page, which fails while the task is broken.
 async fn web(port: u16, calm: bool, broken: watch::Receiver<bool>) -> std::io::Result<()> {
-    let listener = listen(port).await?;
-    announce(Some(listener.local_addr()?))?;
-    let warm_up = if calm { Duration::ZERO } else { WARM_UP };
-    let web = Web {
-        started_at: Instant::now() + warm_up,
-        broken,
+    let listener = http::listen(port).await?;
+    report(Some(listener.local_addr()?))?;
+    let started = Instant::now() + if calm { Duration::ZERO } else { WARM_UP };
+    let is_started = async move || {
+        if Instant::now() < started {
+            (StatusCode::SERVICE_UNAVAILABLE, "warming up\n")
+        } else {
+            (StatusCode::OK, "started\n")
+        }
     };
     let routes = Router::new()
         .route("/", get(page))
-        .route("/started", get(started))
-        .with_state(web);
+        .route("/started", get(is_started))
+        .with_state(broken);
     axum::serve(listener, routes).await
 }
 
-async fn page(State(web): State<Web>) -> (StatusCode, &'static str) {
-    if *web.broken.borrow() {
+async fn page(State(broken): State<watch::Receiver<bool>>) -> (StatusCode, &'static str) {
+    if *broken.borrow() {
         (StatusCode::INTERNAL_SERVER_ERROR, "no template\n")
     } else {
         (StatusCode::OK, "welcome\n")
     }
 }
 
-async fn started(State(web): State<Web>) -> (StatusCode, &'static str) {
-    if Instant::now() < web.started_at {
-        (StatusCode::SERVICE_UNAVAILABLE, "warming up\n")
-    } else {
-        (StatusCode::OK, "started\n")
-    }
-}
-
-/// Takes connections; broken, it has no listener.
-async fn cache(port: u16, mut broken: watch::Receiver<bool>) -> std::io::Result<()> {
-    let mut listener = Some(listen(port).await?);
-    let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
-    announce(address)?;
-    let port = address.map_or(port, |address| address.port());
+/// Accepts connections; while the task is broken there is no listener.
+async fn cache(mut port: u16, mut broken: watch::Receiver<bool>) -> std::io::Result<()> {
+    let mut is_reported = false;
     loop {
+        let listener = http::listen(port).await?;
+        let address = listener.local_addr()?;
+        port = address.port();
+        if !is_reported {
+            report(Some(address))?;
+            is_reported = true;
+        }
         let accept = async {
-            match &listener {
+            loop {
                 // A connection is enough: it is closed at once.
-                Some(listener) => drop(listener.accept().await),
-                None => std::future::pending().await,
+                drop(listener.accept().await);
             }
         };
         tokio::select! {
-            () = accept => continue,
-            changed = broken.changed() => if changed.is_err() {
-                return Ok(());
-            }
+            () = accept => {}
+            _ = broken.wait_for(|broken| *broken) => {}
         }
-        let is_broken = *broken.borrow_and_update();
-        if is_broken {
-            listener = None;
-        } else if listener.is_none() {
-            listener = Some(listen(port).await?);
-        }
+        drop(listener);
+        // The sender lives as long as this future.
+        let _ = broken.wait_for(|broken| !broken).await;
     }
 }
 
-/// Keeps a file for as long as it is well.
+/// Keeps a file that exists while the task is healthy.
 async fn worker(mut broken: watch::Receiver<bool>) -> std::io::Result<()> {
     std::fs::write(WORKER_FILE, "healthy\n")?;
-    announce(None)?;
+    report(None)?;
     while broken.changed().await.is_ok() {
         if *broken.borrow_and_update() {
-            // It may have been taken away by hand.
+            // Somebody may have removed it by hand.
             let _ = std::fs::remove_file(WORKER_FILE);
         } else {
             std::fs::write(WORKER_FILE, "healthy\n")?;

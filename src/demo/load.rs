@@ -1,4 +1,4 @@
-//! Keeps a service busy with requests to itself, so that there is always work in flight to drain.
+//! Keeps a service busy with requests to itself, so that it always has requests in flight to drain.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -9,17 +9,16 @@ use axum::body::Body;
 use axum::extract::Path;
 use axum::routing::get;
 use futures_util::{StreamExt, stream};
-
-use super::exchange;
-use super::fleet::Member;
 use healthctl_service::Service;
 
-/// How long each request of a client takes, one after the other; the clients are never in step.
+use super::http;
+
+/// The duration in milliseconds of each request of a client, one after the other; the clients are never in step.
 const CLIENTS: [[u64; 3]; 2] = [[1_300, 2_900, 2_100], [2_500, 1_700, 1_100]];
-/// The longest that a request can ask for.
+/// The longest duration that a request can ask for.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// The service's own work: `/work/MS` says that it has begun, and is done so many milliseconds later.
+/// Returns the route `/work/MS`: it answers `begun` at once and ends after so many milliseconds.
 pub(super) fn routes() -> Router {
     Router::new().route("/work/{millis}", get(work))
 }
@@ -35,14 +34,14 @@ async fn work(Path(millis): Path<u64>) -> Body {
 }
 
 /// Starts the clients. Each stops when it is refused, that is when the service shuts down.
-pub(super) fn start(service: &Service, member: &Member, address: SocketAddr) {
-    // Each member starts elsewhere in the table, so that they do not all drain equally long.
-    let first = member.name.len();
+pub(super) fn start(service: &Service, address: SocketAddr) {
+    // Each service begins elsewhere in the table, so that they do not all take equally long to drain.
+    let first = service.name().len();
     for times in CLIENTS {
         service.background(async move {
             for millis in times.into_iter().cycle().skip(first) {
                 let request = format!("GET /work/{millis}");
-                if exchange::tell(address, &request, "").await.is_err() {
+                if http::submit(address, &request, "").await.is_err() {
                     return;
                 }
             }

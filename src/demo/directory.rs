@@ -1,4 +1,4 @@
-//! Where running demos are found: one directory each, in the user's runtime directory.
+//! The directories of running demos: one each, in the user's runtime directory.
 //!
 //! A demo that was killed leaves its directory behind; the next one to start removes it.
 
@@ -9,33 +9,45 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::getuid;
 
-use super::{Error, inventory};
+use super::Error;
 
 /// The path of a socket may have 103 bytes on every Unix; this leaves room for the rest.
 const LONGEST_BASE: usize = 60;
 const PREFIX: &str = "demo-";
-/// The control socket, in the directory of the demo, which is that of its services too.
-pub(super) const SOCKET: &str = "control";
 const LOCK: &str = "lock";
+const INVENTORY: &str = "healthctl.yaml";
+/// The control socket, in the directory of the demo, which is the working directory of its services.
+pub(super) const SOCKET: &str = "control";
+
+/// Returns the path of a service's pid file, relative to the directory.
+pub(super) fn pid_file(service: &str) -> String {
+    format!("run/{service}.pid")
+}
+
+/// Returns the path of a service's log, relative to the directory.
+pub(super) fn log_file(service: &str) -> String {
+    format!("logs/{service}.log")
+}
 
 /// The directory of one demo, private to the user; removed when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct DemoDirectory {
     path: PathBuf,
-    /// Locked for as long as the demo runs: the kernel lets go of it however the demo ends.
+    /// Locked while the demo runs: the kernel releases the lock however the demo ends.
     _lock: File,
 }
 
-impl Place {
-    /// Makes one for this process, after removing what dead demos left.
-    pub(super) fn make() -> Result<Self, Error> {
+impl DemoDirectory {
+    /// Creates the directory of this process, after removing those of dead demos.
+    pub(super) fn create() -> Result<Self, Error> {
         let base = base();
-        private(&base)?;
-        // Nobody takes a directory for a dead one's before its maker has locked it.
-        let _turn = lock(&base)?;
-        for path in places(&base) {
-            if is_dead(&path) {
-                // What cannot be removed is somebody else's to clean.
+        create_private(&base)?;
+        // No demo takes a directory for that of a dead one before its owner has locked it.
+        let _base_lock = lock(&base)?;
+        for path in demo_directories(&base) {
+            let is_dead = File::create(path.join(LOCK)).is_ok_and(|file| file.try_lock().is_ok());
+            if is_dead {
+                // Removal is best effort: a leftover directory does no harm.
                 let _ = fs::remove_dir_all(path);
             }
         }
@@ -43,11 +55,7 @@ impl Place {
             .map(|number| base.join(format!("{PREFIX}{number}")))
             .find(|path| !path.exists())
             .unwrap_or_else(|| base.join(PREFIX));
-        for folder in [
-            path.clone(),
-            path.join(inventory::PID_FILES),
-            path.join(inventory::LOGS),
-        ] {
+        for folder in [path.clone(), path.join("run"), path.join("logs")] {
             DirBuilder::new()
                 .mode(0o700)
                 .create(&folder)
@@ -62,93 +70,84 @@ impl Place {
     }
 
     pub(super) fn inventory(&self) -> PathBuf {
-        self.path.join(inventory::FILE)
+        self.path.join(INVENTORY)
     }
 
-    pub(super) fn socket(&self) -> PathBuf {
-        self.path.join(SOCKET)
-    }
-
-    /// A file of the place, by its path relative to the inventory.
+    /// Returns the absolute path of a file, given its path relative to the inventory.
     pub(super) fn file(&self, relative: &str) -> PathBuf {
         self.path.join(relative)
     }
 }
 
-impl Drop for Place {
+impl Drop for DemoDirectory {
     fn drop(&mut self) {
-        // What cannot be removed now is removed by the next demo.
+        // The next demo removes what cannot be removed now.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-/// Writes a file of which nobody ever reads a half. It is its user's alone: an inventory that others
-/// may write is not used when it is found.
+/// Writes a file so that no reader ever sees half of it. Only its user may read or write it: an inventory that
+/// others may write is not used when it is discovered.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let fresh = path.with_extension("new");
+    let new = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     options
-        .open(&fresh)
+        .open(&new)
         .and_then(|mut file| file.write_all(text.as_bytes()))
-        .and_then(|()| fs::rename(&fresh, path))
+        .and_then(|()| fs::rename(&new, path))
         .map_err(|error| Error::file("write", path, &error))
 }
 
-/// The control socket beside an inventory file.
+/// Returns the path of the control socket beside an inventory.
 pub(super) fn socket_beside(inventory: &Path) -> PathBuf {
     inventory.with_file_name(SOCKET)
 }
 
-/// The inventory files of all demos of this user that are there, running or not.
+/// Returns the inventories of all demos of this user, running or not.
 pub(super) fn inventories() -> Vec<PathBuf> {
     let base = base();
-    if !is_ours(&base) {
+    if !is_private(&base) {
         return Vec::new();
     }
-    places(&base)
-        .into_iter()
-        .map(|place| place.join(inventory::FILE))
-        .collect()
+    let directories = demo_directories(&base).into_iter();
+    directories.map(|path| path.join(INVENTORY)).collect()
 }
 
 fn base() -> PathBuf {
-    let short = |path: &PathBuf| path.is_absolute() && path.as_os_str().len() <= LONGEST_BASE;
+    let is_short = |path: &PathBuf| path.is_absolute() && path.as_os_str().len() <= LONGEST_BASE;
     let runtime = std::env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
-        .filter(short);
+        .filter(is_short);
     if let Some(runtime) = runtime {
-        // Not every machine makes it for every user; where it cannot be made there is the other.
+        // Not every machine creates it for every user; if it cannot be created, the other is used.
         let _ = fs::create_dir_all(&runtime);
         if runtime.is_dir() {
             return runtime.join("healthctl");
         }
     }
     Some(std::env::temp_dir())
-        .filter(short)
+        .filter(is_short)
         .unwrap_or_else(|| PathBuf::from("/tmp"))
         .join(format!("healthctl-{}", getuid().as_raw()))
 }
 
-/// Makes the directory, or makes sure that it is ours alone: in a temporary directory anybody
-/// could have put one there first.
-fn private(base: &Path) -> Result<(), Error> {
+/// Creates the directory, or checks that it is private: in a temporary directory, anybody could have created one
+/// of this name first.
+fn create_private(base: &Path) -> Result<(), Error> {
     match DirBuilder::new().mode(0o700).create(base) {
-        Ok(()) => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(Error::file("make the directory", base, &error)),
-    }
-    if is_ours(base) {
-        Ok(())
-    } else {
-        Err(Error::hint(
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Error::file("make the directory", base, &error))
+        }
+        Err(_) if !is_private(base) => Err(Error::hint(
             format!("{} is not a directory that is yours alone", base.display()),
             "remove it, or set XDG_RUNTIME_DIR to a directory of your own",
-        ))
+        )),
+        _ => Ok(()),
     }
 }
 
-fn is_ours(base: &Path) -> bool {
+fn is_private(base: &Path) -> bool {
     fs::symlink_metadata(base).is_ok_and(|metadata| {
         metadata.is_dir()
             && metadata.uid() == getuid().as_raw()
@@ -156,17 +155,14 @@ fn is_ours(base: &Path) -> bool {
     })
 }
 
-fn places(base: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(base) else {
-        return Vec::new();
-    };
-    let mut places: Vec<_> = entries
-        .flatten()
+fn demo_directories(base: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(base).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = entries
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
         .map(|entry| entry.path())
         .collect();
-    places.sort();
-    places
+    paths.sort();
+    paths
 }
 
 fn lock(directory: &Path) -> Result<File, Error> {
@@ -174,9 +170,4 @@ fn lock(directory: &Path) -> Result<File, Error> {
     File::create(&path)
         .and_then(|file| file.lock().map(|()| file))
         .map_err(|error| Error::file("lock", path, &error))
-}
-
-/// Whether nobody holds its lock any more.
-fn is_dead(place: &Path) -> bool {
-    File::create(place.join(LOCK)).is_ok_and(|file| file.try_lock().is_ok())
 }

@@ -18,17 +18,14 @@ fn end(demo: &mut Demo, service: &str) {
     rustix::process::kill_process(pid(demo.pid(service)), Signal::TERM).expect("it runs");
     wait_for_the_end(&process);
     let said = demo.said();
-    assert!(
-        said.starts_with(&format!("{service} has ended")),
-        "{said:?}"
-    );
+    assert!(said.starts_with(&format!("{service} exited")), "{said:?}");
 }
 
 /// Starts it again and waits until the demo knows.
 fn start(demo: &mut Demo, service: &str) -> Running {
     let running = Running::start(&mut demo.start_again(service)).expect("the binary can be run");
     let own = running.pid();
-    let expected = format!("{service} was started again, process {own}\n");
+    let expected = format!("{service} was restarted, pid {own}\n");
     assert_eq!(demo.said(), expected);
     assert_eq!(
         demo.pid(service),
@@ -75,7 +72,7 @@ fn it_is_where_it_was_and_a_hand_still_reaches_it() {
 
     assert_eq!(demo.run(&["demo", "break", "orders", "process"]).code, 0);
     assert_eq!(running.wait().code(), None, "it was killed");
-    assert_eq!(demo.said(), "orders has ended\n");
+    assert_eq!(demo.said(), "orders exited\n");
     start(&mut demo, "orders");
 }
 
@@ -90,7 +87,7 @@ fn what_was_broken_stays_so_until_it_is_mended() {
     let mended = demo.run(&["demo", "mend", "orders", "database"]);
     assert_eq!(mended.code, 0);
     assert_eq!(mended.stdout, "orders: database is mended\n");
-    let note = "note: orders does not run; it finds it so when it is started\n";
+    let note = "note: orders is not running; this applies when it starts\n";
     assert_eq!(mended.stderr, note);
     let _second = start(&mut demo, "orders");
     assert_eq!(state_of_database(&demo), "working");
@@ -138,7 +135,7 @@ fn a_service_has_one_process_at_a_time() {
     assert_eq!(
         error,
         format!(
-            "error: orders runs already, process {first}\nhint: it may still be draining; a service has one process at a time\n"
+            "error: orders is already running, pid {first}\nhint: it may still be draining; a service has one process at a time\n"
         )
     );
     assert_eq!(demo.pid("orders"), first);
@@ -178,7 +175,7 @@ fn an_agent_without_a_port_and_one_with_tasks_come_back_too() {
     let process = watched(&demo, "warren");
     assert_eq!(demo.run(&["demo", "break", "warren", "process"]).code, 0);
     wait_for_the_end(&process);
-    assert!(demo.said().starts_with("warren has ended: signal: 9"));
+    assert!(demo.said().starts_with("warren exited: signal: 9"));
     let _warren = start(&mut demo, "warren");
     let told = demo.ask("warren", "GET /").body;
     assert!(told.starts_with("Health: 3/3 healthy\n"), "{told}");
@@ -214,7 +211,7 @@ fn without_its_demo_a_service_does_not_start() {
     assert_eq!(code, Some(2));
     let folder = demo.inventory().parent().unwrap();
     let expected = format!(
-        "error: orders lives and ends with a demo, and none is running in {}: Connection refused (os error 111)\nhint: start one: `healthctl demo`\n",
+        "error: orders needs a running demo, and none is running in {}: Connection refused (os error 111)\nhint: start one: `healthctl demo`\n",
         folder.display()
     );
     assert_eq!(error, expected);
@@ -231,10 +228,7 @@ fn the_dashboard_tells_that_it_was_started_again() {
     let mut command = scene.command(&["demo", "service", "orders"]);
     command.current_dir(folder).stderr(Stdio::null());
     let mut running = Running::start(&mut command).expect("the binary can be run");
-    pty.wait_for(&format!(
-        "orders was started again, process {}",
-        running.pid()
-    ));
+    pty.wait_for(&format!("orders was restarted, pid {}", running.pid()));
     pty.wait_for("✓ 8 healthy");
     pty.keys("q");
     assert_eq!(pty.end().code, 0);
@@ -264,7 +258,7 @@ fn healthctl_restarts_it_and_proves_that() {
         "{account}"
     );
     assert_ne!(before["started_at"], after["started_at"], "{account}");
-    assert_eq!(demo.said(), "orders has ended: exit status: 0\n");
-    let expected = format!("orders was started again, process {new}\n");
+    assert_eq!(demo.said(), "orders exited: exit status: 0\n");
+    let expected = format!("orders was restarted, pid {new}\n");
     assert_eq!(demo.said(), expected);
 }

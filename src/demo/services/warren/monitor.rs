@@ -1,0 +1,305 @@
+//! The monitor of one task: starts it, checks it, and replaces it when it is unhealthy or has exited.
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::task::{TaskKind, WORKER_FILE};
+use crate::demo::fleet::REPLACEMENT;
+use crate::demo::simulation::{FaultSwitch, Simulation};
+use crate::demo::{http, program};
+
+/// The time between two checks; the orchestrator's own is 30 s.
+const INTERVAL: Duration = Duration::from_millis(400);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// The number of consecutive failures that make a task unhealthy.
+const FAILURE_THRESHOLD: u32 = 3;
+/// The time that a task has to report its address, and to exit.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time that a task has to start; failures before its end do not count.
+const START_PERIOD: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct TaskMonitor {
+    kind: TaskKind,
+    calm: bool,
+    state: Mutex<TaskState>,
+    fault: FaultSwitch,
+    /// Broken, it stops the replacement of an unhealthy task.
+    replacement: FaultSwitch,
+}
+
+/// The state of a task, as the routes show it.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct TaskState {
+    pub(super) name: &'static str,
+    pub(super) check: &'static str,
+    pub(super) status: TaskStatus,
+    pub(super) error: Option<String>,
+    consecutive_failures: u32,
+    pub(super) replaced: u32,
+    pid: Option<u32>,
+}
+
+/// The status of a task; the worst is the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TaskStatus {
+    Healthy,
+    Starting,
+    Unhealthy,
+}
+
+/// The process of a task. Its standard input carries fault commands; when that closes it exits.
+struct TaskProcess {
+    child: Child,
+    faults: ChildStdin,
+    address: Option<SocketAddr>,
+}
+
+impl TaskStatus {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Starting => "starting",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+impl TaskMonitor {
+    /// Starts the task and its monitor, which runs until the shutdown of the service; returns the task's address.
+    pub(super) async fn start(
+        simulation: &Simulation,
+        kind: TaskKind,
+        port: u16,
+    ) -> io::Result<(Arc<Self>, Option<SocketAddr>)> {
+        let monitor = Arc::new(Self {
+            kind,
+            calm: simulation.calm,
+            state: Mutex::new(TaskState {
+                name: kind.name(),
+                check: kind.check(),
+                status: TaskStatus::Starting,
+                error: None,
+                consecutive_failures: 0,
+                replaced: 0,
+                pid: None,
+            }),
+            fault: simulation.switch(kind.name()),
+            replacement: simulation.switch(REPLACEMENT),
+        });
+        let process = monitor.start_process(port).await?;
+        let address = process.address;
+        if simulation.calm {
+            // A calm task is never seen starting.
+            monitor.wait_until_started(address).await;
+        }
+        let end = CancellationToken::new();
+        let running = tokio::spawn(Arc::clone(&monitor).run(process, end.clone()));
+        simulation
+            .service
+            .on_shutdown(kind.name(), move || async move {
+                end.cancel();
+                running.await
+            });
+        Ok((monitor, address))
+    }
+
+    pub(super) fn state(&self) -> TaskState {
+        self.lock().clone()
+    }
+
+    /// Watches the process and each that replaces it, until the end; then stops the last one.
+    async fn run(self: Arc<Self>, process: TaskProcess, end: CancellationToken) {
+        let port = process.address.map_or(0, |address| address.port());
+        let mut process = Some(process);
+        let supervise = async {
+            loop {
+                if let Some(running) = &mut process {
+                    self.watch(running).await;
+                }
+                if let Some(old) = process.take() {
+                    old.stop().await;
+                }
+                if self.kind == TaskKind::Worker {
+                    // A worker that was killed has left its file behind.
+                    let _ = std::fs::remove_file(WORKER_FILE);
+                }
+                self.lock().replaced += 1;
+                match self.start_process(port).await {
+                    Ok(new) => process = Some(new),
+                    Err(error) => {
+                        self.record_failure(&error.to_string(), TaskStatus::Unhealthy);
+                        sleep(INTERVAL).await;
+                    }
+                }
+            }
+        };
+        let _: Option<()> = end.run_until_cancelled(supervise).await;
+        if let Some(last) = process {
+            last.stop().await;
+        }
+        if self.kind == TaskKind::Worker {
+            let _ = std::fs::remove_file(WORKER_FILE);
+        }
+    }
+
+    /// Starts a process for the task and waits until it reports its address.
+    async fn start_process(&self, port: u16) -> io::Result<TaskProcess> {
+        let port = port.to_string();
+        let mut child = program::command()
+            .args(["demo", "task", self.kind.name(), "--port", &port])
+            .args(self.calm.then_some("--calm"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let silent = || io::Error::other("it does not report its address");
+        let faults = child.stdin.take().ok_or_else(silent)?;
+        let output = child.stdout.take().ok_or_else(silent)?;
+        let line = timeout(REPLY_TIMEOUT, BufReader::new(output).lines().next_line()).await;
+        let line = line.map_err(|_| silent())??.ok_or_else(silent)?;
+        let mut state = self.lock();
+        state.status = TaskStatus::Starting;
+        state.consecutive_failures = 0;
+        state.error = None;
+        state.pid = child.id();
+        Ok(TaskProcess {
+            child,
+            faults,
+            address: line.parse().ok(),
+        })
+    }
+
+    /// Waits until the task has started, at most for its start period.
+    async fn wait_until_started(&self, address: Option<SocketAddr>) {
+        let started = async {
+            while let Err(error) = check(self.kind, address, "/started").await {
+                self.lock().error = Some(error);
+                sleep(INTERVAL / 4).await;
+            }
+            self.record_success();
+        };
+        let _ = timeout(START_PERIOD, started).await;
+    }
+
+    /// Checks the process and forwards fault commands to it, until it has to be replaced.
+    async fn watch(&self, process: &mut TaskProcess) {
+        // What was broken before was broken in the process before.
+        let mut fault = self.fault.unchanged();
+        let checks = self.check_until_unhealthy(process.address);
+        tokio::pin!(checks);
+        loop {
+            tokio::select! {
+                () = &mut checks => return,
+                _ = process.child.wait() => return,
+                () = fault.changed() => {
+                    let line = if fault.is_broken() { "break\n" } else { "mend\n" };
+                    // A process that has just exited is replaced anyway.
+                    let _ = process.faults.write_all(line.as_bytes()).await;
+                }
+            }
+        }
+    }
+
+    /// Checks the task again and again, until it is unhealthy and to be replaced.
+    async fn check_until_unhealthy(&self, address: Option<SocketAddr>) {
+        self.wait_until_started(address).await;
+        loop {
+            sleep(INTERVAL).await;
+            let Err(error) = check(self.kind, address, "/").await else {
+                self.record_success();
+                continue;
+            };
+            let is_unhealthy = self.lock().consecutive_failures + 1 >= FAILURE_THRESHOLD;
+            if !is_unhealthy {
+                self.record_failure(&error, TaskStatus::Healthy);
+                continue;
+            }
+            self.record_failure(&error, TaskStatus::Unhealthy);
+            if !self.replacement.is_broken() {
+                return;
+            }
+        }
+    }
+
+    fn record_success(&self) {
+        let mut state = self.lock();
+        state.status = TaskStatus::Healthy;
+        state.consecutive_failures = 0;
+        state.error = None;
+    }
+
+    fn record_failure(&self, error: &str, status: TaskStatus) {
+        let mut state = self.lock();
+        state.status = status;
+        state.consecutive_failures = state.consecutive_failures.saturating_add(1);
+        state.error = Some(error.to_owned());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, TaskState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TaskProcess {
+    /// Closes the standard input of the process and waits until it has exited; kills it if it does not.
+    async fn stop(mut self) {
+        drop(self.faults);
+        if timeout(REPLY_TIMEOUT, self.child.wait()).await.is_err() {
+            // An error means that it has exited.
+            let _ = self.child.kill().await;
+        }
+    }
+}
+
+/// Checks a task once; the path is that of a web task.
+async fn check(kind: TaskKind, address: Option<SocketAddr>, path: &str) -> Result<(), String> {
+    let checked = async {
+        match (kind, address) {
+            (TaskKind::Web, Some(address)) => {
+                match http::send(address, &format!("GET {path}"), "").await {
+                    // The orchestrator takes redirects for healthy.
+                    Ok(200..=399) => Ok(()),
+                    Ok(code) => Err(format!("answered {code}")),
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+            (TaskKind::Cache, Some(address)) => {
+                let connected = TcpStream::connect(address).await;
+                connected.map(drop).map_err(|error| error.to_string())
+            }
+            (TaskKind::Worker, _) => check_worker().await,
+            (_, None) => Err("it has no address".to_owned()),
+        }
+    };
+    let timed_out = |_| Err(format!("no reply within {CHECK_TIMEOUT:?}"));
+    timeout(CHECK_TIMEOUT, checked)
+        .await
+        .unwrap_or_else(timed_out)
+}
+
+async fn check_worker() -> Result<(), String> {
+    let status = Command::new("cat")
+        .arg(WORKER_FILE)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .status()
+        .await;
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("cat {WORKER_FILE}: {status}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
