@@ -17,5 +17,6 @@ mod phases;
 mod probing;
 mod profiles;
 mod readme;
+mod records;
 mod surroundings;
 mod watch;
