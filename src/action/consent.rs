@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Offer, Refusal};
+use super::{ProposedAction, Refusal};
 
 /// What was agreed to on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,7 +27,11 @@ impl Consent {
     ///
     /// # Errors
     /// Nobody can be asked: everyone who would have to be agreed to.
-    pub fn missing(&self, offers: &[Offer], can_ask: bool) -> Result<Questions, Vec<Refusal>> {
+    pub fn missing(
+        &self,
+        offers: &[ProposedAction],
+        can_ask: bool,
+    ) -> Result<Questions, Vec<Refusal>> {
         let mut questions = Questions::default();
         let mut refusals = Vec::new();
         for offer in offers {

@@ -2,32 +2,34 @@
 //!
 //! Pure: sends nothing, reads no clock.
 
-mod agenda;
 mod arrival;
 mod automatic;
 mod consent;
-mod offer;
 mod order;
+mod plan;
 mod proof;
+mod proposal;
 pub mod reload;
+mod rollout;
 #[cfg(test)]
 mod samples;
 mod turns;
 mod verdict;
-mod way;
 mod who;
 
-pub use agenda::{Agenda, Half, Manner, Member, Task, needs};
 pub use arrival::{Arrival, Arrived, Expected, Glance, Holder, Started, renewed};
 pub use automatic::{Automatic, Order, Outcome, Present};
 pub use consent::{Consent, Questions};
-pub use offer::{Deed, Leg, Offer, Proposal, Refusal};
 pub use order::stop_order;
+pub use plan::{
+    ActionPlan, Goal, Method, RefusalReason, START_COMMAND, plan_action, shown_command,
+};
 pub use proof::Who;
 pub use proof::{
     APART, Life, Look, NOTHING_TO_LOOK_AT, Proof, Seen, Stage, Subject, Turn, WOULD_SHOW,
 };
+pub use proposal::{PlanStep, Proposal, ProposedAction, Refusal};
+pub use rollout::{ActionPhase, Rollout, RolloutNode, RolloutPolicy, RolloutTask, needs};
 pub use turns::{StateTurn, Turns};
 pub use verdict::{Action, Verdict, exit_code};
-pub use way::{Course, NoWay, START_COMMAND, Then, Way, course, shown_command};
 pub use who::{Answerer, Known};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Offer};
+use super::{Action, ProposedAction};
 use crate::health::DegradedPolicy;
 use crate::inventory::{
     ActionSpec, Connection, Exec, HttpRequest, Inventory, Means, Proxy, Service, ServiceActions,
@@ -77,8 +77,8 @@ pub(crate) fn start() -> StartSpec {
 }
 
 /// An offer to shut a service down.
-pub(crate) fn offer(service: &str, protected: bool) -> Offer {
-    Offer {
+pub(crate) fn offer(service: &str, protected: bool) -> ProposedAction {
+    ProposedAction {
         service: service.to_owned(),
         action: Action::Shutdown,
         means: "signal".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::action::{Manner, shown_command};
+use crate::action::{RolloutPolicy, shown_command};
 use crate::execute::Policy;
 use crate::exit::Exit;
 use crate::health::{Candidate, SelectError, Selection};
@@ -171,7 +171,7 @@ impl Context {
             timeout: None,
             force: false,
             only_running: false,
-            manner: Manner::default(),
+            manner: RolloutPolicy::default(),
             program: own_program(),
         }
     }

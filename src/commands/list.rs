@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Context, Error, ListFormat, candidate};
-use crate::action::{Action, course};
+use crate::action::{Action, plan_action};
 use crate::exit::Exit;
 use crate::host::Running;
 use crate::host::records::Record;
@@ -161,11 +161,11 @@ fn actions(service: &Service) -> Vec<&'static str> {
     let has_process = service.start.is_some() || service.pid_file.is_some();
     [
         ("start", service.start.is_some()),
-        ("restart", course(service, Action::Restart).is_ok()),
+        ("restart", plan_action(service, Action::Restart).is_ok()),
         ("shutdown", shutdown.is_some() || has_process),
         (
             "schedule",
-            schedule.is_some() || (has_process && course(service, Action::Schedule).is_ok()),
+            schedule.is_some() || (has_process && plan_action(service, Action::Schedule).is_ok()),
         ),
         ("reload", reload.is_some()),
     ]

@@ -12,7 +12,7 @@ use super::identify::Found;
 use super::look::look_at;
 use super::prepare::runs;
 use super::{Executor, Sending, Target, Todo};
-use crate::action::{Course, Look, Then, course};
+use crate::action::{ActionPlan, Goal, Look, plan_action};
 use crate::event::StepKind;
 use crate::host::alive;
 
@@ -91,7 +91,7 @@ impl Executor {
         if !self.is_fresh(&target.found) || one_has_gone {
             self.look_again(target, &mut sending, with).await?;
         }
-        if target.then == Then::Start {
+        if target.goal == Goal::Start {
             let startable = self.startable(&target.service, &target.key).await;
             startable.map_err(|why| {
                 Ending::unsent(&format!(
@@ -138,23 +138,23 @@ impl Executor {
         );
         let unsent = |reason: &str| Ending::unsent(&format!("nothing was sent: {reason}"));
         let trace = self.trace(&target.key).map_err(|why| unsent(&why))?;
-        let means = Some(&sending.way.means);
+        let means = Some(&sending.method.means);
         let was_there = !target.found.nothing_there();
         let found = Found::of(&target.service, means, &self.asker, self.clock, trace)
             .await
             .map_err(|reason| unsent(&reason))?;
         if found.nothing_there() {
-            match target.then {
-                Then::GoesOn => return Err(unsent(&format!("it has ended, {}", absent(&found)))),
-                Then::End | Then::Start => {
+            match target.goal {
+                Goal::Reload => return Err(unsent(&format!("it has ended, {}", absent(&found)))),
+                Goal::Stop | Goal::Start => {
                     let ending = Ending::already_stopped(&found);
                     target.found = found;
                     return Err(ending);
                 }
-                Then::Successor if was_there => {
+                Goal::Replace if was_there => {
                     return Err(unsent(&format!("it has ended, {}", absent(&found))));
                 }
-                Then::Successor => {}
+                Goal::Replace => {}
             }
         }
         if let Some(change) = changed(&target.found, &found, target.service.replicas) {
@@ -162,9 +162,9 @@ impl Executor {
                 "it is not the process that was shown any more ({change})"
             )));
         }
-        let course: Course =
-            course(&target.service, with.action).map_err(|no| unsent(&no.reason))?;
-        let choice = choose(&target.service, with.action, &course, &sending.way, &found)
+        let plan: ActionPlan =
+            plan_action(&target.service, with.action).map_err(|no| unsent(&no.reason))?;
+        let choice = choose(&target.service, with.action, &plan, &sending.method, &found)
             .map_err(|no| unsent(&no.reason))?;
         if let (Some(shown), Some(now)) = (sending.signalled, choice.signalled)
             && shown != now

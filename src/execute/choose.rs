@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::action::{Action, Course, Look, NoWay, Offer, Refusal, START_COMMAND, Then, Way};
+use crate::action::{
+    Action, ActionPlan, Goal, Look, Method, ProposedAction, Refusal, RefusalReason, START_COMMAND,
+};
 use crate::health::Process;
 use crate::host::pid_file::PidFile;
 use crate::host::reception::{Reception, reception};
@@ -22,7 +24,7 @@ use super::send::kernel;
 /// What would be done.
 #[derive(Debug, Clone)]
 pub(super) struct Choice {
-    pub(super) offer: Offer,
+    pub(super) offer: ProposedAction,
     /// The process to signal, where the means is a signal.
     pub(super) signalled: Option<Process>,
 }
@@ -31,18 +33,18 @@ pub(super) struct Choice {
 pub(super) fn choose(
     service: &Service,
     action: Action,
-    course: &Course,
-    way: &Way,
+    plan: &ActionPlan,
+    method: &Method,
     found: &Found,
 ) -> Result<Choice, Refusal> {
-    let refuse = |no: NoWay| refusal(service, action, no);
+    let refuse = |no: RefusalReason| refusal(service, action, no);
     not_foreign(service, found).map_err(refuse)?;
     // One of two would be stopped, and the other one be taken for what is left of it, or for its successor.
-    if course.then != Then::GoesOn
+    if plan.goal != Goal::Reload
         && !service.replicas
         && let Some(both) = split(&heads(found.owning()), found.proved().as_ref())
     {
-        return Err(refuse(NoWay {
+        return Err(refuse(RefusalReason {
             reason: format!("split: {both}"),
             hint: Some(
                 "stop one of them by its pid; where several are meant to, say `replicas: true`"
@@ -50,9 +52,9 @@ pub(super) fn choose(
             ),
         }));
     }
-    let signalled = match &way.means {
+    let signalled = match &method.means {
         Means::Signal(signal) => {
-            let target = signal_target(service, way, found).map_err(refuse)?;
+            let target = signal_target(service, method, found).map_err(refuse)?;
             if action == Action::Reload {
                 takes(&target, *signal).map_err(refuse)?;
             }
@@ -60,13 +62,13 @@ pub(super) fn choose(
         }
         Means::Http(request) if found.place.holds(request) && nothing_listens(found) => {
             return Err(refuse(match &found.pid_file {
-                Some(PidFile::Unknown(why)) if found.recorded().is_none() => NoWay {
+                Some(PidFile::Unknown(why)) if found.recorded().is_none() => RefusalReason {
                     reason: format!(
                         "nothing listens at its address, and its process is not known: {why}"
                     ),
                     hint: Some("delete the file if the service has ended".to_owned()),
                 },
-                _ => NoWay {
+                _ => RefusalReason {
                     reason: "nothing listens at its address, but its process still runs".to_owned(),
                     hint: Some("it may be starting, or stopping already".to_owned()),
                 },
@@ -74,7 +76,7 @@ pub(super) fn choose(
         }
         Means::Http(_) | Means::Exec(_) => None,
     };
-    let request = match (&way.means, &signalled) {
+    let request = match (&method.means, &signalled) {
         (Means::Http(request), _) => format!("{} {}", request.method, request.target),
         (Means::Signal(signal), Some(process)) => {
             format!("{} to pid {}", signal.name(), process.process.pid)
@@ -83,16 +85,16 @@ pub(super) fn choose(
         (Means::Exec(exec), _) => command::shown(exec),
     };
     Ok(Choice {
-        offer: Offer {
+        offer: ProposedAction {
             service: service.name.clone(),
             action,
-            means: course.describe(),
+            means: plan.describe(),
             request: text::clean(&request, 300),
-            then: (course.then == Then::Start)
+            then: (plan.goal == Goal::Start)
                 .then(|| start_command(service))
                 .flatten(),
             target: text::clean(&target(found, signalled.as_ref()), 300),
-            timeout: way.timeout,
+            timeout: method.timeout,
             protected: service.protected,
         },
         signalled: signalled.map(|running| running.process),
@@ -105,8 +107,8 @@ pub(super) fn offer_to_start(
     action: Action,
     found: &Found,
     timeout: Duration,
-) -> Offer {
-    Offer {
+) -> ProposedAction {
+    ProposedAction {
         service: service.name.clone(),
         action,
         means: START_COMMAND.to_owned(),
@@ -124,7 +126,7 @@ pub(super) fn start_command(service: &Service) -> Option<String> {
     Some(text::clean(&command::shown(&start.exec), 300))
 }
 
-pub(super) fn refusal(service: &Service, action: Action, no: NoWay) -> Refusal {
+pub(super) fn refusal(service: &Service, action: Action, no: RefusalReason) -> Refusal {
     Refusal {
         service: service.name.clone(),
         action,
@@ -147,7 +149,7 @@ pub(super) fn nothing_listens(found: &Found) -> bool {
 }
 
 /// A process that is not the service's must not be asked to stop in its place.
-pub(super) fn not_foreign(service: &Service, found: &Found) -> Result<(), NoWay> {
+pub(super) fn not_foreign(service: &Service, found: &Found) -> Result<(), RefusalReason> {
     let recorded = found.recorded();
     match foreign(
         service,
@@ -156,7 +158,7 @@ pub(super) fn not_foreign(service: &Service, found: &Found) -> Result<(), NoWay>
         recorded.as_ref(),
     ) {
         None => Ok(()),
-        Some(why) => Err(NoWay {
+        Some(why) => Err(RefusalReason {
             reason: format!("foreign: {why}"),
             hint: Some(
                 "is another service running on its port? Where it is this one, name its `pid_file`"
@@ -167,12 +169,16 @@ pub(super) fn not_foreign(service: &Service, found: &Found) -> Result<(), NoWay>
 }
 
 /// The one process that a signal may go to.
-fn signal_target(service: &Service, way: &Way, found: &Found) -> Result<Running, NoWay> {
+fn signal_target(
+    service: &Service,
+    method: &Method,
+    found: &Found,
+) -> Result<Running, RefusalReason> {
     let target = match &found.pid_file {
         _ if let Some(running) = found.recorded() => running,
         Some(PidFile::Proved(running)) => running.clone(),
         Some(PidFile::Recycled(pid)) => {
-            return Err(NoWay {
+            return Err(RefusalReason {
                 reason: format!(
                     "{} names pid {pid}, which was given to another process since the file was written",
                     file(service)
@@ -181,7 +187,7 @@ fn signal_target(service: &Service, way: &Way, found: &Found) -> Result<Running,
             });
         }
         Some(PidFile::Exited(pid)) => {
-            return Err(NoWay {
+            return Err(RefusalReason {
                 reason: format!(
                     "{} names pid {pid}, which has exited, but something still listens at its address",
                     file(service)
@@ -190,14 +196,14 @@ fn signal_target(service: &Service, way: &Way, found: &Found) -> Result<Running,
             });
         }
         Some(PidFile::Unknown(why)) => {
-            return Err(NoWay {
+            return Err(RefusalReason {
                 reason: format!("its process is not known: {why}"),
                 hint: None,
             });
         }
-        Some(PidFile::Missing) | None => owner(way, found)?,
+        Some(PidFile::Missing) | None => owner(method, found)?,
     };
-    may_send(target.process).map_err(|error| NoWay {
+    may_send(target.process).map_err(|error| RefusalReason {
         reason: format!("{} cannot be signalled: {error}", name(&target)),
         hint: (error == SignalError::NotPermitted)
             .then(|| "run healthctl as its user or as root".to_owned()),
@@ -206,7 +212,7 @@ fn signal_target(service: &Service, way: &Way, found: &Found) -> Result<Running,
 }
 
 /// A signal that nobody waits for ends a process, or does nothing: neither is a reload.
-fn takes(target: &Running, signal: Signal) -> Result<(), NoWay> {
+fn takes(target: &Running, signal: Signal) -> Result<(), RefusalReason> {
     let reason = match reception(target.process, kernel(signal)) {
         Some(Reception::Default) => format!(
             "{} has no handler for {}: it would end it",
@@ -216,16 +222,16 @@ fn takes(target: &Running, signal: Signal) -> Result<(), NoWay> {
         Some(Reception::Ignored) => format!("{} ignores {}", name(target), signal.name()),
         Some(Reception::Taken) | None => return Ok(()),
     };
-    Err(NoWay {
+    Err(RefusalReason {
         reason,
         hint: Some("does it reload by another signal, a route or a command?".to_owned()),
     })
 }
 
 /// The one process at the head of those that own the listening port.
-fn owner(way: &Way, found: &Found) -> Result<Running, NoWay> {
-    let unknown = |why: String| NoWay {
-        reason: if way.declared {
+fn owner(method: &Method, found: &Found) -> Result<Running, RefusalReason> {
+    let unknown = |why: String| RefusalReason {
+        reason: if method.declared {
             format!("its process is not known: {why}")
         } else {
             format!("it has no shutdown route and no command, and its process is not known: {why}")

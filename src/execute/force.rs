@@ -68,7 +68,7 @@ impl Executor {
             .cloned()
             .collect();
         if !unasked.is_empty() {
-            let patience = left.max(AFTER_TERM.min(sending.way.timeout));
+            let patience = left.max(AFTER_TERM.min(sending.method.timeout));
             self.send_to(&unasked, Signal::TERM, &why, &mut evidence, teller);
             let gone = select! {
                 biased;

@@ -13,7 +13,7 @@ use super::come_up::Up;
 use super::ending::Ending;
 use super::run::Teller;
 use super::{Executor, Sending, Target, Todo};
-use crate::action::{Action, Known, Then, Verdict};
+use crate::action::{Action, Goal, Known, Verdict};
 use crate::event::{Facts, StepKind, Times};
 use crate::health::{Identity, Moment};
 use crate::host::records::Lock;
@@ -125,12 +125,12 @@ impl Executor {
             self.leave_nothing(
                 &case.target,
                 &mut ending,
-                sending.way.timeout.saturating_sub(took),
+                sending.method.timeout.saturating_sub(took),
                 with,
             )
             .await;
         }
-        if case.target.then == Then::End {
+        if case.target.goal == Goal::Stop {
             if matches!(
                 ending.verdict,
                 Verdict::Refused | Verdict::StillAnswering | Verdict::GoneThenBack
@@ -153,7 +153,7 @@ impl Executor {
         let Some(records) = self.policy.records.as_ref() else {
             return;
         };
-        if case.target.then == Then::End
+        if case.target.goal == Goal::Stop
             && let Err(why) = records.put_down(&case.target.key)
         {
             let what = "that it is to be down could not be noted";
@@ -176,7 +176,7 @@ impl Executor {
     async fn stopping(&self, target: &Target, sending: &Sending, with: With<'_>) -> Ending {
         let began = Instant::now();
         let ending = self
-            .watch(&target.service, &target.found, sending, target.then, with)
+            .watch(&target.service, &target.found, sending, target.goal, with)
             .await;
         let stays = ending.unreached
             || matches!(
@@ -184,7 +184,7 @@ impl Executor {
                 Verdict::StillAnswering | Verdict::StillDraining | Verdict::Unverified
             );
         if stays && self.policy.force && !with.stop.is_cancelled() {
-            let left = sending.way.timeout.saturating_sub(began.elapsed());
+            let left = sending.method.timeout.saturating_sub(began.elapsed());
             return self.force(&target.found, sending, left, ending, with).await;
         }
         ending
@@ -231,9 +231,9 @@ impl Executor {
         if !with.stop.is_cancelled() {
             self.lift(case);
         }
-        match case.target.then {
-            Then::Successor => self.replaced(case, with).await,
-            Then::Start | Then::End | Then::GoesOn => self.started(case, with).await,
+        match case.target.goal {
+            Goal::Replace => self.replaced(case, with).await,
+            Goal::Start | Goal::Stop | Goal::Reload => self.started(case, with).await,
         }
     }
 
@@ -309,8 +309,8 @@ impl Executor {
         case.evidence.append(&mut ending.evidence);
         case.evidence.push(ending.text);
         let took = self.clock.now().since(sent);
-        let left = sending.way.timeout.saturating_sub(took);
-        let means = &sending.way.means;
+        let left = sending.method.timeout.saturating_sub(took);
+        let means = &sending.method.means;
         match self
             .succeed(&case.target, means, left, with.teller, with.stop)
             .await
@@ -347,7 +347,7 @@ impl Executor {
     }
 
     fn tell_sending(&self, sending: &Sending, with: With<'_>) {
-        let does = match sending.way.means {
+        let does = match sending.method.means {
             Means::Exec(_) => "running",
             Means::Http(_) | Means::Signal(_) => "sending",
         };
@@ -358,5 +358,5 @@ impl Executor {
 
 /// A restart of one that has stopped by itself has its first half behind it.
 fn begun(target: &Target, verdict: Verdict) -> bool {
-    target.then == Then::Start && verdict == Verdict::AlreadyStopped
+    target.goal == Goal::Start && verdict == Verdict::AlreadyStopped
 }

@@ -33,7 +33,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::action::{Action, Manner, Offer, Present, Refusal, Then, Verdict, Way};
+use crate::action::{
+    Action, Goal, Method, Present, ProposedAction, Refusal, RolloutPolicy, Verdict,
+};
 use crate::event::{Done, Facts};
 use crate::health::{self, Identity, Process};
 use crate::host::records::{Key, Records};
@@ -63,7 +65,7 @@ pub(crate) struct Policy {
     /// What is to be restarted and has ended since it was prepared is left so.
     pub(crate) only_running: bool,
     /// How several services are acted on.
-    pub(crate) manner: Manner,
+    pub(crate) manner: RolloutPolicy,
     /// Where what was started is recorded, and who acts on a service just now.
     pub(crate) records: Option<Records>,
     /// This program, to start others detached; `None` where it cannot be found.
@@ -95,7 +97,7 @@ struct Target {
     /// What names its record.
     key: Key,
     found: Found,
-    then: Then,
+    goal: Goal,
     todo: Todo,
 }
 
@@ -107,14 +109,14 @@ enum Todo {
     /// A request is sent.
     Send(Sending),
     /// It is only started.
-    Start(Offer),
+    Start(ProposedAction),
 }
 
 /// One request of a plan.
 #[derive(Debug, Clone)]
 struct Sending {
-    way: Way,
-    offer: Offer,
+    method: Method,
+    offer: ProposedAction,
     signalled: Option<Process>,
 }
 
@@ -237,7 +239,7 @@ impl Target {
         self.found.identity()
     }
 
-    fn offer(&self) -> Option<&Offer> {
+    fn offer(&self) -> Option<&ProposedAction> {
         match &self.todo {
             Todo::Nothing => None,
             Todo::Send(sending) => Some(&sending.offer),

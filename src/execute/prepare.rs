@@ -13,7 +13,9 @@ use super::ending::absent;
 use super::identify::{Found, Trace};
 use super::owners::find_owners;
 use super::{Executor, PreparedAction, Sending, Target, Todo};
-use crate::action::{APART, Action, Course, NoWay, Refusal, Then, Way, course, needs, stop_order};
+use crate::action::{
+    APART, Action, ActionPlan, Goal, Method, Refusal, RefusalReason, needs, plan_action, stop_order,
+};
 use crate::host::pid_file::PidFile;
 use crate::host::records::Key;
 use crate::inventory::{Inventory, Means, Service, Signal};
@@ -27,7 +29,7 @@ const AT_ONCE: usize = 32;
 struct Asked {
     service: Arc<Service>,
     key: Key,
-    course: Course,
+    plan: ActionPlan,
 }
 
 impl Executor {
@@ -95,7 +97,7 @@ impl Executor {
                 refusal(
                     service,
                     action,
-                    NoWay {
+                    RefusalReason {
                         reason: reason.clone(),
                         hint,
                     },
@@ -122,24 +124,24 @@ impl Executor {
         service: Arc<Service>,
         file: &Path,
     ) -> Result<(Asked, Found), Refusal> {
-        let mut course = course(&service, action).map_err(|no| refusal(&service, action, no))?;
-        if let Some(way) = &mut course.request {
-            way.timeout = self.policy.timeout.unwrap_or(way.timeout);
+        let mut plan = plan_action(&service, action).map_err(|no| refusal(&service, action, no))?;
+        if let Some(method) = &mut plan.request {
+            method.timeout = self.policy.timeout.unwrap_or(method.timeout);
         }
         let key = Key {
             inventory: file.to_owned(),
             service: service.name.clone(),
         };
-        let unresolved = |reason| refusal(&service, action, NoWay { reason, hint: None });
+        let unresolved = |reason| refusal(&service, action, RefusalReason { reason, hint: None });
         let trace = self.trace(&key).map_err(unresolved)?;
-        if course.then == Then::Start
+        if plan.goal == Goal::Start
             && (self.policy.records.is_none() || self.policy.program.is_none())
         {
             return Err(unresolved(
                 "there is no home directory to record in what is started".to_owned(),
             ));
         }
-        let means = course.request.as_ref().map(|way| &way.means);
+        let means = plan.request.as_ref().map(|method| &method.means);
         let mut found = Found::asked(&service, means, &self.asker, trace.clone())
             .await
             .map_err(unresolved)?;
@@ -150,11 +152,7 @@ impl Executor {
                 .await
                 .map_err(unresolved)?;
         }
-        let asked = Asked {
-            service,
-            key,
-            course,
-        };
+        let asked = Asked { service, key, plan };
         Ok((asked, found))
     }
 
@@ -184,30 +182,28 @@ impl Executor {
         one: Asked,
         mut found: Found,
     ) -> Result<Target, Refusal> {
-        let Asked {
-            service,
-            key,
-            course,
-        } = one;
+        let Asked { service, key, plan } = one;
         if found.is_changing() {
             found = self
-                .unchanging(&service, &course, &key)
+                .unchanging(&service, &plan, &key)
                 .await
-                .map_err(|reason| refusal(&service, action, NoWay { reason, hint: None }))?;
+                .map_err(|reason| {
+                    refusal(&service, action, RefusalReason { reason, hint: None })
+                })?;
         }
         found.settle(&service, &self.asker, self.clock).await;
-        let todo = self.todo(action, &service, &course, &found)?;
-        if course.then == Then::Start && matches!(todo, Todo::Send(_)) {
+        let todo = self.todo(action, &service, &plan, &found)?;
+        if plan.goal == Goal::Start && matches!(todo, Todo::Send(_)) {
             self.startable(&service, &key).await.map_err(|why| {
                 let reason = format!("it could not be started again: {why}");
-                refusal(&service, action, NoWay { reason, hint: None })
+                refusal(&service, action, RefusalReason { reason, hint: None })
             })?;
         }
         Ok(Target {
             service,
             key,
             found,
-            then: course.then,
+            goal: plan.goal,
             todo,
         })
     }
@@ -216,10 +212,10 @@ impl Executor {
     async fn unchanging(
         &self,
         service: &Service,
-        course: &Course,
+        plan: &ActionPlan,
         key: &Key,
     ) -> Result<Found, String> {
-        let means = course.request.as_ref().map(|way| &way.means);
+        let means = plan.request.as_ref().map(|method| &method.means);
         let look = async || {
             sleep(APART).await;
             let trace = self.trace(key)?;
@@ -237,19 +233,19 @@ impl Executor {
         &self,
         action: Action,
         service: &Service,
-        course: &Course,
+        plan: &ActionPlan,
         found: &Found,
     ) -> Result<Todo, Refusal> {
         let refuse = |reason: String, hint: Option<&str>| {
             let hint = hint.map(str::to_owned);
-            Err(refusal(service, action, NoWay { reason, hint }))
+            Err(refusal(service, action, RefusalReason { reason, hint }))
         };
         let start = || {
             let timeout = self.ready_timeout(service);
             Todo::Start(offer_to_start(service, action, found, timeout))
         };
         let gone = found.nothing_there();
-        let Some(way) = &course.request else {
+        let Some(method) = &plan.request else {
             return match found.draining {
                 _ if gone => Ok(start()),
                 true => refuse(
@@ -262,17 +258,17 @@ impl Executor {
                 }
             };
         };
-        match course.then {
-            Then::End if gone => return Ok(Todo::Nothing),
-            Then::Start if gone => return Ok(start()),
-            Then::GoesOn if gone => {
+        match plan.goal {
+            Goal::Stop if gone => return Ok(Todo::Nothing),
+            Goal::Start if gone => return Ok(start()),
+            Goal::Reload if gone => {
                 return refuse(
                     format!("it does not run: {}", absent(found)),
                     Some("it reads its configuration when it starts"),
                 );
             }
             // A supervisor can be told to start what does not run.
-            Then::Successor if gone && !matches!(way.means, Means::Exec(_)) => {
+            Goal::Replace if gone && !matches!(method.means, Means::Exec(_)) => {
                 return refuse(
                     format!("it does not run: {}", absent(found)),
                     Some("what supervises it has to start it"),
@@ -280,21 +276,21 @@ impl Executor {
             }
             _ => {}
         }
-        let signal = by_signal(action, way, found);
+        let signal = by_signal(action, method, found);
         let by_signal = signal.is_some();
-        let way = signal.unwrap_or_else(|| way.clone());
-        let course = Course {
-            request: Some(way.clone()),
-            ..course.clone()
+        let method = signal.unwrap_or_else(|| method.clone());
+        let plan = ActionPlan {
+            request: Some(method.clone()),
+            ..plan.clone()
         };
-        let mut choice = choose(service, action, &course, &way, found)?;
+        let mut choice = choose(service, action, &plan, &method, found)?;
         if by_signal {
             let means = choice.offer.means;
             choice.offer.means =
                 means.replacen("signal", "signal, as nothing listens at its address", 1);
         }
         Ok(Todo::Send(Sending {
-            way,
+            method,
             offer: choice.offer,
             signalled: choice.signalled,
         }))
@@ -303,27 +299,27 @@ impl Executor {
 
 /// SIGTERM, where its route cannot be reached and a process is proved to be its own: one that comes up, or hangs in its
 /// end.
-fn by_signal(action: Action, way: &Way, found: &Found) -> Option<Way> {
-    let Means::Http(request) = &way.means else {
+fn by_signal(action: Action, method: &Method, found: &Found) -> Option<Method> {
+    let Means::Http(request) = &method.means else {
         return None;
     };
     let unreachable = found.place.holds(request) && nothing_listens(found);
     let proved = found.recorded().is_some() || matches!(found.pid_file, Some(PidFile::Proved(_)));
-    (action != Action::Reload && unreachable && proved).then(|| Way {
+    (action != Action::Reload && unreachable && proved).then(|| Method {
         means: Means::Signal(Signal::Term),
         reply: None,
         declared: true,
-        ..way.clone()
+        ..method.clone()
     })
 }
 
 /// That it runs already, and is the service; or why that cannot be said.
-pub(super) fn runs(service: &Service, found: &Found) -> Result<(), NoWay> {
+pub(super) fn runs(service: &Service, found: &Found) -> Result<(), RefusalReason> {
     not_foreign(service, found)?;
     if found.processes().is_empty()
         && let Some(probe) = &found.passes
     {
-        return Err(NoWay {
+        return Err(RefusalReason {
             reason: format!(
                 "its probe `{probe}` passes, so it seems to run, but its process is not known"
             ),
@@ -334,7 +330,7 @@ pub(super) fn runs(service: &Service, found: &Found) -> Result<(), NoWay> {
         .recorded()
         .filter(|_| !found.led && nothing_listens(found))
     {
-        return Err(NoWay {
+        return Err(RefusalReason {
             reason: format!("its process has gone and has left {} behind", name(&left)),
             hint: Some("`restart` ends that first, and so does `shutdown`".to_owned()),
         });
@@ -342,7 +338,7 @@ pub(super) fn runs(service: &Service, found: &Found) -> Result<(), NoWay> {
     if found.something_there() {
         return Ok(());
     }
-    Err(NoWay {
+    Err(RefusalReason {
         reason: match &found.pid_file {
             Some(PidFile::Unknown(why)) => format!("whether it runs cannot be told: {why}"),
             _ => format!(

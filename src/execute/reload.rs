@@ -15,7 +15,7 @@ use super::run::Teller;
 use super::send::{Went, answered, send, told};
 use super::{Executor, Sending};
 use crate::action::reload::{Fate, Next, Response, Survival, verdict};
-use crate::action::{Known, Seen, Way};
+use crate::action::{Known, Method, Seen};
 use crate::event::StepKind;
 use crate::health::{Process, ReloadReply};
 use crate::host::Running;
@@ -56,13 +56,13 @@ impl Executor {
             lasting,
             known: found.known(self.clock.now()),
         };
-        let pin = found.pin_for(&sending.way.means);
+        let pin = found.pin_for(&sending.method.means);
         let went = select! {
             biased;
             () = stop.cancelled() => return interrupted(sending, None),
-            went = send(&self.asker, &sending.way, pin, sending.signalled) => went,
+            went = send(&self.asker, &sending.method, pin, sending.signalled) => went,
         };
-        let response = match respond(went, &sending.way) {
+        let response = match respond(went, &sending.method) {
             Ok(response) => response,
             Err(why) => return Ending::unsent(&format!("nothing was sent: {why}")),
         };
@@ -132,10 +132,10 @@ impl Reload<'_> {
 }
 
 /// What came of the sending; or why nothing went out.
-fn respond(went: Went, way: &Way) -> Result<Response, String> {
+fn respond(went: Went, method: &Method) -> Result<Response, String> {
     Ok(match went {
         Went::Replied(reply) => {
-            let decode = way.reply.clone().unwrap_or_default();
+            let decode = method.reply.clone().unwrap_or_default();
             Response::Replied {
                 code: reply.code,
                 how: answered(reply.code, &told(&reply)),
@@ -186,7 +186,7 @@ fn said(response: &Response) -> String {
 fn interrupted(sending: &Sending, said: Option<&str>) -> Ending {
     let request = &sending.offer.request;
     let text = match said {
-        None => format!("interrupted: {request} was on its way and not yet answered"),
+        None => format!("interrupted: {request} was on its method and not yet answered"),
         Some(said) => format!(
             "interrupted: {request} was sent ({said}); whether its process goes on was not waited for"
         ),

@@ -11,7 +11,8 @@ use super::ending::Ending;
 use super::halves::{Case, With};
 use super::{Executor, PreparedAction, Target, Todo};
 use crate::action::{
-    Action, Agenda, Deed, Half, Leg, Manner, Member, Proposal, Task, Then, Verdict,
+    Action, ActionPhase, Goal, PlanStep, Proposal, Rollout, RolloutNode, RolloutPolicy,
+    RolloutTask, Verdict,
 };
 use crate::event::{Done, Event, Step, StepKind};
 use crate::health::Moment;
@@ -91,7 +92,7 @@ impl Executor {
             events,
             stop,
         };
-        let agenda = Agenda::new(members(&prepared), self.policy.manner);
+        let agenda = Rollout::new(members(&prepared), self.policy.manner);
         let cases = prepared.targets.into_iter().zip(locks);
         let cases = cases
             .map(|(target, lock)| Case::new(target, lock))
@@ -156,20 +157,20 @@ impl Executor {
 impl PreparedAction {
     /// The plan as it is shown to whoever has to agree to it, one service after the other.
     pub(crate) fn proposal(&self) -> Proposal {
-        let tasks = Agenda::new(members(self), Manner::default()).rehearsed();
+        let tasks = Rollout::new(members(self), RolloutPolicy::default()).rehearsed();
         let mut proposal = Proposal::default();
         for task in tasks {
-            let Some(target) = self.targets.get(task.member) else {
+            let Some(target) = self.targets.get(task.node) else {
                 continue;
             };
             let Some(offer) = target.offer() else {
                 continue;
             };
-            let deed = match (target.then, task.half) {
-                (Then::GoesOn, _) => Deed::Reload,
-                (_, Half::Down) => Deed::Stop,
-                (Then::Successor, Half::Up) => Deed::Replace,
-                (_, Half::Up) => Deed::Start,
+            let goal = match (target.goal, task.phase) {
+                (Goal::Reload, _) => Goal::Reload,
+                (_, ActionPhase::Stop) => Goal::Stop,
+                (Goal::Replace, ActionPhase::Start) => Goal::Replace,
+                (_, ActionPhase::Start) => Goal::Start,
             };
             if !proposal
                 .order
@@ -178,9 +179,9 @@ impl PreparedAction {
             {
                 proposal.offers.push(offer.clone());
             }
-            proposal.order.push(Leg {
+            proposal.order.push(PlanStep {
                 service: offer.service.clone(),
-                deed,
+                goal,
             });
         }
         proposal
@@ -188,18 +189,18 @@ impl PreparedAction {
 }
 
 /// The services of a plan as its agenda knows them.
-fn members(prepared: &PreparedAction) -> Vec<Member> {
+fn members(prepared: &PreparedAction) -> Vec<RolloutNode> {
     let needs = prepared.needs.iter();
     prepared
         .targets
         .iter()
         .zip(needs)
         .map(|(target, needs)| {
-            let halves = target.then == Then::Start && matches!(target.todo, Todo::Send(_));
-            Member {
+            let halves = target.goal == Goal::Start && matches!(target.todo, Todo::Send(_));
+            RolloutNode {
                 name: target.service.name.clone(),
-                goes_down: halves || matches!(target.then, Then::End | Then::GoesOn),
-                comes_up: halves || matches!(target.then, Then::Start | Then::Successor),
+                goes_down: halves || matches!(target.goal, Goal::Stop | Goal::Reload),
+                comes_up: halves || matches!(target.goal, Goal::Start | Goal::Replace),
                 needs: needs.clone(),
             }
         })
@@ -207,13 +208,13 @@ fn members(prepared: &PreparedAction) -> Vec<Member> {
 }
 
 impl Run<'_> {
-    async fn carry_out(&self, mut agenda: Agenda, cases: Vec<Case>) -> Vec<Done> {
+    async fn carry_out(&self, mut agenda: Rollout, cases: Vec<Case>) -> Vec<Done> {
         let mut ended: Vec<Option<Done>> = cases.iter().map(|_| None).collect();
         let mut cases: Vec<Option<Case>> = cases.into_iter().map(Some).collect();
         let mut running = FuturesUnordered::new();
         loop {
             while let Some(task) = agenda.begin() {
-                if let Some(case) = cases.get_mut(task.member).and_then(Option::take) {
+                if let Some(case) = cases.get_mut(task.node).and_then(Option::take) {
                     running.push(self.half(task, case));
                 }
             }
@@ -223,10 +224,10 @@ impl Run<'_> {
                 biased;
                 Some((task, case, verdict, done)) = running.next() => {
                     agenda.ended(task, verdict);
-                    if let Some(place) = ended.get_mut(task.member) {
+                    if let Some(place) = ended.get_mut(task.node) {
                         *place = done;
                     }
-                    if let Some(place) = cases.get_mut(task.member) {
+                    if let Some(place) = cases.get_mut(task.node) {
                         *place = Some(case);
                     }
                     if self.stop.is_cancelled() {
@@ -241,7 +242,11 @@ impl Run<'_> {
     }
 
     /// One half; with its end, where nothing more follows.
-    async fn half(&self, task: Task, mut case: Case) -> (Task, Case, Verdict, Option<Done>) {
+    async fn half(
+        &self,
+        task: RolloutTask,
+        mut case: Case,
+    ) -> (RolloutTask, Case, Verdict, Option<Done>) {
         let began = *case.began.get_or_insert(self.executor.clock.now());
         let name = case.target.service.name.clone();
         let with = With {
@@ -255,10 +260,10 @@ impl Run<'_> {
                 began,
             },
         };
-        let ending = match (task.half, case.target.then) {
-            (_, Then::GoesOn) => Some(self.executor.reloaded(&mut case, with).await),
-            (Half::Down, _) => self.executor.down(&mut case, with).await,
-            (Half::Up, _) => Some(self.executor.up(&mut case, with).await),
+        let ending = match (task.phase, case.target.goal) {
+            (_, Goal::Reload) => Some(self.executor.reloaded(&mut case, with).await),
+            (ActionPhase::Stop, _) => self.executor.down(&mut case, with).await,
+            (ActionPhase::Start, _) => Some(self.executor.up(&mut case, with).await),
         };
         match ending {
             None => (task, case, Verdict::Stopped, None),
@@ -271,7 +276,7 @@ impl Run<'_> {
     }
 
     /// Tells the end of what was planned and will not be begun any more.
-    fn leave_out(&self, agenda: &Agenda, cases: &mut [Option<Case>], ended: &mut [Option<Done>]) {
+    fn leave_out(&self, agenda: &Rollout, cases: &mut [Option<Case>], ended: &mut [Option<Done>]) {
         for (member, (case, done)) in cases.iter_mut().zip(ended).enumerate() {
             let (Some(case), None) = (case, &done) else {
                 continue;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::command;
-use crate::action::Way;
+use crate::action::Method;
 use crate::health::{FailureKind, Process};
 use crate::host::signals::{self, SignalError};
 use crate::inventory::{HttpRequest, Means, Signal};
@@ -62,15 +62,15 @@ pub(super) enum Sent {
 /// Carries out the means, once.
 pub(super) async fn send(
     asker: &Asker,
-    way: &Way,
+    method: &Method,
     pin: Option<SocketAddr>,
     process: Option<Process>,
 ) -> Went {
-    match (&way.means, process) {
-        (Means::Http(request), _) => http(asker, request, pin, way.timeout).await,
+    match (&method.means, process) {
+        (Means::Http(request), _) => http(asker, request, pin, method.timeout).await,
         (Means::Signal(signal), Some(process)) => deliver(process, *signal),
         (Means::Signal(_), None) => Went::Unsent("its process is not known".to_owned()),
-        (Means::Exec(exec), _) => command::run(exec, way.timeout).await,
+        (Means::Exec(exec), _) => command::run(exec, method.timeout).await,
     }
 }
 

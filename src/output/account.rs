@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::action::{Action, Deed, Offer, Proposal, START_COMMAND, Verdict};
+use crate::action::{Action, Goal, Proposal, ProposedAction, START_COMMAND, Verdict};
 use crate::event::{Done, Party};
 use crate::health::{Part, ReloadStatus};
 use crate::text::Table;
@@ -72,7 +72,7 @@ impl PartAccount {
 
 impl Account {
     /// How it ended.
-    pub(crate) fn ended(done: &Done, offer: Option<&Offer>) -> Self {
+    pub(crate) fn ended(done: &Done, offer: Option<&ProposedAction>) -> Self {
         Self {
             verdict: Some(done.verdict),
             exit_code: Some(done.verdict.exit_code()),
@@ -93,9 +93,9 @@ impl Account {
 
     /// What would be done, in the order in which it begins.
     pub(crate) fn offered(proposal: &Proposal) -> Vec<Self> {
-        let step = |(number, deed): (usize, Deed)| Step {
+        let step = |(number, goal): (usize, Goal)| Step {
             number,
-            does: deed.as_str(),
+            does: goal.as_str(),
         };
         let offers = proposal.offers.iter();
         offers
@@ -106,7 +106,7 @@ impl Account {
             .collect()
     }
 
-    fn new(service: &str, action: Action, offer: Option<&Offer>) -> Self {
+    fn new(service: &str, action: Action, offer: Option<&ProposedAction>) -> Self {
         Self {
             service: service.to_owned(),
             action,
@@ -237,7 +237,7 @@ fn colored(verdict: Verdict, color: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::Leg;
+    use crate::action::PlanStep;
     use crate::event::{Facts, Times};
     use crate::health::Moment;
 
@@ -258,15 +258,15 @@ mod tests {
     fn proposal() -> Proposal {
         Proposal {
             offers: vec![offer()],
-            order: vec![Leg {
+            order: vec![PlanStep {
                 service: "api".to_owned(),
-                deed: Deed::Stop,
+                goal: Goal::Stop,
             }],
         }
     }
 
-    fn offer() -> Offer {
-        Offer {
+    fn offer() -> ProposedAction {
+        ProposedAction {
             service: "api".to_owned(),
             action: Action::Shutdown,
             means: "shutdown route (waits for the end)".to_owned(),

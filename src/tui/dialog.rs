@@ -3,7 +3,7 @@
 
 use tui_input::Input;
 
-use crate::action::{Action, Deed, Offer, Proposal, Refusal};
+use crate::action::{Action, Goal, Proposal, ProposedAction, Refusal};
 
 use super::message::Ticket;
 
@@ -192,9 +192,9 @@ impl Question {
     }
 
     /// Whether the plan does this to the service.
-    pub(crate) fn does(&self, offer: &Offer, deed: Deed) -> bool {
+    pub(crate) fn does(&self, offer: &ProposedAction, goal: Goal) -> bool {
         let mut legs = self.proposal.order.iter();
-        legs.any(|leg| leg.service == offer.service && leg.deed == deed)
+        legs.any(|leg| leg.service == offer.service && leg.goal == goal)
     }
 
     /// The services that were meant and to which nothing has to be done.

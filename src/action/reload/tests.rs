@@ -1,4 +1,4 @@
-//! Runs `tests/reloads`: what replies amount to, and how they cannot be read. Then what looks amount to.
+//! Runs `tests/reloads`: what replies amount to, and how they cannot be read. Goal what looks amount to.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::action::{Offer, Proposal, Questions};
+use crate::action::{Proposal, ProposedAction, Questions};
 use crate::commands::Context;
 use crate::text;
 
@@ -33,7 +33,11 @@ pub(super) fn show(context: &Context, proposal: &Proposal) {
 }
 
 /// Asks all that has to be asked; true where everything was agreed to.
-pub(super) async fn all(context: &Context, offers: &[Offer], questions: &Questions) -> bool {
+pub(super) async fn all(
+    context: &Context,
+    offers: &[ProposedAction],
+    questions: &Questions,
+) -> bool {
     for name in &questions.type_names {
         let prompt = format!("`{name}` is protected. Type its name to go on: ");
         if answer(context, prompt).await.as_deref() != Some(name.as_str()) {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::choose::Choice;
 use super::{Context, Error, Signals, duration};
-use crate::action::{Action, Consent, Manner, Proposal, Refusal, exit_code};
+use crate::action::{Action, Consent, Proposal, Refusal, RolloutPolicy, exit_code};
 use crate::event::{Done, Event};
 use crate::execute::{Executor, Policy, PreparedAction};
 use crate::exit::Exit;
@@ -160,7 +160,7 @@ fn policy(context: &Context, args: &Args, special: Special) -> Result<Policy, Er
     }
     policy.timeout = args.timeout;
     policy.force = special.force;
-    policy.manner = Manner {
+    policy.manner = RolloutPolicy {
         parallel: args.parallel.get(),
         keep_going: args.keep_going,
         leave_stopped: special.leave_stopped,

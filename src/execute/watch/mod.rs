@@ -23,7 +23,7 @@ use super::question::Heard;
 use super::run::Teller;
 use super::send::{Sent, send};
 use super::{Executor, Sending};
-use crate::action::{APART, Known, Look, Proof, Seen, Stage, Then, Verdict, Who};
+use crate::action::{APART, Goal, Known, Look, Proof, Seen, Stage, Verdict, Who};
 use crate::event::StepKind;
 use crate::health::{Identity, Moment, Process};
 use crate::inventory::Service;
@@ -86,7 +86,7 @@ impl Executor {
         service: &Service,
         found: &Found,
         sending: &Sending,
-        then: Then,
+        goal: Goal,
         with: With<'_>,
     ) -> Ending {
         let With { teller, stop, .. } = with;
@@ -111,7 +111,7 @@ impl Executor {
             evidence: Vec::new(),
             weighed: Vec::new(),
             // A successor may be a child of the one that goes.
-            leftover: if then == Then::Successor {
+            leftover: if goal == Goal::Replace {
                 Leftover::Awaited
             } else {
                 Leftover::None
@@ -130,9 +130,9 @@ impl Executor {
 impl Watch<'_> {
     async fn until_the_end(&mut self, sending: &Sending, stop: &CancellationToken) -> Ending {
         let asker = self.executor.asker.clone();
-        let pin = self.found.pin_for(&sending.way.means);
-        let mut request = Box::pin(send(&asker, &sending.way, pin, sending.signalled));
-        let mut deadline = Instant::now() + sending.way.timeout.min(FURTHEST);
+        let pin = self.found.pin_for(&sending.method.means);
+        let mut request = Box::pin(send(&asker, &sending.method, pin, sending.signalled));
+        let mut deadline = Instant::now() + sending.method.timeout.min(FURTHEST);
         let mut glance: Pending<Glance> = None.into();
         let mut question: Pending<Heard> = None.into();
         let (mut looking, mut asking) = (false, false);

@@ -38,7 +38,7 @@ impl Watch<'_> {
             }
             Sent::Unclear(_) | Sent::NobodyThere(_) if scheduled => {
                 // Nothing but the doubt is left to wait for.
-                let doubt = DOUBT.min(sending.way.timeout);
+                let doubt = DOUBT.min(sending.method.timeout);
                 *deadline = Instant::now() + doubt;
                 None
             }
@@ -80,7 +80,7 @@ impl Watch<'_> {
                 format!("nothing was sent: {text}")
             }
         };
-        self.evidence.push(match sending.way.means {
+        self.evidence.push(match sending.method.means {
             Means::Http(_) => format!("reply: {told}"),
             Means::Signal(_) | Means::Exec(_) => told,
         });
@@ -139,7 +139,7 @@ impl Watch<'_> {
             Some(Sent::NobodyThere(_) | Sent::Unreached(_) | Sent::Unsent(_)) => {
                 "nothing was sent".to_owned()
             }
-            None => format!("{request} was on its way and not yet answered"),
+            None => format!("{request} was on its method and not yet answered"),
         };
         Ending::new(
             Verdict::Unverified,

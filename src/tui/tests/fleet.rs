@@ -10,7 +10,7 @@ use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use serde_json::{Value, json};
 
-use crate::action::{Action, Deed, Leg, Offer, Proposal};
+use crate::action::{Action, Goal, PlanStep, Proposal, ProposedAction};
 use crate::event::Event;
 use crate::health::{
     Change, DependencyStatus, Failure, FailureKind, Flag, Picture, ProbeResult, Role, Start, State,
@@ -89,8 +89,8 @@ pub(super) fn tick(app: &mut App, seconds: f64) {
     assert!(effects.is_empty());
 }
 
-pub(super) fn offer(service: &str, action: Action, protected: bool) -> Offer {
-    Offer {
+pub(super) fn offer(service: &str, action: Action, protected: bool) -> ProposedAction {
+    ProposedAction {
         service: service.to_owned(),
         action,
         means: "schedule route".to_owned(),
@@ -103,20 +103,20 @@ pub(super) fn offer(service: &str, action: Action, protected: bool) -> Offer {
 }
 
 /// A plan of these offers: all that stops does so first, and comes up again in the opposite order.
-pub(super) fn proposal(offers: Vec<Offer>) -> Proposal {
-    let leg = |offer: &Offer, deed| Leg {
+pub(super) fn proposal(offers: Vec<ProposedAction>) -> Proposal {
+    let leg = |offer: &ProposedAction, goal| PlanStep {
         service: offer.service.clone(),
-        deed,
+        goal,
     };
-    let down = |offer: &Offer| match offer.action {
-        Action::Shutdown | Action::Schedule => Some(leg(offer, Deed::Stop)),
-        Action::Restart => offer.then.as_ref().map(|_| leg(offer, Deed::Stop)),
-        Action::Reload => Some(leg(offer, Deed::Reload)),
+    let down = |offer: &ProposedAction| match offer.action {
+        Action::Shutdown | Action::Schedule => Some(leg(offer, Goal::Stop)),
+        Action::Restart => offer.then.as_ref().map(|_| leg(offer, Goal::Stop)),
+        Action::Reload => Some(leg(offer, Goal::Reload)),
         Action::Start => None,
     };
-    let up = |offer: &Offer| {
+    let up = |offer: &ProposedAction| {
         let comes_up = matches!(offer.action, Action::Start | Action::Restart);
-        comes_up.then(|| leg(offer, Deed::Start))
+        comes_up.then(|| leg(offer, Goal::Start))
     };
     let downs = offers.iter().filter_map(down);
     let order = downs.chain(offers.iter().rev().filter_map(up)).collect();

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::fleet::{app, offer, press, proposal, screen, services, tell, tick};
-use crate::action::{Action, Offer, Refusal};
+use crate::action::{Action, ProposedAction, Refusal};
 use crate::health::{Change, State};
 use crate::tui::app::App;
 use crate::tui::dialog::Dialog;
@@ -14,8 +14,8 @@ use crate::tui::{Effect, Message};
 const TICKET: Ticket = Ticket(1);
 
 /// What a restart of a service would be.
-fn restart(service: &str, protected: bool) -> Offer {
-    Offer {
+fn restart(service: &str, protected: bool) -> ProposedAction {
+    ProposedAction {
         means: "shutdown route (waits for the end), then the start command".to_owned(),
         request: format!("POST http://127.0.0.1:8000/{service}/health/shutdown"),
         then: Some(format!(
@@ -32,7 +32,7 @@ fn fleet(width: u16, height: u16) -> App {
 }
 
 /// The question whether these are to be restarted, as it was answered by the preparation.
-fn asked(width: u16, height: u16, offers: Vec<Offer>) -> App {
+fn asked(width: u16, height: u16, offers: Vec<ProposedAction>) -> App {
     let all = offers
         .iter()
         .map(|offer| picture(&offer.service, State::Healthy))
@@ -242,7 +242,7 @@ fn a_refusal_of_one_of_several() {
 fn a_start_of_which_one_runs_already() {
     let mut app = fleet(80, 24);
     press(&mut app, " jj S");
-    let start = Offer {
+    let start = ProposedAction {
         means: "start command".to_owned(),
         request: "`uvicorn c:app --port 8000` in services/c".to_owned(),
         target: "127.0.0.1:8000 refuses connections".to_owned(),

@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::{Content, buttons, field, verb};
-use crate::action::{Action, Deed, Offer};
+use crate::action::{Action, Goal, ProposedAction};
 use crate::text::{short_age, wrap};
 use crate::tui::dialog::Question;
 use crate::tui::theme;
@@ -76,7 +76,7 @@ fn ask_name(
 
 fn describe_one(
     question: &Question,
-    offer: &Offer,
+    offer: &ProposedAction,
     columns: usize,
     lines: &mut Vec<Line<'static>>,
 ) {
@@ -95,7 +95,7 @@ fn describe_one(
 
 fn describe_several(
     question: &Question,
-    offers: &[Offer],
+    offers: &[ProposedAction],
     columns: usize,
     lines: &mut Vec<Line<'static>>,
 ) {
@@ -137,7 +137,10 @@ fn describe_several(
 }
 
 /// What is sent and run, in full, and where it goes.
-fn requests<'a>(question: &Question, offer: &'a Offer) -> Vec<(&'static str, &'a str, Style)> {
+fn requests<'a>(
+    question: &Question,
+    offer: &'a ProposedAction,
+) -> Vec<(&'static str, &'a str, Style)> {
     let strong = theme::strong();
     if only_starts(question, offer) {
         return vec![
@@ -153,8 +156,8 @@ fn requests<'a>(question: &Question, offer: &'a Offer) -> Vec<(&'static str, &'a
     fields
 }
 
-fn only_starts(question: &Question, offer: &Offer) -> bool {
-    question.does(offer, Deed::Start) && !question.does(offer, Deed::Stop)
+fn only_starts(question: &Question, offer: &ProposedAction) -> bool {
+    question.does(offer, Goal::Start) && !question.does(offer, Goal::Stop)
 }
 
 /// What becomes of the others when one fails.
@@ -185,7 +188,7 @@ fn untouched(question: &Question) -> Option<String> {
     Some(format!("{}: {why}", names.join(", ")))
 }
 
-fn consequence(question: &Question, offer: &Offer) -> String {
+fn consequence(question: &Question, offer: &ProposedAction) -> String {
     let most = short_age(offer.timeout);
     match offer.action {
         Action::Schedule => {

@@ -13,7 +13,7 @@ mod tests;
 
 /// How a plan for several services is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Manner {
+pub struct RolloutPolicy {
     /// So many services are acted on at once; at least 1.
     pub parallel: usize,
     /// What does not build on a failure goes on after it.
@@ -22,7 +22,7 @@ pub struct Manner {
     pub leave_stopped: bool,
 }
 
-impl Default for Manner {
+impl Default for RolloutPolicy {
     fn default() -> Self {
         Self {
             parallel: 1,
@@ -34,7 +34,7 @@ impl Default for Manner {
 
 /// One service of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Member {
+pub struct RolloutNode {
     /// Its name.
     pub name: String,
     /// Its end is a half of its own; so is what leaves it up and is done in the same order: a reload.
@@ -47,20 +47,20 @@ pub struct Member {
 
 /// One half of what is done to a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Half {
+pub enum ActionPhase {
     /// It is stopped.
-    Down,
+    Stop,
     /// It is started; where it has no half that stops it, the whole of its action.
-    Up,
+    Start,
 }
 
 /// What to begin now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Task {
+pub struct RolloutTask {
     /// Which member.
-    pub member: usize,
+    pub node: usize,
     /// Which half.
-    pub half: Half,
+    pub phase: ActionPhase,
 }
 
 /// How far a half has come.
@@ -91,23 +91,23 @@ enum Gate {
 
 /// A plan under way.
 #[derive(Debug, Clone)]
-pub struct Agenda {
-    members: Vec<Member>,
+pub struct Rollout {
+    members: Vec<RolloutNode>,
     /// For each member those that need it.
     needed_by: Vec<Vec<usize>>,
     down: Vec<Progress>,
     up: Vec<Progress>,
     /// For each member whether it was down when a stop failed, and is to be left so.
     left_down: Vec<bool>,
-    manner: Manner,
+    manner: RolloutPolicy,
     /// The first that failed, and how it ended.
     failure: Option<(usize, Verdict)>,
     interrupted: bool,
 }
 
-impl Agenda {
+impl Rollout {
     /// A plan for these members, in the order in which they stop.
-    pub fn new(members: Vec<Member>, manner: Manner) -> Self {
+    pub fn new(members: Vec<RolloutNode>, manner: RolloutPolicy) -> Self {
         let mut needed_by = vec![Vec::new(); members.len()];
         for (index, member) in members.iter().enumerate() {
             for &need in &member.needs {
@@ -135,7 +135,7 @@ impl Agenda {
     }
 
     /// What else may begin now, if anything. Who came down comes up before another goes down.
-    pub fn begin(&mut self) -> Option<Task> {
+    pub fn begin(&mut self) -> Option<RolloutTask> {
         while self.leave_out() {}
         let running = |halves: &[Progress]| {
             halves
@@ -146,13 +146,13 @@ impl Agenda {
         if running(&self.down) + running(&self.up) >= self.manner.parallel.max(1) {
             return None;
         }
-        let ups = (0..self.members.len()).rev().map(|member| Task {
-            member,
-            half: Half::Up,
+        let ups = (0..self.members.len()).rev().map(|node| RolloutTask {
+            node,
+            phase: ActionPhase::Start,
         });
-        let downs = (0..self.members.len()).map(|member| Task {
-            member,
-            half: Half::Down,
+        let downs = (0..self.members.len()).map(|node| RolloutTask {
+            node,
+            phase: ActionPhase::Stop,
         });
         let task = ups
             .chain(downs)
@@ -162,12 +162,12 @@ impl Agenda {
     }
 
     /// A half has ended with this verdict.
-    pub fn ended(&mut self, task: Task, verdict: Verdict) {
+    pub fn ended(&mut self, task: RolloutTask, verdict: Verdict) {
         if verdict.exit_code() == 0 {
             self.set(task, Progress::Good);
         } else {
             self.set(task, Progress::Failed);
-            self.failure.get_or_insert((task.member, verdict));
+            self.failure.get_or_insert((task.node, verdict));
             if self.manner.leave_stopped && self.is_stop(task, verdict) {
                 self.leave_down();
             }
@@ -176,13 +176,13 @@ impl Agenda {
 
     /// Whether a half that has failed is one that stops its member. What something else starts again has one half for
     /// both, and its verdict tells how far that came.
-    fn is_stop(&self, task: Task, verdict: Verdict) -> bool {
-        let replaced = self.down.get(task.member) == Some(&Progress::None);
+    fn is_stop(&self, task: RolloutTask, verdict: Verdict) -> bool {
+        let replaced = self.down.get(task.node) == Some(&Progress::None);
         let stays = matches!(
             verdict,
             Verdict::SameProcess | Verdict::StillAnswering | Verdict::StillDraining
         );
-        task.half == Half::Down || (replaced && stays)
+        task.phase == ActionPhase::Stop || (replaced && stays)
     }
 
     /// Those that are down now are left so; those that are stopped later are not.
@@ -194,7 +194,7 @@ impl Agenda {
     }
 
     /// The halves in the order in which they begin where each ends well before the next.
-    pub fn rehearsed(mut self) -> Vec<Task> {
+    pub fn rehearsed(mut self) -> Vec<RolloutTask> {
         let mut tasks = Vec::new();
         while let Some(task) = self.begin() {
             self.set(task, Progress::Good);
@@ -209,10 +209,10 @@ impl Agenda {
     }
 
     /// Why a half of this member that was planned has not been begun and will not be; the half that stops it first.
-    pub fn left_out(&self, member: usize) -> Option<(Half, &str)> {
+    pub fn left_out(&self, member: usize) -> Option<(ActionPhase, &str)> {
         match (self.down.get(member), self.up.get(member)) {
-            (Some(Progress::Left(why)), _) => Some((Half::Down, why)),
-            (_, Some(Progress::Left(why))) => Some((Half::Up, why)),
+            (Some(Progress::Left(why)), _) => Some((ActionPhase::Stop, why)),
+            (_, Some(Progress::Left(why))) => Some((ActionPhase::Start, why)),
             _ => None,
         }
     }
@@ -220,9 +220,9 @@ impl Agenda {
     /// Leaves out what can no longer begin; true where there was any.
     fn leave_out(&mut self) -> bool {
         let mut any = false;
-        for half in [Half::Down, Half::Up] {
-            for member in 0..self.members.len() {
-                let task = Task { member, half };
+        for phase in [ActionPhase::Stop, ActionPhase::Start] {
+            for node in 0..self.members.len() {
+                let task = RolloutTask { node, phase };
                 if !self.is_waiting(task) {
                     continue;
                 }
@@ -235,10 +235,10 @@ impl Agenda {
         any
     }
 
-    fn gate(&self, task: Task) -> Gate {
-        match task.half {
-            Half::Down => self.gate_down(task.member),
-            Half::Up => self.gate_up(task.member),
+    fn gate(&self, task: RolloutTask) -> Gate {
+        match task.phase {
+            ActionPhase::Stop => self.gate_down(task.node),
+            ActionPhase::Start => self.gate_up(task.node),
         }
     }
 
@@ -337,21 +337,21 @@ impl Agenda {
             .map_or("", |member| member.name.as_str())
     }
 
-    fn is_waiting(&self, task: Task) -> bool {
+    fn is_waiting(&self, task: RolloutTask) -> bool {
         self.half(task) == Some(&Progress::Waiting)
     }
 
-    fn half(&self, task: Task) -> Option<&Progress> {
-        match task.half {
-            Half::Down => self.down.get(task.member),
-            Half::Up => self.up.get(task.member),
+    fn half(&self, task: RolloutTask) -> Option<&Progress> {
+        match task.phase {
+            ActionPhase::Stop => self.down.get(task.node),
+            ActionPhase::Start => self.up.get(task.node),
         }
     }
 
-    fn set(&mut self, task: Task, progress: Progress) {
-        let half = match task.half {
-            Half::Down => self.down.get_mut(task.member),
-            Half::Up => self.up.get_mut(task.member),
+    fn set(&mut self, task: RolloutTask, progress: Progress) {
+        let half = match task.phase {
+            ActionPhase::Stop => self.down.get_mut(task.node),
+            ActionPhase::Start => self.up.get_mut(task.node),
         };
         if let Some(half) = half {
             *half = progress;

@@ -1,10 +1,10 @@
 //! What would be done, in words that a confirmation, a dry run and the audit file all use.
 
-use super::Action;
+use super::{Action, Goal};
 
 /// One action on one service as it would be carried out. All text is cleaned and free of secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
+pub struct ProposedAction {
     /// The service.
     pub service: String,
     /// What would be done.
@@ -27,9 +27,9 @@ pub struct Offer {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proposal {
     /// What would be sent, in the order in which it begins. Empty where there is nothing to do.
-    pub offers: Vec<Offer>,
+    pub offers: Vec<ProposedAction>,
     /// All that is done, one after the other, as long as nothing fails.
-    pub order: Vec<Leg>,
+    pub order: Vec<PlanStep>,
 }
 
 impl Proposal {
@@ -37,63 +37,38 @@ impl Proposal {
     pub fn sequence(&self) -> String {
         let mut text = String::new();
         let mut before = None;
-        for leg in &self.order {
-            if before == Some(leg.deed) {
+        for step in &self.order {
+            if before == Some(step.goal) {
                 text.push_str(", ");
             } else {
                 if before.is_some() {
                     text.push_str("; ");
                 }
-                text.push_str(leg.deed.as_str());
+                text.push_str(step.goal.as_str());
                 text.push(' ');
             }
-            text.push_str(&leg.service);
-            before = Some(leg.deed);
+            text.push_str(&step.service);
+            before = Some(step.goal);
         }
         text
     }
 
     /// What is done to a service, each with its number in the order, from 1.
-    pub fn steps_of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = (usize, Deed)> + 'a {
+    pub fn steps_of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = (usize, Goal)> + 'a {
         let numbered = (1..).zip(&self.order);
         numbered
-            .filter(move |(_, leg)| leg.service == service)
-            .map(|(number, leg)| (number, leg.deed))
+            .filter(move |(_, step)| step.service == service)
+            .map(|(number, step)| (number, step.goal))
     }
 }
 
 /// One part of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leg {
+pub struct PlanStep {
     /// The service.
     pub service: String,
     /// What is done to it.
-    pub deed: Deed,
-}
-
-/// What one part of a plan does to its service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
-    /// It is stopped.
-    Stop,
-    /// It is started by us.
-    Start,
-    /// Something else replaces it, on our request.
-    Replace,
-    /// It reads its configuration again.
-    Reload,
-}
-
-impl Deed {
-    /// The word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Start => "start",
-            Self::Replace => "restart",
-            Self::Reload => "reload",
-        }
-    }
+    pub goal: Goal,
 }
 
 /// Why an action is not carried out. Nothing was sent.
@@ -121,11 +96,11 @@ mod tests {
             ("-web -api +api +web", "stop web, api; start api, web"),
             ("-a +a -b +b", "stop a; start a; stop b; start b"),
         ] {
-            let order = order.split_whitespace().map(|leg| {
-                let (deed, service) = leg.split_at(1);
-                Leg {
+            let order = order.split_whitespace().map(|step| {
+                let (goal, service) = step.split_at(1);
+                PlanStep {
                     service: service.to_owned(),
-                    deed: if deed == "-" { Deed::Stop } else { Deed::Start },
+                    goal: if goal == "-" { Goal::Stop } else { Goal::Start },
                 }
             });
             let proposal = Proposal {
@@ -135,7 +110,7 @@ mod tests {
             assert_eq!(proposal.sequence(), expected);
             if expected.contains("api") {
                 let steps: Vec<_> = proposal.steps_of("api").collect();
-                assert_eq!(steps, [(2, Deed::Stop), (3, Deed::Start)]);
+                assert_eq!(steps, [(2, Goal::Stop), (3, Goal::Start)]);
             }
         }
     }

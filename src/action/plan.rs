@@ -1,4 +1,4 @@
-//! Which course an action on a service takes: by which of its means, and what has to come of it.
+//! Which plan an action on a service takes: by which of its means, and what has to come of it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::yaml::{is_secret_name, mask_secrets};
 
 /// How an action would be carried out.
 #[derive(Debug, Clone)]
-pub struct Way {
+pub struct Method {
     /// The route, signal or command.
     pub means: Means,
     /// Whether a reply is expected only when the work is done.
@@ -26,7 +26,7 @@ pub struct Way {
 
 /// Why an action has no way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoWay {
+pub struct RefusalReason {
     /// One sentence.
     pub reason: String,
     /// What to do about it.
@@ -35,13 +35,13 @@ pub struct NoWay {
 
 /// What an action on one service consists of: a request, and what has to come of it.
 #[derive(Debug, Clone)]
-pub struct Course {
+pub struct ActionPlan {
     /// What is sent; `None` where it is only started.
-    pub request: Option<Way>,
+    pub request: Option<Method>,
     /// What that asks for: a shutdown, also as the first half of a restart; a restart or a reload by itself.
     pub asks_for: &'static str,
-    /// What is waited for after it.
-    pub then: Then,
+    /// What has to come of it.
+    pub goal: Goal,
 }
 
 const SHUTDOWN: &str = "shutdown";
@@ -49,68 +49,86 @@ const SHUTDOWN: &str = "shutdown";
 /// The means of whatever is only started, as it is told.
 pub const START_COMMAND: &str = "start command";
 
-/// What has to come of a request.
+/// The result that an action, or one phase of it, is to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Then {
-    /// Its end.
-    End,
-    /// It goes on, with its configuration read again.
-    GoesOn,
-    /// Its end; then it is started here.
+pub enum Goal {
+    /// The process ends.
+    Stop,
+    /// The process goes on with its configuration read again.
+    Reload,
+    /// The process, where there is one, ends, and healthctl starts another.
     Start,
-    /// Another process in its place, which something else starts.
-    Successor,
+    /// Something else puts another process in the place of this one.
+    Replace,
+}
+
+impl Goal {
+    /// Returns the verb for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Start => "start",
+            Self::Replace => "restart",
+            Self::Reload => "reload",
+        }
+    }
 }
 
 /// The course that `action` takes on `service`. Whether a pid is known is not looked at here.
 ///
 /// # Errors
 /// There is no way to do it.
-pub fn course(service: &Service, action: Action) -> Result<Course, NoWay> {
+pub fn plan_action(service: &Service, action: Action) -> Result<ActionPlan, RefusalReason> {
     let actions = &service.actions;
     let stopping = || actions.shutdown.as_ref().or(actions.schedule.as_ref());
     let (spec, asks_for, then) = match action {
-        Action::Shutdown => (stopping(), SHUTDOWN, Then::End),
-        Action::Schedule => (scheduling(service)?, SHUTDOWN, Then::End),
-        Action::Reload => (Some(reloading(service)?), "reload", Then::GoesOn),
+        Action::Shutdown => (stopping(), SHUTDOWN, Goal::Stop),
+        Action::Schedule => (scheduling(service)?, SHUTDOWN, Goal::Stop),
+        Action::Reload => (Some(reloading(service)?), "reload", Goal::Reload),
         Action::Start => {
             startable(service)?;
-            return Ok(Course {
+            return Ok(ActionPlan {
                 request: None,
                 asks_for: "start",
-                then: Then::Start,
+                goal: Goal::Start,
             });
         }
         Action::Restart if actions.restart.is_some() => {
-            (actions.restart.as_ref(), "restart", Then::Successor)
+            (actions.restart.as_ref(), "restart", Goal::Replace)
         }
-        Action::Restart if service.start.is_some() => (stopping(), SHUTDOWN, Then::Start),
-        Action::Restart if service.supervised => (stopping(), SHUTDOWN, Then::Successor),
+        Action::Restart if service.start.is_some() => (stopping(), SHUTDOWN, Goal::Start),
+        Action::Restart if service.supervised => (stopping(), SHUTDOWN, Goal::Replace),
         Action::Restart => return Err(nothing_starts_it(service)),
     };
-    Ok(Course {
+    Ok(ActionPlan {
         request: Some(request(service, action, spec)),
         asks_for,
-        then,
+        goal: then,
     })
 }
 
 /// No signal is taken for granted: one that nobody expects ends the process.
-fn reloading(service: &Service) -> Result<&ActionSpec, NoWay> {
-    service.actions.reload.as_ref().ok_or_else(|| NoWay {
+fn reloading(service: &Service) -> Result<&ActionSpec, RefusalReason> {
+    service
+        .actions
+        .reload
+        .as_ref()
+        .ok_or_else(|| {
+            RefusalReason {
         reason: "it offers no reload".to_owned(),
         hint: Some(
             "where it can do it, say how: `actions: {reload: {signal: HUP}}`, or `http` or `exec`"
                 .to_owned(),
         ),
-    })
+    }
+        })
 }
 
 /// The means to ask for its end and return: those declared for it, else those of a shutdown that does not wait.
-fn scheduling(service: &Service) -> Result<Option<&ActionSpec>, NoWay> {
+fn scheduling(service: &Service) -> Result<Option<&ActionSpec>, RefusalReason> {
     match (&service.actions.schedule, &service.actions.shutdown) {
         (Some(schedule), _) => Ok(Some(schedule)),
-        (None, Some(shutdown)) if waits_for_reply(shutdown) => Err(NoWay {
+        (None, Some(shutdown)) if waits_for_reply(shutdown) => Err(RefusalReason {
             reason: "its only shutdown route waits for the end, so it cannot be scheduled"
                 .to_owned(),
             hint: Some(format!(
@@ -122,25 +140,25 @@ fn scheduling(service: &Service) -> Result<Option<&ActionSpec>, NoWay> {
     }
 }
 
-fn startable(service: &Service) -> Result<(), NoWay> {
+fn startable(service: &Service) -> Result<(), RefusalReason> {
     match &service.start {
         Some(_) => Ok(()),
-        None if service.supervised => Err(NoWay {
+        None if service.supervised => Err(RefusalReason {
             reason: "it is `supervised`: something else starts it".to_owned(),
             hint: Some(format!(
                 "`healthctl restart {}` asks it to make room for another process",
                 service.name
             )),
         }),
-        None => Err(NoWay {
+        None => Err(RefusalReason {
             reason: "it does not say how it is started".to_owned(),
             hint: Some("add `start: {command: [PROGRAM, ARGUMENT]}` to it".to_owned()),
         }),
     }
 }
 
-fn nothing_starts_it(service: &Service) -> NoWay {
-    NoWay {
+fn nothing_starts_it(service: &Service) -> RefusalReason {
+    RefusalReason {
         reason: "it could be stopped, but nothing is known to start it again".to_owned(),
         hint: Some(format!(
             "add `start: {{command: […]}}`; or, where something else starts it, `supervised: true` or `actions: {{restart: {{exec: [systemctl, restart, {}]}}}}`",
@@ -150,9 +168,9 @@ fn nothing_starts_it(service: &Service) -> NoWay {
 }
 
 /// The means declared, else SIGTERM.
-fn request(service: &Service, action: Action, spec: Option<&ActionSpec>) -> Way {
+fn request(service: &Service, action: Action, spec: Option<&ActionSpec>) -> Method {
     match spec {
-        Some(spec) => Way {
+        Some(spec) => Method {
             means: spec.means.clone(),
             // Whoever only asks does not wait for the reply that comes at the end.
             waits: action != Action::Schedule && spec.waits,
@@ -160,7 +178,7 @@ fn request(service: &Service, action: Action, spec: Option<&ActionSpec>) -> Way 
             declared: true,
             reply: spec.reply.clone(),
         },
-        None => Way {
+        None => Method {
             means: Means::Signal(Signal::Term),
             waits: false,
             timeout: service.shutdown_timeout(),
@@ -174,25 +192,25 @@ fn waits_for_reply(spec: &ActionSpec) -> bool {
     spec.waits && matches!(spec.means, Means::Http(_))
 }
 
-impl Course {
+impl ActionPlan {
     /// The means for people, without the request itself.
     pub fn describe(&self) -> String {
-        let Some(way) = &self.request else {
+        let Some(method) = &self.request else {
             return START_COMMAND.to_owned();
         };
-        let means = match (&way.means, way.waits, way.declared) {
+        let means = match (&method.means, method.waits, method.declared) {
             (Means::Http(_), true, _) => format!("{} route (waits for the end)", self.asks_for),
             (Means::Http(_), false, _) => format!("{} route", self.asks_for),
             (Means::Signal(_), _, true) => "signal".to_owned(),
             (Means::Signal(_), _, false) => "signal (no route or command is declared)".to_owned(),
             (Means::Exec(_), _, _) => "command".to_owned(),
         };
-        match self.then {
-            Then::Start => format!("{means}, then its start command"),
-            Then::Successor if self.asks_for == SHUTDOWN => {
+        match self.goal {
+            Goal::Start => format!("{means}, then its start command"),
+            Goal::Replace if self.asks_for == SHUTDOWN => {
                 format!("{means}; something else starts it again")
             }
-            Then::Successor | Then::End | Then::GoesOn => means,
+            Goal::Replace | Goal::Stop | Goal::Reload => means,
         }
     }
 }
@@ -266,13 +284,13 @@ mod tests {
     }
 
     fn taken(service: &Service, action: Action) -> &'static str {
-        let Ok(course) = course(service, action) else {
+        let Ok(plan) = plan_action(service, action) else {
             return "refused";
         };
-        let Some(way) = course.request else {
+        let Some(method) = plan.request else {
             return "nothing";
         };
-        match (way.means, way.waits, way.declared) {
+        match (method.means, method.waits, method.declared) {
             (Means::Http(_), true, _) => "route waits",
             (Means::Http(_), false, _) => "route",
             (Means::Signal(_), _, true) => "signal",
@@ -304,17 +322,20 @@ mod tests {
     #[test]
     fn a_reload_is_never_made_up() {
         let mut service = samples::service("api", "route", "signal");
-        let reason = course(&service, Action::Reload).unwrap_err().reason;
+        let reason = plan_action(&service, Action::Reload).unwrap_err().reason;
         assert_eq!(reason, "it offers no reload");
         service.actions.reload = service.actions.schedule.clone();
-        let course = course(&service, Action::Reload).unwrap();
-        assert_eq!(course.describe(), "signal");
-        assert!(course.request.is_some_and(|way| way.declared && !way.waits));
-        assert_eq!(course.then, Then::GoesOn);
+        let plan = plan_action(&service, Action::Reload).unwrap();
+        assert_eq!(plan.describe(), "signal");
+        assert!(
+            plan.request
+                .is_some_and(|method| method.declared && !method.waits)
+        );
+        assert_eq!(plan.goal, Goal::Reload);
     }
 
     /// `words` of what it declares; the request, what comes then, and the means in words.
-    fn check(words: &str, action: Action, expected: Result<(&str, Then, &str), &str>) {
+    fn check(words: &str, action: Action, expected: Result<(&str, Goal, &str), &str>) {
         let shutdown = if words.contains("waits") {
             "route waits"
         } else {
@@ -326,12 +347,12 @@ mod tests {
         if words.contains("command") {
             service.actions.restart = samples::service("api", "command", "").actions.shutdown;
         }
-        match (course(&service, action), expected) {
+        match (plan_action(&service, action), expected) {
             (Err(no), Err(reason)) => assert_eq!(no.reason, reason, "{words}"),
-            (Ok(course), Ok((request, then, means))) => {
+            (Ok(plan), Ok((request, then, means))) => {
                 assert_eq!(taken(&service, action), request, "{words}");
-                assert_eq!(course.then, then, "{words}");
-                assert_eq!(course.describe(), means, "{words}");
+                assert_eq!(plan.goal, then, "{words}");
+                assert_eq!(plan.describe(), means, "{words}");
             }
             (found, _) => panic!("{words}: {found:?}"),
         }
@@ -345,7 +366,7 @@ mod tests {
             Restart,
             Ok((
                 "route waits",
-                Then::Start,
+                Goal::Start,
                 "shutdown route (waits for the end), then its start command",
             )),
         );
@@ -354,21 +375,21 @@ mod tests {
             Restart,
             Ok((
                 "SIGTERM",
-                Then::Start,
+                Goal::Start,
                 "signal (no route or command is declared), then its start command",
             )),
         );
         check(
             "command start",
             Restart,
-            Ok(("command", Then::Successor, "command")),
+            Ok(("command", Goal::Replace, "command")),
         );
         check(
             "supervised waits",
             Restart,
             Ok((
                 "route waits",
-                Then::Successor,
+                Goal::Replace,
                 "shutdown route (waits for the end); something else starts it again",
             )),
         );
@@ -380,7 +401,7 @@ mod tests {
         check(
             "start",
             Start,
-            Ok(("nothing", Then::Start, "start command")),
+            Ok(("nothing", Goal::Start, "start command")),
         );
         check("waits", Start, Err("it does not say how it is started"));
         check(

@@ -5,7 +5,7 @@ use crate::action::samples;
 /// `^`: it only comes up, `_`: it only goes down) and gives what was begun, `name-` for down and `name+` for up, those
 /// at once within brackets. `failing` halves end badly; `interrupt` behind one interrupts when it ends. At the end
 /// stands what was left out.
-fn play(services: &str, manner: Manner, failing: &str) -> String {
+fn play(services: &str, manner: RolloutPolicy, failing: &str) -> String {
     let plain: String = services.chars().filter(|c| !"!^_".contains(*c)).collect();
     let inventory = samples::inventory(&plain);
     let names: Vec<String> = inventory.services.keys().cloned().collect();
@@ -18,16 +18,16 @@ fn play(services: &str, manner: Manner, failing: &str) -> String {
         .iter()
         .zip(needs)
         .zip(marks)
-        .map(|((name, needs), mark)| Member {
+        .map(|((name, needs), mark)| RolloutNode {
             name: name.clone(),
             goes_down: !mark.contains(['!', '^']),
             comes_up: !mark.contains('_'),
             needs,
         })
         .collect();
-    let mut agenda = Agenda::new(members, manner);
-    let rehearsed: Vec<Task> = agenda.clone().rehearsed();
-    let mut played: Vec<Task> = Vec::new();
+    let mut agenda = Rollout::new(members, manner);
+    let rehearsed: Vec<RolloutTask> = agenda.clone().rehearsed();
+    let mut played: Vec<RolloutTask> = Vec::new();
     let mut story: Vec<String> = Vec::new();
     loop {
         let mut wave = Vec::new();
@@ -41,8 +41,12 @@ fn play(services: &str, manner: Manner, failing: &str) -> String {
         let shown: Vec<String> = wave
             .iter()
             .map(|task| {
-                let sign = if task.half == Half::Down { '-' } else { '+' };
-                format!("{}{sign}", names[task.member])
+                let sign = if task.phase == ActionPhase::Stop {
+                    '-'
+                } else {
+                    '+'
+                };
+                format!("{}{sign}", names[task.node])
             })
             .collect();
         for (task, shown) in wave.iter().zip(&shown) {
@@ -76,10 +80,10 @@ fn play(services: &str, manner: Manner, failing: &str) -> String {
     story.join(" ").replace(" ;", ";")
 }
 
-fn at_once(parallel: usize) -> Manner {
-    Manner {
+fn at_once(parallel: usize) -> RolloutPolicy {
+    RolloutPolicy {
         parallel,
-        ..Manner::default()
+        ..RolloutPolicy::default()
     }
 }
 
@@ -125,59 +129,59 @@ fn after_a_failed_stop_nothing_more_is_stopped_and_what_was_is_started_again() {
     assert_eq!(
         play(chain, at_once(1), "api-"),
         "web- api- web+\
-         ; api Up: it has not stopped\
-         ; db Down: nothing was sent: api before it ended as still-answering; `--keep-going` goes on\
-         ; x Down: nothing was sent: api before it ended as still-answering; `--keep-going` goes on"
+         ; api Start: it has not stopped\
+         ; db Stop: nothing was sent: api before it ended as still-answering; `--keep-going` goes on\
+         ; x Stop: nothing was sent: api before it ended as still-answering; `--keep-going` goes on"
     );
-    let leave = Manner {
+    let leave = RolloutPolicy {
         leave_stopped: true,
-        ..Manner::default()
+        ..RolloutPolicy::default()
     };
     assert_eq!(
         play("web<api api", leave, "api-"),
         "web- api-\
-         ; web Up: it was stopped and is left so, as asked for\
-         ; api Up: it has not stopped"
+         ; web Start: it was stopped and is left so, as asked for\
+         ; api Start: it has not stopped"
     );
-    let keep = Manner {
+    let keep = RolloutPolicy {
         keep_going: true,
-        ..Manner::default()
+        ..RolloutPolicy::default()
     };
     assert_eq!(
         play(chain, keep, "api-"),
         "web- api- web+ x- x+\
-         ; api Up: it has not stopped\
-         ; db Down: nothing was sent: api, which needs it, has not stopped"
+         ; api Start: it has not stopped\
+         ; db Stop: nothing was sent: api, which needs it, has not stopped"
     );
 }
 
 #[test]
 fn only_what_is_down_when_a_stop_fails_is_left_so() {
-    let leave = Manner {
+    let leave = RolloutPolicy {
         leave_stopped: true,
         keep_going: true,
-        ..Manner::default()
+        ..RolloutPolicy::default()
     };
     assert_eq!(
         play("a b c", leave, "a-"),
-        "a- b- b+ c- c+; a Up: it has not stopped"
+        "a- b- b+ c- c+; a Start: it has not stopped"
     );
     assert_eq!(
         play("web<api api b", leave, "api-"),
         "web- api- b- b+\
-         ; web Up: it was stopped and is left so, as asked for\
-         ; api Up: it has not stopped"
+         ; web Start: it was stopped and is left so, as asked for\
+         ; api Start: it has not stopped"
     );
     // A start that fails leaves nothing down.
     assert_eq!(play("a b c", leave, "a+"), "a- a+ b- b+ c- c+");
     // Nor does a stop leave what is stopped only after it.
-    let at_once = Manner {
+    let at_once = RolloutPolicy {
         parallel: 2,
         ..leave
     };
     assert_eq!(
         play("a b c", at_once, "a-"),
-        "[a- b-] [b+ c-] c+; a Up: it has not stopped"
+        "[a- b-] [b+ c-] c+; a Start: it has not stopped"
     );
     // Something else is asked to replace `db`, and it stays.
     assert_eq!(play("a db!", at_once, "db+"), "[db+ a-] a+");
@@ -188,20 +192,20 @@ fn a_failed_start_leaves_those_that_need_it_unstarted() {
     assert_eq!(
         play("web<api api<db db", at_once(1), "db+"),
         "web- api- db- db+\
-         ; web Up: it was stopped and not started again: api, which it needs, did not come up\
-         ; api Up: it was stopped and not started again: db, which it needs, did not come up"
+         ; web Start: it was stopped and not started again: api, which it needs, did not come up\
+         ; api Start: it was stopped and not started again: db, which it needs, did not come up"
     );
     assert_eq!(
         play("web^<db db^", at_once(1), "db+"),
-        "db+; web Up: nothing was sent: db before it ended as still-answering; `--keep-going` goes on"
+        "db+; web Start: nothing was sent: db before it ended as still-answering; `--keep-going` goes on"
     );
-    let keep = Manner {
+    let keep = RolloutPolicy {
         keep_going: true,
-        ..Manner::default()
+        ..RolloutPolicy::default()
     };
     assert_eq!(
         play("web^<db x^ db^", keep, "db+"),
-        "db+ x+; web Up: nothing was done: db, which it needs, did not come up"
+        "db+ x+; web Start: nothing was done: db, which it needs, did not come up"
     );
 }
 
@@ -210,8 +214,8 @@ fn an_interruption_begins_nothing_more() {
     assert_eq!(
         play("web<api api<db db", at_once(1), "web-!!"),
         "web-\
-         ; web Up: it was stopped and not started again: interrupted\
-         ; api Down: nothing was sent: interrupted before\
-         ; db Down: nothing was sent: interrupted before"
+         ; web Start: it was stopped and not started again: interrupted\
+         ; api Stop: nothing was sent: interrupted before\
+         ; db Stop: nothing was sent: interrupted before"
     );
 }
