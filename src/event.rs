@@ -1,4 +1,5 @@
-//! Everything that the effects can tell, in one enum: what a face folds into what it shows.
+//! The two enums between the engine and everything else: [`Event`], which only the engine publishes, and [`Input`],
+//! the only way in which anything but a probe changes what the engine knows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::action::{Action, Verdict};
-use crate::health::{Change, Moment, Part, Picture};
+use crate::health::{Change, LifecycleEvent, Moment, Part, Picture, Sight, StartProgress};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -21,10 +22,10 @@ pub enum Event {
     },
     /// How the schedule is kept, told once a second at the most.
     Load(Load),
-    /// A step of an action.
-    Step(Step),
-    /// The end of an action on one service.
-    Done(Box<Done>),
+    /// An action on one service came a step further.
+    ActionStep(ActionStep),
+    /// An action on one service ended. The snapshots that show its effect come before it.
+    ActionResult(Box<ActionResult>),
     /// A remark for people that belongs to no probe (an inventory was read again, …).
     Notice {
         /// When.
@@ -32,6 +33,45 @@ pub enum Event {
         /// A sentence.
         text: String,
     },
+}
+
+/// One message to the engine. A message about a service that is not watched is ignored.
+#[derive(Debug, Clone)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "no command pauses a service yet")
+)]
+pub(crate) enum Input {
+    /// Probe now, beside the schedule: all probes of one service, or of all services (`None`).
+    ProbeNow {
+        /// The name of the service.
+        service: Option<String>,
+    },
+    /// An action on a service came a step further.
+    ActionStep(ActionStep),
+    /// An action on a service ended.
+    ActionResult(Box<ActionResult>),
+    /// Something that belongs to no probe and that people should read.
+    Notice {
+        /// A sentence.
+        text: String,
+    },
+    /// Stops or resumes the probes of a service.
+    Pause {
+        /// The name of the service.
+        service: String,
+        /// `true` stops them, `false` resumes them.
+        on: bool,
+    },
+    /// What was found on this machine about a service, which no probe can know. It replaces what was found before.
+    Seen {
+        /// The name of the service.
+        service: String,
+        /// All that was found.
+        sight: Box<Sight>,
+    },
+    /// Ends the engine. Probes in flight are dropped.
+    Stop,
 }
 
 /// How the engine keeps up.
@@ -49,7 +89,7 @@ pub struct Load {
 
 /// A step of an action under way.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub struct ActionStep {
     /// The service.
     pub service: String,
     /// What is being done.
@@ -91,7 +131,7 @@ pub enum StepKind {
 
 /// Who answered, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Party {
+pub struct InstanceInfo {
     /// The address that it answered at.
     pub address: Option<String>,
     /// Its process, where that is on this machine.
@@ -108,7 +148,7 @@ pub struct Party {
 
 /// How long each part of an action took, as far as it came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Times {
+pub struct PhaseTimes {
     /// From the request until its end was proved.
     pub drain: Option<Duration>,
     /// From its end, or the beginning, until its program ran.
@@ -119,13 +159,13 @@ pub struct Times {
 
 /// What else is known of an action that has ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct ActionDetails {
     /// Who answered before it.
-    pub before: Option<Party>,
+    pub before: Option<InstanceInfo>,
     /// Who answered after it.
-    pub after: Option<Party>,
+    pub after: Option<InstanceInfo>,
     /// How long its parts took.
-    pub times: Times,
+    pub times: PhaseTimes,
     /// The first and the last lines that a service wrote that did not come up. Cleaned.
     pub log: Vec<String>,
     /// It was refused because another healthctl acted on it.
@@ -134,7 +174,7 @@ pub struct Facts {
 
 /// The end of an action on one service.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Done {
+pub struct ActionResult {
     /// The service.
     pub service: String,
     /// What was done.
@@ -148,9 +188,147 @@ pub struct Done {
     /// What a reload did with each part of the configuration, as far as the service told. Cleaned.
     pub parts: Vec<Part>,
     /// Who answered before and after, how long it took, what it wrote.
-    pub facts: Facts,
+    pub details: ActionDetails,
     /// Since the action began.
     pub elapsed: Duration,
     /// When.
     pub at: Moment,
+}
+
+impl ActionStep {
+    /// Returns what the step says about the life of the service's process, so that a service that healthctl stops or
+    /// starts looks neither broken nor like a mystery.
+    pub(crate) fn lifecycle(&self) -> Vec<LifecycleEvent> {
+        if self.action == Action::Reload {
+            return Vec::new();
+        }
+        let not_listening = |process_runs| LifecycleEvent::NotListening { process_runs };
+        match self.kind {
+            StepKind::Accepted => vec![LifecycleEvent::ShutdownAccepted],
+            StepKind::Silent => vec![not_listening(true)],
+            // The process may have exited without a reply. Then this is the first sign that it took the request.
+            StepKind::Gone => vec![LifecycleEvent::ShutdownAccepted, not_listening(false)],
+            StepKind::Started => vec![
+                LifecycleEvent::Started,
+                LifecycleEvent::Start(StartProgress::Begun),
+            ],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl ActionResult {
+    /// Returns what the result says about the life of the service's process.
+    pub(crate) fn lifecycle(&self) -> Vec<LifecycleEvent> {
+        if self.verdict == Verdict::Refused {
+            return Vec::new();
+        }
+        let succeeded = self.verdict.exit_code() == 0;
+        let mut events = Vec::new();
+        if succeeded {
+            events.push(LifecycleEvent::NotListening {
+                process_runs: false,
+            });
+        }
+        if matches!(self.action, Action::Start | Action::Restart) {
+            events.push(LifecycleEvent::Start(match self.verdict {
+                _ if succeeded => StartProgress::Proved,
+                Verdict::Died | Verdict::NotReady => StartProgress::Failed,
+                _ => StartProgress::Abandoned,
+            }));
+        }
+        events
+    }
+
+    /// Returns whether the service is to be probed at once: its process may be another one, or configured differently.
+    pub(crate) fn calls_for_probe(&self) -> bool {
+        let changes = matches!(
+            self.action,
+            Action::Reload | Action::Start | Action::Restart
+        );
+        changes && self.verdict != Verdict::Refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(action: Action, kind: StepKind) -> String {
+        let step = ActionStep {
+            service: "api".to_owned(),
+            action,
+            kind,
+            text: String::new(),
+            elapsed: Duration::ZERO,
+            at: Moment::at_seconds(0.0),
+        };
+        in_short(&step.lifecycle())
+    }
+
+    fn result(action: Action, verdict: Verdict) -> String {
+        let result = ActionResult {
+            service: "api".to_owned(),
+            action,
+            verdict,
+            text: String::new(),
+            evidence: Vec::new(),
+            parts: Vec::new(),
+            details: ActionDetails::default(),
+            elapsed: Duration::ZERO,
+            at: Moment::at_seconds(0.0),
+        };
+        let probe = if result.calls_for_probe() {
+            ", probe"
+        } else {
+            ""
+        };
+        in_short(&result.lifecycle()) + probe
+    }
+
+    fn in_short(events: &[LifecycleEvent]) -> String {
+        let words: Vec<String> = events
+            .iter()
+            .map(|event| match event {
+                LifecycleEvent::ShutdownAccepted => "accepted".to_owned(),
+                LifecycleEvent::NotListening { process_runs } => format!("runs {process_runs}"),
+                LifecycleEvent::Started => "started".to_owned(),
+                LifecycleEvent::Start(awaiting) => format!("{awaiting:?}"),
+            })
+            .collect();
+        words.join(", ")
+    }
+
+    #[test]
+    fn the_steps_of_a_shutdown_explain_the_silence_after_it() {
+        for action in [Action::Shutdown, Action::Schedule, Action::Restart] {
+            assert_eq!(step(action, StepKind::Sending), "");
+            assert_eq!(step(action, StepKind::Accepted), "accepted");
+            assert_eq!(step(action, StepKind::Silent), "runs true");
+            assert_eq!(step(action, StepKind::Gone), "accepted, runs false");
+        }
+        assert_eq!(step(Action::Reload, StepKind::Accepted), "");
+        assert_eq!(result(Action::Shutdown, Verdict::Stopped), "runs false");
+        assert_eq!(result(Action::Shutdown, Verdict::StillAnswering), "");
+    }
+
+    #[test]
+    fn a_start_is_awaited_until_its_result() {
+        for action in [Action::Start, Action::Restart] {
+            assert_eq!(step(action, StepKind::Started), "started, Begun");
+            assert_eq!(step(action, StepKind::Ready), "");
+            assert_eq!(result(action, Verdict::Died), "Failed, probe");
+            assert_eq!(result(action, Verdict::NotReady), "Failed, probe");
+            assert_eq!(result(action, Verdict::SameProcess), "Abandoned, probe");
+            assert_eq!(result(action, Verdict::Refused), "");
+        }
+        let proved = "runs false, Proved, probe";
+        assert_eq!(result(Action::Restart, Verdict::Restarted), proved);
+        assert_eq!(result(Action::Start, Verdict::Started), proved);
+        assert_eq!(
+            result(Action::Reload, Verdict::Reloaded),
+            "runs false, probe"
+        );
+        assert_eq!(result(Action::Reload, Verdict::ReloadRejected), ", probe");
+    }
 }

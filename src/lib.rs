@@ -33,7 +33,7 @@
 //! | `profile` | a convention as data, and what it makes of an answer | `health`, `yaml` |
 //! | `inventory` | YAML text to resolved services, or every problem | `health`, `yaml`, `profile` |
 //! | `action` | plans, order, refusals, verdicts, when something is restarted by itself | `health`, `yaml`, `profile`, `inventory` |
-//! | `event` | everything that the effects can tell | `health`, `action` |
+//! | `event` | what the engine publishes (`Event`) and what may be told to it (`Input`) | `health`, `action` |
 //! | `host` | this machine: clock, processes, port owners, what we have started, the newest file | `health` |
 //! | `probe` | one question asked | `health`, `profile`, `inventory`, `host` |
 //! | `engine` | when to ask; owner of the trackers | `health`, `profile`, `inventory`, `probe`, `host`, `event` |

@@ -12,13 +12,13 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::asking::{Answer, Asking};
-use super::feed::Teller;
+use super::channel::EventSender;
 use super::lateness::Lateness;
 use super::roster::Roster;
 use super::schedule::{FirstPass, SLOT, Schedule};
-use super::{Ask, Caps, Input};
-use crate::event::{Event, Load};
-use crate::health::{Flag, Fleet, State, Update};
+use super::{Ask, Caps};
+use crate::event::{ActionResult, ActionStep, Event, Input, Load};
+use crate::health::{Flag, Fleet, LifecycleEvent, State, Update};
 use crate::host::Clock;
 use crate::inventory::Service;
 
@@ -64,10 +64,10 @@ pub(crate) fn watch<A: Ask>(
     ask: A,
     options: Options,
     clock: Clock,
-    teller: Teller,
+    events: Vec<EventSender>,
 ) -> Handle {
     let (inputs, heard) = unbounded_channel();
-    let watch = Watch::new(services, ask, options, clock, teller);
+    let watch = Watch::new(services, ask, options, clock, events);
     let task = tokio::spawn(watch.run(heard));
     Handle { inputs, task }
 }
@@ -86,7 +86,7 @@ struct Watch<A> {
     next_rush: Option<Duration>,
     next_tick: Duration,
     figures: bool,
-    teller: Teller,
+    events: Vec<EventSender>,
 }
 
 /// What the loop remembers of a probe: grid points that went by.
@@ -129,7 +129,7 @@ impl<A: Ask> Watch<A> {
         ask: A,
         options: Options,
         clock: Clock,
-        teller: Teller,
+        events: Vec<EventSender>,
     ) -> Self {
         let rules = services.iter().map(|service| service.rules()).collect();
         let fleet = Fleet::new(rules, clock.now());
@@ -152,7 +152,7 @@ impl<A: Ask> Watch<A> {
             next_rush: None,
             next_tick: TICK,
             figures: options.figures,
-            teller,
+            events,
         }
     }
 
@@ -307,7 +307,7 @@ impl<A: Ask> Watch<A> {
                 known.state = picture.state;
             }
             if self.figures || !changed.is_empty() {
-                self.teller.tell(Event::Picture { picture, changed });
+                self.publish(&Event::Picture { picture, changed });
             }
         }
     }
@@ -317,16 +317,16 @@ impl<A: Ask> Watch<A> {
         self.next_tick = Duration::from_secs(now.as_secs()) + TICK;
         let updates = self.fleet.tick(self.clock.now());
         self.tell(updates);
-        self.teller.tell(Event::Load(Load {
+        let load = Load {
             asked: self.asking.asked(),
             skipped: self.skipped,
             in_flight: self.asking.in_flight(),
             worst_lateness: self.lateness.worst(now),
-        }));
+        };
+        self.publish(&Event::Load(load));
     }
 
     fn hear(&mut self, input: Input) -> ControlFlow<()> {
-        let now = self.now();
         match input {
             Input::Stop => return ControlFlow::Break(()),
             Input::ProbeNow { service: None } => {
@@ -337,29 +337,12 @@ impl<A: Ask> Watch<A> {
             Input::ProbeNow {
                 service: Some(name),
             } => self.at(&name, Self::ask_now),
-            Input::ShutdownAccepted { service } => self.at(&service, |watch, service| {
-                let at = watch.clock.now();
-                let updates = watch.fleet.shutdown_accepted(service, at);
-                watch.tell(updates);
-                watch.begin_rush(service, now);
-            }),
-            Input::Lingers { service, runs_on } => self.at(&service, |watch, service| {
-                let at = watch.clock.now();
-                let updates = watch.fleet.lingers(service, runs_on, at);
-                watch.tell(updates);
-            }),
-            Input::Started { service } => self.at(&service, |watch, service| {
-                let at = watch.clock.now();
-                let updates = watch.fleet.started(service, at);
-                watch.tell(updates);
-                watch.rushes.retain(|rush| rush.service != service);
-                watch.ask_now(service);
-            }),
-            Input::Awaited { service, awaiting } => self.at(&service, |watch, service| {
-                let at = watch.clock.now();
-                let updates = watch.fleet.awaited(service, awaiting, at);
-                watch.tell(updates);
-            }),
+            Input::ActionStep(step) => self.action_step(step),
+            Input::ActionResult(result) => self.action_result(result),
+            Input::Notice { text } => {
+                let at = self.clock.now();
+                self.publish(&Event::Notice { at, text });
+            }
             Input::Pause { service, on } => self.at(&service, |watch, service| {
                 let updates = watch
                     .fleet
@@ -380,6 +363,46 @@ impl<A: Ask> Watch<A> {
             }),
         }
         ControlFlow::Continue(())
+    }
+
+    fn action_step(&mut self, step: ActionStep) {
+        if let Some(service) = self.fleet.index(&step.service) {
+            for event in step.lifecycle() {
+                self.lifecycle(service, event);
+            }
+        }
+        self.publish(&Event::ActionStep(step));
+    }
+
+    fn action_result(&mut self, result: Box<ActionResult>) {
+        if let Some(service) = self.fleet.index(&result.service) {
+            for event in result.lifecycle() {
+                self.lifecycle(service, event);
+            }
+            if result.calls_for_probe() {
+                self.ask_now(service);
+            }
+        }
+        self.publish(&Event::ActionResult(result));
+    }
+
+    fn lifecycle(&mut self, service: usize, event: LifecycleEvent) {
+        let updates = self.fleet.lifecycle(service, event, self.clock.now());
+        self.tell(updates);
+        match event {
+            LifecycleEvent::ShutdownAccepted => self.begin_rush(service, self.now()),
+            LifecycleEvent::Started => {
+                self.rushes.retain(|rush| rush.service != service);
+                self.ask_now(service);
+            }
+            LifecycleEvent::NotListening { .. } | LifecycleEvent::Start(_) => {}
+        }
+    }
+
+    fn publish(&self, event: &Event) {
+        for sender in &self.events {
+            sender.send(event.clone());
+        }
     }
 
     fn at(&mut self, name: &str, then: impl FnOnce(&mut Self, usize)) {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::action::{Action, Verdict};
-use crate::event::Party;
+use crate::event::InstanceInfo;
 use crate::health::Identity;
 use crate::host::started_at;
 use crate::text;
@@ -37,8 +37,8 @@ struct Line<'a> {
     service: &'a str,
     action: Action,
     request: Option<&'a str>,
-    before: Option<Party>,
-    after: Option<Party>,
+    before: Option<InstanceInfo>,
+    after: Option<InstanceInfo>,
     verdict: Option<Verdict>,
     exit_code: Option<u8>,
     text: Option<&'a str>,
@@ -156,8 +156,8 @@ fn actor() -> String {
 }
 
 /// An identity as it is told.
-pub(super) fn party(identity: &Identity) -> Party {
-    Party {
+pub(super) fn party(identity: &Identity) -> InstanceInfo {
+    InstanceInfo {
         address: identity.address.clone(),
         pid: identity.process.map(|process| process.pid),
         process_started_at: identity.process.and_then(started_at),

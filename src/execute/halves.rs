@@ -14,7 +14,7 @@ use super::ending::Ending;
 use super::run::Teller;
 use super::{Executor, Sending, Target, Todo};
 use crate::action::{Action, Goal, Known, Verdict};
-use crate::event::{Facts, StepKind, Times};
+use crate::event::{ActionDetails, PhaseTimes, StepKind};
 use crate::health::{Identity, Moment};
 use crate::host::records::Lock;
 use crate::inventory::Means;
@@ -30,7 +30,7 @@ pub(super) struct Case {
     pub(super) known: Option<Known>,
     before: Option<Identity>,
     pub(super) evidence: Vec<String>,
-    pub(super) times: Times,
+    pub(super) times: PhaseTimes,
     /// Nobody else acts on it while this is held.
     pub(super) lock: Option<Lock>,
 }
@@ -52,7 +52,7 @@ impl Case {
             known: None,
             before: None,
             evidence: Vec::new(),
-            times: Times::default(),
+            times: PhaseTimes::default(),
             lock,
         }
     }
@@ -65,13 +65,13 @@ impl Case {
     }
 
     /// What else is known of its end; what was weighed before goes to the ending.
-    pub(super) fn facts(&mut self, ending: &mut Ending) -> Facts {
+    pub(super) fn details(&mut self, ending: &mut Ending) -> ActionDetails {
         let mut evidence = std::mem::take(&mut self.evidence);
         evidence.append(&mut ending.evidence);
         ending.evidence = evidence;
         let known =
             |identity: &Identity| (*identity != Identity::default()).then(|| party(identity));
-        Facts {
+        ActionDetails {
             before: known(&self.before()),
             after: ending.after.as_deref().and_then(known),
             times: self.times,

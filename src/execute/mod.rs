@@ -1,4 +1,4 @@
-//! Carries out an action plan: send, signal, watch, compare, audit; tells [`Event`](crate::event::Event)s.
+//! Carries out an action plan: send, signal, watch, compare, audit; tells the engine of it by [`Input`](crate::event::Input).
 //!
 //! [`Executor::prepare`] reads every identity and says what would be sent to whom; nothing has happened yet.
 //! [`Executor::run`] sends, once, and watches until the end is proved or the time is up. Must not use the
@@ -36,7 +36,7 @@ use jiff::Timestamp;
 use crate::action::{
     Action, Goal, Method, Present, ProposedAction, Refusal, RolloutPolicy, Verdict,
 };
-use crate::event::{Done, Facts};
+use crate::event::{ActionDetails, ActionResult};
 use crate::health::{self, Identity, Process};
 use crate::host::records::{Key, Records};
 use crate::host::{Clock, started_at};
@@ -162,7 +162,7 @@ impl Executor {
         &self,
         refusals: &[Refusal],
         prepared: Option<&PreparedAction>,
-    ) -> Vec<Done> {
+    ) -> Vec<ActionResult> {
         let audit = Audit::open(self.policy.audit.as_deref(), &self.policy.command).ok();
         refusals
             .iter()
@@ -190,15 +190,15 @@ impl Executor {
             .collect()
     }
 
-    fn done(&self, service: &str, action: Action, verdict: Verdict, text: String) -> Done {
-        Done {
+    fn done(&self, service: &str, action: Action, verdict: Verdict, text: String) -> ActionResult {
+        ActionResult {
             service: service.to_owned(),
             action,
             verdict,
             text,
             evidence: Vec::new(),
             parts: Vec::new(),
-            facts: Facts::default(),
+            details: ActionDetails::default(),
             elapsed: Duration::ZERO,
             at: self.clock.now(),
         }

@@ -14,7 +14,7 @@ use crate::action::{
     Action, ActionPhase, Goal, PlanStep, Proposal, Rollout, RolloutNode, RolloutPolicy,
     RolloutTask, Verdict,
 };
-use crate::event::{Done, Event, Step, StepKind};
+use crate::event::{ActionResult, ActionStep, Input, StepKind};
 use crate::health::Moment;
 use crate::host::records::{Lock, RecordError};
 use crate::text;
@@ -22,7 +22,7 @@ use crate::text;
 /// Where the account of one action goes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Teller<'a> {
-    pub(super) events: &'a UnboundedSender<Event>,
+    pub(super) events: &'a UnboundedSender<Input>,
     pub(super) service: &'a str,
     pub(super) action: Action,
     pub(super) began: Moment,
@@ -31,7 +31,7 @@ pub(super) struct Teller<'a> {
 impl Teller<'_> {
     pub(super) fn step(&self, at: Moment, kind: StepKind, what: &str) {
         // Nobody may be listening any more; the action goes on.
-        let _ = self.events.send(Event::Step(Step {
+        let _ = self.events.send(Input::ActionStep(ActionStep {
             service: self.service.to_owned(),
             action: self.action,
             kind,
@@ -60,7 +60,7 @@ struct Run<'a> {
     executor: &'a Executor,
     action: Action,
     audit: Audit,
-    events: &'a UnboundedSender<Event>,
+    events: &'a UnboundedSender<Input>,
     stop: &'a CancellationToken,
 }
 
@@ -70,9 +70,9 @@ impl Executor {
     pub(crate) async fn run(
         &self,
         prepared: PreparedAction,
-        events: &UnboundedSender<Event>,
+        events: &UnboundedSender<Input>,
         stop: &CancellationToken,
-    ) -> Vec<Done> {
+    ) -> Vec<ActionResult> {
         let action = prepared.action;
         let audit = match Audit::open(self.policy.audit.as_deref(), &self.policy.command) {
             Ok(audit) => audit,
@@ -128,8 +128,8 @@ impl Executor {
         prepared: &PreparedAction,
         obstacle: &Obstacle,
         audit: Option<&Audit>,
-        events: &UnboundedSender<Event>,
-    ) -> Vec<Done> {
+        events: &UnboundedSender<Input>,
+    ) -> Vec<ActionResult> {
         let text = text::clean(&obstacle.reason, 400);
         let refused = prepared.targets.iter().map(|target| {
             let name = &target.service.name;
@@ -146,8 +146,8 @@ impl Executor {
                 let _ = audit.after(about, None, Verdict::Refused, &text);
             }
             let mut done = self.done(name, prepared.action, Verdict::Refused, text.clone());
-            done.facts.busy = obstacle.busy.as_ref() == Some(name);
-            let _ = events.send(Event::Done(Box::new(done.clone())));
+            done.details.busy = obstacle.busy.as_ref() == Some(name);
+            let _ = events.send(Input::ActionResult(Box::new(done.clone())));
             done
         });
         refused.collect()
@@ -208,8 +208,8 @@ fn members(prepared: &PreparedAction) -> Vec<RolloutNode> {
 }
 
 impl Run<'_> {
-    async fn carry_out(&self, mut agenda: Rollout, cases: Vec<Case>) -> Vec<Done> {
-        let mut ended: Vec<Option<Done>> = cases.iter().map(|_| None).collect();
+    async fn carry_out(&self, mut agenda: Rollout, cases: Vec<Case>) -> Vec<ActionResult> {
+        let mut ended: Vec<Option<ActionResult>> = cases.iter().map(|_| None).collect();
         let mut cases: Vec<Option<Case>> = cases.into_iter().map(Some).collect();
         let mut running = FuturesUnordered::new();
         loop {
@@ -246,7 +246,7 @@ impl Run<'_> {
         &self,
         task: RolloutTask,
         mut case: Case,
-    ) -> (RolloutTask, Case, Verdict, Option<Done>) {
+    ) -> (RolloutTask, Case, Verdict, Option<ActionResult>) {
         let began = *case.began.get_or_insert(self.executor.clock.now());
         let name = case.target.service.name.clone();
         let with = With {
@@ -276,7 +276,12 @@ impl Run<'_> {
     }
 
     /// Tells the end of what was planned and will not be begun any more.
-    fn leave_out(&self, agenda: &Rollout, cases: &mut [Option<Case>], ended: &mut [Option<Done>]) {
+    fn leave_out(
+        &self,
+        agenda: &Rollout,
+        cases: &mut [Option<Case>],
+        ended: &mut [Option<ActionResult>],
+    ) {
         for (member, (case, done)) in cases.iter_mut().zip(ended).enumerate() {
             let (Some(case), None) = (case, &done) else {
                 continue;
@@ -294,9 +299,9 @@ impl Run<'_> {
     }
 
     /// Writes the account of an end and tells it; others may act on the service now.
-    fn conclude(&self, case: &mut Case, mut ending: Ending) -> Done {
+    fn conclude(&self, case: &mut Case, mut ending: Ending) -> ActionResult {
         let clock = self.executor.clock;
-        let facts = case.facts(&mut ending);
+        let details = case.details(&mut ending);
         let before = case.before();
         let request = case.target.request();
         let mut text = text::clean(&ending.text, 400);
@@ -316,7 +321,7 @@ impl Run<'_> {
         }
         case.lock = None;
         let at = clock.now();
-        let done = Done {
+        let done = ActionResult {
             service: case.target.service.name.clone(),
             action: self.action,
             verdict: ending.verdict,
@@ -327,11 +332,13 @@ impl Run<'_> {
                 .map(|line| text::clean(line, 300))
                 .collect(),
             parts: ending.parts,
-            facts,
+            details,
             elapsed: case.began.map(|began| at.since(began)).unwrap_or_default(),
             at,
         };
-        let _ = self.events.send(Event::Done(Box::new(done.clone())));
+        let _ = self
+            .events
+            .send(Input::ActionResult(Box::new(done.clone())));
         done
     }
 }

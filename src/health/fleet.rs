@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Awaiting, Change, Flag, Moment, Outcome, Picture, Rules, Sight, State, Tracker};
+use super::{Change, Flag, LifecycleEvent, Moment, Outcome, Picture, Rules, Sight, State, Tracker};
 
 /// The newest picture of a service, and what is different from the one before.
 #[derive(Debug, Clone)]
@@ -142,24 +142,9 @@ impl Fleet {
         updates
     }
 
-    /// A shutdown was accepted: from now on silence means *stopped*.
-    pub fn shutdown_accepted(&mut self, service: usize, now: Moment) -> Vec<Update> {
-        self.change(service, now, |tracker| tracker.shutdown_accepted(now))
-    }
-
-    /// Its process runs on while nobody listens any more, or has gone at last.
-    pub fn lingers(&mut self, service: usize, runs_on: bool, now: Moment) -> Vec<Update> {
-        self.change(service, now, |tracker| tracker.lingers(runs_on, now))
-    }
-
-    /// We started it: its start period begins.
-    pub fn started(&mut self, service: usize, now: Moment) -> Vec<Update> {
-        self.change(service, now, |tracker| tracker.started(now))
-    }
-
-    /// Whoever started it says whether it is waited for.
-    pub fn awaited(&mut self, service: usize, awaiting: Awaiting, now: Moment) -> Vec<Update> {
-        self.change(service, now, |tracker| tracker.awaited(awaiting, now))
+    /// Takes in what an action did to the process of a service.
+    pub fn lifecycle(&mut self, service: usize, event: LifecycleEvent, now: Moment) -> Vec<Update> {
+        self.change(service, now, |tracker| tracker.lifecycle(event, now))
     }
 
     /// Sets a flag that no probe can know, with a sentence about it that may be empty, or clears it (`None`).

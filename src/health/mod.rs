@@ -32,7 +32,7 @@ pub use rules::{ProbeRule, Role, Rules};
 pub use sameness::{Comparison, OldProcess, Sameness};
 pub use select::{Candidate, SelectError, Selection, Selector};
 pub use sight::{Changed, Code, Seen, Sight};
-pub use tracker::{Awaiting, Tracker};
+pub use tracker::{LifecycleEvent, StartProgress, Tracker};
 pub(crate) use words::words_macro;
 pub use words::{
     CheckVerdict, DegradedPolicy, DependencyStatus, FailureKind, Flag, ProbeResult, RestartCause,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::action::{Action, Goal, Proposal, ProposedAction, START_COMMAND, Verdict};
-use crate::event::{Done, Party};
+use crate::event::{ActionResult, InstanceInfo};
 use crate::health::{Part, ReloadStatus};
 use crate::text::Table;
 
@@ -30,8 +30,8 @@ pub(crate) struct Account {
     /// What a reload did with each part of the configuration.
     parts: Vec<PartAccount>,
     /// Who answered before, and after.
-    before: Option<Party>,
-    after: Option<Party>,
+    before: Option<InstanceInfo>,
+    after: Option<InstanceInfo>,
     /// From the request until its end was proved, until its program listened, and until it was ready.
     drain_seconds: Option<f64>,
     start_seconds: Option<f64>,
@@ -72,19 +72,19 @@ impl PartAccount {
 
 impl Account {
     /// How it ended.
-    pub(crate) fn ended(done: &Done, offer: Option<&ProposedAction>) -> Self {
+    pub(crate) fn ended(done: &ActionResult, offer: Option<&ProposedAction>) -> Self {
         Self {
             verdict: Some(done.verdict),
             exit_code: Some(done.verdict.exit_code()),
             text: Some(done.text.clone()),
             evidence: done.evidence.clone(),
             parts: done.parts.iter().map(PartAccount::of).collect(),
-            before: done.facts.before.clone(),
-            after: done.facts.after.clone(),
-            drain_seconds: done.facts.times.drain.map(seconds),
-            start_seconds: done.facts.times.start.map(seconds),
-            ready_seconds: done.facts.times.ready.map(seconds),
-            log: done.facts.log.clone(),
+            before: done.details.before.clone(),
+            after: done.details.after.clone(),
+            drain_seconds: done.details.times.drain.map(seconds),
+            start_seconds: done.details.times.start.map(seconds),
+            ready_seconds: done.details.times.ready.map(seconds),
+            log: done.details.log.clone(),
             elapsed_seconds: Some(seconds(done.elapsed)),
             at: Some(done.at.wall),
             ..Self::new(&done.service, done.action, offer)
@@ -238,18 +238,18 @@ fn colored(verdict: Verdict, color: bool) -> String {
 mod tests {
     use super::*;
     use crate::action::PlanStep;
-    use crate::event::{Facts, Times};
+    use crate::event::{ActionDetails, PhaseTimes};
     use crate::health::Moment;
 
-    fn done() -> Done {
-        Done {
+    fn done() -> ActionResult {
+        ActionResult {
             service: "api".to_owned(),
             action: Action::Shutdown,
             verdict: Verdict::Stopped,
             text: "127.0.0.1:8000 refuses connections and pid 4711 (api) has exited".to_owned(),
             evidence: vec!["reply: answered 200 OK".to_owned()],
             parts: Vec::new(),
-            facts: Facts::default(),
+            details: ActionDetails::default(),
             elapsed: Duration::from_millis(2125),
             at: Moment::at_seconds(0.0),
         }
@@ -297,7 +297,7 @@ mod tests {
         let mut first = done();
         first.action = Action::Restart;
         first.verdict = Verdict::Restarted;
-        first.facts.times = Times {
+        first.details.times = PhaseTimes {
             drain: Some(Duration::from_millis(1_240)),
             start: Some(Duration::from_millis(310)),
             ready: Some(Duration::from_millis(575)),

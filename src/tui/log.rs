@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::action::Verdict;
-use crate::event::{Done, Step};
+use crate::event::{ActionResult, ActionStep};
 use crate::health::{Change, DependencyStatus, Moment, Picture, State};
 use crate::text::short_latency;
 
@@ -134,7 +134,7 @@ pub(crate) fn of_picture(old: &Picture, new: &Picture, changed: &[Change]) -> Ve
 }
 
 /// A step of an action.
-pub(crate) fn of_step(step: &Step) -> Entry {
+pub(crate) fn of_step(step: &ActionStep) -> Entry {
     Entry {
         at: step.at,
         service: Some(step.service.clone()),
@@ -144,7 +144,7 @@ pub(crate) fn of_step(step: &Step) -> Entry {
 }
 
 /// The end of an action.
-pub(crate) fn of_done(done: &Done) -> Entry {
+pub(crate) fn of_done(done: &ActionResult) -> Entry {
     Entry {
         at: done.at,
         service: Some(done.service.clone()),
@@ -239,14 +239,14 @@ mod tests {
 
     #[test]
     fn the_end_of_an_action_gives_verdict_time_and_evidence() {
-        let done = Done {
+        let done = ActionResult {
             service: "api".to_owned(),
             action: Action::Shutdown,
             verdict: Verdict::Stopped,
             text: "pid 4711 has exited".to_owned(),
             evidence: Vec::new(),
             parts: Vec::new(),
-            facts: crate::event::Facts::default(),
+            details: crate::event::ActionDetails::default(),
             elapsed: Duration::from_millis(2_100),
             at: Moment::at_seconds(9.0),
         };

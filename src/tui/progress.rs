@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::action::{Action, Verdict};
-use crate::event::{Done, Step};
+use crate::event::{ActionResult, ActionStep};
 use crate::health::{Moment, Picture, State};
 
 /// As many steps are kept: one that is never ready says what is missing again and again.
@@ -26,9 +26,9 @@ pub(crate) struct Progress {
     /// It has been confirmed and others come before it.
     pub(crate) waits: bool,
     /// What has happened, oldest first.
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<ActionStep>,
     /// How it ended.
-    pub(crate) ended: Option<Box<Done>>,
+    pub(crate) ended: Option<Box<ActionResult>>,
 }
 
 impl Progress {
@@ -49,7 +49,7 @@ impl Progress {
     }
 
     /// Takes in a step.
-    pub(crate) fn step(&mut self, step: Step) {
+    pub(crate) fn step(&mut self, step: ActionStep) {
         if self.steps.is_empty() {
             self.since = step.at.minus(step.elapsed);
         }
@@ -61,7 +61,7 @@ impl Progress {
     }
 
     /// Takes in its end.
-    pub(crate) fn end(&mut self, done: Box<Done>) {
+    pub(crate) fn end(&mut self, done: Box<ActionResult>) {
         self.waits = false;
         self.ended = Some(done);
     }
@@ -92,7 +92,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// How this has failed, if it has.
-    pub(crate) fn of(done: &Done) -> Option<Self> {
+    pub(crate) fn of(done: &ActionResult) -> Option<Self> {
         match done.verdict {
             verdict if verdict.exit_code() == 0 => None,
             Verdict::Refused => Some(Self::NotDone),
@@ -110,7 +110,7 @@ impl Failure {
 }
 
 /// What had stopped answers again.
-fn is_back(done: &Done, picture: &Picture) -> bool {
+fn is_back(done: &ActionResult, picture: &Picture) -> bool {
     let stopped = matches!(
         done.verdict,
         Verdict::Stopped | Verdict::NotListening | Verdict::AlreadyStopped
@@ -123,8 +123,8 @@ fn is_back(done: &Done, picture: &Picture) -> bool {
 }
 
 /// The process is another one than that which answered at the end.
-fn is_another(done: &Done, picture: &Picture) -> bool {
-    let Some(after) = &done.facts.after else {
+fn is_another(done: &ActionResult, picture: &Picture) -> bool {
+    let Some(after) = &done.details.after else {
         return false;
     };
     let pid = picture.identity.process.map(|process| process.pid);

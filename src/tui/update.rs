@@ -86,13 +86,13 @@ impl App {
                 }
             }
             Event::Load(load) => self.load = load,
-            Event::Step(step) => {
+            Event::ActionStep(step) => {
                 self.advance(step.at);
                 self.record(log::of_step(&step));
                 self.progress_of(&step.service, step.action, step.at)
                     .step(step);
             }
-            Event::Done(done) => {
+            Event::ActionResult(done) => {
                 self.advance(done.at);
                 self.record(log::of_done(&done));
                 let runs = self.progress.get(&done.service).is_some_and(Progress::runs);

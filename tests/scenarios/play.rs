@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use healthctl::health::{Awaiting, Change, Flag, Fleet, Moment, Picture, Rules, Update};
+use healthctl::health::{
+    Change, Flag, Fleet, LifecycleEvent, Moment, Picture, Rules, StartProgress, Update,
+};
 use serde_yaml::Value;
 
 use crate::expectation::Found;
@@ -107,15 +109,18 @@ impl Stage {
         };
         let place = self.fleet.index(service).ok_or("no such service")?;
         if probe == "event" {
-            return Ok(match text(value)? {
-                "started" => self.fleet.started(place, now),
-                "shutdown accepted" => self.fleet.shutdown_accepted(place, now),
-                "awaited" => self.fleet.awaited(place, Awaiting::Begun, now),
-                "proved" => self.fleet.awaited(place, Awaiting::Proved, now),
-                "not come up" => self.fleet.awaited(place, Awaiting::Failed, now),
-                "awaited no more" => self.fleet.awaited(place, Awaiting::Over, now),
-                "process runs on" => self.fleet.lingers(place, true, now),
-                "process gone" => self.fleet.lingers(place, false, now),
+            let start = LifecycleEvent::Start;
+            let event = match text(value)? {
+                "started" => LifecycleEvent::Started,
+                "shutdown accepted" => LifecycleEvent::ShutdownAccepted,
+                "awaited" => start(StartProgress::Begun),
+                "proved" => start(StartProgress::Proved),
+                "not come up" => start(StartProgress::Failed),
+                "awaited no more" => start(StartProgress::Abandoned),
+                "process runs on" => LifecycleEvent::NotListening { process_runs: true },
+                "process gone" => LifecycleEvent::NotListening {
+                    process_runs: false,
+                },
                 event => {
                     let (on, flag) = event
                         .strip_prefix("flag ")
@@ -123,9 +128,10 @@ impl Stage {
                         .or_else(|| event.strip_prefix("no flag ").map(|flag| (false, flag)))
                         .ok_or_else(|| format!("`{event}` is no event"))?;
                     let flag = Flag::parse(flag).ok_or_else(|| format!("`{flag}` is no flag"))?;
-                    self.fleet.set_flag(place, flag, on.then(String::new))
+                    return Ok(self.fleet.set_flag(place, flag, on.then(String::new)));
                 }
-            });
+            };
+            return Ok(self.fleet.lifecycle(place, event, now));
         }
         let mut probes = self.rules.get(place).into_iter().flat_map(|it| &it.probes);
         let number = probes

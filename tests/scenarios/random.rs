@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use healthctl::health::{
     Age, Beat, DegradedPolicy, Dependency, DependencyStatus, Failure, FailureKind, Flag, Fleet,
-    Heartbeat, Identity, Moment, Outcome, Picture, ProbeResult, ProbeRule, Process, Reading, Role,
-    Rules, Start, State, StatusWord, Tracker,
+    Heartbeat, Identity, LifecycleEvent, Moment, Outcome, Picture, ProbeResult, ProbeRule, Process,
+    Reading, Role, Rules, Start, State, StatusWord, Tracker,
 };
 
 /// SplitMix64: the same numbers in every run.
@@ -192,8 +192,8 @@ impl Act {
     fn on(self, tracker: &mut Tracker) {
         match self {
             Self::Answer(probe, outcome) => tracker.record(probe, *outcome),
-            Self::Accepted(at) => tracker.shutdown_accepted(at),
-            Self::Started(at) => tracker.started(at),
+            Self::Accepted(at) => tracker.lifecycle(LifecycleEvent::ShutdownAccepted, at),
+            Self::Started(at) => tracker.lifecycle(LifecycleEvent::Started, at),
             Self::Tick(at) => {
                 tracker.tick(at);
             }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::choose::Choice;
 use super::{Context, Error, Signals, duration};
 use crate::action::{Action, Consent, Proposal, Refusal, RolloutPolicy, exit_code};
-use crate::event::{Done, Event};
+use crate::event::{ActionResult, Input};
 use crate::execute::{Executor, Policy, PreparedAction};
 use crate::exit::Exit;
 use crate::host::Clock;
@@ -200,7 +200,7 @@ async fn carry_out(
     executor: &Executor,
     prepared: PreparedAction,
     mut signals: Signals,
-) -> (Vec<Done>, Option<Exit>) {
+) -> (Vec<ActionResult>, Option<Exit>) {
     let (events, mut account) = unbounded_channel();
     let stop = CancellationToken::new();
     let action = executor.run(prepared, &events, &stop);
@@ -231,15 +231,15 @@ async fn carry_out(
     (dones, ending)
 }
 
-fn hear(context: &Context, event: Event, ended: &mut Vec<Done>) {
+fn hear(context: &Context, event: Input, ended: &mut Vec<ActionResult>) {
     match event {
-        Event::Step(told) => context.tell(&format!(
+        Input::ActionStep(told) => context.tell(&format!(
             "{:>6.1}s {}: {}",
             told.elapsed.as_secs_f64(),
             told.service,
             told.text
         )),
-        Event::Done(done) => ended.push(*done),
+        Input::ActionResult(done) => ended.push(*done),
         _ => {}
     }
 }
@@ -249,17 +249,17 @@ fn finish(
     context: &Context,
     args: &Args,
     proposal: &Proposal,
-    dones: &[Done],
+    dones: &[ActionResult],
     ending: Option<Exit>,
 ) -> Result<Exit, Error> {
     for done in dones.iter().filter(|done| done.verdict.exit_code() != 0) {
         for line in &done.evidence {
             context.tell(&format!("{}: {line}", done.service));
         }
-        if !done.facts.log.is_empty() {
+        if !done.details.log.is_empty() {
             context.tell(&format!("{}: it wrote:", done.service));
         }
-        for line in &done.facts.log {
+        for line in &done.details.log {
             context.tell(&format!("    {line}"));
         }
     }

@@ -10,10 +10,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::explain::explains;
-use crate::action::{Action, Refusal, Verdict};
-use crate::engine::{Input, Teller};
-use crate::event::{Done, Event};
+use crate::action::{Action, Refusal};
+use crate::event::{ActionResult, Input};
 use crate::execute::{Executor, PreparedAction};
 use crate::inventory::Inventory;
 use crate::tui::{Message, Ticket};
@@ -25,11 +23,11 @@ const ACCOUNT: Duration = Duration::from_secs(2);
 pub(super) struct Actions {
     executor: Executor,
     inventory: Arc<Inventory>,
-    events: UnboundedSender<Event>,
+    engine: UnboundedSender<Input>,
     answers: UnboundedSender<Answer>,
     answered: UnboundedReceiver<Answer>,
     prepared: HashMap<Ticket, PreparedAction>,
-    running: JoinSet<Vec<Done>>,
+    running: JoinSet<Vec<ActionResult>>,
     stop: CancellationToken,
 }
 
@@ -40,20 +38,17 @@ pub(super) struct Answer {
 }
 
 impl Actions {
-    /// What is told of actions goes to the dashboard by `teller`, and to the engine where it explains what probes see.
+    /// The steps and results of actions are sent to the engine, which publishes them.
     pub(super) fn new(
         executor: Executor,
         inventory: Arc<Inventory>,
-        teller: Teller,
         engine: UnboundedSender<Input>,
     ) -> Self {
-        let (events, told) = unbounded_channel();
         let (answers, answered) = unbounded_channel();
-        tokio::spawn(forward(told, teller, engine));
         Self {
             executor,
             inventory,
-            events,
+            engine,
             answers,
             answered,
             prepared: HashMap::new(),
@@ -62,22 +57,17 @@ impl Actions {
         }
     }
 
-    /// Where the events of actions are told.
-    pub(super) fn events(&self) -> UnboundedSender<Event> {
-        self.events.clone()
-    }
-
     /// Finds out what an action would be; the answer comes by [`next`](Self::next).
     pub(super) fn prepare(&self, ticket: Ticket, services: Vec<String>, action: Action) {
         let executor = self.executor.clone();
         let inventory = Arc::clone(&self.inventory);
         let answers = self.answers.clone();
-        let events = self.events.clone();
+        let engine = self.engine.clone();
         tokio::spawn(async move {
             let result = executor.prepare(action, &inventory, &services).await;
             if let Err(refusals) = &result {
                 for done in executor.refuse(refusals, None) {
-                    let _ = events.send(Event::Done(Box::new(done)));
+                    let _ = engine.send(Input::ActionResult(Box::new(done)));
                 }
             }
             // Nobody waits for it any more where the dashboard has ended.
@@ -107,10 +97,10 @@ impl Actions {
             return;
         };
         let executor = self.executor.clone();
-        let events = self.events.clone();
+        let engine = self.engine.clone();
         let stop = self.stop.clone();
         self.running
-            .spawn(async move { executor.run(prepared, &events, &stop).await });
+            .spawn(async move { executor.run(prepared, &engine, &stop).await });
     }
 
     /// Throws it away.
@@ -119,7 +109,7 @@ impl Actions {
     }
 
     /// Sends nothing more and watches nothing more; gives what was and was not done by what was still under way.
-    pub(super) async fn end(mut self) -> Vec<Done> {
+    pub(super) async fn end(mut self) -> Vec<ActionResult> {
         while self.running.try_join_next().is_some() {}
         self.stop.cancel();
         let mut ended = Vec::new();
@@ -131,32 +121,5 @@ impl Actions {
         // What takes longer than this has been sent, and stands in the audit file.
         let _ = tokio::time::timeout(ACCOUNT, account).await;
         ended
-    }
-}
-
-/// Tells the engine of what explains a silence, then the dashboard of everything.
-async fn forward(
-    mut told: UnboundedReceiver<Event>,
-    teller: Teller,
-    engine: UnboundedSender<Input>,
-) {
-    while let Some(event) = told.recv().await {
-        for input in explains(&event) {
-            // An engine that has ended needs no explanation.
-            let _ = engine.send(input);
-        }
-        // What a reload or a start has changed is worth a look before the next poll.
-        if let Event::Done(done) = &event
-            && matches!(
-                done.action,
-                Action::Reload | Action::Start | Action::Restart
-            )
-            && done.verdict != Verdict::Refused
-        {
-            let _ = engine.send(Input::ProbeNow {
-                service: Some(done.service.clone()),
-            });
-        }
-        teller.tell(event);
     }
 }

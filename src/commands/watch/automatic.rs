@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::action::{Action, Automatic, Order, Outcome, Verdict};
-use crate::event::{Done, Event, Step};
+use crate::event::{ActionResult, Event, Input};
 use crate::execute::Executor;
 use crate::host::Clock;
 use crate::inventory::Inventory;
@@ -26,8 +26,7 @@ pub(super) struct Automation {
     decision: Automatic,
     executor: Executor,
     inventory: Arc<Inventory>,
-    /// Where every step is told.
-    events: UnboundedSender<Event>,
+    engine: UnboundedSender<Input>,
     clock: Clock,
     /// The one restart under way; gives its end.
     running: Option<JoinHandle<Carried>>,
@@ -45,7 +44,7 @@ impl Automation {
     pub(super) fn new(
         executor: Executor,
         inventory: Arc<Inventory>,
-        events: UnboundedSender<Event>,
+        engine: UnboundedSender<Input>,
         clock: Clock,
         watched: &BTreeSet<String>,
     ) -> Self {
@@ -54,7 +53,7 @@ impl Automation {
             decision: Automatic::new(&inventory, |name| watched.contains(name)),
             executor,
             inventory,
-            events,
+            engine,
             clock,
             running: None,
             ending,
@@ -72,7 +71,7 @@ impl Automation {
                     self.tell(text);
                 }
             }
-            Event::Done(done) if done.verdict != Verdict::Refused => {
+            Event::ActionResult(done) if done.verdict != Verdict::Refused => {
                 self.hear_of_an_end(&done.service);
             }
             _ => {}
@@ -146,7 +145,7 @@ impl Automation {
         let executor = self.executor.called_for(&call);
         let executor = executor.only_running(order.is_for_what_runs());
         let inventory = Arc::clone(&self.inventory);
-        let events = self.events.clone();
+        let engine = self.engine.clone();
         let stop = self.stop.clone();
         let ending = self.ending.clone();
         let task = async move {
@@ -164,7 +163,7 @@ impl Automation {
                     }
                     let (account, told) = unbounded_channel();
                     let run = async move { executor.run(prepared, &account, &stop).await };
-                    let (dones, ()) = tokio::join!(run, pass_on(told, &order, &events, &ending));
+                    let (dones, ()) = tokio::join!(run, pass_on(told, &order, &engine, &ending));
                     Carried::Out(dones)
                 }
                 Err(refusals) => Carried::Out(executor.refuse(&refusals, None)),
@@ -174,7 +173,7 @@ impl Automation {
     }
 
     /// Begins nothing more; gives what was and was not done of what is under way.
-    pub(super) async fn end(self) -> Vec<Done> {
+    pub(super) async fn end(self) -> Vec<ActionResult> {
         self.stop.cancel();
         match self.running {
             Some(running) => {
@@ -189,16 +188,15 @@ impl Automation {
     }
 
     fn tell(&self, text: String) {
-        let at = self.clock.now();
         // As below.
-        let _ = self.events.send(Event::Notice { at, text });
+        let _ = self.engine.send(Input::Notice { text });
     }
 }
 
 /// What has become of a restart.
 enum Carried {
     /// It was carried out, or refused.
-    Out(Vec<Done>),
+    Out(Vec<ActionResult>),
     /// Somebody wants the service to be down.
     PutDown,
     /// It was not called for any more.
@@ -217,11 +215,11 @@ impl Carried {
             None => Outcome::Superseded,
             Some(done) if done.verdict == Verdict::Refused => Outcome::Refused {
                 why: done.text.clone(),
-                busy: done.facts.busy,
+                busy: done.details.busy,
             },
             Some(done) => Outcome::Ended {
                 verdict: done.verdict,
-                stopped: done.facts.times.drain.is_some(),
+                stopped: done.details.times.drain.is_some(),
             },
         }
     }
@@ -237,26 +235,26 @@ fn broken_off() -> Outcome {
 /// Tells of a restart from when it really begins. One that came to nothing before is no news beside the remark on it, and
 /// may not stand for the end of what somebody else does to the service meanwhile.
 async fn pass_on(
-    mut account: UnboundedReceiver<Event>,
+    mut account: UnboundedReceiver<Input>,
     order: &Order,
-    events: &UnboundedSender<Event>,
+    engine: &UnboundedSender<Input>,
     ending: &UnboundedSender<String>,
 ) {
     let mut begun = false;
-    while let Some(event) = account.recv().await {
-        match &event {
-            Event::Step(Step { at, .. }) if !begun => {
+    while let Some(input) = account.recv().await {
+        match &input {
+            Input::ActionStep(_) if !begun => {
                 let text = format!("{}: restarted by itself: {}", order.service, order.why);
                 // The dashboard has gone where nobody is told.
-                let _ = events.send(Event::Notice { at: *at, text });
+                let _ = engine.send(Input::Notice { text });
             }
-            Event::Done(done) if done.verdict != Verdict::Refused => {
+            Input::ActionResult(done) if done.verdict != Verdict::Refused => {
                 let _ = ending.send(done.service.clone());
             }
-            Event::Done(_) if !begun => continue,
+            Input::ActionResult(_) if !begun => continue,
             _ => {}
         }
         begun = true;
-        let _ = events.send(event);
+        let _ = engine.send(input);
     }
 }

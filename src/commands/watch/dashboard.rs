@@ -14,7 +14,8 @@ use super::actions::Actions;
 use super::automatic::Automation;
 use super::terminal::{self, Screen};
 use crate::commands::{Context, Error, Signals};
-use crate::engine::{Feed, Handle, Input};
+use crate::engine::{EventReceiver, Handle};
+use crate::event::Input;
 use crate::exit::Exit;
 use crate::host::Clock;
 use crate::tui::{self, App, Effect, Message};
@@ -30,7 +31,7 @@ const BATCH: usize = 10_000;
 pub(super) struct Parts {
     pub(super) app: App,
     pub(super) clock: Clock,
-    pub(super) feed: Feed,
+    pub(super) events: EventReceiver,
     pub(super) engine: Handle,
     pub(super) actions: Actions,
     pub(super) automation: Automation,
@@ -50,7 +51,7 @@ pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> 
     let Parts {
         app,
         clock,
-        feed,
+        events,
         engine,
         actions,
         automation,
@@ -60,7 +61,7 @@ pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> 
     let mut dashboard = Dashboard {
         app,
         clock,
-        feed: Some(feed),
+        events: Some(events),
         engine: &engine,
         actions,
         automation,
@@ -97,7 +98,7 @@ struct Dashboard<'a> {
     app: App,
     clock: Clock,
     /// Gone once nothing will be told any more.
-    feed: Option<Feed>,
+    events: Option<EventReceiver>,
     engine: &'a Handle,
     actions: Actions,
     automation: Automation,
@@ -189,7 +190,7 @@ impl Dashboard<'_> {
                 if self.suspended { Wake::Redraw } else { Wake::Now(Message::Tick(self.clock.now())) }
             }
             () = sleep_until(frame.unwrap_or_else(Instant::now)), if frame.is_some() => Wake::Frame,
-            event = next(&mut self.feed) => event.map_or(Wake::Nothing, |event| Wake::Soon(Message::Event(event))),
+            event = next(&mut self.events) => event.map_or(Wake::Nothing, |event| Wake::Soon(Message::Event(event))),
         }
     }
 
@@ -214,7 +215,7 @@ impl Dashboard<'_> {
             now = true;
         }
         while batch.len() < BATCH
-            && let Some(event) = self.feed.as_mut().and_then(Feed::try_recv)
+            && let Some(event) = self.events.as_mut().and_then(EventReceiver::try_recv)
         {
             batch.push(Message::Event(event));
         }
@@ -302,13 +303,13 @@ fn read(event: Option<std::io::Result<TerminalEvent>>) -> Wake {
 }
 
 /// What is told next; waits for ever once nothing will be.
-async fn next(feed: &mut Option<Feed>) -> Option<crate::event::Event> {
-    let Some(open) = feed else {
+async fn next(events: &mut Option<EventReceiver>) -> Option<crate::event::Event> {
+    let Some(open) = events else {
         return std::future::pending().await;
     };
     let event = open.recv().await;
     if event.is_none() {
-        *feed = None;
+        *events = None;
     }
     event
 }

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
 use crate::action::{StateTurn, Turns};
-use crate::engine::{self, Feed, Teller};
-use crate::event::Event;
+use crate::engine::{self, EventReceiver, EventSender};
+use crate::event::{Event, Input};
 use crate::health::Picture;
-use crate::host::Clock;
 use crate::inventory::{Exec, Hook, Secret, Service};
 use crate::probe;
 use crate::text;
@@ -20,9 +20,15 @@ const AT_ONCE: usize = 4;
 /// A command is shown no longer than this.
 const LONGEST: usize = 200;
 
-/// Hands on what is told, and runs the commands that it asks for. With the engine's end ends whatever is under way.
-pub(super) fn between(services: &[Arc<Service>], mut feed: Feed, clock: Clock) -> Feed {
-    let hooks: HashMap<String, Listener> = services
+/// The commands of the services, before the engine publishes anything.
+pub(super) struct Subscription {
+    listeners: HashMap<String, Listener>,
+    events: EventReceiver,
+}
+
+/// Finds the commands of the services; `None` where no service has one. The engine publishes to the sender.
+pub(super) fn subscribe(services: &[Arc<Service>]) -> Option<(EventSender, Subscription)> {
+    let listeners: HashMap<String, Listener> = services
         .iter()
         .filter_map(|service| {
             let hook = Arc::new(service.on_change.clone()?);
@@ -30,33 +36,40 @@ pub(super) fn between(services: &[Arc<Service>], mut feed: Feed, clock: Clock) -
             Some((service.name.clone(), Listener { hook, turns }))
         })
         .collect();
-    if hooks.is_empty() {
-        return feed;
+    if listeners.is_empty() {
+        return None;
     }
-    let (teller, told) = engine::feed();
-    let mut hooks = Hooks {
-        listeners: hooks,
-        places: Arc::new(Semaphore::new(AT_ONCE)),
-        running: JoinSet::new(),
-        teller,
-        clock,
-    };
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                event = feed.recv() => {
-                    let Some(event) = event else { return };
-                    if let Event::Picture { picture, .. } = &event {
-                        hooks.see(picture);
-                    }
-                    hooks.teller.tell(event);
+    let (sender, events) = engine::channel();
+    Some((sender, Subscription { listeners, events }))
+}
+
+impl Subscription {
+    /// Runs the commands until the engine ends. Failures are sent to the engine as notices.
+    pub(super) fn run(self, engine: UnboundedSender<Input>) {
+        let Self {
+            listeners,
+            mut events,
+        } = self;
+        let mut hooks = Hooks {
+            listeners,
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            running: JoinSet::new(),
+            engine,
+        };
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    event = events.recv() => match event {
+                        Some(Event::Picture { picture, .. }) => hooks.see(&picture),
+                        Some(_) => {}
+                        None => return,
+                    },
+                    // A panic was reported where it happened; nothing more is told to that service's command.
+                    Some(Ok(ended)) = hooks.running.join_next() => hooks.ended(ended),
                 }
-                // A panic was reported where it happened; nothing more is told to that service's command.
-                Some(Ok(ended)) = hooks.running.join_next() => hooks.ended(ended),
             }
-        }
-    });
-    told
+        });
+    }
 }
 
 /// The command of one service.
@@ -76,8 +89,7 @@ struct Hooks {
     listeners: HashMap<String, Listener>,
     places: Arc<Semaphore>,
     running: JoinSet<Ended>,
-    teller: Teller,
-    clock: Clock,
+    engine: UnboundedSender<Input>,
 }
 
 impl Hooks {
@@ -99,10 +111,9 @@ impl Hooks {
         let hook = Arc::clone(&listener.hook);
         if let Some(failure) = ended.failure {
             let shown = text::clean(&hook.exec.shown.join(" "), LONGEST);
-            self.teller.tell(Event::Notice {
-                at: self.clock.now(),
-                text: format!("{}: on_change `{shown}` failed: {failure}", ended.service),
-            });
+            let text = format!("{}: on_change `{shown}` failed: {failure}", ended.service);
+            // An engine that has ended publishes nothing any more.
+            let _ = self.engine.send(Input::Notice { text });
         }
         if let Some(turn) = next {
             self.start(ended.service, hook, turn);

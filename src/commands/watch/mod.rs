@@ -3,7 +3,6 @@
 mod actions;
 mod automatic;
 mod dashboard;
-mod explain;
 mod hooks;
 mod stream;
 mod terminal;
@@ -29,8 +28,8 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use super::choose::{Choice, Chosen};
 use super::sights::{Looking, Sights};
 use super::{Context, Error};
-use crate::engine::{self, Caps, Input, Options, Teller};
-use crate::event::Event;
+use crate::engine::{self, Caps, Options};
+use crate::event::Input;
 use crate::execute::{Executor, Policy};
 use crate::exit::Exit;
 use crate::health::Fleet;
@@ -87,14 +86,7 @@ pub(crate) async fn with_notices(
     let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     let lines = args.output.or((!terminal).then_some(StreamFormat::Text));
     let asker = Asker::new(clock);
-    let (teller, feed) = engine::feed();
-    let herald = teller.clone();
-    tokio::spawn(async move {
-        while let Some(text) = notices.recv().await {
-            let at = clock.now();
-            herald.tell(Event::Notice { at, text });
-        }
-    });
+    let (sender, events) = engine::channel();
     let options = Options {
         caps: Caps::of_this_machine(),
         figures: lines.is_none(),
@@ -104,17 +96,24 @@ pub(crate) async fn with_notices(
         .map(|service| service.name.clone())
         .collect();
     let sights = Sights::new(context, &services, &inventory);
-    let feed = hooks::between(&services, feed, clock);
-    let engine = engine::watch(services, asker.clone(), options, clock, teller.clone());
-    tell_what_is_seen(
-        sights.keep_looking(),
-        engine.inputs.clone(),
-        teller.clone(),
-        clock,
-    );
+    let mut senders = vec![sender];
+    let hooks = hooks::subscribe(&services).map(|(sender, hooks)| {
+        senders.push(sender);
+        hooks
+    });
+    let engine = engine::watch(services, asker.clone(), options, clock, senders);
+    if let Some(hooks) = hooks {
+        hooks.run(engine.inputs.clone());
+    }
+    let inputs = engine.inputs.clone();
+    tokio::spawn(async move {
+        while let Some(text) = notices.recv().await {
+            let _ = inputs.send(Input::Notice { text });
+        }
+    });
+    send_what_is_seen(sights.keep_looking(), engine.inputs.clone());
     if let Some(lines) = lines {
-        drop(teller);
-        let exit = stream::run(context, lines, &selection, feed).await;
+        let exit = stream::run(context, lines, &selection, events).await;
         engine.stop().await;
         return exit;
     }
@@ -138,16 +137,16 @@ pub(crate) async fn with_notices(
     let actions = Actions::new(
         executor.clone(),
         Arc::clone(&inventory),
-        teller,
         engine.inputs.clone(),
     );
-    let automation = Automation::new(executor, inventory, actions.events(), clock, &watched);
+    let inputs = engine.inputs.clone();
+    let automation = Automation::new(executor, inventory, inputs, clock, &watched);
     dashboard::run(
         context,
         dashboard::Parts {
             app,
             clock,
-            feed,
+            events,
             engine,
             actions,
             automation,
@@ -156,28 +155,21 @@ pub(crate) async fn with_notices(
     .await
 }
 
-/// Hands what is seen on this machine to the engine, until that has ended.
-fn tell_what_is_seen(
-    mut looking: Looking,
-    engine: UnboundedSender<Input>,
-    teller: Teller,
-    clock: Clock,
-) {
+/// Sends what is seen on this machine to the engine, until that has ended.
+fn send_what_is_seen(mut looking: Looking, engine: UnboundedSender<Input>) {
     tokio::spawn(async move {
         loop {
-            tokio::select! {
+            let input = tokio::select! {
                 Some((service, sight)) = looking.sights.recv() => {
                     let sight = Box::new(sight);
-                    if engine.send(Input::Seen { service, sight }).is_err() {
-                        return;
-                    }
+                    Input::Seen { service, sight }
                 }
-                Some(text) = looking.problems.recv() => {
-                    let at = clock.now();
-                    teller.tell(Event::Notice { at, text });
-                }
+                Some(text) = looking.problems.recv() => Input::Notice { text },
                 () = engine.closed() => return,
                 else => return,
+            };
+            if engine.send(input).is_err() {
+                return;
             }
         }
     });

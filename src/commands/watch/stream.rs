@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use tokio::task::spawn_blocking;
 
 use crate::commands::{Context, Error, Signals};
-use crate::engine::Feed;
+use crate::engine::EventReceiver;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::health::{Change, Moment, Picture, Selection, State};
@@ -29,7 +29,7 @@ pub(super) async fn run(
     context: &Context,
     format: StreamFormat,
     selection: &Selection,
-    mut feed: Feed,
+    mut events: EventReceiver,
 ) -> Result<Exit, Error> {
     let mut signals = Signals::new()?;
     let mut told = Told::default();
@@ -37,13 +37,13 @@ pub(super) async fn run(
         let event = tokio::select! {
             biased;
             exit = signals.recv() => return Ok(exit),
-            event = feed.recv() => event,
+            event = events.recv() => event,
         };
         let Some(event) = event else {
             return Ok(Exit::Done);
         };
         let mut text = String::new();
-        let ready = std::iter::from_fn(|| feed.try_recv());
+        let ready = std::iter::from_fn(|| events.try_recv());
         for event in std::iter::once(event).chain(ready) {
             if let (Event::Notice { text, .. }, StreamFormat::Json) = (&event, format) {
                 // Programs read elements of one kind; what is for people goes where they look.

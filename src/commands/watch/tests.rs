@@ -69,7 +69,7 @@ async fn dashboard(script: &str) -> u8 {
         .collect();
     let rules = services.iter().map(|service| service.rules()).collect();
     let now = clock.now();
-    let (teller, feed) = engine::feed();
+    let (sender, events) = engine::channel();
     let options = Options {
         caps: Caps::of_this_machine(),
         figures: true,
@@ -85,7 +85,7 @@ async fn dashboard(script: &str) -> u8 {
         size: crossterm::terminal::size().unwrap(),
         now,
     });
-    let engine = engine::watch(services, Script { clock }, options, clock, teller.clone());
+    let engine = engine::watch(services, Script { clock }, options, clock, vec![sender]);
     let context = Context {
         global: Global {
             file: vec![],
@@ -99,15 +99,15 @@ async fn dashboard(script: &str) -> u8 {
     let actions = Actions::new(
         executor.clone(),
         Arc::clone(&inventory),
-        teller,
         engine.inputs.clone(),
     );
     let nobody = BTreeSet::new();
-    let automation = Automation::new(executor, inventory, actions.events(), clock, &nobody);
+    let inputs = engine.inputs.clone();
+    let automation = Automation::new(executor, inventory, inputs, clock, &nobody);
     let parts = Parts {
         app,
         clock,
-        feed,
+        events,
         engine,
         actions,
         automation,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{PASS, Reply, Scripted, service};
-use crate::engine::{Caps, Feed, Handle, Input, Options, feed, watch};
-use crate::event::{Event, Load};
-use crate::health::{Flag, Picture, Sight, State};
+use crate::action::{Action, Verdict};
+use crate::engine::{Caps, EventReceiver, Handle, Options, channel, watch};
+use crate::event::{ActionDetails, ActionResult, ActionStep, Event, Input, Load, StepKind};
+use crate::health::{Flag, Moment, Picture, Sight, State};
 use crate::inventory::Service;
 
 const CAPS: Caps = Caps {
@@ -17,7 +18,7 @@ const CAPS: Caps = Caps {
 struct Scene {
     ask: Scripted,
     handle: Handle,
-    feed: Feed,
+    events: EventReceiver,
 }
 
 impl Scene {
@@ -26,16 +27,20 @@ impl Scene {
     }
 
     fn with(services: Vec<Arc<Service>>, ask: Scripted, caps: Caps, figures: bool) -> Self {
-        let (teller, feed) = feed();
+        let (sender, events) = channel();
         let options = Options { caps, figures };
-        let handle = watch(services, ask.clone(), options, ask.clock(), teller);
-        Self { ask, handle, feed }
+        let handle = watch(services, ask.clone(), options, ask.clock(), vec![sender]);
+        Self {
+            ask,
+            handle,
+            events,
+        }
     }
 
     /// Takes events until a picture fits.
     async fn picture(&mut self, fits: impl Fn(&Picture) -> bool) -> Arc<Picture> {
         loop {
-            match self.feed.recv().await {
+            match self.events.recv().await {
                 Some(Event::Picture { picture, .. }) if fits(&picture) => return picture,
                 Some(_) => {}
                 None => panic!("the engine ended"),
@@ -48,12 +53,32 @@ impl Scene {
             .await;
     }
 
+    /// Takes events up to the next step but `Accepted`, or result; the state of each snapshot and what came last.
+    async fn until_message(&mut self) -> Vec<String> {
+        let mut order = Vec::new();
+        loop {
+            match self.events.recv().await.unwrap() {
+                Event::Picture { picture, .. } => order.push(picture.state.to_string()),
+                Event::ActionStep(step) if step.kind == StepKind::Accepted => {}
+                Event::ActionStep(step) => {
+                    order.push(format!("{:?}", step.kind));
+                    return order;
+                }
+                Event::ActionResult(result) => {
+                    order.push(result.verdict.to_string());
+                    return order;
+                }
+                Event::Load(_) | Event::Notice { .. } => {}
+            }
+        }
+    }
+
     /// Takes events until the engine has told its load this often: once a second.
     async fn seconds(&mut self, seconds: usize) -> Load {
         let mut last = Load::default();
         for _ in 0..seconds {
             last = loop {
-                match self.feed.recv().await {
+                match self.events.recv().await {
                     Some(Event::Load(load)) => break load,
                     Some(_) => {}
                     None => panic!("the engine ended"),
@@ -62,6 +87,33 @@ impl Scene {
         }
         last
     }
+}
+
+/// A step of a restart of `api`.
+fn step(kind: StepKind) -> Input {
+    Input::ActionStep(ActionStep {
+        service: "api".to_owned(),
+        action: Action::Restart,
+        kind,
+        text: String::new(),
+        elapsed: Duration::ZERO,
+        at: Moment::at_seconds(0.0),
+    })
+}
+
+/// The result of a shutdown of `api`.
+fn result(verdict: Verdict) -> Input {
+    Input::ActionResult(Box::new(ActionResult {
+        service: "api".to_owned(),
+        action: Action::Shutdown,
+        verdict,
+        text: String::new(),
+        evidence: Vec::new(),
+        parts: Vec::new(),
+        details: ActionDetails::default(),
+        elapsed: Duration::ZERO,
+        at: Moment::at_seconds(0.0),
+    }))
 }
 
 fn gaps(times: &[u64]) -> Vec<u64> {
@@ -287,9 +339,7 @@ async fn a_service_that_was_asked_to_stop_is_watched_closely_until_it_has() {
     let mut scene = Scene::new(vec![service("api", 1, "live/60s ready/60s")], ask);
     scene.state("api", State::Healthy).await;
     scene.seconds(4).await;
-    scene.handle.say(Input::ShutdownAccepted {
-        service: "api".to_owned(),
-    });
+    scene.handle.say(step(StepKind::Accepted));
     scene.state("api", State::Stopped).await;
     let stopped = scene.ask.elapsed();
     assert!(stopped < Duration::from_millis(8300), "{stopped:?}");
@@ -310,9 +360,7 @@ async fn a_service_that_comes_back_is_asked_all_at_once() {
     let services = vec![service("api", 1, "live/2s ready/600s")];
     let mut scene = Scene::new(services, ask);
     scene.state("api", State::Healthy).await;
-    scene.handle.say(Input::ShutdownAccepted {
-        service: "api".to_owned(),
-    });
+    scene.handle.say(step(StepKind::Accepted));
     scene.state("api", State::Stopped).await;
     scene.state("api", State::Healthy).await;
     let back = scene.ask.elapsed();
@@ -331,11 +379,29 @@ async fn a_service_that_we_started_is_asked_at_once() {
     let mut scene = Scene::new(vec![service("api", 1, "live/60s")], ask);
     scene.state("api", State::Unhealthy).await;
     scene.seconds(6).await;
-    scene.handle.say(Input::Started {
-        service: "api".to_owned(),
-    });
+    scene.handle.say(step(StepKind::Started));
     scene.state("api", State::Healthy).await;
     assert!(scene.ask.elapsed() < Duration::from_secs(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_and_a_result_are_published_after_the_snapshot_that_shows_their_effect() {
+    let ask = Scripted::new(|_, _, at| {
+        if at < Duration::from_secs(5) {
+            PASS
+        } else {
+            Reply::Refuse
+        }
+    });
+    let mut scene = Scene::new(vec![service("api", 1, "live/60s")], ask);
+    scene.state("api", State::Healthy).await;
+    scene.seconds(6).await;
+    scene.handle.say(step(StepKind::Accepted));
+    scene.state("api", State::Stopped).await;
+    scene.handle.say(step(StepKind::Silent));
+    assert_eq!(scene.until_message().await, ["draining", "Silent"]);
+    scene.handle.say(result(Verdict::Stopped));
+    assert_eq!(scene.until_message().await, ["stopped", "stopped"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -391,21 +457,21 @@ async fn the_end_does_not_wait_for_what_hangs() {
     let Scene {
         ask,
         handle,
-        mut feed,
+        mut events,
     } = scene;
     handle.stop().await;
     assert_eq!(ask.elapsed(), before);
-    while feed.recv().await.is_some() {}
+    while events.recv().await.is_some() {}
     assert_eq!(ask.account.lock().unwrap().now, 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_nobody_holds_ends() {
     let Scene {
-        handle, mut feed, ..
+        handle, mut events, ..
     } = Scene::new(fleet(3, "live/1s"), Scripted::new(|_, _, _| PASS));
     drop(handle);
-    while feed.recv().await.is_some() {}
+    while events.recv().await.is_some() {}
 }
 
 #[tokio::test(start_paused = true)]
@@ -422,7 +488,7 @@ async fn a_reader_that_never_reads_delays_nothing() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     let mut pictures = 0;
     let mut load = None;
-    while let Some(event) = scene.feed.try_recv() {
+    while let Some(event) = scene.events.try_recv() {
         match event {
             Event::Picture { picture, changed } => {
                 pictures += 1;
@@ -445,7 +511,7 @@ async fn a_stream_of_changes_is_not_told_of_figures() {
     let mut scene = Scene::with(vec![service("api", 1, "live/1s")], ask, CAPS, false);
     scene.state("api", State::Healthy).await;
     for _ in 0..20 {
-        match scene.feed.recv().await {
+        match scene.events.recv().await {
             Some(Event::Load(_)) => {}
             other => panic!("{other:?}"),
         }

@@ -5,17 +5,33 @@ use std::time::Duration;
 
 use crate::health::{Moment, Start};
 
-/// What whoever has started a service says of waiting for it.
+/// How far a start has come that an action waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Awaiting {
-    /// It was started; whether it comes up is being watched.
+pub enum StartProgress {
+    /// The process was started.
     Begun,
-    /// It has come up.
+    /// The service is up.
     Proved,
-    /// It has not come up: no shutdown explains its silence any more.
+    /// The service did not come up. No shutdown explains a refused connection any more.
     Failed,
-    /// It is not waited for any more.
-    Over,
+    /// Nobody waits for it any more.
+    Abandoned,
+}
+
+/// What an action did to the process of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LifecycleEvent {
+    /// The service accepted a shutdown. From now on a refused connection means that it is stopped.
+    ShutdownAccepted,
+    /// Nothing listens at the address of the service any more.
+    NotListening {
+        /// Whether its process still runs.
+        process_runs: bool,
+    },
+    /// healthctl started the process. The start period begins.
+    Started,
+    /// How far a start has come that an action waits for.
+    Start(StartProgress),
 }
 
 /// Whether somebody waits for it, or has just seen it come up.
@@ -58,11 +74,11 @@ impl ComingUp {
     }
 
     /// Whoever started it says how far it has come.
-    pub(super) const fn hear(&mut self, awaiting: Awaiting, now: Moment) {
+    pub(super) const fn hear(&mut self, awaiting: StartProgress, now: Moment) {
         self.awaited = match awaiting {
-            Awaiting::Begun => Awaited::Coming,
-            Awaiting::Proved => Awaited::Up(now),
-            Awaiting::Failed | Awaiting::Over => Awaited::No,
+            StartProgress::Begun => Awaited::Coming,
+            StartProgress::Proved => Awaited::Up(now),
+            StartProgress::Failed | StartProgress::Abandoned => Awaited::No,
         };
     }
 

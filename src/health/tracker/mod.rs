@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::belief::Belief;
-pub use self::coming_up::Awaiting;
 use self::coming_up::ComingUp;
+pub use self::coming_up::{LifecycleEvent, StartProgress};
 use self::dependencies::Dependencies;
 use self::ending::Ending;
 use self::heard::{Claim, Heard, broke_off, is_whole};
@@ -122,21 +122,31 @@ impl Tracker {
         due
     }
 
+    /// Takes in what an action did to the process of the service.
+    pub fn lifecycle(&mut self, event: LifecycleEvent, now: Moment) {
+        match event {
+            LifecycleEvent::ShutdownAccepted => self.shutdown_accepted(now),
+            LifecycleEvent::NotListening { process_runs } => self.lingers(process_runs, now),
+            LifecycleEvent::Started => self.started(now),
+            LifecycleEvent::Start(awaiting) => self.awaited(awaiting, now),
+        }
+    }
+
     /// A shutdown was accepted: from now on silence means *stopped*.
-    pub fn shutdown_accepted(&mut self, now: Moment) {
+    fn shutdown_accepted(&mut self, now: Moment) {
         self.ending.accept(now);
         self.settle(now);
     }
 
     /// Whoever watches its process says whether that runs on while nobody listens any more. Until it is gone the
     /// service drains and is not stopped.
-    pub fn lingers(&mut self, runs_on: bool, now: Moment) {
+    fn lingers(&mut self, runs_on: bool, now: Moment) {
         self.ending.linger(runs_on);
         self.settle(now);
     }
 
     /// We started it: its start period begins, and its startup probe is asked again.
-    pub fn started(&mut self, now: Moment) {
+    fn started(&mut self, now: Moment) {
         self.begin_anew();
         self.processes.succeeded_by(&Identity::default(), now);
         self.coming_up.begin(now);
@@ -150,17 +160,17 @@ impl Tracker {
 
     /// Whoever started it says whether it is waited for. Until it has come up nothing that it does not yet answer speaks
     /// against it, and once it has, no shutdown explains a silence any more.
-    pub fn awaited(&mut self, awaiting: Awaiting, now: Moment) {
-        if awaiting == Awaiting::Proved && self.ending.stopped().is_none() {
+    fn awaited(&mut self, awaiting: StartProgress, now: Moment) {
+        if awaiting == StartProgress::Proved && self.ending.stopped().is_none() {
             self.ending.arm();
         }
         self.coming_up.hear(awaiting, now);
-        if awaiting == Awaiting::Failed {
+        if awaiting == StartProgress::Failed {
             // What was known is of the process before it. The next answer counts, and its silence is no stop.
             self.ending.arm();
             self.forget();
         }
-        if awaiting == Awaiting::Over {
+        if awaiting == StartProgress::Abandoned {
             // What was set aside while it was waited for puts nothing off: the next answer counts.
             for probe in &mut self.probes {
                 if probe.standing.counted().is_none() {

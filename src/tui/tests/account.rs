@@ -6,7 +6,9 @@ use insta::assert_snapshot;
 
 use super::fleet::{app, offer, orders, press, proposal, screen, tell, tick};
 use crate::action::{Action, Verdict};
-use crate::event::{Done, Event, Facts, Party, Step, StepKind, Times};
+use crate::event::{
+    ActionDetails, ActionResult, ActionStep, Event, InstanceInfo, PhaseTimes, StepKind,
+};
 use crate::health::{Change, Picture, State};
 use crate::tui::app::App;
 use crate::tui::message::Ticket;
@@ -36,7 +38,7 @@ fn confirmed(width: u16, height: u16, action: Action) -> App {
 
 fn step(app: &mut App, action: Action, seconds: f64, kind: StepKind, text: &str) {
     let elapsed = Duration::from_secs_f64(seconds);
-    let step = Step {
+    let step = ActionStep {
         service: "orders".to_owned(),
         action,
         kind,
@@ -44,7 +46,10 @@ fn step(app: &mut App, action: Action, seconds: f64, kind: StepKind, text: &str)
         elapsed,
         at: at().plus(elapsed),
     };
-    assert!(app.update(Message::Event(Event::Step(step))).is_empty());
+    assert!(
+        app.update(Message::Event(Event::ActionStep(step)))
+            .is_empty()
+    );
 }
 
 fn steps(app: &mut App) {
@@ -70,27 +75,27 @@ fn steps(app: &mut App) {
     }
 }
 
-fn party(pid: u32) -> Party {
-    Party {
+fn party(pid: u32) -> InstanceInfo {
+    InstanceInfo {
         pid: Some(pid),
-        ..Party::default()
+        ..InstanceInfo::default()
     }
 }
 
-fn end(app: &mut App, action: Action, verdict: Verdict, text: &str, facts: Facts) {
+fn end(app: &mut App, action: Action, verdict: Verdict, text: &str, details: ActionDetails) {
     let elapsed = Duration::from_secs_f64(3.2);
-    let done = Done {
+    let done = ActionResult {
         service: "orders".to_owned(),
         action,
         verdict,
         text: text.to_owned(),
         evidence: vec!["reported start was 10:00:00, is 12:46:43".to_owned()],
         parts: Vec::new(),
-        facts,
+        details,
         elapsed,
         at: at().plus(elapsed),
     };
-    let effects = app.update(Message::Event(Event::Done(Box::new(done))));
+    let effects = app.update(Message::Event(Event::ActionResult(Box::new(done))));
     assert!(effects.is_empty());
 }
 
@@ -106,12 +111,12 @@ fn renewed(state: State, seconds: f64) -> Picture {
     }
 }
 
-fn restarted() -> Facts {
+fn restarted() -> ActionDetails {
     let millis = |millis| Some(Duration::from_millis(millis));
-    Facts {
+    ActionDetails {
         before: Some(party(4711)),
         after: Some(party(4790)),
-        times: Times {
+        times: PhaseTimes {
             drain: millis(2_300),
             start: millis(300),
             ready: millis(600),
@@ -162,14 +167,14 @@ fn a_start_that_has_failed_shows_what_it_wrote() {
         StepKind::Started,
         "started pid 4790 (uvicorn)",
     );
-    let facts = Facts {
+    let details = ActionDetails {
         log: (1..=20)
             .map(|n| format!("line {n} of its last words"))
             .collect(),
-        ..Facts::default()
+        ..ActionDetails::default()
     };
     let text = "pid 4790 (uvicorn) has ended: exit status: 3";
-    end(&mut app, Action::Start, Verdict::Died, text, facts);
+    end(&mut app, Action::Start, Verdict::Died, text, details);
     tell(&mut app, renewed(State::Unhealthy, 3.4), &[Change::State]);
     let shown = screen(&app);
     assert!(shown.contains("line 1 of its last words"), "{shown}");
@@ -194,7 +199,7 @@ fn a_new_action_begins_a_new_account() {
         Action::Shutdown,
         Verdict::Stopped,
         "pid 4711 has exited",
-        Facts::default(),
+        ActionDetails::default(),
     );
     assert!(screen(&app).contains("shutdown: stopped after 3.2s"));
     step(
@@ -221,7 +226,7 @@ fn an_end_becomes_history_when_the_service_is_back() {
         Action::Shutdown,
         Verdict::Stopped,
         "pid 4711 has exited",
-        Facts::default(),
+        ActionDetails::default(),
     );
     tell(&mut app, renewed(State::Stopped, 3.4), &[Change::State]);
     assert!(!history(&app));
@@ -233,7 +238,13 @@ fn an_end_becomes_history_when_the_service_is_back() {
 fn good_news_grow_old_and_bad_news_stay() {
     let top = |verdict, text: &str| {
         let mut app = confirmed(80, 50, Action::Restart);
-        end(&mut app, Action::Restart, verdict, text, Facts::default());
+        end(
+            &mut app,
+            Action::Restart,
+            verdict,
+            text,
+            ActionDetails::default(),
+        );
         tick(&mut app, 70.0);
         !screen(&app).contains("last action")
     };
@@ -271,7 +282,7 @@ fn what_has_failed_is_seen_in_its_row_until_the_next_action() {
         Action::Restart,
         Verdict::SameProcess,
         text,
-        Facts::default(),
+        ActionDetails::default(),
     );
     let shown = screen(&app);
     assert!(shown.contains("3s failed "), "{shown}");
@@ -290,15 +301,15 @@ fn what_was_refused_before_it_began_leaves_the_account_of_what_was_done() {
         Action::Start,
         Verdict::Died,
         text,
-        Facts::default(),
+        ActionDetails::default(),
     );
-    let facts = Facts::default();
+    let details = ActionDetails::default();
     end(
         &mut app,
         Action::Shutdown,
         Verdict::Refused,
         "it does not run",
-        facts,
+        details,
     );
     let shown = screen(&app);
     let (detail, events) = shown.split_once("Events, newest first").unwrap();

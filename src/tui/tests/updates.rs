@@ -6,7 +6,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::fleet::{app, offer, orders, press, proposal, screen, services, tell, tick};
 use crate::action::{Action, Proposal, Verdict};
-use crate::event::{Done, Event, Step, StepKind};
+use crate::event::{ActionResult, ActionStep, Event, StepKind};
 use crate::health::{Change, State};
 use crate::tui::app::{App, Screen};
 use crate::tui::dialog::{Button, Dialog};
@@ -258,7 +258,7 @@ fn an_action_is_followed_to_its_verdict() {
     let (mut app, _) = asked(false);
     press(&mut app, "y");
     assert!(screen(&app).contains("stopping"));
-    let step = Step {
+    let step = ActionStep {
         service: "orders".to_owned(),
         action: Action::Schedule,
         kind: StepKind::Draining,
@@ -266,22 +266,25 @@ fn an_action_is_followed_to_its_verdict() {
         elapsed: Duration::from_secs(2),
         at: at().plus(Duration::from_secs(2)),
     };
-    assert!(app.update(Message::Event(Event::Step(step))).is_empty());
+    assert!(
+        app.update(Message::Event(Event::ActionStep(step)))
+            .is_empty()
+    );
     assert!(screen(&app).contains("schedule under way for 2s"));
     assert!(screen(&app).contains("2.0s draining, 3 in flight"));
-    let done = Done {
+    let done = ActionResult {
         service: "orders".to_owned(),
         action: Action::Schedule,
         verdict: Verdict::Accepted,
         text: "the service said shutdown_scheduled".to_owned(),
         evidence: vec![],
         parts: Vec::new(),
-        facts: crate::event::Facts::default(),
+        details: crate::event::ActionDetails::default(),
         elapsed: Duration::from_millis(2_100),
         at: at().plus(Duration::from_secs(3)),
     };
     assert!(
-        app.update(Message::Event(Event::Done(Box::new(done))))
+        app.update(Message::Event(Event::ActionResult(Box::new(done))))
             .is_empty()
     );
     tick(&mut app, 10.0);

@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use crate::event::Done;
+use crate::event::ActionResult;
 use crate::health::{HeartbeatPicture, Moment, Picture, Start, details};
 use crate::text::{short_age, wrap};
 use crate::tui::app::App;
@@ -16,7 +16,7 @@ pub(super) fn lines(
     app: &App,
     picture: &Picture,
     columns: usize,
-    history: Option<&Done>,
+    history: Option<&ActionResult>,
 ) -> Vec<Line<'static>> {
     let mut fields: Vec<(&str, String)> = Vec::new();
     let mut add = |label, text: Option<String>| fields.extend(text.map(|text| (label, text)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::event::{Done, Facts, Step};
+use crate::event::{ActionDetails, ActionResult, ActionStep};
 use crate::text::{cut, short_age, short_latency, wrap};
 use crate::tui::app::App;
 use crate::tui::progress::Progress;
@@ -45,7 +45,7 @@ pub(super) fn running(
 pub(super) fn ended(
     app: &App,
     progress: &Progress,
-    done: &Done,
+    done: &ActionResult,
     columns: usize,
     zoomed: bool,
 ) -> Vec<Line<'static>> {
@@ -57,10 +57,10 @@ pub(super) fn ended(
     };
     let most = if zoomed { usize::MAX } else { VERDICT };
     block(&verdict(app, done), style, columns, most, &mut lines);
-    if let Some(measured) = measured(&done.facts) {
+    if let Some(measured) = measured(&done.details) {
         lines.push(Line::raw(format!("   {measured}")));
     }
-    let log = &done.facts.log;
+    let log = &done.details.log;
     if !log.is_empty() {
         let most = if zoomed { log.len() } else { LOG };
         let more = log.len().saturating_sub(most);
@@ -91,7 +91,7 @@ pub(super) fn ended(
 }
 
 /// `restart: restarted after 3.1s, 7s ago: pid 4790 answers; before it was pid 4711`
-pub(super) fn verdict(app: &App, done: &Done) -> String {
+pub(super) fn verdict(app: &App, done: &ActionResult) -> String {
     let ago = short_age(app.now.since(done.at));
     let took = short_latency(done.elapsed);
     format!(
@@ -101,12 +101,13 @@ pub(super) fn verdict(app: &App, done: &Done) -> String {
 }
 
 /// `drain 2.1s · start 0.3s · ready 0.8s · pid 4711 → 4790`
-fn measured(facts: &Facts) -> Option<String> {
+fn measured(details: &ActionDetails) -> Option<String> {
     let time = |label: &str, span: Option<Duration>| {
         span.map(|span| format!("{label} {}", short_latency(span)))
     };
-    let pid = |party: &Option<crate::event::Party>| party.as_ref().and_then(|party| party.pid);
-    let pids = match (pid(&facts.before), pid(&facts.after)) {
+    let pid =
+        |party: &Option<crate::event::InstanceInfo>| party.as_ref().and_then(|party| party.pid);
+    let pids = match (pid(&details.before), pid(&details.after)) {
         (Some(before), Some(after)) if before != after => Some(format!("pid {before} → {after}")),
         (None, Some(pid)) => Some(format!("now pid {pid}")),
         (Some(pid), None) => Some(format!("was pid {pid}")),
@@ -114,9 +115,9 @@ fn measured(facts: &Facts) -> Option<String> {
         (None, None) => None,
     };
     let parts = [
-        time("drain", facts.times.drain),
-        time("start", facts.times.start),
-        time("ready", facts.times.ready),
+        time("drain", details.times.drain),
+        time("start", details.times.start),
+        time("ready", details.times.ready),
         pids,
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
@@ -124,7 +125,7 @@ fn measured(facts: &Facts) -> Option<String> {
 }
 
 /// A line for each step, the latest ones where there is little room.
-fn steps(steps: &[Step], columns: usize, zoomed: bool, lines: &mut Vec<Line<'static>>) {
+fn steps(steps: &[ActionStep], columns: usize, zoomed: bool, lines: &mut Vec<Line<'static>>) {
     let most = if zoomed { steps.len() } else { STEPS };
     let earlier = steps.len().saturating_sub(most);
     if earlier > 0 {
