@@ -5,10 +5,9 @@ use std::pin::pin;
 use clap::ArgMatches;
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::{Context, Error, Global, default_args, watch};
+use super::{Context, Error, Global, Signals, default_args, watch};
 use crate::demo::{self, Demo, DemoEvent, FaultAction, FaultApplied, FaultCommand};
 use crate::exit::Exit;
 
@@ -120,7 +119,7 @@ async fn start(context: &Context, args: &Args) -> Result<Exit, Error> {
         context.tell("note: the demo has its own inventory; the given one is not used");
     }
     // The dashboard installs signal handlers of its own.
-    let signals = args.no_tui.then(DemoSignals::install).transpose()?;
+    let signals = args.no_tui.then(Signals::new).transpose()?;
     let mut demo = Demo::start(args.calm).await?;
     let result = match signals {
         Some(signals) => run_until_signal(context, &mut demo, signals).await,
@@ -133,12 +132,12 @@ async fn start(context: &Context, args: &Args) -> Result<Exit, Error> {
 async fn run_until_signal(
     context: &Context,
     demo: &mut Demo,
-    mut signals: DemoSignals,
+    mut signals: Signals,
 ) -> Result<Exit, Error> {
     context.print(&format!("{}\n", demo.inventory().display()))?;
     loop {
         tokio::select! {
-            exit = signals.next() => return Ok(exit),
+            exit = signals.recv() => return Ok(exit),
             Some(event) = demo.event() => context.tell(&event.to_string()),
         }
     }
@@ -165,35 +164,6 @@ async fn run_dashboard(context: &Context, demo: &mut Demo) -> Result<Exit, Error
                 // An error means that the dashboard is ending.
                 let _ = sender.send(event.to_string());
             },
-        }
-    }
-}
-
-/// The signals that end a demo without a dashboard.
-struct DemoSignals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl DemoSignals {
-    fn install() -> Result<Self, Error> {
-        let install = |kind| {
-            signal(kind).map_err(|error| Error::usage(format!("cannot handle signals: {error}")))
-        };
-        Ok(Self {
-            interrupt: install(SignalKind::interrupt())?,
-            terminate: install(SignalKind::terminate())?,
-            hangup: install(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Exit {
-        tokio::select! {
-            _ = self.interrupt.recv() => Exit::Interrupted,
-            _ = self.terminate.recv() => Exit::Terminated,
-            // 128 plus the number of the signal, as shells report it.
-            _ = self.hangup.recv() => Exit::Code(129),
         }
     }
 }

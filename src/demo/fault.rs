@@ -5,17 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::component::FaultAction;
 use super::fleet::{self, FLEET, PROCESS};
-
-/// The two kinds of fault commands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum FaultAction {
-    /// The target fails until it is mended.
-    Break,
-    /// The target works from now on.
-    Mend,
-}
 
 /// The time at which a fault command takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +50,7 @@ impl FaultCommand {
                 format!("start it with `healthctl start {service}`"),
             ));
         }
-        if definition.has(target) {
+        if target == PROCESS || definition.targets().any(|name| name == target) {
             return Ok(());
         }
         let names: Vec<_> = definition.components.iter().map(|it| it.name).collect();
@@ -83,11 +74,8 @@ impl FaultCommand {
 /// Returns everything that can be broken and mended, a line for each service.
 pub(crate) fn choices() -> String {
     let lines = FLEET.iter().map(|definition| {
-        let components = definition.components.iter().map(|it| it.name);
-        let names: Vec<_> = components
-            .chain(definition.faults().map(|fault| fault.name))
-            .collect();
-        format!("\n  {}: {}", definition.name, names.join(", "))
+        let targets: Vec<_> = definition.targets().collect();
+        format!("\n  {}: {}", definition.name, targets.join(", "))
     });
     let lines: String = lines.collect();
     format!("Each service has `{PROCESS}`, and:{lines}")

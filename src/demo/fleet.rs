@@ -24,6 +24,9 @@ pub(super) struct Fault {
     pub(super) effect: &'static str,
 }
 
+/// The service to which others report.
+pub(super) const CONTROL_PLANE: &str = "control-plane";
+
 /// Makes a service ask for credentials that nobody has.
 pub(super) const AUTH: &str = "auth";
 /// Kills the process.
@@ -56,11 +59,10 @@ impl ServiceDefinition {
         self.faults.iter().copied().chain(auth)
     }
 
-    /// Returns whether a component or a fault of this name can be broken.
-    pub(super) fn has(&self, target: &str) -> bool {
-        target == PROCESS
-            || self.components.iter().any(|it| it.name == target)
-            || self.faults().any(|fault| fault.name == target)
+    /// Returns the names of all components and faults.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &'static str> {
+        let components = self.components.iter().map(|component| component.name);
+        components.chain(self.faults().map(|fault| fault.name))
     }
 }
 
@@ -98,12 +100,12 @@ impl Convention {
 /// The fleet, in the order in which its services are started.
 pub(super) const FLEET: &[ServiceDefinition] = &[
     ServiceDefinition {
-        name: "control-plane",
+        name: CONTROL_PLANE,
         reported_name: "control-plane",
         version: "1.4.2",
         convention: Convention::ControlPlane,
         components: &[
-            Component::slow("database", "connection reset by peer"),
+            Component::slow("database", 2, "connection reset by peer"),
             Component::steady("ca_certificate", 0, "certificate expired").micros(180),
             Component::steady("crl_manager", 0, "crl manager not initialized").micros(40),
         ],

@@ -17,6 +17,7 @@
 
 mod client;
 mod component;
+mod config_file;
 mod directory;
 mod error;
 mod fault;
@@ -32,8 +33,9 @@ mod simulation;
 mod supervisor;
 
 pub(crate) use client::send;
+pub(crate) use component::FaultAction;
 pub(crate) use error::Error;
-pub(crate) use fault::{FaultAction, FaultApplied, FaultCommand, choices};
+pub(crate) use fault::{FaultApplied, FaultCommand, choices};
 pub(crate) use process::run as run_service;
 pub(crate) use services::warren::task::run as run_task;
 pub(crate) use supervisor::{Demo, DemoEvent};

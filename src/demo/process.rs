@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
@@ -105,10 +105,6 @@ async fn require_credentials(
     if !auth.is_broken() {
         return next.run(request).await;
     }
-    let mut response = (StatusCode::UNAUTHORIZED, "credentials needed\n").into_response();
-    response.headers_mut().insert(
-        header::WWW_AUTHENTICATE,
-        HeaderValue::from_static("Bearer realm=\"demo\""),
-    );
-    response
+    let scheme = [(header::WWW_AUTHENTICATE, "Bearer realm=\"demo\"")];
+    (StatusCode::UNAUTHORIZED, scheme, "credentials needed\n").into_response()
 }

@@ -11,14 +11,12 @@ use std::path::Path;
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::fault::{FaultApplied, FaultCommand};
 use super::{Error, directory};
-
-/// The longest message in bytes, more than any needs.
-const LONGEST_MESSAGE: u64 = 65_536;
 
 /// The addresses of a service and of the tasks that it runs, by name.
 pub(super) type Endpoints = BTreeMap<String, SocketAddr>;
@@ -41,9 +39,7 @@ pub(super) enum ControlRequest {
 pub(super) struct Assignment {
     /// Whether nothing fails unless it is broken by a command.
     pub(super) calm: bool,
-    /// The address of the control plane, if the service reports to it.
-    pub(super) control_plane: Option<SocketAddr>,
-    /// The endpoints of the process before: the service has to listen on the same ports.
+    /// The endpoints of the services that have started; those of the process before have to be used again.
     pub(super) endpoints: Endpoints,
     /// The last fault command for each target.
     pub(super) faults: Vec<FaultCommand>,
@@ -52,36 +48,28 @@ pub(super) struct Assignment {
 /// One end of a connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: BufReader<UnixStream>,
-    /// The part of the next message that has been read.
-    partial: Vec<u8>,
+    lines: Lines<BufReader<OwnedReadHalf>>,
+    writer: OwnedWriteHalf,
 }
 
 impl Connection {
     pub(super) fn new(stream: UnixStream) -> Self {
+        let (reader, writer) = stream.into_split();
         Self {
-            stream: BufReader::new(stream),
-            partial: Vec::new(),
+            lines: BufReader::new(reader).lines(),
+            writer,
         }
     }
 
     pub(super) async fn send<T: Serialize>(&mut self, message: &T) -> io::Result<()> {
-        let mut text = serde_json::to_string(message)?;
-        text.push('\n');
-        self.stream.write_all(text.as_bytes()).await
+        let line = serde_json::to_string(message)? + "\n";
+        self.writer.write_all(line.as_bytes()).await
     }
 
     /// Returns the next message, or `None` when the other end has closed the connection. Safe to cancel.
     pub(super) async fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
-        (&mut self.stream)
-            .take(LONGEST_MESSAGE)
-            .read_until(b'\n', &mut self.partial)
-            .await?;
-        let message = std::mem::take(&mut self.partial);
-        if message.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(serde_json::from_slice(&message)?))
+        let line = self.lines.next_line().await?;
+        Ok(line.map(|line| serde_json::from_str(&line)).transpose()?)
     }
 
     /// Sends a request and returns the reply to it.
@@ -103,7 +91,7 @@ impl Connection {
     /// Closes the sending half; the other end sees that, and may go on sending.
     pub(super) async fn close_sending(&mut self) {
         // An error means that the other end has closed the connection already.
-        let _ = self.stream.shutdown().await;
+        let _ = self.writer.shutdown().await;
     }
 }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use healthctl_service::{Check, CheckResult, Need, Service};
+use futures_util::future::join_all;
+use healthctl_service::{Check, CheckResult, Dependency, Service};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
-use super::component::{Component, Intervention};
-use super::fault::{FaultAction, FaultCommand};
+use super::component::{Component, FaultAction};
+use super::fault::FaultCommand;
 use super::fleet::{CHECKS, ServiceDefinition};
 use super::protocol::{Assignment, Connection};
 
@@ -23,41 +23,38 @@ pub(super) struct Simulation {
     pub(super) definition: &'static ServiceDefinition,
     pub(super) service: Service,
     pub(super) calm: bool,
-    components: Vec<Arc<SimulatedComponent>>,
-    interventions: BTreeMap<&'static str, watch::Sender<Intervention>>,
+    /// The last command for each target.
+    faults: BTreeMap<&'static str, watch::Sender<Option<FaultAction>>>,
+    /// The components that the service does not check, but records the use of.
+    recorded: Arc<Vec<(Dependency, SimulatedComponent)>>,
 }
 
 #[derive(Debug)]
 struct SimulatedComponent {
     component: Component,
     calm: bool,
-    started: Instant,
-    intervention: FaultSwitch,
+    service: Service,
+    fault: FaultSwitch,
     checks: FaultSwitch,
 }
 
 /// The receiving end of the fault commands for one target.
 #[derive(Debug, Clone)]
-pub(super) struct FaultSwitch(watch::Receiver<Intervention>);
+pub(super) struct FaultSwitch(watch::Receiver<Option<FaultAction>>);
 
 impl FaultSwitch {
     pub(super) fn is_broken(&self) -> bool {
-        *self.0.borrow() == Intervention::Broken
+        *self.0.borrow() == Some(FaultAction::Break)
     }
 
-    /// Returns a switch that waits for commands from now on.
-    pub(super) fn unchanged(&self) -> Self {
-        let mut receiver = self.0.clone();
-        receiver.mark_unchanged();
-        Self(receiver)
+    /// Waits for the next command for the target. Returns `false` if the service has no such target.
+    pub(super) async fn changed(&mut self) -> bool {
+        self.0.changed().await.is_ok()
     }
 
-    /// Waits for the next command for the target.
-    pub(super) async fn changed(&mut self) {
-        if self.0.changed().await.is_err() {
-            // The service has no such target.
-            std::future::pending::<()>().await;
-        }
+    /// Ignores the commands that have arrived so far.
+    pub(super) fn mark_unchanged(&mut self) {
+        self.0.mark_unchanged();
     }
 }
 
@@ -68,43 +65,52 @@ impl Simulation {
         service: &Service,
         assignment: &Assignment,
     ) -> Self {
-        let components = definition.components.iter().map(|component| component.name);
-        let targets = components.chain(definition.faults().map(|fault| fault.name));
+        let targets = definition.targets();
         let mut simulation = Self {
             definition,
             service: service.clone(),
             calm: assignment.calm,
-            components: Vec::new(),
-            interventions: targets
+            faults: targets
                 .map(|name| (name, watch::Sender::default()))
                 .collect(),
+            recorded: Arc::default(),
         };
         for command in &assignment.faults {
             simulation.set(command);
         }
+        let mut recorded = Vec::new();
         for component in definition.components {
-            let component = Arc::new(SimulatedComponent {
+            let simulated = SimulatedComponent {
                 component: *component,
                 calm: assignment.calm,
-                started: Instant::now(),
-                intervention: simulation.switch(component.name),
+                service: service.clone(),
+                fault: simulation.switch(component.name),
                 checks: simulation.switch(CHECKS),
-            });
+            };
             if definition.convention.has_checks() {
-                component.register_check(service);
+                let simulated = Arc::new(simulated);
+                let check = move || Arc::clone(&simulated).check();
+                service.register_check(component.name, component.need, CHECK_TIMEOUT, check);
             } else {
-                component.record_repeatedly(service);
-                simulation.components.push(component);
+                recorded.push((service.dependency(component.name), simulated));
             }
         }
+        simulation.recorded = Arc::new(recorded);
         service.check_every(INTERVAL);
+        let recorded = Arc::clone(&simulation.recorded);
+        service.background(async move {
+            loop {
+                tokio::time::sleep(INTERVAL).await;
+                record(&recorded);
+            }
+        });
         simulation.refresh().await;
         simulation
     }
 
-    /// Returns the switch of a fault; of one that the service does not have, it is never broken.
+    /// Returns the switch of a fault; one that the service does not have is never broken.
     pub(super) fn switch(&self, target: &str) -> FaultSwitch {
-        FaultSwitch(match self.interventions.get(target) {
+        FaultSwitch(match self.faults.get(target) {
             Some(sender) => sender.subscribe(),
             None => watch::Sender::default().subscribe(),
         })
@@ -122,69 +128,22 @@ impl Simulation {
     }
 
     fn set(&self, command: &FaultCommand) {
-        if let Some(intervention) = self.interventions.get(command.target.as_str()) {
-            intervention.send_replace(match command.action {
-                FaultAction::Break => Intervention::Broken,
-                FaultAction::Mend => Intervention::Mended,
-            });
+        if let Some(sender) = self.faults.get(command.target.as_str()) {
+            sender.send_replace(Some(command.action));
         }
     }
 
     /// Makes an attempt to use each component now.
     async fn refresh(&self) {
-        for component in &self.components {
-            component.record(&self.service);
-        }
-        let checks = self.service.checks();
-        futures_util::future::join_all(checks.iter().map(Check::run)).await;
+        record(&self.recorded);
+        join_all(self.service.checks().iter().map(Check::run)).await;
     }
 }
 
-impl SimulatedComponent {
-    /// Has the service check the component.
-    fn register_check(self: Arc<Self>, service: &Service) {
-        let need = if self.component.is_required {
-            Need::Required
-        } else {
-            Need::Optional
-        };
-        let name = self.component.name;
-        service.register_check(name, need, CHECK_TIMEOUT, move || Arc::clone(&self).check());
-    }
-
-    async fn check(self: Arc<Self>) -> CheckResult {
-        if self.checks.is_broken() {
-            return CheckResult::unknown("not checked");
-        }
-        let Some((latency, result)) = self.attempt() else {
-            return std::future::pending().await;
-        };
-        let latency = latency.as_secs_f64() * 1_000.0;
-        let details = self.component.details.iter();
-        details.fold(
-            result.with_detail("latency_ms", latency),
-            |result, (key, value)| result.with_detail(*key, *value),
-        )
-    }
-
-    /// Has the service record the result of each use of the component.
-    fn record_repeatedly(self: &Arc<Self>, service: &Service) {
-        let dependency = service.dependency(self.component.name);
-        for (key, value) in self.component.details {
-            dependency.set_detail(*key, *value);
-        }
-        let (component, recorded) = (Arc::clone(self), service.clone());
-        service.background(async move {
-            loop {
-                tokio::time::sleep(INTERVAL).await;
-                component.record(&recorded);
-            }
-        });
-    }
-
-    fn record(&self, service: &Service) {
-        let dependency = service.dependency(self.component.name);
-        match self.attempt() {
+/// Has the service record an attempt to use each of these components.
+fn record(components: &[(Dependency, SimulatedComponent)]) {
+    for (dependency, component) in components {
+        match component.attempt() {
             Some((latency, result)) => {
                 dependency.record_latency(latency);
                 dependency.record(result);
@@ -192,10 +151,24 @@ impl SimulatedComponent {
             None => dependency.set_not_used(),
         }
     }
+}
+
+impl SimulatedComponent {
+    async fn check(self: Arc<Self>) -> CheckResult {
+        if self.checks.is_broken() {
+            return CheckResult::unknown("not checked");
+        }
+        match self.attempt() {
+            Some((latency, result)) => {
+                result.with_detail("latency_ms", latency.as_secs_f64() * 1_000.0)
+            }
+            None => std::future::pending().await,
+        }
+    }
 
     fn attempt(&self) -> Option<(Duration, CheckResult)> {
-        let intervention = *self.intervention.0.borrow();
+        let fault = *self.fault.0.borrow();
         self.component
-            .attempt(self.started.elapsed(), intervention, self.calm)
+            .attempt(self.service.uptime(), fault, self.calm)
     }
 }

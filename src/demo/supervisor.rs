@@ -4,23 +4,24 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
+use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::directory::{self, DemoDirectory};
 use super::fault::{FaultApplied, FaultCommand};
-use super::fleet::{FLEET, PROCESS, ServiceDefinition};
+use super::fleet::{self, CONTROL_PLANE, FLEET, PROCESS, ServiceDefinition};
 use super::protocol::{Assignment, Connection, ControlRequest, Endpoints, FaultReply};
 use super::{Error, inventory, program};
 
@@ -34,8 +35,8 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Demo {
     supervisor: Arc<Supervisor>,
     events: mpsc::UnboundedReceiver<DemoEvent>,
-    // Declared before the directory: no process writes there any more when it is removed.
-    children: JoinSet<()>,
+    /// The processes that the demo has started itself; they are killed before the directory is removed.
+    children: BTreeMap<&'static str, Child>,
     directory: DemoDirectory,
 }
 
@@ -53,6 +54,7 @@ pub(crate) enum DemoEvent {
     /// The status is known of processes that the demo has started itself.
     Exited {
         service: &'static str,
+        pid: Pid,
         status: Option<ExitStatus>,
     },
 }
@@ -60,29 +62,24 @@ pub(crate) enum DemoEvent {
 #[derive(Debug)]
 struct Supervisor {
     calm: bool,
-    services: BTreeMap<&'static str, SupervisedService>,
+    directory: PathBuf,
+    /// A lock for each service, held for as long as a process is attached: a service has one process at a time.
+    exclusive: BTreeMap<&'static str, Exclusive>,
+    /// The process of each service, whoever has started it. It has exited when its connection closes.
+    attached: Mutex<BTreeMap<&'static str, AttachedProcess>>,
+    /// The last fault command for each target.
+    faults: Mutex<Vec<FaultCommand>>,
+    /// The endpoints that the last process of each service has reported.
+    started: watch::Sender<Started>,
     events: mpsc::UnboundedSender<DemoEvent>,
     shutdown: CancellationToken,
     connections: TaskTracker,
 }
 
-/// A service and its process, whoever has started that: it attaches, and has exited when its connection closes.
-#[derive(Debug)]
-struct SupervisedService {
-    definition: &'static ServiceDefinition,
-    pid_file: PathBuf,
-    log: PathBuf,
-    /// The process that the demo has started, and its status once it has exited.
-    child: Option<Pid>,
-    child_exit: watch::Receiver<Option<ExitStatus>>,
-    /// Held for as long as a process is attached: a service has one process at a time.
-    exclusive: tokio::sync::Mutex<()>,
-    attached: Mutex<Option<AttachedProcess>>,
-    /// The last fault command for each target.
-    faults: Mutex<BTreeMap<String, FaultCommand>>,
-    /// The endpoints of the last process that reported them.
-    endpoints: watch::Sender<Option<Endpoints>>,
-}
+type Exclusive = tokio::sync::Mutex<()>;
+
+/// Endpoints by the service that has reported them.
+type Started = BTreeMap<&'static str, Endpoints>;
 
 #[derive(Debug, Clone)]
 struct AttachedProcess {
@@ -99,24 +96,41 @@ impl Demo {
         let listener = UnixListener::bind(&socket)
             .map_err(|error| Error::file("listen on", &socket, &error))?;
         let (sender, events) = mpsc::unbounded_channel();
-        let mut children = JoinSet::new();
-        let mut services = BTreeMap::new();
-        for definition in FLEET {
-            let service = SupervisedService::start(definition, &directory, &mut children)?;
-            services.insert(definition.name, service);
+        let names = FLEET.iter().map(|definition| definition.name);
+        let mut children = BTreeMap::new();
+        for name in names.clone() {
+            let child = spawn(name, &directory)
+                .map_err(|error| Error::new(format!("cannot start {name}: {error}")))?;
+            children.insert(name, child);
         }
         let supervisor = Arc::new(Supervisor {
             calm,
-            services,
+            directory: directory.path().to_owned(),
+            exclusive: names.map(|name| (name, Exclusive::default())).collect(),
+            attached: Mutex::default(),
+            faults: Mutex::default(),
+            started: watch::Sender::default(),
             events: sender,
             shutdown: CancellationToken::new(),
             connections: TaskTracker::new(),
         });
         let accepting = Arc::clone(&supervisor).accept(listener);
         supervisor.connections.spawn(accepting);
-        let endpoints = timeout(START_TIMEOUT, supervisor.endpoints())
-            .await
-            .unwrap_or_else(|_| Err(Error::new("the demo did not start in time")))?;
+
+        let mut started = supervisor.started.subscribe();
+        let exits = children.iter_mut().map(|(name, child)| {
+            Box::pin(async move { child.wait().await.map_or(*name, |_| *name) })
+        });
+        let endpoints = tokio::select! {
+            biased;
+            Ok(all) = started.wait_for(|all| all.len() == FLEET.len()) => endpoints(&all),
+            (name, _, _) = select_all(exits) => {
+                let log = directory.file(&directory::log_file(name));
+                let log = fs::read_to_string(log).unwrap_or_default();
+                return Err(Error::new(format!("{name} did not start: {}", log.trim())));
+            }
+            () = sleep(START_TIMEOUT) => return Err(Error::new("the demo did not start in time")),
+        };
         let text = inventory::text(&endpoints, &program::path());
         directory::write(&directory.inventory(), &text)?;
         Ok(Self {
@@ -134,29 +148,46 @@ impl Demo {
 
     /// Waits for the next service that exits or is started again.
     pub(crate) async fn event(&mut self) -> Option<DemoEvent> {
-        self.events.recv().await
+        let mut event = self.events.recv().await?;
+        if let DemoEvent::Exited {
+            service,
+            pid,
+            status,
+        } = &mut event
+            && let Some(child) = self.children.get_mut(service)
+            && child.id() == Some(pid.as_raw_pid().cast_unsigned())
+        {
+            *status = child.wait().await.ok();
+        }
+        Some(event)
     }
 
     /// Ends all services and waits until their processes have exited.
-    pub(crate) async fn end(mut self) {
+    pub(crate) async fn end(self) {
         self.supervisor.shutdown.cancel();
         self.supervisor.connections.close();
         self.supervisor.connections.wait().await;
-        self.children.shutdown().await;
     }
+}
+
+/// Starts a service as anybody may who has read the inventory.
+fn spawn(service: &str, directory: &DemoDirectory) -> io::Result<Child> {
+    let output = File::create(directory.file(&directory::log_file(service)))?;
+    program::command()
+        .args(["demo", "service", service])
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .spawn()
 }
 
 impl Supervisor {
     async fn accept(self: Arc<Self>, listener: UnixListener) {
-        loop {
-            let accepted = self.shutdown.run_until_cancelled(listener.accept()).await;
-            match accepted {
-                None => return,
-                Some(Err(_)) => {}
-                Some(Ok((stream, _))) => {
-                    let connection = Arc::clone(&self).serve(stream);
-                    self.connections.spawn(connection);
-                }
+        let accept = || self.shutdown.run_until_cancelled(listener.accept());
+        while let Some(accepted) = accept().await {
+            if let Ok((stream, _)) = accepted {
+                self.connections.spawn(Arc::clone(&self).serve(stream));
             }
         }
     }
@@ -173,10 +204,9 @@ impl Supervisor {
             Ok(None) => return,
             Ok(Some(ControlRequest::Fault(command))) => self.apply(command).await,
             Ok(Some(ControlRequest::Attach(name))) => {
-                let service = self.services.get(name.as_str());
-                match (service, pid.and_then(Pid::from_raw)) {
-                    (Some(service), Some(pid)) => {
-                        return self.attach(service, connection, pid).await;
+                match (fleet::find(&name), pid.and_then(Pid::from_raw)) {
+                    (Some(definition), Some(pid)) => {
+                        return self.attach(definition, connection, pid).await;
                     }
                     (None, _) => Err(Error::new(format!("the demo has no service `{name}`"))),
                     (_, None) => Err(Error::new("the pid of the client is not available here")),
@@ -191,20 +221,20 @@ impl Supervisor {
     async fn apply(&self, command: FaultCommand) -> FaultReply {
         command.validate()?;
         let name = command.service.clone();
-        let ending = || Error::new("the demo is ending");
-        let service = self.services.get(name.as_str()).ok_or_else(ending)?;
+        let attached = || lock(&self.attached).get(name.as_str()).cloned();
         if command.target == PROCESS {
-            let Some(process) = service.attached().clone() else {
-                return Err(Error::new(format!("{name} is not running")));
-            };
+            let process = attached().ok_or_else(|| Error::new(format!("{name} is not running")))?;
             // As long as its connection is open, the pid belongs to the process.
             return kill_process(process.pid, Signal::KILL)
                 .map(|()| FaultApplied::Now)
                 .map_err(|error| Error::new(format!("cannot kill {name}: {error}")));
         }
-        lock(&service.faults).insert(command.target.clone(), command.clone());
-        let process = service.attached().clone();
-        let Some(process) = process else {
+        {
+            let mut faults = lock(&self.faults);
+            faults.retain(|it| it.service != name || it.target != command.target);
+            faults.push(command.clone());
+        }
+        let Some(process) = attached() else {
             return Ok(FaultApplied::AtStart);
         };
         let (reply, receiver) = oneshot::channel();
@@ -214,69 +244,83 @@ impl Supervisor {
     }
 
     /// Tracks a process from its first message until it has exited.
-    async fn attach(&self, service: &SupervisedService, mut connection: Connection, pid: Pid) {
-        let name = service.definition.name;
+    async fn attach(
+        &self,
+        definition: &'static ServiceDefinition,
+        mut connection: Connection,
+        pid: Pid,
+    ) {
+        let service = definition.name;
+        let Some(exclusive) = self.exclusive.get(service) else {
+            return;
+        };
         // A process that has just exited may not have been noticed yet.
-        let Ok(_exclusive) = timeout(REPLY_TIMEOUT, service.exclusive.lock()).await else {
-            let running = service.attached().as_ref().map(|process| process.pid);
+        let Ok(_exclusive) = timeout(REPLY_TIMEOUT, exclusive.lock()).await else {
+            let running = lock(&self.attached).get(service).map(|process| process.pid);
             let pid = running.map_or_else(String::new, |pid| format!(", pid {pid}"));
             let refusal: Result<Assignment, _> = Err(Error::hint(
-                format!("{name} is already running{pid}"),
+                format!("{service} is already running{pid}"),
                 "it may still be draining; a service has one process at a time",
             ));
             let _ = connection.send(&refusal).await;
             return;
         };
+        let pid_file = self.directory.join(directory::pid_file(service));
+        // The pid file exists before anybody can see that the service is healthy.
+        let written = directory::write(&pid_file, &format!("{pid}\n"));
         let (commands, receiver) = mpsc::channel(1);
-        *service.attached() = Some(AttachedProcess { pid, commands });
-        let starting = timeout(START_TIMEOUT, self.assign(service, &mut connection, pid));
-        let started = match self.shutdown.run_until_cancelled(starting).await {
-            Some(Ok(Some(endpoints))) => {
-                if service.endpoints.send_replace(Some(endpoints)).is_some() {
-                    self.emit(DemoEvent::Restarted { service: name, pid });
-                }
-                self.forward(name, receiver, &mut connection).await;
-                true
+        lock(&self.attached).insert(service, AttachedProcess { pid, commands });
+        let starting = timeout(
+            START_TIMEOUT,
+            self.assign(definition, &mut connection, written),
+        );
+        let started = self.shutdown.run_until_cancelled(starting).await;
+        let endpoints = started.and_then(Result::ok).flatten();
+        let has_started = endpoints.is_some();
+        if let Some(endpoints) = endpoints {
+            let mut before = None;
+            self.started
+                .send_modify(|all| before = all.insert(service, endpoints));
+            if before.is_some() {
+                self.emit(DemoEvent::Restarted { service, pid });
             }
-            _ => false,
-        };
-        *service.attached() = None;
+            self.forward(service, receiver, &mut connection).await;
+        }
+        lock(&self.attached).remove(service);
         end(connection, pid).await;
         // The file is missing if it could not be written.
-        let _ = fs::remove_file(&service.pid_file);
-        self.emit(if started {
-            let status = service.exit_status(pid).await;
+        let _ = fs::remove_file(pid_file);
+        self.emit(if has_started {
+            let status = None;
             DemoEvent::Exited {
-                service: name,
+                service,
+                pid,
                 status,
             }
         } else {
-            DemoEvent::StartFailed { service: name }
+            DemoEvent::StartFailed { service }
         });
     }
 
     /// Sends a process its assignment and returns the endpoints that it reports, or `None` if it exits before.
     async fn assign(
         &self,
-        service: &SupervisedService,
+        definition: &ServiceDefinition,
         connection: &mut Connection,
-        pid: Pid,
+        written: Result<(), Error>,
     ) -> Option<Endpoints> {
-        let control_plane = if service.definition.convention.needs_control_plane() {
-            let control_plane = self.services.get("control-plane")?;
-            let endpoints = control_plane.reported_endpoints().await?;
-            endpoints.get("control-plane").copied()
-        } else {
-            None
+        let mut started = self.started.subscribe();
+        let is_ready = |all: &Started| {
+            !definition.convention.needs_control_plane() || all.contains_key(CONTROL_PLANE)
         };
+        let endpoints = endpoints(&*started.wait_for(is_ready).await.ok()?);
+        let mut faults = lock(&self.faults).clone();
+        faults.retain(|command| command.service == definition.name);
         let assignment = Assignment {
             calm: self.calm,
-            control_plane,
-            endpoints: service.endpoints.borrow().clone().unwrap_or_default(),
-            faults: lock(&service.faults).values().cloned().collect(),
+            endpoints,
+            faults,
         };
-        // The pid file exists before anybody can see that the service is healthy.
-        let written = directory::write(&service.pid_file, &format!("{}\n", pid.as_raw_nonzero()));
         connection.send(&written.map(|()| assignment)).await.ok()?;
         connection.receive().await.ok()?
     }
@@ -284,7 +328,7 @@ impl Supervisor {
     /// Sends fault commands to the process until it exits or the demo ends.
     async fn forward(
         &self,
-        name: &str,
+        service: &str,
         mut commands: mpsc::Receiver<(FaultCommand, oneshot::Sender<FaultReply>)>,
         connection: &mut Connection,
     ) {
@@ -301,98 +345,16 @@ impl Supervisor {
             let applied = match timeout(REPLY_TIMEOUT, exchange).await {
                 Ok(Ok(Some(()))) => Ok(FaultApplied::Now),
                 Ok(_) => return,
-                Err(_) => Err(Error::new(format!("{name} does not answer"))),
+                Err(_) => Err(Error::new(format!("{service} does not answer"))),
             };
             // The client may have disconnected.
             let _ = reply.send(applied);
         }
     }
 
-    /// Waits until every service has started and returns the endpoints of all.
-    async fn endpoints(&self) -> Result<Endpoints, Error> {
-        let mut all = Endpoints::new();
-        for definition in FLEET {
-            let Some(service) = self.services.get(definition.name) else {
-                continue;
-            };
-            let mut exit = service.child_exit.clone();
-            tokio::select! {
-                biased;
-                Some(endpoints) = service.reported_endpoints() => all.extend(endpoints),
-                _ = exit.wait_for(Option::is_some) => {
-                    let log = fs::read_to_string(&service.log).unwrap_or_default();
-                    let name = definition.name;
-                    return Err(Error::new(format!("{name} did not start: {}", log.trim())));
-                }
-            }
-        }
-        Ok(all)
-    }
-
     fn emit(&self, event: DemoEvent) {
         // The receiver is gone when the demo ends.
         let _ = self.events.send(event);
-    }
-}
-
-impl SupervisedService {
-    /// Starts the process as anybody may who has read the inventory.
-    fn start(
-        definition: &'static ServiceDefinition,
-        directory: &DemoDirectory,
-        children: &mut JoinSet<()>,
-    ) -> Result<Self, Error> {
-        let name = definition.name;
-        let log = directory.file(&directory::log_file(name));
-        let spawn = || {
-            let output = File::create(&log)?;
-            program::command()
-                .args(["demo", "service", name])
-                .current_dir(directory.path())
-                .stdin(Stdio::null())
-                .stdout(output.try_clone()?)
-                .stderr(output)
-                .spawn()
-        };
-        let mut child: Child =
-            spawn().map_err(|error| Error::new(format!("cannot start {name}: {error}")))?;
-        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let (exit, child_exit) = watch::channel(None);
-        children.spawn(async move {
-            let status = child.wait().await.ok();
-            exit.send_replace(status);
-        });
-        Ok(Self {
-            definition,
-            pid_file: directory.file(&directory::pid_file(name)),
-            log,
-            child: pid,
-            child_exit,
-            exclusive: tokio::sync::Mutex::default(),
-            attached: Mutex::default(),
-            faults: Mutex::default(),
-            endpoints: watch::Sender::new(None),
-        })
-    }
-
-    fn attached(&self) -> MutexGuard<'_, Option<AttachedProcess>> {
-        lock(&self.attached)
-    }
-
-    /// Waits until a process has reported its endpoints.
-    async fn reported_endpoints(&self) -> Option<Endpoints> {
-        let mut endpoints = self.endpoints.subscribe();
-        endpoints.wait_for(Option::is_some).await.ok()?.clone()
-    }
-
-    /// Returns the exit status of the process, if the demo has started it.
-    async fn exit_status(&self, pid: Pid) -> Option<ExitStatus> {
-        if self.child != Some(pid) {
-            return None;
-        }
-        let mut exit = self.child_exit.clone();
-        let status = timeout(REPLY_TIMEOUT, exit.wait_for(Option::is_some)).await;
-        *status.ok()?.ok()?
     }
 }
 
@@ -404,6 +366,12 @@ async fn end(mut connection: Connection, pid: Pid) {
         let _ = kill_process(pid, Signal::KILL);
         connection.closed().await;
     }
+}
+
+fn endpoints(started: &Started) -> Endpoints {
+    let all = started.values().flatten();
+    all.map(|(name, address)| (name.clone(), *address))
+        .collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -420,6 +388,7 @@ impl fmt::Display for DemoEvent {
             Self::Exited {
                 service,
                 status: Some(status),
+                ..
             } => write!(formatter, "{service} exited: {status}"),
             Self::Exited { service, .. } => write!(formatter, "{service} exited"),
         }

@@ -3,13 +3,13 @@
 //!
 //! | route | does |
 //! | --- | --- |
-//! | `POST /api/v1/agents/ID/heartbeat` | stores an [`AgentReport`] with the time; 403 if the configuration refuses the agent |
+//! | `POST /api/v1/agents/ID/heartbeat` | stores the report of an agent with the time; 403 if the configuration refuses the agent |
 //! | `GET /api/v1/agents` | lists all agents that ever reported, with their last report |
 //! | `GET`, `PUT /apis/coordination.k8s.io/v1/namespaces/NAMESPACE/leases/NAME` | a lease, as the Kubernetes API keeps it |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::{Path as UrlPath, State};
 use axum::http::StatusCode;
@@ -20,11 +20,11 @@ use healthctl_service::control_plane;
 use healthctl_service::reload::{ConfigPart, Configuration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use tokio::sync::Mutex;
 
-use super::{config_error, write_config_unless_valid};
-use crate::demo::Error;
 use crate::demo::simulation::Simulation;
+use crate::demo::{Error, config_file};
 
 /// The configuration file, in the directory of the demo, in which every service runs.
 const FILE: &str = "control-plane.json";
@@ -38,138 +38,106 @@ struct Config {
     refused_agents: BTreeSet<String>,
 }
 
-/// The body of an agent's heartbeat.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct AgentReport {
-    pub(super) status: AgentStatus,
-    pub(super) heartbeat_interval_seconds: f64,
-    pub(super) vms: VirtualMachines,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum AgentStatus {
-    Running,
-    ShuttingDown,
-}
-
-/// The numbers of an agent's virtual machines.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct VirtualMachines {
-    pub(super) running: usize,
-    pub(super) total: usize,
-}
-
-/// The body of a lease, as its holder writes it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Lease {
-    pub(super) spec: LeaseSpec,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct LeaseSpec {
-    pub(super) holder_identity: String,
-    pub(super) lease_duration_seconds: u64,
-    pub(super) renew_time: String,
-    #[serde(default)]
-    pub(super) acquire_time: Option<String>,
-    #[serde(default)]
-    pub(super) lease_transitions: u64,
-}
-
-#[derive(Clone)]
-struct Agents {
-    /// The last report of each agent, as it is listed.
-    reports: Arc<Mutex<BTreeMap<String, Value>>>,
+struct ControlPlane {
     configuration: Configuration<Config>,
+    /// The last report of each agent, as it is listed.
+    agents: Mutex<BTreeMap<String, Map<String, Value>>>,
+    /// The leases by namespace and name.
+    leases: Mutex<BTreeMap<LeaseName, LeaseSpec>>,
 }
 
-/// Leases by namespace and name.
-type Leases = Arc<Mutex<BTreeMap<(String, String), LeaseSpec>>>;
+type LeaseName = (String, String);
+
+#[derive(Debug, Deserialize)]
+struct Lease {
+    spec: LeaseSpec,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LeaseSpec {
+    holder_identity: String,
+    lease_duration_seconds: u64,
+    renew_time: String,
+    #[serde(default)]
+    acquire_time: Option<String>,
+    #[serde(default)]
+    lease_transitions: u64,
+}
 
 /// Writes the configuration file unless there is one, and returns the health routes and those of the work.
 pub(super) fn open(simulation: &Simulation) -> Result<(Router, Router), Error> {
     let path = Path::new(FILE);
-    write_config_unless_valid(path, &Config::default(), |_| true).map_err(config_error)?;
+    let config = Config::default();
+    config_file::write_unless_valid(path, &config, |_| true).map_err(config_file::error)?;
     let parse = |text: &str| serde_json::from_str::<Config>(text);
     let refused = ConfigPart::new("refused_agents", |config: &Config| &config.refused_agents)
         .summarize_with(|config| config.refused_agents.len());
     let service = &simulation.service;
     let configuration =
-        Configuration::open(service, path, parse, vec![refused]).map_err(config_error)?;
+        Configuration::open(service, path, parse, vec![refused]).map_err(config_file::error)?;
     configuration.reload_on_change();
-    let agents = Agents {
-        reports: Arc::default(),
+    let control_plane = ControlPlane {
         configuration,
+        agents: Mutex::default(),
+        leases: Mutex::default(),
     };
-    let agents = Router::new()
+    let lease = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}";
+    let work = Router::new()
         .route("/api/v1/agents", get(list_agents))
         .route("/api/v1/agents/{id}/heartbeat", post(receive_heartbeat))
-        .with_state(agents);
-    let lease = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}";
-    let leases = Router::new()
         .route(lease, get(read_lease).put(write_lease))
-        .with_state(Leases::default());
-    Ok((control_plane::routes(service), agents.merge(leases)))
+        .with_state(Arc::new(control_plane));
+    Ok((control_plane::routes(service), work))
 }
 
-async fn list_agents(State(agents): State<Agents>) -> Json<Value> {
-    let reports = agents
-        .reports
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    let agents: Vec<_> = reports.values().collect();
+async fn list_agents(State(state): State<Arc<ControlPlane>>) -> Json<Value> {
+    let agents: Vec<_> = state.agents.lock().await.values().cloned().collect();
     Json(json!({ "agents": agents }))
 }
 
 async fn receive_heartbeat(
-    State(agents): State<Agents>,
+    State(state): State<Arc<ControlPlane>>,
     UrlPath(id): UrlPath<String>,
-    Json(report): Json<AgentReport>,
+    Json(report): Json<Map<String, Value>>,
 ) -> StatusCode {
-    if agents.configuration.current().refused_agents.contains(&id) {
+    if state.configuration.current().refused_agents.contains(&id) {
         return StatusCode::FORBIDDEN;
     }
-    let mut reports = agents
-        .reports
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    if reports.len() >= CAPACITY && !reports.contains_key(&id) {
+    let mut agents = state.agents.lock().await;
+    if agents.len() >= CAPACITY && !agents.contains_key(&id) {
         return StatusCode::INSUFFICIENT_STORAGE;
     }
-    let listed = json!({
-        "agent_id": id,
-        "last_heartbeat": Timestamp::now(),
-        "status": report.status,
-        "heartbeat_interval_seconds": report.heartbeat_interval_seconds,
-        "vms": report.vms,
-    });
-    reports.insert(id, listed);
+    let time = Timestamp::now().to_string();
+    let mut listed = Map::from_iter([
+        ("agent_id".to_owned(), Value::from(id.clone())),
+        ("last_heartbeat".to_owned(), Value::from(time)),
+    ]);
+    listed.extend(report);
+    agents.insert(id, listed);
     StatusCode::NO_CONTENT
 }
 
 async fn read_lease(
-    State(leases): State<Leases>,
-    UrlPath(key): UrlPath<(String, String)>,
+    State(state): State<Arc<ControlPlane>>,
+    UrlPath(name): UrlPath<LeaseName>,
 ) -> Response {
-    let leases = leases.lock().unwrap_or_else(PoisonError::into_inner);
-    match leases.get(&key) {
-        Some(spec) => lease_object(&key, spec),
+    match state.leases.lock().await.get(&name) {
+        Some(spec) => lease_object(&name, spec),
         None => failure(StatusCode::NOT_FOUND, "NotFound"),
     }
 }
 
 async fn write_lease(
-    State(leases): State<Leases>,
-    UrlPath(key): UrlPath<(String, String)>,
+    State(state): State<Arc<ControlPlane>>,
+    UrlPath(name): UrlPath<LeaseName>,
     Json(Lease { mut spec }): Json<Lease>,
 ) -> Response {
-    let mut leases = leases.lock().unwrap_or_else(PoisonError::into_inner);
-    if leases.len() >= CAPACITY && !leases.contains_key(&key) {
+    let mut leases = state.leases.lock().await;
+    if leases.len() >= CAPACITY && !leases.contains_key(&name) {
         return failure(StatusCode::FORBIDDEN, "Forbidden");
     }
-    match leases.get(&key) {
+    match leases.get(&name) {
         // In Kubernetes the client counts transitions; here it need not read the lease before it writes it.
         Some(old) if old.holder_identity == spec.holder_identity => {
             spec.acquire_time.clone_from(&old.acquire_time);
@@ -180,12 +148,12 @@ async fn write_lease(
             spec.lease_transitions = old.map_or(0, |old| old.lease_transitions.saturating_add(1));
         }
     }
-    let response = lease_object(&key, &spec);
-    leases.insert(key, spec);
+    let response = lease_object(&name, &spec);
+    leases.insert(name, spec);
     response
 }
 
-fn lease_object((namespace, name): &(String, String), spec: &LeaseSpec) -> Response {
+fn lease_object((namespace, name): &LeaseName, spec: &LeaseSpec) -> Response {
     let lease = json!({
         "kind": "Lease",
         "apiVersion": "coordination.k8s.io/v1",

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use healthctl_service::{DependencyStatus, Heartbeat, HeartbeatSchedule, HeartbeatStatus, Service};
+use healthctl_service::{
+    DependencySnapshot, DependencyStatus, Heartbeat, HeartbeatSchedule, HeartbeatStatus, Service,
+};
+use serde_json::json;
 
-use super::control_plane::{AgentReport, AgentStatus, VirtualMachines};
 use crate::demo::fleet::HEARTBEAT;
 use crate::demo::http;
 use crate::demo::simulation::Simulation;
@@ -17,6 +19,9 @@ use crate::demo::simulation::Simulation;
 pub(in crate::demo) const AGENT_ID: &str = "edge-1";
 /// The interval that the agent promises. It sends twice as often, so that a late heartbeat is not missed.
 const INTERVAL: Duration = Duration::from_secs(2);
+/// The statuses that the control plane knows.
+const RUNNING: &str = "running";
+const SHUTTING_DOWN: &str = "shutting_down";
 const VM_STOP_TIME: Duration = Duration::from_millis(400);
 
 /// Sends the first heartbeat, and others from then on, whether the control plane is running or not.
@@ -30,7 +35,7 @@ pub(super) async fn open(simulation: &Simulation, control_plane: SocketAddr) {
     let uplink = simulation.switch(HEARTBEAT);
     if !uplink.is_broken() {
         // If it does not arrive, the control plane counts it as missed.
-        let _ = agent.report(AgentStatus::Running).await;
+        let _ = agent.report(RUNNING).await;
     }
 
     let reporter = Arc::clone(&agent);
@@ -38,8 +43,8 @@ pub(super) async fn open(simulation: &Simulation, control_plane: SocketAddr) {
         let (agent, is_cut) = (Arc::clone(&reporter), uplink.is_broken());
         async move {
             let status = match heartbeat.status {
-                HeartbeatStatus::Running => AgentStatus::Running,
-                HeartbeatStatus::ShuttingDown | HeartbeatStatus::Final => AgentStatus::ShuttingDown,
+                HeartbeatStatus::Running => RUNNING,
+                HeartbeatStatus::ShuttingDown | HeartbeatStatus::Final => SHUTTING_DOWN,
             };
             if is_cut {
                 return Err(std::io::Error::other("the uplink is cut"));
@@ -58,7 +63,7 @@ pub(super) async fn open(simulation: &Simulation, control_plane: SocketAddr) {
         service.on_shutdown(component.name, move || async move {
             tokio::time::sleep(VM_STOP_TIME).await;
             agent.stopped.fetch_add(1, Ordering::SeqCst);
-            agent.report(AgentStatus::ShuttingDown).await
+            agent.report(SHUTTING_DOWN).await
         });
     }
 }
@@ -71,29 +76,18 @@ struct EdgeAgent {
 }
 
 impl EdgeAgent {
-    async fn report(&self, status: AgentStatus) -> std::io::Result<()> {
+    async fn report(&self, status: &str) -> std::io::Result<()> {
         let mut vms = self.service.dependencies();
         vms.retain(|vm| vm.name.starts_with("vm-"));
-        let working = vms
-            .iter()
-            .filter(|vm| vm.status == DependencyStatus::Working);
-        let running = working
-            .count()
-            .saturating_sub(self.stopped.load(Ordering::SeqCst));
-        let report = AgentReport {
-            status,
-            heartbeat_interval_seconds: INTERVAL.as_secs_f64(),
-            vms: VirtualMachines {
-                running,
-                total: vms.len(),
-            },
-        };
+        let is_working = |vm: &&DependencySnapshot| vm.status == DependencyStatus::Working;
+        let working = vms.iter().filter(is_working).count();
+        let running = working.saturating_sub(self.stopped.load(Ordering::SeqCst));
+        let report = json!({
+            "status": status,
+            "heartbeat_interval_seconds": INTERVAL.as_secs_f64(),
+            "vms": {"running": running, "total": vms.len()},
+        });
         let request = format!("POST /api/v1/agents/{AGENT_ID}/heartbeat");
-        http::submit(
-            self.control_plane,
-            &request,
-            &serde_json::to_string(&report)?,
-        )
-        .await
+        http::submit(self.control_plane, &request, &report.to_string()).await
     }
 }

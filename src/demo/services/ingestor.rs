@@ -8,10 +8,9 @@ use healthctl_service::reload::{ConfigPart, Configuration};
 use healthctl_service::scry_ingestor;
 use serde::{Deserialize, Serialize};
 
-use super::{config_error, write_config, write_config_unless_valid};
-use crate::demo::Error;
 use crate::demo::fleet::CONFIG;
 use crate::demo::simulation::Simulation;
+use crate::demo::{Error, config_file};
 
 /// The configuration file, in the directory of the demo, in which every service runs.
 const FILE: &str = "ingestor.json";
@@ -34,19 +33,21 @@ pub(super) fn open(simulation: &Simulation) -> Result<Router, Error> {
     let path = Path::new(FILE);
     let mut fault = simulation.switch(CONFIG);
     let written = if fault.is_broken() {
-        write_config(path, &invalid_config(0))
+        config_file::write(path, &invalid_config(0))
     } else {
-        write_config_unless_valid(path, &valid_config(0), |config| validate(config).is_ok())
+        config_file::write_unless_valid(path, &valid_config(0), |config| validate(config).is_ok())
     };
-    written.map_err(config_error)?;
+    written.map_err(config_file::error)?;
     let parse = |text: &str| serde_json::from_str::<Config>(text);
-    let configuration = Configuration::open(service, path, parse, parts()).map_err(config_error)?;
-    configuration.reload_on_hangup().map_err(config_error)?;
+    let configuration =
+        Configuration::open(service, path, parse, parts()).map_err(config_file::error)?;
+    configuration
+        .reload_on_hangup()
+        .map_err(config_file::error)?;
 
     service.background(async move {
         let mut mended = 0_usize;
-        loop {
-            fault.changed().await;
+        while fault.changed().await {
             let config = if fault.is_broken() {
                 invalid_config(mended)
             } else {
@@ -54,7 +55,7 @@ pub(super) fn open(simulation: &Simulation) -> Result<Router, Error> {
                 valid_config(mended)
             };
             // If the file cannot be written it stays as it was, which the next reload reports.
-            let _ = write_config(path, &config);
+            let _ = config_file::write(path, &config);
         }
     });
     Ok(scry_ingestor::routes(service).merge(configuration.routes("/api/v1/config/reload")))

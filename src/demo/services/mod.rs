@@ -6,16 +6,12 @@ mod ingestor;
 pub(super) mod syncer;
 pub(super) mod warren;
 
-use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
 use healthctl_service::{Service, hephaestus};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::fleet::Convention;
+use super::fleet::{CONTROL_PLANE, Convention};
 use super::protocol::{Assignment, Endpoints};
 use super::simulation::Simulation;
 use super::{Error, load};
@@ -34,7 +30,7 @@ pub(super) async fn open(
         register_clean_up(service);
     }
     let control_plane = || {
-        let address = assignment.control_plane;
+        let address = assignment.endpoints.get(CONTROL_PLANE).copied();
         address.ok_or_else(|| Error::new("the control plane is missing"))
     };
     let mut tasks = Endpoints::new();
@@ -69,28 +65,4 @@ fn register_clean_up(service: &Service) {
             Ok::<(), String>(())
         });
     }
-}
-
-/// Writes a configuration file.
-fn write_config(path: &Path, config: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_string_pretty(config)?;
-    text.push('\n');
-    std::fs::write(path, text)
-}
-
-/// Writes a configuration file unless a valid one exists: changes to it hold for the next start too.
-fn write_config_unless_valid<C: Serialize + DeserializeOwned>(
-    path: &Path,
-    config: &C,
-    is_valid: impl FnOnce(&C) -> bool,
-) -> io::Result<()> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    if serde_json::from_str(&text).is_ok_and(|existing| is_valid(&existing)) {
-        return Ok(());
-    }
-    write_config(path, config)
-}
-
-fn config_error(error: impl std::fmt::Display) -> Error {
-    Error::new(format!("cannot configure: {error}"))
 }

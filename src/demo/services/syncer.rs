@@ -1,15 +1,16 @@
 //! `syncer`: a Kubernetes syncer whose replicas share a lease. Its check of the lease renews it.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use healthctl_service::{CheckResult, Need, kcp_syncer};
 use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::control_plane::{Lease, LeaseSpec};
 use crate::demo::fleet::{CHECKS, HOLDER, LEASE};
 use crate::demo::http;
 use crate::demo::simulation::{FaultSwitch, Simulation};
@@ -52,7 +53,7 @@ struct LeaseHolder {
 impl LeaseHolder {
     async fn check(self: Arc<Self>) -> CheckResult {
         let result = self.renew().await;
-        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut renewed = self.renewed.lock().await;
         if result.is_ok() {
             *renewed = Instant::now();
         }
@@ -80,17 +81,15 @@ impl LeaseHolder {
 
 async fn write_lease(control_plane: SocketAddr, holder: &str, seconds: u64) -> std::io::Result<()> {
     let renew_time = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ");
-    let spec = LeaseSpec {
-        holder_identity: holder.to_owned(),
-        lease_duration_seconds: seconds,
-        renew_time: renew_time.to_string(),
-        ..LeaseSpec::default()
-    };
-    let request = format!("PUT {LEASE_PATH}");
+    let lease = json!({"spec": {
+        "holderIdentity": holder,
+        "leaseDurationSeconds": seconds,
+        "renewTime": renew_time.to_string(),
+    }});
     http::submit(
         control_plane,
-        &request,
-        &serde_json::to_string(&Lease { spec })?,
+        &format!("PUT {LEASE_PATH}"),
+        &lease.to_string(),
     )
     .await
 }

@@ -17,22 +17,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::demo::Error;
 use crate::demo::protocol::Endpoints;
 use crate::demo::simulation::Simulation;
-use monitor::{TaskMonitor, TaskState, TaskStatus};
+use monitor::{TaskMonitor, TaskState};
 use task::TaskKind;
 
 type Monitors = Arc<Vec<Arc<TaskMonitor>>>;
-
-#[derive(Serialize)]
-struct TaskList {
-    status: TaskStatus,
-    message: String,
-    tasks: Vec<TaskState>,
-}
 
 /// Starts the tasks on the ports that they had before, waits until each reports its address, adds those to `tasks`,
 /// and returns the routes.
@@ -59,12 +52,12 @@ pub(super) async fn open(
 }
 
 async fn text(State(monitors): State<Monitors>) -> String {
-    let Json(list) = list(State(monitors)).await;
-    let mut text = format!("{}\n", list.message);
-    for task in &list.tasks {
-        let (name, status, check, replaced) =
-            (task.name, task.status.word(), task.check, task.replaced);
-        let error = task.error.as_deref().map(|error| format!(", {error}"));
+    let (message, tasks) = states(&monitors);
+    let mut text = format!("{message}\n");
+    for (kind, state) in tasks {
+        let (name, check, status) = (kind.name(), kind.check(), state.status());
+        let replaced = state.replaced;
+        let error = state.error.map(|error| format!(", {error}"));
         let error = error.unwrap_or_default();
         // Writing to a string cannot fail.
         let _ = writeln!(
@@ -75,14 +68,35 @@ async fn text(State(monitors): State<Monitors>) -> String {
     text
 }
 
-async fn list(State(monitors): State<Monitors>) -> Json<TaskList> {
-    let tasks: Vec<_> = monitors.iter().map(|monitor| monitor.state()).collect();
-    let is_healthy = |task: &&TaskState| task.status == TaskStatus::Healthy;
-    let healthy = tasks.iter().filter(is_healthy).count();
-    let worst = tasks.iter().map(|task| task.status).max();
-    Json(TaskList {
-        status: worst.unwrap_or(TaskStatus::Healthy),
-        message: format!("Health: {healthy}/{} healthy", tasks.len()),
-        tasks,
-    })
+async fn list(State(monitors): State<Monitors>) -> Json<Value> {
+    let (message, tasks) = states(&monitors);
+    let has = |status| tasks.iter().any(|(_, task)| task.status() == status);
+    let worst = ["unhealthy", "starting"]
+        .into_iter()
+        .find(|status| has(*status));
+    let tasks = tasks.iter().map(|(kind, task)| {
+        json!({
+            "name": kind.name(),
+            "check": kind.check(),
+            "status": task.status(),
+            "error": task.error,
+            "consecutive_failures": task.consecutive_failures,
+            "replaced": task.replaced,
+            "pid": task.pid,
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    Json(json!({"status": worst.unwrap_or("healthy"), "message": message, "tasks": tasks}))
+}
+
+fn states(monitors: &Monitors) -> (String, Vec<(TaskKind, TaskState)>) {
+    let states = monitors
+        .iter()
+        .map(|monitor| (monitor.kind, monitor.state()));
+    let states: Vec<_> = states.collect();
+    let healthy = states
+        .iter()
+        .filter(|(_, state)| state.status() == "healthy");
+    let message = format!("Health: {}/{} healthy", healthy.count(), states.len());
+    (message, states)
 }

@@ -6,7 +6,6 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
@@ -30,7 +29,7 @@ const START_PERIOD: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct TaskMonitor {
-    kind: TaskKind,
+    pub(super) kind: TaskKind,
     calm: bool,
     state: Mutex<TaskState>,
     fault: FaultSwitch,
@@ -39,24 +38,13 @@ pub(super) struct TaskMonitor {
 }
 
 /// The state of a task, as the routes show it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct TaskState {
-    pub(super) name: &'static str,
-    pub(super) check: &'static str,
-    pub(super) status: TaskStatus,
+    is_started: bool,
+    pub(super) consecutive_failures: u32,
     pub(super) error: Option<String>,
-    consecutive_failures: u32,
     pub(super) replaced: u32,
-    pid: Option<u32>,
-}
-
-/// The status of a task; the worst is the greatest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum TaskStatus {
-    Healthy,
-    Starting,
-    Unhealthy,
+    pub(super) pid: Option<u32>,
 }
 
 /// The process of a task. Its standard input carries fault commands; when that closes it exits.
@@ -66,12 +54,14 @@ struct TaskProcess {
     address: Option<SocketAddr>,
 }
 
-impl TaskStatus {
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Starting => "starting",
-            Self::Unhealthy => "unhealthy",
+impl TaskState {
+    pub(super) const fn status(&self) -> &'static str {
+        if !self.is_started {
+            "starting"
+        } else if self.consecutive_failures < FAILURE_THRESHOLD {
+            "healthy"
+        } else {
+            "unhealthy"
         }
     }
 }
@@ -86,15 +76,7 @@ impl TaskMonitor {
         let monitor = Arc::new(Self {
             kind,
             calm: simulation.calm,
-            state: Mutex::new(TaskState {
-                name: kind.name(),
-                check: kind.check(),
-                status: TaskStatus::Starting,
-                error: None,
-                consecutive_failures: 0,
-                replaced: 0,
-                pid: None,
-            }),
+            state: Mutex::default(),
             fault: simulation.switch(kind.name()),
             replacement: simulation.switch(REPLACEMENT),
         });
@@ -128,18 +110,15 @@ impl TaskMonitor {
                 if let Some(running) = &mut process {
                     self.watch(running).await;
                 }
-                if let Some(old) = process.take() {
-                    old.stop().await;
-                }
-                if self.kind == TaskKind::Worker {
-                    // A worker that was killed has left its file behind.
-                    let _ = std::fs::remove_file(WORKER_FILE);
+                if let Some(unhealthy) = process.take() {
+                    unhealthy.stop(self.kind).await;
                 }
                 self.lock().replaced += 1;
                 match self.start_process(port).await {
                     Ok(new) => process = Some(new),
                     Err(error) => {
-                        self.record_failure(&error.to_string(), TaskStatus::Unhealthy);
+                        // A task that cannot be started is unhealthy at once.
+                        self.record(FAILURE_THRESHOLD, Some(error.to_string()));
                         sleep(INTERVAL).await;
                     }
                 }
@@ -147,10 +126,7 @@ impl TaskMonitor {
         };
         let _: Option<()> = end.run_until_cancelled(supervise).await;
         if let Some(last) = process {
-            last.stop().await;
-        }
-        if self.kind == TaskKind::Worker {
-            let _ = std::fs::remove_file(WORKER_FILE);
+            last.stop(self.kind).await;
         }
     }
 
@@ -169,10 +145,12 @@ impl TaskMonitor {
         let line = timeout(REPLY_TIMEOUT, BufReader::new(output).lines().next_line()).await;
         let line = line.map_err(|_| silent())??.ok_or_else(silent)?;
         let mut state = self.lock();
-        state.status = TaskStatus::Starting;
-        state.consecutive_failures = 0;
-        state.error = None;
-        state.pid = child.id();
+        *state = TaskState {
+            pid: child.id(),
+            replaced: state.replaced,
+            ..TaskState::default()
+        };
+        drop(state);
         Ok(TaskProcess {
             child,
             faults,
@@ -187,22 +165,24 @@ impl TaskMonitor {
                 self.lock().error = Some(error);
                 sleep(INTERVAL / 4).await;
             }
-            self.record_success();
+            self.lock().error = None;
         };
         let _ = timeout(START_PERIOD, started).await;
+        self.lock().is_started = true;
     }
 
     /// Checks the process and forwards fault commands to it, until it has to be replaced.
     async fn watch(&self, process: &mut TaskProcess) {
         // What was broken before was broken in the process before.
-        let mut fault = self.fault.unchanged();
+        let mut fault = self.fault.clone();
+        fault.mark_unchanged();
         let checks = self.check_until_unhealthy(process.address);
         tokio::pin!(checks);
         loop {
             tokio::select! {
                 () = &mut checks => return,
                 _ = process.child.wait() => return,
-                () = fault.changed() => {
+                true = fault.changed() => {
                     let line = if fault.is_broken() { "break\n" } else { "mend\n" };
                     // A process that has just exited is replaced anyway.
                     let _ = process.faults.write_all(line.as_bytes()).await;
@@ -214,36 +194,20 @@ impl TaskMonitor {
     /// Checks the task again and again, until it is unhealthy and to be replaced.
     async fn check_until_unhealthy(&self, address: Option<SocketAddr>) {
         self.wait_until_started(address).await;
-        loop {
+        let mut failures = 0;
+        while failures < FAILURE_THRESHOLD || self.replacement.is_broken() {
             sleep(INTERVAL).await;
-            let Err(error) = check(self.kind, address, "/").await else {
-                self.record_success();
-                continue;
-            };
-            let is_unhealthy = self.lock().consecutive_failures + 1 >= FAILURE_THRESHOLD;
-            if !is_unhealthy {
-                self.record_failure(&error, TaskStatus::Healthy);
-                continue;
-            }
-            self.record_failure(&error, TaskStatus::Unhealthy);
-            if !self.replacement.is_broken() {
-                return;
-            }
+            let error = check(self.kind, address, "/").await.err();
+            failures = error.as_ref().map_or(0, |_| failures + 1);
+            self.record(failures, error);
         }
     }
 
-    fn record_success(&self) {
+    fn record(&self, consecutive_failures: u32, error: Option<String>) {
         let mut state = self.lock();
-        state.status = TaskStatus::Healthy;
-        state.consecutive_failures = 0;
-        state.error = None;
-    }
-
-    fn record_failure(&self, error: &str, status: TaskStatus) {
-        let mut state = self.lock();
-        state.status = status;
-        state.consecutive_failures = state.consecutive_failures.saturating_add(1);
-        state.error = Some(error.to_owned());
+        state.is_started = true;
+        state.consecutive_failures = consecutive_failures;
+        state.error = error;
     }
 
     fn lock(&self) -> MutexGuard<'_, TaskState> {
@@ -253,11 +217,15 @@ impl TaskMonitor {
 
 impl TaskProcess {
     /// Closes the standard input of the process and waits until it has exited; kills it if it does not.
-    async fn stop(mut self) {
+    async fn stop(mut self, kind: TaskKind) {
         drop(self.faults);
         if timeout(REPLY_TIMEOUT, self.child.wait()).await.is_err() {
             // An error means that it has exited.
             let _ = self.child.kill().await;
+        }
+        if kind == TaskKind::Worker {
+            // A worker that was killed leaves its file behind.
+            let _ = std::fs::remove_file(WORKER_FILE);
         }
     }
 }
@@ -289,17 +257,11 @@ async fn check(kind: TaskKind, address: Option<SocketAddr>, path: &str) -> Resul
 }
 
 async fn check_worker() -> Result<(), String> {
-    let status = Command::new("cat")
-        .arg(WORKER_FILE)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .status()
-        .await;
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("cat {WORKER_FILE}: {status}")),
+    let mut command = Command::new("cat");
+    let output = command.arg(WORKER_FILE).kill_on_drop(true).output().await;
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("cat {WORKER_FILE}: {}", output.status)),
         Err(error) => Err(error.to_string()),
     }
 }

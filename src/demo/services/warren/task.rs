@@ -1,8 +1,7 @@
 //! One task, in a process of its own. Lines of its standard input, `break` and `mend`, are fault commands; when the
 //! input closes the task exits. The first line of its standard output is its address, empty if it has none.
 
-use std::io::Write;
-use std::net::SocketAddr;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,6 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -56,10 +56,14 @@ pub(crate) async fn run(name: &str, calm: bool, port: u16) -> Result<(), Error> 
         .ok_or_else(|| Error::new(format!("warren has no task `{name}`")))?;
     let (sender, broken) = watch::channel(false);
     let work = async {
+        if kind == TaskKind::Worker {
+            return worker(broken).await;
+        }
+        let listener = http::listen(port).await?;
+        report(&listener.local_addr()?.to_string())?;
         match kind {
-            TaskKind::Web => web(port, calm, broken).await,
-            TaskKind::Cache => cache(port, broken).await,
-            TaskKind::Worker => worker(broken).await,
+            TaskKind::Web => web(listener, calm, broken).await,
+            _ => cache(listener, broken).await,
         }
     };
     let faults = async {
@@ -74,18 +78,15 @@ pub(crate) async fn run(name: &str, calm: bool, port: u16) -> Result<(), Error> 
     }
 }
 
-/// Reports the address to the supervisor.
-fn report(address: Option<SocketAddr>) -> std::io::Result<()> {
-    let address = address.map(|address| address.to_string());
-    let mut output = std::io::stdout().lock();
-    writeln!(output, "{}", address.unwrap_or_default())?;
+/// Reports the address of the task to the supervisor.
+fn report(address: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{address}")?;
     output.flush()
 }
 
 /// Serves a page, which fails while the task is broken.
-async fn web(port: u16, calm: bool, broken: watch::Receiver<bool>) -> std::io::Result<()> {
-    let listener = http::listen(port).await?;
-    report(Some(listener.local_addr()?))?;
+async fn web(listener: TcpListener, calm: bool, broken: watch::Receiver<bool>) -> io::Result<()> {
     let started = Instant::now() + if calm { Duration::ZERO } else { WARM_UP };
     let is_started = async move || {
         if Instant::now() < started {
@@ -110,36 +111,24 @@ async fn page(State(broken): State<watch::Receiver<bool>>) -> (StatusCode, &'sta
 }
 
 /// Accepts connections; while the task is broken there is no listener.
-async fn cache(mut port: u16, mut broken: watch::Receiver<bool>) -> std::io::Result<()> {
-    let mut is_reported = false;
+async fn cache(mut listener: TcpListener, mut broken: watch::Receiver<bool>) -> io::Result<()> {
+    let port = listener.local_addr()?.port();
     loop {
-        let listener = http::listen(port).await?;
-        let address = listener.local_addr()?;
-        port = address.port();
-        if !is_reported {
-            report(Some(address))?;
-            is_reported = true;
-        }
-        let accept = async {
-            loop {
-                // A connection is enough: it is closed at once.
-                drop(listener.accept().await);
-            }
-        };
         tokio::select! {
-            () = accept => {}
-            _ = broken.wait_for(|broken| *broken) => {}
+            // A connection is enough: it is closed at once.
+            _ = listener.accept() => continue,
+            _ = broken.wait_for(|broken| *broken) => drop(listener),
         }
-        drop(listener);
         // The sender lives as long as this future.
         let _ = broken.wait_for(|broken| !broken).await;
+        listener = http::listen(port).await?;
     }
 }
 
 /// Keeps a file that exists while the task is healthy.
-async fn worker(mut broken: watch::Receiver<bool>) -> std::io::Result<()> {
+async fn worker(mut broken: watch::Receiver<bool>) -> io::Result<()> {
     std::fs::write(WORKER_FILE, "healthy\n")?;
-    report(None)?;
+    report("")?;
     while broken.changed().await.is_ok() {
         if *broken.borrow_and_update() {
             // Somebody may have removed it by hand.
