@@ -67,7 +67,7 @@
 //! | an output format | one file in `output`, one variant in `commands/check.rs` |
 //! | an inventory field | raw, resolve, the resolved type; a valid and an invalid case under `tests/inventory/` |
 //! | a rule of the state machine | `health`, and a scenario under `tests/scenarios/` |
-//! | a probe kind | one prober file in `probe`, one variant of [`inventory::ProbeKind`] |
+//! | a probe kind | one prober file in `probe`, one variant of `inventory::ProbeKind` |
 
 pub mod action;
 mod cli;
@@ -79,7 +79,7 @@ mod execute;
 mod exit;
 pub mod health;
 mod host;
-pub mod inventory;
+mod inventory;
 mod output;
 mod probe;
 pub mod profile;

@@ -87,7 +87,7 @@ pub struct Automatic {
 
 impl Automatic {
     /// Of those of the services watched that permit it; protected ones never do.
-    pub fn new(inventory: &Inventory, is_watched: impl Fn(&str) -> bool) -> Self {
+    pub(crate) fn new(inventory: &Inventory, is_watched: impl Fn(&str) -> bool) -> Self {
         let permitting = inventory.services.values().filter(|service| {
             is_watched(&service.name) && !service.restart_on.is_empty() && !service.protected
         });

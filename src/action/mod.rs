@@ -20,16 +20,16 @@ mod who;
 pub use arrival::{Arrival, Arrived, Expected, Glance, Holder, Started, renewed};
 pub use automatic::{Automatic, Order, Outcome, Present};
 pub use consent::{Consent, Questions};
-pub use order::stop_order;
-pub use plan::{
-    ActionPlan, Goal, Method, RefusalReason, START_COMMAND, plan_action, shown_command,
-};
+pub(crate) use order::stop_order;
+pub(crate) use plan::plan_action;
+pub use plan::{ActionPlan, Goal, Method, RefusalReason, START_COMMAND, shown_command};
 pub use proof::Who;
 pub use proof::{
     APART, Life, Look, NOTHING_TO_LOOK_AT, Proof, Seen, Stage, Subject, Turn, WOULD_SHOW,
 };
 pub use proposal::{PlanStep, Proposal, ProposedAction, Refusal};
-pub use rollout::{ActionPhase, Rollout, RolloutNode, RolloutPolicy, RolloutTask, needs};
+pub(crate) use rollout::needs;
+pub use rollout::{ActionPhase, Rollout, RolloutNode, RolloutPolicy, RolloutTask};
 pub use turns::{StateTurn, Turns};
 pub use verdict::{Action, Verdict, exit_code};
 pub use who::{Answerer, Known};

@@ -6,7 +6,7 @@ use crate::inventory::Inventory;
 
 /// The targets in the order in which they stop: whoever depends on another, directly or through services that
 /// are no targets, stops before it. Otherwise the order given is kept. Names that the inventory does not hold stay.
-pub fn stop_order(inventory: &Inventory, targets: &[String]) -> Vec<String> {
+pub(crate) fn stop_order(inventory: &Inventory, targets: &[String]) -> Vec<String> {
     let wanted: HashSet<&str> = targets.iter().map(String::as_str).collect();
     let mut seen: HashSet<&str> = HashSet::new();
     // Dependencies come first here; the other way round, dependents do.

@@ -13,7 +13,7 @@ use crate::yaml::{is_secret_name, mask_secrets};
 #[derive(Debug, Clone)]
 pub struct Method {
     /// The route, signal or command.
-    pub means: Means,
+    pub(crate) means: Means,
     /// Whether a reply is expected only when the work is done.
     pub waits: bool,
     /// How long it may take, the proof included.
@@ -78,7 +78,7 @@ impl Goal {
 ///
 /// # Errors
 /// There is no way to do it.
-pub fn plan_action(service: &Service, action: Action) -> Result<ActionPlan, RefusalReason> {
+pub(crate) fn plan_action(service: &Service, action: Action) -> Result<ActionPlan, RefusalReason> {
     let actions = &service.actions;
     let stopping = || actions.shutdown.as_ref().or(actions.schedule.as_ref());
     let (spec, asks_for, then) = match action {

@@ -360,7 +360,7 @@ impl Rollout {
 }
 
 /// For each of the targets the others that it needs, directly or through services that are no targets, by number.
-pub fn needs(inventory: &Inventory, targets: &[String]) -> Vec<Vec<usize>> {
+pub(crate) fn needs(inventory: &Inventory, targets: &[String]) -> Vec<Vec<usize>> {
     let number = |name: &str| targets.iter().position(|target| target == name);
     targets
         .iter()

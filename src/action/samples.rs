@@ -1,45 +1,24 @@
 //! Small services and offers for the tests of this folder.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Action, ProposedAction};
-use crate::health::DegradedPolicy;
 use crate::inventory::{
-    ActionSpec, Connection, Exec, HttpRequest, Inventory, Means, Proxy, Service, ServiceActions,
-    Signal, StartSpec, Target, Tls,
+    ActionSpec, Exec, HttpRequest, Inventory, Means, Service, ServiceActions, Signal, StartSpec,
+    Target,
 };
 
 /// A service whose `shutdown` and `schedule` are each ``, `route`, `route waits`, `signal` or `command`.
 pub(crate) fn service(name: &str, shutdown: &str, schedule: &str) -> Service {
     Service {
         name: name.to_owned(),
-        description: None,
-        group: None,
-        labels: BTreeMap::new(),
-        profile: None,
-        url: None,
-        degraded: DegradedPolicy::Fail,
-        required: BTreeSet::new(),
-        max_success_age: None,
-        depends_on: Vec::new(),
-        start_period: Duration::ZERO,
-        probes: Vec::new(),
         actions: ServiceActions {
             shutdown: spec(shutdown),
             schedule: spec(schedule),
-            reload: None,
-            restart: None,
+            ..ServiceActions::default()
         },
-        start: None,
-        sources: None,
-        restart_on: BTreeSet::new(),
-        on_change: None,
-        pid_file: None,
-        supervised: false,
-        replicas: false,
-        protected: false,
+        ..Service::default()
     }
 }
 
@@ -71,8 +50,7 @@ pub(crate) fn start() -> StartSpec {
             cwd: "/srv".into(),
             ..Exec::default()
         },
-        log: None,
-        ready_timeout: Duration::from_secs(60),
+        ..StartSpec::default()
     }
 }
 
@@ -105,13 +83,7 @@ fn spec(text: &str) -> Option<ActionSpec> {
                 socket: None,
             },
             method: "POST".to_owned(),
-            headers: Vec::new(),
-            body: None,
-            auth: None,
-            tls: Tls::default(),
-            proxy: Proxy::None,
-            follow_redirects: false,
-            connection: Connection::Fresh,
+            ..HttpRequest::default()
         })),
     };
     Some(ActionSpec {

@@ -209,6 +209,7 @@ fn json_list(services: &[&Service], started: &Started) -> Value {
                 "profile": service.profile,
                 "url": service.url.as_ref().map(ToString::to_string),
                 "depends_on": service.depends_on,
+                "links": service.links,
                 "protected": service.protected,
                 "probes": probes,
                 "actions": actions(service),

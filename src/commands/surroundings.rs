@@ -5,20 +5,20 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::host::directories;
-use crate::inventory::{Look, Surroundings};
+use crate::inventory::{Environment, FileStatus};
 use crate::profile;
 
 /// More than this of a file is not read: nothing that is meant to be an inventory is larger, and a device has no end.
 const LARGEST: u64 = (16 << 20) + 1;
 
 /// Hands the world to a function.
-pub(crate) fn with<T>(ask: impl FnOnce(&Surroundings<'_>) -> T) -> T {
+pub(crate) fn with<T>(ask: impl FnOnce(&Environment<'_>) -> T) -> T {
     let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let config = directories::config();
-    ask(&Surroundings {
+    ask(&Environment {
         env: &|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()),
         read: &read,
-        look: &look,
+        status: &look,
         list: &list,
         directory: &directory,
         config: config.as_deref(),
@@ -38,10 +38,10 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(unix)]
-fn look(path: &Path) -> Option<Look> {
+fn look(path: &Path) -> Option<FileStatus> {
     use std::os::unix::fs::MetadataExt;
     let metadata = fs::metadata(path).ok()?;
-    Some(Look {
+    Some(FileStatus {
         directory: metadata.is_dir(),
         owner: metadata.uid(),
         mode: metadata.mode(),

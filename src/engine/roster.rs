@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::schedule::stable_hash;
 use crate::health::Role;
-use crate::inventory::{Probe, ProbeKind, Service};
+use crate::inventory::{Probe, ProbeAddress, Service};
 
 /// The services, and their probes counted through.
 #[derive(Debug)]
@@ -115,17 +115,16 @@ impl Roster {
 }
 
 fn host_and_port(probe: &Probe) -> Option<String> {
-    match &probe.kind {
-        ProbeKind::Http(request) => Some(match &request.target.socket {
+    match probe.kind.address()? {
+        ProbeAddress::Http(target) => Some(match &target.socket {
             Some(socket) => format!("unix:{}", socket.display()),
             None => format!(
                 "{}:{}",
-                request.target.url.host_str().unwrap_or_default(),
-                request.target.url.port_or_known_default().unwrap_or(0)
+                target.url.host_str().unwrap_or_default(),
+                target.url.port_or_known_default().unwrap_or(0)
             ),
         }),
-        ProbeKind::Tcp { host, port } => Some(format!("{host}:{port}")),
-        ProbeKind::Exec(_) => None,
+        ProbeAddress::Tcp(to) => Some(format!("{}:{}", to.host, to.port)),
     }
 }
 
@@ -133,6 +132,7 @@ fn host_and_port(probe: &Probe) -> Option<String> {
 mod tests {
     use super::*;
     use crate::engine::tests::service;
+    use crate::inventory::ProbeKind;
 
     #[test]
     fn probes_are_counted_through_and_hosts_are_shared() {

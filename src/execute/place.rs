@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use crate::health::Role;
 use crate::host::Endpoint;
-use crate::inventory::{HttpRequest, Means, Probe, ProbeKind, Proxy, Service, Target};
+use crate::inventory::{HttpRequest, Means, Probe, ProbeAddress, Proxy, Service, Target};
 use crate::probe::Asker;
 
 /// Where a service listens.
@@ -53,14 +53,16 @@ impl Place {
         if let Some(request) = by_http() {
             return Self::target(&request.target);
         }
-        let by_tcp = probed.clone().find_map(|probe| match &probe.kind {
-            ProbeKind::Tcp { host, port } => Some(Self::Name {
-                host: host.clone(),
-                port: *port,
-            }),
-            _ => None,
-        });
-        match (by_tcp, means) {
+        let by_other = probed
+            .clone()
+            .find_map(|probe| match probe.kind.address()? {
+                ProbeAddress::Tcp(to) => Some(Self::Name {
+                    host: to.host.clone(),
+                    port: to.port,
+                }),
+                ProbeAddress::Http(_) => None,
+            });
+        match (by_other, means) {
             (Some(place), _) => place,
             (None, Some(Means::Http(request))) => Self::target(&request.target),
             (None, _) => Self::Nowhere,
@@ -122,10 +124,7 @@ impl Place {
 
 /// The request of an HTTP probe.
 pub(super) fn http(probe: &Probe) -> Option<&HttpRequest> {
-    match &probe.kind {
-        ProbeKind::Http(request) => Some(request),
-        ProbeKind::Tcp { .. } | ProbeKind::Exec(_) => None,
-    }
+    probe.kind.request()
 }
 
 /// An IPv6 address without its brackets.

@@ -3,33 +3,36 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::profile::raw::{At, is_name};
+use crate::profile::raw::read::is_name;
+use crate::profile::setting::At;
 use crate::profile::{HostPort, Target};
 use crate::yaml::{Entry, Node, Place, Problem, Problems, SourceFile, Style, Value};
 
-use super::library::Library;
-use super::{Loaded, Surroundings, load, raw};
+use super::environment::Environment;
+use super::load::{Loaded, resolve_all};
+use super::profiles::ProfileLoader;
+use super::raw::{RawInventory, RawService};
 
 /// What was typed, as text: it is read as it would be read in an inventory.
 #[derive(Debug, Clone, Copy)]
-pub struct AdHoc<'a> {
+pub(crate) struct AdHoc<'a> {
     /// What is asked.
-    pub asked: Asked<'a>,
+    pub(crate) asked: Asked<'a>,
     /// `--profile`, of a URL; `http` where it was left out.
-    pub profile: Option<&'a str>,
+    pub(crate) profile: Option<&'a str>,
     /// `--interval`
-    pub interval: Option<&'a str>,
+    pub(crate) interval: Option<&'a str>,
     /// `--timeout`
-    pub timeout: Option<&'a str>,
+    pub(crate) timeout: Option<&'a str>,
     /// `--retries`
-    pub retries: Option<&'a str>,
+    pub(crate) retries: Option<&'a str>,
     /// `--start-period`
-    pub start_period: Option<&'a str>,
+    pub(crate) start_period: Option<&'a str>,
 }
 
 /// What is asked without an inventory.
 #[derive(Debug, Clone, Copy)]
-pub enum Asked<'a> {
+pub(crate) enum Asked<'a> {
     /// `--url`
     Url(&'a str),
     /// `--tcp`
@@ -40,7 +43,7 @@ pub enum Asked<'a> {
 
 impl<'a> AdHoc<'a> {
     /// This, and nothing else said.
-    pub const fn new(asked: Asked<'a>) -> Self {
+    pub(crate) const fn new(asked: Asked<'a>) -> Self {
         Self {
             asked,
             profile: None,
@@ -63,7 +66,7 @@ const PROBE: &str = "live";
 /// # Errors
 ///
 /// Every mistake in what was typed.
-pub fn adhoc(typed: &AdHoc<'_>, around: &Surroundings<'_>) -> Result<Loaded, Problems> {
+pub(crate) fn adhoc(typed: &AdHoc<'_>, environment: &Environment<'_>) -> Result<Loaded, Problems> {
     let mut problems = Problems::default();
     let (flag, text, question) = match typed.asked {
         Asked::Url(url) => ("--url", url, Some(("url", Node::argument("--url", url)))),
@@ -94,13 +97,13 @@ pub fn adhoc(typed: &AdHoc<'_>, around: &Surroundings<'_>) -> Result<Loaded, Pro
     let options = options
         .into_iter()
         .filter_map(|(key, flag, text)| Some((key, Node::argument(flag, text?))));
-    let mut library = Library::in_directory(around.directory, true, around);
+    let mut profiles = ProfileLoader::in_directory(environment.directory, true, environment);
     let mut plain = None;
     if let (Asked::Url(url), Some(profile)) = (typed.asked, profile) {
         let node = Node::argument("--profile", profile);
         let profile = At::new(profile.to_owned(), &node);
         // What brings no probe is meant for those of others: here that is the address itself.
-        if !library.brings_probes(&profile, around, &mut problems) {
+        if !profiles.brings_probes(&profile, environment, &mut problems) {
             let nothing = map(std::iter::empty(), &Node::argument("--url", url).place);
             plain = Some(("probes", probe("http", nothing)));
         }
@@ -111,13 +114,13 @@ pub fn adhoc(typed: &AdHoc<'_>, around: &Surroundings<'_>) -> Result<Loaded, Pro
         key_place: place.clone(),
         value: map(options.chain([question]).chain(plain), &place),
     };
-    let raw = raw::Inventory {
-        services: raw::Service::read(&service, &mut problems)
+    let raw = RawInventory {
+        services: RawService::read(&service, &mut problems)
             .into_iter()
             .collect(),
-        ..raw::Inventory::default()
+        ..RawInventory::default()
     };
-    let loaded = load::resolve_all(raw, library, around, &mut problems);
+    let loaded = resolve_all(raw, profiles, environment, &mut problems);
     // What is worth a warning in a file that others read is no news to who typed it.
     problems.list.retain(|problem| !problem.warning);
     if problems.has_errors() {

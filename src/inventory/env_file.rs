@@ -2,12 +2,14 @@
 //!
 //! Values are secrets as often as not, so none is ever shown: problems mark lines in which values are stars.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::yaml::{Place, Problem, Problems, SourceFile};
 
-use super::resolve::Variables;
+/// Variables by name.
+pub(super) type Variables = BTreeMap<String, String>;
 
 const FORM: &str = "`NAME=value`";
 

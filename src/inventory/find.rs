@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::yaml::{Problem, Problems};
 
-use super::Surroundings;
+use super::environment::Environment;
 
 /// The names that are looked for, the first one first.
 const NAMES: [&str; 2] = ["healthctl.yaml", "healthctl.yml"];
@@ -14,13 +14,13 @@ const REPOSITORIES: [&str; 3] = [".git", ".hg", ".jj"];
 
 /// The files to read.
 #[derive(Debug)]
-pub struct Chosen {
+pub(crate) struct Chosen {
     /// In the order in which they are laid over each other.
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// They were found, not named by the user: they must not be somebody else's.
-    pub found: bool,
+    pub(crate) found: bool,
     /// What is worth knowing about the choice.
-    pub warnings: Problems,
+    pub(crate) warnings: Problems,
 }
 
 /// The named files, or the one that is found: in the current directory, in its parents up to the repository's
@@ -29,7 +29,7 @@ pub struct Chosen {
 /// # Errors
 ///
 /// No inventory is found, or the one found could be somebody else's work.
-pub fn find(named: &[PathBuf], around: &Surroundings<'_>) -> Result<Chosen, Problems> {
+pub(crate) fn find(named: &[PathBuf], environment: &Environment<'_>) -> Result<Chosen, Problems> {
     if !named.is_empty() {
         return Ok(Chosen {
             files: named.to_vec(),
@@ -37,16 +37,16 @@ pub fn find(named: &[PathBuf], around: &Surroundings<'_>) -> Result<Chosen, Prob
             warnings: Problems::default(),
         });
     }
-    let directories = upwards(around);
-    for directory in directories.iter().copied().chain(around.config) {
+    let directories = upwards(environment);
+    for directory in directories.iter().copied().chain(environment.config) {
         let here: Vec<PathBuf> = NAMES
             .iter()
             .map(|name| directory.join(name))
-            .filter(|path| around.is_file(path))
+            .filter(|path| environment.is_file(path))
             .collect();
         let Some(path) = here.first() else { continue };
-        let shown = around.shown(path);
-        if let Some(problem) = distrust(path, &shown, around) {
+        let shown = environment.shown(path);
+        if let Some(problem) = distrust(path, &shown, environment) {
             return Err(problem.into());
         }
         let mut warnings = Problems::default();
@@ -54,7 +54,7 @@ pub fn find(named: &[PathBuf], around: &Surroundings<'_>) -> Result<Chosen, Prob
             warnings.push(
                 Problem::general(format!(
                     "`{}` is not read: `{}` beside it comes first",
-                    around.shown(other).display(),
+                    environment.shown(other).display(),
                     shown.display()
                 ))
                 .hint("keep one of them")
@@ -67,17 +67,17 @@ pub fn find(named: &[PathBuf], around: &Surroundings<'_>) -> Result<Chosen, Prob
             warnings,
         });
     }
-    Err(nothing_found(&directories, around).into())
+    Err(nothing_found(&directories, environment).into())
 }
 
 /// The current directory and its parents up to the root of the repository; outside one the current directory alone.
-fn upwards<'a>(around: &Surroundings<'a>) -> Vec<&'a Path> {
-    let root = around.directory.ancestors().position(|directory| {
+fn upwards<'a>(environment: &Environment<'a>) -> Vec<&'a Path> {
+    let root = environment.directory.ancestors().position(|directory| {
         REPOSITORIES
             .iter()
-            .any(|name| (around.look)(&directory.join(name)).is_some())
+            .any(|name| (environment.status)(&directory.join(name)).is_some())
     });
-    around
+    environment
         .directory
         .ancestors()
         .take(root.unwrap_or(0) + 1)
@@ -85,11 +85,15 @@ fn upwards<'a>(around: &Surroundings<'a>) -> Vec<&'a Path> {
 }
 
 /// Why a file that was found, and not named, must not be used: what it says is run.
-pub(super) fn distrust(path: &Path, shown: &Path, around: &Surroundings<'_>) -> Option<Problem> {
+pub(super) fn distrust(
+    path: &Path,
+    shown: &Path,
+    environment: &Environment<'_>,
+) -> Option<Problem> {
     const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
-    let look = (around.look)(path)?;
+    let look = (environment.status)(path)?;
     let shown = shown.display();
-    if look.owner != around.user && look.owner != 0 {
+    if look.owner != environment.user && look.owner != 0 {
         return Some(
             Problem::general(format!(
                 "`{shown}` belongs to the user with the id {}, and what it says would be run by you",
@@ -110,12 +114,12 @@ pub(super) fn distrust(path: &Path, shown: &Path, around: &Surroundings<'_>) -> 
     None
 }
 
-fn nothing_found(directories: &[&Path], around: &Surroundings<'_>) -> Problem {
+fn nothing_found(directories: &[&Path], environment: &Environment<'_>) -> Problem {
     let mut places = match directories {
         [] | [_] => "here".to_owned(),
         [.., root] => format!("here and up to {}", root.display()),
     };
-    if let Some(config) = around.config {
+    if let Some(config) = environment.config {
         places = format!("{places} nor in {}", config.display());
     }
     Problem::general(format!("no inventory: no {} {places}", NAMES[0])).hint(
@@ -130,15 +134,15 @@ mod tests {
     use std::io;
     use std::path::{Path, PathBuf};
 
-    use super::super::{Look, Surroundings};
+    use super::super::environment::{Environment, FileStatus};
     use super::find;
 
     /// Files by path, with owner and mode; a path that ends in `/` is a directory.
     fn check(directory: &str, files: &[(&str, u32, u32)], expected: &str) {
-        let world: HashMap<PathBuf, Look> = files
+        let world: HashMap<PathBuf, FileStatus> = files
             .iter()
             .map(|(path, owner, mode)| {
-                let look = Look {
+                let look = FileStatus {
                     directory: path.ends_with('/'),
                     owner: *owner,
                     mode: *mode,
@@ -146,17 +150,17 @@ mod tests {
                 (PathBuf::from(path), look)
             })
             .collect();
-        let around = Surroundings {
+        let environment = Environment {
             env: &|_| None,
             read: &|_| Err(io::Error::other("nothing is read")),
-            look: &|path| world.get(path).copied(),
+            status: &|path| world.get(path).copied(),
             list: &|_| Vec::new(),
             directory: Path::new(directory),
             config: Some(Path::new("/home/me/.config/healthctl")),
             user: 1000,
             builtin: &[],
         };
-        let found = match find(&[], &around) {
+        let found = match find(&[], &environment) {
             Ok(chosen) => {
                 let file = chosen.files[0].display().to_string();
                 chosen.warnings.list.iter().fold(file, |text, warning| {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::Surroundings;
+use super::environment::Environment;
 
 /// More directories are not looked into: a pattern that needs them was meant otherwise.
 const MOST_DIRECTORIES: usize = 10_000;
@@ -30,7 +30,7 @@ enum Part<'a> {
 pub(super) fn files(
     base: &Path,
     pattern: &str,
-    around: &Surroundings<'_>,
+    environment: &Environment<'_>,
 ) -> Result<Vec<PathBuf>, BadPattern> {
     let parts: Vec<Part<'_>> = pattern
         .split('/')
@@ -51,18 +51,18 @@ pub(super) fn files(
                 Part::Name(name) => next.push(path.join(name)),
                 Part::Any(matcher, hidden) => {
                     left = left.checked_sub(1).ok_or(BadPattern::Endless)?;
-                    let names = names(path, around).into_iter();
+                    let names = names(path, environment).into_iter();
                     let fitting = names.filter(|name| {
                         (*hidden || !name.starts_with('.')) && matcher.is_match(name)
                     });
                     next.extend(fitting.map(|name| path.join(name)));
                 }
-                Part::Deep => below(path, around, &mut left, &mut next)?,
+                Part::Deep => below(path, environment, &mut left, &mut next)?,
             }
         }
         paths = next;
     }
-    paths.retain(|path| around.is_file(path));
+    paths.retain(|path| environment.is_file(path));
     let mut seen = Vec::with_capacity(paths.len());
     for path in paths {
         if !seen.contains(&path) {
@@ -91,13 +91,13 @@ fn part(text: &str) -> Result<Part<'_>, BadPattern> {
 }
 
 /// What is in a directory, by name.
-fn names(directory: &Path, around: &Surroundings<'_>) -> Vec<String> {
+fn names(directory: &Path, environment: &Environment<'_>) -> Vec<String> {
     let directory = if directory.as_os_str().is_empty() {
         Path::new(".")
     } else {
         directory
     };
-    let mut names = (around.list)(directory);
+    let mut names = (environment.list)(directory);
     names.sort();
     names
 }
@@ -105,19 +105,19 @@ fn names(directory: &Path, around: &Surroundings<'_>) -> Vec<String> {
 /// The directory and all below it that are not hidden, each before its own.
 fn below(
     root: &Path,
-    around: &Surroundings<'_>,
+    environment: &Environment<'_>,
     left: &mut usize,
     found: &mut Vec<PathBuf>,
 ) -> Result<(), BadPattern> {
     let mut open = vec![root.to_owned()];
     while let Some(directory) = open.pop() {
         *left = left.checked_sub(1).ok_or(BadPattern::Endless)?;
-        let inside = names(&directory, around).into_iter().rev();
+        let inside = names(&directory, environment).into_iter().rev();
         open.extend(
             inside
                 .filter(|name| !name.starts_with('.'))
                 .map(|name| directory.join(name))
-                .filter(|path| (around.look)(path).is_some_and(|look| look.directory)),
+                .filter(|path| (environment.status)(path).is_some_and(|look| look.directory)),
         );
         found.push(directory);
     }
@@ -129,7 +129,7 @@ mod tests {
     use std::io;
     use std::path::Path;
 
-    use super::super::{Look, Surroundings};
+    use super::super::environment::{Environment, FileStatus};
     use super::{BadPattern, files};
 
     const FILES: [&str; 7] = [
@@ -142,12 +142,12 @@ mod tests {
         "services/read.me",
     ];
 
-    fn look(path: &Path) -> Option<Look> {
+    fn look(path: &Path) -> Option<FileStatus> {
         let directory = FILES
             .iter()
             .any(|file| Path::new(file) != path && Path::new(file).starts_with(path));
         let file = FILES.iter().any(|file| Path::new(file) == path);
-        (directory || file).then_some(Look {
+        (directory || file).then_some(FileStatus {
             directory,
             owner: 0,
             mode: 0,
@@ -168,10 +168,10 @@ mod tests {
 
     #[test]
     fn patterns_mean_files() {
-        let around = Surroundings {
+        let environment = Environment {
             env: &|_| None,
             read: &|_| Err(io::Error::other("nothing is read")),
-            look: &look,
+            status: &look,
             list: &list,
             directory: Path::new("/work"),
             config: None,
@@ -179,7 +179,7 @@ mod tests {
             builtin: &[],
         };
         let check = |base: &str, pattern: &str, expected: &[&str]| {
-            let found = files(Path::new(base), pattern, &around).unwrap();
+            let found = files(Path::new(base), pattern, &environment).unwrap();
             let found: Vec<_> = found.iter().filter_map(|path| path.to_str()).collect();
             assert_eq!(found, expected, "{pattern}");
         };
@@ -205,18 +205,18 @@ mod tests {
         check("", "services/[!o]*.yaml", &["services/two.yaml"]);
         check("", "nowhere/*.yaml", &[]);
         assert!(matches!(
-            files(Path::new(""), "a[.yaml", &around),
+            files(Path::new(""), "a[.yaml", &environment),
             Err(BadPattern::Malformed(_))
         ));
     }
 
     #[test]
     fn a_pattern_without_end_is_told() {
-        let around = Surroundings {
+        let environment = Environment {
             env: &|_| None,
             read: &|_| Err(io::Error::other("nothing is read")),
-            look: &|_| {
-                Some(Look {
+            status: &|_| {
+                Some(FileStatus {
                     directory: true,
                     owner: 0,
                     mode: 0,
@@ -228,7 +228,7 @@ mod tests {
             user: 0,
             builtin: &[],
         };
-        let found = files(Path::new("x"), "**/a.yaml", &around);
+        let found = files(Path::new("x"), "**/a.yaml", &environment);
         assert_eq!(found, Err(BadPattern::Endless));
     }
 }

@@ -4,23 +4,41 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use crate::profile::Profile;
+use crate::profile::setting::Level;
 use crate::yaml::Problems;
 
-use super::combine::combine;
-use super::gather::gather;
-use super::library::{Known, Library};
-use super::{Chosen, Inventory, Surroundings, raw, resolve};
+use super::actions::ServiceActions;
+use super::environment::Environment;
+use super::find::Chosen;
+use super::includes::read_files;
+use super::levels::ServiceLevels;
+use super::merge::merge;
+use super::profiles::ProfileLoader;
+use super::raw::{RawInventory, RawService};
+use super::service::{Inventory, RawServiceSettings, Service};
+use super::{depends, probes, start, variables};
 
 /// An inventory that can be worked with.
 #[derive(Debug)]
-pub struct Loaded {
-    /// The services.
-    pub inventory: Inventory,
-    /// What a user should know all the same.
-    pub warnings: Problems,
-    pub(super) raw: raw::Inventory,
+pub(crate) struct Loaded {
+    pub(crate) inventory: Inventory,
+    pub(crate) warnings: Problems,
+    pub(super) raw: RawInventory,
     /// The profile of each service that has one, by the name of the service.
-    pub(super) profiles: IndexMap<String, Known>,
+    profiles: IndexMap<String, Arc<Profile>>,
+}
+
+impl Loaded {
+    /// Returns the levels of a service of this inventory.
+    pub(super) fn levels<'a>(&'a self, raw: &'a RawService) -> ServiceLevels<'a> {
+        ServiceLevels {
+            defaults: self.raw.defaults_of(raw),
+            profile: self.profiles.get(&raw.name.value).map(|profile| &**profile),
+            profile_missing: false,
+            raw,
+        }
+    }
 }
 
 /// Reads, resolves and checks an inventory.
@@ -28,14 +46,14 @@ pub struct Loaded {
 /// # Errors
 ///
 /// Every mistake in it, and the warnings with them.
-pub fn load(chosen: Chosen, around: &Surroundings<'_>) -> Result<Loaded, Problems> {
+pub(crate) fn load(chosen: Chosen, environment: &Environment<'_>) -> Result<Loaded, Problems> {
     let mut problems = chosen.warnings;
-    let documents = gather(&chosen.files, chosen.found, around, &mut problems);
+    let documents = read_files(&chosen.files, chosen.found, environment, &mut problems);
     let included = documents.iter().filter(|document| document.chain.len() > 1);
     let included: Vec<_> = included.map(|document| document.path.clone()).collect();
-    let raw = combine(documents, &mut problems);
-    let library = Library::new(&chosen.files, chosen.found, around);
-    let mut loaded = resolve_all(raw, library, around, &mut problems);
+    let raw = merge(documents, &mut problems);
+    let profiles = ProfileLoader::new(&chosen.files, chosen.found, environment);
+    let mut loaded = resolve_all(raw, profiles, environment, &mut problems);
     if problems.has_errors() {
         return Err(problems);
     }
@@ -47,34 +65,28 @@ pub fn load(chosen: Chosen, around: &Surroundings<'_>) -> Result<Loaded, Problem
 
 /// Resolves every service of a raw inventory.
 pub(super) fn resolve_all(
-    raw: raw::Inventory,
-    mut library: Library,
-    around: &Surroundings<'_>,
+    raw: RawInventory,
+    mut loader: ProfileLoader,
+    environment: &Environment<'_>,
     problems: &mut Problems,
 ) -> Loaded {
-    library.define(&raw.profiles, problems);
-    resolve::check_dependencies(&raw.services, problems);
+    loader.define(&raw.profiles, problems);
+    depends::check(&raw.services, problems);
     let mut inventory = Inventory::default();
     let mut profiles = IndexMap::new();
     for service in &raw.services {
-        let known = service
-            .profile
-            .as_ref()
-            .and_then(|name| library.get(name, around, problems));
-        let defaults = raw.defaults_of(service);
-        let parts = resolve::Parts {
-            defaults: &defaults,
-            profile: known.as_ref().map(|known| &*known.profile),
-            profile_missing: known.is_none() && service.profile.is_some(),
+        let named = service.settings.profile.as_ref();
+        let profile = named.and_then(|name| loader.get(name, environment, problems));
+        let levels = ServiceLevels {
+            defaults: raw.defaults_of(service),
+            profile: profile.as_deref(),
+            profile_missing: profile.is_none() && named.is_some(),
             raw: service,
         };
-        let resolved = resolve::service(&parts, problems);
-        if let Some(known) = known {
-            profiles.insert(resolved.name.clone(), known);
-        }
-        inventory
-            .services
-            .insert(resolved.name.clone(), Arc::new(resolved));
+        let resolved = resolve(&levels, problems);
+        let name = resolved.name.clone();
+        inventory.services.insert(name.clone(), Arc::new(resolved));
+        profiles.extend(profile.map(|profile| (name, profile)));
     }
     Loaded {
         inventory,
@@ -82,4 +94,20 @@ pub(super) fn resolve_all(
         raw,
         profiles,
     }
+}
+
+/// Resolves a service; what is wrong goes to `problems`.
+fn resolve(levels: &ServiceLevels<'_>, problems: &mut Problems) -> Service {
+    let raw = levels.raw;
+    let own = [(Level::Service, &raw.settings)];
+    let mut service = Service {
+        name: raw.name.value.clone(),
+        probes: probes::resolve(levels, problems),
+        actions: ServiceActions::resolve(levels, problems),
+        start_period: levels.shared_settings().start_period,
+        ..RawServiceSettings::resolve(&own)
+    };
+    start::check(&service, raw, problems);
+    variables::add(&mut service, &raw.variables);
+    service
 }

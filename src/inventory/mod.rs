@@ -1,36 +1,42 @@
 //! YAML text to resolved services, or every problem with its place.
 //!
-//! Pure: files, environment and directories come through functions handed in. No default value may stand
-//! anywhere but in `resolve`, and no resolved type has an `Option` that a default could have filled.
+//! Pure: files, environment and directories come through functions handed in. A default value stands in the declaration
+//! of its key, and no resolved type has an `Option` that a default could have filled.
 
+mod actions;
 mod adhoc;
-mod catalogue;
-mod combine;
+mod depends;
 mod env_file;
+mod environment;
 mod find;
-mod gather;
 mod glob;
-mod library;
+mod includes;
+mod levels;
 mod load;
+mod merge;
+mod probes;
+mod profiles;
 mod raw;
-mod resolve;
 mod service;
 mod show;
-mod source;
-mod surroundings;
+mod start;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod variables;
 
-pub use crate::profile::{Auth, Connection, Proxy, Secret, Signal, Target, Tls};
-pub use adhoc::{AdHoc, Asked, adhoc};
-pub use catalogue::{Offered, catalogue};
-pub use find::{Chosen, find};
-pub use load::{Loaded, load};
-pub use service::{
-    ActionSpec, Exec, Hook, HttpRequest, Inventory, Means, Probe, ProbeKind, Service,
-    ServiceActions, Sources, StartSpec,
-};
-pub use show::show;
-pub use surroundings::{Look, Surroundings};
-pub use validate::{Validated, validate, validate_files};
+pub(crate) use crate::profile::kind::{ProbeAddress, ProbeKind};
+pub(crate) use crate::profile::raw::command::Exec;
+pub(crate) use crate::profile::raw::options::Probe;
+pub(crate) use crate::profile::raw::request::{HttpRequest, Tls};
+pub(crate) use crate::profile::{Auth, Connection, Proxy, Secret, Signal, Target};
+pub(crate) use actions::{ActionSpec, Means, ServiceActions};
+pub(crate) use adhoc::{AdHoc, Asked, adhoc};
+pub(crate) use environment::{Environment, FileStatus};
+pub(crate) use find::find;
+pub(crate) use load::{Loaded, load};
+pub(crate) use profiles::{Offered, catalogue};
+pub(crate) use service::{Inventory, Service};
+pub(crate) use show::show;
+pub(crate) use start::{Hook, StartSpec};
+pub(crate) use validate::{Validated, validate, validate_files};

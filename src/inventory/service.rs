@@ -1,252 +1,96 @@
-//! The resolved inventory: what will be probed and what may be done.
+//! Services: what one can say, declared key by key, and the resolved inventory.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use sha2::{Digest, Sha256};
 
-use crate::health::{DegradedPolicy, ProbeRule, RestartCause, Role, Rules};
-use crate::profile::{Auth, Connection, Expect, Proxy, Secret, Signal, Target, Tls};
+use crate::health::{DegradedPolicy, ProbeRule, RestartCause, Rules};
+use crate::profile::Target;
+use crate::profile::raw::options::Probe;
+use crate::profile::raw::read::{
+    bad_address, boolean, check_name, line, names, path, positive_duration, target, warn_password,
+    word,
+};
+use crate::profile::setting::{At, NamedTexts, settings};
+use crate::yaml::{Entry, Problem, Problems, Value};
+
+use super::actions::ServiceActions;
+use super::start::{RawHook, RawStart, Sources, on_change, restart_on, sources, start};
 
 /// All services of one inventory, in the order of the file.
 #[derive(Debug, Clone, Default)]
-pub struct Inventory {
-    /// By name.
-    pub services: IndexMap<String, Arc<Service>>,
+pub(crate) struct Inventory {
+    pub(crate) services: IndexMap<String, Arc<Service>>,
     /// The files that it was read from, the first one given first.
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl Inventory {
-    /// The file that tells its services from those of other inventories with the same names: the first one given.
-    pub fn file(&self) -> PathBuf {
+    /// Returns the file that tells the services from those of other inventories with the same names: the first one
+    /// given.
+    pub(crate) fn file(&self) -> PathBuf {
         self.files.first().cloned().unwrap_or_default()
     }
 }
 
-/// One service, every default applied.
-#[derive(Debug, Clone)]
-pub struct Service {
-    /// Its name: `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`.
-    pub name: String,
+settings! {
+    /// The flat settings of a service as written.
+    raw RawServiceSettings;
+    /// One service, every default applied.
+    #[derive(Debug, Clone)]
+    resolved Service {
+        /// `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`
+        name: String = String::new(),
+        /// Time after a known start in which failures do not count.
+        start_period: Duration = Duration::ZERO,
+        /// At least one: `startup` first, then `live`, `ready`, `status`, then the user's in file order.
+        probes: Vec<Probe> = Vec::new(),
+        actions: ServiceActions = ServiceActions::default(),
+    }
+
     /// A sentence for people.
-    pub description: Option<String>,
-    /// Its group.
-    pub group: Option<String>,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// The name of its profile.
-    pub profile: Option<String>,
-    /// Its base address, where it has one.
-    pub url: Option<Target>,
-    /// What a degraded state means to `check`.
-    pub degraded: DegradedPolicy,
-    /// Dependencies whose error makes it unhealthy.
-    pub required: BTreeSet<String>,
-    /// For the flag `success-age`.
-    pub max_success_age: Option<Duration>,
-    /// Services it depends on; all exist, without cycles.
-    pub depends_on: Vec<String>,
-    /// Failures do not count for this long after a known start.
-    pub start_period: Duration,
-    /// At least one; `startup` first, then `live`, `ready`, `status`, then the user's in file order.
-    pub probes: Vec<Probe>,
-    /// What may be done to it.
-    pub actions: ServiceActions,
-    /// How it is started, where healthctl may start it.
-    pub start: Option<StartSpec>,
-    /// What its code is made of; a process older than the newest of these files is stale.
-    pub sources: Option<Sources>,
-    /// What an automatic restart may react to, where one is switched on.
-    pub restart_on: BTreeSet<RestartCause>,
-    /// What is run when its state turns.
-    pub on_change: Option<Hook>,
-    /// Where it writes its pid.
-    pub pid_file: Option<PathBuf>,
-    /// Something else starts it again.
-    pub supervised: bool,
-    /// Several processes answer at its address.
-    pub replicas: bool,
-    /// An action needs its name typed.
-    pub protected: bool,
-}
-
-/// One question, every default applied.
-#[derive(Debug, Clone)]
-pub struct Probe {
-    /// Its name.
-    pub name: String,
-    /// What it asks about.
-    pub role: Role,
-    /// How it asks.
-    pub kind: ProbeKind,
-    /// Time between two of it; never zero.
-    pub interval: Duration,
-    /// One deadline around all of it; never zero.
-    pub timeout: Duration,
-    /// Non-successes in a row that turn it.
-    pub failure_threshold: u32,
-    /// Successes in a row that turn it back.
-    pub success_threshold: u32,
-    /// A named probe's failure makes the service unhealthy.
-    pub required: bool,
-    /// Largest body, decoded bytes.
-    pub max_body: u64,
-    /// What the answer has to be.
-    pub expect: Expect,
-    /// How its payload is read.
-    pub decode: Option<Arc<crate::profile::Decode>>,
-}
-
-/// How a probe asks.
-#[derive(Debug, Clone)]
-pub enum ProbeKind {
-    /// An HTTP request.
-    Http(Box<HttpRequest>),
-    /// A TCP connection is enough.
-    Tcp {
-        /// Name or address.
-        host: String,
-        /// Port.
-        port: u16,
-    },
-    /// A command; exit status 0 is good.
-    Exec(Exec),
-}
-
-/// A command with all that it needs.
-#[derive(Debug, Clone, Default)]
-pub struct Exec {
-    /// Program and arguments, no shell.
-    pub command: Vec<String>,
-    /// The same for people: with what was written where a variable's value is in it, which may be a secret.
-    pub shown: Vec<String>,
-    /// Added to the environment.
-    pub env: BTreeMap<String, Secret>,
-    /// Where it runs.
-    pub cwd: PathBuf,
-    /// The values that were put in for variables, each with what was written for it: what the command writes may repeat
-    /// them.
-    pub hidden: Vec<(String, String)>,
-}
-
-/// An HTTP request with everything that it needs.
-#[derive(Debug, Clone)]
-pub struct HttpRequest {
-    /// Where it goes, path included.
-    pub target: Target,
-    /// GET, POST, …
-    pub method: String,
-    /// Names as written, values; a later one of the same name replaced an earlier one.
-    pub headers: Vec<(String, Secret)>,
-    /// The body.
-    pub body: Option<String>,
-    /// Credentials.
-    pub auth: Option<Auth>,
-    /// TLS settings.
-    pub tls: Tls,
-    /// Which proxy.
-    pub proxy: Proxy,
-    /// Whether redirects may be followed (never to another scheme, never with credentials to another host).
-    pub follow_redirects: bool,
-    /// A fresh connection each time, or a kept one.
-    pub connection: Connection,
-}
-
-/// What may be done to a service.
-#[derive(Debug, Clone, Default)]
-pub struct ServiceActions {
-    /// Ask and wait.
-    pub shutdown: Option<ActionSpec>,
-    /// Ask and return.
-    pub schedule: Option<ActionSpec>,
-    /// Read the configuration again.
-    pub reload: Option<ActionSpec>,
-    /// For what others supervise.
-    pub restart: Option<ActionSpec>,
-}
-
-/// One action of a service.
-#[derive(Debug, Clone)]
-pub struct ActionSpec {
-    /// How it is done.
-    pub means: Means,
-    /// Whether its reply comes only when the work is done.
-    pub waits: bool,
-    /// How long it may take, the proof included.
-    pub timeout: Duration,
-    /// How its reply is read: that of a reload by a route.
-    pub reply: Option<Arc<crate::profile::ReplyDecode>>,
-}
-
-/// How an action is done.
-#[derive(Debug, Clone)]
-pub enum Means {
-    /// An HTTP request.
-    Http(Box<HttpRequest>),
-    /// A signal to the process that is proved to be the service's.
-    Signal(Signal),
-    /// A command.
-    Exec(Exec),
-}
-
-/// How healthctl starts a service.
-#[derive(Debug, Clone)]
-pub struct StartSpec {
-    /// What is run.
-    pub exec: Exec,
-    /// Where its output goes; `None` is a file in the user's state directory, which only an effect can find.
-    pub log: Option<PathBuf>,
-    /// How long it may take to be ready.
-    pub ready_timeout: Duration,
-}
-
-/// The files that a service's code is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sources {
-    /// The directory that the patterns are relative to: that of the file that names them.
-    pub root: PathBuf,
-    /// Globs, as written: `services/api/**/*.py`.
-    pub patterns: Vec<String>,
-}
-
-/// A command that is run when something happens to a service.
-#[derive(Debug, Clone)]
-pub struct Hook {
-    /// What is run; what tells of the turn is added to its environment.
-    pub exec: Exec,
-    /// How long it may take.
-    pub timeout: Duration,
-}
-
-impl ProbeKind {
-    /// `http`, `tcp` or `exec`.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Http(_) => "http",
-            Self::Tcp { .. } => "tcp",
-            Self::Exec(_) => "exec",
-        }
-    }
-
-    /// What is asked, for people: no password, no control character.
-    pub fn target(&self) -> String {
-        let text = match self {
-            Self::Http(request) => request.target.to_string(),
-            Self::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            Self::Tcp { host, port } => format!("{host}:{port}"),
-            Self::Exec(exec) => exec.shown.join(" "),
-        };
-        crate::text::clean(&text, 300)
-    }
+    description: String, optional, "text", since "0.1", description;
+    /// The group that the service belongs to, for selectors.
+    group: String, optional, "text", since "0.1", line("the name of a group");
+    /// Names with values, for selectors.
+    labels: NamedTexts, or_empty, "map of text", since "0.1", labels;
+    /// The convention that the service follows: its probes, its actions, how its payload is read.
+    profile: String, optional, "text", since "0.1", line("the name of a profile");
+    /// The base address, `http://`, `https://` or `unix://`.
+    url: Target, optional, "URL", since "0.1", target;
+    /// The verdict of `check` on a degraded service: `fail`, `warn` or `pass`.
+    degraded: DegradedPolicy, default(DegradedPolicy::Fail), "word", since "0.1", degraded;
+    /// Dependencies whose error makes the service unhealthy, not only degraded.
+    required: Vec<At<String>>, or_empty, "list of text", since "0.1", required;
+    /// Age of the last success of a required dependency from which on the flag `success-age` is raised.
+    max_success_age: Duration, optional, "duration", since "0.1", positive_duration;
+    /// Services that this one needs: while one is down, this one is `blocked`; it starts after them.
+    depends_on: Vec<At<String>>, or_empty, "list of services", since "0.1", names("a list of services");
+    /// Pages about the service: a runbook, a dashboard. A name and an absolute `http` or `https` URL each.
+    links: NamedTexts, or_empty, "map of URLs", since "0.1", links;
+    /// How healthctl starts the service.
+    start: RawStart, optional, "map, see below", since "0.1", start;
+    /// The files that the code is made of; a process that is older than the newest of them is `stale`.
+    sources: Sources, optional, "list of patterns", since "0.1", sources;
+    /// Whether something else starts the service again, so that healthctl only waits for the proof.
+    supervised: bool, default(false), "`true` or `false`", since "0.1", boolean;
+    /// What automatic restart may react to, where it is switched on: `stale`, `unhealthy`.
+    restart_on: Vec<At<RestartCause>>, default(Vec::new()), "list of words", since "0.1", restart_on;
+    /// A command that is run when the state changes, as long as something watches.
+    on_change: RawHook, optional, "map, see below", since "0.1", on_change;
+    /// The file that the service writes its pid to.
+    pid_file: PathBuf, optional, "path", since "0.1", path("the path of a pid file");
+    /// Whether several processes answer at the address, so that alternating identities are normal.
+    replicas: bool, default(false), "`true` or `false`", since "0.1", boolean;
+    /// Whether an action needs the name typed, or `--confirm NAME`.
+    protected: bool, default(false), "`true` or `false`", since "0.1", boolean;
 }
 
 impl Service {
-    /// What the state machine has to know.
-    pub fn rules(&self) -> Rules {
+    /// Returns what the state machine has to know.
+    pub(crate) fn rules(&self) -> Rules {
         Rules {
             name: self.name.clone(),
             group: self.group.clone(),
@@ -267,7 +111,7 @@ impl Service {
                     interval: probe.interval,
                 })
                 .collect(),
-            required: self.required.clone(),
+            required: self.required.iter().cloned().collect(),
             degraded: self.degraded,
             max_success_age: self.max_success_age,
             start_period: self.start_period,
@@ -277,44 +121,96 @@ impl Service {
         }
     }
 
-    /// How long its shutdown may take: the longest of its shutdown means, 40 s where it has none
-    /// (the founding services drain for 30 s at most).
-    pub fn shutdown_timeout(&self) -> Duration {
+    /// Returns how long the shutdown may take: the longest time-out of its means, 40 s where it has none (the founding
+    /// services drain for 30 s at most).
+    pub(crate) fn shutdown_timeout(&self) -> Duration {
         [&self.actions.shutdown, &self.actions.schedule]
             .into_iter()
             .flatten()
             .map(|action| action.timeout)
             .max()
-            .unwrap_or(Duration::from_secs(40))
+            .unwrap_or(super::actions::DEFAULT_TIMEOUT)
     }
 }
 
-impl StartSpec {
-    /// Names what is run and how, the same for the same entry in every run of ours: SHA-256, hexadecimal. What only says
-    /// where its output goes and how long it may take is left out. A secret counts by where it comes from.
-    pub fn fingerprint(&self) -> String {
-        let mut digest = Sha256::new();
-        let mut add = |part: &str, bytes: &[u8]| {
-            digest.update(part);
-            digest.update(bytes.len().to_le_bytes());
-            digest.update(bytes);
-        };
-        for word in &self.exec.command {
-            add("word", word.as_bytes());
-        }
-        add("cwd", self.exec.cwd.as_os_str().as_encoded_bytes());
-        for (name, secret) in &self.exec.env {
-            add("name", name.as_bytes());
-            match secret {
-                Secret::Plain(text) => add("plain", text.as_bytes()),
-                Secret::Env(name) => add("env", name.as_bytes()),
-                Secret::EnvOr { name, otherwise } => {
-                    add("env", name.as_bytes());
-                    add("otherwise", otherwise.as_bytes());
-                }
-                Secret::File(path) => add("file", path.as_os_str().as_encoded_bytes()),
-            }
-        }
-        format!("{:x}", digest.finalize())
+fn description(entry: &Entry, problems: &mut Problems) -> Option<At<String>> {
+    // A description may be folded over several lines; it is shown on one.
+    let mut node = entry.value.clone();
+    if let Value::Text(text) = &mut node.value {
+        *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     }
+    Some(At::new(
+        node.line("a sentence for people", problems)?,
+        &node,
+    ))
+}
+
+fn degraded(entry: &Entry, problems: &mut Problems) -> Option<At<DegradedPolicy>> {
+    let words = DegradedPolicy::ALL
+        .iter()
+        .map(|policy| (policy.as_str(), *policy));
+    let words: Vec<_> = words.collect();
+    word(&words)(entry, problems)
+}
+
+fn required(entry: &Entry, problems: &mut Problems) -> Option<At<Vec<At<String>>>> {
+    let mut names = names("a list of dependencies")(entry, problems)?;
+    names.value.sort_by(|a, b| a.value.cmp(&b.value));
+    Some(names)
+}
+
+fn labels(entry: &Entry, problems: &mut Problems) -> Option<At<NamedTexts>> {
+    const KEY: &str = "a name such as `tier` or `example.com/tier`";
+    let entries = entry
+        .value
+        .map("a map of labels, as in `{tier: web}`", problems)?;
+    let mut labels = Vec::with_capacity(entries.len());
+    for label in entries {
+        let key = &label.key;
+        let valid = key.starts_with(|c: char| c.is_alphanumeric())
+            && key
+                .chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/'));
+        if !valid {
+            problems.push(
+                Problem::at(&label.key_place, format!("`{key}` cannot name a label"))
+                    .label(format!("expected {KEY}")),
+            );
+        } else if let Some(value) = label.value.line("the value of a label", problems) {
+            labels.push((At::key(label), value));
+        }
+    }
+    Some(At::new(labels, &entry.value))
+}
+
+fn links(entry: &Entry, problems: &mut Problems) -> Option<At<NamedTexts>> {
+    const EXPECTED: &str = "an address such as `https://wiki.internal/api`";
+    let entries = entry
+        .value
+        .map("a map of links, as in `{runbook: https://…}`", problems)?;
+    let mut links = Vec::with_capacity(entries.len());
+    for link in entries {
+        let node = &link.value;
+        let named = check_name("a link", &link.key, &link.key_place, problems);
+        let Some(text) = node.line(EXPECTED, problems) else {
+            continue;
+        };
+        // A fragment is never sent, so no other address has one.
+        let (address, fragment) = text.find('#').map_or((&*text, ""), |at| text.split_at(at));
+        match Target::parse(address) {
+            Ok(target) if target.socket.is_none() && !fragment.contains(char::is_whitespace) => {
+                warn_password(node, &target, problems);
+                if named {
+                    links.push((At::key(link), format!("{target}{fragment}")));
+                }
+            }
+            Ok(_) => problems.push(
+                Problem::at(&node.place, format!("{} is no page", node.shown()))
+                    .label(format!("expected {EXPECTED}"))
+                    .hint("a link is an `http://` or `https://` URL without spaces"),
+            ),
+            Err(bad) => problems.push(bad_address(node, bad, EXPECTED)),
+        }
+    }
+    Some(At::new(links, &entry.value))
 }

@@ -9,7 +9,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Chosen, Look, Surroundings, load, show};
+use super::find::Chosen;
+use super::raw;
+use super::service::RawServiceSettings;
+use super::start::{RawHookSettings, RawStartSettings};
+use super::{Environment, FileStatus, load, show};
+use crate::profile::raw::options::{RawProbeSettings, RawSharedSettings};
+use crate::profile::raw::request::{self, RawRequestSettings, RawTls};
+use crate::profile::raw::{command, expect, probe};
+use crate::profile::setting::{Declared, ReferenceRow};
+use crate::run::readme;
 use crate::yaml::Problems;
 
 const REWRITE: &str = "REWRITE_INVENTORY";
@@ -48,7 +57,7 @@ fn check(kind: &str, render: impl Fn(Result<super::Loaded, Problems>) -> String)
     let folder = folder(kind);
     let look = |path: &Path| {
         let metadata = fs::metadata(folder.join(path)).ok()?;
-        Some(Look {
+        Some(FileStatus {
             directory: metadata.is_dir(),
             owner: 1000,
             mode: 0o644,
@@ -62,10 +71,10 @@ fn check(kind: &str, render: impl Fn(Result<super::Loaded, Problems>) -> String)
             .collect()
     };
     let read = |path: &Path| -> io::Result<Vec<u8>> { fs::read(folder.join(path)) };
-    let around = Surroundings {
+    let environment = Environment {
         env: &env,
         read: &read,
-        look: &look,
+        status: &look,
         list: &list,
         directory: Path::new("/work"),
         config: None,
@@ -90,7 +99,7 @@ fn check(kind: &str, render: impl Fn(Result<super::Loaded, Problems>) -> String)
             found: true,
             warnings: Problems::default(),
         };
-        let found = render(load(chosen, &around));
+        let found = render(load(chosen, &environment));
         let file = path.with_extension("expected");
         if std::env::var_os(REWRITE).is_some() {
             fs::write(&file, &found).unwrap();
@@ -150,16 +159,16 @@ fn in_order(service: &super::Service) -> String {
 #[test]
 fn what_is_shown_can_be_read_again() {
     let folder = folder("valid");
-    let around = |text: &str, then: &dyn Fn(&Surroundings<'_>)| {
+    let environment = |text: &str, then: &dyn Fn(&Environment<'_>)| {
         let read = |path: &Path| match path.to_str() {
             Some("healthctl.yaml") => Ok(text.as_bytes().to_vec()),
             _ => fs::read(folder.join(path)),
         };
-        then(&Surroundings {
+        then(&Environment {
             env: &env,
             read: &read,
-            look: &|path| {
-                folder.join(path).is_file().then_some(Look {
+            status: &|path| {
+                folder.join(path).is_file().then_some(FileStatus {
                     directory: false,
                     owner: 1000,
                     mode: 0o644,
@@ -178,12 +187,12 @@ fn what_is_shown_can_be_read_again() {
         warnings: Problems::default(),
     };
     let text = fs::read_to_string(folder.join("everything.yaml")).unwrap();
-    around(&text, &|world| {
+    environment(&text, &|world| {
         let first = load(chosen(), world).unwrap();
         let shown = show(&first, "api").unwrap();
         // What it depends on is not part of it.
         let shown = format!("{shown}  postgres: {{profile: http, url: http://localhost}}\n");
-        around(&shown, &|world| {
+        environment(&shown, &|world| {
             let second = load(chosen(), world)
                 .unwrap_or_else(|problems| panic!("{shown}\n{}", problems.render(false)));
             let (first, second) = (
@@ -228,10 +237,10 @@ fn mutilated_ones_are_told_too() {
             }
         }
         let read = |_: &Path| Ok(bytes.clone());
-        let around = Surroundings {
+        let environment = Environment {
             env: &env,
             read: &read,
-            look: &|_| None,
+            status: &|_| None,
             list: &|_| Vec::new(),
             directory: Path::new("/work"),
             config: None,
@@ -243,7 +252,7 @@ fn mutilated_ones_are_told_too() {
             found: false,
             warnings: Problems::default(),
         };
-        match load(chosen, &around) {
+        match load(chosen, &environment) {
             Ok(loaded) => {
                 good += 1;
                 for name in loaded.inventory.services.keys() {
@@ -259,4 +268,92 @@ fn mutilated_ones_are_told_too() {
         }
     }
     assert!(good > 20 && bad > 100, "{good} {bad}");
+}
+
+/// The rows of a table of the reference.
+fn declared<R>(settings: &[Declared<R>]) -> String {
+    let rows = settings.iter().map(|setting| {
+        let alias = setting.alias.map(|alias| format!(" or `{alias}`"));
+        let default = (setting.default)().map(|value| match serde_json::to_string(&value) {
+            Ok(text) => format!("`{}`", text.trim_matches('"')),
+            Err(error) => panic!("{}: {error}", setting.name),
+        });
+        let since = match setting.since {
+            "0.1" => String::new(),
+            since => format!(" Since {since}."),
+        };
+        let Declared {
+            name, kind, doc, ..
+        } = setting;
+        let (alias, default) = (alias.unwrap_or_default(), default.unwrap_or_default());
+        format!(
+            "| `{name}`{alias} | {kind} | {default} | {}{since} |\n",
+            doc.trim()
+        )
+    });
+    rows.collect()
+}
+
+fn nested(rows: &[ReferenceRow]) -> String {
+    let rows = rows.iter();
+    rows.map(|(name, kind, doc)| format!("| `{name}` | {kind} | | {doc} |\n"))
+        .collect()
+}
+
+#[test]
+fn the_reference_of_keys_is_what_is_declared() {
+    let table = |title: &str, rows: &[String]| {
+        let head = "| key | type | default | meaning |\n| --- | --- | --- | --- |";
+        format!("{title}\n\n{head}\n{}\n", rows.concat())
+    };
+    let start = (
+        "command",
+        "list of text",
+        "The program and its arguments; no shell.",
+    );
+    let hook = ("exec", start.1, start.2);
+    let sections = [
+        table(
+            "A service:",
+            &[
+                declared(RawServiceSettings::DECLARED),
+                nested(raw::REFERENCE),
+            ],
+        ),
+        table(
+            "`defaults`, a profile, a service and a probe, the later ones over the earlier ones:",
+            &[
+                declared(RawProbeSettings::DECLARED),
+                nested(request::REFERENCE),
+                declared(RawRequestSettings::DECLARED),
+                nested(expect::REFERENCE),
+            ],
+        ),
+        table(
+            "The same places, but not a probe:",
+            &[declared(RawSharedSettings::DECLARED)],
+        ),
+        table(
+            "A probe alone; `env` and `cwd` belong to `exec`:",
+            &[nested(probe::REFERENCE), nested(command::REFERENCE)],
+        ),
+        table("`tls`:", &[declared(RawTls::DECLARED)]),
+        table(
+            "`start`:",
+            &[
+                nested(&[start]),
+                nested(command::REFERENCE),
+                declared(RawStartSettings::DECLARED),
+            ],
+        ),
+        table(
+            "`on_change`:",
+            &[
+                nested(&[hook]),
+                nested(&command::REFERENCE[..1]),
+                declared(RawHookSettings::DECLARED),
+            ],
+        ),
+    ];
+    readme::assert_section("inventory keys", &sections.concat());
 }

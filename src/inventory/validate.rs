@@ -5,63 +5,65 @@ use std::path::{Path, PathBuf};
 use crate::text::clean;
 use crate::yaml::{Node, Problems, parse};
 
-use super::library::{self, Library};
-use super::{Chosen, Surroundings, load, source};
+use super::environment::{Environment, read_source};
+use super::find::Chosen;
+use super::load::load;
+use super::profiles::{self, ProfileLoader};
 
 /// What was found in one file.
 #[derive(Debug)]
-pub struct Validated {
+pub(crate) struct Validated {
     /// Mistakes and warnings.
-    pub problems: Problems,
+    pub(crate) problems: Problems,
     /// One line about it: what a good file holds, or how many mistakes a bad one has.
-    pub summary: Result<String, String>,
+    pub(crate) summary: Result<String, String>,
 }
 
 /// Keys that only a profile has; `services` is what only an inventory has.
 const PROFILE_KEYS: [&str; 5] = ["probes", "actions", "decode", "title", "source"];
 
 /// Validates an inventory and the profiles within its reach.
-pub fn validate(chosen: Chosen, around: &Surroundings<'_>) -> Vec<Validated> {
-    let profiles = Library::new(&chosen.files, chosen.found, around).files(around);
-    let mut results = vec![inventory(chosen, around)];
-    results.extend(profiles.iter().map(|path| profile(path, around)));
+pub(crate) fn validate(chosen: Chosen, environment: &Environment<'_>) -> Vec<Validated> {
+    let profiles = ProfileLoader::new(&chosen.files, chosen.found, environment).files(environment);
+    let mut results = vec![inventory(chosen, environment)];
+    results.extend(profiles.iter().map(|path| profile(path, environment)));
     results
 }
 
 /// Validates the files named.
-pub fn validate_files(files: &[PathBuf], around: &Surroundings<'_>) -> Vec<Validated> {
+pub(crate) fn validate_files(files: &[PathBuf], environment: &Environment<'_>) -> Vec<Validated> {
     files
         .iter()
-        .map(|path| validate_file(path, around))
+        .map(|path| validate_file(path, environment))
         .collect()
 }
 
-fn validate_file(path: &Path, around: &Surroundings<'_>) -> Validated {
+fn validate_file(path: &Path, environment: &Environment<'_>) -> Validated {
     // What cannot be read is told by whoever reads it in earnest.
     let mut ignored = Problems::default();
-    let text = source::read(path, around);
+    let text = read_source(path, environment);
     let node = text
         .as_ref()
         .ok()
         .and_then(|file| parse(file, &mut ignored));
     if path != Path::new("-") && is_profile(path, node.as_ref()) {
-        return profile(path, around);
+        return profile(path, environment);
     }
     // Standard input can be read once only.
     let once = |asked: &Path| match (&text, asked == Path::new("-")) {
         (Ok(file), true) => Ok(file.text.clone().into_bytes()),
-        _ => (around.read)(asked),
+        _ => (environment.read)(asked),
     };
-    let around = Surroundings {
+    let environment = Environment {
         read: &once,
-        ..*around
+        ..*environment
     };
     let chosen = Chosen {
         files: vec![path.to_owned()],
         found: false,
         warnings: Problems::default(),
     };
-    inventory(chosen, &around)
+    inventory(chosen, &environment)
 }
 
 fn is_profile(path: &Path, node: Option<&Node>) -> bool {
@@ -76,7 +78,7 @@ fn is_profile(path: &Path, node: Option<&Node>) -> bool {
     in_profiles || PROFILE_KEYS.iter().any(|key| node.get(key).is_some())
 }
 
-fn inventory(chosen: Chosen, around: &Surroundings<'_>) -> Validated {
+fn inventory(chosen: Chosen, environment: &Environment<'_>) -> Validated {
     let files: Vec<_> = chosen.files.iter().map(|path| shown(path)).collect();
     let name = match files.split_last() {
         Some((last, before)) if !before.is_empty() => {
@@ -84,7 +86,7 @@ fn inventory(chosen: Chosen, around: &Surroundings<'_>) -> Validated {
         }
         _ => files.concat(),
     };
-    match load(chosen, around) {
+    match load(chosen, environment) {
         Ok(loaded) => {
             let services = loaded.inventory.services.len();
             let probes: usize = loaded
@@ -106,11 +108,11 @@ fn inventory(chosen: Chosen, around: &Surroundings<'_>) -> Validated {
     }
 }
 
-fn profile(path: &Path, around: &Surroundings<'_>) -> Validated {
+fn profile(path: &Path, environment: &Environment<'_>) -> Validated {
     let mut problems = Problems::default();
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let profile = match source::read(path, around) {
-        Ok(file) => library::read(&name, &file, &mut problems),
+    let profile = match read_source(path, environment) {
+        Ok(file) => profiles::read(&name, &file, &mut problems),
         Err(problem) => {
             problems.push(*problem);
             None

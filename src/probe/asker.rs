@@ -1,31 +1,26 @@
-//! Asks: a probe's question, judged; or a request of an action, sent once.
+//! What asks: connections and the clock that all questions share; and a request of an action, sent once.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use crate::health::{Failure, FailureKind, Outcome, Phases, ProbeResult};
+use crate::health::{Failure, FailureKind, Phases, ProbeResult};
 use crate::host::Clock;
-use crate::inventory::{Connection, HttpRequest, Probe, ProbeKind, Service};
-use crate::profile::{self, Answer, Judgement};
+use crate::inventory::{Connection, HttpRequest, Probe};
+
 use crate::text;
 
-use super::exchange::{self, Answered, Body, Exchange, Question};
-use super::exec;
+use super::exchange::{self, Body, Exchange, Question};
 use super::explain::Cause;
 use super::masks::Masks;
-use super::tcp;
 use super::trail::Trail;
-
-/// A larger body is decoded apart from the tasks that others wait for.
-const LARGE: usize = 128 * 1024;
 
 /// Asks questions. Cheap to clone; the clones share connections and settings.
 #[derive(Debug, Clone)]
 pub(crate) struct Asker {
-    exchange: Exchange,
-    clock: Clock,
+    pub(super) exchange: Exchange,
+    pub(super) clock: Clock,
 }
 
 /// The answer to a request that was sent.
@@ -68,32 +63,6 @@ impl Asker {
         Self {
             exchange: Exchange::new(),
             clock,
-        }
-    }
-
-    /// Asks a probe's question, at whichever address of the service answers.
-    pub(crate) async fn ask(&self, service: &Service, probe: &Probe) -> Outcome {
-        self.ask_at(service, probe, None).await
-    }
-
-    /// Asks a probe's question, at this very address where one is given.
-    pub(crate) async fn ask_at(
-        &self,
-        _service: &Service,
-        probe: &Probe,
-        pin: Option<SocketAddr>,
-    ) -> Outcome {
-        match &probe.kind {
-            ProbeKind::Http(request) => self.ask_http(probe, request, pin).await,
-            ProbeKind::Tcp { host, port } => self.ask_tcp(probe, (host, *port), pin).await,
-            ProbeKind::Exec(exec) => {
-                let question = exec::Question {
-                    exec,
-                    most: probe.max_body,
-                    timeout: probe.timeout,
-                };
-                self.run(question).await
-            }
         }
     }
 
@@ -155,153 +124,10 @@ impl Asker {
             }),
         }
     }
-
-    async fn ask_http(
-        &self,
-        probe: &Probe,
-        request: &HttpRequest,
-        pin: Option<SocketAddr>,
-    ) -> Outcome {
-        let needs_body =
-            probe.expect.needs_body() || probe.decode.as_ref().is_some_and(|d| d.needs_body());
-        let question = Question {
-            request,
-            pin,
-            connection: request.connection,
-            expect: Some(&probe.expect),
-            body: if needs_body {
-                Body::Plain(probe.max_body)
-            } else {
-                Body::Unread
-            },
-        };
-        let trail = Trail::new();
-        let started = Instant::now();
-        let deadline = exchange::deadline(probe.timeout);
-        let result = self
-            .exchange
-            .ask(&question, &trail, probe.timeout, deadline)
-            .await;
-        let latency = started.elapsed();
-        let mut masks = Masks::default();
-        let judged = match result {
-            Ok(mut answered) => {
-                masks = std::mem::take(&mut answered.masks);
-                self.judge(probe, answered, latency, deadline).await
-            }
-            Err(cause) => Err(cause),
-        };
-        let outcome = Outcome {
-            address: address(&trail),
-            code: trail.code(),
-            phases: trail.phases(),
-            ..Outcome::bare(ProbeResult::Unknown, self.clock.now())
-        };
-        let mut outcome = match judged {
-            Ok(judgement) => Outcome {
-                result: judgement.result,
-                failure: judgement.failure,
-                reading: judgement.reading,
-                latency: Some(latency),
-                ..outcome
-            },
-            Err(cause) => Outcome {
-                result: result_of(&cause, probe, outcome.code),
-                failure: Some(cause.failure()),
-                refused: cause.refused,
-                ..outcome
-            },
-        };
-        masks.hide_in(&mut outcome);
-        outcome
-    }
-
-    async fn ask_tcp(&self, probe: &Probe, to: (&str, u16), pin: Option<SocketAddr>) -> Outcome {
-        let trail = Trail::new();
-        let started = Instant::now();
-        let deadline = exchange::deadline(probe.timeout);
-        let result = tcp::ask(&self.exchange, to, pin, &trail, probe.timeout, deadline).await;
-        let latency = started.elapsed();
-        let outcome = Outcome {
-            address: address(&trail),
-            phases: trail.phases(),
-            ..Outcome::bare(ProbeResult::Pass, self.clock.now())
-        };
-        match result {
-            Ok(()) => Outcome {
-                latency: Some(latency),
-                ..outcome
-            },
-            Err(cause) => Outcome {
-                result: result_of(&cause, probe, None),
-                failure: Some(cause.failure()),
-                refused: cause.refused,
-                ..outcome
-            },
-        }
-    }
-
-    async fn run(&self, question: exec::Question<'_>) -> Outcome {
-        let started = Instant::now();
-        let ran = exec::ask(question, exchange::deadline(question.timeout)).await;
-        let latency = ran.ended.map(|ended| ended.duration_since(started));
-        let now = self.clock.now();
-        let outcome = match ran.cause {
-            None => Outcome::bare(ProbeResult::Pass, now),
-            Some(cause) => {
-                let failure = cause.failure();
-                Outcome::failed(failure.kind, failure.message, now)
-            }
-        };
-        Outcome { latency, ..outcome }
-    }
-
-    /// What the answer amounts to. A large body is judged elsewhere: the deadline stands around that, too.
-    async fn judge(
-        &self,
-        probe: &Probe,
-        answered: Answered,
-        latency: Duration,
-        deadline: Instant,
-    ) -> Result<Judgement, Cause> {
-        let at = self.clock.now();
-        let decode = probe.decode.clone();
-        if answered.body.len() <= LARGE {
-            let answer = answer(&answered, at, latency);
-            return Ok(profile::judge(decode.as_deref(), &probe.expect, &answer));
-        }
-        let expect = probe.expect.clone();
-        let judging = tokio::task::spawn_blocking(move || {
-            profile::judge(decode.as_deref(), &expect, &answer(&answered, at, latency))
-        });
-        match timeout_at(deadline, judging).await {
-            Ok(Ok(judgement)) => Ok(judgement),
-            Ok(Err(_)) => Err(Cause::local(
-                "the body could not be decoded: a fault in healthctl",
-            )),
-            Err(_) => Err(Cause::new(
-                FailureKind::Timeout,
-                format!(
-                    "the body was not decoded within {}",
-                    text::format_duration(probe.timeout)
-                ),
-            )),
-        }
-    }
-}
-
-fn answer(answered: &Answered, at: crate::health::Moment, latency: Duration) -> Answer<'_> {
-    Answer {
-        code: answered.code,
-        headers: &answered.headers,
-        body: &answered.body,
-        at,
-        latency,
-    }
 }
 
 /// What a probe that came to no complete answer counts as.
-fn result_of(cause: &Cause, probe: &Probe, code: Option<u16>) -> ProbeResult {
+pub(super) fn result_of(cause: &Cause, probe: &Probe, code: Option<u16>) -> ProbeResult {
     match cause.kind {
         FailureKind::Local | FailureKind::Auth => ProbeResult::Unknown,
         FailureKind::Decode if code.is_some_and(|code| probe.expect.accepts(code)) => {
@@ -311,6 +137,6 @@ fn result_of(cause: &Cause, probe: &Probe, code: Option<u16>) -> ProbeResult {
     }
 }
 
-fn address(trail: &Trail) -> Option<String> {
+pub(super) fn address(trail: &Trail) -> Option<String> {
     trail.peer().map(|peer| text::clean(&peer.to_string(), 300))
 }

@@ -5,6 +5,7 @@ mod group;
 mod output;
 mod ready;
 
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -12,11 +13,13 @@ use std::time::Duration;
 use tokio::process::Child;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::health::{Failure, FailureKind};
+use crate::health::{Failure, FailureKind, Outcome, ProbeResult};
 use crate::host::offspring;
-use crate::inventory::Exec;
+use crate::inventory::{Exec, Probe};
+
 use crate::text;
 
+use super::asker::Asker;
 use super::exchange;
 use super::explain::{self, Cause};
 use group::Group;
@@ -40,27 +43,53 @@ pub(crate) async fn run(exec: &Exec, limit: Duration) -> Result<(), Failure> {
         most: u64::MAX,
         timeout: limit,
     };
-    match ask(question, exchange::deadline(limit)).await.cause {
+    match run_to_end(question, exchange::deadline(limit)).await.cause {
         None => Ok(()),
         Some(cause) => Err(cause.failure()),
     }
 }
 
+/// Runs the command; an exit status of 0 is a pass.
+pub(super) async fn ask(
+    asker: &Asker,
+    probe: &Probe,
+    exec: &Exec,
+    _pin: Option<SocketAddr>,
+) -> Outcome {
+    let question = Question {
+        exec,
+        most: probe.max_body,
+        timeout: probe.timeout,
+    };
+    let started = Instant::now();
+    let ran = run_to_end(question, exchange::deadline(question.timeout)).await;
+    let latency = ran.ended.map(|ended| ended.duration_since(started));
+    let now = asker.clock.now();
+    let outcome = match ran.cause {
+        None => Outcome::bare(ProbeResult::Pass, now),
+        Some(cause) => {
+            let failure = cause.failure();
+            Outcome::failed(failure.kind, failure.message, now)
+        }
+    };
+    Outcome { latency, ..outcome }
+}
+
 /// What is run.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Question<'a> {
-    pub(super) exec: &'a Exec,
+struct Question<'a> {
+    exec: &'a Exec,
     /// So many bytes it may write.
-    pub(super) most: u64,
-    pub(super) timeout: Duration,
+    most: u64,
+    timeout: Duration,
 }
 
 /// What came of it.
-pub(super) struct Ran {
+struct Ran {
     /// Nothing where it exited with 0.
-    pub(super) cause: Option<Cause>,
+    cause: Option<Cause>,
     /// When it came to an end by itself.
-    pub(super) ended: Option<Instant>,
+    ended: Option<Instant>,
 }
 
 impl From<Cause> for Ran {
@@ -73,7 +102,7 @@ impl From<Cause> for Ran {
 }
 
 /// Runs the command to its end, or to its deadline.
-pub(super) async fn ask(question: Question<'_>, deadline: Instant) -> Ran {
+async fn run_to_end(question: Question<'_>, deadline: Instant) -> Ran {
     match timeout_at(deadline, start(question)).await {
         Ok(Ok(running)) => finish(running, question, deadline).await,
         Ok(Err(cause)) => cause.into(),

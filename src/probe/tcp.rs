@@ -6,25 +6,58 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use crate::health::FailureKind;
-use crate::inventory::Connection;
+use crate::health::{FailureKind, Outcome, ProbeResult};
+use crate::inventory::{Connection, Probe};
+use crate::profile::HostPort;
 
-use super::exchange::Exchange;
+use super::asker::{Asker, address, result_of};
+use super::exchange::{self, Exchange};
 use super::explain::{self, Cause};
 use super::race::{Failed, Lanes};
 use super::trail::{Peer, Phase, Trail};
 
-/// Connects to whichever address answers first, and leaves its marks on the trail.
+/// Asks the question, at this very address where one is given.
 pub(super) async fn ask(
+    asker: &Asker,
+    probe: &Probe,
+    to: &HostPort,
+    pin: Option<SocketAddr>,
+) -> Outcome {
+    let trail = Trail::new();
+    let started = Instant::now();
+    let deadline = exchange::deadline(probe.timeout);
+    let result = connect_first(&asker.exchange, to, pin, &trail, probe.timeout, deadline).await;
+    let latency = started.elapsed();
+    let outcome = Outcome {
+        address: address(&trail),
+        phases: trail.phases(),
+        ..Outcome::bare(ProbeResult::Pass, asker.clock.now())
+    };
+    match result {
+        Ok(()) => Outcome {
+            latency: Some(latency),
+            ..outcome
+        },
+        Err(cause) => Outcome {
+            result: result_of(&cause, probe, None),
+            failure: Some(cause.failure()),
+            refused: cause.refused,
+            ..outcome
+        },
+    }
+}
+
+/// Connects to whichever address answers first, and leaves its marks on the trail.
+async fn connect_first(
     exchange: &Exchange,
-    (host, port): (&str, u16),
+    to: &HostPort,
     pin: Option<SocketAddr>,
     trail: &Trail,
     timeout: Duration,
     deadline: Instant,
 ) -> Result<(), Cause> {
     let connecting = async {
-        let peers = exchange.peers_of(host, port, pin, trail).await?;
+        let peers = exchange.peers_of(&to.host, to.port, pin, trail).await?;
         let lanes = Lanes {
             connection: Connection::Fresh,
             trail,

@@ -6,8 +6,13 @@ use indexmap::IndexMap;
 
 use crate::yaml::{Fields, Node, Problem, Problems};
 
-use super::raw::{Actions, At, Options, Probe, Scope};
-use super::{Decode, Expect};
+use super::kind;
+use super::raw::action::RawActions;
+use super::raw::expect::RawExpect;
+use super::raw::options::RawOptions;
+use super::raw::probe::RawProbe;
+use super::setting::{At, Level};
+use super::{Decode, Expect, ReplyDecode};
 
 /// One convention of other people's health routes.
 #[derive(Debug, Clone)]
@@ -18,14 +23,14 @@ pub struct Profile {
     pub title: Option<String>,
     /// How we know.
     pub source: Option<Source>,
-    /// What its probes have in common.
-    pub options: Options,
+    /// Whether the profile is part of healthctl: its places mean nothing to a user.
+    pub(crate) builtin: bool,
+    pub(crate) options: RawOptions,
     /// The probes by name, in the order of the file.
-    pub probes: IndexMap<String, Probe>,
-    /// The actions.
-    pub actions: Actions,
-    /// How a payload is read: that of `status`, else `ready`, else `live`.
-    pub decode: Option<At<Arc<Decode>>>,
+    pub(crate) probes: IndexMap<String, RawProbe>,
+    pub(crate) actions: RawActions,
+    /// How the payload of `status` is read, else that of `ready`, else that of `live`.
+    pub(crate) decode: Option<At<Arc<Decode>>>,
 }
 
 /// How a convention is known.
@@ -69,12 +74,12 @@ impl Profile {
             ];
             entry.value.word(&words, problems)
         });
-        let options = Options::take(&mut fields, Scope::Service, problems);
+        let options = RawOptions::take(&mut fields, problems);
         let mut probes = IndexMap::new();
         if let Some(entry) = fields.take("probes") {
             let entries = entry.value.map("a map of probes", problems);
             for entry in entries.unwrap_or_default() {
-                let Some(probe) = Probe::read(entry, problems) else {
+                let Some(probe) = RawProbe::read(entry, problems) else {
                     continue;
                 };
                 if probe.off {
@@ -86,15 +91,15 @@ impl Profile {
                     continue;
                 }
                 // One that says only how to read an answer waits for an inventory that says where to ask.
-                if probe.way().is_none() && !probe.broken && !probe.waits() {
-                    problems.push(super::raw::asks_nothing(&probe.name));
+                if probe.kind.is_none() && !probe.broken && !probe.waits() {
+                    problems.push(kind::asks_nothing(&probe.name));
                 }
                 probes.insert(entry.key.clone(), probe);
             }
         }
         let actions = fields
             .take("actions")
-            .map(|entry| Actions::read(entry, problems))
+            .map(|entry| RawActions::read(entry, problems))
             .unwrap_or_default();
         let decode = fields.take("decode").and_then(|entry| {
             let decode = Decode::parse(&entry.value, problems)?;
@@ -111,6 +116,7 @@ impl Profile {
             name: name.to_owned(),
             title,
             source,
+            builtin: false,
             options,
             probes,
             actions,
@@ -132,31 +138,35 @@ impl Profile {
         own.or_else(shared).map(|decode| &decode.value)
     }
 
-    /// What the answer to a probe has to be, as far as the profile says; an inventory may say more.
+    /// Returns what the answer to a probe has to be, as far as the profile says; an inventory may say more.
     pub fn expect_of(&self, probe: &str) -> Expect {
         let own = self.probes.get(probe).map(|probe| &probe.options.expect);
-        let layers: Vec<_> = own.into_iter().chain([&self.options.expect]).collect();
-        let status = layers.iter().find_map(|layer| layer.status.as_ref());
-        let body = layers.iter().find_map(|layer| layer.body.as_ref());
-        let mut expect = Expect {
-            status: status
-                .map(|status| status.value.clone())
-                .unwrap_or_default(),
-            body_contains: body.map(|body| body.value.clone()).unwrap_or_default(),
-            ..Expect::default()
-        };
-        for layer in layers {
-            for (pointer, value) in &layer.json {
-                if expect.json.iter().all(|(known, _)| *known != pointer.value) {
-                    expect.json.push((pointer.value.clone(), value.clone()));
-                }
-            }
-            for (name, value) in &layer.headers {
-                if expect.headers.iter().all(|(known, _)| *known != name.value) {
-                    expect.headers.push((name.value.clone(), value.clone()));
-                }
-            }
+        let expects = std::iter::once(&self.options.expect).chain(own);
+        let levels: Vec<_> = expects.map(|expect| (self.level(), expect)).collect();
+        RawExpect::resolve(&levels)
+    }
+
+    /// Returns the names of the probes, in the order of the file.
+    pub fn probe_names(&self) -> impl Iterator<Item = &str> {
+        self.probes.keys().map(String::as_str)
+    }
+
+    /// Returns how the reply to a reload is read, if it is.
+    pub fn reload_reply(&self) -> Option<&ReplyDecode> {
+        let reply = self.actions.reload.as_ref()?.reply.as_ref();
+        reply.map(|reply| &*reply.value)
+    }
+
+    /// Returns whether the profile has settings for the probes of an inventory.
+    pub fn has_settings(&self) -> bool {
+        self.options.probe.interval.is_some()
+    }
+
+    /// Returns the level of what the profile says.
+    pub(crate) fn level(&self) -> Level<'_> {
+        Level::Profile {
+            name: &self.name,
+            builtin: self.builtin,
         }
-        expect
     }
 }

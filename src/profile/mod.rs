@@ -3,13 +3,16 @@
 //! Pure. A convention of other people's health routes is a YAML file under `profiles/`, never code
 //! here; nothing in this folder may name a service or a product.
 
+pub(crate) mod annotated;
 mod builtin;
 mod captured;
 mod definition;
 mod expect;
 mod host_port;
-pub mod raw;
+pub(crate) mod kind;
+pub(crate) mod raw;
 mod request;
+pub(crate) mod setting;
 mod signal;
 mod target;
 
@@ -18,7 +21,7 @@ pub use captured::Captured;
 pub use definition::{Profile, Source};
 pub use expect::{Expect, StatusRange};
 pub use host_port::HostPort;
-pub use request::{Auth, Connection, Proxy, Secret, Tls};
+pub(crate) use request::{Auth, Connection, Proxy, Secret};
 pub use signal::Signal;
 pub use target::{BadAddress, Target, check_path};
 

@@ -5,27 +5,51 @@ use std::path::PathBuf;
 
 use url::Url;
 
+use super::Target;
+
 /// Whether connections are kept between probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Connection {
+pub(crate) enum Connection {
     /// A new one each time: it also tests that the service still accepts.
     Fresh,
     /// A kept one.
     Reuse,
 }
 
-/// Which proxy a request goes through.
+impl Connection {
+    /// The words used in files.
+    pub(crate) const WORDS: [(&'static str, Self); 2] =
+        [("fresh", Self::Fresh), ("reuse", Self::Reuse)];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Reuse => "reuse",
+        }
+    }
+}
+
+/// The proxy that a request goes through.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Proxy {
+pub(crate) enum Proxy {
     /// None, whatever the environment says (the default).
     None,
     /// This one.
     Url(Url),
 }
 
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Url(url) => write!(f, "{}", Target::new(url.clone())),
+        }
+    }
+}
+
 /// Text that may come from elsewhere and never shows in `Debug`.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub enum Secret {
+pub(crate) enum Secret {
     /// Written in the inventory.
     Plain(String),
     /// The value of an environment variable, read when used.
@@ -53,7 +77,7 @@ impl fmt::Debug for Secret {
 
 /// Credentials of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Auth {
+pub(crate) enum Auth {
     /// `Authorization: Bearer …`
     Bearer(Secret),
     /// `Authorization: Basic …`
@@ -63,19 +87,4 @@ pub enum Auth {
         /// Password.
         password: Secret,
     },
-}
-
-/// TLS settings of a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Tls {
-    /// PEM file with the certificates to trust, instead of the system's.
-    pub ca: Option<PathBuf>,
-    /// PEM file with our certificate chain.
-    pub cert: Option<PathBuf>,
-    /// PEM file with our key.
-    pub key: Option<PathBuf>,
-    /// The name to ask for and to verify, instead of the URL's host.
-    pub server_name: Option<String>,
-    /// Verify nothing.
-    pub insecure: bool,
 }

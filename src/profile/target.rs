@@ -38,7 +38,17 @@ const EXAMPLE: &str = "an address looks like `http://localhost:8000` or `unix://
 /// The longest path that a socket address holds on Linux.
 const SOCKET_PATH: usize = 107;
 
+impl Default for Target {
+    fn default() -> Self {
+        Self::new(unix_url())
+    }
+}
+
 impl Target {
+    pub(crate) const fn new(url: Url) -> Self {
+        Self { url, socket: None }
+    }
+
     /// Reads `http://…`, `https://…` or `unix:///…`.
     ///
     /// # Errors

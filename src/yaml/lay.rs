@@ -4,28 +4,20 @@ use super::{Entry, Node, Value};
 
 /// What the keys of maps mean to each other.
 #[derive(Debug, Clone, Copy)]
-pub struct Keys<'a> {
-    /// A key from above, and which ones from below it takes away.
-    pub against: &'a [(&'a str, &'a [&'a str])],
-    /// Keys whose maps hold names of the user's own, which mean nothing to each other.
-    pub names: &'a [&'a str],
-}
-
-impl Keys<'_> {
-    fn takes_away(self, above: &str, below: &str) -> bool {
-        self.against
-            .iter()
-            .any(|(key, others)| *key == above && others.contains(&below))
-    }
+pub struct Keys {
+    /// Returns whether a key from above takes away a key from below.
+    pub takes_away: fn(above: &str, below: &str) -> bool,
+    /// Returns whether the map of a key holds names of the user's own, which mean nothing to each other.
+    pub holds_names: fn(key: &str) -> bool,
 }
 
 impl Node {
     /// Lays another tree over this one. Nothing at all leaves a map as it is. What was changed last is where it was changed.
-    pub fn lay(&mut self, over: Self, keys: Keys<'_>) {
+    pub fn lay(&mut self, over: Self, keys: Keys) {
         self.lay_in(over, keys, false);
     }
 
-    fn lay_in(&mut self, over: Self, keys: Keys<'_>, of_names: bool) {
+    fn lay_in(&mut self, over: Self, keys: Keys, of_names: bool) {
         match (&mut self.value, over.value) {
             (Value::Map(below), Value::Map(above)) => {
                 merge(below, above, keys, of_names);
@@ -39,18 +31,18 @@ impl Node {
     }
 }
 
-fn merge(below: &mut Vec<Entry>, above: Vec<Entry>, keys: Keys<'_>, of_names: bool) {
+fn merge(below: &mut Vec<Entry>, above: Vec<Entry>, keys: Keys, of_names: bool) {
     if !of_names {
         below.retain(|entry| {
             !above
                 .iter()
-                .any(|other| keys.takes_away(&other.key, &entry.key))
+                .any(|other| (keys.takes_away)(&other.key, &entry.key))
         });
     }
     for over in above {
         match below.iter_mut().find(|entry| entry.key == over.key) {
             Some(under) => {
-                let names = !of_names && keys.names.contains(&over.key.as_str());
+                let names = !of_names && (keys.holds_names)(&over.key);
                 if !matches!(under.value.value, Value::Map(_)) {
                     under.key_place = over.key_place;
                 }
@@ -68,9 +60,9 @@ mod tests {
     use super::super::{Problems, SourceFile, parse};
     use super::Keys;
 
-    const KEYS: Keys<'_> = Keys {
-        against: &[("tcp", &["http", "expect"])],
-        names: &["probes"],
+    const KEYS: Keys = Keys {
+        takes_away: |above, below| above == "tcp" && ["http", "expect"].contains(&below),
+        holds_names: |key| key == "probes",
     };
 
     #[test]

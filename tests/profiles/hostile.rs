@@ -132,8 +132,7 @@ fn damaged_replies_are_read_without_harm() {
         let profile = Profile::parse(name, &node, &mut Problems::default()).unwrap();
         decodes.extend(
             profile
-                .probes
-                .keys()
+                .probe_names()
                 .filter_map(|probe| profile.decode_of(probe).map(|decode| Decode::clone(decode))),
         );
         let mut files: Vec<_> = fs::read_dir(root.join(name))

@@ -62,7 +62,7 @@ fn every_profile_is_whole() {
         assert!(profile.title.is_some(), "profiles/{name}.yaml: no title");
         assert!(profile.source.is_some(), "profiles/{name}.yaml: no source");
         assert!(
-            !profile.probes.is_empty() || brings_defaults(&profile),
+            profile.probe_names().next().is_some() || profile.has_settings(),
             "profiles/{name}.yaml: neither a probe nor a default for those of a service"
         );
         assert!(
@@ -112,12 +112,11 @@ fn every_sample_is_read_as_its_expectation_says() {
             wrong.extend(check(&profile, &probe, &reply, &expected));
             asked.insert(probe);
         }
-        let reloads = profile.actions.reload.as_ref();
         assert!(
-            reloaded || reloads.is_none_or(|reload| reload.reply.is_none()),
+            reloaded || profile.reload_reply().is_none(),
             "{name}: a reply to `reload` is read, and there is no sample of one"
         );
-        let probes: BTreeSet<String> = profile.probes.keys().cloned().collect();
+        let probes: BTreeSet<String> = profile.probe_names().map(str::to_owned).collect();
         assert!(
             asked == probes || (probes.is_empty() && !asked.is_empty()),
             "{name}: probes with a sample {asked:?}, and all its probes {probes:?}"
@@ -128,13 +127,13 @@ fn every_sample_is_read_as_its_expectation_says() {
 
 /// A profile without probes is for services that bring their own.
 fn brings_defaults(profile: &Profile) -> bool {
-    profile.probes.is_empty() && profile.options.interval.is_some()
+    profile.probe_names().next().is_none() && profile.has_settings()
 }
 
 fn check(profile: &Profile, probe: &str, reply: &Path, expected: &Value) -> Option<String> {
     let place = reply.display();
     assert!(
-        profile.probes.contains_key(probe) || brings_defaults(profile),
+        profile.probe_names().any(|name| name == probe) || brings_defaults(profile),
         "{place}: the profile has no probe `{probe}`"
     );
     let reply = Reply::parse(&fs::read(reply).unwrap());
@@ -145,11 +144,10 @@ fn check(profile: &Profile, probe: &str, reply: &Path, expected: &Value) -> Opti
 
 fn check_reload(profile: &Profile, reply: &Path, expected: &Value) -> Option<String> {
     let place = reply.display();
-    let reload = profile.actions.reload.as_ref();
-    let decode = reload.and_then(|reload| reload.reply.as_ref());
+    let decode = profile.reload_reply();
     let decode = decode.unwrap_or_else(|| panic!("{place}: the profile reads no such reply"));
     let reply = Reply::parse(&fs::read(reply).unwrap());
-    let found = decode.value.read(&reply.body, &reply.headers);
+    let found = decode.read(&reply.body, &reply.headers);
     compared(&place, &shown_reload(&found), expected)
 }
 

@@ -85,8 +85,7 @@ fn of_profile(name: &str) -> Option<ReplyDecode> {
     let mut problems = Problems::default();
     let node = parse(Path::new(name), text.as_bytes());
     let profile = Profile::parse(name, &node, &mut problems).unwrap();
-    let reload = profile.actions.reload.expect("the profile has a reload");
-    reload.reply.map(|reply| (*reply.value).clone())
+    profile.reload_reply().cloned()
 }
 
 fn subject(addresses: &str, processes: &str) -> Subject {

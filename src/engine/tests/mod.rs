@@ -3,7 +3,7 @@
 mod rounds;
 mod watching;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,12 +11,9 @@ use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::Ask;
-use crate::health::{DegradedPolicy, FailureKind, Outcome, ProbeResult, Role};
+use crate::health::{FailureKind, Outcome, ProbeResult, Role};
 use crate::host::Clock;
-use crate::inventory::{
-    Connection, HttpRequest, Probe, ProbeKind, Proxy, Service, ServiceActions, Target, Tls,
-};
-use crate::profile::Expect;
+use crate::inventory::{HttpRequest, Probe, ProbeKind, Service, Target};
 
 /// What a scripted service does when it is asked.
 #[derive(Debug, Clone, Copy)]
@@ -189,26 +186,9 @@ pub(crate) fn service(name: &str, port: u16, probes: &str) -> Arc<Service> {
     });
     Arc::new(Service {
         name: name.to_owned(),
-        description: None,
-        group: None,
-        labels: BTreeMap::new(),
-        profile: None,
         url: Some(target.clone()),
-        degraded: DegradedPolicy::Fail,
-        required: BTreeSet::new(),
-        max_success_age: None,
-        depends_on: Vec::new(),
-        start_period: Duration::ZERO,
         probes: probes.collect(),
-        actions: ServiceActions::default(),
-        start: None,
-        sources: None,
-        restart_on: BTreeSet::new(),
-        on_change: None,
-        pid_file: None,
-        supervised: false,
-        replicas: false,
-        protected: false,
+        ..Service::default()
     })
 }
 
@@ -218,22 +198,12 @@ fn probe(name: &str, interval: Duration, target: &Target) -> Probe {
         role: Role::of(name),
         kind: ProbeKind::Http(Box::new(HttpRequest {
             target: target.clone(),
-            method: "GET".to_owned(),
-            headers: Vec::new(),
-            body: None,
-            auth: None,
-            tls: Tls::default(),
-            proxy: Proxy::None,
-            follow_redirects: false,
-            connection: Connection::Fresh,
+            ..HttpRequest::default()
         })),
         interval,
         timeout: interval * 2,
         failure_threshold: if name == "startup" { 9 } else { 1 },
-        success_threshold: 1,
-        required: false,
         max_body: 1024,
-        expect: Expect::default(),
-        decode: None,
+        ..Probe::default()
     }
 }

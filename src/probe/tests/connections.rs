@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpStream;
 
 use super::server::{reserve, serve_on};
+use crate::profile::HostPort;
+
 use super::{
     FailureKind, Probe, ProbeKind, ProbeResult, ask, asker, failed, hurried, passed, probe,
     question, service,
@@ -12,10 +14,10 @@ use super::{
 
 fn tcp(host: &str, port: u16) -> Probe {
     Probe {
-        kind: ProbeKind::Tcp {
+        kind: ProbeKind::Tcp(HostPort {
             host: host.to_owned(),
             port,
-        },
+        }),
         ..probe(question("http://unused/"))
     }
 }

@@ -16,9 +16,7 @@ use std::time::Duration;
 
 use crate::health::{FailureKind, Outcome, ProbeResult, Role};
 use crate::host::Clock;
-use crate::inventory::{
-    Connection, HttpRequest, Probe, ProbeKind, Proxy, Service, ServiceActions, Target, Tls,
-};
+use crate::inventory::{Connection, HttpRequest, Probe, ProbeKind, Service, Target};
 use crate::profile::Expect;
 
 use super::Asker;
@@ -37,14 +35,7 @@ fn question(url: &str) -> HttpRequest {
     };
     HttpRequest {
         target: Target { url, socket },
-        method: "GET".to_owned(),
-        headers: Vec::new(),
-        body: None,
-        auth: None,
-        tls: Tls::default(),
-        proxy: Proxy::None,
-        follow_redirects: false,
-        connection: Connection::Fresh,
+        ..HttpRequest::default()
     }
 }
 
@@ -54,14 +45,9 @@ fn probe(request: HttpRequest) -> Probe {
         name: "status".to_owned(),
         role: Role::Status,
         kind: ProbeKind::Http(Box::new(request)),
-        interval: Duration::from_secs(5),
         timeout: AMPLE,
-        failure_threshold: 3,
-        success_threshold: 1,
-        required: false,
         max_body: 64 * 1024,
-        expect: Expect::default(),
-        decode: None,
+        ..Probe::default()
     }
 }
 
@@ -91,26 +77,7 @@ fn asker() -> Asker {
 fn service() -> Service {
     Service {
         name: "api".to_owned(),
-        description: None,
-        group: None,
-        labels: std::collections::BTreeMap::default(),
-        profile: None,
-        url: None,
-        degraded: crate::health::DegradedPolicy::Fail,
-        required: std::collections::BTreeSet::default(),
-        max_success_age: None,
-        depends_on: Vec::new(),
-        start_period: Duration::ZERO,
-        probes: Vec::new(),
-        actions: ServiceActions::default(),
-        start: None,
-        sources: None,
-        restart_on: std::collections::BTreeSet::default(),
-        on_change: None,
-        pid_file: None,
-        supervised: false,
-        replicas: false,
-        protected: false,
+        ..Service::default()
     }
 }
 

@@ -1,16 +1,68 @@
 //! Actions as written.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::text::nearest;
 use crate::yaml::{Entry, Fields, Node, Problem, Problems, Value};
 
-use std::sync::Arc;
-
+use super::super::kind::http::RawHttp;
+use super::super::setting::At;
 use super::super::{ReplyDecode, Signal};
-use super::{Action, Actions, At, Exec, Http, Means, Request, beside, exec, is_off, read_path};
+use super::command::{RawExec, RawExecSettings, split};
+use super::read::{boolean, check_single, is_off, keys_where, positive_duration};
+use super::request::{self, RawRequest};
 
-impl Actions {
-    /// Reads `actions:`.
-    pub fn read(entry: &Entry, problems: &mut Problems) -> Self {
+/// `actions:` as written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RawActions {
+    pub(crate) shutdown: Option<RawAction>,
+    pub(crate) schedule: Option<RawAction>,
+    pub(crate) reload: Option<RawAction>,
+    pub(crate) restart: Option<RawAction>,
+}
+
+/// An action as written: laid over another one, or switched off.
+#[derive(Debug, Clone)]
+pub(crate) struct RawAction {
+    pub(crate) name: At<String>,
+    /// `off`: takes away the profile's action.
+    pub(crate) off: bool,
+    /// `None`: as the profile says.
+    pub(crate) means: Option<RawMeans>,
+    /// Whether the reply comes only when the work is done.
+    pub(crate) waits: Option<At<bool>>,
+    pub(crate) timeout: Option<At<Duration>>,
+    pub(crate) exec_settings: RawExecSettings,
+    /// The keys to which only some means give a meaning.
+    particular: Vec<At<String>>,
+    pub(crate) request: RawRequest,
+    pub(crate) reply: Option<At<Arc<ReplyDecode>>>,
+    /// `reply` as it was written, for showing it again.
+    pub(crate) reply_written: Option<serde_json::Value>,
+}
+
+/// The means of an action as written.
+#[derive(Debug, Clone)]
+pub(crate) enum RawMeans {
+    Http(Box<RawHttp>),
+    Signal(At<Signal>),
+    Exec(RawExec),
+}
+
+impl RawMeans {
+    /// Returns the key of the means.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Signal(_) => "signal",
+            Self::Exec(_) => "exec",
+        }
+    }
+}
+
+impl RawActions {
+    pub(crate) fn read(entry: &Entry, problems: &mut Problems) -> Self {
         let Some(mut fields) = Fields::read(
             &entry.value,
             "a map of actions: `shutdown`, `schedule`, `reload`, `restart`",
@@ -21,7 +73,7 @@ impl Actions {
         let mut action = |key, problems: &mut Problems| {
             fields
                 .take(key)
-                .and_then(|entry| Action::read(entry, problems))
+                .and_then(|entry| RawAction::read(entry, problems))
         };
         let shutdown = action("shutdown", problems);
         let schedule = action("schedule", problems);
@@ -44,23 +96,42 @@ impl Actions {
     }
 }
 
-impl Action {
+impl RawActions {
+    /// Returns the action of this name, if it is written.
+    pub(crate) fn get(&self, name: &str) -> Option<&RawAction> {
+        let actions = [&self.shutdown, &self.schedule, &self.reload, &self.restart];
+        let mut written = actions.into_iter().flatten();
+        written.find(|action| action.name.value == name)
+    }
+}
+
+impl RawAction {
+    pub(crate) fn http(&self) -> Option<&RawHttp> {
+        match &self.means {
+            Some(RawMeans::Http(http)) => Some(http),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn exec(&self) -> Option<&RawExec> {
+        match &self.means {
+            Some(RawMeans::Exec(exec)) => Some(exec),
+            _ => None,
+        }
+    }
+
     fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
         const EXPECTED: &str = "a map with `http`, `signal` or `exec`";
         let node = &entry.value;
         let mut action = Self {
-            name: At {
-                value: entry.key.clone(),
-                place: entry.key_place.clone(),
-            },
+            name: At::key(entry),
             off: is_off(node),
             means: None,
             waits: None,
             timeout: None,
-            env: Vec::new(),
-            cwd: None,
+            exec_settings: RawExecSettings::default(),
             particular: Vec::new(),
-            request: Request::default(),
+            request: RawRequest::default(),
             reply: None,
             reply_written: None,
         };
@@ -73,7 +144,7 @@ impl Action {
             } else if Signal::parse(text).is_some() {
                 format!("did you mean `{{signal: {text}}}`?")
             } else {
-                format!("did you mean `{{exec: [{}]}}`?", words(text))
+                format!("did you mean `{{exec: [{}]}}`?", split(text))
             };
             problems.push(node.wrong(EXPECTED).hint(hint));
             return None;
@@ -83,47 +154,27 @@ impl Action {
         let signal = fields.take("signal");
         let command = fields.take("exec");
         let given: Vec<&Entry> = [http, signal, command].into_iter().flatten().collect();
-        if let [first, second, ..] = given.as_slice() {
-            problems.push(
-                Problem::at(
-                    &second.key_place,
-                    format!("both `{}` and `{}`", first.key, second.key),
-                )
-                .label("expected one of them")
-                .related(&first.key_place, "the other one")
-                .hint("an action is done in one way"),
-            );
-        }
+        check_single(&given, "an action is done in one way", problems);
         action.means = if let Some(entry) = http {
-            Http::read(entry, problems).map(|http| Means::Http(Box::new(http)))
+            RawHttp::read(entry, problems).map(|http| RawMeans::Http(Box::new(http)))
         } else if let Some(entry) = signal {
-            read_signal(&entry.value, problems).map(Means::Signal)
+            read_signal(&entry.value, problems).map(RawMeans::Signal)
         } else {
-            command.and_then(|entry| Exec::read(entry, problems).map(Means::Exec))
+            command.and_then(|entry| RawExec::read(entry, problems).map(RawMeans::Exec))
         };
-        action.env = fields
-            .take("env")
-            .map(|entry| exec::env(entry, problems))
-            .unwrap_or_default();
-        action.cwd = fields
-            .take("cwd")
-            .and_then(|entry| read_path(&entry.value, "the path of a directory", problems));
+        action.exec_settings = RawExecSettings::take(&mut fields, problems);
         let reloads = entry.key == "reload";
         if reloads {
             action.read_reply(fields.take("reply"), given.first(), problems);
             action.no_end(problems);
         } else {
-            action.waits = fields.take("waits").and_then(|entry| {
-                let value = entry.value.boolean(problems)?;
-                Some(At::new(value, &entry.value))
-            });
+            let waits = fields.take("waits");
+            action.waits = waits.and_then(|entry| boolean(entry, problems));
         }
-        action.timeout = fields.take("timeout").and_then(|entry| {
-            let value = entry.value.positive_duration(problems)?;
-            Some(At::new(value, &entry.value))
-        });
-        action.request = Request::take(&mut fields, problems);
-        action.particular = particular(node);
+        let timeout = fields.take("timeout");
+        action.timeout = timeout.and_then(|entry| positive_duration(entry, problems));
+        action.request = RawRequest::take(&mut fields, problems);
+        action.particular = keys_where(node, |key| owner(key).is_some());
         if let Some(means) = &action.means {
             action.check_keys(means.name(), problems);
         }
@@ -146,8 +197,8 @@ impl Action {
         (given.is_empty() || action.means.is_some()).then_some(action)
     }
 
-    /// Tells keys that mean nothing to an action that is done in this way.
-    pub fn check_keys(&self, means: &str, problems: &mut Problems) {
+    /// Reports keys that mean nothing to an action by these means.
+    pub(crate) fn check_keys(&self, means: &str, problems: &mut Problems) {
         for key in &self.particular {
             let Some(owner) = owner(&key.value).filter(|owner| *owner != means) else {
                 continue;
@@ -190,7 +241,7 @@ impl Action {
 
     /// A reload that asks the process to end is none.
     fn no_end(&self, problems: &mut Problems) {
-        if let Some(Means::Signal(signal)) = &self.means
+        if let Some(RawMeans::Signal(signal)) = &self.means
             && matches!(signal.value, Signal::Term | Signal::Int | Signal::Quit)
         {
             problems.push(
@@ -205,27 +256,13 @@ impl Action {
     }
 }
 
-/// The one means that gives a key its meaning, where it is not any of them.
+/// Returns the means that gives a key its meaning, where not every one does.
 fn owner(key: &str) -> Option<&'static str> {
     match key {
         "env" | "cwd" => Some("exec"),
-        "headers" | "auth" | "tls" | "proxy" | "follow_redirects" | "connection" => Some("http"),
+        key if request::keys().any(|known| known == key) => Some("http"),
         _ => None,
     }
-}
-
-/// The keys of an action that belong to one means only.
-fn particular(node: &Node) -> Vec<At<String>> {
-    let Value::Map(entries) = &node.value else {
-        return Vec::new();
-    };
-    let particular = entries.iter().filter(|entry| owner(&entry.key).is_some());
-    particular
-        .map(|entry| At {
-            value: entry.key.clone(),
-            place: entry.key_place.clone(),
-        })
-        .collect()
 }
 
 fn read_signal(node: &Node, problems: &mut Problems) -> Option<At<Signal>> {
@@ -259,50 +296,4 @@ fn read_signal(node: &Node, problems: &mut Problems) -> Option<At<Signal>> {
         .maybe_hint(hint),
     );
     None
-}
-
-/// A program and its arguments; a program with a `/` in it stands beside the file.
-pub(super) fn command(node: &Node, problems: &mut Problems) -> Option<At<Vec<String>>> {
-    const EXPECTED: &str = "a list: the program, then its arguments";
-    let Value::List(items) = &node.value else {
-        let hint = node
-            .as_text()
-            .map(|text| format!("no shell reads it: write `[{}]`", words(text)));
-        problems.push(node.wrong(EXPECTED).maybe_hint(hint));
-        return None;
-    };
-    let mut command = Vec::with_capacity(items.len());
-    for item in items {
-        let text = item.text("a word of the command", problems)?;
-        if text.contains('\0') {
-            problems.push(Problem::at(
-                &item.place,
-                "a command cannot hold a null byte",
-            ));
-            return None;
-        }
-        command.push(text);
-    }
-    let Some(program) = command.first_mut().filter(|program| !program.is_empty()) else {
-        problems.push(
-            Problem::at(&node.place, "a command without a program")
-                .label(format!("expected {EXPECTED}")),
-        );
-        return None;
-    };
-    if program.contains('/') {
-        let plain = program.strip_prefix("./").unwrap_or(program);
-        let path = beside(&node.place, plain).display().to_string();
-        // Without a slash it would be looked for in `PATH`.
-        *program = if path.contains('/') {
-            path
-        } else {
-            format!("./{path}")
-        };
-    }
-    Some(At::new(command, node))
-}
-
-fn words(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(", ")
 }

@@ -1,13 +1,35 @@
-//! Expectations of an answer.
+//! Expectations of an answer: as written, merged, checked and shown.
 
-use crate::yaml::{Entry, Fields, Node, Problem, Problems};
+use serde_json::Value as Json;
+use serde_yaml::Value as Yaml;
 
-use super::super::StatusRange;
+use crate::yaml::{Entry, Fields, Node, Place, Problem, Problems, Value};
+
+use super::super::annotated::AnnotatedYaml;
+use super::super::setting::{At, Levels, Origin, strongest};
+use super::super::{Decode, Expect, StatusRange};
 use super::secret::check_header_name;
-use super::{At, Expect};
 
-impl Expect {
-    /// Reads `expect:`.
+/// Expectations of an answer as written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RawExpect {
+    status: Option<At<Vec<StatusRange>>>,
+    /// Texts that the body has to contain.
+    body: Option<At<Vec<String>>>,
+    /// JSON pointers with the value that has to stand there.
+    json: Vec<(At<String>, Json)>,
+    /// Headers with the value they have to carry.
+    headers: Vec<(At<String>, String)>,
+}
+
+#[cfg(test)]
+pub(crate) const REFERENCE: &[super::super::setting::ReferenceRow] = &[(
+    "expect",
+    "map",
+    "What an answer has to be: `status` (codes and ranges), `body: {contains: TEXT}`, `json` (pointers to values), `headers`.",
+)];
+
+impl RawExpect {
     pub(super) fn read(entry: &Entry, problems: &mut Problems) -> Self {
         let mut expect = Self::default();
         let Some(mut fields) = Fields::read(
@@ -32,13 +54,142 @@ impl Expect {
         fields.finish(problems);
         expect
     }
+
+    /// Merges the levels: `json` and `headers` by key, all else replaced.
+    pub(crate) fn resolve(levels: Levels<'_, '_, Self>) -> Expect {
+        let status = strongest(levels, |expect| expect.status.as_ref());
+        let body = strongest(levels, |expect| expect.body.as_ref());
+        let mut expect = Expect {
+            status: status.map_or_else(Vec::new, |status| status.value.clone()),
+            body_contains: body.map_or_else(Vec::new, |body| body.value.clone()),
+            ..Expect::default()
+        };
+        for (_, raw) in levels {
+            for (pointer, value) in &raw.json {
+                set(&mut expect.json, &pointer.value, value.clone());
+            }
+            for (name, value) in &raw.headers {
+                set(&mut expect.headers, &name.value, value.clone());
+            }
+        }
+        expect
+    }
+
+    /// Reports expectations that no answer can meet; `bodiless` is the place of what makes every answer one without a
+    /// body.
+    pub(crate) fn check(
+        levels: Levels<'_, '_, Self>,
+        expect: &Expect,
+        decode: Option<&Decode>,
+        max_body: u64,
+        bodiless: Option<&Place>,
+        problems: &mut Problems,
+    ) {
+        let body = strongest(levels, |expect| expect.body.as_ref());
+        let json = strongest(levels, |expect| Some(&expect.json.first()?.0));
+        let place = |origin| match origin {
+            Origin::Written(_, place) => Some(place),
+            Origin::BuiltIn => None,
+        };
+        let body = body.and_then(|body| place(body.origin));
+        let Some(place) = body.or_else(|| place(json?.origin)) else {
+            if let (Some(method), Some(decode)) = (bodiless, decode)
+                && decode.needs_body()
+            {
+                problems.push(
+                    Problem::at(method, "an answer to HEAD has no body to decode")
+                        .label("no body comes back")
+                        .hint("ask with `GET`, or give the probe `decode: {format: none}`"),
+                );
+            }
+            return;
+        };
+        let never = |message: &str| Problem::at(place, message).label("can never be met");
+        if bodiless.is_some() {
+            problems.push(never("an answer to HEAD has no body").hint("ask with `GET`"));
+        } else if !expect.status.is_empty() && expect.status.iter().all(|it| has_no_body(*it)) {
+            problems.push(
+                never("none of the accepted status codes comes with a body")
+                    .hint("accept another status code, or expect nothing of the body"),
+            );
+        }
+        let mut texts = expect.body_contains.iter();
+        if texts.any(|text| text.len() as u64 > max_body) {
+            problems.push(
+                never("the expected text is longer than `max_body`").hint("raise `max_body`"),
+            );
+        }
+    }
+
+    /// Shows what is expected.
+    pub(crate) fn show(levels: Levels<'_, '_, Self>, expect: &Expect, out: &mut AnnotatedYaml) {
+        if *expect == Expect::default() {
+            return;
+        }
+        out.open("expect", None);
+        if let Some(status) = strongest(levels, |expect| expect.status.as_ref()) {
+            let ranges = status.value.iter().map(|range| match range {
+                StatusRange { first, last } if first == last => Yaml::from(*first),
+                StatusRange { first, last } => format!("{first}-{last}").into(),
+            });
+            out.leaf("status", ranges.collect::<Vec<_>>(), status.origin);
+        }
+        if let Some(body) = strongest(levels, |expect| expect.body.as_ref()) {
+            let texts = body.value.iter().map(|text| Yaml::from(text.as_str()));
+            out.open("body", None);
+            out.leaf("contains", texts.collect::<Vec<_>>(), body.origin);
+            out.close();
+        }
+        show_map("json", levels, &expect.json, |raw| &raw.json, out);
+        show_map("headers", levels, &expect.headers, |raw| &raw.headers, out);
+        out.close();
+    }
+}
+
+/// Shows the entries of a map, each with the origin of the strongest of its name.
+fn show_map<T: serde::Serialize>(
+    key: &str,
+    levels: Levels<'_, '_, RawExpect>,
+    entries: &[(String, T)],
+    get: impl for<'r> Fn(&'r RawExpect) -> &'r Vec<(At<String>, T)>,
+    out: &mut AnnotatedYaml,
+) {
+    if entries.is_empty() {
+        return;
+    }
+    out.open(key, None);
+    for (name, value) in entries {
+        let setting = strongest(levels, |raw| {
+            let mut names = get(raw).iter().map(|(known, _)| known);
+            names.find(|known| known.value == *name)
+        });
+        let origin = setting.map_or(Origin::BuiltIn, |setting| setting.origin);
+        out.leaf(
+            name,
+            serde_yaml::to_value(value).unwrap_or_default(),
+            origin,
+        );
+    }
+    out.close();
+}
+
+fn set<T>(list: &mut Vec<(String, T)>, key: &str, value: T) {
+    match list.iter_mut().find(|(known, _)| known == key) {
+        Some((_, known)) => *known = value,
+        None => list.push((key.to_owned(), value)),
+    }
+}
+
+/// Returns whether no answer with these codes has a body: 1xx, 204, 304.
+fn has_no_body(range: StatusRange) -> bool {
+    range.last < 200 || (range.first == range.last && matches!(range.first, 204 | 304))
 }
 
 /// One code or range, or a list of them.
 fn status(node: &Node, problems: &mut Problems) -> Option<At<Vec<StatusRange>>> {
     const EXPECTED: &str = "status codes such as `200`, `200-299` or a list of them";
     let items = match &node.value {
-        crate::yaml::Value::List(items) => items.as_slice(),
+        Value::List(items) => items.as_slice(),
         _ => std::slice::from_ref(node),
     };
     if items.is_empty() {
@@ -134,7 +285,7 @@ fn body(node: &Node, problems: &mut Problems) -> Option<At<Vec<String>>> {
         return None;
     };
     let items = match &contains.value.value {
-        crate::yaml::Value::List(items) => items.as_slice(),
+        Value::List(items) => items.as_slice(),
         _ => std::slice::from_ref(&contains.value),
     };
     let mut texts = Vec::with_capacity(items.len());
@@ -157,7 +308,7 @@ fn body(node: &Node, problems: &mut Problems) -> Option<At<Vec<String>>> {
 }
 
 /// JSON pointers to values.
-fn json(node: &Node, problems: &mut Problems) -> Vec<(At<String>, serde_json::Value)> {
+fn json(node: &Node, problems: &mut Problems) -> Vec<(At<String>, Json)> {
     let Some(entries) = node.map("a map of JSON pointers to values", problems) else {
         return Vec::new();
     };
@@ -171,11 +322,7 @@ fn json(node: &Node, problems: &mut Problems) -> Vec<(At<String>, serde_json::Va
             );
             continue;
         }
-        let pointer = At {
-            value: entry.key.clone(),
-            place: entry.key_place.clone(),
-        };
-        list.push((pointer, entry.value.to_json()));
+        list.push((At::key(entry), entry.value.to_json()));
     }
     list
 }

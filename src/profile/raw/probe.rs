@@ -1,34 +1,58 @@
-//! A probe as written.
+//! Probes as written.
 
 use std::sync::Arc;
 
 use crate::health::Role;
-use crate::yaml::{Entry, Fields, Node, Problem, Problems, Value};
+use crate::yaml::{Entry, Fields, Problem, Problems, Value};
 
-use super::super::{Decode, HostPort};
-use super::way::particular;
-use super::{
-    At, Exec, Http, Options, Probe, Scope, Way, bad_address, check_name, exec, is_off, read_path,
-};
+use super::super::Decode;
+use super::super::kind::{self, RawProbeKind};
+use super::super::setting::At;
+use super::command::RawExecSettings;
+use super::options::RawOptions;
+use super::read::{check_name, is_off, keys_where};
 
-impl Probe {
+/// A probe as written: laid over another one, or switched off.
+#[derive(Debug, Clone)]
+pub(crate) struct RawProbe {
+    pub(crate) name: At<String>,
+    /// `off`: takes away the profile's probe of this name.
+    pub(crate) off: bool,
+    pub(crate) kind: Option<RawProbeKind>,
+    pub(crate) exec_settings: RawExecSettings,
+    /// The keys to which only some kinds give a meaning.
+    pub(crate) particular: Vec<At<String>>,
+    /// Whether the probe names a kind in a way that could not be read, which is reported.
+    pub(crate) broken: bool,
+    pub(crate) options: RawOptions,
+    pub(crate) required: Option<At<bool>>,
+    pub(crate) decode: Option<At<Arc<Decode>>>,
+    /// `decode` as it was written, for showing it again.
+    pub(crate) decode_written: Option<serde_json::Value>,
+}
+
+#[cfg(test)]
+pub(crate) const REFERENCE: &[super::super::setting::ReferenceRow] = &[
+    (
+        "required",
+        "`true` or `false`",
+        "Whether the failure of a named probe makes the service unhealthy, not only degraded.",
+    ),
+    ("decode", "map", "How the payload is read; as in a profile."),
+];
+
+impl RawProbe {
     /// Reads one entry of `probes:`.
-    pub fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
         let named = check_name("a probe", &entry.key, &entry.key_place, problems);
         let mut probe = Self {
-            name: At {
-                value: entry.key.clone(),
-                place: entry.key_place.clone(),
-            },
+            name: At::key(entry),
             off: is_off(&entry.value),
-            http: None,
-            tcp: None,
-            exec: None,
-            env: Vec::new(),
-            cwd: None,
+            kind: None,
+            exec_settings: RawExecSettings::default(),
             particular: Vec::new(),
             broken: false,
-            options: Options::default(),
+            options: RawOptions::default(),
             required: None,
             decode: None,
             decode_written: None,
@@ -52,20 +76,9 @@ impl Probe {
             return None;
         }
         let mut fields = Fields::read(node, "a map such as `{http: /health}`, or `off`", problems)?;
-        let asks = ["http", "tcp", "exec"].map(|key| fields.take(key));
-        let [http, tcp, exec] = asks;
-        one_of(&asks, problems);
-        probe.http = http.and_then(|entry| Http::read(entry, problems));
-        probe.tcp = tcp.and_then(|entry| read_tcp(&entry.value, problems));
-        probe.exec = exec.and_then(|entry| Exec::read(entry, problems));
-        probe.env = fields
-            .take("env")
-            .map(|entry| exec::env(entry, problems))
-            .unwrap_or_default();
-        probe.cwd = fields
-            .take("cwd")
-            .and_then(|entry| read_path(&entry.value, "the path of a directory", problems));
-        probe.options = Options::take(&mut fields, Scope::Probe, problems);
+        let (kind, written) = RawProbeKind::take(&mut fields, problems);
+        probe.exec_settings = RawExecSettings::take(&mut fields, problems);
+        probe.options = RawOptions::take_of_probe(&mut fields, problems);
         probe.required = fields
             .take("required")
             .and_then(|entry| required(entry, &probe.name, problems));
@@ -75,12 +88,12 @@ impl Probe {
             probe.decode_written = Some(entry.value.to_json());
         }
         fields.not_yet("grpc", problems);
-        let written = asks.iter().flatten().count() > 0 || node.get("grpc").is_some();
-        probe.broken = written && probe.way().is_none();
-        probe.particular = particular(node);
-        if let Some(way) = probe.way() {
-            probe.check_keys(way, problems);
+        probe.broken = (written || node.get("grpc").is_some()) && kind.is_none();
+        probe.particular = keys_where(node, kind::is_particular);
+        if let Some(kind) = &kind {
+            kind::check_keys(kind.name(), &probe.particular, problems);
         }
+        probe.kind = kind;
         fields.finish_with(problems, |key| match key {
             "path" | "url" | "method" | "body" => {
                 Some(format!("it stands inside `http`: `http: {{{key}: …}}`"))
@@ -94,59 +107,14 @@ impl Probe {
         named.then_some(probe)
     }
 
-    /// How it asks, where it says so.
-    pub fn way(&self) -> Option<Way> {
-        if self.http.is_some() {
-            Some(Way::Http)
-        } else if self.tcp.is_some() {
-            Some(Way::Tcp)
-        } else {
-            self.exec.as_ref().map(|_| Way::Exec)
-        }
-    }
-
-    /// Whether it says how an answer is read and not where to ask for one: of a profile, such a probe waits for an
-    /// inventory that does.
-    pub fn waits(&self) -> bool {
-        self.way().is_none() && !self.broken && self.decode_written.is_some()
+    /// Returns whether the probe says how an answer is read and not where to ask for one. In a profile such a probe
+    /// waits for an inventory that does.
+    pub(crate) fn waits(&self) -> bool {
+        self.kind.is_none() && !self.broken && self.decode_written.is_some()
     }
 }
 
-/// A probe asks in one way.
-fn one_of(asks: &[Option<&Entry>], problems: &mut Problems) {
-    let given: Vec<&Entry> = asks.iter().copied().flatten().collect();
-    if let [first, second, ..] = given.as_slice() {
-        problems.push(
-            Problem::at(
-                &second.key_place,
-                format!("both `{}` and `{}`", first.key, second.key),
-            )
-            .label("expected one of them")
-            .related(&first.key_place, "the other one")
-            .hint("a probe asks in one way; a second question is a second probe"),
-        );
-    }
-}
-
-/// `HOST:PORT`
-fn read_tcp(node: &Node, problems: &mut Problems) -> Option<At<HostPort>> {
-    const EXPECTED: &str = "a host and a port such as `localhost:6379`";
-    let Some(text) = node.as_text() else {
-        let hint = matches!(node.value, Value::List(_))
-            .then(|| "an IPv6 address needs quotes: `\"[::1]:6379\"`".to_owned());
-        problems.push(node.wrong(EXPECTED).maybe_hint(hint));
-        return None;
-    };
-    match HostPort::parse(text) {
-        Ok(parsed) => Some(At::new(parsed, node)),
-        Err(bad) => {
-            problems.push(bad_address(node, bad, EXPECTED));
-            None
-        }
-    }
-}
-
-/// `required: true` of a named probe.
+/// Reads `required` of a named probe.
 fn required(entry: &Entry, name: &At<String>, problems: &mut Problems) -> Option<At<bool>> {
     if matches!(entry.value.value, Value::List(_)) {
         problems.push(

@@ -1,9 +1,20 @@
-//! Secrets, credentials and header values.
+//! Secrets, credentials and headers: as written, and shown without what is secret.
 
-use crate::yaml::{Entry, Fields, Node, Problem, Problems, Style, Value, is_secret_name};
+use crate::yaml::{
+    Entry, Fields, Node, Place, Problem, Problems, Style, Value, is_secret_name, mask_secrets,
+};
 
+use super::super::annotated::AnnotatedYaml;
+use super::super::setting::{At, Origin};
 use super::super::{Auth, Secret};
-use super::{At, Header, read_path};
+use super::read::path;
+
+/// A header of a request as written.
+#[derive(Debug, Clone)]
+pub(crate) struct RawHeader {
+    pub(crate) name: At<String>,
+    pub(crate) value: At<Secret>,
+}
 
 pub(super) const FORMS: &str = "text, `{env: NAME}` or `{file: PATH}`";
 
@@ -62,7 +73,7 @@ pub(super) fn reference(node: &Node, problems: &mut Problems) -> Option<Secret> 
             Some(Secret::Env(name))
         }
         (None, Some(file)) => {
-            let path = read_path(&file.value, "the path of a file", problems)?;
+            let path = path("the path of a file")(file, problems)?;
             Some(Secret::File(path.value))
         }
         (Some(_), Some(_)) => {
@@ -182,11 +193,11 @@ const OURS: [&str; 6] = [
 ];
 
 /// Headers: names to values.
-pub(super) fn headers(entry: &Entry, problems: &mut Problems) -> Vec<Header> {
+pub(crate) fn headers(entry: &Entry, problems: &mut Problems) -> Vec<RawHeader> {
     let Some(entries) = entry.value.map("a map of headers", problems) else {
         return Vec::new();
     };
-    let mut headers: Vec<Header> = Vec::new();
+    let mut headers: Vec<RawHeader> = Vec::new();
     for entry in entries {
         if !check_header_name(entry, problems) {
             continue;
@@ -230,11 +241,8 @@ pub(super) fn headers(entry: &Entry, problems: &mut Problems) -> Vec<Header> {
             );
             continue;
         }
-        headers.push(Header {
-            name: At {
-                value: entry.key.clone(),
-                place: entry.key_place.clone(),
-            },
+        headers.push(RawHeader {
+            name: At::key(entry),
             value: At::new(secret, &entry.value),
         });
     }
@@ -242,7 +250,7 @@ pub(super) fn headers(entry: &Entry, problems: &mut Problems) -> Vec<Header> {
 }
 
 /// Whether a text is a token of HTTP: a method, the name of a header.
-pub(super) fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()
@@ -274,4 +282,56 @@ pub(super) fn check_header_name(entry: &Entry, problems: &mut Problems) -> bool 
         .maybe_hint(is_token(&meant).then(|| format!("did you mean `{meant}`?"))),
     );
     false
+}
+
+/// Shows credentials.
+pub(super) fn show_auth(auth: &Auth, origin: Origin<'_>, out: &mut AnnotatedYaml) {
+    out.open("auth", None);
+    match auth {
+        Auth::Bearer(secret) => show("bearer", secret, origin, out),
+        Auth::Basic { user, password } => {
+            out.open("basic", None);
+            out.leaf("user", user.as_str(), origin);
+            show("password", password, origin, out);
+            out.close();
+        }
+    }
+    out.close();
+}
+
+/// Shows a secret as where it comes from, or as `***`.
+fn show(key: &str, secret: &Secret, origin: Origin<'_>, out: &mut AnnotatedYaml) {
+    let (source, value) = match secret {
+        Secret::Plain(_) => return out.leaf(key, "***", origin),
+        Secret::Env(name) | Secret::EnvOr { name, .. } => ("env", name.clone()),
+        Secret::File(path) => ("file", path.display().to_string()),
+    };
+    out.open(key, None);
+    out.leaf(source, value, origin);
+    out.close();
+}
+
+/// Shows a value that may be secret: as it was written at its place where a variable's value is in it, and as it is
+/// where its name is that of no secret.
+pub(super) fn show_value(
+    name: &str,
+    value: &Secret,
+    place: &Place,
+    origin: Origin<'_>,
+    out: &mut AnnotatedYaml,
+) {
+    match (value, written(place)) {
+        (Secret::Plain(_), Some(text)) => out.leaf(name, text, origin),
+        (Secret::Plain(text), None) if !is_secret_name(name) => {
+            out.leaf(name, text.as_str(), origin);
+        }
+        _ => show(name, value, origin, out),
+    }
+}
+
+/// Returns what was written at a place where a variable's value was put in, which may be a secret.
+pub(crate) fn written(place: &Place) -> Option<String> {
+    let text = place.text();
+    text.contains("${")
+        .then(|| mask_secrets(text.trim_matches(['"', '\''])))
 }

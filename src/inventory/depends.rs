@@ -2,14 +2,19 @@
 
 use std::collections::HashMap;
 
-use crate::profile::raw::At;
+use crate::profile::setting::At;
 use crate::text::nearest;
 use crate::yaml::{Problem, Problems};
 
-use super::super::raw;
+use super::raw::RawService;
 
-/// Tells unknown names and cycles.
-pub(in super::super) fn check(services: &[raw::Service], problems: &mut Problems) {
+fn dependencies(service: &RawService) -> &[At<String>] {
+    let names = service.settings.depends_on.as_ref();
+    names.map_or(&[], |names| &names.value)
+}
+
+/// Reports unknown names and cycles.
+pub(super) fn check(services: &[RawService], problems: &mut Problems) {
     let index: HashMap<&str, usize> = services
         .iter()
         .enumerate()
@@ -18,7 +23,7 @@ pub(in super::super) fn check(services: &[raw::Service], problems: &mut Problems
     // Looking for the nearest of many names takes its time; whoever has that many unknown ones has another problem.
     let mut hints = 100;
     for service in services {
-        for name in &service.depends_on {
+        for name in dependencies(service) {
             if index.contains_key(name.value.as_str()) {
                 continue;
             }
@@ -48,7 +53,7 @@ enum Mark {
 }
 
 /// Each cycle is told once, where it closes. A way may be as long as the inventory, so it is kept in a list.
-fn cycles(services: &[raw::Service], index: &HashMap<&str, usize>, problems: &mut Problems) {
+fn cycles(services: &[RawService], index: &HashMap<&str, usize>, problems: &mut Problems) {
     let mut marks = vec![Mark::Fresh; services.len()];
     for root in 0..services.len() {
         let mut way: Vec<(usize, usize)> = vec![(root, 0)];
@@ -59,7 +64,7 @@ fn cycles(services: &[raw::Service], index: &HashMap<&str, usize>, problems: &mu
         while let Some((at, next)) = way.last_mut() {
             let edge: Option<&At<String>> = services
                 .get(*at)
-                .and_then(|service| service.depends_on.get(*next));
+                .and_then(|service| dependencies(service).get(*next));
             *next += 1;
             let Some(edge) = edge else {
                 set(&mut marks, *at, Mark::Done);
@@ -87,12 +92,7 @@ fn set(marks: &mut [Mark], index: usize, mark: Mark) {
     }
 }
 
-fn cycle(
-    services: &[raw::Service],
-    way: &[(usize, usize)],
-    to: usize,
-    edge: &At<String>,
-) -> Problem {
+fn cycle(services: &[RawService], way: &[(usize, usize)], to: usize, edge: &At<String>) -> Problem {
     let start = way.iter().position(|(at, _)| *at == to).unwrap_or(0);
     let mut names: Vec<String> = way
         .iter()

@@ -3,11 +3,13 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use crate::profile::raw::beside;
+use crate::profile::raw::read::beside;
 use crate::yaml::{Entry, Node, Place, Problem, Problems, SourceFile, interpolate, parse};
 
-use super::resolve::Variables;
-use super::{Surroundings, env_file, find, glob, source};
+use super::env_file::{self, Variables};
+use super::environment::{Environment, read_source};
+use super::find::distrust;
+use super::glob;
 
 /// Deeper than anybody includes on purpose.
 const DEEPEST: usize = 16;
@@ -27,14 +29,14 @@ pub(super) struct Document {
 }
 
 /// Reads the files named and all that they include.
-pub(super) fn gather(
+pub(super) fn read_files(
     files: &[PathBuf],
     found: bool,
-    around: &Surroundings<'_>,
+    environment: &Environment<'_>,
     problems: &mut Problems,
 ) -> Vec<Document> {
-    let mut gathering = Gathering {
-        around,
+    let mut includes = Includes {
+        environment,
         found,
         documents: Vec::new(),
         root: 0,
@@ -43,15 +45,15 @@ pub(super) fn gather(
         problems,
     };
     for (root, path) in files.iter().enumerate() {
-        gathering.root = root;
-        gathering.included.clear();
-        gathering.file(path, None);
+        includes.root = root;
+        includes.included.clear();
+        includes.file(path, None);
     }
-    gathering.documents
+    includes.documents
 }
 
-struct Gathering<'a> {
-    around: &'a Surroundings<'a>,
+struct Includes<'a> {
+    environment: &'a Environment<'a>,
     /// The inventory was found, not named.
     found: bool,
     documents: Vec<Document>,
@@ -63,7 +65,7 @@ struct Gathering<'a> {
     problems: &'a mut Problems,
 }
 
-impl Gathering<'_> {
+impl Includes<'_> {
     /// Reads a file and what it includes; `above` is the document that includes it, and where.
     fn file(&mut self, path: &Path, above: Option<(usize, &Place)>) {
         let before = self.problems.error_count();
@@ -83,7 +85,11 @@ impl Gathering<'_> {
         let mut chain = includer.map(|it| it.chain.clone()).unwrap_or_default();
         let outer = includer.map(|it| Arc::clone(&it.variables));
         let variables = self.variables(&node, outer.unwrap_or_default());
-        interpolate(&mut node, &lookup(self.around, &variables), self.problems);
+        interpolate(
+            &mut node,
+            &lookup(self.environment, &variables),
+            self.problems,
+        );
         let index = self.documents.len();
         chain.push(index);
         let include = node.get("include").cloned();
@@ -102,7 +108,7 @@ impl Gathering<'_> {
     }
 
     fn parsed(&mut self, path: &Path, at: Option<&Place>) -> Option<(Arc<SourceFile>, Node)> {
-        let file = match source::read(path, self.around) {
+        let file = match read_source(path, self.environment) {
             Ok(file) => file,
             Err(problem) => {
                 self.problems.push(Problem {
@@ -122,14 +128,14 @@ impl Gathering<'_> {
             return outer;
         };
         let mut value = entry.value.clone();
-        interpolate(&mut value, &lookup(self.around, &outer), self.problems);
+        interpolate(&mut value, &lookup(self.environment, &outer), self.problems);
         let Some(text) = value.line("the path of a file such as `.env`", self.problems) else {
             return outer;
         };
         let path = beside(&value.place, &text);
         let read = match self.distrusted(&path) {
             Some(problem) => Err(Box::new(problem)),
-            None => source::read(&path, self.around).map_err(|problem| {
+            None => read_source(&path, self.environment).map_err(|problem| {
                 Box::new(problem.hint("take it out, or make the file: an empty one will do"))
             }),
         };
@@ -154,7 +160,7 @@ impl Gathering<'_> {
         if !self.found {
             return None;
         }
-        find::distrust(path, path, self.around)
+        distrust(path, path, self.environment)
     }
 
     fn include(&mut self, entry: &Entry, index: usize) {
@@ -187,11 +193,11 @@ impl Gathering<'_> {
     /// The files that a pattern means; at least one, or it is told.
     fn matching(&mut self, item: &Node, pattern: &str) -> Vec<PathBuf> {
         let base = beside(&item.place, "");
-        let problem = match glob::files(&base, pattern, self.around) {
+        let problem = match glob::files(&base, pattern, self.environment) {
             Ok(files) if !files.is_empty() => return files,
             Ok(_) => {
                 let path = beside(&item.place, pattern);
-                match (self.around.look)(&path) {
+                match (self.environment.status)(&path) {
                     Some(look) if look.directory => {
                         let inside = Path::new(pattern).join("*.yaml");
                         Problem::at(&item.place, format!("{} is a directory", item.shown()))
@@ -282,7 +288,7 @@ impl Gathering<'_> {
     /// A path as it is told from others: absolute, without `.` and `..`.
     fn identity(&self, path: &Path) -> PathBuf {
         let mut plain = PathBuf::new();
-        for part in self.around.directory.join(path).components() {
+        for part in self.environment.directory.join(path).components() {
             match part {
                 Component::CurDir => {}
                 Component::ParentDir => {
@@ -297,8 +303,8 @@ impl Gathering<'_> {
 
 /// The process environment, and behind it these variables.
 fn lookup<'a>(
-    around: &'a Surroundings<'_>,
+    environment: &'a Environment<'_>,
     variables: &'a Variables,
 ) -> impl Fn(&str) -> Option<String> + 'a {
-    |name: &str| (around.env)(name).or_else(|| variables.get(name).cloned())
+    |name: &str| (environment.env)(name).or_else(|| variables.get(name).cloned())
 }

@@ -1,62 +1,58 @@
-//! YAML line by line, each with a remark behind it.
+//! YAML line by line, each with a remark behind it: what `show` prints.
 
 use serde_yaml::{Mapping, Value};
 
-/// Remarks stand in a column, where the lines leave room for one.
+/// The widest line that is lengthened so that remarks stand in a column.
 const COLUMN: usize = 56;
 
+/// The lines that were written so far.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(crate) struct AnnotatedYaml {
     lines: Vec<(String, Option<String>)>,
     depth: usize,
 }
 
-impl Lines {
+impl AnnotatedYaml {
     fn indent(&self) -> String {
         "  ".repeat(self.depth)
     }
 
-    /// A key with a map behind it; what follows stands in it.
-    pub(super) fn open(&mut self, key: &str, remark: Option<String>) {
+    /// Writes a key that holds a map; what is written next stands in it.
+    pub(crate) fn open(&mut self, key: &str, remark: Option<String>) {
         let line = format!("{}{}:", self.indent(), scalar(key));
         self.lines.push((line, remark));
         self.depth += 1;
     }
 
-    /// The end of that map.
-    pub(super) fn close(&mut self) {
+    /// Ends the map that was opened last.
+    pub(crate) fn close(&mut self) {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// A key with a value, and where the value comes from.
-    pub(super) fn leaf(&mut self, key: &str, value: impl Into<Value>, from: impl Into<String>) {
+    /// Writes a key with its value and its origin; an empty origin is left out.
+    pub(crate) fn leaf(&mut self, key: &str, value: impl Into<Value>, origin: impl Into<String>) {
         let mut map = Mapping::new();
         map.insert(key.into(), value.into());
         let text = serde_yaml::to_string(&map).unwrap_or_default();
-        let mut from = Some(from.into()).filter(|from| !from.is_empty());
+        let mut origin = Some(origin.into()).filter(|origin| !origin.is_empty());
         for line in text.lines() {
             let line = format!("{}{line}", self.indent());
-            self.lines.push((line, from.take()));
+            self.lines.push((line, origin.take()));
         }
     }
 
-    /// A remark on a line of its own.
-    pub(super) fn remark(&mut self, text: &str) {
+    /// Writes a remark on a line of its own.
+    pub(crate) fn remark(&mut self, text: &str) {
         let line = format!("{}# {text}", self.indent());
         self.lines.push((line, None));
     }
 
-    /// The whole text.
-    pub(super) fn finish(self) -> String {
+    /// Returns the whole text.
+    pub(crate) fn finish(self) -> String {
         let width = |line: &String| line.chars().count();
-        let column = self
-            .lines
-            .iter()
-            .filter(|(_, remark)| remark.is_some())
-            .map(|(line, _)| width(line))
-            .filter(|width| *width <= COLUMN)
-            .max()
-            .unwrap_or(0);
+        let annotated = self.lines.iter().filter(|(_, remark)| remark.is_some());
+        let widths = annotated.map(|(line, _)| width(line));
+        let column = widths.filter(|width| *width <= COLUMN).max().unwrap_or(0);
         let mut out = String::new();
         for (line, remark) in &self.lines {
             out.push_str(line);
@@ -73,10 +69,8 @@ impl Lines {
     }
 }
 
-/// A key as YAML wants it.
+/// Returns a key as YAML wants it.
 fn scalar(key: &str) -> String {
-    serde_yaml::to_string(key)
-        .unwrap_or_default()
-        .trim_end()
-        .to_owned()
+    let text = serde_yaml::to_string(key).unwrap_or_default();
+    text.trim_end().to_owned()
 }

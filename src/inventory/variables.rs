@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::profile::kind::ProbeKind;
+use crate::profile::raw::request::HttpRequest;
 use crate::profile::{Auth, Secret};
 
-use super::super::service::{HttpRequest, Means, ProbeKind, Service};
-
-/// Variables by name.
-pub(in super::super) type Variables = BTreeMap<String, String>;
+use super::actions::Means;
+use super::env_file::Variables;
+use super::service::Service;
 
 /// Lets the service see the variables wherever it looks into the environment.
 pub(super) fn add(service: &mut Service, variables: &Variables) {

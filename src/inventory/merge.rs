@@ -6,47 +6,46 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use indexmap::map::Entry as Slot;
 
-use crate::profile::raw::Options;
+use crate::profile::kind;
+use crate::profile::raw::options::RawOptions;
 use crate::yaml::{Entry, Keys, Place, Problem, Problems};
 
-use super::gather::Document;
-use super::raw::{File, Inventory, Service, no_services};
-use super::resolve::Variables;
-
-/// What means nothing any more once another way of asking is laid over it.
-const HTTP_ALONE: [&str; 8] = [
-    "headers",
-    "auth",
-    "tls",
-    "proxy",
-    "follow_redirects",
-    "connection",
-    "expect",
-    "decode",
-];
+use super::env_file::Variables;
+use super::includes::Document;
+use super::raw::{RawFile, RawInventory, RawService, no_services};
 
 /// What excludes what in the maps of an inventory: a probe by TCP laid over one by HTTP is one by TCP.
-const KEYS: Keys<'static> = Keys {
-    against: &[
-        ("http", &["tcp", "exec", "grpc", "signal", "env", "cwd"]),
-        ("tcp", &["http", "exec", "grpc", "env", "cwd", "max_body"]),
-        ("tcp", &HTTP_ALONE),
-        ("exec", &["http", "tcp", "grpc", "signal"]),
-        ("exec", &HTTP_ALONE),
-        ("grpc", &["http", "tcp", "exec"]),
-        ("signal", &["http", "exec"]),
-        ("failure_threshold", &["retries"]),
-        ("retries", &["failure_threshold"]),
-        ("bearer", &["basic"]),
-        ("basic", &["bearer"]),
-        ("path", &["url"]),
-        ("url", &["path"]),
-        ("env", &["file"]),
-        ("file", &["env"]),
-    ],
-    names: &[
-        "services", "profiles", "probes", "labels", "headers", "env", "json", "words",
-    ],
+const KEYS: Keys = Keys {
+    takes_away: |above, below| {
+        kind::takes_away(above, below)
+            || matches!(
+                (above, below),
+                ("http" | "exec", "signal")
+                    | ("signal", "http" | "exec")
+                    | ("failure_threshold", "retries")
+                    | ("retries", "failure_threshold")
+                    | ("bearer", "basic")
+                    | ("basic", "bearer")
+                    | ("path", "url")
+                    | ("url", "path")
+                    | ("env", "file")
+                    | ("file", "env")
+            )
+    },
+    holds_names: |key| {
+        matches!(
+            key,
+            "services"
+                | "profiles"
+                | "probes"
+                | "labels"
+                | "links"
+                | "headers"
+                | "env"
+                | "json"
+                | "words"
+        )
+    },
 };
 
 /// A service or a profile as far as it has been laid together.
@@ -61,9 +60,9 @@ struct Laid {
 type ByName = IndexMap<String, Laid>;
 
 /// Lays all files together; what is wrong goes to `problems`.
-pub(super) fn combine(documents: Vec<Document>, problems: &mut Problems) -> Inventory {
+pub(super) fn merge(documents: Vec<Document>, problems: &mut Problems) -> RawInventory {
     let told = problems.error_count();
-    let mut defaults: Vec<Options> = Vec::with_capacity(documents.len());
+    let mut defaults: Vec<RawOptions> = Vec::with_capacity(documents.len());
     let (mut services, mut profiles) = (ByName::new(), ByName::new());
     let mut roots: Vec<usize> = Vec::new();
     let mut begins: Option<Place> = None;
@@ -73,7 +72,7 @@ pub(super) fn combine(documents: Vec<Document>, problems: &mut Problems) -> Inve
         let (mut own_services, mut own_profiles) = (ByName::new(), ByName::new());
         let mut next = Some(document);
         while let Some(mut document) = next {
-            let file = File::read(&mut document.node, problems).unwrap_or_default();
+            let file = RawFile::read(&mut document.node, problems).unwrap_or_default();
             defaults.push(file.defaults);
             begins = begins.or(file.begins);
             for (what, entries, into) in [
@@ -104,12 +103,12 @@ pub(super) fn combine(documents: Vec<Document>, problems: &mut Problems) -> Inve
         problems.push(no_services(&place));
     }
     let services = services.into_values().filter_map(|laid| {
-        let mut service = Service::read(&laid.entry, problems)?;
+        let mut service = RawService::read(&laid.entry, problems)?;
         service.defaults = laid.defaults;
         service.variables = laid.variables;
         Some(service)
     });
-    Inventory {
+    RawInventory {
         services: services.collect(),
         defaults,
         profiles: profiles.into_values().map(|laid| laid.entry).collect(),

@@ -1,0 +1,255 @@
+//! The actions of a service: the profile's with the service's own laid over them; resolved and shown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::profile::annotated::AnnotatedYaml;
+use crate::profile::kind::Context;
+use crate::profile::kind::http::{self, RawHttp};
+use crate::profile::raw::action::{RawAction, RawMeans};
+use crate::profile::raw::command::{self, Exec, RawExec};
+use crate::profile::raw::request::HttpRequest;
+use crate::profile::setting::{At, Level, Origin, Setting, SettingValue, strongest};
+use crate::profile::{ReplyDecode, Signal};
+use crate::yaml::{Problem, Problems};
+
+use super::levels::ServiceLevels;
+
+/// The time-out of an action: the founding services drain for 30 s at most.
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// The actions that a service offers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServiceActions {
+    /// Asks and waits.
+    pub(crate) shutdown: Option<ActionSpec>,
+    /// Asks and returns.
+    pub(crate) schedule: Option<ActionSpec>,
+    /// Has the service read its configuration again.
+    pub(crate) reload: Option<ActionSpec>,
+    /// Has what supervises the service replace its process.
+    pub(crate) restart: Option<ActionSpec>,
+}
+
+/// One action of a service.
+#[derive(Debug, Clone)]
+pub(crate) struct ActionSpec {
+    pub(crate) means: Means,
+    /// Whether the reply comes only when the work is done.
+    pub(crate) waits: bool,
+    /// How long the action may take, the proof included.
+    pub(crate) timeout: Duration,
+    /// How the reply is read: that of a reload by a route.
+    pub(crate) reply: Option<Arc<ReplyDecode>>,
+}
+
+/// How an action is done.
+#[derive(Debug, Clone)]
+pub(crate) enum Means {
+    Http(Box<HttpRequest>),
+    /// A signal to the process that is proved to be the service's.
+    Signal(Signal),
+    Exec(Exec),
+}
+
+/// One action as it is written in the profile and in the service.
+struct ActionLevels<'a> {
+    own: Option<&'a RawAction>,
+    /// Both, the weaker first.
+    all: Vec<(Level<'a>, &'a RawAction)>,
+    /// Both, without the profile's where the service does it in another way: then only its time-out counts.
+    written: Vec<(Level<'a>, &'a RawAction)>,
+    context: Context<'a>,
+}
+
+impl<'a> ActionLevels<'a> {
+    /// Returns `None` for an action that nobody names or that is switched off.
+    fn of(service: &ServiceLevels<'a>, name: &str) -> Option<Self> {
+        let own = service.raw.actions.get(name);
+        if own.is_some_and(|own| own.off) {
+            return None;
+        }
+        let profile = service.profile.iter().filter_map(|profile| {
+            let action = profile.actions.get(name).filter(|action| !action.off)?;
+            Some((profile.level(), action))
+        });
+        let all: Vec<_> = profile
+            .chain(own.map(|own| (Level::Service, own)))
+            .collect();
+        all.last()?;
+        let replaced = own.is_some_and(|own| {
+            own.means.is_some() && all.iter().any(|(_, action)| action.http().is_none())
+        });
+        let written = match own.filter(|_| replaced) {
+            Some(own) => vec![(Level::Service, own)],
+            None => all.clone(),
+        };
+        Some(Self {
+            context: service.action(&written, name),
+            own,
+            all,
+            written,
+        })
+    }
+
+    fn name(&self) -> Option<&'a At<String>> {
+        self.all.last().map(|(_, action)| &action.name)
+    }
+
+    fn https(&self) -> Vec<(Level<'a>, &'a RawHttp)> {
+        let written = self.written.iter();
+        written
+            .filter_map(|(level, action)| Some((*level, action.http()?)))
+            .collect()
+    }
+
+    fn execs(&self) -> Vec<(Level<'a>, &'a RawExec)> {
+        let written = self.written.iter();
+        written
+            .filter_map(|(level, action)| Some((*level, action.exec()?)))
+            .collect()
+    }
+
+    fn resolve(&self, problems: &mut Problems) -> Option<ActionSpec> {
+        let name = self.name()?;
+        let waits = strongest(&self.written, |action| action.waits.as_ref());
+        if let Some(Setting {
+            value: true,
+            origin: Origin::Written(_, place),
+        }) = waits.map(Setting::copied)
+            && name.value == "schedule"
+        {
+            problems.push(
+                Problem::at(place, "`schedule` asks and returns")
+                    .label("a reply that waits belongs to `shutdown`")
+                    .hint("take it out, or name the action `shutdown`"),
+            );
+        }
+        let mut strongest_first = self.written.iter().rev();
+        let means = strongest_first.find_map(|(_, action)| action.means.as_ref());
+        // What the keys mean depends on how the profile does it, so only here they can be checked.
+        if let Some(own) = self.own.filter(|own| own.means.is_none()) {
+            own.check_keys(means.map_or("signal", RawMeans::name), problems);
+        }
+        let means = match means {
+            Some(RawMeans::Http(_)) => {
+                let request = http::resolve(&self.https(), &self.context, problems)?;
+                Means::Http(Box::new(request))
+            }
+            Some(RawMeans::Signal(signal)) => Means::Signal(signal.value),
+            Some(RawMeans::Exec(_)) => {
+                let settings = &self.context.exec_settings;
+                let service = &self.context.service.place;
+                Means::Exec(command::resolve(&self.execs(), settings, service)?)
+            }
+            // No signal means either to every process.
+            None if matches!(name.value.as_str(), "reload" | "restart") => {
+                problems.push(no_means(name));
+                return None;
+            }
+            // The action says how long, not how: as every process is asked to stop.
+            None => Means::Signal(Signal::Term),
+        };
+        let reply = strongest(&self.written, |action| action.reply.as_ref());
+        Some(ActionSpec {
+            means,
+            waits: waits.is_some_and(|waits| *waits.value),
+            timeout: self.timeout().value,
+            reply: reply.map(|reply| Arc::clone(reply.value)),
+        })
+    }
+
+    fn timeout(&self) -> Setting<'a, Duration> {
+        let written = strongest(&self.all, |action| action.timeout.as_ref());
+        written.map_or(Setting::built_in(DEFAULT_TIMEOUT), Setting::copied)
+    }
+
+    fn show(&self, action: &ActionSpec, out: &mut AnnotatedYaml) {
+        let name = self.name().map_or("", |name| name.value.as_str());
+        out.open(name, None);
+        match &action.means {
+            Means::Http(sent) => {
+                http::show(sent, &self.https(), &self.context, out);
+                if name != "reload" {
+                    let waits = strongest(&self.written, |action| action.waits.as_ref());
+                    let origin = waits.map_or(Origin::BuiltIn, |waits| waits.origin);
+                    out.leaf("waits", action.waits, origin);
+                }
+                http::show_beside(sent, &self.https(), &self.context, out);
+            }
+            Means::Signal(signal) => {
+                let written = strongest(&self.written, |action| match &action.means {
+                    Some(RawMeans::Signal(signal)) => Some(signal),
+                    _ => None,
+                });
+                let origin = written.map_or(Origin::BuiltIn, |signal| signal.origin);
+                out.leaf("signal", signal.as_str(), origin);
+            }
+            Means::Exec(exec) => {
+                command::show(exec, &self.execs(), &self.context.exec_settings, out);
+            }
+        }
+        let timeout = self.timeout();
+        out.leaf("timeout", timeout.value.yaml(), timeout.origin);
+        let mut strongest_first = self.written.iter().rev();
+        let reply = strongest_first.find_map(|(level, action)| {
+            let written = action.reply_written.as_ref()?;
+            let origin = Origin::Written(*level, &action.reply.as_ref()?.place);
+            Some((serde_yaml::to_value(written).unwrap_or_default(), origin))
+        });
+        if let Some((written, origin)) = reply {
+            out.leaf("reply", written, origin);
+        }
+        out.close();
+    }
+}
+
+fn no_means(name: &At<String>) -> Problem {
+    let example = match name.value.as_str() {
+        "reload" => "{signal: HUP}",
+        _ => "{exec: [systemctl, restart, api]}",
+    };
+    Problem::at(
+        &name.place,
+        format!("the action `{}` does not say how", name.value),
+    )
+    .label("expected `http`, `signal` or `exec`")
+    .hint(format!("for example `{example}`"))
+}
+
+impl ServiceActions {
+    /// Resolves the actions of a service.
+    pub(super) fn resolve(service: &ServiceLevels<'_>, problems: &mut Problems) -> Self {
+        let mut action = |name| ActionLevels::of(service, name)?.resolve(problems);
+        Self {
+            shutdown: action("shutdown"),
+            schedule: action("schedule"),
+            reload: action("reload"),
+            restart: action("restart"),
+        }
+    }
+
+    /// Returns the actions by name, in the order in which they are shown.
+    pub(crate) fn named(&self) -> [(&'static str, Option<&ActionSpec>); 4] {
+        [
+            ("shutdown", self.shutdown.as_ref()),
+            ("schedule", self.schedule.as_ref()),
+            ("reload", self.reload.as_ref()),
+            ("restart", self.restart.as_ref()),
+        ]
+    }
+
+    pub(super) fn show(&self, service: &ServiceLevels<'_>, out: &mut AnnotatedYaml) {
+        let mut offered = self.named().into_iter();
+        if offered.all(|(_, action)| action.is_none()) {
+            return;
+        }
+        out.open("actions", None);
+        for (name, action) in self.named() {
+            if let (Some(action), Some(levels)) = (action, ActionLevels::of(service, name)) {
+                levels.show(action, out);
+            }
+        }
+        out.close();
+    }
+}

@@ -1,0 +1,417 @@
+//! How a service is started, what its code is made of and what reacts to it: `start`, `sources`, `restart_on`,
+//! `on_change`; as written, resolved, checked and shown.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use globset::Glob;
+use serde_yaml::Value as Yaml;
+use sha2::{Digest, Sha256};
+
+use crate::health::{RestartCause, Role};
+use crate::profile::Secret;
+use crate::profile::annotated::AnnotatedYaml;
+use crate::profile::raw::command::{self, Exec, RawExec, RawExecSettings};
+use crate::profile::raw::read::{directory, path, positive_duration};
+use crate::profile::setting::{
+    self, At, Level, Origin, Setting, SettingValue, settings, strongest,
+};
+use crate::yaml::{Entry, Fields, Problem, Problems, Style, Value};
+
+use super::raw::RawService;
+use super::service::Service;
+
+settings! {
+    /// The flat settings of `start` as written.
+    raw RawStartSettings;
+    /// How healthctl starts a service.
+    #[derive(Debug, Clone)]
+    resolved StartSpec {
+        exec: Exec = Exec::default(),
+    }
+
+    /// The file for the output of the service; left out, a file in your state directory.
+    log: PathBuf, optional, "path", since "0.1", path("the path of a file");
+    /// How long the service may take to be ready.
+    ready_timeout: Duration, default(Duration::from_secs(60)), "duration", since "0.1", positive_duration;
+}
+
+settings! {
+    /// The flat settings of `on_change` as written.
+    raw RawHookSettings;
+    /// A command that is run when the state of a service changes.
+    #[derive(Debug, Clone)]
+    resolved Hook {
+        /// The command; what changed is added to its environment.
+        exec: Exec = Exec::default(),
+    }
+
+    /// How long the command may take.
+    timeout: Duration, default(Duration::from_secs(10)), "duration", since "0.1", positive_duration;
+}
+
+/// `start` as written.
+#[derive(Debug, Clone)]
+pub(crate) struct RawStart {
+    command: RawExec,
+    exec_settings: RawExecSettings,
+    settings: RawStartSettings,
+}
+
+/// `on_change` as written.
+#[derive(Debug, Clone)]
+pub(crate) struct RawHook {
+    command: RawExec,
+    exec_settings: RawExecSettings,
+    settings: RawHookSettings,
+}
+
+/// The files that a service's code is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sources {
+    /// The directory that the patterns are relative to: that of the file that names them.
+    pub(crate) root: PathBuf,
+    /// Globs as written: `services/api/**/*.py`.
+    pub(crate) patterns: Vec<String>,
+}
+
+impl SettingValue for RawStart {
+    type Resolved = StartSpec;
+
+    fn resolved(&self) -> StartSpec {
+        StartSpec {
+            exec: exec(&self.command, &self.exec_settings),
+            ..RawStartSettings::resolve(&own(&self.settings))
+        }
+    }
+
+    fn yaml(&self) -> Yaml {
+        self.resolved().exec.yaml()
+    }
+
+    fn show(key: &str, start: Setting<'_, &Self>, out: &mut AnnotatedYaml) {
+        let raw = start.value;
+        let exec = exec(&raw.command, &raw.exec_settings);
+        out.open(key, None);
+        out.leaf("command", exec.yaml(), raw.command.command.place.short());
+        let cwd = own(&raw.exec_settings);
+        let cwd = strongest(&cwd, |raw| raw.cwd.as_ref());
+        let origin = cwd.map_or(Origin::BuiltIn, |cwd| cwd.origin);
+        out.leaf("cwd", setting::path(&exec.cwd), origin);
+        show_env(&exec, &raw.exec_settings, out);
+        for setting in RawStartSettings::DECLARED {
+            (setting.show)(&own(&raw.settings), out);
+        }
+        out.close();
+    }
+}
+
+impl SettingValue for RawHook {
+    type Resolved = Hook;
+
+    fn resolved(&self) -> Hook {
+        Hook {
+            exec: exec(&self.command, &self.exec_settings),
+            ..RawHookSettings::resolve(&own(&self.settings))
+        }
+    }
+
+    fn yaml(&self) -> Yaml {
+        self.resolved().exec.yaml()
+    }
+
+    fn show(key: &str, hook: Setting<'_, &Self>, out: &mut AnnotatedYaml) {
+        let raw = hook.value;
+        let exec = exec(&raw.command, &raw.exec_settings);
+        out.open(key, None);
+        out.leaf("exec", exec.yaml(), raw.command.command.place.short());
+        show_env(&exec, &raw.exec_settings, out);
+        for setting in RawHookSettings::DECLARED {
+            (setting.show)(&own(&raw.settings), out);
+        }
+        out.close();
+    }
+}
+
+impl SettingValue for Sources {
+    type Resolved = Self;
+
+    fn resolved(&self) -> Self {
+        self.clone()
+    }
+
+    fn yaml(&self) -> Yaml {
+        let patterns = self.patterns.iter().map(|pattern| pattern.as_str().into());
+        Yaml::Sequence(patterns.collect())
+    }
+}
+
+fn own<T>(raw: &T) -> [(Level<'_>, &T); 1] {
+    [(Level::Service, raw)]
+}
+
+fn exec(command: &RawExec, settings: &RawExecSettings) -> Exec {
+    let place = &command.command.place;
+    let exec = command::resolve(&own(command), &own(settings), place);
+    exec.unwrap_or_default()
+}
+
+fn show_env(exec: &Exec, settings: &RawExecSettings, out: &mut AnnotatedYaml) {
+    let names = settings.env.iter().map(|variable| &variable.name.value);
+    command::show_env(exec, names, &own(settings), out);
+}
+
+/// Reads `start`; its place is that of its key.
+pub(super) fn start(entry: &Entry, problems: &mut Problems) -> Option<At<RawStart>> {
+    const EXAMPLE: &str = "{command: [uvicorn, \"app:app\"]}";
+    read_map(entry, "command", EXAMPLE, problems, |fields, problems| {
+        let exec_settings = RawExecSettings::take(fields, problems);
+        let settings = RawStartSettings::take(fields, problems);
+        |command| RawStart {
+            command,
+            exec_settings,
+            settings,
+        }
+    })
+}
+
+/// Reads `on_change`; its place is that of its key.
+pub(super) fn on_change(entry: &Entry, problems: &mut Problems) -> Option<At<RawHook>> {
+    read_map(
+        entry,
+        "exec",
+        "{exec: [./notify.sh]}",
+        problems,
+        |fields, problems| {
+            let exec_settings = RawExecSettings::take_env(fields, problems);
+            let settings = RawHookSettings::take(fields, problems);
+            |command| RawHook {
+                command,
+                exec_settings,
+                settings,
+            }
+        },
+    )
+}
+
+/// Reads a map with a command. `take` takes all its other keys.
+fn read_map<T, F: FnOnce(RawExec) -> T>(
+    entry: &Entry,
+    key: &'static str,
+    example: &str,
+    problems: &mut Problems,
+    take: impl FnOnce(&mut Fields<'_>, &mut Problems) -> F,
+) -> Option<At<T>> {
+    let expected = format!("a map with `{key}`");
+    if let Some(hint) = as_command(entry, key) {
+        problems.push(entry.value.wrong(&expected).hint(hint));
+        return None;
+    }
+    let mut fields = Fields::read(&entry.value, &expected, problems)?;
+    let reported = problems.error_count();
+    let written = fields.take(key);
+    let command = written.and_then(|entry| RawExec::read(entry, problems));
+    let finish = take(&mut fields, problems);
+    fields.finish_with(problems, |unknown| match (key, unknown) {
+        ("command", "exec" | "cmd" | "run") => Some("did you mean `command`?".to_owned()),
+        ("command", "timeout" | "wait") => Some("did you mean `ready_timeout`?".to_owned()),
+        ("command", "dir" | "directory" | "working_dir") => Some("did you mean `cwd`?".to_owned()),
+        ("command", "environment") => Some("did you mean `env`?".to_owned()),
+        ("command", "stdout" | "stderr" | "output") => {
+            Some("did you mean `log`? Both outputs go there".to_owned())
+        }
+        ("exec", "command" | "cmd" | "run") => Some("did you mean `exec`?".to_owned()),
+        ("exec", "http" | "webhook" | "url") => {
+            Some("a command is run, as in `{exec: [curl, …]}`".to_owned())
+        }
+        _ => None,
+    });
+    if written.is_none() && problems.error_count() == reported {
+        problems.push(
+            Problem::at(
+                &entry.key_place,
+                format!("`{}` does not say what to run", entry.key),
+            )
+            .label(format!("expected `{key}`"))
+            .hint(format!("for example `{example}`")),
+        );
+    }
+    Some(At {
+        value: finish(command?),
+        place: entry.key_place.clone(),
+    })
+}
+
+/// Returns what was meant where a command stands in place of the map around it.
+fn as_command(entry: &Entry, inside: &str) -> Option<String> {
+    match &entry.value.value {
+        Value::List(_) => Some(format!("did you mean `{}: {{{inside}: […]}}`?", entry.key)),
+        Value::Text(_) => Some(format!(
+            "no shell reads it: write `{}: {{{inside}: [PROGRAM, ARGUMENT]}}`",
+            entry.key
+        )),
+        _ => None,
+    }
+}
+
+/// Reads `sources`; an empty list is as good as none.
+pub(super) fn sources(entry: &Entry, problems: &mut Problems) -> Option<At<Sources>> {
+    const EXPECTED: &str = "a list of patterns";
+    if entry.value.as_text().is_some() {
+        let hint = match entry.value.style {
+            Style::Interpolated => "write a list: `sources: […]`".to_owned(),
+            Style::Plain | Style::Quoted => {
+                let text = entry.value.as_text().unwrap_or_default();
+                format!("did you mean `sources: [\"{text}\"]`?")
+            }
+        };
+        problems.push(entry.value.wrong(EXPECTED).hint(hint));
+        return None;
+    }
+    let mut patterns = Vec::new();
+    for item in entry.value.list(EXPECTED, problems)? {
+        let Some(pattern) = item.line("a pattern such as `src/**/*.py`", problems) else {
+            continue;
+        };
+        if pattern.starts_with('!') {
+            problems.push(
+                Problem::at(
+                    &item.place,
+                    "a pattern that leaves files out is not supported yet",
+                )
+                .label("begins with `!`")
+                .hint("name them in a `.gitignore` or `.ignore`, which count here"),
+            );
+            continue;
+        }
+        match Glob::new(&pattern) {
+            Ok(_) => patterns.push(pattern),
+            Err(error) => problems.push(
+                Problem::at(&item.place, format!("{} is no pattern", item.shown()))
+                    .label(error.kind().to_string())
+                    .hint("`*` is anything within a name, `**` any directories"),
+            ),
+        }
+    }
+    let root = directory(&entry.value.place);
+    let sources = Sources { root, patterns };
+    (!sources.patterns.is_empty()).then(|| At::new(sources, &entry.value))
+}
+
+/// Reads `restart_on`.
+pub(super) fn restart_on(
+    entry: &Entry,
+    problems: &mut Problems,
+) -> Option<At<Vec<At<RestartCause>>>> {
+    const EXPECTED: &str = "a list of causes: `stale`, `unhealthy`";
+    if let Some(text) = entry.value.as_text() {
+        let hint = format!("did you mean `restart_on: [{text}]`?");
+        problems.push(entry.value.wrong(EXPECTED).hint(hint));
+        return None;
+    }
+    let words = RestartCause::ALL
+        .iter()
+        .map(|word| (word.as_str(), *word))
+        .collect::<Vec<_>>();
+    let items = entry.value.list(EXPECTED, problems)?;
+    let causes = items
+        .iter()
+        .filter_map(|item| Some(At::new(item.word(&words, problems)?, item)))
+        .collect();
+    Some(At::new(causes, &entry.value))
+}
+
+/// Reports what cannot be meant: two that start a service, an automatic restart without a cause or a means.
+pub(super) fn check(service: &Service, raw: &RawService, problems: &mut Problems) {
+    check_single_starter(raw, problems);
+    check_restart_on(service, raw, problems);
+}
+
+fn check_single_starter(raw: &RawService, problems: &mut Problems) {
+    let settings = &raw.settings;
+    if let (Some(start), Some(supervised)) = (&settings.start, &settings.supervised)
+        && supervised.value
+    {
+        problems.push(
+            Problem::at(
+                &supervised.place,
+                "`supervised: true` beside `start`: two would start it",
+            )
+            .label("something else starts it")
+            .related(&start.place, "and healthctl does")
+            .hint("take one of them out"),
+        );
+    }
+}
+
+fn check_restart_on(service: &Service, raw: &RawService, problems: &mut Problems) {
+    let Some(causes) = &raw.settings.restart_on else {
+        return;
+    };
+    let Some(first) = causes.value.first() else {
+        return;
+    };
+    let broken_start = raw.settings.start.is_none() && raw.has_start;
+    let can_restart = service.start.is_some()
+        || service.supervised
+        || service.actions.restart.is_some()
+        || broken_start;
+    if !can_restart {
+        problems.push(
+            Problem::at(&first.place, "nothing is known to start it again")
+                .label("cannot be restarted automatically")
+                .hint("add `start: {command: […]}`, `supervised: true` or `actions: {restart: …}`"),
+        );
+    }
+    for cause in &causes.value {
+        let needs_code = cause.value == RestartCause::Stale
+            && service.sources.is_none()
+            && service.start.is_none()
+            && !broken_start;
+        if needs_code && can_restart {
+            problems.push(
+                Problem::at(&cause.place, "nothing tells whether it is stale")
+                    .label("needs `sources` or `start`")
+                    .hint("add what its code is made of: `sources: [\"src/**/*.py\"]`"),
+            );
+        }
+        let has_life = service.probes.iter().any(|probe| probe.role == Role::Live);
+        if cause.value == RestartCause::Unhealthy && !has_life && !service.probes.is_empty() {
+            problems.push(
+                Problem::at(&cause.place, "no probe tells whether it lives")
+                    .label("means the probe `live`")
+                    .hint("readiness is never a reason to restart; add `probes: {live: …}`"),
+            );
+        }
+    }
+}
+
+impl StartSpec {
+    /// Names what is run and how, the same for the same entry in every run of ours: SHA-256, hexadecimal. What only says
+    /// where its output goes and how long it may take is left out. A secret counts by where it comes from.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut digest = Sha256::new();
+        let mut add = |part: &str, bytes: &[u8]| {
+            digest.update(part);
+            digest.update(bytes.len().to_le_bytes());
+            digest.update(bytes);
+        };
+        for word in &self.exec.command {
+            add("word", word.as_bytes());
+        }
+        add("cwd", self.exec.cwd.as_os_str().as_encoded_bytes());
+        for (name, secret) in &self.exec.env {
+            add("name", name.as_bytes());
+            match secret {
+                Secret::Plain(text) => add("plain", text.as_bytes()),
+                Secret::Env(name) => add("env", name.as_bytes()),
+                Secret::EnvOr { name, otherwise } => {
+                    add("env", name.as_bytes());
+                    add("otherwise", otherwise.as_bytes());
+                }
+                Secret::File(path) => add("file", path.as_os_str().as_encoded_bytes()),
+            }
+        }
+        format!("{:x}", digest.finalize())
+    }
+}

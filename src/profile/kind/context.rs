@@ -1,0 +1,93 @@
+//! The interface of a probe kind, and what a kind is told of the probe and its service.
+
+use crate::yaml::{Entry, Place, Problems};
+
+use super::super::annotated::AnnotatedYaml;
+use super::super::raw::command::RawExecSettings;
+use super::super::raw::request::RawRequest;
+use super::super::setting::{At, Level, Levels};
+use super::super::{HostPort, Target};
+
+/// A probe kind as written.
+pub(crate) trait RawKind: Sized {
+    /// The question with everything that it needs.
+    type Spec: Question;
+
+    /// The keys beside the kind's own to which it gives a meaning, of those that not every kind gives one.
+    const KEYS: &'static [&'static str];
+
+    /// Reads the value of the key that names the kind.
+    fn read(entry: &Entry, problems: &mut Problems) -> Option<Self>;
+
+    /// Merges the levels. Returns `None` where the question has nowhere to go, which is reported.
+    fn resolve(
+        levels: Levels<'_, '_, Self>,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self::Spec>;
+
+    /// Shows the keys that name the question.
+    fn show(
+        spec: &Self::Spec,
+        levels: Levels<'_, '_, Self>,
+        context: &Context<'_>,
+        out: &mut AnnotatedYaml,
+    );
+
+    /// Shows the keys beside it, below the settings that every kind has.
+    fn show_beside(
+        _spec: &Self::Spec,
+        _levels: Levels<'_, '_, Self>,
+        _context: &Context<'_>,
+        _out: &mut AnnotatedYaml,
+    ) {
+    }
+
+    /// Returns the place of what makes every answer one without a body.
+    fn without_body<'a>(_levels: Levels<'_, 'a, Self>) -> Option<&'a Place> {
+        None
+    }
+}
+
+/// A resolved question.
+pub(crate) trait Question {
+    /// Returns what is asked, for people: without password; control characters are left in.
+    fn target(&self) -> String;
+
+    /// Returns the address that is connected to, if any.
+    fn address(&self) -> Option<ProbeAddress<'_>> {
+        None
+    }
+}
+
+/// The address that a question connects to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ProbeAddress<'a> {
+    Http(&'a Target),
+    Tcp(&'a HostPort),
+}
+
+/// The service of a probe or an action, as far as requests and commands depend on it.
+#[derive(Debug, Clone)]
+pub(crate) struct Context<'a> {
+    /// The name of the service.
+    pub(crate) service: &'a At<String>,
+    pub(crate) url: Option<&'a At<Target>>,
+    /// Whether a `url` is written, even if it could not be read.
+    pub(crate) has_url: bool,
+    /// The probe or action, for messages: `` the action `reload` ``.
+    pub(crate) what: String,
+    pub(crate) default_method: &'static str,
+    /// The levels, the weakest first.
+    pub(crate) requests: Vec<RequestLevel<'a>>,
+    pub(crate) exec_settings: Vec<(Level<'a>, &'a RawExecSettings)>,
+}
+
+/// What one level says of requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestLevel<'a> {
+    pub(crate) level: Level<'a>,
+    pub(crate) request: &'a RawRequest,
+    /// Whether the level is that of this one probe or action, not of all.
+    pub(crate) own: bool,
+}

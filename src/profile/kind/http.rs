@@ -1,0 +1,465 @@
+//! Probes by HTTP, and requests of actions: a path, an absolute address, or a map.
+
+use crate::text::nearest;
+use crate::yaml::{
+    Entry, Fields, Node, Place, Problem, Problems, Value, is_secret_name, mask_secrets,
+};
+
+use super::super::annotated::AnnotatedYaml;
+use super::super::raw::read::{bad_address, warn_password};
+use super::super::raw::request::{self, HttpRequest, RawRequest, RawRequestSettings, RawTls};
+use super::super::raw::secret::{self, RawHeader, is_token, written};
+use super::super::setting::{At, Level, Levels, Origin, strongest};
+use super::super::target::{BadAddress, check_path};
+use super::super::{Auth, Proxy, Secret, Target};
+use super::context::{Context, ProbeAddress, Question, RawKind};
+
+const EXPECTED: &str =
+    "a path such as `/health`, an address, or a map with `path`, `method`, `headers` and `body`";
+
+/// Methods that are written in capitals by everybody who means them.
+const METHODS: [&str; 8] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE",
+];
+
+/// An HTTP request as written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RawHttp {
+    /// `None`: to the address of the service itself.
+    to: Option<At<RawTarget>>,
+    method: Option<At<String>>,
+    /// The headers of this request alone.
+    headers: Vec<RawHeader>,
+    body: Option<At<String>>,
+}
+
+/// The target of a request as written.
+#[derive(Debug, Clone)]
+enum RawTarget {
+    /// A path, which is appended to that of the service's `url`.
+    Path(String),
+    Address(Target),
+}
+
+impl RawKind for RawHttp {
+    type Spec = Box<HttpRequest>;
+
+    const KEYS: &'static [&'static str] = &[
+        "max_body",
+        "headers",
+        "auth",
+        "tls",
+        "proxy",
+        "follow_redirects",
+        "connection",
+        "expect",
+        "decode",
+    ];
+
+    fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
+        Self::read(entry, problems)
+    }
+
+    fn resolve(
+        levels: Levels<'_, '_, Self>,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Option<Box<HttpRequest>> {
+        resolve(levels, context, problems).map(Box::new)
+    }
+
+    fn show(
+        spec: &Box<HttpRequest>,
+        levels: Levels<'_, '_, Self>,
+        context: &Context<'_>,
+        out: &mut AnnotatedYaml,
+    ) {
+        show(spec, levels, context, out);
+    }
+
+    fn show_beside(
+        spec: &Box<HttpRequest>,
+        levels: Levels<'_, '_, Self>,
+        context: &Context<'_>,
+        out: &mut AnnotatedYaml,
+    ) {
+        show_beside(spec, levels, context, out);
+    }
+
+    fn without_body<'a>(levels: Levels<'_, 'a, Self>) -> Option<&'a Place> {
+        let mut methods = levels
+            .iter()
+            .rev()
+            .filter_map(|(_, http)| http.method.as_ref());
+        let method = methods.next().filter(|method| method.value == "HEAD");
+        method.map(|method| &method.place)
+    }
+}
+
+impl Question for Box<HttpRequest> {
+    fn target(&self) -> String {
+        self.target.to_string()
+    }
+
+    fn address(&self) -> Option<ProbeAddress<'_>> {
+        Some(ProbeAddress::Http(&self.target))
+    }
+}
+
+impl RawHttp {
+    /// Reads `http:`. Nothing at all means the address of the service itself.
+    pub(crate) fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
+        let node = &entry.value;
+        let mut http = Self::default();
+        match &node.value {
+            Value::Null => return Some(http),
+            Value::Text(_) => {
+                http.to = Some(to(node, problems)?);
+                return Some(http);
+            }
+            _ => {}
+        }
+        let mut fields = Fields::read(node, EXPECTED, problems)?;
+        let path = fields.take("path");
+        let url = fields.take("url");
+        http.method = fields
+            .take("method")
+            .and_then(|entry| method(&entry.value, problems));
+        http.headers = fields
+            .take("headers")
+            .map(|entry| secret::headers(entry, problems))
+            .unwrap_or_default();
+        http.body = fields.take("body").and_then(|entry| {
+            if matches!(entry.value.value, Value::Map(_) | Value::List(_)) {
+                problems.push(
+                    entry
+                        .value
+                        .wrong("the body as text")
+                        .hint("what is sent is text: write JSON in single quotes"),
+                );
+                return None;
+            }
+            let body = entry.value.text("the body as text", problems)?;
+            Some(At::new(body, &entry.value))
+        });
+        fields.finish_with(problems, |key| match key {
+            "expect" | "interval" | "timeout" | "auth" | "tls" | "proxy" | "follow_redirects"
+            | "connection" | "max_body" | "status" | "waits" => {
+                Some(format!("`{key}` stands beside `http`, not in it"))
+            }
+            _ => None,
+        });
+        if let (Some(path), Some(url)) = (path, url) {
+            problems.push(
+                Problem::at(&url.key_place, "both `path` and `url`")
+                    .label("expected one of them")
+                    .related(&path.key_place, "the other one")
+                    .hint("a `path` stands behind the service's own `url`"),
+            );
+        }
+        if let Some(entry) = path.or(url) {
+            http.to = to(&entry.value, problems);
+        }
+        Some(http)
+    }
+}
+
+fn to(node: &Node, problems: &mut Problems) -> Option<At<RawTarget>> {
+    let Value::Text(text) = &node.value else {
+        problems.push(node.wrong("a path such as `/health` or an address"));
+        return None;
+    };
+    if text.is_empty() {
+        return Some(At::new(RawTarget::Path(String::new()), node));
+    }
+    let parsed = if text.contains("://") && !text.starts_with('/') {
+        Target::parse(text).map(RawTarget::Address)
+    } else {
+        check_path(text)
+            .map(|()| RawTarget::Path(text.clone()))
+            .map_err(|bad| maybe_address(text).unwrap_or(bad))
+    };
+    match parsed {
+        Ok(to) => {
+            if let RawTarget::Address(target) = &to {
+                warn_password(node, target, problems);
+            }
+            Some(At::new(to, node))
+        }
+        Err(bad) => {
+            let expected = "a path such as `/health` or an address";
+            problems.push(bad_address(node, bad, expected));
+            None
+        }
+    }
+}
+
+/// `localhost:8000/health` was meant as an address, not as a path.
+fn maybe_address(text: &str) -> Option<BadAddress> {
+    let host = text.split('/').next().unwrap_or_default();
+    (host.contains(':') || host == "localhost").then(|| BadAddress {
+        reason: "is neither a path nor an address".to_owned(),
+        hint: format!("did you mean `http://{text}`?"),
+    })
+}
+
+fn method(node: &Node, problems: &mut Problems) -> Option<At<String>> {
+    const EXPECTED: &str = "a method such as `GET` or `POST`";
+    let text = node.line(EXPECTED, problems)?;
+    let upper = text.to_ascii_uppercase();
+    let problem = |reason: &str, hint: Option<String>| {
+        Problem::at(&node.place, format!("{} {reason}", node.shown()))
+            .label(format!("expected {EXPECTED}"))
+            .maybe_hint(hint)
+    };
+    if METHODS.contains(&text.as_str()) {
+        return Some(At::new(text, node));
+    }
+    if METHODS.contains(&upper.as_str()) {
+        problems.push(problem(
+            "is not written as servers know it",
+            Some(format!("did you mean `{upper}`?")),
+        ));
+        return None;
+    }
+    if !is_token(&text) {
+        problems.push(problem("is no method", None));
+        return None;
+    }
+    if upper == "CONNECT" {
+        problems.push(problem("asks for a tunnel, not for an answer", None));
+        return None;
+    }
+    if let Some(near) = nearest(&text, METHODS) {
+        problems.push(
+            problem(
+                "is an unusual method",
+                Some(format!("did you mean `{near}`?")),
+            )
+            .warning(),
+        );
+    }
+    Some(At::new(text, node))
+}
+
+/// Merges the levels of a probe or an action. Returns `None` where the request has nowhere to go, which is reported.
+pub(crate) fn resolve(
+    levels: Levels<'_, '_, RawHttp>,
+    context: &Context<'_>,
+    problems: &mut Problems,
+) -> Option<HttpRequest> {
+    let method = strongest(levels, |http| http.method.as_ref());
+    let body = strongest(levels, |http| http.body.as_ref());
+    let target = target(levels, context, problems);
+    let elsewhere = match (&target, context.url) {
+        (Some(target), Some(url)) => !target.same_host(&url.value),
+        _ => false,
+    };
+    let (headers, auth) = credentials(levels, context, elsewhere, target.as_ref(), problems);
+    let requests = requests(context);
+    let tls: Vec<_> = requests
+        .iter()
+        .map(|(level, raw)| (*level, &raw.tls))
+        .collect();
+    let tls = RawTls::checked(&tls, problems);
+    let target = target?;
+    let flat: Vec<_> = requests
+        .iter()
+        .map(|(level, raw)| (*level, &raw.settings))
+        .collect();
+    let settings = RawRequestSettings::resolve(&flat);
+    Some(HttpRequest {
+        // A socket is on this machine: no proxy reaches it.
+        proxy: match target.socket {
+            Some(_) => Proxy::None,
+            None => settings.proxy,
+        },
+        target,
+        method: method
+            .map_or(context.default_method, |method| method.value)
+            .to_owned(),
+        headers,
+        body: body
+            .map(|body| body.value.clone())
+            .filter(|body| !body.is_empty()),
+        auth,
+        tls,
+        ..settings
+    })
+}
+
+fn requests<'a>(context: &Context<'a>) -> Vec<(Level<'a>, &'a RawRequest)> {
+    let levels = context.requests.iter();
+    levels.map(|it| (it.level, it.request)).collect()
+}
+
+fn target(
+    levels: Levels<'_, '_, RawHttp>,
+    context: &Context<'_>,
+    problems: &mut Problems,
+) -> Option<Target> {
+    let to = strongest(levels, |http| http.to.as_ref());
+    let path = match to.map(|to| to.value) {
+        Some(RawTarget::Address(target)) => return Some(target.clone()),
+        Some(RawTarget::Path(path)) => path.as_str(),
+        None => "",
+    };
+    let Some(base) = context.url else {
+        if !context.has_url {
+            let name = context.service;
+            let goal = if path.is_empty() {
+                "its address".to_owned()
+            } else {
+                format!("the path `{path}`")
+            };
+            problems.push(
+                Problem::at(&name.place, format!("`{}` has no `url`", name.value))
+                    .label(format!("{} asks for {goal}", context.what))
+                    .hint("add `url: http://HOST:PORT`"),
+            );
+        }
+        return None;
+    };
+    match base.value.append(path) {
+        Ok(target) => Some(target),
+        Err(bad) => {
+            let place = match to.map(|to| to.origin) {
+                Some(Origin::Written(_, place)) => place,
+                _ => &base.place,
+            };
+            problems.push(
+                Problem::at(place, format!("`{path}` {}", bad.reason))
+                    .label("cannot be appended")
+                    .related(&base.place, "to this address")
+                    .hint(bad.hint),
+            );
+            None
+        }
+    }
+}
+
+/// Returns every header once, the strongest of each name, in the order in which the names were first written, and
+/// whether it belongs to this probe or action alone.
+fn merged_headers<'a>(
+    levels: Levels<'_, 'a, RawHttp>,
+    context: &Context<'a>,
+) -> Vec<(Level<'a>, &'a RawHeader, bool)> {
+    let mut merged: Vec<(Level<'a>, &RawHeader, bool)> = Vec::new();
+    for request in &context.requests {
+        let http = levels
+            .iter()
+            .filter(|(level, _)| request.own && *level == request.level);
+        let of_http = http.flat_map(|(_, http)| &http.headers);
+        for header in request.request.headers.iter().chain(of_http) {
+            let written = (request.level, header, request.own);
+            let same = |known: &&mut (Level<'a>, &RawHeader, bool)| {
+                known.1.name.value.eq_ignore_ascii_case(&header.name.value)
+            };
+            match merged.iter_mut().find(same) {
+                Some(known) => *known = written,
+                None => merged.push(written),
+            }
+        }
+    }
+    merged
+}
+
+/// Headers and credentials. What a service says of all its requests is not sent to another host: a profile or a
+/// slip must not carry a token away. Written with the probe or action itself, it is.
+fn credentials(
+    levels: Levels<'_, '_, RawHttp>,
+    context: &Context<'_>,
+    elsewhere: bool,
+    target: Option<&Target>,
+    problems: &mut Problems,
+) -> (Vec<(String, Secret)>, Option<Auth>) {
+    let mut kept_back: Option<&Place> = None;
+    let mut headers = Vec::new();
+    let mut authorization = None;
+    for (_, header, own) in merged_headers(levels, context) {
+        if elsewhere && !own && is_secret_name(&header.name.value) {
+            kept_back = Some(&header.name.place);
+            continue;
+        }
+        if header.name.value.eq_ignore_ascii_case("authorization") {
+            authorization = Some(&header.name.place);
+        }
+        headers.push((header.name.value.clone(), header.value.value.clone()));
+    }
+    let mut written = context.requests.iter().rev();
+    let written = written.find_map(|it| it.request.auth.as_ref().map(|auth| (auth, it.own)));
+    let auth = written.and_then(|(auth, own)| {
+        if elsewhere && !own && auth.value.is_some() {
+            kept_back = Some(&auth.place);
+            return None;
+        }
+        let place = &auth.place;
+        let auth = auth.value.clone()?;
+        let twice = authorization
+            .map(|place| (place, "the header"))
+            .or_else(|| {
+                let url = context.url?;
+                let in_url = target.is_some_and(Target::has_password) && url.value.has_password();
+                in_url.then_some((&url.place, "the address"))
+            });
+        if let Some((other, label)) = twice {
+            problems.push(
+                Problem::at(place, "credentials are given twice")
+                    .label("here again")
+                    .related(other, label)
+                    .hint("keep one of them"),
+            );
+        }
+        Some(auth)
+    });
+    if let (Some(place), Some(target)) = (kept_back, target) {
+        let host = target.url.host_str().unwrap_or_default();
+        problems.push(
+            Problem::at(place, format!("not sent to the other host `{host}`"))
+                .label("credentials of the service stay with its own host")
+                .hint(
+                    "where that host should have them, write them with the probe or action itself",
+                )
+                .warning(),
+        );
+    }
+    (headers, auth)
+}
+
+/// Shows the map behind `http`.
+pub(crate) fn show(
+    sent: &HttpRequest,
+    levels: Levels<'_, '_, RawHttp>,
+    context: &Context<'_>,
+    out: &mut AnnotatedYaml,
+) {
+    out.open("http", None);
+    let to = strongest(levels, |http| http.to.as_ref());
+    let origin = to.map(|to| String::from(to.origin));
+    out.leaf("url", sent.target.to_string(), origin.unwrap_or_default());
+    let method = strongest(levels, |http| http.method.as_ref());
+    if let Some(method) = method {
+        out.leaf("method", sent.method.as_str(), method.origin);
+    } else if sent.method != context.default_method {
+        out.leaf("method", sent.method.as_str(), Origin::BuiltIn);
+    }
+    if let Some(body) = strongest(levels, |http| http.body.as_ref())
+        && let (Some(sent), Origin::Written(_, place)) = (&sent.body, body.origin)
+    {
+        let shown = written(place).unwrap_or_else(|| mask_secrets(sent));
+        out.leaf("body", shown, body.origin);
+    }
+    out.close();
+}
+
+/// Shows what stands beside `http` and says how the request is made.
+pub(crate) fn show_beside(
+    sent: &HttpRequest,
+    levels: Levels<'_, '_, RawHttp>,
+    context: &Context<'_>,
+    out: &mut AnnotatedYaml,
+) {
+    let headers = merged_headers(levels, context).into_iter();
+    let headers: Vec<_> = headers.map(|(level, header, _)| (level, header)).collect();
+    request::show(sent, &headers, &requests(context), out);
+}

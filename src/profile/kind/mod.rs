@@ -1,0 +1,246 @@
+//! Probe kinds: how each is written, checked, described and shown. How it is asked stands in the file of the same name
+//! in `probe`.
+//!
+//! The list below declares the modules, here and in `probe`. A further kind is a file in each of the two folders and
+//! one line of the list.
+
+mod context;
+
+pub(crate) use context::{Context, ProbeAddress, Question, RawKind, RequestLevel};
+
+use crate::yaml::{Entry, Fields, Place, Problem, Problems};
+
+use super::annotated::AnnotatedYaml;
+use super::raw::read::check_single;
+use super::raw::request::HttpRequest;
+use super::setting::{At, Level};
+
+/// Hands the list of kinds to a macro: the module, which is also the key in a probe, the variant, the type as written.
+macro_rules! probe_kinds {
+    ($generate:ident) => {
+        $generate! {
+            http Http RawHttp,
+            tcp Tcp RawTcp,
+            exec Exec RawExec,
+        }
+    };
+}
+pub(crate) use probe_kinds;
+
+macro_rules! declare {
+    ($($module:ident $variant:ident $raw:ident,)+) => {
+        $(pub(crate) mod $module;)+
+
+        /// How a probe asks.
+        #[derive(Debug, Clone)]
+        pub(crate) enum ProbeKind {
+            $($variant(<$module::$raw as RawKind>::Spec),)+
+        }
+
+        /// How a probe asks, as written.
+        #[derive(Debug, Clone)]
+        pub(crate) enum RawProbeKind {
+            $($variant($module::$raw),)+
+        }
+
+        /// The key of each kind, and the keys beside it to which the kind gives a meaning.
+        const KINDS: &[(&str, &[&str])] = &[
+            $((stringify!($module), <$module::$raw as RawKind>::KEYS),)+
+        ];
+
+        impl RawProbeKind {
+            fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
+                match entry.key.as_str() {
+                    $(stringify!($module) => {
+                        <$module::$raw as RawKind>::read(entry, problems).map(Self::$variant)
+                    })+
+                    _ => None,
+                }
+            }
+
+            /// Returns the key of the kind.
+            pub(crate) const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => stringify!($module),)+
+                }
+            }
+        }
+
+        impl ProbeKind {
+            /// Returns the key of the kind: `http`, `tcp`, `exec`.
+            pub(crate) const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => stringify!($module),)+
+                }
+            }
+
+            fn question(&self) -> &dyn Question {
+                match self {
+                    $(Self::$variant(spec) => spec,)+
+                }
+            }
+
+            /// Merges the levels, the weakest first; the strongest one says which kind it is.
+            pub(crate) fn resolve(
+                levels: &[(Level<'_>, &RawProbeKind)],
+                context: &Context<'_>,
+                problems: &mut Problems,
+            ) -> Option<Self> {
+                match levels.last()?.1 {
+                    $(RawProbeKind::$variant(_) => {
+                        let levels = of_kind!(levels, $variant);
+                        RawKind::resolve(&levels, context, problems).map(Self::$variant)
+                    })+
+                }
+            }
+
+            /// Shows the keys that name the question.
+            pub(crate) fn show(
+                &self,
+                levels: &[(Level<'_>, &RawProbeKind)],
+                context: &Context<'_>,
+                out: &mut AnnotatedYaml,
+            ) {
+                match self {
+                    $(Self::$variant(spec) => {
+                        <$module::$raw as RawKind>::show(spec, &of_kind!(levels, $variant), context, out);
+                    })+
+                }
+            }
+
+            /// Shows the keys beside the question that only this kind gives a meaning.
+            pub(crate) fn show_beside(
+                &self,
+                levels: &[(Level<'_>, &RawProbeKind)],
+                context: &Context<'_>,
+                out: &mut AnnotatedYaml,
+            ) {
+                match self {
+                    $(Self::$variant(spec) => {
+                        <$module::$raw as RawKind>::show_beside(spec, &of_kind!(levels, $variant), context, out);
+                    })+
+                }
+            }
+        }
+
+        /// Returns the place of what makes every answer one without a body.
+        pub(crate) fn without_body<'a>(levels: &[(Level<'a>, &'a RawProbeKind)]) -> Option<&'a Place> {
+            match levels.last()?.1 {
+                $(RawProbeKind::$variant(_) => RawKind::without_body(&of_kind!(levels, $variant)),)+
+            }
+        }
+    };
+}
+
+/// The levels that name this kind.
+macro_rules! of_kind {
+    ($levels:expr, $variant:ident) => {{
+        let levels = $levels.iter().filter_map(|(level, raw)| match raw {
+            RawProbeKind::$variant(raw) => Some((*level, raw)),
+            _ => None,
+        });
+        levels.collect::<Vec<_>>()
+    }};
+}
+
+probe_kinds!(declare);
+
+impl Default for ProbeKind {
+    fn default() -> Self {
+        Self::Exec(super::raw::command::Exec::default())
+    }
+}
+
+impl ProbeKind {
+    /// Returns what is asked, for people: no password, no control character.
+    pub(crate) fn target(&self) -> String {
+        crate::text::clean(&self.question().target(), 300)
+    }
+
+    /// Returns the address that is connected to, if any.
+    pub(crate) fn address(&self) -> Option<ProbeAddress<'_>> {
+        self.question().address()
+    }
+
+    /// Returns the HTTP request, if that is what is asked.
+    pub(crate) fn request(&self) -> Option<&HttpRequest> {
+        match self {
+            Self::Http(request) => Some(request),
+            _ => None,
+        }
+    }
+}
+
+/// Returns whether a key of a probe means something to this kind.
+pub(crate) fn gives_meaning(kind: &str, key: &str) -> bool {
+    let owners = owners(key);
+    owners.is_empty() || owners.contains(&kind)
+}
+
+impl RawProbeKind {
+    /// Takes the key that names the kind. Returns whether one is written, even if it could not be read.
+    pub(crate) fn take(fields: &mut Fields<'_>, problems: &mut Problems) -> (Option<Self>, bool) {
+        let keys = KINDS.iter().filter_map(|(key, _)| fields.take(key));
+        let given: Vec<&Entry> = keys.collect();
+        let hint = "a probe asks in one way; a second question is a second probe";
+        check_single(&given, hint, problems);
+        let mut kinds = given.iter().map(|entry| Self::read(entry, problems));
+        let kinds: Vec<Option<Self>> = kinds.by_ref().collect();
+        (kinds.into_iter().flatten().next(), !given.is_empty())
+    }
+}
+
+/// Returns the kinds that give a meaning to a key, where not every kind does.
+fn owners(key: &str) -> Vec<&'static str> {
+    let kinds = KINDS.iter().filter(|(_, keys)| keys.contains(&key));
+    kinds.map(|(kind, _)| *kind).collect()
+}
+
+/// Returns whether only some kinds give a meaning to a key.
+pub(crate) fn is_particular(key: &str) -> bool {
+    !owners(key).is_empty()
+}
+
+/// Returns whether a key in a stronger file takes away a key of a weaker one: a probe by TCP laid over one by HTTP is
+/// one by TCP.
+pub(crate) fn takes_away(above: &str, below: &str) -> bool {
+    let of_kind = |key: &str| KINDS.iter().find(|(kind, _)| *kind == key);
+    match of_kind(above) {
+        Some((_, keys)) => {
+            let other = below == "grpc" || (of_kind(below).is_some() && below != above);
+            other || (is_particular(below) && !keys.contains(&below))
+        }
+        None => above == "grpc" && of_kind(below).is_some(),
+    }
+}
+
+/// Reports keys that mean nothing to a probe of this kind.
+pub(crate) fn check_keys(kind: &str, keys: &[At<String>], problems: &mut Problems) {
+    for key in keys {
+        let owners = owners(&key.value);
+        if owners.contains(&kind) {
+            continue;
+        }
+        let owners: Vec<String> = owners.iter().map(|owner| format!("`{owner}`")).collect();
+        problems.push(
+            Problem::at(
+                &key.place,
+                format!("`{}` means nothing to a probe by `{kind}`", key.value),
+            )
+            .label(format!("belongs to {}", owners.join(" and ")))
+            .hint("take it out"),
+        );
+    }
+}
+
+/// Returns the problem that a probe does not say what to ask.
+pub(crate) fn asks_nothing(name: &At<String>) -> Problem {
+    let mut kinds: Vec<String> = KINDS.iter().map(|(kind, _)| format!("`{kind}`")).collect();
+    let last = kinds.pop().unwrap_or_default();
+    Problem::at(
+        &name.place,
+        format!("the probe `{}` does not say what to ask", name.value),
+    )
+    .label(format!("expected {} or {last}", kinds.join(", ")))
+    .hint("for example `{http: /health}` or `{tcp: \"localhost:6379\"}`")
+}

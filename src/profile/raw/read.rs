@@ -1,0 +1,206 @@
+//! Readers of single values: names, paths, addresses, durations, words.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::yaml::{Entry, Node, Place, Problem, Problems, Style, Value};
+
+use super::super::setting::At;
+use super::super::target::BadAddress;
+use super::super::{HostPort, Target};
+
+/// Reads text on one line; `expected` says what of.
+pub(crate) fn line(expected: &str) -> impl Fn(&Entry, &mut Problems) -> Option<At<String>> {
+    move |entry, problems| {
+        let text = entry.value.line(expected, problems)?;
+        Some(At::new(text, &entry.value))
+    }
+}
+
+/// Reads a path, which is relative to the file that it is written in; `expected` says of what.
+pub(crate) fn path(expected: &str) -> impl Fn(&Entry, &mut Problems) -> Option<At<PathBuf>> {
+    move |entry, problems| {
+        let text = entry.value.line(expected, problems)?;
+        Some(At::new(beside(&entry.value.place, &text), &entry.value))
+    }
+}
+
+/// Reads one word of a closed set.
+pub(crate) fn word<T: Copy>(
+    words: &[(&str, T)],
+) -> impl Fn(&Entry, &mut Problems) -> Option<At<T>> {
+    move |entry, problems| Some(At::new(entry.value.word(words, problems)?, &entry.value))
+}
+
+/// Reads a list of names; an empty one is as good as none.
+pub(crate) fn names(
+    expected: &str,
+) -> impl Fn(&Entry, &mut Problems) -> Option<At<Vec<At<String>>>> {
+    move |entry, problems| {
+        let items = entry.value.list(expected, problems)?.iter();
+        let names = items.filter_map(|item| Some(At::new(item.line("a name", problems)?, item)));
+        Some(At::new(names.collect(), &entry.value))
+    }
+}
+
+pub(crate) fn boolean(entry: &Entry, problems: &mut Problems) -> Option<At<bool>> {
+    Some(At::new(entry.value.boolean(problems)?, &entry.value))
+}
+
+pub(crate) fn duration(entry: &Entry, problems: &mut Problems) -> Option<At<Duration>> {
+    Some(At::new(entry.value.duration(problems)?, &entry.value))
+}
+
+pub(crate) fn positive_duration(entry: &Entry, problems: &mut Problems) -> Option<At<Duration>> {
+    let value = entry.value.positive_duration(problems)?;
+    Some(At::new(value, &entry.value))
+}
+
+/// Reads an address such as `http://localhost:8000`.
+pub(crate) fn target(entry: &Entry, problems: &mut Problems) -> Option<At<Target>> {
+    const EXPECTED: &str = "an address such as `http://localhost:8000`";
+    let node = &entry.value;
+    let Value::Text(text) = &node.value else {
+        let port = match &node.value {
+            Value::Number { text, .. } => Some(text),
+            _ => None,
+        };
+        let hint = port.map(|port| format!("did you mean `http://localhost:{port}`?"));
+        problems.push(node.wrong(EXPECTED).maybe_hint(hint));
+        return None;
+    };
+    match Target::parse(text) {
+        Ok(target) => {
+            warn_password(node, &target, problems);
+            Some(At::new(target, node))
+        }
+        Err(bad) => {
+            problems.push(bad_address(node, bad, EXPECTED));
+            None
+        }
+    }
+}
+
+/// Reads `HOST:PORT`.
+pub(crate) fn host_port(node: &Node, problems: &mut Problems) -> Option<At<HostPort>> {
+    const EXPECTED: &str = "a host and a port such as `localhost:6379`";
+    let Some(text) = node.as_text() else {
+        let hint = matches!(node.value, Value::List(_))
+            .then(|| "an IPv6 address needs quotes: `\"[::1]:6379\"`".to_owned());
+        problems.push(node.wrong(EXPECTED).maybe_hint(hint));
+        return None;
+    };
+    match HostPort::parse(text) {
+        Ok(parsed) => Some(At::new(parsed, node)),
+        Err(bad) => {
+            problems.push(bad_address(node, bad, EXPECTED));
+            None
+        }
+    }
+}
+
+/// Warns of a password inside an address: it is a secret in plain text.
+pub(crate) fn warn_password(node: &Node, target: &Target, problems: &mut Problems) {
+    if target.has_password() && node.style != Style::Interpolated {
+        problems.push(
+            Problem::at(&node.place, "a password is written in plain text")
+                .label("whoever reads this file can use it")
+                .hint("use `auth: {basic: {user: …, password: {env: NAME}}}`")
+                .warning(),
+        );
+    }
+}
+
+/// Returns the problem with an address. The hint repeats the text, which may hold a variable's value.
+pub(crate) fn bad_address(node: &Node, bad: BadAddress, expected: &str) -> Problem {
+    let hint = (node.style != Style::Interpolated).then_some(bad.hint);
+    Problem::at(&node.place, format!("{} {}", node.shown(), bad.reason))
+        .label(format!("expected {expected}"))
+        .maybe_hint(hint)
+}
+
+/// Returns whether a text can name a service, a probe or a profile.
+pub(crate) fn is_name(text: &str) -> bool {
+    text.len() <= 63
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
+/// Reports a key that cannot be a name, and returns whether it can.
+pub(crate) fn check_name(what: &str, text: &str, place: &Place, problems: &mut Problems) -> bool {
+    if is_name(text) {
+        return true;
+    }
+    let meant: String = text
+        .chars()
+        .map(|c| match c {
+            '.' | '_' | '-' => c,
+            c if c.is_ascii_alphanumeric() => c,
+            _ => '-',
+        })
+        .collect();
+    let meant = meant.trim_start_matches(['.', '_', '-']).chars().take(63);
+    let meant: String = meant.collect();
+    let hint = if meant.is_empty() {
+        "for example `api-1`".to_owned()
+    } else {
+        format!("did you mean `{meant}`?")
+    };
+    let mut short: String = text.chars().take(80).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    problems.push(
+        Problem::at(place, format!("`{short}` cannot name {what}"))
+            .label(
+                "expected letters, digits, `.`, `_` and `-`, at most 63, a letter or digit first",
+            )
+            .hint(hint),
+    );
+    false
+}
+
+/// Returns the directory of the file that something is written in.
+pub(crate) fn directory(place: &Place) -> PathBuf {
+    place.file.path.parent().unwrap_or(Path::new("")).to_owned()
+}
+
+/// Returns a path that was written in a file, which is relative to that file.
+pub(crate) fn beside(place: &Place, path: &str) -> PathBuf {
+    directory(place).join(path)
+}
+
+/// Returns whether a value is `off`, in any form in which YAML tools hand it on.
+pub(crate) fn is_off(node: &Node) -> bool {
+    match &node.value {
+        Value::Bool(value) => !value,
+        Value::Text(text) => text.eq_ignore_ascii_case("off"),
+        _ => false,
+    }
+}
+
+/// Reports two keys of which a map can hold one.
+pub(crate) fn check_single(given: &[&Entry], hint: &str, problems: &mut Problems) {
+    if let [first, second, ..] = given {
+        problems.push(
+            Problem::at(
+                &second.key_place,
+                format!("both `{}` and `{}`", first.key, second.key),
+            )
+            .label("expected one of them")
+            .related(&first.key_place, "the other one")
+            .hint(hint),
+        );
+    }
+}
+
+/// Returns the keys of a map for which `belongs` holds, with their places.
+pub(crate) fn keys_where(node: &Node, belongs: impl Fn(&str) -> bool) -> Vec<At<String>> {
+    let Value::Map(entries) = &node.value else {
+        return Vec::new();
+    };
+    let entries = entries.iter().filter(|entry| belongs(&entry.key));
+    entries.map(At::key).collect()
+}

@@ -1,0 +1,234 @@
+//! The settings that say how requests are made: headers, credentials, TLS, proxy, redirects, connection.
+
+use std::path::PathBuf;
+
+use crate::yaml::{Entry, Fields, Problem, Problems};
+
+use super::super::annotated::AnnotatedYaml;
+use super::super::setting::{At, Level, Levels, Origin, settings, strongest};
+use super::super::{Auth, Connection, Proxy, Secret, Target};
+use super::read::{boolean, path, warn_password, word};
+use super::secret::{self, RawHeader};
+
+settings! {
+    /// The flat settings of a request as written.
+    raw RawRequestSettings;
+    /// An HTTP request with everything that it needs.
+    #[derive(Debug, Clone)]
+    resolved HttpRequest {
+        /// The address, path included.
+        target: Target = Target::default(),
+        method: String = "GET".to_owned(),
+        /// Names as written, and values; of each name the strongest.
+        headers: Vec<(String, Secret)> = Vec::new(),
+        body: Option<String> = None,
+        auth: Option<Auth> = None,
+        tls: Tls = Tls::default(),
+    }
+
+    /// Whether requests go through a proxy: `none`, whatever the environment says, or its address.
+    proxy: Proxy, default(Proxy::None), "`none` or URL", since "0.1", proxy;
+    /// Whether redirects are followed; never to another scheme, never with credentials to another host.
+    follow_redirects: bool, default(false), "`true` or `false`", since "0.1", boolean;
+    /// `fresh`: a new connection for each request, which also shows that the service accepts; `reuse`: a kept one.
+    connection: Connection, default(Connection::Fresh), "`fresh` or `reuse`", since "0.1", word(&Connection::WORDS);
+}
+
+settings! {
+    /// TLS settings as written.
+    raw RawTls;
+    /// TLS settings of a request.
+    #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+    resolved Tls {}
+
+    /// The PEM file with the certificates to trust, instead of the system's.
+    ca: PathBuf, optional, "path", since "0.1", path("the path of a PEM file");
+    /// The PEM file with the certificate chain of the client.
+    cert: PathBuf, optional, "path", since "0.1", path("the path of a PEM file");
+    /// The PEM file with the key of the client.
+    key: PathBuf, optional, "path", since "0.1", path("the path of a PEM file");
+    /// The name to ask for and to verify, instead of the host of the URL.
+    server_name: String, optional, "text", since "0.1", server_name;
+    /// Whether the certificate of the service is accepted unverified.
+    insecure: bool, or_empty, "`true` or `false`", since "0.1", boolean;
+}
+
+/// How requests are made, as written on one level.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RawRequest {
+    /// The headers in the order written, each name once.
+    pub(crate) headers: Vec<RawHeader>,
+    /// The credentials; `none` takes away what a weaker level gives.
+    pub(crate) auth: Option<At<Option<Auth>>>,
+    pub(crate) tls: RawTls,
+    pub(crate) settings: RawRequestSettings,
+}
+
+#[cfg(test)]
+pub(crate) const REFERENCE: &[super::super::setting::ReferenceRow] = &[
+    (
+        "headers",
+        "map of secrets",
+        "Headers of each request, by name.",
+    ),
+    (
+        "auth",
+        "map or `none`",
+        "Credentials: `{bearer: SECRET}` or `{basic: {user, password: SECRET}}`. A secret is `{env: NAME}`, `{file: PATH}` or text.",
+    ),
+    ("tls", "map, see below", "TLS settings."),
+];
+
+/// The keys of [`RawRequest`].
+pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
+    let flat = RawRequestSettings::DECLARED.iter();
+    ["headers", "auth", "tls"]
+        .into_iter()
+        .chain(flat.map(|it| it.name))
+}
+
+impl RawRequest {
+    pub(crate) fn take(fields: &mut Fields<'_>, problems: &mut Problems) -> Self {
+        let headers = fields.take("headers");
+        let auth = fields.take("auth");
+        let tls = fields.take("tls");
+        Self {
+            headers: headers.map_or_else(Vec::new, |entry| secret::headers(entry, problems)),
+            auth: auth.and_then(|entry| secret::auth(entry, problems)),
+            tls: tls.map_or_else(RawTls::default, |entry| RawTls::read(entry, problems)),
+            settings: RawRequestSettings::take(fields, problems),
+        }
+    }
+}
+
+impl RawTls {
+    fn read(entry: &Entry, problems: &mut Problems) -> Self {
+        const EXPECTED: &str = "a map with `ca`, `cert`, `key`, `server_name` or `insecure`";
+        let Some(mut fields) = Fields::read(&entry.value, EXPECTED, problems) else {
+            return Self::default();
+        };
+        let tls = Self::take(&mut fields, problems);
+        fields.finish(problems);
+        tls
+    }
+
+    /// Merges the levels, and reports a certificate without its key or a key without its certificate.
+    pub(crate) fn checked(levels: Levels<'_, '_, Self>, problems: &mut Problems) -> Tls {
+        let cert = strongest(levels, |tls| tls.cert.as_ref());
+        let key = strongest(levels, |tls| tls.key.as_ref());
+        let lonely = match (cert, key) {
+            (Some(cert), None) => Some((cert.origin, "a certificate without its key", "key")),
+            (None, Some(key)) => Some((key.origin, "a key without its certificate", "cert")),
+            _ => None,
+        };
+        if let Some((Origin::Written(_, place), message, missing)) = lonely {
+            problems.push(
+                Problem::at(place, message)
+                    .label("one is of no use without the other")
+                    .hint(format!("add `{missing}: FILE.pem` beside it")),
+            );
+        }
+        Self::resolve(levels)
+    }
+}
+
+/// Shows what stands beside `http`. `headers` holds the strongest header of each name, with its level.
+pub(crate) fn show(
+    sent: &HttpRequest,
+    headers: &[(Level<'_>, &RawHeader)],
+    requests: Levels<'_, '_, RawRequest>,
+    out: &mut AnnotatedYaml,
+) {
+    if !sent.headers.is_empty() {
+        out.open("headers", None);
+        for (name, secret) in &sent.headers {
+            let mut headers = headers.iter();
+            if let Some((level, raw)) = headers.find(|(_, raw)| raw.name.value == *name) {
+                let origin = Origin::Written(*level, &raw.name.place);
+                secret::show_value(name, secret, &raw.value.place, origin, out);
+            }
+        }
+        out.close();
+    }
+    if let Some(auth) = &sent.auth {
+        let written = strongest(requests, |request| request.auth.as_ref());
+        let origin = written.map_or(Origin::BuiltIn, |auth| auth.origin);
+        secret::show_auth(auth, origin, out);
+    }
+    let flat: Vec<_> = requests
+        .iter()
+        .map(|(level, raw)| (*level, &raw.settings))
+        .collect();
+    let tls: Vec<_> = requests
+        .iter()
+        .map(|(level, raw)| (*level, &raw.tls))
+        .collect();
+    if sent.tls != Tls::default() {
+        out.open("tls", None);
+        for setting in RawTls::DECLARED {
+            (setting.show)(&tls, out);
+        }
+        out.close();
+    }
+    for setting in RawRequestSettings::DECLARED {
+        // A socket is on this machine, so no proxy is used, whatever was written.
+        if setting.name == "proxy" && sent.target.socket.is_some() {
+            let written = strongest(&flat, |raw| raw.proxy.as_ref());
+            let origin = written.map_or(Origin::BuiltIn, |proxy| proxy.origin);
+            out.leaf(setting.name, "none", origin);
+        } else {
+            (setting.show)(&flat, out);
+        }
+    }
+}
+
+fn proxy(entry: &Entry, problems: &mut Problems) -> Option<At<Proxy>> {
+    const EXPECTED: &str = "`none` or the address of a proxy";
+    const HINT: &str = "use an `http://` or `https://` proxy";
+    let node = &entry.value;
+    let text = node.line(EXPECTED, problems)?;
+    if text == "none" {
+        return Some(At::new(Proxy::None, node));
+    }
+    let (reason, hint) = if text.starts_with("socks") {
+        (
+            "is a kind of proxy that is not supported yet".to_owned(),
+            HINT.to_owned(),
+        )
+    } else {
+        match Target::parse(&text) {
+            Ok(target) if target.socket.is_none() => {
+                warn_password(node, &target, problems);
+                return Some(At::new(Proxy::Url(target.url), node));
+            }
+            Ok(_) => ("is no proxy".to_owned(), HINT.to_owned()),
+            Err(bad) => (bad.reason, bad.hint),
+        }
+    };
+    problems.push(
+        Problem::at(&node.place, format!("{} {reason}", node.shown()))
+            .label(format!("expected {EXPECTED}"))
+            .hint(hint),
+    );
+    None
+}
+
+fn server_name(entry: &Entry, problems: &mut Problems) -> Option<At<String>> {
+    let node = &entry.value;
+    let text = node.line("the name of a server", problems)?;
+    let plausible = text
+        .chars()
+        .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':'));
+    if !plausible || text.starts_with('.') {
+        problems.push(
+            Problem::at(
+                &node.place,
+                format!("{} is no name of a server", node.shown()),
+            )
+            .label("expected a name such as `api.internal`")
+            .hint("the name alone, without scheme, port or path"),
+        );
+        return None;
+    }
+    Some(At::new(text, node))
+}
