@@ -3,54 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::profile::Signal;
 use crate::profile::annotated::AnnotatedYaml;
 use crate::profile::kind::Context;
 use crate::profile::kind::http::{self, RawHttp};
 use crate::profile::raw::action::{RawAction, RawMeans};
-use crate::profile::raw::command::{self, Exec, RawExec};
-use crate::profile::raw::request::HttpRequest;
+use crate::profile::raw::command::{self, RawExec};
 use crate::profile::setting::{At, Level, Origin, Setting, SettingValue, strongest};
-use crate::profile::{ReplyDecode, Signal};
 use crate::yaml::{Problem, Problems};
 
 use super::levels::ServiceLevels;
-
-/// The time-out of an action: the founding services drain for 30 s at most.
-pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(40);
-
-/// The actions that a service offers.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ServiceActions {
-    /// Asks and waits.
-    pub(crate) shutdown: Option<ActionSpec>,
-    /// Asks and returns.
-    pub(crate) schedule: Option<ActionSpec>,
-    /// Has the service read its configuration again.
-    pub(crate) reload: Option<ActionSpec>,
-    /// Has what supervises the service replace its process.
-    pub(crate) restart: Option<ActionSpec>,
-}
-
-/// One action of a service.
-#[derive(Debug, Clone)]
-pub(crate) struct ActionSpec {
-    pub(crate) means: Means,
-    /// Whether the reply comes only when the work is done.
-    pub(crate) waits: bool,
-    /// How long the action may take, the proof included.
-    pub(crate) timeout: Duration,
-    /// How the reply is read: that of a reload by a route.
-    pub(crate) reply: Option<Arc<ReplyDecode>>,
-}
-
-/// How an action is done.
-#[derive(Debug, Clone)]
-pub(crate) enum Means {
-    Http(Box<HttpRequest>),
-    /// A signal to the process that is proved to be the service's.
-    Signal(Signal),
-    Exec(Exec),
-}
+use super::service::{ActionSpec, DEFAULT_TIMEOUT, Means, ServiceActions};
 
 /// One action as it is written in the profile and in the service.
 struct ActionLevels<'a> {
@@ -227,16 +190,6 @@ impl ServiceActions {
             reload: action("reload"),
             restart: action("restart"),
         }
-    }
-
-    /// Returns the actions by name, in the order in which they are shown.
-    pub(crate) fn named(&self) -> [(&'static str, Option<&ActionSpec>); 4] {
-        [
-            ("shutdown", self.shutdown.as_ref()),
-            ("schedule", self.schedule.as_ref()),
-            ("reload", self.reload.as_ref()),
-            ("restart", self.restart.as_ref()),
-        ]
     }
 
     pub(super) fn show(&self, service: &ServiceLevels<'_>, out: &mut AnnotatedYaml) {

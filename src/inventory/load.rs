@@ -8,7 +8,6 @@ use crate::profile::Profile;
 use crate::profile::setting::Level;
 use crate::yaml::Problems;
 
-use super::actions::ServiceActions;
 use super::environment::Environment;
 use super::find::Chosen;
 use super::includes::read_files;
@@ -16,8 +15,8 @@ use super::levels::ServiceLevels;
 use super::merge::merge;
 use super::profiles::ProfileLoader;
 use super::raw::{RawInventory, RawService};
-use super::service::{Inventory, RawServiceSettings, Service};
-use super::{depends, probes, start, variables};
+use super::service::{Inventory, RawServiceSettings, Service, ServiceActions};
+use super::{checks, probes, variables};
 
 /// An inventory that can be worked with.
 #[derive(Debug)]
@@ -71,7 +70,7 @@ pub(super) fn resolve_all(
     problems: &mut Problems,
 ) -> Loaded {
     loader.define(&raw.profiles, problems);
-    depends::check(&raw.services, problems);
+    checks::check_dependencies(&raw.services, problems);
     let mut inventory = Inventory::default();
     let mut profiles = IndexMap::new();
     for service in &raw.services {
@@ -107,7 +106,7 @@ fn resolve(levels: &ServiceLevels<'_>, problems: &mut Problems) -> Service {
         start_period: levels.shared_settings().start_period,
         ..RawServiceSettings::resolve(&own)
     };
-    start::check(&service, raw, problems);
+    checks::check_starting(&service, raw, problems);
     variables::add(&mut service, &raw.variables);
     service
 }

@@ -5,7 +5,7 @@
 
 mod actions;
 mod adhoc;
-mod depends;
+mod checks;
 mod env_file;
 mod environment;
 mod find;
@@ -30,13 +30,12 @@ pub(crate) use crate::profile::raw::command::Exec;
 pub(crate) use crate::profile::raw::options::Probe;
 pub(crate) use crate::profile::raw::request::{HttpRequest, Tls};
 pub(crate) use crate::profile::{Auth, Connection, Proxy, Secret, Signal, Target};
-pub(crate) use actions::{ActionSpec, Means, ServiceActions};
 pub(crate) use adhoc::{AdHoc, Asked, adhoc};
 pub(crate) use environment::{Environment, FileStatus};
 pub(crate) use find::find;
 pub(crate) use load::{Loaded, load};
 pub(crate) use profiles::{Offered, catalogue};
-pub(crate) use service::{Inventory, Service};
+pub(crate) use service::{ActionSpec, Inventory, Means, Service, ServiceActions};
 pub(crate) use show::show;
 pub(crate) use start::{Hook, StartSpec};
 pub(crate) use validate::{Validated, validate, validate_files};

@@ -7,16 +7,17 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use crate::health::{DegradedPolicy, ProbeRule, RestartCause, Rules};
-use crate::profile::Target;
+use crate::profile::raw::command::Exec;
 use crate::profile::raw::options::Probe;
 use crate::profile::raw::read::{
     bad_address, boolean, check_name, line, names, path, positive_duration, target, warn_password,
     word,
 };
+use crate::profile::raw::request::HttpRequest;
 use crate::profile::setting::{At, NamedTexts, settings};
+use crate::profile::{ReplyDecode, Signal, Target};
 use crate::yaml::{Entry, Problem, Problems, Value};
 
-use super::actions::ServiceActions;
 use super::start::{RawHook, RawStart, Sources, on_change, restart_on, sources, start};
 
 /// All services of one inventory, in the order of the file.
@@ -88,6 +89,55 @@ settings! {
     protected: bool, default(false), "`true` or `false`", since "0.1", boolean;
 }
 
+/// The time-out of an action: the founding services drain for 30 s at most.
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// The actions that a service offers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServiceActions {
+    /// Asks and waits.
+    pub(crate) shutdown: Option<ActionSpec>,
+    /// Asks and returns.
+    pub(crate) schedule: Option<ActionSpec>,
+    /// Has the service read its configuration again.
+    pub(crate) reload: Option<ActionSpec>,
+    /// Has what supervises the service replace its process.
+    pub(crate) restart: Option<ActionSpec>,
+}
+
+/// One action of a service.
+#[derive(Debug, Clone)]
+pub(crate) struct ActionSpec {
+    pub(crate) means: Means,
+    /// Whether the reply comes only when the work is done.
+    pub(crate) waits: bool,
+    /// How long the action may take, the proof included.
+    pub(crate) timeout: Duration,
+    /// How the reply is read: that of a reload by a route.
+    pub(crate) reply: Option<Arc<ReplyDecode>>,
+}
+
+/// How an action is done.
+#[derive(Debug, Clone)]
+pub(crate) enum Means {
+    Http(Box<HttpRequest>),
+    /// A signal to the process that is proved to be the service's.
+    Signal(Signal),
+    Exec(Exec),
+}
+
+impl ServiceActions {
+    /// Returns the actions by name, in the order in which they are shown.
+    pub(crate) fn named(&self) -> [(&'static str, Option<&ActionSpec>); 4] {
+        [
+            ("shutdown", self.shutdown.as_ref()),
+            ("schedule", self.schedule.as_ref()),
+            ("reload", self.reload.as_ref()),
+            ("restart", self.restart.as_ref()),
+        ]
+    }
+}
+
 impl Service {
     /// Returns what the state machine has to know.
     pub(crate) fn rules(&self) -> Rules {
@@ -129,7 +179,7 @@ impl Service {
             .flatten()
             .map(|action| action.timeout)
             .max()
-            .unwrap_or(super::actions::DEFAULT_TIMEOUT)
+            .unwrap_or(DEFAULT_TIMEOUT)
     }
 }
 

@@ -8,7 +8,7 @@ use globset::Glob;
 use serde_yaml::Value as Yaml;
 use sha2::{Digest, Sha256};
 
-use crate::health::{RestartCause, Role};
+use crate::health::RestartCause;
 use crate::profile::Secret;
 use crate::profile::annotated::AnnotatedYaml;
 use crate::profile::raw::command::{self, Exec, RawExec, RawExecSettings};
@@ -17,9 +17,6 @@ use crate::profile::setting::{
     self, At, Level, Origin, Setting, SettingValue, settings, strongest,
 };
 use crate::yaml::{Entry, Fields, Problem, Problems, Style, Value};
-
-use super::raw::RawService;
-use super::service::Service;
 
 settings! {
     /// The flat settings of `start` as written.
@@ -319,71 +316,6 @@ pub(super) fn restart_on(
         .filter_map(|item| Some(At::new(item.word(&words, problems)?, item)))
         .collect();
     Some(At::new(causes, &entry.value))
-}
-
-/// Reports what cannot be meant: two that start a service, an automatic restart without a cause or a means.
-pub(super) fn check(service: &Service, raw: &RawService, problems: &mut Problems) {
-    check_single_starter(raw, problems);
-    check_restart_on(service, raw, problems);
-}
-
-fn check_single_starter(raw: &RawService, problems: &mut Problems) {
-    let settings = &raw.settings;
-    if let (Some(start), Some(supervised)) = (&settings.start, &settings.supervised)
-        && supervised.value
-    {
-        problems.push(
-            Problem::at(
-                &supervised.place,
-                "`supervised: true` beside `start`: two would start it",
-            )
-            .label("something else starts it")
-            .related(&start.place, "and healthctl does")
-            .hint("take one of them out"),
-        );
-    }
-}
-
-fn check_restart_on(service: &Service, raw: &RawService, problems: &mut Problems) {
-    let Some(causes) = &raw.settings.restart_on else {
-        return;
-    };
-    let Some(first) = causes.value.first() else {
-        return;
-    };
-    let broken_start = raw.settings.start.is_none() && raw.has_start;
-    let can_restart = service.start.is_some()
-        || service.supervised
-        || service.actions.restart.is_some()
-        || broken_start;
-    if !can_restart {
-        problems.push(
-            Problem::at(&first.place, "nothing is known to start it again")
-                .label("cannot be restarted automatically")
-                .hint("add `start: {command: […]}`, `supervised: true` or `actions: {restart: …}`"),
-        );
-    }
-    for cause in &causes.value {
-        let needs_code = cause.value == RestartCause::Stale
-            && service.sources.is_none()
-            && service.start.is_none()
-            && !broken_start;
-        if needs_code && can_restart {
-            problems.push(
-                Problem::at(&cause.place, "nothing tells whether it is stale")
-                    .label("needs `sources` or `start`")
-                    .hint("add what its code is made of: `sources: [\"src/**/*.py\"]`"),
-            );
-        }
-        let has_life = service.probes.iter().any(|probe| probe.role == Role::Live);
-        if cause.value == RestartCause::Unhealthy && !has_life && !service.probes.is_empty() {
-            problems.push(
-                Problem::at(&cause.place, "no probe tells whether it lives")
-                    .label("means the probe `live`")
-                    .hint("readiness is never a reason to restart; add `probes: {live: …}`"),
-            );
-        }
-    }
 }
 
 impl StartSpec {

@@ -296,8 +296,8 @@ fn declared<R>(settings: &[Declared<R>]) -> String {
 
 fn nested(rows: &[ReferenceRow]) -> String {
     let rows = rows.iter();
-    rows.map(|(name, kind, doc)| format!("| `{name}` | {kind} | | {doc} |\n"))
-        .collect()
+    let rows = rows.map(|(name, kind, doc)| format!("| `{name}` | {kind} | | {doc} |"));
+    rows.fold(String::new(), |text, row| text + &row + "\n")
 }
 
 #[test]

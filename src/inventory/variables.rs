@@ -6,9 +6,8 @@ use crate::profile::kind::ProbeKind;
 use crate::profile::raw::request::HttpRequest;
 use crate::profile::{Auth, Secret};
 
-use super::actions::Means;
 use super::env_file::Variables;
-use super::service::Service;
+use super::service::{Means, Service};
 
 /// Lets the service see the variables wherever it looks into the environment.
 pub(super) fn add(service: &mut Service, variables: &Variables) {

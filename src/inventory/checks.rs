@@ -1,12 +1,15 @@
-//! `depends_on`: every name exists, and no service waits for itself.
+//! What fits together only across keys and services: `depends_on` without cycles, one starter, an automatic restart with a
+//! cause and a means.
 
 use std::collections::HashMap;
 
+use crate::health::{RestartCause, Role};
 use crate::profile::setting::At;
 use crate::text::nearest;
 use crate::yaml::{Problem, Problems};
 
 use super::raw::RawService;
+use super::service::Service;
 
 fn dependencies(service: &RawService) -> &[At<String>] {
     let names = service.settings.depends_on.as_ref();
@@ -14,7 +17,7 @@ fn dependencies(service: &RawService) -> &[At<String>] {
 }
 
 /// Reports unknown names and cycles.
-pub(super) fn check(services: &[RawService], problems: &mut Problems) {
+pub(super) fn check_dependencies(services: &[RawService], problems: &mut Problems) {
     let index: HashMap<&str, usize> = services
         .iter()
         .enumerate()
@@ -111,4 +114,69 @@ fn cycle(services: &[RawService], way: &[(usize, usize)], to: usize, edge: &At<S
     Problem::at(&edge.place, message)
         .label("closes the circle")
         .hint("take one of these out: none of them could be started or stopped first")
+}
+
+/// Reports what cannot be meant: two that start a service, an automatic restart without a cause or a means.
+pub(super) fn check_starting(service: &Service, raw: &RawService, problems: &mut Problems) {
+    check_single_starter(raw, problems);
+    check_restart_on(service, raw, problems);
+}
+
+fn check_single_starter(raw: &RawService, problems: &mut Problems) {
+    let settings = &raw.settings;
+    if let (Some(start), Some(supervised)) = (&settings.start, &settings.supervised)
+        && supervised.value
+    {
+        problems.push(
+            Problem::at(
+                &supervised.place,
+                "`supervised: true` beside `start`: two would start it",
+            )
+            .label("something else starts it")
+            .related(&start.place, "and healthctl does")
+            .hint("take one of them out"),
+        );
+    }
+}
+
+fn check_restart_on(service: &Service, raw: &RawService, problems: &mut Problems) {
+    let Some(causes) = &raw.settings.restart_on else {
+        return;
+    };
+    let Some(first) = causes.value.first() else {
+        return;
+    };
+    let broken_start = raw.settings.start.is_none() && raw.has_start;
+    let can_restart = service.start.is_some()
+        || service.supervised
+        || service.actions.restart.is_some()
+        || broken_start;
+    if !can_restart {
+        problems.push(
+            Problem::at(&first.place, "nothing is known to start it again")
+                .label("cannot be restarted automatically")
+                .hint("add `start: {command: […]}`, `supervised: true` or `actions: {restart: …}`"),
+        );
+    }
+    for cause in &causes.value {
+        let needs_code = cause.value == RestartCause::Stale
+            && service.sources.is_none()
+            && service.start.is_none()
+            && !broken_start;
+        if needs_code && can_restart {
+            problems.push(
+                Problem::at(&cause.place, "nothing tells whether it is stale")
+                    .label("needs `sources` or `start`")
+                    .hint("add what its code is made of: `sources: [\"src/**/*.py\"]`"),
+            );
+        }
+        let has_life = service.probes.iter().any(|probe| probe.role == Role::Live);
+        if cause.value == RestartCause::Unhealthy && !has_life && !service.probes.is_empty() {
+            problems.push(
+                Problem::at(&cause.place, "no probe tells whether it lives")
+                    .label("means the probe `live`")
+                    .hint("readiness is never a reason to restart; add `probes: {live: …}`"),
+            );
+        }
+    }
 }
