@@ -1,5 +1,5 @@
-//! The questions that stand between a key and an action. Cancel always has the focus first; nothing is sent before
-//! somebody has seen the exact request of every service.
+//! The dialogs between a key and an action. Cancel always has the focus first. Nothing is sent before somebody has seen
+//! the exact request of every service.
 
 use tui_input::Input;
 
@@ -7,107 +7,99 @@ use crate::action::{Action, Goal, Proposal, ProposedAction, Refusal};
 
 use super::message::Ticket;
 
-/// What stands over the screen.
+/// The dialog over the screen.
 #[derive(Debug)]
 pub(crate) enum Dialog {
-    /// The identities are being read; nothing was sent.
+    /// The identities are being read, and nothing was sent.
     Preparing {
-        /// Which preparation.
         ticket: Ticket,
-        /// The services.
         services: Vec<String>,
-        /// What is wanted.
         action: Action,
     },
-    /// Shall this be done?
-    Confirm(Box<Question>),
-    /// It will not be done, and why.
-    Refused(Denial),
-    /// Shall the dashboard be left although actions are under way?
+    /// The plan is known and waits for an answer.
+    Confirm(Box<Confirmation>),
+    /// The action is refused.
+    Refused(RefusalNotice),
+    /// The dashboard is about to quit although actions run; holds the button that has the focus.
     Leave(Button),
 }
 
-/// Shall this be done?
+/// A plan that waits for an answer.
 #[derive(Debug)]
-pub(crate) struct Question {
-    /// What was prepared.
+pub(crate) struct Confirmation {
     pub(crate) ticket: Ticket,
-    /// What was wanted.
     pub(crate) action: Action,
-    /// The services that were meant; not all of them need to have something done to them.
+    /// The services that were meant; the plan may have nothing to do for some of them.
     pub(crate) services: Vec<String>,
-    /// What would be done; at least one.
+    /// The plan, with at least one offer.
     pub(crate) proposal: Proposal,
     /// The button that Enter presses.
     pub(crate) focus: Button,
-    /// The name as far as it is typed, where one has to be.
+    /// The name as far as it is typed, for protected services.
     pub(crate) typed: Input,
-    /// So many names of protected services have been typed.
+    /// How many names of protected services have been typed.
     pub(crate) named: usize,
     /// The first line on the screen.
     pub(crate) top: usize,
-    /// Its last line has been on the screen.
+    /// The last line has been on the screen.
     pub(crate) read: bool,
 }
 
-/// Why nothing is done.
+/// The reasons why nothing is done.
 #[derive(Debug)]
-pub(crate) struct Denial {
-    /// Every reason.
+pub(crate) struct RefusalNotice {
     pub(crate) refusals: Vec<Refusal>,
-    /// So many services were meant.
+    /// How many services were meant.
     pub(crate) meant: usize,
     /// The first line on the screen.
     pub(crate) top: usize,
 }
 
-/// How much of what can be scrolled is on the screen.
+/// How much of a text is on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Part {
-    /// All its lines.
+pub(crate) struct Viewport {
+    /// All lines of the text.
     pub(crate) lines: usize,
-    /// Those that are on the screen at once.
+    /// How many lines are on the screen at once.
     pub(crate) rows: usize,
 }
 
 /// The buttons of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Button {
-    /// Nothing is sent.
     Cancel,
-    /// It is done.
     Confirm,
 }
 
-/// In a window with fewer rows nobody can read.
+/// A viewport with fewer rows cannot be read.
 const FEWEST_ROWS: usize = 3;
 
 impl Dialog {
-    /// The first line on the screen, of what can be scrolled.
+    /// Returns the first line on the screen.
     pub(crate) const fn top(&self) -> usize {
         match self {
             Self::Confirm(question) => question.top,
-            Self::Refused(denial) => denial.top,
+            Self::Refused(notice) => notice.top,
             Self::Preparing { .. } | Self::Leave(_) => 0,
         }
     }
 
-    /// Scrolls to this line; the far end is cut back when everything settles.
+    /// Scrolls to a line. [`settle`](Self::settle) brings it back where it is too far.
     pub(crate) const fn scroll(&mut self, to: usize) {
         match self {
             Self::Confirm(question) => question.top = to,
-            Self::Refused(denial) => denial.top = to,
+            Self::Refused(notice) => notice.top = to,
             Self::Preparing { .. } | Self::Leave(_) => {}
         }
     }
 
-    /// Brings the position back to where there is something.
-    pub(crate) fn settle(&mut self, part: Part) {
-        let last = part.lines.saturating_sub(part.rows);
+    /// Brings the scroll position back to where there is text.
+    pub(crate) fn settle(&mut self, viewport: Viewport) {
+        let last = viewport.lines.saturating_sub(viewport.rows);
         self.scroll(self.top().min(last));
     }
 
-    /// The button that has the focus, where there are two.
+    /// Returns the button that has the focus, where the dialog has two.
     pub(crate) const fn focus(&mut self) -> Option<&mut Button> {
         match self {
             Self::Confirm(question) => Some(&mut question.focus),
@@ -116,15 +108,15 @@ impl Dialog {
         }
     }
 
-    /// This part of it was before somebody's eyes.
-    pub(crate) fn seen(&mut self, part: Part) {
+    /// Notes that this viewport has been on the screen.
+    pub(crate) fn seen(&mut self, viewport: Viewport) {
         if let Self::Confirm(question) = self {
-            let legible = part.rows >= FEWEST_ROWS.min(part.lines);
-            question.read |= legible && question.top + part.rows >= part.lines;
+            let legible = viewport.rows >= FEWEST_ROWS.min(viewport.lines);
+            question.read |= legible && question.top + viewport.rows >= viewport.lines;
         }
     }
 
-    /// The screen is another one: it has to be seen anew.
+    /// Notes that the screen has another size: the text has to be seen again.
     pub(crate) fn unseen(&mut self) {
         if let Self::Confirm(question) = self {
             question.read = false;
@@ -133,8 +125,8 @@ impl Dialog {
     }
 }
 
-impl Question {
-    /// A question about this plan.
+impl Confirmation {
+    /// Returns the confirmation of a plan, with Cancel in focus.
     pub(crate) fn new(
         ticket: Ticket,
         action: Action,
@@ -154,7 +146,7 @@ impl Question {
         }
     }
 
-    /// The names that have to be typed, one after the other: those of the protected services.
+    /// Returns the names of the protected services, which have to be typed one after the other.
     pub(crate) fn names_to_type(&self) -> Vec<&str> {
         let offers = self.proposal.offers.iter();
         offers
@@ -163,14 +155,13 @@ impl Question {
             .collect()
     }
 
-    /// The name that has to be typed now, where any has to be.
+    /// Returns the name that has to be typed now.
     pub(crate) fn name_to_type(&self) -> Option<&str> {
         self.names_to_type().get(self.named).copied()
     }
 
-    /// Takes in that the typed name has changed: the next one is asked for as soon as this one is whole. The last one
-    /// stays on the screen.
-    pub(crate) fn typed_on(&mut self) {
+    /// Goes on to the next name once this one is complete. The last name stays on the screen.
+    pub(crate) fn name_edited(&mut self) {
         let names = self.names_to_type();
         let whole = names.get(self.named) == Some(&self.typed.value().trim());
         if whole && self.named + 1 < names.len() {
@@ -179,25 +170,24 @@ impl Question {
         }
     }
 
-    /// Whether every name that has to be is typed.
-    fn is_named(&self) -> bool {
+    fn names_typed(&self) -> bool {
         let names = self.names_to_type();
         names.is_empty()
             || (self.named + 1 == names.len() && names.last() == Some(&self.typed.value().trim()))
     }
 
-    /// Whether the confirming button may be pressed: nobody agrees to what they have not seen.
+    /// Returns whether the confirming button may be pressed: the whole text has been seen and every name typed.
     pub(crate) fn may_confirm(&self) -> bool {
-        self.read && self.is_named()
+        self.read && self.names_typed()
     }
 
-    /// Whether the plan does this to the service.
+    /// Returns whether the plan does this to the service.
     pub(crate) fn does(&self, offer: &ProposedAction, goal: Goal) -> bool {
-        let mut legs = self.proposal.order.iter();
-        legs.any(|leg| leg.service == offer.service && leg.goal == goal)
+        let mut steps = self.proposal.order.iter();
+        steps.any(|step| step.service == offer.service && step.goal == goal)
     }
 
-    /// The services that were meant and to which nothing has to be done.
+    /// Returns the services that were meant and need nothing.
     pub(crate) fn untouched(&self) -> Vec<&str> {
         let offers = &self.proposal.offers;
         self.services
@@ -209,7 +199,6 @@ impl Question {
 }
 
 impl Button {
-    /// The other one.
     pub(crate) const fn other(self) -> Self {
         match self {
             Self::Cancel => Self::Confirm,
@@ -218,8 +207,7 @@ impl Button {
     }
 }
 
-impl Denial {
-    /// The reasons why nothing is done to so many services.
+impl RefusalNotice {
     pub(crate) const fn new(refusals: Vec<Refusal>, meant: usize) -> Self {
         Self {
             refusals,

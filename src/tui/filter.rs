@@ -1,4 +1,4 @@
-//! What is typed after `/`: which services are shown.
+//! The filter typed after `/`, which chooses the services that are shown.
 //!
 //! Words are and-ed; a leading `!` inverts one. `state:`, `group:`, `flag:` and `KEY=VALUE` mean what they mean in a
 //! selector, except that the value may still be half typed; anything else is part of a name or a group, whatever
@@ -6,7 +6,7 @@
 
 use crate::health::Picture;
 
-/// Whether the filter shows the service. An empty one shows all.
+/// Returns whether the filter shows the service. An empty filter shows all.
 pub(crate) fn shows(filter: &str, picture: &Picture) -> bool {
     filter.split_whitespace().all(|word| {
         word.strip_prefix('!').map_or_else(
@@ -48,7 +48,7 @@ fn matches(word: &str, picture: &Picture) -> bool {
             .is_some_and(|group| squash(group).contains(&wanted))
 }
 
-/// Lower case without what people leave out.
+/// Returns the text in lower case without the characters that people leave out.
 fn squash(text: &str) -> String {
     text.chars()
         .filter(|c| !matches!(c, '-' | '_' | '.'))

@@ -1,100 +1,68 @@
-//! The one table of keys: lookup, footer, help and the README read it, so that none of them can be wrong.
+//! The one table of keys. Lookup, footer, help and the README read it, so none of them can be wrong.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// What a key asks for.
+use KeyCommand as Cmd;
+
+/// What a key does. [`KeyCommand::help`] describes each command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Command {
-    /// One up.
+pub(crate) enum KeyCommand {
     Up,
-    /// One down.
     Down,
-    /// A screen up.
     PageUp,
-    /// A screen down.
     PageDown,
-    /// Half a screen up.
     HalfUp,
-    /// Half a screen down.
     HalfDown,
-    /// To the first.
     Top,
-    /// To the last.
     Bottom,
-    /// All of the selected service.
     Open,
-    /// One step back; never out of the program.
     Back,
-    /// The service before, in the detail.
     Previous,
-    /// The service after, in the detail.
     Next,
-    /// Services, detail, events in turn.
     Screen,
-    /// The events alone.
     Events,
-    /// The panes below the table shown or not.
     Panes,
-    /// Type a filter.
     Filter,
-    /// Another order of the rows.
     Sort,
-    /// Ask the probes of the selected service now.
     ProbeOne,
-    /// Ask all probes now.
     ProbeAll,
-    /// Ask for a scheduled shutdown.
     Schedule,
-    /// Ask for a shutdown that is waited for.
     Shutdown,
-    /// Have the configuration read again.
     Reload,
-    /// Switch automatic restart on or off.
     Automatic,
-    /// Stop and start again.
     Restart,
-    /// Start what does not run.
     Start,
-    /// Mark the selected service, or take its mark away: actions mean the marked ones.
     Mark,
-    /// The keys.
     Help,
-    /// Give the terminal back to the shell for a while.
     Suspend,
-    /// Leave; asks first where actions are under way.
     Leave,
-    /// Leave at once.
     Quit,
-    /// Take the filter as typed.
     Accept,
-    /// Do it.
     Confirm,
-    /// Press the button that has the focus.
     Press,
-    /// Give the focus to the other button.
     Switch,
 }
 
 /// Which keys count at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Mode {
-    /// Services, detail or events.
+    /// Services, detail or events are shown.
     Browse,
-    /// A filter is being typed: what is no key here is text.
+    /// A filter is being typed: a key without a command is text.
     Filter,
-    /// A question with two buttons.
+    /// A dialog with two buttons is open.
     Confirm,
-    /// The same, with a name to be typed: what is no key here is text.
+    /// A dialog with two buttons and a name to type is open: a key without a command is text.
     ConfirmTyped,
-    /// Something to read and to leave: an action being prepared, a refusal.
+    /// A dialog that only informs is open: an action is being prepared, or was refused.
     Notice,
-    /// The help.
+    /// The help is open.
     Help,
 }
 
-/// One key, as it is pressed.
+/// One key, with or without Ctrl.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Key {
+pub(crate) struct KeyPress {
     code: KeyCode,
     ctrl: bool,
 }
@@ -102,48 +70,68 @@ pub(crate) struct Key {
 /// One row of the table.
 #[derive(Debug)]
 pub(crate) struct Binding {
-    /// Where it counts.
-    pub(crate) modes: &'static [Mode],
-    /// The keys, the one to show first.
-    pub(crate) keys: &'static [Key],
-    /// What they ask for.
-    pub(crate) command: Command,
-    /// Its word in the footer, where it stands there.
+    modes: &'static [Mode],
+    /// The keys; the footer shows the first one.
+    pub(crate) keys: &'static [KeyPress],
+    pub(crate) command: KeyCommand,
+    /// The word beside the key in the footer; `None` keeps the key out of the footer.
     pub(crate) footer: Option<&'static str>,
-    /// Its sentence in the help.
-    pub(crate) help: &'static str,
 }
 
-const fn key(c: char) -> Key {
-    Key {
-        code: KeyCode::Char(c),
-        ctrl: false,
+const fn bind(
+    modes: &'static [Mode],
+    keys: &'static [KeyPress],
+    command: KeyCommand,
+    footer: Option<&'static str>,
+) -> Binding {
+    Binding {
+        modes,
+        keys,
+        command,
+        footer,
     }
 }
 
-const fn ctrl(c: char) -> Key {
-    Key {
-        code: KeyCode::Char(c),
+const fn key(c: char) -> KeyPress {
+    named(KeyCode::Char(c))
+}
+
+const fn ctrl(c: char) -> KeyPress {
+    KeyPress {
         ctrl: true,
+        ..key(c)
     }
 }
 
-const fn named(code: KeyCode) -> Key {
-    Key { code, ctrl: false }
+const fn named(code: KeyCode) -> KeyPress {
+    KeyPress { code, ctrl: false }
 }
 
-const ENTER: Key = named(KeyCode::Enter);
-const ESC: Key = named(KeyCode::Esc);
-const TAB: Key = named(KeyCode::Tab);
-const BACK_TAB: Key = named(KeyCode::BackTab);
-const LEFT: Key = named(KeyCode::Left);
-const RIGHT: Key = named(KeyCode::Right);
-const UP: Key = named(KeyCode::Up);
-const DOWN: Key = named(KeyCode::Down);
+const ENTER: KeyPress = named(KeyCode::Enter);
+const ESC: KeyPress = named(KeyCode::Esc);
+const TAB: KeyPress = named(KeyCode::Tab);
+const BACK_TAB: KeyPress = named(KeyCode::BackTab);
+const LEFT: KeyPress = named(KeyCode::Left);
+const RIGHT: KeyPress = named(KeyCode::Right);
+const UP: KeyPress = named(KeyCode::Up);
+const DOWN: KeyPress = named(KeyCode::Down);
+const PAGE_UP: KeyPress = named(KeyCode::PageUp);
+const PAGE_DOWN: KeyPress = named(KeyCode::PageDown);
+const HOME: KeyPress = named(KeyCode::Home);
+const END: KeyPress = named(KeyCode::End);
+const F1: KeyPress = named(KeyCode::F(1));
+const F4: KeyPress = named(KeyCode::F(4));
+const F10: KeyPress = named(KeyCode::F(10));
 
 const BROWSE: &[Mode] = &[Mode::Browse];
 const READ: &[Mode] = &[Mode::Browse, Mode::Help];
+const FILTER: &[Mode] = &[Mode::Filter];
+const CONFIRM: &[Mode] = &[Mode::Confirm];
+const CONFIRM_TYPED: &[Mode] = &[Mode::ConfirmTyped];
+const BUTTONS: &[Mode] = &[Mode::Confirm, Mode::ConfirmTyped];
+const NOTICE: &[Mode] = &[Mode::Notice];
 const DIALOG: &[Mode] = &[Mode::Confirm, Mode::ConfirmTyped, Mode::Notice];
+const HELP: &[Mode] = &[Mode::Help];
 const ANYWHERE: &[Mode] = &[
     Mode::Browse,
     Mode::Filter,
@@ -155,325 +143,123 @@ const ANYWHERE: &[Mode] = &[
 
 /// Every key of the dashboard, in the order of help and footer.
 pub(crate) const KEYMAP: &[Binding] = &[
-    Binding {
-        modes: BROWSE,
-        keys: &[key('?'), named(KeyCode::F(1))],
-        command: Command::Help,
-        footer: Some("help"),
-        help: "this help",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[key('q'), named(KeyCode::F(10))],
-        command: Command::Leave,
-        footer: Some("quit"),
-        help: "quit; asks first while an action is under way",
-    },
-    Binding {
-        modes: ANYWHERE,
-        keys: &[ctrl('c')],
-        command: Command::Quit,
-        footer: None,
-        help: "quit from anywhere, at once",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[ENTER],
-        command: Command::Open,
-        footer: Some("detail"),
-        help: "all about the selected service",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[ESC],
-        command: Command::Back,
-        footer: None,
-        help: "back; clears the filter, then the marks",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[key('/'), named(KeyCode::F(4))],
-        command: Command::Filter,
-        footer: Some("filter"),
-        help: "filter: part of a name, state:WORD, group:NAME, flag:WORD, KEY=VALUE; !WORD for all others",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[key(' ')],
-        command: Command::Mark,
-        footer: Some("mark"),
-        help: "mark or unmark the selected service; actions mean all marked ones, if there are any",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[key('r')],
-        command: Command::Restart,
-        footer: Some("restart"),
-        help: "restart: stops, starts, waits for the proof; always confirmed",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[key('x')],
-        command: Command::Schedule,
-        footer: Some("shut down"),
-        help: "shut down, scheduled: asks and returns; always confirmed",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[key('X')],
-        command: Command::Shutdown,
-        footer: Some("…and wait"),
-        help: "shut down, blocking: asks and waits for the proof; always confirmed",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[key('S')],
-        command: Command::Start,
-        footer: Some("start"),
-        help: "start what does not run, and wait until it is ready; always confirmed",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[key('L')],
-        command: Command::Reload,
-        footer: Some("reload"),
-        help: "reload: has the service read its configuration again; always confirmed",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[key('a')],
-        command: Command::Automatic,
-        footer: None,
-        help: "automatic restart on or off: of what is stale or unhealthy, where `restart_on` permits it",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[key('p')],
-        command: Command::ProbeOne,
-        footer: Some("probe"),
-        help: "ask the selected service now",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[ctrl('r')],
-        command: Command::ProbeAll,
-        footer: None,
-        help: "ask all services now",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[key('o')],
-        command: Command::Sort,
-        footer: Some("order"),
-        help: "order: trouble first, inventory, name",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[key('e')],
-        command: Command::Events,
-        footer: Some("events"),
-        help: "the events alone",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[key('v')],
-        command: Command::Panes,
-        footer: Some("view"),
-        help: "detail and events beside the table, or the table alone",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[TAB],
-        command: Command::Screen,
-        footer: None,
-        help: "services, detail, events in turn",
-    },
-    Binding {
-        modes: READ,
-        keys: &[DOWN, key('j')],
-        command: Command::Down,
-        footer: None,
-        help: "one down",
-    },
-    Binding {
-        modes: READ,
-        keys: &[UP, key('k')],
-        command: Command::Up,
-        footer: None,
-        help: "one up",
-    },
-    Binding {
-        modes: READ,
-        keys: &[named(KeyCode::PageDown)],
-        command: Command::PageDown,
-        footer: None,
-        help: "a screen down",
-    },
-    Binding {
-        modes: READ,
-        keys: &[named(KeyCode::PageUp)],
-        command: Command::PageUp,
-        footer: None,
-        help: "a screen up",
-    },
-    Binding {
-        modes: READ,
-        keys: &[ctrl('d')],
-        command: Command::HalfDown,
-        footer: None,
-        help: "half a screen down",
-    },
-    Binding {
-        modes: READ,
-        keys: &[ctrl('u')],
-        command: Command::HalfUp,
-        footer: None,
-        help: "half a screen up",
-    },
-    Binding {
-        modes: READ,
-        keys: &[key('g'), named(KeyCode::Home)],
-        command: Command::Top,
-        footer: None,
-        help: "to the first",
-    },
-    Binding {
-        modes: READ,
-        keys: &[key('G'), named(KeyCode::End)],
-        command: Command::Bottom,
-        footer: None,
-        help: "to the last",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[RIGHT],
-        command: Command::Next,
-        footer: None,
-        help: "the next service, in the detail too",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[LEFT],
-        command: Command::Previous,
-        footer: None,
-        help: "the service before, in the detail too",
-    },
-    Binding {
-        modes: BROWSE,
-        keys: &[ctrl('z')],
-        command: Command::Suspend,
-        footer: None,
-        help: "back to the shell; `fg` returns",
-    },
-    Binding {
-        modes: &[Mode::Filter],
-        keys: &[ENTER],
-        command: Command::Accept,
-        footer: Some("keep"),
-        help: "keep the filter",
-    },
-    Binding {
-        modes: &[Mode::Filter],
-        keys: &[ESC],
-        command: Command::Back,
-        footer: Some("clear"),
-        help: "clear the filter",
-    },
-    Binding {
-        modes: &[Mode::Filter],
-        keys: &[DOWN],
-        command: Command::Down,
-        footer: None,
-        help: "one down while typing",
-    },
-    Binding {
-        modes: &[Mode::Filter],
-        keys: &[UP],
-        command: Command::Up,
-        footer: None,
-        help: "one up while typing",
-    },
-    Binding {
-        modes: &[Mode::Confirm],
-        keys: &[key('y')],
-        command: Command::Confirm,
-        footer: Some("do it"),
-        help: "do it",
-    },
-    Binding {
-        modes: &[Mode::Confirm],
-        keys: &[ESC, key('n'), key('q')],
-        command: Command::Back,
-        footer: Some("cancel"),
-        help: "cancel; nothing is sent",
-    },
-    Binding {
-        modes: &[Mode::ConfirmTyped],
-        keys: &[ESC],
-        command: Command::Back,
-        footer: Some("cancel"),
-        help: "cancel; nothing is sent",
-    },
-    Binding {
-        modes: &[Mode::Confirm, Mode::ConfirmTyped],
-        keys: &[TAB, BACK_TAB, LEFT, RIGHT],
-        command: Command::Switch,
-        footer: Some("other button"),
-        help: "the other button",
-    },
-    Binding {
-        modes: &[Mode::Confirm, Mode::ConfirmTyped],
-        keys: &[ENTER],
-        command: Command::Press,
-        footer: Some("press it"),
-        help: "press the button that has the focus",
-    },
-    Binding {
-        modes: DIALOG,
-        keys: &[DOWN],
-        command: Command::Down,
-        footer: None,
-        help: "a line down, where not all of it fits",
-    },
-    Binding {
-        modes: DIALOG,
-        keys: &[UP],
-        command: Command::Up,
-        footer: None,
-        help: "a line up",
-    },
-    Binding {
-        modes: DIALOG,
-        keys: &[named(KeyCode::PageDown)],
-        command: Command::PageDown,
-        footer: None,
-        help: "a screen down",
-    },
-    Binding {
-        modes: DIALOG,
-        keys: &[named(KeyCode::PageUp)],
-        command: Command::PageUp,
-        footer: None,
-        help: "a screen up",
-    },
-    Binding {
-        modes: &[Mode::Notice],
-        keys: &[ESC, ENTER, key('n'), key('q')],
-        command: Command::Back,
-        footer: Some("close"),
-        help: "close",
-    },
-    Binding {
-        modes: &[Mode::Help],
-        keys: &[ESC, ENTER, key('q'), key('?'), named(KeyCode::F(1))],
-        command: Command::Back,
-        footer: Some("close"),
-        help: "close",
-    },
+    bind(BROWSE, &[key('?'), F1], Cmd::Help, Some("help")),
+    bind(BROWSE, &[key('q'), F10], Cmd::Leave, Some("quit")),
+    bind(ANYWHERE, &[ctrl('c')], Cmd::Quit, None),
+    bind(BROWSE, &[ENTER], Cmd::Open, Some("detail")),
+    bind(BROWSE, &[ESC], Cmd::Back, None),
+    bind(BROWSE, &[key('/'), F4], Cmd::Filter, Some("filter")),
+    bind(BROWSE, &[key(' ')], Cmd::Mark, Some("mark")),
+    bind(BROWSE, &[key('r')], Cmd::Restart, Some("restart")),
+    bind(BROWSE, &[key('x')], Cmd::Schedule, Some("shut down")),
+    bind(BROWSE, &[key('X')], Cmd::Shutdown, Some("…and wait")),
+    bind(BROWSE, &[key('S')], Cmd::Start, Some("start")),
+    bind(BROWSE, &[key('L')], Cmd::Reload, Some("reload")),
+    bind(BROWSE, &[key('a')], Cmd::Automatic, None),
+    bind(BROWSE, &[key('p')], Cmd::ProbeOne, Some("probe")),
+    bind(BROWSE, &[ctrl('r')], Cmd::ProbeAll, None),
+    bind(BROWSE, &[key('o')], Cmd::Sort, Some("order")),
+    bind(BROWSE, &[key('e')], Cmd::Events, Some("events")),
+    bind(BROWSE, &[key('v')], Cmd::Panes, Some("view")),
+    bind(BROWSE, &[TAB], Cmd::Screen, None),
+    bind(READ, &[DOWN, key('j')], Cmd::Down, None),
+    bind(READ, &[UP, key('k')], Cmd::Up, None),
+    bind(READ, &[PAGE_DOWN], Cmd::PageDown, None),
+    bind(READ, &[PAGE_UP], Cmd::PageUp, None),
+    bind(READ, &[ctrl('d')], Cmd::HalfDown, None),
+    bind(READ, &[ctrl('u')], Cmd::HalfUp, None),
+    bind(READ, &[key('g'), HOME], Cmd::Top, None),
+    bind(READ, &[key('G'), END], Cmd::Bottom, None),
+    bind(BROWSE, &[RIGHT], Cmd::Next, None),
+    bind(BROWSE, &[LEFT], Cmd::Previous, None),
+    bind(BROWSE, &[ctrl('z')], Cmd::Suspend, None),
+    bind(FILTER, &[ENTER], Cmd::Accept, Some("keep")),
+    bind(FILTER, &[ESC], Cmd::Back, Some("clear")),
+    bind(FILTER, &[DOWN], Cmd::Down, None),
+    bind(FILTER, &[UP], Cmd::Up, None),
+    bind(CONFIRM, &[key('y')], Cmd::Confirm, Some("do it")),
+    bind(
+        CONFIRM,
+        &[ESC, key('n'), key('q')],
+        Cmd::Back,
+        Some("cancel"),
+    ),
+    bind(CONFIRM_TYPED, &[ESC], Cmd::Back, Some("cancel")),
+    bind(
+        BUTTONS,
+        &[TAB, BACK_TAB, LEFT, RIGHT],
+        Cmd::Switch,
+        Some("other button"),
+    ),
+    bind(BUTTONS, &[ENTER], Cmd::Press, Some("press it")),
+    bind(DIALOG, &[DOWN], Cmd::Down, None),
+    bind(DIALOG, &[UP], Cmd::Up, None),
+    bind(DIALOG, &[PAGE_DOWN], Cmd::PageDown, None),
+    bind(DIALOG, &[PAGE_UP], Cmd::PageUp, None),
+    bind(
+        NOTICE,
+        &[ESC, ENTER, key('n'), key('q')],
+        Cmd::Back,
+        Some("close"),
+    ),
+    bind(
+        HELP,
+        &[ESC, ENTER, key('q'), key('?'), F1],
+        Cmd::Back,
+        Some("close"),
+    ),
 ];
 
-impl Command {
-    /// Whether it acts on services, or prepares for that: with `--read-only` its keys are gone.
+impl KeyCommand {
+    /// Returns the sentence of the command in the help and the README.
+    pub(crate) const fn help(self) -> &'static str {
+        match self {
+            Self::Up => "one up",
+            Self::Down => "one down",
+            Self::PageUp => "a screen up",
+            Self::PageDown => "a screen down",
+            Self::HalfUp => "half a screen up",
+            Self::HalfDown => "half a screen down",
+            Self::Top => "to the first",
+            Self::Bottom => "to the last",
+            Self::Open => "all about the selected service",
+            Self::Back => "back; clears the filter, then the marks",
+            Self::Previous => "the service before, in the detail too",
+            Self::Next => "the next service, in the detail too",
+            Self::Screen => "services, detail, events in turn",
+            Self::Events => "the events alone",
+            Self::Panes => "detail and events beside the table, or the table alone",
+            Self::Filter => {
+                "filter: part of a name, state:WORD, group:NAME, flag:WORD, KEY=VALUE; !WORD for all others"
+            }
+            Self::Sort => "order: trouble first, inventory, name",
+            Self::ProbeOne => "ask the selected service now",
+            Self::ProbeAll => "ask all services now",
+            Self::Schedule => "shut down, scheduled: asks and returns; always confirmed",
+            Self::Shutdown => "shut down, blocking: asks and waits for the proof; always confirmed",
+            Self::Reload => {
+                "reload: has the service read its configuration again; always confirmed"
+            }
+            Self::Automatic => {
+                "automatic restart on or off: of what is stale or unhealthy, where `restart_on` permits it"
+            }
+            Self::Restart => "restart: stops, starts, waits for the proof; always confirmed",
+            Self::Start => "start what does not run, and wait until it is ready; always confirmed",
+            Self::Mark => {
+                "mark or unmark the selected service; actions mean all marked ones, if there are any"
+            }
+            Self::Help => "this help",
+            Self::Suspend => "back to the shell; `fg` returns",
+            Self::Leave => "quit; asks first while an action is under way",
+            Self::Quit => "quit from anywhere, at once",
+            Self::Accept => "keep the filter",
+            Self::Confirm => "do it",
+            Self::Press => "press the button that has the focus",
+            Self::Switch => "the other button",
+        }
+    }
+
+    /// Returns whether the command acts on services or prepares for that. `--read-only` removes its keys.
     pub(crate) const fn acts(self) -> bool {
         matches!(
             self,
@@ -488,7 +274,7 @@ impl Command {
     }
 }
 
-impl Key {
+impl KeyPress {
     fn matches(self, event: KeyEvent) -> bool {
         let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
         let code = match event.code {
@@ -499,7 +285,7 @@ impl Key {
         self.code == code && self.ctrl == ctrl && !event.modifiers.contains(KeyModifiers::ALT)
     }
 
-    /// What is printed on it.
+    /// Returns the name printed on the key, such as `ctrl-c` or `PgUp`.
     pub(crate) fn name(self) -> String {
         let name = match self.code {
             KeyCode::Char(' ') => "Space".to_owned(),
@@ -523,28 +309,28 @@ impl Key {
 }
 
 impl Binding {
-    /// All its keys: `? F1`.
+    /// Returns the names of all keys of the row, such as `? F1`.
     pub(crate) fn names(&self) -> String {
         let names: Vec<String> = self.keys.iter().map(|key| key.name()).collect();
         names.join(" ")
     }
 }
 
-/// The rows that count in a mode.
+/// Returns the rows that count in a mode.
 pub(crate) fn bindings(mode: Mode, read_only: bool) -> impl Iterator<Item = &'static Binding> {
     KEYMAP
         .iter()
         .filter(move |row| row.modes.contains(&mode) && !(read_only && row.command.acts()))
 }
 
-/// What a key asks for in a mode.
-pub(crate) fn command(mode: Mode, key: KeyEvent, read_only: bool) -> Option<Command> {
+/// Returns the command of a key in a mode.
+pub(crate) fn command(mode: Mode, key: KeyEvent, read_only: bool) -> Option<KeyCommand> {
     bindings(mode, read_only)
         .find(|row| row.keys.iter().any(|bound| bound.matches(key)))
         .map(|row| row.command)
 }
 
-/// The table as the README shows it: the dashboard's keys; dialogs show their own.
+/// Returns the table as the README shows it: the keys of the dashboard. Dialogs show their own keys.
 #[cfg(test)]
 pub(crate) fn markdown() -> String {
     use std::fmt::Write as _;
@@ -556,7 +342,7 @@ pub(crate) fn markdown() -> String {
             .iter()
             .map(|key| format!("`{}`", key.name()))
             .collect();
-        let _ = writeln!(out, "| {} | {} |", keys.join(" "), binding.help);
+        let _ = writeln!(out, "| {} | {} |", keys.join(" "), binding.command.help());
     };
     for binding in bindings(Mode::Browse, false) {
         row(&mut out, binding);
@@ -590,9 +376,9 @@ mod tests {
     #[test]
     fn every_mode_can_be_left_and_the_program_quit() {
         for mode in MODES {
-            let commands: Vec<Command> = bindings(*mode, true).map(|row| row.command).collect();
-            assert!(commands.contains(&Command::Quit), "{mode:?}");
-            assert!(commands.contains(&Command::Back), "{mode:?}");
+            let commands: Vec<KeyCommand> = bindings(*mode, true).map(|row| row.command).collect();
+            assert!(commands.contains(&KeyCommand::Quit), "{mode:?}");
+            assert!(commands.contains(&KeyCommand::Back), "{mode:?}");
         }
     }
 
@@ -604,54 +390,54 @@ mod tests {
                 Mode::Browse,
                 KeyCode::Char('x'),
                 M::NONE,
-                Some(Command::Schedule),
+                Some(KeyCommand::Schedule),
             ),
             (
                 Mode::Browse,
                 KeyCode::Char('X'),
                 M::SHIFT,
-                Some(Command::Shutdown),
+                Some(KeyCommand::Shutdown),
             ),
             (
                 Mode::Browse,
                 KeyCode::Char('X'),
                 M::NONE,
-                Some(Command::Shutdown),
+                Some(KeyCommand::Shutdown),
             ),
             (
                 Mode::Browse,
                 KeyCode::Char('C'),
                 M::CONTROL,
-                Some(Command::Quit),
+                Some(KeyCommand::Quit),
             ),
             (
                 Mode::Browse,
                 KeyCode::Char('d'),
                 M::CONTROL,
-                Some(Command::HalfDown),
+                Some(KeyCommand::HalfDown),
             ),
             (Mode::Browse, KeyCode::Char('d'), M::NONE, None),
             (
                 Mode::Browse,
                 KeyCode::Char('r'),
                 M::NONE,
-                Some(Command::Restart),
+                Some(KeyCommand::Restart),
             ),
             (
                 Mode::Browse,
                 KeyCode::Char('r'),
                 M::CONTROL,
-                Some(Command::ProbeAll),
+                Some(KeyCommand::ProbeAll),
             ),
             (Mode::Browse, KeyCode::Char('x'), M::ALT, None),
-            (Mode::Browse, KeyCode::Esc, M::NONE, Some(Command::Back)),
+            (Mode::Browse, KeyCode::Esc, M::NONE, Some(KeyCommand::Back)),
             (Mode::Filter, KeyCode::Char('x'), M::NONE, None),
             (Mode::ConfirmTyped, KeyCode::Char('y'), M::NONE, None),
             (
                 Mode::Confirm,
                 KeyCode::Char('y'),
                 M::NONE,
-                Some(Command::Confirm),
+                Some(KeyCommand::Confirm),
             ),
             (Mode::Notice, KeyCode::Char('y'), M::NONE, None),
         ];

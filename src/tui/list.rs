@@ -1,4 +1,4 @@
-//! Which services are shown, in which order, and which one is selected.
+//! The list of services: which are shown, in which order, and which one is selected.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,18 +10,16 @@ use crate::text;
 
 /// The order of the rows. All are stable: equal ones stand as in the inventory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Sort {
-    /// Worst first; what only suffers from another stands below its own kind.
+pub(crate) enum SortOrder {
+    /// Worst state first; a blocked service stands below the others of its state.
     #[default]
     Trouble,
-    /// As in the inventory.
     Inventory,
-    /// By name.
     Name,
 }
 
-impl Sort {
-    /// Its name for people.
+impl SortOrder {
+    /// Returns the name in the header.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Trouble => "trouble first",
@@ -30,7 +28,6 @@ impl Sort {
         }
     }
 
-    /// The next one.
     pub(crate) const fn next(self) -> Self {
         match self {
             Self::Trouble => Self::Inventory,
@@ -40,11 +37,11 @@ impl Sort {
     }
 }
 
-/// The services and the way they are looked at.
+/// The services, with order, selection and marks.
 #[derive(Debug, Default)]
-pub(crate) struct List {
+pub(crate) struct ServiceList {
     pictures: Vec<Arc<Picture>>,
-    /// What was asked for when it was started.
+    /// The selectors of the command line.
     selection: Selection,
     by_name: HashMap<String, usize>,
     /// Indices into `pictures`: what is shown, in order.
@@ -53,18 +50,18 @@ pub(crate) struct List {
     selected: Option<usize>,
     /// Names of the services that actions mean. They are kept by name, so that a mark goes with its service.
     marked: HashSet<String>,
-    /// Nobody has chosen a service yet: the first row is the selected one, whatever comes to stand there.
+    /// Nobody has chosen a service yet, so the first row is the selected one.
     follow_first: bool,
     /// The first row on the screen.
     pub(crate) top: usize,
-    pub(crate) sort: Sort,
+    pub(crate) sort: SortOrder,
     longest_name: usize,
     grouped: bool,
     stale: bool,
 }
 
-impl List {
-    /// A list of these services in inventory order.
+impl ServiceList {
+    /// Returns the list of these services, given in inventory order.
     pub(crate) fn new(pictures: Vec<Arc<Picture>>, selection: Selection) -> Self {
         let mut list = Self {
             selection,
@@ -77,7 +74,7 @@ impl List {
         list
     }
 
-    /// Takes the newest picture of a service and gives the one before.
+    /// Stores the newest snapshot of a service and returns the one before.
     pub(crate) fn put(&mut self, picture: Arc<Picture>) -> Option<Arc<Picture>> {
         self.stale = true;
         self.grouped |= picture.group.is_some();
@@ -95,22 +92,22 @@ impl List {
         None
     }
 
-    /// All services in inventory order.
+    /// Returns all services in inventory order.
     pub(crate) fn all(&self) -> &[Arc<Picture>] {
         &self.pictures
     }
 
-    /// Cells of the longest name: of all, so that columns do not move while scrolling.
+    /// Returns the width in cells of the longest name of all services, so that columns do not move while scrolling.
     pub(crate) fn longest_name(&self) -> usize {
         self.longest_name
     }
 
-    /// Whether any service has a group.
+    /// Returns whether any service has a group.
     pub(crate) fn grouped(&self) -> bool {
         self.grouped
     }
 
-    /// How many services are in this state.
+    /// Returns how many services are in this state.
     pub(crate) fn count(&self, state: State) -> usize {
         self.pictures
             .iter()
@@ -118,12 +115,12 @@ impl List {
             .count()
     }
 
-    /// How many rows are shown.
+    /// Returns how many rows there are.
     pub(crate) fn len(&self) -> usize {
         self.shown.len()
     }
 
-    /// The rows from `from`, at most `count` of them.
+    /// Returns at most `count` rows, beginning with row `from`.
     pub(crate) fn window(&self, from: usize, count: usize) -> impl Iterator<Item = &Picture> {
         self.shown
             .iter()
@@ -133,14 +130,14 @@ impl List {
             .map(AsRef::as_ref)
     }
 
-    /// The selected service, where one is shown.
+    /// Returns the selected service.
     pub(crate) fn selected(&self) -> Option<&Picture> {
         self.selected
             .and_then(|index| self.pictures.get(index))
             .map(AsRef::as_ref)
     }
 
-    /// Marks the selected service, or takes its mark away; the selection stays with it from now on.
+    /// Marks the selected service, or removes its mark. The selection stays with the service from then on.
     pub(crate) fn mark(&mut self) {
         self.pin();
         let Some(name) = self.selected().map(|picture| picture.name.clone()) else {
@@ -151,29 +148,28 @@ impl List {
         }
     }
 
-    /// Takes all marks away.
+    /// Removes all marks.
     pub(crate) fn unmark(&mut self) {
         self.marked.clear();
     }
 
-    /// Whether this service is marked.
     pub(crate) fn is_marked(&self, picture: &Picture) -> bool {
         self.marked.contains(&picture.name)
     }
 
-    /// The marked services in inventory order, shown or not. A mark of which there is no service any more is none.
+    /// Returns the marked services in inventory order, shown or not.
     pub(crate) fn marked(&self) -> impl Iterator<Item = &Picture> {
         let all = self.pictures.iter().map(AsRef::as_ref);
         all.filter(|picture| self.is_marked(picture))
     }
 
-    /// How many marked services have no row at the moment.
+    /// Returns how many marked services have no row now.
     pub(crate) fn marked_unseen(&self) -> usize {
         let shown = self.window(0, self.len());
         self.marked().count() - shown.filter(|picture| self.is_marked(picture)).count()
     }
 
-    /// The row of the selected service.
+    /// Returns the row of the selected service.
     pub(crate) fn position(&self) -> Option<usize> {
         let selected = self.selected?;
         self.shown.iter().position(|index| *index == selected)
@@ -192,7 +188,7 @@ impl List {
         self.selected = self.shown.get(row).copied();
     }
 
-    /// From now on the selection stays with its service.
+    /// Keeps the selection with its service when rows move.
     pub(crate) fn pin(&mut self) {
         self.follow_first = false;
     }
@@ -226,13 +222,13 @@ impl List {
             .filter(|index| pictures.get(*index).is_some_and(shows))
             .collect();
         match self.sort {
-            Sort::Inventory => {}
-            Sort::Trouble => self.shown.sort_by_key(|index| {
+            SortOrder::Inventory => {}
+            SortOrder::Trouble => self.shown.sort_by_key(|index| {
                 pictures
                     .get(*index)
-                    .map(|it| (trouble(it), it.flags.contains(&Flag::Blocked)))
+                    .map(|it| (trouble_rank(it), it.flags.contains(&Flag::Blocked)))
             }),
-            Sort::Name => self.shown.sort_by(|a, b| {
+            SortOrder::Name => self.shown.sort_by(|a, b| {
                 let name = |index: &usize| pictures.get(*index).map(|it| it.name.as_str());
                 name(a).cmp(&name(b))
             }),
@@ -247,9 +243,9 @@ impl List {
     }
 }
 
-/// Where a service stands when trouble comes first. One that was not asked yet is no trouble: it stands among the
-/// healthy ones, and its row stays where it is when the first answer is good.
-fn trouble(picture: &Picture) -> u8 {
+/// Returns the rank of a service when trouble comes first. A service that was not probed yet ranks with the healthy
+/// ones, so its row does not move when the first answer is good.
+fn trouble_rank(picture: &Picture) -> u8 {
     let waiting = picture.state == State::Unknown
         && picture.probes.iter().all(|probe| probe.latest.is_none());
     rank(if waiting {
@@ -259,7 +255,7 @@ fn trouble(picture: &Picture) -> u8 {
     })
 }
 
-/// Where a state stands when trouble comes first.
+/// Returns the rank of a state when trouble comes first.
 pub(crate) const fn rank(state: State) -> u8 {
     match state {
         State::Unhealthy => 0,
@@ -278,17 +274,17 @@ mod tests {
     use super::*;
     use crate::tui::samples;
 
-    fn list(states: &[(&str, State)]) -> List {
+    fn list(states: &[(&str, State)]) -> ServiceList {
         let pictures = states
             .iter()
             .map(|(name, state)| samples::shared(name, *state))
             .collect();
-        let mut list = List::new(pictures, Selection::default());
+        let mut list = ServiceList::new(pictures, Selection::default());
         list.settle("", 10);
         list
     }
 
-    fn names(list: &List) -> Vec<&str> {
+    fn names(list: &ServiceList) -> Vec<&str> {
         list.window(0, 99)
             .map(|picture| picture.name.as_str())
             .collect()
@@ -310,7 +306,7 @@ mod tests {
     #[test]
     fn rows_stay_when_first_answers_are_good() {
         let waiting = ["a", "b", "c"].map(|name| Arc::new(samples::waiting(name)));
-        let mut list = List::new(waiting.to_vec(), Selection::default());
+        let mut list = ServiceList::new(waiting.to_vec(), Selection::default());
         list.put(samples::shared("b", State::Healthy));
         list.settle("", 10);
         assert_eq!(names(&list), ["a", "b", "c"]);
@@ -347,7 +343,7 @@ mod tests {
     #[test]
     fn a_mark_goes_with_its_service() {
         let mut list = list(&[("a", State::Healthy), ("b", State::Healthy)]);
-        let marked = |list: &List| -> Vec<String> {
+        let marked = |list: &ServiceList| -> Vec<String> {
             list.marked().map(|picture| picture.name.clone()).collect()
         };
         list.select(1);

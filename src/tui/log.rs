@@ -1,4 +1,4 @@
-//! What happened, for the events pane: turns of state, flags and dependencies, steps and verdicts of actions.
+//! The event log: changes of state, flags and dependencies, steps and results of actions, in words.
 
 use std::collections::VecDeque;
 
@@ -10,63 +10,55 @@ use crate::text::short_latency;
 /// The largest number of events kept.
 const KEPT: usize = 1_000;
 
-/// What an event is about: how it looks.
+/// What an entry is about; it decides how the entry looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The service is in another state.
-    Turn(State),
-    /// A dependency has another status.
+pub(crate) enum LogKind {
+    /// The service changed to this state.
+    State(State),
+    /// A dependency changed to this status.
     Dependency(DependencyStatus),
-    /// A flag, a version or a process is another one.
+    /// A flag, a version or a process changed.
     Remark,
-    /// A step of an action.
     Step,
-    /// The end of an action.
     Verdict(Verdict),
 }
 
-/// One thing that happened.
+/// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
-    /// When.
+pub(crate) struct LogEntry {
     pub(crate) at: Moment,
-    /// To which service.
     pub(crate) service: Option<String>,
-    /// What it is about.
-    pub(crate) kind: Kind,
-    /// In words.
+    pub(crate) kind: LogKind,
     pub(crate) text: String,
 }
 
-/// The newest events, newest first.
+/// The newest entries, newest first.
 #[derive(Debug, Default)]
-pub(crate) struct Log {
-    entries: VecDeque<Entry>,
+pub(crate) struct EventLog {
+    entries: VecDeque<LogEntry>,
 }
 
-impl Log {
-    /// The events, newest first.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+impl EventLog {
+    /// Returns the entries, newest first.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &LogEntry> {
         self.entries.iter()
     }
 
-    /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Adds one.
-    pub(crate) fn push(&mut self, entry: Entry) {
+    pub(crate) fn push(&mut self, entry: LogEntry) {
         self.entries.push_front(entry);
         self.entries.truncate(KEPT);
     }
 }
 
-/// What is news in the newest picture of a service.
-pub(crate) fn of_picture(old: &Picture, new: &Picture, changed: &[Change]) -> Vec<Entry> {
+/// Returns an entry for each change that matters between two snapshots of a service.
+pub(crate) fn of_picture(old: &Picture, new: &Picture, changed: &[Change]) -> Vec<LogEntry> {
     let mut entries = Vec::new();
     let mut add = |kind, text| {
-        entries.push(Entry {
+        entries.push(LogEntry {
             at: new.at,
             service: Some(new.name.clone()),
             kind,
@@ -84,18 +76,18 @@ pub(crate) fn of_picture(old: &Picture, new: &Picture, changed: &[Change]) -> Ve
             clock(is.at),
             clock(was.at)
         );
-        add(Kind::Remark, text);
+        add(LogKind::Remark, text);
     }
     if changed.contains(&Change::Version)
         && let (Some(was), Some(is)) = (&old.version, &new.version)
     {
-        add(Kind::Remark, format!("version {was} → {is}"));
+        add(LogKind::Remark, format!("version {was} → {is}"));
     }
     for flag in new.flags.difference(&old.flags) {
-        add(Kind::Remark, format!("now {flag}"));
+        add(LogKind::Remark, format!("now {flag}"));
     }
     for flag in old.flags.difference(&new.flags) {
-        add(Kind::Remark, format!("no longer {flag}"));
+        add(LogKind::Remark, format!("no longer {flag}"));
     }
     for dependency in &new.dependencies {
         let was = old
@@ -114,7 +106,7 @@ pub(crate) fn of_picture(old: &Picture, new: &Picture, changed: &[Change]) -> Ve
                 "dependency {}: {} → {}{why}",
                 dependency.name, was.status, dependency.status
             );
-            add(Kind::Dependency(dependency.status), text);
+            add(LogKind::Dependency(dependency.status), text);
         }
     }
     if old.state != new.state && !(first && new.state == State::Healthy) {
@@ -128,38 +120,39 @@ pub(crate) fn of_picture(old: &Picture, new: &Picture, changed: &[Change]) -> Ve
             .first()
             .map(|why| format!(": {why}"))
             .unwrap_or_default();
-        add(Kind::Turn(new.state), format!("{was}{}{why}", new.state));
+        add(
+            LogKind::State(new.state),
+            format!("{was}{}{why}", new.state),
+        );
     }
     entries
 }
 
-/// A step of an action.
-pub(crate) fn of_step(step: &ActionStep) -> Entry {
-    Entry {
+pub(crate) fn of_step(step: &ActionStep) -> LogEntry {
+    LogEntry {
         at: step.at,
         service: Some(step.service.clone()),
-        kind: Kind::Step,
+        kind: LogKind::Step,
         text: format!("{}: {}", step.action, step.text),
     }
 }
 
-/// The end of an action.
-pub(crate) fn of_done(done: &ActionResult) -> Entry {
-    Entry {
-        at: done.at,
-        service: Some(done.service.clone()),
-        kind: Kind::Verdict(done.verdict),
+pub(crate) fn of_result(result: &ActionResult) -> LogEntry {
+    LogEntry {
+        at: result.at,
+        service: Some(result.service.clone()),
+        kind: LogKind::Verdict(result.verdict),
         text: format!(
             "{}: {} after {}: {}",
-            done.action,
-            done.verdict,
-            short_latency(done.elapsed),
-            done.text
+            result.action,
+            result.verdict,
+            short_latency(result.elapsed),
+            result.text
         ),
     }
 }
 
-/// A time of day, for a sentence; the date would hide what is different.
+/// Formats a time of day in UTC. The date is left out because it would hide what is different.
 fn clock(at: jiff::Timestamp) -> String {
     at.strftime("%H:%M:%S UTC").to_string()
 }
@@ -239,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_end_of_an_action_gives_verdict_time_and_evidence() {
-        let done = ActionResult {
+        let result = ActionResult {
             service: "api".to_owned(),
             action: Action::Shutdown,
             verdict: Verdict::Stopped,
@@ -251,19 +244,19 @@ mod tests {
             at: Moment::at_seconds(9.0),
         };
         assert_eq!(
-            of_done(&done).text,
+            of_result(&result).text,
             "shutdown: stopped after 2.1s: pid 4711 has exited"
         );
     }
 
     #[test]
     fn only_the_newest_are_kept() {
-        let mut log = Log::default();
+        let mut log = EventLog::default();
         for n in 0..KEPT + 5 {
-            log.push(Entry {
+            log.push(LogEntry {
                 at: Moment::at_seconds(0.0),
                 service: None,
-                kind: Kind::Remark,
+                kind: LogKind::Remark,
                 text: n.to_string(),
             });
         }

@@ -1,4 +1,4 @@
-//! Everything that can happen to the dashboard, and everything that it can want.
+//! What can happen to the dashboard (`Message`), and what it wants done (`Effect`).
 
 use std::collections::BTreeSet;
 
@@ -8,45 +8,34 @@ use crate::action::{Action, Proposal, Refusal};
 use crate::event::Event;
 use crate::health::Moment;
 
-/// Tells one preparation of an action from another: a late answer to a dialog that was left must not open it again.
+/// Identifies one preparation of an action, so that a late answer does not reopen a dialog that was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket(pub(crate) u64);
 
 /// Something that happened.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// A key was pressed.
     Key(KeyEvent),
-    /// Text was pasted.
     Paste(String),
-    /// The terminal has another size.
     Resize {
-        /// Columns.
         width: u16,
-        /// Rows.
         height: u16,
     },
-    /// Time went on.
     Tick(Moment),
-    /// The engine or an action tells something.
     Event(Event),
-    /// Automatic restart was switched on or off, or restarts a service no more.
+    /// Automatic restart was switched on or off, or has given up on a service.
     Automatic {
-        /// Whether it is on now.
         on: bool,
-        /// The services that it has given up on.
         given_up: BTreeSet<String>,
     },
-    /// What an action would do is known, or why it is refused.
+    /// The answer to [`Effect::Prepare`]: the plan, or every refusal.
     Prepared {
-        /// The preparation that this answers.
         ticket: Ticket,
-        /// The plan, or every refusal.
         result: Result<Proposal, Vec<Refusal>>,
     },
 }
 
-/// Something that the dashboard wants done by the loop around it.
+/// Something that the loop around the dashboard has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Effect {
@@ -54,30 +43,18 @@ pub(crate) enum Effect {
     Quit,
     /// Give the terminal back to the shell until it continues us.
     Suspend,
-    /// Ask the probes of a service now, or of all.
-    ProbeNow {
-        /// The service; `None` is all of them.
-        service: Option<String>,
-    },
-    /// Switch automatic restart on or off, whichever it is not.
+    /// Probe a service now, or all services (`None`).
+    ProbeNow { service: Option<String> },
+    /// Switch automatic restart on or off.
     SwitchAutomatic,
-    /// Read the identity of each of the services and tell what an action on them would be; nothing is sent to any.
+    /// Read the identities of the services and plan an action on them; nothing is sent.
     Prepare {
-        /// To be given back with the answer.
         ticket: Ticket,
-        /// The services, in inventory order.
         services: Vec<String>,
-        /// What is wanted.
         action: Action,
     },
-    /// Carry out what was prepared: somebody confirmed it.
-    Run {
-        /// Which preparation.
-        ticket: Ticket,
-    },
-    /// Throw away what was prepared.
-    Forget {
-        /// Which preparation.
-        ticket: Ticket,
-    },
+    /// Carry out a prepared action: somebody has confirmed it.
+    Run { ticket: Ticket },
+    /// Discard a prepared action.
+    Forget { ticket: Ticket },
 }

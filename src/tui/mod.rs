@@ -1,11 +1,10 @@
-//! The dashboard: `App` + `update(Message) -> Effect`s, one keymap table, views that are functions of `&App`.
+//! The dashboard: `App` and `update(Message) -> Vec<Effect>`, one keymap table, views that are functions of `&App`.
 //!
-//! Views change nothing; `update` awaits nothing and reads no clock. What the dashboard wants done it says as
-//! [`Effect`]; what comes of it returns as [`Message`].
+//! Views change nothing. `update` awaits nothing and reads no clock: the loop around it carries out each [`Effect`], and
+//! what comes of it returns as a [`Message`].
 
 mod app;
 mod dialog;
-mod figures;
 mod filter;
 mod keymap;
 mod list;

@@ -1,4 +1,4 @@
-//! How far an action on a service has come: its steps while it is under way, its account at its end.
+//! The action on a service as the dashboard knows it: its steps while it runs, its result at the end.
 
 use std::time::Duration;
 
@@ -6,33 +6,31 @@ use crate::action::{Action, Verdict};
 use crate::event::{ActionResult, ActionStep};
 use crate::health::{Moment, Picture, State};
 
-/// As many steps are kept: one that is never ready says what is missing again and again.
+/// The largest number of steps kept: a start that is never ready reports again and again what is missing.
 const KEPT: usize = 100;
-/// An end that is good news stands above the rest for so long.
-const GOOD_NEWS: Duration = Duration::from_secs(60);
-/// One that somebody should look at stands there longer.
-const BAD_NEWS: Duration = Duration::from_secs(3_600);
+/// How long a result is shown first when it is a success.
+const SUCCESS_SHOWN: Duration = Duration::from_secs(60);
+/// How long a result is shown first when it is a failure.
+const FAILURE_SHOWN: Duration = Duration::from_secs(3_600);
 
-/// Two accounts of one start may differ by so much: each is rounded, or worked out from an uptime.
+/// How much two reports of one start may differ: each is rounded, or computed from an uptime.
 const ROUNDED: Duration = Duration::from_secs(2);
 
-/// How far an action on a service has come.
+/// The latest action on one service.
 #[derive(Debug)]
-pub(crate) struct Progress {
-    /// What is being done.
+pub(crate) struct ActionProgress {
     pub(crate) action: Action,
-    /// When it was confirmed or, once that is known, when it began.
+    /// When the action was confirmed or, once that is known, when it began.
     pub(crate) since: Moment,
-    /// It has been confirmed and others come before it.
+    /// The action is confirmed, and others come before it.
     pub(crate) waits: bool,
-    /// What has happened, oldest first.
+    /// The steps, oldest first.
     pub(crate) steps: Vec<ActionStep>,
-    /// How it ended.
     pub(crate) ended: Option<Box<ActionResult>>,
 }
 
-impl Progress {
-    /// Somebody has agreed to it.
+impl ActionProgress {
+    /// Returns the progress of an action that was confirmed at `at`.
     pub(crate) const fn confirmed(action: Action, at: Moment, waits: bool) -> Self {
         Self {
             action,
@@ -43,12 +41,11 @@ impl Progress {
         }
     }
 
-    /// Whether it is under way, or waits for its turn.
+    /// Returns whether the action has not ended yet.
     pub(crate) const fn runs(&self) -> bool {
         self.ended.is_none()
     }
 
-    /// Takes in a step.
     pub(crate) fn step(&mut self, step: ActionStep) {
         if self.steps.is_empty() {
             self.since = step.at.minus(step.elapsed);
@@ -60,71 +57,69 @@ impl Progress {
         self.steps.push(step);
     }
 
-    /// Takes in its end.
-    pub(crate) fn end(&mut self, done: Box<ActionResult>) {
+    pub(crate) fn end(&mut self, result: Box<ActionResult>) {
         self.waits = false;
-        self.ended = Some(done);
+        self.ended = Some(result);
     }
 
-    /// Whether its end has become history: good news grow old, and what was proved of a process says nothing of the
-    /// one that came after it.
+    /// Returns whether the result no longer says how the service is: after a while, or when another process answers.
     pub(crate) fn is_history(&self, picture: &Picture, now: Moment) -> bool {
-        let Some(done) = &self.ended else {
+        let Some(result) = &self.ended else {
             return false;
         };
-        let news = if done.verdict.exit_code() == 0 {
-            GOOD_NEWS
+        let shown = if result.verdict.exit_code() == 0 {
+            SUCCESS_SHOWN
         } else {
-            BAD_NEWS
+            FAILURE_SHOWN
         };
-        now.since(done.at) > news || is_back(done, picture) || is_another(done, picture)
+        now.since(result.at) > shown || is_back(result, picture) || is_another(result, picture)
     }
 }
 
-/// An action that has ended otherwise than it was meant to.
+/// How an action failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// It was begun, and its effect was disproved, not verified, or too late.
+pub(crate) enum ActionFailure {
+    /// The action began, and its effect was disproved, not verified, or too late.
     Failed,
-    /// It was agreed to and not begun.
+    /// The action was confirmed and never began.
     NotDone,
 }
 
-impl Failure {
-    /// How this has failed, if it has.
-    pub(crate) fn of(done: &ActionResult) -> Option<Self> {
-        match done.verdict {
+impl ActionFailure {
+    /// Returns how the action failed, or `None` after a success.
+    pub(crate) fn of(result: &ActionResult) -> Option<Self> {
+        match result.verdict {
             verdict if verdict.exit_code() == 0 => None,
             Verdict::Refused => Some(Self::NotDone),
             _ => Some(Self::Failed),
         }
     }
 
-    /// The word in the row of its service.
+    /// Returns the word in the row of the service.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Failed => "failed",
-            Self::NotDone => "not done",
+            Self::NotDone => "not result",
         }
     }
 }
 
-/// What had stopped answers again.
-fn is_back(done: &ActionResult, picture: &Picture) -> bool {
+/// Returns whether a service that had stopped answers again.
+fn is_back(result: &ActionResult, picture: &Picture) -> bool {
     let stopped = matches!(
-        done.verdict,
+        result.verdict,
         Verdict::Stopped | Verdict::NotListening | Verdict::AlreadyStopped
     );
     let answers = !matches!(
         picture.state,
         State::Stopped | State::Draining | State::Unknown | State::Unhealthy
     );
-    stopped && answers && picture.since.mono > done.at.mono
+    stopped && answers && picture.since.mono > result.at.mono
 }
 
-/// The process is another one than that which answered at the end.
-fn is_another(done: &ActionResult, picture: &Picture) -> bool {
-    let Some(after) = &done.details.after else {
+/// Returns whether another process answers than at the end of the action.
+fn is_another(result: &ActionResult, picture: &Picture) -> bool {
+    let Some(after) = &result.details.after else {
         return false;
     };
     let pid = picture.identity.process.map(|process| process.pid);

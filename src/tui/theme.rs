@@ -3,34 +3,33 @@
 //! in the terminal's own colour. Without colour, weight and reversal remain. A state is never told by colour alone.
 
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::Span;
 
 use crate::health::{DependencyStatus, ProbeResult, State};
 
-/// How things look.
+/// The styles of the dashboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Theme {
     color: bool,
 }
 
-/// How a word with its glyph looks: both in one style, or the glyph alone coloured.
+/// The style of a word with its glyph: both in one style, or the glyph alone coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct StatusStyle {
     /// The glyph, one cell wide.
     pub(crate) glyph: &'static str,
-    /// How the glyph looks.
-    pub(crate) mark: Style,
-    /// How the word looks.
-    pub(crate) word: Style,
+    pub(crate) glyph_style: Style,
+    pub(crate) word_style: Style,
 }
 
 impl Theme {
-    /// A theme with or without colours.
+    /// Returns the theme with or without colours.
     pub(crate) const fn new(color: bool) -> Self {
         Self { color }
     }
 
-    /// A state, with the glyph that every face uses for it.
-    pub(crate) fn state(self, state: State) -> Look {
+    /// Returns the style of a state, with the glyph that every output uses.
+    pub(crate) fn state(self, state: State) -> StatusStyle {
         let glyph = state.glyph();
         match state {
             State::Unhealthy => self.badge(glyph, Color::White, Color::Red),
@@ -44,26 +43,22 @@ impl Theme {
         }
     }
 
-    /// What a probe found; `None` before its first answer.
-    pub(crate) fn result(self, result: Option<ProbeResult>) -> (Look, &'static str) {
-        match result {
-            Some(result @ ProbeResult::Pass) => (self.calm("✓", Color::Green), result.as_str()),
-            Some(result @ ProbeResult::Warn) => (
-                self.badge("!", Color::Black, Color::Yellow),
-                result.as_str(),
-            ),
-            Some(result @ ProbeResult::Fail) => {
-                (self.badge("✗", Color::White, Color::Red), result.as_str())
-            }
-            Some(result @ ProbeResult::Unknown) => {
-                (self.loud("?", Color::Magenta), result.as_str())
-            }
-            None => (pale("·"), "waiting"),
-        }
+    /// Returns the style and the word of the result of a probe; `None` before the first answer.
+    pub(crate) fn result(self, result: Option<ProbeResult>) -> (StatusStyle, &'static str) {
+        let Some(result) = result else {
+            return (pale("·"), "waiting");
+        };
+        let alike = match result {
+            ProbeResult::Pass => DependencyStatus::Working,
+            ProbeResult::Warn => DependencyStatus::Degraded,
+            ProbeResult::Fail => DependencyStatus::Error,
+            ProbeResult::Unknown => DependencyStatus::Unknown,
+        };
+        (self.dependency(alike).0, result.as_str())
     }
 
-    /// How a dependency is.
-    pub(crate) fn dependency(self, status: DependencyStatus) -> (Look, &'static str) {
+    /// Returns the style and the word of the status of a dependency.
+    pub(crate) fn dependency(self, status: DependencyStatus) -> (StatusStyle, &'static str) {
         match status {
             DependencyStatus::Working => (self.calm("✓", Color::Green), "working"),
             DependencyStatus::Degraded => {
@@ -75,115 +70,118 @@ impl Theme {
         }
     }
 
-    /// An answer to a yes-or-no question of which no is trouble.
+    /// Returns the style and the word of a yes-or-no answer of which *no* is trouble.
     pub(crate) fn yes_no(self, answer: Option<bool>) -> (Style, &'static str) {
         match answer {
             Some(true) => (Style::new(), "yes"),
-            Some(false) => (self.loud("", Color::Red).word, "no"),
+            Some(false) => (self.alarm(), "no"),
             None => (quiet(), "–"),
         }
     }
 
-    /// Something that somebody should look at: a flag, a failing action.
+    /// Returns the style of what somebody should look at: a flag, a failed action.
     pub(crate) fn alarm(self) -> Style {
-        self.loud("", Color::Red).word
+        self.bold(Color::Red)
     }
 
-    /// Something that went well.
+    /// Returns the style of a success.
     pub(crate) fn good(self) -> Style {
-        self.paint(Style::new().add_modifier(Modifier::BOLD), Color::Green)
+        self.bold(Color::Green)
     }
 
-    /// A key in the footer and the help.
+    /// Returns the style of a key in the footer and the help.
     pub(crate) fn key(self) -> Style {
-        self.paint(Style::new().add_modifier(Modifier::BOLD), Color::Magenta)
+        self.bold(Color::Magenta)
     }
 
-    fn paint(self, style: Style, color: Color) -> Style {
-        if self.color { style.fg(color) } else { style }
-    }
-
-    fn badge(self, glyph: &'static str, fg: Color, bg: Color) -> Look {
-        let bold = Style::new().add_modifier(Modifier::BOLD);
-        let style = if self.color { bold.fg(fg).bg(bg) } else { bold };
-        Look {
-            glyph,
-            mark: style,
-            word: style,
+    fn bold(self, color: Color) -> Style {
+        if self.color {
+            strong().fg(color)
+        } else {
+            strong()
         }
     }
 
-    fn loud(self, glyph: &'static str, color: Color) -> Look {
-        let style = self.paint(Style::new().add_modifier(Modifier::BOLD), color);
-        Look {
-            glyph,
-            mark: style,
-            word: style,
-        }
+    fn badge(self, glyph: &'static str, fg: Color, bg: Color) -> StatusStyle {
+        let style = self.bold(fg);
+        StatusStyle::uniform(glyph, if self.color { style.bg(bg) } else { style })
     }
 
-    fn calm(self, glyph: &'static str, color: Color) -> Look {
-        Look {
+    fn loud(self, glyph: &'static str, color: Color) -> StatusStyle {
+        StatusStyle::uniform(glyph, self.bold(color))
+    }
+
+    fn calm(self, glyph: &'static str, color: Color) -> StatusStyle {
+        StatusStyle {
             glyph,
-            mark: self.paint(Style::new().add_modifier(Modifier::BOLD), color),
-            word: Style::new(),
+            glyph_style: self.bold(color),
+            word_style: Style::new(),
         }
     }
 }
 
-/// The name of a thing: a column, a field.
-pub(crate) fn label() -> Style {
-    // Dim text is hard to read on many terminals; an underline costs no contrast.
-    Style::new().add_modifier(Modifier::BOLD)
+impl StatusStyle {
+    const fn uniform(glyph: &'static str, style: Style) -> Self {
+        Self {
+            glyph,
+            glyph_style: style,
+            word_style: style,
+        }
+    }
+
+    /// Returns the glyph with this word after it.
+    pub(crate) fn spans(self, word: &str) -> [Span<'static>; 2] {
+        [
+            Span::styled(self.glyph, self.glyph_style),
+            Span::styled(format!(" {word}"), self.word_style),
+        ]
+    }
 }
 
-/// What matters less.
+/// Returns the style of what matters less.
 pub(crate) fn quiet() -> Style {
     Style::new().add_modifier(Modifier::DIM)
 }
 
-/// What matters more.
+/// Returns the style of titles and of what matters more. Dim text is hard to read on many terminals.
 pub(crate) fn strong() -> Style {
     Style::new().add_modifier(Modifier::BOLD)
 }
 
-/// The row, button or screen that has the focus.
+/// Returns the style of the row or button that has the focus.
 pub(crate) fn selected() -> Style {
     Style::new().add_modifier(Modifier::REVERSED)
 }
 
-fn pale(glyph: &'static str) -> Look {
-    Look {
-        glyph,
-        mark: quiet(),
-        word: quiet(),
-    }
+fn pale(glyph: &'static str) -> StatusStyle {
+    StatusStyle::uniform(glyph, quiet())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn every_look(theme: Theme) -> Vec<Look> {
-        let mut looks: Vec<Look> = State::ALL.iter().map(|state| theme.state(*state)).collect();
-        looks.extend(
+    fn every_style(theme: Theme) -> Vec<StatusStyle> {
+        let mut styles: Vec<StatusStyle> =
+            State::ALL.iter().map(|state| theme.state(*state)).collect();
+        styles.extend(
             ProbeResult::ALL
                 .iter()
                 .map(|result| theme.result(Some(*result)).0),
         );
-        looks.extend(
+        styles.extend(
             DependencyStatus::ALL
                 .iter()
                 .map(|status| theme.dependency(*status).0),
         );
-        looks
+        styles
     }
 
     #[test]
     fn without_colour_no_style_has_one() {
-        for look in every_look(Theme::new(false)) {
-            for style in [look.mark, look.word] {
-                assert_eq!((style.fg, style.bg), (None, None), "{look:?}");
+        for style in every_style(Theme::new(false)) {
+            for part in [style.glyph_style, style.word_style] {
+                assert_eq!((part.fg, part.bg), (None, None), "{style:?}");
             }
         }
     }
@@ -192,12 +190,12 @@ mod tests {
     fn words_are_legible_on_dark_and_on_light() {
         // Yellow, green and cyan words vanish on white, blue ones on black: they may stand only on a background
         // that is set with them.
-        for look in every_look(Theme::new(true)) {
-            let readable = match look.word.fg {
+        for style in every_style(Theme::new(true)) {
+            let readable = match style.word_style.fg {
                 None | Some(Color::Red | Color::Magenta) => true,
-                Some(_) => look.word.bg.is_some(),
+                Some(_) => style.word_style.bg.is_some(),
             };
-            assert!(readable, "{look:?}");
+            assert!(readable, "{style:?}");
         }
     }
 
@@ -214,8 +212,8 @@ mod tests {
 
     #[test]
     fn a_glyph_takes_one_cell() {
-        for look in every_look(Theme::new(true)) {
-            assert_eq!(crate::text::width(look.glyph), 1, "{look:?}");
+        for style in every_style(Theme::new(true)) {
+            assert_eq!(crate::text::width(style.glyph), 1, "{style:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use super::fleet::{app, offer, orders, press, proposal, screen, services, tell, 
 use crate::action::{Action, Proposal, Verdict};
 use crate::event::{ActionResult, ActionStep, Event, StepKind};
 use crate::health::{Change, State};
-use crate::tui::app::{App, Screen};
+use crate::tui::app::{App, Page};
 use crate::tui::dialog::{Button, Dialog};
 use crate::tui::message::Ticket;
 use crate::tui::samples::{at, picture};
@@ -113,11 +113,11 @@ fn pasted_text_is_never_a_command() {
 fn escape_goes_back_one_step_at_a_time() {
     let mut app = app(services(), 80, 24);
     press(&mut app, "/o<Enter><Enter>");
-    assert_eq!(app.screen, Screen::Detail);
+    assert_eq!(app.page, Page::Detail);
     press(&mut app, "<Esc>");
-    assert_eq!((app.screen, app.filter.value()), (Screen::Fleet, "o"));
+    assert_eq!((app.page, app.filter.value()), (Page::Fleet, "o"));
     press(&mut app, "<Esc>");
-    assert_eq!((app.screen, app.filter.value()), (Screen::Fleet, ""));
+    assert_eq!((app.page, app.filter.value()), (Page::Fleet, ""));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The selected service: why it is as it is, what is being done to it, its dependencies, its probes.
+//! The selected service: the action on it, why it is in its state, its dependencies, its probes, facts about it.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -6,33 +6,32 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use crate::health::{Flag, Picture};
+use crate::event::ActionResult;
+use crate::health::{Flag, Picture, Start, details};
 use crate::text::{cut_middle, short_age};
-use crate::tui::app::{App, Screen};
+use crate::tui::app::{App, Page};
 use crate::tui::theme;
 
-use super::{about, account, dependencies, probes};
+use super::layout::{self, Regions};
+use super::lines::Lines;
+use super::{action, age, dependencies, probes};
 
-/// What says more than this in the pane is cut; the zoomed detail has all of it.
-const MOST_LINES: usize = 2;
+/// The number of lines of a sentence in the pane; the page of the detail has all of them.
+const SENTENCE: usize = 2;
+/// The width of the label of a fact, in cells.
+const LABEL: usize = 12;
 
 pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
-    let zoomed = app.screen == Screen::Detail;
+    let zoomed = app.page == Page::Detail;
     let columns = usize::from(area.width);
     let Some(picture) = app.list.selected() else {
-        super::pane(
-            area,
-            Line::raw(" no service selected "),
-            Line::default(),
-            theme::quiet(),
-            frame,
-        );
+        let title = Line::raw(" no service selected ");
+        layout::pane(area, title, Line::default(), frame);
         return;
     };
-    let rows = usize::from(area.height.saturating_sub(1));
-    let detail = detail(app, picture, columns, zoomed);
+    let detail = Detail::new(app, picture, columns, zoomed);
     let all = detail.lines.len();
-    let lines = detail.window(app.detail_top, rows);
+    let lines = detail.window(app.detail_top, usize::from(area.height.saturating_sub(1)));
     let hidden = all.saturating_sub(app.detail_top + lines.len());
     let more = match (hidden, app.detail_top) {
         (0, 0) => String::new(),
@@ -46,110 +45,106 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         Some(url) if more.is_empty() && url.len() <= room => format!(" {url} "),
         _ => more,
     };
-    let right = Line::raw(right);
-    let inner = super::pane(area, left, right, theme::quiet(), frame);
+    let inner = layout::pane(area, left, Line::raw(right), frame);
     frame.render_widget(Paragraph::new(lines), inner);
 }
 
-fn title(app: &App, picture: &Picture, columns: usize) -> Line<'static> {
-    let look = app.theme.state(picture.state);
-    let gap = if look.mark.bg.is_some() {
-        look.mark
-    } else {
-        Style::new()
+/// Returns the number of lines of the detail in its region.
+pub(crate) fn line_count(app: &App, regions: &Regions) -> usize {
+    let (Some(area), Some(picture)) = (regions.detail, app.list.selected()) else {
+        return 0;
     };
+    let zoomed = app.page == Page::Detail;
+    let detail = Detail::new(app, picture, usize::from(area.width), zoomed);
+    detail.lines.len()
+}
+
+fn title(app: &App, picture: &Picture, columns: usize) -> Line<'static> {
     let mark = if app.list.is_marked(picture) {
         "*"
     } else {
         " "
     };
-    let since = format!(" for {} ", short_age(app.now.since(picture.since)));
-    let taken = picture.state.as_str().len() + since.len() + 5;
+    let state = picture.state.as_str();
+    let since = format!(" for {} ", age::since(app, picture.since));
+    let taken = state.len() + since.len() + 5;
     let name = cut_middle(&picture.name, columns.saturating_sub(taken).max(8)).into_owned();
-    Line::from(vec![
-        Span::styled(mark, theme::strong()),
-        Span::styled(name, theme::strong()),
+    let mut spans = vec![
+        Span::styled(format!("{mark}{name}"), theme::strong()),
         Span::raw("  "),
-        Span::styled(look.glyph, look.mark),
-        Span::styled(" ", gap),
-        Span::styled(picture.state.as_str(), look.word),
-        Span::raw(since),
-    ])
+    ];
+    spans.extend(app.theme.state(picture.state).spans(state));
+    spans.push(Span::raw(since));
+    Line::from(spans)
 }
 
-/// All that there is to say of a service.
-#[derive(Debug, Default)]
-pub(super) struct Detail {
-    pub(super) lines: Vec<Line<'static>>,
-    /// Which of them are the titles of tables: one that stands alone says nothing.
+/// All lines about a service.
+#[derive(Debug)]
+struct Detail {
+    lines: Vec<Line<'static>>,
+    /// The lines that are titles of tables: a title that stands alone says nothing.
     titles: Vec<usize>,
 }
 
 impl Detail {
-    /// The lines on so many rows from `top` on, without the title of a table of which no row is among them.
+    /// What runs comes first, then what is wrong, then what was done.
+    fn new(app: &App, picture: &Picture, columns: usize, zoomed: bool) -> Self {
+        let mut lines = Lines::new(columns);
+        let progress = app.progress.get(&picture.name);
+        let result = progress.and_then(|progress| Some((progress, progress.ended.as_deref()?)));
+        if let Some(running) = app.running(&picture.name) {
+            action::running(app, running, zoomed, &mut lines);
+        }
+        let most = if zoomed { usize::MAX } else { SENTENCE };
+        reasons(app, picture, most, &mut lines);
+        let mut last_action = None;
+        match result {
+            Some((progress, result)) if progress.is_history(picture, app.now) => {
+                last_action = Some(result);
+            }
+            Some((progress, result)) => action::ended(app, progress, result, zoomed, &mut lines),
+            None => {}
+        }
+        for note in &picture.notes {
+            lines.sentence(note, Style::new(), most);
+        }
+        if zoomed && !lines.lines.is_empty() {
+            lines.push("");
+        }
+        let mut titles = Vec::new();
+        for add in [dependencies::add, probes::add] {
+            let first = lines.lines.len();
+            add(app, picture, zoomed, &mut lines);
+            if lines.lines.len() > first {
+                titles.push(first);
+                if zoomed {
+                    lines.push("");
+                }
+            }
+        }
+        facts(app, picture, last_action, &mut lines);
+        let lines = lines.lines;
+        Self { lines, titles }
+    }
+
+    /// Returns the lines on `rows` rows from `top` on, without the title of a table at their end.
     fn window(self, top: usize, rows: usize) -> Vec<Line<'static>> {
         let last = top + rows.saturating_sub(1);
         let alone = self.titles.contains(&last);
         let shown = if alone { rows.saturating_sub(1) } else { rows };
         self.lines.into_iter().skip(top).take(shown).collect()
     }
-
-    /// A table with its title, where it has any row.
-    fn table(&mut self, mut table: Vec<Line<'static>>, zoomed: bool) {
-        if table.is_empty() {
-            return;
-        }
-        self.titles.push(self.lines.len());
-        self.lines.append(&mut table);
-        if zoomed {
-            self.lines.push(Line::default());
-        }
-    }
 }
 
-/// All lines of the detail. What is being done now comes first, then what is wrong, then what was done.
-pub(super) fn detail(app: &App, picture: &Picture, columns: usize, zoomed: bool) -> Detail {
-    let mut detail = Detail::default();
-    let progress = app.progress.get(&picture.name);
-    let mut history = None;
-    if let Some(progress) = progress.filter(|it| it.runs()) {
-        detail.lines = account::running(app, progress, columns, zoomed);
-    }
-    why(app, picture, columns, zoomed, &mut detail.lines);
-    if let Some(progress) = progress
-        && let Some(done) = &progress.ended
-    {
-        if progress.is_history(picture, app.now) {
-            history = Some(done);
-        } else {
-            let mut lines = account::ended(app, progress, done, columns, zoomed);
-            detail.lines.append(&mut lines);
-        }
-    }
-    for note in &picture.notes {
-        say(note, Style::new(), columns, zoomed, &mut detail.lines);
-    }
-    if zoomed && !detail.lines.is_empty() {
-        detail.lines.push(Line::default());
-    }
-    detail.table(dependencies::lines(app, picture, columns, zoomed), zoomed);
-    detail.table(probes::lines(app, picture, columns, zoomed), zoomed);
-    let mut about = about::lines(app, picture, columns, history.map(AsRef::as_ref));
-    detail.lines.append(&mut about);
-    detail
-}
-
-/// Why it is as it is.
-fn why(app: &App, picture: &Picture, columns: usize, zoomed: bool, lines: &mut Vec<Line<'static>>) {
-    let mut say = |text: &str, style: Style| say(text, style, columns, zoomed, lines);
+/// Adds why the service is in its state.
+fn reasons(app: &App, picture: &Picture, most: usize, lines: &mut Lines) {
+    let mut say = |text: &str, style: Style| lines.sentence(text, style, most);
     if picture.probes.iter().all(|probe| probe.latest.is_none()) {
         say("not asked yet", theme::quiet());
     }
     if let Some(root) = &picture.blocked_by {
-        say(
-            &format!("blocked by {root}: look there first"),
-            app.theme.alarm(),
-        );
+        let text = format!("blocked by {root}: look there first");
+        say(&text, app.theme.alarm());
     }
     for reason in &picture.reasons {
         say(reason, theme::strong());
@@ -160,18 +155,51 @@ fn why(app: &App, picture: &Picture, columns: usize, zoomed: bool, lines: &mut V
             app.theme.alarm(),
         );
     }
-    let flags: Vec<&str> = picture
-        .flags
-        .iter()
-        .filter(|flag| **flag != Flag::Blocked)
-        .map(|flag| flag.as_str())
-        .collect();
+    let flags = picture.flags.iter().filter(|flag| **flag != Flag::Blocked);
+    let flags: Vec<&str> = flags.map(|flag| flag.as_str()).collect();
     if !flags.is_empty() {
         say(&format!("flags: {}", flags.join(", ")), app.theme.alarm());
     }
 }
 
-fn say(text: &str, style: Style, columns: usize, zoomed: bool, lines: &mut Vec<Line<'static>>) {
-    let most = if zoomed { usize::MAX } else { MOST_LINES };
-    account::block(text, style, columns, most, lines);
+/// Adds the facts about the service that say nothing of its state. `last_action` is a result that has become history.
+fn facts(app: &App, picture: &Picture, last_action: Option<&ActionResult>, lines: &mut Lines) {
+    let all = |words: Vec<String>| (!words.is_empty()).then(|| words.join(", "));
+    let labels = picture.labels.iter();
+    let labels = labels.map(|(key, value)| format!("{key}={value}"));
+    let process = picture.identity.process.as_ref();
+    let heartbeat = picture.heartbeat.as_ref();
+    for (label, text) in [
+        ("url", picture.url.clone()),
+        ("profile", picture.profile.clone()),
+        ("version", picture.version.clone()),
+        ("calls itself", picture.service.clone()),
+        ("up", age::uptime(app, picture).map(short_age)),
+        ("started", picture.started.map(|start| started(app, start))),
+        ("heartbeat", heartbeat.map(|it| age::heartbeat(app, it))),
+        ("process", process.map(|it| format!("pid {}", it.pid))),
+        ("instance", picture.identity.instance.clone()),
+        ("group", picture.group.clone()),
+        ("labels", all(labels.collect())),
+        ("depends on", all(picture.depends_on.clone())),
+        ("reports", all(details(&picture.resources))),
+        (
+            "last action",
+            last_action.map(|it| action::summary(app, it)),
+        ),
+    ] {
+        if let Some(text) = text {
+            lines.field(&format!(" {label}"), LABEL + 2, &text, Style::new());
+        }
+    }
+}
+
+fn started(app: &App, start: Start) -> String {
+    let at = start.at.to_zoned(app.zone.clone());
+    let text = at.strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+    if start.derived {
+        format!("about {text}, worked out from its uptime")
+    } else {
+        text
+    }
 }

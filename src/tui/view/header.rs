@@ -1,4 +1,4 @@
-//! The fleet in two lines: how many in each state, what is being looked at, and how old the newest data is.
+//! The two lines about all services: how many are in each state; what is shown, and how old the newest answer is.
 
 use std::time::Duration;
 
@@ -10,61 +10,52 @@ use crate::health::State;
 use crate::text::{cut_middle, short_age, width};
 use crate::tui::app::App;
 use crate::tui::list::rank;
-use crate::tui::progress::Failure;
+use crate::tui::progress::ActionFailure;
 use crate::tui::theme;
 
-/// `services` is where the rows stand, where they do.
-pub(super) fn draw(app: &App, area: Rect, services: Option<Rect>, frame: &mut Frame<'_>) {
-    let first = Rect { height: 1, ..area };
-    let clock = app
-        .now
-        .wall
-        .to_zoned(app.zone.clone())
-        .strftime("%H:%M:%S %Z")
-        .to_string();
-    let clock_width = width(&clock) + 2;
-    let room = usize::from(area.width).saturating_sub(clock_width);
-    frame.render_widget(counts(app, room), first);
-    frame.render_widget(Line::raw(format!("{clock} ")).right_aligned(), first);
+use super::layout::Regions;
+use super::lines::counted;
+
+/// The shortest part of the path of the inventory that is shown, in cells.
+const SHORTEST_PATH: usize = 12;
+
+pub(super) fn draw(app: &App, regions: &Regions, frame: &mut Frame<'_>) {
+    let area = regions.header;
+    let mut line = Rect { height: 1, ..area };
+    let now = app.now.wall.to_zoned(app.zone.clone());
+    let clock = format!("{} ", now.strftime("%H:%M:%S %Z"));
+    let room = usize::from(area.width).saturating_sub(width(&clock) + 1);
+    frame.render_widget(states(app, room), line);
+    frame.render_widget(Line::raw(clock).right_aligned(), line);
     if area.height > 1 {
-        let second = Rect {
-            y: area.y + 1,
-            height: 1,
-            ..area
-        };
-        let line = status(app, services, usize::from(area.width));
-        frame.render_widget(line, second);
+        line.y += 1;
+        frame.render_widget(status(app, regions, usize::from(area.width)), line);
     }
 }
 
-/// The name of the program and the states that somebody is in, worst first.
-fn counts(app: &App, room: usize) -> Line<'static> {
+/// The name of the program and how many services are in each state, worst state first.
+fn states(app: &App, room: usize) -> Line<'static> {
     let mut states: Vec<State> = State::ALL.to_vec();
     states.sort_by_key(|state| rank(*state));
-    let counted: Vec<(State, usize)> = states
-        .into_iter()
-        .map(|state| (state, app.list.count(state)))
-        .filter(|(_, count)| *count > 0)
-        .collect();
     let build = |words: bool| {
         let mut spans = vec![Span::raw(" "), Span::styled("healthctl", theme::strong())];
-        for (state, count) in &counted {
-            let look = app.theme.state(*state);
-            let word = if words {
-                format!(" {count} {state}")
+        for state in &states {
+            let count = app.list.count(*state);
+            if count == 0 {
+                continue;
+            }
+            let text = if words {
+                format!("{count} {state}")
             } else {
-                format!(" {count}")
+                count.to_string()
             };
-            spans.extend([
-                Span::raw("  "),
-                Span::styled(look.glyph, look.mark),
-                Span::styled(word, look.word),
-            ]);
+            spans.push(Span::raw("  "));
+            spans.extend(app.theme.state(*state).spans(&text));
         }
         Line::from(spans)
     };
     let full = build(true);
-    // Glyphs without words only where many states meet on a narrow screen; the rows below have the words.
+    // Only the glyphs where many states meet on a narrow screen; the rows below have the words.
     if full.width() <= room {
         full
     } else {
@@ -72,49 +63,42 @@ fn counts(app: &App, room: usize) -> Line<'static> {
     }
 }
 
-/// Where the services come from, which are shown and in which order, and how fresh all of it is.
-fn status(app: &App, services: Option<Rect>, columns: usize) -> Line<'static> {
-    let total = app.list.all().len();
-    let noun = if total == 1 { "service" } else { "services" };
-    let hidden = services.map_or(String::new(), |area| hidden(app, area));
-    let mut parts = vec![Span::raw(format!("{total} {noun}{hidden}"))];
-    if !app.selectors.is_empty() {
-        parts.push(Span::raw(format!("only {}", app.selectors)));
-    }
+/// Where the services come from, which are shown and in which order, what runs, and how fresh all of it is.
+fn status(app: &App, regions: &Regions, columns: usize) -> Line<'static> {
+    let strong = |text: String| Span::styled(text, theme::strong());
+    let alarm = |text: String| Span::styled(text, app.theme.alarm());
+    let total = counted(app.list.all().len(), "service");
     let filter = app.filter.value();
-    if !filter.is_empty() {
-        let text = format!("filter {filter}: {} shown", app.list.len());
-        parts.push(Span::styled(text, app.theme.alarm()));
-    }
-    parts.extend(marked(app));
-    match app.under_way() {
-        0 => {}
-        1 => parts.push(Span::styled("1 action under way", theme::strong())),
-        count => parts.push(Span::styled(
-            format!("{count} actions under way"),
-            theme::strong(),
-        )),
-    }
-    parts.extend(failed(app));
+    let running = app.running_count();
+    let before = [
+        Some(Span::raw(format!("{total}{}", off_screen(app, regions)))),
+        (!app.selectors.is_empty()).then(|| Span::raw(format!("only {}", app.selectors))),
+        (!filter.is_empty()).then(|| alarm(format!("filter {filter}: {} shown", app.list.len()))),
+        marked(app).map(strong),
+        (running > 0).then(|| strong(format!("{} under way", counted(running, "action")))),
+        failed(app).map(alarm),
+    ];
+    let after = [
+        app.read_only.then(|| Span::raw("read-only")),
+        automatic(app),
+        Some(freshness(app)),
+    ];
+    let mut parts: Vec<Span<'_>> = before.into_iter().flatten().collect();
     let order = parts.len();
     parts.push(Span::raw(app.list.sort.as_str()));
-    if app.read_only {
-        parts.push(Span::raw("read-only"));
-    }
-    parts.extend(automatic(app));
-    parts.push(freshness(app));
+    parts.extend(after.into_iter().flatten());
     let taken = |parts: &[Span<'_>]| parts.iter().map(|part| part.width() + 3).sum::<usize>() + 1;
-    // What hides rows and how fresh they are is said first, then where they come from.
+    // What hides rows and how fresh they are matters most, then where they come from, then their order.
     if taken(&parts) + SHORTEST_PATH > columns {
         parts.remove(order);
     }
     let room = columns.saturating_sub(taken(&parts));
-    let mut spans = vec![Span::raw(" ")];
     if room >= SHORTEST_PATH {
-        spans.push(Span::raw(cut_middle(&app.inventory, room).into_owned()));
+        parts.insert(0, Span::raw(cut_middle(&app.inventory, room).into_owned()));
     }
-    for part in parts {
-        if spans.len() > 1 {
+    let mut spans = vec![Span::raw(" ")];
+    for (n, part) in parts.into_iter().enumerate() {
+        if n > 0 {
             spans.push(Span::raw(" · "));
         }
         spans.push(part);
@@ -123,91 +107,73 @@ fn status(app: &App, services: Option<Rect>, columns: usize) -> Line<'static> {
 }
 
 /// How many rows stand above and below those on the screen: `, 3 above, 12 below`.
-fn hidden(app: &App, area: Rect) -> String {
-    let rows = usize::from(area.height.saturating_sub(1));
+fn off_screen(app: &App, regions: &Regions) -> String {
+    if regions.services.is_none() {
+        return String::new();
+    }
     let above = app.list.top.min(app.list.len());
-    let below = app.list.len().saturating_sub(above.saturating_add(rows));
-    let told = [(above, "above"), (below, "below")];
-    let told = told.into_iter().filter(|(count, _)| *count > 0);
-    let told: Vec<String> = told
-        .map(|(count, place)| format!(", {count} {place}"))
+    let below = (app.list.len()).saturating_sub(above.saturating_add(regions.service_rows()));
+    let counts = [(above, "above"), (below, "below")];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts
+        .map(|(count, side)| format!(", {count} {side}"))
         .collect();
-    told.concat()
+    counts.concat()
 }
 
-/// How many services actions mean, and how many of them have no row at the moment.
-fn marked(app: &App) -> Option<Span<'static>> {
-    let count = app.list.marked().count();
-    let text = match (count, app.list.marked_unseen()) {
-        (0, _) => return None,
-        (count, 0) => format!("{count} marked *"),
-        (count, unseen) => format!("{count} marked *, {unseen} not shown"),
-    };
-    Some(Span::styled(text, theme::strong()))
+/// How many services actions mean, and how many of them have no row now.
+fn marked(app: &App) -> Option<String> {
+    match (app.list.marked().count(), app.list.marked_unseen()) {
+        (0, _) => None,
+        (count, 0) => Some(format!("{count} marked *")),
+        (count, unseen) => Some(format!("{count} marked *, {unseen} not shown")),
+    }
 }
 
-/// Whether services are restarted by themselves, and whether that has come to its limit.
+/// How many actions failed, and how many were left out because of that.
+fn failed(app: &App) -> Option<String> {
+    let (mut failed, mut not_done) = (0_usize, 0_usize);
+    for failure in app.list.all().iter().filter_map(|it| app.failure(it)) {
+        match failure {
+            ActionFailure::Failed => failed += 1,
+            ActionFailure::NotDone => not_done += 1,
+        }
+    }
+    let failures = format!("{} failed", counted(failed, "action"));
+    match (failed, not_done) {
+        (0, 0) => None,
+        (_, 0) => Some(failures),
+        (0, _) => Some(format!("{not_done} not done")),
+        _ => Some(format!("{failures}, {not_done} not done")),
+    }
+}
+
+/// Whether automatic restart is on, and whether it has given up on services.
 fn automatic(app: &App) -> Option<Span<'static>> {
     if !app.automatic {
         return None;
     }
-    let mut given_up = app.given_up.iter();
-    Some(match (given_up.next(), given_up.count()) {
-        (None, _) => Span::styled("automatic restart on", theme::strong()),
-        (Some(name), 0) => Span::styled(
-            format!("gave up restarting {}", cut_middle(name, 20)),
-            app.theme.alarm(),
-        ),
-        (Some(_), more) => Span::styled(
-            format!("gave up restarting {} services", more + 1),
-            app.theme.alarm(),
-        ),
-    })
-}
-
-/// How many actions have failed, and how many were left out for that.
-fn failed(app: &App) -> Option<Span<'static>> {
-    let (mut failed, mut undone) = (0_usize, 0_usize);
-    for end in app.list.all().iter().filter_map(|it| app.failure(it)) {
-        match end {
-            Failure::Failed => failed += 1,
-            Failure::NotDone => undone += 1,
-        }
-    }
-    let noun = if failed == 1 { "action" } else { "actions" };
-    let text = match (failed, undone) {
-        (0, 0) => return None,
-        (failed, 0) => format!("{failed} {noun} failed"),
-        (0, undone) => format!("{undone} not done"),
-        (failed, undone) => format!("{failed} {noun} failed, {undone} not done"),
+    let given_up: Vec<&String> = app.given_up.iter().collect();
+    let text = match given_up.as_slice() {
+        [] => return Some(Span::styled("automatic restart on", theme::strong())),
+        [name] => format!("gave up restarting {}", cut_middle(name, 20)),
+        several => format!("gave up restarting {} services", several.len()),
     };
     Some(Span::styled(text, app.theme.alarm()))
 }
 
-/// A path cut shorter than this tells nothing.
-const SHORTEST_PATH: usize = 12;
-
-/// How old the newest answer is. A screen that no longer moves must not look like a fleet that is well.
+/// How old the newest answer is. A screen that no longer moves must not look like healthy services.
 fn freshness(app: &App) -> Span<'static> {
     let Some(newest) = app.newest else {
         return Span::raw("no answer yet");
     };
     let age = app.now.since(newest);
-    let text = short_age(age);
-    let interval = app
-        .list
-        .all()
-        .iter()
-        .flat_map(|picture| &picture.probes)
-        .map(|probe| probe.interval)
-        .min();
-    let late = interval
-        .unwrap_or_default()
-        .saturating_mul(3)
-        .max(Duration::from_secs(10));
-    if age > late {
-        Span::styled(format!("NO ANSWER FOR {text}"), app.theme.alarm())
+    let probes = app.list.all().iter().flat_map(|picture| &picture.probes);
+    let interval = probes.map(|probe| probe.interval).min().unwrap_or_default();
+    if age > interval.saturating_mul(3).max(Duration::from_secs(10)) {
+        let text = format!("NO ANSWER FOR {}", short_age(age));
+        Span::styled(text, app.theme.alarm())
     } else {
-        Span::raw(format!("newest answer {text} ago"))
+        Span::raw(format!("newest answer {} ago", short_age(age)))
     }
 }

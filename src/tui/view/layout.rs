@@ -1,38 +1,38 @@
-//! Where things stand. Update and views ask the same function, so that a page down moves by what is on the screen.
+//! Which region of the screen shows what. Updates and views ask the same function, so that a page down moves by what is
+//! on the screen.
 
+use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+use ratatui::text::Line;
+use ratatui::widgets::{Block, Borders};
 
-use crate::tui::app::Screen;
+use crate::tui::app::{App, Page};
+use crate::tui::theme;
 
-/// Fewer columns than this are too few.
-pub(super) const MIN_WIDTH: u16 = 40;
-/// Fewer rows than this are too few.
-pub(super) const MIN_HEIGHT: u16 = 8;
+/// Columns and rows of the smallest screen.
+pub(super) const SMALLEST: (u16, u16) = (40, 8);
 
-/// From here on the events stand beside the detail.
+/// From this many columns on the events stand beside the detail.
 const WIDE: u16 = 140;
-/// From here on detail and events stand beside the table.
+/// From this many columns on detail and events stand beside the table.
 const VERY_WIDE: u16 = 190;
 
-/// The parts of the screen.
+/// The regions of the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Regions {
-    /// The fleet in one or two lines.
+    /// One or two lines about all services.
     pub(crate) header: Rect,
-    /// The table.
     pub(crate) services: Option<Rect>,
-    /// The selected service.
     pub(crate) detail: Option<Rect>,
-    /// What happened.
     pub(crate) events: Option<Rect>,
-    /// The keys.
     pub(crate) footer: Rect,
 }
 
 impl Regions {
-    /// The parts for a screen of this size with this many rows to show; `None` where it is too small.
-    pub(crate) fn new(area: Rect, screen: Screen, panes: bool, rows: usize) -> Option<Self> {
-        if area.width < MIN_WIDTH || area.height < MIN_HEIGHT {
+    /// Returns the regions of a screen of this size with this many services to show; `None` where it is too small.
+    pub(crate) fn new(area: Rect, page: Page, panes: bool, rows: usize) -> Option<Self> {
+        if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
             return None;
         }
         let (header, rest) = top(area, if area.height < 14 { 1 } else { 2 });
@@ -44,18 +44,18 @@ impl Regions {
             events: None,
             footer,
         };
-        match screen {
-            Screen::Detail => regions.detail = Some(body),
-            Screen::Events => regions.events = Some(body),
-            Screen::Fleet if !panes || body.height < 12 => regions.services = Some(body),
-            Screen::Fleet if area.width >= VERY_WIDE => {
+        match page {
+            Page::Detail => regions.detail = Some(body),
+            Page::Events => regions.events = Some(body),
+            Page::Fleet if !panes || body.height < 12 => regions.services = Some(body),
+            Page::Fleet if area.width >= VERY_WIDE => {
                 let (services, side) = left(body, body.width - 90);
                 let (detail, events) = top(side, side.height * 2 / 3);
                 regions.services = Some(services);
                 regions.detail = Some(detail);
                 regions.events = Some(events);
             }
-            Screen::Fleet => {
+            Page::Fleet => {
                 let wanted = u16::try_from(rows)
                     .unwrap_or(u16::MAX)
                     .saturating_add(1)
@@ -74,36 +74,60 @@ impl Regions {
         Some(regions)
     }
 
-    /// Everything between header and footer.
+    /// Returns everything between header and footer.
     pub(crate) fn body(&self) -> Rect {
         let y = self.header.bottom();
-        Rect::new(
-            self.header.x,
+        let height = self.footer.y.saturating_sub(y);
+        Rect {
             y,
-            self.header.width,
-            self.footer.y.saturating_sub(y),
-        )
+            height,
+            ..self.header
+        }
     }
 
-    /// Rows of the table, its titles left out.
+    /// Returns the number of services on the screen.
     pub(crate) fn service_rows(&self) -> usize {
         self.services.map_or(0, inner_rows)
     }
 
-    /// Lines of the detail, its title left out.
+    /// Returns the lines of the detail below its title.
     pub(crate) fn detail_rows(&self) -> usize {
         self.detail.map_or(0, inner_rows)
     }
 
-    /// Lines of the events, their title left out.
+    /// Returns the lines of the events below their title.
     pub(crate) fn event_rows(&self) -> usize {
         self.events.map_or(0, inner_rows)
     }
 
-    /// Lines of the help, its title left out.
+    /// Returns the lines of the help below its title.
     pub(crate) fn help_rows(&self) -> usize {
         inner_rows(self.body())
     }
+}
+
+/// Returns the regions of a screen of this size; `None` where it is too small for anything.
+pub(crate) fn regions(app: &App, area: Rect) -> Option<Regions> {
+    Regions::new(area, app.page, app.panes, app.list.len())
+}
+
+/// Draws a rule across the top of a pane with a title at its left and one at its right. Returns the area below it.
+pub(super) fn pane(area: Rect, left: Line<'_>, right: Line<'_>, frame: &mut Frame<'_>) -> Rect {
+    let block = Block::new()
+        .borders(Borders::TOP)
+        .border_style(theme::quiet())
+        // The rule is faint, its titles are not.
+        .title_style(Style::new().remove_modifier(Modifier::DIM))
+        .title(left.left_aligned())
+        .title(right.right_aligned());
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    inner
+}
+
+/// Returns which of `total` lines are on the screen, for a title: ` 3-12 of 40 `.
+pub(super) fn position(top: usize, rows: usize, total: usize) -> String {
+    format!(" {}-{} of {total} ", top + 1, (top + rows).min(total))
 }
 
 fn inner_rows(area: Rect) -> usize {
@@ -142,22 +166,18 @@ mod tests {
     fn the_parts_fill_the_screen_and_never_overlap() {
         for width in (0..260).step_by(7) {
             for height in 0..80 {
-                for screen in [Screen::Fleet, Screen::Detail, Screen::Events] {
+                for page in [Page::Fleet, Page::Detail, Page::Events] {
                     for (panes, rows) in [(true, 0), (true, 4), (true, 1_000), (false, 4)] {
                         let area = Rect::new(0, 0, width, height);
-                        let Some(regions) = Regions::new(area, screen, panes, rows) else {
-                            assert!(width < MIN_WIDTH || height < MIN_HEIGHT);
+                        let Some(regions) = Regions::new(area, page, panes, rows) else {
+                            assert!(width < SMALLEST.0 || height < SMALLEST.1);
                             continue;
                         };
                         let parts = [regions.services, regions.detail, regions.events];
                         let mut parts: Vec<Rect> = parts.into_iter().flatten().collect();
                         parts.extend([regions.header, regions.footer]);
                         let covered: u32 = parts.iter().map(|part| part.area()).sum();
-                        assert_eq!(
-                            covered,
-                            area.area(),
-                            "{width}x{height} {screen:?} {parts:?}"
-                        );
+                        assert_eq!(covered, area.area(), "{width}x{height} {page:?} {parts:?}");
                         for (n, part) in parts.iter().enumerate() {
                             assert!(
                                 parts
@@ -174,7 +194,7 @@ mod tests {
 
     #[test]
     fn at_80x24_all_panes_have_room() {
-        let regions = Regions::new(Rect::new(0, 0, 80, 24), Screen::Fleet, true, 1_000).unwrap();
+        let regions = Regions::new(Rect::new(0, 0, 80, 24), Page::Fleet, true, 1_000).unwrap();
         assert_eq!(
             (
                 regions.service_rows(),

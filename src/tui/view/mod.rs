@@ -8,7 +8,7 @@
 //! │  STATE       NAME      LIVE READY      LATENCY UPTIME  DEPS LAST OK FLAGS    │
 //! │> ✗ unhealthy *orders   yes  no     3.1ms ▂▁▃▂▅  2h05m   2/3   1m34s          │
 //! │  ✓ healthy   gateway   yes  yes    0.9ms ▄▄▄▄▄  2h05m   3/3      1s          │
-//! ├ detail: action, why, dependencies, probes, about ────────────────────────────┤
+//! ├ detail: action, reasons, dependencies, probes, facts ────────────────────────┤
 //! │─ orders  ✗ unhealthy for 42s ────────────────────── http://127.0.0.1:8000 ───│
 //! │ dependency database: error: connection refused                               │
 //! │ DEPENDENCY STATUS      OK   FAIL LAST OK LAST FAIL LATENCY ERROR             │
@@ -16,49 +16,47 @@
 //! ├ events ──────────────────────────────────────────────────────────────────────┤
 //! │─ Events, newest first ───────────────────────────────────────────────────────│
 //! │ 10:41:25 orders  healthy → unhealthy: dependency database: error: connection…│
-//! ├ footer ──────────────────────────────────────────────────────────────────────┤
+//! ├ keys ────────────────────────────────────────────────────────────────────────┤
 //! │ ? help  q quit  Enter detail  / filter  Space mark  r restart  x shut down   │
 //! └──────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! From 140 columns the events stand beside the detail, from 190 both stand beside the table. A dialog or the help is
-//! laid over all of it.
+//! From 140 columns on the events stand beside the detail, from 190 on both stand beside the table. A dialog or the help
+//! lies over all of it. `layout` places the regions; `lines`, `table` and `age` write what stands in them.
 
-mod about;
-mod account;
+mod action;
+mod age;
 mod dependencies;
 mod detail;
 mod dialog;
 mod events;
-mod footer;
-mod grid;
 mod header;
-mod help;
+mod keys;
 mod layout;
+mod lines;
 mod probes;
 mod services;
-
-use std::time::Duration;
+mod table;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
-use ratatui::widgets::{Block, Borders, Paragraph};
+use ratatui::widgets::Paragraph;
 
-use super::app::{App, Screen};
-use crate::health::{Moment, Picture};
-pub(crate) use dialog::part as dialog_part;
-pub(crate) use layout::Regions;
+use super::app::App;
+pub(crate) use detail::line_count as detail_lines;
+pub(crate) use dialog::viewport as dialog_viewport;
+pub(crate) use keys::line_count as help_lines;
+pub(crate) use layout::{Regions, regions};
 
 /// Draws the whole screen.
 pub(crate) fn draw(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
-    let Some(regions) = app.regions(area) else {
+    let Some(regions) = regions(app, area) else {
         too_small(area, frame);
         return;
     };
-    header::draw(app, regions.header, regions.services, frame);
+    header::draw(app, &regions, frame);
     if let Some(area) = regions.services {
         services::draw(app, area, frame);
     }
@@ -69,83 +67,21 @@ pub(crate) fn draw(app: &App, frame: &mut Frame<'_>) {
         events::draw(app, area, frame);
     }
     if app.help_top.is_some() {
-        help::draw(app, regions.body(), frame);
+        keys::draw_help(app, regions.body(), frame);
     }
-    footer::draw(app, regions.footer, frame);
+    keys::draw_footer(app, regions.footer, frame);
     dialog::draw(app, area, frame);
 }
 
-/// How many lines of the detail do not fit.
-pub(crate) fn detail_overflow(app: &App, regions: &Regions) -> usize {
-    let (Some(area), Some(picture)) = (regions.detail, app.list.selected()) else {
-        return 0;
-    };
-    let detail = detail::detail(
-        app,
-        picture,
-        usize::from(area.width),
-        app.screen == Screen::Detail,
-    );
-    detail.lines.len().saturating_sub(regions.detail_rows())
-}
-
-/// How many lines of the help do not fit.
-pub(crate) fn help_overflow(app: &App) -> usize {
-    let Some(regions) = app.regions(app.area) else {
-        return 0;
-    };
-    help::lines(app, usize::from(regions.body().width))
-        .len()
-        .saturating_sub(regions.help_rows())
-}
-
 fn too_small(area: Rect, frame: &mut Frame<'_>) {
+    let (has, needs) = ((area.width, area.height), layout::SMALLEST);
     let lines = vec![
         Line::raw("terminal too small"),
         Line::raw(format!(
             "{}x{}, needs {}x{}",
-            area.width,
-            area.height,
-            layout::MIN_WIDTH,
-            layout::MIN_HEIGHT
+            has.0, has.1, needs.0, needs.1
         )),
         Line::raw("q quits"),
     ];
     frame.render_widget(Paragraph::new(lines), area);
-}
-
-/// A time of day, with the date where it was on another day.
-fn time_of_day(app: &App, at: Moment) -> String {
-    let at = at.wall.to_zoned(app.zone.clone());
-    let today = app.now.wall.to_zoned(app.zone.clone()).date();
-    let format = if at.date() == today {
-        "%H:%M:%S"
-    } else {
-        "%m-%d %H:%M"
-    };
-    at.strftime(format).to_string()
-}
-
-/// Whether what was heard then is too old to be taken for how the service is now: two rounds went by without it.
-fn is_old(app: &App, picture: &Picture, heard: Moment) -> bool {
-    let interval = picture.probes.iter().map(|probe| probe.interval).max();
-    let patience = interval
-        .unwrap_or_default()
-        .saturating_mul(2)
-        .saturating_add(Duration::from_secs(1));
-    app.now.since(heard) > patience
-}
-
-/// A line across the top of a pane with a title at its left and one at its right; gives the room below it.
-fn pane(area: Rect, left: Line<'_>, right: Line<'_>, rule: Style, frame: &mut Frame<'_>) -> Rect {
-    let block = Block::new()
-        .borders(Borders::TOP)
-        .border_style(rule)
-        // The rule may be faint, what stands in it not.
-        .title_style(Style::new().remove_modifier(Modifier::DIM))
-        .title(left.left_aligned())
-        .title(right.right_aligned());
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
-    inner
 }

@@ -1,140 +1,86 @@
-//! The probes of the selected service: what each found, how long it took and where the time went.
+//! The probe table of the selected service: what each probe found, how long it took and where the time went.
 
-use ratatui::text::{Line, Span};
-
-use crate::health::{Phases, Picture, ProbePicture};
-use crate::text::{format_duration, short_age, short_count, short_latency, width, wrap};
+use crate::health::{Picture, ProbePicture};
+use crate::text::{format_duration, short_count, short_latency, width};
 use crate::tui::app::App;
-use crate::tui::figures;
 use crate::tui::theme;
 
-use super::grid::{self, Cell, Fit, column};
+use super::age;
+use super::lines::Lines;
+use super::table::{Cell, Fit, Table};
 
-pub(super) fn lines(
-    app: &App,
-    picture: &Picture,
-    columns: usize,
-    zoomed: bool,
-) -> Vec<Line<'static>> {
-    let longest = picture
-        .probes
-        .iter()
-        .map(|probe| width(&probe.name))
-        .max()
-        .unwrap_or(0);
-    let fixed = [
-        column("PROBE", longest.clamp(10, (columns / 5).max(10)), Fit::Name),
-        column("RESULT", 10, Fit::Left),
-        column("OK", 6, Fit::Right),
-        column("FAIL", 6, Fit::Right),
-        column("LAST OK", 7, Fit::Right),
-        column("LAST FAIL", 9, Fit::Right),
-        column("LATENCY", 7, Fit::Right),
-    ];
-    let taken: usize = fixed.iter().map(|column| column.width + 1).sum::<usize>() + 1;
-    let mut table = fixed.to_vec();
-    table.push(column("TARGET", columns.saturating_sub(taken), Fit::Name));
-    let mut lines = vec![grid::titles(&table, 1, theme::label())];
+/// Adds the table.
+pub(super) fn add(app: &App, picture: &Picture, zoomed: bool, lines: &mut Lines) {
+    let names = picture.probes.iter().map(|probe| width(&probe.name));
+    let longest = names.max().unwrap_or(0);
+    let last = ("TARGET", Fit::Name);
+    let table = Table::of_history("PROBE", longest, "RESULT", last, lines.columns);
+    lines.push(table.titles());
     for probe in &picture.probes {
-        lines.push(grid::row(&table, 1, cells(app, probe)));
+        lines.push(table.row(cells(app, probe)));
+        let mut note = |text: &str, style| lines.hanging("     ", 5, text, style);
         if let Some(failure) = &probe.failure {
-            let text = format!("{}: {}{}", failure.kind, failure.message, patience(probe));
-            note(&text, columns, app.theme.alarm(), &mut lines);
+            let text = format!("{}: {}{}", failure.kind, failure.message, in_a_row(probe));
+            note(&text, app.theme.alarm());
         }
         if zoomed {
-            note(&measured(app, probe), columns, theme::quiet(), &mut lines);
+            note(&measured(app, probe).join(" · "), theme::quiet());
         }
     }
-    lines
 }
 
 fn cells(app: &App, probe: &ProbePicture) -> Vec<Cell> {
-    let (look, word) = app.theme.result(probe.latest);
-    let none = || Cell::styled("–", theme::quiet());
-    let asked = probe.latest.is_some();
-    let age = |moment| {
-        if asked {
-            Cell::new(figures::ago(app.now, moment))
-        } else {
-            none()
-        }
-    };
+    let (style, word) = app.theme.result(probe.latest);
+    let age = |at| Cell::or_dash(probe.latest.map(|_| age::ago(app, at)));
     vec![
         Cell::new(&probe.name),
-        Cell::look(look, word),
+        Cell::status(style, word),
         Cell::new(short_count(probe.counters.success)),
         Cell::new(short_count(probe.counters.failure)),
         age(probe.last_success),
         age(probe.last_failure),
-        probe
-            .latency
-            .map_or_else(none, |latency| Cell::new(short_latency(latency))),
+        Cell::or_dash(probe.latency.map(short_latency)),
         Cell::new(&probe.target),
     ]
 }
 
-/// Why a failing answer has not turned the probe yet, or how long it goes on.
-fn patience(probe: &ProbePicture) -> String {
+/// Returns why a failing answer has not turned the probe yet, or how many answers have failed in a row.
+fn in_a_row(probe: &ProbePicture) -> String {
+    let failures = probe.consecutive_failures;
     match probe.counted {
         Some(counted) if Some(counted) != probe.latest => {
-            format!(
-                " ({} in a row; still counts as {counted})",
-                probe.consecutive_failures
-            )
+            format!(" ({failures} in a row; still counts as {counted})")
         }
-        _ if probe.consecutive_failures > 1 => {
-            format!(" ({} in a row)", probe.consecutive_failures)
-        }
+        _ if failures > 1 => format!(" ({failures} in a row)"),
         _ => String::new(),
     }
 }
 
-/// Where the time went and what else is known of the latest answer.
-fn measured(app: &App, probe: &ProbePicture) -> String {
-    let mut parts = Vec::new();
-    parts.extend(
-        probe
-            .address
-            .as_ref()
-            .map(|address| format!("at {address}")),
-    );
-    parts.extend(probe.code.map(|code| format!("code {code}")));
-    parts.extend(phases(probe.phases));
-    if probe.consecutive_successes > 0 {
-        parts.push(format!("{} good in a row", probe.consecutive_successes));
-    }
-    parts.push(format!("every {}", interval(probe)));
-    parts.push(probe.checked_at.map_or_else(
-        || "not asked yet".to_owned(),
-        |at| format!("asked {} ago", short_age(app.now.since(at))),
-    ));
-    if probe.flapping {
-        parts.push("flapping".to_owned());
-    }
-    parts.join(" · ")
-}
-
-/// An interval as it was configured: `500ms`, `5s`.
-fn interval(probe: &ProbePicture) -> String {
-    format_duration(probe.interval).to_string()
-}
-
-fn phases(phases: Phases) -> impl Iterator<Item = String> {
-    [
+/// Returns where the time went and what else is known of the latest answer.
+fn measured(app: &App, probe: &ProbePicture) -> Vec<String> {
+    let phases = probe.phases;
+    let phases = [
         ("resolve", phases.resolve),
         ("connect", phases.connect),
         ("head", phases.head),
         ("body", phases.body),
-    ]
-    .into_iter()
-    .filter_map(|(name, span)| span.map(|span| format!("{name} {}", short_latency(span))))
-}
-
-fn note(text: &str, columns: usize, style: ratatui::style::Style, lines: &mut Vec<Line<'static>>) {
-    for text in wrap(text, columns.saturating_sub(5)) {
-        lines.push(Line::from(vec![
-            Span::raw("     "),
-            Span::styled(text, style),
-        ]));
-    }
+    ];
+    let phases = phases.map(|(phase, span)| Some(format!("{phase} {}", short_latency(span?))));
+    let address = probe.address.as_ref();
+    let mut facts = vec![
+        address.map(|address| format!("at {address}")),
+        probe.code.map(|code| format!("code {code}")),
+    ];
+    facts.extend(phases);
+    let successes = probe.consecutive_successes;
+    let asked = probe
+        .checked_at
+        .map(|at| format!("asked {} ago", age::since(app, at)));
+    facts.extend([
+        (successes > 0).then(|| format!("{successes} good in a row")),
+        Some(format!("every {}", format_duration(probe.interval))),
+        Some(asked.unwrap_or_else(|| "not asked yet".to_owned())),
+        probe.flapping.then(|| "flapping".to_owned()),
+    ]);
+    facts.into_iter().flatten().collect()
 }

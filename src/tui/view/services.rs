@@ -1,4 +1,4 @@
-//! The table of services. Only the rows on the screen are made.
+//! The table of services. A column is one row of [`COLUMNS`] and the function that writes its cell.
 
 use std::time::Duration;
 
@@ -11,80 +11,93 @@ use crate::action::Action;
 use crate::health::{DependencyStatus, Picture, ProbePicture, Role};
 use crate::text::{SHORT_WIDTH, short_age, short_latency};
 use crate::tui::app::App;
-use crate::tui::figures;
-use crate::tui::progress::Failure;
+use crate::tui::list::ServiceList;
+use crate::tui::progress::ActionFailure;
 use crate::tui::theme;
 
-use super::grid::{self, Cell, Column, Fit, column};
+use super::age;
+use super::table::{self, Cell, Column, Fit, Table};
 
-/// What a column shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
-    State,
-    Name,
-    Live,
-    Ready,
-    Latency,
-    Uptime,
-    Version,
-    Dependencies,
-    LastSuccess,
-    Flags,
-    Since,
-    Group,
-    Why,
+/// A column of the table of services.
+#[derive(Debug)]
+struct ServiceColumn {
+    title: &'static str,
+    fit: Fit,
+    /// The narrowest width, in cells.
+    width: usize,
+    /// Where there is little room, the columns with the lowest number go first. Those with 0 are shown only where there
+    /// is room left.
+    priority: u8,
+    /// The widths at which the column appears or to which it grows where there is room left, each with its turn.
+    growth: &'static [(u8, usize)],
+    /// Returns the greatest width that the services need.
+    limit: fn(&ServiceList) -> usize,
+    /// Returns the cell of a service in a column of this width.
+    cell: fn(&App, &Picture, usize) -> Cell,
 }
 
-/// The columns from left to right, each with its narrowest width. Below 80 columns the ones with the lowest number go
-/// first; those with 0 come only where there is room.
-const FIELDS: &[(Field, &str, usize, Fit, u8)] = &[
-    (Field::State, "STATE", 11, Fit::Left, 10),
-    (Field::Since, "FOR", SHORT_WIDTH, Fit::Right, 0),
-    (Field::Name, " NAME", 14, Fit::Name, 9),
-    (Field::Group, "GROUP", 10, Fit::Name, 0),
-    (Field::Live, "LIVE", 4, Fit::Left, 4),
-    (Field::Ready, "READY", 5, Fit::Left, 5),
-    (Field::Latency, "LATENCY", SHORT_WIDTH + 5, Fit::Left, 6),
-    (Field::Uptime, "UPTIME", SHORT_WIDTH, Fit::Right, 2),
-    (Field::Version, "VERSION", 8, Fit::Left, 0),
-    (Field::Dependencies, "DEPS", 5, Fit::Right, 3),
-    (Field::LastSuccess, "LAST OK", 7, Fit::Right, 8),
-    (Field::Flags, "FLAGS", 8, Fit::Left, 7),
-    (Field::Why, "WHY", 20, Fit::Left, 0),
+/// The columns from left to right.
+const COLUMNS: &[ServiceColumn] = &[
+    column("STATE", Fit::Left, 11, 10, &[], state),
+    column("FOR", Fit::Right, 6, 0, &[(3, 6)], since),
+    column(
+        " NAME",
+        Fit::Name,
+        14,
+        9,
+        &[(1, 21), (6, 33), (9, 64)],
+        name,
+    )
+    .at_most(name_width),
+    column("GROUP", Fit::Name, 10, 0, &[(8, 10)], group).at_most(group_width),
+    column("LIVE", Fit::Left, 4, 4, &[], live),
+    column("READY", Fit::Left, 5, 5, &[], ready),
+    column("LATENCY", Fit::Left, 11, 6, &[(7, 17)], latency),
+    column("UPTIME", Fit::Right, 6, 2, &[], uptime),
+    column("VERSION", Fit::Left, 8, 0, &[(2, 8)], version),
+    column("DEPS", Fit::Right, 5, 3, &[], dependencies),
+    column("LAST OK", Fit::Right, 7, 8, &[], last_success),
+    column("FLAGS", Fit::Left, 8, 7, &[(5, 11)], flags),
+    column("WHY", Fit::Left, 20, 0, &[(4, 20), (10, 999)], why),
 ];
 
-/// What is done with room that is left, in this order: a column is widened to, or first shown at, this width.
-const GROWTH: &[(Field, usize)] = &[
-    (Field::Name, 21),
-    (Field::Version, 8),
-    (Field::Since, SHORT_WIDTH),
-    (Field::Why, 20),
-    (Field::Flags, 11),
-    (Field::Name, 33),
-    (Field::Latency, SHORT_WIDTH + 11),
-    (Field::Group, 10),
-    (Field::Name, 64),
-    (Field::Why, usize::MAX),
-];
+const fn column(
+    title: &'static str,
+    fit: Fit,
+    width: usize,
+    priority: u8,
+    growth: &'static [(u8, usize)],
+    cell: fn(&App, &Picture, usize) -> Cell,
+) -> ServiceColumn {
+    ServiceColumn {
+        title,
+        fit,
+        width,
+        priority,
+        growth,
+        limit: |_| usize::MAX,
+        cell,
+    }
+}
+
+impl ServiceColumn {
+    const fn at_most(self, limit: fn(&ServiceList) -> usize) -> Self {
+        Self { limit, ..self }
+    }
+}
 
 pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
-    let fields = fields(
-        usize::from(area.width),
-        app.list.longest_name(),
-        app.list.grouped(),
-    );
-    let columns: Vec<Column> = fields.iter().map(|(_, column)| *column).collect();
+    let room = usize::from(area.width);
+    let fitting = fitting(&app.list, room);
+    let columns = fitting.iter().map(|(_, column)| *column).collect();
+    let table = Table { columns };
     let rows = usize::from(area.height.saturating_sub(1));
-    let mut lines = vec![grid::titles(&columns, 1, theme::label())];
-    let focus = app.list.position();
+    let mut lines = vec![table.titles()];
     for (n, picture) in app.list.window(app.list.top, rows).enumerate() {
-        let cells = fields
-            .iter()
-            .map(|(field, column)| cell(app, picture, *field, column.width))
-            .collect();
-        let line = grid::row(&columns, 1, cells);
-        lines.push(if focus == Some(app.list.top + n) {
-            grid::selected(line, ">", usize::from(area.width))
+        let cells = fitting.iter();
+        let line = table.row(cells.map(|(spec, column)| (spec.cell)(app, picture, column.width)));
+        lines.push(if app.list.position() == Some(app.list.top + n) {
+            table::selected(line, room)
         } else {
             line
         });
@@ -105,89 +118,94 @@ fn empty(app: &App) -> &'static str {
     }
 }
 
-/// The columns that fit, with their widths.
-fn fields(width: usize, longest_name: usize, grouped: bool) -> Vec<(Field, Column)> {
-    // The mark stands before the name.
-    let longest_name = longest_name.max(4).saturating_add(1);
-    let narrowest = |field: Field, narrowest: usize| {
-        if field == Field::Name {
-            narrowest.min(longest_name)
-        } else {
-            narrowest
-        }
-    };
-    let mut chosen: Vec<(Field, usize, u8)> = FIELDS
+/// Returns the columns that fit into `room` cells, with their widths.
+fn fitting(list: &ServiceList, room: usize) -> Vec<(&'static ServiceColumn, Column)> {
+    let wanted = |column: &ServiceColumn, width: usize| width.min((column.limit)(list));
+    let mut shown: Vec<(&ServiceColumn, usize)> = COLUMNS
         .iter()
-        .filter(|row| row.4 > 0)
-        .map(|(field, _, width, _, keep)| (*field, narrowest(*field, *width), *keep))
+        .filter(|column| column.priority > 0)
+        .map(|column| (column, wanted(column, column.width)))
         .collect();
-    // One column at the left for the marker, one between any two.
-    let taken =
-        |chosen: &[(Field, usize, u8)]| chosen.iter().map(|(_, width, _)| width + 1).sum::<usize>();
-    while taken(&chosen) > width
-        && chosen.len() > 2
-        && let Some(least) = chosen.iter().map(|(_, _, keep)| *keep).min()
+    // One cell at the left for the marker, one between any two columns.
+    let taken = |shown: &[(&ServiceColumn, usize)]| -> usize {
+        shown.iter().map(|(_, width)| width + 1).sum()
+    };
+    while taken(&shown) > room
+        && shown.len() > 2
+        && let Some(least) = shown.iter().map(|(column, _)| column.priority).min()
     {
-        chosen.retain(|(_, _, keep)| *keep != least);
+        shown.retain(|(column, _)| column.priority != least);
     }
-    for (field, wanted) in GROWTH {
-        if *field == Field::Group && !grouped {
-            continue;
-        }
-        let room = width.saturating_sub(taken(&chosen));
-        let wanted = if *field == Field::Name {
-            longest_name.min(*wanted)
-        } else {
-            *wanted
-        };
-        if let Some((_, has, _)) = chosen.iter_mut().find(|(it, ..)| it == field) {
-            *has += wanted.saturating_sub(*has).min(room);
-        } else if room > wanted && FIELDS.iter().any(|row| row.0 == *field && row.4 == 0) {
-            chosen.push((*field, wanted, 0));
-        }
-    }
-    FIELDS
+    let mut growth: Vec<(u8, usize, &ServiceColumn)> = COLUMNS
         .iter()
-        .filter_map(|(field, title, _, fit, _)| {
-            let (_, width, _) = chosen.iter().find(|(it, ..)| it == field)?;
-            Some((*field, column(title, *width, *fit)))
+        .flat_map(|column| {
+            column
+                .growth
+                .iter()
+                .map(move |(turn, to)| (*turn, *to, column))
+        })
+        .collect();
+    growth.sort_by_key(|(turn, ..)| *turn);
+    for (_, to, column) in growth {
+        let left = room.saturating_sub(taken(&shown));
+        let to = wanted(column, to);
+        if let Some((_, width)) = shown.iter_mut().find(|(it, _)| it.title == column.title) {
+            *width += to.saturating_sub(*width).min(left);
+        } else if column.priority == 0 && to > 0 && left > to {
+            shown.push((column, to));
+        }
+    }
+    COLUMNS
+        .iter()
+        .filter_map(|column| {
+            let (_, width) = shown.iter().find(|(it, _)| it.title == column.title)?;
+            Some((column, table::column(column.title, *width, column.fit)))
         })
         .collect()
 }
 
-fn cell(app: &App, picture: &Picture, field: Field, width: usize) -> Cell {
-    let theme = app.theme;
-    match field {
-        Field::State => Cell::look(theme.state(picture.state), picture.state.as_str()),
-        Field::Since => Cell::new(short_age(app.now.since(picture.since))),
-        Field::Name => {
-            let mark = if app.list.is_marked(picture) {
-                '*'
-            } else {
-                ' '
-            };
-            Cell::styled(format!("{mark}{}", picture.name), theme::strong())
-        }
-        Field::Group => Cell::new(picture.group.as_deref().unwrap_or("")),
-        Field::Live => answer(app, picture.live),
-        Field::Ready => answer(app, picture.ready),
-        Field::Latency => latency(picture, width),
-        Field::Uptime => Cell::new(uptime(app, picture).map_or_else(|| "–".to_owned(), short_age)),
-        Field::Version => Cell::new(picture.version.as_deref().unwrap_or("–")),
-        Field::Dependencies => dependencies(app, picture),
-        Field::LastSuccess => last_success(app, picture),
-        Field::Flags => flags(app, picture),
-        Field::Why => Cell::new(picture.reasons.first().map_or("", String::as_str)),
-    }
+/// The widest name, with the mark before it.
+fn name_width(list: &ServiceList) -> usize {
+    list.longest_name().max(4).saturating_add(1)
 }
 
-fn answer(app: &App, answer: Option<bool>) -> Cell {
-    let (style, word) = app.theme.yes_no(answer);
+fn group_width(list: &ServiceList) -> usize {
+    if list.grouped() { usize::MAX } else { 0 }
+}
+
+fn state(app: &App, picture: &Picture, _: usize) -> Cell {
+    Cell::status(app.theme.state(picture.state), picture.state.as_str())
+}
+
+fn since(app: &App, picture: &Picture, _: usize) -> Cell {
+    Cell::new(age::since(app, picture.since))
+}
+
+fn name(app: &App, picture: &Picture, _: usize) -> Cell {
+    let mark = if app.list.is_marked(picture) {
+        "*"
+    } else {
+        " "
+    };
+    Cell::styled(format!("{mark}{}", picture.name), theme::strong())
+}
+
+fn group(_: &App, picture: &Picture, _: usize) -> Cell {
+    Cell::new(picture.group.as_deref().unwrap_or(""))
+}
+
+fn live(app: &App, picture: &Picture, _: usize) -> Cell {
+    let (style, word) = app.theme.yes_no(picture.live);
     Cell::styled(word, style)
 }
 
-/// The probe whose latency stands for the service: the one that says most.
-fn leading_probe(picture: &Picture) -> Option<&ProbePicture> {
+fn ready(app: &App, picture: &Picture, _: usize) -> Cell {
+    let (style, word) = app.theme.yes_no(picture.ready);
+    Cell::styled(word, style)
+}
+
+/// The latest latency of the most telling probe, and those before it, newest at the right.
+fn latency(_: &App, picture: &Picture, width: usize) -> Cell {
     let weight = |probe: &&ProbePicture| match probe.role {
         Role::Status => 0,
         Role::Ready => 1,
@@ -195,70 +213,87 @@ fn leading_probe(picture: &Picture) -> Option<&ProbePicture> {
         Role::Named => 3,
         Role::Startup => 4,
     };
-    picture
-        .probes
-        .iter()
-        .filter(|probe| probe.checked_at.is_some())
-        .min_by_key(weight)
-}
-
-/// The latest latency and those before it, newest at the right.
-fn latency(picture: &Picture, width: usize) -> Cell {
-    let Some(probe) = leading_probe(picture) else {
-        return Cell::new(format!("{:>SHORT_WIDTH$}", "–"));
-    };
-    let latest = probe.latency.map_or_else(|| "–".to_owned(), short_latency);
+    let answered = picture.probes.iter().filter(|it| it.checked_at.is_some());
+    let probe = answered.min_by_key(weight);
+    let latest = probe.and_then(|probe| probe.latency);
+    let latest = latest.map_or_else(|| "–".to_owned(), short_latency);
     let room = width.saturating_sub(SHORT_WIDTH + 1);
-    let history = figures::sparkline(probe.history.iter(), room);
+    let history = probe.map_or_else(String::new, |it| sparkline(it.history.iter(), room));
     Cell::new(format!("{latest:>SHORT_WIDTH$} {history}"))
 }
 
-/// How long the process has been up by now, where the service told lately: one that hangs must not look busy.
-pub(super) fn uptime(app: &App, picture: &Picture) -> Option<Duration> {
-    let (uptime, at) = picture.uptime?;
-    (!super::is_old(app, picture, at)).then(|| uptime.saturating_add(app.now.since(at)))
+/// Draws the latest latencies as blocks, newest at the right; `✗` stands where no answer came.
+///
+/// A steady latency is drawn at half height, so that only what leaves its own median stands out.
+fn sparkline<'a>(
+    history: impl DoubleEndedIterator<Item = &'a Option<Duration>>,
+    width: usize,
+) -> String {
+    // Without the full block: two rows of them would run into each other.
+    const BLOCKS: [char; 7] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇'];
+    let mut latest: Vec<Option<Duration>> = history.rev().take(width).copied().collect();
+    latest.reverse();
+    let mut known: Vec<Duration> = latest.iter().flatten().copied().collect();
+    known.sort_unstable();
+    let median = known.get(known.len() / 2).copied().unwrap_or_default();
+    let highest = known.last().copied().unwrap_or_default();
+    let top = highest.max(median.saturating_mul(2)).as_secs_f64();
+    let mut out = " ".repeat(width.saturating_sub(latest.len()));
+    out.extend(latest.into_iter().map(|latency| {
+        latency.map_or('✗', |latency| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a share of 0 to 7 rounded up"
+            )]
+            let level = (latency.as_secs_f64() / top.max(f64::MIN_POSITIVE) * 7.0).ceil() as usize;
+            BLOCKS[level.clamp(1, BLOCKS.len()) - 1]
+        })
+    }));
+    out
 }
 
-/// Working of those in use.
-fn dependencies(app: &App, picture: &Picture) -> Cell {
-    let used = picture
-        .dependencies
-        .iter()
-        .filter(|it| it.status != DependencyStatus::NotUsed);
-    let (mut working, mut total) = (0_usize, 0_usize);
-    for dependency in used {
-        total += 1;
-        working += usize::from(dependency.status == DependencyStatus::Working);
-    }
+fn uptime(app: &App, picture: &Picture, _: usize) -> Cell {
+    let uptime = age::uptime(app, picture).map(short_age);
+    Cell::new(uptime.unwrap_or_else(|| "–".to_owned()))
+}
+
+fn version(_: &App, picture: &Picture, _: usize) -> Cell {
+    Cell::new(picture.version.as_deref().unwrap_or("–"))
+}
+
+/// How many dependencies work, of those in use.
+fn dependencies(app: &App, picture: &Picture, _: usize) -> Cell {
     if picture.dependencies.is_empty() {
-        return Cell::styled("–", theme::quiet());
+        return Cell::or_dash(None);
     }
+    let count = |counts: fn(DependencyStatus) -> bool| {
+        let all = picture.dependencies.iter();
+        all.filter(|it| counts(it.status)).count()
+    };
+    let total = count(|status| status != DependencyStatus::NotUsed);
+    let working = count(|status| status == DependencyStatus::Working);
     let text = format!("{working}/{total}");
-    if super::dependencies::outdated(app, picture).is_some() {
-        return Cell::styled(text, theme::quiet());
-    }
-    if working == total {
+    if age::outdated_dependencies(app, picture).is_some() {
+        Cell::styled(text, theme::quiet())
+    } else if working == total {
         Cell::new(text)
     } else {
         Cell::styled(text, app.theme.alarm())
     }
 }
 
-/// The time since every probe of the service was well: the oldest of their last successes.
-fn last_success(app: &App, picture: &Picture) -> Cell {
-    let asked = still_asked(picture);
-    if asked.is_empty() {
-        return Cell::styled("–", theme::quiet());
+/// The age of the last success of the probe for which that is longest ago.
+fn last_success(app: &App, picture: &Picture, _: usize) -> Cell {
+    let probes = probes_in_use(picture);
+    if probes.is_empty() {
+        return Cell::or_dash(None);
     }
-    let failing = asked.iter().any(|probe| probe.consecutive_failures > 0);
-    let oldest = asked
-        .iter()
-        .map(|probe| probe.last_success)
-        .reduce(|a, b| match (a, b) {
-            (Some(a), Some(b)) => Some(if a.mono <= b.mono { a } else { b }),
-            _ => None,
-        });
-    let text = figures::ago(app.now, oldest.flatten());
+    let failing = probes.iter().any(|probe| probe.consecutive_failures > 0);
+    // `None`, which is never, is less than any time.
+    let oldest = probes.iter().map(|probe| probe.last_success);
+    let oldest = oldest.min_by_key(|at| at.map(|at| at.mono)).flatten();
+    let text = age::ago(app, oldest);
     if failing {
         Cell::styled(text, app.theme.alarm())
     } else {
@@ -266,66 +301,67 @@ fn last_success(app: &App, picture: &Picture) -> Cell {
     }
 }
 
-/// The probes that have answered and go on being asked: once the service has come up, its startup probe is not, and what
-/// it found then grows old without meaning anything.
-fn still_asked(picture: &Picture) -> Vec<&ProbePicture> {
+/// Returns the probes that have answered and go on being asked. Once the service has started, its startup probe is not,
+/// and the age of its last answer means nothing.
+fn probes_in_use(picture: &Picture) -> Vec<&ProbePicture> {
     let answered = || {
         let probes = picture.probes.iter();
         probes.filter(|probe| probe.checked_at.is_some())
     };
-    let up = answered().any(|probe| probe.role != Role::Startup);
+    let started = answered().any(|probe| probe.role != Role::Startup);
     answered()
-        .filter(|probe| !up || probe.role != Role::Startup)
+        .filter(|probe| !started || probe.role != Role::Startup)
         .collect()
 }
 
-/// An action under way, in a word.
-const fn doing(action: Action) -> &'static str {
-    match action {
-        Action::Shutdown | Action::Schedule => "stopping",
-        Action::Reload => "reloading",
-        Action::Start => "starting",
-        Action::Restart => "restarting",
-    }
-}
-
-/// What is being done to the service, else how that has failed and its flags.
-fn flags(app: &App, picture: &Picture) -> Cell {
-    let progress = app.progress.get(&picture.name);
-    if let Some(progress) = progress.filter(|it| it.runs()) {
-        let word = if progress.waits {
-            "waiting"
-        } else {
-            doing(progress.action)
+/// The action that runs, else how the last one failed and the flags.
+fn flags(app: &App, picture: &Picture, _: usize) -> Cell {
+    if let Some(running) = app.running(&picture.name) {
+        let word = match running.action {
+            _ if running.waits => "waiting",
+            Action::Shutdown | Action::Schedule => "stopping",
+            Action::Reload => "reloading",
+            Action::Start => "starting",
+            Action::Restart => "restarting",
         };
         return Cell::styled(word, theme::strong());
     }
     let words = picture.flags.iter().map(|flag| flag.as_str());
-    let failure = app.failure(picture).map(Failure::as_str);
+    let failure = app.failure(picture).map(ActionFailure::as_str);
     let mut flags = failure.into_iter().chain(words);
     let Some(first) = flags.next() else {
         return Cell::default();
     };
-    let more = flags.count();
-    let text = if more == 0 {
-        first.to_string()
-    } else {
-        format!("{first}+{more}")
+    let text = match flags.count() {
+        0 => first.to_owned(),
+        more => format!("{first}+{more}"),
     };
     Cell::styled(text, app.theme.alarm())
 }
 
+fn why(_: &App, picture: &Picture, _: usize) -> Cell {
+    Cell::new(picture.reasons.first().map_or("", String::as_str))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::health::{ProbeResult, State};
+    use crate::health::{ProbeResult, Selection, State};
     use crate::tui::samples;
 
-    fn titles(width: usize, longest_name: usize) -> Vec<&'static str> {
-        fields(width, longest_name, true)
-            .iter()
-            .map(|(_, column)| column.title)
-            .collect()
+    /// A list with one service in a group, whose name has this length.
+    fn list(name_length: usize) -> ServiceList {
+        let mut picture = samples::picture(&"n".repeat(name_length), State::Healthy);
+        picture.group = Some("backend".to_owned());
+        ServiceList::new(vec![Arc::new(picture)], Selection::default())
+    }
+
+    fn titles(room: usize, name_length: usize) -> Vec<&'static str> {
+        let list = list(name_length);
+        let fitting = fitting(&list, room);
+        fitting.iter().map(|(column, _)| column.title).collect()
     }
 
     #[test]
@@ -338,8 +374,8 @@ mod tests {
             samples::probe("live", Role::Live),
         ];
         let names = |picture: &Picture| -> Vec<String> {
-            let asked = still_asked(picture);
-            asked.iter().map(|probe| probe.name.clone()).collect()
+            let probes = probes_in_use(picture);
+            probes.iter().map(|probe| probe.name.clone()).collect()
         };
         assert_eq!(names(&picture), ["startup"]);
         picture.probes[1] = answered("live", Role::Live);
@@ -366,14 +402,26 @@ mod tests {
 
     #[test]
     fn columns_never_take_more_than_there_is() {
-        for width in 40..300 {
-            for longest_name in [0, 5, 13, 30, 63, 400] {
-                let fields = fields(width, longest_name, true);
-                let taken: usize = fields.iter().map(|(_, column)| column.width + 1).sum();
-                assert!(taken <= width, "{width} {longest_name}: {fields:?}");
-                assert!(fields.iter().any(|(field, _)| *field == Field::Name));
-                assert!(fields.iter().any(|(field, _)| *field == Field::State));
+        for name_length in [0, 5, 13, 30, 63, 400] {
+            let list = list(name_length);
+            for room in 40..300 {
+                let columns = fitting(&list, room);
+                let taken: usize = columns.iter().map(|(_, column)| column.width + 1).sum();
+                assert!(taken <= room, "{room} {name_length}: {columns:?}");
+                let shown = |title| columns.iter().any(|(column, _)| column.title == title);
+                assert!(shown(" NAME") && shown("STATE"));
             }
         }
+    }
+
+    #[test]
+    fn a_sparkline_shows_gaps_and_what_stands_out() {
+        let ms = |n: u64| Some(Duration::from_millis(n));
+        let draw = |history: &[Option<Duration>], width| sparkline(history.iter(), width);
+        assert_eq!(draw(&[], 4), "    ");
+        assert_eq!(draw(&[ms(5), ms(5), ms(5)], 4), " ▄▄▄");
+        assert_eq!(draw(&[ms(1), ms(8), None, ms(1)], 4), "▁▇✗▁");
+        assert_eq!(draw(&[ms(8), ms(1), ms(1)], 2), "▄▄");
+        assert_eq!(draw(&[ms(0), None], 2), "▁✗");
     }
 }
