@@ -8,7 +8,7 @@ use clap::parser::ValueSource;
 use tokio::sync::mpsc;
 
 use super::{Context, Error, Global, Signals, default_args, watch};
-use crate::demo::{self, Demo, DemoEvent, FaultAction, FaultApplied, FaultCommand};
+use crate::demo::{self, Demo, FaultAction, FaultApplied, FaultCommand, ProcessChange};
 use crate::exit::Exit;
 
 /// The flags of `demo`.
@@ -37,10 +37,10 @@ enum DemoAction {
     /// If several demos are running, `-f` selects one by its inventory.
     #[command(after_help = demo::choices())]
     Mend(FaultTarget),
-    /// One service of the fleet; attaches to the demo in whose directory it is started
+    /// Run a service of the fleet; it attaches to the demo in whose directory it is started
     #[command(hide = true)]
     Service { name: String },
-    /// One task of `warren`; started by it
+    /// Run a task of `warren`, which starts it
     #[command(hide = true)]
     Task {
         name: String,
@@ -55,9 +55,9 @@ enum DemoAction {
 /// The arguments of `break` and `mend`.
 #[derive(Debug, clap::Args)]
 struct FaultTarget {
-    /// Service.
+    /// Name of the service.
     name: String,
-    /// One of its dependencies; `auth`: it answers 401; `process`: it is killed; or another target below.
+    /// Name of a dependency; `auth`: it answers 401; `process`: it is killed; or another target below.
     dependency: String,
 }
 
@@ -80,7 +80,6 @@ pub(crate) fn flag_before_subcommand(demo: &ArgMatches) -> Option<(&'static str,
     Some((flag, subcommand))
 }
 
-/// Runs `healthctl demo`.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     match &args.action {
         Some(DemoAction::Break(target)) => send(context, FaultAction::Break, target).await,
@@ -160,7 +159,7 @@ async fn run_dashboard(context: &Context, demo: &mut Demo) -> Result<Exit, Error
         tokio::select! {
             exit = &mut watching => return exit,
             // The dashboard sees itself that a service has exited.
-            Some(event) = demo.event() => if !matches!(event, DemoEvent::Exited { .. }) {
+            Some(event) = demo.event() => if !matches!(event.change, ProcessChange::Exited(_)) {
                 // An error means that the dashboard is ending.
                 let _ = sender.send(event.to_string());
             },

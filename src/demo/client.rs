@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tokio::net::UnixStream;
 
 use super::fault::{FaultApplied, FaultCommand};
-use super::protocol::{Connection, ControlRequest};
+use super::protocol::{ControlConnection, ControlRequest};
 use super::{Error, directory};
 
 /// Sends a fault command to the demo whose inventory is among the files given, or to the only one that is running.
@@ -16,7 +16,7 @@ pub(crate) async fn send(command: &FaultCommand, files: &[PathBuf]) -> Result<Fa
     command.validate()?;
     let request = ControlRequest::Fault(command.clone());
     let stream = find(files).await?;
-    Connection::new(stream).request(&request).await
+    ControlConnection::new(stream).request(&request).await
 }
 
 async fn find(files: &[PathBuf]) -> Result<UnixStream, Error> {

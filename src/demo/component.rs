@@ -13,7 +13,6 @@ pub(super) struct Component {
     pub(super) need: Need,
     /// Figures that the service reports with the state of the component.
     details: &'static [(&'static str, u64)],
-    /// The usual latency.
     latency: Duration,
     normal: Normal,
     broken: Broken,
@@ -22,7 +21,6 @@ pub(super) struct Component {
 /// The behaviour of a component that nobody has broken.
 #[derive(Debug, Clone, Copy)]
 enum Normal {
-    /// Every attempt succeeds.
     Steady,
     /// Attempts succeed for [`WORKING_TIME`], then fail for [`FAILING_TIME`], and so on.
     Cycle,
@@ -37,7 +35,7 @@ enum Normal {
 enum Broken {
     Unhealthy(&'static str),
     Degraded(&'static str),
-    /// Attempts never end.
+    /// An attempt never ends.
     Hanging,
 }
 

@@ -32,7 +32,7 @@ pub(super) fn log_file(service: &str) -> String {
 /// The directory of one demo, private to the user; removed when dropped.
 #[derive(Debug)]
 pub(super) struct DemoDirectory {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// Locked while the demo runs: the kernel releases the lock however the demo ends.
     _lock: File,
 }
@@ -65,17 +65,8 @@ impl DemoDirectory {
         Ok(Self { path, _lock: lock })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(super) fn inventory(&self) -> PathBuf {
         self.path.join(INVENTORY)
-    }
-
-    /// Returns the absolute path of a file, given its path relative to the inventory.
-    pub(super) fn file(&self, relative: &str) -> PathBuf {
-        self.path.join(relative)
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) const CONTROL_PLANE: &str = "control-plane";
 
 /// Makes a service ask for credentials that nobody has.
 pub(super) const AUTH: &str = "auth";
-/// Kills the process.
+/// Kills the process of a service.
 pub(super) const PROCESS: &str = "process";
 /// Stops the heartbeats of an agent.
 pub(super) const HEARTBEAT: &str = "heartbeat";

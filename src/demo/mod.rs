@@ -38,4 +38,4 @@ pub(crate) use error::Error;
 pub(crate) use fault::{FaultApplied, FaultCommand, choices};
 pub(crate) use process::run as run_service;
 pub(crate) use services::warren::task::run as run_task;
-pub(crate) use supervisor::{Demo, DemoEvent};
+pub(crate) use supervisor::{Demo, ProcessChange};

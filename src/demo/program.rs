@@ -29,16 +29,13 @@ pub(super) fn command() -> Command {
 /// file was replaced or deleted, returns the kernel's link, which exists as long as this process.
 pub(super) fn path() -> PathBuf {
     let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+    let identity = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
     match std::env::current_exe() {
-        Ok(path) if !link.exists() || is_same_file(&path, &link) => path,
+        Ok(path) if !link.exists() || identity(&path) == identity(&link) => path,
         _ => link,
-    }
-}
-
-fn is_same_file(one: &Path, other: &Path) -> bool {
-    match (fs::metadata(one), fs::metadata(other)) {
-        (Ok(one), Ok(other)) => one.dev() == other.dev() && one.ino() == other.ino(),
-        _ => false,
     }
 }
 
@@ -50,7 +47,7 @@ pub(super) fn write_sources(directory: &DemoDirectory) -> Result<(), Error> {
         .and_then(|metadata| metadata.modified())
         .map_err(|error| Error::file("read the age of", program, &error))?;
     for (service, source) in SOURCES {
-        let path = directory.file(source);
+        let path = directory.path.join(source);
         let write = || -> io::Result<()> {
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder)?;

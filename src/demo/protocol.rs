@@ -37,7 +37,7 @@ pub(super) enum ControlRequest {
 /// The state that a service needs to start.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Assignment {
-    /// Whether nothing fails unless it is broken by a command.
+    /// If set, nothing fails unless a command breaks it.
     pub(super) calm: bool,
     /// The endpoints of the services that have started; those of the process before have to be used again.
     pub(super) endpoints: Endpoints,
@@ -45,14 +45,14 @@ pub(super) struct Assignment {
     pub(super) faults: Vec<FaultCommand>,
 }
 
-/// One end of a connection.
+/// One end of a connection over the control socket.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct ControlConnection {
     lines: Lines<BufReader<OwnedReadHalf>>,
     writer: OwnedWriteHalf,
 }
 
-impl Connection {
+impl ControlConnection {
     pub(super) fn new(stream: UnixStream) -> Self {
         let (reader, writer) = stream.into_split();
         Self {
@@ -96,7 +96,7 @@ impl Connection {
 }
 
 /// Attaches this process as the service of this name to the demo in whose directory it runs.
-pub(super) async fn attach(service: &str) -> Result<(Connection, Assignment), Error> {
+pub(super) async fn attach(service: &str) -> Result<(ControlConnection, Assignment), Error> {
     let stream = UnixStream::connect(Path::new(directory::SOCKET)).await;
     let stream = stream.map_err(|error| {
         let here = std::env::current_dir().unwrap_or_default();
@@ -108,7 +108,7 @@ pub(super) async fn attach(service: &str) -> Result<(Connection, Assignment), Er
             "start one: `healthctl demo`",
         )
     })?;
-    let mut connection = Connection::new(stream);
+    let mut connection = ControlConnection::new(stream);
     let request = ControlRequest::Attach(service.to_owned());
     let assignment = connection.request(&request).await?;
     Ok((connection, assignment))

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::component::{Component, FaultAction};
 use super::fault::FaultCommand;
 use super::fleet::{CHECKS, ServiceDefinition};
-use super::protocol::{Assignment, Connection};
+use super::protocol::{Assignment, ControlConnection};
 
 /// The time between two attempts to use a component.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -117,7 +117,7 @@ impl Simulation {
     }
 
     /// Applies and acknowledges the commands that arrive until the connection closes.
-    pub(super) async fn apply_faults(&self, mut connection: Connection) {
+    pub(super) async fn apply_faults(&self, mut connection: ControlConnection) {
         while let Ok(Some(command)) = connection.receive().await {
             self.set(&command);
             self.refresh().await;

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use super::directory::{self, DemoDirectory};
 use super::fault::{FaultApplied, FaultCommand};
 use super::fleet::{self, CONTROL_PLANE, FLEET, PROCESS, ServiceDefinition};
-use super::protocol::{Assignment, Connection, ControlRequest, Endpoints, FaultReply};
+use super::protocol::{Assignment, ControlConnection, ControlRequest, Endpoints, FaultReply};
 use super::{Error, inventory, program};
 
 /// The time that a service has to report where it listens.
@@ -42,44 +42,42 @@ pub(crate) struct Demo {
 
 /// A change of the process of a service.
 #[derive(Debug)]
-pub(crate) enum DemoEvent {
-    Restarted {
-        service: &'static str,
-        pid: Pid,
-    },
+pub(crate) struct DemoEvent {
+    service: &'static str,
+    pid: Pid,
+    pub(crate) change: ProcessChange,
+}
+
+#[derive(Debug)]
+pub(crate) enum ProcessChange {
+    Restarted,
     /// The process exited before it reported where it listens.
-    StartFailed {
-        service: &'static str,
-    },
+    StartFailed,
     /// The status is known of processes that the demo has started itself.
-    Exited {
-        service: &'static str,
-        pid: Pid,
-        status: Option<ExitStatus>,
-    },
+    Exited(Option<ExitStatus>),
 }
 
 #[derive(Debug)]
 struct Supervisor {
     calm: bool,
     directory: PathBuf,
-    /// A lock for each service, held for as long as a process is attached: a service has one process at a time.
+    /// A lock for each service: it has one process at a time.
     exclusive: BTreeMap<&'static str, Exclusive>,
     /// The process of each service, whoever has started it. It has exited when its connection closes.
     attached: Mutex<BTreeMap<&'static str, AttachedProcess>>,
     /// The last fault command for each target.
     faults: Mutex<Vec<FaultCommand>>,
     /// The endpoints that the last process of each service has reported.
-    started: watch::Sender<Started>,
+    started: watch::Sender<EndpointsByService>,
     events: mpsc::UnboundedSender<DemoEvent>,
     shutdown: CancellationToken,
     connections: TaskTracker,
 }
 
+/// The lock that a service holds while a process is attached.
 type Exclusive = tokio::sync::Mutex<()>;
 
-/// Endpoints by the service that has reported them.
-type Started = BTreeMap<&'static str, Endpoints>;
+type EndpointsByService = BTreeMap<&'static str, Endpoints>;
 
 #[derive(Debug, Clone)]
 struct AttachedProcess {
@@ -105,7 +103,7 @@ impl Demo {
         }
         let supervisor = Arc::new(Supervisor {
             calm,
-            directory: directory.path().to_owned(),
+            directory: directory.path.clone(),
             exclusive: names.map(|name| (name, Exclusive::default())).collect(),
             attached: Mutex::default(),
             faults: Mutex::default(),
@@ -125,7 +123,7 @@ impl Demo {
             biased;
             Ok(all) = started.wait_for(|all| all.len() == FLEET.len()) => endpoints(&all),
             (name, _, _) = select_all(exits) => {
-                let log = directory.file(&directory::log_file(name));
+                let log = directory.path.join(directory::log_file(name));
                 let log = fs::read_to_string(log).unwrap_or_default();
                 return Err(Error::new(format!("{name} did not start: {}", log.trim())));
             }
@@ -149,13 +147,9 @@ impl Demo {
     /// Waits for the next service that exits or is started again.
     pub(crate) async fn event(&mut self) -> Option<DemoEvent> {
         let mut event = self.events.recv().await?;
-        if let DemoEvent::Exited {
-            service,
-            pid,
-            status,
-        } = &mut event
-            && let Some(child) = self.children.get_mut(service)
-            && child.id() == Some(pid.as_raw_pid().cast_unsigned())
+        if let ProcessChange::Exited(status) = &mut event.change
+            && let Some(child) = self.children.get_mut(event.service)
+            && child.id() == Some(event.pid.as_raw_pid().cast_unsigned())
         {
             *status = child.wait().await.ok();
         }
@@ -172,10 +166,10 @@ impl Demo {
 
 /// Starts a service as anybody may who has read the inventory.
 fn spawn(service: &str, directory: &DemoDirectory) -> io::Result<Child> {
-    let output = File::create(directory.file(&directory::log_file(service)))?;
+    let output = File::create(directory.path.join(directory::log_file(service)))?;
     program::command()
         .args(["demo", "service", service])
-        .current_dir(directory.path())
+        .current_dir(&directory.path)
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)
@@ -195,7 +189,7 @@ impl Supervisor {
     /// Serves one connection. A client that disconnects early gets no reply.
     async fn serve(self: Arc<Self>, stream: UnixStream) {
         let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
-        let mut connection = Connection::new(stream);
+        let mut connection = ControlConnection::new(stream);
         let request = connection.receive();
         let Some(request) = self.shutdown.run_until_cancelled(request).await else {
             return;
@@ -247,7 +241,7 @@ impl Supervisor {
     async fn attach(
         &self,
         definition: &'static ServiceDefinition,
-        mut connection: Connection,
+        mut connection: ControlConnection,
         pid: Pid,
     ) {
         let service = definition.name;
@@ -276,13 +270,22 @@ impl Supervisor {
         );
         let started = self.shutdown.run_until_cancelled(starting).await;
         let endpoints = started.and_then(Result::ok).flatten();
-        let has_started = endpoints.is_some();
+        let emit = |change| {
+            // The receiver is gone when the demo ends.
+            let _ = self.events.send(DemoEvent {
+                service,
+                pid,
+                change,
+            });
+        };
+        let mut end_change = ProcessChange::StartFailed;
         if let Some(endpoints) = endpoints {
+            end_change = ProcessChange::Exited(None);
             let mut before = None;
             self.started
                 .send_modify(|all| before = all.insert(service, endpoints));
             if before.is_some() {
-                self.emit(DemoEvent::Restarted { service, pid });
+                emit(ProcessChange::Restarted);
             }
             self.forward(service, receiver, &mut connection).await;
         }
@@ -290,27 +293,18 @@ impl Supervisor {
         end(connection, pid).await;
         // The file is missing if it could not be written.
         let _ = fs::remove_file(pid_file);
-        self.emit(if has_started {
-            let status = None;
-            DemoEvent::Exited {
-                service,
-                pid,
-                status,
-            }
-        } else {
-            DemoEvent::StartFailed { service }
-        });
+        emit(end_change);
     }
 
     /// Sends a process its assignment and returns the endpoints that it reports, or `None` if it exits before.
     async fn assign(
         &self,
         definition: &ServiceDefinition,
-        connection: &mut Connection,
+        connection: &mut ControlConnection,
         written: Result<(), Error>,
     ) -> Option<Endpoints> {
         let mut started = self.started.subscribe();
-        let is_ready = |all: &Started| {
+        let is_ready = |all: &EndpointsByService| {
             !definition.convention.needs_control_plane() || all.contains_key(CONTROL_PLANE)
         };
         let endpoints = endpoints(&*started.wait_for(is_ready).await.ok()?);
@@ -330,7 +324,7 @@ impl Supervisor {
         &self,
         service: &str,
         mut commands: mpsc::Receiver<(FaultCommand, oneshot::Sender<FaultReply>)>,
-        connection: &mut Connection,
+        connection: &mut ControlConnection,
     ) {
         loop {
             let (command, reply) = tokio::select! {
@@ -351,15 +345,10 @@ impl Supervisor {
             let _ = reply.send(applied);
         }
     }
-
-    fn emit(&self, event: DemoEvent) {
-        // The receiver is gone when the demo ends.
-        let _ = self.events.send(event);
-    }
 }
 
 /// Tells the process to exit, and waits until it has.
-async fn end(mut connection: Connection, pid: Pid) {
+async fn end(mut connection: ControlConnection, pid: Pid) {
     connection.close_sending().await;
     if timeout(REPLY_TIMEOUT, connection.closed()).await.is_err() {
         // As long as its connection is open, the pid belongs to the process.
@@ -368,7 +357,7 @@ async fn end(mut connection: Connection, pid: Pid) {
     }
 }
 
-fn endpoints(started: &Started) -> Endpoints {
+fn endpoints(started: &EndpointsByService) -> Endpoints {
     let all = started.values().flatten();
     all.map(|(name, address)| (name.clone(), *address))
         .collect()
@@ -380,17 +369,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl fmt::Display for DemoEvent {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Restarted { service, pid } => {
-                write!(formatter, "{service} was restarted, pid {pid}")
+        let service = self.service;
+        match self.change {
+            ProcessChange::Restarted => {
+                write!(formatter, "{service} was restarted, pid {}", self.pid)
             }
-            Self::StartFailed { service } => write!(formatter, "{service} did not start"),
-            Self::Exited {
-                service,
-                status: Some(status),
-                ..
-            } => write!(formatter, "{service} exited: {status}"),
-            Self::Exited { service, .. } => write!(formatter, "{service} exited"),
+            ProcessChange::StartFailed => write!(formatter, "{service} did not start"),
+            ProcessChange::Exited(Some(status)) => write!(formatter, "{service} exited: {status}"),
+            ProcessChange::Exited(None) => write!(formatter, "{service} exited"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The demo fleet as its user meets it: real processes, real ports, real signals.
+//! The demo as its users see it: real processes, ports and signals.
 
 mod restart;
 
@@ -22,13 +22,13 @@ fn pid(raw: i32) -> Pid {
     Pid::from_raw(raw).expect("a process id is not zero")
 }
 
-/// A handle on a service's process that stays true when its id is used again.
-fn watched(demo: &Demo, service: &str) -> OwnedFd {
+/// Opens a handle on the process of a service that stays valid when its pid is reused.
+fn open_process(demo: &Demo, service: &str) -> OwnedFd {
     pidfd_open(pid(demo.pid(service)), PidfdFlags::empty()).expect("the process is there")
 }
 
-/// Waits until the process has ended: its handle becomes readable.
-fn wait_for_the_end(process: &OwnedFd) {
+/// Waits until the process has exited, which makes its handle readable.
+fn wait_for_exit(process: &OwnedFd) {
     poll(&mut [PollFd::new(process, PollFlags::IN)], None).expect("a process can be waited for");
 }
 
@@ -36,7 +36,7 @@ fn refuses(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
-/// A request for work that takes so long and has begun.
+/// Sends a request that takes this long, and returns when the service has begun to answer it.
 fn work(demo: &Demo, service: &str, millis: u32) -> BufReader<TcpStream> {
     let mut reader =
         send(demo.address(service), &format!("GET /work/{millis}")).expect("the service listens");
@@ -50,7 +50,7 @@ fn work(demo: &Demo, service: &str, millis: u32) -> BufReader<TcpStream> {
 }
 
 #[test]
-fn its_inventory_is_a_real_file_and_its_services_speak_their_conventions() {
+fn the_inventory_is_valid_and_each_service_follows_its_convention() {
     let demo = Demo::start(&["--calm"]);
     assert!(demo.inventory().is_absolute());
     let file = demo.inventory().to_str().unwrap();
@@ -87,7 +87,7 @@ fn its_inventory_is_a_real_file_and_its_services_speak_their_conventions() {
 }
 
 #[test]
-fn break_and_mend_are_seen_at_once() {
+fn break_and_mend_take_effect_at_once() {
     let demo = Demo::start(&["--calm"]);
     let database = || {
         let mut status = demo.ask("orders", "GET /health/status").json();
@@ -128,7 +128,7 @@ fn break_and_mend_are_seen_at_once() {
 }
 
 #[test]
-fn what_cannot_be_broken_is_an_error_that_lists_what_can() {
+fn breaking_an_unknown_target_is_an_error_that_lists_the_known_ones() {
     let scene = Scene::new();
     let table: [(&[&str], &str); 3] = [
         (
@@ -152,7 +152,7 @@ fn what_cannot_be_broken_is_an_error_that_lists_what_can() {
 }
 
 #[test]
-fn one_of_several_demos_is_named_by_its_inventory() {
+fn one_of_several_demos_is_selected_by_its_inventory() {
     let first = Demo::start(&["--calm"]);
     // Its neighbour shares the directory in which demos are found.
     let scene = Scene::new();
@@ -185,15 +185,15 @@ fn one_of_several_demos_is_named_by_its_inventory() {
 }
 
 #[test]
-fn a_killed_demo_leaves_no_process_and_the_next_one_clears_up() {
+fn a_killed_demo_leaves_no_process_and_the_next_one_removes_its_directory() {
     let mut demo = Demo::start(&[]);
-    let processes = SERVICES.map(|service| watched(&demo, service));
+    let processes = SERVICES.map(|service| open_process(&demo, service));
     let _work = work(&demo, "orders", 60_000);
     let addresses = SERVICES.map(|service| demo.address(service));
     let left = demo.inventory().to_owned();
     demo.process().child().kill().unwrap();
     for process in processes {
-        wait_for_the_end(&process);
+        wait_for_exit(&process);
     }
     assert!(addresses.into_iter().all(refuses));
     demo.process().wait();
@@ -217,16 +217,16 @@ fn a_killed_demo_leaves_no_process_and_the_next_one_clears_up() {
 }
 
 #[test]
-fn a_demo_that_is_told_to_end_takes_everything_with_it() {
+fn a_signal_ends_the_demo_its_services_and_its_directory() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
         let mut demo = Demo::start(&[]);
-        let processes = SERVICES.map(|service| watched(&demo, service));
+        let processes = SERVICES.map(|service| open_process(&demo, service));
         let _work = work(&demo, "orders", 60_000);
         let own = demo.process().pid().try_into().unwrap();
         kill_process(pid(own), signal).unwrap();
         assert_eq!(demo.process().wait().code(), Some(code));
         for process in processes {
-            wait_for_the_end(&process);
+            wait_for_exit(&process);
         }
         assert!(!demo.inventory().parent().unwrap().exists());
         assert_eq!(demo.said(), "", "nothing to say");
@@ -234,16 +234,16 @@ fn a_demo_that_is_told_to_end_takes_everything_with_it() {
 }
 
 #[test]
-fn the_blocking_route_answers_when_all_is_done_and_then_the_process_ends() {
+fn the_blocking_shutdown_route_answers_after_the_clean_up_and_then_the_process_exits() {
     let mut demo = Demo::start(&["--calm"]);
     let address = demo.address("orders");
-    let (process, own) = (watched(&demo, "orders"), demo.pid("orders"));
+    let (process, own) = (open_process(&demo, "orders"), demo.pid("orders"));
     let mut working = work(&demo, "orders", 1_500);
-    let ask_to_end = move || ask(address, "POST /health/shutdown").unwrap();
-    let first = std::thread::spawn(ask_to_end);
+    let request_shutdown = move || ask(address, "POST /health/shutdown").unwrap();
+    let first = std::thread::spawn(request_shutdown);
     // The flag is up when the service says so itself.
     while demo.ask("orders", "GET /health/status").json()["should_shutdown"] != true {}
-    let second = std::thread::spawn(ask_to_end);
+    let second = std::thread::spawn(request_shutdown);
     assert_eq!(
         demo.ask("orders", "GET /health/live").json()["status"],
         "shutting_down"
@@ -271,7 +271,7 @@ fn the_blocking_route_answers_when_all_is_done_and_then_the_process_ends() {
         assert_eq!(reply.json()["mode"], "immediate");
         assert!(reply.json()["cleanup_duration_seconds"].as_f64() >= Some(0.3));
     }
-    wait_for_the_end(&process);
+    wait_for_exit(&process);
     assert!(refuses(address));
     assert_eq!(demo.said(), "orders exited: exit status: 0\n");
     assert!(!Path::new(&format!("/proc/{own}")).exists(), "no zombie");
@@ -287,9 +287,9 @@ fn the_blocking_route_answers_when_all_is_done_and_then_the_process_ends() {
 }
 
 #[test]
-fn the_scheduled_route_answers_at_once_and_the_service_drains() {
+fn the_scheduled_shutdown_route_answers_at_once_and_the_service_drains() {
     let mut demo = Demo::start(&["--calm"]);
-    let process = watched(&demo, "search");
+    let process = open_process(&demo, "search");
     let mut working = work(&demo, "search", 1_500);
     let reply = demo.ask("search", "POST /health/shutdown/schedule");
     assert_eq!(
@@ -301,12 +301,12 @@ fn the_scheduled_route_answers_at_once_and_the_service_drains() {
     let mut rest = String::new();
     working.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("done after 1.5s"), "{rest}");
-    wait_for_the_end(&process);
+    wait_for_exit(&process);
     assert_eq!(demo.said(), "search exited: exit status: 0\n");
 }
 
 #[test]
-fn what_a_service_does_stands_in_its_log_and_its_requests_do_not() {
+fn the_log_of_a_service_contains_its_events_and_no_requests() {
     let mut demo = Demo::start(&["--calm"]);
     assert_eq!(demo.ask("orders", "GET /work/1").status, 200);
     demo.run(&["demo", "break", "orders", "database"]);
@@ -333,10 +333,13 @@ fn what_a_service_does_stands_in_its_log_and_its_requests_do_not() {
 }
 
 #[test]
-fn the_control_plane_refuses_long_before_it_is_gone() {
+fn the_control_plane_refuses_connections_while_it_drains() {
     let mut demo = Demo::start(&["--calm"]);
     let address = demo.address("control-plane");
-    let (process, own) = (watched(&demo, "control-plane"), demo.pid("control-plane"));
+    let (process, own) = (
+        open_process(&demo, "control-plane"),
+        demo.pid("control-plane"),
+    );
     let mut working = work(&demo, "control-plane", 2_000);
     kill_process(pid(own), Signal::TERM).unwrap();
     while !refuses(address) {}
@@ -351,12 +354,12 @@ fn the_control_plane_refuses_long_before_it_is_gone() {
         rest.contains("done after 2s"),
         "it lived on without its port: {rest}"
     );
-    wait_for_the_end(&process);
+    wait_for_exit(&process);
     assert_eq!(demo.said(), "control-plane exited: exit status: 0\n");
 }
 
 #[test]
-fn a_binary_that_was_deleted_meanwhile_still_has_its_services() {
+fn services_start_although_the_binary_was_deleted() {
     let scene = Scene::new();
     let copy = scene.path().join("copy");
     std::fs::copy(env!("CARGO_BIN_EXE_healthctl"), &copy).unwrap();
@@ -381,7 +384,7 @@ fn a_binary_that_was_deleted_meanwhile_still_has_its_services() {
 }
 
 #[test]
-fn an_inventory_that_is_given_is_not_used_and_it_says_so() {
+fn a_given_inventory_is_not_used_and_a_note_says_so() {
     let scene = Scene::with_inventory("services: {}\n");
     let mut demo = Demo::start_in(scene, &["--calm", "-f", "healthctl.yaml"]);
     assert_eq!(

@@ -33,9 +33,10 @@ pub(super) fn open(simulation: &Simulation) -> Result<Router, Error> {
     let path = Path::new(FILE);
     let mut fault = simulation.switch(CONFIG);
     let written = if fault.is_broken() {
-        config_file::write(path, &invalid_config(0))
+        config_file::write(path, &config(0, true))
     } else {
-        config_file::write_unless_valid(path, &valid_config(0), |config| validate(config).is_ok())
+        let config = config(0, false);
+        config_file::write_unless_valid(path, &config, |config| validate(config).is_ok())
     };
     written.map_err(config_file::error)?;
     let parse = |text: &str| serde_json::from_str::<Config>(text);
@@ -48,14 +49,10 @@ pub(super) fn open(simulation: &Simulation) -> Result<Router, Error> {
     service.background(async move {
         let mut mended = 0_usize;
         while fault.changed().await {
-            let config = if fault.is_broken() {
-                invalid_config(mended)
-            } else {
-                mended = mended.saturating_add(1);
-                valid_config(mended)
-            };
+            let is_broken = fault.is_broken();
+            mended = mended.saturating_add(usize::from(!is_broken));
             // If the file cannot be written it stays as it was, which the next reload reports.
-            let _ = config_file::write(path, &config);
+            let _ = config_file::write(path, &config(mended, is_broken));
         }
     });
     Ok(scry_ingestor::routes(service).merge(configuration.routes("/api/v1/config/reload")))
@@ -85,26 +82,20 @@ fn validate(config: &Config) -> Result<(), &'static str> {
     }
 }
 
-/// Returns a configuration with two adapters and `extra` ones, so that each mended file has something to reload.
-fn valid_config(extra: usize) -> Config {
+/// Returns a configuration with two adapters and `extra` ones, so that each mended file has something to reload; a
+/// broken one has no adapters.
+fn config(extra: usize, is_broken: bool) -> Config {
     let extra = (1..=extra).map(|number| format!("partner-{number}"));
     let adapters = ["rest", "kafka"]
         .map(str::to_owned)
         .into_iter()
         .chain(extra);
     Config {
-        adapters: adapters.collect(),
+        adapters: adapters.filter(|_| !is_broken).collect(),
         feature_flags: BTreeMap::from([("dead_letters".to_owned(), true)]),
         log_level: "info".to_owned(),
         database_url: "postgres://ingest@db.internal/ingest".to_owned(),
         redis_url: "redis://cache.internal/0".to_owned(),
         port: 8080,
-    }
-}
-
-fn invalid_config(extra: usize) -> Config {
-    Config {
-        adapters: Vec::new(),
-        ..valid_config(extra)
     }
 }

@@ -1,4 +1,4 @@
-//! `control-plane`: a Go service that is stopped by a signal only, and whose port refuses long before it is gone.
+//! `control-plane`: a Go service that is stopped by a signal only, and refuses connections while it drains.
 
 use std::io::Read;
 
@@ -12,7 +12,7 @@ const UNREADY: &str =
 const EXPIRED: &str = "dependency ca_certificate: error: certificate expired";
 
 #[test]
-fn from_well_to_stopped() {
+fn states_from_healthy_to_stopped() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("control-plane");
     let well = watching.until_state("control-plane", "healthy");
@@ -21,7 +21,7 @@ fn from_well_to_stopped() {
         (&json!(true), &json!("1.4.2"))
     );
 
-    fleet.break_("control-plane", "ca_certificate");
+    fleet.inject_fault("control-plane", "ca_certificate");
     let unready = watching.until_state("control-plane", "unready");
     assert_eq!(unready["ready"], false);
     let found = fleet.check("control-plane");
@@ -44,7 +44,7 @@ fn from_well_to_stopped() {
 
 /// `latency_ms` is a Go duration.
 #[test]
-fn its_milliseconds_are_nanoseconds() {
+fn latency_ms_is_in_nanoseconds() {
     let fleet = Fleet::start();
     let ready = fleet.demo.ask("control-plane", "GET /readyz").json();
     assert_eq!(ready["checks"]["database"]["latency_ms"], 2_000_000);
@@ -53,9 +53,9 @@ fn its_milliseconds_are_nanoseconds() {
     assert_eq!(dependency(&found, "crl_manager")["latency_ms"], 0.04);
 }
 
-/// It reports no counts and no last success.
+/// The service reports no counts and no last success.
 #[test]
-fn what_it_does_not_count_is_counted_from_what_was_seen() {
+fn counts_that_it_does_not_report_are_counted_from_its_replies() {
     let fleet = Fleet::start();
     let ready = fleet.demo.ask("control-plane", "GET /readyz").json();
     let keys: Vec<_> = ready["checks"]["ca_certificate"]
@@ -66,7 +66,7 @@ fn what_it_does_not_count_is_counted_from_what_was_seen() {
     assert_eq!(keys, ["status", "latency_ms"]);
     let mut watching = fleet.watch("control-plane");
     watching.until_state("control-plane", "healthy");
-    fleet.break_("control-plane", "ca_certificate");
+    fleet.inject_fault("control-plane", "ca_certificate");
     watching.until_state("control-plane", "unready");
     fleet.mend("control-plane", "ca_certificate");
     let well = watching.until_state("control-plane", "healthy");
@@ -81,9 +81,9 @@ fn what_it_does_not_count_is_counted_from_what_was_seen() {
     );
 }
 
-/// SIGTERM closes the listener at once; requests in flight get their time.
+/// SIGTERM closes the listener at once; requests in flight may finish.
 #[test]
-fn a_port_that_refuses_proves_nothing_while_the_process_is_there() {
+fn a_refused_connection_proves_nothing_while_the_process_runs() {
     let fleet = Fleet::start();
     let address = fleet.demo.address("control-plane");
     let pid = fleet.demo.pid("control-plane");
@@ -108,9 +108,9 @@ fn a_port_that_refuses_proves_nothing_while_the_process_is_there() {
     assert!(ran.stdout.starts_with(&proof), "{ran:?}");
 }
 
-/// No route and no signal: it looks at its file itself.
+/// There is no route and no signal to reload: the service watches its file.
 #[test]
-fn a_changed_file_is_in_force_without_a_word_and_a_bad_one_changes_nothing() {
+fn a_changed_file_is_reloaded_and_an_invalid_one_changes_nothing() {
     let fleet = Fleet::start();
     let write = |text: &str| {
         let file = fleet.demo.inventory().with_file_name("control-plane.json");
@@ -133,13 +133,13 @@ fn a_changed_file_is_in_force_without_a_word_and_a_bad_one_changes_nothing() {
     watching.until_state("edge", "healthy");
 }
 
-/// Who depends on it is not named as the cause.
+/// A dependent is not reported as the cause.
 #[test]
-fn who_depends_on_it_is_blocked_by_it() {
+fn dependents_are_blocked_by_it() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("");
     watching.until_state("edge", "healthy");
-    fleet.break_("control-plane", "process");
+    fleet.inject_fault("control-plane", "process");
     let changes =
         watching.until(|change| change["name"] == "edge" && change["flags"] == json!(["blocked"]));
     let edge = changes.last().unwrap();

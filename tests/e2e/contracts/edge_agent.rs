@@ -1,4 +1,4 @@
-//! The edge agent of `control-plane`: without a port, seen by its beats alone.
+//! The edge agent of `control-plane`: it has no port and is seen by its heartbeats alone.
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::process::Running;
 
 const ON_PURPOSE: &str = "on purpose: the last beat said that it was shutting down";
 
-/// Whether its third beat is missing.
+/// Returns whether the third heartbeat is missing.
 fn is_lost(change: &Value) -> bool {
     let reason = change["reasons"][0].as_str().unwrap_or_default();
     change["state"] == "unhealthy"
@@ -16,7 +16,7 @@ fn is_lost(change: &Value) -> bool {
 }
 
 #[test]
-fn from_well_to_stopped() {
+fn states_from_healthy_to_stopped() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("edge");
     let well = watching.until_state("edge", "healthy");
@@ -25,7 +25,7 @@ fn from_well_to_stopped() {
         json!({"running": 3, "total": 3})
     );
 
-    fleet.break_("edge", "heartbeat");
+    fleet.inject_fault("edge", "heartbeat");
     let before = watching.until(is_lost);
     let turned = before
         .iter()
@@ -62,7 +62,7 @@ fn from_well_to_stopped() {
 }
 
 #[test]
-fn its_machines_are_stopped_one_by_one() {
+fn virtual_machines_are_stopped_one_by_one() {
     let fleet = Fleet::start();
     let acting = fleet.begin("shutdown --yes edge");
     let mut seen = Vec::new();
@@ -87,47 +87,47 @@ fn its_machines_are_stopped_one_by_one() {
     assert_eq!(acting.end().code, 0);
 }
 
-/// The same silence, and nobody had said that it would come.
+/// There are no heartbeats, as after a shutdown, but no final one has announced that.
 #[test]
-fn one_that_is_killed_is_a_failure_after_three_missed_beats() {
+fn a_killed_agent_is_unhealthy_after_three_missed_heartbeats() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("edge");
     watching.until_state("edge", "healthy");
-    fleet.break_("edge", "process");
+    fleet.inject_fault("edge", "process");
     let changes = watching.until(|change| change["state"] != "healthy");
     let lost = changes.last().unwrap();
     assert!(is_lost(lost), "{lost}");
-    let beat = &dependency(lost, "edge-1")["heartbeat"];
+    let heartbeat = &dependency(lost, "edge-1")["heartbeat"];
     assert_eq!(
-        (&beat["missed"], &beat["final"]),
+        (&heartbeat["missed"], &heartbeat["final"]),
         (&json!(3), &json!(false))
     );
 }
 
-/// Its control plane is there and does not answer: nobody takes its last beat.
+/// The control plane accepts connections and does not answer, so the final heartbeat times out.
 #[test]
-fn a_hub_that_hangs_does_not_hold_up_its_end() {
+fn a_hanging_control_plane_does_not_delay_the_shutdown() {
     let mut fleet = Fleet::start();
-    let hub = Pid::from_raw(fleet.demo.pid("control-plane")).expect("a process");
-    kill_process(hub, Signal::STOP).expect("it runs");
+    let control_plane = Pid::from_raw(fleet.demo.pid("control-plane")).expect("a process");
+    kill_process(control_plane, Signal::STOP).expect("it runs");
     let ran = fleet.run("shutdown --yes --timeout 20s edge");
-    kill_process(hub, Signal::CONT).expect("it runs");
+    kill_process(control_plane, Signal::CONT).expect("it runs");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.starts_with("edge: stopped: "), "{ran:?}");
     assert_eq!(fleet.demo.said(), "edge exited: exit status: 0\n");
 }
 
-/// Who lists it has forgotten it: an empty list is no good news of an agent that has to be there.
+/// A restarted control plane lists no agent: an empty list proves nothing about a required one.
 #[test]
-fn one_that_nobody_lists_any_more_is_unknown() {
+fn an_agent_that_is_no_longer_listed_is_unknown() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("edge");
     watching.until_state("edge", "healthy");
-    fleet.break_("edge", "process");
-    fleet.break_("control-plane", "process");
+    fleet.inject_fault("edge", "process");
+    fleet.inject_fault("control-plane", "process");
     watching.until_state("edge", "unhealthy");
     let mut command = fleet.demo.start_again("control-plane");
-    let _hub = Running::start(&mut command).expect("the binary can be run");
+    let _control_plane = Running::start(&mut command).expect("the binary can be run");
     let unknown = watching.until_state("edge", "unknown");
     let reason = "dependency edge-1: not reported";
     assert_is(&unknown, "unknown", &[reason], &[]);

@@ -1,4 +1,4 @@
-//! `hephaestus`: MinIO-style routes, two ways to shut down, and a word that is never worse than healthy.
+//! `hephaestus`: MinIO-style routes, two ways to shut down, and a status that is never worse than healthy.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ const REFUSED: &str = "dependency database: error: connection refused";
 const BAD_GATEWAY: &str = "dependency payments: error: the gateway answered 502";
 
 #[test]
-fn from_well_to_stopped() {
+fn states_from_healthy_to_stopped() {
     let fleet = Fleet::with("  orders: {max_success_age: 1s}\n");
     let mut watching = fleet.watch("orders");
     let well = watching.until_state("orders", "healthy");
@@ -20,10 +20,10 @@ fn from_well_to_stopped() {
         (&json!("orders-api"), &json!("2.4.1"))
     );
 
-    fleet.break_("orders", "payments");
+    fleet.inject_fault("orders", "payments");
     watching.until_state("orders", "degraded");
     assert_is(&fleet.check("orders"), "degraded", &[BAD_GATEWAY], &[]);
-    fleet.break_("orders", "database");
+    fleet.inject_fault("orders", "database");
     let stale = watching.until(|change| change["flags"] == json!(["success-age"]));
     assert_is(
         stale.last().unwrap(),
@@ -54,7 +54,7 @@ fn from_well_to_stopped() {
 }
 
 #[test]
-fn a_scheduled_shutdown_is_accepted_and_then_seen_to_the_end() {
+fn a_scheduled_shutdown_is_accepted_and_watched_until_it_is_done() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("search");
     watching.until_state("search", "healthy");
@@ -73,11 +73,11 @@ fn a_scheduled_shutdown_is_accepted_and_then_seen_to_the_end() {
     );
 }
 
-/// The service's own word is `healthy` or `shutting_down`, whatever becomes of its dependencies.
+/// The service reports `healthy` or `shutting_down`, whatever the state of its dependencies.
 #[test]
-fn how_well_it_is_comes_from_its_dependencies() {
+fn the_state_is_derived_from_the_dependencies() {
     let fleet = Fleet::start();
-    fleet.break_("orders", "payments");
+    fleet.inject_fault("orders", "payments");
     let status = fleet.demo.ask("orders", "GET /health/status");
     assert_eq!(
         (status.status, &status.json()["status"]),
@@ -87,9 +87,9 @@ fn how_well_it_is_comes_from_its_dependencies() {
     assert_eq!(fleet.run("check --exit-code orders").code, 1);
 }
 
-/// -1 is never, no zone is UTC, and what is not used has nothing else to say.
+/// -1 means never, a time without a zone is UTC, and an unused dependency has no other field.
 #[test]
-fn its_payload_is_read_as_python_means_it() {
+fn the_payload_is_decoded_as_python_writes_it() {
     let fleet = Fleet::start();
     let status = fleet.demo.ask("orders", "GET /health/status").json();
     let database = &status["dependencies"]["database"];
@@ -121,9 +121,9 @@ fn its_payload_is_read_as_python_means_it() {
     );
 }
 
-/// The wish list that the contract grew from has the routes without a prefix: a variant of the profile, and no other one.
+/// The convention was first drafted with routes without a prefix: a variant of the profile, not another profile.
 #[test]
-fn routes_without_a_prefix_are_a_variant_in_the_inventory() {
+fn routes_without_a_prefix_are_configured_in_the_inventory() {
     let fake = Fake::http(|_, path| match path {
         "/health" => {
             let status = json!({"status": "healthy", "version": "1", "should_shutdown": false,

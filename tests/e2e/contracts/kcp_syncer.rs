@@ -13,7 +13,7 @@ const NOT_READY: &str = "ready: answered 503 Service Unavailable, expected 200-2
 const LEASE: &str = "GET /apis/coordination.k8s.io/v1/namespaces/kcp-system/leases/syncer";
 
 #[test]
-fn from_well_to_stopped() {
+fn states_from_healthy_to_stopped() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("syncer syncer-lease");
     let well = watching.until_state("syncer", "healthy");
@@ -21,21 +21,21 @@ fn from_well_to_stopped() {
     assert_eq!(well["dependencies"].as_array().map(Vec::len), Some(10));
 
     // Live while it is degraded, ready only while it is healthy.
-    fleet.break_("syncer", "queue");
+    fleet.inject_fault("syncer", "queue");
     watching.until_state("syncer", "unready");
     let reason = "dependency queue: degraded: 412 objects wait";
     assert_is(&fleet.check("syncer"), "unready", &[NOT_READY, reason], &[]);
-    fleet.break_("syncer", "upstream");
+    fleet.inject_fault("syncer", "upstream");
     watching.until_state("syncer", "unhealthy");
     let found = fleet.check("syncer");
-    let told = found["reasons"].as_array().expect("a list").clone();
+    let listed = found["reasons"].as_array().expect("a list").clone();
     for reason in [
         NOT_LIVE,
         "status: reports `Unhealthy`",
         "dependency upstream: error: connection refused",
         reason,
     ] {
-        assert!(told.contains(&json!(reason)), "{found}");
+        assert!(listed.contains(&json!(reason)), "{found}");
     }
     for component in ["queue", "upstream"] {
         fleet.mend("syncer", component);
@@ -55,9 +55,9 @@ fn from_well_to_stopped() {
 }
 
 #[test]
-fn ten_components_with_one_that_hangs_are_told_as_before() {
+fn one_hanging_component_of_ten_does_not_delay_the_others() {
     let fleet = Fleet::start();
-    fleet.break_("syncer", "webhook");
+    fleet.inject_fault("syncer", "webhook");
     let found = fleet.check("syncer");
     let others = found["dependencies"].as_array().expect("a list").iter();
     let working = others.filter(|dependency| dependency["status"] == "working");
@@ -69,11 +69,11 @@ fn ten_components_with_one_that_hangs_are_told_as_before() {
 }
 
 #[test]
-fn a_lease_that_is_no_longer_renewed_is_a_failure_in_the_end() {
+fn a_lease_that_is_no_longer_renewed_becomes_unhealthy() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("syncer-lease");
     watching.until_state("syncer-lease", "healthy");
-    fleet.break_("syncer", "lease");
+    fleet.inject_fault("syncer", "lease");
     let changes = watching.until(|change| change["state"] != "healthy");
     let lost = changes.last().unwrap();
     let reason = lost["reasons"][0].as_str().unwrap_or_default();
@@ -100,13 +100,13 @@ fn a_lease_that_is_no_longer_renewed_is_a_failure_in_the_end() {
 }
 
 #[test]
-fn a_take_over_is_a_note_and_no_failure() {
+fn a_takeover_of_the_lease_is_a_note_and_not_a_failure() {
     let fleet = Fleet::start();
     let mut pty = Pty::start(&fleet.command("watch syncer-lease"), 120, 40);
     pty.wait_for("✓ 1 healthy");
     pty.keys(ENTER);
     pty.wait_for("syncer-0");
-    fleet.break_("syncer", "holder");
+    fleet.inject_fault("syncer", "holder");
     let screen = pty.wait_for("taken over by syncer-1 from syncer-0");
     assert!(screen.contains("✓ healthy"), "{screen}");
     let lease = fleet.demo.ask("control-plane", LEASE).json();
@@ -114,7 +114,7 @@ fn a_take_over_is_a_note_and_no_failure() {
     assert_is(&fleet.check("syncer-lease"), "healthy", &[], &[]);
 }
 
-/// A lease renewed so long ago, good for 30 s, as the profile's own `lease` probe reads it.
+/// Returns the state of a lease of 30 s that was renewed so many seconds ago, by the `lease` probe of the profile.
 fn with_lease(ago: i64) -> Value {
     let renewed = Timestamp::now() - SignedDuration::from_secs(ago);
     let fake = Fake::http(move |_, path| match path {
@@ -138,7 +138,7 @@ fn with_lease(ago: i64) -> Value {
 }
 
 #[test]
-fn missed_one_missed_two_and_unhealthy_at_the_third() {
+fn a_lease_is_unhealthy_at_the_third_missed_renewal() {
     // Five seconds from either edge: the test may take that long.
     for (ago, state, missed) in [
         (5, "healthy", 0),
@@ -148,26 +148,29 @@ fn missed_one_missed_two_and_unhealthy_at_the_third() {
     ] {
         let found = with_lease(ago);
         assert_eq!(found["state"], state, "{ago}: {found}");
-        let told = if missed == 3 {
+        let listed = if missed == 3 {
             &found["reasons"]
         } else {
             &found["notes"]
         };
-        let told = told.as_array().expect("a list");
+        let listed = listed.as_array().expect("a list");
         if missed == 0 {
-            assert!(told.is_empty(), "{found}");
+            assert!(listed.is_empty(), "{found}");
         } else {
             let expected = format!("lease: missed {missed}, no beat since 20");
-            assert!(told[0].as_str().unwrap().starts_with(&expected), "{found}");
+            assert!(
+                listed[0].as_str().unwrap().starts_with(&expected),
+                "{found}"
+            );
         }
     }
 }
 
 /// `Uptime` and `Latency` are nanoseconds, `Version` is a constant, `Error` is `{}`.
 #[test]
-fn its_figures_are_read_as_go_means_them() {
+fn the_figures_are_decoded_as_go_writes_them() {
     let fleet = Fleet::start();
-    fleet.break_("syncer", "rbac");
+    fleet.inject_fault("syncer", "rbac");
     let report = fleet.demo.ask("syncer", "GET /health/report").json();
     assert!(report["Uptime"].as_u64() > Some(1_000_000), "{report}");
     assert_eq!(report["Components"]["rbac"]["Error"], json!({}));
@@ -187,11 +190,11 @@ fn its_figures_are_read_as_go_means_them() {
     );
 }
 
-/// Its own aggregation passes over what nobody has looked at, and calls the rest Healthy.
+/// The service ignores components that were never checked, and reports the rest as Healthy.
 #[test]
-fn where_nothing_is_known_it_is_unknown_whatever_it_says_itself() {
+fn without_any_known_component_the_state_is_unknown_whatever_it_reports() {
     let fleet = Fleet::start();
-    fleet.break_("syncer", "checks");
+    fleet.inject_fault("syncer", "checks");
     let report = fleet.demo.ask("syncer", "GET /health/report").json();
     assert_eq!(report["Status"], "Healthy");
     let found = fleet.check("syncer");
@@ -205,9 +208,9 @@ fn where_nothing_is_known_it_is_unknown_whatever_it_says_itself() {
     assert_eq!(ran.code, 3, "{ran:?}");
 }
 
-/// Before the first check the whole body is the literal `null`; the zero time means never.
+/// Before the first check the body is the literal `null`; the zero time means never.
 #[test]
-fn null_is_unknown_and_the_zero_time_is_never() {
+fn null_is_unknown_and_the_zero_time_means_never() {
     let check = |report: &'static str| {
         let fake = Fake::http(move |_, path| {
             (

@@ -1,4 +1,4 @@
-//! The founding services as real processes, each from well to stopped through the binary, and each of their traps.
+//! The services whose conventions are built in, as real processes: the states of each, and its peculiarities.
 
 mod control_plane;
 mod edge_agent;
@@ -18,10 +18,10 @@ use crate::support::demo::{Demo, send};
 use crate::support::scene::Ran;
 use crate::support::watching::Watching;
 
-/// The demo's fleet, looked at more often than its own inventory does.
+/// The demo fleet, probed more often than its inventory says.
 struct Fleet {
     demo: Demo,
-    /// What is laid over the inventory.
+    /// The path of an inventory that is merged over that of the demo.
     over: String,
 }
 
@@ -30,7 +30,7 @@ impl Fleet {
         Self::with("")
     }
 
-    /// With more said about its services: lines of the map `services`.
+    /// Starts the fleet with more configuration: lines of the map `services`.
     fn with(services: &str) -> Self {
         let demo = Demo::start(&["--calm"]);
         let mut yaml = "defaults: {interval: 100ms, timeout: 20s}\n".to_owned();
@@ -42,7 +42,7 @@ impl Fleet {
         Self { demo, over }
     }
 
-    /// Words for the binary, with the inventory.
+    /// Returns the arguments for the binary, with the inventories.
     fn words(&self, words: &str) -> Vec<String> {
         let own = self.demo.inventory().to_str().expect("a path is text");
         let files = ["-f", own, "-f", &self.over].map(str::to_owned);
@@ -60,19 +60,19 @@ impl Fleet {
         Ran::from(self.command(words).output().expect("the binary can be run"))
     }
 
-    /// Begins an action that is to be watched.
+    /// Starts an action and returns a handle that reads its output.
     fn begin(&self, words: &str) -> Acting {
         Acting::start(self.command(words))
     }
 
-    /// Watches these services.
+    /// Starts `watch` on these services.
     fn watch(&self, names: &str) -> Watching {
         let words = self.words(names);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         Watching::start(self.demo.scene(), &words)
     }
 
-    /// What one round of probes finds out about a service.
+    /// Returns the report of `check` on a service.
     fn check(&self, name: &str) -> Value {
         let ran = self.run(&format!("check -o json {name}"));
         let report: Value =
@@ -80,7 +80,7 @@ impl Fleet {
         report["services"][0].clone()
     }
 
-    fn break_(&self, service: &str, what: &str) {
+    fn inject_fault(&self, service: &str, what: &str) {
         let ran = self.demo.run(&["demo", "break", service, what]);
         assert_eq!(ran.code, 0, "{ran:?}");
     }
@@ -90,7 +90,7 @@ impl Fleet {
         assert_eq!(ran.code, 0, "{ran:?}");
     }
 
-    /// A request for work that takes so long and has begun: until it is done the service drains, and that is seen.
+    /// Sends a request that takes this long, and returns when it has begun: until it is done, a shutdown drains.
     fn work(&self, service: &str, millis: u32) -> BufReader<TcpStream> {
         let request = format!("GET /work/{millis}");
         let mut reader = send(self.demo.address(service), &request).expect("it listens");
@@ -103,7 +103,7 @@ impl Fleet {
         reader
     }
 
-    /// Stops a service, which has to be proved by the end of its process.
+    /// Stops a service; the proof has to be the exit of its process.
     fn stop(&self, service: &str) -> Ran {
         let pid = self.demo.pid(service);
         let ran = self.run(&format!("shutdown --yes {service}"));
@@ -116,7 +116,7 @@ impl Fleet {
     }
 }
 
-/// What a service says of a dependency.
+/// Returns a dependency in the report of a service.
 #[track_caller]
 fn dependency<'a>(service: &'a Value, name: &str) -> &'a Value {
     let dependencies = service["dependencies"].as_array();

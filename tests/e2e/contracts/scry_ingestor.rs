@@ -12,7 +12,7 @@ use crate::support::terminal::{ENTER, Pty};
 const NOT_READY: &str = "ready: answered 503 Service Unavailable, expected 200-299";
 
 impl Fleet {
-    /// The ingestor's configuration file.
+    /// Returns the path of the configuration file of `ingestor`.
     fn configuration(&self) -> PathBuf {
         self.demo.inventory().with_file_name("ingestor.json")
     }
@@ -24,7 +24,7 @@ impl Fleet {
         std::fs::write(self.configuration(), configuration.to_string()).expect("it is ours");
     }
 
-    /// The version that is in force: what a reload that changes nothing tells.
+    /// Returns the current version of the configuration, as a reload that changes nothing reports it.
     fn version(&self) -> Value {
         let answer: Answer = self.demo.ask("ingestor", "POST /api/v1/config/reload");
         answer.json()["version"].clone()
@@ -32,18 +32,18 @@ impl Fleet {
 }
 
 #[test]
-fn from_well_to_stopped() {
+fn states_from_healthy_to_stopped() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("ingestor");
     watching.until_state("ingestor", "healthy");
 
-    fleet.break_("ingestor", "celery");
+    fleet.inject_fault("ingestor", "celery");
     watching.until_state("ingestor", "degraded");
     let found = fleet.check("ingestor");
     let reason = "dependency celery: degraded: 1 of 4 workers";
     assert_is(&found, "degraded", &[reason], &[]);
     assert_eq!(found["ready"], true, "200 for degraded too");
-    fleet.break_("ingestor", "database");
+    fleet.inject_fault("ingestor", "database");
     watching.until_state("ingestor", "unhealthy");
     let found = fleet.check("ingestor");
     let reasons = [
@@ -76,13 +76,13 @@ fn from_well_to_stopped() {
     });
 }
 
-/// Optional, and its check never comes back.
+/// The component is optional, and its check never ends.
 #[test]
-fn a_component_that_hangs_delays_nobody() {
+fn a_hanging_component_delays_no_reply() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("ingestor");
     watching.until_state("ingestor", "healthy");
-    fleet.break_("ingestor", "kafka");
+    fleet.inject_fault("ingestor", "kafka");
     let degraded = watching.until_state("ingestor", "degraded");
     assert_is(
         &degraded,
@@ -112,7 +112,7 @@ fn a_component_that_hangs_delays_nobody() {
 }
 
 #[test]
-fn a_bad_file_is_answered_with_the_reason_and_changes_nothing() {
+fn an_invalid_file_is_rejected_with_the_reason_and_changes_nothing() {
     let fleet = Fleet::start();
     let pid = fleet.demo.pid("ingestor");
     let before = fleet.version();
@@ -135,7 +135,7 @@ fn a_bad_file_is_answered_with_the_reason_and_changes_nothing() {
     }
     assert_eq!(fleet.version(), before);
 
-    fleet.break_("ingestor", "config");
+    fleet.inject_fault("ingestor", "config");
     let ran = fleet.run("reload --yes ingestor");
     assert_eq!(ran.code, 5, "{ran:?}");
     assert!(
@@ -160,9 +160,9 @@ fn a_bad_file_is_answered_with_the_reason_and_changes_nothing() {
     );
 }
 
-/// A database's address, a cache's, a port: reported as such, and everything else is taken over.
+/// The addresses of the database and the cache and the port need a restart; everything else is reloaded.
 #[test]
-fn what_needs_a_restart_is_told_and_the_rest_is_reloaded() {
+fn parts_that_need_a_restart_are_reported_and_the_others_reloaded() {
     let fleet = Fleet::start();
     fleet.reconfigure(|configuration| {
         configuration["port"] = 9090.into();
@@ -175,7 +175,7 @@ fn what_needs_a_restart_is_told_and_the_rest_is_reloaded() {
 }
 
 #[test]
-fn a_signal_reloads_as_the_route_does() {
+fn a_signal_reloads_like_the_route() {
     let fleet = Fleet::with("  ingestor: {actions: {reload: {signal: HUP}}}\n");
     let before = fleet.version().as_u64().expect("a number");
     let mut passed = 0;
@@ -195,9 +195,9 @@ fn a_signal_reloads_as_the_route_does() {
     assert_eq!(passed, 2);
 }
 
-/// Everything that can come of it, one after the other, by the same key.
+/// The same key leads to each result of a reload, one after the other.
 #[test]
-fn a_reload_from_the_keyboard_tells_what_came_of_each_part() {
+fn a_reload_from_the_dashboard_shows_the_result_of_each_part() {
     let fleet = Fleet::start();
     let mut pty = Pty::start(&fleet.command("watch ingestor"), 120, 40);
     pty.wait_for("✓ 1 healthy");
@@ -219,7 +219,7 @@ fn a_reload_from_the_keyboard_tells_what_came_of_each_part() {
     assert_eq!(pty.end().code, 0);
 }
 
-/// A second signal changes nothing: neither does it cut the drain short, nor begin another.
+/// A second signal neither shortens the drain nor begins another one.
 #[test]
 fn a_second_signal_changes_nothing() {
     let mut fleet = Fleet::start();

@@ -1,4 +1,4 @@
-//! `warren`: a supervisor of three tasks, checked by HTTP, by TCP and by a command, that replaces what is unhealthy.
+//! `warren`: a supervisor of three tasks, checked by HTTP, TCP and a command, that replaces an unhealthy one.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::demo::Demo;
 use crate::support::watching::Watching;
 
 impl Fleet {
-    /// What the supervisor says of one of its tasks.
+    /// Returns a task in the list of the supervisor.
     fn task(&self, name: &str) -> Value {
         let list = self.demo.ask("warren", "GET /tasks").json();
         let tasks = list["tasks"].as_array().expect("a list");
@@ -15,7 +15,7 @@ impl Fleet {
         task.expect("it is there").clone()
     }
 
-    /// Waits until the supervisor says this of a task.
+    /// Waits until the supervisor reports a task in this state.
     fn until_task(&self, name: &str, holds: impl Fn(&Value) -> bool) -> Value {
         loop {
             let task = self.task(name);
@@ -27,7 +27,7 @@ impl Fleet {
 }
 
 #[test]
-fn from_well_to_stopped() {
+fn states_from_healthy_to_stopped() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("warren");
     let well = watching.until_state("warren", "healthy");
@@ -40,7 +40,7 @@ fn from_well_to_stopped() {
         .collect();
     assert_eq!(kinds, ["http", "http", "http", "http", "tcp", "exec"]);
 
-    fleet.break_("warren", "replacement");
+    fleet.inject_fault("warren", "replacement");
     for (task, state, reason) in [
         (
             "web",
@@ -54,7 +54,7 @@ fn from_well_to_stopped() {
             "worker: exit status 1: cat: run/warren-worker.healthy",
         ),
     ] {
-        fleet.break_("warren", task);
+        fleet.inject_fault("warren", task);
         let broken = watching.until_state("warren", state);
         assert_eq!(broken["flags"], json!([]), "{broken}");
         let reasons = broken["reasons"].to_string();
@@ -82,10 +82,10 @@ fn from_well_to_stopped() {
 }
 
 #[test]
-fn an_unhealthy_task_is_replaced_and_all_is_well_again() {
+fn an_unhealthy_task_is_replaced_and_the_supervisor_is_healthy_again() {
     let fleet = Fleet::start();
     let before = fleet.task("web");
-    fleet.break_("warren", "web");
+    fleet.inject_fault("warren", "web");
     let after = fleet.until_task("web", |task| {
         task["replaced"] == 1 && task["status"] == "healthy"
     });
@@ -97,7 +97,7 @@ fn an_unhealthy_task_is_replaced_and_all_is_well_again() {
     assert!(text.starts_with("Health: 3/3 healthy\n"), "{text}");
 }
 
-/// The other two kinds of checks are held back until a task has started; failures until then are none.
+/// The other kinds of checks wait until a task has started; failures before that do not count.
 #[test]
 fn a_task_that_starts_slowly_is_starting_and_not_replaced() {
     let demo = Demo::start(&[]);

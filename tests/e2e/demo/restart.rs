@@ -1,27 +1,27 @@
-//! Services of the demo that somebody else has started again: they are where they were, and they live
-//! and end with the demo.
+//! Services that others than the demo have restarted: they listen where they did, and they end
+//! with the demo.
 
 use std::process::Stdio;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{pid, refuses, wait_for_the_end, watched, work};
+use super::{open_process, pid, refuses, wait_for_exit, work};
 use crate::support::demo::Demo;
 use crate::support::process::Running;
 use crate::support::scene::Scene;
 use crate::support::terminal::Pty;
 
-/// Ends a service and waits until the demo knows.
+/// Ends a service and waits until the demo has noticed.
 fn end(demo: &mut Demo, service: &str) {
-    let process = watched(demo, service);
+    let process = open_process(demo, service);
     rustix::process::kill_process(pid(demo.pid(service)), Signal::TERM).expect("it runs");
-    wait_for_the_end(&process);
+    wait_for_exit(&process);
     let said = demo.said();
     assert!(said.starts_with(&format!("{service} exited")), "{said:?}");
 }
 
-/// Starts it again and waits until the demo knows.
+/// Starts a service again and waits until the demo has noticed.
 fn start(demo: &mut Demo, service: &str) -> Running {
     let running = Running::start(&mut demo.start_again(service)).expect("the binary can be run");
     let own = running.pid();
@@ -39,8 +39,8 @@ pub(super) fn restart(demo: &mut Demo, service: &str) -> Running {
     start(demo, service)
 }
 
-/// A start that fails: its exit code and the end of the log.
-fn refused(demo: &Demo, service: &str) -> (Option<i32>, String) {
+/// Starts a service that fails to start; returns its exit code and the error in its log.
+fn fail_to_start(demo: &Demo, service: &str) -> (Option<i32>, String) {
     let before = demo.log(service).len();
     let status = demo.start_again(service).status().expect("it can be run");
     let written = demo.log(service).split_off(before);
@@ -57,7 +57,7 @@ fn state_of_database(demo: &Demo) -> Value {
 }
 
 #[test]
-fn it_is_where_it_was_and_a_hand_still_reaches_it() {
+fn a_restarted_service_listens_where_it_did_and_accepts_fault_commands() {
     let mut demo = Demo::start(&["--calm"]);
     let before = status(&demo, "orders")["start_time"].take();
     let mut running = restart(&mut demo, "orders");
@@ -77,7 +77,7 @@ fn it_is_where_it_was_and_a_hand_still_reaches_it() {
 }
 
 #[test]
-fn what_was_broken_stays_so_until_it_is_mended() {
+fn a_fault_outlives_a_restart_until_it_is_mended() {
     let mut demo = Demo::start(&["--calm"]);
     assert_eq!(demo.run(&["demo", "break", "orders", "database"]).code, 0);
     let _first = restart(&mut demo, "orders");
@@ -94,11 +94,11 @@ fn what_was_broken_stays_so_until_it_is_mended() {
 }
 
 #[test]
-fn a_bad_configuration_ends_the_start_with_a_reason() {
+fn an_invalid_configuration_fails_the_start_with_a_reason() {
     let mut demo = Demo::start(&["--calm"]);
     assert_eq!(demo.run(&["demo", "break", "ingestor", "config"]).code, 0);
     end(&mut demo, "ingestor");
-    let (code, error) = refused(&demo, "ingestor");
+    let (code, error) = fail_to_start(&demo, "ingestor");
     assert_eq!(code, Some(2));
     assert_eq!(
         error,
@@ -110,7 +110,7 @@ fn a_bad_configuration_ends_the_start_with_a_reason() {
     assert_eq!(demo.ask("ingestor", "GET /ready").status, 200);
 }
 
-/// A reload told that it needs a restart: the restart has to find it.
+/// A change that needs a restart takes effect at the restart.
 #[test]
 fn a_changed_configuration_is_read_by_the_next_process() {
     let mut demo = Demo::start(&["--calm"]);
@@ -130,7 +130,7 @@ fn a_changed_configuration_is_read_by_the_next_process() {
 fn a_service_has_one_process_at_a_time() {
     let mut demo = Demo::start(&["--calm"]);
     let first = demo.pid("orders");
-    let (code, error) = refused(&demo, "orders");
+    let (code, error) = fail_to_start(&demo, "orders");
     assert_eq!(code, Some(2));
     assert_eq!(
         error,
@@ -144,10 +144,10 @@ fn a_service_has_one_process_at_a_time() {
 }
 
 #[test]
-fn all_go_on_when_the_control_plane_was_started_again() {
+fn all_services_recover_when_the_control_plane_is_restarted() {
     let mut demo = Demo::start(&["--calm"]);
     end(&mut demo, "control-plane");
-    // Who reports to it can start without it.
+    // Services that report to it can start without it.
     let _others = [restart(&mut demo, "edge"), restart(&mut demo, "syncer")];
     assert_eq!(demo.ask("syncer", "GET /readyz").status, 503);
     let _running = start(&mut demo, "control-plane");
@@ -160,7 +160,7 @@ fn all_go_on_when_the_control_plane_was_started_again() {
 }
 
 #[test]
-fn an_agent_without_a_port_and_one_with_tasks_come_back_too() {
+fn an_agent_without_a_port_and_a_supervisor_of_tasks_can_be_restarted() {
     let mut demo = Demo::start(&["--calm"]);
     end(&mut demo, "edge");
     let agent =
@@ -172,13 +172,13 @@ fn an_agent_without_a_port_and_one_with_tasks_come_back_too() {
     assert_eq!(demo.ask("syncer", "GET /readyz").status, 200);
 
     // Killed, it leaves it to its tasks to notice.
-    let process = watched(&demo, "warren");
+    let process = open_process(&demo, "warren");
     assert_eq!(demo.run(&["demo", "break", "warren", "process"]).code, 0);
-    wait_for_the_end(&process);
+    wait_for_exit(&process);
     assert!(demo.said().starts_with("warren exited: signal: 9"));
     let _warren = start(&mut demo, "warren");
-    let told = demo.ask("warren", "GET /").body;
-    assert!(told.starts_with("Health: 3/3 healthy\n"), "{told}");
+    let body = demo.ask("warren", "GET /").body;
+    assert!(body.starts_with("Health: 3/3 healthy\n"), "{body}");
     let file = demo.inventory().to_str().expect("the demo's path is text");
     let checked = demo.run(&["check", "--exit-code", "-f", file, "warren"]);
     assert_eq!(
@@ -188,7 +188,7 @@ fn an_agent_without_a_port_and_one_with_tasks_come_back_too() {
 }
 
 #[test]
-fn it_ends_with_the_demo_however_that_ends() {
+fn a_restarted_service_ends_with_the_demo_however_that_ends() {
     for signal in [Signal::KILL, Signal::TERM] {
         let mut demo = Demo::start(&["--calm"]);
         let mut running = restart(&mut demo, "orders");
@@ -204,10 +204,10 @@ fn it_ends_with_the_demo_however_that_ends() {
 }
 
 #[test]
-fn without_its_demo_a_service_does_not_start() {
+fn a_service_does_not_start_without_a_running_demo() {
     let mut demo = Demo::start(&["--calm"]);
     demo.process().stop(Signal::KILL);
-    let (code, error) = refused(&demo, "orders");
+    let (code, error) = fail_to_start(&demo, "orders");
     assert_eq!(code, Some(2));
     let folder = demo.inventory().parent().unwrap();
     let expected = format!(
@@ -218,7 +218,7 @@ fn without_its_demo_a_service_does_not_start() {
 }
 
 #[test]
-fn the_dashboard_tells_that_it_was_started_again() {
+fn the_dashboard_shows_that_a_service_was_restarted() {
     let scene = Scene::new();
     let mut pty = Pty::start(&scene.command(&["demo", "--calm"]), 80, 24);
     pty.wait_for("✓ 8 healthy");
@@ -236,7 +236,7 @@ fn the_dashboard_tells_that_it_was_started_again() {
 }
 
 #[test]
-fn healthctl_restarts_it_and_proves_that() {
+fn healthctl_restarts_a_service_of_the_demo_with_proof() {
     let mut demo = Demo::start(&["--calm"]);
     let file = demo.inventory().to_str().expect("the demo's path is text");
     let old = demo.pid("orders");
