@@ -1,6 +1,6 @@
 //! The audit file: one JSON line before anything is sent and one after, refusals too.
 //!
-//! What is written here is cleaned and holds no secret. What cannot be written is not done.
+//! Every line is cleaned and holds no secret. An action whose first line cannot be written is not carried out.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ use crate::text;
 /// The name of the file in the state directory.
 const FILE: &str = "audit.jsonl";
 
-/// Where actions are recorded, or nowhere.
+/// The open audit file; none where nothing is recorded.
 #[derive(Debug)]
 pub(crate) struct Audit {
     file: Option<File>,
@@ -27,9 +27,9 @@ pub(crate) struct Audit {
     command: String,
 }
 
-/// One line.
+/// One line of the file.
 #[derive(Debug, Serialize)]
-struct Line<'a> {
+struct AuditLine<'a> {
     at: Timestamp,
     actor: &'a str,
     pid: u32,
@@ -44,21 +44,22 @@ struct Line<'a> {
     text: Option<&'a str>,
 }
 
-/// What a line is about.
+/// The subject of a line.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct About<'a> {
-    /// The service.
+pub(super) struct AuditSubject<'a> {
     pub(super) service: &'a str,
-    /// What is done to it.
     pub(super) action: Action,
-    /// The exact request; `None` where none was made up.
+    /// The exact request; `None` where there is none yet.
     pub(super) request: Option<&'a str>,
-    /// Who answered before.
+    /// The identity that answered before.
     pub(super) before: Option<&'a Identity>,
 }
 
 impl Audit {
-    /// Opens the file in `directory`, making both where they are missing. `None` records nothing.
+    /// Opens the file in `directory`, and creates both where they are missing. `None` records nothing.
+    ///
+    /// # Errors
+    /// The file cannot be written: which, and why.
     pub(crate) fn open(directory: Option<&Path>, command: &str) -> Result<Self, String> {
         let file = match directory {
             None => None,
@@ -80,24 +81,24 @@ impl Audit {
     }
 
     /// Records that something is about to be sent.
-    pub(super) fn before(&self, about: About<'_>) -> io::Result<()> {
-        self.write(about, None, None, None)
+    pub(super) fn before(&self, subject: AuditSubject<'_>) -> io::Result<()> {
+        self.write(subject, None, None, None)
     }
 
-    /// Records what came of it, or that it was refused.
+    /// Records how it ended, or that it was refused.
     pub(super) fn after(
         &self,
-        about: About<'_>,
+        subject: AuditSubject<'_>,
         after: Option<&Identity>,
         verdict: Verdict,
         text: &str,
     ) -> io::Result<()> {
-        self.write(about, after, Some(verdict), Some(text))
+        self.write(subject, after, Some(verdict), Some(text))
     }
 
     fn write(
         &self,
-        about: About<'_>,
+        subject: AuditSubject<'_>,
         after: Option<&Identity>,
         verdict: Option<Verdict>,
         text: Option<&str>,
@@ -105,15 +106,15 @@ impl Audit {
         let Some(mut file) = self.file.as_ref() else {
             return Ok(());
         };
-        let line = Line {
+        let line = AuditLine {
             at: Timestamp::now(),
             actor: &self.actor,
             pid: std::process::id(),
             command: &self.command,
-            service: about.service,
-            action: about.action,
-            request: about.request,
-            before: about.before.map(party),
+            service: subject.service,
+            action: subject.action,
+            request: subject.request,
+            before: subject.before.map(party),
             after: after.map(party),
             verdict,
             exit_code: verdict.map(Verdict::exit_code),
@@ -146,7 +147,7 @@ fn open(directory: &Path, path: &PathBuf) -> io::Result<File> {
     Ok(file)
 }
 
-/// Who acts: the user's name where the environment has one, and always the number that cannot be made up.
+/// Returns the user who acts: the name where the environment has one, and always the uid, which cannot be made up.
 fn actor() -> String {
     let uid = rustix::process::getuid().as_raw();
     match std::env::var("USER") {
@@ -155,7 +156,7 @@ fn actor() -> String {
     }
 }
 
-/// An identity as it is told.
+/// Returns an identity as it is shown and recorded.
 pub(super) fn party(identity: &Identity) -> InstanceInfo {
     InstanceInfo {
         address: identity.address.clone(),
@@ -175,7 +176,7 @@ mod tests {
     fn lines_are_appended_to_a_file_that_only_its_owner_may_read() {
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join("state/healthctl");
-        let about = About {
+        let subject = AuditSubject {
             service: "api",
             action: Action::Shutdown,
             request: Some("SIGTERM to pid 4711"),
@@ -183,9 +184,9 @@ mod tests {
         };
         for _ in 0..2 {
             let audit = Audit::open(Some(&directory), "healthctl shutdown api").unwrap();
-            audit.before(about).unwrap();
+            audit.before(subject).unwrap();
             audit
-                .after(about, None, Verdict::Stopped, "it is gone")
+                .after(subject, None, Verdict::Stopped, "it is gone")
                 .unwrap();
         }
         let path = directory.join(FILE);
@@ -229,12 +230,12 @@ mod tests {
     #[test]
     fn no_audit_records_nothing() {
         let audit = Audit::open(None, "x").unwrap();
-        let about = About {
+        let subject = AuditSubject {
             service: "api",
             action: Action::Shutdown,
             request: None,
             before: None,
         };
-        audit.before(about).unwrap();
+        audit.before(subject).unwrap();
     }
 }

@@ -1,5 +1,7 @@
-//! The command of an action. It is run as a probe's is, but nothing ends it: half a stop may be worse than a late one, so
-//! it goes on when its time is up, and when we end.
+//! The command of an action, as text and as it is run.
+//!
+//! It is run as the command of a probe is, but nothing ends it: half a stop may be worse than a late one, so it goes on when
+//! its time is up, and when healthctl ends.
 
 use std::fs::File;
 use std::io;
@@ -12,20 +14,18 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use tokio::process::Child;
 use tokio::time::{Instant, timeout};
 
-use super::send::Went;
 use crate::action::shown_command;
 use crate::host::offspring;
-use crate::inventory::Exec;
+use crate::inventory::{Exec, Service};
 use crate::probe::{Masks, Ready};
 use crate::text;
 
-/// So much of it, and of its last words, is shown.
+/// The number of characters of a command, and of the last line that it wrote, that are shown.
 const KEPT: usize = 160;
-/// So much of what it wrote is looked at for its last words, in bytes.
-const LOOKED_AT: u64 = 4096;
+/// The number of bytes at the end of what a command wrote in which its last line is looked for.
+const TAIL: u64 = 4096;
 
-/// A command in backticks, with the directory where it is run, unless that is where we stand:
-/// `docker compose restart api`.
+/// Returns a command in backticks, with the directory in which it is run unless that is the current one.
 pub(super) fn shown(exec: &Exec) -> String {
     let command = shown_command(exec.shown.iter().map(String::as_str));
     if exec.cwd == Path::new("") {
@@ -35,58 +35,84 @@ pub(super) fn shown(exec: &Exec) -> String {
     }
 }
 
-/// Runs it to its end; when the time is up, it is left to its work.
-pub(super) async fn run(exec: &Exec, limit: Duration) -> Went {
+/// Returns the start command of the service: `uvicorn app:app` in services/api.
+pub(super) fn start_command(service: &Service) -> Option<String> {
+    let start = service.start.as_ref()?;
+    Some(text::clean(&shown(&start.exec), 300))
+}
+
+/// The end of a command, as far as it was waited for.
+#[derive(Debug)]
+pub(super) enum CommandEnd {
+    /// Its status was 0; the command.
+    Succeeded(String),
+    /// Its status was another one.
+    Failed { command: String, how: String },
+    /// It was not started: why.
+    NotStarted(String),
+    /// It may have been started, and its end is not known: why.
+    Unknown(String),
+}
+
+/// Runs a command to its end. A command that takes longer than `limit` goes on.
+pub(super) async fn run(exec: &Exec, limit: Duration) -> CommandEnd {
     let shown = shown_command(exec.shown.iter().map(String::as_str));
     let shown = text::clean(&shown, KEPT);
     let began = Instant::now();
     let ready = match timeout(limit, Ready::to_run(exec)).await {
         Ok(Ok(ready)) => ready,
-        Ok(Err(why)) => return Went::Unsent(why),
-        Err(_) => return Went::Unsent(format!("what `{shown}` needs could not be read in time")),
+        Ok(Err(why)) => return CommandEnd::NotStarted(why),
+        Err(_) => {
+            return CommandEnd::NotStarted(format!(
+                "what `{shown}` needs could not be read in time"
+            ));
+        }
     };
     let left = || limit.saturating_sub(began.elapsed());
     // A file system that hangs would hold up everybody else.
-    let starting = tokio::task::spawn_blocking(move || Running::start(ready));
+    let starting = tokio::task::spawn_blocking(move || RunningCommand::start(ready));
     let mut running = match timeout(left(), starting).await {
         Ok(Ok(Ok(running))) => running,
-        Ok(Ok(Err(why))) => return Went::Unsent(why),
-        Ok(Err(_)) => return Went::Lost(format!("`{shown}` could not be started")),
-        Err(_) => return Went::Lost(format!("`{shown}` has not started in time, and may yet")),
+        Ok(Ok(Err(why))) => return CommandEnd::NotStarted(why),
+        Ok(Err(_)) => return CommandEnd::Unknown(format!("`{shown}` could not be started")),
+        Err(_) => {
+            return CommandEnd::Unknown(format!("`{shown}` has not started in time, and may yet"));
+        }
     };
     let status = match timeout(left(), running.child.wait()).await {
         Ok(Ok(status)) => status,
-        Ok(Err(error)) => return Went::Lost(format!("`{shown}`: {error}")),
-        Err(_) => return Went::Lost(format!("`{shown}` has not ended in time and goes on")),
+        Ok(Err(error)) => return CommandEnd::Unknown(format!("`{shown}`: {error}")),
+        Err(_) => {
+            return CommandEnd::Unknown(format!("`{shown}` has not ended in time and goes on"));
+        }
     };
     if status.success() {
-        return Went::Done(format!("`{shown}` ended with status 0"));
+        return CommandEnd::Succeeded(format!("`{shown}` ended with status 0"));
     }
-    let words = tokio::task::spawn_blocking(move || running.last_words()).await;
-    let words = words.unwrap_or_default();
-    let how = if words.is_empty() {
+    let line = tokio::task::spawn_blocking(move || running.last_line()).await;
+    let line = line.unwrap_or_default();
+    let how = if line.is_empty() {
         status.to_string()
     } else {
-        format!("{status}: {words}")
+        format!("{status}: {line}")
     };
-    Went::Failed {
+    CommandEnd::Failed {
         command: shown,
         how,
     }
 }
 
-/// A command under way.
-struct Running {
+/// A command under method, with the file that holds its standard error; `None` where there is no room for one.
+struct RunningCommand {
     child: Child,
     masks: Masks,
-    /// What it complains about; `None` where there is no room for it.
-    complaints: Option<File>,
+    stderr: Option<File>,
 }
 
-impl Running {
+impl RunningCommand {
     fn start(mut ready: Ready) -> Result<Self, String> {
-        let complaints = file().ok();
-        let stderr = complaints.as_ref().and_then(|file| file.try_clone().ok());
+        let written = unnamed_file().ok();
+        let stderr = written.as_ref().and_then(|file| file.try_clone().ok());
         ready
             .command()
             // What it says goes to nobody, and what it starts may go on saying it for ever.
@@ -98,16 +124,16 @@ impl Running {
         Ok(Self {
             child,
             masks,
-            complaints,
+            stderr: written,
         })
     }
 
-    /// The last line that it wrote, fit for any terminal, and without what it was given in confidence.
-    fn last_words(&self) -> String {
+    /// Returns the last line that it wrote, cleaned, and without the secrets that it was given.
+    fn last_line(&self) -> String {
         let read = || {
-            let file = self.complaints.as_ref()?;
+            let file = self.stderr.as_ref()?;
             let length = file.metadata().ok()?.len();
-            let start = length.saturating_sub(LOOKED_AT);
+            let start = length.saturating_sub(TAIL);
             let mut bytes = vec![0; usize::try_from(length - start).ok()?];
             let count = file.read_at(&mut bytes, start).ok()?;
             bytes.truncate(count);
@@ -130,8 +156,9 @@ impl Running {
     }
 }
 
-/// A file without a name, for what a command writes. A pipe would break with us, and take along whoever writes into it.
-fn file() -> io::Result<File> {
+/// Opens a file without a name for what a command writes. A pipe would break when healthctl ends, and end the command that
+/// writes into it.
+fn unnamed_file() -> io::Result<File> {
     let file = tempfile::tempfile()?;
     // Whoever opens it anew by `/dev/stderr` must not write over what is there.
     fcntl_setfl(&file, fcntl_getfl(&file)? | OFlags::APPEND)?;
@@ -141,7 +168,6 @@ fn file() -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execute::send::Sent;
 
     fn command(words: &[&str]) -> Exec {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
@@ -154,11 +180,13 @@ mod tests {
 
     #[tokio::test]
     async fn commands_tell_by_their_status() {
-        let run =
-            async |words: &[&str]| Sent::from(run(&command(words), Duration::from_secs(20)).await);
-        assert!(matches!(run(&["true"]).await, Sent::Taken(_)));
-        assert!(matches!(run(&["/nowhere/x"]).await, Sent::Unsent(_)));
-        assert!(matches!(run(&[]).await, Sent::Unsent(_)));
+        let run = async |words: &[&str]| run(&command(words), Duration::from_secs(20)).await;
+        assert!(matches!(run(&["true"]).await, CommandEnd::Succeeded(_)));
+        assert!(matches!(
+            run(&["/nowhere/x"]).await,
+            CommandEnd::NotStarted(_)
+        ));
+        assert!(matches!(run(&[]).await, CommandEnd::NotStarted(_)));
         for (script, expected) in [
             (
                 "echo no such unit >&2; exit 5",
@@ -179,10 +207,10 @@ mod tests {
             ),
             ("kill -KILL $$", "signal: 9 (SIGKILL)"),
         ] {
-            let Sent::TurnedDown(text) = run(&["sh", "-c", script]).await else {
+            let CommandEnd::Failed { how, .. } = run(&["sh", "-c", script]).await else {
                 panic!("a command that fails has not taken it: {script}");
             };
-            assert!(text.ends_with(&format!("({expected})")), "{text}");
+            assert_eq!(how, expected);
         }
     }
 
@@ -192,8 +220,8 @@ mod tests {
         let pid_file = directory.path().join("pid");
         let script = format!("echo $$ > {}; exec sleep 60", pid_file.display());
         let exec = command(&["sh", "-c", &script]);
-        let sent = Sent::from(run(&exec, Duration::from_millis(500)).await);
-        assert!(matches!(sent, Sent::Unclear(_)), "{sent:?}");
+        let end = run(&exec, Duration::from_millis(500)).await;
+        assert!(matches!(end, CommandEnd::Unknown(_)), "{end:?}");
         let text = std::fs::read_to_string(pid_file).unwrap();
         let pid = rustix::process::Pid::from_raw(text.trim().parse().unwrap()).unwrap();
         // It is there to be ended.
@@ -201,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn last_words_do_not_tell_what_was_given_in_confidence() {
+    async fn the_last_line_tells_no_secret() {
         let given = |script: &str| Exec {
             hidden: vec![("hunter22".to_owned(), "${TOKEN}".to_owned())],
             ..command(&["sh", "-c", script])
@@ -218,7 +246,7 @@ mod tests {
                 "echo {} >&2; exit 1",
                 script.trim_end_matches("; exit 1")
             ));
-            let Went::Failed { how, .. } = run(&exec, Duration::from_secs(20)).await else {
+            let CommandEnd::Failed { how, .. } = run(&exec, Duration::from_secs(20)).await else {
                 panic!("it fails")
             };
             assert_eq!(

@@ -1,31 +1,27 @@
-//! Carries out an action plan: send, signal, watch, compare, audit; tells the engine of it by [`Input`](crate::event::Input).
+//! Carries out an action: facts, preflight, stop, start, monitor, audit.
 //!
-//! [`Executor::prepare`] reads every identity and says what would be sent to whom; nothing has happened yet.
-//! [`Executor::run`] sends, once, and watches until the end is proved or the time is up. Must not use the
-//! engine: a proof rests on its own looks.
+//! [`Executor::prepare`] gathers the facts and says what would be sent to which process; nothing has happened yet.
+//! [`Executor::run`] carries that out: each service passes a preflight, then its phases stop and start it, and a monitor
+//! watches until the end is proved or the time is up. Must not use the engine: a proof rests on looks of its own.
 
-mod again;
-mod amount;
+mod address;
 mod audit;
-mod choose;
-mod come_up;
 mod command;
-mod ending;
-mod force;
-mod foreign;
-mod gates;
-mod halves;
-mod identify;
-mod look;
-mod owners;
-mod place;
-mod prepare;
-mod question;
+mod facts;
+mod kill;
+mod monitor;
+mod phases;
+mod plan;
+mod preflight;
 mod reload;
+mod request;
+mod result;
 mod run;
 mod scan;
 mod send;
-mod watch;
+mod signal;
+mod start;
+mod stop;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,19 +33,20 @@ use crate::action::{
     Action, Goal, Method, Present, ProposedAction, Refusal, RolloutPolicy, Verdict,
 };
 use crate::event::{ActionDetails, ActionResult};
-use crate::health::{self, Identity, Process};
+use crate::health::{self, Identity};
 use crate::host::records::{Key, Records};
 use crate::host::{Clock, started_at};
 use crate::inventory::{Inventory, Service};
 use crate::probe::Asker;
 use crate::text;
 
-use audit::Audit;
-use identify::Found;
+use audit::{Audit, AuditSubject};
+use facts::ServiceFacts;
+use signal::ProvenTarget;
 
 pub(crate) use scan::{HostScan, HostSnapshot};
 
-/// What holds for every action of this run.
+/// Settings that hold for every action of a run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Policy {
     /// Refuse everything.
@@ -58,17 +55,17 @@ pub(crate) struct Policy {
     pub(crate) audit: Option<PathBuf>,
     /// The command line, for the audit file, secrets masked.
     pub(crate) command: String,
-    /// How long each half of an action may take, instead of what the inventory says.
+    /// The time that each phase of an action may take, instead of the inventory's.
     pub(crate) timeout: Option<Duration>,
-    /// Whether what has not stopped in time may be killed.
+    /// Whether a service that has not stopped in time may be killed.
     pub(crate) force: bool,
-    /// What is to be restarted and has ended since it was prepared is left so.
+    /// Whether a service that is to be restarted and has ended since the plan was made is left so.
     pub(crate) only_running: bool,
     /// How several services are acted on.
     pub(crate) manner: RolloutPolicy,
-    /// Where what was started is recorded, and who acts on a service just now.
+    /// The records of started services, and the locks on services that are acted on.
     pub(crate) records: Option<Records>,
-    /// This program, to start others detached; `None` where it cannot be found.
+    /// This program, to start services detached; `None` where it cannot be found.
     pub(crate) program: Option<PathBuf>,
 }
 
@@ -80,48 +77,48 @@ pub(crate) struct Executor {
     policy: Policy,
 }
 
-/// A plan in the order in which it will be carried out. Nothing has been sent.
+/// An action on some services, in the order in which it will be carried out. Nothing has been sent.
 #[derive(Debug, Clone)]
 pub(crate) struct PreparedAction {
-    /// What will be done.
     pub(crate) action: Action,
-    targets: Vec<Target>,
-    /// For each target the others that it needs, by number.
+    targets: Vec<PlanTarget>,
+    /// For each target the others that it needs, by index.
     needs: Vec<Vec<usize>>,
 }
 
 /// One service of a plan.
 #[derive(Debug, Clone)]
-struct Target {
+struct PlanTarget {
     service: Arc<Service>,
-    /// What names its record.
+    /// The key of its record.
     key: Key,
-    found: Found,
+    facts: ServiceFacts,
     goal: Goal,
-    todo: Todo,
+    work: PlannedWork,
 }
 
-/// What is to be done to a service.
+/// The work that is to be done on a service.
 #[derive(Debug, Clone)]
-enum Todo {
+enum PlannedWork {
     /// Nothing: it has stopped, or runs, already.
     Nothing,
     /// A request is sent.
-    Send(Sending),
+    Request(Box<PlannedRequest>),
     /// It is only started.
     Start(ProposedAction),
 }
 
 /// One request of a plan.
 #[derive(Debug, Clone)]
-struct Sending {
+struct PlannedRequest {
     method: Method,
     offer: ProposedAction,
-    signalled: Option<Process>,
+    /// The process to signal, where the request is a signal.
+    signalled: Option<ProvenTarget>,
 }
 
 impl Executor {
-    /// An executor that asks by this asker. Its clock has to be the asker's.
+    /// Makes an executor that asks by `asker`, whose clock has to be `clock`.
     pub(crate) fn new(asker: Asker, clock: Clock, policy: Policy) -> Self {
         Self {
             asker,
@@ -130,24 +127,21 @@ impl Executor {
         }
     }
 
-    /// The same executor, whose audit file tells this as what it was called for.
+    /// Returns the same executor, whose audit lines give `command` as their command.
     pub(crate) fn called_for(&self, command: &str) -> Self {
         let mut other = self.clone();
         text::clean(command, 300).clone_into(&mut other.policy.command);
         other
     }
 
-    /// The same executor, which restarts what runs and starts nothing that has ended meanwhile: somebody may have
+    /// Returns the same executor, which restarts what runs and starts nothing that has ended meanwhile: somebody may have
     /// stopped it.
-    pub(crate) fn only_running(self, only_running: bool) -> Self {
-        let policy = Policy {
-            only_running,
-            ..self.policy
-        };
-        Self { policy, ..self }
+    pub(crate) fn only_running(mut self, only_running: bool) -> Self {
+        self.policy.only_running = only_running;
+        self
     }
 
-    /// When somebody has had this service stopped for good, where nobody has started it by us since.
+    /// Returns when somebody shut this service down, where nobody has started it with healthctl since.
     pub(crate) fn put_down_since(&self, inventory: &Inventory, service: &str) -> Option<Timestamp> {
         let key = Key {
             inventory: inventory.file(),
@@ -156,46 +150,49 @@ impl Executor {
         self.policy.records.as_ref()?.down_since(&key)
     }
 
-    /// Records refusals, as far as the audit file can be written, and tells each as the end of its action.
-    /// `prepared` is the plan that was refused, where it had come so far.
+    /// Records refusals, as far as the audit file can be written, and returns each as the end of its action. `prepared` is
+    /// the plan that was refused, where one was made.
     pub(crate) fn refuse(
         &self,
         refusals: &[Refusal],
         prepared: Option<&PreparedAction>,
     ) -> Vec<ActionResult> {
         let audit = Audit::open(self.policy.audit.as_deref(), &self.policy.command).ok();
-        refusals
-            .iter()
-            .map(|refusal| {
-                let target = prepared.and_then(|plan| plan.target(&refusal.service));
-                let before = target.map(Target::identity);
-                let request = target.and_then(Target::request);
-                if let Some(audit) = &audit {
-                    let about = audit::About {
-                        service: &refusal.service,
-                        action: refusal.action,
-                        request: request.as_deref(),
-                        before: before.as_ref(),
-                    };
-                    // It is refused already, and nothing was sent.
-                    let _ = audit.after(about, None, Verdict::Refused, &refusal.reason);
-                }
-                self.done(
-                    &refusal.service,
-                    refusal.action,
-                    Verdict::Refused,
-                    refusal.reason.clone(),
-                )
-            })
-            .collect()
+        let refuse = |refusal: &Refusal| {
+            let target = prepared.and_then(|plan| plan.target(&refusal.service));
+            self.refused(
+                (&refusal.service, refusal.action, target),
+                &refusal.reason,
+                audit.as_ref(),
+            )
+        };
+        refusals.iter().map(refuse).collect()
     }
 
-    fn done(&self, service: &str, action: Action, verdict: Verdict, text: String) -> ActionResult {
+    /// Records that an action on a service was refused, and returns its end.
+    fn refused(
+        &self,
+        (service, action, target): (&str, Action, Option<&PlanTarget>),
+        reason: &str,
+        audit: Option<&Audit>,
+    ) -> ActionResult {
+        if let Some(audit) = audit {
+            let before = target.map(PlanTarget::identity);
+            let request = target.and_then(PlanTarget::request);
+            let subject = AuditSubject {
+                service,
+                action,
+                request: request.as_deref(),
+                before: before.as_ref(),
+            };
+            // Nothing was sent, so a line that cannot be written hides nothing.
+            let _ = audit.after(subject, None, Verdict::Refused, reason);
+        }
         ActionResult {
             service: service.to_owned(),
             action,
-            verdict,
-            text,
+            verdict: Verdict::Refused,
+            text: reason.to_owned(),
             evidence: Vec::new(),
             parts: Vec::new(),
             details: ActionDetails::default(),
@@ -206,48 +203,46 @@ impl Executor {
 }
 
 impl PreparedAction {
-    fn target(&self, service: &str) -> Option<&Target> {
-        self.targets
-            .iter()
-            .find(|target| target.service.name == service)
+    fn target(&self, service: &str) -> Option<&PlanTarget> {
+        let mut targets = self.targets.iter();
+        targets.find(|target| target.service.name == service)
     }
 
-    /// Who was found there; `None` where nothing of the service was.
+    /// Returns the instance that was found of a service; `None` where nothing of it was.
     pub(crate) fn present(&self, service: &str) -> Option<Present> {
-        let found = &self.target(service)?.found;
-        if found.nothing_there() {
+        let facts = &self.target(service)?.facts;
+        if facts.nothing_there() {
             return None;
         }
-        let identity = found.identity();
+        let identity = facts.identity();
         let process = identity.process.and_then(|process| {
-            let started = started_at(process)?;
             Some(health::Seen {
                 pid: process.pid,
-                started,
+                started: started_at(process)?,
             })
         });
         Some(Present {
             identity,
             process,
-            draining: found.draining,
+            draining: facts.draining,
         })
     }
 }
 
-impl Target {
+impl PlanTarget {
     fn identity(&self) -> Identity {
-        self.found.identity()
+        self.facts.identity()
     }
 
     fn offer(&self) -> Option<&ProposedAction> {
-        match &self.todo {
-            Todo::Nothing => None,
-            Todo::Send(sending) => Some(&sending.offer),
-            Todo::Start(offer) => Some(offer),
+        match &self.work {
+            PlannedWork::Nothing => None,
+            PlannedWork::Request(request) => Some(&request.offer),
+            PlannedWork::Start(offer) => Some(offer),
         }
     }
 
-    /// All that is sent and run, for the record.
+    /// Returns all that is sent and run, for the audit file.
     fn request(&self) -> Option<String> {
         let offer = self.offer()?;
         Some(match &offer.then {

@@ -1,195 +1,190 @@
-//! Sends a reload, once, and looks whether the service survives it.
+//! Sends a reload, once, and watches whether the service survives it.
 
 use std::time::Duration;
 
 use tokio::select;
-use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
 
-use super::ending::Ending;
-use super::identify::Found;
-use super::look::{lives, look_at};
-use super::owners::heads;
-use super::question::{Heard, Question};
-use super::run::Teller;
-use super::send::{Went, answered, send, told};
-use super::{Executor, Sending};
-use crate::action::reload::{Fate, Next, Response, Survival, verdict};
-use crate::action::{Known, Method, Seen};
+use super::facts::{IdentityAnswer, IdentityQuestion, heads};
+use super::monitor::{Pending, Watch, monitor, states};
+use super::phases::TargetRun;
+use super::result::{ActionEnd, Flow};
+use super::send::{Delivery, answered, masked_body, send};
+use super::{PlannedRequest, ServiceFacts};
+use crate::action::{
+    Baseline, ConnectOutcome, Method, Observation, ProcessState, Prover, ReloadProof,
+    ReloadResponse, Verdict,
+};
 use crate::event::StepKind;
-use crate::health::{Process, ReloadReply};
-use crate::host::Running;
-use crate::inventory::Service;
+use crate::health::{Identity, Process, ReloadReply};
+use crate::host::Endpoint;
 use crate::probe::Masks;
 
-/// Between two looks.
-const TICK: Duration = Duration::from_millis(25);
-
-/// One reload, with what was known before it.
-struct Reload<'a> {
-    executor: &'a Executor,
-    service: &'a Service,
-    found: &'a Found,
+/// A reload that was sent.
+struct ReloadWatch<'a> {
+    run: &'a TargetRun<'a>,
+    facts: &'a ServiceFacts,
+    proof: ReloadProof,
+    baseline: Baseline,
     /// The processes that have to go on: their workers may be replaced by the new configuration.
-    lasting: Vec<Running>,
-    known: Known,
+    processes: Vec<Process>,
+    interrupted: String,
+    after: Option<Identity>,
+    /// What told which process answers, where that is a new one.
+    compared: Vec<String>,
 }
 
-impl Executor {
-    /// Sends the request and tells what came of it.
-    pub(super) async fn reload(
-        &self,
-        service: &Service,
-        found: &Found,
-        sending: &Sending,
-        teller: Teller<'_>,
-        stop: &CancellationToken,
-    ) -> Ending {
-        let mut lasting = heads(&found.processes());
-        if let Some(signalled) = sending.signalled {
-            lasting.retain(|running| running.process == signalled);
+impl TargetRun<'_> {
+    /// Sends the request and says how the reload ended.
+    pub(super) async fn reload(&self, request: &PlannedRequest) -> ActionEnd {
+        let facts = &self.target.facts;
+        let executor = self.context.executor;
+        let mut lasting = heads(&facts.processes.all());
+        if let Some(signalled) = &request.signalled {
+            lasting.retain(|running| running.process == signalled.process());
         }
-        let reload = Reload {
-            executor: self,
-            service,
-            found,
-            lasting,
-            known: found.known(self.clock.now()),
-        };
-        let pin = found.pin_for(&sending.method.means);
-        let went = select! {
+        let baseline = facts.baseline(self.now());
+        let name = &request.offer.request;
+        let pin = facts.pin_for(&request.method.means);
+        let delivery = select! {
             biased;
-            () = stop.cancelled() => return interrupted(sending, None),
-            went = send(&self.asker, &sending.method, pin, sending.signalled) => went,
-        };
-        let response = match respond(went, &sending.method) {
-            Ok(response) => response,
-            Err(why) => return Ending::unsent(&format!("nothing was sent: {why}")),
-        };
-        let said = said(&response);
-        teller.step(self.clock.now(), StepKind::Accepted, &said);
-        let (fate, heard) = select! {
-            biased;
-            () = stop.cancelled() => return interrupted(sending, Some(&said)),
-            survived = reload.survives(&response) => survived,
-        };
-        let (verdict, text) = verdict(&response, &fate);
-        let mut ending = Ending::new(verdict, text);
-        ending.evidence.push(said);
-        if let Response::Replied { reply, .. } = response {
-            ending
-                .evidence
-                .extend(reply.parts.iter().map(ToString::to_string));
-            ending.parts = reply.parts;
-        }
-        if let Some(heard) = heard {
-            if matches!(fate, Fate::Died(_)) {
-                ending.evidence.extend(heard.evidence);
+            () = self.context.cancel.cancelled() => {
+                let text = format!("interrupted: {name} was on its method and not yet answered");
+                return ActionEnd::new(Verdict::Unverified, text);
             }
-            ending.after = heard.identity.map(Box::new);
+            delivery = send(&executor.asker, request, pin) => delivery,
+        };
+        let response = match response_of(delivery, &request.method) {
+            Flow::Continue(response) => response,
+            Flow::Break(result) => return result,
+        };
+        let answer = match &response {
+            ReloadResponse::Replied { how, .. } => format!("reply: it {how}"),
+            ReloadResponse::Taken(text)
+            | ReloadResponse::Failed(text)
+            | ReloadResponse::Lost(text) => text.clone(),
+        };
+        self.tell(StepKind::Accepted, &answer);
+        let parts = match &response {
+            ReloadResponse::Replied { reply, .. } => reply.parts.clone(),
+            _ => Vec::new(),
+        };
+        let subject = facts.subject(&self.target.service, &lasting);
+        let mut watch = ReloadWatch {
+            run: self,
+            facts,
+            proof: ReloadProof::new(subject, &facts.looks, response, self.now()),
+            baseline,
+            processes: lasting.iter().map(|one| one.process).collect(),
+            interrupted: format!(
+                "interrupted: {name} was sent ({answer}); whether its process goes on was not waited for"
+            ),
+            after: None,
+            compared: Vec::new(),
+        };
+        let end = monitor(
+            &mut watch,
+            executor.clock,
+            Duration::MAX,
+            self.context.cancel,
+        );
+        let (verdict, text) = match end.await {
+            Flow::Continue(end) => end,
+            Flow::Break(result) => return result,
+        };
+        let mut evidence = vec![answer];
+        evidence.extend(parts.iter().map(ToString::to_string));
+        if verdict == Verdict::Died {
+            evidence.append(&mut watch.compared);
         }
-        ending
+        let mut result = ActionEnd::new(verdict, text).with_evidence(evidence);
+        result.parts = parts;
+        result.after = watch.after.map(Box::new);
+        result
     }
 }
 
-impl Reload<'_> {
-    /// Looks until it is certain what became of it, then asks who answers.
-    async fn survives(&self, response: &Response) -> (Fate, Option<Heard>) {
-        let processes: Vec<Process> = self.lasting.iter().map(|one| one.process).collect();
-        let subject = self.found.subject(self.service, &self.lasting);
-        let clock = self.executor.clock;
-        let mut survival = Survival::new(subject, &self.found.looks, response, clock.now());
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let addresses = look_at(&self.found.endpoints).await;
-            match survival.see(clock.now(), &addresses, &lives(&processes)) {
-                Next::Look => {}
-                Next::Known(fate) => return (fate, None),
-                Next::Ask => break,
-            }
-        }
-        let heard = self.question().ask().await;
-        let who = match heard.seen {
-            Some(Seen::Answer { who, .. }) => Some(who),
-            _ => None,
-        };
-        (survival.fate(who, &heard.evidence), Some(heard))
+impl Watch for ReloadWatch<'_> {
+    type Answer = IdentityAnswer;
+
+    fn prover(&mut self) -> &mut (dyn Prover + Send) {
+        &mut self.proof
     }
 
-    fn question(&self) -> Question {
-        Question {
-            asker: self.executor.asker.clone(),
-            service: self.service.clone(),
-            tellers: self.found.tellers.clone(),
-            known: self.known.clone(),
-            pin: self.found.pin,
+    fn endpoints(&self) -> &[Endpoint] {
+        &self.facts.endpoints
+    }
+
+    fn process_states(&mut self) -> Vec<ProcessState> {
+        states(self.processes.iter().copied())
+    }
+
+    fn ask(&mut self, _looks: &[ConnectOutcome]) -> Option<Pending<IdentityAnswer>> {
+        let question = IdentityQuestion {
+            asker: self.run.context.executor.asker.clone(),
+            service: self.run.target.service.clone(),
+            probes: self.facts.probes.clone(),
+            baseline: self.baseline.clone(),
+            pin: self.facts.pin,
             endpoint: None,
             search: false,
+        };
+        Some(Box::pin(question.ask()))
+    }
+
+    fn answered(&mut self, answer: IdentityAnswer) -> Observation {
+        self.after = answer.identity;
+        if let Observation::Answer { evidence, .. } = &answer.observation {
+            self.compared.clone_from(evidence);
         }
+        answer.observation
+    }
+
+    fn interrupted(&self) -> String {
+        self.interrupted.clone()
     }
 }
 
-/// What came of the sending; or why nothing went out.
-fn respond(went: Went, method: &Method) -> Result<Response, String> {
-    Ok(match went {
-        Went::Replied(reply) => {
+/// Goes on with the response of the service; ends where nothing went out.
+fn response_of(delivery: Delivery, method: &Method) -> Flow<ReloadResponse> {
+    Flow::Continue(match delivery {
+        Delivery::Replied(reply) => {
             let decode = method.reply.clone().unwrap_or_default();
-            Response::Replied {
+            let read = decode.read(&reply.body, &reply.headers);
+            ReloadResponse::Replied {
                 code: reply.code,
-                how: answered(reply.code, &told(&reply)),
-                reply: masked(decode.read(&reply.body, &reply.headers), &reply.masks),
+                how: answered(reply.code, &masked_body(&reply)),
+                reply: masked(read, &reply.masks),
             }
         }
-        Went::Cut(code @ 200..=299, why) => Response::Lost(format!(
-            "it {}, and the rest of its reply is lost: {why}",
-            answered(code, &[])
-        )),
-        Went::Cut(code, _) => Response::Replied {
+        Delivery::Cut(code @ 200..=299, why) => {
+            let answer = answered(code, &[]);
+            ReloadResponse::Lost(format!(
+                "it {answer}, and the rest of its reply is lost: {why}"
+            ))
+        }
+        Delivery::Cut(code, _) => ReloadResponse::Replied {
             code,
             how: answered(code, &[]),
             reply: ReloadReply::default(),
         },
-        Went::Done(what) => Response::Taken(what),
-        Went::Failed { command, how } => Response::Failed(format!("`{command}` failed ({how})")),
-        Went::Lost(why) => Response::Lost(why),
-        Went::NobodyThere(why) | Went::Unreached(why) | Went::Unsent(why) => return Err(why),
+        Delivery::Done(what) => ReloadResponse::Taken(what),
+        Delivery::Failed { command, how } => {
+            ReloadResponse::Failed(format!("`{command}` failed ({how})"))
+        }
+        Delivery::Lost(why) => ReloadResponse::Lost(why),
+        Delivery::NotSent(why) => {
+            let text = format!("nothing was sent: {}", why.why());
+            return Flow::Break(ActionEnd::refused(text));
+        }
     })
 }
 
-/// What the request was given in confidence is nobody else's business.
+/// Removes the secrets of the request from the reply.
 fn masked(mut reply: ReloadReply, masks: &Masks) -> ReloadReply {
-    let hide = |text: &mut Option<String>| {
-        if let Some(text) = text {
-            *text = masks.apply(text);
-        }
-    };
-    hide(&mut reply.word);
-    hide(&mut reply.message);
-    for part in &mut reply.parts {
-        hide(&mut part.word);
-        hide(&mut part.message);
+    let parts = reply.parts.iter_mut();
+    let parts = parts.flat_map(|part| [&mut part.word, &mut part.message]);
+    for text in parts.chain([&mut reply.word, &mut reply.message]).flatten() {
+        *text = masks.apply(text);
     }
     reply
-}
-
-/// What came back, for the account.
-fn said(response: &Response) -> String {
-    match response {
-        Response::Replied { how, .. } => format!("reply: it {how}"),
-        Response::Taken(text) | Response::Failed(text) | Response::Lost(text) => text.clone(),
-    }
-}
-
-/// What was done and what was not, for somebody who did not want to wait.
-fn interrupted(sending: &Sending, said: Option<&str>) -> Ending {
-    let request = &sending.offer.request;
-    let text = match said {
-        None => format!("interrupted: {request} was on its method and not yet answered"),
-        Some(said) => format!(
-            "interrupted: {request} was sent ({said}); whether its process goes on was not waited for"
-        ),
-    };
-    Ending::new(crate::action::Verdict::Unverified, text)
 }

@@ -1,4 +1,4 @@
-//! Carries a plan out: in the order and as many at once as its agenda says, each with its account in the audit file.
+//! Carries a plan out: in the order of its rollout and as many services at once as that says.
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -6,46 +6,22 @@ use tokio::select;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
-use super::audit::{About, Audit};
-use super::ending::Ending;
-use super::halves::{Case, With};
-use super::{Executor, PreparedAction, Target, Todo};
+use super::audit::Audit;
+use super::phases::{ActionContext, TargetRun};
+use super::result::{ActionEnd, Flow};
+use super::{Executor, PlanTarget, PlannedWork, PreparedAction};
 use crate::action::{
-    Action, ActionPhase, Goal, PlanStep, Proposal, Rollout, RolloutNode, RolloutPolicy,
-    RolloutTask, Verdict,
+    ActionPhase, Goal, PlanStep, Proposal, Rollout, RolloutNode, RolloutPolicy, RolloutTask,
+    Verdict,
 };
-use crate::event::{ActionResult, ActionStep, Input, StepKind};
-use crate::health::Moment;
+use crate::event::{ActionResult, Input};
 use crate::host::records::{Lock, RecordError};
 use crate::text;
-
-/// Where the account of one action goes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Teller<'a> {
-    pub(super) events: &'a UnboundedSender<Input>,
-    pub(super) service: &'a str,
-    pub(super) action: Action,
-    pub(super) began: Moment,
-}
-
-impl Teller<'_> {
-    pub(super) fn step(&self, at: Moment, kind: StepKind, what: &str) {
-        // Nobody may be listening any more; the action goes on.
-        let _ = self.events.send(Input::ActionStep(ActionStep {
-            service: self.service.to_owned(),
-            action: self.action,
-            kind,
-            text: text::clean(what, 300),
-            elapsed: at.since(self.began),
-            at,
-        }));
-    }
-}
 
 /// Why a plan is not begun.
 struct Obstacle {
     reason: String,
-    /// The service on which somebody else acts.
+    /// The service on which another healthctl acts.
     busy: Option<String>,
 }
 
@@ -55,115 +31,86 @@ impl From<String> for Obstacle {
     }
 }
 
-/// A plan under way.
-struct Run<'a> {
-    executor: &'a Executor,
-    action: Action,
-    audit: Audit,
-    events: &'a UnboundedSender<Input>,
-    stop: &'a CancellationToken,
-}
-
 impl Executor {
-    /// Carries the plan out and gives the end of each of its services, in the order of the plan. When `stop` is
-    /// cancelled, nothing more is sent, and what is under way is no longer watched: the account says so.
+    /// Carries the plan out and returns the end of each of its services, in the order of the plan. When `cancel` is
+    /// cancelled, nothing more is sent, and what is under method is no longer watched: the ends say so.
     pub(crate) async fn run(
         &self,
         prepared: PreparedAction,
         events: &UnboundedSender<Input>,
-        stop: &CancellationToken,
+        cancel: &CancellationToken,
     ) -> Vec<ActionResult> {
-        let action = prepared.action;
         let audit = match Audit::open(self.policy.audit.as_deref(), &self.policy.command) {
             Ok(audit) => audit,
-            Err(reason) => {
-                let obstacle = Obstacle::from(reason);
-                return self.all_unsent(&prepared, &obstacle, None, events);
-            }
+            Err(reason) => return self.refuse_all(&prepared, &reason.into(), None, events),
         };
-        let locks = match self.locks(&prepared) {
+        let locks = match self.lock_all(&prepared) {
             Ok(locks) => locks,
-            Err(obstacle) => return self.all_unsent(&prepared, &obstacle, Some(&audit), events),
+            Err(obstacle) => return self.refuse_all(&prepared, &obstacle, Some(&audit), events),
         };
-        let run = Run {
+        let context = ActionContext {
             executor: self,
-            action,
-            audit,
+            action: prepared.action,
+            audit: &audit,
             events,
-            stop,
+            cancel,
         };
-        let agenda = Rollout::new(members(&prepared), self.policy.manner);
-        let cases = prepared.targets.into_iter().zip(locks);
-        let cases = cases
-            .map(|(target, lock)| Case::new(target, lock))
-            .collect();
-        run.carry_out(agenda, cases).await
+        let rollout = Rollout::new(nodes(&prepared), self.policy.manner);
+        let targets = prepared.targets.into_iter().zip(locks);
+        let runs = targets.map(|(target, lock)| Some(TargetRun::new(context, target, lock)));
+        carry_out(rollout, runs.collect(), cancel).await
     }
 
-    /// Sees to it that nobody else acts on any of the services meanwhile.
-    fn locks(&self, prepared: &PreparedAction) -> Result<Vec<Option<Lock>>, Obstacle> {
-        let Some(records) = &self.policy.records else {
-            return Ok(prepared.targets.iter().map(|_| None).collect());
-        };
-        let lock = |target: &Target| match target.todo {
-            Todo::Nothing => Ok(None),
-            Todo::Send(_) | Todo::Start(_) => {
-                let doing = format!("{} {}", prepared.action, target.service.name);
-                match records.lock(&target.key, &doing) {
-                    // Whoever can do without a record of it has a state directory that cannot be written.
-                    Err(RecordError::File { .. }) if self.policy.audit.is_none() => Ok(None),
-                    lock => lock.map(Some).map_err(|error| Obstacle {
-                        reason: format!("nothing was sent to any service: {error}"),
-                        busy: matches!(error, RecordError::Busy(_))
-                            .then(|| target.service.name.clone()),
-                    }),
-                }
+    /// Locks every service on which something is to be done.
+    fn lock_all(&self, prepared: &PreparedAction) -> Result<Vec<Option<Lock>>, Obstacle> {
+        let lock = |target: &PlanTarget| {
+            let records = self.policy.records.as_ref();
+            let works = !matches!(target.work, PlannedWork::Nothing);
+            let Some(records) = records.filter(|_| works) else {
+                return Ok(None);
+            };
+            let doing = format!("{} {}", prepared.action, target.service.name);
+            match records.lock(&target.key, &doing) {
+                // Whoever can do without an audit has a state directory that cannot be written.
+                Err(RecordError::File { .. }) if self.policy.audit.is_none() => Ok(None),
+                lock => lock.map(Some).map_err(|error| Obstacle {
+                    reason: format!("nothing was sent to any service: {error}"),
+                    busy: matches!(error, RecordError::Busy(_))
+                        .then(|| target.service.name.clone()),
+                }),
             }
         };
         prepared.targets.iter().map(lock).collect()
     }
 
-    fn all_unsent(
+    fn refuse_all(
         &self,
         prepared: &PreparedAction,
         obstacle: &Obstacle,
         audit: Option<&Audit>,
         events: &UnboundedSender<Input>,
     ) -> Vec<ActionResult> {
-        let text = text::clean(&obstacle.reason, 400);
-        let refused = prepared.targets.iter().map(|target| {
+        let reason = text::clean(&obstacle.reason, 400);
+        let refuse = |target: &PlanTarget| {
             let name = &target.service.name;
-            if let Some(audit) = audit {
-                let request = target.request();
-                let before = target.identity();
-                let about = About {
-                    service: name,
-                    action: prepared.action,
-                    request: request.as_deref(),
-                    before: Some(&before),
-                };
-                // As elsewhere: where nothing was sent, a line that cannot be written hides nothing.
-                let _ = audit.after(about, None, Verdict::Refused, &text);
-            }
-            let mut done = self.done(name, prepared.action, Verdict::Refused, text.clone());
+            let subject = (name.as_str(), prepared.action, Some(target));
+            let mut done = self.refused(subject, &reason, audit);
             done.details.busy = obstacle.busy.as_ref() == Some(name);
             let _ = events.send(Input::ActionResult(Box::new(done.clone())));
             done
-        });
-        refused.collect()
+        };
+        prepared.targets.iter().map(refuse).collect()
     }
 }
 
 impl PreparedAction {
-    /// The plan as it is shown to whoever has to agree to it, one service after the other.
+    /// Returns the plan as it is shown to whoever has to agree to it, one service after the other.
     pub(crate) fn proposal(&self) -> Proposal {
-        let tasks = Rollout::new(members(self), RolloutPolicy::default()).rehearsed();
+        let tasks = Rollout::new(nodes(self), RolloutPolicy::default()).rehearsed();
         let mut proposal = Proposal::default();
         for task in tasks {
-            let Some(target) = self.targets.get(task.node) else {
-                continue;
-            };
-            let Some(offer) = target.offer() else {
+            let target = self.targets.get(task.node);
+            let Some((target, offer)) = target.and_then(|it| Some((it, it.offer()?))) else {
                 continue;
             };
             let goal = match (target.goal, task.phase) {
@@ -172,173 +119,102 @@ impl PreparedAction {
                 (Goal::Replace, ActionPhase::Start) => Goal::Replace,
                 (_, ActionPhase::Start) => Goal::Start,
             };
-            if !proposal
-                .order
-                .iter()
-                .any(|leg| leg.service == offer.service)
-            {
+            let service = offer.service.clone();
+            if proposal.order.iter().all(|leg| leg.service != service) {
                 proposal.offers.push(offer.clone());
             }
-            proposal.order.push(PlanStep {
-                service: offer.service.clone(),
-                goal,
-            });
+            proposal.order.push(PlanStep { service, goal });
         }
         proposal
     }
 }
 
-/// The services of a plan as its agenda knows them.
-fn members(prepared: &PreparedAction) -> Vec<RolloutNode> {
-    let needs = prepared.needs.iter();
-    prepared
-        .targets
-        .iter()
-        .zip(needs)
-        .map(|(target, needs)| {
-            let halves = target.goal == Goal::Start && matches!(target.todo, Todo::Send(_));
-            RolloutNode {
-                name: target.service.name.clone(),
-                goes_down: halves || matches!(target.goal, Goal::Stop | Goal::Reload),
-                comes_up: halves || matches!(target.goal, Goal::Start | Goal::Replace),
-                needs: needs.clone(),
-            }
-        })
-        .collect()
+/// Returns the services of a plan as its rollout knows them.
+fn nodes(prepared: &PreparedAction) -> Vec<RolloutNode> {
+    let targets = prepared.targets.iter().zip(&prepared.needs);
+    let node = |(target, needs): (&PlanTarget, &Vec<usize>)| {
+        let both = target.goal == Goal::Start && matches!(target.work, PlannedWork::Request(_));
+        RolloutNode {
+            name: target.service.name.clone(),
+            goes_down: both || matches!(target.goal, Goal::Stop | Goal::Reload),
+            comes_up: both || matches!(target.goal, Goal::Start | Goal::Replace),
+            needs: needs.clone(),
+        }
+    };
+    targets.map(node).collect()
 }
 
-impl Run<'_> {
-    async fn carry_out(&self, mut agenda: Rollout, cases: Vec<Case>) -> Vec<ActionResult> {
-        let mut ended: Vec<Option<ActionResult>> = cases.iter().map(|_| None).collect();
-        let mut cases: Vec<Option<Case>> = cases.into_iter().map(Some).collect();
-        let mut running = FuturesUnordered::new();
-        loop {
-            while let Some(task) = agenda.begin() {
-                if let Some(case) = cases.get_mut(task.node).and_then(Option::take) {
-                    running.push(self.half(task, case));
-                }
-            }
-            self.leave_out(&agenda, &mut cases, &mut ended);
-            let interruptible = !self.stop.is_cancelled();
-            select! {
-                biased;
-                Some((task, case, verdict, done)) = running.next() => {
-                    agenda.ended(task, verdict);
-                    if let Some(place) = ended.get_mut(task.node) {
-                        *place = done;
-                    }
-                    if let Some(place) = cases.get_mut(task.node) {
-                        *place = Some(case);
-                    }
-                    if self.stop.is_cancelled() {
-                        agenda.interrupt();
-                    }
-                }
-                () = self.stop.cancelled(), if interruptible && !running.is_empty() => agenda.interrupt(),
-                else => break,
+async fn carry_out(
+    mut rollout: Rollout,
+    mut runs: Vec<Option<TargetRun<'_>>>,
+    cancel: &CancellationToken,
+) -> Vec<ActionResult> {
+    let mut ended: Vec<Option<ActionResult>> = runs.iter().map(|_| None).collect();
+    let mut running = FuturesUnordered::new();
+    loop {
+        while let Some(task) = rollout.begin() {
+            if let Some(run) = runs.get_mut(task.node).and_then(Option::take) {
+                running.push(phase(task, run));
             }
         }
-        ended.into_iter().flatten().collect()
-    }
-
-    /// One half; with its end, where nothing more follows.
-    async fn half(
-        &self,
-        task: RolloutTask,
-        mut case: Case,
-    ) -> (RolloutTask, Case, Verdict, Option<ActionResult>) {
-        let began = *case.began.get_or_insert(self.executor.clock.now());
-        let name = case.target.service.name.clone();
-        let with = With {
-            action: self.action,
-            audit: &self.audit,
-            stop: self.stop,
-            teller: Teller {
-                events: self.events,
-                service: &name,
-                action: self.action,
-                began,
-            },
-        };
-        let ending = match (task.phase, case.target.goal) {
-            (_, Goal::Reload) => Some(self.executor.reloaded(&mut case, with).await),
-            (ActionPhase::Stop, _) => self.executor.down(&mut case, with).await,
-            (ActionPhase::Start, _) => Some(self.executor.up(&mut case, with).await),
-        };
-        match ending {
-            None => (task, case, Verdict::Stopped, None),
-            Some(ending) => {
-                let verdict = ending.verdict;
-                let done = self.conclude(&mut case, ending);
-                (task, case, verdict, Some(done))
+        leave_out(&rollout, &mut runs, &mut ended);
+        let interruptible = !cancel.is_cancelled();
+        select! {
+            biased;
+            Some((task, run, verdict, done)) = running.next() => {
+                rollout.ended(task, verdict);
+                if let Some(place) = ended.get_mut(task.node) {
+                    *place = done;
+                }
+                if let Some(place) = runs.get_mut(task.node) {
+                    *place = Some(run);
+                }
+                if cancel.is_cancelled() {
+                    rollout.interrupt();
+                }
             }
+            () = cancel.cancelled(), if interruptible && !running.is_empty() => rollout.interrupt(),
+            else => break,
         }
     }
+    ended.into_iter().flatten().collect()
+}
 
-    /// Tells the end of what was planned and will not be begun any more.
-    fn leave_out(
-        &self,
-        agenda: &Rollout,
-        cases: &mut [Option<Case>],
-        ended: &mut [Option<ActionResult>],
-    ) {
-        for (member, (case, done)) in cases.iter_mut().zip(ended).enumerate() {
-            let (Some(case), None) = (case, &done) else {
-                continue;
-            };
-            let Some((_, why)) = agenda.left_out(member) else {
-                continue;
-            };
-            let ending = if case.times.drain.is_some() {
-                Ending::new(Verdict::Stopped, why.to_owned())
+/// Carries out one phase, and concludes the action on its service where nothing more follows.
+async fn phase(
+    task: RolloutTask,
+    mut run: TargetRun<'_>,
+) -> (RolloutTask, TargetRun<'_>, Verdict, Option<ActionResult>) {
+    run.begin();
+    let end = match (task.phase, run.target.goal) {
+        (_, Goal::Reload) => Flow::Break(run.reload_phase().await),
+        (ActionPhase::Stop, _) => run.stop_phase().await,
+        (ActionPhase::Start, _) => Flow::Break(run.start_phase().await),
+    };
+    match end {
+        Flow::Continue(verdict) => (task, run, verdict, None),
+        Flow::Break(result) => {
+            let verdict = result.verdict;
+            let done = run.conclude(result);
+            (task, run, verdict, Some(done))
+        }
+    }
+}
+
+/// Concludes what was planned and will not be begun any more.
+fn leave_out(
+    rollout: &Rollout,
+    runs: &mut [Option<TargetRun<'_>>],
+    ended: &mut [Option<ActionResult>],
+) {
+    for (node, (run, done)) in runs.iter_mut().zip(ended).enumerate() {
+        if let (Some(run), None, Some((_, why))) = (run, &done, rollout.left_out(node)) {
+            let result = if run.times.drain.is_some() {
+                ActionEnd::new(Verdict::Stopped, why)
             } else {
-                Ending::unsent(why)
+                ActionEnd::refused(why)
             };
-            *done = Some(self.conclude(case, ending));
+            *done = Some(run.conclude(result));
         }
-    }
-
-    /// Writes the account of an end and tells it; others may act on the service now.
-    fn conclude(&self, case: &mut Case, mut ending: Ending) -> ActionResult {
-        let clock = self.executor.clock;
-        let details = case.details(&mut ending);
-        let before = case.before();
-        let request = case.target.request();
-        let mut text = text::clean(&ending.text, 400);
-        let about = About {
-            service: &case.target.service.name,
-            action: self.action,
-            request: request.as_deref(),
-            before: Some(&before),
-        };
-        let after = ending.after.as_deref();
-        let recorded = self.audit.after(about, after, ending.verdict, &text);
-        // Where nothing was sent, a line that cannot be written hides nothing.
-        if let Err(error) = recorded
-            && ending.verdict != Verdict::Refused
-        {
-            text = format!("{text} (the audit file could not be written: {error})");
-        }
-        case.lock = None;
-        let at = clock.now();
-        let done = ActionResult {
-            service: case.target.service.name.clone(),
-            action: self.action,
-            verdict: ending.verdict,
-            text,
-            evidence: ending
-                .evidence
-                .iter()
-                .map(|line| text::clean(line, 300))
-                .collect(),
-            parts: ending.parts,
-            details,
-            elapsed: case.began.map(|began| at.since(began)).unwrap_or_default(),
-            at,
-        };
-        let _ = self
-            .events
-            .send(Input::ActionResult(Box::new(done.clone())));
-        done
     }
 }

@@ -1,17 +1,17 @@
-//! Looks at this machine for what no probe can tell of services: whether the code that runs is old, whether somebody
-//! else listens at an address, whether two do. Asks nobody and resolves no name.
+//! The host scan: looks at this machine for what no probe can tell of services, whether the code that runs is old, whether a
+//! process of another program listens at an address, whether two do.
+//!
+//! Must not ask any service or resolve a name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 
-use super::foreign::foreign;
-use super::owners::{Known, heads, owners_unless_known, split};
-use super::place::Place;
+use super::address::ServiceAddress;
+use super::facts::{KnownOwners, ProcessFacts, heads, owners_if_changed, together};
 use crate::health::{self, Changed, Code, Process, Sight};
 use crate::host::newest::{executable, modified, newest};
-use crate::host::pid_file::{self, PidFile};
-use crate::host::records::{Key, Record, Records};
+use crate::host::pid_file::PidFile;
+use crate::host::records::{Key, Records};
 use crate::host::{
     Endpoint, Owners, Running, ancestors, is_local, loaded, runs_another_file_than, started_at,
 };
@@ -21,15 +21,15 @@ use crate::text;
 /// What is looked at, again and again.
 #[derive(Debug, Clone)]
 pub(crate) struct HostScan {
-    subjects: Arc<Vec<Subject>>,
+    services: Arc<Vec<ScannedService>>,
     records: Option<Records>,
     /// Who listened at the last look.
-    listened: Option<Known>,
+    listened: Option<KnownOwners>,
 }
 
 /// One service.
 #[derive(Debug)]
-struct Subject {
+struct ScannedService {
     service: Arc<Service>,
     key: Key,
     /// Where it listens on this machine.
@@ -53,9 +53,9 @@ impl HostScan {
         records: Option<Records>,
     ) -> Option<Self> {
         let file = inventory.file();
-        let subjects: Vec<Subject> = services
+        let services: Vec<ScannedService> = services
             .iter()
-            .map(|service| Subject {
+            .map(|service| ScannedService {
                 key: Key {
                     inventory: file.clone(),
                     service: service.name.clone(),
@@ -63,10 +63,10 @@ impl HostScan {
                 endpoints: endpoints(service),
                 service: Arc::clone(service),
             })
-            .filter(Subject::can_be_seen)
+            .filter(ScannedService::can_be_seen)
             .collect();
-        (!subjects.is_empty()).then(|| Self {
-            subjects: Arc::new(subjects),
+        (!services.is_empty()).then(|| Self {
+            services: Arc::new(services),
             records,
             listened: None,
         })
@@ -74,21 +74,17 @@ impl HostScan {
 
     /// Looks once.
     pub(crate) async fn look(&mut self) -> HostSnapshot {
-        let endpoints = self.subjects.iter().flat_map(|it| it.endpoints.clone());
+        let endpoints = self.services.iter().flat_map(|it| it.endpoints.clone());
         let endpoints = endpoints.collect();
-        let (owners, listened) = owners_unless_known(endpoints, self.listened.take()).await;
+        let (owners, listened) = owners_if_changed(endpoints, self.listened.take()).await;
         self.listened = listened;
-        let mut owners = owners.into_iter();
-        let owners: Vec<Vec<Owners>> = self
-            .subjects
-            .iter()
-            .map(|subject| owners.by_ref().take(subject.endpoints.len()).collect())
-            .collect();
-        let (subjects, records) = (Arc::clone(&self.subjects), self.records.clone());
+        let (services, records) = (Arc::clone(&self.services), self.records.clone());
         let search = tokio::task::spawn_blocking(move || {
             let mut found = HostSnapshot::default();
-            for (subject, owners) in subjects.iter().zip(owners) {
-                let sight = subject.look(&owners, records.as_ref(), &mut found.problems);
+            let mut owners = owners.into_iter();
+            for subject in services.iter() {
+                let owners = owners.by_ref().take(subject.endpoints.len());
+                let sight = subject.look(owners, records.as_ref(), &mut found.problems);
                 found.sights.push((subject.service.name.clone(), sight));
             }
             found
@@ -100,7 +96,7 @@ impl HostScan {
     }
 }
 
-impl Subject {
+impl ScannedService {
     fn can_be_seen(&self) -> bool {
         let service = &self.service;
         !self.endpoints.is_empty()
@@ -111,7 +107,7 @@ impl Subject {
 
     fn look(
         &self,
-        owners: &[Owners],
+        owners: impl Iterator<Item = Owners>,
         records: Option<&Records>,
         problems: &mut Vec<String>,
     ) -> Sight {
@@ -128,25 +124,19 @@ impl Subject {
                 None
             }
         };
-        let recorded = record.as_ref().and_then(Record::running);
-        let pid_file = service.pid_file.as_deref().map(pid_file::read);
-        let owning = all(owners);
-        let known = match (&recorded, &pid_file) {
-            (Some(recorded), _) => Some(recorded.clone()),
-            (None, Some(PidFile::Proved(proved))) => Some(proved.clone()),
-            _ => None,
+        let facts = ProcessFacts {
+            owners: owners.reduce(together),
+            ..ProcessFacts::read(service, record)
         };
-        let foreign = foreign(service, &owning, pid_file.as_ref(), recorded.as_ref());
-        let heads = heads(&owning);
-        let process = match (&recorded, &pid_file) {
-            (Some(recorded), _) => Some(recorded.process),
-            (None, Some(PidFile::Proved(proved))) => Some(proved.process),
-            _ => match heads.as_slice() {
-                [head] if foreign.is_none() => Some(head.process),
-                _ => None,
-            },
+        let recorded = facts.recorded();
+        let proved = recorded.as_ref().or(facts.in_pid_file());
+        let foreign = facts.foreign(service, recorded.as_ref());
+        let process = match (proved, heads(facts.owning()).as_slice()) {
+            (Some(proved), _) => Some(proved.process),
+            (None, [head]) if foreign.is_none() => Some(head.process),
+            (None, _) => None,
         };
-        let entry_differs = match (&recorded, &record, &service.start) {
+        let entry_differs = match (&recorded, &facts.record, &service.start) {
             (Some(_), Some(record), Some(start)) => record.entry != start.fingerprint(),
             _ => false,
         };
@@ -168,9 +158,9 @@ impl Subject {
         if let Some(start) = &service.start {
             look_at_executable(start, process, &mut code);
         }
-        let process = process.map(|process| reader(process, &owning));
+        let process = process.map(|process| reader(process, facts.owning()));
         Sight {
-            gone: process.is_none() && self.is_gone(owners, pid_file.as_ref()),
+            gone: process.is_none() && self.is_gone(&facts),
             process: process.and_then(|process| {
                 let started = started_at(process)?;
                 Some(health::Seen {
@@ -180,26 +170,27 @@ impl Subject {
             }),
             code,
             split: (foreign.is_none() && !service.replicas)
-                .then(|| split(&heads, known.as_ref()))
+                .then(|| facts.split(proved))
                 .flatten(),
             foreign: foreign.map(|why| text::clean(&why, 300)),
         }
     }
 
-    /// No process of it is known, and nothing listens where it would.
-    fn is_gone(&self, owners: &[Owners], pid_file: Option<&PidFile>) -> bool {
-        let silent = owners.iter().all(|owners| *owners == Owners::Nobody);
-        let has_trace = !owners.is_empty() || self.service.start.is_some() || pid_file.is_some();
+    /// Whether nothing listens where the service would, and its pid file is no contradiction.
+    fn is_gone(&self, facts: &ProcessFacts) -> bool {
+        let (owners, pid_file) = (&facts.owners, &facts.pid_file);
+        let silent = owners.as_ref().is_none_or(|it| *it == Owners::Nobody);
+        let has_trace = owners.is_some() || self.service.start.is_some() || pid_file.is_some();
         silent && has_trace && !matches!(pid_file, Some(PidFile::Unknown(_)))
     }
 }
 
 /// Where a service listens on this machine, as far as that is known without asking anybody.
 fn endpoints(service: &Service) -> Vec<Endpoint> {
-    match Place::of(service, None) {
-        Place::Nowhere | Place::Proxied(_) => Vec::new(),
-        Place::Socket(path) => vec![Endpoint::Socket(path)],
-        Place::Name { host, port } => {
+    match ServiceAddress::of(service, None) {
+        ServiceAddress::Nowhere | ServiceAddress::Proxied(_) => Vec::new(),
+        ServiceAddress::Socket(path) => vec![Endpoint::Socket(path)],
+        ServiceAddress::Name { host, port } => {
             let addresses: Vec<IpAddr> = match host.parse() {
                 Ok(address) => vec![address],
                 Err(_) if host == "localhost" => {
@@ -242,21 +233,6 @@ fn reader(process: Process, owning: &[Running]) -> Process {
         .unwrap_or(process)
 }
 
-/// Every process that listens, each once.
-fn all(owners: &[Owners]) -> Vec<Running> {
-    let mut all: Vec<Running> = Vec::new();
-    for owner in owners {
-        if let Owners::Known { processes, .. } = owner {
-            for one in processes {
-                if !all.iter().any(|known| known.process == one.process) {
-                    all.push(one.clone());
-                }
-            }
-        }
-    }
-    all
-}
-
 fn look_at_executable(start: &StartSpec, process: Option<Process>, code: &mut Code) {
     let Some(program) = start.exec.command.first() else {
         return;
@@ -272,12 +248,8 @@ fn look_at_executable(start: &StartSpec, process: Option<Process>, code: &mut Co
         .ok()
         .and_then(|metadata| modified(&metadata))
         .map(|at| Changed {
-            path: text::clean(&shown(&path), 200),
+            path: text::clean(&path.display().to_string(), 200),
             at,
         });
     code.replaced = process.is_some_and(|process| runs_another_file_than(process, &path));
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }

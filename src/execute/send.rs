@@ -1,166 +1,183 @@
-//! Carries out one means once. What comes back tells how far it got, and proves nothing.
+//! Sends one request, once: an HTTP request, a signal or a command. What comes back tells how far it got, and proves
+//! nothing.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::command;
-use crate::action::Method;
-use crate::health::{FailureKind, Process};
-use crate::host::signals::{self, SignalError};
+use super::PlannedRequest;
+use super::command::{self, CommandEnd};
+use super::signal::{ProvenTarget, send_signal};
+use crate::health::FailureKind;
+use crate::host::signals::SignalError;
 use crate::inventory::{HttpRequest, Means, Signal};
 use crate::probe::{Asker, Reply};
 use crate::text;
 
-/// So much of a reply is kept.
+/// The number of characters of a reply that are kept.
 const KEPT: usize = 160;
-/// A reply is a sentence, not a download.
+/// The largest body of a reply, in bytes: it is a sentence, not a download.
 const MAX_BODY: u64 = 64 * 1024;
 
-/// What became of the sending itself.
+/// How far a request got.
 #[derive(Debug)]
-pub(super) enum Went {
+pub(super) enum Delivery {
     /// It was answered.
     Replied(Reply),
-    /// The head of an answer came, and what was to follow it is lost: the code, and why.
+    /// The head of an answer came, and the rest is lost: the status code, and why.
     Cut(u16, String),
     /// A signal was delivered, or a command ended with status 0: which.
     Done(String),
     /// The command failed: which, and how.
-    Failed {
-        /// The command.
-        command: String,
-        /// Its status and last words.
-        how: String,
-    },
+    Failed { command: String, how: String },
     /// It went out, and what became of it is not known: why.
     Lost(String),
-    /// Nothing went out, since nobody was there any more: why.
-    NobodyThere(String),
-    /// Nothing went out, since it takes no connection: why.
+    /// Nothing went out.
+    NotSent(NotSent),
+}
+
+/// Why a request did not go out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NotSent {
+    /// Nobody was there any more.
+    Gone(String),
+    /// The service takes no connection.
     Unreached(String),
-    /// Nothing went out: why.
-    Unsent(String),
+    /// Anything else.
+    Failed(String),
+}
+
+impl NotSent {
+    pub(super) fn why(&self) -> &str {
+        match self {
+            Self::Gone(why) | Self::Unreached(why) | Self::Failed(why) => why,
+        }
+    }
 }
 
 /// How far a request to stop got.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Sent {
-    /// It was taken: what was said to it.
+pub(super) enum StopResponse {
+    /// It was taken: what was answered.
     Taken(String),
-    /// It was turned down: how.
-    TurnedDown(String),
+    /// It was rejected: how.
+    Rejected(String),
     /// It went out, and what became of it is not known: why.
     Unclear(String),
-    /// Nothing went out, since nobody was there any more: why.
-    NobodyThere(String),
-    /// Nothing went out, since it takes no connection: why.
-    Unreached(String),
-    /// Nothing went out: why.
-    Unsent(String),
+    /// Nothing went out.
+    NotSent(NotSent),
 }
 
-/// Carries out the means, once.
+/// Sends the request, once; an HTTP request goes to the IP address `pin`, where there is one.
 pub(super) async fn send(
     asker: &Asker,
-    method: &Method,
+    PlannedRequest {
+        method, signalled, ..
+    }: &PlannedRequest,
     pin: Option<SocketAddr>,
-    process: Option<Process>,
-) -> Went {
-    match (&method.means, process) {
-        (Means::Http(request), _) => http(asker, request, pin, method.timeout).await,
-        (Means::Signal(signal), Some(process)) => deliver(process, *signal),
-        (Means::Signal(_), None) => Went::Unsent("its process is not known".to_owned()),
-        (Means::Exec(exec), _) => command::run(exec, method.timeout).await,
-    }
-}
-
-async fn http(
-    asker: &Asker,
-    request: &HttpRequest,
-    pin: Option<SocketAddr>,
-    limit: Duration,
-) -> Went {
-    match asker.send(request, pin, limit, MAX_BODY).await {
-        Ok(reply) => Went::Replied(reply),
-        Err(error) if error.before_sending && error.refused => {
-            Went::NobodyThere(error.failure.message)
-        }
-        Err(error) if error.before_sending && error.failure.kind == FailureKind::Timeout => {
-            Went::Unreached(error.failure.message)
-        }
-        Err(error) if error.before_sending => Went::Unsent(error.failure.message),
-        Err(error) => match error.code {
-            Some(code) => Went::Cut(code, error.failure.message),
-            None if error.failure.kind == FailureKind::Timeout => {
-                Went::Lost(format!("no reply: {}", error.failure.message))
-            }
-            None => Went::Lost(format!(
-                "the connection was lost after the request was sent: {}",
-                error.failure.message
-            )),
+) -> Delivery {
+    match (&method.means, signalled) {
+        (Means::Http(request), _) => send_http(asker, request, pin, method.timeout).await,
+        (Means::Signal(signal), Some(target)) => deliver(target, *signal),
+        (Means::Signal(_), None) => not_sent("its process is not known"),
+        (Means::Exec(exec), _) => match command::run(exec, method.timeout).await {
+            CommandEnd::Succeeded(what) => Delivery::Done(what),
+            CommandEnd::Failed { command, how } => Delivery::Failed { command, how },
+            CommandEnd::NotStarted(why) => not_sent(why),
+            CommandEnd::Unknown(why) => Delivery::Lost(why),
         },
     }
 }
 
-impl From<Went> for Sent {
-    fn from(went: Went) -> Self {
-        match went {
-            Went::Replied(reply) => by_code(reply.code, &told(&reply)),
-            Went::Cut(code, _) => by_code(code, &[]),
-            Went::Done(what) => Self::Taken(what),
-            Went::Failed { command, how } => {
-                Self::TurnedDown(format!("was not stopped by `{command}` ({how})"))
+fn not_sent(why: impl Into<String>) -> Delivery {
+    Delivery::NotSent(NotSent::Failed(why.into()))
+}
+
+async fn send_http(
+    asker: &Asker,
+    request: &HttpRequest,
+    pin: Option<SocketAddr>,
+    limit: Duration,
+) -> Delivery {
+    let error = match asker.send(request, pin, limit, MAX_BODY).await {
+        Ok(reply) => return Delivery::Replied(reply),
+        Err(error) => error,
+    };
+    let timed_out = error.failure.kind == FailureKind::Timeout;
+    let why = error.failure.message;
+    match error.code {
+        _ if error.before_sending && error.refused => Delivery::NotSent(NotSent::Gone(why)),
+        _ if error.before_sending && timed_out => Delivery::NotSent(NotSent::Unreached(why)),
+        _ if error.before_sending => not_sent(why),
+        Some(code) => Delivery::Cut(code, why),
+        None if timed_out => Delivery::Lost(format!("no reply: {why}")),
+        None => Delivery::Lost(format!(
+            "the connection was lost after the request was sent: {why}"
+        )),
+    }
+}
+
+fn deliver(target: &ProvenTarget, signal: Signal) -> Delivery {
+    let pid = target.process().pid;
+    match send_signal(target, kernel_signal(signal)) {
+        Ok(()) => Delivery::Done(format!("{} delivered to pid {pid}", signal.name())),
+        Err(SignalError::Gone) => {
+            Delivery::NotSent(NotSent::Gone(format!("pid {pid} had exited already")))
+        }
+        Err(error) => not_sent(format!("pid {pid} cannot be signalled: {error}")),
+    }
+}
+
+impl From<Delivery> for StopResponse {
+    fn from(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::Replied(reply) => by_code(reply.code, &masked_body(&reply)),
+            Delivery::Cut(code, _) => by_code(code, &[]),
+            Delivery::Done(what) => Self::Taken(what),
+            Delivery::Failed { command, how } => {
+                Self::Rejected(format!("was not stopped by `{command}` ({how})"))
             }
-            Went::Lost(why) => Self::Unclear(why),
-            Went::NobodyThere(why) => Self::NobodyThere(why),
-            Went::Unreached(why) => Self::Unreached(why),
-            Went::Unsent(why) => Self::Unsent(why),
+            Delivery::Lost(why) => Self::Unclear(why),
+            Delivery::NotSent(why) => Self::NotSent(why),
         }
     }
 }
 
-/// The body of a reply as it may be told.
-pub(super) fn told(reply: &Reply) -> Vec<u8> {
+/// Returns the body of a reply without the secrets of its request.
+pub(super) fn masked_body(reply: &Reply) -> Vec<u8> {
     let text = String::from_utf8_lossy(&reply.body);
     reply.masks.apply(&text).into_bytes()
 }
 
-/// A server that takes a request and goes down may still answer with a fault of its own, and so may a proxy in
-/// front of it; what is a plain no, is one.
-fn by_code(code: u16, body: &[u8]) -> Sent {
+/// Reads a status code. A server that takes a request and goes down may still answer with a fault of its own, and so may a
+/// proxy in front of it; a plain rejection is one.
+fn by_code(code: u16, body: &[u8]) -> StopResponse {
     let answer = answered(code, body);
     match code {
-        200..=299 => Sent::Taken(answer),
-        // Too early, in conflict with a shutdown under way, too often: it may go down all the same.
-        408 | 409 | 425 | 429 => Sent::Unclear(answer),
-        300..=499 => Sent::TurnedDown(answer),
-        _ => Sent::Unclear(answer),
+        200..=299 => StopResponse::Taken(answer),
+        // Too early, in conflict with a shutdown under method, too often: it may go down all the same.
+        408 | 409 | 425 | 429 => StopResponse::Unclear(answer),
+        300..=499 => StopResponse::Rejected(answer),
+        _ => StopResponse::Unclear(answer),
     }
 }
 
 /// `answered 403 Forbidden: Lifecycle API is not enabled.`
 pub(super) fn answered(code: u16, body: &[u8]) -> String {
     let body = text::clean(String::from_utf8_lossy(body).trim(), KEPT);
-    if body.is_empty() {
-        format!("answered {}", status(code))
-    } else {
-        format!("answered {}: {body}", status(code))
-    }
-}
-
-/// `403 Forbidden`
-fn status(code: u16) -> String {
-    let reason = reqwest::StatusCode::from_u16(code)
-        .ok()
-        .and_then(|code| code.canonical_reason());
-    match reason {
+    let status = reqwest::StatusCode::from_u16(code).ok();
+    let status = match status.and_then(|status| status.canonical_reason()) {
         Some(reason) => format!("{code} {reason}"),
         None => code.to_string(),
+    };
+    if body.is_empty() {
+        format!("answered {status}")
+    } else {
+        format!("answered {status}: {body}")
     }
 }
 
-/// The signal as the kernel knows it.
-pub(super) const fn kernel(signal: Signal) -> rustix::process::Signal {
+/// Returns the signal as the kernel knows it.
+pub(super) const fn kernel_signal(signal: Signal) -> rustix::process::Signal {
     match signal {
         Signal::Term => rustix::process::Signal::TERM,
         Signal::Int => rustix::process::Signal::INT,
@@ -171,44 +188,30 @@ pub(super) const fn kernel(signal: Signal) -> rustix::process::Signal {
     }
 }
 
-fn deliver(process: Process, signal: Signal) -> Went {
-    match signals::send(process, kernel(signal)) {
-        Ok(()) => Went::Done(format!(
-            "{} delivered to pid {}",
-            signal.name(),
-            process.pid
-        )),
-        Err(SignalError::Gone) => {
-            Went::NobodyThere(format!("pid {} had exited already", process.pid))
-        }
-        Err(error) => Went::Unsent(format!("pid {} cannot be signalled: {error}", process.pid)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn codes_tell_how_far_a_request_got() {
+    fn status_codes_tell_how_far_a_request_got() {
         for (code, expected) in [
             (200, "taken"),
             (202, "taken"),
             (204, "taken"),
-            (301, "turned down"),
-            (401, "turned down"),
-            (404, "turned down"),
-            (405, "turned down"),
+            (301, "rejected"),
+            (401, "rejected"),
+            (404, "rejected"),
+            (405, "rejected"),
             (409, "unclear"),
             (500, "unclear"),
             (502, "unclear"),
             (503, "unclear"),
         ] {
             let found = match by_code(code, &[]) {
-                Sent::Taken(_) => "taken",
-                Sent::TurnedDown(_) => "turned down",
-                Sent::Unclear(_) => "unclear",
-                Sent::NobodyThere(_) | Sent::Unreached(_) | Sent::Unsent(_) => "?",
+                StopResponse::Taken(_) => "taken",
+                StopResponse::Rejected(_) => "rejected",
+                StopResponse::Unclear(_) => "unclear",
+                StopResponse::NotSent(_) => "?",
             };
             assert_eq!(found, expected, "{code}");
         }

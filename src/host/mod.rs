@@ -13,7 +13,6 @@ pub(crate) mod offspring;
 pub(crate) mod pid_file;
 mod ports;
 mod process;
-pub(crate) mod reception;
 pub(crate) mod records;
 pub(crate) mod signals;
 mod sockets;

@@ -121,17 +121,13 @@ fn lacks_environment(stat: &str) -> bool {
     field(23).is_some_and(|size| size != "0") && field(51) == Some("0")
 }
 
-/// The descriptor is opened before the mark is looked at again: from then on it stands for one process.
+/// Ends the process with this pid, where it carries one of the marks.
 #[cfg(target_os = "linux")]
 fn kill(pid: u32, wanted: &[String]) -> bool {
-    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-    i32::try_from(pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .and_then(|raw| pidfd_open(raw, PidfdFlags::empty()).ok())
-        .is_some_and(|descriptor| {
-            carries(pid, wanted) && pidfd_send_signal(&descriptor, Signal::KILL).is_ok()
-        })
+    use rustix::process::{Pid, Signal};
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let carries = || carries(pid, wanted);
+    raw.is_some_and(|raw| super::signals::send_if(raw, Signal::KILL, carries).is_ok())
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -7,6 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rustix::io::Errno;
+use rustix::process::Pid;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::health::Process;
@@ -234,17 +236,21 @@ fn parse(line: &str) -> Option<Stat> {
 /// No such file, or the process went away between opening and reading.
 fn vanished(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
-        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+        || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
 /// Whether some process has this pid, hidden from `/proc` or not.
 fn exists(pid: u32) -> Option<bool> {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)?;
-    match rustix::process::test_kill_process(pid) {
-        Ok(()) | Err(rustix::io::Errno::PERM) => Some(true),
-        Err(rustix::io::Errno::SRCH) => Some(false),
+    match may_signal(Pid::from_raw(i32::try_from(pid).ok()?)?) {
+        Ok(()) | Err(Errno::PERM) => Some(true),
+        Err(Errno::SRCH) => Some(false),
         Err(_) => None,
     }
+}
+
+/// Checks whether a signal could be sent to the process with this pid; sends none.
+pub(super) fn may_signal(pid: Pid) -> Result<(), Errno> {
+    rustix::process::test_kill_process(pid)
 }
 
 #[cfg(test)]

@@ -1,42 +1,58 @@
-//! Sending a signal to exactly one process, never to whoever has its pid by now.
+//! Signals: what a process does with one, and the only call that sends one, to exactly one process and never to another that
+//! was given its pid since.
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
-use super::process::{alive, available};
+use super::process::{alive, available, may_signal};
 use crate::health::Process;
 
 /// Why a signal was not delivered. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SignalError {
-    /// It has exited.
+    /// The process has exited.
     #[error("the process has exited")]
     Gone,
-    /// It belongs to someone else.
+    /// The process belongs to another user.
     #[error("not permitted: the process belongs to another user")]
     NotPermitted,
-    /// Pid 1, this process, or a number that is no pid.
+    /// The target is pid 1, this process, or a number that is no pid.
     #[error("{0} is never signalled")]
     Never(&'static str),
     /// This system cannot tell a process from its successor.
     #[error("signals are not available here: needs /proc")]
     NotAvailable,
-    /// Anything else that the kernel said.
+    /// The kernel gave another reason.
     #[error("{0}")]
     Failed(String),
 }
 
+impl From<Errno> for SignalError {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::SRCH => Self::Gone,
+            Errno::PERM => Self::NotPermitted,
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
 /// Sends the signal to this process.
 pub(crate) fn send(process: Process, signal: Signal) -> Result<(), SignalError> {
-    deliver(process, Some(signal))
+    let pid = target(process)?;
+    Ok(send_if(pid, signal, || alive(process) == Some(true))?)
 }
 
-/// Whether a signal could be sent to this process.
+/// Checks whether a signal could be sent to this process.
 pub(crate) fn may_send(process: Process) -> Result<(), SignalError> {
-    deliver(process, None)
+    let pid = target(process)?;
+    if alive(process) != Some(true) {
+        return Err(SignalError::Gone);
+    }
+    Ok(may_signal(pid)?)
 }
 
-fn deliver(process: Process, signal: Option<Signal>) -> Result<(), SignalError> {
+fn target(process: Process) -> Result<Pid, SignalError> {
     if process.pid <= 1 {
         return Err(SignalError::Never("the init process"));
     }
@@ -46,47 +62,99 @@ fn deliver(process: Process, signal: Option<Signal>) -> Result<(), SignalError> 
     if !available() {
         return Err(SignalError::NotAvailable);
     }
-    let pid = i32::try_from(process.pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or(SignalError::Never("this pid"))?;
-    deliver_to(pid, process, signal).map_err(|errno| match errno {
-        Errno::SRCH => SignalError::Gone,
-        Errno::PERM => SignalError::NotPermitted,
-        other => SignalError::Failed(other.to_string()),
-    })
+    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
+    pid.ok_or(SignalError::Never("this pid"))
 }
 
-/// The descriptor is opened before the start is compared: from then on it stands for one process, whatever
-/// becomes of the pid.
-#[cfg(target_os = "linux")]
-fn deliver_to(pid: Pid, process: Process, signal: Option<Signal>) -> Result<(), Errno> {
-    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
-    let descriptor = match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(descriptor) => Some(descriptor),
-        // A kernel before 5.3.
-        Err(Errno::NOSYS) => None,
-        Err(errno) => return Err(errno),
+/// Sends the signal to the process that has this pid, where `is_meant` says that it is the one.
+///
+/// The descriptor is opened before that is asked: from then on it stands for one process, whatever becomes of the pid.
+pub(super) fn send_if(
+    pid: Pid,
+    signal: Signal,
+    is_meant: impl FnOnce() -> bool,
+) -> Result<(), Errno> {
+    let recipient = Recipient::open(pid)?;
+    if !is_meant() {
+        return Err(Errno::SRCH);
+    }
+    recipient.deliver(signal)
+}
+
+/// Ends a process group of healthctl's own, as far as it has not ended by itself. Its leader must not have been waited for,
+/// so that its number cannot be another one's.
+pub(crate) fn end_group(group: Pid) {
+    let _ = Recipient::Group(group).deliver(Signal::KILL);
+}
+
+/// The recipient of a signal.
+enum Recipient {
+    #[cfg(target_os = "linux")]
+    Descriptor(std::os::fd::OwnedFd),
+    /// A process of a kernel that has no descriptors for processes (Linux before 5.3).
+    Process(Pid),
+    Group(Pid),
+}
+
+impl Recipient {
+    #[cfg(target_os = "linux")]
+    fn open(pid: Pid) -> Result<Self, Errno> {
+        use rustix::process::{PidfdFlags, pidfd_open};
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(descriptor) => Ok(Self::Descriptor(descriptor)),
+            Err(Errno::NOSYS) => Ok(Self::Process(pid)),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn open(pid: Pid) -> Result<Self, Errno> {
+        Ok(Self::Process(pid))
+    }
+
+    fn deliver(&self, signal: Signal) -> Result<(), Errno> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Descriptor(descriptor) => rustix::process::pidfd_send_signal(descriptor, signal),
+            Self::Process(pid) => rustix::process::kill_process(*pid, signal),
+            Self::Group(pid) => rustix::process::kill_process_group(*pid, signal),
+        }
+    }
+}
+
+/// The disposition of a signal, as proc(5) tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disposition {
+    /// The process has a handler for it, or waits for it in another way.
+    Handled,
+    /// The process ignores it.
+    Ignored,
+    /// The default action of the kernel, which ends the process.
+    Default,
+}
+
+/// Returns what this process does with the signal, or `None` when it cannot be read.
+pub(crate) fn disposition(process: Process, signal: Signal) -> Option<Disposition> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid)).ok()?;
+    let found = disposition_in(&status, u32::try_from(signal.as_raw()).ok()?)?;
+    // The pid could have been given to another meanwhile.
+    (alive(process) == Some(true)).then_some(found)
+}
+
+/// Reads the masks of proc(5): hexadecimal, the lowest bit is signal 1.
+fn disposition_in(status: &str, signal: u32) -> Option<Disposition> {
+    let bit = 1_u64.checked_shl(signal.checked_sub(1)?)?;
+    let within = |key: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(key))?;
+        Some(u64::from_str_radix(mask.trim(), 16).ok()? & bit != 0)
     };
-    if alive(process) != Some(true) {
-        return Err(Errno::SRCH);
-    }
-    match (signal, descriptor) {
-        (Some(signal), Some(descriptor)) => pidfd_send_signal(descriptor, signal),
-        (Some(signal), None) => rustix::process::kill_process(pid, signal),
-        (None, _) => rustix::process::test_kill_process(pid),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn deliver_to(pid: Pid, process: Process, signal: Option<Signal>) -> Result<(), Errno> {
-    if alive(process) != Some(true) {
-        return Err(Errno::SRCH);
-    }
-    match signal {
-        Some(signal) => rustix::process::kill_process(pid, signal),
-        None => rustix::process::test_kill_process(pid),
-    }
+    let (caught, ignored, blocked) = (within("SigCgt:")?, within("SigIgn:")?, within("SigBlk:")?);
+    Some(match (caught, ignored, blocked) {
+        // What is blocked is waited for by a thread, or read from a descriptor.
+        (true, _, _) | (false, false, true) => Disposition::Handled,
+        (false, true, _) => Disposition::Ignored,
+        (false, false, false) => Disposition::Default,
+    })
 }
 
 #[cfg(test)]
@@ -127,5 +195,38 @@ mod tests {
         assert_eq!(send(own, Signal::TERM), Ok(()));
         assert_eq!(child.wait().unwrap().signal(), Some(15));
         assert_eq!(send(own, Signal::TERM), Err(SignalError::Gone));
+    }
+
+    #[test]
+    fn masks_tell_what_becomes_of_a_signal() {
+        let status = "Name:\tapi\nSigBlk:\t0000000000000200\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000014a01\n";
+        for (signal, expected) in [
+            (1, Some(Disposition::Handled)),
+            (10, Some(Disposition::Handled)),
+            (13, Some(Disposition::Ignored)),
+            (12, Some(Disposition::Handled)),
+            (2, Some(Disposition::Default)),
+            (0, None),
+            (65, None),
+        ] {
+            assert_eq!(disposition_in(status, signal), expected, "{signal}");
+        }
+        assert_eq!(disposition_in("Name:\tapi\n", 1), None);
+    }
+
+    #[test]
+    fn a_program_that_knows_nothing_of_signals_is_ended_by_them() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let process = process(child.id()).unwrap().process;
+        assert_eq!(
+            disposition(process, Signal::USR1),
+            Some(Disposition::Default)
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(disposition(process, Signal::USR1), None);
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Pid;
 use tokio::process::Child;
 
 use crate::host::offspring::{self, Mark};
+use crate::host::signals::end_group;
 
 /// The commands of this process. What runs in a task may not live long enough to be dropped when we are told to end.
 static COMMANDS: Mutex<State> = Mutex::new(State {
@@ -94,16 +95,11 @@ impl Drop for Commands {
         let left = std::mem::take(&mut commands.started);
         drop(commands);
         for group in left.iter().filter_map(|started| started.group) {
-            end(group);
+            end_group(group);
         }
         let marks: Vec<Mark> = left.into_iter().map(|started| started.mark).collect();
         offspring::end(&marks, Instant::now() + AT_THE_END);
     }
-}
-
-fn end(group: Pid) {
-    // It may have ended by itself.
-    let _ = kill_process_group(group, Signal::KILL);
 }
 
 /// The group that a child leads, and whatever has left it; all of it is ended when this is dropped.
@@ -131,7 +127,7 @@ impl Group {
         let known = |started: &&mut Started| Some(&started.mark) == self.0.as_ref();
         let group = commands.started.iter_mut().find(known);
         if let Some(group) = group.and_then(|started| started.group.take()) {
-            end(group);
+            end_group(group);
         }
     }
 

@@ -1,53 +1,24 @@
-//! Whose processes a service's are: who holds its listening socket, and who of them came first.
+//! The owners of listening sockets: a search that is left out where nothing has changed, without the programs that only
+//! forward connections.
 
-use super::choose::name;
-use super::identify::Found;
-use crate::health::Process;
-use crate::host::{Endpoint, Listening, Owners, Running, alive, ancestors, one_of_a_pool, owners};
+use crate::host::{Endpoint, Listening, Owners, Running, alive, owners};
 
-/// Programs that listen for somebody else: their life and their end say nothing of the service behind them. A name that
-/// ends in `*` is the beginning of several.
-const FORWARDERS: [&str; 18] = [
-    "systemd",
-    "init",
-    "docker-proxy",
-    "dockerd",
-    "containerd*",
-    "conmon*",
-    "rootlesskit*",
-    "rootlessport*",
-    "slirp4netns",
-    "pasta*",
-    "passt*",
-    "vpnkit*",
-    "gvproxy",
-    "limactl",
-    "com.docker*",
-    "kubectl",
-    "ssh",
-    "sshd",
-];
+/// Programs that listen for another one: whether they run says nothing of the service behind them. A name that ends in `*`
+/// is the beginning of several.
+const FORWARDERS: &str = "systemd init docker-proxy dockerd containerd* conmon* rootlesskit* rootlessport* slirp4netns \
+    pasta* passt* vpnkit* gvproxy limactl com.docker* kubectl ssh sshd";
 
 fn is_forwarder(name: &str) -> bool {
     FORWARDERS
-        .iter()
+        .split(' ')
         .any(|known| match known.strip_suffix('*') {
             Some(beginning) => name.starts_with(beginning),
-            None => name == *known,
+            None => name == known,
         })
 }
 
-/// Finds out who listens for each of the services, all in one search.
-pub(super) async fn find_owners(all: &mut [Found]) {
-    let endpoints: Vec<Vec<Endpoint>> = all.iter().map(Found::owned_endpoints).collect();
-    let mut answers = owners_of(endpoints.concat()).await.into_iter();
-    for (found, endpoints) in all.iter_mut().zip(endpoints) {
-        found.owners = answers.by_ref().take(endpoints.len()).reduce(together);
-    }
-}
-
-/// Who listens at either of two addresses of one service.
-fn together(one: Owners, other: Owners) -> Owners {
+/// Merges the owners of two addresses of one service.
+pub(in crate::execute) fn together(one: Owners, other: Owners) -> Owners {
     match (one, other) {
         (
             Owners::Known {
@@ -79,19 +50,19 @@ fn together(one: Owners, other: Owners) -> Owners {
     }
 }
 
-/// Who was found to listen, for the next look.
+/// The owners that one search found, for the next one.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(in crate::execute) struct KnownOwners {
     listening: Listening,
     owners: Vec<Owners>,
 }
 
-/// Who listens at each of these endpoints of this machine. The search is left out where the same sockets listen as when
-/// somebody looked before and all who had them still run.
-pub(super) async fn owners_unless_known(
+/// Returns the owners of the listening socket at each of these endpoints of this machine. The search is left out where the
+/// same sockets listen as at the search before and all their owners still run.
+pub(in crate::execute) async fn owners_if_changed(
     endpoints: Vec<Endpoint>,
-    known: Option<Known>,
-) -> (Vec<Owners>, Option<Known>) {
+    known: Option<KnownOwners>,
+) -> (Vec<Owners>, Option<KnownOwners>) {
     if endpoints.is_empty() {
         return (Vec::new(), None);
     }
@@ -103,7 +74,7 @@ pub(super) async fn owners_unless_known(
         return (owners_of(endpoints).await, None);
     };
     let runs = |one: &Running| alive(one.process) == Some(true);
-    let holds = |known: &Known| {
+    let holds = |known: &KnownOwners| {
         known.listening == listening
             && known.owners.iter().all(|owners| match owners {
                 Owners::Known { processes, .. } => processes.iter().all(runs),
@@ -115,15 +86,15 @@ pub(super) async fn owners_unless_known(
         return (known.owners.clone(), Some(known));
     }
     let owners = owners_of(endpoints).await;
-    let known = Known {
+    let known = KnownOwners {
         listening,
         owners: owners.clone(),
     };
     (owners, Some(known))
 }
 
-/// Who listens at each of these endpoints of this machine.
-pub(super) async fn owners_of(endpoints: Vec<Endpoint>) -> Vec<Owners> {
+/// Returns the owners of the listening socket at each of these endpoints of this machine.
+pub(in crate::execute) async fn owners_of(endpoints: Vec<Endpoint>) -> Vec<Owners> {
     let count = endpoints.len();
     if count == 0 {
         return Vec::new();
@@ -149,8 +120,8 @@ fn several(owners: &Owners) -> bool {
     matches!(owners, Owners::Known { processes, .. } if processes.len() > 1)
 }
 
-/// A child that has just been started holds its parent's sockets until it runs its own program: whoever is not
-/// seen twice is none of the owners.
+/// A child that has just been started holds its parent's sockets until it runs its own program, so a process that is not
+/// seen twice is no owner.
 fn seen_twice(first: Owners, again: Owners) -> Owners {
     match (first, again) {
         (
@@ -172,7 +143,7 @@ fn seen_twice(first: Owners, again: Owners) -> Owners {
     }
 }
 
-/// Leaves those out that listen for somebody else.
+/// Leaves out the processes that listen for another one.
 fn without_forwarders(owners: Owners) -> Owners {
     let Owners::Known {
         processes,
@@ -199,61 +170,10 @@ fn without_forwarders(owners: Owners) -> Owners {
     }
 }
 
-/// Those of the processes that no other of them has started: a master, not its workers.
-pub(super) fn heads(processes: &[Running]) -> Vec<Running> {
-    if processes.len() < 2 {
-        return processes.to_vec();
-    }
-    processes
-        .iter()
-        .filter(|one| {
-            let above = ancestors(one.process);
-            !processes
-                .iter()
-                .any(|other| other.process != one.process && above.contains(&other.process))
-        })
-        .cloned()
-        .collect()
-}
-
-/// Both names, where two processes listen that are no pool of workers and do not all come from the one that is `known`
-/// to be the service's.
-pub(super) fn split(heads: &[Running], known: Option<&Running>) -> Option<String> {
-    let [first, .., last] = heads else {
-        return None;
-    };
-    let from_known = |known: &Running| {
-        let is_below = |one: &Running| {
-            one.process == known.process || ancestors(one.process).contains(&known.process)
-        };
-        heads.iter().all(is_below)
-    };
-    if known.is_some_and(from_known) {
-        return None;
-    }
-    if heads.iter().all(one_of_a_pool) && first.parent == last.parent {
-        return None;
-    }
-    let names: Vec<String> = heads.iter().map(name).collect();
-    Some(format!(
-        "{} listen at its address independently of each other",
-        names.join(" and ")
-    ))
-}
-
-/// Whether `process` is one of `family`, has started one of them or was started by one.
-pub(super) fn belongs(process: Process, family: &[Running]) -> bool {
-    let above = ancestors(process);
-    family.iter().any(|one| {
-        one.process == process
-            || above.contains(&one.process)
-            || ancestors(one.process).contains(&process)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::Process;
 
     fn running(pid: u32, name: &str) -> Running {
         Running {

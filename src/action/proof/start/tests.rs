@@ -1,39 +1,54 @@
 use super::*;
 
-/// What is seen, one a word: `runs`, `exit0`, `exit1` (with `+` behind it something listens), `ready`,
-/// `ready-unknown`, `ready-stranger`, `missing`, `up`; each a second after the one before.
-fn play(sights: &str) -> String {
-    let expected = Expected {
-        process: Some("pid 7 (api)".to_owned()),
-        addresses: vec!["127.0.0.1:80".to_owned()],
-    };
-    let mut arrival = Arrival::new(expected, Moment::at_seconds(0.0));
-    for (second, word) in sights.split(' ').enumerate() {
-        let at = Moment::at_seconds(f64::from(u32::try_from(second).unwrap()) + 1.0);
-        let look = |started, how: &str| Glance::Look {
-            started,
+fn look(listens: bool, exit: Option<(bool, &str)>) -> Observation {
+    Observation::Look {
+        addresses: vec![if listens {
+            ConnectOutcome::Accepted
+        } else {
+            ConnectOutcome::Refused
+        }],
+        processes: Vec::new(),
+        child: exit.map(|(success, how)| ChildExit {
+            success,
             how: how.to_owned(),
-            listens: Some(word.ends_with('+')),
-        };
-        let asked = |missing: &[&str], holder| Glance::Asked {
+        }),
+    }
+}
+
+fn subject(processes: &[&str]) -> ProofSubject {
+    ProofSubject {
+        addresses: vec!["127.0.0.1:80".to_owned()],
+        processes: processes.iter().map(|name| (*name).to_owned()).collect(),
+        replicas: false,
+    }
+}
+
+/// Plays observations, one a word and a second after the one before: `runs`, `exit0`, `exit1` (with `+` behind it something
+/// listens), `ready`, `ready-unknown`, `ready-stranger`, `missing`, `up`.
+fn play(observations: &str) -> String {
+    let mut proof = StartProof::new(subject(&["pid 7 (api)"]), Moment::at_seconds(0.0));
+    for (second, word) in observations.split(' ').enumerate() {
+        let at = Moment::at_seconds(f64::from(u32::try_from(second).unwrap()) + 1.0);
+        let listens = word.ends_with('+');
+        let asked = |missing: &[&str], holder| Observation::Readiness {
             missing: missing.iter().map(|it| (*it).to_owned()).collect(),
             holder,
         };
-        let glance = match word.trim_end_matches('+') {
-            "runs" => look(Started::Runs, ""),
-            "exit0" => look(Started::ExitedWell, "exit status: 0"),
-            "exit1" => look(Started::Exited, "exit status: 1"),
-            "ready" => asked(&[], Holder::Expected),
-            "ready-unknown" => asked(&[], Holder::Unknown),
-            "ready-stranger" => asked(&[], Holder::Stranger("pid 9 (old)".to_owned())),
-            "missing" => asked(&["ready: answered 503"], Holder::Expected),
-            "up" => Glance::TimeUp,
+        let observation = match word.trim_end_matches('+') {
+            "runs" => look(listens, None),
+            "exit0" => look(listens, Some((true, "exit status: 0"))),
+            "exit1" => look(listens, Some((false, "exit status: 1"))),
+            "ready" => asked(&[], AddressHolder::Expected),
+            "ready-unknown" => asked(&[], AddressHolder::Unknown),
+            "ready-stranger" => asked(&[], AddressHolder::Stranger("pid 9 (old)".to_owned())),
+            "missing" => asked(&["ready: answered 503"], AddressHolder::Expected),
+            "up" => Observation::TimeUp,
             other => panic!("{other}?"),
         };
-        match arrival.see(at, glance) {
+        match proof.observe(at, observation).end {
             None => {}
-            Some(Arrived::Ready) => return format!("{second}: ready"),
-            Some(Arrived::Not(verdict, why)) => return format!("{second}: {verdict}: {why}"),
+            Some((Verdict::Started, _)) => return format!("{second}: ready"),
+            Some((verdict, why)) => return format!("{second}: {verdict}: {why}"),
         }
     }
     "waits".to_owned()
@@ -91,20 +106,13 @@ fn when_the_time_is_up_it_is_told_what_is_missing() {
 
 #[test]
 fn a_successor_that_nobody_starts_is_told() {
-    let expected = Expected {
-        process: None,
-        addresses: vec!["127.0.0.1:80".to_owned()],
-    };
-    let mut arrival = Arrival::new(expected, Moment::at_seconds(0.0));
-    let look = Glance::Look {
-        started: Started::Runs,
-        how: String::new(),
-        listens: Some(false),
-    };
-    assert_eq!(arrival.see(Moment::at_seconds(1.0), look), None);
+    let mut proof = StartProof::new(subject(&[]), Moment::at_seconds(0.0));
+    let seen = proof.observe(Moment::at_seconds(1.0), look(false, None));
+    assert_eq!(seen.end, None);
+    let late = proof.observe(Moment::at_seconds(40.0), Observation::TimeUp);
     assert_eq!(
-        arrival.see(Moment::at_seconds(40.0), Glance::TimeUp),
-        Some(Arrived::Not(
+        late.end,
+        Some((
             Verdict::NotReady,
             "nothing has started it again, nothing listens at 127.0.0.1:80 after 40s".to_owned()
         ))

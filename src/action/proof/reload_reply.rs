@@ -1,14 +1,14 @@
-//! What a reply amounts to: code, word and parts weighed against each other.
+//! Classifies the reply to a reload: status code, word and parts weighed against each other.
 
-use crate::action::proof::list;
+use super::list;
 use crate::health::{Part, ReloadReply, ReloadStatus};
 
 /// Names told one by one; of more, only how many they are.
 const MOST_NAMES: usize = 6;
 
-/// What a reply amounts to.
+/// The meaning of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub(super) enum ReplyClass {
     /// All of it holds.
     Reloaded,
     /// Some holds and some does not, or not yet.
@@ -23,21 +23,21 @@ pub(super) enum Class {
     Unclear,
 }
 
-/// What a status code alone amounts to.
-const fn of_code(code: u16) -> Class {
+/// Returns the meaning of a status code alone.
+const fn of_code(code: u16) -> ReplyClass {
     match code {
-        202 => Class::Accepted,
-        200..=299 => Class::Reloaded,
+        202 => ReplyClass::Accepted,
+        200..=299 => ReplyClass::Reloaded,
         // Too early, too slow, or the word of a proxy.
-        408 | 425 | 502..=504 => Class::Unclear,
+        408 | 425 | 502..=504 => ReplyClass::Unclear,
         // No such route, no leave, the wrong method, switched off, somewhere else.
-        300..=399 | 401 | 403..=407 | 429 | 501 => Class::NotTaken,
-        _ => Class::Rejected,
+        300..=399 | 401 | 403..=407 | 429 | 501 => ReplyClass::NotTaken,
+        _ => ReplyClass::Rejected,
     }
 }
 
-/// The worse of what code, word and parts say; a part that was reloaded makes what is bad a partial reload.
-pub(super) fn classify(code: u16, reply: &ReloadReply) -> Class {
+/// Returns the worse of what code, word and parts say; a part that was reloaded makes what is bad a partial reload.
+pub(super) fn classify(code: u16, reply: &ReloadReply) -> ReplyClass {
     use ReloadStatus::{Accepted, NeedsRestart, Partial, Rejected, Reloaded, Unchanged, Unknown};
     let part = |wanted| reply.parts.iter().any(|part| part.status == wanted);
     let whole = |wanted| reply.status == Some(wanted);
@@ -45,30 +45,30 @@ pub(super) fn classify(code: u16, reply: &ReloadReply) -> Class {
     let code = of_code(code);
     let told = reply.status.is_some_and(|status| status != Unknown)
         || reply.parts.iter().any(|part| part.status != Unknown);
-    if !told && matches!(code, Class::Unclear | Class::NotTaken) {
+    if !told && matches!(code, ReplyClass::Unclear | ReplyClass::NotTaken) {
         return code;
     }
-    let bad = says(Rejected) || matches!(code, Class::Rejected | Class::NotTaken);
+    let bad = says(Rejected) || matches!(code, ReplyClass::Rejected | ReplyClass::NotTaken);
     if part(Reloaded) && bad || says(Partial) {
-        return Class::Partial;
+        return ReplyClass::Partial;
     }
     if bad {
-        return Class::Rejected;
+        return ReplyClass::Rejected;
     }
     if says(NeedsRestart) {
-        return Class::Partial;
+        return ReplyClass::Partial;
     }
     // The word of the whole covers parts whose words are not known.
     if whole(Unknown) || (part(Unknown) && !whole(Reloaded) && !whole(Unchanged)) {
-        return Class::Unclear;
+        return ReplyClass::Unclear;
     }
     if says(Accepted) {
-        return Class::Accepted;
+        return ReplyClass::Accepted;
     }
-    if code == Class::Accepted && !says(Reloaded) && !says(Unchanged) {
-        return Class::Accepted;
+    if code == ReplyClass::Accepted && !says(Reloaded) && !says(Unchanged) {
+        return ReplyClass::Accepted;
     }
-    Class::Reloaded
+    ReplyClass::Reloaded
 }
 
 /// The parts as a clause: `reloaded adapters and flags; needs a restart: database_url`; empty without any.

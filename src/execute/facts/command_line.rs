@@ -1,129 +1,33 @@
-//! Whether whoever listens at a service's address is the service: what its record, its pid file and the command line
-//! of the listening process say.
+//! Compares the command line of a process with the start command of a service.
 //!
-//! A process is called foreign only where something contradicts it; one of which nothing is known is left in peace.
+//! A process is unlike the command only where something contradicts it.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::choose::{name, start_command};
-use super::owners::belongs;
-use crate::host::pid_file::PidFile;
-use crate::host::{CommandLine, Running, command_line};
-use crate::inventory::Service;
+use crate::host::CommandLine;
 
 /// Programs that run something else, whose name says nothing of it; their endings (`python3.11`) do not matter.
-const RUNNERS: [&str; 27] = [
-    "bash", "bun", "busybox", "bundle", "cargo", "dash", "deno", "docker", "dotnet", "env", "go",
-    "java", "just", "make", "nix", "node", "npm", "npx", "perl", "php", "pnpm", "podman", "poetry",
-    "python", "ruby", "sh", "uv",
-];
+const RUNNERS: &str = "bash bun busybox bundle cargo dash deno docker dotnet env go java just make nix node npm npx perl php \
+    pnpm podman poetry python ruby sh uv";
 
-/// Runners that start another process in their place or below them, with a command line that cannot be foreseen.
-const OPAQUE: [&str; 22] = [
-    "bash",
-    "bun",
-    "bundle",
-    "busybox",
-    "cargo",
-    "dash",
-    "docker",
-    "env",
-    "go",
-    "just",
-    "make",
-    "nix",
-    "npm",
-    "npx",
-    "pnpm",
-    "podman",
-    "poetry",
-    "service",
-    "sh",
-    "systemctl",
-    "uv",
-    "yarn",
-];
+/// Runners that start another process in their place or below them, whose command line cannot be foreseen.
+const OPAQUE: &str = "bash bun bundle busybox cargo dash docker env go just make nix npm npx pnpm podman poetry service sh \
+    systemctl uv yarn";
 
-/// Why those who listen at the address are not the service, for people. `recorded` is the process that we have started,
-/// where it still runs.
-pub(super) fn foreign(
-    service: &Service,
-    owners: &[Running],
-    pid_file: Option<&PidFile>,
-    recorded: Option<&Running>,
-) -> Option<String> {
-    if owners.is_empty() {
-        return None;
-    }
-    let listening = || {
-        let names: Vec<String> = owners.iter().map(name).collect();
-        format!("{} listens at its address", names.join(", "))
-    };
-    // Either of them may be out of date; what one of them knows is its own.
-    let proved = match pid_file {
-        Some(PidFile::Proved(proved)) => Some(proved),
-        _ => None,
-    };
-    let own = [recorded, proved].into_iter().flatten();
-    if own.clone().any(|one| belongs(one.process, owners)) {
-        return None;
-    }
-    if let Some(started) = recorded {
-        let started = name(started);
-        return Some(format!(
-            "{}, but healthctl has started {started}",
-            listening()
-        ));
-    }
-    if let Some(proved) = proved {
-        let file = service.pid_file.as_deref().unwrap_or(Path::new(""));
-        return Some(format!(
-            "{}, but {} names {}",
-            listening(),
-            file.display(),
-            name(proved)
-        ));
-    }
-    let start = service.start.as_ref()?;
-    let unlike = |owner: &Running| {
-        command_line(owner.process)
-            .is_some_and(|line| !is_like(&start.exec.command, &start.exec.cwd, &line))
-    };
-    owners.iter().all(unlike).then(|| {
-        let places: BTreeSet<String> = owners
-            .iter()
-            .filter_map(|owner| command_line(owner.process)?.cwd)
-            .map(|cwd| cwd.display().to_string())
-            .collect();
-        let places: Vec<String> = places.into_iter().collect();
-        let from = if places.is_empty() {
-            String::new()
-        } else {
-            format!(" in {}", places.join(" and "))
-        };
-        format!(
-            "{}{from} and does not come from its start command, {}",
-            listening(),
-            start_command(service).unwrap_or_default()
-        )
-    })
-}
-
-/// Whether a process can have come from this command. In doubt it can.
-fn is_like(command: &[String], cwd: &Path, line: &CommandLine) -> bool {
+/// Whether a process with this command line can have come from this command. In doubt it can.
+pub(super) fn is_like(command: &[String], cwd: &Path, line: &CommandLine) -> bool {
     let mut words = command.iter().map(String::as_str);
     let Some(program) = words.next() else {
         return true;
     };
     // A script may become anything, but stays where it was started.
-    let opaque = is_one_of(&OPAQUE, program) || is_script(program);
+    let opaque = is_one_of(OPAQUE, program) || is_script(program);
     let same_place = || line.cwd.as_deref() == absolute(cwd).as_deref();
     if opaque && (line.cwd.is_none() || same_place()) {
         return true;
     }
     let mut telling: Vec<&str> = words.filter(|word| tells(word)).collect();
-    if !is_one_of(&RUNNERS, program) {
+    if !is_one_of(RUNNERS, program) {
         telling.push(program);
     }
     let whole = |word: &&str| word.starts_with('/') && line.text.contains(*word);
@@ -134,15 +38,15 @@ fn is_like(command: &[String], cwd: &Path, line: &CommandLine) -> bool {
     alike && !is_other_code(&telling, cwd, line)
 }
 
-/// Whether it is code that a runner runs from another directory than ours: `python3 app.py` is a name for many programs.
-/// Where both files can be seen they tell, else the directories do. Others go where they like once they run.
+/// Whether a runner runs code from another directory than ours: `python3 app.py` names many programs. Where both files can
+/// be seen they tell, else the directories do. A program that is no runner may change its directory once it runs.
 fn is_other_code(telling: &[&str], cwd: &Path, line: &CommandLine) -> bool {
     let mut words = line.text.split(' ');
     let runner = words.next().unwrap_or_default();
     let (Some(theirs), Some(ours)) = (line.cwd.as_deref(), absolute(cwd)) else {
         return false;
     };
-    if !is_one_of(&RUNNERS, runner) || theirs == Path::new("/") {
+    if !is_one_of(RUNNERS, runner) || theirs == Path::new("/") {
         return false;
     }
     let file = |place: &Path, word: &str| {
@@ -173,12 +77,12 @@ fn tells(word: &str) -> bool {
             .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b':'))
 }
 
-fn is_one_of(names: &[&str], program: &str) -> bool {
+fn is_one_of(names: &str, program: &str) -> bool {
     let name = last(program).trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    names.contains(&name)
+    names.split(' ').any(|known| known == name)
 }
 
-/// What stands behind the last `/`.
+/// Returns the part behind the last `/`.
 fn last(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }

@@ -1,13 +1,35 @@
-//! Who answers after a request to stop: the process that was asked, its successor, or a copy that was there all along.
+//! Tells which process answers after a request: the one that was asked, its successor, or another instance that was there
+//! all along.
 
 use std::time::Duration;
 
-use super::Who;
 use crate::health::{Identity, Moment, Process, Sameness};
 
-/// What was known before the request was sent.
+/// The process that answers, compared with those before the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponderKind {
+    /// The process that was asked.
+    Same,
+    /// A process that was not there before.
+    New,
+    /// The process that was asked, as another program: it has replaced itself.
+    Reborn,
+    /// Another process, which was there before as well.
+    Other,
+    /// Nothing tells.
+    Unknown,
+}
+
+impl ResponderKind {
+    /// Whether the process that answers is not the one that was asked.
+    pub(super) const fn is_new(self) -> bool {
+        matches!(self, Self::New | Self::Reborn)
+    }
+}
+
+/// All that was known before the request was sent.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct Baseline {
     /// Every identity that answered.
     pub identities: Vec<Identity>,
     /// Every process that is known to be the service's.
@@ -16,16 +38,16 @@ pub struct Known {
     pub all_owners: bool,
     /// When the request was sent.
     pub sent: Moment,
-    /// The same on the clock that the kernel stamps processes with.
+    /// The same in clock ticks since boot, as the kernel stamps processes.
     pub sent_ticks: u64,
 }
 
-/// Who answered after it.
+/// The process that answered after the request, as far as it is known.
 #[derive(Debug, Clone, Default)]
-pub struct Answerer {
-    /// What the answer says of it.
+pub struct Responder {
+    /// The identity that the answer reports.
     pub identity: Identity,
-    /// How long it says that it has been up.
+    /// The uptime that it reports.
     pub uptime: Option<Duration>,
     /// The processes that listen at its address now, where all of them can be seen.
     pub owners: Option<Vec<Process>>,
@@ -36,11 +58,11 @@ pub struct Answerer {
 /// An uptime is whole seconds at worst, and the answer took its time.
 const UPTIME_TOLERANCE: Duration = Duration::from_secs(2);
 
-impl Known {
-    /// Compares who answers now with who was there before, with what was weighed.
-    pub fn who(&self, answerer: &Answerer) -> (Who, Vec<String>) {
-        let reported = self.by_report(answerer);
-        let Some(owners) = answerer.owners.as_deref().filter(|all| !all.is_empty()) else {
+impl Baseline {
+    /// Compares the process that answers now with those before, and returns what told that, a line each.
+    pub fn compare(&self, responder: &Responder) -> (ResponderKind, Vec<String>) {
+        let reported = self.by_report(responder);
+        let Some(owners) = responder.owners.as_deref().filter(|all| !all.is_empty()) else {
             return reported;
         };
         let Some(by_owner) = self.by_owner(owners) else {
@@ -48,44 +70,47 @@ impl Known {
         };
         // Nobody else listens or has listened, so the same process reports another start or instance.
         let alone = owners == self.processes.as_slice() && owners.len() == 1;
-        if by_owner.0 == Who::Same && alone && reported.0 == Who::New {
+        if by_owner.0 == ResponderKind::Same && alone && reported.0 == ResponderKind::New {
             let (_, mut evidence) = reported;
             evidence.extend(by_owner.1);
-            return (Who::Reborn, evidence);
+            return (ResponderKind::Reborn, evidence);
         }
         by_owner
     }
 
-    /// What the service says of itself tells.
-    fn by_report(&self, answerer: &Answerer) -> (Who, Vec<String>) {
+    /// Compares by what the service reports of itself.
+    fn by_report(&self, responder: &Responder) -> (ResponderKind, Vec<String>) {
         let mut new = None;
         for before in &self.identities {
             // The kernel's word is weighed with all owners; here only reported signals count.
-            let comparison = Identity::compare(&reported(before), &reported(&answerer.identity));
+            let comparison = Identity::compare(&reported(before), &reported(&responder.identity));
             match comparison.sameness {
-                Sameness::Same => return (Who::Same, comparison.evidence),
+                Sameness::Same => return (ResponderKind::Same, comparison.evidence),
                 Sameness::New => new = Some(comparison.evidence),
                 Sameness::Unknown => {}
             }
         }
         let Some(evidence) = new else {
-            return (Who::Unknown, Vec::new());
+            return (ResponderKind::Unknown, Vec::new());
         };
-        if self.older_than_the_request(answerer) {
-            return (Who::Other, vec!["it was up before the request".to_owned()]);
+        if self.older_than_the_request(responder) {
+            return (
+                ResponderKind::Other,
+                vec!["it was up before the request".to_owned()],
+            );
         }
-        (Who::New, evidence)
+        (ResponderKind::New, evidence)
     }
 
-    /// What the owners of the listening socket tell; `None` where they tell nothing.
-    fn by_owner(&self, owners: &[Process]) -> Option<(Who, Vec<String>)> {
+    /// Compares by the owners of the listening socket; `None` where they tell nothing.
+    fn by_owner(&self, owners: &[Process]) -> Option<(ResponderKind, Vec<String>)> {
         let pids = |processes: &[Process]| {
             let texts: Vec<_> = processes.iter().map(|p| p.pid.to_string()).collect();
             texts.join(", ")
         };
         if owners.iter().any(|owner| self.processes.contains(owner)) {
             let evidence = format!("the listening socket belongs to pid {}", pids(owners));
-            return Some((Who::Same, vec![evidence]));
+            return Some((ResponderKind::Same, vec![evidence]));
         }
         if self.processes.is_empty() {
             return None;
@@ -100,12 +125,19 @@ impl Known {
             || owners
                 .iter()
                 .all(|owner| owner.start_ticks >= self.sent_ticks);
-        Some((if new { Who::New } else { Who::Other }, vec![evidence]))
+        Some((
+            if new {
+                ResponderKind::New
+            } else {
+                ResponderKind::Other
+            },
+            vec![evidence],
+        ))
     }
 
     /// An uptime is the one figure that tells an age without two clocks having to agree.
-    fn older_than_the_request(&self, answerer: &Answerer) -> bool {
-        match (answerer.uptime, answerer.at) {
+    fn older_than_the_request(&self, responder: &Responder) -> bool {
+        match (responder.uptime, responder.at) {
             (Some(uptime), Some(at)) => {
                 uptime > at.since(self.sent).saturating_add(UPTIME_TOLERANCE)
             }
@@ -141,8 +173,8 @@ mod tests {
         }
     }
 
-    fn known() -> Known {
-        Known {
+    fn known() -> Baseline {
+        Baseline {
             identities: vec![started("2026-11-22T09:00:00Z")],
             processes: vec![process(10, 100)],
             all_owners: false,
@@ -151,39 +183,39 @@ mod tests {
         }
     }
 
-    fn check(known: &Known, answerer: &Answerer, expected: Who) {
-        assert_eq!(known.who(answerer).0, expected, "{answerer:?}");
+    fn check(known: &Baseline, responder: &Responder, expected: ResponderKind) {
+        assert_eq!(known.compare(responder).0, expected, "{responder:?}");
     }
 
-    fn owned(owners: &[Process]) -> Answerer {
-        Answerer {
+    fn owned(owners: &[Process]) -> Responder {
+        Responder {
             owners: Some(owners.to_vec()),
-            ..Answerer::default()
+            ..Responder::default()
         }
     }
 
     #[test]
     fn owners_of_the_socket_come_before_what_is_reported() {
-        check(&known(), &owned(&[process(10, 100)]), Who::Same);
-        check(&known(), &owned(&[process(10, 2000)]), Who::New);
-        check(&known(), &owned(&[process(11, 2000)]), Who::New);
-        check(&known(), &owned(&[process(11, 999)]), Who::Other);
+        check(&known(), &owned(&[process(10, 100)]), ResponderKind::Same);
+        check(&known(), &owned(&[process(10, 2000)]), ResponderKind::New);
+        check(&known(), &owned(&[process(11, 2000)]), ResponderKind::New);
+        check(&known(), &owned(&[process(11, 999)]), ResponderKind::Other);
         check(
             &known(),
             &owned(&[process(10, 100), process(12, 2000)]),
-            Who::Same,
+            ResponderKind::Same,
         );
-        let all = Known {
+        let all = Baseline {
             all_owners: true,
             ..known()
         };
-        check(&all, &owned(&[process(11, 999)]), Who::New);
-        check(&all, &owned(&[process(10, 100)]), Who::Same);
+        check(&all, &owned(&[process(11, 999)]), ResponderKind::New);
+        check(&all, &owned(&[process(10, 100)]), ResponderKind::Same);
     }
 
     #[test]
     fn reported_signals_tell_where_no_owner_is_known() {
-        let says = |identity: Identity, uptime: Option<u64>| Answerer {
+        let says = |identity: Identity, uptime: Option<u64>| Responder {
             identity,
             uptime: uptime.map(Duration::from_secs),
             owners: None,
@@ -192,55 +224,75 @@ mod tests {
         check(
             &known(),
             &says(started("2026-11-22T09:00:00Z"), None),
-            Who::Same,
+            ResponderKind::Same,
         );
         check(
             &known(),
             &says(started("2026-11-22T10:00:01Z"), None),
-            Who::New,
+            ResponderKind::New,
         );
-        check(&known(), &says(Identity::default(), None), Who::Unknown);
+        check(
+            &known(),
+            &says(Identity::default(), None),
+            ResponderKind::Unknown,
+        );
         check(
             &known(),
             &says(started("2026-11-22T08:00:00Z"), Some(7200)),
-            Who::Other,
+            ResponderKind::Other,
         );
         check(
             &known(),
             &says(started("2026-11-22T10:00:01Z"), Some(2)),
-            Who::New,
+            ResponderKind::New,
         );
     }
 
     #[test]
     fn a_process_that_reports_another_start_has_replaced_itself() {
-        let says = |owners: &[Process], start: &str| Answerer {
+        let says = |owners: &[Process], start: &str| Responder {
             identity: started(start),
             ..owned(owners)
         };
         let old = process(10, 100);
-        check(&known(), &says(&[old], "2026-11-22T10:00:01Z"), Who::Reborn);
-        check(&known(), &says(&[old], "2026-11-22T09:00:00Z"), Who::Same);
+        check(
+            &known(),
+            &says(&[old], "2026-11-22T10:00:01Z"),
+            ResponderKind::Reborn,
+        );
+        check(
+            &known(),
+            &says(&[old], "2026-11-22T09:00:00Z"),
+            ResponderKind::Same,
+        );
         // Somebody else listens as well and may be the one who answered.
         let both = [old, process(12, 2000)];
-        check(&known(), &says(&both, "2026-11-22T10:00:01Z"), Who::Same);
+        check(
+            &known(),
+            &says(&both, "2026-11-22T10:00:01Z"),
+            ResponderKind::Same,
+        );
         // Of two that shared the port, the other one answers now.
-        let pair = Known {
+        let pair = Baseline {
             processes: both.to_vec(),
             ..known()
         };
         let left = [process(12, 2000)];
-        check(&pair, &says(&left, "2026-11-22T10:00:01Z"), Who::Same);
+        check(
+            &pair,
+            &says(&left, "2026-11-22T10:00:01Z"),
+            ResponderKind::Same,
+        );
     }
 
     #[test]
     fn any_identity_seen_before_is_not_new() {
         let mut known = known();
         known.identities.push(started("2026-11-22T09:30:00Z"));
-        let other = Answerer {
+        let other = Responder {
             identity: started("2026-11-22T09:30:00Z"),
-            ..Answerer::default()
+            ..Responder::default()
         };
-        check(&known, &other, Who::Same);
+        check(&known, &other, ResponderKind::Same);
     }
 }

@@ -2,7 +2,10 @@
 
 use include_dir::{Dir, include_dir};
 
-use super::{Life, Look, Proof, Seen, Subject, Who};
+use super::StopProof;
+use crate::action::{
+    ConnectOutcome, Observation, ProcessState, ProofSubject, Prover, ResponderKind,
+};
 use crate::health::Moment;
 
 static SCENES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/tests/proofs");
@@ -21,8 +24,8 @@ fn every_scene_ends_as_it_says() {
 }
 
 fn play(name: &str, text: &str) {
-    let mut subject = Subject::default();
-    let mut proof: Option<Proof> = None;
+    let mut subject = ProofSubject::default();
+    let mut proof: Option<StopProof> = None;
     let mut found = None;
     let mut title = "";
     for line in text.lines().map(str::trim) {
@@ -55,10 +58,10 @@ fn play(name: &str, text: &str) {
             );
             let (time, what) = line.split_once(' ').unwrap();
             let at: f64 = time.parse().unwrap_or_else(|_| panic!("{case}: a time"));
-            let proof =
-                proof.get_or_insert_with(|| Proof::new(subject.clone(), Moment::at_seconds(0.0)));
-            let turn = proof.see(Moment::at_seconds(at), seen(what.trim(), &case));
-            found = turn.end.map(|(verdict, text)| (at, verdict, text));
+            let proof = proof
+                .get_or_insert_with(|| StopProof::new(subject.clone(), Moment::at_seconds(0.0)));
+            let progress = proof.observe(Moment::at_seconds(at), observation(what.trim(), &case));
+            found = progress.end.map(|(verdict, text)| (at, verdict, text));
         }
     }
     panic!("{name}: {title}: a scene ends with a line `= TIME VERDICT: TEXT`");
@@ -68,9 +71,9 @@ fn names(text: &str) -> Vec<String> {
     text.split(',').map(|name| name.trim().to_owned()).collect()
 }
 
-fn seen(text: &str, case: &str) -> Seen {
+fn observation(text: &str, case: &str) -> Observation {
     if let Some(how) = text.strip_prefix("turned down:") {
-        return Seen::TurnedDown(how.trim().to_owned());
+        return Observation::Rejected(how.trim().to_owned());
     }
     if let Some(rest) = text.strip_prefix("answer ") {
         let (who, draining) = match rest.strip_suffix(" draining") {
@@ -78,41 +81,46 @@ fn seen(text: &str, case: &str) -> Seen {
             None => (rest, false),
         };
         let who = match who {
-            "same" => Who::Same,
-            "new" => Who::New,
-            "reborn" => Who::Reborn,
-            "other" => Who::Other,
-            "unknown" => Who::Unknown,
+            "same" => ResponderKind::Same,
+            "new" => ResponderKind::New,
+            "reborn" => ResponderKind::Reborn,
+            "other" => ResponderKind::Other,
+            "unknown" => ResponderKind::Unknown,
             _ => panic!("{case}: same, new, reborn, other or unknown"),
         };
-        return Seen::Answer { draining, who };
+        return Observation::Answer {
+            draining,
+            responder: who,
+            evidence: Vec::new(),
+        };
     }
     if let Some(code) = text.strip_prefix("hollow ") {
-        return Seen::Hollow(code.parse().unwrap());
+        return Observation::GatewayError(code.parse().unwrap());
     }
     if text == "time up" {
-        return Seen::TimeUp;
+        return Observation::TimeUp;
     }
     let (addresses, processes) = text.split_once('|').unwrap_or((text, ""));
-    Seen::Glance {
+    Observation::Look {
         addresses: addresses
             .split_ascii_whitespace()
             .map(|word| match word {
-                "refused" => Look::Refused,
-                "accepted" => Look::Accepted,
-                "silent" => Look::Silent,
-                "unreachable" => Look::Unreachable,
+                "refused" => ConnectOutcome::Refused,
+                "accepted" => ConnectOutcome::Accepted,
+                "silent" => ConnectOutcome::TimedOut,
+                "unreachable" => ConnectOutcome::Unreachable,
                 _ => panic!("{case}: refused, accepted, silent or unreachable"),
             })
             .collect(),
         processes: processes
             .split_ascii_whitespace()
             .map(|word| match word {
-                "running" => Life::Running,
-                "exited" => Life::Exited,
-                "unknown" => Life::Unknown,
+                "running" => ProcessState::Running,
+                "exited" => ProcessState::Exited,
+                "unknown" => ProcessState::Unknown,
                 _ => panic!("{case}: running, exited or unknown"),
             })
             .collect(),
+        child: None,
     }
 }

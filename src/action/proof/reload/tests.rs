@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
+use crate::action::ProcessState;
 use crate::profile::{Profile, ReplyDecode, builtin};
 use crate::yaml::{self, Node, Problems, SourceFile};
 
@@ -65,12 +66,12 @@ fn check(case: &Node) -> Option<String> {
             body => body.to_string(),
         };
         let code = text["code"].as_u64().unwrap_or(200).try_into().unwrap();
-        let response = Response::Replied {
+        let response = ReloadResponse::Replied {
             code,
             how: format!("answered {code}"),
             reply: decode.unwrap_or_default().read(body.as_bytes(), &[]),
         };
-        let goes_on = Fate::GoesOn("pid 4711 (api) goes on".to_owned());
+        let goes_on = ProcessFate::GoesOn("pid 4711 (api) goes on".to_owned());
         let (verdict, why) = verdict(&response, &goes_on);
         (format!("{verdict}: {why}").into(), &text["is"])
     } else {
@@ -88,45 +89,55 @@ fn of_profile(name: &str) -> Option<ReplyDecode> {
     profile.reload_reply().cloned()
 }
 
-fn subject(addresses: &str, processes: &str) -> Subject {
+fn subject(addresses: &str, processes: &str) -> ProofSubject {
     let names = |text: &str| text.split_terminator(',').map(str::to_owned).collect();
-    Subject {
+    ProofSubject {
         addresses: names(addresses),
         processes: names(processes),
         replicas: false,
     }
 }
 
-fn sent() -> Response {
-    Response::Taken("SIGHUP delivered to pid 1".to_owned())
+const SENT: &str = "SIGHUP delivered to pid 1";
+
+fn sent() -> ReloadResponse {
+    ReloadResponse::Taken(SENT.to_owned())
 }
 
-/// Looks as `SECONDS accepted|refused… running|exited|-`, one after the other; what is known after the last.
-fn survives(processes: &str, looks: &[&str]) -> (Survival, Next) {
-    let mut survival = Survival::new(
+/// Looks as `SECONDS accepted|refused… running|exited|-`, one after the other; the proof after the last, and its verdict.
+fn survives(processes: &str, looks: &[&str]) -> (ReloadProof, Option<(Verdict, String)>) {
+    let mut proof = ReloadProof::new(
         subject("x:1", processes),
-        &[Look::Accepted],
-        &sent(),
+        &[ConnectOutcome::Accepted],
+        sent(),
         Moment::at_seconds(0.0),
     );
-    let mut next = Next::Look;
+    let mut end = None;
     for look in looks {
-        assert_eq!(next, Next::Look, "known before {look}");
+        assert!(
+            end.is_none() && !proof.wants_answer(),
+            "known before {look}"
+        );
         let words: Vec<&str> = look.split(' ').collect();
         let address = match words[1] {
-            "accepted" => Look::Accepted,
-            "refused" => Look::Refused,
+            "accepted" => ConnectOutcome::Accepted,
+            "refused" => ConnectOutcome::Refused,
             other => panic!("{other}"),
         };
-        let lives: Vec<Life> = match words[2] {
-            "running" => vec![Life::Running],
-            "exited" => vec![Life::Exited],
+        let processes = match words[2] {
+            "running" => vec![ProcessState::Running],
+            "exited" => vec![ProcessState::Exited],
             _ => Vec::new(),
         };
         let at = Moment::at_seconds(words[0].parse().unwrap());
-        next = survival.see(at, &[address], &lives);
+        let look = Observation::Look {
+            addresses: vec![address],
+            processes,
+            child: None,
+        };
+        end = proof.observe(at, look).end;
     }
-    (survival, next)
+    (proof, end)
 }
 
 #[test]
@@ -158,7 +169,7 @@ fn looks_tell_what_became_of_it() {
                 "2.0 refused running",
                 "2.1 refused running",
             ],
-            "silent: pid 1 (a) runs, but x:1 refuses connections",
+            "unverified: pid 1 (a) runs, but x:1 refuses connections",
         ),
         // It opens its listener anew.
         (
@@ -173,13 +184,12 @@ fn looks_tell_what_became_of_it() {
         ),
         ("", &["1.0 accepted -"], "ask"),
     ] {
-        let (_, next) = survives(processes, looks);
-        let found = match next {
-            Next::Look => "look".to_owned(),
-            Next::Ask => "ask".to_owned(),
-            Next::Known(Fate::Died(text)) => format!("died: {text}"),
-            Next::Known(Fate::Silent(text)) => format!("silent: {text}"),
-            Next::Known(other) => format!("{other:?}"),
+        let found = match survives(processes, looks) {
+            (proof, None) if proof.wants_answer() => "ask".to_owned(),
+            (_, None) => "look".to_owned(),
+            (_, Some((verdict, text))) => {
+                format!("{verdict}: {}", text.replace(&format!("; {SENT}"), ""))
+            }
         };
         assert_eq!(found, expected, "{looks:?}");
     }
@@ -189,21 +199,21 @@ fn looks_tell_what_became_of_it() {
 fn who_answers_counts_where_no_process_is_known() {
     let (known, _) = survives("pid 1 (a)", &["1.0 accepted running"]);
     // Its workers are new ones; the process that was asked goes on.
-    let goes_on = Fate::GoesOn("pid 1 (a) goes on".to_owned());
-    assert_eq!(known.fate(Some(Who::New), &[]), goes_on);
+    let goes_on = ProcessFate::GoesOn("pid 1 (a) goes on".to_owned());
+    assert_eq!(known.answered(Some(ResponderKind::New), &[]), goes_on);
     let (far, _) = survives("", &["1.0 accepted -"]);
     let why = ["start differs".to_owned()];
     for (who, expected) in [
         (
-            Some(Who::Same),
+            Some(ResponderKind::Same),
             (Verdict::Accepted, "the same process answers"),
         ),
         (
-            Some(Who::New),
+            Some(ResponderKind::New),
             (Verdict::Died, "a new process answers (start differs)"),
         ),
         (
-            Some(Who::Unknown),
+            Some(ResponderKind::Unknown),
             (
                 Verdict::Unverified,
                 "nothing tells which process answers now: a `pid_file`, or",
@@ -217,7 +227,7 @@ fn who_answers_counts_where_no_process_is_known() {
             ),
         ),
     ] {
-        let (found, text) = verdict(&sent(), &far.fate(who, &why));
+        let (found, text) = verdict(&sent(), &far.answered(who, &why));
         assert_eq!(found, expected.0, "{who:?}");
         assert!(text.contains(expected.1), "{text}");
     }
@@ -225,26 +235,26 @@ fn who_answers_counts_where_no_process_is_known() {
 
 #[test]
 fn what_is_lost_or_failed_is_never_a_success() {
-    let goes_on = Fate::GoesOn("pid 1 (a) goes on".to_owned());
+    let goes_on = ProcessFate::GoesOn("pid 1 (a) goes on".to_owned());
     for (response, fate, expected) in [
         (
-            Response::Lost("no reply".to_owned()),
+            ReloadResponse::Lost("no reply".to_owned()),
             goes_on.clone(),
             Verdict::Unverified,
         ),
         (
-            Response::Failed("`x` failed".to_owned()),
+            ReloadResponse::Failed("`x` failed".to_owned()),
             goes_on,
             Verdict::ReloadRejected,
         ),
         (
             sent(),
-            Fate::Silent("it refuses".to_owned()),
+            ProcessFate::Silent("it refuses".to_owned()),
             Verdict::Unverified,
         ),
         (
             sent(),
-            Fate::Died("it has exited".to_owned()),
+            ProcessFate::Died("it has exited".to_owned()),
             Verdict::Died,
         ),
     ] {

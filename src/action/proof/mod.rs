@@ -1,0 +1,260 @@
+//! Provers: observations go in, a verdict comes out as soon as no later observation could change it, or when the time is
+//! up.
+//!
+//! Provers are pure: they look at nothing themselves and read no clock. A reply proves nothing, silence proves nothing, and
+//! a single look proves nothing.
+
+mod exit;
+mod reload;
+mod reload_reply;
+mod responder;
+mod start;
+mod stop;
+
+use std::time::Duration;
+
+use super::Verdict;
+use crate::health::Moment;
+
+pub use exit::ExitProof;
+pub use reload::{ReloadProof, ReloadResponse};
+pub use responder::{Baseline, Responder, ResponderKind};
+pub use start::{AddressHolder, ChildExit, ReadinessProof, StartProof, restart_verdict};
+pub use stop::{NOTHING_TO_LOOK_AT, StopProof, WOULD_SHOW};
+
+/// The time between the first and the last of the looks that prove an end.
+pub const LOOKS_APART: Duration = Duration::from_millis(100);
+
+/// Comes to a verdict from what is observed.
+pub trait Prover {
+    /// Takes in one observation made at `at`.
+    ///
+    /// A prover that gives no end for [`Observation::TimeUp`] is given a moment more for one last look.
+    fn observe(&mut self, at: Moment, observation: Observation) -> ProofProgress;
+
+    /// Whether an answer of the service could tell more now.
+    fn wants_answer(&self) -> bool {
+        true
+    }
+
+    /// Whether an end is in sight, so that every address has to be looked at and none may be taken as known.
+    fn nears_end(&self) -> bool {
+        false
+    }
+}
+
+/// One thing observed while an action is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// All addresses and processes of the [`ProofSubject`] were looked at together, in its order.
+    Look {
+        /// The result for each address.
+        addresses: Vec<ConnectOutcome>,
+        /// The result for each process.
+        processes: Vec<ProcessState>,
+        /// The exit of the process that was started here, where it has exited.
+        child: Option<ChildExit>,
+    },
+    /// The service answered a question about itself.
+    Answer {
+        /// Whether it says that it is draining.
+        draining: bool,
+        /// The process that answered, compared with the one before the request.
+        responder: ResponderKind,
+        /// What told that, a line each.
+        evidence: Vec<String>,
+    },
+    /// The answer may be that of a proxy in front of a service that is gone: its status code.
+    GatewayError(u16),
+    /// The question was not answered.
+    NoAnswer,
+    /// The request was rejected: how, e.g. `answered 403 Forbidden`.
+    Rejected(String),
+    /// The probes that have to pass were asked.
+    Readiness {
+        /// The probes that have not passed (`ready: answered 503`); empty where the service is ready.
+        missing: Vec<String>,
+        /// The process that listens at the address.
+        holder: AddressHolder,
+    },
+    /// The time is up.
+    TimeUp,
+}
+
+/// The result of one attempt to connect to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectOutcome {
+    /// Nothing listens: the connection was refused, or the socket file is gone.
+    Refused,
+    /// Something listens.
+    Accepted,
+    /// Neither came in time.
+    TimedOut,
+    /// There is no route from here: no such address family, no permission. It proves nothing.
+    Unreachable,
+}
+
+/// The result of one look at a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessState {
+    /// The process runs.
+    Running,
+    /// The process has exited.
+    Exited,
+    /// Nothing tells.
+    Unknown,
+}
+
+/// The addresses and processes that a proof is about. All texts are cleaned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProofSubject {
+    /// Every address that the service may listen at.
+    pub addresses: Vec<String>,
+    /// Every process that is known to be the service's own: `pid 4711 (api)`.
+    pub processes: Vec<String>,
+    /// Several processes answer at the address, so another one there proves nothing.
+    pub replicas: bool,
+}
+
+/// How far a stop has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopStage {
+    /// The service says that it is draining.
+    Draining,
+    /// Nothing listens any more, but a process still runs.
+    Silent,
+    /// Nothing listens and no process runs; one more look will prove it.
+    Gone,
+    /// Something listens again.
+    Back,
+}
+
+/// The effect of one observation on a proof.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProofProgress {
+    /// A stage that was reached, with a sentence.
+    pub stage: Option<(StopStage, String)>,
+    /// The verdict, with a sentence.
+    pub end: Option<(Verdict, String)>,
+}
+
+impl From<Option<(Verdict, String)>> for ProofProgress {
+    fn from(end: Option<(Verdict, String)>) -> Self {
+        Self { stage: None, end }
+    }
+}
+
+/// The latest look at a subject, and sentences about it.
+#[derive(Debug, Clone)]
+struct LatestLook {
+    subject: ProofSubject,
+    addresses: Vec<ConnectOutcome>,
+    processes: Vec<ProcessState>,
+}
+
+impl LatestLook {
+    fn at(subject: ProofSubject) -> Self {
+        Self {
+            addresses: vec![ConnectOutcome::TimedOut; subject.addresses.len()],
+            processes: vec![ProcessState::Unknown; subject.processes.len()],
+            subject,
+        }
+    }
+
+    /// Whether neither an address nor a process is known: no look will ever show anything.
+    const fn is_blind(&self) -> bool {
+        self.subject.addresses.is_empty() && self.subject.processes.is_empty()
+    }
+
+    /// Whether any process runs.
+    fn runs(&self) -> bool {
+        self.processes.contains(&ProcessState::Running)
+    }
+
+    /// Whether all processes have exited, and there are some.
+    fn exited(&self) -> bool {
+        !self.processes.is_empty()
+            && self
+                .processes
+                .iter()
+                .all(|state| *state == ProcessState::Exited)
+    }
+
+    /// Whether any address accepts.
+    fn accepts(&self) -> bool {
+        self.addresses.contains(&ConnectOutcome::Accepted)
+    }
+
+    /// Whether every address that can be reached refuses, and there is one; a subject without addresses has nothing that
+    /// could answer.
+    fn refuses(&self) -> bool {
+        let refuses = |outcome: &ConnectOutcome| {
+            matches!(
+                outcome,
+                ConnectOutcome::Refused | ConnectOutcome::Unreachable
+            )
+        };
+        self.addresses.is_empty()
+            || (self.addresses.iter().all(refuses)
+                && self.addresses.contains(&ConnectOutcome::Refused))
+    }
+
+    /// `127.0.0.1:8000 refuses connections`
+    fn refusing(&self) -> String {
+        let refusing = self.addresses_with(ConnectOutcome::Refused);
+        let verb = if refusing.len() == 1 {
+            "refuses"
+        } else {
+            "refuse"
+        };
+        format!("{} {verb} connections", list(&refusing))
+    }
+
+    /// The addresses that accept; all of them where none does.
+    fn accepting(&self) -> String {
+        let accepting = self.addresses_with(ConnectOutcome::Accepted);
+        if accepting.is_empty() {
+            list(&self.subject.addresses)
+        } else {
+            list(&accepting)
+        }
+    }
+
+    /// `pid 4711 (api) has exited`
+    fn exits(&self) -> String {
+        let verb = if self.subject.processes.len() == 1 {
+            "has"
+        } else {
+            "have"
+        };
+        format!("{} {verb} exited", list(&self.subject.processes))
+    }
+
+    /// `pid 4711 (api) still runs`
+    fn running(&self) -> String {
+        let names = self.subject.processes.iter().zip(&self.processes);
+        let running: Vec<String> = names
+            .filter(|(_, state)| **state == ProcessState::Running)
+            .map(|(name, _)| name.clone())
+            .collect();
+        let verb = if running.len() == 1 { "runs" } else { "run" };
+        format!("{} still {verb}", list(&running))
+    }
+
+    fn addresses_with(&self, wanted: ConnectOutcome) -> Vec<String> {
+        let names = self.subject.addresses.iter().zip(&self.addresses);
+        names
+            .filter(|(_, outcome)| **outcome == wanted)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`
+fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

@@ -1,0 +1,241 @@
+//! The proof that an instance that was started, or a successor that is waited for, is ready.
+//!
+//! An answer alone does not prove it: the process that listens has to be the one that was started.
+
+use std::time::Duration;
+
+use super::{
+    ConnectOutcome, Observation, ProcessState, ProofProgress, ProofSubject, Prover, ResponderKind,
+    list,
+};
+use crate::action::Verdict;
+use crate::health::Moment;
+use crate::text::format_duration;
+
+#[cfg(test)]
+mod tests;
+
+/// A program that goes into the background exits this long, at most, before the one that it leaves behind listens.
+const BACKGROUND: Duration = Duration::from_secs(2);
+
+/// How a process that was started here has exited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildExit {
+    /// Whether its status was 0.
+    pub success: bool,
+    /// `exit status: 1`
+    pub how: String,
+}
+
+/// The process that listens at the address of a service that was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddressHolder {
+    /// The process that was started, one of its family, or one that was started after it.
+    Expected,
+    /// A process that was there before: `pid 4711 (other)`.
+    Stranger(String),
+    /// A process that cannot be told.
+    Unknown,
+}
+
+/// Returns the verdict on the instance that is ready in place of one that was there before. `is_ours` says that it is the
+/// process that was started after the old one was proved gone, whatever it says of itself.
+pub const fn restart_verdict(responder: ResponderKind, is_ours: bool) -> Verdict {
+    match responder {
+        ResponderKind::New | ResponderKind::Reborn => Verdict::Restarted,
+        _ if is_ours => Verdict::Restarted,
+        ResponderKind::Same => Verdict::SameProcess,
+        ResponderKind::Other | ResponderKind::Unknown => Verdict::Unverified,
+    }
+}
+
+/// Proves that an instance is ready: [`Verdict::Started`]. The first process of its subject is the one that was started;
+/// there is none where something else starts it.
+#[derive(Debug, Clone)]
+pub struct StartProof {
+    subject: ProofSubject,
+    began: Moment,
+    looked: bool,
+    /// Whether something listens; `None` without an address.
+    listens: Option<bool>,
+    exited: Option<(Moment, ChildExit)>,
+    missing: Vec<String>,
+    stranger: Option<String>,
+}
+
+impl StartProof {
+    /// Begins a proof when the service is started.
+    pub const fn new(subject: ProofSubject, began: Moment) -> Self {
+        Self {
+            subject,
+            began,
+            looked: false,
+            listens: None,
+            exited: None,
+            missing: Vec::new(),
+            stranger: None,
+        }
+    }
+
+    /// Whether it runs, or has left a process in the background that listens.
+    fn is_alive(&self) -> bool {
+        match &self.exited {
+            None => true,
+            Some((_, exit)) => exit.success && self.listens == Some(true),
+        }
+    }
+
+    fn died(&self, at: Moment) -> Option<(Verdict, String)> {
+        let (since, exit) = self.exited.as_ref()?;
+        let process = self.subject.processes.first()?;
+        let in_background = exit.success
+            && (at.since(*since) < BACKGROUND
+                || (self.listens == Some(true) && self.stranger.is_none()));
+        if in_background {
+            return None;
+        }
+        let stranger = match &self.stranger {
+            Some(stranger) => format!("; {stranger} listens at its address"),
+            None if self.listens == Some(true) => {
+                let addresses = list(&self.subject.addresses);
+                format!("; somebody else listens at {addresses}")
+            }
+            None => String::new(),
+        };
+        let how = &exit.how;
+        let text =
+            format!("{process} was started and has ended before it was ready ({how}){stranger}");
+        Some((Verdict::Died, text))
+    }
+
+    fn time_up(&self, at: Moment) -> (Verdict, String) {
+        let took = at.since(self.began) + Duration::from_millis(500);
+        let after = format_duration(Duration::from_secs(took.as_secs().max(1)));
+        let process = self.subject.processes.first();
+        if let Some(stranger) = &self.stranger {
+            let own = process.map_or_else(String::new, |it| format!("{it} was started, but "));
+            let text = format!("{own}{stranger}, which was there before, listens at its address");
+            return (Verdict::Unverified, text);
+        }
+        let own = match process {
+            Some(process) => format!("{process} runs"),
+            None if self.listens == Some(false) => "nothing has started it again".to_owned(),
+            None if self.subject.addresses.is_empty() => {
+                "nothing tells whether it runs again".to_owned()
+            }
+            None => "something answers again".to_owned(),
+        };
+        let missing = if !self.missing.is_empty() {
+            format!("not ready: {}", self.missing.join(", "))
+        } else if self.listens == Some(false) {
+            format!("nothing listens at {}", list(&self.subject.addresses))
+        } else {
+            "not ready".to_owned()
+        };
+        (Verdict::NotReady, format!("{own}, {missing} after {after}"))
+    }
+}
+
+impl Prover for StartProof {
+    fn observe(&mut self, at: Moment, observation: Observation) -> ProofProgress {
+        let end = match observation {
+            Observation::Look {
+                addresses, child, ..
+            } => {
+                self.looked = true;
+                self.listens =
+                    (!addresses.is_empty()).then(|| addresses.contains(&ConnectOutcome::Accepted));
+                self.exited = match (self.exited.take(), child) {
+                    (_, None) => None,
+                    (Some(known), Some(_)) => Some(known),
+                    (None, Some(exit)) => Some((at, exit)),
+                };
+                self.died(at)
+            }
+            Observation::Readiness { missing, holder } => {
+                self.stranger = match holder {
+                    AddressHolder::Stranger(name) => Some(name),
+                    AddressHolder::Expected | AddressHolder::Unknown => None,
+                };
+                self.missing = missing;
+                let ready = self.missing.is_empty() && self.stranger.is_none() && self.is_alive();
+                ready.then(|| (Verdict::Started, String::new()))
+            }
+            Observation::TimeUp => Some(self.time_up(at)),
+            _ => None,
+        };
+        end.into()
+    }
+
+    /// An instance whose address nobody listens at cannot be ready.
+    fn wants_answer(&self) -> bool {
+        self.looked && self.listens != Some(false)
+    }
+
+    fn nears_end(&self) -> bool {
+        self.exited.is_some()
+    }
+}
+
+/// Proves that a service that ran before it was to be started is ready: [`Verdict::AlreadyRunning`].
+#[derive(Debug, Clone)]
+pub struct ReadinessProof {
+    /// How it is known that it runs.
+    running: String,
+    limit: Duration,
+    exited: bool,
+    /// The probes that have not passed, once they were asked.
+    missing: Option<Vec<String>>,
+    late: bool,
+}
+
+impl ReadinessProof {
+    /// Begins a proof that has to be complete within `limit`.
+    pub const fn new(running: String, limit: Duration) -> Self {
+        Self {
+            running,
+            limit,
+            exited: false,
+            missing: None,
+            late: false,
+        }
+    }
+
+    fn not_ready(&self) -> Option<(Verdict, String)> {
+        let (running, missing) = (&self.running, self.missing.as_ref()?.join(", "));
+        if self.exited {
+            let text = "it ran already and has ended before it was ready; nothing was started";
+            return Some((Verdict::Died, text.to_owned()));
+        }
+        self.late.then(|| {
+            let after = format_duration(self.limit);
+            let text = format!("{running}; it is not ready after {after}: {missing}");
+            (Verdict::NotReady, text)
+        })
+    }
+}
+
+impl Prover for ReadinessProof {
+    fn observe(&mut self, _at: Moment, observation: Observation) -> ProofProgress {
+        let end = match observation {
+            Observation::Look { processes, .. } => {
+                self.exited = !processes.is_empty()
+                    && processes.iter().all(|state| *state == ProcessState::Exited);
+                None
+            }
+            Observation::Readiness { missing, .. } if missing.is_empty() => {
+                Some((Verdict::AlreadyRunning, self.running.clone()))
+            }
+            Observation::Readiness { missing, .. } => {
+                self.missing = Some(missing);
+                self.not_ready()
+            }
+            Observation::TimeUp => {
+                self.late = true;
+                self.not_ready()
+            }
+            _ => None,
+        };
+        end.into()
+    }
+}

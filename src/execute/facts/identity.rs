@@ -1,0 +1,150 @@
+//! The identity that a service reports in its own answers, and the question for it that is repeated while an action is
+//! under method.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::owners::owners_of;
+use crate::action::{Baseline, Observation, Responder, ResponderKind};
+use crate::health::{Identity, Outcome, Process, Role, State};
+use crate::host::{Endpoint, Owners};
+use crate::inventory::{Probe, Service};
+use crate::probe::Asker;
+
+/// A question to a service for its identity, with all that it needs.
+pub(in crate::execute) struct IdentityQuestion {
+    pub(in crate::execute) asker: Asker,
+    pub(in crate::execute) service: Arc<Service>,
+    pub(in crate::execute) probes: Vec<Probe>,
+    pub(in crate::execute) baseline: Baseline,
+    pub(in crate::execute) pin: Option<SocketAddr>,
+    /// Where the owners of the listening socket can be found.
+    pub(in crate::execute) endpoint: Option<Endpoint>,
+    /// Whether they are searched for in any case.
+    pub(in crate::execute) search: bool,
+}
+
+/// The answer to an [`IdentityQuestion`].
+pub(in crate::execute) struct IdentityAnswer {
+    pub(in crate::execute) observation: Observation,
+    pub(in crate::execute) identity: Option<Identity>,
+}
+
+impl IdentityQuestion {
+    /// Asks, and compares the process that answers with those before.
+    pub(in crate::execute) async fn ask(self) -> IdentityAnswer {
+        let asked = self
+            .probes
+            .iter()
+            .map(|probe| self.asker.ask_at(&self.service, probe, self.pin));
+        let outcomes: Vec<Outcome> = join_all(asked).await;
+        let Some(identity) = identity(&outcomes) else {
+            return IdentityAnswer {
+                observation: Observation::NoAnswer,
+                identity: None,
+            };
+        };
+        let answers = outcomes.iter().filter(|outcome| outcome.code.is_some());
+        let by_gateway: Option<Vec<u16>> = answers.map(gateway_error).collect();
+        if let Some(code) = by_gateway.and_then(|codes| codes.first().copied()) {
+            return IdentityAnswer {
+                observation: Observation::GatewayError(code),
+                identity: None,
+            };
+        }
+        let mut readings = outcomes.iter().filter_map(|it| it.reading.as_ref());
+        let mut responder = Responder {
+            uptime: readings.find_map(|reading| reading.uptime),
+            at: identity.read_at,
+            identity: identity.clone(),
+            owners: None,
+        };
+        // While its process runs the search is worth it only where another process seems to answer.
+        if self.search || self.baseline.compare(&responder).0 == ResponderKind::New {
+            responder.owners = owners_at(self.endpoint).await;
+        }
+        let (kind, evidence) = self.baseline.compare(&responder);
+        IdentityAnswer {
+            observation: Observation::Answer {
+                draining: outcomes.iter().any(is_draining),
+                responder: kind,
+                evidence,
+            },
+            identity: Some(identity),
+        }
+    }
+}
+
+/// Returns all owners of the listening socket, where all of them can be seen.
+async fn owners_at(endpoint: Option<Endpoint>) -> Option<Vec<Process>> {
+    match owners_of(vec![endpoint?]).await.pop()? {
+        Owners::Known {
+            processes,
+            complete: true,
+        } => Some(processes.iter().map(|one| one.process).collect()),
+        _ => None,
+    }
+}
+
+/// Returns the code of an answer that a proxy may have given for a service that is gone: nothing in it is the service's
+/// own.
+fn gateway_error(outcome: &Outcome) -> Option<u16> {
+    outcome
+        .code
+        .filter(|code| (502..=504).contains(code) && outcome.reading.is_none())
+}
+
+/// Merges what some answers report of the process that gave them; `None` where none came.
+pub(super) fn identity(outcomes: &[Outcome]) -> Option<Identity> {
+    let mut merged: Option<Identity> = None;
+    for outcome in outcomes.iter().filter(|outcome| outcome.code.is_some()) {
+        let known = merged.get_or_insert_with(|| Identity {
+            address: outcome.address.clone(),
+            read_at: Some(outcome.at),
+            ..Identity::default()
+        });
+        let Some(reading) = &outcome.reading else {
+            continue;
+        };
+        known.start = known.start.or(reading.started);
+        known.instance = known.instance.take().or_else(|| reading.instance.clone());
+        known.version = known.version.take().or_else(|| reading.version.clone());
+        if let Some(dependencies) = &reading.dependencies {
+            let counts = dependencies
+                .iter()
+                .flat_map(|one| [one.success_count, one.failure_count]);
+            let counted = counts.flatten().fold(0, u64::saturating_add);
+            known.counted = known.counted.or(Some(counted));
+        }
+    }
+    merged
+}
+
+/// Whether the answer says that the service drains.
+pub(super) fn is_draining(outcome: &Outcome) -> bool {
+    outcome.reading.as_ref().is_some_and(|reading| {
+        let status = reading.status.as_ref();
+        reading.draining || status.is_some_and(|word| word.state == State::Draining)
+    })
+}
+
+/// Returns the fewest of the probes that report what all of them reported: the identity, and that the service drains.
+pub(super) fn identity_probes(asked: &[(&Probe, Outcome)]) -> Vec<Probe> {
+    let identifies = |outcome: &Outcome| {
+        let reading = outcome.reading.as_ref();
+        reading.is_some_and(|it| it.started.is_some() || it.instance.is_some())
+    };
+    let mut chosen: Vec<Probe> = Vec::new();
+    let first = asked.first();
+    let identifying = asked.iter().find(|(_, outcome)| identifies(outcome));
+    // Readiness is what many take back first when they drain.
+    let ready = asked.iter().find(|(probe, _)| probe.role == Role::Ready);
+    for (probe, _) in [first, identifying, ready].into_iter().flatten() {
+        if chosen.iter().all(|known| known.name != probe.name) {
+            chosen.push((*probe).clone());
+        }
+    }
+    chosen
+}

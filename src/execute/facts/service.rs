@@ -1,0 +1,404 @@
+//! All that is known of a service before an action: its address, what its own probes report, its processes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::sleep;
+
+use super::identity::{identity, identity_probes, is_draining};
+use super::owners::{owners_of, together};
+use super::{ProcessFacts, heads, name};
+use crate::action::{Baseline, ConnectOutcome, LOOKS_APART, ProofSubject};
+use crate::execute::address::{ServiceAddress, connect_all};
+use crate::health::{Identity, Moment, Outcome, Role};
+use crate::host::pid_file::PidFile;
+use crate::host::records::Record;
+use crate::host::{Clock, Endpoint, Owners, Running, alive, is_local, ticks_now};
+use crate::inventory::{Connection, Means, Probe, ProbeKind, Service};
+use crate::probe::Asker;
+
+/// A service that answers faster than this is asked again, to see whether another instance answers in turn.
+const QUICK: Duration = Duration::from_millis(300);
+/// The number of times that it is asked then.
+const REPEATS: usize = 2;
+
+/// What the records of this user tell of a service.
+#[derive(Debug, Clone, Default)]
+pub(in crate::execute) struct Recorded {
+    /// The record of its start.
+    pub(in crate::execute) record: Option<Record>,
+    /// Whether it was stopped a moment ago, so that a probe that still passes, by a file that is fresh, says nothing.
+    pub(in crate::execute) stopped: bool,
+}
+
+/// All that is known of a service.
+#[derive(Debug, Clone)]
+pub(in crate::execute) struct ServiceFacts {
+    pub(in crate::execute) address: ServiceAddress,
+    /// Every endpoint behind the address.
+    pub(in crate::execute) endpoints: Vec<Endpoint>,
+    /// The result of connecting to each endpoint.
+    pub(in crate::execute) looks: Vec<ConnectOutcome>,
+    /// The IP address at which the identity was read.
+    pub(in crate::execute) pin: Option<SocketAddr>,
+    /// The probes that report the identity, to be asked again.
+    pub(in crate::execute) probes: Vec<Probe>,
+    /// Every identity that answered; the first is the one that counts.
+    pub(in crate::execute) identities: Vec<Identity>,
+    /// Whether the service says that it is draining.
+    pub(in crate::execute) draining: bool,
+    pub(in crate::execute) processes: ProcessFacts,
+    /// Whether it could be started here, so that no trace of it means that it does not run.
+    can_start: bool,
+    /// The liveness or readiness probe that passes, where there is no address to look at.
+    pub(in crate::execute) passing: Option<String>,
+    /// When all this was complete.
+    pub(in crate::execute) read_at: Option<Moment>,
+}
+
+/// Finds the owners of the listening sockets of all services in one search.
+pub(in crate::execute) async fn find_owners(all: &mut [ServiceFacts]) {
+    let endpoints: Vec<Vec<Endpoint>> = all.iter().map(ServiceFacts::local_endpoints).collect();
+    let mut owners = owners_of(endpoints.concat()).await.into_iter();
+    for (facts, endpoints) in all.iter_mut().zip(endpoints) {
+        facts.processes.owners = owners.by_ref().take(endpoints.len()).reduce(together);
+    }
+}
+
+impl ServiceFacts {
+    /// Gathers all facts of the service.
+    ///
+    /// # Errors
+    /// Its name cannot be resolved: why.
+    pub(in crate::execute) async fn gather(
+        service: &Arc<Service>,
+        means: Option<&Means>,
+        asker: &Asker,
+        clock: Clock,
+        recorded: Recorded,
+    ) -> Result<Self, String> {
+        let mut repeats = REPEATS;
+        loop {
+            let mut facts = [Self::ask(service, means, asker, recorded.clone()).await?];
+            find_owners(&mut facts).await;
+            let [mut facts] = facts;
+            if repeats > 0 && facts.is_changing() {
+                repeats -= 1;
+                sleep(LOOKS_APART).await;
+                continue;
+            }
+            facts.complete(service, asker, clock).await;
+            return Ok(facts);
+        }
+    }
+
+    /// Connects to the service's addresses, asks its probes and reads its pid file. The owners of the socket are searched
+    /// for afterwards; [`complete`](Self::complete) has to follow that.
+    ///
+    /// # Errors
+    /// Its name cannot be resolved: why.
+    pub(in crate::execute) async fn ask(
+        service: &Arc<Service>,
+        means: Option<&Means>,
+        asker: &Asker,
+        Recorded { record, stopped }: Recorded,
+    ) -> Result<Self, String> {
+        let address = ServiceAddress::of(service, means);
+        let endpoints = address.endpoints(asker).await?;
+        let looks = connect_all(&endpoints).await;
+        let reading = Arc::clone(service);
+        let processes =
+            tokio::task::spawn_blocking(move || ProcessFacts::read(&reading, record)).await;
+        let mut facts = Self {
+            address,
+            endpoints,
+            looks,
+            pin: None,
+            probes: Vec::new(),
+            identities: Vec::new(),
+            draining: false,
+            processes: processes.map_err(|_| "the pid file could not be read".to_owned())?,
+            can_start: service.start.is_some(),
+            passing: None,
+            read_at: None,
+        };
+        facts.ask_probes(service, asker).await;
+        if facts.address == ServiceAddress::Nowhere && !stopped && !facts.process_is_known() {
+            facts.passing = passing(service, asker).await;
+        }
+        facts.pin = facts.pin.or_else(|| facts.accepting());
+        Ok(facts)
+    }
+
+    /// Asks again where the owners of the socket tell nothing, and notes the time.
+    pub(in crate::execute) async fn complete(
+        &mut self,
+        service: &Service,
+        asker: &Asker,
+        clock: Clock,
+    ) {
+        if self.processes.all().is_empty() {
+            self.repeat(service, asker).await;
+        }
+        self.read_at = Some(clock.now());
+    }
+
+    /// Whether its process is known to run, or to have exited, so that no probe has to tell.
+    const fn process_is_known(&self) -> bool {
+        self.processes.record.is_some()
+            || matches!(
+                self.processes.pid_file,
+                Some(PidFile::Proved(_) | PidFile::Exited(_) | PidFile::Recycled(_))
+            )
+    }
+
+    /// Whether the facts contradict each other: a socket that nobody owns accepts connections, or a process has gone
+    /// meanwhile. The service is just ending, or beginning, and another look tells more.
+    pub(in crate::execute) fn is_changing(&self) -> bool {
+        let gone = |one: &Running| alive(one.process) == Some(false);
+        let processes = &self.processes;
+        matches!(processes.owners, Some(Owners::Nobody))
+            || processes.owning().iter().any(gone)
+            || (processes.leader_seen && processes.recorded().is_none())
+    }
+
+    /// The facts that a later answer is compared with, for a request that goes out at `sent`.
+    pub(in crate::execute) fn baseline(&self, sent: Moment) -> Baseline {
+        let processes = self.processes.all();
+        Baseline {
+            identities: self.identities.clone(),
+            processes: processes.iter().map(|one| one.process).collect(),
+            all_owners: self.processes.all_owners().is_some(),
+            sent,
+            sent_ticks: ticks_now(),
+        }
+    }
+
+    /// The subject of a proof on its addresses and these of its processes.
+    pub(in crate::execute) fn subject(
+        &self,
+        service: &Service,
+        processes: &[Running],
+    ) -> ProofSubject {
+        ProofSubject {
+            addresses: match &self.address {
+                ServiceAddress::Proxied(url) => vec![url.clone()],
+                _ => self.endpoints.iter().map(ToString::to_string).collect(),
+            },
+            processes: processes.iter().map(name).collect(),
+            replicas: service.replicas,
+        }
+    }
+
+    /// The IP address that a request has to go to: the one at which the identity was read, as far as it goes there at all.
+    pub(in crate::execute) fn pin_for(&self, means: &Means) -> Option<SocketAddr> {
+        match means {
+            Means::Http(request) => self.address.pinned(request, self.pin),
+            Means::Signal(_) | Means::Exec(_) => None,
+        }
+    }
+
+    /// The identity that counts, with the process where there is exactly one that no other has started.
+    pub(in crate::execute) fn identity(&self) -> Identity {
+        let mut identity = self.identities.first().cloned().unwrap_or_default();
+        if let [head] = heads(&self.processes.all()).as_slice() {
+            identity.process = Some(head.process);
+        }
+        if identity.address.is_none() {
+            identity.address = self.pin.map(|address| address.to_string());
+        }
+        identity
+    }
+
+    /// Whether every address that can be reached refuses connections, and there is one.
+    pub(in crate::execute) fn refuses(&self) -> bool {
+        use ConnectOutcome::{Refused, Unreachable};
+        let refuses = |look: &ConnectOutcome| matches!(look, Refused | Unreachable);
+        self.looks.contains(&Refused) && self.looks.iter().all(refuses)
+    }
+
+    /// Whether nothing at all answers or runs: every address that can be reached refuses, and no known process is there.
+    pub(in crate::execute) fn nothing_there(&self) -> bool {
+        let pid_file = &self.processes.pid_file;
+        let may_run = matches!(pid_file, Some(PidFile::Proved(_) | PidFile::Unknown(_)));
+        let without_address =
+            self.address == ServiceAddress::Nowhere && (pid_file.is_some() || self.can_start);
+        (self.refuses() || without_address)
+            && !may_run
+            && self.processes.recorded().is_none()
+            && self.identities.is_empty()
+            && self.passing.is_none()
+    }
+
+    /// Whether anything of it was seen; one that is neither there nor absent is not known.
+    pub(in crate::execute) fn something_there(&self) -> bool {
+        self.looks.contains(&ConnectOutcome::Accepted)
+            || !self.identities.is_empty()
+            || self.passing.is_some()
+            || !self.processes.all().is_empty()
+    }
+
+    /// Says how it is known that nothing is there.
+    pub(in crate::execute) fn absence(&self) -> String {
+        if !self.endpoints.is_empty() {
+            return format!("nothing listens at {}", self.places());
+        }
+        match (&self.processes.pid_file, &self.processes.record) {
+            (Some(_), _) => "the process that its pid file names has exited".to_owned(),
+            (None, Some(record)) => {
+                format!("pid {}, which was started, has exited", record.process.pid)
+            }
+            (None, None) => "nothing of it is known to run".to_owned(),
+        }
+    }
+
+    /// Says how it is known that it runs.
+    pub(in crate::execute) fn presence(&self) -> String {
+        let processes = self.processes.all();
+        let mut known = Vec::new();
+        if !processes.is_empty() {
+            known.push(format!("{} runs", super::names(&processes)));
+        }
+        if self.looks.contains(&ConnectOutcome::Accepted) {
+            let accepting = self.accepting_of(&self.looks);
+            known.push(format!("{accepting} accepts connections"));
+        }
+        if let Some(probe) = &self.passing {
+            known.push(format!("its probe `{probe}` passes"));
+        }
+        if known.is_empty() {
+            known.push("it answers".to_owned());
+        }
+        known.join(" and ")
+    }
+
+    /// `127.0.0.1:8000 and [::1]:8000`
+    pub(in crate::execute) fn places(&self) -> String {
+        let all = vec![ConnectOutcome::Accepted; self.endpoints.len()];
+        self.accepting_of(&all)
+    }
+
+    /// Those of the endpoints that accept according to `looks`.
+    pub(in crate::execute) fn accepting_of(&self, looks: &[ConnectOutcome]) -> String {
+        let endpoints = self.endpoints.iter().zip(looks);
+        let accepting: Vec<String> = endpoints
+            .filter(|(_, look)| **look == ConnectOutcome::Accepted)
+            .map(|(endpoint, _)| endpoint.to_string())
+            .collect();
+        if accepting.is_empty() {
+            "its address".to_owned()
+        } else {
+            accepting.join(" and ")
+        }
+    }
+
+    /// The first TCP address that accepted.
+    fn accepting(&self) -> Option<SocketAddr> {
+        self.accepting_address(&self.looks)
+    }
+
+    /// The first TCP address that accepts according to `looks`.
+    pub(in crate::execute) fn accepting_address(
+        &self,
+        looks: &[ConnectOutcome],
+    ) -> Option<SocketAddr> {
+        let endpoints = self.endpoints.iter().zip(looks);
+        endpoints
+            .into_iter()
+            .find_map(|(endpoint, look)| match (endpoint, look) {
+                (Endpoint::Tcp(address), ConnectOutcome::Accepted) => Some(*address),
+                _ => None,
+            })
+    }
+
+    async fn ask_probes(&mut self, service: &Service, asker: &Asker) {
+        let is_asked = |probe: &&Probe| match (probe.kind.request(), &self.address) {
+            (None, _) => false,
+            (Some(_), ServiceAddress::Proxied(_)) => probe.role != Role::Named,
+            (Some(request), address) => address.holds(request),
+        };
+        let mut probes: Vec<&Probe> = service.probes.iter().filter(is_asked).collect();
+        // What decodes tells more, and of these the status most.
+        probes.sort_by_key(|probe| (probe.decode.is_none(), rank(probe.role)));
+        let probes: Vec<Probe> = probes.into_iter().map(with_fresh_connection).collect();
+        let Some((first, others)) = probes.split_first() else {
+            return;
+        };
+        let outcome = asker.ask(service, first).await;
+        self.pin = outcome.address.as_deref().and_then(|it| it.parse().ok());
+        let pin = self.pin;
+        let others = others.iter().filter(|one| one.decode.is_some());
+        let others =
+            others.map(|probe| async move { (probe, asker.ask_at(service, probe, pin).await) });
+        let mut answers: Vec<(&Probe, Outcome)> = vec![(first, outcome)];
+        answers.extend(join_all(others).await);
+        self.probes = identity_probes(&answers);
+        let outcomes: Vec<Outcome> = answers.into_iter().map(|(_, outcome)| outcome).collect();
+        self.draining = outcomes.iter().any(is_draining);
+        self.identities.extend(identity(&outcomes));
+    }
+
+    /// Asks again: where no process can be known, that alone shows another instance behind the same address.
+    async fn repeat(&mut self, service: &Service, asker: &Asker) {
+        for _ in 0..REPEATS {
+            let Some(probe) = self.probes.first().filter(|_| !self.identities.is_empty()) else {
+                return;
+            };
+            let outcome = asker.ask_at(service, probe, self.pin).await;
+            if outcome.latency.is_none_or(|latency| latency > QUICK) {
+                return;
+            }
+            self.identities.extend(identity(&[outcome]));
+        }
+    }
+
+    /// The endpoints of this machine whose owners are the service's processes: all that accept, as another instance may
+    /// listen at the other address of the same name.
+    fn local_endpoints(&self) -> Vec<Endpoint> {
+        if let ServiceAddress::Socket(path) = &self.address {
+            return vec![Endpoint::Socket(path.clone())];
+        }
+        let mut all: Vec<Endpoint> = self.pin.map(Endpoint::Tcp).into_iter().collect();
+        for (endpoint, look) in self.endpoints.iter().zip(&self.looks) {
+            if *look == ConnectOutcome::Accepted && !all.contains(endpoint) {
+                all.push(endpoint.clone());
+            }
+        }
+        all.retain(|endpoint| match endpoint {
+            Endpoint::Tcp(address) => is_local(address.ip()),
+            Endpoint::Socket(_) => true,
+        });
+        all
+    }
+}
+
+/// Returns the first of the service's own probes, but for its startup and named ones, that passes.
+async fn passing(service: &Service, asker: &Asker) -> Option<String> {
+    let tells = |probe: &&Probe| !matches!(probe.role, Role::Named | Role::Startup);
+    let probes = service.probes.iter().filter(tells);
+    let questions = probes.map(|probe| async move { (probe, asker.ask(service, probe).await) });
+    let answers = join_all(questions).await;
+    let mut passing = answers.iter().filter(|(_, it)| it.result.is_success());
+    passing.next().map(|(probe, _)| probe.name.clone())
+}
+
+const fn rank(role: Role) -> u8 {
+    match role {
+        Role::Status => 0,
+        Role::Ready => 1,
+        Role::Live => 2,
+        Role::Named => 3,
+        Role::Startup => 4,
+    }
+}
+
+/// Returns the probe with a connection of its own: a kept one would go on answering behind a closed listener.
+fn with_fresh_connection(probe: &Probe) -> Probe {
+    let mut probe = probe.clone();
+    if let ProbeKind::Http(request) = &mut probe.kind {
+        request.connection = Connection::Fresh;
+    }
+    probe
+}

@@ -1,0 +1,246 @@
+//! The last resort, where it was asked for: signals to the processes that are proved to be the service's own; and the end of
+//! what a started service left of its session when its own process went.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio_util::sync::CancellationToken;
+
+use super::PlannedRequest;
+use super::facts::ProcessFacts;
+use super::monitor::{Watch, monitor, states};
+use super::phases::TargetRun;
+use super::result::{ActionEnd, Flow};
+use super::signal::{ProvenTarget, send_to_all, target_names};
+use crate::action::{ExitProof, LOOKS_APART, Observation, ProcessState, Prover, Verdict};
+use crate::event::StepKind;
+use crate::host::Endpoint;
+
+/// The time that SIGTERM has where the time of the stop is up already, unless all of it was less.
+const AFTER_TERM: Duration = Duration::from_secs(5);
+/// The time within which the kernel ends a process that was killed, unless that is stuck in it.
+const REAPING: Duration = Duration::from_secs(5);
+/// The time that a leftover of the session has where the time of the stop is up already.
+const LEFT_BEHIND: Duration = Duration::from_secs(5);
+
+/// Watches until processes have gone.
+struct ExitWatch<'a, F> {
+    proof: ExitProof,
+    endpoints: &'a [Endpoint],
+    process_states: F,
+}
+
+impl<F: FnMut() -> Vec<ProcessState>> Watch for ExitWatch<'_, F> {
+    type Answer = Observation;
+
+    fn prover(&mut self) -> &mut (dyn Prover + Send) {
+        &mut self.proof
+    }
+
+    fn endpoints(&self) -> &[Endpoint] {
+        self.endpoints
+    }
+
+    fn process_states(&mut self) -> Vec<ProcessState> {
+        (self.process_states)()
+    }
+
+    fn answered(&mut self, answer: Observation) -> Observation {
+        answer
+    }
+
+    fn interrupted(&self) -> String {
+        String::new()
+    }
+}
+
+impl TargetRun<'_> {
+    /// Ends a service that has not stopped by other means, and watches whether it is gone: a process that has had no signal
+    /// gets SIGTERM first, with what is `left` of the time for that; then comes SIGKILL.
+    pub(super) async fn kill(
+        &self,
+        request: &PlannedRequest,
+        left: Duration,
+        mut result: ActionEnd,
+    ) -> ActionEnd {
+        let facts = &self.target.facts.processes;
+        let first = killable(facts);
+        if first.is_empty() {
+            result.text += "; no process is known that could be killed";
+            return result;
+        }
+        let mut evidence = result.evidence;
+        evidence.push(format!("before it was forced: {}", result.text));
+        let mut why = result.text;
+        let signalled = request.signalled.as_ref().map(ProvenTarget::process);
+        let mut unasked = first.clone();
+        unasked.retain(|one| Some(one.process()) != signalled);
+        if !unasked.is_empty() {
+            let patience = left.max(AFTER_TERM.min(request.method.timeout));
+            self.send_to(&unasked, Signal::TERM, &why, &mut evidence);
+            match self.watch_exit(&first, patience, self.context.cancel).await {
+                Verdict::Unverified => {
+                    let text = format!(
+                        "interrupted: SIGTERM was sent to {}; whether it ends was not waited for",
+                        target_names(&unasked)
+                    );
+                    return ActionEnd::new(Verdict::Unverified, text).with_evidence(evidence);
+                }
+                Verdict::Stopped => return self.killed(&first, "was ended by SIGTERM", evidence),
+                _ => "SIGTERM has not ended it".clone_into(&mut why),
+            }
+        }
+        let mut killed = killable(facts);
+        if killed.is_empty() {
+            let text = format!(
+                "{} was ended by SIGTERM, and something listens at its address all the same",
+                target_names(&first)
+            );
+            return ActionEnd::new(Verdict::GoneThenBack, text).with_evidence(evidence);
+        }
+        self.send_to(&killed, Signal::KILL, &why, &mut evidence);
+        // A process of the first ones that went by itself has to be gone as well.
+        killed.extend(first);
+        let uncancelled = CancellationToken::new();
+        if self.watch_exit(&killed, REAPING, &uncancelled).await == Verdict::Stopped {
+            killed.sort_by_key(|one| one.process().pid);
+            killed.dedup_by_key(|one| one.process());
+            return self.killed(&killed, "did not stop and was killed", evidence);
+        }
+        let text = "SIGKILL was sent, and it is still there";
+        ActionEnd::new(Verdict::StillAnswering, text).with_evidence(evidence)
+    }
+
+    fn send_to(
+        &self,
+        targets: &[ProvenTarget],
+        signal: Signal,
+        why: &str,
+        evidence: &mut Vec<String>,
+    ) {
+        let word = if signal == Signal::KILL {
+            "SIGKILL"
+        } else {
+            "SIGTERM"
+        };
+        let names = target_names(targets);
+        self.tell(
+            StepKind::Remark,
+            &format!("{why}; sending {word} to {names}"),
+        );
+        evidence.extend(send_to_all(targets, signal));
+    }
+
+    fn killed(&self, targets: &[ProvenTarget], how: &str, evidence: Vec<String>) -> ActionEnd {
+        self.tell(StepKind::Gone, "it is gone");
+        let text = format!("{} {how}", target_names(targets));
+        ActionEnd::new(Verdict::Stopped, text).with_evidence(evidence)
+    }
+
+    /// Watches until the processes have gone and nothing accepts at the address: [`Verdict::Stopped`].
+    async fn watch_exit(
+        &self,
+        targets: &[ProvenTarget],
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> Verdict {
+        let look = || states(targets.iter().map(ProvenTarget::process));
+        let endpoints = &self.target.facts.endpoints;
+        self.watch_exits(LOOKS_APART, endpoints, look, limit, cancel)
+            .await
+    }
+
+    async fn watch_exits(
+        &self,
+        looks_apart: Duration,
+        endpoints: &[Endpoint],
+        process_states: impl FnMut() -> Vec<ProcessState>,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> Verdict {
+        let mut watch = ExitWatch {
+            proof: ExitProof::new(looks_apart),
+            endpoints,
+            process_states,
+        };
+        let clock = self.context.executor.clock;
+        match monitor(&mut watch, clock, limit, cancel).await {
+            Flow::Continue((verdict, _)) => verdict,
+            Flow::Break(result) => result.verdict,
+        }
+    }
+
+    /// Ends what a started service that has stopped left of its session, and removes its record.
+    pub(super) async fn end_session(&self, result: &mut ActionEnd, left: Duration) {
+        let facts = &self.target.facts.processes;
+        let records = self.context.executor.policy.records.as_ref();
+        let (Some(records), Some(record)) = (records, &facts.record) else {
+            return;
+        };
+        if record.leader().is_some() {
+            return;
+        }
+        let patience = left.max(LEFT_BEHIND);
+        let remaining = self.end_leftovers(facts, patience, result).await;
+        if !remaining.is_empty() {
+            result.verdict = Verdict::StillDraining;
+            result.text = format!(
+                "{}, but {} still run, which it left behind",
+                result.text,
+                target_names(&remaining)
+            );
+            result.after = None;
+            result.responder = None;
+            result.unseen = false;
+        } else if let Err(why) = records.forget(&self.target.key) {
+            result.evidence.push(format!("its record stays: {why}"));
+        }
+    }
+
+    /// Signals what is left of the session, and returns the processes that remain.
+    async fn end_leftovers(
+        &self,
+        facts: &ProcessFacts,
+        patience: Duration,
+        result: &mut ActionEnd,
+    ) -> Vec<ProvenTarget> {
+        let left = || ProvenTarget::left_in_session(facts);
+        let mut unasked = left();
+        if unasked.is_empty() {
+            return unasked;
+        }
+        let signalled = std::mem::take(&mut result.signalled);
+        unasked.retain(|one| !signalled.contains(&one.process()));
+        if !unasked.is_empty() {
+            let what = format!(
+                "SIGTERM to {}, which it left behind",
+                target_names(&unasked)
+            );
+            self.tell(StepKind::Remark, &format!("sending {what}"));
+            result.evidence.push(format!("sent {what}"));
+            // A process that has gone meanwhile needs none, and one that stays is told below.
+            send_to_all(&unasked, Signal::TERM);
+        }
+        let look = || vec![ProcessState::Running; facts.session().len()];
+        let uncancelled = CancellationToken::new();
+        let watch = |limit| self.watch_exits(Duration::ZERO, &[], look, limit, &uncancelled);
+        if watch(patience).await != Verdict::Stopped && self.context.executor.policy.force {
+            let remaining = left();
+            let names = target_names(&remaining);
+            let what = format!("SIGTERM has not ended them; sending SIGKILL to {names}");
+            self.tell(StepKind::Remark, &what);
+            let what = format!("SIGKILL was sent to {names}, which it left behind");
+            result.evidence.push(what);
+            send_to_all(&remaining, Signal::KILL);
+            watch(REAPING).await;
+        }
+        left()
+    }
+}
+
+/// Returns every process that is proved to be the service's own and can be signalled.
+fn killable(facts: &ProcessFacts) -> Vec<ProvenTarget> {
+    let mut targets = ProvenTarget::all(facts);
+    targets.retain(|target| target.accepts_signals().is_ok());
+    targets
+}

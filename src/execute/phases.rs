@@ -1,0 +1,424 @@
+//! The phases of an action on one service: it is stopped, it is started. Each sends at most once, and says how the action
+//! ended where nothing more follows.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+
+use super::audit::{Audit, AuditSubject, party};
+use super::facts::ServiceFacts;
+use super::request::offer_to_start;
+use super::result::{ActionEnd, Flow};
+use super::{Executor, PlanTarget, PlannedRequest, PlannedWork};
+use crate::action::{Action, Baseline, Goal, Responder, ResponderKind, Verdict, restart_verdict};
+use crate::event::{ActionDetails, ActionResult, ActionStep, Input, PhaseTimes, StepKind};
+use crate::health::{Identity, Moment, OldProcess};
+use crate::host::alive;
+use crate::host::records::{Lock, RecordError, Records};
+use crate::inventory::Means;
+use crate::text;
+
+/// What all services of an action share.
+#[derive(Clone, Copy)]
+pub(super) struct ActionContext<'a> {
+    pub(super) executor: &'a Executor,
+    pub(super) action: Action,
+    pub(super) audit: &'a Audit,
+    pub(super) events: &'a UnboundedSender<Input>,
+    pub(super) cancel: &'a CancellationToken,
+}
+
+/// One service while its plan is carried out.
+pub(super) struct TargetRun<'a> {
+    pub(super) context: ActionContext<'a>,
+    pub(super) target: PlanTarget,
+    began: Option<Moment>,
+    /// The facts from when its stop was sent, to be compared with the instance that is started.
+    baseline: Option<Baseline>,
+    before: Option<Identity>,
+    pub(super) evidence: Vec<String>,
+    pub(super) times: PhaseTimes,
+    /// Keeps others from acting on the service.
+    lock: Option<Lock>,
+}
+
+/// An instance that is ready.
+pub(super) struct StartedInstance {
+    pub(super) facts: ServiceFacts,
+    /// Whether it is the process that was started here, by what the kernel says of its listening socket, or has none.
+    pub(super) is_ours: bool,
+    /// The time until its program ran and listened.
+    pub(super) start: Duration,
+    /// The time from there until it was ready.
+    pub(super) ready: Duration,
+}
+
+impl<'a> TargetRun<'a> {
+    pub(super) fn new(context: ActionContext<'a>, target: PlanTarget, lock: Option<Lock>) -> Self {
+        Self {
+            context,
+            target,
+            began: None,
+            baseline: None,
+            before: None,
+            evidence: Vec::new(),
+            times: PhaseTimes::default(),
+            lock,
+        }
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.context.executor.clock.now()
+    }
+
+    /// Notes that the first phase begins, where it does.
+    pub(super) fn begin(&mut self) {
+        self.began = self.began.or_else(|| Some(self.now()));
+    }
+
+    /// Tells a step of the action.
+    pub(super) fn tell(&self, kind: StepKind, what: &str) {
+        let at = self.now();
+        // Nobody may be listening any more; the action goes on.
+        let _ = self.context.events.send(Input::ActionStep(ActionStep {
+            service: self.target.service.name.clone(),
+            action: self.context.action,
+            kind,
+            text: text::clean(what, 300),
+            elapsed: at.since(self.began.unwrap_or(at)),
+            at,
+        }));
+    }
+
+    fn before(&self) -> Identity {
+        let before = self.before.clone();
+        before.unwrap_or_else(|| self.target.identity())
+    }
+
+    /// Stops the service. Goes on with the verdict where it has stopped and is to be started again.
+    pub(super) async fn stop_phase(&mut self) -> Flow<Verdict> {
+        let request = match self.preflight().await {
+            Flow::Continue(request) => request,
+            Flow::Break(result) if result.verdict == Verdict::AlreadyStopped => {
+                return self.stopped_by_itself(result);
+            }
+            Flow::Break(result) => return Flow::Break(result),
+        };
+        self.note_put_down();
+        let sent = self.begin_sending(&request, true);
+        let mut result = self.stop(&request).await;
+        if has_stopped(result.verdict) {
+            let took = self.now().since(sent);
+            self.times.drain = Some(took);
+            let left = request.method.timeout.saturating_sub(took);
+            self.end_session(&mut result, left).await;
+        }
+        if self.target.goal == Goal::Stop {
+            if matches!(
+                result.verdict,
+                Verdict::Refused | Verdict::StillAnswering | Verdict::GoneThenBack
+            ) {
+                self.note_wanted();
+            }
+            return Flow::Break(result);
+        }
+        if !has_stopped(result.verdict) {
+            return Flow::Break(self.not_replaced(result));
+        }
+        let verdict = result.verdict;
+        self.keep_evidence(result);
+        Flow::Continue(verdict)
+    }
+
+    /// The service has ended meanwhile: what remains of a restart is to start it.
+    fn stopped_by_itself(&mut self, result: ActionEnd) -> Flow<Verdict> {
+        let executor = self.context.executor;
+        if self.target.goal != Goal::Start {
+            self.note_put_down();
+            return Flow::Break(result);
+        }
+        if executor.policy.only_running {
+            return Flow::Break(ActionEnd::refused(format!(
+                "nothing was started: it has ended meanwhile: {}",
+                result.text
+            )));
+        }
+        let target = &mut self.target;
+        let timeout = executor.ready_timeout(&target.service);
+        let action = self.context.action;
+        let offer = offer_to_start(&target.service, action, &target.facts, timeout);
+        target.work = PlannedWork::Start(offer);
+        let verdict = result.verdict;
+        self.keep_evidence(result);
+        Flow::Continue(verdict)
+    }
+
+    /// Starts the service, or has it replaced.
+    pub(super) async fn start_phase(&mut self) -> ActionEnd {
+        if !self.context.cancel.is_cancelled() {
+            self.note_wanted();
+        }
+        let end = match self.target.goal {
+            Goal::Replace => self.replaced().await,
+            Goal::Start | Goal::Stop | Goal::Reload => self.started().await,
+        };
+        match end {
+            Flow::Continue(result) | Flow::Break(result) => result,
+        }
+    }
+
+    /// Has the service read its configuration again: the one action that leaves it running.
+    pub(super) async fn reload_phase(&mut self) -> ActionEnd {
+        match self.preflight().await {
+            Flow::Break(result) => result,
+            Flow::Continue(request) => {
+                self.tell_sending(&request);
+                self.reload(&request).await
+            }
+        }
+    }
+
+    async fn started(&mut self) -> Flow<ActionEnd> {
+        let was_stopped = self.times.drain.is_some();
+        match self.preflight_start(was_stopped).await {
+            Flow::Continue(()) => {}
+            Flow::Break(result) if result.verdict == Verdict::AlreadyRunning => {
+                return Flow::Continue(self.wait_until_ready(result.text).await);
+            }
+            Flow::Break(result) => return Flow::Break(result),
+        }
+        if self.baseline.is_none() {
+            self.baseline = Some(self.target.facts.baseline(self.now()));
+        }
+        match self.start().await {
+            Flow::Continue(started) => Flow::Continue(self.is_ready(&started, was_stopped)),
+            Flow::Break(mut result) => {
+                if was_stopped {
+                    result.text = format!("it was stopped; {}", result.text);
+                }
+                Flow::Break(result)
+            }
+        }
+    }
+
+    async fn replaced(&mut self) -> Flow<ActionEnd> {
+        let request = self.preflight().await?;
+        let ran_before = !self.target.facts.nothing_there();
+        let sent = self.begin_sending(&request, ran_before);
+        let result = self.stop(&request).await;
+        let took = self.now().since(sent);
+        let (verdict, unseen) = (result.verdict, result.unseen);
+        if has_stopped(verdict) {
+            self.times.drain = Some(took);
+        } else if !unseen && verdict != Verdict::GoneThenBack {
+            return Flow::Break(self.not_replaced(result));
+        }
+        self.keep_evidence(result);
+        let left = request.method.timeout.saturating_sub(took);
+        let mut started = self.wait_for_successor(&request.method.means, left).await?;
+        if ran_before && !unseen {
+            started.is_ours = verdict == Verdict::Stopped;
+        } else if unseen {
+            // No process was known that could be compared with the one that is ready now.
+            self.note_times(&started);
+            let text = "it is ready, and nothing tells whether its process is a new one: a `pid_file`, or a `url` whose payload has a start time or an instance, would";
+            let result = ActionEnd::new(Verdict::Unverified, text);
+            return Flow::Continue(result.with_identity(started.facts.identity()));
+        }
+        Flow::Continue(self.is_ready(&started, ran_before))
+    }
+
+    fn note_times(&mut self, started: &StartedInstance) {
+        self.times.start = Some(started.start);
+        self.times.ready = Some(started.ready);
+    }
+
+    /// Gives the result for an instance that is ready. Where one ran before, the two are compared.
+    fn is_ready(&mut self, started: &StartedInstance, ran_before: bool) -> ActionEnd {
+        self.note_times(started);
+        let after = started.facts.identity();
+        let is = describe(&after);
+        if !ran_before {
+            let text = format!("{is} answers and is ready");
+            return ActionEnd::new(Verdict::Started, text).with_identity(after);
+        }
+        let before = self.before();
+        let responder = Responder {
+            identity: after.clone(),
+            uptime: None,
+            owners: started.facts.processes.all_owners(),
+            at: after.read_at,
+        };
+        let baseline = self.baseline.as_ref();
+        let responder = baseline.map(|baseline| baseline.compare(&responder).0);
+        let responder = responder.unwrap_or(ResponderKind::Unknown);
+        let old = match before.process.and_then(alive) {
+            Some(true) => OldProcess::Alive,
+            Some(false) => OldProcess::Gone,
+            None => OldProcess::Unknown,
+        };
+        let evidence = Identity::compare_with(&before, &after, old).evidence;
+        let was = describe(&before);
+        let verdict = restart_verdict(responder, started.is_ours);
+        let text = match verdict {
+            Verdict::Restarted => format!("{is} answers; before it was {was}"),
+            Verdict::SameProcess => format!("the process that answers is the old one: {is}"),
+            _ => format!(
+                "it answers, and nothing tells the old process ({was}) from a new one ({is}): a start time or an instance in its payload, or a `pid_file`, would"
+            ),
+        };
+        if verdict == Verdict::Restarted && !evidence.is_empty() {
+            let what = format!("proved new: {}", evidence.join("; "));
+            self.tell(StepKind::Proved, &what);
+        }
+        self.evidence.extend(evidence);
+        ActionEnd::new(verdict, text).with_identity(after)
+    }
+
+    /// Gives the result of a restart whose stop has not come to an end: the verdict is on the process that is still there.
+    fn not_replaced(&self, mut result: ActionEnd) -> ActionEnd {
+        let processes = self.target.facts.processes.all();
+        let runs = || processes.iter().any(|it| alive(it.process) == Some(true));
+        match (result.verdict, result.responder) {
+            (Verdict::GoneThenBack, _) => return gone_then_back(&result.text),
+            (Verdict::StillAnswering, Some(ResponderKind::Same)) => {
+                result.verdict = Verdict::SameProcess;
+            }
+            (Verdict::StillAnswering, None | Some(ResponderKind::Unknown)) if runs() => {
+                result.verdict = Verdict::SameProcess;
+            }
+            _ => {}
+        }
+        result
+    }
+
+    fn keep_evidence(&mut self, result: ActionEnd) {
+        self.evidence.extend(result.evidence);
+        self.evidence.push(result.text);
+    }
+
+    /// Notes what is known when the request goes out, and tells it.
+    fn begin_sending(&mut self, request: &PlannedRequest, ran_before: bool) -> Moment {
+        self.tell_sending(request);
+        let sent = self.now();
+        self.baseline = Some(self.target.facts.baseline(sent));
+        self.before = ran_before.then(|| self.target.identity());
+        sent
+    }
+
+    fn tell_sending(&self, request: &PlannedRequest) {
+        let does = match request.method.means {
+            Means::Exec(_) => "running",
+            Means::Http(_) | Means::Signal(_) => "sending",
+        };
+        let what = format!("{does} {}", request.offer.request);
+        self.tell(StepKind::Sending, &what);
+    }
+
+    /// Notes on record that the service is to be down, where that is what was asked for: automatic restart must not undo it.
+    fn note_put_down(&mut self) {
+        if self.target.goal == Goal::Stop {
+            let what = "that it is to be down could not be noted";
+            self.change_record(what, |records, target| records.put_down(&target.key));
+        }
+    }
+
+    /// Notes on record that the service is to run.
+    fn note_wanted(&mut self) {
+        let what = "the note that it is to be down is still there";
+        self.change_record(what, |records, target| records.lift(&target.key));
+    }
+
+    fn change_record(
+        &mut self,
+        failed: &str,
+        change: impl Fn(&Records, &PlanTarget) -> Result<(), RecordError>,
+    ) {
+        let records = self.context.executor.policy.records.as_ref();
+        if let Some(Err(why)) = records.map(|records| change(records, &self.target)) {
+            self.evidence.push(format!("{failed}: {why}"));
+        }
+    }
+
+    /// Writes the last line of the audit and tells the end; others may act on the service now.
+    pub(super) fn conclude(&mut self, result: ActionEnd) -> ActionResult {
+        let before = self.before();
+        let request = self.target.request();
+        let mut told = text::clean(&result.text, 400);
+        let subject = AuditSubject {
+            service: &self.target.service.name,
+            action: self.context.action,
+            request: request.as_deref(),
+            before: Some(&before),
+        };
+        let after = result.after.as_deref();
+        let recorded = self
+            .context
+            .audit
+            .after(subject, after, result.verdict, &told);
+        // Where nothing was sent, a line that cannot be written hides nothing.
+        if let Err(error) = recorded
+            && result.verdict != Verdict::Refused
+        {
+            told = format!("{told} (the audit file could not be written: {error})");
+        }
+        self.lock = None;
+        let known =
+            |identity: &Identity| (*identity != Identity::default()).then(|| party(identity));
+        let mut evidence = std::mem::take(&mut self.evidence);
+        evidence.extend(result.evidence);
+        let at = self.now();
+        let done = ActionResult {
+            service: self.target.service.name.clone(),
+            action: self.context.action,
+            verdict: result.verdict,
+            text: told,
+            evidence: evidence.iter().map(|it| text::clean(it, 300)).collect(),
+            parts: result.parts,
+            details: ActionDetails {
+                before: known(&before),
+                after: result.after.as_deref().and_then(known),
+                times: self.times,
+                log: result.log,
+                busy: false,
+            },
+            elapsed: self.began.map(|it| at.since(it)).unwrap_or_default(),
+            at,
+        };
+        let _ = self
+            .context
+            .events
+            .send(Input::ActionResult(Box::new(done.clone())));
+        done
+    }
+}
+
+const fn has_stopped(verdict: Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Stopped | Verdict::NotListening | Verdict::AlreadyStopped
+    )
+}
+
+pub(super) fn gone_then_back(text: &str) -> ActionEnd {
+    let text = format!(
+        "{text}: nothing was started here; where something else starts it again, `supervised: true` says so"
+    );
+    ActionEnd::new(Verdict::GoneThenBack, text)
+}
+
+/// `pid 4711, started 2026-11-22T10:00:00Z`, as far as it is known.
+fn describe(identity: &Identity) -> String {
+    let known = party(identity);
+    let pid = known.pid.map(|pid| format!("pid {pid}"));
+    let instance = known.instance.map(|it| format!("instance {it}"));
+    let start = known.started_at.or(known.process_started_at);
+    let start = start.map(|start| format!("started {start:.0}"));
+    let parts: Vec<String> = [pid, instance, start].into_iter().flatten().collect();
+    if parts.is_empty() {
+        known.address.unwrap_or_else(|| "unknown".to_owned())
+    } else {
+        parts.join(", ")
+    }
+}

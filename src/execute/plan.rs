@@ -1,0 +1,346 @@
+//! Makes a plan from the names of services: every identity is read and every request known, or every refusal told.
+//!
+//! Must not send anything.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use jiff::SignedDuration;
+use tokio::time::sleep;
+
+use super::audit::Audit;
+use super::facts::{Recorded, ServiceFacts, find_owners, name};
+use super::request::{offer_to_start, plan_request, refusal, refuse_foreign};
+use super::signal::{ProcessProof, ProvenTarget};
+use super::{Executor, PlanTarget, PlannedWork, PreparedAction};
+use crate::action::{
+    Action, ActionPlan, Goal, LOOKS_APART, Method, Refusal, RefusalReason, needs, plan_action,
+    stop_order,
+};
+use crate::host::pid_file::PidFile;
+use crate::host::records::Key;
+use crate::inventory::{Inventory, Means, Service, Signal};
+
+/// A file that shows that a service runs may look fresh for this long after its end.
+const STILL_FRESH: SignedDuration = SignedDuration::from_mins(5);
+/// The number of services whose facts are gathered at once.
+const AT_ONCE: usize = 32;
+
+/// A service of a plan that is being made.
+struct Candidate {
+    service: Arc<Service>,
+    key: Key,
+    plan: ActionPlan,
+}
+
+impl Executor {
+    /// Gathers the facts of each of the services and says what would be sent to it. A service that is refused refuses the
+    /// plan: then nothing may be sent to any.
+    ///
+    /// # Errors
+    /// Every refusal.
+    pub(crate) async fn prepare(
+        &self,
+        action: Action,
+        inventory: &Inventory,
+        names: &[String],
+    ) -> Result<PreparedAction, Vec<Refusal>> {
+        let order = match action {
+            // Dependencies do not matter where all services go on.
+            Action::Reload => names.to_vec(),
+            _ => stop_order(inventory, names),
+        };
+        let services: Vec<Arc<Service>> = order
+            .iter()
+            .filter_map(|name| inventory.services.get(name).cloned())
+            .collect();
+        if let Some(no) = self.refuses_all() {
+            let refuse = |service: &Arc<Service>| refusal(service, action, no.clone());
+            return Err(services.iter().map(refuse).collect());
+        }
+        let file = inventory.file();
+        let mut refusals = Vec::new();
+        let mut candidates = Vec::new();
+        let mut all_facts = Vec::new();
+        let asking = stream::iter(services).map(|service| self.ask(action, service, &file));
+        for result in asking.buffered(AT_ONCE).collect::<Vec<_>>().await {
+            match result {
+                Ok((candidate, facts)) => {
+                    candidates.push(candidate);
+                    all_facts.push(facts);
+                }
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        find_owners(&mut all_facts).await;
+        let planning = stream::iter(candidates.into_iter().zip(all_facts))
+            .map(|(candidate, facts)| self.plan(action, candidate, facts));
+        let mut targets = Vec::new();
+        for result in planning.buffered(AT_ONCE).collect::<Vec<_>>().await {
+            match result {
+                Ok(target) => targets.push(target),
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        let needs = match action {
+            Action::Reload => vec![Vec::new(); targets.len()],
+            _ => needs(inventory, &order),
+        };
+        Ok(PreparedAction {
+            action,
+            targets,
+            needs,
+        })
+    }
+
+    /// Returns why every action is refused, where one is.
+    fn refuses_all(&self) -> Option<RefusalReason> {
+        let no = |reason: String, hint: &str| {
+            let hint = Some(hint.to_owned());
+            Some(RefusalReason { reason, hint })
+        };
+        if self.policy.read_only {
+            return no(
+                "read-only: actions are switched off".to_owned(),
+                "leave out `--read-only` and `HEALTHCTL_READ_ONLY`",
+            );
+        }
+        let audit = Audit::open(self.policy.audit.as_deref(), &self.policy.command);
+        let reason = audit.err()?;
+        no(reason, "`--no-audit` acts without a record")
+    }
+
+    /// Gathers the facts of a service, but for the owners of its socket, which are searched for all services at once.
+    async fn ask(
+        &self,
+        action: Action,
+        service: Arc<Service>,
+        file: &Path,
+    ) -> Result<(Candidate, ServiceFacts), Refusal> {
+        let mut plan = plan_action(&service, action).map_err(|no| refusal(&service, action, no))?;
+        if let Some(method) = &mut plan.request {
+            method.timeout = self.policy.timeout.unwrap_or(method.timeout);
+        }
+        let key = Key {
+            inventory: file.to_owned(),
+            service: service.name.clone(),
+        };
+        let refuse = |reason| refusal(&service, action, RefusalReason { reason, hint: None });
+        let recorded = self.recorded(&key).map_err(refuse)?;
+        if plan.goal == Goal::Start
+            && (self.policy.records.is_none() || self.policy.program.is_none())
+        {
+            return Err(refuse(
+                "there is no home directory to record in what is started".to_owned(),
+            ));
+        }
+        let means = plan.request.as_ref().map(|method| &method.means);
+        let ask = async || {
+            let facts = ServiceFacts::ask(&service, means, &self.asker, recorded.clone()).await;
+            facts.map_err(refuse)
+        };
+        let mut facts = ask().await?;
+        if facts.nothing_there() {
+            // As for any proof of an end, a single look proves nothing.
+            sleep(LOOKS_APART).await;
+            facts = ask().await?;
+        }
+        let candidate = Candidate { service, key, plan };
+        Ok((candidate, facts))
+    }
+
+    /// Returns what the records tell of a service.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub(super) fn recorded(&self, key: &Key) -> Result<Recorded, String> {
+        let Some(records) = &self.policy.records else {
+            return Ok(Recorded::default());
+        };
+        let now = self.clock.now().wall;
+        let stopped = records.down_since(key);
+        Ok(Recorded {
+            record: records.read(key).map_err(|error| error.to_string())?,
+            stopped: stopped.is_some_and(|at| now.duration_since(at) < STILL_FRESH),
+        })
+    }
+
+    /// Returns how long the service may take to be ready after it was started.
+    pub(super) fn ready_timeout(&self, service: &Service) -> Duration {
+        let declared = service.start.as_ref().map(|start| start.ready_timeout);
+        self.policy.timeout.or(declared).unwrap_or_default()
+    }
+
+    /// Says what would be sent, now that all facts are there.
+    async fn plan(
+        &self,
+        action: Action,
+        candidate: Candidate,
+        mut facts: ServiceFacts,
+    ) -> Result<PlanTarget, Refusal> {
+        let Candidate { service, key, plan } = candidate;
+        let refuse = |reason| refusal(&service, action, RefusalReason { reason, hint: None });
+        if facts.is_changing() {
+            let settled = self.settled(&service, &plan, &key).await;
+            facts = settled.map_err(refuse)?;
+        }
+        facts.complete(&service, &self.asker, self.clock).await;
+        let work = self
+            .work(action, &service, &plan, &facts)
+            .map_err(|no| refusal(&service, action, no))?;
+        if plan.goal == Goal::Start && matches!(work, PlannedWork::Request(_)) {
+            let startable = self.startable(&service, &key).await;
+            startable.map_err(|why| refuse(format!("it could not be started again: {why}")))?;
+        }
+        Ok(PlanTarget {
+            service,
+            key,
+            facts,
+            goal: plan.goal,
+            work,
+        })
+    }
+
+    /// Gathers the facts of a service again that was just ending, or beginning; at its end in two looks, as for any proof of
+    /// that.
+    async fn settled(
+        &self,
+        service: &Arc<Service>,
+        plan: &ActionPlan,
+        key: &Key,
+    ) -> Result<ServiceFacts, String> {
+        let means = plan.request.as_ref().map(|method| &method.means);
+        let gather = async || {
+            sleep(LOOKS_APART).await;
+            let recorded = self.recorded(key)?;
+            ServiceFacts::gather(service, means, &self.asker, self.clock, recorded).await
+        };
+        let facts = gather().await?;
+        if facts.nothing_there() {
+            gather().await
+        } else {
+            Ok(facts)
+        }
+    }
+
+    fn work(
+        &self,
+        action: Action,
+        service: &Service,
+        plan: &ActionPlan,
+        facts: &ServiceFacts,
+    ) -> Result<PlannedWork, RefusalReason> {
+        let no = |reason: String, hint: &str| {
+            let hint = Some(hint.to_owned());
+            Err(RefusalReason { reason, hint })
+        };
+        let does_not_run = || format!("it does not run: {}", facts.absence());
+        let start = || {
+            let timeout = self.ready_timeout(service);
+            PlannedWork::Start(offer_to_start(service, action, facts, timeout))
+        };
+        let gone = facts.nothing_there();
+        let Some(method) = &plan.request else {
+            if gone {
+                return Ok(start());
+            }
+            if facts.draining {
+                return no(
+                    "it is still stopping".to_owned(),
+                    "start it when it has stopped, or `restart` it",
+                );
+            }
+            return runs(service, facts).map(|()| PlannedWork::Nothing);
+        };
+        match plan.goal {
+            Goal::Stop if gone => return Ok(PlannedWork::Nothing),
+            Goal::Start if gone => return Ok(start()),
+            Goal::Reload if gone => {
+                return no(does_not_run(), "it reads its configuration when it starts");
+            }
+            // A supervisor can be told to start what does not run.
+            Goal::Replace if gone && !matches!(method.means, Means::Exec(_)) => {
+                return no(does_not_run(), "what supervises it has to start it");
+            }
+            _ => {}
+        }
+        let by_signal = by_signal(action, method, facts);
+        let plan = ActionPlan {
+            request: Some(by_signal.as_ref().unwrap_or(method).clone()),
+            ..plan.clone()
+        };
+        let mut request = plan_request(service, action, &plan, facts)?;
+        if by_signal.is_some() {
+            let means = &mut request.offer.means;
+            *means = means.replacen("signal", "signal, as nothing listens at its address", 1);
+        }
+        Ok(PlannedWork::Request(Box::new(request)))
+    }
+}
+
+/// Returns SIGTERM in place of a route that cannot be reached, where a process is proved to be the service's own: one that
+/// is starting, or hangs in its end.
+fn by_signal(action: Action, method: &Method, facts: &ServiceFacts) -> Option<Method> {
+    let Means::Http(request) = &method.means else {
+        return None;
+    };
+    let unreachable = facts.address.holds(request) && facts.refuses();
+    let is_proved = |target: &ProvenTarget| target.proof() != ProcessProof::AddressOwner;
+    let proved = || ProvenTarget::all(&facts.processes).iter().any(is_proved);
+    (action != Action::Reload && unreachable && proved()).then(|| Method {
+        means: Means::Signal(Signal::Term),
+        reply: None,
+        declared: true,
+        ..method.clone()
+    })
+}
+
+/// Checks that a service that is to be started runs already.
+///
+/// # Errors
+/// Why that cannot be said.
+pub(super) fn runs(service: &Service, facts: &ServiceFacts) -> Result<(), RefusalReason> {
+    refuse_foreign(service, facts)?;
+    let processes = &facts.processes;
+    if processes.all().is_empty()
+        && let Some(probe) = &facts.passing
+    {
+        return Err(RefusalReason {
+            reason: format!(
+                "its probe `{probe}` passes, so it seems to run, but its process is not known"
+            ),
+            hint: Some("name its `pid_file`".to_owned()),
+        });
+    }
+    if let Some(left) = processes
+        .recorded()
+        .filter(|_| !processes.leader_seen && facts.refuses())
+    {
+        return Err(RefusalReason {
+            reason: format!("its process has gone and has left {} behind", name(&left)),
+            hint: Some("`restart` ends that first, and so does `shutdown`".to_owned()),
+        });
+    }
+    if facts.something_there() {
+        return Ok(());
+    }
+    let (why, hint) = match &processes.pid_file {
+        Some(PidFile::Unknown(why)) => (
+            why.clone(),
+            Some("delete the file if it has ended".to_owned()),
+        ),
+        _ => (
+            format!("{} neither accepts nor refuses", facts.places()),
+            None,
+        ),
+    };
+    Err(RefusalReason {
+        reason: format!("whether it runs cannot be told: {why}"),
+        hint,
+    })
+}

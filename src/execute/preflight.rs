@@ -1,0 +1,225 @@
+//! The preflight: the last look before anything is sent or started. The plan may be old, and somebody may have acted since.
+//!
+//! What has changed is told, nothing that was agreed to is done to another process, and nothing is done that is not on
+//! record.
+
+use std::time::Duration;
+
+use super::address::connect_all;
+use super::audit::AuditSubject;
+use super::facts::ServiceFacts;
+use super::phases::{TargetRun, gone_then_back};
+use super::plan::runs;
+use super::request::plan_request;
+use super::result::{ActionEnd, Flow, or_refuse};
+use super::signal::ProvenTarget;
+use super::{PlannedRequest, PlannedWork};
+use crate::action::{ActionPlan, ConnectOutcome, Goal, Verdict, plan_action};
+use crate::event::StepKind;
+use crate::health::{Identity, Sameness};
+use crate::host::alive;
+use crate::inventory::Means;
+
+/// The facts of a plan older than this are gathered again before anything is sent.
+const FRESH: Duration = Duration::from_millis(500);
+
+const NOT_SENT: &str = "nothing was sent";
+const NOT_STARTED: &str = "nothing was started";
+
+fn not_sent<T>(why: &str) -> Flow<T> {
+    or_refuse(NOT_SENT, Err(why.to_owned()))
+}
+
+fn not_started<T>(why: &str) -> Flow<T> {
+    or_refuse(NOT_STARTED, Err(why.to_owned()))
+}
+
+fn already_running<T>(facts: &ServiceFacts) -> Flow<T> {
+    let text = format!("{}; nothing was started", facts.presence());
+    Flow::Break(ActionEnd::new(Verdict::AlreadyRunning, text))
+}
+
+fn already_stopped<T>(facts: &ServiceFacts) -> Flow<T> {
+    let text = format!("{}; nothing was sent", facts.absence());
+    Flow::Break(ActionEnd::new(Verdict::AlreadyStopped, text))
+}
+
+impl TargetRun<'_> {
+    /// Goes on where the service may be started now.
+    pub(super) async fn preflight_start(&mut self, was_stopped: bool) -> Flow {
+        if self.context.cancel.is_cancelled() {
+            return not_started("interrupted before");
+        }
+        if was_stopped {
+            let facts = &self.target.facts;
+            let looks = connect_all(&facts.endpoints).await;
+            if looks.contains(&ConnectOutcome::Accepted) {
+                return Flow::Break(gone_then_back(&format!(
+                    "it stopped, and something listens at {} again before it was started here",
+                    facts.accepting_of(&looks)
+                )));
+            }
+            return Flow::Continue(());
+        }
+        let ran = matches!(self.target.work, PlannedWork::Nothing);
+        if self.is_fresh() {
+            if ran {
+                return already_running(&self.target.facts);
+            }
+        } else {
+            let facts = or_refuse(NOT_STARTED, self.gather(None).await)?;
+            if !facts.nothing_there() {
+                let runs = runs(&self.target.service, &facts);
+                or_refuse(NOT_STARTED, runs.map_err(|no| no.reason))?;
+                self.target.facts = facts;
+                return already_running(&self.target.facts);
+            }
+            if ran {
+                return not_started(&format!(
+                    "it ran when the plan was made and has ended since, {}",
+                    facts.absence()
+                ));
+            }
+            self.target.facts = facts;
+        }
+        self.record()
+    }
+
+    /// Goes on with the request that is to be sent now.
+    pub(super) async fn preflight(&mut self) -> Flow<PlannedRequest> {
+        if self.context.cancel.is_cancelled() {
+            return not_sent("interrupted before");
+        }
+        let PlannedWork::Request(planned) = self.target.work.clone() else {
+            return self.still_stopped().await;
+        };
+        let known = self.target.facts.processes.all();
+        let known = known.iter().map(|running| running.process);
+        let signalled = planned.signalled.as_ref().map(ProvenTarget::process);
+        let one_has_gone = known
+            .chain(signalled)
+            .any(|process| alive(process) != Some(true));
+        let request = if !self.is_fresh() || one_has_gone {
+            self.plan_again(*planned).await?
+        } else {
+            *planned
+        };
+        if self.target.goal == Goal::Start {
+            let executor = self.context.executor;
+            let target = &self.target;
+            let startable = executor.startable(&target.service, &target.key).await;
+            let startable =
+                startable.map_err(|why| format!("it could not be started again: {why}"));
+            or_refuse(NOT_SENT, startable)?;
+        }
+        self.record()?;
+        Flow::Continue(request)
+    }
+
+    fn is_fresh(&self) -> bool {
+        let read_at = self.target.facts.read_at;
+        read_at.is_some_and(|at| self.now().since(at) <= FRESH)
+    }
+
+    async fn gather(&self, means: Option<&Means>) -> Result<ServiceFacts, String> {
+        let executor = self.context.executor;
+        let recorded = executor.recorded(&self.target.key)?;
+        let (service, asker) = (&self.target.service, &executor.asker);
+        ServiceFacts::gather(service, means, asker, executor.clock, recorded).await
+    }
+
+    /// Ends the stop of a service that had stopped when the plan was made.
+    async fn still_stopped(&self) -> Flow<PlannedRequest> {
+        let facts = or_refuse(NOT_SENT, self.gather(None).await)?;
+        if facts.nothing_there() {
+            return already_stopped(&facts);
+        }
+        not_sent(&format!(
+            "it had stopped when the plan was made and was started since: {}",
+            facts.presence()
+        ))
+    }
+
+    /// Gathers the facts again, and goes on with the request where it goes to the same process.
+    async fn plan_again(&mut self, planned: PlannedRequest) -> Flow<PlannedRequest> {
+        self.tell(StepKind::Identifying, "looking again who answers");
+        let facts = or_refuse(NOT_SENT, self.gather(Some(&planned.method.means)).await)?;
+        let (service, before) = (&self.target.service, &self.target.facts);
+        if facts.nothing_there() {
+            match self.target.goal {
+                Goal::Stop | Goal::Start => {
+                    self.target.facts = facts;
+                    return already_stopped(&self.target.facts);
+                }
+                Goal::Replace if before.nothing_there() => {}
+                Goal::Reload | Goal::Replace => {
+                    return not_sent(&format!("it has ended, {}", facts.absence()));
+                }
+            }
+        }
+        if let Some(change) = changed(before, &facts, service.replicas) {
+            return not_sent(&format!(
+                "it is not the process that was shown any more ({change})"
+            ));
+        }
+        let action = self.context.action;
+        let request = plan_action(service, action).and_then(|plan| {
+            let plan = ActionPlan {
+                request: Some(planned.method),
+                ..plan
+            };
+            plan_request(service, action, &plan, &facts)
+        });
+        let request = or_refuse(NOT_SENT, request.map_err(|no| no.reason))?;
+        if let (Some(shown), Some(now)) = (&planned.signalled, &request.signalled)
+            && shown.process() != now.process()
+        {
+            return not_sent(&format!(
+                "the signal was to go to pid {}, and now it would go to pid {}",
+                shown.process().pid,
+                now.process().pid
+            ));
+        }
+        self.target.work = PlannedWork::Request(Box::new(request.clone()));
+        self.target.facts = facts;
+        Flow::Continue(request)
+    }
+
+    /// Writes the first line of the audit: nothing is sent that is not on record.
+    fn record(&self) -> Flow {
+        let before = self.target.identity();
+        let request = self.target.request();
+        let written = self.context.audit.before(AuditSubject {
+            service: &self.target.service.name,
+            action: self.context.action,
+            request: request.as_deref(),
+            before: Some(&before),
+        });
+        let why = |error| format!("the audit file cannot be written: {error}");
+        or_refuse(NOT_SENT, written.map_err(why))
+    }
+}
+
+/// Says why the process that answers now is not the one that was shown when somebody agreed; `None` where nothing does.
+fn changed(shown: &ServiceFacts, now: &ServiceFacts, replicas: bool) -> Option<String> {
+    let known = shown.processes.all();
+    let gone = |process| alive(process) == Some(false);
+    if let Some(first) = known.first()
+        && known.iter().all(|running| gone(running.process))
+    {
+        return Some(format!("pid {} has exited", first.process.pid));
+    }
+    if replicas {
+        return None;
+    }
+    let now = now.identities.first()?;
+    let mut evidence = None;
+    for before in &shown.identities {
+        let comparison = Identity::compare(before, now);
+        if comparison.sameness != Sameness::New {
+            return None;
+        }
+        evidence = comparison.evidence.into_iter().next();
+    }
+    evidence
+}

@@ -1,0 +1,71 @@
+//! The outcome of an action on one service, and the flow of control that leads to it.
+
+use std::ops::ControlFlow;
+
+use crate::action::{ResponderKind, Verdict};
+use crate::health::{Identity, Part, Process};
+
+/// What follows from a part of an action: it goes on with a value, or it ends with the result.
+pub(super) type Flow<T = ()> = ControlFlow<ActionEnd, T>;
+
+/// The outcome of an action on one service.
+#[derive(Debug)]
+pub(super) struct ActionEnd {
+    pub(super) verdict: Verdict,
+    pub(super) text: String,
+    pub(super) evidence: Vec<String>,
+    /// The identity that answered last.
+    pub(super) after: Option<Box<Identity>>,
+    /// The process that answered last, compared with those before.
+    pub(super) responder: Option<ResponderKind>,
+    /// Whether the request was taken, and there is nothing to look at that would show what came of it.
+    pub(super) unseen: bool,
+    /// Whether nothing was sent, since the service takes no connection.
+    pub(super) unreached: bool,
+    /// The first and the last lines that a service wrote which did not start.
+    pub(super) log: Vec<String>,
+    /// The processes that have had SIGTERM.
+    pub(super) signalled: Vec<Process>,
+    /// The result of a reload for each part of the configuration.
+    pub(super) parts: Vec<Part>,
+}
+
+impl ActionEnd {
+    pub(super) fn new(verdict: Verdict, text: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            text: text.into(),
+            evidence: Vec::new(),
+            after: None,
+            responder: None,
+            unseen: false,
+            unreached: false,
+            log: Vec::new(),
+            signalled: Vec::new(),
+            parts: Vec::new(),
+        }
+    }
+
+    /// Makes the result of an action that has sent and started nothing.
+    pub(super) fn refused(text: impl Into<String>) -> Self {
+        Self::new(Verdict::Refused, text)
+    }
+
+    pub(super) fn with_evidence(mut self, evidence: Vec<String>) -> Self {
+        self.evidence = evidence;
+        self
+    }
+
+    pub(super) fn with_identity(mut self, identity: Identity) -> Self {
+        self.after = Some(Box::new(identity));
+        self
+    }
+}
+
+/// Goes on with a value, or ends as refused: `nothing was sent: …`
+pub(super) fn or_refuse<T>(what: &str, result: Result<T, String>) -> Flow<T> {
+    match result {
+        Ok(value) => ControlFlow::Continue(value),
+        Err(why) => ControlFlow::Break(ActionEnd::refused(format!("{what}: {why}"))),
+    }
+}

@@ -1,0 +1,486 @@
+//! Starts a service, or waits for the successor that something else starts, until it is ready and proved to be the instance
+//! that was waited for.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::process::Child;
+use tokio::time::Instant;
+
+use super::facts::{Recorded, ServiceFacts, belongs, heads, name};
+use super::monitor::{Pending, Watch, monitor, states};
+use super::phases::{StartedInstance, TargetRun};
+use super::result::{ActionEnd, Flow};
+use super::{Executor, PlanTarget};
+use crate::action::{
+    AddressHolder, ChildExit, ConnectOutcome, Observation, ProcessState, ProofSubject, Prover,
+    ReadinessProof, StartProof, Verdict,
+};
+use crate::event::StepKind;
+use crate::health::{Outcome, Process, Role};
+use crate::host::launch::{Launched, Order, excerpt, launch, startable};
+use crate::host::records::{Key, Record};
+use crate::host::{Endpoint, Running, process};
+use crate::inventory::{Means, Probe, Secret, Service, StartSpec};
+use crate::probe::{Asker, Masks, reveal};
+use crate::text;
+
+const NO_RECORDS: &str = "there is nowhere to record what is started";
+
+/// The probes that have to pass before an instance is ready.
+struct ReadinessCheck {
+    service: Arc<Service>,
+    /// The startup probe, until it has passed once.
+    startup: Option<Probe>,
+    others: Vec<Probe>,
+}
+
+/// The answer to a readiness check: the check to repeat, what is missing, and the facts where nothing is.
+struct ReadinessAnswer {
+    check: ReadinessCheck,
+    missing: Vec<String>,
+    facts: Option<ServiceFacts>,
+}
+
+/// An instance that is waited for.
+struct StartWatch<'a> {
+    run: &'a TargetRun<'a>,
+    proof: Box<dyn Prover + Send + 'a>,
+    endpoints: &'a [Endpoint],
+    /// The processes of a service that ran already.
+    running: Vec<Running>,
+    /// The means of the request that has the successor started.
+    means: Option<&'a Means>,
+    /// The process that was started here.
+    process: Option<Running>,
+    record: Option<Record>,
+    child: Option<Child>,
+    /// Whether the facts of the instance are gathered once it is ready.
+    gathers: bool,
+    interrupted: String,
+    not_ready: &'static str,
+    began: Instant,
+    listened: Option<Instant>,
+    check: Option<ReadinessCheck>,
+    /// What was missing when it was told last.
+    told: String,
+    /// The facts of the instance that is ready, and whether it is the expected one.
+    ready: Option<(ServiceFacts, bool)>,
+}
+
+impl TargetRun<'_> {
+    /// Starts the service and waits until it is ready.
+    pub(super) async fn start(&self) -> Flow<StartedInstance> {
+        let PlanTarget { service, key, .. } = &self.target;
+        let executor = self.context.executor;
+        let began = Instant::now();
+        let launched = match executor.launch(service, key).await {
+            Ok(launched) => launched,
+            Err(why) => {
+                let text = format!("it could not be started: {why}");
+                return Flow::Break(ActionEnd::new(Verdict::Died, text));
+            }
+        };
+        let (order, masks, launched) = launched;
+        let Launched {
+            process: started,
+            record,
+            child,
+        } = launched;
+        let running = process(started.pid)
+            .filter(|running| running.process == started)
+            .unwrap_or_else(|| named(started, &order.shown));
+        let log = &order.log;
+        let what = format!(
+            "started {}, its output goes to {}",
+            name(&running),
+            log.display()
+        );
+        self.tell(StepKind::Started, &what);
+        let interrupted = format!(
+            "interrupted: {} was started and runs on; whether it gets ready was not waited for",
+            name(&running)
+        );
+        let mut watch = StartWatch {
+            process: Some(running.clone()),
+            record: Some(record.clone()),
+            child: Some(child),
+            began,
+            ..self.start_watch(self.start_proof(Some(&running)), interrupted)
+        };
+        let instance = match watch.until_ready(executor.ready_timeout(service)).await {
+            Flow::Continue(instance) => instance,
+            Flow::Break(mut result) => {
+                let lines = excerpt(log, record.log_offset).await;
+                result.log = lines.iter().map(|line| masks.apply(line)).collect();
+                let last = result.log.iter().rev().find(|line| !line.trim().is_empty());
+                if let (Verdict::Died, Some(last)) = (result.verdict, last) {
+                    let last = text::clean(last.trim(), 160);
+                    result.text = format!("{}; its last words: {last}", result.text);
+                }
+                return Flow::Break(result);
+            }
+        };
+        if let Some(other) = instance.in_background(started)
+            && let Some(records) = &executor.policy.records
+        {
+            let record = Record {
+                process: other,
+                ..record
+            };
+            if let Err(why) = records.write(key, &record) {
+                let pid = other.pid;
+                let text = format!("it runs as pid {pid}, which could not be recorded: {why}");
+                return Flow::Break(ActionEnd::new(Verdict::Unverified, text));
+            }
+        }
+        Flow::Continue(instance)
+    }
+
+    /// Waits until something else has started a successor and that is ready.
+    pub(super) async fn wait_for_successor(
+        &self,
+        means: &Means,
+        limit: Duration,
+    ) -> Flow<StartedInstance> {
+        let interrupted = "interrupted: whether it is started again was not waited for";
+        let mut watch = StartWatch {
+            means: Some(means),
+            ..self.start_watch(self.start_proof(None), interrupted.to_owned())
+        };
+        watch.until_ready(limit).await
+    }
+
+    /// Waits until a service that runs already, as `running` says, is ready.
+    pub(super) async fn wait_until_ready(&self, running: String) -> ActionEnd {
+        let executor = self.context.executor;
+        let limit = executor.ready_timeout(&self.target.service);
+        let interrupted = format!("{running}; interrupted before it was ready");
+        let proof = ReadinessProof::new(running, limit);
+        let mut watch = StartWatch {
+            running: self.target.facts.processes.all(),
+            endpoints: &[],
+            gathers: false,
+            not_ready: "it runs already and is not ready yet",
+            ..self.start_watch(Box::new(proof), interrupted)
+        };
+        match monitor(&mut watch, executor.clock, limit, self.context.cancel).await {
+            Flow::Continue((verdict, text)) => ActionEnd::new(verdict, text),
+            Flow::Break(result) => result,
+        }
+    }
+
+    fn start_proof(&self, process: Option<&Running>) -> Box<StartProof> {
+        let endpoints = &self.target.facts.endpoints;
+        let subject = ProofSubject {
+            addresses: endpoints.iter().map(ToString::to_string).collect(),
+            processes: process.into_iter().map(name).collect(),
+            replicas: self.target.service.replicas,
+        };
+        Box::new(StartProof::new(subject, self.now()))
+    }
+
+    fn start_watch<'a>(
+        &'a self,
+        proof: Box<dyn Prover + Send + 'a>,
+        interrupted: String,
+    ) -> StartWatch<'a> {
+        StartWatch {
+            run: self,
+            proof,
+            endpoints: &self.target.facts.endpoints,
+            running: Vec::new(),
+            means: None,
+            process: None,
+            record: None,
+            child: None,
+            gathers: true,
+            interrupted,
+            not_ready: "not ready yet",
+            began: Instant::now(),
+            listened: None,
+            check: Some(ReadinessCheck::of(&self.target.service)),
+            told: String::new(),
+            ready: None,
+        }
+    }
+}
+
+impl Executor {
+    /// Starts the program of a service, and records it.
+    async fn launch(
+        &self,
+        service: &Service,
+        key: &Key,
+    ) -> Result<(Order, Masks, Launched), String> {
+        let (order, masks) = self.start_order(service, key).await?;
+        let (Some(records), Some(program)) = (&self.policy.records, &self.policy.program) else {
+            return Err(NO_RECORDS.to_owned());
+        };
+        let launched = launch(program, records, &order).await?;
+        Ok((order, masks, launched))
+    }
+
+    /// Checks that the service could be started, as far as that is known before it is stopped.
+    ///
+    /// # Errors
+    /// Why it could not be.
+    pub(super) async fn startable(&self, service: &Service, key: &Key) -> Result<(), String> {
+        let (order, _) = self.start_order(service, key).await?;
+        let Some(records) = self.policy.records.clone() else {
+            return Err(NO_RECORDS.to_owned());
+        };
+        tokio::task::spawn_blocking(move || startable(&records, &order))
+            .await
+            .map_err(|error| error.to_string())?
+    }
+
+    /// Returns all that a start needs, secrets read; and the masks for what the service writes.
+    async fn start_order(&self, service: &Service, key: &Key) -> Result<(Order, Masks), String> {
+        let Some(start) = &service.start else {
+            return Err("it does not say how".to_owned());
+        };
+        let exec = &start.exec;
+        let mut env = Vec::with_capacity(exec.env.len());
+        let mut secrets = Vec::new();
+        for (name, secret) in &exec.env {
+            let value = reveal(secret)
+                .await
+                .map_err(|why| format!("its variable {name} cannot be had: {why}"))?;
+            if !matches!(secret, Secret::Plain(_)) {
+                secrets.push((name.clone(), value.clone()));
+            }
+            env.push((name.clone(), value));
+        }
+        let order = Order {
+            key: key.clone(),
+            command: exec.command.clone(),
+            shown: exec.shown.clone(),
+            env,
+            cwd: exec.cwd.clone(),
+            log: self.log_of(key, start),
+            entry: start.fingerprint(),
+        };
+        Ok((order, Masks::new(exec, secrets)))
+    }
+
+    fn log_of(&self, key: &Key, start: &StartSpec) -> PathBuf {
+        let records = self.policy.records.as_ref();
+        let default = || records.map(|records| records.default_log(key));
+        start.log.clone().or_else(default).unwrap_or_default()
+    }
+}
+
+impl StartWatch<'_> {
+    async fn until_ready(&mut self, limit: Duration) -> Flow<StartedInstance> {
+        let context = self.run.context;
+        let limit = limit.saturating_sub(self.began.elapsed());
+        let clock = context.executor.clock;
+        let (verdict, text) = monitor(self, clock, limit, context.cancel).await?;
+        let (Verdict::Started, Some((facts, is_expected))) = (verdict, self.ready.take()) else {
+            return Flow::Break(ActionEnd::new(verdict, text));
+        };
+        let listened = self.listened.unwrap_or_else(Instant::now);
+        let ready = listened.elapsed();
+        let what = format!("ready {:.1}s after it was up", ready.as_secs_f64());
+        self.run.tell(StepKind::Ready, &what);
+        Flow::Continue(StartedInstance {
+            is_ours: is_expected && self.process.is_some(),
+            facts,
+            start: listened.duration_since(self.began),
+            ready,
+        })
+    }
+
+    /// Says which process listens now.
+    fn holder(&self, facts: &ServiceFacts) -> AddressHolder {
+        let owners = facts.processes.owning();
+        let Some(started) = &self.process else {
+            return AddressHolder::Unknown;
+        };
+        if owners.is_empty() {
+            // Without an address there is nothing that another process could hold.
+            return if facts.endpoints.is_empty() {
+                AddressHolder::Expected
+            } else {
+                AddressHolder::Unknown
+            };
+        }
+        let family = std::slice::from_ref(started);
+        let is_stranger = |owner: &&Running| {
+            owner.process.start_ticks < started.process.start_ticks
+                && !belongs(owner.process, family)
+        };
+        let strangers: Vec<String> = owners.iter().filter(is_stranger).map(name).collect();
+        let shared = self.run.target.service.replicas && strangers.len() < owners.len();
+        if strangers.is_empty() || shared {
+            AddressHolder::Expected
+        } else {
+            AddressHolder::Stranger(strangers.join(", "))
+        }
+    }
+}
+
+impl Watch for StartWatch<'_> {
+    type Answer = ReadinessAnswer;
+
+    fn prover(&mut self) -> &mut (dyn Prover + Send) {
+        &mut *self.proof
+    }
+
+    fn endpoints(&self) -> &[Endpoint] {
+        self.endpoints
+    }
+
+    fn process_states(&mut self) -> Vec<ProcessState> {
+        states(self.running.iter().map(|one| one.process))
+    }
+
+    fn child_exit(&mut self) -> Option<ChildExit> {
+        let (success, how) = match self.child.as_mut()?.try_wait() {
+            Ok(None) => return None,
+            Ok(Some(status)) => (status.success(), status.to_string()),
+            Err(error) => (false, error.to_string()),
+        };
+        Some(ChildExit { success, how })
+    }
+
+    fn ask(&mut self, _looks: &[ConnectOutcome]) -> Option<Pending<ReadinessAnswer>> {
+        let mut check = self.check.take()?;
+        let means = self.means.cloned();
+        let gathers = self.gathers;
+        let executor = self.run.context.executor.clone();
+        // The owner of the socket tells more; without an address only the record tells which process it is.
+        let record = self.record.clone();
+        let record = record.filter(|_| self.run.target.facts.endpoints.is_empty());
+        Some(Box::pin(async move {
+            let mut missing = check.ask(&executor.asker).await;
+            let mut facts = None;
+            if missing.is_empty() && gathers {
+                let recorded = Recorded {
+                    record,
+                    stopped: false,
+                };
+                let (service, asker) = (&check.service, &executor.asker);
+                let means = means.as_ref();
+                match ServiceFacts::gather(service, means, asker, executor.clock, recorded).await {
+                    Ok(gathered) => facts = Some(gathered),
+                    Err(why) => missing.push(why),
+                }
+            }
+            ReadinessAnswer {
+                check,
+                missing,
+                facts,
+            }
+        }))
+    }
+
+    fn answered(&mut self, answer: ReadinessAnswer) -> Observation {
+        self.check = Some(answer.check);
+        let missing = answer.missing.join(", ");
+        if !missing.is_empty() && missing != self.told && self.listened.is_some() {
+            let what = format!("{}: {missing}", self.not_ready);
+            self.run.tell(StepKind::Remark, &what);
+            self.told = missing;
+        }
+        let facts = answer.facts.as_ref();
+        let holder = facts.map_or(AddressHolder::Unknown, |facts| self.holder(facts));
+        let is_expected = holder == AddressHolder::Expected;
+        self.ready = answer.facts.map(|facts| (facts, is_expected));
+        Observation::Readiness {
+            missing: answer.missing,
+            holder,
+        }
+    }
+
+    fn looked(&mut self, looks: &[ConnectOutcome]) {
+        let listens = looks.is_empty() || looks.contains(&ConnectOutcome::Accepted);
+        if listens {
+            self.listened.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn interrupted(&self) -> String {
+        self.interrupted.clone()
+    }
+}
+
+impl StartedInstance {
+    /// Returns the process that listens in place of the one that was started, where that has gone into the background.
+    fn in_background(&self, started: Process) -> Option<Process> {
+        let heads = heads(self.facts.processes.owning());
+        let [head] = heads.as_slice() else {
+            return None;
+        };
+        let gone = process(started.pid).is_none_or(|running| running.process != started);
+        (gone && self.is_ours).then_some(head.process)
+    }
+}
+
+impl ReadinessCheck {
+    /// Readiness decides; without it, liveness and what the service says of itself; without these, its named probes.
+    fn of(service: &Arc<Service>) -> Self {
+        let with = |roles: &[Role]| -> Vec<Probe> {
+            let probes = service.probes.iter();
+            let probes = probes.filter(|probe| roles.contains(&probe.role));
+            probes.cloned().collect()
+        };
+        let choices = [
+            with(&[Role::Ready]),
+            with(&[Role::Live, Role::Status]),
+            with(&[Role::Named]),
+        ];
+        let others = choices.into_iter().find(|probes| !probes.is_empty());
+        Self {
+            service: Arc::clone(service),
+            startup: with(&[Role::Startup]).pop(),
+            others: others.unwrap_or_default(),
+        }
+    }
+
+    /// Asks the probes that have not passed yet and returns what is missing: `ready: answered 503`.
+    async fn ask(&mut self, asker: &Asker) -> Vec<String> {
+        if let Some(startup) = &self.startup {
+            let outcome = asker.ask(&self.service, startup).await;
+            if let Some(missing) = missing(startup, &outcome) {
+                return vec![missing];
+            }
+            self.startup = None;
+        }
+        let questions = self
+            .others
+            .iter()
+            .map(|probe| asker.ask(&self.service, probe));
+        let outcomes = join_all(questions).await;
+        let answers = self.others.iter().zip(&outcomes);
+        answers
+            .filter_map(|(probe, outcome)| missing(probe, outcome))
+            .collect()
+    }
+}
+
+/// Says why a probe has not passed.
+fn missing(probe: &Probe, outcome: &Outcome) -> Option<String> {
+    if outcome.result.is_success() {
+        return None;
+    }
+    let why = outcome.failure.as_ref().map_or_else(
+        || outcome.result.to_string(),
+        |failure| failure.message.clone(),
+    );
+    Some(format!("{}: {why}", probe.name))
+}
+
+/// Describes a process that has exited before it could be looked at, by the name of its program.
+fn named(process: Process, command: &[String]) -> Running {
+    let program = command.first().map(String::as_str).unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default();
+    Running {
+        process,
+        parent: 0,
+        name: text::clean(name, 40),
+    }
+}

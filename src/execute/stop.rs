@@ -1,0 +1,372 @@
+//! Stops a service: sends the request, and watches until its end is proved or the time is up.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::time::Instant;
+
+use super::address::ServiceAddress;
+use super::facts::{IdentityAnswer, IdentityQuestion};
+use super::monitor::{Pending, Watch, monitor, states};
+use super::phases::TargetRun;
+use super::result::{ActionEnd, Flow};
+use super::send::{Delivery, NotSent, StopResponse, send};
+use super::signal::{ProvenTarget, send_to_all, target_names};
+use super::{PlannedRequest, ServiceFacts};
+use crate::action::{
+    Action, Baseline, ConnectOutcome, Goal, NOTHING_TO_LOOK_AT, Observation, ProcessState, Prover,
+    ResponderKind, StopProof, StopStage, Verdict, WOULD_SHOW,
+};
+use crate::event::StepKind;
+use crate::health::{Identity, Moment, Process};
+use crate::host::{Endpoint, alive, is_local};
+use crate::inventory::Means;
+
+/// A scheduled stop of which nobody knows whether it was taken is watched for this long.
+const IN_DOUBT: Duration = Duration::from_secs(2);
+/// A process that is passed on the signal by a parent that goes closes its port within this time.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(1);
+/// The largest number of lines of evidence on the process that answers.
+const MOST_EVIDENCE: usize = 12;
+
+/// A stop under method.
+struct StopWatch<'a> {
+    run: &'a TargetRun<'a>,
+    facts: &'a ServiceFacts,
+    request: &'a PlannedRequest,
+    proof: StopProof,
+    baseline: Baseline,
+    looks: Vec<ConnectOutcome>,
+    /// How far the request has got.
+    response: Option<StopResponse>,
+    /// The identity that answered last.
+    after: Option<Identity>,
+    /// The process that answered last, compared with those before.
+    responder: Option<ResponderKind>,
+    evidence: Vec<String>,
+    /// What told which process answers.
+    compared: Vec<String>,
+    leftover: Leftover,
+    signalled: Vec<Process>,
+}
+
+/// The processes that a started service leaves behind in its session when its own process goes: a child of a shell or of npm
+/// goes on listening, and the signal to its parent has not reached it.
+#[derive(Debug, Clone, Copy)]
+enum Leftover {
+    /// The service's own process has not been seen to go.
+    None,
+    /// It has gone, first seen at this time.
+    Since(Moment),
+    /// The processes were signalled.
+    Signalled,
+    /// One of the processes may be the successor that is waited for.
+    Successor,
+}
+
+impl TargetRun<'_> {
+    /// Sends the request, watches, and kills where that was asked for.
+    pub(super) async fn stop(&self, request: &PlannedRequest) -> ActionEnd {
+        let began = Instant::now();
+        let result = self.request_stop(request).await;
+        let stays = result.unreached
+            || matches!(
+                result.verdict,
+                Verdict::StillAnswering | Verdict::StillDraining | Verdict::Unverified
+            );
+        let context = self.context;
+        if stays && context.executor.policy.force && !context.cancel.is_cancelled() {
+            let left = request.method.timeout.saturating_sub(began.elapsed());
+            return self.kill(request, left, result).await;
+        }
+        result
+    }
+
+    async fn request_stop(&self, request: &PlannedRequest) -> ActionEnd {
+        let began = self.now();
+        let facts = &self.target.facts;
+        let subject = facts.subject(&self.target.service, &facts.processes.all());
+        let mut watch = StopWatch {
+            run: self,
+            facts,
+            request,
+            proof: StopProof::new(subject, began),
+            baseline: facts.baseline(began),
+            looks: facts.looks.clone(),
+            response: None,
+            after: None,
+            responder: None,
+            evidence: Vec::new(),
+            compared: Vec::new(),
+            leftover: if self.target.goal == Goal::Replace {
+                Leftover::Successor
+            } else {
+                Leftover::None
+            },
+            signalled: Vec::new(),
+        };
+        let clock = self.context.executor.clock;
+        let limit = request.method.timeout;
+        let mut result = match monitor(&mut watch, clock, limit, self.context.cancel).await {
+            Flow::Continue((verdict, text)) => watch.proved(verdict, text),
+            Flow::Break(result) => result,
+        };
+        result.evidence.append(&mut watch.evidence);
+        result.after = result.after.or(watch.after.map(Box::new));
+        result.responder = watch.responder;
+        result.signalled = watch.signalled;
+        result
+    }
+}
+
+impl Watch for StopWatch<'_> {
+    type Answer = IdentityAnswer;
+
+    fn prover(&mut self) -> &mut (dyn Prover + Send) {
+        &mut self.proof
+    }
+
+    fn endpoints(&self) -> &[Endpoint] {
+        &self.facts.endpoints
+    }
+
+    fn first_look(&self) -> Vec<ConnectOutcome> {
+        self.facts.looks.clone()
+    }
+
+    fn is_proxied(&self) -> bool {
+        matches!(self.facts.address, ServiceAddress::Proxied(_))
+    }
+
+    fn process_states(&mut self) -> Vec<ProcessState> {
+        states(self.baseline.processes.iter().copied())
+    }
+
+    fn request(&self) -> Option<Pending<Delivery>> {
+        let asker = self.run.context.executor.asker.clone();
+        let request = self.request.clone();
+        let pin = self.facts.pin_for(&request.method.means);
+        Some(Box::pin(async move { send(&asker, &request, pin).await }))
+    }
+
+    fn sent(&mut self, delivery: Delivery, deadline: &mut Instant) -> Flow<Option<Observation>> {
+        let response = StopResponse::from(delivery);
+        let scheduled = self.run.context.action == Action::Schedule;
+        match &response {
+            StopResponse::NotSent(why @ (NotSent::Failed(_) | NotSent::Unreached(_))) => {
+                let mut result = ActionEnd::refused(format!("nothing was sent: {}", why.why()));
+                result.unreached = matches!(why, NotSent::Unreached(_));
+                return Flow::Break(result);
+            }
+            StopResponse::Taken(what) if scheduled => {
+                self.run.tell(StepKind::Accepted, what);
+                return Flow::Break(ActionEnd::new(Verdict::Accepted, what));
+            }
+            // Nothing but the doubt is left to wait for.
+            StopResponse::Unclear(_) | StopResponse::NotSent(_) if scheduled => {
+                *deadline = Instant::now() + IN_DOUBT.min(self.request.method.timeout);
+            }
+            _ => {}
+        }
+        let (kind, step, reply, observation) = match &response {
+            StopResponse::Taken(what) => (StepKind::Accepted, what.clone(), what.clone(), None),
+            StopResponse::Unclear(what) => (StepKind::Remark, what.clone(), what.clone(), None),
+            StopResponse::Rejected(how) => {
+                let text = format!("it {how}");
+                let observation = Observation::Rejected(how.clone());
+                (StepKind::Remark, text.clone(), text, Some(observation))
+            }
+            StopResponse::NotSent(why) => {
+                let why = why.why();
+                let text = format!("nothing was sent: {why}");
+                let observation = Observation::Rejected(format!("could not be asked ({why})"));
+                (StepKind::Remark, text.clone(), text, Some(observation))
+            }
+        };
+        self.run.tell(kind, &step);
+        self.evidence.push(match self.request.method.means {
+            Means::Http(_) => format!("reply: {reply}"),
+            Means::Signal(_) | Means::Exec(_) => reply,
+        });
+        self.response = Some(response);
+        if self.proof.is_blind() {
+            return Flow::Break(self.unseen());
+        }
+        Flow::Continue(observation)
+    }
+
+    /// Asks the service about itself, at the address that was asked before or, where that has closed, at one that still
+    /// accepts.
+    fn ask(&mut self, looks: &[ConnectOutcome]) -> Option<Pending<IdentityAnswer>> {
+        if self.facts.probes.is_empty() {
+            return None;
+        }
+        let pin = self.open_address(looks);
+        let endpoint = match (&self.facts.address, pin) {
+            _ if self.baseline.processes.is_empty() => None,
+            (ServiceAddress::Socket(path), _) => Some(Endpoint::Socket(path.clone())),
+            (_, Some(address)) if is_local(address.ip()) => Some(Endpoint::Tcp(address)),
+            _ => None,
+        };
+        let question = IdentityQuestion {
+            asker: self.run.context.executor.asker.clone(),
+            service: self.run.target.service.clone(),
+            probes: self.facts.probes.clone(),
+            baseline: self.baseline.clone(),
+            pin,
+            endpoint,
+            search: !self.proof.runs(),
+        };
+        Some(Box::pin(question.ask()))
+    }
+
+    fn answered(&mut self, answer: IdentityAnswer) -> Observation {
+        if let Observation::Answer {
+            responder,
+            evidence,
+            ..
+        } = &answer.observation
+        {
+            self.responder = Some(*responder);
+            for line in evidence {
+                if self.compared.len() < MOST_EVIDENCE && !self.compared.contains(line) {
+                    self.compared.push(line.clone());
+                }
+            }
+        }
+        // An answer that broke off tells that something is there, but not which process.
+        let tells = |identity: &Identity| identity.start.is_some() || identity.instance.is_some();
+        if self.after.is_none() || answer.identity.as_ref().is_some_and(tells) {
+            self.after = answer.identity.or(self.after.take());
+        }
+        answer.observation
+    }
+
+    fn looked(&mut self, looks: &[ConnectOutcome]) {
+        // The look before this one decides: what listened then goes on listening.
+        self.end_leftover();
+        self.looks = looks.to_vec();
+    }
+
+    fn reached(&mut self, stage: StopStage, text: &str) {
+        let kind = match stage {
+            StopStage::Draining => StepKind::Draining,
+            StopStage::Silent => StepKind::Silent,
+            StopStage::Gone => StepKind::Gone,
+            StopStage::Back => StepKind::Remark,
+        };
+        self.run.tell(kind, text);
+    }
+
+    /// A scheduled stop of which nobody knows whether it was taken is accepted once the service drains.
+    fn observed(&mut self) -> Flow {
+        let in_doubt = self.run.context.action == Action::Schedule
+            && matches!(self.response, Some(StopResponse::Unclear(_)));
+        if in_doubt && self.proof.drains() {
+            return Flow::Break(ActionEnd::new(Verdict::Accepted, "it is draining"));
+        }
+        Flow::Continue(())
+    }
+
+    fn interrupted(&self) -> String {
+        let request = &self.request.offer.request;
+        let so_far = match &self.response {
+            Some(StopResponse::Taken(what)) => format!("{request} was sent and taken ({what})"),
+            Some(StopResponse::Rejected(how)) => format!("{request} was sent and it {how}"),
+            Some(StopResponse::Unclear(what)) => format!("{request} was sent ({what})"),
+            Some(StopResponse::NotSent(_)) => "nothing was sent".to_owned(),
+            None => format!("{request} was on its method and not yet answered"),
+        };
+        format!("interrupted: {so_far}; whether it stops was not waited for")
+    }
+}
+
+impl StopWatch<'_> {
+    /// Sends SIGTERM, once, to the processes that the service has left behind in its session and that go on listening, where
+    /// its own process has gone and they have not followed in some time.
+    fn end_leftover(&mut self) {
+        let processes = &self.facts.processes;
+        let record = processes.record.as_ref().filter(|_| processes.leader_seen);
+        if record.is_none_or(|record| alive(record.process) != Some(false)) {
+            return;
+        }
+        let now = self.run.now();
+        match self.leftover {
+            Leftover::None => self.leftover = Leftover::Since(now),
+            Leftover::Since(since)
+                if now.since(since) >= FOLLOWS_WITHIN
+                    && self.looks.contains(&ConnectOutcome::Accepted) =>
+            {
+                self.leftover = Leftover::Signalled;
+                let owning = processes.owning();
+                let mut left = ProvenTarget::left_in_session(processes);
+                left.retain(|one| owning.iter().any(|it| it.process == one.process()));
+                if left.is_empty() {
+                    return;
+                }
+                let what = format!(
+                    "its process has gone; sending SIGTERM to {}, which it left behind and which listens",
+                    target_names(&left)
+                );
+                self.run.tell(StepKind::Remark, &what);
+                self.signalled
+                    .extend(left.iter().map(ProvenTarget::process));
+                self.evidence.extend(send_to_all(&left, Signal::TERM));
+            }
+            Leftover::Since(_) | Leftover::Signalled | Leftover::Successor => {}
+        }
+    }
+
+    /// The address at which the service may still answer.
+    fn open_address(&self, looks: &[ConnectOutcome]) -> Option<SocketAddr> {
+        let pinned = self.facts.pin?;
+        let endpoints = self.facts.endpoints.iter().zip(looks);
+        let is_closed = endpoints.into_iter().any(|(endpoint, look)| {
+            *endpoint == Endpoint::Tcp(pinned) && *look == ConnectOutcome::Refused
+        });
+        let open = is_closed.then(|| self.facts.accepting_address(looks));
+        open.flatten().or(Some(pinned))
+    }
+
+    /// Gives the result for the verdict of the proof, as far as anything was sent at all.
+    fn proved(&mut self, verdict: Verdict, text: String) -> ActionEnd {
+        let stopped = matches!(verdict, Verdict::Stopped | Verdict::NotListening);
+        if stopped {
+            // The identity that answered before the end says nothing of the end.
+            self.after = None;
+        } else {
+            self.evidence.append(&mut self.compared);
+        }
+        match &self.response {
+            Some(StopResponse::NotSent(_)) if stopped => ActionEnd::new(
+                Verdict::AlreadyStopped,
+                format!("{text}; it had ended before anything was sent"),
+            ),
+            Some(StopResponse::NotSent(why)) => {
+                ActionEnd::refused(format!("nothing was sent: {}", why.why()))
+            }
+            Some(StopResponse::Unclear(what)) if verdict == Verdict::StillAnswering => {
+                ActionEnd::new(verdict, format!("{text}; {what}"))
+            }
+            None if !stopped => ActionEnd::new(verdict, format!("{text}; no reply has come")),
+            _ => ActionEnd::new(verdict, text),
+        }
+    }
+
+    /// Gives the result where there is nothing to look at: the response is all that there will ever be.
+    fn unseen(&self) -> ActionEnd {
+        let text = match &self.response {
+            Some(StopResponse::Taken(what) | StopResponse::Unclear(what)) => what.clone(),
+            Some(StopResponse::Rejected(how)) => format!("it {how}"),
+            Some(StopResponse::NotSent(why)) => {
+                return ActionEnd::refused(format!("nothing was sent: {}", why.why()));
+            }
+            None => String::new(),
+        };
+        let text = format!("{text}; {NOTHING_TO_LOOK_AT}: {WOULD_SHOW}");
+        let mut result = ActionEnd::new(Verdict::Unverified, text);
+        result.unseen = matches!(self.response, Some(StopResponse::Taken(_)));
+        result
+    }
+}
