@@ -32,7 +32,7 @@ fn service(directory: &std::path::Path) -> Service {
     service.dependency("mail").set_not_used();
     service.readiness_gate("migrations");
     service.circuit_breaker("payments", 3, LIMIT);
-    service.heartbeat(
+    service.send_heartbeats(
         "control-plane",
         HeartbeatSchedule::every(LIMIT),
         |_: Heartbeat| async { Ok::<(), String>(()) },

@@ -52,7 +52,7 @@ pub(super) async fn open(simulation: &Simulation, control_plane: SocketAddr) {
             agent.report(status).await
         }
     };
-    service.heartbeat(
+    service.send_heartbeats(
         "control-plane",
         HeartbeatSchedule::every(INTERVAL / 2),
         send,

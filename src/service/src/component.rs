@@ -1,117 +1,40 @@
-//! Components and what they make of the whole.
+//! Components, of which the health of the service is made: its dependencies and readiness gates.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Service;
-use super::dependency::{DependencySnapshot, DependencyStatus};
+use crate::Service;
+use crate::dependency::{DependencySnapshot, DependencyStatus};
+use crate::health::{Health, Need};
 
-/// How a component, or the whole service, is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
-    /// Nothing is known yet.
-    Unknown,
-    /// All is well.
-    Healthy,
-    /// It works, but not as it should.
-    Degraded,
-    /// It does not work.
-    Unhealthy,
-}
+/// The message of a component whose readiness gate has not opened yet.
+const NOT_INITIALIZED: &str = "not initialized";
 
-/// Whether the service can do its work without a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// It cannot: unhealthy, the component makes the service unhealthy.
-    Required,
-    /// It can: unhealthy, the component makes the service degraded.
-    Optional,
-}
-
-/// A component at one point in time: a dependency that is in use, or a gate.
+/// A component at one point in time: a dependency that is in use, or a readiness gate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Component {
-    /// Its name.
+    /// The name of the dependency or gate.
     pub name: String,
-    /// Whether the service can do its work without it.
+    /// Says whether the service can do its work without the component.
     pub need: Need,
-    /// How it is.
+    /// The health that was last found.
     pub health: Health,
-    /// What there is to say about that.
+    /// An explanation for people.
     pub message: Option<String>,
-    /// When that was found out.
+    /// The wall-clock time of the last attempt; `None` before the first one.
     pub checked_at: Option<Timestamp>,
-    /// SyncStats and words beside it.
+    /// Further facts about the component.
     pub details: IndexMap<String, Value>,
-    /// How long finding out took.
+    /// The time that the last attempt took.
     pub latency: Option<Duration>,
 }
 
-impl Health {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Unknown,
-        Self::Healthy,
-        Self::Degraded,
-        Self::Unhealthy,
-    ];
-
-    /// Its word, in lower case.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Healthy => "healthy",
-            Self::Degraded => "degraded",
-            Self::Unhealthy => "unhealthy",
-        }
-    }
-
-    /// What the components make of the whole: an unhealthy required one makes it unhealthy, an
-    /// unhealthy optional or a degraded one degraded; those of which nothing is known are left out,
-    /// and where none is left the whole is unknown.
-    ///
-    /// ```
-    /// use healthctl_service::{Health, Need};
-    ///
-    /// let whole = Health::of([
-    ///     (Need::Required, Health::Healthy),
-    ///     (Need::Optional, Health::Unhealthy),
-    /// ]);
-    /// assert_eq!(whole, Health::Degraded);
-    /// ```
-    pub fn of(components: impl IntoIterator<Item = (Need, Health)>) -> Self {
-        let rank = |health: &Self| match health {
-            Self::Unknown => 0,
-            Self::Healthy => 1,
-            Self::Degraded => 2,
-            Self::Unhealthy => 3,
-        };
-        components
-            .into_iter()
-            .map(|(need, health)| match (need, health) {
-                (Need::Optional, Self::Unhealthy) => Self::Degraded,
-                _ => health,
-            })
-            .max_by_key(rank)
-            .unwrap_or(Self::Unknown)
-    }
-}
-
-impl Need {
-    /// Its word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Required => "required",
-            Self::Optional => "optional",
-        }
-    }
-}
-
 impl Component {
-    /// What a dependency looks like as a component; nothing where it is not used.
+    /// Converts a dependency; `None` when the dependency is not used.
     fn of(snapshot: DependencySnapshot) -> Option<Self> {
         let health = match snapshot.status {
             DependencyStatus::Unknown => Health::Unknown,
@@ -130,11 +53,100 @@ impl Component {
             latency: snapshot.latency,
         })
     }
+
+    /// Combines the health of components into that of the service.
+    pub(crate) fn overall(components: &[Self]) -> Health {
+        Health::of(components.iter().map(|part| (part.need, part.health)))
+    }
+}
+
+/// Something that must happen once before the service is ready, such as a migration or the warming
+/// of a cache. An open gate never closes again. Clones refer to the same gate.
+///
+/// ```
+/// use healthctl_service::{Service, Settings};
+///
+/// let service = Service::new("orders-api", "2.4.1", Settings::default());
+/// let migrations = service.readiness_gate("migrations");
+/// assert!(!service.is_ready());
+/// migrations.open();
+/// assert!(service.is_ready());
+/// ```
+#[derive(Debug, Clone)]
+pub struct ReadinessGate {
+    name: Arc<str>,
+    opened_at: Arc<OnceLock<Timestamp>>,
+}
+
+impl ReadinessGate {
+    /// Returns the name of the gate.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Opens the gate; a second call changes nothing.
+    pub fn open(&self) {
+        if self.opened_at.set(Timestamp::now()).is_ok() {
+            tracing::info!(gate = &*self.name, "readiness gate is open");
+        }
+    }
+
+    /// Returns whether the gate is open.
+    pub fn is_open(&self) -> bool {
+        self.opened_at.get().is_some()
+    }
+
+    /// Adds the gate to the components. Where a component has the same name, a closed gate turns
+    /// its health from healthy or degraded to unknown; a fault of the component stays visible.
+    fn add_to(&self, components: &mut IndexMap<String, Component>) {
+        let opened_at = self.opened_at.get().copied();
+        let message = opened_at.is_none().then(|| NOT_INITIALIZED.to_owned());
+        if let Some(component) = components.get_mut(&*self.name) {
+            let works = matches!(component.health, Health::Healthy | Health::Degraded);
+            if works && opened_at.is_none() {
+                component.health = Health::Unknown;
+                component.message = message;
+            }
+            return;
+        }
+        let component = Component {
+            name: self.name.to_string(),
+            need: Need::Required,
+            health: opened_at.map_or(Health::Unknown, |_| Health::Healthy),
+            message,
+            checked_at: opened_at,
+            details: IndexMap::new(),
+            latency: None,
+        };
+        components.insert(self.name.to_string(), component);
+    }
 }
 
 impl Service {
-    /// All components as they stand now: dependencies in the order in which they were made, then
-    /// the gates that have no component of the same name.
+    /// Returns the readiness gate of this name; the first call creates it, closed.
+    pub fn readiness_gate(&self, name: &str) -> ReadinessGate {
+        self.inner
+            .gates
+            .lock()
+            .entry(name.to_owned())
+            .or_insert_with(|| ReadinessGate {
+                name: name.into(),
+                opened_at: Arc::default(),
+            })
+            .clone()
+    }
+
+    /// Returns whether every readiness gate is open.
+    pub fn readiness_gates_open(&self) -> bool {
+        self.inner.gates.lock().values().all(ReadinessGate::is_open)
+    }
+
+    pub(crate) fn readiness_gates(&self) -> Vec<ReadinessGate> {
+        self.inner.gates.lock().values().cloned().collect()
+    }
+
+    /// Returns all components: dependencies in the order in which they were created, then the gates
+    /// that share no name with one of them.
     pub fn components(&self) -> Vec<Component> {
         let mut components: IndexMap<String, Component> = self
             .dependencies()
@@ -142,56 +154,26 @@ impl Service {
             .filter_map(Component::of)
             .map(|component| (component.name.clone(), component))
             .collect();
-        for gate in self.gates() {
-            gate.lay_over(&mut components);
+        for gate in self.readiness_gates() {
+            gate.add_to(&mut components);
         }
         components.into_values().collect()
     }
 
-    /// What the components make of the whole.
+    /// Returns the health of the service, which follows from its components as [`Health::of`] says.
     pub fn health(&self) -> Health {
-        Health::of(parts(&self.components()))
+        Component::overall(&self.components())
     }
 
-    /// Whether it can take work: every gate is open, every required component is known and not
-    /// unhealthy, and nobody asked for the shutdown.
+    /// Returns whether the service can take work: every gate is open, every required component is
+    /// healthy or degraded, and no shutdown was requested.
     pub fn is_ready(&self) -> bool {
-        let lame = |component: &Component| {
+        let blocks = |component: &Component| {
             component.need == Need::Required
                 && matches!(component.health, Health::Unhealthy | Health::Unknown)
         };
         !self.is_shutting_down()
             && self.readiness_gates_open()
-            && !self.components().iter().any(lame)
-    }
-}
-
-/// What [`Health::of`] wants of components.
-pub(super) fn parts(components: &[Component]) -> impl Iterator<Item = (Need, Health)> {
-    components
-        .iter()
-        .map(|component| (component.need, component.health))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_whole_follows_from_its_components() {
-        use Health::{Degraded, Healthy, Unhealthy, Unknown};
-        use Need::{Optional, Required};
-        let check = |components: &[(Need, Health)], expected| {
-            let whole = Health::of(components.iter().copied());
-            assert_eq!(whole, expected, "{components:?}");
-        };
-        check(&[], Unknown);
-        check(&[(Required, Unknown)], Unknown);
-        check(&[(Required, Unknown), (Required, Healthy)], Healthy);
-        check(&[(Required, Healthy), (Required, Degraded)], Degraded);
-        check(&[(Optional, Degraded)], Degraded);
-        check(&[(Required, Healthy), (Optional, Unhealthy)], Degraded);
-        check(&[(Required, Degraded), (Required, Unhealthy)], Unhealthy);
-        check(&[(Required, Unhealthy), (Required, Unknown)], Unhealthy);
+            && !self.components().iter().any(blocks)
     }
 }

@@ -1,4 +1,4 @@
-//! The open connections: each can be asked to finish, and cut.
+//! The open connections of a server, each of which can be asked to finish or be closed at once.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
@@ -17,134 +18,138 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-/// How long a client may take to send the head of a request, or to send another one at all.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// The time that a client may take to send the head of a request, or to send another request at all.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The number of bytes that are read of a body that no handler wants.
+const MAX_DISCARDED: usize = 64 * 1024;
 
-/// What a request knows of the connection that it came on.
-#[derive(Debug, Clone)]
-pub(super) struct Link {
-    ended: CancellationToken,
-    working: Arc<AtomicBool>,
+/// The connection on which a request came; found among the extensions of the request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ConnectionHandle {
+    closed: CancellationToken,
+    busy: Arc<AtomicBool>,
 }
 
-impl Link {
-    /// Cancelled when the connection has ended and all that was written to it has left.
-    pub(super) fn ended(&self) -> CancellationToken {
-        self.ended.clone()
+impl ConnectionHandle {
+    /// Returns a token that is cancelled when the connection has closed and all writes are flushed.
+    pub(crate) fn closed(&self) -> CancellationToken {
+        self.closed.clone()
     }
 
-    pub(super) fn set_working(&self, working: bool) {
-        self.working.store(working, Ordering::SeqCst);
+    /// Marks whether a request to the service's own routes is in flight on the connection.
+    pub(crate) fn set_busy(&self, busy: bool) {
+        self.busy.store(busy, Ordering::SeqCst);
     }
 }
 
-/// All connections of one server; they end with it.
+/// Tokens that close the connections of a server.
+#[derive(Debug, Clone, Default)]
+struct CloseTokens {
+    /// Closes each connection after its present response.
+    finish: CancellationToken,
+    /// Closes the connections on which a request is in flight.
+    close_busy: CancellationToken,
+    /// Closes all connections at once.
+    close_all: CancellationToken,
+}
+
+/// The connections of one server; dropping it closes them.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(crate) struct Connections {
     app: Router,
     open: TaskTracker,
-    finish: CancellationToken,
-    cut_work: CancellationToken,
-    cut_all: CancellationToken,
-    _cut_on_drop: DropGuard,
+    tokens: CloseTokens,
+    _close_on_drop: DropGuard,
 }
 
 impl Connections {
-    pub(super) fn new(app: Router, open: TaskTracker) -> Self {
-        let cut_all = CancellationToken::new();
+    pub(crate) fn new(app: Router, open: TaskTracker) -> Self {
+        let tokens = CloseTokens::default();
         Self {
             app,
             open,
-            finish: CancellationToken::new(),
-            cut_work: CancellationToken::new(),
-            _cut_on_drop: cut_all.clone().drop_guard(),
-            cut_all,
+            _close_on_drop: tokens.close_all.clone().drop_guard(),
+            tokens,
         }
     }
 
-    /// Serves one connection beside the others.
-    pub(super) fn carry(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let link = Link {
-            ended: CancellationToken::new(),
-            working: Arc::new(AtomicBool::new(false)),
-        };
+    /// Serves one more connection, in a task of its own.
+    pub(crate) fn spawn(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let handle = ConnectionHandle::default();
         let app = TowerToHyperService::new(self.app.clone());
-        let served = link.clone();
-        let answer = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(served.clone());
+        let extension = handle.clone();
+        let respond = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(extension.clone());
             app.call(request)
         });
-        let finish = self.finish.clone();
-        let cut_work = self.cut_work.clone();
-        let cut_all = self.cut_all.clone();
+        let tokens = self.tokens.clone();
         self.open.spawn(async move {
-            let _ended = link.ended.clone().drop_guard();
-            let orders = Orders {
-                finish,
-                cut_work,
-                cut_all,
-            };
-            serve(io, answer, &link, orders).await;
+            let _closed = handle.closed().drop_guard();
+            serve(io, respond, &handle.busy, tokens).await;
         });
     }
 
-    /// Asks each connection to close after the answer it is giving; idle ones close at once.
-    pub(super) fn finish(&self) {
-        self.finish.cancel();
+    /// Asks each connection to close after its present response; idle ones close at once.
+    pub(crate) fn finish(&self) {
+        self.tokens.finish.cancel();
     }
 
-    /// Cuts the connections whose request is still in flight.
-    pub(super) fn cut_work(&self) {
-        self.cut_work.cancel();
+    /// Closes the connections whose request is still in flight.
+    pub(crate) fn close_busy(&self) {
+        self.tokens.close_busy.cancel();
     }
 
-    /// Ends all of them: those that do not finish within the limit are cut.
-    pub(super) async fn end(self, limit: Duration) {
+    /// Ends all connections; those that do not finish within the timeout are closed.
+    pub(crate) async fn end(self, timeout: Duration) {
         self.finish();
         self.open.close();
-        if tokio::time::timeout(limit, self.open.wait()).await.is_err() {
-            self.cut_all.cancel();
+        if tokio::time::timeout(timeout, self.open.wait())
+            .await
+            .is_err()
+        {
+            self.tokens.close_all.cancel();
             self.open.wait().await;
         }
     }
 }
 
-struct Orders {
-    finish: CancellationToken,
-    cut_work: CancellationToken,
-    cut_all: CancellationToken,
-}
-
-/// One connection until its end: by itself, asked, or cut (what is not finished is dropped).
+/// Serves one connection until it ends by itself or is closed, which drops what is in flight.
 async fn serve<S>(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    answer: S,
-    link: &Link,
-    orders: Orders,
+    respond: S,
+    busy: &AtomicBool,
+    tokens: CloseTokens,
 ) where
     S: HyperService<Request<Incoming>, Response = Response, Error = Infallible>,
 {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(io), answer);
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(io), respond);
     let mut connection = std::pin::pin!(connection);
-    let (mut finishing, mut work_cut) = (false, false);
+    let (mut finishing, mut busy_closed) = (false, false);
     loop {
         tokio::select! {
-            // A client that breaks off is no fault of the service.
+            // A client that disconnects is no fault of the service.
             _ = connection.as_mut() => return,
-            () = orders.finish.cancelled(), if !finishing => {
+            () = tokens.finish.cancelled(), if !finishing => {
                 finishing = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = orders.cut_work.cancelled(), if !work_cut => {
-                work_cut = true;
-                if link.working.load(Ordering::SeqCst) {
+            () = tokens.close_busy.cancelled(), if !busy_closed => {
+                busy_closed = true;
+                if busy.load(Ordering::SeqCst) {
                     return;
                 }
             }
-            () = orders.cut_all.cancelled() => return,
+            () = tokens.close_all.cancelled() => return,
         }
     }
+}
+
+/// Reads a body that no handler wants. Were it left unread, the kernel would reset the connection
+/// before the client has read the response.
+pub(crate) async fn discard(body: Body) {
+    // A body that is too long and a client that disconnects change nothing.
+    let _ = to_bytes(body, MAX_DISCARDED).await;
 }

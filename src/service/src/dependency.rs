@@ -1,23 +1,22 @@
-//! What a service reports about one component that it depends on.
+//! The state of one dependency, as reported by the code that uses it.
 
 use std::fmt::Display;
-use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::breaker::{CircuitState, Machine};
-use super::component::{Health, Need};
-use super::report::CheckResult;
+use crate::circuit::{Circuit, CircuitState};
+use crate::health::{CheckResult, Health, Need};
 
-/// A component that the service depends on, reported on by the code that uses it. Copies share everything.
+/// A component that the service depends on. Clones refer to the same dependency.
 ///
 /// ```
-/// use healthctl_service::{Need, Service, Settings, DependencyStatus};
+/// use healthctl_service::{DependencyStatus, Need, Service, Settings};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
@@ -26,7 +25,7 @@ use super::report::CheckResult;
 /// payments.set_need(Need::Optional);
 /// payments.set_detail("region", "eu");
 ///
-/// // Each use tells how it went and how long it took:
+/// // Each use records its result and its duration:
 /// let paid: Result<(), &str> = payments.observe(async { Err("the gateway answered 502") }).await;
 /// assert!(paid.is_err());
 ///
@@ -38,13 +37,14 @@ use super::report::CheckResult;
 #[derive(Debug, Clone)]
 pub struct Dependency {
     name: Arc<str>,
-    record: Arc<Mutex<Record>>,
+    state: Arc<Mutex<DependencyState>>,
 }
 
-/// How a dependency stands, by its last attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The status of a dependency, which follows from the last attempt to use it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum DependencyStatus {
-    /// It is used, but nothing is known of it.
+    /// The dependency is used, but nothing is known of it.
+    #[default]
     Unknown,
     /// The last attempt succeeded.
     Working,
@@ -52,43 +52,43 @@ pub enum DependencyStatus {
     Degraded,
     /// The last attempt failed.
     Failing,
-    /// It is not configured, or its check is switched off.
+    /// The dependency is not configured, or its check is disabled.
     NotUsed,
 }
 
-/// A dependency at one point in time; ages are as of that time, `None` is never.
+/// A dependency at one point in time. Ages are as of that time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DependencySnapshot {
-    /// Its name.
+    /// The name of the dependency.
     pub name: String,
-    /// Whether the service can do its work without it.
+    /// Says whether the service can do its work without the dependency.
     pub need: Need,
-    /// How it stands.
+    /// The status after the last attempt.
     pub status: DependencyStatus,
-    /// What the last attempt had to say, whatever came of it.
+    /// The message of the last attempt, whether it failed or not.
     pub message: Option<String>,
-    /// What went wrong at the last attempt.
+    /// The message of the last attempt, if it failed.
     pub error: Option<String>,
-    /// When the last attempt ended, wall-clock time.
+    /// The wall-clock time at which the last attempt ended; `None` before the first one.
     pub checked_at: Option<Timestamp>,
-    /// Time since the last success.
+    /// The time since the last success; `None` when there was none.
     pub last_success: Option<Duration>,
-    /// Time since the last failure.
+    /// The time since the last failure; `None` when there was none.
     pub last_failure: Option<Duration>,
-    /// Successes since the start.
+    /// The number of successes since the start.
     pub success_count: u64,
-    /// Failures since the start.
+    /// The number of failures since the start.
     pub failure_count: u64,
-    /// How long the last attempt took.
+    /// The time that the last attempt took.
     pub latency: Option<Duration>,
-    /// How its circuit is, where a breaker guards it.
+    /// The state of its circuit breaker, if it has one.
     pub circuit: Option<CircuitState>,
-    /// What else there is to say, in the order in which it was first said.
+    /// Further facts about the dependency, in the order in which they were first set.
     pub details: IndexMap<String, Value>,
 }
 
-#[derive(Debug)]
-struct Record {
+#[derive(Debug, Default)]
+struct DependencyState {
     need: Need,
     status: DependencyStatus,
     message: Option<String>,
@@ -98,94 +98,87 @@ struct Record {
     success_count: u64,
     failure_count: u64,
     latency: Option<Duration>,
-    machine: Option<Machine>,
+    circuit: Option<Arc<Mutex<Circuit>>>,
     details: IndexMap<String, Value>,
 }
 
 impl Dependency {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self {
             name: name.into(),
-            record: Arc::new(Mutex::new(Record {
-                need: Need::Required,
-                status: DependencyStatus::Unknown,
-                message: None,
-                checked_at: None,
-                last_success: None,
-                last_failure: None,
-                success_count: 0,
-                failure_count: 0,
-                latency: None,
-                machine: None,
-                details: IndexMap::new(),
-            })),
+            state: Arc::default(),
         }
     }
 
-    /// Its name.
+    /// Returns the name of the dependency.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Says whether the service can do its work without it; at first it is required.
+    /// Sets whether the service can do its work without the dependency; at first it is required.
     pub fn set_need(&self, need: Need) {
-        self.state().need = need;
+        self.state.lock().need = need;
     }
 
-    /// An attempt succeeded just now.
+    /// Records an attempt that has just succeeded.
     pub fn record_success(&self) {
         self.record(CheckResult::healthy());
     }
 
-    /// An attempt failed just now.
+    /// Records an attempt that has just failed.
     pub fn record_failure(&self, error: impl Display) {
         self.record(CheckResult::unhealthy(error));
     }
 
-    /// An attempt ended just now with this report.
-    pub fn record(&self, report: CheckResult) {
-        let mut record = self.state();
-        let before = record.status;
+    /// Records the result of an attempt that has just ended, and logs it if the status changes.
+    pub fn record(&self, result: CheckResult) {
+        let mut state = self.state.lock();
+        let before = state.status;
         let now = Instant::now();
-        record.status = match report.health {
+        state.status = match result.health {
             Health::Unknown => DependencyStatus::Unknown,
             Health::Healthy => DependencyStatus::Working,
             Health::Degraded => DependencyStatus::Degraded,
             Health::Unhealthy => DependencyStatus::Failing,
         };
-        match record.status {
-            DependencyStatus::Working | DependencyStatus::Degraded => {
-                record.last_success = Some(now);
-                record.success_count = record.success_count.saturating_add(1);
+        match result.health {
+            Health::Healthy | Health::Degraded => {
+                state.last_success = Some(now);
+                state.success_count = state.success_count.saturating_add(1);
             }
-            DependencyStatus::Failing => {
-                record.last_failure = Some(now);
-                record.failure_count = record.failure_count.saturating_add(1);
+            Health::Unhealthy => {
+                state.last_failure = Some(now);
+                state.failure_count = state.failure_count.saturating_add(1);
             }
-            DependencyStatus::Unknown | DependencyStatus::NotUsed => {}
+            Health::Unknown => {}
         }
-        record.checked_at = Some(Timestamp::now());
-        record.message = report.message;
-        record.details.extend(report.details);
-        if record.status != before {
-            let message = record.message.clone().unwrap_or_default();
-            let status = record.status;
-            // Whoever listens may ask for the state of this very component.
-            drop(record);
-            tell(&self.name, status, &message);
+        state.checked_at = Some(Timestamp::now());
+        state.message.clone_from(&result.message);
+        state.details.extend(result.details);
+        let changed = state.status != before;
+        // A subscriber may ask for the state of this very dependency.
+        drop(state);
+        if changed {
+            let (component, reason) = (&*self.name, result.message.unwrap_or_default());
+            match result.health {
+                Health::Unhealthy => tracing::error!(component, reason, "component is unhealthy"),
+                Health::Degraded => tracing::warn!(component, reason, "component is degraded"),
+                Health::Healthy => tracing::info!(component, "component is healthy"),
+                Health::Unknown => {}
+            }
         }
     }
 
-    /// How long the last attempt took.
+    /// Records how long the last attempt took.
     pub fn record_latency(&self, latency: Duration) {
-        self.state().latency = Some(latency);
+        self.state.lock().latency = Some(latency);
     }
 
-    /// Makes an attempt and records how it went and how long it took.
+    /// Makes an attempt and records its result and its duration.
     ///
     /// # Errors
     ///
-    /// The attempt's own.
+    /// The error of the attempt itself.
     pub async fn observe<T, E: Display>(
         &self,
         attempt: impl Future<Output = Result<T, E>>,
@@ -200,88 +193,64 @@ impl Dependency {
         result
     }
 
-    /// It is not configured: nothing of it is reported until the next record.
+    /// Marks the dependency as not configured, until the next attempt is recorded.
     pub fn set_not_used(&self) {
-        self.state().status = DependencyStatus::NotUsed;
+        self.state.lock().status = DependencyStatus::NotUsed;
     }
 
-    /// It is used, but nothing is known of it yet.
-    pub(super) fn untried(&self) {
-        let mut record = self.state();
-        record.status = DependencyStatus::Unknown;
-        record.message = None;
+    /// Forgets the last result: the dependency is used, but nothing is known of it.
+    pub(crate) fn reset(&self) {
+        let mut state = self.state.lock();
+        state.status = DependencyStatus::Unknown;
+        state.message = None;
     }
 
-    /// Says something else about it: a pool's size, a number of collections, …
+    /// Sets a fact about the dependency, such as the size of a pool.
     pub fn set_detail(&self, key: impl Into<String>, value: impl Into<Value>) {
-        self.state().details.insert(key.into(), value.into());
+        self.state.lock().details.insert(key.into(), value.into());
     }
 
-    pub(super) fn snapshot(&self, now: Instant) -> DependencySnapshot {
-        let record = self.state();
+    /// Returns the circuit of its breaker; the first call creates it.
+    pub(crate) fn circuit(&self) -> Arc<Mutex<Circuit>> {
+        let mut state = self.state.lock();
+        Arc::clone(state.circuit.get_or_insert_default())
+    }
+
+    pub(crate) fn snapshot(&self, now: Instant) -> DependencySnapshot {
+        let state = self.state.lock();
         let age = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
-        let circuit = record.machine.as_ref().map(|machine| machine.circuit(now));
-        let mut message = record.message.clone();
-        let mut details = record.details.clone();
+        let circuit = state.circuit.as_ref();
+        let circuit = circuit.map(|circuit| circuit.lock().state(now));
+        let is_failing = state.status == DependencyStatus::Failing;
+        let mut message = state.message.clone();
+        let mut details = state.details.clone();
         if let Some(circuit) = circuit {
-            details.insert("circuit_breaker".to_owned(), circuit.word().into());
+            let name = circuit.as_str();
+            details.insert("circuit_breaker".to_owned(), name.into());
             if circuit != CircuitState::Closed {
-                let word = circuit.word();
-                message = Some(match (message, record.status) {
-                    (Some(said), _) => format!("{said} (circuit {word})"),
-                    (None, DependencyStatus::Failing) => format!("failed (circuit {word})"),
-                    // Somebody else, such as its check, found it well.
-                    (None, _) => format!("circuit {word}"),
+                message = Some(match message {
+                    Some(message) => format!("{message} (circuit {name})"),
+                    None if is_failing => format!("failed (circuit {name})"),
+                    // Something else, such as a check, has found the dependency well.
+                    None => format!("circuit {name}"),
                 });
             }
         }
         DependencySnapshot {
             name: self.name.to_string(),
-            need: record.need,
-            status: record.status,
-            error: (record.status == DependencyStatus::Failing)
-                .then(|| message.clone().unwrap_or_else(|| "failed".to_owned())),
+            need: state.need,
+            status: state.status,
+            error: is_failing.then(|| message.clone().unwrap_or_else(|| "failed".to_owned())),
             message,
-            checked_at: record.checked_at,
-            last_success: age(record.last_success),
-            last_failure: age(record.last_failure),
-            success_count: record.success_count,
-            failure_count: record.failure_count,
-            latency: record.latency,
+            checked_at: state.checked_at,
+            last_success: age(state.last_success),
+            last_failure: age(state.last_failure),
+            success_count: state.success_count,
+            failure_count: state.failure_count,
+            latency: state.latency,
             circuit,
             details,
         }
-    }
-
-    pub(super) fn set_machine(&self, machine: Machine) {
-        let mut record = self.state();
-        record.machine = Some(match &record.machine {
-            Some(before) => machine.after(before),
-            None => machine,
-        });
-    }
-
-    pub(super) fn with_machine<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> Option<T> {
-        self.state().machine.as_mut().map(act)
-    }
-
-    fn state(&self) -> MutexGuard<'_, Record> {
-        // A record is whole at every point, so a panic elsewhere does not spoil it.
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Says that a component stands otherwise than before.
-fn tell(component: &str, status: DependencyStatus, message: &str) {
-    match status {
-        DependencyStatus::Failing => {
-            tracing::error!(component, reason = message, "component is unhealthy");
-        }
-        DependencyStatus::Degraded => {
-            tracing::warn!(component, reason = message, "component is degraded");
-        }
-        DependencyStatus::Working => tracing::info!(component, "component is healthy"),
-        DependencyStatus::Unknown | DependencyStatus::NotUsed => {}
     }
 }
 
@@ -292,9 +261,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn ages_and_counts_follow_the_attempts() {
         let dependency = Dependency::new("database");
-        let untried = dependency.snapshot(Instant::now());
-        assert_eq!(untried.status, DependencyStatus::Unknown);
-        assert_eq!((untried.last_success, untried.last_failure), (None, None));
+        let unknown = dependency.snapshot(Instant::now());
+        assert_eq!(unknown.status, DependencyStatus::Unknown);
+        assert_eq!((unknown.last_success, unknown.last_failure), (None, None));
 
         dependency.record_failure("timeout after 2s");
         tokio::time::advance(Duration::from_secs(3)).await;

@@ -1,72 +1,56 @@
-//! Heartbeats: the status of life that a service without a port, or beside it, sends to another.
+//! Heartbeats, by which a service reports to another one that it is alive, with or without a port.
 
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::Service;
-use super::dependency::Dependency;
-use super::report::CheckResult;
+use crate::Service;
+use crate::dependency::Dependency;
+use crate::health::CheckResult;
+use crate::task::{TaskError, run_isolated};
 
-/// How many have to be missed in a row before the component counts as unhealthy.
-const FATAL: u64 = 3;
+/// The number of heartbeats missed in a row that makes the component unhealthy.
+const UNHEALTHY_AFTER: u64 = 3;
 
-/// One status of life.
+/// A heartbeat, as handed to the function that sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// Its number, from 1.
+    /// The sequence number; the first heartbeat is 1.
     pub number: u64,
-    /// When it is sent.
+    /// The wall-clock time at which the heartbeat is sent.
     pub at: Timestamp,
-    /// What it says.
+    /// The status of the sending service.
     pub status: HeartbeatStatus,
 }
 
-/// What a heartbeat says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The status of a service that sends heartbeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HeartbeatStatus {
-    /// The service works.
+    /// The service does its work.
     Running,
-    /// It shuts down and has not finished.
+    /// The service shuts down and has not finished.
     ShuttingDown,
-    /// It has finished: no other one follows, and the silence is meant.
+    /// The service has finished, and no further heartbeat follows.
     Final,
 }
 
-/// How often heartbeats are sent.
+/// The interval of heartbeats, and the time that sending one may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeartbeatSchedule {
-    /// The time from one to the next.
+    /// The time between two heartbeats.
     pub interval: Duration,
-    /// How long sending one may take; longer is missed.
+    /// The time that sending one may take; after it, the heartbeat counts as missed.
     pub timeout: Duration,
 }
 
-/// The sender of heartbeats. Copies share everything.
-#[derive(Debug, Clone)]
-pub struct HeartbeatSender {
-    dependency: Dependency,
-    counts: Arc<Mutex<HeartbeatCounts>>,
-}
-
-/// How many heartbeats were sent and missed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct HeartbeatCounts {
-    /// Those that arrived.
-    pub sent: u64,
-    /// Those that failed or took too long.
-    pub missed: u64,
-    /// The same since one last arrived.
-    pub missed_in_a_row: u64,
-}
-
 impl HeartbeatSchedule {
-    /// One each interval, and each may take as long.
-    pub fn every(interval: Duration) -> Self {
+    /// Creates a schedule whose timeout is the interval.
+    pub const fn every(interval: Duration) -> Self {
         Self {
             interval,
             timeout: interval,
@@ -74,183 +58,167 @@ impl HeartbeatSchedule {
     }
 }
 
+/// Sends the heartbeats of a service to another one. Clones refer to the same sender.
+#[derive(Debug, Clone)]
+pub struct HeartbeatSender {
+    dependency: Dependency,
+    counts: Arc<Mutex<HeartbeatCounts>>,
+}
+
+/// The numbers of heartbeats that were sent and missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeartbeatCounts {
+    /// The number that arrived.
+    pub sent: u64,
+    /// The number that failed or timed out.
+    pub missed: u64,
+    /// The number missed since one last arrived.
+    pub missed_in_a_row: u64,
+}
+
 impl HeartbeatSender {
-    /// The component that stands for whom they are sent to.
+    /// Returns the dependency that stands for the receiver.
     pub fn dependency(&self) -> &Dependency {
         &self.dependency
     }
 
-    /// How many were sent and missed so far.
+    /// Returns the numbers of heartbeats sent and missed so far.
     pub fn counts(&self) -> HeartbeatCounts {
-        *self.lock()
+        *self.counts.lock()
     }
 
-    fn arrived(&self) {
-        let mut counts = self.lock();
-        counts.sent = counts.sent.saturating_add(1);
-        counts.missed_in_a_row = 0;
-        drop(counts);
-        self.dependency.record_success();
-    }
-
-    fn missed(&self, reason: &str) {
-        let mut counts = self.lock();
-        counts.missed = counts.missed.saturating_add(1);
-        counts.missed_in_a_row = counts.missed_in_a_row.saturating_add(1);
-        let in_a_row = counts.missed_in_a_row;
-        drop(counts);
-        tracing::warn!(
-            to = self.dependency.name(),
-            in_a_row,
-            reason,
-            "heartbeat missed"
-        );
-        let message = format!("missed {in_a_row}: {reason}");
-        self.dependency.record(if in_a_row < FATAL {
-            CheckResult::degraded(message)
-        } else {
-            CheckResult::unhealthy(message)
-        });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HeartbeatCounts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Service {
-    /// Sends a heartbeat now and every interval, and a final one at the shutdown, as a clean-up
-    /// handler: registered first, it goes out last, and the others go on until then.
-    ///
-    /// One or two missed in a row make the component `to` degraded, three unhealthy.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use healthctl_service::{Heartbeat, ShutdownCause, HeartbeatSchedule, Service, Settings, HeartbeatStatus};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let agent = Service::new("edge-1", "1.4.2", Settings::default());
-    /// let pace = HeartbeatSchedule::every(Duration::from_secs(10));
-    /// let heartbeat = agent.heartbeat("control-plane", pace, |beat: Heartbeat| async move {
-    ///     let status = match beat.status {
-    ///         HeartbeatStatus::Running => "running",
-    ///         HeartbeatStatus::ShuttingDown | HeartbeatStatus::Final => "shutting_down",
-    ///     };
-    ///     // Send it here.
-    ///     Ok::<(), std::io::Error>(drop(status))
-    /// });
-    /// # agent.shut_down(ShutdownCause::Program);
-    /// agent.run().await?;
-    /// assert!(heartbeat.counts().sent >= 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn heartbeat<F, R, E>(&self, to: &str, pace: HeartbeatSchedule, send: F) -> HeartbeatSender
+    /// Sends one heartbeat and returns whether it arrived.
+    async fn beat<F, R, E>(&self, status: HeartbeatStatus, timeout: Duration, send: &Arc<F>) -> bool
     where
         F: Fn(Heartbeat) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), E>> + Send + 'static,
         E: Display + Send + 'static,
     {
-        let heartbeat = HeartbeatSender {
+        let counts = self.counts();
+        let heartbeat = Heartbeat {
+            number: counts.sent.saturating_add(counts.missed).saturating_add(1),
+            at: Timestamp::now(),
+            status,
+        };
+        let send = Arc::clone(send);
+        let outcome = run_isolated(timeout, move || send(heartbeat)).await;
+        let mut counts = self.counts.lock();
+        let Err(error) = outcome else {
+            counts.sent = counts.sent.saturating_add(1);
+            counts.missed_in_a_row = 0;
+            drop(counts);
+            self.dependency.record_success();
+            return true;
+        };
+        counts.missed = counts.missed.saturating_add(1);
+        counts.missed_in_a_row = counts.missed_in_a_row.saturating_add(1);
+        let in_a_row = counts.missed_in_a_row;
+        drop(counts);
+        let reason = match error {
+            TaskError::TimedOut(timeout) => format!("not sent within {timeout:?}"),
+            other => other.to_string(),
+        };
+        let to = self.dependency.name();
+        tracing::warn!(to, in_a_row, reason, "heartbeat missed");
+        let message = format!("missed {in_a_row}: {reason}");
+        self.dependency.record(if in_a_row < UNHEALTHY_AFTER {
+            CheckResult::degraded(message)
+        } else {
+            CheckResult::unhealthy(message)
+        });
+        false
+    }
+}
+
+impl Service {
+    /// Sends a heartbeat now, one per interval, and a final one at the end of the shutdown.
+    ///
+    /// The final one is sent by a clean-up handler. Clean-up handlers run in reverse order, so
+    /// heartbeats that are set up first go on until all other clean-up is done.
+    ///
+    /// The dependency `to` is degraded after one or two heartbeats missed in a row, and unhealthy
+    /// after three.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use healthctl_service::{
+    ///     Heartbeat, HeartbeatSchedule, HeartbeatStatus, Service, Settings, ShutdownCause,
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let agent = Service::new("edge-1", "1.4.2", Settings::default());
+    /// let schedule = HeartbeatSchedule::every(Duration::from_secs(10));
+    /// let sender = agent.send_heartbeats("control-plane", schedule, |heartbeat: Heartbeat| async move {
+    ///     let status = match heartbeat.status {
+    ///         HeartbeatStatus::Running => "running",
+    ///         HeartbeatStatus::ShuttingDown | HeartbeatStatus::Final => "shutting_down",
+    ///     };
+    ///     // Send it here.
+    ///     Ok::<(), std::io::Error>(())
+    /// });
+    ///
+    /// agent.shut_down(ShutdownCause::Program);
+    /// agent.run().await?;
+    /// assert!(sender.counts().sent >= 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn send_heartbeats<F, R, E>(
+        &self,
+        to: &str,
+        schedule: HeartbeatSchedule,
+        send: F,
+    ) -> HeartbeatSender
+    where
+        F: Fn(Heartbeat) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), E>> + Send + 'static,
+        E: Display + Send + 'static,
+    {
+        let sender = HeartbeatSender {
             dependency: self.dependency(to),
             counts: Arc::default(),
         };
-        let mut sender = Sender {
-            send: Arc::new(send),
-            timeout: pace.timeout,
-            heartbeat: heartbeat.clone(),
-            number: 0,
-        };
+        let HeartbeatSchedule { interval, timeout } = schedule;
+        let send = Arc::new(send);
         let end = CancellationToken::new();
-        let ended = end.clone();
-        // It would keep the service that it belongs to alive for ever.
+        // A strong reference would keep the service alive for ever.
         let inner = Arc::downgrade(&self.inner);
-        let beating = tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(pace.interval.max(Duration::from_millis(1)));
+        let (beating, sending, ended) = (sender.clone(), Arc::clone(&send), end.clone());
+        let task = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             loop {
                 tokio::select! {
                     biased;
-                    () = ended.cancelled() => return sender,
+                    () = ended.cancelled() => return,
                     _ = ticks.tick() => {}
                 }
-                let Some(inner) = inner.upgrade() else {
-                    return sender;
-                };
+                let Some(inner) = inner.upgrade() else { return };
                 let status = if (Self { inner }).is_shutting_down() {
                     HeartbeatStatus::ShuttingDown
                 } else {
                     HeartbeatStatus::Running
                 };
-                sender.beat(status).await;
+                beating.beat(status, timeout, &sending).await;
             }
         });
+        let last = sender.clone();
         self.on_shutdown(format!("heartbeat to {to}"), move || async move {
             end.cancel();
-            let mut sender = beating.await.map_err(|error| error.to_string())?;
-            if sender.beat(HeartbeatStatus::Final).await {
+            task.await.map_err(|error| error.to_string())?;
+            if last.beat(HeartbeatStatus::Final, timeout, &send).await {
                 Ok(())
             } else {
                 Err("the final heartbeat did not arrive".to_owned())
             }
         });
-        self.inner
-            .heartbeats
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(heartbeat.clone());
-        heartbeat
+        self.inner.heartbeats.lock().push(sender.clone());
+        sender
     }
 
-    /// All senders of heartbeats.
-    pub fn heartbeats(&self) -> Vec<HeartbeatSender> {
-        self.inner
-            .heartbeats
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
-/// Who sends, one at a time.
-struct Sender<F> {
-    send: Arc<F>,
-    timeout: Duration,
-    heartbeat: HeartbeatSender,
-    number: u64,
-}
-
-impl<F, R, E> Sender<F>
-where
-    F: Fn(Heartbeat) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<(), E>> + Send + 'static,
-    E: Display + Send + 'static,
-{
-    /// Sends one and tells whether it arrived.
-    async fn beat(&mut self, status: HeartbeatStatus) -> bool {
-        self.number = self.number.saturating_add(1);
-        let beat = Heartbeat {
-            number: self.number,
-            at: Timestamp::now(),
-            status,
-        };
-        // In a task of its own, so that a panic is a missed one and no more.
-        let send = Arc::clone(&self.send);
-        let mut task = tokio::spawn(async move { send(beat).await });
-        let reason = match tokio::time::timeout(self.timeout, &mut task).await {
-            Ok(Ok(Ok(()))) => {
-                self.heartbeat.arrived();
-                return true;
-            }
-            Ok(Ok(Err(error))) => error.to_string(),
-            Ok(Err(_)) => "panicked".to_owned(),
-            Err(_) => {
-                task.abort();
-                format!("not sent within {:?}", self.timeout)
-            }
-        };
-        self.heartbeat.missed(&reason);
-        false
+    /// Returns all senders of heartbeats, in the order in which they were set up.
+    pub fn heartbeat_senders(&self) -> Vec<HeartbeatSender> {
+        self.inner.heartbeats.lock().clone()
     }
 }

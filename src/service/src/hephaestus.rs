@@ -1,11 +1,11 @@
-//! The `hephaestus` convention: MinIO-style health routes, and two ways to shut down.
+//! The `hephaestus` convention: health routes in the style of MinIO, and two routes that shut down.
 //!
 //! | route | answer |
 //! | --- | --- |
-//! | `GET /health/live` | status, uptime, start, version, name |
-//! | `GET /health/status` | the same, and `should_shutdown`, dependencies, resources |
-//! | `POST /health/shutdown` | drains, cleans up, then answers |
-//! | `POST /health/shutdown/schedule` | answers at once and drains in the background |
+//! | `GET /health/live` | status, uptime, start time, version and name |
+//! | `GET /health/status` | the same with `should_shutdown`, dependencies and resources |
+//! | `POST /health/shutdown` | answers after the drain and the clean-up |
+//! | `POST /health/shutdown/schedule` | answers at once and shuts down in the background |
 //!
 //! ```
 //! use axum::Router;
@@ -17,13 +17,13 @@
 //! let database = service.dependency("database");
 //! database.set_detail("pool_size", 5);
 //! database.record_failure("timeout after 2s");
-//! // Not configured, which is no failure:
+//! // A dependency that is not configured is no failure:
 //! service.dependency("groq").set_not_used();
 //!
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! let server = service.server(listener, hephaestus::routes(&service), Router::new())?;
 //! # service.shut_down(healthctl_service::ShutdownCause::Program);
-//! // Returns when somebody has asked one of the two routes, or sent SIGTERM, and all is done.
+//! // Returns when a shutdown, requested by a route or a signal, is done.
 //! server.run().await;
 //! # Ok(())
 //! # }
@@ -34,19 +34,26 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use indexmap::IndexMap;
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
-use serde_json::Number;
+use serde_json::{Map, Value, json};
 
-use super::body::discard;
-use super::connection::Link;
-use super::{DependencySnapshot, DependencyStatus, Service, ShutdownCause};
+use crate::connection::{ConnectionHandle, discard};
+use crate::{DependencySnapshot, DependencyStatus, Service, ShutdownCause};
 
-/// The four routes.
+/// The keys that a dependency always has; a detail cannot replace one.
+const DEPENDENCY_KEYS: [&str; 7] = [
+    "status",
+    "message",
+    "error",
+    "last_success_seconds",
+    "last_failure_seconds",
+    "success_count",
+    "failure_count",
+];
+
+/// Returns the four routes.
 pub fn routes(service: &Service) -> Router {
     Router::new()
         .route("/health/live", get(live))
@@ -56,160 +63,109 @@ pub fn routes(service: &Service) -> Router {
         .with_state(service.clone())
 }
 
-/// Both health payloads: `status` says more than `live`.
-#[derive(Serialize)]
-struct Health {
-    status: &'static str,
-    uptime_seconds: Number,
-    start_time: String,
-    version: String,
-    service: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    should_shutdown: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dependencies: Option<IndexMap<String, Dependency>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resources: Option<IndexMap<&'static str, usize>>,
+async fn live(State(service): State<Service>) -> Json<Value> {
+    Json(live_payload(&service))
 }
 
-#[derive(Serialize)]
-struct ShutdownComplete {
-    status: &'static str,
-    cleanup_duration_seconds: Number,
-    mode: &'static str,
-}
-
-#[derive(Serialize)]
-struct ShutdownScheduled {
-    status: &'static str,
-    should_shutdown: bool,
-    mode: &'static str,
-    message: &'static str,
-}
-
-struct Dependency(DependencySnapshot);
-
-async fn live(State(service): State<Service>) -> Json<Health> {
-    Json(health(&service))
-}
-
-async fn status(State(service): State<Service>) -> Json<Health> {
+async fn status(State(service): State<Service>) -> Json<Value> {
     service.run_due_checks().await;
-    let dependencies = service
+    let dependencies: Map<String, Value> = service
         .dependencies()
         .into_iter()
-        .map(|snapshot| (snapshot.name.clone(), Dependency(snapshot)))
+        .map(|snapshot| (snapshot.name.clone(), dependency_payload(snapshot)))
         .collect();
-    Json(Health {
-        should_shutdown: Some(service.is_shutting_down()),
-        dependencies: Some(dependencies),
-        resources: Some(service.resources()),
-        ..health(&service)
-    })
+    let mut payload = live_payload(&service);
+    payload["should_shutdown"] = service.is_shutting_down().into();
+    payload["dependencies"] = dependencies.into();
+    payload["resources"] = json!(service.resources());
+    Json(payload)
 }
 
 async fn shutdown(
     State(service): State<Service>,
-    link: Option<Extension<Link>>,
+    connection: Option<Extension<ConnectionHandle>>,
     body: Body,
-) -> Response {
+) -> impl IntoResponse {
     service.shut_down(ShutdownCause::BlockingRequest);
     discard(body).await;
-    let connection = link.map(|Extension(link)| link.ended());
-    let ended = service.inner.lifecycle.ended(connection).await;
-    let duration = ended.map_or(Duration::ZERO, |ended| ended.clean_up_time);
-    let mut response = Json(ShutdownComplete {
-        status: "shutdown_complete",
-        cleanup_duration_seconds: seconds(duration),
-        mode: "immediate",
-    })
-    .into_response();
-    // The end of the connection tells the server that the reply has been written.
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
+    let closed = connection.map(|Extension(connection)| connection.closed());
+    let report = service.inner.lifecycle.finished(closed).await;
+    let duration = report.map_or(Duration::ZERO, |report| report.clean_up_time);
+    let payload = json!({
+        "status": "shutdown_complete",
+        "cleanup_duration_seconds": seconds(duration),
+        "mode": "immediate",
+    });
+    // The end of the connection tells the server that the reply is written.
+    let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
+    (close, Json(payload))
 }
 
-async fn schedule(State(service): State<Service>, body: Body) -> Json<ShutdownScheduled> {
+async fn schedule(State(service): State<Service>, body: Body) -> Json<Value> {
     service.shut_down(ShutdownCause::ScheduledRequest);
     discard(body).await;
-    Json(ShutdownScheduled {
-        status: "shutdown_scheduled",
-        should_shutdown: true,
-        mode: "scheduled",
-        message: "Shutdown will occur after current requests complete",
+    Json(json!({
+        "status": "shutdown_scheduled",
+        "should_shutdown": true,
+        "mode": "scheduled",
+        "message": "Shutdown will occur after current requests complete",
+    }))
+}
+
+fn live_payload(service: &Service) -> Value {
+    let status = if service.is_shutting_down() {
+        "shutting_down"
+    } else {
+        "healthy"
+    };
+    // Services of this convention are written in Python, which leaves out the zone of a UTC time.
+    let start_time = service.started_at().strftime("%Y-%m-%dT%H:%M:%S%.6f");
+    json!({
+        "status": status,
+        "uptime_seconds": seconds(service.uptime()),
+        "start_time": start_time.to_string(),
+        "version": service.version(),
+        "service": service.name(),
     })
 }
 
-fn health(service: &Service) -> Health {
-    Health {
-        status: if service.is_shutting_down() {
-            "shutting_down"
-        } else {
-            "healthy"
-        },
-        uptime_seconds: seconds(service.uptime()),
-        // Without a zone, and UTC: as a Python service writes it.
-        start_time: service
-            .started_at()
-            .strftime("%Y-%m-%dT%H:%M:%S%.6f")
-            .to_string(),
-        version: service.version().to_owned(),
-        service: service.name().to_owned(),
-        should_shutdown: None,
-        dependencies: None,
-        resources: None,
+fn dependency_payload(snapshot: DependencySnapshot) -> Value {
+    let status = match snapshot.status {
+        DependencyStatus::Working | DependencyStatus::Degraded => "working",
+        DependencyStatus::Failing => "error",
+        // A dependency that was never tried has not been used; to call it working would be a guess.
+        DependencyStatus::NotUsed | DependencyStatus::Unknown => {
+            return json!({"status": "not_used"});
+        }
+    };
+    let mut payload = Map::new();
+    payload.insert("status".to_owned(), status.into());
+    payload.extend(
+        snapshot
+            .details
+            .into_iter()
+            .filter(|(key, _)| !DEPENDENCY_KEYS.contains(&key.as_str())),
+    );
+    if snapshot.status == DependencyStatus::Degraded {
+        // The convention has no status word for it.
+        payload.insert("message".to_owned(), json!(snapshot.message));
     }
+    let age = |age: Option<Duration>| age.map_or(json!(-1), seconds);
+    payload.extend(
+        [
+            ("error", json!(snapshot.error)),
+            ("last_success_seconds", age(snapshot.last_success)),
+            ("last_failure_seconds", age(snapshot.last_failure)),
+            ("success_count", snapshot.success_count.into()),
+            ("failure_count", snapshot.failure_count.into()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value)),
+    );
+    payload.into()
 }
 
-/// Seconds to the microsecond.
-fn seconds(duration: Duration) -> Number {
+/// Returns a duration in seconds, to the microsecond.
+fn seconds(duration: Duration) -> Value {
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    Number::from_f64(micros as f64 / 1e6).unwrap_or_else(|| Number::from(0))
-}
-
-fn age(duration: Option<Duration>) -> Number {
-    duration.map_or_else(|| Number::from(-1), seconds)
-}
-
-impl Serialize for Dependency {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const KEYS: [&str; 7] = [
-            "status",
-            "message",
-            "error",
-            "last_success_seconds",
-            "last_failure_seconds",
-            "success_count",
-            "failure_count",
-        ];
-        let Self(snapshot) = self;
-        let mut map = serializer.serialize_map(None)?;
-        let status = match snapshot.status {
-            DependencyStatus::Working | DependencyStatus::Degraded => "working",
-            DependencyStatus::Failing => "error",
-            // What was never tried has not been used; to call it working would be a guess.
-            DependencyStatus::NotUsed | DependencyStatus::Unknown => {
-                map.serialize_entry("status", "not_used")?;
-                return map.end();
-            }
-        };
-        map.serialize_entry("status", status)?;
-        for (key, value) in &snapshot.details {
-            if !KEYS.contains(&key.as_str()) {
-                map.serialize_entry(key, value)?;
-            }
-        }
-        if snapshot.status == DependencyStatus::Degraded {
-            // The convention has no word for it.
-            map.serialize_entry("message", &snapshot.message)?;
-        }
-        map.serialize_entry("error", &snapshot.error)?;
-        map.serialize_entry("last_success_seconds", &age(snapshot.last_success))?;
-        map.serialize_entry("last_failure_seconds", &age(snapshot.last_failure))?;
-        map.serialize_entry("success_count", &snapshot.success_count)?;
-        map.serialize_entry("failure_count", &snapshot.failure_count)?;
-        map.end()
-    }
+    json!(micros as f64 / 1e6)
 }

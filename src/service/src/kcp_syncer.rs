@@ -1,17 +1,17 @@
-//! The `kcp-syncer` convention: a Go struct without JSON tags, written as Go writes it.
+//! The `kcp-syncer` convention, whose report is a Go struct without JSON tags.
 //!
 //! | route | answer |
 //! | --- | --- |
-//! | `GET /livez` | 503 only while the whole is unhealthy |
-//! | `GET /readyz` | 503 unless the whole is healthy, every gate open and no shutdown asked for |
+//! | `GET /livez` | 503 only while the service is unhealthy |
+//! | `GET /readyz` | 503 unless the service is healthy, every gate open and no shutdown requested |
 //! | `GET /health/report` | the report; before the first check the literal `null`; always 200 |
 //!
-//! Nothing here waits for a check: an answer tells what is known and starts what is due. A service
-//! of this kind has [`Service::check_every`] run its checks.
+//! No route waits for a check: an answer reports the last known results and starts the checks that
+//! are due. Use it with [`Service::check_every`].
 //!
 //! ```
 //! use std::time::Duration;
-//! use healthctl_service::{Need, CheckResult, Service, Settings, kcp_syncer};
+//! use healthctl_service::{CheckResult, Need, Service, Settings, kcp_syncer};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
@@ -39,103 +39,65 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::component::parts;
-use super::{Component, Health, Service};
+use crate::{Component, Health, Service};
 
-/// What Go writes for a time that never was.
-const NEVER: &str = "0001-01-01T00:00:00Z";
+/// The zero value of a time, as Go writes it.
+const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
-/// What the report says beside the components; the program measures it.
+/// The figures of the report that the program measures itself.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SyncStats {
-    /// Objects synced per second.
+    /// The number of objects synced per second.
     pub sync_rate: f64,
-    /// The share of syncs that fail.
+    /// The share of syncs that fail, from 0 to 1.
     pub error_rate: f64,
-    /// Objects that wait.
+    /// The number of objects that wait.
     pub queue_depth: u64,
-    /// How long a sync takes.
+    /// The time that a sync takes.
     pub latency: Duration,
-    /// Bytes of memory in use.
+    /// The memory in use, in bytes.
     pub memory_usage: u64,
-    /// The share of one processor in use.
+    /// The share of one processor in use, from 0 to 1.
     pub cpu_usage: f64,
-    /// Tasks that run.
+    /// The number of running tasks.
     pub tasks: u64,
 }
 
-/// The three routes; `figures` is asked for each report.
-pub fn routes(
-    service: &Service,
-    figures: impl Fn() -> SyncStats + Send + Sync + 'static,
-) -> Router {
+/// Returns the three routes; `stats` is called for each report.
+pub fn routes(service: &Service, stats: impl Fn() -> SyncStats + Send + Sync + 'static) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/health/report", get(report))
         .with_state(Syncer {
             service: service.clone(),
-            figures: Arc::new(figures),
+            stats: Arc::new(stats),
         })
 }
 
 #[derive(Clone)]
 struct Syncer {
     service: Service,
-    figures: Arc<dyn Fn() -> SyncStats + Send + Sync>,
+    stats: Arc<dyn Fn() -> SyncStats + Send + Sync>,
 }
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct HealthReport {
-    status: &'static str,
-    /// In the order of their names: Go sorts the keys of a map.
-    components: BTreeMap<String, ConfigPart>,
-    last_heartbeat: String,
-    uptime: u64,
-    version: &'static str,
-    sync_rate: f64,
-    error_rate: f64,
-    queue_depth: u64,
-    latency: u64,
-    memory_usage: u64,
-    #[serde(rename = "CPUUsage")]
-    cpu_usage: f64,
-    goroutine_count: u64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ConfigPart {
-    name: String,
-    status: &'static str,
-    last_check: String,
-    message: String,
-    error: Option<GoError>,
-    metrics: Option<BTreeMap<String, Value>>,
-}
-
-/// An error value has no exported field: all that Go writes of it is `{}`.
-#[derive(Serialize)]
-struct GoError {}
 
 async fn livez(State(syncer): State<Syncer>) -> Response {
-    probe(syncer.whole() != Health::Unhealthy)
+    probe(overall(&syncer.components()) != Health::Unhealthy)
 }
 
 async fn readyz(State(syncer): State<Syncer>) -> Response {
     let service = &syncer.service;
-    let ready = syncer.whole() == Health::Healthy
-        && service.readiness_gates_open()
-        && !service.is_shutting_down();
-    probe(ready)
+    probe(
+        overall(&syncer.components()) == Health::Healthy
+            && service.readiness_gates_open()
+            && !service.is_shutting_down(),
+    )
 }
 
-fn probe(good: bool) -> Response {
-    if good {
+fn probe(passes: bool) -> Response {
+    if passes {
         "ok\n".into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ok\n").into_response()
@@ -144,12 +106,15 @@ fn probe(good: bool) -> Response {
 
 async fn report(State(syncer): State<Syncer>) -> Response {
     let components = syncer.components();
-    let mut body = last_check(&components)
-        .map(|at| syncer.report(components, at))
-        .and_then(|report| serde_json::to_string(&report).ok())
-        .unwrap_or_else(|| "null".to_owned());
-    // As Go's encoder ends a value.
-    body.push('\n');
+    // Without components there is no check to wait for; before the first check the report is `null`.
+    let last_check = if components.is_empty() {
+        Some(Timestamp::now())
+    } else {
+        components.iter().filter_map(|part| part.checked_at).max()
+    };
+    let report = last_check.map(|at| syncer.report(components, at));
+    // The encoder of Go ends a value with a line feed.
+    let body = format!("{}\n", report.unwrap_or_default());
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
@@ -159,73 +124,63 @@ impl Syncer {
         self.service.components()
     }
 
-    fn whole(&self) -> Health {
-        whole(&self.components())
-    }
-
-    fn report(&self, components: Vec<Component>, last_check: Timestamp) -> HealthReport {
-        let figures = (self.figures)();
-        HealthReport {
-            status: word(whole(&components)),
-            components: components
-                .into_iter()
-                .map(|component| (component.name.clone(), part(component)))
-                .collect(),
-            // Of the check itself: it proves no lease.
-            last_heartbeat: last_check.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            uptime: nanoseconds(self.service.uptime()),
-            // Of the interface, not of the program: the convention's founder writes it so.
-            version: "v1alpha1",
-            sync_rate: figures.sync_rate,
-            error_rate: figures.error_rate,
-            queue_depth: figures.queue_depth,
-            latency: nanoseconds(figures.latency),
-            memory_usage: figures.memory_usage,
-            cpu_usage: figures.cpu_usage,
-            goroutine_count: figures.tasks,
-        }
+    fn report(&self, components: Vec<Component>, last_check: Timestamp) -> Value {
+        let stats = (self.stats)();
+        let health = overall(&components);
+        // Go sorts the keys of a map.
+        let components: BTreeMap<String, Value> = components
+            .into_iter()
+            .map(|component| (component.name.clone(), component_payload(component)))
+            .collect();
+        json!({
+            "Status": go_word(health),
+            "Components": components,
+            // This is the time of the last check; it says nothing about a lease.
+            "LastHeartbeat": last_check.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "Uptime": nanoseconds(self.service.uptime()),
+            // This is the version of the interface, not of the program.
+            "Version": "v1alpha1",
+            "SyncRate": stats.sync_rate,
+            "ErrorRate": stats.error_rate,
+            "QueueDepth": stats.queue_depth,
+            "Latency": nanoseconds(stats.latency),
+            "MemoryUsage": stats.memory_usage,
+            "CPUUsage": stats.cpu_usage,
+            "GoroutineCount": stats.tasks,
+        })
     }
 }
 
-/// When the last check ended; nothing before the first one. Without components there is nothing
-/// to wait for.
-fn last_check(components: &[Component]) -> Option<Timestamp> {
-    if components.is_empty() {
-        return Some(Timestamp::now());
-    }
-    components.iter().filter_map(|part| part.checked_at).max()
-}
-
-/// As the convention has it: components of which nothing is known count as healthy, once one has
-/// been checked.
-fn whole(components: &[Component]) -> Health {
+/// Combines the health of the components as this convention does: once one component is checked,
+/// unknown ones count as healthy.
+fn overall(components: &[Component]) -> Health {
     let checked = components.iter().any(|part| part.checked_at.is_some());
-    match Health::of(parts(components)) {
+    match Component::overall(components) {
         Health::Unknown if checked => Health::Healthy,
         health => health,
     }
 }
 
-fn part(component: Component) -> ConfigPart {
+fn component_payload(component: Component) -> Value {
+    // Metrics of this convention are numbers.
     let metrics: BTreeMap<String, Value> = component
         .details
         .into_iter()
-        // They are numbers there, and nothing else.
         .filter(|(_, value)| value.is_number())
         .collect();
-    ConfigPart {
-        name: component.name,
-        status: word(component.health),
-        last_check: component
-            .checked_at
-            .map_or_else(|| NEVER.to_owned(), |at| at.to_string()),
-        message: component.message.unwrap_or_default(),
-        error: (component.health == Health::Unhealthy).then_some(GoError {}),
-        metrics: (!metrics.is_empty()).then_some(metrics),
-    }
+    let checked_at = component.checked_at.map(|at| at.to_string());
+    json!({
+        "Name": component.name,
+        "Status": go_word(component.health),
+        "LastCheck": checked_at.as_deref().unwrap_or(ZERO_TIME),
+        "Message": component.message.unwrap_or_default(),
+        // An error of Go has no exported field, so nothing of it is written.
+        "Error": (component.health == Health::Unhealthy).then(|| json!({})),
+        "Metrics": (!metrics.is_empty()).then_some(metrics),
+    })
 }
 
-fn word(health: Health) -> &'static str {
+fn go_word(health: Health) -> &'static str {
     match health {
         Health::Unknown => "Unknown",
         Health::Healthy => "Healthy",

@@ -1,50 +1,52 @@
-//! A well-behaved service in a box: health, status and shutdown routes, draining, clean-up.
+//! What an HTTP service needs to be operated well: health, status and shutdown routes, draining,
+//! clean-up, reload, metrics and logs.
 //!
-//! Imports nothing of ours: a program that knows nothing of healthctl can use it. It never ends
-//! the process: [`Service::serve`] returns when everything is done, and `main` returns after it.
+//! The kit never ends the process: [`Service::serve`] returns when the shutdown is done, and `main`
+//! returns after it.
 //!
 //! # What it promises
 //!
-//! * A [`Service`] knows its name, version, start and uptime, and each [`Dependency`] that the
-//!   program reports on, by hand or by a check.
+//! * A [`Service`] knows its name, version, start time and uptime, and the state of each
+//!   [`Dependency`], which the program reports itself or registers a check for.
 //! * **Checks** ([`Service::register_check`], [`Service::register_blocking_check`]) run side by side,
-//!   each bounded in time, their results kept for a while; one that hangs or panics holds nobody up.
-//!   They can be switched and their limits changed while the service runs ([`Check`]).
-//! * **Readiness gates** ([`Service::readiness_gate`]) must open once before the service is ready; its
-//!   [`Component`]s make up its [`Health`].
-//! * The routes of [`hephaestus`], [`control_plane`], [`scry_ingestor`] and [`kcp_syncer`] answer in
-//!   the shape of one convention each; [`metrics`] in Prometheus' text format.
-//! * A shutdown begins by SIGTERM, SIGINT, a route or [`Service::shut_down`]; whoever asks second
-//!   joins the first. The flag is up at once; the order is always: drain, clean-up, reply, listener
-//!   closed, [`Service::serve`] returns.
-//! * While it drains, health and shutdown routes go on answering ([`WhileDraining::Answer`]) and
-//!   are not counted as in flight; other work gets 503 and `Connection: close`.
-//! * Clean-up handlers run last registered first, each bounded in time; one that fails, panics or
-//!   hangs does not stop the rest.
-//! * The configuration is [reloaded](reload) by file change, SIGHUP or a route, validated first, and
-//!   kept as it was on any error.
-//! * A [circuit breaker](Service::circuit_breaker) leaves alone what fails again and again; a
-//!   [heartbeat](Service::heartbeat) tells another service that this one lives, with or without a
-//!   port ([`Service::run`]).
-//! * What it does it tells through `tracing`; [`log`] writes that as text or JSON lines with each
-//!   request's correlation id.
+//!   each bounded in time, and their results are cached. A check that hangs or panics delays nothing
+//!   else. Checks can be disabled and their limits changed while the service runs ([`Check`]).
+//! * **Readiness gates** ([`Service::readiness_gate`]) must open once before the service is ready.
+//!   Gates and dependencies are the [`Component`]s that make up its [`Health`].
+//! * The routes of [`hephaestus`], [`control_plane`], [`scry_ingestor`] and [`kcp_syncer`] follow one
+//!   convention each; [`metrics`] answers in the Prometheus text format.
+//! * A shutdown is requested by SIGTERM, SIGINT, a route or [`Service::shut_down`]; later requests
+//!   join the first. From then on the service reports that it shuts down. The order is always: drain,
+//!   clean up, reply, close the listener, return from [`Service::serve`].
+//! * While the service drains, health and shutdown routes go on answering
+//!   ([`WhileDraining::Answer`]) and do not count as in flight; other requests get 503 and
+//!   `Connection: close`.
+//! * Clean-up handlers run in the reverse order of their registration, each bounded in time. A
+//!   handler that fails, panics or hangs does not stop the others.
+//! * The configuration is [reloaded](reload) on a change of its file, on SIGHUP or by a route. It is
+//!   validated first, and kept as it was on any error.
+//! * A [circuit breaker](Service::circuit_breaker) stops calls to a dependency that fails again and
+//!   again. [Heartbeats](Service::send_heartbeats) report to another service that this one is alive,
+//!   with or without a listener ([`Service::run`]).
+//! * The kit reports through `tracing`; [`log`] writes text or JSON lines with the correlation id of
+//!   each request.
 //!
 //! # Example
 //!
 //! ```
 //! use axum::{Router, routing::get};
 //! use std::time::Duration;
-//! use healthctl_service::{Need, CheckResult, Service, Settings, hephaestus, metrics};
+//! use healthctl_service::{CheckResult, Need, Service, Settings, hephaestus, metrics};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
 //! let service = Service::new("orders-api", "2.4.1", Settings::default());
 //!
-//! // What nobody checks is reported by the code that uses it:
+//! // The code that uses a dependency reports its state:
 //! let database = service.dependency("database");
 //! database.set_detail("pool_size", 8);
 //! database.record_success();
-//! // The rest is asked when an answer needs it:
+//! // Or a check finds it out when an answer needs it:
 //! service.register_check("cache", Need::Optional, Duration::from_secs(5), || async {
 //!     CheckResult::healthy().with_message("connected").with_detail("latency_ms", 1.25)
 //! });
@@ -58,81 +60,99 @@
 //! let work = Router::new().route("/orders", get(|| async { "none yet" }));
 //! let health = hephaestus::routes(&service).merge(metrics::routes(&service));
 //! let server = service.server(listener, health, work)?;
-//! // The signal handlers stand now: the address may be told to others.
+//! // The signal handlers are installed, so the address may be published now.
 //!
 //! # service.shut_down(healthctl_service::ShutdownCause::Program);
-//! let ended = server.run().await;
-//! assert!(ended.drained && ended.clean_ups[0].outcome.is_ok());
+//! let report = server.run().await;
+//! assert!(report.drained && report.clean_ups[0].outcome.is_ok());
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Modules
+//!
+//! | module | purpose |
+//! | --- | --- |
+//! | `health`, `component`, `dependency`, `check` | what the health of the service is made of |
+//! | `circuit`, `circuit_breaker`, `heartbeat` | the state machine of a circuit, its guard, and heartbeats |
+//! | `lifecycle`, `clean_up`, `server`, `connection`, `in_flight` | from serving to finished, and the order of the shutdown |
+//! | `settings` | the limits of all this |
+//! | [`hephaestus`], [`control_plane`], [`scry_ingestor`], [`kcp_syncer`], [`metrics`] | routes: a file a convention |
+//! | [`reload`] | the configuration and its versions |
+//! | [`log`], `correlation` | lines of the log, and the id that those of one request share |
+//! | `task` | isolates code of the program |
+//!
+//! To add a convention, add a file like `control_plane.rs`: it reads a [`Service`] and changes nothing
+//! in it.
 
-mod body;
-mod breaker;
 mod check;
+mod circuit;
+mod circuit_breaker;
 mod clean_up;
 mod component;
 mod connection;
 pub mod control_plane;
+mod correlation;
 mod dependency;
-mod gate;
+mod health;
 mod heartbeat;
 pub mod hephaestus;
+mod in_flight;
 pub mod kcp_syncer;
 mod lifecycle;
 pub mod log;
 pub mod metrics;
 pub mod reload;
-mod report;
 pub mod scry_ingestor;
 mod server;
 mod settings;
-mod signals;
-mod work;
+mod task;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Display;
-use std::future::Future;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::serve::Listener;
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use clean_up::CleanUps;
+use in_flight::InFlight;
 use lifecycle::Lifecycle;
-use work::Work;
+use reload::ReloadCounts;
 
-pub use breaker::{CallError, CircuitBreaker, CircuitState};
 pub use check::Check;
-pub use clean_up::{CleanUpError, CleanUpResult};
-pub use component::{Component, Health, Need};
+pub use circuit::CircuitState;
+pub use circuit_breaker::{CallError, CircuitBreaker};
+pub use clean_up::CleanUpResult;
+pub use component::{Component, ReadinessGate};
 pub use dependency::{Dependency, DependencySnapshot, DependencyStatus};
-pub use gate::ReadinessGate;
+pub use health::{CheckResult, Health, Need};
 pub use heartbeat::{
     Heartbeat, HeartbeatCounts, HeartbeatSchedule, HeartbeatSender, HeartbeatStatus,
 };
 pub use lifecycle::{Phase, ShutdownCause, ShutdownReport};
-pub use report::CheckResult;
 pub use server::Server;
 pub use settings::{Settings, WhileDraining};
+pub use task::TaskError;
 
-/// One running service. Copies share everything.
+/// A running service. Clones refer to the same service.
 #[derive(Debug, Clone)]
 pub struct Service {
-    inner: Arc<Inner>,
+    inner: Arc<ServiceInner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct ServiceInner {
     name: String,
     version: String,
     started: Instant,
@@ -141,10 +161,11 @@ struct Inner {
     dependencies: Mutex<IndexMap<String, Dependency>>,
     checks: Mutex<IndexMap<String, Check>>,
     gates: Mutex<IndexMap<String, ReadinessGate>>,
-    reloads: reload::ReloadCounts,
+    /// `None` where the service has no configuration to reload.
+    reloads: Mutex<Option<ReloadCounts>>,
     heartbeats: Mutex<Vec<HeartbeatSender>>,
     lifecycle: Lifecycle,
-    work: Work,
+    in_flight: InFlight,
     clean_ups: CleanUps,
     connections: TaskTracker,
     background: TaskTracker,
@@ -152,10 +173,10 @@ struct Inner {
 }
 
 impl Service {
-    /// A service that starts now.
+    /// Creates a service, whose uptime begins now.
     pub fn new(name: impl Into<String>, version: impl Into<String>, settings: Settings) -> Self {
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(ServiceInner {
                 name: name.into(),
                 version: version.into(),
                 started: Instant::now(),
@@ -164,10 +185,10 @@ impl Service {
                 dependencies: Mutex::default(),
                 checks: Mutex::default(),
                 gates: Mutex::default(),
-                reloads: reload::ReloadCounts::default(),
+                reloads: Mutex::default(),
                 heartbeats: Mutex::default(),
                 lifecycle: Lifecycle::default(),
-                work: Work::default(),
+                in_flight: InFlight::default(),
                 clean_ups: CleanUps::default(),
                 connections: TaskTracker::new(),
                 background: TaskTracker::new(),
@@ -176,44 +197,48 @@ impl Service {
         }
     }
 
-    /// Its name.
+    /// Returns the name of the service.
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// Its version.
+    /// Returns the version of the service.
     pub fn version(&self) -> &str {
         &self.inner.version
     }
 
-    /// When it started, wall-clock time.
+    /// Returns the wall-clock time at which the service started.
     pub fn started_at(&self) -> Timestamp {
         self.inner.started_at
     }
 
-    /// How long it has been running, on the monotonic clock.
+    /// Returns the time since the start, by the monotonic clock.
     pub fn uptime(&self) -> Duration {
         self.inner.started.elapsed()
     }
 
-    /// The dependency of this name, made at the first call; in payloads they keep that order.
+    /// Returns the dependency of this name; the first call creates it. Payloads list dependencies in
+    /// the order in which they were created.
     pub fn dependency(&self, name: &str) -> Dependency {
-        self.dependencies_mut()
+        self.inner
+            .dependencies
+            .lock()
             .entry(name.to_owned())
             .or_insert_with(|| Dependency::new(name))
             .clone()
     }
 
-    /// All dependencies as they stand now.
+    /// Returns all dependencies as they are now.
     pub fn dependencies(&self) -> Vec<DependencySnapshot> {
         let now = Instant::now();
-        self.dependencies_mut()
+        let dependencies = self.inner.dependencies.lock();
+        dependencies
             .values()
             .map(|dependency| dependency.snapshot(now))
             .collect()
     }
 
-    /// What it holds on to: open connections and background tasks.
+    /// Returns the numbers of open connections and of running background tasks, by name.
     pub fn resources(&self) -> IndexMap<&'static str, usize> {
         IndexMap::from([
             ("open_connections", self.inner.connections.len()),
@@ -221,32 +246,32 @@ impl Service {
         ])
     }
 
-    /// How many requests of its work are in flight; health and shutdown routes never count.
+    /// Returns the number of requests in flight; health and shutdown routes do not count.
     pub fn in_flight(&self) -> usize {
-        self.inner.work.count()
+        self.inner.in_flight.count()
     }
 
-    /// Where it is in its life.
+    /// Returns the present phase.
     pub fn phase(&self) -> Phase {
         self.inner.lifecycle.phase()
     }
 
-    /// Whether a shutdown was asked for.
+    /// Returns whether a shutdown was requested.
     pub fn is_shutting_down(&self) -> bool {
         self.phase() > Phase::Serving
     }
 
-    /// Waits until this phase is reached; a phase that has passed counts as reached.
+    /// Waits until the service is in this phase or a later one.
     pub async fn wait_for_phase(&self, phase: Phase) {
         self.inner.lifecycle.wait_for_phase(phase).await;
     }
 
-    /// Asks for the shutdown and returns at once; a second call changes nothing.
+    /// Requests the shutdown and returns at once; a second call changes nothing.
     pub fn shut_down(&self, cause: ShutdownCause) {
         self.inner.lifecycle.begin(cause);
     }
 
-    /// Registers what has to be done before the end; the last one registered runs first.
+    /// Registers a clean-up handler for the shutdown; the handler registered last runs first.
     pub fn on_shutdown<F, R, E>(&self, name: impl Into<String>, handler: F)
     where
         F: FnOnce() -> R + Send + 'static,
@@ -256,19 +281,18 @@ impl Service {
         self.inner.clean_ups.register(name.into(), handler);
     }
 
-    /// Runs a task beside the requests: counted in [`Service::resources`], ended before clean-up.
+    /// Runs a task until the clean-up begins, when it is dropped. [`Service::resources`] counts it.
     pub fn background(&self, task: impl Future<Output = ()> + Send + 'static) {
         let end = self.inner.background_end.clone();
         self.inner.background.spawn(async move {
-            tokio::select! {
-                () = task => {}
-                () = end.cancelled() => {}
-            }
+            end.run_until_cancelled(task).await;
         });
     }
 
-    /// Puts the service on a listener: `health` always answers, `work` is counted and refused
-    /// while it shuts down. The signal handlers stand when this returns.
+    /// Creates a server on a listener, with the signal handlers installed.
+    ///
+    /// The routes of `health` always answer. Requests to `work` count as in flight, and are refused
+    /// during a shutdown.
     ///
     /// # Errors
     ///
@@ -282,7 +306,7 @@ impl Service {
         Server::new(self.clone(), listener, health, work)
     }
 
-    /// [`Service::server`], then [`Server::run`].
+    /// Creates a server as [`Service::server`] does, and runs it until the shutdown is done.
     ///
     /// # Errors
     ///
@@ -296,21 +320,13 @@ impl Service {
         Ok(self.server(listener, health, work)?.run().await)
     }
 
-    /// Runs without a port until a shutdown was asked for and is done: for an agent whose sign of
-    /// life is its [heartbeat](Service::heartbeat).
+    /// Runs without a listener until a shutdown is requested and done, for a service that reports
+    /// by [heartbeats](Service::send_heartbeats) alone.
     ///
     /// # Errors
     ///
     /// When the signal handlers cannot be installed.
     pub async fn run(&self) -> io::Result<ShutdownReport> {
-        server::run_without_port(self).await
-    }
-
-    fn dependencies_mut(&self) -> MutexGuard<'_, IndexMap<String, Dependency>> {
-        // A thread that panicked while it held the lock left a whole map behind.
-        self.inner
-            .dependencies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        server::run_without_listener(self).await
     }
 }

@@ -1,45 +1,46 @@
-//! The one-way street from serving to finished, and who waits where.
+//! The phases of a service from serving to finished, and those who wait for them.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::clean_up::CleanUpResult;
+use crate::clean_up::CleanUpResult;
 
-/// Where a service is in its life; it only ever moves forward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// The phase of a service; it only ever moves forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// It works.
+    /// The service does its work.
     Serving,
-    /// A shutdown was asked for: work in flight may finish, new work is refused.
+    /// A shutdown was requested: requests in flight may finish, new ones are refused.
     Draining,
     /// The clean-up handlers run.
     CleaningUp,
-    /// All is done: who waits for the end gets the reply.
+    /// All is done, and those who wait for the end get their reply.
     Finished,
 }
 
-/// What began the shutdown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The source of the request for a shutdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ShutdownCause {
     /// A signal, by its name.
     Signal(&'static str),
-    /// The route that answers when all is done.
+    /// A request to the route that replies when the shutdown is done.
     BlockingRequest,
-    /// The route that answers at once.
+    /// A request to the route that replies at once.
     ScheduledRequest,
-    /// The program itself.
+    /// The program itself, by [`Service::shut_down`](crate::Service::shut_down).
     Program,
 }
 
-/// How a shutdown went.
+/// The outcome of a shutdown.
 ///
 /// ```
 /// use std::time::Duration;
-/// use healthctl_service::{ShutdownCause, Phase, Service, Settings};
+/// use healthctl_service::{Phase, Service, Settings, ShutdownCause};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
@@ -52,27 +53,27 @@ pub enum ShutdownCause {
 /// service.on_shutdown("queue", || async { Err::<(), _>("the broker does not answer") });
 ///
 /// service.shut_down(ShutdownCause::Program);
-/// let ended = service.run().await?;
-/// assert_eq!(ended.cause, ShutdownCause::Program);
-/// assert!(ended.drained);
-/// // One that fails does not stop the rest, and is told:
-/// assert!(ended.to_string().ends_with("clean-up of queue: the broker does not answer"));
+/// let report = service.run().await?;
+/// assert_eq!(report.cause, ShutdownCause::Program);
+/// assert!(report.drained);
+/// // A handler that fails does not stop the others, and is reported:
+/// assert!(report.to_string().ends_with("clean-up of queue: the broker does not answer"));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShutdownReport {
-    /// What began it.
+    /// The source of the request.
     pub cause: ShutdownCause,
-    /// Whether all work in flight finished by itself.
+    /// True if all requests in flight finished within the timeout.
     pub drained: bool,
-    /// How many requests were cut off at the limit.
-    pub cut: usize,
-    /// How long the work in flight took to finish.
+    /// The number of requests that were aborted after the timeout.
+    pub aborted: usize,
+    /// The time that the requests in flight took to finish.
     pub drain_time: Duration,
-    /// How long all clean-up handlers took together.
+    /// The time that all clean-up handlers took together.
     pub clean_up_time: Duration,
-    /// The clean-up handlers in the order in which they ran.
+    /// The results of the clean-up handlers, in the order in which they ran.
     pub clean_ups: Vec<CleanUpResult>,
 }
 
@@ -88,12 +89,12 @@ impl fmt::Display for ShutdownCause {
 }
 
 impl fmt::Display for ShutdownReport {
-    /// One line for a log, and one more for each clean-up handler that failed.
+    /// Writes one line for a log, and one more for each clean-up handler that failed.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
             "shut down by {}: drained in {:.3?}, {} cut, cleaned up in {:.3?}",
-            self.cause, self.drain_time, self.cut, self.clean_up_time
+            self.cause, self.drain_time, self.aborted, self.clean_up_time
         )?;
         for clean_up in &self.clean_ups {
             if let Err(error) = &clean_up.outcome {
@@ -105,12 +106,12 @@ impl fmt::Display for ShutdownReport {
 }
 
 #[derive(Debug)]
-pub(super) struct Lifecycle {
+pub(crate) struct Lifecycle {
     phase: watch::Sender<Phase>,
     cause: OnceLock<ShutdownCause>,
-    ended: OnceLock<ShutdownReport>,
-    /// The connections on which somebody waits for the end.
-    replies: Mutex<Vec<CancellationToken>>,
+    report: OnceLock<ShutdownReport>,
+    /// The connections on which a reply waits for the end, each cancelled when it has closed.
+    waiting: Mutex<Vec<CancellationToken>>,
 }
 
 impl Default for Lifecycle {
@@ -118,35 +119,35 @@ impl Default for Lifecycle {
         Self {
             phase: watch::Sender::new(Phase::Serving),
             cause: OnceLock::new(),
-            ended: OnceLock::new(),
-            replies: Mutex::default(),
+            report: OnceLock::new(),
+            waiting: Mutex::default(),
         }
     }
 }
 
 impl Lifecycle {
-    pub(super) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         *self.phase.borrow()
     }
 
-    pub(super) async fn wait_for_phase(&self, phase: Phase) {
-        // The sender is ours, so the channel cannot close while we wait.
+    pub(crate) async fn wait_for_phase(&self, phase: Phase) {
+        // The channel stays open while `self` holds the sender.
         let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
     }
 
-    /// Raises the flag; the first cause stands.
-    pub(super) fn begin(&self, cause: ShutdownCause) {
+    /// Requests the shutdown; the first cause is kept.
+    pub(crate) fn begin(&self, cause: ShutdownCause) {
         if self.cause.set(cause).is_ok() {
             tracing::info!(cause = %cause, "shutdown begins");
         }
         self.advance(Phase::Draining);
     }
 
-    pub(super) fn cause(&self) -> ShutdownCause {
+    pub(crate) fn cause(&self) -> ShutdownCause {
         self.cause.get().copied().unwrap_or(ShutdownCause::Program)
     }
 
-    pub(super) fn advance(&self, to: Phase) {
+    pub(crate) fn advance(&self, to: Phase) {
         self.phase.send_if_modified(|phase| {
             let forward = to > *phase;
             if forward {
@@ -156,40 +157,34 @@ impl Lifecycle {
         });
     }
 
-    /// Keeps the account of the end and lets everybody who waits for it reply.
-    pub(super) fn finish(&self, ended: ShutdownReport) -> &ShutdownReport {
-        let ended = self.ended.get_or_init(|| ended);
+    /// Stores the report and releases those who wait for the end.
+    pub(crate) fn finish(&self, report: ShutdownReport) -> &ShutdownReport {
+        let report = self.report.get_or_init(|| report);
         tracing::info!(
-            drain_seconds = ended.drain_time.as_secs_f64(),
-            cut = ended.cut,
-            clean_up_seconds = ended.clean_up_time.as_secs_f64(),
+            drain_seconds = report.drain_time.as_secs_f64(),
+            cut = report.aborted,
+            clean_up_seconds = report.clean_up_time.as_secs_f64(),
             "shutdown done"
         );
         self.advance(Phase::Finished);
-        ended
+        report
     }
 
-    /// Waits for the end; `connection` ends when the reply on it has been written.
-    pub(super) async fn ended(
+    /// Waits for the end on behalf of a request; `connection` is cancelled when its reply is written.
+    pub(crate) async fn finished(
         &self,
         connection: Option<CancellationToken>,
     ) -> Option<&ShutdownReport> {
-        if let Some(connection) = connection {
-            self.replies_mut().push(connection);
-        }
+        self.waiting.lock().extend(connection);
         self.wait_for_phase(Phase::Finished).await;
-        self.ended.get()
+        self.report.get()
     }
 
-    /// Waits until every reply to somebody who waited for the end has been written.
-    pub(super) async fn replied(&self) {
-        let waiting = std::mem::take(&mut *self.replies_mut());
+    /// Waits until every reply to a request that waited for the end is written.
+    pub(crate) async fn replies_written(&self) {
+        let waiting = std::mem::take(&mut *self.waiting.lock());
         for connection in waiting {
             connection.cancelled().await;
         }
-    }
-
-    fn replies_mut(&self) -> MutexGuard<'_, Vec<CancellationToken>> {
-        self.replies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,14 +1,14 @@
 //! The `scry-ingestor` convention: `/health`, `/ready` and `/health/detailed`, as a FastAPI service
-//! answers them, and a route that reloads the configuration.
+//! answers them.
 //!
 //! | route | answer |
 //! | --- | --- |
-//! | `GET /health` | that it lives; checks nothing but itself |
-//! | `GET /ready` | the whole; 503 while it is unhealthy or not ready; `?detailed=true` adds the components |
-//! | `GET /health/detailed` | the whole with every component, always 200 |
+//! | `GET /health` | 200 while the service runs; no component is checked |
+//! | `GET /ready` | the health of the service; 503 while it is unhealthy or not ready; `?detailed=true` adds the components |
+//! | `GET /health/detailed` | the health of the service and of every component, always 200 |
 //!
-//! Its vocabulary has no word for *unknown*: a required component of which nothing is known yet is
-//! told as unhealthy, an optional one as degraded.
+//! The convention has no word for *unknown*: a required component of which nothing is known yet is
+//! reported as unhealthy, an optional one as degraded.
 //!
 //! ```
 //! use std::time::Duration;
@@ -21,7 +21,7 @@
 //!     CheckResult::degraded("1 of 4 workers").with_detail("workers", 1)
 //! });
 //! let health: axum::Router = scry_ingestor::routes(&service);
-//! // For the route that reloads see `healthctl_service::reload`.
+//! // The route that reloads the configuration is in `healthctl_service::reload`.
 //! ```
 
 use std::collections::HashMap;
@@ -31,14 +31,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use indexmap::IndexMap;
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Component, Health, Need, Service};
+use crate::{Component, Health, Need, Service};
 
-/// The three routes.
+/// Returns the three routes.
 pub fn routes(service: &Service) -> Router {
     Router::new()
         .route("/health", get(live))
@@ -47,106 +45,85 @@ pub fn routes(service: &Service) -> Router {
         .with_state(service.clone())
 }
 
-#[derive(Serialize)]
-struct Live {
-    status: &'static str,
-    service: String,
-    checked_at: String,
-}
-
-#[derive(Serialize)]
-struct Whole {
-    status: &'static str,
-    components: IndexMap<String, ConfigPart>,
-    checked_at: String,
-}
-
-#[derive(Serialize)]
-struct ConfigPart {
-    name: String,
-    status: &'static str,
-    message: Option<String>,
-    metadata: IndexMap<String, Value>,
-    checked_at: Option<String>,
-}
-
-async fn live(State(service): State<Service>) -> Json<Live> {
-    Json(Live {
-        status: "healthy",
-        service: service.name().to_owned(),
-        // Not as the other routes write it: the convention's founder does so.
-        checked_at: Timestamp::now()
-            .strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00")
-            .to_string(),
-    })
+async fn live(State(service): State<Service>) -> Json<Value> {
+    // Unlike the other routes, this one writes the zone as an offset.
+    let checked_at = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00");
+    Json(json!({
+        "status": "healthy",
+        "service": service.name(),
+        "checked_at": checked_at.to_string(),
+    }))
 }
 
 async fn ready(
     State(service): State<Service>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
-    let detailed = match query.get("detailed").map(|value| (value, truth(value))) {
+    let detailed = match query.get("detailed") {
         None => false,
-        Some((_, Some(detailed))) => detailed,
-        Some((value, None)) => return not_a_boolean(value),
+        Some(value) => match parse_bool(value) {
+            Some(detailed) => detailed,
+            None => return not_a_boolean(value),
+        },
     };
     service.run_due_checks().await;
-    let mut whole = whole(&service);
+    let mut payload = payload(&service);
     let mut code = StatusCode::OK;
-    if whole.status == "unhealthy" || !service.is_ready() {
+    if payload["status"] == "unhealthy" || !service.is_ready() {
         code = StatusCode::SERVICE_UNAVAILABLE;
-        whole.status = "unhealthy";
+        payload["status"] = "unhealthy".into();
     }
     if !detailed {
-        whole.components.clear();
+        payload["components"] = json!({});
     }
-    (code, Json(whole)).into_response()
+    (code, Json(payload)).into_response()
 }
 
-async fn detailed(State(service): State<Service>) -> Json<Whole> {
+async fn detailed(State(service): State<Service>) -> Json<Value> {
     service.run_due_checks().await;
-    Json(whole(&service))
+    Json(payload(&service))
 }
 
-fn whole(service: &Service) -> Whole {
+fn payload(service: &Service) -> Value {
     let components = service.components();
-    let status = Health::of(
+    let health = Health::of(
         components
             .iter()
-            .map(|component| (component.need, known(component))),
+            .map(|part| (part.need, known_health(part))),
     );
-    Whole {
+    let status = match health {
         // A service without components has nothing that could be wrong.
-        status: if status == Health::Unknown {
-            Health::Healthy.word()
-        } else {
-            status.word()
-        },
-        components: components
-            .into_iter()
-            .map(|component| (component.name.clone(), part(component)))
-            .collect(),
-        checked_at: moment(Timestamp::now()),
-    }
+        Health::Unknown => Health::Healthy,
+        known => known,
+    };
+    let components: Map<String, Value> = components
+        .into_iter()
+        .map(|component| (component.name.clone(), component_payload(component)))
+        .collect();
+    json!({
+        "status": status.as_str(),
+        "components": components,
+        "checked_at": time(Timestamp::now()),
+    })
 }
 
-fn part(component: Component) -> ConfigPart {
-    ConfigPart {
-        status: known(&component).word(),
-        message: match component.health {
-            Health::Unknown => component
-                .message
-                .or_else(|| Some("not checked yet".to_owned())),
-            _ => component.message,
-        },
-        name: component.name,
-        metadata: component.details,
-        checked_at: component.checked_at.map(moment),
+fn component_payload(component: Component) -> Value {
+    let status = known_health(&component);
+    let mut message = component.message;
+    if component.health == Health::Unknown {
+        message.get_or_insert_with(|| "not checked yet".to_owned());
     }
+    json!({
+        "name": component.name,
+        "status": status.as_str(),
+        "message": message,
+        "metadata": component.details,
+        "checked_at": component.checked_at.map(time),
+    })
 }
 
-/// Its health in the words that the convention has.
-fn known(component: &Component) -> Health {
+/// Returns the health of a component in the words that the convention has.
+fn known_health(component: &Component) -> Health {
     match (component.health, component.need) {
         (Health::Unknown, Need::Required) => Health::Unhealthy,
         (Health::Unknown, Need::Optional) => Health::Degraded,
@@ -154,12 +131,12 @@ fn known(component: &Component) -> Health {
     }
 }
 
-fn moment(at: Timestamp) -> String {
+fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
-/// A truth value in any of the spellings that FastAPI takes.
-fn truth(value: &str) -> Option<bool> {
+/// Parses a truth value in any of the spellings that FastAPI accepts.
+fn parse_bool(value: &str) -> Option<bool> {
     match value.to_ascii_lowercase().as_str() {
         "1" | "true" | "t" | "yes" | "y" | "on" => Some(true),
         "0" | "false" | "f" | "no" | "n" | "off" => Some(false),

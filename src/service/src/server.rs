@@ -1,6 +1,7 @@
 //! The service on its listener, from the first connection to the last.
 //!
-//! One task owns the listener and the order of the end: drain, clean-up, reply, listener closed.
+//! One task owns the listener and keeps the order of the shutdown: drain, clean up, reply, close the
+//! listener.
 
 use std::io;
 use std::time::Duration;
@@ -8,19 +9,18 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::serve::Listener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-use super::connection::Connections;
-use super::lifecycle::{Phase, ShutdownReport};
-use super::log::correlation;
-use super::settings::WhileDraining;
-use super::signals::Signals;
-use super::{Service, work};
+use crate::connection::Connections;
+use crate::lifecycle::{Phase, ShutdownCause, ShutdownReport};
+use crate::settings::WhileDraining;
+use crate::{Service, correlation, in_flight};
 
-/// How long a client may take to read the reply to its shutdown request.
-const REPLY_LIMIT: Duration = Duration::from_secs(5);
-/// How long what is left may take after that, before it is cut.
-const FINISH_LIMIT: Duration = Duration::from_secs(1);
+/// The time that a client may take to read the reply to its shutdown request.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time that remaining connections and handlers may take before they are dropped.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A service on a listener, ready to run.
 #[derive(Debug)]
@@ -28,39 +28,66 @@ pub struct Server<L> {
     service: Service,
     listener: L,
     connections: Connections,
-    signals: Option<Signals>,
+    signals: Option<ShutdownSignals>,
+}
+
+/// The installed signal handlers; while they exist, the signals no longer end the process.
+#[derive(Debug)]
+struct ShutdownSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl ShutdownSignals {
+    /// Installs the handlers if the settings of the service want them.
+    fn install(service: &Service) -> io::Result<Option<Self>> {
+        if !service.inner.settings.handle_signals {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        }))
+    }
+
+    async fn recv(&mut self) -> ShutdownCause {
+        tokio::select! {
+            _ = self.terminate.recv() => ShutdownCause::Signal("SIGTERM"),
+            _ = self.interrupt.recv() => ShutdownCause::Signal("SIGINT"),
+        }
+    }
 }
 
 impl<L: Listener> Server<L> {
-    pub(super) fn new(
+    pub(crate) fn new(
         service: Service,
         listener: L,
         health: Router,
         work: Router,
     ) -> io::Result<Self> {
-        let signals = service.inner.settings.handle_signals.then(Signals::install);
-        let gated = work.layer(from_fn_with_state(service.clone(), work::gate));
+        let signals = ShutdownSignals::install(&service)?;
+        let tracked = work.layer(from_fn_with_state(service.clone(), in_flight::track));
         let app = health
-            .fallback_service(gated)
-            .layer(from_fn(correlation::carry));
+            .fallback_service(tracked)
+            .layer(from_fn(correlation::correlate));
         Ok(Self {
             connections: Connections::new(app, service.inner.connections.clone()),
             service,
             listener,
-            signals: signals.transpose()?,
+            signals,
         })
     }
 
-    /// The address that it listens on.
+    /// Returns the address of the listener.
     ///
     /// # Errors
     ///
-    /// When the listener does not know.
+    /// When the listener cannot tell its address.
     pub fn address(&self) -> io::Result<L::Addr> {
         self.listener.local_addr()
     }
 
-    /// Serves until a shutdown was asked for and is done. Dropping it cuts everything.
+    /// Serves until a shutdown is requested and done. Dropping the future closes all connections.
     pub async fn run(self) -> ShutdownReport {
         let Self {
             service,
@@ -68,58 +95,59 @@ impl<L: Listener> Server<L> {
             connections,
             signals,
         } = self;
-        accept_until(begun(&service, signals), &mut listener, &connections).await;
-        let ended = match service.inner.settings.while_draining {
+        let requested = shutdown_requested(&service, signals);
+        accept_until(requested, &mut listener, &connections).await;
+        let report = match service.inner.settings.while_draining {
             WhileDraining::Answer => {
-                let last = async {
-                    let ended = wind_up(&service, Some(&connections)).await;
-                    // A client that does not read its reply must not hold the exit.
-                    let replied = service.inner.lifecycle.replied();
-                    let _ = tokio::time::timeout(REPLY_LIMIT, replied).await;
-                    ended
+                let shutdown = async {
+                    let report = shut_down(&service, Some(&connections)).await;
+                    // A client that does not read its reply must not delay the exit.
+                    let replied = service.inner.lifecycle.replies_written();
+                    let _ = tokio::time::timeout(REPLY_TIMEOUT, replied).await;
+                    report
                 };
-                let ended = accept_until(last, &mut listener, &connections).await;
+                let report = accept_until(shutdown, &mut listener, &connections).await;
                 drop(listener);
-                ended
+                report
             }
             WhileDraining::Refuse => {
                 drop(listener);
                 connections.finish();
-                wind_up(&service, Some(&connections)).await
+                shut_down(&service, Some(&connections)).await
             }
         };
-        connections.end(FINISH_LIMIT).await;
-        ended
+        connections.end(FINISH_TIMEOUT).await;
+        report
     }
 }
 
-/// The same life without a listener.
-pub(super) async fn run_without_port(service: &Service) -> io::Result<ShutdownReport> {
-    let signals = service.inner.settings.handle_signals.then(Signals::install);
-    begun(service, signals.transpose()?).await;
-    Ok(wind_up(service, None).await)
+/// Runs the service without a listener.
+pub(crate) async fn run_without_listener(service: &Service) -> io::Result<ShutdownReport> {
+    let signals = ShutdownSignals::install(service)?;
+    shutdown_requested(service, signals).await;
+    Ok(shut_down(service, None).await)
 }
 
-/// Takes connections until something else is done.
+/// Accepts connections until the future is ready.
 async fn accept_until<L: Listener, T>(
-    done: impl Future<Output = T>,
+    future: impl Future<Output = T>,
     listener: &mut L,
     connections: &Connections,
 ) -> T {
-    let mut done = std::pin::pin!(done);
+    let mut future = std::pin::pin!(future);
     loop {
         tokio::select! {
-            done = &mut done => return done,
-            (io, _) = listener.accept() => connections.carry(io),
+            output = &mut future => return output,
+            (io, _) = listener.accept() => connections.spawn(io),
         }
     }
 }
 
-/// Waits until a shutdown was asked for, by whatever means.
-async fn begun(service: &Service, signals: Option<Signals>) {
+/// Waits until a shutdown is requested, by a signal or otherwise.
+async fn shutdown_requested(service: &Service, signals: Option<ShutdownSignals>) {
     let signalled = async {
         match signals {
-            Some(mut signals) => service.shut_down(signals.next().await),
+            Some(mut signals) => service.shut_down(signals.recv().await),
             None => std::future::pending().await,
         }
     };
@@ -129,35 +157,37 @@ async fn begun(service: &Service, signals: Option<Signals>) {
     }
 }
 
-/// Drains, cleans up, and lets those reply who waited for it.
-async fn wind_up(service: &Service, connections: Option<&Connections>) -> ShutdownReport {
+/// Drains, cleans up, and releases the requests that wait for the end.
+async fn shut_down(service: &Service, connections: Option<&Connections>) -> ShutdownReport {
     let inner = &service.inner;
+    let settings = &inner.settings;
     let begin = Instant::now();
-    let drained = tokio::time::timeout(inner.settings.drain_timeout, inner.work.idle())
+    let idle = inner.in_flight.idle();
+    let drained = tokio::time::timeout(settings.drain_timeout, idle)
         .await
         .is_ok();
     let drain_time = begin.elapsed();
-    let cut = if drained { 0 } else { inner.work.count() };
+    let aborted = if drained { 0 } else { inner.in_flight.count() };
     if !drained && let Some(connections) = connections {
-        connections.cut_work();
-        // Clean-up takes away what a handler may still be holding; one that never yields is not waited for.
-        let _ = tokio::time::timeout(FINISH_LIMIT, inner.work.idle()).await;
+        connections.close_busy();
+        // Clean-up takes away what a handler may still be using. One that never yields is not waited for.
+        let _ = tokio::time::timeout(FINISH_TIMEOUT, inner.in_flight.idle()).await;
     }
 
     inner.lifecycle.advance(Phase::CleaningUp);
     inner.background_end.cancel();
     inner.background.close();
     let begin = Instant::now();
-    // A background task that never yields must not hold the clean-up.
-    let _ = tokio::time::timeout(inner.settings.clean_up_timeout, inner.background.wait()).await;
-    let clean_ups = inner.clean_ups.run(inner.settings.clean_up_timeout).await;
-    let ended = ShutdownReport {
+    // A background task that never yields must not delay the clean-up.
+    let _ = tokio::time::timeout(settings.clean_up_timeout, inner.background.wait()).await;
+    let clean_ups = inner.clean_ups.run(settings.clean_up_timeout).await;
+    let report = ShutdownReport {
         cause: inner.lifecycle.cause(),
         drained,
-        cut,
+        aborted,
         drain_time,
         clean_up_time: begin.elapsed(),
         clean_ups,
     };
-    inner.lifecycle.finish(ended).clone()
+    inner.lifecycle.finish(report).clone()
 }

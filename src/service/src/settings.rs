@@ -1,8 +1,8 @@
-//! What can be set about a service's checks and its end.
+//! The settings of a service for its checks and its shutdown.
 
 use std::time::Duration;
 
-/// How a service is checked and how it ends.
+/// The settings of a service.
 ///
 /// ```
 /// use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// let settings = Settings {
 ///     drain_timeout: Duration::from_secs(5),
 ///     while_draining: WhileDraining::Refuse,
-///     // The program has handlers of its own and calls `Service::shut_down`.
+///     // The program has signal handlers of its own and calls `Service::shut_down`.
 ///     handle_signals: false,
 ///     ..Settings::default()
 /// };
@@ -19,17 +19,19 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// For how long the result of a check is good.
+    /// The time for which the result of a check is valid; 1 second by default.
     pub check_result_ttl: Duration,
-    /// How long an answer waits for checks whose results are due; then it tells what was known before.
+    /// The time for which an answer waits for checks that are due before it reports the last known
+    /// results; 500 milliseconds by default.
     pub check_wait: Duration,
-    /// How long requests in flight may take to finish; then their connections are cut.
+    /// The time that requests in flight may take to finish during a shutdown before their connections
+    /// are closed; 30 seconds by default.
     pub drain_timeout: Duration,
-    /// How long one clean-up handler may take.
+    /// The time that one clean-up handler may take; 10 seconds by default.
     pub clean_up_timeout: Duration,
-    /// What the port does meanwhile.
+    /// The behaviour of the listener during the shutdown.
     pub while_draining: WhileDraining,
-    /// Whether SIGTERM and SIGINT begin the shutdown.
+    /// True (the default) if SIGTERM and SIGINT begin the shutdown.
     pub handle_signals: bool,
 }
 
@@ -40,17 +42,18 @@ impl Default for Settings {
             check_wait: Duration::from_millis(500),
             drain_timeout: Duration::from_secs(30),
             clean_up_timeout: Duration::from_secs(10),
-            while_draining: WhileDraining::Answer,
+            while_draining: WhileDraining::default(),
             handle_signals: true,
         }
     }
 }
 
-/// What the port does while the service drains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The behaviour of the listener while the service drains.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum WhileDraining {
-    /// It stays open: health and shutdown routes answer, other work gets 503.
+    /// The listener stays open: health and shutdown routes answer, other requests get 503.
+    #[default]
     Answer,
-    /// It closes at once and refuses connections; what is in flight may finish.
+    /// The listener closes at once and connections are refused; requests in flight may finish.
     Refuse,
 }

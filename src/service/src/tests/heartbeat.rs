@@ -40,7 +40,7 @@ impl Scene {
             interval: INTERVAL,
             timeout: Duration::from_secs(2),
         };
-        let heartbeat = service.heartbeat("control-plane", pace, move |beat: Heartbeat| {
+        let heartbeat = service.send_heartbeats("control-plane", pace, move |beat: Heartbeat| {
             let second = begin.elapsed().as_secs();
             told.lock().unwrap().push((second, beat.status));
             let other = *theirs.lock().unwrap();

@@ -21,7 +21,7 @@ async fn they_tell_how_the_service_is() {
     let _ = payments.call(async { Err::<(), _>("502") }).await;
 
     for arrives in [true, false] {
-        service.heartbeat(
+        service.send_heartbeats(
             "hub",
             HeartbeatSchedule::every(limit),
             move |_: Heartbeat| async move { if arrives { Ok(()) } else { Err("refused") } },
@@ -69,4 +69,26 @@ async fn they_tell_how_the_service_is() {
     assert_eq!(samples.len(), all, "each sample once:\n{text}");
     service.shut_down(ShutdownCause::Program);
     assert!(metrics::text(&service).contains("service_shutting_down 1\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn label_values_are_escaped_and_a_metric_without_samples_is_left_out() {
+    let service = service("a\"b\\c\nd", "ü");
+    let text = metrics::text(&service);
+    let expected = concat!(
+        "# HELP service_info Name and version.\n# TYPE service_info gauge\n",
+        "service_info{service=\"a\\\"b\\\\c\\nd\",version=\"ü\"} 1\n",
+    );
+    assert!(text.starts_with(expected), "{text}");
+    assert!(!text.contains("service_gate_open"), "{text}");
+    service.readiness_gate("migrations");
+    service.dependency("database").record_success();
+    let expected = concat!(
+        "# HELP service_component_successes_total Attempts that succeeded.\n",
+        "# TYPE service_component_successes_total counter\n",
+        "service_component_successes_total{component=\"database\"} 1\n",
+    );
+    let text = metrics::text(&service);
+    assert!(text.contains("service_gate_open{gate=\"migrations\"} 0\n"));
+    assert!(text.contains(expected), "{text}");
 }

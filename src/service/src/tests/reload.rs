@@ -182,7 +182,7 @@ async fn the_old_configuration_is_kept_on_any_error() {
             } else {
                 "unchanged"
             };
-            assert_eq!(result.word(), expected, "{text}: {name}");
+            assert_eq!(result.as_str(), expected, "{text}: {name}");
         }
         assert!(answer.parts.contains_key(part), "{text}");
         assert_eq!(scene.configuration.current().adapters, ["a"], "{text}");
@@ -237,7 +237,7 @@ async fn many_at_once_take_turns_and_none_is_lost() {
     for reload in reloads {
         let answer = reload.await.unwrap();
         assert_eq!((answer.status, answer.version), (ReloadStatus::Success, 2));
-        reloaded += usize::from(answer.parts["adapters"].word() == "reloaded");
+        reloaded += usize::from(answer.parts["adapters"].as_str() == "reloaded");
     }
     // The file's own watcher may have been first.
     assert!(reloaded <= 1, "{reloaded}");

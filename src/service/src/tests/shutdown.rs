@@ -12,8 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::wire::{Client, Port, port};
 use crate::{
-    CleanUpError, Phase, Service, Settings, ShutdownCause, ShutdownReport, WhileDraining,
-    hephaestus,
+    Phase, Service, Settings, ShutdownCause, ShutdownReport, TaskError, WhileDraining, hephaestus,
 };
 
 const SCHEDULE: &str = "POST /health/shutdown/schedule";
@@ -102,7 +101,10 @@ async fn while_it_drains_health_answers_and_other_work_is_refused() {
     let ended = scene.running.await.unwrap();
     assert_eq!(ended.cause, ShutdownCause::ScheduledRequest);
     assert!(ended.drained);
-    assert_eq!((ended.cut, ended.drain_time), (0, Duration::from_secs(3)));
+    assert_eq!(
+        (ended.aborted, ended.drain_time),
+        (0, Duration::from_secs(3))
+    );
     assert!(scene.port.is_closed());
 }
 
@@ -120,7 +122,7 @@ async fn what_does_not_finish_is_cut_before_clean_up() {
     assert!(endless.ended().await, "cut without an answer");
     assert_eq!(waiting.answer().await.unwrap().status, 200);
     let ended = scene.running.await.unwrap();
-    assert_eq!((ended.drained, ended.cut), (false, 1));
+    assert_eq!((ended.drained, ended.aborted), (false, 1));
     assert_eq!(ended.drain_time, Duration::from_secs(30));
     assert_eq!(in_flight_at_clean_up.recv().await, Some(0));
 }
@@ -263,7 +265,7 @@ async fn refusing_closes_the_listener_at_once_and_lets_work_finish() {
     assert_eq!((done.status, done.closes), (200, true));
     assert!(endless.ended().await);
     let ended = scene.running.await.unwrap();
-    assert_eq!((ended.drained, ended.cut), (false, 1));
+    assert_eq!((ended.drained, ended.aborted), (false, 1));
     assert_eq!(ended.drain_time, Duration::from_secs(30));
 }
 
@@ -335,10 +337,7 @@ async fn background_tasks_live_through_the_drain_and_end_before_clean_up() {
     scene.service.shut_down(ShutdownCause::Program);
     let ended = scene.running.await.unwrap();
     let limit = Duration::from_secs(10);
-    assert_eq!(
-        ended.clean_ups[0].outcome,
-        Err(CleanUpError::TimedOut(limit))
-    );
+    assert_eq!(ended.clean_ups[0].outcome, Err(TaskError::TimedOut(limit)));
     assert_eq!(ended.clean_up_time, limit);
     assert_eq!(beats.recv().await, Some(Phase::Draining));
     assert_eq!(beats.recv().await, None);

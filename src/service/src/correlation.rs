@@ -1,4 +1,5 @@
-//! The correlation id of a request: taken over or made, told to the handlers, the log and the client.
+//! The correlation id of a request: taken from its headers or created, and passed to the handlers, the
+//! log and the client.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -14,10 +15,12 @@ use tracing::Instrument;
 const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 const REQUEST: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE: HeaderName = HeaderName::from_static("traceparent");
-/// Longer ones are not taken over.
-const LONGEST: usize = 128;
+/// The length up to which an id of a client is accepted, in bytes.
+const MAX_LENGTH: usize = 128;
 
-/// What ties together all that was done for one request, here and elsewhere.
+/// The id that all log lines of one request share, here and in other services.
+///
+/// Handlers find it among the extensions of the request.
 ///
 /// ```
 /// use axum::{Extension, Router, routing::get};
@@ -32,23 +35,23 @@ const LONGEST: usize = 128;
 pub struct CorrelationId(Arc<str>);
 
 impl CorrelationId {
-    /// Its text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The one that came along, else a new one.
+    /// Returns the id in the headers, or a new one.
     fn of(headers: &HeaderMap) -> Self {
         let given = |name| headers.get(name).and_then(|value| value.to_str().ok());
         given(CORRELATION)
             .or_else(|| given(REQUEST))
-            .or_else(|| given(TRACE).and_then(trace))
-            .filter(|id| is_sound(id))
+            .or_else(|| given(TRACE).and_then(trace_id))
+            .filter(|id| is_acceptable(id))
             .map_or_else(Self::new, |id| Self(id.into()))
     }
 
     fn new() -> Self {
-        /// Seeded by the system, so that two processes do not make the same ones.
+        /// The system seeds it, so two processes create different ids.
         static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -62,20 +65,20 @@ impl fmt::Display for CorrelationId {
     }
 }
 
-/// The trace's id out of a `traceparent`: `00-TRACE-PARENT-FLAGS`.
-fn trace(value: &str) -> Option<&str> {
+/// Returns the trace id of a `traceparent` header, `00-TRACE-PARENT-FLAGS`.
+fn trace_id(value: &str) -> Option<&str> {
     let id = value.split('-').nth(1)?;
     (id.len() == 32).then_some(id)
 }
 
-/// Whether an id of somebody else's may stand in our log and our answer.
-fn is_sound(id: &str) -> bool {
+/// Returns whether an id of a client may appear in the log and the response.
+fn is_acceptable(id: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:+/=".contains(c);
-    !id.is_empty() && id.len() <= LONGEST && id.chars().all(plain)
+    !id.is_empty() && id.len() <= MAX_LENGTH && id.chars().all(plain)
 }
 
-/// The layer around every request.
-pub(crate) async fn carry(mut request: Request, next: Next) -> Response {
+/// The middleware around every request: runs it in a span that holds its id.
+pub(crate) async fn correlate(mut request: Request, next: Next) -> Response {
     let id = CorrelationId::of(request.headers());
     request.extensions_mut().insert(id.clone());
     let span = tracing::error_span!("request", correlation_id = id.as_str());
@@ -91,9 +94,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sound_id_is_taken_over() {
+    fn an_acceptable_id_is_used() {
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let long = "a".repeat(LONGEST + 1);
+        let long = "a".repeat(MAX_LENGTH + 1);
         let check = |given: &[(HeaderName, &str)], expected: Option<&str>| {
             let headers: HeaderMap = given
                 .iter()

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{CallError, CircuitBreaker, CircuitState};
-use crate::{Health, Service, Settings};
+use crate::{CallError, CircuitBreaker, CircuitState, Health, Service, Settings};
 
 const PAUSE: Duration = Duration::from_secs(30);
 
@@ -32,7 +31,7 @@ impl Scene {
         for _ in 0..3 {
             assert_eq!(self.call(false).await, Err(CallError::Failed("502")));
         }
-        assert_eq!(self.breaker.circuit(), CircuitState::Open);
+        assert_eq!(self.breaker.state(), CircuitState::Open);
     }
 }
 
@@ -41,7 +40,7 @@ async fn it_opens_after_failures_in_a_row() {
     let scene = Scene::new();
     for succeeds in [false, false, true, false, false] {
         let _ = scene.call(succeeds).await;
-        assert_eq!(scene.breaker.circuit(), CircuitState::Closed);
+        assert_eq!(scene.breaker.state(), CircuitState::Closed);
     }
     let _ = scene.call(false).await;
     tokio::time::advance(Duration::from_secs(10)).await;
@@ -60,7 +59,7 @@ async fn half_open_it_lets_one_through() {
     let scene = Scene::new();
     scene.fail().await;
     tokio::time::advance(PAUSE).await;
-    assert_eq!(scene.breaker.circuit(), CircuitState::HalfOpen);
+    assert_eq!(scene.breaker.state(), CircuitState::HalfOpen);
     let trial = scene.breaker.call(async {
         let zero = Duration::ZERO;
         let refused = scene.call(true).await;
@@ -69,14 +68,14 @@ async fn half_open_it_lets_one_through() {
     });
     assert_eq!(trial.await, Err::<(), _>(CallError::Failed("503")));
     assert_eq!(
-        scene.breaker.circuit(),
+        scene.breaker.state(),
         CircuitState::Open,
         "for another pause"
     );
 
     tokio::time::advance(PAUSE).await;
     assert_eq!(scene.call(true).await, Ok(()));
-    assert_eq!(scene.breaker.circuit(), CircuitState::Closed);
+    assert_eq!(scene.breaker.state(), CircuitState::Closed);
     let snapshot = scene.service.dependencies().remove(0);
     assert_eq!((snapshot.error, snapshot.message), (None, None));
 }
@@ -127,7 +126,7 @@ async fn a_call_from_before_it_opened_decides_nothing() {
         let late = under_way(&scene).await;
         scene.fail().await;
         late(succeeds).await;
-        assert_eq!(scene.breaker.circuit(), CircuitState::Open, "{succeeds}");
+        assert_eq!(scene.breaker.state(), CircuitState::Open, "{succeeds}");
 
         // Nor does it take the place of the one that is let through to see.
         let late = {
@@ -140,16 +139,12 @@ async fn a_call_from_before_it_opened_decides_nothing() {
         tokio::time::advance(PAUSE).await;
         let trial = under_way(&scene).await;
         late(succeeds).await;
-        assert_eq!(
-            scene.breaker.circuit(),
-            CircuitState::HalfOpen,
-            "{succeeds}"
-        );
+        assert_eq!(scene.breaker.state(), CircuitState::HalfOpen, "{succeeds}");
         let refused = scene.call(true).await.unwrap_err();
         let expected = "the circuit is half-open and its trial is under way";
         assert_eq!(refused.to_string(), expected);
         trial(true).await;
-        assert_eq!(scene.breaker.circuit(), CircuitState::Closed, "{succeeds}");
+        assert_eq!(scene.breaker.state(), CircuitState::Closed, "{succeeds}");
     }
 }
 
@@ -159,9 +154,9 @@ async fn asked_for_again_it_is_the_same_one() {
     scene.fail().await;
     let again = scene.service.circuit_breaker("payments", 5, PAUSE * 2);
     tokio::time::advance(PAUSE).await;
-    assert_eq!(again.circuit(), CircuitState::Open, "with the new pause");
+    assert_eq!(again.state(), CircuitState::Open, "with the new pause");
     tokio::time::advance(PAUSE).await;
-    assert_eq!(scene.breaker.circuit(), CircuitState::HalfOpen);
+    assert_eq!(scene.breaker.state(), CircuitState::HalfOpen);
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,7 +183,7 @@ async fn a_panic_is_a_failure() {
         };
         assert!(tokio::spawn(call).await.is_err());
     }
-    assert_eq!(scene.breaker.circuit(), CircuitState::Open);
+    assert_eq!(scene.breaker.state(), CircuitState::Open);
     let snapshot = scene.service.dependencies().remove(0);
     assert_eq!(snapshot.error.as_deref(), Some("panicked (circuit open)"));
 }

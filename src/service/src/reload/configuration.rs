@@ -1,0 +1,429 @@
+//! The configuration in force, its earlier versions, and how a reload replaces it.
+
+use std::collections::VecDeque;
+use std::fmt::{self, Display};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::part::ConfigPart;
+use super::result::{PartResult, ReloadCounts, ReloadResult, ReloadStatus, ReloadTrigger};
+use crate::Service;
+use crate::connection::discard;
+
+/// The number of versions that are kept.
+const MAX_VERSIONS: usize = 10;
+
+/// Why a service has no configuration to start with.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The path of the file.
+        path: PathBuf,
+        /// The error of the read.
+        source: io::Error,
+    },
+    /// The file cannot be parsed, or a part of it is not valid.
+    #[error("{}: {message}", path.display())]
+    Invalid {
+        /// The path of the file.
+        path: PathBuf,
+        /// A description of the mistake.
+        message: String,
+    },
+}
+
+/// A version of the configuration that was or is in force.
+#[derive(Debug, Clone)]
+pub struct ConfigVersion<C> {
+    /// The number of the version; the service starts with 1.
+    pub number: u64,
+    /// The wall-clock time since which the version has been in force.
+    pub since: Timestamp,
+    /// The source of the request that brought the version.
+    pub trigger: ReloadTrigger,
+    /// The content of the version.
+    pub config: Arc<C>,
+}
+
+/// The configuration of a service, which can be reloaded while the service runs. Clones refer to
+/// the same configuration. See the [module](super) for an example.
+#[derive(Clone)]
+pub struct Configuration<C> {
+    pub(super) inner: Arc<ConfigurationInner<C>>,
+}
+
+type Parse<C> = dyn Fn(&str) -> Result<C, String> + Send + Sync;
+
+pub(super) struct ConfigurationInner<C> {
+    pub(super) service: Service,
+    pub(super) path: PathBuf,
+    parse: Box<Parse<C>>,
+    parts: Vec<ConfigPart<C>>,
+    current: watch::Sender<Arc<C>>,
+    versions: Mutex<VecDeque<ConfigVersion<C>>>,
+    /// The fingerprint of what was last read; `None` when the file could not be read.
+    fingerprint: Mutex<Option<u64>>,
+    /// Held by the reload that runs; the others wait for it.
+    reloading: tokio::sync::Mutex<()>,
+}
+
+impl<C: Clone + Send + Sync + 'static> Configuration<C> {
+    /// Reads the file for the first time.
+    ///
+    /// Fields that belong to no part are taken from each new version and not reported.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Read`] when the file cannot be read, [`ConfigError::Invalid`] when it cannot
+    /// be parsed or a part is not valid.
+    pub fn open<E: Display>(
+        service: &Service,
+        path: impl AsRef<Path>,
+        parse: impl Fn(&str) -> Result<C, E> + Send + Sync + 'static,
+        parts: Vec<ConfigPart<C>>,
+    ) -> Result<Self, ConfigError> {
+        let path = path.as_ref().to_owned();
+        let text = match read_file(&path) {
+            Ok(text) => text,
+            Err(source) => return Err(ConfigError::Read { path, source }),
+        };
+        let parse = move |text: &str| parse(text).map_err(|error| error.to_string());
+        let valid = parse(&text).and_then(|config| {
+            for part in &parts {
+                part.validate(&config)
+                    .map_err(|error| format!("{}: {error}", part.name()))?;
+            }
+            Ok(Arc::new(config))
+        });
+        let config = match valid {
+            Ok(config) => config,
+            Err(message) => return Err(ConfigError::Invalid { path, message }),
+        };
+        let mut reloads = service.inner.reloads.lock();
+        reloads.get_or_insert_with(ReloadCounts::new);
+        drop(reloads);
+        let first = ConfigVersion {
+            number: 1,
+            since: Timestamp::now(),
+            trigger: ReloadTrigger::Start,
+            config: Arc::clone(&config),
+        };
+        Ok(Self {
+            inner: Arc::new(ConfigurationInner {
+                service: service.clone(),
+                path,
+                parse: Box::new(parse),
+                parts,
+                current: watch::Sender::new(config),
+                versions: Mutex::new(VecDeque::from([first])),
+                fingerprint: Mutex::new(Some(fingerprint(&text))),
+                reloading: tokio::sync::Mutex::default(),
+            }),
+        })
+    }
+
+    /// Returns the path of the file.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Returns the configuration in force.
+    pub fn current(&self) -> Arc<C> {
+        Arc::clone(&self.inner.current.borrow())
+    }
+
+    /// Returns a channel that receives each new configuration when it comes into force.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<C>> {
+        self.inner.current.subscribe()
+    }
+
+    /// Returns the last ten versions that were in force, the present one last.
+    pub fn versions(&self) -> Vec<ConfigVersion<C>> {
+        self.inner.versions.lock().iter().cloned().collect()
+    }
+
+    /// Returns the route `POST path`, which reloads and answers with the [`ReloadResult`]: 200, or
+    /// 422 when the old configuration was kept.
+    pub fn routes(&self, path: &str) -> Router {
+        Router::new()
+            .route(path, post(reload))
+            .with_state(self.clone())
+    }
+
+    /// Reads the file again and puts its content into force.
+    ///
+    /// Reloads run one after the other. A reload goes on when the caller drops the future.
+    pub async fn reload(&self, trigger: ReloadTrigger) -> ReloadResult {
+        let inner = Arc::clone(&self.inner);
+        self.replace(trigger, async move { inner.read().await })
+            .await
+    }
+
+    /// Puts an earlier version into force again, as a new version.
+    ///
+    /// ```
+    /// use healthctl_service::{Service, Settings};
+    /// use healthctl_service::reload::{ConfigPart, Configuration, ReloadTrigger};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("level");
+    /// # std::fs::write(&path, "info")?;
+    /// let service = Service::new("ingestor", "1.0", Settings::default());
+    /// let parse = |text: &str| Ok::<String, String>(text.trim().to_owned());
+    /// let parts = vec![ConfigPart::new("level", |level: &String| level)];
+    /// let configuration = Configuration::open(&service, &path, parse, parts)?;
+    /// # std::fs::write(&path, "debug")?;
+    /// configuration.reload(ReloadTrigger::Program).await;
+    ///
+    /// let first = &configuration.versions()[0];
+    /// assert_eq!(configuration.roll_back(first.number).await.version, 3);
+    /// assert_eq!(*configuration.current(), "info");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn roll_back(&self, version: u64) -> ReloadResult {
+        let inner = Arc::clone(&self.inner);
+        let earlier = async move {
+            let versions = inner.versions.lock();
+            let found = versions.iter().find(|earlier| earlier.number == version);
+            found
+                .map(|found| (*found.config).clone())
+                .ok_or_else(|| format!("version {version} is not remembered"))
+        };
+        self.replace(ReloadTrigger::RollBack(version), earlier)
+            .await
+    }
+
+    /// Replaces the configuration, once it is the turn of this reload. It runs in a task of its own,
+    /// so that neither a panic nor a caller that gives up leaves a part of it done.
+    async fn replace(
+        &self,
+        trigger: ReloadTrigger,
+        next: impl Future<Output = Result<C, String>> + Send + 'static,
+    ) -> ReloadResult {
+        let inner = Arc::clone(&self.inner);
+        let task = tokio::spawn(async move {
+            let _reloading = inner.reloading.lock().await;
+            let result = match next.await {
+                _ if inner.service.is_shutting_down() => inner.reject("the service shuts down"),
+                Ok(next) => inner.adopt(next, trigger).await,
+                Err(reason) => inner.reject(&reason),
+            };
+            inner.report(&result, trigger);
+            result
+        });
+        task.await.unwrap_or_else(|_| {
+            // Parsing, validating, comparing or summarizing has panicked; nothing was in force by then.
+            let result = self.inner.reject("panicked");
+            self.inner.report(&result, trigger);
+            result
+        })
+    }
+
+    /// Returns whether the file holds something else than when it was last read.
+    pub(super) async fn has_changed(&self) -> bool {
+        let text = self.inner.read_text().await;
+        *self.inner.fingerprint.lock() != text.as_deref().ok().map(fingerprint)
+    }
+}
+
+async fn reload<C: Clone + Send + Sync + 'static>(
+    State(configuration): State<Configuration<C>>,
+    body: Body,
+) -> (StatusCode, Json<ReloadResult>) {
+    discard(body).await;
+    let result = configuration.reload(ReloadTrigger::Request).await;
+    let code = match result.status {
+        ReloadStatus::Success | ReloadStatus::Partial => StatusCode::OK,
+        ReloadStatus::Failed => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    (code, Json(result))
+}
+
+impl<C: Clone + Send + Sync + 'static> ConfigurationInner<C> {
+    async fn read_text(&self) -> io::Result<String> {
+        let path = self.path.clone();
+        let text = tokio::task::spawn_blocking(move || read_file(&path)).await;
+        text.unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+
+    async fn read(&self) -> Result<C, String> {
+        let text = self.read_text().await;
+        *self.fingerprint.lock() = text.as_deref().ok().map(fingerprint);
+        let text = text.map_err(|error| format!("cannot read {}: {error}", self.path.display()))?;
+        (self.parse)(&text)
+    }
+
+    /// Puts a configuration into force, or keeps the old one if a part of it cannot be.
+    async fn adopt(&self, mut next: C, trigger: ReloadTrigger) -> ReloadResult {
+        let old = Arc::clone(&self.current.borrow());
+        let mut parts = self.unchanged_parts();
+        let mut reasons = Vec::new();
+        for part in &self.parts {
+            if let Err(reason) = part.validate(&next) {
+                reasons.push(format!("{}: {reason}", part.name()));
+                parts.insert(part.name().to_owned(), PartResult::Rejected(reason));
+            }
+        }
+        if !reasons.is_empty() {
+            return self.failed(parts, reasons.join("; "));
+        }
+
+        let mut status = ReloadStatus::Success;
+        for part in self.parts.iter().filter(|part| part.is_fixed()) {
+            if part.differs(&old, &mut next) {
+                status = ReloadStatus::Partial;
+                parts.insert(part.name().to_owned(), PartResult::NeedsRestart);
+            }
+        }
+        let mut changed = Vec::new();
+        for part in self.parts.iter().filter(|part| !part.is_fixed()) {
+            if part.differs(&old, &mut next) {
+                changed.push(part);
+                // A summary may panic, so it is made before anything is applied.
+                let reloaded = PartResult::Reloaded(part.summary(&next));
+                parts.insert(part.name().to_owned(), reloaded);
+            }
+        }
+        let next = Arc::new(next);
+        if let Err((part, reason)) = apply(&changed, &old, &next).await {
+            let error = format!("{part}: {reason}");
+            let mut parts = self.unchanged_parts();
+            parts.insert(part, PartResult::Rejected(reason));
+            return self.failed(parts, error);
+        }
+        if !changed.is_empty() {
+            let mut versions = self.versions.lock();
+            let number = latest(&versions).saturating_add(1);
+            versions.push_back(ConfigVersion {
+                number,
+                since: Timestamp::now(),
+                trigger,
+                config: Arc::clone(&next),
+            });
+            if versions.len() > MAX_VERSIONS {
+                versions.pop_front();
+            }
+        }
+        self.current.send_if_modified(|current| {
+            *current = next;
+            // A change outside of all parts is taken without notifying the subscribers.
+            !changed.is_empty()
+        });
+        ReloadResult {
+            status,
+            version: latest(&self.versions.lock()),
+            error: None,
+            parts,
+        }
+    }
+
+    /// Keeps the old configuration for a reason that concerns no single part.
+    fn reject(&self, reason: &str) -> ReloadResult {
+        let rejected = PartResult::Rejected(reason.to_owned());
+        let mut parts = IndexMap::from([("configuration".to_owned(), rejected)]);
+        parts.extend(self.unchanged_parts());
+        self.failed(parts, reason.to_owned())
+    }
+
+    fn failed(&self, parts: IndexMap<String, PartResult>, error: String) -> ReloadResult {
+        ReloadResult {
+            status: ReloadStatus::Failed,
+            version: latest(&self.versions.lock()),
+            error: Some(error),
+            parts,
+        }
+    }
+
+    fn unchanged_parts(&self) -> IndexMap<String, PartResult> {
+        let names = self.parts.iter().map(|part| part.name().to_owned());
+        names.map(|name| (name, PartResult::Unchanged)).collect()
+    }
+
+    /// Counts and logs the result.
+    fn report(&self, result: &ReloadResult, trigger: ReloadTrigger) {
+        if let Some(counts) = self.service.inner.reloads.lock().as_mut() {
+            counts.record(result);
+        }
+        let (trigger, version) = (trigger.to_string(), result.version);
+        if let Some(reason) = &result.error {
+            tracing::error!(trigger, version, reason, "configuration rejected");
+        } else {
+            let status = result.status.as_str();
+            tracing::info!(trigger, version, status, "configuration reloaded");
+        }
+    }
+}
+
+/// Applies the parts one after the other. If one fails, it and those before it, which may have done
+/// something, are applied again with the old configuration.
+///
+/// # Errors
+///
+/// The name of the part that failed, and the reason.
+async fn apply<C: Clone + Send + Sync + 'static>(
+    changed: &[&ConfigPart<C>],
+    old: &Arc<C>,
+    next: &Arc<C>,
+) -> Result<(), (String, String)> {
+    for (index, part) in changed.iter().enumerate() {
+        let Err(reason) = part.apply(next).await else {
+            continue;
+        };
+        for applied in changed.iter().take(index.saturating_add(1)).rev() {
+            if let Err(reason) = applied.apply(old).await {
+                let part = applied.name();
+                tracing::error!(part, reason, "cannot apply the old configuration");
+            }
+        }
+        return Err((part.name().to_owned(), reason));
+    }
+    Ok(())
+}
+
+/// Returns the number of the last version.
+fn latest<C>(versions: &VecDeque<ConfigVersion<C>>) -> u64 {
+    versions.back().map_or(0, |version| version.number)
+}
+
+/// Reads a regular file. Reading from a pipe could block this reload, and all others, for ever.
+fn read_file(path: &Path) -> io::Result<String> {
+    if std::fs::metadata(path)?.is_file() {
+        std::fs::read_to_string(path)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
+}
+
+/// Returns a hash that tells two contents of a file apart while the program runs.
+fn fingerprint(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl<C> fmt::Debug for Configuration<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The content may hold secrets.
+        formatter
+            .debug_struct("Configuration")
+            .field("path", &self.inner.path)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+//! The result of a reload, as the reload route and the metrics report it.
+
+use std::fmt;
+
+use indexmap::IndexMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+/// The source of the request for a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReloadTrigger {
+    /// The start of the service, which reads the first version.
+    Start,
+    /// A change of the file.
+    File,
+    /// The signal SIGHUP, for daemons the usual one to reload.
+    Hangup,
+    /// A request to the reload route.
+    Request,
+    /// The program itself, by [`Configuration::reload`](super::Configuration::reload).
+    Program,
+    /// The program, which went back to this version.
+    RollBack(u64),
+}
+
+impl fmt::Display for ReloadTrigger {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start => formatter.write_str("start"),
+            Self::File => formatter.write_str("file"),
+            Self::Hangup => formatter.write_str("SIGHUP"),
+            Self::Request => formatter.write_str("request"),
+            Self::Program => formatter.write_str("program"),
+            Self::RollBack(version) => write!(formatter, "roll-back to version {version}"),
+        }
+    }
+}
+
+/// The overall status of a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReloadStatus {
+    /// The new configuration is in force.
+    Success,
+    /// All of the new configuration that can change is in force; the rest needs a restart.
+    Partial,
+    /// The old configuration is still in force.
+    Failed,
+}
+
+impl ReloadStatus {
+    /// Every status, in the order in which metrics list them.
+    pub const ALL: [Self; 3] = [Self::Success, Self::Partial, Self::Failed];
+
+    /// Returns the name, as the reload route and the metrics write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The result of a reload for one part of the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PartResult {
+    /// The new value is in force; the summary describes it.
+    Reloaded(Value),
+    /// The value has not changed, or the reload failed because of another part.
+    Unchanged,
+    /// The reload failed because of this part, for this reason.
+    Rejected(String),
+    /// The value has changed, but takes effect only after a restart.
+    NeedsRestart,
+}
+
+impl PartResult {
+    /// Returns the name of the variant, as the reload route writes it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Reloaded(_) => "reloaded",
+            Self::Unchanged => "unchanged",
+            Self::Rejected(_) => "rejected",
+            Self::NeedsRestart => "needs-restart",
+        }
+    }
+}
+
+/// The result of a reload.
+///
+/// It serializes to what the reload route answers:
+///
+/// ```json
+/// {"status":"success","reloaded":{"adapters":7},"version":2,"error":null,
+///  "parts":{"adapters":{"status":"reloaded","message":null}}}
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReloadResult {
+    /// The status of the reload as a whole.
+    pub status: ReloadStatus,
+    /// The number of the version that is now in force.
+    pub version: u64,
+    /// The reason for a failure, after which the old configuration is still in force as a whole.
+    pub error: Option<String>,
+    /// The result for each part, in the order in which the parts were declared.
+    pub parts: IndexMap<String, PartResult>,
+}
+
+impl Serialize for ReloadResult {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut reloaded = IndexMap::new();
+        let mut parts = IndexMap::new();
+        for (name, result) in &self.parts {
+            let mut message = None;
+            match result {
+                PartResult::Reloaded(summary) => drop(reloaded.insert(name, summary)),
+                PartResult::Rejected(reason) => message = Some(reason),
+                PartResult::Unchanged | PartResult::NeedsRestart => {}
+            }
+            let part = json!({"status": result.as_str(), "message": message});
+            parts.insert(name, part);
+        }
+        let payload = json!({
+            "status": self.status.as_str(),
+            "reloaded": reloaded,
+            "version": self.version,
+            "error": self.error,
+            "parts": parts,
+        });
+        payload.serialize(serializer)
+    }
+}
+
+/// The number of reloads by status, and the version in force, for the metrics.
+#[derive(Debug, Clone)]
+pub(crate) struct ReloadCounts {
+    counts: [u64; 3],
+    pub(crate) version: u64,
+}
+
+impl ReloadCounts {
+    /// Creates the counts of a configuration in its first version.
+    pub(super) fn new() -> Self {
+        Self {
+            counts: [0; 3],
+            version: 1,
+        }
+    }
+
+    pub(super) fn record(&mut self, result: &ReloadResult) {
+        let count = &mut self.counts[result.status as usize];
+        *count = count.saturating_add(1);
+        self.version = result.version;
+    }
+
+    pub(crate) fn count(&self, status: ReloadStatus) -> u64 {
+        self.counts[status as usize]
+    }
+}
