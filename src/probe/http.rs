@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::health::{FailureKind, Moment, Outcome, ProbeResult};
 use crate::inventory::{HttpRequest, Probe};
-use crate::profile::{self, Answer, Judgement};
+use crate::profile::{self, HttpResponse, Judgement};
 
 use crate::text;
 
@@ -114,8 +114,8 @@ async fn judge(
     }
 }
 
-fn answer(answered: &Answered, at: Moment, latency: Duration) -> Answer<'_> {
-    Answer {
+fn answer(answered: &Answered, at: Moment, latency: Duration) -> HttpResponse<'_> {
+    HttpResponse {
         code: answered.code,
         headers: &answered.headers,
         body: &answered.body,

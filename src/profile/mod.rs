@@ -26,4 +26,4 @@ pub use signal::Signal;
 pub use target::{BadAddress, Target, check_path};
 
 mod decode;
-pub use decode::{Answer, Decode, Judgement, ReplyDecode, judge};
+pub use decode::{Decode, HttpResponse, Judgement, ReplyDecode, judge};

@@ -100,6 +100,14 @@ impl Node {
         }
     }
 
+    /// Returns the items of a list, or the node itself when it is no list.
+    pub fn one_or_many(&self) -> &[Self] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
     /// What it is, for messages: `a map`, `text`, `nothing`.
     pub fn kind(&self) -> &'static str {
         match &self.value {

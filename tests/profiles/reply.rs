@@ -28,7 +28,7 @@ impl Reply {
 
     /// Judges it as of 2026-11-22T10:00:00Z, a tenth of a second after it was asked for.
     pub(crate) fn judge(&self, decode: Option<&Decode>, expect: &Expect) -> Judgement {
-        let answer = healthctl::profile::Answer {
+        let answer = healthctl::profile::HttpResponse {
             code: self.code,
             headers: &self.headers,
             body: &self.body,

@@ -10,7 +10,7 @@ use crate::commands::{Context, Error};
 use crate::host::Clock;
 use crate::inventory::{AdHoc, Asked, Offered};
 use crate::probe::Asker;
-use crate::profile::{Answer, Captured, Profile, judge};
+use crate::profile::{Captured, HttpResponse, Profile, judge};
 use crate::text::clean;
 
 /// As much of a reply as a probe would read, and a little more to tell that there is more.
@@ -70,7 +70,7 @@ fn probes(profile: &Profile, meant: bool, wanted: Option<&str>) -> Result<Vec<St
 }
 
 fn judge_saved(profile: &Profile, probe: &str, reply: &Captured) -> Judged {
-    let answer = Answer {
+    let answer = HttpResponse {
         // A mere body is taken for that of a good answer.
         code: reply.code.unwrap_or(200),
         headers: &reply.headers,

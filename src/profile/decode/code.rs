@@ -1,131 +1,158 @@
-//! What a status code means, before anything is read of the body.
+//! Status codes: what they mean before anything is read of the body.
 
+use hyper::StatusCode;
+
+use super::words::Vocabulary;
 use crate::health::{Failure, FailureKind, State};
 use crate::profile::{Expect, StatusRange};
 use crate::text::clean;
+use crate::yaml::{Entry, Problem, Problems};
 
-/// `codes:` of a profile, a code before the ranges that hold it too.
+/// `codes:` of a profile.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Codes(pub(super) Vec<(StatusRange, CodeMeaning)>);
+pub(super) struct CodeTable(Vec<(StatusRange, CodeMeaning)>);
 
-/// What a profile says of a code.
+/// The meaning that a profile gives to a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CodeMeaning {
-    /// The body's word decides.
+enum CodeMeaning {
+    /// The word in the body decides.
     Body,
-    /// This state.
     State(State),
 }
 
-/// What a code amounts to.
+/// What follows from a code.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Code {
-    /// An accepted one: it says nothing against the service.
-    Good,
-    /// The profile gives it a state, and nothing of the inventory speaks against that.
-    Says(State),
-    /// The body decides; where it does not, the failure stands.
-    AsBody(Option<Failure>),
-    /// Not accepted, but the body may still tell how the service is.
-    Bad(Failure),
-    /// Not accepted, and what comes with it is about the request (a route, a redirect, credentials), not about
-    /// the service.
-    Aside(Failure),
+pub(super) enum CodeVerdict {
+    /// The code is accepted and says nothing against the service.
+    Accepted,
+    /// The profile gives it this state, and the inventory does not contradict.
+    State(State),
+    /// The body decides; when it does not, the failure stands.
+    Body(Option<Failure>),
+    /// The code is not accepted, but the body may still tell the state of the service.
+    Rejected(Failure),
+    /// The code is not accepted, and the body is about the request (a route, a redirect, credentials) and not about the
+    /// service.
+    Unrelated(Failure),
 }
 
-impl Codes {
-    /// What the profile says of this code: the narrowest entry that holds it.
-    pub(super) fn meaning(&self, code: u16) -> Option<CodeMeaning> {
+impl CodeTable {
+    /// Reads `{429: healthy, 500-599: unhealthy, 503: body}`.
+    pub(super) fn parse(entry: Option<&Entry>, problems: &mut Problems) -> Self {
+        let expected = "a map of status codes, such as `{429: healthy, 503: body}`";
+        let entries = entry.and_then(|entry| entry.value.map(expected, problems));
+        let states = State::KEYS.iter();
+        let states = states.map(|(key, state)| (*key, CodeMeaning::State(*state)));
+        let words: Vec<_> = states.chain([("body", CodeMeaning::Body)]).collect();
+        let mut codes = Self::default();
+        for entry in entries.unwrap_or_default() {
+            let Some(range) = parse_range(&entry.key) else {
+                let message = format!("`{}` is no status code", entry.key);
+                problems.push(
+                    Problem::at(&entry.key_place, message)
+                        .label("expected a code from 100 to 999, or a range of them")
+                        .hint("such as `503` or `500-599`"),
+                );
+                continue;
+            };
+            if let Some(meaning) = entry.value.word(&words, problems) {
+                codes.0.push((range, meaning));
+            }
+        }
+        codes
+    }
+
+    /// Returns the meaning of a code: that of the narrowest entry that contains it.
+    fn meaning(&self, code: u16) -> Option<CodeMeaning> {
         self.0
             .iter()
             .filter(|(range, _)| range.contains(code))
             .min_by_key(|(range, _)| range.last - range.first)
             .map(|(_, meaning)| *meaning)
     }
-}
 
-/// What a code amounts to under the profile's `codes:` and the inventory's `expect.status`.
-pub(super) fn of(code: u16, codes: &Codes, expect: &Expect, location: Option<&str>) -> Code {
-    let meaning = codes.meaning(code);
-    if !expect.status.is_empty() && !expect.accepts(code) {
-        // Whoever writes an inventory knows better than a convention.
-        return refused(code, expect, location, meaning.is_some());
-    }
-    match meaning {
-        Some(CodeMeaning::State(State::Unready | State::Unhealthy | State::Unknown))
-            if !expect.status.is_empty() =>
-        {
-            Code::Good
+    /// Judges a code by the profile's `codes:` and the inventory's `expect.status`. `location` is the target of a
+    /// redirect.
+    pub(super) fn judge(&self, code: u16, expect: &Expect, location: Option<&str>) -> CodeVerdict {
+        let (meaning, accepted) = (self.meaning(code), expect.accepts(code));
+        let explicit = !expect.status.is_empty();
+        let failure = || failure(code, expect, location);
+        match (meaning, accepted) {
+            // The inventory stands above the convention.
+            (Some(_), false) if explicit => CodeVerdict::Rejected(failure()),
+            (Some(CodeMeaning::State(State::Unready | State::Unhealthy | State::Unknown)), _)
+                if explicit =>
+            {
+                CodeVerdict::Accepted
+            }
+            (Some(CodeMeaning::State(state)), _) => CodeVerdict::State(state),
+            (Some(CodeMeaning::Body), _) => CodeVerdict::Body((!accepted).then(failure)),
+            (None, true) => CodeVerdict::Accepted,
+            (None, false) => match code {
+                300..=399 | 401 | 403..=405 => CodeVerdict::Unrelated(failure()),
+                _ => CodeVerdict::Rejected(failure()),
+            },
         }
-        Some(CodeMeaning::State(state)) => Code::Says(state),
-        Some(CodeMeaning::Body) => {
-            Code::AsBody((!expect.accepts(code)).then(|| failure(code, expect, location)))
-        }
-        None if expect.accepts(code) => Code::Good,
-        None => refused(code, expect, location, false),
     }
 }
 
-fn refused(code: u16, expect: &Expect, location: Option<&str>, described: bool) -> Code {
-    let failure = failure(code, expect, location);
-    match code {
-        // A profile that describes the code says that the body is the service's own.
-        _ if described => Code::Bad(failure),
-        300..=399 | 401 | 403 | 404 | 405 => Code::Aside(failure),
-        _ => Code::Bad(failure),
-    }
+/// Reads `503` or `500-599`.
+fn parse_range(text: &str) -> Option<StatusRange> {
+    let code = |text: &str| {
+        let text = text.trim();
+        let digits = text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit());
+        text.parse().ok().filter(|code| digits && *code >= 100)
+    };
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (code(first)?, code(last)?);
+    (first <= last).then_some(StatusRange { first, last })
 }
 
-/// The failure that an unaccepted code is, in words.
-pub(super) fn failure(code: u16, expect: &Expect, location: Option<&str>) -> Failure {
-    let named = named(code);
-    match code {
+/// Returns the failure that an unaccepted code is.
+fn failure(code: u16, expect: &Expect, location: Option<&str>) -> Failure {
+    let (kind, what) = match code {
         300..=399 => {
             let target = location.map_or_else(
                 || "without saying where to".to_owned(),
-                |target| format!("to {}", clean(&masked(target), 200)),
+                |target| format!("to {}", clean(&without_password(target), 200)),
             );
-            Failure::new(
-                FailureKind::Redirect,
-                format!("answered {named}: a redirect {target}"),
-            )
+            (FailureKind::Redirect, format!(": a redirect {target}"))
         }
-        401 => Failure::new(
+        401 => (
             FailureKind::Auth,
-            format!("answered {named}: credentials are missing or wrong"),
+            ": credentials are missing or wrong".to_owned(),
         ),
-        403 => Failure::new(
+        403 => (
             FailureKind::Auth,
-            format!("answered {named}: these credentials may not see it"),
+            ": these credentials may not see it".to_owned(),
         ),
-        404 => Failure::new(
+        404 => (FailureKind::Status, ": there is no such route".to_owned()),
+        405 => (
             FailureKind::Status,
-            format!("answered {named}: there is no such route"),
+            ": the route takes another method".to_owned(),
         ),
-        405 => Failure::new(
+        _ => (
             FailureKind::Status,
-            format!("answered {named}: the route takes another method"),
+            format!(", expected {}", accepted(expect)),
         ),
-        _ => Failure::new(
-            FailureKind::Status,
-            format!("answered {named}, expected {}", accepted(expect)),
-        ),
-    }
-}
-
-/// The target of a redirect without a password in it.
-fn masked(target: &str) -> String {
-    let Ok(mut url) = url::Url::parse(target) else {
-        return target.to_owned();
     };
-    // A URL without a password stays as it was written.
-    if url.password().is_none() || url.set_password(Some("***")).is_err() {
-        return target.to_owned();
-    }
-    url.into()
+    Failure::new(kind, format!("answered {}{what}", with_reason(code)))
 }
 
-/// The accepted codes, for people.
+/// Returns the target of a redirect without a password in it.
+fn without_password(target: &str) -> String {
+    match url::Url::parse(target) {
+        Ok(mut url) if url.password().is_some() => {
+            // This cannot fail for a URL that has a password.
+            let _ = url.set_password(Some("***"));
+            url.into()
+        }
+        // A URL without a password stays as it was written.
+        _ => target.to_owned(),
+    }
+}
+
+/// Returns the accepted codes for people.
 fn accepted(expect: &Expect) -> String {
     if expect.status.is_empty() {
         return "200-299".to_owned();
@@ -140,44 +167,18 @@ fn accepted(expect: &Expect) -> String {
     ranges.collect::<Vec<_>>().join(", ")
 }
 
-/// The code with its standard name.
-pub(super) fn named(code: u16) -> String {
-    let name = match code {
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        204 => "No Content",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        304 => "Not Modified",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        408 => "Request Timeout",
-        410 => "Gone",
-        412 => "Precondition Failed",
-        415 => "Unsupported Media Type",
-        422 => "Unprocessable Content",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => return code.to_string(),
-    };
-    format!("{code} {name}")
+/// Returns the code with its standard reason phrase: `503 Service Unavailable`.
+pub(super) fn with_reason(code: u16) -> String {
+    let status = StatusCode::from_u16(code).ok();
+    match status.and_then(|status| status.canonical_reason()) {
+        Some(reason) => format!("{code} {reason}"),
+        None => code.to_string(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, CodeMeaning, Codes, failure, of};
+    use super::{CodeMeaning, CodeTable, CodeVerdict, failure};
     use crate::health::{FailureKind, State};
     use crate::profile::{Expect, StatusRange};
 
@@ -195,9 +196,11 @@ mod tests {
     #[test]
     fn without_a_profile() {
         let check = |code: u16, expect: &Expect, kind: Option<FailureKind>| {
-            let found = match of(code, &Codes::default(), expect, None) {
-                Code::Good => None,
-                Code::Bad(failure) | Code::Aside(failure) => Some(failure.kind),
+            let found = match CodeTable::default().judge(code, expect, None) {
+                CodeVerdict::Accepted => None,
+                CodeVerdict::Rejected(failure) | CodeVerdict::Unrelated(failure) => {
+                    Some(failure.kind)
+                }
                 other => panic!("{code}: {other:?}"),
             };
             assert_eq!(found, kind, "{code}");
@@ -228,25 +231,34 @@ mod tests {
 
     #[test]
     fn what_a_profile_says() {
-        let codes = Codes(vec![
+        let codes = CodeTable(vec![
             (range(400, 599), CodeMeaning::State(State::Healthy)),
             (range(429, 429), CodeMeaning::State(State::Degraded)),
             (range(503, 503), CodeMeaning::Body),
         ]);
         let default = Expect::default();
-        assert_eq!(of(404, &codes, &default, None), Code::Says(State::Healthy));
-        assert_eq!(of(429, &codes, &default, None), Code::Says(State::Degraded));
+        assert_eq!(
+            codes.judge(404, &default, None),
+            CodeVerdict::State(State::Healthy)
+        );
+        assert_eq!(
+            codes.judge(429, &default, None),
+            CodeVerdict::State(State::Degraded)
+        );
         assert!(matches!(
-            of(503, &codes, &default, None),
-            Code::AsBody(Some(_))
+            codes.judge(503, &default, None),
+            CodeVerdict::Body(Some(_))
         ));
-        assert_eq!(of(200, &codes, &default, None), Code::Good);
+        assert_eq!(codes.judge(200, &default, None), CodeVerdict::Accepted);
         // The inventory's own expectation stands above the profile.
         let strict = expecting(&[range(200, 200)]);
-        assert!(matches!(of(429, &codes, &strict, None), Code::Bad(_)));
+        assert!(matches!(
+            codes.judge(429, &strict, None),
+            CodeVerdict::Rejected(_)
+        ));
         assert_eq!(
-            of(503, &codes, &expecting(&[range(503, 503)]), None),
-            Code::AsBody(None)
+            codes.judge(503, &expecting(&[range(503, 503)]), None),
+            CodeVerdict::Body(None)
         );
     }
 
@@ -259,7 +271,7 @@ mod tests {
                 None,
                 "answered 503 Service Unavailable, expected 200, 210-219",
             ),
-            (418, None, "answered 418, expected 200, 210-219"),
+            (499, None, "answered 499, expected 200, 210-219"),
             (
                 302,
                 Some("http://x/\u{1b}[31m"),

@@ -1,67 +1,60 @@
-//! Whether an answer is what the inventory expects, and if not, what came instead.
+//! Compares a response with the expectations of the inventory.
 
 use serde_json::Value;
 
-use super::{Answer, json};
+use super::{HttpResponse, json};
 use crate::health::{Failure, FailureKind};
 use crate::profile::Expect;
 use crate::text::clean;
 
-/// Characters shown of what came.
+/// The number of characters that are shown of a text.
 const SHOWN: usize = 80;
 
-/// The first expectation that is not met; the status code is judged elsewhere.
-pub(super) fn unmet(expect: &Expect, answer: &Answer<'_>) -> Option<Failure> {
-    let message = header(expect, answer)
-        .or_else(|| text(expect, answer))
-        .or_else(|| values(expect, answer))?;
+/// Returns the first expectation that is not met; the status code is judged elsewhere.
+pub(super) fn unmet(expect: &Expect, response: &HttpResponse<'_>) -> Option<Failure> {
+    let message = unmet_header(expect, response)
+        .or_else(|| unmet_text(expect, response))
+        .or_else(|| unmet_value(expect, response))?;
     Some(Failure::new(FailureKind::Expect, message))
 }
 
-fn header(expect: &Expect, answer: &Answer<'_>) -> Option<String> {
+fn unmet_header(expect: &Expect, response: &HttpResponse<'_>) -> Option<String> {
     expect.headers.iter().find_map(|(name, wanted)| {
-        let came: Vec<&str> = answer
-            .headers
-            .iter()
+        let headers = response.headers.iter();
+        let found: Vec<&str> = headers
             .filter(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.trim())
             .collect();
-        if came.contains(&wanted.trim()) {
+        if found.contains(&wanted.trim()) {
             return None;
         }
         let wanted = clean(wanted, SHOWN);
-        Some(if came.is_empty() {
+        Some(if found.is_empty() {
             format!("expected header `{name}: {wanted}`, and there is no such header")
         } else {
-            let came = clean(&came.join(", "), SHOWN);
-            format!("expected header `{name}: {wanted}`, found `{came}`")
+            let found = clean(&found.join(", "), SHOWN);
+            format!("expected header `{name}: {wanted}`, found `{found}`")
         })
     })
 }
 
-fn text(expect: &Expect, answer: &Answer<'_>) -> Option<String> {
-    if expect.body_contains.is_empty() {
-        return None;
-    }
-    let body = String::from_utf8_lossy(answer.body);
-    let missing = expect
-        .body_contains
-        .iter()
-        .find(|text| !body.contains(text.as_str()))?;
+fn unmet_text(expect: &Expect, response: &HttpResponse<'_>) -> Option<String> {
+    let body = String::from_utf8_lossy(response.body);
+    let mut texts = expect.body_contains.iter();
+    let missing = texts.find(|text| !body.contains(text.as_str()))?;
     let wanted = clean(missing, SHOWN);
-    Some(if body.trim().is_empty() {
-        format!("expected `{wanted}` in the body, and the body is empty")
-    } else {
-        format!(
+    Some(match body.trim() {
+        "" => format!("expected `{wanted}` in the body, and the body is empty"),
+        body => format!(
             "expected `{wanted}` in the body, found `{}`",
-            clean(body.trim(), SHOWN)
-        )
+            clean(body, SHOWN)
+        ),
     })
 }
 
-fn values(expect: &Expect, answer: &Answer<'_>) -> Option<String> {
+fn unmet_value(expect: &Expect, response: &HttpResponse<'_>) -> Option<String> {
     let (pointer, wanted) = expect.json.first()?;
-    let body = match json::parse(answer.body) {
+    let body = match json::parse(response.body) {
         Ok(body) => body,
         Err(reason) => {
             return Some(format!(
@@ -71,46 +64,35 @@ fn values(expect: &Expect, answer: &Answer<'_>) -> Option<String> {
         }
     };
     expect.json.iter().find_map(|(pointer, wanted)| {
-        let came = body.pointer(pointer);
-        let met = match came {
-            Some(came) => equal(came, wanted),
-            // Who expects null expects nothing to be there.
-            None => wanted.is_null(),
-        };
-        (!met).then(|| match came {
-            Some(came) => format!(
-                "expected {} at `{pointer}`, found {}",
-                shown(wanted),
-                shown(came)
-            ),
-            None => format!(
-                "expected {} at `{pointer}`, and there is nothing",
-                shown(wanted)
-            ),
-        })
+        let message = |found| format!("expected {} at `{pointer}`, {found}", shown(wanted));
+        match body.pointer(pointer) {
+            Some(found) if equal(found, wanted) => None,
+            Some(found) => Some(message(format!("found {}", shown(found)))),
+            // `null` means that nothing is expected to be there.
+            None if wanted.is_null() => None,
+            None => Some(message("and there is nothing".to_owned())),
+        }
     })
 }
 
-/// Equal as JSON values, `1` and `1.0` too.
-fn equal(came: &Value, wanted: &Value) -> bool {
-    match (came, wanted) {
-        (Value::Number(came), Value::Number(wanted)) => {
-            came == wanted || came.as_f64() == wanted.as_f64()
+/// Returns whether two values are equal as JSON, `1` and `1.0` included.
+fn equal(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Number(found), Value::Number(wanted)) => {
+            found == wanted || found.as_f64() == wanted.as_f64()
         }
-        (Value::Array(came), Value::Array(wanted)) => {
-            came.len() == wanted.len() && came.iter().zip(wanted).all(|(a, b)| equal(a, b))
+        (Value::Array(found), Value::Array(wanted)) => {
+            found.len() == wanted.len() && found.iter().zip(wanted).all(|(a, b)| equal(a, b))
         }
-        (Value::Object(came), Value::Object(wanted)) => {
-            came.len() == wanted.len()
-                && came
-                    .iter()
-                    .all(|(key, a)| wanted.get(key).is_some_and(|b| equal(a, b)))
+        (Value::Object(found), Value::Object(wanted)) => {
+            let mut pairs = found.iter().map(|(key, a)| (a, wanted.get(key)));
+            found.len() == wanted.len() && pairs.all(|(a, b)| b.is_some_and(|b| equal(a, b)))
         }
-        (came, wanted) => came == wanted,
+        (found, wanted) => found == wanted,
     }
 }
 
-/// A value with its type where that could be mistaken: `"1"` is text, `1` is none.
+/// Returns a value with its type when that could be mistaken: `"1"` is text, `1` is not.
 fn shown(value: &Value) -> String {
     format!("`{}`", clean(&value.to_string(), SHOWN))
 }
@@ -123,7 +105,7 @@ mod tests {
 
     use super::unmet;
     use crate::health::{FailureKind, Moment};
-    use crate::profile::{Answer, Expect};
+    use crate::profile::{Expect, HttpResponse};
 
     fn check(expect: &Expect, body: &str, expected: Option<&str>) {
         let headers = [
@@ -131,14 +113,14 @@ mod tests {
             ("x-many".to_owned(), "one".to_owned()),
             ("x-many".to_owned(), " two ".to_owned()),
         ];
-        let answer = Answer {
+        let response = HttpResponse {
             code: 200,
             headers: &headers,
             body: body.as_bytes(),
             at: Moment::at_seconds(0.0),
             latency: Duration::ZERO,
         };
-        let found = unmet(expect, &answer);
+        let found = unmet(expect, &response);
         assert!(
             found
                 .as_ref()

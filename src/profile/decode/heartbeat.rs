@@ -2,91 +2,169 @@
 
 use std::time::Duration;
 
-use super::place::{Document, Places, Source};
-use super::rule::Condition;
-use crate::health::{Beat, Heartbeat};
+use serde_json::Value;
 
-/// Characters of a holder.
+use super::field::{FieldSpecs, PayloadPath, PayloadView, alike};
+use super::parser::{FieldKind, Parser};
+use crate::health::{Beat, Heartbeat};
+use crate::yaml::{Entry, Fields, Node, Value as Yaml};
+
+/// The longest holder, in characters.
 const LONGEST_HOLDER: usize = 128;
 
-/// Where a payload tells of a sign of life.
+/// The fields of a heartbeat in a payload.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Pulse {
-    /// When the last one was.
-    pub(super) at: Places,
-    /// How old it may be.
-    pub(super) fresh_for: Span,
-    /// How long after a missed one the next is missed.
-    pub(super) every: Span,
-    /// Whose it is.
-    pub(super) holder: Places,
-    /// What stands there where no other will follow.
-    pub(super) last: Option<Condition>,
+pub(super) struct HeartbeatDecode {
+    /// The time of the last heartbeat.
+    at: FieldSpecs,
+    /// The age from which on a heartbeat is missed.
+    fresh_for: DurationSources,
+    /// The time from one missed heartbeat to the next.
+    every: DurationSources,
+    holder: FieldSpecs,
+    /// What the payload says when no other heartbeat will follow.
+    last: Option<Condition>,
+}
+
+/// `{at, is}`: something that a payload may say.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Condition {
+    at: FieldSpecs,
+    /// The values of which one must be there.
+    is: Vec<Value>,
 }
 
 /// A length of time: the first of these that is known.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Span(pub(super) Vec<Length>);
+struct DurationSources(Vec<DurationSource>);
 
-/// One way to know a length of time.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Length {
-    /// The profile says it.
+enum DurationSource {
     Fixed(Duration),
-    /// The payload says it.
-    Said(Places),
+    Payload(FieldSpecs),
 }
 
-impl Span {
-    fn of(&self, document: Document<'_>) -> Option<Duration> {
-        let lengths = self.0.iter().filter_map(|length| match length {
-            Length::Fixed(length) => Some(*length),
-            Length::Said(places) => places.duration(document),
-        });
-        // What is good for no time at all is a field that was not filled in.
-        lengths.into_iter().find(|length| !length.is_zero())
+impl Condition {
+    /// Returns whether one of the values is there. `null` means that there is no value.
+    pub(super) fn holds(&self, view: PayloadView<'_>) -> bool {
+        let found = self.at.find(view);
+        let value = found.as_ref().map_or(&Value::Null, |(_, value)| value);
+        self.is.iter().any(|wanted| alike(value, wanted))
     }
 
-    fn places(&self) -> impl Iterator<Item = &Places> {
-        self.0.iter().filter_map(|length| match length {
-            Length::Fixed(_) => None,
-            Length::Said(places) => Some(places),
+    pub(super) fn parse(node: &Node, parser: &mut Parser<'_>) -> Option<Self> {
+        let expected = "a condition, such as `{at: /sealed, is: true}`";
+        let mut fields = Fields::read(node, expected, parser.problems)?;
+        let (at, is) = (fields.take("at"), fields.take("is"));
+        fields.finish(parser.problems);
+        let (Some(at), Some(is)) = (at, is) else {
+            let missing = if at.is_none() { "at" } else { "is" };
+            let message = format!("a condition without `{missing}`");
+            parser.missing(&node.place, message, expected);
+            return None;
+        };
+        let at = parser.field(Some(at), FieldKind::Text);
+        let is = is.value.one_or_many().iter().map(Node::to_json).collect();
+        (!at.is_empty()).then_some(Self { at, is })
+    }
+}
+
+impl DurationSources {
+    /// Reads `30s`, a field, or a list of these.
+    fn parse(entry: Option<&Entry>, parser: &mut Parser<'_>) -> Self {
+        let nodes = entry.map(|entry| match entry.value.one_or_many() {
+            // An empty list is no duration, and is reported as such.
+            [] => std::slice::from_ref(&entry.value),
+            nodes => nodes,
+        });
+        let nodes = nodes.unwrap_or_default().iter();
+        let sources = nodes.filter_map(|node| {
+            let is_field = match &node.value {
+                Yaml::Map(_) => true,
+                Yaml::Text(text) => text.starts_with('/') || text.starts_with("header:"),
+                _ => false,
+            };
+            if is_field {
+                let field = parser.field_at(node, FieldKind::Duration);
+                return Some(DurationSource::Payload(field));
+            }
+            let fixed = node.positive_duration(parser.problems);
+            fixed.map(DurationSource::Fixed)
+        });
+        Self(sources.collect())
+    }
+
+    fn read(&self, view: PayloadView<'_>) -> Option<Duration> {
+        let mut lengths = self.0.iter().filter_map(|source| match source {
+            DurationSource::Fixed(length) => Some(*length),
+            DurationSource::Payload(field) => field.duration(view),
+        });
+        // A length of zero is a field that was not filled in.
+        lengths.find(|length| !length.is_zero())
+    }
+
+    fn fields(&self) -> impl Iterator<Item = &FieldSpecs> {
+        self.0.iter().filter_map(|source| match source {
+            DurationSource::Fixed(_) => None,
+            DurationSource::Payload(field) => Some(field),
         })
     }
 }
 
-impl Pulse {
-    /// What a payload says of it; `None` where nothing there belongs to a sign of life. A time that cannot be read is
-    /// none, so that it is missed in the end.
-    pub(super) fn read(&self, document: Document<'_>) -> Option<Heartbeat> {
+impl HeartbeatDecode {
+    /// Reads `{at: /last_seen, fresh_for: 30s}`.
+    pub(super) fn parse(entry: &Entry, parser: &mut Parser<'_>) -> Option<Self> {
+        let expected = "a last-seen time and how long it is good for, such as `{at: /last_seen, fresh_for: 30s}`";
+        let mut fields = Fields::read(&entry.value, expected, parser.problems)?;
+        let (at, fresh_for) = (fields.take("at"), fields.take("fresh_for"));
+        let heartbeat = Self {
+            at: parser.field(at, FieldKind::Duration),
+            fresh_for: DurationSources::parse(fresh_for, parser),
+            every: DurationSources::parse(fields.take("every"), parser),
+            holder: parser.take_text(&mut fields, "holder"),
+            last: fields
+                .take("final")
+                .and_then(|entry| Condition::parse(&entry.value, parser)),
+        };
+        fields.finish(parser.problems);
+        for (key, entry_of_key) in [("at", at), ("fresh_for", fresh_for)] {
+            if entry_of_key.is_none() {
+                let message = format!("a heartbeat without `{key}`");
+                parser.missing(&entry.key_place, message, expected);
+            }
+        }
+        Some(heartbeat)
+    }
+
+    /// Returns the heartbeat of a payload, or `None` when no field of it is there. A time that cannot be read counts as
+    /// never, so that the heartbeat is missed in the end.
+    pub(super) fn read(&self, view: PayloadView<'_>) -> Option<Heartbeat> {
         let all = [&self.at, &self.holder];
-        let mut all = all.into_iter().chain(self.fresh_for.places());
-        if !all.any(|places| places.stands(document)) {
+        let mut all = all.into_iter().chain(self.fresh_for.fields());
+        if !all.any(|field| field.exists(view)) {
             return None;
         }
         Some(Heartbeat {
-            beat: self.at.beat(document).unwrap_or(Beat::Never),
-            fresh_for: self.fresh_for.of(document),
-            every: self.every.of(document),
-            holder: self.holder.text(document, LONGEST_HOLDER),
-            is_final: self.last.as_ref().is_some_and(|last| last.holds(document)),
+            beat: self.at.beat(view).unwrap_or(Beat::Never),
+            fresh_for: self.fresh_for.read(view),
+            every: self.every.read(view),
+            holder: self.holder.text(view, LONGEST_HOLDER),
+            is_final: self.last.as_ref().is_some_and(|last| last.holds(view)),
         })
     }
 
-    /// The places that a payload told it at.
-    pub(super) fn taken<'a>(
+    /// Returns the paths that were read.
+    pub(super) fn consumed<'a>(
         &'a self,
-        document: Document<'a>,
-    ) -> impl Iterator<Item = &'a Source> + 'a {
-        let all = [&self.at, &self.holder];
-        let lengths = self.fresh_for.places().chain(self.every.places());
-        let all = all.into_iter().chain(lengths);
-        all.flat_map(move |places| places.read(document, true))
+        view: PayloadView<'a>,
+    ) -> impl Iterator<Item = &'a PayloadPath> + 'a {
+        let lengths = self.fresh_for.fields().chain(self.every.fields());
+        let all = [&self.at, &self.holder].into_iter().chain(lengths);
+        all.flat_map(move |field| field.consumed(view, true))
     }
 
-    /// Where the last one is looked for first, for people.
-    pub(super) fn place(&self) -> String {
-        let first = self.at.0.first();
-        first.map_or_else(String::new, |place| place.source.to_string())
+    /// Returns the path of the last heartbeat for people.
+    pub(super) fn first_path(&self) -> String {
+        self.at.first_path()
     }
 }

@@ -1,18 +1,27 @@
-//! A JSON body to a value, whatever came: bounded in depth, tolerant of what a JSON text may hold and a machine may not.
+//! Reads a JSON body into a value, with a limit on its depth, and tolerates numbers and characters that are valid in JSON
+//! but not in memory.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
 use serde_json::Value;
 
 use crate::text::clean;
 
-/// Arrays and objects inside one another; beyond that a body does not decode. serde_json's own limit is
-/// 128, and everything that walks a value below is recursive.
+/// The deepest nesting of arrays and objects that decodes. serde_json's own limit is 128, and everything that walks a
+/// value is recursive.
 pub(super) const MAX_DEPTH: usize = 64;
 
-/// Reads a body, or says why it is no JSON.
-pub(super) fn parse(body: &[u8]) -> Result<Value, String> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+/// Returns the text of a body without a byte order mark.
+pub(super) fn body_text(body: &[u8]) -> Cow<'_, str> {
     // A stray byte in an error message must not hide the rest of the report.
-    let text = String::from_utf8_lossy(body);
+    String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
+}
+
+/// Reads a body, or returns the reason why it is not JSON.
+pub(super) fn parse(body: &[u8]) -> Result<Value, String> {
+    let text = body_text(body);
     let text = text.trim();
     if text.is_empty() {
         return Err("the body is empty".to_owned());
@@ -30,7 +39,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Value, String> {
     })
 }
 
-/// The deepest nesting outside of strings.
+/// Returns the deepest nesting outside of strings.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0_usize);
     let (mut within, mut escaped) = (false, false);
@@ -50,104 +59,39 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// A piece of a JSON text, as far as this file cares.
-enum Token<'a> {
-    /// A string with its quotes.
-    Text(&'a str),
-    /// A run of characters that numbers are made of.
-    Number(&'a str),
-    /// Any other byte.
-    Other(u8),
-}
-
-/// Cuts a text into pieces; never fails, because the parser behind it is the one to complain.
-fn tokens(text: &str) -> impl Iterator<Item = Token<'_>> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let bytes = rest.as_bytes();
-        let first = *bytes.first()?;
-        let length = match first {
-            b'"' => string_length(bytes),
-            b'-' | b'0'..=b'9' => bytes
-                .iter()
-                .take_while(|b| matches!(b, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
-                .count(),
-            _ => 1,
-        };
-        // Outside of strings a cut can fall into a character; such a text is no JSON anyway.
-        let cut = (length..=bytes.len())
-            .find(|&at| rest.is_char_boundary(at))
-            .unwrap_or(bytes.len());
-        let (piece, after) = rest.split_at(cut);
-        rest = after;
-        Some(match first {
-            b'"' => Token::Text(piece),
-            b'-' | b'0'..=b'9' => Token::Number(piece),
-            other if piece.len() == 1 => Token::Other(other),
-            _ => Token::Text(piece),
-        })
+/// Replaces numbers that no machine number holds (`1e400`) by null, and single surrogates (`\ud800`) by the replacement
+/// character. Both are valid JSON, and neither should cost the rest of the report.
+fn without_impossible(text: &str) -> Cow<'_, str> {
+    TOKEN.replace_all(text, |token: &Captures<'_>| {
+        let token = &token[0];
+        if token.starts_with('"') {
+            let whole = ESCAPE.replace_all(token, |escape: &Captures<'_>| {
+                let lone = escape.name("lone").is_some();
+                if lone { "\\ufffd" } else { &escape[0] }.to_owned()
+            });
+            whole.into_owned()
+        } else if token.parse::<f64>().is_ok_and(f64::is_infinite) {
+            "null".to_owned()
+        } else {
+            token.to_owned()
+        }
     })
 }
 
-/// The length of the string that starts here, quotes included; all that is left where it has no end.
-fn string_length(bytes: &[u8]) -> usize {
-    let mut escaped = false;
-    for (at, byte) in bytes.iter().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at + 1,
-            _ => {}
-        }
-    }
-    bytes.len()
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// The text with numbers that no machine number holds (`1e400`) as null and halves of a surrogate pair
-/// replaced. Both are JSON by the letter, and neither should cost the rest of the report.
-fn without_impossible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for token in tokens(text) {
-        match token {
-            Token::Text(piece) => whole_characters(piece, &mut out),
-            Token::Number(piece) if piece.parse::<f64>().is_ok_and(f64::is_infinite) => {
-                out.push_str("null");
-            }
-            Token::Number(piece) => out.push_str(piece),
-            Token::Other(byte) => out.push(char::from(byte)),
-        }
-    }
-    out
-}
+/// A string, which may lack its end, or the characters of a number.
+static TOKEN: LazyLock<Regex> =
+    LazyLock::new(|| regex(r#"(?s)"(?:[^"\\]|\\.)*"?|[-0-9][-+.eE0-9]*"#));
 
-/// Copies a string, `\ud800` without its other half as `\ufffd`.
-fn whole_characters(piece: &str, out: &mut String) {
-    let mut rest = piece;
-    while let Some(at) = rest.find('\\') {
-        let (before, escape) = rest.split_at(at);
-        out.push_str(before);
-        let unit = |text: &str| {
-            text.strip_prefix("\\u")
-                .and_then(|hex| hex.get(..4))
-                .and_then(|hex| u16::from_str_radix(hex, 16).ok())
-        };
-        let length = match (unit(escape), escape.get(6..).and_then(unit)) {
-            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
-            (Some(0xd800..=0xdfff), _) => {
-                out.push_str("\\ufffd");
-                rest = escape.get(6..).unwrap_or_default();
-                continue;
-            }
-            (Some(_), _) => 6,
-            // A backslash and what it escapes belong together: `\\` must not be taken for the start of another.
-            (None, _) => 1 + escape.chars().nth(1).map_or(0, char::len_utf8),
-        };
-        let (whole, after) = escape.split_at(length);
-        out.push_str(whole);
-        rest = after;
-    }
-    out.push_str(rest);
-}
+/// A pair of surrogates, a single one, or any other escape.
+static ESCAPE: LazyLock<Regex> = LazyLock::new(|| {
+    let high = r"\\u[dD][89abAB][[:xdigit:]]{2}";
+    let low = r"\\u[dD][c-fC-F][[:xdigit:]]{2}";
+    regex(&format!(r"(?s){high}{low}|(?<lone>{high}|{low})|\\."))
+});
 
 #[cfg(test)]
 mod tests {

@@ -1,211 +1,106 @@
 //! Weighs code, payload and expectations against each other.
 //!
-//! Draining and starting explain the code; otherwise the worst of all that counts is what the answer amounts to. A
-//! code that is not accepted, or an expectation that is not met, adds `unready` to what the payload says: the service
-//! answered and wants, or deserves, no traffic. What that means for liveness the state machine decides.
+//! Draining and starting explain the code; otherwise the worst of all that counts is the state. A code that is not
+//! accepted, or an expectation that is not met, adds `unready` to what the payload says: the service responded and
+//! wants, or should get, no traffic. What that means for liveness is decided by the state machine.
 
-use super::code::{self, Code, Codes};
+use super::code::{CodeTable, CodeVerdict, with_reason};
+use super::expectation;
 use super::reading::Payload;
-use super::{Answer, Decode, Judgement, Overall, expectation};
+use super::spec::{Decode, Overall};
+use super::{HttpResponse, Judgement};
 use crate::health::{Failure, FailureKind, ProbeResult, Reading, State, StatusWord};
 use crate::profile::Expect;
 
-/// Judges an answer by its code, the expectations and the payload.
-pub fn judge(decode: Option<&Decode>, expect: &Expect, answer: &Answer<'_>) -> Judgement {
-    let none = Codes::default();
+/// Judges a response by its code, the expectations and the payload.
+pub fn judge(decode: Option<&Decode>, expect: &Expect, response: &HttpResponse<'_>) -> Judgement {
+    let none = CodeTable::default();
     let codes = decode.map_or(&none, |decode| &decode.codes);
-    let code = code::of(answer.code, codes, expect, location(answer));
-    let payload = decode.map_or_else(Payload::default, |decode| decode.read(answer));
+    let mut headers = response.headers.iter();
+    let location = headers.find(|(name, _)| name == "location");
+    let location = location.map(|(_, value)| value.as_str());
+    let code = codes.judge(response.code, expect, location);
+    let payload = decode.map_or_else(Payload::default, |decode| decode.read(response));
     let overall = decode.map_or(Overall::All, |decode| decode.overall);
-    let case = Case {
-        failing: failing(&code, overall, &payload).or_else(|| expectation::unmet(expect, answer)),
+    let evidence = ResponseEvidence {
+        failure: code_failure(&code, overall, &payload)
+            .or_else(|| expectation::unmet(expect, response)),
         explained: explained(&code, &payload),
         code,
         overall,
         payload,
-        number: answer.code,
+        number: response.code,
     };
-    case.judge()
+    evidence.judge()
 }
 
-fn location<'a>(answer: &Answer<'a>) -> Option<&'a str> {
-    let mut headers = answer.headers.iter();
-    headers
-        .find(|(name, _)| name == "location")
-        .map(|(_, value)| value.as_str())
-}
-
-/// The failure of a code that is not accepted and that nothing in the payload stands in for.
-fn failing(code: &Code, overall: Overall, payload: &Payload) -> Option<Failure> {
-    let word = payload
-        .word
-        .as_ref()
-        .is_some_and(|word| word.unclear.is_none());
-    let ruled = matches!(payload.rule, Some((Some(_), _)));
-    match code {
-        Code::Good | Code::Says(_) | Code::AsBody(None) => None,
-        Code::Aside(failure) => Some(failure.clone()),
-        Code::AsBody(Some(failure)) => {
-            let told = word || ruled || payload.dependencies.is_some();
-            (!told).then(|| failure.clone())
+/// Returns the failure of a code that is not accepted, unless something in the payload stands in for it.
+fn code_failure(code: &CodeVerdict, overall: Overall, payload: &Payload) -> Option<Failure> {
+    let status = payload.status.as_ref();
+    let has_status = status.is_some_and(|status| status.unclear.is_none());
+    let has_dependencies = payload.dependencies.is_some();
+    let (failure, stands_in) = match code {
+        CodeVerdict::Accepted | CodeVerdict::State(_) | CodeVerdict::Body(None) => return None,
+        CodeVerdict::Unrelated(failure) => (failure, false),
+        CodeVerdict::Body(Some(failure)) => {
+            let has_rule = matches!(payload.rule, Some((Some(_), _)));
+            (failure, has_status || has_rule || has_dependencies)
         }
-        Code::Bad(failure) => {
-            let told = match overall {
-                Overall::All | Overall::Codes => false,
-                Overall::Status => word,
-                Overall::Worst => payload.dependencies.is_some(),
-            };
-            (!told).then(|| failure.clone())
-        }
-    }
+        CodeVerdict::Rejected(failure) => match overall {
+            Overall::All | Overall::Codes => (failure, false),
+            Overall::Status => (failure, has_status),
+            Overall::Worst => (failure, has_dependencies),
+        },
+    };
+    (!stands_in).then(|| failure.clone())
 }
 
-/// Draining or starting, where word, header, flag, rule or code says so.
-fn explained(code: &Code, payload: &Payload) -> Option<State> {
-    let word = payload.word.as_ref().map(|word| word.state);
+/// Returns draining or starting, when the status, a header, a flag, a rule or the code says so.
+fn explained(code: &CodeVerdict, payload: &Payload) -> Option<State> {
+    let status = payload.status.as_ref().map(|status| status.state);
     let rule = payload.rule.as_ref().and_then(|(state, _)| *state);
     let code = match code {
-        Code::Says(state) => Some(*state),
+        CodeVerdict::State(state) => Some(*state),
         _ => None,
     };
-    let says = |state| [word, rule, code].contains(&Some(state));
+    let says = |state| [status, rule, code].contains(&Some(state));
     if payload.reading.draining || says(State::Draining) {
         Some(State::Draining)
-    } else if says(State::Starting) {
-        Some(State::Starting)
     } else {
-        None
+        says(State::Starting).then_some(State::Starting)
     }
 }
 
-/// All that the verdict follows from.
-struct Case {
-    code: Code,
+/// All from which the judgement follows.
+struct ResponseEvidence {
+    code: CodeVerdict,
     overall: Overall,
     payload: Payload,
-    failing: Option<Failure>,
+    failure: Option<Failure>,
     explained: Option<State>,
     number: u16,
 }
 
-impl Case {
+impl ResponseEvidence {
     fn judge(self) -> Judgement {
-        if matches!(self.code, Code::Aside(_)) && self.explained.is_none() {
-            // The body of such an answer is about the request, not about the service.
-            return self.verdict(None);
-        }
-        let state = self.explained.or_else(|| self.worst());
-        self.verdict(state)
-    }
-
-    /// What speaks for a state, the strongest reason for each first.
-    fn contributions(&self) -> Vec<(State, Option<Failure>)> {
-        let mut all = Vec::new();
-        if self.failing.is_some() {
-            all.push((State::Unready, None));
-        }
-        if let Some((Some(state), note)) = &self.payload.rule {
-            let why = note
-                .clone()
-                .unwrap_or_else(|| format!("a rule of the profile says {state}"));
-            all.push((*state, Some(Failure::new(FailureKind::Status, why))));
-        }
-        if matches!(self.overall, Overall::All | Overall::Status)
-            && let Some(word) = &self.payload.word
-        {
-            let why = match &word.unclear {
-                Some(unclear) => Failure::new(FailureKind::Decode, unclear.clone()),
-                None => Failure::new(FailureKind::Status, self.reports()),
-            };
-            // The body of an error need not have the shape of a report.
-            if self.failing.is_none() || word.raw.is_some() {
-                all.push((word.state, Some(why)));
+        // The body of an unrelated response is about the request, not about the service.
+        let dropped = self.is_unrelated() && self.explained.is_none();
+        let contributions = self.contributions();
+        let state = match self.explained {
+            Some(state) => Some(state),
+            None if dropped => None,
+            // A failure alone is reported by the result; what it means for the state depends on the probe.
+            None if self.failure.is_some() && contributions.len() == 1 => None,
+            None => {
+                let states = contributions.iter().map(|(state, _)| *state);
+                states.max_by_key(|state| badness(*state))
             }
-        }
-        if matches!(self.overall, Overall::All | Overall::Worst)
-            && let Some(state) = self.payload.dependencies
-        {
-            let why = self.payload.required_error.clone();
-            let why = why.unwrap_or_else(|| "the state of no dependency is known".to_owned());
-            all.push((state, Some(Failure::new(FailureKind::Status, why))));
-        }
-        if let Code::Says(state) = self.code {
-            let mut why = format!("answered {}, which means {state}", code::named(self.number));
-            if self
-                .payload
-                .word
-                .as_ref()
-                .is_some_and(|word| word.raw.is_some())
-            {
-                why = format!("{why}; {}", self.reports());
-            }
-            all.push((state, Some(Failure::new(FailureKind::Status, why))));
-        }
-        if let Some(trouble) = &self.payload.trouble
-            && self.failing.is_none()
-            && self.overall != Overall::Codes
-        {
-            let why = Failure::new(FailureKind::Decode, trouble.clone());
-            all.push((State::Unknown, Some(why)));
-        }
-        if self.overall == Overall::Codes && all.is_empty() {
-            all.push((State::Healthy, None));
-        }
-        all
-    }
-
-    /// The worst of what speaks for a state.
-    fn worst(&self) -> Option<State> {
-        let all = self.contributions();
-        // A failure alone is told by the result; what it means for the state depends on the probe.
-        if self.failing.is_some() && all.len() == 1 {
-            return None;
-        }
-        all.into_iter()
-            .map(|(state, _)| state)
-            .max_by_key(|state| badness(*state))
-    }
-
-    /// How the service calls its own state, with its sentence about it.
-    fn reports(&self) -> String {
-        let word = self
-            .payload
-            .word
-            .as_ref()
-            .and_then(|word| word.raw.as_deref());
-        let mut text = match word {
-            Some(word) => format!("reports `{word}`"),
-            None => "reports no status".to_owned(),
         };
-        if let Some(message) = &self.payload.reading.message {
-            text.push_str(": ");
-            text.push_str(message);
-        }
-        text
-    }
-
-    fn verdict(self, state: Option<State>) -> Judgement {
-        let (result, failure) = self.result(state);
-        let failed = self.failing.is_some();
-        let dropped = matches!(self.code, Code::Aside(_)) && self.explained.is_none();
-        let raw = self.payload.word.and_then(|word| word.raw);
+        let (result, failure) = self.result(state, &contributions);
+        let status = self.status_word(state);
         let mut reading = self.payload.reading;
         reading.draining = state == Some(State::Draining);
-        reading.status = match (state, raw) {
-            // Trouble alone is the probe's result and no word of the service.
-            (Some(State::Unknown), None) if self.payload.trouble.is_some() => None,
-            (Some(state), raw) => Some(StatusWord { state, raw }),
-            // The word does not count, and is kept all the same.
-            (None, Some(raw)) => Some(StatusWord {
-                state: if failed {
-                    State::Unready
-                } else {
-                    State::Healthy
-                },
-                raw: Some(raw),
-            }),
-            (None, None) => None,
-        };
+        reading.status = status;
         reading.ignores_dependencies = reading.dependencies.is_some()
             && matches!(self.overall, Overall::Status | Overall::Codes);
         let empty = dropped || reading == Reading::default();
@@ -216,15 +111,95 @@ impl Case {
         }
     }
 
-    fn result(&self, state: Option<State>) -> (ProbeResult, Option<Failure>) {
-        if let Some(failure) = &self.failing {
+    fn is_unrelated(&self) -> bool {
+        matches!(self.code, CodeVerdict::Unrelated(_))
+    }
+
+    /// Returns the states for which something speaks, the strongest reason for each first.
+    fn contributions(&self) -> Vec<(State, Option<Failure>)> {
+        let payload = &self.payload;
+        let failure = |why: String| Some(Failure::new(FailureKind::Status, why));
+        let undecoded = |why: &String| Some(Failure::new(FailureKind::Decode, why.clone()));
+        let mut all = Vec::new();
+        if self.failure.is_some() {
+            all.push((State::Unready, None));
+        }
+        if let Some((Some(state), note)) = &payload.rule {
+            let why = || format!("a rule of the profile says {state}");
+            all.push((*state, failure(note.clone().unwrap_or_else(why))));
+        }
+        if matches!(self.overall, Overall::All | Overall::Status)
+            && let Some(status) = &payload.status
+            // The body of an error need not have the shape of a report.
+            && (self.failure.is_none() || status.raw.is_some())
+        {
+            let why = match &status.unclear {
+                Some(unclear) => undecoded(unclear),
+                None => failure(self.reports()),
+            };
+            all.push((status.state, why));
+        }
+        if matches!(self.overall, Overall::All | Overall::Worst)
+            && let Some(state) = payload.dependencies
+        {
+            let why = payload.required_error.clone();
+            let why = why.unwrap_or_else(|| "the state of no dependency is known".to_owned());
+            all.push((state, failure(why)));
+        }
+        if let CodeVerdict::State(state) = self.code {
+            let mut why = format!("answered {}, which means {state}", with_reason(self.number));
+            if payload.raw_status().is_some() {
+                why = format!("{why}; {}", self.reports());
+            }
+            all.push((state, failure(why)));
+        }
+        if let Some(error) = &payload.decode_error
+            && self.failure.is_none()
+            && self.overall != Overall::Codes
+        {
+            all.push((State::Unknown, undecoded(error)));
+        }
+        if self.overall == Overall::Codes && all.is_empty() {
+            all.push((State::Healthy, None));
+        }
+        all
+    }
+
+    /// Returns a sentence with the status word of the service and its message.
+    fn reports(&self) -> String {
+        let mut text = match self.payload.raw_status() {
+            Some(word) => format!("reports `{word}`"),
+            None => "reports no status".to_owned(),
+        };
+        if let Some(message) = &self.payload.reading.message {
+            text.push_str(": ");
+            text.push_str(message);
+        }
+        text
+    }
+
+    fn status_word(&self, state: Option<State>) -> Option<StatusWord> {
+        let raw = self.payload.raw_status().map(str::to_owned);
+        let state = match (state, &raw) {
+            // A body that does not decode is the probe's result and no word of the service.
+            (Some(State::Unknown), None) if self.payload.decode_error.is_some() => return None,
+            (Some(state), _) => state,
+            // The word does not count, and is kept all the same.
+            (None, Some(_)) if self.failure.is_some() => State::Unready,
+            (None, Some(_)) => State::Healthy,
+            (None, None) => return None,
+        };
+        Some(StatusWord { state, raw })
+    }
+
+    fn result(
+        &self,
+        state: Option<State>,
+        contributions: &[(State, Option<Failure>)],
+    ) -> (ProbeResult, Option<Failure>) {
+        if let Some(failure) = &self.failure {
             let mut failure = failure.clone();
-            let word = self
-                .payload
-                .word
-                .as_ref()
-                .and_then(|word| word.raw.as_ref());
-            if !matches!(self.code, Code::Aside(_)) && word.is_some() {
+            if !self.is_unrelated() && self.payload.raw_status().is_some() {
                 failure.message = format!("{}; {}", failure.message, self.reports());
             }
             let result = match failure.kind {
@@ -233,29 +208,29 @@ impl Case {
             };
             return (result, Some(failure));
         }
-        let why = |state: Option<State>| {
-            let all = self.contributions();
-            let of_state = all.into_iter().find(|(of, _)| Some(*of) == state);
-            of_state.and_then(|(_, why)| why)
+        let why = |state| {
+            let mut all = contributions.iter();
+            all.find(|(of, _)| *of == state)
+                .and_then(|(_, why)| why.clone())
         };
-        // Why it answered a bad code is explained; that it did stays true.
-        if let Code::Says(bad @ (State::Unready | State::Unhealthy)) = self.code
+        // Draining or starting explains the bad code, but does not take it back.
+        if let CodeVerdict::State(bad @ (State::Unready | State::Unhealthy)) = self.code
             && self.explained.is_some()
         {
-            return (ProbeResult::Fail, why(Some(bad)));
+            return (ProbeResult::Fail, why(bad));
         }
         match state {
             None | Some(State::Healthy) => (ProbeResult::Pass, None),
             Some(State::Degraded | State::Draining) => (ProbeResult::Warn, None),
-            Some(State::Unready | State::Unhealthy | State::Stopped) => {
+            Some(state @ (State::Unready | State::Unhealthy | State::Stopped)) => {
                 (ProbeResult::Fail, why(state))
             }
-            Some(State::Unknown | State::Starting) => (ProbeResult::Unknown, why(state)),
+            Some(state @ (State::Unknown | State::Starting)) => (ProbeResult::Unknown, why(state)),
         }
     }
 }
 
-/// The order in which states are worse: unhealthy, unready, unknown, degraded, healthy.
+/// Orders states: unhealthy is worst, then unready, unknown, degraded, healthy.
 const fn badness(state: State) -> u8 {
     match state {
         State::Healthy => 0,

@@ -1,55 +1,51 @@
-//! A body of lines, one thing a line, to a map that the places of a profile are looked up in.
+//! Reads a body of lines, one entry a line, into a map in which the paths of a profile are looked up.
 //!
-//! `[+]etcd ok` becomes `{"etcd": {"status": "ok"}}`; where a pattern has no more than a name and a value,
+//! `[+]etcd ok` becomes `{"etcd": {"status": "ok"}}`; when a pattern has only a name and a value,
 //! `ActiveState=active` becomes `{"ActiveState": "active"}`.
-
-use std::collections::HashMap;
 
 use regex::{Captures, Regex};
 use serde_json::{Map, Value};
 
-use super::dependencies::{EntryKind, Required, Shape, Table};
-use super::place::{Place, Places, Source};
+use super::dependencies::{DependencyTable, UniqueNames};
+use super::json::body_text;
+use super::parser::{BodyFormat, Parser};
 use super::words::{Vocabulary, plain};
 use crate::health::State;
 use crate::text::clean;
+use crate::yaml::{Fields, Problem};
 
-/// `[+]NAME ok`, `[+]NAME excluded: ok`, `[-]NAME failed: reason`: the verbose text of Kubernetes and etcd.
+/// The verbose text of Kubernetes and etcd: `[+]NAME ok`, `[+]NAME excluded: ok`, `[-]NAME failed: reason`.
 const BRACKET: &str =
     r"^\[[+-]\](?<name>.+?) (?<status>ok|excluded|failed)(?::(?: ok| (?<error>.*))?)?$";
 
-/// Lines that are looked at; a status is no log.
+/// LineFormat that are looked at; a status is no log.
 const MOST_LINES: usize = 10_000;
 
-/// How a line is read.
+/// The pattern of a line.
 #[derive(Debug, Clone)]
-pub(super) struct Lines {
+pub(super) struct LineFormat {
     pattern: Regex,
-    /// A body may also be nothing but a word: it is so when nobody asked for the lines.
+    /// Whether the body may also be a single status word, as it is when the verbose text was not requested.
     word_alone: bool,
 }
 
-impl PartialEq for Lines {
+impl PartialEq for LineFormat {
     fn eq(&self, other: &Self) -> bool {
         self.pattern.as_str() == other.pattern.as_str() && self.word_alone == other.word_alone
     }
 }
 
-impl Lines {
-    /// `preset: bracket`.
-    pub(super) fn bracket() -> Option<Self> {
+impl LineFormat {
+    fn bracket() -> Option<Self> {
         Some(Self {
             pattern: Regex::new(BRACKET).ok()?,
             word_alone: true,
         })
     }
 
-    /// `pattern:`, a regular expression that a whole line, or a part of it, matches.
-    ///
-    /// # Errors
-    ///
-    /// Why it is none that can be used here.
-    pub(super) fn parse(pattern: &str) -> Result<Self, String> {
+    /// Reads a regular expression that a whole line, or a part of it, matches; fails with the reason why it cannot be
+    /// used.
+    fn parse(pattern: &str) -> Result<Self, String> {
         let pattern = Regex::new(pattern).map_err(|error| {
             let text = error.to_string();
             let reason = text.lines().last().unwrap_or_default();
@@ -68,49 +64,73 @@ impl Lines {
         })
     }
 
-    /// The dependencies of a preset, which needs no description of them; of a pattern only its author knows.
-    pub(super) fn table(&self) -> Option<Table> {
-        self.word_alone.then(|| {
-            let at = |pointer: &str| Place::plain(Source::Pointer(pointer.to_owned()));
-            Table {
-                at: Places(vec![at("")]),
-                name: Places::default(),
-                ignore: Vec::new(),
-                shape: Some(Shape::Map),
-                kind: Some(EntryKind::Object),
-                failures_only: false,
-                recurse: Vec::new(),
-                required: Required::Names(Vec::new()),
-                status: vec![(at("/status"), None)],
-                words: None,
-                error: Places(vec![at("/error")]),
-                last_success: Places::default(),
-                last_failure: Places::default(),
-                last_check: Places::default(),
-                success_count: Places::default(),
-                failure_count: Places::default(),
-                latency: Places::default(),
-                heartbeat: None,
+    /// Reads `pattern:` or `preset:`, which are required when the format is `lines`.
+    pub(super) fn take(fields: &mut Fields<'_>, parser: &mut Parser<'_>) -> Option<Self> {
+        let (pattern, preset) = (fields.take("pattern"), fields.take("preset"));
+        let problems = &mut *parser.problems;
+        if parser.format != BodyFormat::Lines {
+            for entry in [pattern, preset].into_iter().flatten() {
+                let key = &entry.key;
+                problems.push(
+                    Problem::at(&entry.key_place, format!("`{key}` says how lines are read"))
+                        .label("needs `format: lines`")
+                        .hint("take it out, or set `format: lines`"),
+                );
             }
-        })
+            return None;
+        }
+        let problem = match (pattern, preset) {
+            (Some(pattern), None) => {
+                let expected = "a regular expression such as `^(?<name>[^=]+)=(?<value>.*)$`";
+                let text = pattern.value.line(expected, problems)?;
+                match Self::parse(&text) {
+                    Ok(lines) => return Some(lines),
+                    Err(reason) => {
+                        let shown = pattern.value.shown();
+                        let message = format!("{shown} is no pattern for lines: {reason}");
+                        Problem::at(&pattern.value.place, message)
+                            .label(format!("expected {expected}"))
+                    }
+                }
+            }
+            (None, Some(preset)) => {
+                let () = preset.value.word(&[("bracket", ())], problems)?;
+                return Self::bracket();
+            }
+            (Some(_), Some(preset)) => {
+                Problem::at(&preset.key_place, "`preset` is a pattern, and there is one")
+                    .label("one of the two is enough")
+                    .hint("keep `pattern` or `preset`")
+            }
+            (None, None) => Problem::at(parser.format_place, "lines without a `pattern`")
+                .label("how is a line read?")
+                .hint("add `preset: bracket` for `[+]name ok`, or a `pattern` with the group `(?<name>…)`"),
+        };
+        problems.push(problem);
+        None
     }
 
-    /// The lines that are as the pattern says, by name; why there are none.
+    /// Returns the dependencies of a preset, which needs no description of them. Those of a pattern only its author
+    /// knows.
+    pub(super) fn table(&self) -> Option<DependencyTable> {
+        self.word_alone.then(DependencyTable::of_lines)
+    }
+
+    /// Returns the lines that match the pattern, by name, or the reason why there are none.
     pub(super) fn read(&self, body: &[u8]) -> Result<Value, String> {
-        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let text = String::from_utf8_lossy(body);
+        let text = body_text(body);
         if text.trim().is_empty() {
             return Err("the body is empty".to_owned());
         }
         let mut map = Map::new();
-        let mut seen = HashMap::new();
+        let mut names = UniqueNames::default();
         for line in text.lines().take(MOST_LINES) {
             let Some(found) = self.pattern.captures(line) else {
                 continue;
             };
             let name = found.name("name").map_or("", |name| name.as_str().trim());
             if !name.is_empty() {
-                map.insert(unused(&map, &mut seen, name), self.entry(&found));
+                map.insert(names.unique(name), self.entry(&found));
             }
         }
         let is_word = || self.word_alone && State::known(&plain(&text)).is_some();
@@ -139,39 +159,20 @@ impl Lines {
     }
 }
 
-/// The name, or one with a number behind it where it was seen before.
-fn unused<'a>(
-    map: &Map<String, Value>,
-    seen: &mut HashMap<&'a str, usize>,
-    name: &'a str,
-) -> String {
-    let number = seen.entry(name).or_insert(0);
-    loop {
-        *number += 1;
-        let candidate = match *number {
-            1 => name.to_owned(),
-            number => format!("{name}#{number}"),
-        };
-        if !map.contains_key(&candidate) {
-            return candidate;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::Lines;
+    use super::LineFormat;
 
-    fn check(lines: &Lines, body: &str, expected: &Value) {
+    fn check(lines: &LineFormat, body: &str, expected: &Value) {
         let found = lines.read(body.as_bytes());
         assert_eq!(found.as_ref(), Ok(expected), "{body:?}");
     }
 
     #[test]
     fn bracket() {
-        let bracket = Lines::bracket().unwrap();
+        let bracket = LineFormat::bracket().unwrap();
         check(
             &bracket,
             "[+]ping ok\r\n[+]poststarthook/rbac/bootstrap-roles ok\n[+]etcd excluded: ok\n[-]log failed: reason withheld\nwarn: some health checks cannot be excluded: no matches for \"x\"\nlivez check failed\n",
@@ -209,13 +210,13 @@ mod tests {
 
     #[test]
     fn patterns() {
-        let pairs = Lines::parse("^(?<name>[^=]+)=(?<value>.*)$").unwrap();
+        let pairs = LineFormat::parse("^(?<name>[^=]+)=(?<value>.*)$").unwrap();
         check(
             &pairs,
             "ActiveState=active\nno pair\nSubState=\n=x\n",
             &json!({"ActiveState": "active", "SubState": ""}),
         );
-        let words = Lines::parse("(?<name>[^:]+): (?:(?<status>OK)|(?<why>.+))").unwrap();
+        let words = LineFormat::parse("(?<name>[^:]+): (?:(?<status>OK)|(?<why>.+))").unwrap();
         check(
             &words,
             "cache: gone: away\ndb: OK",
@@ -231,13 +232,17 @@ mod tests {
                 "it has no group beside `name`, such as `(?<value>.*)`",
             ),
         ] {
-            assert_eq!(Lines::parse(pattern).unwrap_err(), expected, "{pattern}");
+            assert_eq!(
+                LineFormat::parse(pattern).unwrap_err(),
+                expected,
+                "{pattern}"
+            );
         }
     }
 
     #[test]
     fn many_lines_are_bounded() {
-        let bracket = Lines::bracket().unwrap();
+        let bracket = LineFormat::bracket().unwrap();
         let many = "[+]ping ok\n".repeat(100) + &"x\n".repeat(200_000);
         let found = bracket.read(many.as_bytes()).unwrap();
         assert_eq!(found.as_object().map(serde_json::Map::len), Some(100));

@@ -1,5 +1,8 @@
-//! How a payload is read: the decode grammar and what it makes of an answer. All of it is data of a profile; no
-//! product is known here.
+//! Reads payloads: the decode grammar of a profile, and the state that follows from a response. A profile is data; this
+//! folder knows no product.
+//!
+//! The bytes of a response pass `reading` (fields, words, dependencies), `code` and `expectation`, and are weighed in
+//! `judge`. Each part of the grammar is parsed and read in one file; `parser` reads what all parts have in common.
 //!
 //! ```yaml
 //! decode:
@@ -45,126 +48,53 @@
 //!
 //! A word in `words:` is compared whole, ignoring case, `-`, `_` and space; `{contains: phrase}` is looked for in a
 //! longer text, whole words only, the longest phrase first. `default:` is what any other word means. Where a profile
-//! has no words, the vocabulary in `words.rs` holds.
+//! has no words, the vocabulary in `words` holds.
 
 mod code;
 mod dependencies;
 mod details;
 mod expectation;
+mod field;
 mod heartbeat;
 mod json;
 mod judge;
 mod lines;
-mod parse;
-mod place;
+mod parser;
 mod pointer;
 mod reading;
 mod reply;
-mod resources;
-mod rule;
+mod spec;
 mod time;
-mod unit;
 mod words;
 
-use crate::health::{Failure, Moment, ProbeResult, Reading, State};
-
-use code::Codes;
-use dependencies::Table;
-use heartbeat::Pulse;
-use lines::Lines;
-use place::{Place, Places};
-use resources::Resources;
-use rule::Rule;
-use words::Words;
+use crate::health::{Failure, Moment, ProbeResult, Reading};
 
 pub use judge::judge;
 pub use reply::ReplyDecode;
+pub use spec::Decode;
 
-/// A decode description, parsed and checked.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Decode {
-    format: Format,
-    lines: Option<Lines>,
-    words: Option<Words<State>>,
-    status: Vec<(Place, Option<Words<State>>)>,
-    version: Places,
-    service: Places,
-    instance: Places,
-    message: Places,
-    started: Places,
-    uptime: Places,
-    draining: Vec<(Place, Option<Words<State>>)>,
-    resources: Resources,
-    heartbeat: Option<Pulse>,
-    codes: Codes,
-    overall: Overall,
-    rules: Vec<Rule>,
-    dependencies: Option<Table>,
-}
-
-/// `format:` what the body is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    /// A JSON text.
-    Json,
-    /// The body is the word.
-    Text,
-    /// One thing a line.
-    Lines,
-    /// Nothing is read of the body.
-    None,
-}
-
-/// `overall:` what the state follows from. A rule that matches and a code that `codes:` gives a state count always.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Overall {
-    /// The worse of all that is known.
-    All,
-    /// The status word.
-    Status,
-    /// The worst dependency.
-    Worst,
-    /// The status code.
-    Codes,
-}
-
-impl Decode {
-    /// Whether it can be judged only with a body.
-    pub fn needs_body(&self) -> bool {
-        self.format != Format::None
-    }
-
-    /// Whether all it reads is what one service keeps about others, signs of life and no word of its own: then nothing
-    /// of it tells where those others are.
-    pub fn is_of_others(&self) -> bool {
-        let listed = self.dependencies.as_ref();
-        let beats = self.heartbeat.is_some() || listed.is_some_and(|it| it.heartbeat.is_some());
-        beats && self.status.is_empty()
-    }
-}
-
-/// An HTTP answer as it came, body cut off at the cap.
+/// An HTTP response as it came, with the body cut off at the size limit.
 #[derive(Debug, Clone)]
-pub struct Answer<'a> {
+pub struct HttpResponse<'a> {
     /// The status code.
     pub code: u16,
-    /// Lower-case names, values as text (bytes that are no UTF-8 replaced).
+    /// Headers with lower-case names; bytes that are not UTF-8 are replaced.
     pub headers: &'a [(String, String)],
-    /// The body; empty where none was read.
+    /// The body; empty when none was read.
     pub body: &'a [u8],
-    /// When it was complete.
+    /// The time at which the response was complete.
     pub at: Moment,
-    /// How long the exchange took: the tolerance of a start derived from an uptime.
+    /// The time that the exchange took; it is the tolerance of a start derived from an uptime.
     pub latency: std::time::Duration,
 }
 
-/// What an answer amounts to.
+/// The result of judging a response.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     /// Pass, warn, fail or unknown.
     pub result: ProbeResult,
-    /// Why it is none of the good ones.
+    /// The reason for a result that is not good.
     pub failure: Option<Failure>,
-    /// What was read.
+    /// All that was read.
     pub reading: Option<Reading>,
 }

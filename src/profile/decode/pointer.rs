@@ -1,13 +1,13 @@
-//! RFC 6901: a step at a time into a JSON value.
+//! Walks an RFC 6901 pointer into a JSON value.
 //!
-//! Done for every place of every answer, so nothing is allocated unless a step has an escape in it; serde_json's own
-//! walk makes two new strings for each step.
+//! Every field of every response is looked up here, so nothing is allocated unless a step has an escape in it;
+//! serde_json's own walk allocates two strings for each step.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// What stands at a pointer; `""` is the value itself.
+/// Returns the value at a pointer; `""` is the value itself.
 pub(super) fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
     if pointer.is_empty() {
         return Some(value);
@@ -20,7 +20,7 @@ pub(super) fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
     })
 }
 
-/// The key that a step names.
+/// Returns the key of a step, without escapes.
 pub(super) fn key(step: &str) -> Cow<'_, str> {
     if step.contains('~') {
         Cow::Owned(step.replace("~1", "/").replace("~0", "~"))
@@ -29,18 +29,18 @@ pub(super) fn key(step: &str) -> Cow<'_, str> {
     }
 }
 
-/// The pointer to a key of what stands at another one.
+/// Returns the pointer to a key of the value at another pointer.
 pub(super) fn within(pointer: &str, key: &str) -> String {
     format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-/// The key of a pointer with a single step: a field of the value itself.
+/// Returns the key of a pointer that has a single step.
 pub(super) fn field(pointer: &str) -> Option<Cow<'_, str>> {
     let step = pointer.strip_prefix('/')?;
     (!step.contains('/')).then(|| key(step))
 }
 
-/// A place in a list: digits, without a leading zero.
+/// Returns an index into a list: digits without a leading zero.
 fn index(step: &str) -> Option<usize> {
     let plain = step == "0" || !step.starts_with(['0', '+']);
     plain.then(|| step.parse().ok())?

@@ -1,204 +1,172 @@
-//! From an answer to what it says: fields, word, rule and dependencies, not yet weighed against each other.
+//! Reads a response: fields, status word, rules and dependencies, not yet weighed against each other.
 
+use super::HttpResponse;
 use super::dependencies::LONGEST_WORD;
-use super::place::{Document, holds, raw, truthy};
-use super::words::meaning;
-use super::{Answer, Decode, Format, Overall, json};
+use super::field::{PayloadView, raw, truthy};
+use super::json::{self, body_text};
+use super::parser::BodyFormat;
+use super::spec::{Decode, Overall};
+use super::words::{WordMap, meaning};
 use crate::health::{Reading, Start, State};
 use crate::text::clean;
 
-/// Characters of a version, a name, an instance.
+/// The longest version, name and instance, in characters.
 const LONGEST_NAME: usize = 128;
-/// Characters of a sentence.
+/// The longest message, in characters.
 const LONGEST_MESSAGE: usize = 500;
-/// Bytes of a text body that are looked at; a status word is no novel.
+/// The number of characters of a text body that are read.
 const MOST_TEXT: usize = 64 * 1024;
 
 /// A status word of a service.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Word {
-    /// What it means.
+pub(super) struct DecodedStatus {
     pub(super) state: State,
-    /// The word as written, where there is one.
+    /// The word as written, if there is one.
     pub(super) raw: Option<String>,
-    /// Why it means nothing: it is not known, or not there.
+    /// The reason why the word means nothing: it is not known, or not there.
     pub(super) unclear: Option<String>,
 }
 
-/// All that an answer says of a service.
+/// All that a response says about a service.
 #[derive(Debug, Default)]
 pub(super) struct Payload {
     /// The fields; the status is left out until everything has been weighed.
     pub(super) reading: Reading,
-    /// The status word, where the profile has a place for one.
-    pub(super) word: Option<Word>,
+    /// The status word, if the profile has a path for one.
+    pub(super) status: Option<DecodedStatus>,
     /// The state and note of the first rule that matches.
     pub(super) rule: Option<(Option<State>, Option<String>)>,
-    /// What the dependencies amount to.
+    /// The state that follows from the dependencies.
     pub(super) dependencies: Option<State>,
-    /// A required dependency in error, with its text.
+    /// A sentence about a required dependency in error.
     pub(super) required_error: Option<String>,
-    /// Why the body does not decode.
-    pub(super) trouble: Option<String>,
+    /// The reason why the body does not decode.
+    pub(super) decode_error: Option<String>,
+}
+
+impl Payload {
+    /// Returns the status word as written.
+    pub(super) fn raw_status(&self) -> Option<&str> {
+        self.status.as_ref()?.raw.as_deref()
+    }
 }
 
 impl Decode {
-    /// Reads an answer, whatever its code.
-    pub(super) fn read(&self, answer: &Answer<'_>) -> Payload {
-        let mut trouble = None;
+    /// Reads a response, whatever its code.
+    pub(super) fn read(&self, response: &HttpResponse<'_>) -> Payload {
         let json = match self.format {
-            Format::Json => match json::parse(answer.body) {
-                Ok(value) => Some(value),
-                Err(reason) => {
-                    trouble = Some(reason);
-                    None
-                }
-            },
-            Format::Lines => {
-                let read = self.lines.as_ref().map(|lines| lines.read(answer.body));
-                read.transpose().unwrap_or_else(|reason| {
-                    trouble = Some(reason);
-                    None
-                })
+            BodyFormat::Json => json::parse(response.body).map(Some),
+            BodyFormat::Lines => {
+                let read = self.lines.as_ref().map(|lines| lines.read(response.body));
+                read.transpose()
             }
-            Format::Text | Format::None => None,
+            BodyFormat::Text | BodyFormat::None => Ok(None),
         };
-        let document = Document {
-            json: json.as_ref(),
-            headers: answer.headers,
+        let view = PayloadView {
+            json: json.as_ref().ok().and_then(Option::as_ref),
+            headers: response.headers,
         };
         let mut payload = Payload {
-            reading: self.fields(document, answer),
-            trouble,
+            reading: self.fields(view, response),
+            decode_error: json.as_ref().err().cloned(),
             ..Payload::default()
         };
-        payload.word = match self.format {
-            Format::Text if self.status.is_empty() => {
-                let text = body_text(answer.body);
-                if text.is_empty() {
-                    payload.trouble = Some("the body is empty".to_owned());
-                    None
-                } else {
-                    Some(Self::understood(self.words.as_ref(), &text, "the body"))
-                }
+        if self.format == BodyFormat::Text && self.status.is_empty() {
+            let text: String = body_text(response.body).chars().take(MOST_TEXT).collect();
+            match text.trim() {
+                "" => payload.decode_error = Some("the body is empty".to_owned()),
+                text => payload.status = Some(decoded(self.words.as_ref(), text, "the body")),
             }
-            // Of a body that does not decode, the places in it are not missing one by one.
-            _ if payload.trouble.is_some() => self.word(document).filter(|word| word.raw.is_some()),
-            _ => self.word(document),
-        };
-        if let Some(pulse) = &self.heartbeat
-            && payload.trouble.is_none()
+        } else {
+            payload.status = self.status(view);
+            // When the body does not decode, the fields in it are not reported as missing one by one.
+            if payload.decode_error.is_some() && payload.raw_status().is_none() {
+                payload.status = None;
+            }
+        }
+        if let Some(heartbeat) = &self.heartbeat
             && payload.reading.heartbeat.is_none()
         {
-            payload.trouble = Some(format!("there is no heartbeat at {}", pulse.place()));
+            let error = || format!("there is no heartbeat at {}", heartbeat.first_path());
+            payload.decode_error.get_or_insert_with(error);
         }
-        payload.rule = self
-            .rules
-            .iter()
-            .find(|rule| rule.when.holds(document))
-            .map(|rule| (rule.state, rule.note.clone()));
-        self.table(document, answer, &mut payload);
+        let mut rules = self.rules.iter();
+        let rule = rules.find(|rule| rule.when.holds(view));
+        payload.rule = rule.map(|rule| (rule.state, rule.note.clone()));
+        self.read_dependencies(view, response, &mut payload);
         let note = payload.rule.as_ref().and_then(|(_, note)| note.clone());
         payload.reading.message = joined([payload.reading.message.take(), note]);
         payload
     }
 
-    /// What stands at the places of single fields.
-    fn fields(&self, document: Document<'_>, answer: &Answer<'_>) -> Reading {
-        let uptime = self.uptime.duration(document);
-        let reported = self.started.time(document).map(|point| Start {
+    fn fields(&self, view: PayloadView<'_>, response: &HttpResponse<'_>) -> Reading {
+        let uptime = self.uptime.duration(view);
+        let reported = self.started.time(view).map(|point| Start {
             at: point.at,
             tolerance: point.resolution,
             derived: false,
         });
         let derived = uptime.and_then(|uptime| {
-            let at = answer.at.wall.checked_sub(uptime).ok()?;
-            // An uptime from before there were computers is a wrong unit.
+            let at = response.at.wall.checked_sub(uptime).ok()?;
+            // A start before 1970 means that the unit of the uptime is wrong.
             (at > jiff::Timestamp::UNIX_EPOCH).then_some(Start {
                 at,
-                // The uptime was true some time between question and answer, and is often in whole seconds.
-                tolerance: std::time::Duration::from_secs(2).saturating_add(answer.latency),
+                // The uptime was measured some time between request and response, and is often in whole seconds.
+                tolerance: std::time::Duration::from_secs(2).saturating_add(response.latency),
                 derived: true,
             })
         });
+        let draining = self.draining.find(view, None);
         Reading {
-            draining: self.is_draining(document),
-            version: self.version.text(document, LONGEST_NAME),
-            service: self.service.text(document, LONGEST_NAME),
-            instance: self.instance.text(document, LONGEST_NAME),
+            draining: draining.is_some_and(|word| {
+                let flag = word.words.is_none() && truthy(&word.value);
+                flag || word.meaning().0 == Some(State::Draining)
+            }),
+            version: self.version.text(view, LONGEST_NAME),
+            service: self.service.text(view, LONGEST_NAME),
+            instance: self.instance.text(view, LONGEST_NAME),
             started: reported.or(derived),
             uptime,
-            message: self.message.text(document, LONGEST_MESSAGE),
-            resources: self.resources.read(document),
+            message: self.message.text(view, LONGEST_MESSAGE),
+            resources: self.resources.read(view),
             heartbeat: self
                 .heartbeat
                 .as_ref()
-                .and_then(|pulse| pulse.read(document)),
+                .and_then(|heartbeat| heartbeat.read(view)),
             ..Reading::default()
         }
     }
 
-    /// Whether the first place that holds something says so.
-    fn is_draining(&self, document: Document<'_>) -> bool {
-        let found = self.draining.iter().find_map(|(place, words)| {
-            let value = place.source.look(document)?;
-            holds(&value).then_some((words, value))
-        });
-        found.is_some_and(|(words, value)| match words {
-            Some(words) => words.lookup(&raw(&value)) == Some(State::Draining),
-            None => truthy(&value) || meaning(None, &raw(&value)) == Some(State::Draining),
-        })
-    }
-
-    /// The status word; `None` only where the profile has no place for one.
-    fn word(&self, document: Document<'_>) -> Option<Word> {
-        let (first, _) = self.status.first()?;
-        for (place, words) in &self.status {
-            if let Some(value) = place.source.look(document)
-                && holds(&value)
-            {
-                let words = words.as_ref().or(self.words.as_ref());
-                return Some(Self::understood(
-                    words,
-                    &raw(&value),
-                    &place.source.to_string(),
-                ));
-            }
-        }
-        Some(Word {
-            state: State::Unknown,
-            raw: None,
-            unclear: Some(format!("there is no status at {}", first.source)),
-        })
-    }
-
-    fn understood(words: Option<&super::words::Words<State>>, text: &str, place: &str) -> Word {
-        let shown = clean(text, LONGEST_WORD);
-        match meaning(words, text) {
-            Some(state) => Word {
-                state,
-                raw: Some(shown),
-                unclear: None,
-            },
-            None => Word {
+    /// Returns the status word, or `None` when the profile has no path for one.
+    fn status(&self, view: PayloadView<'_>) -> Option<DecodedStatus> {
+        let (first, _) = self.status.0.first()?;
+        let found = self.status.find(view, self.words.as_ref());
+        Some(match found {
+            Some(word) => decoded(word.words, &raw(&word.value), &word.path.to_string()),
+            None => DecodedStatus {
                 state: State::Unknown,
-                unclear: Some(format!("the word `{shown}` at {place} is not known")),
-                raw: Some(shown),
+                raw: None,
+                unclear: Some(format!("there is no status at {}", first.path)),
             },
-        }
+        })
     }
 
-    fn table(&self, document: Document<'_>, answer: &Answer<'_>, payload: &mut Payload) {
+    fn read_dependencies(
+        &self,
+        view: PayloadView<'_>,
+        response: &HttpResponse<'_>,
+        payload: &mut Payload,
+    ) {
         let Some(table) = &self.dependencies else {
             return;
         };
-        if payload.trouble.is_some() {
+        if payload.decode_error.is_some() {
             return;
         }
-        let Some(found) = table.read(document, answer.at) else {
+        let Some(found) = table.read(view, response.at) else {
             if self.overall == Overall::Worst {
-                // What alone was to decide is not there.
-                payload.trouble = Some(format!("there are no dependencies at {}", table.place()));
+                let path = table.at.first_path();
+                payload.decode_error = Some(format!("there are no dependencies at {path}"));
             }
             return;
         };
@@ -210,15 +178,23 @@ impl Decode {
     }
 }
 
-/// The text of a body as one word or line.
-fn body_text(body: &[u8]) -> String {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let body = body.get(..MOST_TEXT).unwrap_or(body);
-    String::from_utf8_lossy(body).trim().to_owned()
+fn decoded(words: Option<&WordMap<State>>, text: &str, path: &str) -> DecodedStatus {
+    let shown = clean(text, LONGEST_WORD);
+    let state = meaning(words, text);
+    DecodedStatus {
+        state: state.unwrap_or(State::Unknown),
+        unclear: match state {
+            Some(_) => None,
+            None => Some(format!("the word `{shown}` at {path} is not known")),
+        },
+        raw: Some(shown),
+    }
 }
 
-/// Sentences one after another.
+/// Joins two sentences.
 fn joined(parts: [Option<String>; 2]) -> Option<String> {
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join("; "))
+    parts
+        .into_iter()
+        .flatten()
+        .reduce(|a, b| format!("{a}; {b}"))
 }

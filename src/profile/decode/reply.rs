@@ -1,9 +1,9 @@
-//! How the reply to a reload is read. All of it is data of a profile or an inventory.
+//! Reads the reply to a reload, as a profile or an inventory describes it.
 //!
 //! ```yaml
 //! reply:
 //!   status: {at: /status, words: {reloaded: [success], rejected: [error]}}   # of the whole
-//!   message: [/error, /message]     # what the service says of it
+//!   message: [/error, /message]     # the message of the service
 //!   parts:                          # one table, or a list of them
 //!     - at: /parts                  # a map by name, or a list; "" is the whole reply
 //!       name: /name                 # left out: the key of a map, `/name` of an item, the item itself
@@ -13,29 +13,31 @@
 //!     - {at: /needs_restart, as: needs-restart}    # all that is listed there
 //! ```
 //!
-//! Of a part that several tables name, the first one counts. What is left out is looked for at the usual places, and what is not found there says nothing. A reply that is no
-//! JSON is the service's sentence.
+//! When several tables name a part, the first one counts. A field that is left out is looked for at the usual paths. A
+//! reply that is not JSON is the message of the service.
 
 use serde_json::Value;
 
+use super::field::{FieldSpecs, PayloadView, WordSpecs, has_content, raw};
 use super::json;
-use super::place::{Document, Place, Places, Source, holds, raw};
-use super::words::{Words, meaning};
+use super::parser::{BodyFormat, FieldKind, Parser};
+use super::words::{Vocabulary, meaning};
 use crate::health::{Part, ReloadReply, ReloadStatus};
 use crate::text::clean;
+use crate::yaml::{Fields, Node, Problem, Problems};
 
-/// Parts kept of one reply.
+/// The number of parts kept of one reply.
 const MOST_PARTS: usize = 200;
-/// Characters of a name.
+/// The longest name, in characters.
 const LONGEST_NAME: usize = 128;
-/// Characters of a word.
+/// The longest word, in characters.
 const LONGEST_WORD: usize = 100;
-/// Characters of a sentence.
+/// The longest message, in characters.
 const LONGEST_MESSAGE: usize = 300;
 
-/// Where the word of the whole usually stands.
+/// The usual paths of the status of the whole.
 const USUAL_STATUS: [&str; 3] = ["/status", "/result", "/success"];
-/// Where the sentence usually stands.
+/// The usual paths of a message.
 const USUAL_MESSAGE: [&str; 6] = [
     "/error/message",
     "/error",
@@ -45,207 +47,245 @@ const USUAL_MESSAGE: [&str; 6] = [
     "/errors/0",
 ];
 
-/// A place of a status word, with words of its own.
-pub(super) type StatusPlace = (Place, Option<Words<ReloadStatus>>);
+/// The description of a table for messages.
+const TABLE: &str = "a map that says where the parts are, such as `{at: /parts}`";
 
-/// A `reply:` of an action, parsed and checked. The default is what holds where none is written.
+/// A `reply:` of an action, parsed and checked. The default is what holds when none is written.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReplyDecode {
-    pub(super) status: Vec<StatusPlace>,
-    pub(super) message: Places,
-    pub(super) parts: Vec<PartsTable>,
+    status: WordSpecs<ReloadStatus>,
+    message: FieldSpecs,
+    parts: Vec<PartsTable>,
 }
 
 /// `parts:` of a reply.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct PartsTable {
-    /// Where the entries are.
-    pub(super) at: Places,
+struct PartsTable {
+    /// The paths of the entries.
+    at: FieldSpecs,
     /// The name of an entry.
-    pub(super) name: Places,
+    name: FieldSpecs,
     /// Names that are no parts.
-    pub(super) ignore: Vec<String>,
-    /// What became of all that is listed there, unless an entry says otherwise.
-    pub(super) all: Option<ReloadStatus>,
-    /// The status word of an entry.
-    pub(super) status: Vec<StatusPlace>,
-    /// What is said of an entry.
-    pub(super) message: Places,
+    ignore: Vec<String>,
+    /// The status of all entries that do not have one of their own.
+    all: Option<ReloadStatus>,
+    status: WordSpecs<ReloadStatus>,
+    message: FieldSpecs,
 }
 
 impl ReplyDecode {
+    /// Reads the `reply:` of an action.
+    pub fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let expected = "a map that says how to read a reply, such as `{parts: {at: /parts}}`";
+        let mut fields = Fields::read(node, expected, problems)?;
+        let mut parser = Parser {
+            format: BodyFormat::Json,
+            format_place: &node.place,
+            problems,
+        };
+        let status = parser.take_word(&mut fields, "status");
+        let message = parser.take_text(&mut fields, "message");
+        let tables = fields.take("parts").map(|entry| entry.value.one_or_many());
+        let tables = tables.unwrap_or_default().iter();
+        let parts = tables.filter_map(|node| PartsTable::parse(node, &mut parser));
+        let parts = parts.collect();
+        fields.finish_with(problems, |key| match key {
+            "at" | "name" | "as" => {
+                Some(format!("it stands inside `parts`: `parts: {{{key}: …}}`"))
+            }
+            "error" | "reason" => Some("did you mean `message`?".to_owned()),
+            _ => None,
+        });
+        Some(Self {
+            status,
+            message,
+            parts,
+        })
+    }
+
     /// Reads a reply, whatever its code.
     pub fn read(&self, body: &[u8], headers: &[(String, String)]) -> ReloadReply {
         let json = json::parse(body).ok();
-        let document = Document {
+        let view = PayloadView {
             json: json.as_ref(),
             headers,
         };
         let mut reply = ReloadReply::default();
-        self.whole(document, &mut reply);
+        if let Some((status, word)) = self.status(view) {
+            reply.status = Some(status);
+            reply.word = Some(clean(&word, LONGEST_WORD));
+        }
         reply.message = match &json {
             Some(Value::String(text)) => sentence(text),
-            Some(_) if self.message.is_empty() => {
-                pointers(&USUAL_MESSAGE).text(document, LONGEST_MESSAGE)
-            }
-            Some(_) => self.message.text(document, LONGEST_MESSAGE),
+            Some(_) => message(&self.message, view),
             None => sentence(&String::from_utf8_lossy(body)),
         };
         for table in &self.parts {
-            let told = reply.parts.len();
-            table.read(document, told, &mut reply);
+            let known = reply.parts.len();
+            table.read(view, known, &mut reply);
         }
         reply
     }
 
-    fn whole(&self, document: Document<'_>, reply: &mut ReloadReply) {
-        let found = self.status.iter().find_map(|(place, words)| {
-            let value = place.source.look(document)?;
-            holds(&value).then(|| (words.as_ref(), raw(&value)))
-        });
-        if let Some((words, word)) = found {
-            reply.status = Some(meaning(words, &word).unwrap_or(ReloadStatus::Unknown));
-            reply.word = Some(clean(&word, LONGEST_WORD));
-            return;
-        }
+    fn status(&self, view: PayloadView<'_>) -> Option<(ReloadStatus, String)> {
         if !self.status.is_empty() {
-            return;
+            let (status, word) = self.status.find(view, None)?.meaning();
+            return Some((status.unwrap_or(ReloadStatus::Unknown), word));
         }
-        // Nobody said that the word stands there, so one that is not known is about something else.
-        let usual = pointers(&USUAL_STATUS);
-        let known = usual.0.iter().find_map(|place| {
-            let word = raw(&*place.source.look(document)?);
-            Some((meaning::<ReloadStatus>(None, &word)?, word))
-        });
-        if let Some((status, word)) = known {
-            reply.status = Some(status);
-            reply.word = Some(clean(&word, LONGEST_WORD));
-        }
+        // Nobody said that the word is there, so one that is not known is about something else.
+        let usual = FieldSpecs::pointers(&USUAL_STATUS);
+        usual.0.iter().find_map(|spec| {
+            let word = raw(&*spec.path.look_up(view)?);
+            Some((meaning(None, &word)?, word))
+        })
     }
 }
 
 impl PartsTable {
-    /// `told` parts were read from the tables before this one.
-    fn read(&self, document: Document<'_>, told: usize, reply: &mut ReloadReply) {
-        let Some((_, table)) = self.at.find(document) else {
+    fn parse(node: &Node, parser: &mut Parser<'_>) -> Option<Self> {
+        let mut fields = Fields::read(node, TABLE, parser.problems)?;
+        let Some(at) = fields.take("at") else {
+            parser.problems.push(
+                Problem::at(&node.place, "parts without `at`")
+                    .label(format!("expected {TABLE}"))
+                    .hint("`at: \"\"` is the whole reply"),
+            );
+            return None;
+        };
+        let all = fields
+            .take("as")
+            .and_then(|entry| entry.value.word(ReloadStatus::KEYS, parser.problems));
+        let mut status = parser.take_word(&mut fields, "status");
+        if status.is_empty() {
+            status = WordSpecs::pointer("/status");
+        }
+        let table = Self {
+            at: parser.field(Some(at), FieldKind::Text),
+            name: parser.take_text(&mut fields, "name"),
+            ignore: parser.names(fields.take("ignore"), "a list of names, such as `[total]`"),
+            all,
+            status,
+            message: parser.take_text(&mut fields, "message"),
+        };
+        fields.finish_with(parser.problems, |key| match key {
+            "error" | "reason" => Some("did you mean `message`?".to_owned()),
+            "words" => Some("they stand inside `status`: `status: {at: …, words: …}`".to_owned()),
+            _ => None,
+        });
+        Some(table)
+    }
+
+    /// Reads the parts of the table. The first `known` parts of the reply are those of the tables before this one.
+    fn read(&self, view: PayloadView<'_>, known: usize, reply: &mut ReloadReply) {
+        let Some((_, table)) = self.at.find(view) else {
             return;
         };
-        match &*table {
-            Value::Object(map) => {
-                for (key, entry) in map {
-                    self.keep(Some(key), entry, document.headers, told, reply);
-                }
+        let entries: Vec<(Option<&str>, &Value)> = match &*table {
+            Value::Object(map) => map
+                .iter()
+                .map(|(key, entry)| (Some(&**key), entry))
+                .collect(),
+            Value::Array(items) => items.iter().map(|entry| (None, entry)).collect(),
+            _ => return,
+        };
+        for (key, entry) in entries {
+            let view = PayloadView {
+                json: Some(entry),
+                headers: view.headers,
+            };
+            let name = self.name_of(key, entry, view);
+            let mut earlier = reply.parts.iter().take(known);
+            if self.ignore.contains(&name) || earlier.any(|part| part.name == name) {
+                continue;
             }
-            Value::Array(items) => {
-                for entry in items {
-                    self.keep(None, entry, document.headers, told, reply);
-                }
+            if reply.parts.len() >= MOST_PARTS {
+                reply.left_out = reply.left_out.saturating_add(1);
+                continue;
             }
-            _ => {}
+            reply.parts.push(self.part(name, key, entry, view));
         }
     }
 
-    fn keep(
-        &self,
-        key: Option<&str>,
-        entry: &Value,
-        headers: &[(String, String)],
-        told: usize,
-        reply: &mut ReloadReply,
-    ) {
-        let document = Document {
-            json: Some(entry),
-            headers,
+    fn name_of(&self, key: Option<&str>, entry: &Value, view: PayloadView<'_>) -> String {
+        let own = || {
+            let own = match entry {
+                Value::Object(map) => map.get("name"),
+                _ => Some(entry),
+            };
+            own.filter(|own| has_content(own)).map(raw)
         };
-        let bare = key.is_none() && !entry.is_object();
-        let name = self
-            .name
-            .text(document, LONGEST_NAME)
-            .or_else(|| key.map(|key| clean(key.trim(), LONGEST_NAME)))
-            .or_else(|| {
-                let own = if bare { Some(entry) } else { entry.get("name") };
-                own.filter(|own| holds(own))
-                    .map(|own| clean(&raw(own), LONGEST_NAME))
-            })
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| "(no name)".to_owned());
-        let known = reply.parts.iter().take(told);
-        if self.ignore.contains(&name) || known.into_iter().any(|part| part.name == name) {
-            return;
-        }
-        if reply.parts.len() >= MOST_PARTS {
-            reply.left_out = reply.left_out.saturating_add(1);
-            return;
-        }
-        let (status, word) = if bare {
+        let name = self.name.text(view, LONGEST_NAME).or_else(|| {
+            let name = key.map(|key| key.trim().to_owned()).or_else(own)?;
+            Some(clean(&name, LONGEST_NAME))
+        });
+        name.filter(|name| !name.is_empty())
+            .unwrap_or_else(|| "(no name)".to_owned())
+    }
+
+    fn part(&self, name: String, key: Option<&str>, entry: &Value, view: PayloadView<'_>) -> Part {
+        let is_name = key.is_none() && !entry.is_object();
+        let (status, word) = if is_name {
             (self.all, None)
         } else {
-            self.status_of(entry, document)
+            self.status_of(entry, view)
         };
-        let said = match entry {
-            Value::Object(_) if self.message.is_empty() => {
-                pointers(&USUAL_MESSAGE).text(document, LONGEST_MESSAGE)
-            }
-            Value::Object(_) => self.message.text(document, LONGEST_MESSAGE),
-            // Under a name whose status is given, a text is what is said of it.
-            Value::String(text) if !bare && self.all.is_some() => sentence(text),
-            _ => None,
-        };
-        reply.parts.push(Part {
+        Part {
             name,
             status: status.unwrap_or(ReloadStatus::Unknown),
             word: word.map(|word| clean(&word, LONGEST_WORD)),
-            message: said,
-        });
+            message: match entry {
+                Value::Object(_) => message(&self.message, view),
+                // When the status is given for all entries, a text is the message of one.
+                Value::String(text) if !is_name && self.all.is_some() => sentence(text),
+                _ => None,
+            },
+        }
     }
 
-    /// What an entry says of itself, else what is said of all.
+    /// Returns the status and word of an entry; without one, the status of all entries.
     fn status_of(
         &self,
         entry: &Value,
-        document: Document<'_>,
+        view: PayloadView<'_>,
     ) -> (Option<ReloadStatus>, Option<String>) {
         if entry.is_object() {
-            let found = self.status.iter().find_map(|(place, words)| {
-                let value = place.source.look(document)?;
-                holds(&value).then(|| (words.as_ref(), raw(&value)))
-            });
-            return match found {
-                Some((words, word)) => (meaning(words, &word).or(self.all), Some(word)),
+            return match self.status.find(view, None).map(|word| word.meaning()) {
+                Some((status, word)) => (status.or(self.all), Some(word)),
                 None => (self.all, None),
             };
         }
-        if !holds(entry) {
+        if !has_content(entry) {
             return (self.all, None);
         }
         let word = raw(entry);
-        let words = self.status.first().and_then(|(_, words)| words.as_ref());
-        let amount = match entry {
-            // So many of it; none of it is no change.
-            Value::Number(number) => number.as_f64().map(|amount| amount > 0.0),
-            Value::Bool(flag) => Some(*flag),
-            _ => None,
-        };
-        let status = match (self.all, amount) {
-            (Some(_), Some(false)) => Some(ReloadStatus::Unchanged),
-            (Some(all), _) => Some(all),
-            (None, _) => meaning(words, &word).or(match (entry, amount) {
-                (Value::Number(_), Some(true)) => Some(ReloadStatus::Reloaded),
-                (Value::Number(_), Some(false)) => Some(ReloadStatus::Unchanged),
-                _ => None,
-            }),
+        // A count of zero means no change, and so does a flag that is not set.
+        let count = entry.as_f64().map(|count| {
+            if count > 0.0 {
+                ReloadStatus::Reloaded
+            } else {
+                ReloadStatus::Unchanged
+            }
+        });
+        let unchanged = count == Some(ReloadStatus::Unchanged) || *entry == Value::Bool(false);
+        let status = match self.all {
+            Some(_) if unchanged => Some(ReloadStatus::Unchanged),
+            Some(all) => Some(all),
+            None => meaning(self.status.first_words(), &word).or(count),
         };
         (status, Some(word))
+    }
+}
+
+/// Returns the message at its field, or at the usual paths when the field is left out.
+fn message(field: &FieldSpecs, view: PayloadView<'_>) -> Option<String> {
+    if field.is_empty() {
+        FieldSpecs::pointers(&USUAL_MESSAGE).text(view, LONGEST_MESSAGE)
+    } else {
+        field.text(view, LONGEST_MESSAGE)
     }
 }
 
 fn sentence(text: &str) -> Option<String> {
     let text = text.trim().trim_start_matches('\u{feff}');
     (!text.is_empty()).then(|| clean(text, LONGEST_MESSAGE))
-}
-
-/// Places of which nothing more is said.
-fn pointers(list: &[&str]) -> Places {
-    let place = |pointer: &&str| Place::plain(Source::Pointer((*pointer).to_owned()));
-    Places(list.iter().map(place).collect())
 }

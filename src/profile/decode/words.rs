@@ -1,32 +1,27 @@
-//! Status words: what a convention calls the states that we know.
+//! Status words: the names that a convention has for our states.
 
 use crate::health::{DependencyStatus, ReloadStatus, State};
+use crate::yaml::{Fields, Node, Problem, Problems, Value};
 
 /// A closed set of states that words can stand for.
 pub(super) trait Vocabulary: Copy + PartialEq + std::fmt::Debug + 'static {
-    /// What the state is called as a key of `words:`; `None` for a key that is none.
-    fn from_key(key: &str) -> Option<Self>;
-    /// The keys that [`Vocabulary::from_key`] knows.
-    const KEYS: &'static [&'static str];
-    /// What a word means where the profile has no `words:`; the word is already [`plain`].
+    /// The states with their keys in `words:`.
+    const KEYS: &'static [(&'static str, Self)];
+    /// Returns the meaning of a [`plain`] word when the profile has no `words:`.
     fn known(plain: &str) -> Option<Self>;
 }
 
 impl Vocabulary for State {
-    const KEYS: &'static [&'static str] = &[
-        "healthy",
-        "degraded",
-        "unready",
-        "unhealthy",
-        "unknown",
-        "starting",
-        "draining",
+    // A service that responds is not stopped, whatever it says.
+    const KEYS: &'static [(&'static str, Self)] = &[
+        ("healthy", Self::Healthy),
+        ("degraded", Self::Degraded),
+        ("unready", Self::Unready),
+        ("unhealthy", Self::Unhealthy),
+        ("unknown", Self::Unknown),
+        ("starting", Self::Starting),
+        ("draining", Self::Draining),
     ];
-
-    fn from_key(key: &str) -> Option<Self> {
-        // A service that answers is not stopped, whatever it says.
-        Self::parse(key).filter(|state| *state != Self::Stopped)
-    }
 
     fn known(plain: &str) -> Option<Self> {
         Some(match plain {
@@ -63,17 +58,19 @@ impl Vocabulary for State {
 }
 
 impl Vocabulary for DependencyStatus {
-    const KEYS: &'static [&'static str] = &["working", "degraded", "error", "not_used", "unknown"];
-
-    fn from_key(key: &str) -> Option<Self> {
-        Self::parse(key)
-    }
+    const KEYS: &'static [(&'static str, Self)] = &[
+        ("working", Self::Working),
+        ("degraded", Self::Degraded),
+        ("error", Self::Error),
+        ("not_used", Self::NotUsed),
+        ("unknown", Self::Unknown),
+    ];
 
     fn known(plain: &str) -> Option<Self> {
         Some(match plain {
             "working" => Self::Working,
             "notused" | "excluded" | "disabled" | "none" => Self::NotUsed,
-            // A component is called the same names as a service.
+            // Components and services have the same names for a state.
             other => match State::known(other)? {
                 State::Healthy => Self::Working,
                 State::Degraded => Self::Degraded,
@@ -85,19 +82,15 @@ impl Vocabulary for DependencyStatus {
 }
 
 impl Vocabulary for ReloadStatus {
-    const KEYS: &'static [&'static str] = &[
-        "reloaded",
-        "unchanged",
-        "partial",
-        "rejected",
-        "needs-restart",
-        "accepted",
-        "unknown",
+    const KEYS: &'static [(&'static str, Self)] = &[
+        ("reloaded", Self::Reloaded),
+        ("unchanged", Self::Unchanged),
+        ("partial", Self::Partial),
+        ("rejected", Self::Rejected),
+        ("needs-restart", Self::NeedsRestart),
+        ("accepted", Self::Accepted),
+        ("unknown", Self::Unknown),
     ];
-
-    fn from_key(key: &str) -> Option<Self> {
-        Self::parse(key)
-    }
 
     fn known(plain: &str) -> Option<Self> {
         Some(match plain {
@@ -122,7 +115,7 @@ impl Vocabulary for ReloadStatus {
     }
 }
 
-/// A word without what is ignored in comparing: case, `-`, `_` and space.
+/// Returns a word without what is ignored in comparing: case, `-`, `_` and space.
 pub(super) fn plain(word: &str) -> String {
     word.chars()
         .filter(|c| !matches!(c, '-' | '_') && !c.is_whitespace())
@@ -130,43 +123,28 @@ pub(super) fn plain(word: &str) -> String {
         .collect()
 }
 
-/// A text with its words still apart, so that `ready` is not found in `already`… but `shutting down` in
-/// `shutting_down` is.
+/// Returns a text with exactly one space around each word, so that `ready` is not found in `already`, but
+/// `shutting down` is found in `shutting_down`.
 fn spaced(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push(' ');
-    for c in text.chars().flat_map(char::to_lowercase) {
-        if c.is_alphanumeric() {
-            out.push(c);
-        } else if !out.ends_with(' ') {
-            out.push(' ');
-        }
-    }
-    if !out.ends_with(' ') {
-        out.push(' ');
-    }
-    out
-}
-
-/// Whether a text can be looked for at all.
-pub(super) fn is_phrase(text: &str) -> bool {
-    text.contains(char::is_alphanumeric)
+    let lower = text.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    format!(" {} ", words.join(" "))
 }
 
 /// The `words:` of a profile.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Words<S> {
-    /// Plain words, each with what it means.
+pub(super) struct WordMap<S> {
+    /// Plain words with their meanings.
     exact: Vec<(String, S)>,
-    /// Phrases to be found in a longer text, each with what it means.
+    /// Phrases to be found in a longer text, with their meanings.
     contains: Vec<(String, S)>,
-    /// What every other word means; without it, an unlisted word is not known.
-    pub(super) default: Option<S>,
+    /// The meaning of every other word; without it, an unlisted word is not known.
+    default: Option<S>,
 }
 
-impl<S: Vocabulary> Words<S> {
-    /// Without any word.
-    pub(super) const fn new() -> Self {
+impl<S: Vocabulary> WordMap<S> {
+    const fn new() -> Self {
         Self {
             exact: Vec::new(),
             contains: Vec::new(),
@@ -174,28 +152,79 @@ impl<S: Vocabulary> Words<S> {
         }
     }
 
-    /// Adds a word. Gives back the other meaning where it already has one.
-    pub(super) fn add(&mut self, word: &str, state: S) -> Result<(), S> {
-        Self::insert(&mut self.exact, plain(word), state)
-    }
-
-    /// Adds a phrase. Gives back the other meaning where it already has one.
-    pub(super) fn add_phrase(&mut self, phrase: &str, state: S) -> Result<(), S> {
-        Self::insert(&mut self.contains, spaced(phrase), state)
-    }
-
-    fn insert(list: &mut Vec<(String, S)>, word: String, state: S) -> Result<(), S> {
-        match list.iter().find(|(known, _)| *known == word) {
-            Some((_, other)) if *other != state => Err(*other),
-            Some(_) => Ok(()),
-            None => {
-                list.push((word, state));
-                Ok(())
+    /// Reads `{healthy: [ok, {contains: is fine}], default: unhealthy}`.
+    pub(super) fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let expected = "a map from states to words, such as `{healthy: [ok]}`";
+        let mut fields = Fields::read(node, expected, problems)?;
+        let mut words = Self::new();
+        for (key, state) in S::KEYS {
+            let items = fields.take(key).map(|entry| entry.value.one_or_many());
+            for item in items.unwrap_or_default() {
+                words.parse_item(item, *state, problems);
             }
+        }
+        if let Some(entry) = fields.take("default") {
+            words.default = entry.value.word(S::KEYS, problems);
+        }
+        fields.finish(problems);
+        Some(words)
+    }
+
+    fn parse_item(&mut self, node: &Node, state: S, problems: &mut Problems) {
+        let expected = "a word, or `{contains: phrase}`";
+        if let Value::Map(_) = &node.value {
+            let Some(mut fields) = Fields::read(node, expected, problems) else {
+                return;
+            };
+            let contains = fields.take("contains");
+            fields.finish(problems);
+            let Some(contains) = contains else {
+                return problems.push(node.wrong(expected));
+            };
+            for phrase in contains.value.one_or_many() {
+                let expected = "a phrase with at least one letter or digit";
+                match phrase.text(expected, problems) {
+                    Some(text) if !text.contains(char::is_alphanumeric) => {
+                        problems.push(phrase.wrong(expected));
+                    }
+                    Some(text) => {
+                        Self::add(&mut self.contains, spaced(&text), state, phrase, problems);
+                    }
+                    None => {}
+                }
+            }
+            return;
+        }
+        match node.text(expected, problems) {
+            Some(word) if word.trim().is_empty() => problems.push(node.wrong(expected)),
+            Some(word) => Self::add(&mut self.exact, plain(&word), state, node, problems),
+            None => {}
         }
     }
 
-    /// What this word or text means: an exact word first, then the longest phrase that it contains.
+    fn add(
+        list: &mut Vec<(String, S)>,
+        word: String,
+        state: S,
+        node: &Node,
+        problems: &mut Problems,
+    ) {
+        match list.iter().find(|(known, _)| *known == word) {
+            Some((_, other)) if *other != state => {
+                let other = S::KEYS.iter().find(|(_, state)| state == other);
+                let other = other.map_or("", |(key, _)| key);
+                problems.push(
+                    Problem::at(&node.place, format!("{} has two meanings", node.shown()))
+                        .label(format!("it already stands for `{other}`"))
+                        .hint("case, `-`, `_` and space are ignored in comparing"),
+                );
+            }
+            Some(_) => {}
+            None => list.push((word, state)),
+        }
+    }
+
+    /// Returns the meaning of a word or text: that of an exact word, else that of the longest phrase in it.
     pub(super) fn lookup(&self, raw: &str) -> Option<S> {
         let word = plain(raw);
         let exact = self.exact.iter().find(|(known, _)| *known == word);
@@ -207,7 +236,7 @@ impl<S: Vocabulary> Words<S> {
             self.contains
                 .iter()
                 .filter(|(phrase, _)| text.contains(phrase.as_str()))
-                // `max_by_key` takes the last of equals; the first in the file is the one to win.
+                // `max_by_key` takes the last of equals; the first in the file must win.
                 .rev()
                 .max_by_key(|(phrase, _)| phrase.len())
         });
@@ -215,8 +244,8 @@ impl<S: Vocabulary> Words<S> {
     }
 }
 
-/// What a word means: by the profile's words where it has some, else by the vocabulary that all share.
-pub(super) fn meaning<S: Vocabulary>(words: Option<&Words<S>>, raw: &str) -> Option<S> {
+/// Returns the meaning of a word: by the profile's words when it has some, else by the vocabulary that all share.
+pub(super) fn meaning<S: Vocabulary>(words: Option<&WordMap<S>>, raw: &str) -> Option<S> {
     match words {
         Some(words) => words.lookup(raw),
         None => S::known(&plain(raw)),
@@ -225,8 +254,11 @@ pub(super) fn meaning<S: Vocabulary>(words: Option<&Words<S>>, raw: &str) -> Opt
 
 #[cfg(test)]
 mod tests {
-    use super::{Vocabulary, Words, meaning};
+    use std::sync::Arc;
+
+    use super::{Vocabulary, WordMap, meaning};
     use crate::health::{DependencyStatus, State};
+    use crate::yaml::{Problems, SourceFile, parse};
 
     #[test]
     fn vocabulary_ignores_case_and_separators() {
@@ -273,34 +305,40 @@ mod tests {
         }
     }
 
+    fn words(yaml: &str) -> (WordMap<State>, Vec<String>) {
+        let mut problems = Problems::default();
+        let node = parse(&Arc::new(SourceFile::new("x", yaml)), &mut problems).unwrap();
+        let words = WordMap::parse(&node, &mut problems).unwrap();
+        let problems = problems.list.into_iter().map(|problem| problem.message);
+        (words, problems.collect())
+    }
+
     #[test]
-    fn every_key_is_a_state_and_stopped_is_none() {
-        for key in State::KEYS {
-            assert!(State::from_key(key).is_some(), "{key}");
-        }
-        for key in DependencyStatus::KEYS {
-            assert!(DependencyStatus::from_key(key).is_some(), "{key}");
-        }
-        assert_eq!(State::from_key("stopped"), None);
+    fn a_service_that_responds_is_not_stopped() {
+        assert!(
+            State::KEYS
+                .iter()
+                .all(|(key, state)| State::parse(key) == Some(*state))
+        );
+        let (_, problems) = words("stopped: [gone]");
+        assert_eq!(problems, ["unknown key `stopped`"]);
     }
 
     #[test]
     fn own_words_replace_the_vocabulary() {
-        let mut words = Words::new();
-        words.add("fine", State::Healthy).unwrap();
-        assert_eq!(words.lookup("FINE"), Some(State::Healthy));
-        assert_eq!(words.lookup("ok"), None);
-        words.default = Some(State::Degraded);
-        assert_eq!(words.lookup("ok"), Some(State::Degraded));
-        assert_eq!(words.add("F-I-N-E", State::Unhealthy), Err(State::Healthy));
+        let (own, _) = words("healthy: [fine]");
+        assert_eq!(own.lookup("FINE"), Some(State::Healthy));
+        assert_eq!(own.lookup("ok"), None);
+        let (own, _) = words("{healthy: fine, default: degraded}");
+        assert_eq!(own.lookup("ok"), Some(State::Degraded));
+        let (_, problems) = words("{healthy: fine, unhealthy: F-I-N-E}");
+        assert_eq!(problems, ["`F-I-N-E` has two meanings"]);
     }
 
     #[test]
     fn the_longest_phrase_wins_and_an_exact_word_before_it() {
-        let mut words = Words::new();
-        words.add_phrase("ready", State::Healthy).unwrap();
-        words.add_phrase("not ready", State::Unready).unwrap();
-        words.add("ready to go away", State::Draining).unwrap();
+        let yaml = "{healthy: {contains: ready}, unready: {contains: not ready}, draining: ready to go away}";
+        let (words, _) = words(yaml);
         let cases = [
             ("Server is Ready.", Some(State::Healthy)),
             ("SERVER_IS_NOT_READY", Some(State::Unready)),

@@ -1,149 +1,277 @@
-//! The components that a payload reports on: a map or a list of entries, each to one [`Dependency`].
-//!
-//! This file holds what a profile says of such a table; `reader` walks a payload, `told` reads the word of one entry,
-//! `found` sums up.
+//! The components that a payload reports on: a map or a list of entries, each of which becomes one [`Dependency`].
 
-mod found;
 mod reader;
-mod told;
 
-use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::Write as _;
 
-use serde_json::Value;
+use super::field::{FieldSpecs, PayloadPath, WordSpecs};
+use super::heartbeat::HeartbeatDecode;
+use super::parser::{FieldKind, Parser};
+use super::words::WordMap;
+use crate::health::{Dependency, DependencyStatus, State};
+use crate::yaml::{Entry, Fields, Problem, Value};
 
-use super::heartbeat::Pulse;
-use super::place::{Document, Place, Places, Source};
-use super::words::Words;
-use crate::health::{Dependency, DependencyStatus, Moment};
-
-use reader::Reader;
-
-/// Entries kept of one payload; the rest counts towards the state and is left out of the table.
-pub(crate) const MOST_DEPENDENCIES: usize = 1_000;
-/// Characters of a name.
-const LONGEST_NAME: usize = 128;
-/// Characters of a word.
+/// The number of entries kept of one payload; the others count towards the state, but are not listed.
+const MOST_DEPENDENCIES: usize = 1_000;
+/// The longest word, in characters.
 pub(crate) const LONGEST_WORD: usize = 100;
-/// Characters of an error.
-const LONGEST_ERROR: usize = 500;
 
 /// `dependencies:` of a profile.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Table {
-    /// Where the entries are.
-    pub(crate) at: Places,
-    /// The name of an entry; the key of a map where it is left out.
-    pub(crate) name: Places,
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct DependencyTable {
+    /// The paths of the entries.
+    pub(crate) at: FieldSpecs,
+    /// The name of an entry; the key of a map when it is left out.
+    name: FieldSpecs,
     /// Keys that are no dependencies.
-    pub(crate) ignore: Vec<String>,
-    /// A map or a list; whichever comes where it is left out.
-    pub(crate) shape: Option<Shape>,
-    /// What an entry is; whatever comes where it is left out.
-    pub(crate) kind: Option<EntryKind>,
-    /// Only what fails is listed.
+    ignore: Vec<String>,
+    /// A map or a list; whichever comes when it is left out.
+    shape: Option<Shape>,
+    /// The kind of an entry; whatever comes when it is left out.
+    kind: Option<EntryKind>,
+    /// Whether only failures are listed.
     pub(crate) failures_only: bool,
-    /// Where an entry has entries of its own.
-    pub(crate) recurse: Vec<Source>,
-    /// Which ones the service cannot do without.
-    pub(crate) required: Required,
-    /// The status word, each place with its own words.
-    pub(crate) status: Vec<(Place, Option<Words<DependencyStatus>>)>,
-    /// The words of the table where a place has none of its own.
-    pub(crate) words: Option<Words<DependencyStatus>>,
-    /// What is wrong.
-    pub(crate) error: Places,
-    /// When it last worked.
-    pub(crate) last_success: Places,
-    /// When it last failed.
-    pub(crate) last_failure: Places,
-    /// When it was last checked, whatever came of it.
-    pub(crate) last_check: Places,
-    /// How often it worked.
-    pub(crate) success_count: Places,
-    /// How often it failed.
-    pub(crate) failure_count: Places,
-    /// How long its check took.
-    pub(crate) latency: Places,
-    /// Its sign of life.
-    pub(crate) heartbeat: Option<Pulse>,
+    /// The paths at which an entry has entries of its own.
+    recurse: Vec<PayloadPath>,
+    /// The dependencies without which the service cannot work.
+    required: Required,
+    status: WordSpecs<DependencyStatus>,
+    /// The words of a status without words of its own.
+    words: Option<WordMap<DependencyStatus>>,
+    error: FieldSpecs,
+    last_success: FieldSpecs,
+    last_failure: FieldSpecs,
+    /// The time of the last check, whatever its result.
+    last_check: FieldSpecs,
+    success_count: FieldSpecs,
+    failure_count: FieldSpecs,
+    /// The time that a check took.
+    latency: FieldSpecs,
+    pub(crate) heartbeat: Option<HeartbeatDecode>,
 }
 
-/// `shape:` how the entries stand together.
+/// `shape:` of the entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// By name.
+enum Shape {
     Map,
-    /// One after another.
     Array,
 }
 
-/// `value:` what an entry is.
+/// `value:` of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EntryKind {
-    /// A map with places in it.
+enum EntryKind {
+    /// A map with fields in it.
     Object,
-    /// A word, or the text of what is wrong.
+    /// A status word, or the text of an error.
     Text,
-    /// True where it works.
+    /// A flag: true when the dependency works.
     Bool,
 }
 
 /// `required:` of a profile.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Required {
-    /// These names.
+enum Required {
     Names(Vec<String>),
-    /// Those whose entry says so.
-    Says(Places),
+    /// A flag in the entry.
+    Flag(FieldSpecs),
+}
+
+impl Default for Required {
+    fn default() -> Self {
+        Self::Flag(FieldSpecs::default())
+    }
 }
 
 /// The dependencies of one payload.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Found {
-    /// In payload order.
+pub(crate) struct DependencyList {
+    /// In the order of the payload.
     pub(crate) list: Vec<Dependency>,
-    /// How many there were beyond [`MOST_DEPENDENCIES`].
-    pub(crate) left_out: usize,
-    /// One that was left out is in error, with the first one's name.
-    pub(crate) left_out_error: Option<String>,
+    /// The number of dependencies beyond [`MOST_DEPENDENCIES`].
+    left_out: usize,
+    /// The name of the first one in error that was left out.
+    left_out_error: Option<String>,
 }
 
-impl Table {
-    /// The entries of a payload; `None` where it has no such table.
-    pub(crate) fn read(&self, document: Document<'_>, now: Moment) -> Option<Found> {
-        let table = self.entries(document);
-        let mut reader = Reader::new(self, document, now);
-        match table {
-            Some(table) => reader.read(&table, None),
-            // Where only failures are listed, no list is the best news.
-            None if self.failures_only => {}
-            None => return None,
+impl DependencyTable {
+    /// Returns the table of [`super::lines`]: a status and an error for each name.
+    pub(crate) fn of_lines() -> Self {
+        Self {
+            at: FieldSpecs::pointers(&[""]),
+            shape: Some(Shape::Map),
+            kind: Some(EntryKind::Object),
+            status: WordSpecs::pointer("/status"),
+            error: FieldSpecs::pointers(&["/error"]),
+            ..Self::default()
         }
-        Some(reader.finish())
     }
 
-    /// The first of its places, for people.
-    pub(crate) fn place(&self) -> String {
-        let first = self.at.0.first();
-        first.map_or_else(String::new, |place| place.source.to_string())
+    pub(crate) fn parse(entry: &Entry, parser: &mut Parser<'_>) -> Option<Self> {
+        if parser.format_without_paths().is_some() {
+            parser.problems.push(
+                Problem::at(
+                    &entry.key_place,
+                    "dependencies can only be read from JSON or lines",
+                )
+                .label("needs `format: json` or `format: lines`")
+                .hint("take it out, or set `format: json`"),
+            );
+            return None;
+        }
+        let expected = "a map that says where the dependencies are, such as `{at: /dependencies}`";
+        let mut fields = Fields::read(&entry.value, expected, parser.problems)?;
+        let at = fields.take("at");
+        if at.is_none() {
+            parser.problems.push(
+                Problem::at(&entry.key_place, "dependencies without `at`")
+                    .label(format!("expected {expected}"))
+                    .hint("`at: \"\"` is the whole body"),
+            );
+        }
+        let table = Self::parse_fields(&mut fields, at, parser);
+        fields.finish(parser.problems);
+        Some(table)
     }
 
-    /// The first place that holds something, else the first that holds a table without entries.
-    fn entries<'a>(&self, document: Document<'a>) -> Option<Cow<'a, Value>> {
-        if let Some((_, value)) = self.at.find(document) {
-            return self.fits(&value).then_some(value);
+    fn parse_fields(fields: &mut Fields<'_>, at: Option<&Entry>, parser: &mut Parser<'_>) -> Self {
+        let shape = fields.take("shape").and_then(|entry| {
+            let words = [("map", Shape::Map), ("array", Shape::Array)];
+            entry.value.word(&words, parser.problems)
+        });
+        let kind = fields.take("value").and_then(|entry| {
+            let words = [
+                ("object", EntryKind::Object),
+                ("string", EntryKind::Text),
+                ("bool", EntryKind::Bool),
+            ];
+            entry.value.word(&words, parser.problems)
+        });
+        let mut status = parser.take_word(fields, "status");
+        if status.is_empty() {
+            status = WordSpecs::pointer("/status");
         }
-        let mut all = self.at.0.iter();
-        all.find_map(|place| place.source.look(document).filter(|value| self.fits(value)))
+        Self {
+            at: parser.field(at, FieldKind::Text),
+            name: parser.take_text(fields, "name"),
+            ignore: parser.names(
+                fields.take("ignore"),
+                "a list of keys, such as `[status, version]`",
+            ),
+            shape,
+            kind,
+            failures_only: fields
+                .take("failures_only")
+                .and_then(|entry| entry.value.boolean(parser.problems))
+                .unwrap_or(false),
+            recurse: Self::parse_recurse(fields.take("recurse"), parser),
+            required: match fields.take("required") {
+                Some(entry) if matches!(entry.value.value, Value::List(_)) => {
+                    Required::Names(parser.names(Some(entry), "a list of names"))
+                }
+                entry => Required::Flag(parser.field(entry, FieldKind::Text)),
+            },
+            status,
+            words: fields
+                .take("words")
+                .and_then(|entry| WordMap::parse(&entry.value, parser.problems)),
+            error: parser.take_text(fields, "error"),
+            last_success: parser.take_duration(fields, "last_success"),
+            last_failure: parser.take_duration(fields, "last_failure"),
+            success_count: parser.take_text(fields, "success_count"),
+            failure_count: parser.take_text(fields, "failure_count"),
+            latency: parser.take_duration(fields, "latency"),
+            last_check: parser.take_duration(fields, "last_check"),
+            heartbeat: fields
+                .take("heartbeat")
+                .and_then(|entry| HeartbeatDecode::parse(entry, parser)),
+        }
     }
 
-    /// Whether a value is such a table. One without entries is, in either shape: some languages cannot tell them
-    /// apart.
-    fn fits(&self, value: &Value) -> bool {
-        match value {
-            Value::Object(map) => map.is_empty() || self.shape != Some(Shape::Array),
-            Value::Array(items) => items.is_empty() || self.shape != Some(Shape::Map),
-            _ => false,
+    fn parse_recurse(entry: Option<&Entry>, parser: &mut Parser<'_>) -> Vec<PayloadPath> {
+        let nodes = entry.map(|entry| entry.value.one_or_many());
+        let nodes = nodes.unwrap_or_default().iter();
+        let paths = nodes.filter_map(|node| match parser.path(node)? {
+            PayloadPath::Pointer(pointer) if !pointer.is_empty() => {
+                Some(PayloadPath::Pointer(pointer))
+            }
+            // A header has no entries, and an entry that is its own part has no end.
+            _ => {
+                let problem = node.wrong("a JSON pointer such as `/components`");
+                parser.problems.push(problem);
+                None
+            }
+        });
+        paths.collect()
+    }
+}
+
+/// Names that are given once: a repeated name gets a number.
+#[derive(Default)]
+pub(crate) struct UniqueNames(HashMap<String, usize>);
+
+impl UniqueNames {
+    /// Returns the name, or `NAME#2` and so on when it was given before.
+    pub(crate) fn unique(&mut self, name: &str) -> String {
+        let mut number = self.0.get(name).copied().unwrap_or(0);
+        loop {
+            number += 1;
+            let candidate = match number {
+                1 => name.to_owned(),
+                _ => format!("{name}#{number}"),
+            };
+            // The candidate may be the name of another entry.
+            if number == 1 || !self.0.contains_key(&candidate) {
+                self.0.insert(name.to_owned(), number);
+                self.0.entry(candidate.clone()).or_insert(1);
+                return candidate;
+            }
         }
+    }
+}
+
+impl DependencyList {
+    /// Returns the state that follows from the entries, or `None` when no entry counts.
+    pub(crate) fn state(&self) -> Option<State> {
+        use DependencyStatus::{Degraded, Error, Unknown, Working};
+        let has = |wanted| self.list.iter().any(|entry| entry.status == wanted);
+        if self.first_required_error().is_some() {
+            Some(State::Unhealthy)
+        } else if has(Error) || has(Degraded) || self.left_out_error.is_some() {
+            Some(State::Degraded)
+        } else if has(Working) {
+            // Entries that nobody has checked yet do not count against the others.
+            Some(State::Healthy)
+        } else {
+            has(Unknown).then_some(State::Unknown)
+        }
+    }
+
+    fn first_required_error(&self) -> Option<&Dependency> {
+        let mut list = self.list.iter();
+        list.find(|entry| entry.required && entry.status == DependencyStatus::Error)
+    }
+
+    /// Returns a sentence about the first required dependency in error.
+    pub(crate) fn required_error(&self) -> Option<String> {
+        let entry = self.first_required_error()?;
+        let why = entry.error.as_deref().or(entry.word.as_deref());
+        let why = why.unwrap_or("in error");
+        Some(format!("required dependency {}: {why}", entry.name))
+    }
+
+    /// Returns a sentence about the entries that are not in the list.
+    pub(crate) fn note(&self) -> Option<String> {
+        if self.left_out == 0 {
+            return None;
+        }
+        let mut note = format!(
+            "{} more dependencies are left out, {MOST_DEPENDENCIES} are the limit",
+            self.left_out
+        );
+        if let Some(name) = &self.left_out_error {
+            let _ = write!(note, "; among them {name} is in error");
+        }
+        Some(note)
     }
 }

@@ -1,65 +1,166 @@
-//! Walks the entries of a payload.
+//! Reads the entries of a payload.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::details;
-use super::super::place::{Document, Source, raw};
-use super::super::pointer;
-use super::told::Told;
-use super::{EntryKind, Found, LONGEST_ERROR, LONGEST_NAME, MOST_DEPENDENCIES, Required, Table};
+use super::{
+    DependencyList, DependencyTable, EntryKind, LONGEST_WORD, MOST_DEPENDENCIES, Required, Shape,
+    UniqueNames,
+};
 use crate::health::{Age, Dependency, DependencyStatus, Moment};
+use crate::profile::decode::field::{PayloadPath, PayloadView, raw, truthy};
+use crate::profile::decode::words::meaning;
+use crate::profile::decode::{details, pointer};
 use crate::text::clean;
 
-/// Reads one payload.
-pub(super) struct Reader<'a> {
-    table: &'a Table,
-    headers: &'a [(String, String)],
-    now: Moment,
-    found: Found,
-    /// Names given so far, each with how often.
-    names: HashMap<String, usize>,
-    /// For each dependency kept, whether its last success and its last failure are not in the payload.
-    absent: Vec<[bool; 2]>,
-    /// Whether any entry carries a counter or an age: then their absence elsewhere means *never*.
-    reports: bool,
-}
+/// The longest name, in characters.
+const LONGEST_NAME: usize = 128;
+/// The longest error, in characters.
+const LONGEST_ERROR: usize = 500;
 
-impl<'a> Reader<'a> {
-    /// A reader that has read nothing yet.
-    pub(super) fn new(table: &'a Table, document: Document<'a>, now: Moment) -> Self {
-        Self {
-            table,
-            headers: document.headers,
+impl DependencyTable {
+    /// Returns the dependencies of a payload, or `None` when it has no such table.
+    pub(crate) fn read(&self, view: PayloadView<'_>, now: Moment) -> Option<DependencyList> {
+        let mut reader = DependencyReader {
+            table: self,
+            headers: view.headers,
             now,
-            found: Found::default(),
-            names: HashMap::new(),
+            found: DependencyList::default(),
+            names: UniqueNames::default(),
             absent: Vec::new(),
             reports: false,
+        };
+        match self.entries(view) {
+            Some(entries) => reader.read(&entries, None),
+            // When only failures are listed, no list means no failure.
+            None if self.failures_only => {}
+            None => return None,
+        }
+        Some(reader.finish())
+    }
+
+    /// Returns the table at the first path with a value, else the first table without entries.
+    fn entries<'a>(&self, view: PayloadView<'a>) -> Option<Cow<'a, Value>> {
+        if let Some((_, value)) = self.at.find(view) {
+            return self.fits(&value).then_some(value);
+        }
+        let mut all = self.at.0.iter();
+        all.find_map(|spec| spec.path.look_up(view).filter(|value| self.fits(value)))
+    }
+
+    /// Returns whether a value is such a table. One without entries is a table in either shape: some languages cannot
+    /// tell them apart.
+    fn fits(&self, value: &Value) -> bool {
+        match value {
+            Value::Object(map) => map.is_empty() || self.shape != Some(Shape::Array),
+            Value::Array(items) => items.is_empty() || self.shape != Some(Shape::Map),
+            _ => false,
         }
     }
 
-    /// Reads the entries of a table, `under` being the name of the entry that holds it.
-    pub(super) fn read(&mut self, table: &Value, under: Option<&str>) {
+    fn status_of(&self, entry: &Value, view: PayloadView<'_>) -> EntryStatus<'_> {
+        if let Value::Bool(_) | Value::Number(_) | Value::String(_) = entry {
+            return self.status_of_scalar(entry);
+        }
+        let mut status = EntryStatus::default();
+        if let Some(word) = self.status.find(view, self.words.as_ref()) {
+            let (known, text) = word.meaning();
+            status.status = known.unwrap_or(DependencyStatus::Unknown);
+            status.word = Some(clean(&text, LONGEST_WORD));
+            status.path = Some(word.path);
+        }
+        status
+    }
+
+    /// Returns the status of an entry that is a flag, a word or the text of an error.
+    fn status_of_scalar(&self, entry: &Value) -> EntryStatus<'_> {
+        let text = raw(entry);
+        let is_flag = self.kind == Some(EntryKind::Bool);
+        if text.is_empty() && !is_flag {
+            return EntryStatus::default();
+        }
+        let words = self.words.as_ref().or(self.status.first_words());
+        let known = meaning(words, &text);
+        // In such a table, a word that is not known is the text of an error.
+        let texts = self.kind == Some(EntryKind::Text) || self.failures_only;
+        let is_error = known.is_none() && !is_flag && texts;
+        EntryStatus {
+            status: match known {
+                Some(status) => status,
+                None if is_error || is_flag && !truthy(entry) => DependencyStatus::Error,
+                None if is_flag => DependencyStatus::Working,
+                None => DependencyStatus::Unknown,
+            },
+            error: is_error.then(|| clean(&text, LONGEST_ERROR)),
+            word: Some(clean(&text, LONGEST_WORD)),
+            path: None,
+        }
+    }
+}
+
+/// The status of one entry.
+struct EntryStatus<'t> {
+    status: DependencyStatus,
+    word: Option<String>,
+    /// The error, when the word itself is one.
+    error: Option<String>,
+    /// The path of the word.
+    path: Option<&'t PayloadPath>,
+}
+
+impl Default for EntryStatus<'_> {
+    fn default() -> Self {
+        Self {
+            status: DependencyStatus::Unknown,
+            word: None,
+            error: None,
+            path: None,
+        }
+    }
+}
+
+/// Reads one payload.
+struct DependencyReader<'a> {
+    table: &'a DependencyTable,
+    headers: &'a [(String, String)],
+    now: Moment,
+    found: DependencyList,
+    names: UniqueNames,
+    /// For each dependency kept, whether its last success and its last failure are not in the payload.
+    absent: Vec<[bool; 2]>,
+    /// Whether any entry has a counter or an age: then their absence elsewhere means *never*.
+    reports: bool,
+}
+
+impl<'a> DependencyReader<'a> {
+    fn view<'v>(&self, entry: &'v Value) -> PayloadView<'v>
+    where
+        'a: 'v,
+    {
+        PayloadView {
+            json: Some(entry),
+            headers: self.headers,
+        }
+    }
+
+    /// Reads the entries of a table; `parent` is the name of the entry that holds it.
+    fn read(&mut self, table: &Value, parent: Option<&str>) {
         match table {
             Value::Object(map) => {
                 for (key, entry) in map {
-                    if !self.table.ignore.contains(key) {
-                        self.entry(key, entry, under, false);
-                    }
+                    self.entry(key, entry, parent, false);
                 }
             }
             Value::Array(items) => {
                 for (index, entry) in items.iter().enumerate() {
-                    // A list of bare names is a list of what fails.
+                    // A list of plain names is a list of what fails.
                     let name = match entry {
                         Value::String(name) => name.clone(),
                         _ => index.to_string(),
                     };
-                    if !self.table.ignore.contains(&name) {
-                        self.entry(&name, entry, under, true);
-                    }
+                    self.entry(&name, entry, parent, true);
                 }
             }
             _ => {}
@@ -67,41 +168,31 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads one entry; `listed` is one of a list, whose key is only its number.
-    fn entry(&mut self, key: &str, entry: &Value, under: Option<&str>, listed: bool) {
-        let document = Document {
-            json: Some(entry),
-            headers: self.headers,
-        };
-        // Inside an entry, what says nothing of how it is is a detail and no dependency.
-        if under.is_some() && !self.is_entry(entry, document) {
+    fn entry(&mut self, key: &str, entry: &Value, parent: Option<&str>, listed: bool) {
+        let ignored = |name: &str| self.table.ignore.iter().any(|ignored| ignored == name);
+        // Inside an entry, a value without a status is a detail and no dependency.
+        if ignored(key) || (parent.is_some() && !self.is_entry(entry)) {
             return;
         }
-        let own = self.table.name.text(document, LONGEST_NAME).or_else(|| {
+        let view = self.view(entry);
+        let own = self.table.name.text(view, LONGEST_NAME).or_else(|| {
             let unnamed = listed && self.table.name.is_empty();
-            let name = entry
-                .get("name")
-                .filter(|name| unnamed && name.is_string())?;
-            Some(clean(raw(name).as_str(), LONGEST_NAME)).filter(|name| !name.is_empty())
+            let name = entry.get("name").filter(|_| unnamed)?.as_str()?;
+            Some(clean(name.trim(), LONGEST_NAME)).filter(|name| !name.is_empty())
         });
-        if own
-            .as_ref()
-            .is_some_and(|own| self.table.ignore.contains(own))
-        {
+        if own.as_deref().is_some_and(ignored) {
             return;
         }
-        let own = own.unwrap_or_else(|| clean(key.trim(), LONGEST_NAME));
-        let own = if own.is_empty() {
-            "(no name)".to_owned()
-        } else {
-            own
-        };
-        let name = match under {
-            Some(parent) => clean(&format!("{parent}/{own}"), LONGEST_NAME),
-            None => own,
-        };
-        self.keep(&name, entry, document);
-        for source in &self.table.recurse {
-            if let Some(nested) = source.look(document)
+        let mut name = own.unwrap_or_else(|| clean(key.trim(), LONGEST_NAME));
+        if name.is_empty() {
+            "(no name)".clone_into(&mut name);
+        }
+        if let Some(parent) = parent {
+            name = clean(&format!("{parent}/{name}"), LONGEST_NAME);
+        }
+        self.keep(&name, entry, view);
+        for path in &self.table.recurse {
+            if let Some(nested) = path.look_up(view)
                 && (nested.is_object() || nested.is_array())
             {
                 self.read(&nested, Some(&name));
@@ -109,78 +200,84 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether a value inside an entry is an entry itself.
-    fn is_entry(&self, value: &Value, document: Document<'_>) -> bool {
+    /// Returns whether a value inside an entry is an entry itself.
+    fn is_entry(&self, value: &Value) -> bool {
         match self.table.kind {
             Some(EntryKind::Text) => value.is_string(),
             Some(EntryKind::Bool) => value.is_boolean(),
             Some(EntryKind::Object) | None => {
-                value.is_object() && self.table.word_of(document).is_some()
+                value.is_object() && self.table.status.find(self.view(value), None).is_some()
             }
         }
     }
 
-    fn keep(&mut self, name: &str, entry: &Value, document: Document<'_>) {
-        let mut told = self.told(entry, document);
-        let heartbeat = self.table.heartbeat.as_ref();
-        let heartbeat = heartbeat.and_then(|pulse| pulse.read(document));
+    fn keep(&mut self, name: &str, entry: &Value, view: PayloadView<'_>) {
+        let table = self.table;
+        let EntryStatus {
+            mut status,
+            word,
+            error,
+            path,
+        } = table.status_of(entry, view);
+        // What is listed among failures has failed, whatever its word says.
+        if table.failures_only && status != DependencyStatus::Degraded {
+            status = DependencyStatus::Error;
+        }
+        let heartbeat = table.heartbeat.as_ref();
+        let heartbeat = heartbeat.and_then(|heartbeat| heartbeat.read(view));
         if heartbeat.as_ref().is_some_and(|beat| beat.is_final) {
-            // It is not there any more, and nobody expects it to be.
-            told.status = DependencyStatus::NotUsed;
+            // It has ended, and nobody expects it to be there.
+            status = DependencyStatus::NotUsed;
         }
         if self.found.list.len() >= MOST_DEPENDENCIES {
             self.found.left_out += 1;
-            if told.status == DependencyStatus::Error && self.found.left_out_error.is_none() {
+            if status == DependencyStatus::Error && self.found.left_out_error.is_none() {
                 self.found.left_out_error = Some(name.to_owned());
             }
             return;
         }
-        let table = self.table;
-        let wrong = !matches!(
-            told.status,
+        let works = matches!(
+            status,
             DependencyStatus::Working | DependencyStatus::NotUsed
         );
-        let error = match told.error {
-            Some(error) => Some(error),
-            // `connected` of one that works is no error; it stays among the details.
-            None if wrong => table.error.text(document, LONGEST_ERROR),
-            None => None,
-        };
-        let counters = [&table.success_count, &table.failure_count];
-        self.reports |= [&table.last_success, &table.last_failure]
-            .into_iter()
-            .chain(counters)
-            .any(|places| places.stands(document));
-        let [checked_well, checked_ill] = self.last_check(told.status, document);
-        let last_success = table.last_success.age(document, self.now).or(checked_well);
-        let last_failure = table.last_failure.age(document, self.now).or(checked_ill);
+        // `connected` of one that works is no error; it stays among the details.
+        let error = error.or_else(|| (!works).then(|| table.error.text(view, LONGEST_ERROR))?);
+        self.reports |= [
+            &table.last_success,
+            &table.last_failure,
+            &table.success_count,
+            &table.failure_count,
+        ]
+        .into_iter()
+        .any(|field| field.exists(view));
+        let checked = self.last_check(status, view);
+        let last_success = table.last_success.age(view, self.now).or(checked[0]);
+        let last_failure = table.last_failure.age(view, self.now).or(checked[1]);
         self.absent
             .push([last_success.is_none(), last_failure.is_none()]);
         let dependency = Dependency {
-            word: told.word,
+            word,
             required: match &table.required {
                 Required::Names(names) => names.iter().any(|known| known == name),
-                Required::Says(places) => places.flag(document),
+                Required::Flag(field) => field.flag(view),
             },
-            details: self
-                .details(entry, document, told.at.as_ref(), error.is_some())
-                .into(),
+            details: self.details(entry, path, error.is_some()).into(),
             error,
-            success_count: table.success_count.count(document),
-            failure_count: table.failure_count.count(document),
+            success_count: table.success_count.count(view),
+            failure_count: table.failure_count.count(view),
             last_success: last_success.unwrap_or_default(),
             last_failure: last_failure.unwrap_or_default(),
-            latency: table.latency.duration(document),
+            latency: table.latency.duration(view),
             heartbeat,
-            ..Dependency::new(self.unique(name), told.status)
+            ..Dependency::new(self.names.unique(name), status)
         };
         self.found.list.push(dependency);
     }
 
-    /// The time of the last check as that of the last success, or of the last failure, whichever it was. One that was
-    /// never checked has neither.
-    fn last_check(&self, status: DependencyStatus, document: Document<'_>) -> [Option<Age>; 2] {
-        let age = self.table.last_check.age(document, self.now);
+    /// Returns the time of the last check as that of the last success or of the last failure, whichever it was. A
+    /// dependency that was never checked has neither.
+    fn last_check(&self, status: DependencyStatus, view: PayloadView<'_>) -> [Option<Age>; 2] {
+        let age = self.table.last_check.age(view, self.now);
         match (age, status) {
             (Some(Age::Never), _) => [age, age],
             (_, DependencyStatus::Working | DependencyStatus::Degraded) => [age, None],
@@ -189,17 +286,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// All of an entry that was not read as something of ours.
+    /// Returns all of an entry that was not read as a field.
     fn details(
         &self,
         entry: &Value,
-        document: Document<'_>,
-        word: Option<&Source>,
-        error_taken: bool,
+        word: Option<&PayloadPath>,
+        error_used: bool,
     ) -> BTreeMap<String, Value> {
-        let table = self.table;
-        let mut read: Vec<&Source> = word.into_iter().collect();
-        read.extend(table.error.read(document, error_taken));
+        let (table, view) = (self.table, self.view(entry));
+        let flag = match &table.required {
+            Required::Flag(field) => Some(field),
+            Required::Names(_) => None,
+        };
         let fields = [
             &table.name,
             &table.latency,
@@ -209,45 +307,37 @@ impl<'a> Reader<'a> {
             &table.last_failure,
             &table.last_check,
         ];
-        for places in fields {
-            read.extend(places.read(document, true));
+        let mut read: Vec<&PayloadPath> = word.into_iter().collect();
+        read.extend(table.error.consumed(view, error_used));
+        for field in fields.into_iter().chain(flag) {
+            read.extend(field.consumed(view, true));
         }
-        if let Some(pulse) = &table.heartbeat {
-            read.extend(pulse.taken(document));
+        if let Some(heartbeat) = &table.heartbeat {
+            read.extend(heartbeat.consumed(view));
         }
-        if let Required::Says(places) = &table.required {
-            read.extend(places.read(document, true));
-        }
-        let nested = self.nested(document);
+        let nested = self.nested(view);
         read.extend(nested.iter());
         details::rest(entry, &read)
     }
 
-    /// What inside an entry became dependencies: whole tables, or single entries of one that has other things in it too.
-    fn nested(&self, document: Document<'_>) -> Vec<Source> {
-        let is_entry = |value: &Value| {
-            let inner = Document {
-                json: Some(value),
-                headers: self.headers,
-            };
-            self.is_entry(value, inner)
-        };
+    /// Returns the paths inside an entry that became dependencies: whole tables, or single entries of one that has
+    /// other things in it too.
+    fn nested(&self, view: PayloadView<'_>) -> Vec<PayloadPath> {
         let mut nested = Vec::new();
-        for source in &self.table.recurse {
-            let Source::Pointer(pointer) = source else {
+        for path in &self.table.recurse {
+            let PayloadPath::Pointer(pointer) = path else {
                 continue;
             };
-            match source.look(document).as_deref() {
-                Some(Value::Object(map)) if !map.values().all(is_entry) => {
-                    let entries = map.iter().filter(|(_, value)| is_entry(value));
-                    nested.extend(
-                        entries.map(|(key, _)| Source::Pointer(pointer::within(pointer, key))),
-                    );
+            match path.look_up(view).as_deref() {
+                Some(Value::Object(map)) if !map.values().all(|value| self.is_entry(value)) => {
+                    let entries = map.iter().filter(|(_, value)| self.is_entry(value));
+                    let within = |key: &str| PayloadPath::Pointer(pointer::within(pointer, key));
+                    nested.extend(entries.map(|(key, _)| within(key)));
                 }
-                Some(Value::Object(_)) => nested.push(source.clone()),
-                // An item of a list cannot be taken out without moving the others.
-                Some(Value::Array(items)) if items.iter().all(is_entry) => {
-                    nested.push(source.clone());
+                Some(Value::Object(_)) => nested.push(path.clone()),
+                // An item of a list cannot be removed without moving the others.
+                Some(Value::Array(items)) if items.iter().all(|item| self.is_entry(item)) => {
+                    nested.push(path.clone());
                 }
                 _ => {}
             }
@@ -255,39 +345,12 @@ impl<'a> Reader<'a> {
         nested
     }
 
-    /// The name, or one with a number behind it where it was seen before.
-    fn unique(&mut self, name: &str) -> String {
-        let mut number = self.names.get(name).copied().unwrap_or(0);
-        loop {
-            number += 1;
-            let candidate = match number {
-                1 => name.to_owned(),
-                _ => format!("{name}#{number}"),
-            };
-            // The candidate may be what another entry is called.
-            if number == 1 || !self.names.contains_key(&candidate) {
-                self.names.insert(name.to_owned(), number);
-                self.names.entry(candidate.clone()).or_insert(1);
-                return candidate;
-            }
-        }
-    }
-
-    fn told(&self, entry: &Value, document: Document<'_>) -> Told {
-        let mut told = self.table.told(entry, document);
-        // What is listed among failures has failed, whatever it calls itself.
-        if self.table.failures_only && told.status != DependencyStatus::Degraded {
-            told.status = DependencyStatus::Error;
-        }
-        told
-    }
-
-    /// Those that the profile requires and the payload does not name: nothing is known of them.
+    /// Adds the dependencies that the profile requires and the payload does not name.
     fn add_absent(&mut self) {
         let Required::Names(names) = &self.table.required else {
             return;
         };
-        // Where only failures are listed, not to be there is good news; where some are left out, it may be among them.
+        // When only failures are listed, an absent one works; when some are left out, it may be among them.
         if self.table.failures_only || self.found.left_out > 0 {
             return;
         }
@@ -303,19 +366,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// All that was read.
-    pub(super) fn finish(mut self) -> Found {
+    fn finish(mut self) -> DependencyList {
         self.add_absent();
-        // A service that reports counters or ages, and none here, says *never*; one that reports none at all leaves
-        // them to what we see ourselves.
+        // A service that reports counters or ages, and none here, means *never*. For one that reports none at all, the
+        // ages are those of our own observation.
         if self.reports {
-            let (success, failure) = (&self.table.last_success, &self.table.last_failure);
+            let fields = [&self.table.last_success, &self.table.last_failure];
+            let [success, failure] = fields.map(|field| !field.is_empty());
             for (dependency, absent) in self.found.list.iter_mut().zip(&self.absent) {
-                let [no_success, no_failure] = *absent;
-                if no_success && !success.is_empty() {
+                if absent[0] && success {
                     dependency.last_success = Age::Never;
                 }
-                if no_failure && !failure.is_empty() {
+                if absent[1] && failure {
                     dependency.last_failure = Age::Never;
                 }
             }
