@@ -1,11 +1,16 @@
-//! `${VAR}` in scalar values: after parsing, so that a value can never add YAML, and never in keys.
+//! Replaces `${VAR}` in scalar values: after parsing, so that a value can never add YAML, and never in keys.
 
-use super::{Node, Problem, Problems, Style, Value, scalar};
+use std::sync::LazyLock;
 
-/// A default inside a default inside a default is still readable; more is not meant for people.
+use regex::Regex;
+
+use super::node::{Node, Style, Value, typed};
+use super::problem::{Problem, Problems};
+
+/// The deepest nesting of defaults inside defaults.
 const NESTING: usize = 8;
 
-/// Puts in the variables: `${VAR}` (unset is an error), `${VAR:-default}`, `${VAR:?message}` (both treat empty as
+/// Replaces variables: `${VAR}` (unset is an error), `${VAR:-default}`, `${VAR:?message}` (both treat empty as
 /// unset), `$$` for a dollar sign. An unquoted scalar is typed afterwards.
 pub fn interpolate(node: &mut Node, env: &dyn Fn(&str) -> Option<String>, problems: &mut Problems) {
     match &mut node.value {
@@ -36,7 +41,7 @@ pub fn interpolate(node: &mut Node, env: &dyn Fn(&str) -> Option<String>, proble
                     node.put_in = put_in;
                     node.value = match node.style {
                         Style::Quoted => Value::Text(expanded),
-                        Style::Plain | Style::Interpolated => scalar::typed(&expanded),
+                        Style::Plain | Style::Interpolated => typed(&expanded),
                     };
                     if text.contains("${") {
                         node.style = Style::Interpolated;
@@ -48,7 +53,7 @@ pub fn interpolate(node: &mut Node, env: &dyn Fn(&str) -> Option<String>, proble
                             .label(mistake.label)
                             .maybe_hint(mistake.hint),
                     );
-                    // What stands here is unknown; the text keeps the rest of the file readable.
+                    // The value is unknown; with the text, the rest of the file can still be read.
                     node.value = Value::Text(text);
                     node.style = Style::Interpolated;
                 }
@@ -58,7 +63,7 @@ pub fn interpolate(node: &mut Node, env: &dyn Fn(&str) -> Option<String>, proble
     }
 }
 
-/// What is wrong with a `${…}`.
+/// A mistake in a `${…}`.
 struct Mistake {
     message: String,
     label: &'static str,
@@ -75,7 +80,7 @@ impl Mistake {
     }
 }
 
-/// The text with its variables put in, and each of these with what was written for it.
+/// Returns the text with its variables replaced, and each value with the text that was written for it.
 fn expand(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
@@ -105,7 +110,7 @@ fn expand(
     Ok((out, put_in))
 }
 
-/// The offset of the `}` that closes, past the ones of `${…}` inside.
+/// Returns the offset of the closing `}`, after those of any `${…}` inside.
 fn closing(text: &str) -> Option<usize> {
     let mut open = 0usize;
     let mut previous = ' ';
@@ -178,24 +183,12 @@ fn variable(
     })
 }
 
-/// `$VAR` without braces, written as the shell would take it.
+/// Returns the first `$VAR` without braces, written as in a shell.
 fn bare_variable(text: &str) -> Option<&str> {
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once('$') {
-        if let Some(after) = after.strip_prefix('$') {
-            rest = after;
-            continue;
-        }
-        let end = after
-            .find(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_')
-            .unwrap_or(after.len());
-        let name = after.get(..end).unwrap_or_default();
-        if name.len() > 1 && name.starts_with(|c: char| c.is_ascii_uppercase()) {
-            return Some(name);
-        }
-        rest = after;
-    }
-    None
+    static BARE: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"\$\$|\$([A-Z][A-Z0-9_]+)").ok());
+    let mut found = BARE.as_ref()?.captures_iter(text);
+    found.find_map(|found| Some(found.get(1)?.as_str()))
 }
 
 #[cfg(test)]

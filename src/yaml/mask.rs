@@ -1,6 +1,8 @@
-//! Secrets in a line of a file that is shown.
+//! Hides secrets in text from a file.
 
-/// Whether something of this name (a key, a header) usually holds a secret.
+use crate::text::visible;
+
+/// Returns whether the value of a key or header with this name is usually a secret.
 pub fn is_secret_name(name: &str) -> bool {
     let name: String = name
         .chars()
@@ -25,7 +27,7 @@ pub fn is_secret_name(name: &str) -> bool {
     .any(|ending| name.ends_with(ending))
 }
 
-/// The text with secrets replaced by as many bytes of `*`, so that every place in it keeps its offset.
+/// Replaces secrets by as many bytes of `*`, so that offsets into the text stay valid.
 pub fn secrets(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut offset = 0;
@@ -34,7 +36,7 @@ pub fn secrets(text: &str) -> String {
         keyed(line, offset, &mut bytes);
         offset += line.len();
     }
-    // Only whole characters were replaced, by ASCII.
+    // Only whole characters were replaced, each with ASCII.
     String::from_utf8(bytes).unwrap_or_default()
 }
 
@@ -44,7 +46,7 @@ fn star(bytes: &mut [u8], from: usize, to: usize) {
     }
 }
 
-/// `scheme://user:PASSWORD@host`
+/// Hides the password of `scheme://user:PASSWORD@host`.
 fn url_passwords(line: &str, offset: usize, bytes: &mut [u8]) {
     for (at, sign) in line.match_indices("://") {
         let start = at + sign.len();
@@ -63,7 +65,8 @@ fn url_passwords(line: &str, offset: usize, bytes: &mut [u8]) {
     }
 }
 
-/// `bearer: VALUE`, `X-Api-Key: "VALUE"`; a value that begins with `{`, `[` or a variable is no secret itself.
+/// Hides the value of `bearer: VALUE` and `X-Api-Key: "VALUE"`. A value that begins with `{`, `[` or a variable is no
+/// secret itself.
 fn keyed(line: &str, offset: usize, bytes: &mut [u8]) {
     for (at, _) in line.match_indices(':') {
         let before = line.get(..at).unwrap_or_default();
@@ -82,7 +85,7 @@ fn keyed(line: &str, offset: usize, bytes: &mut [u8]) {
                 .get(1..)
                 .and_then(|rest| rest.find(quote))
                 .map_or(value.trim_end().len(), |n| n + 2),
-            // `…` stands for a value in our own words.
+            // `…` stands for a value in our own messages.
             Some('{' | '[' | '|' | '>' | '*' | '&' | '~' | '…') | None => 0,
             Some(_) if value.starts_with("${") => 0,
             Some(_) => value.find([',', '}', ']']).unwrap_or(value.len()),
@@ -95,6 +98,11 @@ fn keyed(line: &str, offset: usize, bytes: &mut [u8]) {
         };
         star(bytes, offset + start + skip, offset + start + keep);
     }
+}
+
+/// Returns text from a file as one line that is safe for a terminal.
+pub(super) fn safe(text: &str) -> String {
+    visible(&secrets(text)).replace('\n', " ")
 }
 
 #[cfg(test)]

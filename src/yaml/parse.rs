@@ -1,14 +1,25 @@
-//! Text to the tree: events to nodes, aliases and merge keys resolved, within bounds.
+//! Parses text into the tree: events become nodes, aliases and merge keys are resolved, within limits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
-use super::{Entry, Node, Place, Problem, Problems, SourceFile, Style, Value, bounds, scalar};
+use super::node::{Entry, Node, Style, Value, typed};
+use super::problem::{Place, Problem, Problems, SourceFile};
 
-/// Parses one YAML document. What is wrong goes to `problems`; a tree is given as far as one could be made.
-/// Nothing is given for a file that holds nothing, which is no problem by itself.
+/// The deepest nesting of maps and lists.
+const MAX_DEPTH: usize = 64;
+
+/// The weight to which all aliases of a file together may expand: ten thousand uses of a map of sixty values, and a
+/// thousandth of what an alias bomb needs.
+const MAX_EXPANSION: usize = 64 << 20;
+
+/// The weight of a node beside its text.
+const NODE_WEIGHT: usize = 100;
+
+/// Parses one YAML document, and adds mistakes to `problems`. Returns the tree as far as there is one, and `None` for an
+/// empty file, which is no mistake by itself.
 pub fn parse(file: &Arc<SourceFile>, problems: &mut Problems) -> Option<Node> {
     let mut builder = Builder {
         offsets: Offsets::new(&file.text),
@@ -33,9 +44,9 @@ pub fn parse(file: &Arc<SourceFile>, problems: &mut Problems) -> Option<Node> {
     builder.root
 }
 
-/// Character indices, which the parser counts in, as byte offsets.
+/// Converts the character indices of the parser to byte offsets.
 enum Offsets {
-    /// One byte each.
+    /// Each character is one byte.
     Ascii,
     /// The byte offset of each character.
     Table(Vec<usize>),
@@ -59,13 +70,13 @@ impl Offsets {
 }
 
 /// A map or a list that is not closed yet.
-struct Open {
+struct OpenCollection {
     place: Place,
     anchor: usize,
-    content: Content,
+    content: CollectionContent,
 }
 
-enum Content {
+enum CollectionContent {
     List(Vec<Node>),
     Map {
         entries: Vec<(Node, Node)>,
@@ -73,8 +84,8 @@ enum Content {
     },
 }
 
-/// What an anchor stands for, and what using it costs.
-struct Anchored {
+/// The node of an anchor, and the cost of its use.
+struct AnchoredNode {
     node: Node,
     weight: usize,
     height: usize,
@@ -83,18 +94,18 @@ struct Anchored {
 struct Builder {
     offsets: Offsets,
     file: Arc<SourceFile>,
-    stack: Vec<Open>,
-    anchors: HashMap<usize, Anchored>,
+    stack: Vec<OpenCollection>,
+    anchors: HashMap<usize, AnchoredNode>,
     expanded: usize,
     root: Option<Node>,
     documents: usize,
 }
 
-/// Boxed, because it is large and rare.
-type Step = Result<(), Box<Problem>>;
+/// The problem is boxed, because it is large and rare.
+type EventResult = Result<(), Box<Problem>>;
 
 impl Builder {
-    fn event(&mut self, event: Event<'_>, span: Span, problems: &mut Problems) -> Step {
+    fn event(&mut self, event: Event<'_>, span: Span, problems: &mut Problems) -> EventResult {
         let place = self.place(span);
         match event {
             Event::DocumentStart(_) => {
@@ -117,11 +128,11 @@ impl Builder {
             Event::Alias(id) => self.alias(id, &place, problems),
             Event::SequenceStart(anchor, tag) => {
                 check_tag(tag.as_deref(), "seq", &place, problems);
-                self.open(place, anchor, Content::List(Vec::new()))
+                self.open(place, anchor, CollectionContent::List(Vec::new()))
             }
             Event::MappingStart(anchor, tag) => {
                 check_tag(tag.as_deref(), "map", &place, problems);
-                let content = Content::Map {
+                let content = CollectionContent::Map {
                     entries: Vec::new(),
                     key: None,
                 };
@@ -135,11 +146,11 @@ impl Builder {
         }
     }
 
-    fn open(&mut self, place: Place, anchor: usize, content: Content) -> Step {
-        if self.stack.len() >= bounds::DEPTH {
+    fn open(&mut self, place: Place, anchor: usize, content: CollectionContent) -> EventResult {
+        if self.stack.len() >= MAX_DEPTH {
             return Err(Box::new(too_deep(&place)));
         }
-        self.stack.push(Open {
+        self.stack.push(OpenCollection {
             place,
             anchor,
             content,
@@ -153,33 +164,28 @@ impl Builder {
         };
         let mut place = open.place;
         let (value, last) = match open.content {
-            Content::List(items) => {
+            CollectionContent::List(items) => {
                 let last = items.last().map(|node| node.place.end);
                 (Value::List(items), last)
             }
-            Content::Map { entries, .. } => {
+            CollectionContent::Map { entries, .. } => {
                 let last = entries.last().map(|(_, value)| value.place.end);
                 (Value::Map(entries_of(entries, problems)), last)
             }
         };
-        // A block has no closing sign: the parser reports its end where the next thing begins.
+        // A block has no closing sign: the parser reports its end at the start of the next node.
         let flow = place.text().ends_with(['{', '[']);
         place.end = match last {
             _ if flow => end.end,
             Some(last) => last.max(place.start),
             None => place.end,
         };
-        let node = Node {
-            value,
-            place,
-            style: Style::Plain,
-            put_in: Vec::new(),
-        };
+        let node = Node::new(value, place, Style::Plain);
         self.keep(open.anchor, &node);
         self.add(node, problems);
     }
 
-    fn alias(&mut self, id: usize, place: &Place, problems: &mut Problems) -> Step {
+    fn alias(&mut self, id: usize, place: &Place, problems: &mut Problems) -> EventResult {
         let Some(anchored) = self.anchors.get(&id) else {
             return Err(Box::new(
                 Problem::at(place, "an alias inside its own anchor")
@@ -187,16 +193,16 @@ impl Builder {
                     .hint("put the anchor on something that does not hold the alias"),
             ));
         };
-        if self.stack.len() + anchored.height > bounds::DEPTH {
+        if self.stack.len() + anchored.height > MAX_DEPTH {
             return Err(Box::new(too_deep(place)));
         }
         self.expanded = self.expanded.saturating_add(anchored.weight);
-        if self.expanded > bounds::EXPANSION {
+        if self.expanded > MAX_EXPANSION {
             return Err(Box::new(
                 Problem::at(place, "the aliases of this file expand to too much")
                     .label(format!(
                         "from here on it is more than {} MiB",
-                        bounds::EXPANSION >> 20
+                        MAX_EXPANSION >> 20
                     ))
                     .hint("use fewer aliases of large anchors"),
             ));
@@ -213,7 +219,7 @@ impl Builder {
             self.expanded = self.expanded.saturating_add(weight);
             self.anchors.insert(
                 anchor,
-                Anchored {
+                AnchoredNode {
                     node: node.clone(),
                     weight,
                     height,
@@ -222,12 +228,12 @@ impl Builder {
         }
     }
 
-    /// Puts a finished node where it belongs.
+    /// Adds a finished node to the open collection.
     fn add(&mut self, node: Node, problems: &mut Problems) {
         match self.stack.last_mut().map(|open| &mut open.content) {
             None => self.root = Some(node),
-            Some(Content::List(items)) => items.push(node),
-            Some(Content::Map { entries, key }) => match key.take() {
+            Some(CollectionContent::List(items)) => items.push(node),
+            Some(CollectionContent::Map { entries, key }) => match key.take() {
                 None => {
                     if matches!(node.value, Value::List(_) | Value::Map(_)) {
                         problems.push(
@@ -250,7 +256,7 @@ impl Builder {
         }
     }
 
-    /// The place of a span, without the line break and the spaces that block scalars end with.
+    /// Returns the place of a span, without the line break and the spaces at the end of a block scalar.
     fn place(&self, span: Span) -> Place {
         let length = self.file.text.len();
         let start = self.offsets.byte(span.start.index(), length);
@@ -266,7 +272,7 @@ impl Builder {
     fn syntax(&self, error: &ScanError) -> Problem {
         let length = self.file.text.len();
         let at = self.offsets.byte(error.marker().index(), length);
-        // Behind the last character there is nothing to mark.
+        // After the last character there is nothing to mark.
         let at = if at >= length {
             self.file.text.trim_end().len()
         } else {
@@ -295,7 +301,7 @@ impl Builder {
     }
 }
 
-/// What usually stands behind a syntax error.
+/// Returns a hint with the usual cause of a syntax error.
 fn advice(info: &str, line: &str) -> Option<String> {
     let advice = if info.contains("tab") || line.starts_with('\t') {
         "YAML is indented with spaces, never with tabs"
@@ -324,16 +330,13 @@ fn advice(info: &str, line: &str) -> Option<String> {
 fn too_deep(place: &Place) -> Problem {
     Problem::at(
         place,
-        format!(
-            "more than {} maps and lists inside each other",
-            bounds::DEPTH
-        ),
+        format!("more than {MAX_DEPTH} maps and lists inside each other"),
     )
     .label("too deep")
     .hint("nothing that is understood here is nested that deep")
 }
 
-/// What a node weighs, and how many levels of maps and lists are in it. Its depth is bounded, so the stack is.
+/// Returns the weight of a node, and the number of levels of maps and lists in it. The depth is limited, so recursion is.
 fn measure(node: &Node) -> (usize, usize) {
     let over = |nodes: &mut dyn Iterator<Item = (usize, &Node)>| {
         let (weight, height) = nodes.fold((0usize, 0), |(weight, height), (extra, node)| {
@@ -343,13 +346,13 @@ fn measure(node: &Node) -> (usize, usize) {
                 height.max(h),
             )
         });
-        (weight.saturating_add(bounds::NODE), height + 1)
+        (weight.saturating_add(NODE_WEIGHT), height + 1)
     };
     match &node.value {
         Value::List(items) => over(&mut items.iter().map(|item| (0, item))),
         Value::Map(entries) => over(&mut entries.iter().map(|e| (e.key.len(), &e.value))),
-        Value::Text(text) | Value::Number { text, .. } => (text.len() + bounds::NODE, 0),
-        Value::Null | Value::Bool(_) => (bounds::NODE, 0),
+        Value::Text(text) | Value::Number { text, .. } => (text.len() + NODE_WEIGHT, 0),
+        Value::Null | Value::Bool(_) => (NODE_WEIGHT, 0),
     }
 }
 
@@ -363,9 +366,9 @@ fn scalar_node(
     let plain = style == ScalarStyle::Plain;
     let core = tag.filter(|tag| tag.is_yaml_core_schema());
     let (value, style) = match (tag, core.map(|tag| tag.suffix.as_str())) {
-        (None, _) if plain => (scalar::typed(text), Style::Plain),
+        (None, _) if plain => (typed(text), Style::Plain),
         (None, _) | (Some(_), Some("str")) => (Value::Text(text.to_owned()), Style::Quoted),
-        (Some(_), Some("int" | "float" | "bool" | "null")) => (scalar::typed(text), Style::Plain),
+        (Some(_), Some("int" | "float" | "bool" | "null")) => (typed(text), Style::Plain),
         (Some(tag), _) => {
             // A lone `!` means: whatever it looks like, it is text.
             if tag.suffix != "!" {
@@ -374,12 +377,7 @@ fn scalar_node(
             (Value::Text(text.to_owned()), Style::Quoted)
         }
     };
-    Node {
-        value,
-        place,
-        style,
-        put_in: Vec::new(),
-    }
+    Node::new(value, place, style)
 }
 
 fn check_tag(tag: Option<&Tag>, allowed: &str, place: &Place, problems: &mut Problems) {
@@ -396,8 +394,8 @@ fn unknown_tag(tag: &Tag, place: &Place) -> Problem {
         .hint("a variable is `${VAR}`, a secret `{env: VAR}`")
 }
 
-/// Keys made unique, duplicates told, merge keys resolved: what stands in the map itself wins over what is
-/// merged in, an earlier map of a list over a later one.
+/// Returns the entries of a map with unique keys: reports duplicates and resolves merge keys. The keys of the map itself
+/// win over merged ones, and an earlier map of a list wins over a later one.
 fn entries_of(pairs: Vec<(Node, Node)>, problems: &mut Problems) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::with_capacity(pairs.len());
     let mut seen: HashMap<String, usize> = HashMap::with_capacity(pairs.len());
@@ -407,7 +405,7 @@ fn entries_of(pairs: Vec<(Node, Node)>, problems: &mut Problems) -> Vec<Entry> {
         let text = match key.value {
             Value::Text(text) | Value::Number { text, .. } => text,
             Value::Bool(_) | Value::Null => key.place.text().to_owned(),
-            // Told when it was read.
+            // This was reported when it was read.
             Value::List(_) | Value::Map(_) => continue,
         };
         if text == "<<" && plain {
@@ -451,7 +449,7 @@ fn entries_of(pairs: Vec<(Node, Node)>, problems: &mut Problems) -> Vec<Entry> {
                     None
                 })
                 .collect(),
-            // `<<:` with nothing behind it merges nothing.
+            // `<<:` without a value merges nothing.
             Value::Null => Vec::new(),
             _ => {
                 problems.push(not_mergeable(&Node { place, ..value }));

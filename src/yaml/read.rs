@@ -1,13 +1,14 @@
-//! Reading one value as what was expected of it, or telling what it is instead.
+//! Reads a value as what is expected there, or reports what it is instead.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Entry, Node, Problem, Problems, Value};
+use super::node::{Entry, Node, Style, Value};
+use super::problem::{Problem, Problems};
 use crate::text::{is_hidden, nearest, parse_duration, parse_size};
 
 impl Node {
-    /// The problem that it is something else than what was expected.
+    /// Returns the problem that the value is not what was expected.
     pub fn wrong(&self, expected: &str) -> Problem {
         Problem::at(
             &self.place,
@@ -16,7 +17,7 @@ impl Node {
         .label(format!("expected {expected}"))
     }
 
-    /// Its text: what was written for numbers and truth values too.
+    /// Returns the text of a scalar: numbers and booleans as they were written.
     pub fn as_text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) | Value::Number { text, .. } => Some(text),
@@ -26,7 +27,7 @@ impl Node {
         }
     }
 
-    /// Text; a number or a truth value is taken as it was written.
+    /// Reads text; a number or a boolean counts as it was written.
     pub fn text(&self, expected: &str, problems: &mut Problems) -> Option<String> {
         let text = self.as_text();
         if text.is_none() {
@@ -35,7 +36,7 @@ impl Node {
         text.map(str::to_owned)
     }
 
-    /// Text that is not empty, fits on a line and hides nothing.
+    /// Reads text that is not empty, is one line and has no hidden characters.
     pub fn line(&self, expected: &str, problems: &mut Problems) -> Option<String> {
         let text = self.text(expected, problems)?;
         let text = text.trim_end_matches('\n');
@@ -60,7 +61,7 @@ impl Node {
         Some(text.to_owned())
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub fn boolean(&self, problems: &mut Problems) -> Option<bool> {
         if let Value::Bool(value) = self.value {
             return Some(value);
@@ -77,7 +78,7 @@ impl Node {
         None
     }
 
-    /// A whole number within bounds.
+    /// Reads a whole number in a range.
     pub fn whole(&self, range: RangeInclusive<u64>, problems: &mut Problems) -> Option<u64> {
         let expected = if *range.end() >= u64::from(u32::MAX) {
             format!("a whole number of at least {}", range.start())
@@ -109,7 +110,15 @@ impl Node {
         }
     }
 
-    /// The items of a list; nothing at all is an empty list.
+    /// Returns the items of a list, or the node itself when it is no list.
+    pub fn one_or_many(&self) -> &[Self] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    /// Reads the items of a list; a null is an empty list.
     pub fn list(&self, expected: &str, problems: &mut Problems) -> Option<&[Self]> {
         match &self.value {
             Value::List(items) => Some(items),
@@ -122,7 +131,7 @@ impl Node {
         }
     }
 
-    /// The entries of a map; nothing at all is an empty map.
+    /// Reads the entries of a map; a null is an empty map.
     pub fn map(&self, expected: &str, problems: &mut Problems) -> Option<&[Entry]> {
         match &self.value {
             Value::Map(entries) => Some(entries),
@@ -134,7 +143,7 @@ impl Node {
         }
     }
 
-    /// One word of a closed set.
+    /// Reads one word of a closed set.
     pub fn word<T: Copy>(&self, words: &[(&str, T)], problems: &mut Problems) -> Option<T> {
         let list = words
             .iter()
@@ -161,12 +170,12 @@ impl Node {
         found.map(|(_, value)| *value)
     }
 
-    /// A duration with its unit: `500ms`, `2s`, `1m 30s`.
+    /// Reads a duration with its unit: `500ms`, `2s`, `1m 30s`.
     pub fn duration(&self, problems: &mut Problems) -> Option<Duration> {
         self.quantity("a duration such as `5s`", problems, parse_duration)
     }
 
-    /// A duration that is not zero.
+    /// Reads a duration that is not zero.
     pub fn positive_duration(&self, problems: &mut Problems) -> Option<Duration> {
         let duration = self.duration(problems)?;
         if duration.is_zero() {
@@ -180,7 +189,7 @@ impl Node {
         Some(duration)
     }
 
-    /// A size in bytes with its unit: `64KiB`, `10MB`.
+    /// Reads a size in bytes with its unit: `64KiB`, `10MB`.
     pub fn size(&self, problems: &mut Problems) -> Option<u64> {
         self.quantity("a size such as `1MiB`", problems, parse_size)
     }
@@ -200,7 +209,7 @@ impl Node {
             Err((reason, hint)) => {
                 let hint = match self.style {
                     // The value may be a secret that was put in here by mistake.
-                    super::Style::Interpolated => None,
+                    Style::Interpolated => None,
                     _ => hint,
                 };
                 problems.push(
@@ -211,5 +220,85 @@ impl Node {
                 None
             }
         }
+    }
+}
+
+/// A map that is read key by key, so that a key that nobody asked for is an unknown key.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    /// The node of the map.
+    pub node: &'a Node,
+    entries: &'a [Entry],
+    taken: Vec<bool>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// Begins to read a map; a null is an empty map. `expected` is what should be there: `a map of services`.
+    pub fn read(node: &'a Node, expected: &str, problems: &mut Problems) -> Option<Self> {
+        let entries = node.map(expected, problems)?;
+        Some(Self {
+            node,
+            entries,
+            taken: vec![false; entries.len()],
+            known: Vec::new(),
+        })
+    }
+
+    /// Takes a key. The keys that are asked for are the valid ones.
+    pub fn take(&mut self, key: &'static str) -> Option<&'a Entry> {
+        self.known.push(key);
+        self.take_other_name(key)
+    }
+
+    /// Takes a key that is valid, but is not suggested.
+    pub fn take_other_name(&mut self, key: &str) -> Option<&'a Entry> {
+        let index = self.entries.iter().position(|entry| entry.key == key)?;
+        if let Some(taken) = self.taken.get_mut(index) {
+            *taken = true;
+        }
+        self.entries.get(index)
+    }
+
+    /// Reports a key that a later version will know.
+    pub fn not_yet(&mut self, key: &'static str, problems: &mut Problems) {
+        if let Some(entry) = self.take_other_name(key) {
+            problems.push(Problem::not_yet(entry));
+        }
+    }
+
+    /// Reports all other keys as unknown. `explain` may return a hint to replace the nearest valid key.
+    pub fn finish_with(self, problems: &mut Problems, explain: impl Fn(&str) -> Option<String>) {
+        for (entry, taken) in self.entries.iter().zip(&self.taken) {
+            if *taken {
+                continue;
+            }
+            let hint = explain(&entry.key).unwrap_or_else(|| {
+                nearest(&entry.key, self.known.iter().copied()).map_or_else(
+                    || format!("known here: {}", self.known.join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                )
+            });
+            problems.push(
+                Problem::at(&entry.key_place, format!("unknown key `{}`", entry.key))
+                    .label("not known here")
+                    .hint(hint),
+            );
+        }
+    }
+
+    /// Reports all other keys as unknown.
+    pub fn finish(self, problems: &mut Problems) {
+        self.finish_with(problems, |_| None);
+    }
+}
+
+impl Problem {
+    /// Makes a problem of a key that a later version will know.
+    pub fn not_yet(entry: &Entry) -> Self {
+        let message = format!("`{}` is not supported yet", entry.key);
+        Self::at(&entry.key_place, message)
+            .label("not supported yet")
+            .hint("take it out; this version would ignore it, and nothing is ignored silently")
     }
 }

@@ -1,4 +1,4 @@
-//! Problems as people read them: file, line, column, the marked line, what was expected, what to do.
+//! Formats problems for people: file, line, column, the marked line, what was expected, what to do.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use annotate_snippets::{Element, Group, Level, Renderer};
 
-use super::snippet::Sheets;
-use super::{Place, Problem, Problems, mask};
-use crate::text::visible;
+use super::mask::safe;
+use super::problem::{Place, Problem, Problems, SourceFile};
+use super::snippet::Snippets;
 
-/// Nobody reads more, and a file that is wrong in every line must not be answered with a hundred times its size.
+/// The number of problems that are shown: nobody reads more, and the output must not be a hundred times the file.
 const MOST: usize = 2_000;
 
 impl Problems {
-    /// All problems in the order of the files, each once, with the marked line. The text of a file never
-    /// reaches the terminal with a control character or with a plain secret in it.
+    /// Formats all problems in the order of the files, each once, with the marked line. Control characters and plain
+    /// secrets of a file never reach the terminal.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color {
             Renderer::styled()
@@ -23,13 +23,13 @@ impl Problems {
             Renderer::plain()
         };
         let mut out = String::new();
-        let mut sheets = Sheets::default();
+        let mut snippets = Snippets::default();
         let sorted = self.sorted();
         for problem in sorted.iter().take(MOST) {
             if !out.is_empty() {
                 out.push('\n');
             }
-            out.push_str(renderer.render(&[group(problem, &mut sheets)]).trim_end());
+            out.push_str(renderer.render(&[group(problem, &mut snippets)]).trim_end());
             out.push('\n');
             if let (None, Some(hint)) = (&problem.place, &problem.hint) {
                 // Without a marked line there is no margin for it to stand in.
@@ -44,7 +44,7 @@ impl Problems {
         out
     }
 
-    /// How many mistakes are shown; warnings do not count.
+    /// Returns the number of mistakes that are shown, without warnings.
     pub fn shown_errors(&self) -> usize {
         self.sorted()
             .iter()
@@ -52,9 +52,9 @@ impl Problems {
             .count()
     }
 
-    /// Each once, file by file as they were first met, each from its beginning.
+    /// Returns each problem once, file by file in the order in which files were first met, and by place in each file.
     fn sorted(&self) -> Vec<&Problem> {
-        let mut files: Vec<*const super::SourceFile> = Vec::new();
+        let mut files: Vec<*const SourceFile> = Vec::new();
         let mut order = |place: &Place| {
             let file = Arc::as_ptr(&place.file);
             files
@@ -78,18 +78,13 @@ impl Problems {
             .collect();
         list.sort_by_key(|(key, _)| *key);
         let mut seen = HashSet::new();
-        // What stands behind an alias is wrong once, however often it is used.
+        // A mistake behind an alias is one mistake, however often the alias is used.
         list.retain(|(key, problem)| seen.insert((*key, problem.message.as_str())));
         list.into_iter().map(|(_, problem)| problem).collect()
     }
 }
 
-/// Text from a file, or about one, as it may reach a terminal.
-pub(super) fn safe(text: &str) -> String {
-    visible(&mask::secrets(text)).replace('\n', " ")
-}
-
-fn group(problem: &Problem, sheets: &mut Sheets) -> Group<'static> {
+fn group(problem: &Problem, snippets: &mut Snippets) -> Group<'static> {
     let level = if problem.warning {
         Level::WARNING
     } else {
@@ -100,7 +95,7 @@ fn group(problem: &Problem, sheets: &mut Sheets) -> Group<'static> {
         return Group::with_title(title);
     };
     let mut group = Group::with_title(title);
-    for element in sheets.marked(place, problem) {
+    for element in snippets.marked(place, problem) {
         group = group.element(element);
     }
     if let Some(hint) = &problem.hint {

@@ -1,5 +1,4 @@
-//! The marked lines, cut out of their files: what is rendered is searched for lines and for secrets, and a large
-//! file has many of both.
+//! Cuts the marked lines out of their files. Only these are searched for secrets, because a large file has many lines.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -7,35 +6,35 @@ use std::sync::Arc;
 
 use annotate_snippets::{Annotation, AnnotationKind, Element, Snippet};
 
-use super::render::safe;
-use super::{Place, Problem, SourceFile, mask};
+use super::mask::{safe, secrets};
+use super::problem::{Place, Problem, SourceFile};
 use crate::text::visible;
 
-/// Further apart than this many lines, two places of one problem are shown as two snippets.
+/// The number of lines from which on two places of one problem are shown as two snippets.
 const TOGETHER: usize = 200;
 
-/// A longer stretch is cut down to what stands around the mark.
+/// The longest text that is shown whole, in bytes; a longer one is cut to the surroundings of the mark.
 const LONG: usize = 2_000;
 
-/// Bytes that are kept on each side of the mark of a long line.
+/// The number of bytes that are kept on each side of the mark of a long line.
 const AROUND: usize = 200;
 
-/// What is known of the files that problems point at.
+/// The files at which problems point, with what was computed for them.
 #[derive(Default)]
-pub(super) struct Sheets {
-    /// Where the lines of each file begin.
+pub(super) struct Snippets {
+    /// The offsets of the lines of each file.
     lines: HashMap<*const SourceFile, Vec<usize>>,
-    /// The stretch that was masked last: the next problem is often in the same line.
+    /// The range in which secrets were hidden last: the next problem is often in the same line.
     last: Option<(*const SourceFile, Range<usize>, String)>,
 }
 
-/// One marked place: what kind of mark, and what stands under it.
-type Mark<'a> = (&'a Place, AnnotationKind, Option<String>);
+/// A place with the kind of its mark and the text under it.
+type MarkedPlace<'a> = (&'a Place, AnnotationKind, Option<String>);
 
-impl Sheets {
-    /// One snippet, or two where the places are in two files or far from each other.
+impl Snippets {
+    /// Returns one snippet, or two when the places are in two files or far from each other.
     pub(super) fn marked(&mut self, place: &Place, problem: &Problem) -> Vec<Element<'static>> {
-        let main: Mark<'_> = (
+        let main: MarkedPlace<'_> = (
             place,
             AnnotationKind::Primary,
             problem.label.as_deref().map(safe),
@@ -43,7 +42,7 @@ impl Sheets {
         let Some((other, label)) = &problem.related else {
             return self.snippet(&[main]);
         };
-        let related: Mark<'_> = (other, AnnotationKind::Context, Some(safe(label)));
+        let related: MarkedPlace<'_> = (other, AnnotationKind::Context, Some(safe(label)));
         let together = Arc::ptr_eq(&place.file, &other.file)
             && self.line(place).abs_diff(self.line(other)) <= TOGETHER
             && place.start.abs_diff(other.start) <= LONG;
@@ -55,7 +54,7 @@ impl Sheets {
         elements
     }
 
-    /// The line of a place, counted from 0.
+    /// Returns the line of a place, counted from 0.
     fn line(&mut self, place: &Place) -> usize {
         let begins = self.begins(place);
         begins
@@ -73,8 +72,8 @@ impl Sheets {
             })
     }
 
-    /// The lines from the first marked one to the last.
-    fn snippet(&mut self, marks: &[Mark<'_>]) -> Vec<Element<'static>> {
+    /// Returns the lines from the first marked one to the last.
+    fn snippet(&mut self, marks: &[MarkedPlace<'_>]) -> Vec<Element<'static>> {
         let places = || marks.iter().map(|(place, ..)| *place);
         let (Some(first), Some(last)) = (
             places().min_by_key(|place| place.start),
@@ -124,14 +123,14 @@ impl Sheets {
             .take()
             .filter(|(file, range, _)| (*file, range.clone()) == key)
             .map(|(.., text)| text);
-        let text = known
-            .unwrap_or_else(|| mask::secrets(file.text.get(range.clone()).unwrap_or_default()));
+        let text =
+            known.unwrap_or_else(|| secrets(file.text.get(range.clone()).unwrap_or_default()));
         let (.., text) = self.last.insert((key.0, range, text));
         text
     }
 }
 
-/// Of a long line what stands around the marks, and how many bytes were cut off before it.
+/// Returns the surroundings of the marks in a long line, and the number of bytes that were cut off before them.
 fn cut(text: &str, first: usize, last: usize) -> (&str, usize) {
     if text.len() <= LONG || text.get(first..last).is_none_or(|text| text.contains('\n')) {
         return (text, 0);
@@ -141,7 +140,7 @@ fn cut(text: &str, first: usize, last: usize) -> (&str, usize) {
     (text.get(from..to).unwrap_or(text), from)
 }
 
-/// The beginning of the character that stands at a byte.
+/// Returns the start of the character at a byte.
 fn character(text: &str, at: usize) -> usize {
     let at = at.min(text.len());
     (0..=at)
@@ -150,7 +149,7 @@ fn character(text: &str, at: usize) -> usize {
         .unwrap_or(0)
 }
 
-/// Where a stretch of the window stands once hidden characters are replaced; of several lines the first.
+/// Returns a range of the window after hidden characters were replaced; for several lines, that of the first.
 fn shown_range(window: &str, start: usize, end: usize) -> Range<usize> {
     let length = |to: usize| visible(window.get(..to).unwrap_or(window)).len();
     let line = window.get(start..).and_then(|text| text.find(['\n', '\r']));
