@@ -1,15 +1,46 @@
-//! The order in which several services are acted on.
+//! What services need each other, and the order in which several of them are acted on.
 
 use std::collections::HashSet;
 
 use crate::inventory::Inventory;
 
-/// The targets in the order in which they stop: whoever depends on another, directly or through services that
-/// are no targets, stops before it. Otherwise the order given is kept. Names that the inventory does not hold stay.
+/// Returns the names of all services that a service needs, directly or through others.
+pub(super) fn transitive_needs<'a>(inventory: &'a Inventory, service: &'a str) -> HashSet<&'a str> {
+    let mut found = HashSet::new();
+    let mut open = vec![service];
+    while let Some(name) = open.pop() {
+        let service = inventory.services.get(name);
+        for need in service.iter().flat_map(|service| &service.depends_on) {
+            if found.insert(need.as_str()) {
+                open.push(need);
+            }
+        }
+    }
+    found
+}
+
+/// Returns for each target the numbers of the other targets that it needs, directly or through services that are no
+/// targets.
+pub(crate) fn needs(inventory: &Inventory, targets: &[String]) -> Vec<Vec<usize>> {
+    targets
+        .iter()
+        .map(|target| {
+            let needs = transitive_needs(inventory, target);
+            let numbered = targets.iter().enumerate();
+            numbered
+                .filter(|(_, other)| other != &target && needs.contains(other.as_str()))
+                .map(|(number, _)| number)
+                .collect()
+        })
+        .collect()
+}
+
+/// Returns the targets in the order in which they stop: a service stops before those that it needs, directly or through
+/// services that are no targets. Otherwise the order given is kept. Names that the inventory does not have stay.
 pub(crate) fn stop_order(inventory: &Inventory, targets: &[String]) -> Vec<String> {
     let wanted: HashSet<&str> = targets.iter().map(String::as_str).collect();
     let mut seen: HashSet<&str> = HashSet::new();
-    // Dependencies come first here; the other way round, dependents do.
+    // Dependencies come first here. Reversed, dependents do.
     let mut finished: Vec<&str> = Vec::new();
     for target in targets.iter().rev() {
         visit(inventory, target, &mut seen, &mut finished);
@@ -22,7 +53,7 @@ pub(crate) fn stop_order(inventory: &Inventory, targets: &[String]) -> Vec<Strin
         .collect()
 }
 
-/// Depth first without recursion, so that a long chain cannot exhaust the stack.
+/// Visits a service and its dependencies depth first, without recursion: a long chain cannot exhaust the stack.
 fn visit<'a>(
     inventory: &'a Inventory,
     start: &'a str,

@@ -1,4 +1,4 @@
-//! Which plan an action on a service takes: by which of its means, and what has to come of it.
+//! How an action on a service is carried out: by which of its methods, and what has to come of it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,49 +9,57 @@ use crate::inventory::{ActionSpec, Means, Service, Signal};
 use crate::profile::ReplyDecode;
 use crate::yaml::{is_secret_name, mask_secrets};
 
-/// How an action would be carried out.
+/// The request of an action.
 #[derive(Debug, Clone)]
-pub struct Method {
+pub(crate) struct Method {
     /// The route, signal or command.
     pub(crate) means: Means,
-    /// Whether a reply is expected only when the work is done.
-    pub waits: bool,
-    /// How long it may take, the proof included.
-    pub timeout: Duration,
+    /// The reply comes only when the work is done.
+    pub(crate) waits: bool,
+    /// How long the action may take, the proof included.
+    pub(crate) timeout: Duration,
     /// False where the inventory names no means and SIGTERM is taken because every process knows it.
-    pub declared: bool,
-    /// How its reply is read.
-    pub reply: Option<Arc<ReplyDecode>>,
+    pub(crate) declared: bool,
+    pub(crate) reply: Option<Arc<ReplyDecode>>,
 }
 
-/// Why an action has no way.
+/// Why an action is not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusalReason {
+pub(crate) struct RefusalReason {
     /// One sentence.
-    pub reason: String,
+    pub(crate) reason: String,
     /// What to do about it.
-    pub hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
-/// What an action on one service consists of: a request, and what has to come of it.
+impl RefusalReason {
+    fn new(reason: &str, hint: impl Into<String>) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            hint: Some(hint.into()),
+        }
+    }
+}
+
+/// An action on one service: a request, and what has to come of it.
 #[derive(Debug, Clone)]
-pub struct ActionPlan {
-    /// What is sent; `None` where it is only started.
-    pub request: Option<Method>,
-    /// What that asks for: a shutdown, also as the first half of a restart; a restart or a reload by itself.
-    pub asks_for: &'static str,
+pub(crate) struct ActionPlan {
+    /// The request to send; `None` where the service is only started.
+    pub(crate) request: Option<Method>,
+    /// The name of what is requested: a shutdown (also as the first phase of a restart), a restart or a reload.
+    pub(crate) asks_for: &'static str,
     /// What has to come of it.
-    pub goal: Goal,
+    pub(crate) goal: Goal,
 }
 
 const SHUTDOWN: &str = "shutdown";
 
-/// The means of whatever is only started, as it is told.
-pub const START_COMMAND: &str = "start command";
+/// The name for people of the means of a service that is only started.
+pub(crate) const START_COMMAND: &str = "start command";
 
 /// The result that an action, or one phase of it, is to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Goal {
+pub(crate) enum Goal {
     /// The process ends.
     Stop,
     /// The process goes on with its configuration read again.
@@ -64,7 +72,7 @@ pub enum Goal {
 
 impl Goal {
     /// Returns the verb for people.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",
             Self::Start => "start",
@@ -74,19 +82,19 @@ impl Goal {
     }
 }
 
-/// The course that `action` takes on `service`. Whether a pid is known is not looked at here.
+/// Plans an action on a service. Whether its process is known plays no part here.
 ///
 /// # Errors
-/// There is no way to do it.
+/// Returns the reason where the service has no method for the action.
 pub(crate) fn plan_action(service: &Service, action: Action) -> Result<ActionPlan, RefusalReason> {
     let actions = &service.actions;
-    let stopping = || actions.shutdown.as_ref().or(actions.schedule.as_ref());
-    let (spec, asks_for, then) = match action {
-        Action::Shutdown => (stopping(), SHUTDOWN, Goal::Stop),
-        Action::Schedule => (scheduling(service)?, SHUTDOWN, Goal::Stop),
-        Action::Reload => (Some(reloading(service)?), "reload", Goal::Reload),
+    let stop = || actions.shutdown.as_ref().or(actions.schedule.as_ref());
+    let (spec, asks_for, goal) = match action {
+        Action::Shutdown => (stop(), SHUTDOWN, Goal::Stop),
+        Action::Schedule => (schedule(service)?, SHUTDOWN, Goal::Stop),
+        Action::Reload => (Some(reload(service)?), "reload", Goal::Reload),
         Action::Start => {
-            startable(service)?;
+            check_startable(service)?;
             return Ok(ActionPlan {
                 request: None,
                 asks_for: "start",
@@ -96,83 +104,77 @@ pub(crate) fn plan_action(service: &Service, action: Action) -> Result<ActionPla
         Action::Restart if actions.restart.is_some() => {
             (actions.restart.as_ref(), "restart", Goal::Replace)
         }
-        Action::Restart if service.start.is_some() => (stopping(), SHUTDOWN, Goal::Start),
-        Action::Restart if service.supervised => (stopping(), SHUTDOWN, Goal::Replace),
-        Action::Restart => return Err(nothing_starts_it(service)),
+        Action::Restart if service.start.is_some() => (stop(), SHUTDOWN, Goal::Start),
+        Action::Restart if service.supervised => (stop(), SHUTDOWN, Goal::Replace),
+        Action::Restart => {
+            return Err(RefusalReason::new(
+                "it could be stopped, but nothing is known to start it again",
+                format!(
+                    "add `start: {{command: […]}}`; or, where something else starts it, `supervised: true` or `actions: {{restart: {{exec: [systemctl, restart, {}]}}}}`",
+                    service.name
+                ),
+            ));
+        }
     };
     Ok(ActionPlan {
         request: Some(request(service, action, spec)),
         asks_for,
-        goal: then,
+        goal,
     })
 }
 
-/// No signal is taken for granted: one that nobody expects ends the process.
-fn reloading(service: &Service) -> Result<&ActionSpec, RefusalReason> {
-    service
-        .actions
-        .reload
-        .as_ref()
-        .ok_or_else(|| {
-            RefusalReason {
-        reason: "it offers no reload".to_owned(),
-        hint: Some(
-            "where it can do it, say how: `actions: {reload: {signal: HUP}}`, or `http` or `exec`"
-                .to_owned(),
-        ),
-    }
-        })
+/// Returns the declared reload. No signal is assumed: one that a process does not handle ends it.
+fn reload(service: &Service) -> Result<&ActionSpec, RefusalReason> {
+    service.actions.reload.as_ref().ok_or_else(|| {
+        RefusalReason::new(
+            "it offers no reload",
+            "where it can do it, say how: `actions: {reload: {signal: HUP}}`, or `http` or `exec`",
+        )
+    })
 }
 
-/// The means to ask for its end and return: those declared for it, else those of a shutdown that does not wait.
-fn scheduling(service: &Service) -> Result<Option<&ActionSpec>, RefusalReason> {
+/// Returns the means to ask for a shutdown and return: the declared one, else that of a shutdown that does not wait.
+fn schedule(service: &Service) -> Result<Option<&ActionSpec>, RefusalReason> {
     match (&service.actions.schedule, &service.actions.shutdown) {
         (Some(schedule), _) => Ok(Some(schedule)),
-        (None, Some(shutdown)) if waits_for_reply(shutdown) => Err(RefusalReason {
-            reason: "its only shutdown route waits for the end, so it cannot be scheduled"
-                .to_owned(),
-            hint: Some(format!(
-                "`healthctl shutdown {}` uses it, or add `actions: {{schedule: …}}`",
-                service.name
-            )),
-        }),
+        (None, Some(shutdown)) if shutdown.waits && matches!(shutdown.means, Means::Http(_)) => {
+            Err(RefusalReason::new(
+                "its only shutdown route waits for the end, so it cannot be scheduled",
+                format!(
+                    "`healthctl shutdown {}` uses it, or add `actions: {{schedule: …}}`",
+                    service.name
+                ),
+            ))
+        }
         (None, shutdown) => Ok(shutdown.as_ref()),
     }
 }
 
-fn startable(service: &Service) -> Result<(), RefusalReason> {
-    match &service.start {
-        Some(_) => Ok(()),
-        None if service.supervised => Err(RefusalReason {
-            reason: "it is `supervised`: something else starts it".to_owned(),
-            hint: Some(format!(
+fn check_startable(service: &Service) -> Result<(), RefusalReason> {
+    if service.start.is_some() {
+        Ok(())
+    } else if service.supervised {
+        Err(RefusalReason::new(
+            "it is `supervised`: something else starts it",
+            format!(
                 "`healthctl restart {}` asks it to make room for another process",
                 service.name
-            )),
-        }),
-        None => Err(RefusalReason {
-            reason: "it does not say how it is started".to_owned(),
-            hint: Some("add `start: {command: [PROGRAM, ARGUMENT]}` to it".to_owned()),
-        }),
+            ),
+        ))
+    } else {
+        Err(RefusalReason::new(
+            "it does not say how it is started",
+            "add `start: {command: [PROGRAM, ARGUMENT]}` to it",
+        ))
     }
 }
 
-fn nothing_starts_it(service: &Service) -> RefusalReason {
-    RefusalReason {
-        reason: "it could be stopped, but nothing is known to start it again".to_owned(),
-        hint: Some(format!(
-            "add `start: {{command: […]}}`; or, where something else starts it, `supervised: true` or `actions: {{restart: {{exec: [systemctl, restart, {}]}}}}`",
-            service.name
-        )),
-    }
-}
-
-/// The means declared, else SIGTERM.
+/// Returns the declared means, else SIGTERM.
 fn request(service: &Service, action: Action, spec: Option<&ActionSpec>) -> Method {
     match spec {
         Some(spec) => Method {
             means: spec.means.clone(),
-            // Whoever only asks does not wait for the reply that comes at the end.
+            // A scheduled shutdown does not wait for a reply that comes at the end.
             waits: action != Action::Schedule && spec.waits,
             timeout: spec.timeout,
             declared: true,
@@ -188,13 +190,9 @@ fn request(service: &Service, action: Action, spec: Option<&ActionSpec>) -> Meth
     }
 }
 
-fn waits_for_reply(spec: &ActionSpec) -> bool {
-    spec.waits && matches!(spec.means, Means::Http(_))
-}
-
 impl ActionPlan {
-    /// The means for people, without the request itself.
-    pub fn describe(&self) -> String {
+    /// Returns the means for people, without the request itself.
+    pub(crate) fn describe(&self) -> String {
         let Some(method) = &self.request else {
             return START_COMMAND.to_owned();
         };
@@ -215,8 +213,8 @@ impl ActionPlan {
     }
 }
 
-/// A command as it may be shown: without the secrets that its words give away.
-pub fn shown_command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+/// Returns a command line for people, without the secrets that its words give away.
+pub(crate) fn shown_command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let mut shown: Vec<String> = Vec::new();
     let mut hide_next = false;
     for word in words {
@@ -232,7 +230,7 @@ pub fn shown_command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
-/// A word as a shell would take it, where it would take it apart otherwise.
+/// Quotes a word for a shell, where that is necessary.
 fn quoted(word: &str) -> Cow<'_, str> {
     let plain = !word.is_empty()
         && !word.contains(|c: char| c.is_whitespace() || "'\"\\;|&<>()`".contains(c));
@@ -244,8 +242,8 @@ fn quoted(word: &str) -> Cow<'_, str> {
 }
 
 impl Signal {
-    /// Its name with `SIG`.
-    pub const fn name(self) -> &'static str {
+    /// Returns the name of the signal with `SIG`.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Term => "SIGTERM",
             Self::Int => "SIGINT",

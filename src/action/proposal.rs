@@ -1,60 +1,74 @@
-//! What would be done, in words that a confirmation, a dry run and the audit file all use.
+//! A plan as people see it: what would be done, what has to be confirmed before, and why a service is refused.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::{Action, Goal};
 
-/// One action on one service as it would be carried out. All text is cleaned and free of secrets.
+/// An action on one service as a confirmation, a dry run and the audit file show it. All text is cleaned and free of
+/// secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProposedAction {
-    /// The service.
-    pub service: String,
-    /// What would be done.
-    pub action: Action,
-    /// The means, e.g. `shutdown route (waits for the end)`, `signal`, `command`.
-    pub means: String,
+pub(crate) struct ProposedAction {
+    pub(crate) service: String,
+    pub(crate) action: Action,
+    /// For example `shutdown route (waits for the end)`, `signal` or `command`.
+    pub(crate) means: String,
     /// The exact request: `POST http://127.0.0.1:8000/health/shutdown`, `SIGTERM to pid 4711`, `systemctl stop api`.
-    pub request: String,
-    /// The start command that follows, where the request is only the first half of a restart.
-    pub then: Option<String>,
-    /// Where it goes: address and, where known, pid and start of the process.
-    pub target: String,
-    /// How long it may take.
-    pub timeout: std::time::Duration,
+    pub(crate) request: String,
+    /// The start command that follows, where the request is only the first phase of a restart.
+    pub(crate) then: Option<String>,
+    /// The address and, where known, the pid and start of the process.
+    pub(crate) target: String,
+    pub(crate) timeout: Duration,
     /// The name has to be typed.
-    pub protected: bool,
+    pub(crate) protected: bool,
 }
 
-/// A plan as it is shown to whoever has to agree to it.
+/// A plan as it is shown to those who have to agree to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Proposal {
-    /// What would be sent, in the order in which it begins. Empty where there is nothing to do.
-    pub offers: Vec<ProposedAction>,
-    /// All that is done, one after the other, as long as nothing fails.
-    pub order: Vec<PlanStep>,
+pub(crate) struct Proposal {
+    /// The actions in the order in which they begin. Empty where there is nothing to do.
+    pub(crate) offers: Vec<ProposedAction>,
+    /// Every step in order, as long as nothing fails.
+    pub(crate) order: Vec<PlanStep>,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlanStep {
+    pub(crate) service: String,
+    pub(crate) goal: Goal,
+}
+
+/// Why an action is not carried out. Nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) service: String,
+    pub(crate) action: Action,
+    /// One sentence.
+    pub(crate) reason: String,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
 }
 
 impl Proposal {
-    /// `stop web, api, db; start db, api, web`
-    pub fn sequence(&self) -> String {
-        let mut text = String::new();
-        let mut before = None;
-        for step in &self.order {
-            if before == Some(step.goal) {
-                text.push_str(", ");
-            } else {
-                if before.is_some() {
-                    text.push_str("; ");
-                }
-                text.push_str(step.goal.as_str());
-                text.push(' ');
-            }
-            text.push_str(&step.service);
-            before = Some(step.goal);
-        }
-        text
+    /// Returns all steps for people: `stop web, api, db; start db, api, web`.
+    pub(crate) fn sequence(&self) -> String {
+        let groups = self.order.chunk_by(|one, next| one.goal == next.goal);
+        let groups: Vec<String> = groups
+            .map(|steps| {
+                let services: Vec<&str> = steps.iter().map(|step| step.service.as_str()).collect();
+                format!("{} {}", steps[0].goal.as_str(), services.join(", "))
+            })
+            .collect();
+        groups.join("; ")
     }
 
-    /// What is done to a service, each with its number in the order, from 1.
-    pub fn steps_of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = (usize, Goal)> + 'a {
+    /// Returns the steps of one service, each with its number in the whole order, from 1.
+    pub(crate) fn steps_of<'a>(
+        &'a self,
+        service: &'a str,
+    ) -> impl Iterator<Item = (usize, Goal)> + 'a {
         let numbered = (1..).zip(&self.order);
         numbered
             .filter(move |(_, step)| step.service == service)
@@ -62,31 +76,78 @@ impl Proposal {
     }
 }
 
-/// One part of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlanStep {
-    /// The service.
-    pub service: String,
-    /// What is done to it.
-    pub goal: Goal,
+/// What was agreed to on the command line. Consent is never taken from the environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Consent {
+    /// `--yes`: every service that is not protected.
+    pub(crate) yes: bool,
+    /// `--confirm NAME`: these services, protected or not.
+    pub(crate) confirmed: BTreeSet<String>,
 }
 
-/// Why an action is not carried out. Nothing was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The service.
-    pub service: String,
-    /// What was asked for.
-    pub action: Action,
-    /// Why not, one sentence.
-    pub reason: String,
-    /// What to do about it.
-    pub hint: Option<String>,
+/// What a person still has to confirm before anything is sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Confirmation {
+    /// A yes to the whole plan.
+    pub(crate) agree: bool,
+    /// The names to be typed.
+    pub(crate) type_names: Vec<String>,
+}
+
+impl Consent {
+    /// Returns what still has to be confirmed.
+    ///
+    /// # Errors
+    /// Returns a refusal for every service that is not confirmed, where there is nobody to ask.
+    pub(crate) fn missing(
+        &self,
+        offers: &[ProposedAction],
+        can_ask: bool,
+    ) -> Result<Confirmation, Vec<Refusal>> {
+        let mut missing = Confirmation::default();
+        let mut refusals = Vec::new();
+        for offer in offers {
+            let named = self.confirmed.contains(&offer.service);
+            if named || (self.yes && !offer.protected) {
+                continue;
+            }
+            match (can_ask, offer.protected) {
+                (true, true) => missing.type_names.push(offer.service.clone()),
+                (true, false) => missing.agree = true,
+                (false, true) => refusals.push(offer.refused(
+                    "it is protected and was not confirmed by name",
+                    Some(format!("`--confirm {}` confirms it", offer.service)),
+                )),
+                (false, false) => refusals.push(offer.refused(
+                    "it was not confirmed, and there is no terminal to ask on",
+                    Some("`--yes` confirms it, `--dry-run` only shows it".to_owned()),
+                )),
+            }
+        }
+        if refusals.is_empty() {
+            Ok(missing)
+        } else {
+            Err(refusals)
+        }
+    }
+}
+
+impl ProposedAction {
+    /// Returns the refusal of this action.
+    pub(crate) fn refused(&self, reason: &str, hint: Option<String>) -> Refusal {
+        Refusal {
+            service: self.service.clone(),
+            action: self.action,
+            reason: reason.to_owned(),
+            hint,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::samples;
 
     #[test]
     fn an_order_is_told_in_the_words_of_what_is_done() {
@@ -113,5 +174,50 @@ mod tests {
                 assert_eq!(steps, [(2, Goal::Stop), (3, Goal::Start)]);
             }
         }
+    }
+
+    /// `flags` as typed; the outcome as `go`, `ask`, `type NAME…` (both may be asked) or `refused NAME…`.
+    fn check(flags: &str, can_ask: bool, expected: &str) {
+        let mut consent = Consent::default();
+        for flag in flags.split_ascii_whitespace() {
+            match flag.split_once('=') {
+                Some(("--confirm", name)) => {
+                    consent.confirmed.insert(name.to_owned());
+                }
+                _ => consent.yes = true,
+            }
+        }
+        let offers = [samples::offer("api", false), samples::offer("db", true)];
+        let found = match consent.missing(&offers, can_ask) {
+            Err(refusals) => {
+                let names: Vec<_> = refusals.into_iter().map(|r| r.service).collect();
+                format!("refused {}", names.join(" "))
+            }
+            Ok(questions) => match (questions.agree, questions.type_names.join(" ")) {
+                (false, names) if names.is_empty() => "go".to_owned(),
+                (true, names) if names.is_empty() => "ask".to_owned(),
+                (false, names) => format!("type {names}"),
+                (true, names) => format!("ask, type {names}"),
+            },
+        };
+        assert_eq!(found, expected, "{flags} with terminal {can_ask}");
+    }
+
+    #[test]
+    fn a_protected_service_wants_its_name() {
+        check("", true, "ask, type db");
+        check("--yes", true, "type db");
+        check("--confirm=db", true, "ask");
+        check("--yes --confirm=db", true, "go");
+        check("--confirm=api --confirm=db", true, "go");
+    }
+
+    #[test]
+    fn without_a_terminal_silence_is_no() {
+        check("", false, "refused api db");
+        check("--yes", false, "refused db");
+        check("--confirm=db", false, "refused api");
+        check("--yes --confirm=db", false, "go");
+        check("--confirm=other", false, "refused api db");
     }
 }

@@ -1,25 +1,22 @@
-//! In which order the halves of a plan are done, what may go on at once, and what is left undone when one fails.
+//! The order in which the phases of a plan run, which of them may run at once, and which are skipped after a failure.
 //!
-//! Whoever needs another stops before it and starts after it. What this run has stopped is started again even when a
-//! later stop fails.
-
-use std::collections::HashSet;
+//! A service stops before the services that it needs and starts after them. What this run has stopped is started again
+//! even when a later stop fails.
 
 use super::Verdict;
-use crate::inventory::Inventory;
 
 #[cfg(test)]
 mod tests;
 
 /// How a plan for several services is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RolloutPolicy {
-    /// So many services are acted on at once; at least 1.
-    pub parallel: usize,
-    /// What does not build on a failure goes on after it.
-    pub keep_going: bool,
-    /// What is down when a stop fails is not started again.
-    pub leave_stopped: bool,
+pub(crate) struct RolloutPolicy {
+    /// The number of services that are acted on at once; at least 1.
+    pub(crate) parallel: usize,
+    /// After a failure the services that do not depend on the failed one go on.
+    pub(crate) keep_going: bool,
+    /// What is stopped at the time of a failed stop is not started again.
+    pub(crate) leave_stopped: bool,
 }
 
 impl Default for RolloutPolicy {
@@ -34,200 +31,183 @@ impl Default for RolloutPolicy {
 
 /// One service of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RolloutNode {
-    /// Its name.
-    pub name: String,
-    /// Its end is a half of its own; so is what leaves it up and is done in the same order: a reload.
-    pub goes_down: bool,
-    /// It is started, or replaced by something else.
-    pub comes_up: bool,
-    /// The members that it needs, directly or through services that are no members.
-    pub needs: Vec<usize>,
+pub(crate) struct RolloutNode {
+    pub(crate) name: String,
+    /// The service has a stop phase. A reload has one too: it runs in the same order.
+    pub(crate) stops: bool,
+    /// The service has a start phase: healthctl starts it, or something else replaces it.
+    pub(crate) starts: bool,
+    /// The nodes that this service needs, directly or through services that are not in the plan.
+    pub(crate) needs: Vec<usize>,
 }
 
-/// One half of what is done to a service.
+/// One phase of what is done to a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActionPhase {
-    /// It is stopped.
+pub(crate) enum ActionPhase {
+    /// The service is stopped.
     Stop,
-    /// It is started; where it has no half that stops it, the whole of its action.
+    /// The service is started. Without a stop phase this is the whole action.
     Start,
 }
 
-/// What to begin now.
+/// One phase of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RolloutTask {
-    /// Which member.
-    pub node: usize,
-    /// Which half.
-    pub phase: ActionPhase,
+pub(crate) struct RolloutTask {
+    pub(crate) node: usize,
+    pub(crate) phase: ActionPhase,
 }
 
-/// How far a half has come.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-enum Progress {
-    /// There is no such half.
-    #[default]
-    None,
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum PhaseState {
+    /// The node has no such phase.
+    NotPlanned,
     Waiting,
     Running,
-    Good,
+    Succeeded,
     Failed,
-    Left(String),
+    /// The phase will not begin any more, for this reason.
+    Skipped(String),
 }
 
-impl Progress {
-    const fn planned(planned: bool) -> Self {
-        if planned { Self::Waiting } else { Self::None }
-    }
+/// Whether a waiting phase may begin.
+enum Readiness {
+    Ready,
+    Blocked,
+    Impossible(String),
 }
 
-/// Whether a half may begin.
-enum Gate {
-    Open,
-    Wait,
-    Shut(String),
-}
-
-/// A plan under way.
 #[derive(Debug, Clone)]
-pub struct Rollout {
-    members: Vec<RolloutNode>,
-    /// For each member those that need it.
-    needed_by: Vec<Vec<usize>>,
-    down: Vec<Progress>,
-    up: Vec<Progress>,
-    /// For each member whether it was down when a stop failed, and is to be left so.
-    left_down: Vec<bool>,
-    manner: RolloutPolicy,
-    /// The first that failed, and how it ended.
+struct NodeState {
+    node: RolloutNode,
+    needed_by: Vec<usize>,
+    stop: PhaseState,
+    start: PhaseState,
+    /// The node was stopped when another stop failed, and the policy leaves it so.
+    stays_stopped: bool,
+}
+
+/// A plan that is being carried out.
+#[derive(Debug, Clone)]
+pub(crate) struct Rollout {
+    nodes: Vec<NodeState>,
+    policy: RolloutPolicy,
+    /// The node that failed first, with its verdict.
     failure: Option<(usize, Verdict)>,
     interrupted: bool,
 }
 
 impl Rollout {
-    /// A plan for these members, in the order in which they stop.
-    pub fn new(members: Vec<RolloutNode>, manner: RolloutPolicy) -> Self {
-        let mut needed_by = vec![Vec::new(); members.len()];
-        for (index, member) in members.iter().enumerate() {
-            for &need in &member.needs {
-                if let Some(dependents) = needed_by.get_mut(need) {
-                    dependents.push(index);
-                }
+    /// Creates a plan from its nodes in the order in which they stop.
+    pub(crate) fn new(nodes: Vec<RolloutNode>, policy: RolloutPolicy) -> Self {
+        let mut needed_by = vec![Vec::new(); nodes.len()];
+        for (index, node) in nodes.iter().enumerate() {
+            for &need in &node.needs {
+                needed_by[need].push(index);
             }
         }
+        let planned = |planned| {
+            if planned {
+                PhaseState::Waiting
+            } else {
+                PhaseState::NotPlanned
+            }
+        };
+        let nodes = nodes.into_iter().zip(needed_by);
         Self {
-            down: members
-                .iter()
-                .map(|member| Progress::planned(member.goes_down))
+            nodes: nodes
+                .map(|(node, needed_by)| NodeState {
+                    stop: planned(node.stops),
+                    start: planned(node.starts),
+                    stays_stopped: false,
+                    needed_by,
+                    node,
+                })
                 .collect(),
-            up: members
-                .iter()
-                .map(|member| Progress::planned(member.comes_up))
-                .collect(),
-            left_down: vec![false; members.len()],
-            needed_by,
-            members,
-            manner,
+            policy,
             failure: None,
             interrupted: false,
         }
     }
 
-    /// What else may begin now, if anything. Who came down comes up before another goes down.
-    pub fn begin(&mut self) -> Option<RolloutTask> {
-        while self.leave_out() {}
-        let running = |halves: &[Progress]| {
-            halves
-                .iter()
-                .filter(|half| **half == Progress::Running)
-                .count()
-        };
-        if running(&self.down) + running(&self.up) >= self.manner.parallel.max(1) {
+    /// Returns the next task that may begin and marks it as running. Starts come before further stops.
+    pub(crate) fn begin(&mut self) -> Option<RolloutTask> {
+        while self.skip_impossible() {}
+        let running = self
+            .tasks()
+            .filter(|task| self.is(*task, &PhaseState::Running));
+        if running.count() >= self.policy.parallel.max(1) {
             return None;
         }
-        let ups = (0..self.members.len()).rev().map(|node| RolloutTask {
-            node,
-            phase: ActionPhase::Start,
-        });
-        let downs = (0..self.members.len()).map(|node| RolloutTask {
-            node,
-            phase: ActionPhase::Stop,
-        });
-        let task = ups
-            .chain(downs)
-            .find(|task| self.is_waiting(*task) && matches!(self.gate(*task), Gate::Open))?;
-        self.set(task, Progress::Running);
+        let task = self.tasks().find(|task| {
+            self.is(*task, &PhaseState::Waiting)
+                && matches!(self.readiness(*task), Readiness::Ready)
+        })?;
+        self.set(task, PhaseState::Running);
         Some(task)
     }
 
-    /// A half has ended with this verdict.
-    pub fn ended(&mut self, task: RolloutTask, verdict: Verdict) {
+    /// Records that a task has ended with this verdict.
+    pub(crate) fn ended(&mut self, task: RolloutTask, verdict: Verdict) {
         if verdict.exit_code() == 0 {
-            self.set(task, Progress::Good);
-        } else {
-            self.set(task, Progress::Failed);
-            self.failure.get_or_insert((task.node, verdict));
-            if self.manner.leave_stopped && self.is_stop(task, verdict) {
-                self.leave_down();
+            self.set(task, PhaseState::Succeeded);
+            return;
+        }
+        self.set(task, PhaseState::Failed);
+        self.failure.get_or_insert((task.node, verdict));
+        if self.policy.leave_stopped && self.is_failed_stop(task, verdict) {
+            for node in &mut self.nodes {
+                node.stays_stopped |=
+                    node.stop == PhaseState::Succeeded && node.start == PhaseState::Waiting;
             }
         }
     }
 
-    /// Whether a half that has failed is one that stops its member. What something else starts again has one half for
-    /// both, and its verdict tells how far that came.
-    fn is_stop(&self, task: RolloutTask, verdict: Verdict) -> bool {
-        let replaced = self.down.get(task.node) == Some(&Progress::None);
-        let stays = matches!(
+    /// Tells whether a failed task was the stop of its node. A node that something else replaces has one phase for both,
+    /// and its verdict tells how far that came.
+    fn is_failed_stop(&self, task: RolloutTask, verdict: Verdict) -> bool {
+        let replaced = self.nodes[task.node].stop == PhaseState::NotPlanned;
+        let still_runs = matches!(
             verdict,
             Verdict::SameProcess | Verdict::StillAnswering | Verdict::StillDraining
         );
-        task.phase == ActionPhase::Stop || (replaced && stays)
+        task.phase == ActionPhase::Stop || (replaced && still_runs)
     }
 
-    /// Those that are down now are left so; those that are stopped later are not.
-    fn leave_down(&mut self) {
-        let halves = self.down.iter().zip(&self.up);
-        for ((down, up), left) in halves.zip(&mut self.left_down) {
-            *left |= *down == Progress::Good && *up == Progress::Waiting;
-        }
-    }
-
-    /// The halves in the order in which they begin where each ends well before the next.
-    pub fn rehearsed(mut self) -> Vec<RolloutTask> {
+    /// Returns all tasks in the order in which they begin when none runs beside another.
+    pub(crate) fn rehearsed(mut self) -> Vec<RolloutTask> {
         let mut tasks = Vec::new();
         while let Some(task) = self.begin() {
-            self.set(task, Progress::Good);
+            self.set(task, PhaseState::Succeeded);
             tasks.push(task);
         }
         tasks
     }
 
-    /// Nothing more begins.
-    pub const fn interrupt(&mut self) {
+    /// From now on nothing begins.
+    pub(crate) const fn interrupt(&mut self) {
         self.interrupted = true;
     }
 
-    /// Why a half of this member that was planned has not been begun and will not be; the half that stops it first.
-    pub fn left_out(&self, member: usize) -> Option<(ActionPhase, &str)> {
-        match (self.down.get(member), self.up.get(member)) {
-            (Some(Progress::Left(why)), _) => Some((ActionPhase::Stop, why)),
-            (_, Some(Progress::Left(why))) => Some((ActionPhase::Start, why)),
+    /// Returns why a planned phase of this node will not begin any more; of two, the stop.
+    pub(crate) fn skipped(&self, node: usize) -> Option<(ActionPhase, &str)> {
+        let node = &self.nodes[node];
+        match (&node.stop, &node.start) {
+            (PhaseState::Skipped(why), _) => Some((ActionPhase::Stop, why)),
+            (_, PhaseState::Skipped(why)) => Some((ActionPhase::Start, why)),
             _ => None,
         }
     }
 
-    /// Leaves out what can no longer begin; true where there was any.
-    fn leave_out(&mut self) -> bool {
+    /// Skips the waiting tasks that can no longer begin; tells whether there was one.
+    fn skip_impossible(&mut self) -> bool {
         let mut any = false;
         for phase in [ActionPhase::Stop, ActionPhase::Start] {
-            for node in 0..self.members.len() {
+            for node in 0..self.nodes.len() {
                 let task = RolloutTask { node, phase };
-                if !self.is_waiting(task) {
-                    continue;
-                }
-                if let Gate::Shut(why) = self.gate(task) {
-                    self.set(task, Progress::Left(why));
+                if self.is(task, &PhaseState::Waiting)
+                    && let Readiness::Impossible(why) = self.readiness(task)
+                {
+                    self.set(task, PhaseState::Skipped(why));
                     any = true;
                 }
             }
@@ -235,151 +215,110 @@ impl Rollout {
         any
     }
 
-    fn gate(&self, task: RolloutTask) -> Gate {
+    fn readiness(&self, task: RolloutTask) -> Readiness {
         match task.phase {
-            ActionPhase::Stop => self.gate_down(task.node),
-            ActionPhase::Start => self.gate_up(task.node),
+            ActionPhase::Stop => self.readiness_to_stop(task.node),
+            ActionPhase::Start => self.readiness_to_start(task.node),
         }
     }
 
-    fn gate_down(&self, member: usize) -> Gate {
+    fn readiness_to_stop(&self, node: usize) -> Readiness {
         if let Some(why) = self.halted() {
-            return Gate::Shut(why);
+            return Readiness::Impossible(why);
         }
-        self.after_those_that_need(member)
+        for &dependent in &self.nodes[node].needed_by {
+            match self.nodes[dependent].stop {
+                PhaseState::Waiting | PhaseState::Running => return Readiness::Blocked,
+                PhaseState::Failed | PhaseState::Skipped(_) => {
+                    return Readiness::Impossible(format!(
+                        "nothing was sent: {}, which needs it, has not stopped",
+                        self.name(dependent)
+                    ));
+                }
+                PhaseState::Succeeded | PhaseState::NotPlanned => {}
+            }
+        }
+        Readiness::Ready
     }
 
-    fn gate_up(&self, member: usize) -> Gate {
-        let Some(own) = self.members.get(member) else {
-            return Gate::Wait;
+    fn readiness_to_start(&self, index: usize) -> Readiness {
+        let node = &self.nodes[index];
+        let impossible = |why: &str| Readiness::Impossible(why.to_owned());
+        let undone = match &node.stop {
+            PhaseState::Waiting | PhaseState::Running => return Readiness::Blocked,
+            PhaseState::Failed => return impossible("it has not stopped"),
+            PhaseState::Skipped(why) => return impossible(why),
+            PhaseState::Succeeded if self.interrupted => {
+                return impossible("it was stopped and not started again: interrupted");
+            }
+            PhaseState::Succeeded if node.stays_stopped => {
+                return impossible("it was stopped and is left so, as asked for");
+            }
+            PhaseState::Succeeded => "it was stopped and not started again",
+            PhaseState::NotPlanned => {
+                // A service that something else replaces stops on the way, so the rules of a stop apply.
+                match self.readiness_to_stop(index) {
+                    Readiness::Ready => "nothing was done",
+                    other => return other,
+                }
+            }
         };
-        let was_stopped = match self.down.get(member) {
-            Some(Progress::Waiting | Progress::Running) => return Gate::Wait,
-            Some(Progress::Failed) => return Gate::Shut("it has not stopped".to_owned()),
-            Some(Progress::Left(why)) => return Gate::Shut(why.clone()),
-            Some(Progress::Good) => true,
-            Some(Progress::None) | None => false,
-        };
-        if was_stopped {
-            if self.interrupted {
-                return Gate::Shut("it was stopped and not started again: interrupted".to_owned());
-            }
-            if self.left_down.get(member) == Some(&true) {
-                return Gate::Shut("it was stopped and is left so, as asked for".to_owned());
-            }
-        } else {
-            if let Some(why) = self.halted() {
-                return Gate::Shut(why);
-            }
-            // It takes itself down on its way, so it waits for the same as a stop.
-            match self.after_those_that_need(member) {
-                Gate::Open => {}
-                other => return other,
-            }
-        }
-        for &need in &own.needs {
-            match (self.down.get(need), self.up.get(need)) {
-                // It has never been down.
-                (Some(Progress::Failed | Progress::Left(_)), _) => {}
-                (_, Some(Progress::Waiting | Progress::Running))
-                | (Some(Progress::Waiting | Progress::Running), _) => return Gate::Wait,
-                (Some(Progress::Good), Some(Progress::Failed | Progress::Left(_)))
-                | (_, Some(Progress::Failed)) => {
-                    let before = if was_stopped {
-                        "it was stopped and not started again"
-                    } else {
-                        "nothing was done"
-                    };
-                    return Gate::Shut(format!(
-                        "{before}: {}, which it needs, did not come up",
-                        self.name(need)
+        for &need in &node.node.needs {
+            match (&self.nodes[need].stop, &self.nodes[need].start) {
+                // The service that is needed has never been down.
+                (PhaseState::Failed | PhaseState::Skipped(_), _) => {}
+                (_, PhaseState::Waiting | PhaseState::Running)
+                | (PhaseState::Waiting | PhaseState::Running, _) => return Readiness::Blocked,
+                (PhaseState::Succeeded, PhaseState::Failed | PhaseState::Skipped(_))
+                | (_, PhaseState::Failed) => {
+                    let need = self.name(need);
+                    return Readiness::Impossible(format!(
+                        "{undone}: {need}, which it needs, did not come up"
                     ));
                 }
                 _ => {}
             }
         }
-        Gate::Open
+        Readiness::Ready
     }
 
-    /// Those that need a member go down before it does.
-    fn after_those_that_need(&self, member: usize) -> Gate {
-        let dependents = self.needed_by.get(member).map_or(&[][..], Vec::as_slice);
-        for &dependent in dependents {
-            match self.down.get(dependent) {
-                Some(Progress::Waiting | Progress::Running) => return Gate::Wait,
-                Some(Progress::Failed | Progress::Left(_)) => {
-                    return Gate::Shut(format!(
-                        "nothing was sent: {}, which needs it, has not stopped",
-                        self.name(dependent)
-                    ));
-                }
-                Some(Progress::Good | Progress::None) | None => {}
-            }
-        }
-        Gate::Open
-    }
-
-    /// Why nothing new is begun, where that is so.
+    /// Returns why nothing new may begin, where that is so.
     fn halted(&self) -> Option<String> {
         if self.interrupted {
             return Some("nothing was sent: interrupted before".to_owned());
         }
-        let (member, verdict) = self.failure.filter(|_| !self.manner.keep_going)?;
+        let (node, verdict) = self.failure.filter(|_| !self.policy.keep_going)?;
         Some(format!(
             "nothing was sent: {} before it ended as {verdict}; `--keep-going` goes on",
-            self.name(member)
+            self.name(node)
         ))
     }
 
-    fn name(&self, member: usize) -> &str {
-        self.members
-            .get(member)
-            .map_or("", |member| member.name.as_str())
+    fn name(&self, node: usize) -> &str {
+        &self.nodes[node].node.name
     }
 
-    fn is_waiting(&self, task: RolloutTask) -> bool {
-        self.half(task) == Some(&Progress::Waiting)
+    /// Every task, those to be begun first in front.
+    fn tasks(&self) -> impl Iterator<Item = RolloutTask> + use<> {
+        let task = |phase| move |node| RolloutTask { node, phase };
+        let nodes = 0..self.nodes.len();
+        let starts = nodes.clone().rev().map(task(ActionPhase::Start));
+        starts.chain(nodes.map(task(ActionPhase::Stop)))
     }
 
-    fn half(&self, task: RolloutTask) -> Option<&Progress> {
+    fn is(&self, task: RolloutTask, state: &PhaseState) -> bool {
+        let node = &self.nodes[task.node];
         match task.phase {
-            ActionPhase::Stop => self.down.get(task.node),
-            ActionPhase::Start => self.up.get(task.node),
+            ActionPhase::Stop => node.stop == *state,
+            ActionPhase::Start => node.start == *state,
         }
     }
 
-    fn set(&mut self, task: RolloutTask, progress: Progress) {
-        let half = match task.phase {
-            ActionPhase::Stop => self.down.get_mut(task.node),
-            ActionPhase::Start => self.up.get_mut(task.node),
-        };
-        if let Some(half) = half {
-            *half = progress;
+    fn set(&mut self, task: RolloutTask, state: PhaseState) {
+        let node = &mut self.nodes[task.node];
+        match task.phase {
+            ActionPhase::Stop => node.stop = state,
+            ActionPhase::Start => node.start = state,
         }
     }
-}
-
-/// For each of the targets the others that it needs, directly or through services that are no targets, by number.
-pub(crate) fn needs(inventory: &Inventory, targets: &[String]) -> Vec<Vec<usize>> {
-    let number = |name: &str| targets.iter().position(|target| target == name);
-    targets
-        .iter()
-        .map(|target| {
-            let mut seen: HashSet<&str> = HashSet::from([target.as_str()]);
-            let mut open: Vec<&str> = vec![target];
-            let mut found = Vec::new();
-            while let Some(name) = open.pop() {
-                let Some(service) = inventory.services.get(name) else {
-                    continue;
-                };
-                for need in &service.depends_on {
-                    if seen.insert(need) {
-                        found.extend(number(need));
-                        open.push(need);
-                    }
-                }
-            }
-            found
-        })
-        .collect()
 }

@@ -30,7 +30,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::action::{
-    Action, Goal, Method, Present, ProposedAction, Refusal, RolloutPolicy, Verdict,
+    Action, CurrentInstance, Goal, Method, ProposedAction, Refusal, RolloutPolicy, Verdict,
 };
 use crate::event::{ActionDetails, ActionResult};
 use crate::health::{self, Identity};
@@ -209,7 +209,7 @@ impl PreparedAction {
     }
 
     /// Returns the instance that was found of a service; `None` where nothing of it was.
-    pub(crate) fn present(&self, service: &str) -> Option<Present> {
+    pub(crate) fn present(&self, service: &str) -> Option<CurrentInstance> {
         let facts = &self.target(service)?.facts;
         if facts.nothing_there() {
             return None;
@@ -221,7 +221,7 @@ impl PreparedAction {
                 started: started_at(process)?,
             })
         });
-        Some(Present {
+        Some(CurrentInstance {
             identity,
             process,
             draining: facts.draining,

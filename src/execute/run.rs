@@ -136,8 +136,8 @@ fn nodes(prepared: &PreparedAction) -> Vec<RolloutNode> {
         let both = target.goal == Goal::Start && matches!(target.work, PlannedWork::Request(_));
         RolloutNode {
             name: target.service.name.clone(),
-            goes_down: both || matches!(target.goal, Goal::Stop | Goal::Reload),
-            comes_up: both || matches!(target.goal, Goal::Start | Goal::Replace),
+            stops: both || matches!(target.goal, Goal::Stop | Goal::Reload),
+            starts: both || matches!(target.goal, Goal::Start | Goal::Replace),
             needs: needs.clone(),
         }
     };
@@ -208,7 +208,7 @@ fn leave_out(
     ended: &mut [Option<ActionResult>],
 ) {
     for (node, (run, done)) in runs.iter_mut().zip(ended).enumerate() {
-        if let (Some(run), None, Some((_, why))) = (run, &done, rollout.left_out(node)) {
+        if let (Some(run), None, Some((_, why))) = (run, &done, rollout.skipped(node)) {
             let result = if run.times.drain.is_some() {
                 ActionEnd::new(Verdict::Stopped, why)
             } else {

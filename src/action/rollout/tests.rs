@@ -1,5 +1,5 @@
 use super::*;
-use crate::action::samples;
+use crate::action::{needs, samples};
 
 /// Plays a plan for `services` (`web<api api<db db`, in stop order; `!` behind a name: something else starts it again,
 /// `^`: it only comes up, `_`: it only goes down) and gives what was begun, `name-` for down and `name+` for up, those
@@ -20,8 +20,8 @@ fn play(services: &str, manner: RolloutPolicy, failing: &str) -> String {
         .zip(marks)
         .map(|((name, needs), mark)| RolloutNode {
             name: name.clone(),
-            goes_down: !mark.contains(['!', '^']),
-            comes_up: !mark.contains('_'),
+            stops: !mark.contains(['!', '^']),
+            starts: !mark.contains('_'),
             needs,
         })
         .collect();
@@ -73,7 +73,7 @@ fn play(services: &str, manner: RolloutPolicy, failing: &str) -> String {
         );
     }
     for (index, name) in names.iter().enumerate() {
-        if let Some((half, why)) = agenda.left_out(index) {
+        if let Some((half, why)) = agenda.skipped(index) {
             story.push(format!("; {name} {half:?}: {why}"));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::action::{Proposal, ProposedAction, Questions};
+use crate::action::{Confirmation, Proposal, ProposedAction};
 use crate::commands::Context;
 use crate::text;
 
@@ -36,7 +36,7 @@ pub(super) fn show(context: &Context, proposal: &Proposal) {
 pub(super) async fn all(
     context: &Context,
     offers: &[ProposedAction],
-    questions: &Questions,
+    questions: &Confirmation,
 ) -> bool {
     for name in &questions.type_names {
         let prompt = format!("`{name}` is protected. Type its name to go on: ");

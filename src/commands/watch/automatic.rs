@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::action::{Action, Automatic, Order, Outcome, Verdict};
+use crate::action::{Action, AutoRestart, RestartOutcome, RestartRequest, Verdict};
 use crate::event::{ActionResult, Event, Input};
 use crate::execute::Executor;
 use crate::host::Clock;
@@ -23,7 +23,7 @@ const ACCOUNT: Duration = Duration::from_secs(2);
 
 /// What restarts services by themselves.
 pub(super) struct Automation {
-    decision: Automatic,
+    decision: AutoRestart,
     executor: Executor,
     inventory: Arc<Inventory>,
     engine: UnboundedSender<Input>,
@@ -50,7 +50,7 @@ impl Automation {
     ) -> Self {
         let (ending, ended) = unbounded_channel();
         Self {
-            decision: Automatic::new(&inventory, |name| watched.contains(name)),
+            decision: AutoRestart::new(&inventory, |name| watched.contains(name)),
             executor,
             inventory,
             engine,
@@ -67,7 +67,7 @@ impl Automation {
     pub(super) fn see(&mut self, event: &Event) {
         match event {
             Event::Picture { picture, .. } => {
-                if let Some(text) = self.decision.see(picture) {
+                if let Some(text) = self.decision.observe(picture) {
                     self.tell(text);
                 }
             }
@@ -137,13 +137,13 @@ impl Automation {
         }
     }
 
-    fn carry_out(&mut self, order: Order) {
+    fn carry_out(&mut self, order: RestartRequest) {
         let call = format!(
             "healthctl watch, automatic restart of what is {}",
             order.cause
         );
         let executor = self.executor.called_for(&call);
-        let executor = executor.only_running(order.is_for_what_runs());
+        let executor = executor.only_running(order.precondition.expects_running());
         let inventory = Arc::clone(&self.inventory);
         let engine = self.engine.clone();
         let stop = self.stop.clone();
@@ -155,10 +155,10 @@ impl Automation {
                 Ok(prepared) => {
                     let present = prepared.present(&order.service);
                     let down = executor.put_down_since(&inventory, &order.service);
-                    if down.is_some_and(|at| order.is_put_down(at)) {
+                    if down.is_some_and(|at| order.precondition.is_shut_down(at)) {
                         return Carried::PutDown;
                     }
-                    if !order.still_holds(present.as_ref()) {
+                    if !order.precondition.holds(present.as_ref()) {
                         return Carried::Superseded;
                     }
                     let (account, told) = unbounded_channel();
@@ -205,19 +205,19 @@ enum Carried {
 
 impl Carried {
     /// What is to be learnt from its end.
-    fn outcome(self) -> Outcome {
+    fn outcome(self) -> RestartOutcome {
         let dones = match self {
             Self::Out(dones) => dones,
-            Self::PutDown => return Outcome::PutDown,
-            Self::Superseded => return Outcome::Superseded,
+            Self::PutDown => return RestartOutcome::ShutDown,
+            Self::Superseded => return RestartOutcome::Superseded,
         };
         match dones.last() {
-            None => Outcome::Superseded,
-            Some(done) if done.verdict == Verdict::Refused => Outcome::Refused {
-                why: done.text.clone(),
+            None => RestartOutcome::Superseded,
+            Some(done) if done.verdict == Verdict::Refused => RestartOutcome::Refused {
+                reason: done.text.clone(),
                 busy: done.details.busy,
             },
-            Some(done) => Outcome::Ended {
+            Some(done) => RestartOutcome::Ended {
                 verdict: done.verdict,
                 stopped: done.details.times.drain.is_some(),
             },
@@ -225,9 +225,9 @@ impl Carried {
     }
 }
 
-fn broken_off() -> Outcome {
-    Outcome::Refused {
-        why: "it was broken off".to_owned(),
+fn broken_off() -> RestartOutcome {
+    RestartOutcome::Refused {
+        reason: "it was broken off".to_owned(),
         busy: false,
     }
 }
@@ -236,7 +236,7 @@ fn broken_off() -> Outcome {
 /// may not stand for the end of what somebody else does to the service meanwhile.
 async fn pass_on(
     mut account: UnboundedReceiver<Input>,
-    order: &Order,
+    order: &RestartRequest,
     engine: &UnboundedSender<Input>,
     ending: &UnboundedSender<String>,
 ) {
@@ -244,7 +244,7 @@ async fn pass_on(
     while let Some(input) = account.recv().await {
         match &input {
             Input::ActionStep(_) if !begun => {
-                let text = format!("{}: restarted by itself: {}", order.service, order.why);
+                let text = format!("{}: restarted by itself: {}", order.service, order.reason);
                 // The dashboard has gone where nobody is told.
                 let _ = engine.send(Input::Notice { text });
             }

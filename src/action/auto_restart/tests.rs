@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::action::samples;
+use crate::action::{Verdict, samples};
 use crate::health::{Flag, Fleet, ProbeRule, RestartCause, Role, Seen, State};
 use crate::inventory::Service;
 
@@ -37,7 +37,7 @@ fn rules(service: &Service) -> crate::health::Rules {
 
 /// Services, the pictures of them, and what is decided.
 struct Scene {
-    automatic: Automatic,
+    auto_restart: AutoRestart,
     pictures: BTreeMap<String, Picture>,
 }
 
@@ -51,10 +51,10 @@ impl Scene {
                 .services
                 .insert(service.name.clone(), Arc::new(service));
         }
-        let mut automatic = Automatic::new(&inventory, |_| true);
-        automatic.switch(true);
+        let mut auto_restart = AutoRestart::new(&inventory, |_| true);
+        auto_restart.switch(true);
         Self {
-            automatic,
+            auto_restart,
             pictures: pictures
                 .into_iter()
                 .map(|picture| (picture.name.clone(), (*picture).clone()))
@@ -110,32 +110,34 @@ impl Scene {
                 },
             }
         }
-        self.automatic.see(&self.pictures[name].clone())
+        self.auto_restart.observe(&self.pictures[name].clone())
     }
 
     /// Who is restarted at this second.
     fn begin(&mut self, seconds: f64) -> Option<String> {
-        self.automatic.begin(at(seconds)).map(|order| order.service)
+        self.auto_restart
+            .begin(at(seconds))
+            .map(|request| request.service)
     }
 
     /// The restart is carried out and stops the service.
     fn end(&mut self, seconds: f64, verdict: Verdict) -> Option<String> {
         let stopped = true;
-        self.automatic
-            .ended(Outcome::Ended { verdict, stopped }, at(seconds))
+        self.auto_restart
+            .ended(RestartOutcome::Ended { verdict, stopped }, at(seconds))
     }
 
     /// It is carried out and does not come to the end of the service.
     fn end_in_vain(&mut self, seconds: f64, verdict: Verdict) -> Option<String> {
         let stopped = false;
-        self.automatic
-            .ended(Outcome::Ended { verdict, stopped }, at(seconds))
+        self.auto_restart
+            .ended(RestartOutcome::Ended { verdict, stopped }, at(seconds))
     }
 
     fn refuse(&mut self, seconds: f64, busy: bool) -> Option<String> {
-        let why = "another healthctl acts on it".to_owned();
-        self.automatic
-            .ended(Outcome::Refused { why, busy }, at(seconds))
+        let reason = "another healthctl acts on it".to_owned();
+        self.auto_restart
+            .ended(RestartOutcome::Refused { reason, busy }, at(seconds))
     }
 }
 
@@ -151,10 +153,10 @@ fn nothing_happens_unless_it_is_switched_on_and_permitted() {
     for name in ["api", "db", "vault"] {
         scene.see(1.0, name, "stale dead");
     }
-    scene.automatic.switch(false);
+    scene.auto_restart.switch(false);
     assert_eq!(scene.begin(10.0), None);
     assert_eq!(
-        scene.automatic.switch(true),
+        scene.auto_restart.switch(true),
         "automatic restart is on for api (stale, unhealthy)"
     );
     assert_eq!(scene.begin(10.0).as_deref(), Some("api"));
@@ -166,8 +168,8 @@ fn nothing_happens_unless_it_is_switched_on_and_permitted() {
 #[test]
 fn where_nobody_permits_it_that_is_said() {
     let mut scene = Scene::new(vec![samples::service("db", "", "")]);
-    assert!(scene.automatic.switch(true).contains("stays off"));
-    assert!(!scene.automatic.is_on());
+    assert!(scene.auto_restart.switch(true).contains("stays off"));
+    assert!(!scene.auto_restart.is_on());
 }
 
 #[test]
@@ -176,7 +178,7 @@ fn files_have_to_come_to_rest_first() {
     scene.see(0.0, "api", "code=0");
     scene.see(1.0, "api", "stale code=1");
     assert_eq!(scene.begin(1.9), None);
-    assert_eq!(scene.automatic.due(), Some(at(2.0)));
+    assert_eq!(scene.auto_restart.due(), Some(at(2.0)));
     scene.see(1.9, "api", "stale code=1.5");
     assert_eq!(scene.begin(2.5), None);
     assert_eq!(scene.begin(2.9).as_deref(), Some("api"));
@@ -219,7 +221,7 @@ fn attempts_come_ever_later_and_end_with_a_word() {
     assert!(told.contains("5 automatic restarts in a row"), "{told}");
     scene.see(now + 1.0, "api", "dead");
     assert_eq!(scene.begin(now + 1000.0), None);
-    scene.automatic.switch(true);
+    scene.auto_restart.switch(true);
     assert_eq!(scene.begin(now + 1001.0).as_deref(), Some("api"));
 }
 
@@ -272,7 +274,7 @@ fn what_somebody_has_stopped_is_let_be() {
     scene.see(11.0, "api", "stale");
     assert_eq!(scene.begin(12.0).as_deref(), Some("api"));
     scene.end(13.0, Verdict::Died);
-    scene.automatic.acted("api");
+    scene.auto_restart.acted("api");
     scene.see(14.0, "api", "stopped");
     assert_eq!(scene.begin(100.0), None);
 }
@@ -288,7 +290,7 @@ fn readiness_and_a_dead_dependency_are_no_reason() {
     picture.live = Some(true);
     picture.flags.clear();
     let picture = picture.clone();
-    scene.automatic.see(&picture);
+    scene.auto_restart.observe(&picture);
     assert_eq!(scene.begin(10.0), None);
 }
 
@@ -326,7 +328,7 @@ fn what_somebody_has_shut_down_while_a_restart_was_refused_is_let_be() {
         scene.refuse(2.1, busy);
         scene.see(2.5, "api", words);
         assert_eq!(scene.begin(1000.0), None, "{words}");
-        assert_eq!(scene.automatic.due(), None);
+        assert_eq!(scene.auto_restart.due(), None);
     }
 }
 
@@ -400,8 +402,8 @@ fn what_we_have_taken_down_and_somebody_has_started_is_theirs() {
     let picture = scene.pictures.get_mut("api").unwrap();
     picture.state = State::Healthy;
     picture.probes[0].last_success = Some(at(2.9));
-    scene.automatic.see(&picture.clone());
-    assert_eq!(scene.automatic.due(), Some(at(4.0)));
+    scene.auto_restart.observe(&picture.clone());
+    assert_eq!(scene.auto_restart.due(), Some(at(4.0)));
     scene.see(3.8, "api", "");
     assert_eq!(scene.begin(1000.0), None);
 }
@@ -418,19 +420,24 @@ fn what_was_left_unready_and_somebody_stops_is_theirs() {
 fn an_order_tells_whether_it_still_holds() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     scene.see(1.0, "api", "stale pid=7 code=1");
-    let order = scene.automatic.begin(at(2.0)).unwrap();
+    let request = scene.auto_restart.begin(at(2.0)).unwrap();
     let process = |pid, started| {
         let started = at(started).wall;
-        Present {
+        CurrentInstance {
             process: Some(Seen { pid, started }),
-            ..Present::default()
+            ..CurrentInstance::default()
         }
     };
-    assert!(order.is_for_what_runs());
-    assert!(order.still_holds(Some(&process(7, 0.0))));
-    assert!(!order.still_holds(Some(&process(8, 1.5))));
-    assert!(!order.still_holds(None));
-    assert_eq!(scene.automatic.ended(Outcome::Superseded, at(2.1)), None);
+    assert!(request.precondition.expects_running());
+    assert!(request.precondition.holds(Some(&process(7, 0.0))));
+    assert!(!request.precondition.holds(Some(&process(8, 1.5))));
+    assert!(!request.precondition.holds(None));
+    assert_eq!(
+        scene
+            .auto_restart
+            .ended(RestartOutcome::Superseded, at(2.1)),
+        None
+    );
     scene.see(2.1, "api", "stale pid=7 code=1");
     assert_eq!(scene.begin(3.0), None, "it is asked again a little later");
     assert_eq!(scene.begin(3.1).as_deref(), Some("api"));
