@@ -3,8 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    Global, check, demo, init, list, logs, profiles, reload, restart, show, shutdown, start,
-    validate, watch,
+    Global, act, check, demo, init, list, logs, profiles, show, validate, watch,
 };
 
 /// See whether your services live, why not and since when; act on them with proof that it worked.
@@ -31,13 +30,13 @@ pub(crate) enum Command {
     /// Ask every probe once and print a report
     Check(check::Args),
     /// Stop services, with proof
-    Shutdown(shutdown::Args),
+    Shutdown(act::ShutdownArgs),
     /// Have services read their configuration again, and tell what came of it
-    Reload(reload::Args),
+    Reload(act::Args),
     /// Start services, and wait until they are ready
-    Start(start::Args),
+    Start(act::Args),
     /// Stop services, start them again, and prove that the new process is a new one
-    Restart(restart::Args),
+    Restart(act::RestartArgs),
     /// What the inventory holds
     List(list::Args),
     /// One service resolved, with where each value came from

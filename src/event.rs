@@ -170,6 +170,8 @@ pub struct ActionDetails {
     pub log: Vec<String>,
     /// It was refused because another healthctl acted on it.
     pub busy: bool,
+    /// The action was an automatic restart.
+    pub automatic: bool,
 }
 
 /// The end of an action on one service.

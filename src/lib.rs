@@ -38,6 +38,7 @@
 //! | `probe` | one question asked | `health`, `profile`, `inventory`, `host` |
 //! | `engine` | when to ask; owner of the trackers | `health`, `profile`, `inventory`, `probe`, `host`, `event` |
 //! | `execute` | carries out a plan and proves it; looks for stale, foreign and split | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event` |
+//! | `automation` | automatic restart and `on_change` commands | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event`, `execute` |
 //! | `service` | the crate `healthctl-service`, a kit for well-behaved services | nothing of ours |
 //! | `output` | a finished report as text | `health`, `profile`, `inventory`, `action`, `event` |
 //! | `tui` | the dashboard | `health`, `action`, `event` |
@@ -70,6 +71,7 @@
 //! | a probe kind | one prober file in `probe`, one variant of `inventory::ProbeKind` |
 
 pub mod action;
+mod automation;
 mod cli;
 mod commands;
 mod demo;

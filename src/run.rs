@@ -8,7 +8,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use color_eyre::config::{HookBuilder, Theme};
 
+use crate::action::Action;
 use crate::cli::{Cli, Command};
+use crate::commands::act::ActionCommand;
 use crate::commands::{self, Context, Error, default_args, ignore_empty_variables};
 use crate::exit::Exit;
 use crate::host::{launch, spare_descriptors};
@@ -116,10 +118,14 @@ async fn dispatch(context: &Context, command: Option<Command>) -> Result<Exit, E
     match command {
         Command::Watch(args) => commands::watch::run(context, &args).await,
         Command::Check(args) => commands::check::run(context, &args).await,
-        Command::Shutdown(args) => commands::shutdown::run(context, &args).await,
-        Command::Start(args) => commands::start::run(context, &args).await,
-        Command::Restart(args) => commands::restart::run(context, &args).await,
-        Command::Reload(args) => commands::reload::run(context, &args).await,
+        Command::Shutdown(args) => commands::act::run(context, args.into()).await,
+        Command::Start(args) => {
+            commands::act::run(context, ActionCommand::new(Action::Start, args)).await
+        }
+        Command::Restart(args) => commands::act::run(context, args.into()).await,
+        Command::Reload(args) => {
+            commands::act::run(context, ActionCommand::new(Action::Reload, args)).await
+        }
         Command::List(args) => commands::list::run(context, &args).await,
         Command::Show(args) => commands::show::run(context, &args).await,
         Command::Logs(args) => commands::logs::run(context, &args).await,

@@ -40,6 +40,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "automation",
+        &[
+            "health",
+            "profile",
+            "inventory",
+            "action",
+            "probe",
+            "host",
+            "event",
+            "execute",
+        ],
+    ),
+    (
         "output",
         &["health", "profile", "inventory", "action", "event"],
     ),

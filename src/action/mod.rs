@@ -11,7 +11,7 @@ mod proposal;
 mod rollout;
 #[cfg(test)]
 mod samples;
-mod turns;
+mod transitions;
 mod verdict;
 
 pub(crate) use auto_restart::{AutoRestart, CurrentInstance, RestartOutcome, RestartRequest};
@@ -27,5 +27,5 @@ pub use proof::{
 };
 pub(crate) use proposal::{Confirmation, Consent, PlanStep, Proposal, ProposedAction, Refusal};
 pub(crate) use rollout::{ActionPhase, Rollout, RolloutNode, RolloutPolicy, RolloutTask};
-pub use turns::{StateTurn, Turns};
+pub(crate) use transitions::{StateTransition, TransitionQueue};
 pub use verdict::{Action, Verdict, exit_code};

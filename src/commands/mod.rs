@@ -1,6 +1,6 @@
 //! One file per command, wiring only: what can be computed without a terminal, a socket or a file lives elsewhere.
 
-mod act;
+pub(crate) mod act;
 mod arguments;
 pub(crate) mod check;
 mod choose;
@@ -10,13 +10,9 @@ pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod profiles;
-pub(crate) mod reload;
-pub(crate) mod restart;
 pub(crate) mod show;
-pub(crate) mod shutdown;
 mod sights;
 mod signals;
-pub(crate) mod start;
 mod surroundings;
 pub(crate) mod validate;
 pub(crate) mod watch;

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::{Stream, stream};
 use tokio::sync::Notify;
 
 use crate::event::{Event, Load};
@@ -99,6 +100,16 @@ impl EventReceiver {
     /// Returns the next event, or `None` when there is none yet.
     pub(crate) fn try_recv(&mut self) -> Option<Event> {
         self.0.queue().take()
+    }
+}
+
+impl EventReceiver {
+    /// Turns the receiver into a stream, which ends when the engine has ended.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Event> {
+        stream::unfold(self, |mut receiver| async move {
+            let event = receiver.recv().await?;
+            Some((event, receiver))
+        })
     }
 }
 

@@ -19,6 +19,6 @@ mod watch;
 
 pub(crate) use ask::Ask;
 pub(crate) use caps::Caps;
-pub(crate) use channel::{EventReceiver, EventSender, channel};
+pub(crate) use channel::{EventReceiver, channel};
 pub(crate) use round::{Progress, Rounds};
 pub(crate) use watch::{Handle, Options, watch};

@@ -382,6 +382,7 @@ impl<'a> TargetRun<'a> {
                 times: self.times,
                 log: result.log,
                 busy: false,
+                automatic: false,
             },
             elapsed: self.began.map(|it| at.since(it)).unwrap_or_default(),
             at,

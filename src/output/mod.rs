@@ -3,7 +3,7 @@
 //! Formatters are pure functions of a [`Report`]; they print nothing, and no verdict is computed in them, so
 //! that every format says the same.
 
-mod account;
+mod actions;
 mod fail_on;
 mod json;
 mod report;
@@ -11,7 +11,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use account::Account;
+pub(crate) use actions::ActionReport;
 pub(crate) use fail_on::{FailOn, FailOnError};
 pub(crate) use json::{change_line, json};
 pub(crate) use report::{Report, ServiceReport};

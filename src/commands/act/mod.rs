@@ -1,97 +1,26 @@
-//! What all actions have in common on the command line: whom they mean, who agrees, what is shown meanwhile
-//! and at the end.
+//! The commands that act on services: whom they mean, who agrees, what is shown meanwhile and at the end.
 
+mod args;
 mod ask;
-
-use std::num::NonZeroUsize;
-use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
+use self::args::ActionFormat;
+pub(crate) use self::args::{ActionCommand, Args, RestartArgs, ShutdownArgs};
 use super::choose::Choice;
-use super::{Context, Error, Signals, duration};
+use super::{Context, Error, Signals};
 use crate::action::{Action, Consent, Proposal, Refusal, RolloutPolicy, exit_code};
 use crate::event::{ActionResult, Input};
 use crate::execute::{Executor, Policy, PreparedAction};
 use crate::exit::Exit;
 use crate::host::Clock;
-use crate::output::Account;
+use crate::output::ActionReport;
 use crate::probe::Asker;
 
-/// The flags of every action.
-#[derive(Debug, clap::Args)]
-#[group(skip)]
-pub(crate) struct Args {
-    /// Which services: names, globs, group:NAME, KEY=VALUE, state:STATE, flag:FLAG.
-    #[arg(value_name = "SELECTOR", required_unless_present = "all")]
-    selectors: Vec<String>,
-    /// All services of the inventory.
-    #[arg(long, conflicts_with = "selectors")]
-    all: bool,
-    /// Do it without asking; protected services want `--confirm`.
-    #[arg(short, long)]
-    yes: bool,
-    /// Do it to this service without asking, even where it is protected.
-    #[arg(long, value_name = "NAME")]
-    confirm: Vec<String>,
-    /// Show the exact requests and send nothing.
-    #[arg(long, env = "HEALTHCTL_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
-    dry_run: bool,
-    /// How long each may take, the proof included, instead of what the inventory says.
-    #[arg(long, value_name = "DURATION", value_parser = limit, env = "HEALTHCTL_ACTION_TIMEOUT")]
-    timeout: Option<Duration>,
-    /// Act on so many services at once, as far as they do not depend on each other.
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "1",
-        env = "HEALTHCTL_PARALLEL"
-    )]
-    parallel: NonZeroUsize,
-    /// After a failure go on with what does not build on it.
-    #[arg(long, env = "HEALTHCTL_KEEP_GOING", value_parser = clap::builder::FalseyValueParser::new())]
-    keep_going: bool,
-    /// Act even where the audit file cannot be written, and write none.
-    #[arg(long, env = "HEALTHCTL_NO_AUDIT", value_parser = clap::builder::FalseyValueParser::new())]
-    no_audit: bool,
-    /// How the end is told on stdout.
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Text, env = "HEALTHCTL_ACTION_OUTPUT")]
-    output: Format,
-}
-
-/// How the end of an action is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// A line for each service.
-    Text,
-    /// An array with an object for each service.
-    Json,
-}
-
-fn limit(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("no time is too short for any action".to_owned()),
-        time => Ok(time),
-    }
-}
-
-/// What only some of the actions know.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Special {
-    /// What has not stopped in time is killed.
-    pub(super) force: bool,
-    /// What was stopped is not started again after a failed stop.
-    pub(super) leave_stopped: bool,
-}
-
-/// Carries an action out on what the flags mean.
-pub(super) async fn run(
-    context: &Context,
-    action: Action,
-    args: &Args,
-    special: Special,
-) -> Result<Exit, Error> {
+/// Carries out an action on the services that were chosen.
+pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exit, Error> {
+    let (action, args) = (command.action, &command.args);
     let clock = Clock::start();
     let asker = Asker::new(clock);
     let choice = Choice {
@@ -104,18 +33,18 @@ pub(super) async fn run(
     }
     chosen.settle(context, &asker, clock).await;
     let names: Vec<String> = chosen.services.iter().map(|one| one.name.clone()).collect();
-    if let Some(stranger) = args.confirm.iter().find(|name| !names.contains(name)) {
+    if let Some(other) = args.confirm.iter().find(|name| !names.contains(name)) {
         return Err(Error::usage_hint(
-            format!("--confirm names `{stranger}`, which is not among the services meant"),
-            format!("meant are: {}", list(&names)),
+            format!("--confirm names `{other}`, which is not among the services meant"),
+            format!("meant are: {}", first_names(&names)),
         ));
     }
     if names.is_empty() {
         context.tell("no service is meant: there is nothing to do");
-        show(context, args, &[])?;
+        print_reports(context, args, &[])?;
         return Ok(Exit::Done);
     }
-    let executor = Executor::new(asker, clock, policy(context, args, special)?);
+    let executor = Executor::new(asker, clock, policy(context, &command)?);
     let prepared = match executor
         .prepare(action, &chosen.loaded.inventory, &names)
         .await
@@ -126,8 +55,8 @@ pub(super) async fn run(
     let proposal = prepared.proposal();
     if args.dry_run {
         let plan = match args.output {
-            Format::Text => Account::plan(&proposal, context.color_stdout()),
-            Format::Json => Account::json(&Account::offered(&proposal)),
+            ActionFormat::Text => ActionReport::plan(&proposal, context.color_stdout()),
+            ActionFormat::Json => ActionReport::json(&ActionReport::of_proposal(&proposal)),
         };
         print(context, &plan)?;
         if proposal.offers.len() < names.len() {
@@ -138,19 +67,19 @@ pub(super) async fn run(
         }
         return Ok(Exit::Done);
     }
-    if let Err(refusals) = agreed(context, args, &proposal).await {
+    if let Err(refusals) = confirm(context, args, &proposal).await {
         return refuse(context, args, &executor, refusals, Some(&prepared));
     }
     let signals = Signals::new()?;
-    let (dones, ending) = carry_out(context, &executor, prepared, signals).await;
-    finish(context, args, &proposal, &dones, ending)
+    let (results, interrupted) = carry_out(context, &executor, prepared, signals).await;
+    finish(context, args, &proposal, &results, interrupted)
 }
 
-/// What holds for this action.
-fn policy(context: &Context, args: &Args, special: Special) -> Result<Policy, Error> {
+fn policy(context: &Context, command: &ActionCommand) -> Result<Policy, Error> {
+    let args = &command.args;
     let mut policy = context.policy();
     if args.no_audit || args.dry_run {
-        // What sends nothing leaves no record either.
+        // A dry run sends nothing, so there is nothing to record.
         policy.audit = None;
     } else if policy.audit.is_none() {
         return Err(Error::usage_hint(
@@ -159,127 +88,119 @@ fn policy(context: &Context, args: &Args, special: Special) -> Result<Policy, Er
         ));
     }
     policy.timeout = args.timeout;
-    policy.force = special.force;
+    policy.force = command.force;
     policy.manner = RolloutPolicy {
         parallel: args.parallel.get(),
         keep_going: args.keep_going,
-        leave_stopped: special.leave_stopped,
+        leave_stopped: command.leave_stopped,
     };
     Ok(policy)
 }
 
-/// Whether somebody agrees, who is shown exactly what.
-async fn agreed(context: &Context, args: &Args, proposal: &Proposal) -> Result<(), Vec<Refusal>> {
+/// Asks for what the arguments do not confirm already.
+async fn confirm(context: &Context, args: &Args, proposal: &Proposal) -> Result<(), Vec<Refusal>> {
     let consent = Consent {
         yes: args.yes,
         confirmed: args.confirm.iter().cloned().collect(),
     };
-    let questions = consent.missing(&proposal.offers, ask::possible())?;
-    if questions.agree || !questions.type_names.is_empty() {
-        ask::show(context, proposal);
-        if !ask::all(context, &proposal.offers, &questions).await {
-            return Err(proposal
-                .offers
-                .iter()
-                .map(|offer| Refusal {
-                    service: offer.service.clone(),
-                    action: offer.action,
-                    reason: "it was not confirmed".to_owned(),
-                    hint: None,
-                })
-                .collect());
-        }
+    let missing = consent.missing(&proposal.offers, ask::possible())?;
+    if !missing.agree && missing.type_names.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    ask::show(context, proposal);
+    if ask::all(context, &proposal.offers, &missing).await {
+        return Ok(());
+    }
+    let offers = proposal.offers.iter();
+    Err(offers
+        .map(|offer| offer.refused("it was not confirmed", None))
+        .collect())
 }
 
-/// Runs the plan, telling each step on stderr, until its end or a signal of ours. After a first signal nothing more is
-/// begun and the account is waited for; after a second one nothing is.
+/// Carries out the plan, and shows each step on stderr. After a first signal nothing more is begun, and the results are
+/// waited for; a second one ends the command at once.
 async fn carry_out(
     context: &Context,
     executor: &Executor,
     prepared: PreparedAction,
     mut signals: Signals,
 ) -> (Vec<ActionResult>, Option<Exit>) {
-    let (events, mut account) = unbounded_channel();
+    let (inputs, mut received) = unbounded_channel();
     let stop = CancellationToken::new();
-    let action = executor.run(prepared, &events, &stop);
+    let action = executor.run(prepared, &inputs, &stop);
     tokio::pin!(action);
-    let mut ending = None;
-    // What has ended, for when there is no time for the account of all.
-    let mut ended = Vec::new();
-    let dones = loop {
+    let mut interrupted = None;
+    // These stand in for all results after a second signal.
+    let mut first_results = Vec::new();
+    let results = loop {
         tokio::select! {
             biased;
             signal = signals.recv() => {
-                if ending.replace(signal).is_some() {
+                if interrupted.replace(signal).is_some() {
                     context.tell(
                         "ended at once: what was under way goes on by itself; the audit file tells what was sent",
                     );
-                    break ended;
+                    break first_results;
                 }
                 context.tell("interrupted: nothing more is sent; once more ends at once");
                 stop.cancel();
             }
-            Some(event) = account.recv() => hear(context, event, &mut ended),
-            dones = &mut action => break dones,
+            Some(input) = received.recv() => match input {
+                Input::ActionResult(result) => first_results.push(*result),
+                other => show_step(context, &other),
+            },
+            results = &mut action => break results,
         }
     };
-    while let Ok(event) = account.try_recv() {
-        hear(context, event, &mut Vec::new());
+    while let Ok(input) = received.try_recv() {
+        show_step(context, &input);
     }
-    (dones, ending)
+    (results, interrupted)
 }
 
-fn hear(context: &Context, event: Input, ended: &mut Vec<ActionResult>) {
-    match event {
-        Input::ActionStep(told) => context.tell(&format!(
-            "{:>6.1}s {}: {}",
-            told.elapsed.as_secs_f64(),
-            told.service,
-            told.text
-        )),
-        Input::ActionResult(done) => ended.push(*done),
-        _ => {}
+fn show_step(context: &Context, input: &Input) {
+    if let Input::ActionStep(step) = input {
+        let elapsed = step.elapsed.as_secs_f64();
+        context.tell(&format!("{elapsed:>6.1}s {}: {}", step.service, step.text));
     }
 }
 
-/// Tells the end of each service, with what was weighed where it is not a good one.
+/// Prints the result of each service; of those that failed also the evidence and the log.
 fn finish(
     context: &Context,
     args: &Args,
     proposal: &Proposal,
-    dones: &[ActionResult],
-    ending: Option<Exit>,
+    results: &[ActionResult],
+    interrupted: Option<Exit>,
 ) -> Result<Exit, Error> {
-    for done in dones.iter().filter(|done| done.verdict.exit_code() != 0) {
-        for line in &done.evidence {
-            context.tell(&format!("{}: {line}", done.service));
+    for result in results.iter().filter(|it| it.verdict.exit_code() != 0) {
+        for line in &result.evidence {
+            context.tell(&format!("{}: {line}", result.service));
         }
-        if !done.details.log.is_empty() {
-            context.tell(&format!("{}: it wrote:", done.service));
+        if !result.details.log.is_empty() {
+            context.tell(&format!("{}: it wrote:", result.service));
         }
-        for line in &done.details.log {
+        for line in &result.details.log {
             context.tell(&format!("    {line}"));
         }
     }
-    let mut accounts: Vec<(Option<usize>, Account)> = dones
+    let place = |result: &&ActionResult| {
+        let mut offers = proposal.offers.iter();
+        offers.position(|offer| offer.service == result.service)
+    };
+    // In the order of the proposal; services on which nothing was to be done come last.
+    let mut ordered: Vec<&ActionResult> = results.iter().collect();
+    ordered.sort_by_key(|result| place(result).unwrap_or(usize::MAX));
+    let reports: Vec<ActionReport<'_>> = ordered
         .iter()
-        .map(|done| {
-            let place = proposal
-                .offers
-                .iter()
-                .position(|offer| offer.service == done.service);
-            let offer = place.and_then(|place| proposal.offers.get(place));
-            (place, Account::ended(done, offer))
+        .map(|result| {
+            let offer = place(result).and_then(|place| proposal.offers.get(place));
+            ActionReport::of_result(result, offer)
         })
         .collect();
-    // As it was agreed to; those to which nothing was to be done come last.
-    accounts.sort_by_key(|(place, _)| place.unwrap_or(usize::MAX));
-    let accounts: Vec<Account> = accounts.into_iter().map(|(_, account)| account).collect();
-    let exit = match ending {
-        Some(ending) => ending,
-        None => match exit_code(dones.iter().map(|done| done.verdict)) {
+    let exit = match interrupted {
+        Some(exit) => exit,
+        None => match exit_code(results.iter().map(|result| result.verdict)) {
             0 => Exit::Done,
             4 => Exit::Refused,
             5 => Exit::Unproved,
@@ -287,17 +208,17 @@ fn finish(
             other => Exit::Code(other),
         },
     };
-    match show(context, args, &accounts) {
-        // What became of the services weighs more than that it could not be written.
+    match print_reports(context, args, &reports) {
+        // A bad result weighs more than that it could not be written.
         Err(error) if exit != Exit::Done => {
             context.report(&error);
             Ok(exit)
         }
-        shown => shown.map(|()| exit),
+        printed => printed.map(|()| exit),
     }
 }
 
-/// Nothing was sent to anybody: tells why.
+/// Prints why nothing was sent to any service.
 fn refuse(
     context: &Context,
     args: &Args,
@@ -305,12 +226,12 @@ fn refuse(
     refusals: Vec<Refusal>,
     prepared: Option<&PreparedAction>,
 ) -> Result<Exit, Error> {
-    let dones = executor.refuse(&refusals, prepared);
-    let accounts: Vec<Account> = dones
+    let results = executor.refuse(&refusals, prepared);
+    let reports: Vec<ActionReport<'_>> = results
         .iter()
-        .map(|done| Account::ended(done, None))
+        .map(|result| ActionReport::of_result(result, None))
         .collect();
-    show(context, args, &accounts)?;
+    print_reports(context, args, &reports)?;
     context.tell("nothing was sent to any service");
     let mut hints: Vec<String> = refusals.into_iter().filter_map(|one| one.hint).collect();
     hints.dedup();
@@ -320,30 +241,31 @@ fn refuse(
     Ok(Exit::Refused)
 }
 
-fn show(context: &Context, args: &Args, accounts: &[Account]) -> Result<(), Error> {
+fn print_reports(
+    context: &Context,
+    args: &Args,
+    reports: &[ActionReport<'_>],
+) -> Result<(), Error> {
     let text = match args.output {
-        Format::Text => Account::lines(accounts, context.color_stdout()),
-        Format::Json => Account::json(accounts),
+        ActionFormat::Text => ActionReport::text(reports, context.color_stdout()),
+        ActionFormat::Json => ActionReport::json(reports),
     };
     print(context, &text)
 }
 
 fn print(context: &Context, text: &str) -> Result<(), Error> {
     match context.print(text) {
-        // The exit code still tells the verdict when nobody reads the account.
+        // The exit code still tells the verdict when nobody reads the report.
         Err(Error::BrokenPipe) => Ok(()),
         other => other,
     }
 }
 
-/// The first of many names.
-fn list(names: &[String]) -> String {
+fn first_names(names: &[String]) -> String {
     const SHOWN: usize = 8;
-    let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
-    let more = names.len().saturating_sub(SHOWN);
-    if more == 0 {
-        shown.join(", ")
-    } else {
-        format!("{} and {more} more", shown.join(", "))
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }

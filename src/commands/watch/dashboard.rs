@@ -2,7 +2,6 @@
 //!
 //! Nothing but the `select!` is awaited in it, so a dead service can never freeze a key.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crossterm::event::{Event as TerminalEvent, EventStream};
@@ -11,8 +10,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::actions::Actions;
-use super::automatic::Automation;
 use super::terminal::{self, Screen};
+use crate::automation::{AutoRestartStatus, Automation};
 use crate::commands::{Context, Error, Signals};
 use crate::engine::{EventReceiver, Handle};
 use crate::event::Input;
@@ -65,7 +64,6 @@ pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> 
         engine: &engine,
         actions,
         automation,
-        automatic: (false, BTreeSet::new()),
         keys: EventStream::new(),
         signals,
         resumed,
@@ -102,8 +100,6 @@ struct Dashboard<'a> {
     engine: &'a Handle,
     actions: Actions,
     automation: Automation,
-    /// What the app knows of that: whether it is on, and whom it has given up on.
-    automatic: (bool, BTreeSet<String>),
     keys: EventStream,
     signals: Signals,
     /// The shell has continued us: somebody else had the terminal meanwhile.
@@ -155,12 +151,6 @@ impl Dashboard<'_> {
                 Wake::Nothing => continue,
             };
             let now = self.take_ready(&mut batch) || now;
-            for message in &batch {
-                if let Message::Event(event) = message {
-                    self.automation.see(event);
-                }
-            }
-            batch.extend(self.automatic());
             for effect in self.app.update_all(batch) {
                 if effect == Effect::Quit {
                     return Ok(Exit::Done);
@@ -185,7 +175,10 @@ impl Dashboard<'_> {
             () = terminal::panicked() => Wake::End(Exit::Code(101)),
             event = self.keys.next() => read(event),
             message = self.actions.next() => Wake::Now(message),
-            () = self.automation.go_on() => Wake::Nothing,
+            Ok(()) = self.automation.status.changed() => {
+                let AutoRestartStatus { on, given_up } = self.automation.status.borrow().clone();
+                Wake::Now(Message::Automatic { on, given_up })
+            }
             _ = self.ticks.tick() => {
                 if self.suspended { Wake::Redraw } else { Wake::Now(Message::Tick(self.clock.now())) }
             }
@@ -222,28 +215,11 @@ impl Dashboard<'_> {
         now
     }
 
-    /// What has changed of automatic restart.
-    fn automatic(&mut self) -> Option<Message> {
-        let standing = self.automation.standing();
-        if standing == self.automatic {
-            return None;
-        }
-        self.automatic.clone_from(&standing);
-        let (on, given_up) = standing;
-        Some(Message::Automatic { on, given_up })
-    }
-
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Quit => {}
             Effect::Suspend => self.suspend(),
-            Effect::SwitchAutomatic => {
-                self.automation.toggle();
-                if let Some(message) = self.automatic() {
-                    let effects = self.app.update_all([message]);
-                    debug_assert!(effects.is_empty(), "it asks for nothing");
-                }
-            }
+            Effect::SwitchAutomatic => self.automation.toggle_restarts(),
             Effect::ProbeNow { service } => self.engine.say(Input::ProbeNow { service }),
             Effect::Prepare {
                 ticket,

@@ -1,9 +1,7 @@
 //! `healthctl watch`: the dashboard, or a stream of changes where there is no terminal.
 
 mod actions;
-mod automatic;
 mod dashboard;
-mod hooks;
 mod stream;
 mod terminal;
 #[cfg(test)]
@@ -28,6 +26,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use super::choose::{Choice, Chosen};
 use super::sights::{Looking, Sights};
 use super::{Context, Error};
+use crate::automation::Automation;
 use crate::engine::{self, Caps, Options};
 use crate::event::Input;
 use crate::execute::{Executor, Policy};
@@ -39,7 +38,6 @@ use crate::probe::Asker;
 use crate::text;
 use crate::tui::{App, Setup};
 use actions::Actions;
-use automatic::Automation;
 use stream::StreamFormat;
 
 /// The flags of `watch`.
@@ -91,20 +89,10 @@ pub(crate) async fn with_notices(
         caps: Caps::of_this_machine(),
         figures: lines.is_none(),
     };
-    let watched = services
-        .iter()
-        .map(|service| service.name.clone())
-        .collect();
     let sights = Sights::new(context, &services, &inventory);
-    let mut senders = vec![sender];
-    let hooks = hooks::subscribe(&services).map(|(sender, hooks)| {
-        senders.push(sender);
-        hooks
-    });
-    let engine = engine::watch(services, asker.clone(), options, clock, senders);
-    if let Some(hooks) = hooks {
-        hooks.run(engine.inputs.clone());
-    }
+    let (automation_sender, automation_events) = engine::channel();
+    let senders = vec![sender, automation_sender];
+    let engine = engine::watch(services.clone(), asker.clone(), options, clock, senders);
     let inputs = engine.inputs.clone();
     tokio::spawn(async move {
         while let Some(text) = notices.recv().await {
@@ -112,8 +100,23 @@ pub(crate) async fn with_notices(
         }
     });
     send_what_is_seen(sights.keep_looking(), engine.inputs.clone());
+    let policy = Policy {
+        command: "healthctl watch".to_owned(),
+        ..context.policy()
+    };
+    let executor = Executor::new(asker, clock, policy);
+    let inventory = Arc::new(inventory);
+    let automation = Automation::start(
+        executor.clone(),
+        clock,
+        Arc::clone(&inventory),
+        &services,
+        automation_events.into_stream(),
+        engine.inputs.clone(),
+    );
     if let Some(lines) = lines {
         let exit = stream::run(context, lines, &selection, events).await;
+        automation.end().await;
         engine.stop().await;
         return exit;
     }
@@ -128,19 +131,7 @@ pub(crate) async fn with_notices(
         size: crossterm::terminal::size()?,
         now,
     });
-    let policy = Policy {
-        command: "healthctl watch".to_owned(),
-        ..context.policy()
-    };
-    let executor = Executor::new(asker, clock, policy);
-    let inventory = Arc::new(inventory);
-    let actions = Actions::new(
-        executor.clone(),
-        Arc::clone(&inventory),
-        engine.inputs.clone(),
-    );
-    let inputs = engine.inputs.clone();
-    let automation = Automation::new(executor, inventory, inputs, clock, &watched);
+    let actions = Actions::new(executor, inventory, engine.inputs.clone());
     dashboard::run(
         context,
         dashboard::Parts {

@@ -2,7 +2,6 @@
 //!
 //! The tests start this very test binary again, as the program in the terminal: `child` is that program.
 
-use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +9,11 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::actions::Actions;
-use super::automatic::Automation;
 use super::dashboard::{self, Parts};
 use super::terminal::Screen;
 use super::terminal_harness::{CTRL_C, ESC, Ended, Pty};
 
+use crate::automation::Automation;
 use crate::commands::Context;
 use crate::commands::arguments::{Color, Global};
 use crate::engine::{self, Ask, Caps, Options};
@@ -96,14 +95,17 @@ async fn dashboard(script: &str) -> u8 {
     };
     let executor = Executor::new(Asker::new(clock), clock, Policy::default());
     let inventory = Arc::new(Inventory::default());
-    let actions = Actions::new(
-        executor.clone(),
-        Arc::clone(&inventory),
-        engine.inputs.clone(),
-    );
-    let nobody = BTreeSet::new();
     let inputs = engine.inputs.clone();
-    let automation = Automation::new(executor, inventory, inputs, clock, &nobody);
+    let actions = Actions::new(executor.clone(), Arc::clone(&inventory), inputs.clone());
+    let events_of_automation = futures_util::stream::pending();
+    let automation = Automation::start(
+        executor,
+        clock,
+        inventory,
+        &[],
+        events_of_automation,
+        inputs,
+    );
     let parts = Parts {
         app,
         clock,

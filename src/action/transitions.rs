@@ -1,86 +1,88 @@
-//! Which turns of a service's state its `on_change` command is told, and when: one after another, the newest first.
+//! Decides which state transitions of a service are passed to its `on_change` command, and when: one after another, the
+//! newest first.
 
 use crate::health::{Moment, Picture, State};
 use crate::text;
 
-/// A reason is told no longer than this.
-const LONGEST: usize = 500;
+/// The longest reason that is passed to a command, in characters.
+const MAX_REASON: usize = 500;
 
-/// A turn that is told.
+/// A transition that is passed to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StateTurn {
-    /// What was told last, or what the service was when watching began.
-    pub previous: State,
-    /// What it has turned to.
-    pub state: State,
+pub(crate) struct StateTransition {
+    /// The state that was passed last, or that of the beginning.
+    pub(crate) previous: State,
+    pub(crate) state: State,
     /// The first reason, in one line; empty where there is none.
-    pub reason: String,
-    /// When the first picture in this state was made.
-    pub at: Moment,
+    pub(crate) reason: String,
+    /// The time of the first snapshot in this state.
+    pub(crate) at: Moment,
 }
 
-/// What the command of one service was told, and what waits for its end.
+/// The transitions of one service.
 #[derive(Debug, Default)]
-pub struct Turns {
-    told: Option<State>,
-    /// What it was told is under way.
+pub(crate) struct TransitionQueue {
+    /// The state that was passed last.
+    passed: Option<State>,
+    /// The command runs.
     running: bool,
-    /// The newest state, where it is not the one that was told last.
-    waiting: Option<StateTurn>,
+    /// The newest transition, where the command has not got it yet.
+    waiting: Option<StateTransition>,
 }
 
-impl Turns {
-    /// Takes a picture in; gives the turn that is to be told now. Its end has to be told by [`ended`](Self::ended).
+impl TransitionQueue {
+    /// Takes in a snapshot. Returns the transition for which the command is to be run now; its end is reported by
+    /// [`ended`](Self::ended).
     ///
-    /// What the service is when watching begins is no turn: nothing has happened to it.
-    pub fn see(&mut self, picture: &Picture) -> Option<StateTurn> {
-        let Some(told) = self.told else {
-            if is_known(picture) {
-                self.told = Some(picture.state);
+    /// The state at the beginning is no transition: nothing has happened to the service.
+    pub(crate) fn observe(&mut self, snapshot: &Picture) -> Option<StateTransition> {
+        let Some(passed) = self.passed else {
+            if is_known(snapshot) {
+                self.passed = Some(snapshot.state);
             }
             return None;
         };
-        if picture.state == told {
+        if snapshot.state == passed {
             self.waiting = None;
             return None;
         }
-        let is_new = |turn: &StateTurn| turn.state != picture.state;
-        if self.waiting.as_ref().is_none_or(is_new) {
-            let reason = picture.reasons.first();
-            self.waiting = Some(StateTurn {
-                previous: told,
-                state: picture.state,
-                reason: reason.map_or_else(String::new, |reason| text::clean(reason, LONGEST)),
-                at: picture.at,
+        let waiting = self.waiting.as_ref();
+        if waiting.is_none_or(|waiting| waiting.state != snapshot.state) {
+            let reason = snapshot.reasons.first().map(String::as_str);
+            self.waiting = Some(StateTransition {
+                previous: passed,
+                state: snapshot.state,
+                reason: text::clean(reason.unwrap_or_default(), MAX_REASON),
+                at: snapshot.at,
             });
         }
         self.next()
     }
 
-    /// The command has ended; gives the turn that is to be told now.
-    pub fn ended(&mut self) -> Option<StateTurn> {
+    /// Records that the command has ended. Returns the transition for which it is to be run again.
+    pub(crate) fn ended(&mut self) -> Option<StateTransition> {
         self.running = false;
         self.next()
     }
 
-    fn next(&mut self) -> Option<StateTurn> {
+    fn next(&mut self) -> Option<StateTransition> {
         if self.running {
             return None;
         }
-        let turn = self.waiting.take()?;
+        let transition = self.waiting.take()?;
         self.running = true;
-        self.told = Some(turn.state);
-        Some(turn)
+        self.passed = Some(transition.state);
+        Some(transition)
     }
 }
 
-/// Whether the state is more than what is known before each probe was asked once, and before the service has come up.
-fn is_known(picture: &Picture) -> bool {
-    match picture.state {
+/// Tells whether a state is final: every probe has an answer, and the service has started.
+fn is_known(snapshot: &Picture) -> bool {
+    match snapshot.state {
         State::Unknown | State::Starting => false,
         // While the startup probe fails the others are not asked.
         State::Unhealthy => true,
-        _ => picture.probes.iter().all(|probe| probe.latest.is_some()),
+        _ => snapshot.probes.iter().all(|probe| probe.latest.is_some()),
     }
 }
 
@@ -109,23 +111,27 @@ mod tests {
     }
 
     /// Plays words: a letter is a picture in that state, `.` the end of the command. Gives what was told: `hx` is the
-    /// turn from healthy to unhealthy.
+    /// transition from healthy to unhealthy.
     fn told(script: &str) -> String {
         let mut picture = picture();
         picture.probes[0].latest = Some(ProbeResult::Pass);
-        let mut turns = Turns::default();
+        let mut transitions = TransitionQueue::default();
         let mut told = Vec::new();
         for word in script.chars() {
-            let turn = if word == '.' {
-                turns.ended()
+            let transition = if word == '.' {
+                transitions.ended()
             } else {
                 picture.state = STATES.iter().find(|(letter, _)| *letter == word).unwrap().1;
-                turns.see(&picture)
+                transitions.observe(&picture)
             };
             let letter = |state| STATES.iter().find(|(_, of)| *of == state).unwrap().0;
-            told.extend(
-                turn.map(|turn| format!("{}{}", letter(turn.previous), letter(turn.state))),
-            );
+            told.extend(transition.map(|transition| {
+                format!(
+                    "{}{}",
+                    letter(transition.previous),
+                    letter(transition.state)
+                )
+            }));
         }
         told.join(" ")
     }
@@ -166,7 +172,7 @@ mod tests {
     #[test]
     fn nothing_is_known_before_each_probe_was_asked() {
         let mut picture = picture();
-        let mut turns = Turns::default();
+        let mut transitions = TransitionQueue::default();
         for (state, latest) in [
             (State::Healthy, None),
             (State::Degraded, Some(ProbeResult::Warn)),
@@ -174,9 +180,12 @@ mod tests {
         ] {
             picture.state = state;
             picture.probes[0].latest = latest;
-            assert_eq!(turns.see(&picture), None);
+            assert_eq!(transitions.observe(&picture), None);
         }
         picture.state = State::Healthy;
-        assert_eq!(turns.see(&picture).unwrap().previous, State::Degraded);
+        assert_eq!(
+            transitions.observe(&picture).unwrap().previous,
+            State::Degraded
+        );
     }
 }

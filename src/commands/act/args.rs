@@ -1,0 +1,139 @@
+//! The arguments of the commands that act: those of all, and those of some.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+
+use crate::action::Action;
+use crate::commands::duration;
+
+/// The arguments of every action; `start` and `reload` take no others.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(crate) struct Args {
+    /// Which services: names, globs, group:NAME, KEY=VALUE, state:STATE, flag:FLAG.
+    #[arg(value_name = "SELECTOR", required_unless_present = "all")]
+    pub(super) selectors: Vec<String>,
+    /// All services of the inventory.
+    #[arg(long, conflicts_with = "selectors")]
+    all: bool,
+    /// Do it without asking; protected services want `--confirm`.
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Do it to this service without asking, even where it is protected.
+    #[arg(long, value_name = "NAME")]
+    pub(super) confirm: Vec<String>,
+    /// Show the exact requests and send nothing.
+    #[arg(long, env = "HEALTHCTL_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub(super) dry_run: bool,
+    /// How long each may take, the proof included, instead of what the inventory says.
+    #[arg(long, value_name = "DURATION", value_parser = timeout, env = "HEALTHCTL_ACTION_TIMEOUT")]
+    pub(super) timeout: Option<Duration>,
+    /// Act on so many services at once, as far as they do not depend on each other.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        env = "HEALTHCTL_PARALLEL"
+    )]
+    pub(super) parallel: NonZeroUsize,
+    /// After a failure go on with what does not build on it.
+    #[arg(long, env = "HEALTHCTL_KEEP_GOING", value_parser = FalseyValueParser::new())]
+    pub(super) keep_going: bool,
+    /// Act even where the audit file cannot be written, and write none.
+    #[arg(long, env = "HEALTHCTL_NO_AUDIT", value_parser = FalseyValueParser::new())]
+    pub(super) no_audit: bool,
+    /// How the end is told on stdout.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = ActionFormat::Text, env = "HEALTHCTL_ACTION_OUTPUT")]
+    pub(super) output: ActionFormat,
+}
+
+/// The format of the report of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ActionFormat {
+    /// A line for each service.
+    Text,
+    /// An array with an object for each service.
+    Json,
+}
+
+/// The arguments of `shutdown`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShutdownArgs {
+    #[command(flatten)]
+    act: Args,
+    /// Ask each service to stop and return; without it, wait until its end is proved.
+    #[arg(long, env = "HEALTHCTL_SCHEDULE", value_parser = FalseyValueParser::new())]
+    schedule: bool,
+    /// Kill what has not stopped in time.
+    #[arg(long, conflicts_with = "schedule")]
+    force: bool,
+}
+
+/// The arguments of `restart`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RestartArgs {
+    #[command(flatten)]
+    act: Args,
+    /// Kill what has not stopped in time.
+    #[arg(long)]
+    force: bool,
+    /// When a stop fails, do not start again what was stopped before it.
+    #[arg(long, env = "HEALTHCTL_LEAVE_STOPPED", value_parser = FalseyValueParser::new())]
+    leave_stopped: bool,
+}
+
+/// An action with its arguments.
+#[derive(Debug)]
+pub(crate) struct ActionCommand {
+    pub(super) action: Action,
+    pub(super) args: Args,
+    /// A service that has not stopped in time is killed.
+    pub(super) force: bool,
+    /// What was stopped is not started again after a failed stop.
+    pub(super) leave_stopped: bool,
+}
+
+impl ActionCommand {
+    /// Makes a command that has no arguments of its own.
+    pub(crate) const fn new(action: Action, args: Args) -> Self {
+        Self {
+            action,
+            args,
+            force: false,
+            leave_stopped: false,
+        }
+    }
+}
+
+impl From<ShutdownArgs> for ActionCommand {
+    fn from(args: ShutdownArgs) -> Self {
+        let action = if args.schedule {
+            Action::Schedule
+        } else {
+            Action::Shutdown
+        };
+        Self {
+            force: args.force,
+            ..Self::new(action, args.act)
+        }
+    }
+}
+
+impl From<RestartArgs> for ActionCommand {
+    fn from(args: RestartArgs) -> Self {
+        Self {
+            force: args.force,
+            leave_stopped: args.leave_stopped,
+            ..Self::new(Action::Restart, args.act)
+        }
+    }
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("no time is too short for any action".to_owned()),
+        time => Ok(time),
+    }
+}
