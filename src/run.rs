@@ -13,7 +13,7 @@ use crate::cli::{Cli, Command};
 use crate::commands::act::ActionCommand;
 use crate::commands::{self, Context, Error, default_args, ignore_empty_variables};
 use crate::exit::Exit;
-use crate::host::{launch, spare_descriptors};
+use crate::host::{check_spare_descriptors, launch};
 use crate::probe::Commands;
 use crate::text;
 
@@ -43,7 +43,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let context = Context { global: cli.global };
     install_hooks(context.color_stderr());
-    if let Err(error) = spare_descriptors(DESCRIPTORS) {
+    if let Err(error) = check_spare_descriptors(DESCRIPTORS) {
         return context.report(&Error::Starved(error)).into();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()

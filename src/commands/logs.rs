@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::{Context, Error, Signals};
 use crate::exit::Exit;
-use crate::host::log::{Begin, Line, Log, News, Until};
+use crate::host::log::{LogFileEvent, LogLine, LogMode, LogReader, LogStart};
 use crate::host::records::Key;
 use crate::inventory::{Inventory, Service};
 use crate::text::{Colors, clean, clean_line};
@@ -55,22 +55,26 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let loaded = context.inventory()?;
     let place = Place::of(context, &loaded.inventory, &args.name)?;
     let begin = match args.lines {
-        None => Begin {
-            since: place.since,
+        None => LogStart {
+            offset: place.since,
             lines: Some(LINES),
         },
-        Some(Amount::Last(lines)) => Begin {
-            since: 0,
+        Some(Amount::Last(lines)) => LogStart {
+            offset: 0,
             lines: Some(lines),
         },
-        Some(Amount::All) => Begin {
-            since: 0,
+        Some(Amount::All) => LogStart {
+            offset: 0,
             lines: None,
         },
     };
-    let until = if args.follow { Until::Ever } else { Until::End };
+    let until = if args.follow {
+        LogMode::Follow
+    } else {
+        LogMode::ToEnd
+    };
     let mut reading = Reading {
-        log: Log::new(place.log, begin, until),
+        log: LogReader::new(place.log, begin, until),
         colors: if context.color_stdout() {
             Colors::Keep
         } else {
@@ -91,13 +95,15 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         reading = looked.reading;
         if let Some(news) = looked.news {
             match news {
-                News::Missing if !args.follow => return Err(not_written(&reading.log, &args.name)),
+                LogFileEvent::Missing if !args.follow => {
+                    return Err(not_written(&reading.log, &args.name));
+                }
                 // It is told when waiting begins, and not at every look.
-                News::Missing if waits => {}
-                News::Cut if args.lines.is_some() => {}
+                LogFileEvent::Missing if waits => {}
+                LogFileEvent::Skipped if args.lines.is_some() => {}
                 _ => context.tell(&told(news, &reading.log)),
             }
-            waits = news == News::Missing;
+            waits = news == LogFileEvent::Missing;
         }
         if looked.more {
             continue;
@@ -197,7 +203,7 @@ fn never(service: &Service) -> Error {
     )
 }
 
-fn not_written(log: &Log, name: &str) -> Error {
+fn not_written(log: &LogReader, name: &str) -> Error {
     Error::usage_hint(
         format!(
             "`{name}` has written nothing yet: there is no file {}",
@@ -209,26 +215,26 @@ fn not_written(log: &Log, name: &str) -> Error {
     )
 }
 
-fn shown(log: &Log) -> String {
+fn shown(log: &LogReader) -> String {
     clean(&log.path().display().to_string(), 300)
 }
 
 /// What happened to a log, for people.
-fn told(news: News, log: &Log) -> String {
+fn told(news: LogFileEvent, log: &LogReader) -> String {
     let path = shown(log);
     match news {
-        News::Missing => format!("waiting for {path}"),
-        News::Cut => {
+        LogFileEvent::Missing => format!("waiting for {path}"),
+        LogFileEvent::Skipped => {
             format!("the last {LINES} lines of {path}; `--lines all` shows what was written before")
         }
-        News::Truncated => format!("{path} was made shorter; from its first line:"),
-        News::Replaced => format!("there is another file {path}; from its first line:"),
+        LogFileEvent::Truncated => format!("{path} was made shorter; from its first line:"),
+        LogFileEvent::Replaced => format!("there is another file {path}; from its first line:"),
     }
 }
 
 /// A log on its way to stdout.
 struct Reading {
-    log: Log,
+    log: LogReader,
     colors: Colors,
     /// So many looks in a row have brought nothing.
     quiet: u32,
@@ -237,7 +243,7 @@ struct Reading {
 /// What a look at it has brought; its lines are written by then.
 struct Looked {
     reading: Reading,
-    news: Option<News>,
+    news: Option<LogFileEvent>,
     more: bool,
 }
 
@@ -247,9 +253,9 @@ impl Reading {
         let mut piece = self.log.read().map_err(|error| {
             Error::usage(format!("{} cannot be read: {error}", shown(&self.log)))
         })?;
-        self.quiet = if piece.more { 0 } else { self.quiet + 1 };
-        if self.log.ends() && !piece.more || self.quiet == PATIENCE {
-            piece.lines.extend(self.log.unfinished());
+        self.quiet = if piece.has_more { 0 } else { self.quiet + 1 };
+        if self.log.ends() && !piece.has_more || self.quiet == PATIENCE {
+            piece.lines.extend(self.log.take_partial_line());
         }
         let text: String = piece
             .lines
@@ -263,19 +269,19 @@ impl Reading {
         }
         Ok(Looked {
             reading: self,
-            news: piece.news,
-            more: piece.more,
+            news: piece.event,
+            more: piece.has_more,
         })
     }
 }
 
 /// A line fit for a terminal.
-fn text(line: &Line, colors: Colors) -> String {
+fn text(line: &LogLine, colors: Colors) -> String {
     let bytes = line.bytes.strip_suffix(b"\r").unwrap_or(&line.bytes);
     let mut text = clean_line(&String::from_utf8_lossy(bytes), colors);
-    if line.left_out > 0 {
+    if line.omitted > 0 {
         // Writing to a string cannot fail.
-        let _ = write!(text, "… ({} bytes more)", line.left_out);
+        let _ = write!(text, "… ({} bytes more)", line.omitted);
     }
     text.push('\n');
     text

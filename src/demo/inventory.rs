@@ -76,4 +76,36 @@ mod tests {
             assert!(text.contains(&line), "{line} is missing:\n{text}");
         }
     }
+
+    #[test]
+    fn names_in_the_inventory_refer_to_each_other() {
+        let inventory = TEMPLATE.replace("@program@", "healthctl").replace('@', "");
+        let inventory: serde_yaml::Value = serde_yaml::from_str(&inventory).expect("it is YAML");
+        let services = inventory["services"].as_mapping().expect("a map");
+        let names = |entry: &serde_yaml::Value, key: &str| -> Vec<String> {
+            let names = entry[key].as_sequence().cloned().unwrap_or_default();
+            let names = names
+                .iter()
+                .map(|name| name.as_str().expect("a name").to_owned());
+            names.collect()
+        };
+        for (name, entry) in services {
+            let name = name.as_str().expect("a name");
+            for dependency in names(entry, "depends_on") {
+                assert!(
+                    services.contains_key(dependency.as_str()),
+                    "{name} needs {dependency}"
+                );
+            }
+            let definition = FLEET.iter().find(|definition| definition.name == name);
+            for required in names(entry, "required") {
+                let is_component = |target: &str| target == required;
+                let is_known = definition.is_some_and(|it| it.targets().any(is_component));
+                assert!(
+                    is_known || required == edge::AGENT_ID,
+                    "{name} requires {required}"
+                );
+            }
+        }
+    }
 }

@@ -1,8 +1,8 @@
-//! Whether an address is this machine's.
+//! Recognizes the addresses of this machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-/// Whether a connection to this address ends on this machine. Asks the routing table; nothing is sent.
+/// Returns whether a connection to this address ends on this machine. It asks the routing table and sends nothing.
 pub(crate) fn is_local(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
     if ip.is_loopback() || ip.is_unspecified() {
@@ -12,7 +12,7 @@ pub(crate) fn is_local(ip: IpAddr) -> bool {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    // The kernel answers a route to one of its own addresses with that address as the source.
+    // For a route to one of its own addresses, the kernel chooses that address as the source.
     UdpSocket::bind(SocketAddr::new(any, 0))
         .and_then(|socket| {
             socket.connect(SocketAddr::new(ip, 9))?;

@@ -1,17 +1,17 @@
-//! Where this user's files belong.
+//! The directories of this user's files.
 
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
-/// `healthctl` in the user's state directory (`$XDG_STATE_HOME`, else `~/.local/state`); `None` without a home.
+/// Returns `healthctl` in the user's state directory (`$XDG_STATE_HOME`, else `~/.local/state`); `None` without a home.
 pub(crate) fn state() -> Option<PathBuf> {
     let strategy = etcetera::choose_base_strategy().ok()?;
     let base = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());
     Some(base.join("healthctl"))
 }
 
-/// `healthctl` in the user's configuration directory (`$XDG_CONFIG_HOME`, else `~/.config`); `None` without a home.
+/// Returns `healthctl` in the user's configuration directory (`$XDG_CONFIG_HOME`, else `~/.config`); `None` without a home.
 pub(crate) fn config() -> Option<PathBuf> {
     let strategy = etcetera::choose_base_strategy().ok()?;
     Some(strategy.config_dir().join("healthctl"))

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::process::Child;
 
-use super::descriptors::given_descriptor_limit;
+use super::descriptors::original_descriptor_limit;
 use super::offspring;
 use super::process::process;
 use super::records::{Key, Record, RecordError, Records};
@@ -249,7 +249,7 @@ fn task(records: &Records, order: &Order, log_offset: u64) -> io::Result<Task> {
         log: std::path::absolute(&order.log)?,
         log_offset,
         entry: order.entry.clone(),
-        descriptors: given_descriptor_limit(),
+        descriptors: original_descriptor_limit(),
     })
 }
 

@@ -1,6 +1,7 @@
-//! The log of a service, read from near its end and followed, whatever its size and whatever becomes of its file.
+//! Reads the log of a service from near its end and follows it, whatever its size, also when the file is truncated or
+//! replaced.
 //!
-//! Its bytes are those of the file: who shows them has to clean them.
+//! Lines are the raw bytes of the file: whoever displays them has to clean them.
 
 mod lines;
 
@@ -9,112 +10,112 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-pub(crate) use lines::Line;
-use lines::Lines;
+use lines::LineSplitter;
+pub(crate) use lines::LogLine;
 
-/// So much is read at once.
+/// The number of bytes that are read at once.
 const BLOCK: usize = 64 * 1024;
-/// The beginning of a line is looked for so far back, in bytes; a longer one is shown from within.
-const FARTHEST: u64 = 16 * 1024 * 1024;
+/// The distance in bytes within which the beginning of a line is searched backwards; of a longer line only the end
+/// is read.
+const MAX_SEARCH: u64 = 16 * 1024 * 1024;
 
-/// Where in a log to begin.
+/// The position in a log at which reading starts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Begin {
-    /// Not before this byte; the first one where the file is shorter, as it is another one then.
-    pub(crate) since: u64,
-    /// With the last so many lines; all where there is no number.
+pub(crate) struct LogStart {
+    /// The first byte that may be read; zero if the file is shorter, because it is another file then.
+    pub(crate) offset: u64,
+    /// The number of last lines to read; `None` for all.
     pub(crate) lines: Option<usize>,
 }
 
-/// Whether the log is read on when its end is reached.
+/// The behaviour at the end of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Until {
-    /// No: what is written while it is read is not waited for.
-    End,
-    /// Yes.
-    Ever,
+pub(crate) enum LogMode {
+    /// Reading ends at the length that the file had when it was opened.
+    ToEnd,
+    /// Reading goes on with what is appended.
+    Follow,
 }
 
-/// A log that is read.
+/// A reader of one log.
 #[derive(Debug)]
-pub(crate) struct Log {
+pub(crate) struct LogReader {
     path: PathBuf,
-    begin: Begin,
-    until: Until,
-    open: Option<Open>,
-    lines: Lines,
+    start: LogStart,
+    mode: LogMode,
+    open: Option<OpenLog>,
+    lines: LineSplitter,
 }
 
-/// The file that is read now.
+/// The file that is being read.
 #[derive(Debug)]
-struct Open {
+struct OpenLog {
     file: File,
-    /// Device and number of the file.
+    /// The device and inode of the file.
     identity: (u64, u64),
     position: u64,
-    /// It is read so far, unless it is followed.
+    /// The length of the file when it was opened.
     end: u64,
-    /// Another file stands at the path; what is left in this one is read before that.
+    /// Another file has this path; the rest of this one is read first.
     replaced: bool,
 }
 
-/// What one look at a log has brought.
+/// The result of one read.
 #[derive(Debug, Default)]
-pub(crate) struct Piece {
-    /// The lines that have ended.
-    pub(crate) lines: Vec<Line>,
-    /// What happened to the file.
-    pub(crate) news: Option<News>,
-    /// There may be more at once.
-    pub(crate) more: bool,
+pub(crate) struct LogChunk {
+    /// The complete lines.
+    pub(crate) lines: Vec<LogLine>,
+    pub(crate) event: Option<LogFileEvent>,
+    /// Whether the next read may return more at once.
+    pub(crate) has_more: bool,
 }
 
-/// What happened to the file of a log.
+/// A change of the file of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum News {
-    /// There is none yet.
+pub(crate) enum LogFileEvent {
+    /// The file does not exist yet.
     Missing,
-    /// Reading begins behind lines that were asked for, as they are too many.
-    Cut,
-    /// It was made shorter, and is read from its first byte.
+    /// Reading starts after lines of the requested range, because there are too many.
+    Skipped,
+    /// The file was truncated, and is read from its first byte.
     Truncated,
-    /// Another one was put in its place, and is read from its first byte.
+    /// The file was replaced, and the new one is read from its first byte.
     Replaced,
 }
 
-impl Log {
-    /// The log at this path. Nothing is opened yet.
-    pub(crate) fn new(path: PathBuf, begin: Begin, until: Until) -> Self {
+impl LogReader {
+    /// Returns a reader of the log at this path. The file is opened by the first read.
+    pub(crate) fn new(path: PathBuf, start: LogStart, mode: LogMode) -> Self {
         Self {
             path,
-            begin,
-            until,
+            start,
+            mode,
             open: None,
-            lines: Lines::default(),
+            lines: LineSplitter::default(),
         }
     }
 
-    /// Where it stands.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether it is read to its end only.
+    /// Returns whether reading ends at the end of the log.
     pub(crate) fn ends(&self) -> bool {
-        self.until == Until::End
+        self.mode == LogMode::ToEnd
     }
 
-    /// Reads on, a block at the most. It waits for nothing but the disk.
+    /// Reads the next block. It waits for nothing but the disk.
     ///
     /// # Errors
-    /// The file is there and cannot be read, or is none whose end can be found.
-    pub(crate) fn read(&mut self) -> io::Result<Piece> {
+    ///
+    /// An error if the file exists and cannot be read, or is not a regular file.
+    pub(crate) fn read(&mut self) -> io::Result<LogChunk> {
         let Some(open) = &mut self.open else {
-            return self.begin();
+            return self.open();
         };
-        let wanted = match self.until {
-            Until::Ever => BLOCK as u64,
-            Until::End => open.end.saturating_sub(open.position).min(BLOCK as u64),
+        let wanted = match self.mode {
+            LogMode::Follow => BLOCK as u64,
+            LogMode::ToEnd => open.end.saturating_sub(open.position).min(BLOCK as u64),
         };
         let mut block = vec![0; usize::try_from(wanted).unwrap_or(BLOCK)];
         let count = open.file.read_at(&mut block, open.position)?;
@@ -122,91 +123,94 @@ impl Log {
             return self.at_end();
         }
         open.position += count as u64;
-        Ok(Piece {
-            lines: self.lines.take(block.get(..count).unwrap_or_default()),
-            news: None,
-            more: true,
+        Ok(LogChunk {
+            lines: self.lines.push(block.get(..count).unwrap_or_default()),
+            event: None,
+            has_more: true,
         })
     }
 
-    /// The line that was begun and is not ended, as if it ended here.
-    pub(crate) fn unfinished(&mut self) -> Option<Line> {
-        self.lines.unfinished()
+    /// Takes the incomplete last line, if there is one.
+    pub(crate) fn take_partial_line(&mut self) -> Option<LogLine> {
+        self.lines.take_partial()
     }
 
-    fn begin(&mut self) -> io::Result<Piece> {
-        let begin = std::mem::replace(&mut self.begin, Begin::at_first());
+    fn open(&mut self) -> io::Result<LogChunk> {
+        let start = std::mem::replace(&mut self.start, LogStart::FIRST_BYTE);
         let Some((file, metadata)) = open(&self.path)? else {
-            return Ok(Piece {
-                news: Some(News::Missing),
-                ..Piece::default()
+            return Ok(LogChunk {
+                event: Some(LogFileEvent::Missing),
+                ..LogChunk::default()
             });
         };
         let length = metadata.len();
-        let since = if begin.since > length { 0 } else { begin.since };
-        let position = beginning(&file, since, length, begin.lines)?;
-        self.open = Some(Open::new(file, &metadata, position));
-        Ok(Piece {
-            news: (position > since).then_some(News::Cut),
-            more: true,
-            ..Piece::default()
+        let offset = if start.offset > length {
+            0
+        } else {
+            start.offset
+        };
+        let position = find_start(&file, offset, length, start.lines)?;
+        self.open = Some(OpenLog::new(file, &metadata, position));
+        Ok(LogChunk {
+            event: (position > offset).then_some(LogFileEvent::Skipped),
+            has_more: true,
+            ..LogChunk::default()
         })
     }
 
-    /// Finds out what became of the file whose end was reached.
-    fn at_end(&mut self) -> io::Result<Piece> {
-        let Some(open) = self.open.as_mut().filter(|_| self.until == Until::Ever) else {
-            return Ok(Piece::default());
+    /// Checks whether the file whose end was reached was truncated or replaced.
+    fn at_end(&mut self) -> io::Result<LogChunk> {
+        let Some(open) = self.open.as_mut().filter(|_| self.mode == LogMode::Follow) else {
+            return Ok(LogChunk::default());
         };
         if open.file.metadata()?.len() < open.position {
             open.position = 0;
-            return Ok(self.turn(News::Truncated));
+            return Ok(self.restart(LogFileEvent::Truncated));
         }
         if open.replaced {
             self.open = None;
-            return match self.begin()? {
-                // It has gone again; the next one is read when it comes.
-                Piece {
-                    news: Some(News::Missing),
+            return match self.open()? {
+                // The new file was removed again; the next one is read when it exists.
+                LogChunk {
+                    event: Some(LogFileEvent::Missing),
                     ..
-                } => Ok(Piece::default()),
-                _ => Ok(self.turn(News::Replaced)),
+                } => Ok(LogChunk::default()),
+                _ => Ok(self.restart(LogFileEvent::Replaced)),
             };
         }
         match fs::metadata(&self.path) {
             Ok(metadata) if identity(&metadata) != open.identity => {
-                // Something may have been written between the last look at this one and its end.
+                // Something may have been appended to this one since the last read.
                 open.replaced = true;
-                Ok(Piece {
-                    more: true,
-                    ..Piece::default()
+                Ok(LogChunk {
+                    has_more: true,
+                    ..LogChunk::default()
                 })
             }
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(Piece::default()),
+            _ => Ok(LogChunk::default()),
         }
     }
 
-    fn turn(&mut self, news: News) -> Piece {
-        Piece {
-            lines: self.lines.unfinished().into_iter().collect(),
-            news: Some(news),
-            more: true,
-        }
-    }
-}
-
-impl Begin {
-    /// With the first byte: nothing was asked for of a file that came later.
-    const fn at_first() -> Self {
-        Self {
-            since: 0,
-            lines: None,
+    /// Returns a chunk with the incomplete last line, after which reading starts at the first byte.
+    fn restart(&mut self, event: LogFileEvent) -> LogChunk {
+        LogChunk {
+            lines: self.lines.take_partial().into_iter().collect(),
+            event: Some(event),
+            has_more: true,
         }
     }
 }
 
-impl Open {
+impl LogStart {
+    /// A file that replaces the first one is read from its first byte.
+    const FIRST_BYTE: Self = Self {
+        offset: 0,
+        lines: None,
+    };
+}
+
+impl OpenLog {
     fn new(file: File, metadata: &Metadata, position: u64) -> Self {
         Self {
             file,
@@ -227,8 +231,8 @@ fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
         if metadata.is_file() {
             return File::open(path);
         }
-        // A pipe would be waited for, and a terminal would be read away from under its user.
-        Err(io::Error::other("it is no regular file"))
+        // A read from a pipe would block, and one from a terminal would take its input.
+        Err(io::Error::other("not a regular file"))
     });
     match opened {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -240,22 +244,22 @@ fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     }
 }
 
-/// Where the last lines begin, looked for from the end backwards.
-fn beginning(file: &File, since: u64, length: u64, lines: Option<usize>) -> io::Result<u64> {
+/// Returns the offset at which the last `lines` lines begin, searching backwards from the end.
+fn find_start(file: &File, offset: u64, length: u64, lines: Option<usize>) -> io::Result<u64> {
     let Some(lines) = lines else {
-        return Ok(since);
+        return Ok(offset);
     };
     let mut block = vec![0; BLOCK];
     let mut found = 0;
     let mut end = length;
     let mut last = length;
-    while end > since && lines > 0 {
-        let start = end.saturating_sub(BLOCK as u64).max(since);
+    while end > offset && lines > 0 {
+        let start = end.saturating_sub(BLOCK as u64).max(offset);
         let part = block
             .get_mut(..usize::try_from(end - start).unwrap_or(BLOCK))
             .unwrap_or_default();
         match file.read_exact_at(part, start) {
-            // It was made shorter just now, which reading on finds out.
+            // The file was truncated just now, which the next read detects.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(length),
             result => result?,
         }
@@ -265,7 +269,7 @@ fn beginning(file: &File, since: u64, length: u64, lines: Option<usize>) -> io::
             .rev()
             .filter(|(_, byte)| **byte == b'\n');
         for at in ends.map(|(index, _)| start + index as u64) {
-            // The end of the last line begins no other.
+            // No line begins after the end of the last one.
             if at + 1 == length {
                 continue;
             }
@@ -275,12 +279,12 @@ fn beginning(file: &File, since: u64, length: u64, lines: Option<usize>) -> io::
                 return Ok(at + 1);
             }
         }
-        if last - start >= FARTHEST {
+        if last - start >= MAX_SEARCH {
             return Ok(start);
         }
         end = start;
     }
-    Ok(if lines == 0 { length } else { since })
+    Ok(if lines == 0 { length } else { offset })
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ mod sockets;
 
 pub(crate) use addresses::is_local;
 pub(crate) use clock::Clock;
-pub(crate) use descriptors::{raise_descriptor_limit, spare_descriptors};
+pub(crate) use descriptors::{check_spare_descriptors, raise_descriptor_limit};
 pub(crate) use ports::{Endpoint, Listening, Owners, owners};
 pub(crate) use process::{
     CommandLine, Running, alive, ancestors, command_line, loaded, one_of_a_pool, process,

@@ -1,4 +1,4 @@
-//! The kernel's tables of listening sockets, `/proc/net/{tcp,tcp6,unix}`: which inodes listen at an address.
+//! Reads the kernel's tables of sockets, `/proc/net/{tcp,tcp6,unix}`, and finds the inodes that listen on an address.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,18 +7,18 @@ use std::path::Path;
 /// A listening TCP socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Listener {
-    /// The address it is bound to; the family is that of its table.
+    /// The address that the socket is bound to, in the family of its table.
     address: IpAddr,
     port: u16,
     inode: u64,
 }
 
-/// The listening sockets of one table; lines that cannot be read are left out.
+/// Returns the listening sockets of one table; lines that cannot be parsed are ignored.
 pub(super) fn listeners(table: &str) -> Vec<Listener> {
     table.lines().filter_map(listener).collect()
 }
 
-/// `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 12345 1 …`
+/// Parses a line such as `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 12345 1 …`
 fn listener(line: &str) -> Option<Listener> {
     /// `TCP_LISTEN`
     const LISTEN: &str = "0A";
@@ -28,14 +28,14 @@ fn listener(line: &str) -> Option<Listener> {
         return None;
     }
     Some(Listener {
-        address: address_of(address)?,
+        address: parse_address(address)?,
         port: u16::from_str_radix(port, 16).ok()?,
         inode: fields.nth(5)?.parse().ok()?,
     })
 }
 
-/// The kernel prints each four bytes of an address as a number of its own byte order.
-fn address_of(hex: &str) -> Option<IpAddr> {
+/// Parses an address, of which the kernel prints each four bytes as a number in its own byte order.
+fn parse_address(hex: &str) -> Option<IpAddr> {
     let word = |index: usize| {
         let digits = hex.get(index * 8..index * 8 + 8)?;
         Some(u32::from_str_radix(digits, 16).ok()?.to_ne_bytes())
@@ -53,7 +53,7 @@ fn address_of(hex: &str) -> Option<IpAddr> {
     }
 }
 
-/// The inodes that would take a connection to `address`: the kernel prefers a socket bound to the very
+/// Returns the inodes of the sockets that accept a connection to `address`. The kernel prefers a socket bound to the exact
 /// address, then the wildcard of its family, then (for IPv4) the wildcard of a dual-stack socket.
 pub(super) fn inodes(listeners: &[Listener], address: SocketAddr) -> BTreeSet<u64> {
     let ip = address.ip().to_canonical();
@@ -84,7 +84,7 @@ pub(super) fn inodes(listeners: &[Listener], address: SocketAddr) -> BTreeSet<u6
         .unwrap_or_default()
 }
 
-/// The inodes of unix sockets that listen at `path`.
+/// Returns the inodes of the unix sockets that listen at `path`, from lines such as
 /// `0000000000000000: 00000002 00000000 00010000 0001 01 23456 /run/x.sock`
 pub(super) fn unix_inodes(table: &str, path: &Path) -> BTreeSet<u64> {
     /// `__SO_ACCEPTCON`
@@ -103,8 +103,8 @@ pub(super) fn unix_inodes(table: &str, path: &Path) -> BTreeSet<u64> {
             let flags = [(); 4].map(|()| field())[3];
             let inode = [(); 3].map(|()| field())[2];
             let listens = u32::from_str_radix(flags, 16).ok()? & LISTENS != 0;
-            let there = Path::new(rest.strip_prefix(' ')?) == path;
-            (listens && there).then(|| inode.parse().ok())?
+            let has_path = Path::new(rest.strip_prefix(' ')?) == path;
+            (listens && has_path).then(|| inode.parse().ok())?
         })
         .collect()
 }
@@ -145,7 +145,7 @@ mod tests {
     const MAPPED: &str = "0000000000000000FFFF00000100007F:1F90";
 
     #[test]
-    fn the_very_address_comes_before_the_wildcards() {
+    fn the_exact_address_is_preferred_to_the_wildcards() {
         check(&[(LOOPBACK, "0A", 1)], "127.0.0.1:8080", &[1]);
         check(
             &[(ANY4, "0A", 2), (LOOPBACK, "0A", 1)],
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_tables_give_nothing() {
+    fn malformed_tables_contain_no_sockets() {
         for text in ["", "x", "0: zz:zz 0 0A", "0: 0100007F 0 0A", "a b c d e f"] {
             assert_eq!(listeners(text), [], "{text}");
             assert!(unix_inodes(text, Path::new("/x")).is_empty());

@@ -1,33 +1,33 @@
-//! Bytes parted into lines, of which only so much is kept that none can fill the memory.
+//! Splits bytes into lines and limits the memory that a line can take.
 
-/// So many bytes of a line are kept.
-const LONGEST: usize = 16 * 1024;
+/// The number of bytes of a line that are kept.
+const MAX_LINE_LENGTH: usize = 16 * 1024;
 
-/// A line, without its end.
+/// A line without its line break.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// What it begins with.
+pub(crate) struct LogLine {
+    /// The first bytes of the line.
     pub(crate) bytes: Vec<u8>,
-    /// So many bytes of it are left out behind that.
-    pub(crate) left_out: u64,
+    /// The number of bytes that follow and were not kept.
+    pub(crate) omitted: u64,
 }
 
-/// Parts what comes into lines.
+/// Splits a stream of bytes into lines.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct LineSplitter {
     kept: Vec<u8>,
-    left_out: u64,
+    omitted: u64,
 }
 
-impl Lines {
-    /// The lines that end with these bytes.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Vec<Line> {
+impl LineSplitter {
+    /// Adds bytes and returns the lines that they complete.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<LogLine> {
         let mut lines = Vec::new();
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             match part.strip_suffix(b"\n") {
                 Some(last) => {
                     self.keep(last);
-                    lines.push(self.end());
+                    lines.push(self.finish());
                 }
                 None => self.keep(part),
             }
@@ -35,22 +35,24 @@ impl Lines {
         lines
     }
 
-    /// The line that has begun and not ended, as if it ended here.
-    pub(super) fn unfinished(&mut self) -> Option<Line> {
-        (!self.kept.is_empty()).then(|| self.end())
+    /// Takes the incomplete last line, if there is one.
+    pub(super) fn take_partial(&mut self) -> Option<LogLine> {
+        (!self.kept.is_empty()).then(|| self.finish())
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        let room = LONGEST.saturating_sub(self.kept.len()).min(bytes.len());
+        let room = MAX_LINE_LENGTH
+            .saturating_sub(self.kept.len())
+            .min(bytes.len());
         let (kept, rest) = bytes.split_at(room);
         self.kept.extend_from_slice(kept);
-        self.left_out = self.left_out.saturating_add(rest.len() as u64);
+        self.omitted = self.omitted.saturating_add(rest.len() as u64);
     }
 
-    fn end(&mut self) -> Line {
-        Line {
+    fn finish(&mut self) -> LogLine {
+        LogLine {
             bytes: std::mem::take(&mut self.kept),
-            left_out: std::mem::take(&mut self.left_out),
+            omitted: std::mem::take(&mut self.omitted),
         }
     }
 }
@@ -59,32 +61,32 @@ impl Lines {
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Line {
-        Line {
+    fn line(text: &str) -> LogLine {
+        LogLine {
             bytes: text.as_bytes().to_vec(),
-            left_out: 0,
+            omitted: 0,
         }
     }
 
     #[test]
-    fn a_line_may_come_in_pieces() {
-        let mut lines = Lines::default();
-        assert_eq!(lines.take(b"one\n\ntw"), [line("one"), line("")]);
-        assert_eq!(lines.take(b"o"), []);
-        assert_eq!(lines.take(b"\nthree"), [line("two")]);
-        assert_eq!(lines.unfinished(), Some(line("three")));
-        assert_eq!(lines.unfinished(), None);
+    fn a_line_may_arrive_in_pieces() {
+        let mut lines = LineSplitter::default();
+        assert_eq!(lines.push(b"one\n\ntw"), [line("one"), line("")]);
+        assert_eq!(lines.push(b"o"), []);
+        assert_eq!(lines.push(b"\nthree"), [line("two")]);
+        assert_eq!(lines.take_partial(), Some(line("three")));
+        assert_eq!(lines.take_partial(), None);
     }
 
     #[test]
-    fn of_a_line_without_end_no_more_is_kept_than_people_read() {
-        let mut lines = Lines::default();
+    fn the_memory_of_a_line_is_limited() {
+        let mut lines = LineSplitter::default();
         for _ in 0..1000 {
-            assert_eq!(lines.take(&[b'x'; LONGEST]), []);
+            assert_eq!(lines.push(&[b'x'; MAX_LINE_LENGTH]), []);
         }
-        assert_eq!(lines.kept.capacity(), LONGEST);
-        let ended = lines.take(b"y\nnext\n");
-        assert_eq!(ended[0].left_out, 999 * LONGEST as u64 + 1);
+        assert_eq!(lines.kept.capacity(), MAX_LINE_LENGTH);
+        let ended = lines.push(b"y\nnext\n");
+        assert_eq!(ended[0].omitted, 999 * MAX_LINE_LENGTH as u64 + 1);
         assert_eq!(ended[1], line("next"));
     }
 }
