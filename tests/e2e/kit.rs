@@ -1,4 +1,4 @@
-//! A program on the kit that knows nothing of healthctl (`tests/kit/orders.rs`), watched and operated as any other.
+//! Tests of healthctl on a program that uses the kit alone, `tests/kit/orders.rs`.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -61,13 +61,13 @@ services:
         orders
     }
 
-    /// Waits for the line of its log that has this message, and gives it.
+    /// Waits for the log line with this message and returns it.
     fn until(&mut self, message: &str) -> Value {
         loop {
             let mut line = String::new();
             let length = self.log.read_line(&mut line).expect("the log is text");
             assert_ne!(length, 0, "it ended before it said {message:?}");
-            // What is no JSON is cargo's.
+            // Lines that are no JSON are from cargo.
             let line: Value = serde_json::from_str(&line).unwrap_or_default();
             if line["message"] == message {
                 return line;
@@ -103,13 +103,13 @@ services:
     }
 }
 
-/// Cargo builds the program where that has not been done, and then becomes it.
+/// Returns a command by which cargo builds the program, if need be, and runs it.
 fn cargo() -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        // What it told this test of the package would make it build what is built already.
+        // The variables that cargo has set for this test would cause a new build.
         if name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_") {
             command.env_remove(name);
         }
@@ -126,7 +126,7 @@ fn configuration(database: &Fake, supplier: u16, watch_disk: bool) -> String {
 }
 
 #[test]
-fn it_is_checked_and_stopped_with_proof() {
+fn a_service_on_the_kit_is_checked_and_stopped_with_proof() {
     let mut orders = Orders::start();
     let found = orders.check();
     assert_eq!(found["state"], "healthy", "{found}");
@@ -157,9 +157,9 @@ fn it_is_checked_and_stopped_with_proof() {
     assert!(reaper.join().expect("the reaper ends").success());
 }
 
-/// After three failures in a row nobody is asked any more, and everybody is told so.
+/// The circuit opens after three failures in a row.
 #[test]
-fn a_supplier_that_fails_is_left_alone_and_shown_so() {
+fn an_open_circuit_is_visible_in_the_payload_and_the_metrics() {
     let orders = Orders::start();
     for _ in 0..3 {
         assert_eq!(orders.ask("GET /orders").status, 502);
@@ -187,9 +187,9 @@ fn a_supplier_that_fails_is_left_alone_and_shown_so() {
 }
 
 #[test]
-fn its_configuration_is_reloaded_by_file_by_signal_and_by_route() {
+fn the_configuration_is_reloaded_by_file_by_signal_and_by_route() {
     let mut orders = Orders::start();
-    // A check is switched off while it runs, because the file says so.
+    // The new content of the file disables a check.
     orders.write(1, false);
     let line = orders.until("configuration reloaded");
     assert_eq!(
@@ -198,7 +198,7 @@ fn its_configuration_is_reloaded_by_file_by_signal_and_by_route() {
     );
     assert_eq!(orders.dependency("disk")["status"], "not_used");
 
-    // Whoever is first has done it: the file's watcher or the signal.
+    // Either the watch of the file or the signal causes the reload.
     orders.write(2, false);
     let pid = i32::try_from(orders.running.pid()).expect("a pid is small");
     kill_process(Pid::from_raw(pid).expect("a process"), Signal::HUP).expect("it runs");
@@ -235,7 +235,7 @@ fn its_configuration_is_reloaded_by_file_by_signal_and_by_route() {
 }
 
 #[test]
-fn its_log_ties_a_request_together() {
+fn the_log_lines_of_a_request_share_its_correlation_id() {
     let mut orders = Orders::start();
     let request = "GET /orders HTTP/1.1\r\nX-Correlation-ID: order-7\r\nX-Rest: of";
     let mut answer = String::new();

@@ -1,5 +1,5 @@
-//! A small service on the kit that knows nothing of healthctl: checks, a gate, a circuit breaker, a configuration that
-//! is reloaded by file change, SIGHUP and a route, metrics, and a log of JSON lines.
+//! A small service that uses the kit: checks, a readiness gate, a circuit breaker, a configuration that is reloaded on a
+//! change of its file, on SIGHUP and by a route, metrics, and a log of JSON lines.
 //!
 //! ```sh
 //! echo '{"database": "127.0.0.1:5432", "supplier": "127.0.0.1:9000", "watch_disk": true}' > orders.json
@@ -24,10 +24,10 @@ use healthctl_service::{
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 
-/// How long a look at something else may take.
+/// The time that one check may take.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// What is in the file.
+/// The content of the configuration file.
 #[derive(Clone, Deserialize)]
 struct Config {
     database: SocketAddr,
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .gate_readiness(&service);
     service.check_every(Duration::from_secs(1));
     service.on_shutdown("database", || async {
-        // Its pool would be closed here.
+        // Close the connection pool here.
         Ok::<(), io::Error>(())
     });
 
@@ -63,14 +63,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let orders = move || order(supplier.clone(), configuration.current().supplier);
     let work = Router::new().route("/orders", get(orders));
     let server = service.server(TcpListener::bind(address).await?, health, work)?;
-    // The signal handlers stand: from here on it can be asked to stop.
+    // The signal handlers are installed, so from here on SIGTERM shuts the service down.
     tracing::info!(address = %server.address()?, "listening");
     let ended = server.run().await;
     tracing::info!("{ended}");
     Ok(())
 }
 
-/// Reads the file, and again whenever somebody wants that.
+/// Reads the configuration, and sets up what reloads it.
 fn configuration(
     service: &Service,
     path: &str,
@@ -100,13 +100,13 @@ async fn connect(address: SocketAddr) -> io::Result<()> {
     TcpStream::connect(address).await.map(drop)
 }
 
-/// Blocks its thread, as looking at files does.
+/// Counts the files here, which blocks the thread.
 fn entries() -> io::Result<CheckResult> {
     let entries = std::fs::read_dir(".")?.count();
     Ok(CheckResult::healthy().with_detail("entries", entries))
 }
 
-/// One request of its work: as good as its supplier.
+/// Answers a request, for which the supplier is called.
 async fn order(supplier: CircuitBreaker, address: SocketAddr) -> (StatusCode, String) {
     match supplier.call(connect(address)).await {
         Ok(()) => (StatusCode::OK, "ordered\n".to_owned()),

@@ -1,4 +1,4 @@
-//! The metrics of a service on the kit, as Prometheus' own checker reads them.
+//! Tests of the metrics of a service on the kit with `promtool`, the checker of Prometheus.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ use crate::support::demo::Demo;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A service that uses all of which there are metrics, with names that need escaping.
+/// Creates a service that has samples of every metric, with names that need escaping.
 fn service(directory: &std::path::Path) -> Service {
     let settings = Settings {
         handle_signals: false,
@@ -45,7 +45,7 @@ fn service(directory: &std::path::Path) -> Service {
     service
 }
 
-/// What `GET /metrics` answers, without its head.
+/// Returns the body of `GET /metrics`.
 fn scrape(address: std::net::SocketAddr) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream
@@ -60,7 +60,7 @@ fn scrape(address: std::net::SocketAddr) -> String {
     body.to_owned()
 }
 
-/// Asserts that there is nothing that promtool would have otherwise.
+/// Asserts that `promtool check metrics` reports nothing.
 #[track_caller]
 fn assert_sound(text: &str) {
     let mut promtool = Command::new("promtool")
@@ -111,7 +111,7 @@ async fn promtool_finds_nothing_wrong_with_the_metrics() {
     assert!(running.await.expect("it ends").drained);
 }
 
-/// Of real processes: what each of them has to tell, and what a broken component looks like.
+/// Scrapes the processes of the demo, before and after a component is broken.
 #[test]
 #[ignore = "needs the Debian package prometheus"]
 fn promtool_finds_nothing_wrong_with_the_metrics_of_the_demo() {

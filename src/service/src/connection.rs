@@ -15,6 +15,7 @@ use hyper::service::{Service as HyperService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -99,14 +100,11 @@ impl Connections {
         self.tokens.close_busy.cancel();
     }
 
-    /// Ends all connections; those that do not finish within the timeout are closed.
-    pub(crate) async fn end(self, timeout: Duration) {
+    /// Ends all connections; those that do not finish within the limit are closed.
+    pub(crate) async fn end(self, limit: Duration) {
         self.finish();
         self.open.close();
-        if tokio::time::timeout(timeout, self.open.wait())
-            .await
-            .is_err()
-        {
+        if timeout(limit, self.open.wait()).await.is_err() {
             self.tokens.close_all.cancel();
             self.open.wait().await;
         }

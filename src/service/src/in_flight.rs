@@ -21,14 +21,8 @@ use crate::connection::ConnectionHandle;
 use crate::log::REQUEST_TARGET;
 
 /// The number of requests in flight. Clones refer to the same number.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct InFlight(Arc<watch::Sender<usize>>);
-
-impl Default for InFlight {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(0)))
-    }
-}
 
 impl InFlight {
     pub(crate) fn count(&self) -> usize {

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clean_up::CleanUpResult;
 
 /// The phase of a service; it only ever moves forward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// The service does its work.
+    #[default]
     Serving,
     /// A shutdown was requested: requests in flight may finish, new ones are refused.
     Draining,
@@ -105,24 +106,13 @@ impl fmt::Display for ShutdownReport {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
     phase: watch::Sender<Phase>,
     cause: OnceLock<ShutdownCause>,
     report: OnceLock<ShutdownReport>,
     /// The connections on which a reply waits for the end, each cancelled when it has closed.
     waiting: Mutex<Vec<CancellationToken>>,
-}
-
-impl Default for Lifecycle {
-    fn default() -> Self {
-        Self {
-            phase: watch::Sender::new(Phase::Serving),
-            cause: OnceLock::new(),
-            report: OnceLock::new(),
-            waiting: Mutex::default(),
-        }
-    }
 }
 
 impl Lifecycle {

@@ -110,14 +110,10 @@ impl Collector for ServiceCollector {
         encode_reloads(out, service)?;
 
         family(out, "service_requests_in_flight", one(service.in_flight()))?;
-        let resources = service.resources();
-        for (metric, resource) in [
-            ("service_open_connections", "open_connections"),
-            ("service_background_tasks", "background_tasks"),
-        ] {
-            family(out, metric, one(resources[resource]))?;
-        }
-        Ok(())
+        let connections = one(service.inner.connections.len());
+        family(out, "service_open_connections", connections)?;
+        let tasks = one(service.inner.background.len());
+        family(out, "service_background_tasks", tasks)
     }
 }
 
@@ -280,9 +276,10 @@ fn encode_reloads(out: &mut DescriptorEncoder<'_>, service: &Service) -> fmt::Re
     let Some(reloads) = service.inner.reloads.lock().clone() else {
         return Ok(());
     };
-    let results = ReloadStatus::ALL.map(|status| {
-        let count = ConstCounter::new(reloads.count(status));
-        (vec![("result", status.as_str())], count)
+    let counts = ReloadStatus::ALL.into_iter().zip(reloads.counts);
+    let results = counts.map(|(status, count)| {
+        let labels = vec![("result", status.as_str())];
+        (labels, ConstCounter::new(count))
     });
     family(out, "service_reloads", results)?;
     let version = [(vec![], Gauge::new(reloads.version))];

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::serve::Listener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::connection::Connections;
 use crate::lifecycle::{Phase, ShutdownCause, ShutdownReport};
@@ -103,7 +103,7 @@ impl<L: Listener> Server<L> {
                     let report = shut_down(&service, Some(&connections)).await;
                     // A client that does not read its reply must not delay the exit.
                     let replied = service.inner.lifecycle.replies_written();
-                    let _ = tokio::time::timeout(REPLY_TIMEOUT, replied).await;
+                    let _ = timeout(REPLY_TIMEOUT, replied).await;
                     report
                 };
                 let report = accept_until(shutdown, &mut listener, &connections).await;
@@ -163,15 +163,13 @@ async fn shut_down(service: &Service, connections: Option<&Connections>) -> Shut
     let settings = &inner.settings;
     let begin = Instant::now();
     let idle = inner.in_flight.idle();
-    let drained = tokio::time::timeout(settings.drain_timeout, idle)
-        .await
-        .is_ok();
+    let drained = timeout(settings.drain_timeout, idle).await.is_ok();
     let drain_time = begin.elapsed();
     let aborted = if drained { 0 } else { inner.in_flight.count() };
     if !drained && let Some(connections) = connections {
         connections.close_busy();
         // Clean-up takes away what a handler may still be using. One that never yields is not waited for.
-        let _ = tokio::time::timeout(FINISH_TIMEOUT, inner.in_flight.idle()).await;
+        let _ = timeout(FINISH_TIMEOUT, inner.in_flight.idle()).await;
     }
 
     inner.lifecycle.advance(Phase::CleaningUp);
@@ -179,7 +177,7 @@ async fn shut_down(service: &Service, connections: Option<&Connections>) -> Shut
     inner.background.close();
     let begin = Instant::now();
     // A background task that never yields must not delay the clean-up.
-    let _ = tokio::time::timeout(settings.clean_up_timeout, inner.background.wait()).await;
+    let _ = timeout(settings.clean_up_timeout, inner.background.wait()).await;
     let clean_ups = inner.clean_ups.run(settings.clean_up_timeout).await;
     let report = ShutdownReport {
         cause: inner.lifecycle.cause(),

@@ -113,9 +113,11 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
             Ok(config) => config,
             Err(message) => return Err(ConfigError::Invalid { path, message }),
         };
-        let mut reloads = service.inner.reloads.lock();
-        reloads.get_or_insert_with(ReloadCounts::new);
-        drop(reloads);
+        let first = ReloadCounts {
+            counts: [0; 3],
+            version: 1,
+        };
+        service.inner.reloads.lock().get_or_insert(first);
         let first = ConfigVersion {
             number: 1,
             since: Timestamp::now(),

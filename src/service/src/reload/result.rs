@@ -131,29 +131,16 @@ impl Serialize for ReloadResult {
     }
 }
 
-/// The number of reloads by status, and the version in force, for the metrics.
+/// The number of reloads by status, in the order of [`ReloadStatus::ALL`], and the version in force.
 #[derive(Debug, Clone)]
 pub(crate) struct ReloadCounts {
-    counts: [u64; 3],
+    pub(crate) counts: [u64; 3],
     pub(crate) version: u64,
 }
 
 impl ReloadCounts {
-    /// Creates the counts of a configuration in its first version.
-    pub(super) fn new() -> Self {
-        Self {
-            counts: [0; 3],
-            version: 1,
-        }
-    }
-
     pub(super) fn record(&mut self, result: &ReloadResult) {
-        let count = &mut self.counts[result.status as usize];
-        *count = count.saturating_add(1);
+        self.counts[result.status as usize] += 1;
         self.version = result.version;
-    }
-
-    pub(crate) fn count(&self, status: ReloadStatus) -> u64 {
-        self.counts[status as usize]
     }
 }

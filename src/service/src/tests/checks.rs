@@ -1,4 +1,4 @@
-//! Checks: side by side, bounded, kept for a while, and none at the expense of another.
+//! Tests of checks: they run side by side, bounded in time, and their results are cached.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ fn unhealthy(message: &str) -> (Health, Option<String>) {
     (Health::Unhealthy, Some(message.to_owned()))
 }
 
-/// A check that counts how often it was started and takes a second.
+/// Registers a check that takes a second, and counts its starts.
 fn counted(service: &Service) -> (Check, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&count);
@@ -46,7 +46,7 @@ fn counted(service: &Service) -> (Check, Arc<AtomicUsize>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn they_run_side_by_side() {
+async fn checks_run_side_by_side() {
     let service = service();
     for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
         service.register_check(name, Need::Required, LIMIT, || sleep(SECOND / 4));
@@ -58,7 +58,7 @@ async fn they_run_side_by_side() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_hangs_or_panics_or_fails_leaves_the_others_alone() {
+async fn a_check_that_hangs_panics_or_fails_does_not_affect_the_others() {
     let service = service();
     service.register_check("hangs", Need::Optional, LIMIT, pending::<()>);
     service.register_check("panics", Need::Optional, LIMIT, || async {
@@ -92,7 +92,7 @@ async fn one_that_hangs_or_panics_or_fails_leaves_the_others_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn results_are_kept_and_attempts_shared() {
+async fn results_are_cached_and_attempts_shared() {
     let service = service();
     let (check, count) = counted(&service);
     tokio::join!(check.run(), check.run(), check.run());
@@ -112,7 +112,7 @@ async fn results_are_kept_and_attempts_shared() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn they_run_on_a_schedule_until_the_end() {
+async fn checks_run_on_a_schedule_until_the_shutdown() {
     let service = service();
     let (_, count) = counted(&service);
     service.check_every(SECOND * 10);
@@ -121,7 +121,7 @@ async fn they_run_on_a_schedule_until_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn they_are_switched_and_bounded_while_running() {
+async fn checks_are_disabled_and_their_timeouts_changed_while_the_service_runs() {
     let service = service();
     let check = service.register_check("redis", Need::Required, LIMIT, || sleep(SECOND * 2));
     check.run().await;
@@ -151,7 +151,7 @@ async fn they_are_switched_and_bounded_while_running() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn switched_off_meanwhile_it_records_nothing() {
+async fn a_check_that_is_disabled_meanwhile_records_nothing() {
     let service = service();
     let check = service.register_check("redis", Need::Required, LIMIT, || sleep(SECOND));
     service.start_due_checks();
@@ -162,7 +162,7 @@ async fn switched_off_meanwhile_it_records_nothing() {
 }
 
 #[tokio::test]
-async fn one_that_blocks_runs_in_a_thread_of_its_own() {
+async fn a_blocking_check_runs_in_a_thread_of_its_own() {
     let service = service();
     let (release, held) = mpsc::channel::<()>();
     let held = std::sync::Mutex::new(held);
@@ -186,7 +186,7 @@ async fn one_that_blocks_runs_in_a_thread_of_its_own() {
     );
     assert_eq!(health(&service, "well").0, Health::Degraded);
 
-    // The thread may begin long after its time is up.
+    // On a busy machine the thread may start long after the timeout.
     started.recv().await.unwrap();
     hangs.run().await;
     assert!(started.is_empty(), "not a second time");

@@ -1,4 +1,4 @@
-//! The circuit as its calls see it, on a clock that stands still.
+//! Tests of the circuit breaker under a paused clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl Scene {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_opens_after_failures_in_a_row() {
+async fn the_circuit_opens_after_failures_in_a_row() {
     let scene = Scene::new();
     for succeeds in [false, false, true, false, false] {
         let _ = scene.call(succeeds).await;
@@ -55,7 +55,7 @@ async fn it_opens_after_failures_in_a_row() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_open_it_lets_one_through() {
+async fn a_half_open_circuit_lets_one_call_through() {
     let scene = Scene::new();
     scene.fail().await;
     tokio::time::advance(PAUSE).await;
@@ -81,7 +81,7 @@ async fn half_open_it_lets_one_through() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_broken_off_gives_its_place_back() {
+async fn a_cancelled_trial_makes_room_for_another() {
     let scene = Scene::new();
     scene.fail().await;
     tokio::time::advance(PAUSE).await;
@@ -96,7 +96,7 @@ async fn a_call_that_is_broken_off_gives_its_place_back() {
     assert_eq!(scene.call(true).await, Ok(()));
 }
 
-/// Makes a call and leaves it under way; told how, it ends.
+/// Starts a call and returns a function that ends it, with success or failure.
 async fn under_way(scene: &Scene) -> impl AsyncFnOnce(bool) {
     let (tell, told) = oneshot::channel();
     let (breaker, begun) = (scene.breaker.clone(), Arc::new(Notify::new()));
@@ -120,7 +120,7 @@ async fn under_way(scene: &Scene) -> impl AsyncFnOnce(bool) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_from_before_it_opened_decides_nothing() {
+async fn a_call_from_before_the_circuit_opened_decides_nothing() {
     for succeeds in [true, false] {
         let scene = Scene::new();
         let late = under_way(&scene).await;
@@ -128,7 +128,7 @@ async fn a_call_from_before_it_opened_decides_nothing() {
         late(succeeds).await;
         assert_eq!(scene.breaker.state(), CircuitState::Open, "{succeeds}");
 
-        // Nor does it take the place of the one that is let through to see.
+        // Neither does it take the place of the trial.
         let late = {
             tokio::time::advance(PAUSE).await;
             assert_eq!(scene.call(true).await, Ok(()));
@@ -149,7 +149,7 @@ async fn a_call_from_before_it_opened_decides_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn asked_for_again_it_is_the_same_one() {
+async fn a_second_circuit_breaker_of_the_same_name_shares_the_circuit() {
     let scene = Scene::new();
     scene.fail().await;
     let again = scene.service.circuit_breaker("payments", 5, PAUSE * 2);
@@ -160,7 +160,7 @@ async fn asked_for_again_it_is_the_same_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_without_end_is_one() {
+async fn the_longest_pause_does_not_overflow() {
     let service = Service::new("orders", "1.0", Settings::default());
     let breaker = service.circuit_breaker("payments", 1, Duration::MAX);
     let _ = breaker.call(async { Err::<(), _>("502") }).await;
@@ -189,7 +189,7 @@ async fn a_panic_is_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_its_check_finds_well_is_not_called_failed() {
+async fn a_dependency_that_a_check_finds_healthy_is_not_reported_as_failed() {
     let scene = Scene::new();
     scene.fail().await;
     scene.breaker.dependency().record_success();

@@ -1,4 +1,4 @@
-//! The payloads that tell of components, to the letter.
+//! Tests of the exact payloads that report components.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn report(service: &Service, name: &str, need: Need, report: CheckResult) -> Che
     })
 }
 
-/// Takes what the clock made out of a payload, each time checked for its form.
+/// Replaces the times in a payload, after a check of their format.
 fn timeless(text: &str, form: &str) -> String {
     let mut value: Value = serde_json::from_str(text).unwrap();
     strip(&mut value, form);
@@ -42,7 +42,7 @@ fn strip(value: &mut Value, form: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn scry_ingestor_tells_its_components() {
+async fn scry_ingestor_reports_its_components() {
     let service = service("scry_ingestor", "1.0");
     let port = serve(&service, scry_ingestor::routes(&service));
     let healthy = CheckResult::healthy().with_detail("latency_ms", 1.25);
@@ -109,7 +109,7 @@ async fn scry_ingestor_tells_its_components() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn scry_ingestor_is_not_ready_before_its_gates_are_open_nor_while_it_ends() {
+async fn scry_ingestor_is_not_ready_before_its_gates_are_open_or_during_a_shutdown() {
     let service = service("scry_ingestor", "1.0");
     let port = serve(&service, scry_ingestor::routes(&service));
     let ready = async || port.request("GET /ready").await.status;
@@ -134,7 +134,7 @@ async fn scry_ingestor_is_not_ready_before_its_gates_are_open_nor_while_it_ends(
 }
 
 #[tokio::test(start_paused = true)]
-async fn kcp_syncer_writes_what_go_writes() {
+async fn kcp_syncer_writes_its_report_as_go_does() {
     let service = service("kcp-syncer", "1.0");
     let figures = kcp_syncer::SyncStats {
         sync_rate: 12.5,
@@ -216,7 +216,7 @@ async fn kcp_syncer_writes_what_go_writes() {
         Need::Required,
         CheckResult::unknown("no answer"),
     );
-    // The trap: what is unknown is left out, so nothing known at all is well.
+    // Unknown components are left out, so a service of which nothing is known counts as healthy.
     assert_eq!(status().await, ("Healthy".into(), [200, 200]));
     service.readiness_gate("crl");
     assert_eq!(status().await, ("Healthy".into(), [200, 503]));
@@ -235,7 +235,7 @@ async fn kcp_syncer_without_components_is_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn control_plane_tells_of_checks_and_gates() {
+async fn control_plane_reports_checks_and_gates() {
     let service = service("control-plane", "1.4.2");
     let port = serve(&service, control_plane::routes(&service));
     service.register_check("database", Need::Required, LIMIT, || {
@@ -265,7 +265,7 @@ async fn control_plane_tells_of_checks_and_gates() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hephaestus_tells_of_checks_and_circuits() {
+async fn hephaestus_reports_checks_and_circuits() {
     let service = service("hephaestus-mcp", "0.9.1");
     let port = serve(&service, hephaestus::routes(&service));
     let slow = CheckResult::degraded("slow").with_detail("pool_size", 5);

@@ -1,4 +1,4 @@
-//! Heartbeats of an agent without a port: on time, counted, and a final one at the very end.
+//! Tests of the heartbeats of an agent without a listener.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::{
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// What the one who is told of each beat does about it.
+/// The behaviour of the receiver.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Other {
     Well,
@@ -26,7 +26,7 @@ struct Scene {
     service: Service,
     heartbeat: HeartbeatSender,
     other: Arc<Mutex<Other>>,
-    /// The second at which each came, and what it said.
+    /// The second at which each heartbeat arrived, and its status.
     beats: Arc<Mutex<Vec<(u64, HeartbeatStatus)>>>,
 }
 
@@ -61,7 +61,7 @@ impl Scene {
         }
     }
 
-    /// Lets a beat pass with the other one in this mood.
+    /// Waits for one more heartbeat while the receiver behaves like this.
     async fn beat(&self, other: Other) -> (HeartbeatCounts, Health, Option<String>) {
         *self.other.lock().unwrap() = other;
         sleep(INTERVAL).await;
@@ -80,7 +80,7 @@ fn counts(sent: u64, missed: u64, missed_in_a_row: u64) -> HeartbeatCounts {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_missed_is_counted_and_told() {
+async fn missed_heartbeats_are_counted_and_reported() {
     let scene = Scene::new();
     sleep(Duration::from_secs(5)).await;
     assert_eq!(scene.heartbeat.counts(), counts(1, 0, 0), "one at once");
@@ -116,7 +116,7 @@ async fn what_is_missed_is_counted_and_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_final_one_goes_out_after_all_clean_up() {
+async fn the_final_heartbeat_is_sent_after_all_clean_up() {
     let scene = Scene::new();
     scene.service.on_shutdown("virtual machines", || async {
         sleep(Duration::from_secs(9)).await;
@@ -142,7 +142,7 @@ async fn the_final_one_goes_out_after_all_clean_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_final_one_that_does_not_arrive_holds_nothing_up() {
+async fn a_final_heartbeat_that_does_not_arrive_delays_nothing_else() {
     let scene = Scene::new();
     sleep(Duration::from_secs(5)).await;
     *scene.other.lock().unwrap() = Other::Hangs;

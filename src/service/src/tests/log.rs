@@ -1,4 +1,4 @@
-//! The log of a running service: a line per event, each request's with its correlation id.
+//! Tests of the log of a running service.
 
 use std::io::{self, Write};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -7,13 +7,13 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use serde_json::Value;
 
+use super::in_memory::port;
 use super::payloads::service;
-use super::wire::port;
 use crate::log::{CorrelationId, Format, Level, REQUEST_TARGET, subscriber};
 use crate::{Need, hephaestus};
 
-/// All that the tests of this crate write: one subscriber for all threads, since `tracing` remembers
-/// of each place whether *the* subscriber wants it.
+/// The log of all tests of this crate. There is one subscriber for all threads, since `tracing` caches
+/// for each call site whether the global subscriber is interested.
 static WRITTEN: LazyLock<Written> = LazyLock::new(|| {
     let written = Written::default();
     let subscriber = subscriber(Format::Json, Level::INFO, written.clone());
@@ -36,7 +36,7 @@ impl Write for Written {
 }
 
 impl Written {
-    /// The lines so far that have this value somewhere.
+    /// Returns the lines so far whose field `key` has this value.
     fn lines(&self, key: &str, value: &str) -> Vec<Value> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines()
@@ -78,7 +78,7 @@ async fn every_line_of_a_request_has_its_correlation_id() {
     );
     assert_eq!(answered["message"], "request answered");
     assert_eq!(answered["target"], REQUEST_TARGET);
-    // The query may hold what nobody should read.
+    // The query may hold a secret.
     assert_eq!(
         (&answered["path"], &answered["status"]),
         (&"/orders".into(), &200.into())
@@ -89,7 +89,7 @@ async fn every_line_of_a_request_has_its_correlation_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_component_that_turns_is_told_once() {
+async fn a_change_of_health_is_logged_once() {
     let written = WRITTEN.clone();
     let service = service("orders-api", "2.4.1");
     let limit = std::time::Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! The metrics of a service that uses all of the kit.
+//! Tests of the metrics of a service that uses all of the kit.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::payloads::{serve, service};
 use crate::{CheckResult, Heartbeat, HeartbeatSchedule, Need, ShutdownCause, metrics};
 
 #[tokio::test(start_paused = true)]
-async fn they_tell_how_the_service_is() {
+async fn metrics_report_the_state_of_the_service() {
     let service = service("orders-api", "2.4.1");
     let port = serve(&service, metrics::routes(&service));
     let limit = Duration::from_secs(5);

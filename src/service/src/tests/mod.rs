@@ -1,12 +1,12 @@
-//! A service on listeners and connections in memory, under a paused clock: every duration is exact.
+//! Tests of a service on connections in memory, under a paused clock, so that every duration is exact.
 
 mod checks;
 mod circuit_breaker;
 mod components;
 mod heartbeat;
+mod in_memory;
 mod log;
 mod metrics;
 mod payloads;
 mod reload;
 mod shutdown;
-mod wire;

@@ -1,4 +1,4 @@
-//! The payloads of each convention, to the letter.
+//! Tests of the exact payloads of each convention.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use tokio::time::advance;
 
-use super::wire::{Port, port};
+use super::in_memory::{Port, port};
 use crate::{Service, Settings, ShutdownCause, control_plane, hephaestus};
 
 pub(super) fn service(name: &str, version: &str) -> Service {
@@ -32,7 +32,7 @@ fn start_time(service: &Service) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hephaestus_says_how_it_and_its_dependencies_are() {
+async fn hephaestus_reports_its_own_state_and_its_dependencies() {
     let service = service("hephaestus-mcp", "0.9.1");
     let port = serve(&service, hephaestus::routes(&service));
     let database = service.dependency("database");
@@ -72,7 +72,7 @@ async fn hephaestus_says_how_it_and_its_dependencies_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hephaestus_answers_both_ways_to_shut_down() {
+async fn hephaestus_answers_both_shutdown_routes() {
     let service = service("orders-api", "2.4.1");
     let port = serve(&service, hephaestus::routes(&service));
     service.on_shutdown("pool", || async {

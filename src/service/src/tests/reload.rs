@@ -1,4 +1,4 @@
-//! Reload: validated first, the old configuration kept on any error, and every part accounted for.
+//! Tests of the reload of a configuration.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ struct Scene {
     service: Service,
     configuration: Configuration<Config>,
     directory: TempDir,
-    /// What was applied, in order.
+    /// The calls that applied a part, in their order.
     applied: Arc<Mutex<Vec<String>>>,
 }
 
@@ -110,7 +110,7 @@ fn parts(applied: &Arc<Mutex<Vec<String>>>) -> Vec<ConfigPart<Config>> {
     ]
 }
 
-/// ReloadStatus, version, reloaded, and each part with its word.
+/// Compares the status, the version, the summaries and the result of each part.
 fn check(answer: &ReloadResult, expected: (&str, u64, Value), parts: [&str; 3]) {
     let value = serde_json::to_value(answer).unwrap();
     let (status, version, reloaded) = expected;
@@ -122,7 +122,7 @@ fn check(answer: &ReloadResult, expected: (&str, u64, Value), parts: [&str; 3]) 
 }
 
 #[tokio::test]
-async fn each_part_is_told() {
+async fn each_part_has_a_result() {
     let scene = Scene::new();
     let answer = scene.reload(FIRST).await;
     let unchanged = "unchanged";
@@ -206,9 +206,9 @@ async fn the_old_configuration_is_kept_on_any_error() {
     assert_eq!(changes.borrow().adapters, ["b"]);
 }
 
-/// The first look at it waits for somebody who writes, and there is nobody.
+/// A read from the pipe would wait for a writer, and there is none.
 #[tokio::test]
-async fn a_pipe_in_the_place_of_the_file_holds_nobody_up() {
+async fn a_pipe_in_place_of_the_file_blocks_no_reload() {
     let scene = Scene::new();
     std::fs::remove_file(scene.path()).unwrap();
     let pipe = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
@@ -224,7 +224,7 @@ async fn a_pipe_in_the_place_of_the_file_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn many_at_once_take_turns_and_none_is_lost() {
+async fn concurrent_reloads_run_one_after_the_other_and_none_is_lost() {
     let scene = Scene::new();
     scene.configuration.reload_on_change();
     scene.write("{adapters: [b], database_url: one}");
@@ -239,14 +239,14 @@ async fn many_at_once_take_turns_and_none_is_lost() {
         assert_eq!((answer.status, answer.version), (ReloadStatus::Success, 2));
         reloaded += usize::from(answer.parts["adapters"].as_str() == "reloaded");
     }
-    // The file's own watcher may have been first.
+    // The watch of the file may have been first.
     assert!(reloaded <= 1, "{reloaded}");
     assert_eq!(scene.configuration.versions().len(), 2);
     assert_eq!(scene.applied().len(), 1, "applied once");
 }
 
 #[tokio::test]
-async fn ten_versions_are_remembered_and_one_comes_back() {
+async fn ten_versions_are_kept_and_one_can_be_restored() {
     let scene = Scene::new();
     for number in 2..=12 {
         let answer = scene.reload(&format!("{{adapters: [n{number}]}}")).await;
@@ -267,7 +267,7 @@ async fn ten_versions_are_remembered_and_one_comes_back() {
 }
 
 #[tokio::test]
-async fn a_file_is_followed_however_it_is_replaced() {
+async fn a_file_is_watched_however_it_is_replaced() {
     let scene = Scene::new();
     scene.configuration.reload_on_change();
     let mut changes = scene.configuration.subscribe();
@@ -305,7 +305,7 @@ async fn a_signal_reloads() {
 }
 
 #[tokio::test]
-async fn a_request_reloads_and_is_answered_for_each_part() {
+async fn a_request_reloads_and_the_answer_has_a_result_for_each_part() {
     let scene = Scene::new();
     let health = scry_ingestor::routes(&scene.service);
     let reload = scene.configuration.routes("/api/v1/config/reload");

@@ -1,4 +1,4 @@
-//! How a service ends: what is answered meanwhile, what is waited for, and in which order.
+//! Tests of the shutdown: what is answered during it, what is waited for, and in which order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::wire::{Client, Port, port};
+use super::in_memory::{Client, Port, port};
 use crate::{
     Phase, Service, Settings, ShutdownCause, ShutdownReport, TaskError, WhileDraining, hephaestus,
 };
@@ -60,7 +60,7 @@ impl Scene {
         }
     }
 
-    /// A request that has reached its handler and has not been answered.
+    /// Sends a request and returns when it has reached its handler.
     async fn in_flight(&self, request: &str) -> Client {
         let mut client = self.port.connect().unwrap();
         let before = self.service.in_flight();
@@ -71,7 +71,7 @@ impl Scene {
         client
     }
 
-    /// A request for the blocking shutdown that has been understood.
+    /// Sends a request for the blocking shutdown and returns when the shutdown has begun.
     async fn waits_for_the_end(&self) -> Client {
         let mut client = self.port.connect().unwrap();
         client.send(SHUTDOWN).await;
@@ -81,7 +81,7 @@ impl Scene {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_it_drains_health_answers_and_other_work_is_refused() {
+async fn during_the_drain_health_routes_answer_and_other_requests_are_refused() {
     let scene = Scene::new();
     let mut working = scene.in_flight("GET /work").await;
     assert_eq!(scene.port.request(SCHEDULE).await.status, 200);
@@ -109,7 +109,7 @@ async fn while_it_drains_health_answers_and_other_work_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_finish_is_cut_before_clean_up() {
+async fn requests_that_do_not_finish_are_aborted_before_clean_up() {
     let scene = Scene::new();
     let mut endless = scene.in_flight("GET /endless").await;
     let service = scene.service.clone();
@@ -128,7 +128,7 @@ async fn what_does_not_finish_is_cut_before_clean_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_order_is_drain_clean_up_reply_listener_closed() {
+async fn the_order_is_drain_clean_up_reply_close_the_listener() {
     let scene = Scene::new();
     let (told, mut events) = mpsc::unbounded_channel();
     for name in ["first registered", "last registered"] {
@@ -138,7 +138,7 @@ async fn the_order_is_drain_clean_up_reply_listener_closed() {
         });
     }
     let mut working = scene.in_flight("GET /work").await;
-    // Its buffer is smaller than the reply, which therefore cannot be written before it is read.
+    // The buffer is smaller than the reply, so the reply cannot be written before it is read.
     let mut waiting = scene.port.connect_with(16).unwrap();
     waiting.send(SHUTDOWN).await;
     scene.service.wait_for_phase(Phase::Draining).await;
@@ -167,7 +167,7 @@ async fn the_order_is_drain_clean_up_reply_listener_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_does_not_read_its_reply_does_not_hold_the_exit() {
+async fn a_client_that_does_not_read_its_reply_does_not_delay_the_exit() {
     let scene = Scene::new();
     let mut waiting = scene.port.connect_with(16).unwrap();
     waiting.send(SHUTDOWN).await;
@@ -206,7 +206,7 @@ async fn a_second_request_joins_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_leaves_does_not_call_the_shutdown_off() {
+async fn a_client_that_disconnects_does_not_cancel_the_shutdown() {
     let scene = Scene::new();
     let _working = scene.in_flight("GET /work").await;
     drop(scene.waits_for_the_end().await);
@@ -216,7 +216,7 @@ async fn a_client_that_leaves_does_not_call_the_shutdown_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_connections_do_not_hold_the_exit() {
+async fn idle_connections_do_not_delay_the_exit() {
     let scene = Scene::new();
     let mut kept = scene.port.connect().unwrap();
     kept.send(LIVE).await;
@@ -230,7 +230,7 @@ async fn idle_connections_do_not_hold_the_exit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_a_request_does_not_hold_the_exit() {
+async fn half_a_request_does_not_delay_the_exit() {
     let scene = Scene::new();
     let mut half = scene.port.connect().unwrap();
     half.write("GET /health/live HTTP/1.1\r\nHos").await;
@@ -247,7 +247,7 @@ async fn half_a_request_does_not_hold_the_exit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusing_closes_the_listener_at_once_and_lets_work_finish() {
+async fn refusing_closes_the_listener_at_once_and_lets_requests_finish() {
     let scene = Scene::with(WhileDraining::Refuse, Router::new());
     let mut idle = scene.port.connect().unwrap();
     idle.send(LIVE).await;
@@ -302,7 +302,7 @@ async fn a_body_is_in_flight_until_its_last_byte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_that_panics_is_in_flight_no_longer() {
+async fn a_request_whose_handler_panics_is_no_longer_in_flight() {
     async fn panics() -> &'static str {
         panic!("a fault of the handler")
     }
@@ -318,14 +318,14 @@ async fn work_that_panics_is_in_flight_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn background_tasks_live_through_the_drain_and_end_before_clean_up() {
+async fn background_tasks_run_during_the_drain_and_end_before_clean_up() {
     let scene = Scene::new();
     let service = scene.service.clone();
     let (beat, mut beats) = mpsc::unbounded_channel();
     scene.service.background(async move {
         loop {
             sleep(Duration::from_secs(2)).await;
-            // The test looks at it when all is over.
+            // The test reads it after the shutdown.
             let _ = beat.send(service.phase());
         }
     });
@@ -344,7 +344,7 @@ async fn background_tasks_live_through_the_drain_and_end_before_clean_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_is_dropped_cuts_its_connections() {
+async fn a_dropped_server_closes_its_connections() {
     let scene = Scene::new();
     let mut endless = scene.in_flight("GET /endless").await;
     scene.running.abort();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 
-/// What a port is elsewhere: connections can be made for as long as the listener lives.
+/// The clients' side of a listener in memory.
 #[derive(Debug)]
 pub(super) struct Port(mpsc::UnboundedSender<DuplexStream>);
 
@@ -21,12 +21,12 @@ pub(super) fn port() -> (Port, InMemory) {
 }
 
 impl Port {
-    /// A connection, or `None` where the listener has closed.
+    /// Opens a connection; `None` when the listener has closed.
     pub(super) fn connect(&self) -> Option<Client> {
         self.connect_with(64 * 1024)
     }
 
-    /// A connection whose buffers hold so many bytes each way.
+    /// Opens a connection whose buffers hold this number of bytes each way.
     pub(super) fn connect_with(&self, buffer: usize) -> Option<Client> {
         let (ours, theirs) = duplex(buffer);
         self.0.send(theirs).ok()?;
@@ -42,7 +42,7 @@ impl Port {
         self.0.closed().await;
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on a connection of its own and returns the answer.
     pub(super) async fn request(&self, request: &str) -> Answer {
         let mut client = self.connect().unwrap();
         client.send(request).await;
@@ -66,11 +66,11 @@ impl Listener for InMemory {
     }
 }
 
-/// The client's end of one connection.
+/// The client's end of a connection.
 #[derive(Debug)]
 pub(super) struct Client(DuplexStream);
 
-/// One answer.
+/// An HTTP response.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -96,7 +96,7 @@ impl Client {
         self.0.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// The next answer, or `None` where the connection ended before one came.
+    /// Returns the next response; `None` when the connection ended before it.
     pub(super) async fn answer(&mut self) -> Option<Answer> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -119,10 +119,10 @@ impl Client {
         })
     }
 
-    /// Waits for the end of the connection; true where nothing came before it.
+    /// Waits for the end of the connection and returns whether nothing was received before it.
     pub(super) async fn ended(&mut self) -> bool {
         let mut rest = Vec::new();
-        // A connection that was cut may end in an error.
+        // A connection that was closed abruptly may end in an error.
         let _ = self.0.read_to_end(&mut rest).await;
         rest.is_empty()
     }
