@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Context, Error, ListFormat, candidate};
 use crate::action::{Action, plan_action};
 use crate::exit::Exit;
-use crate::host::Running;
+use crate::host::RunningProcess;
 use crate::host::records::Record;
 use crate::inventory::{Inventory, Service, ServiceActions};
 use crate::text::{Table, clean};
@@ -61,9 +61,9 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
 /// What we have started and what of it still runs.
 struct Started {
     /// By the name of the service.
-    records: BTreeMap<String, (Record, Running)>,
+    records: BTreeMap<String, (Record, RunningProcess)>,
     /// Those of services that the inventory does not hold any more.
-    others: Vec<(Record, Running)>,
+    others: Vec<(Record, RunningProcess)>,
 }
 
 impl Started {
@@ -176,7 +176,7 @@ fn actions(service: &Service) -> Vec<&'static str> {
 }
 
 /// A process that we have started.
-fn json_record((record, running): &(Record, Running)) -> Value {
+fn json_record((record, running): &(Record, RunningProcess)) -> Value {
     json!({
         "pid": running.process.pid,
         "started_at": record.started_at,

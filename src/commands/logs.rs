@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::{Context, Error, Signals};
 use crate::exit::Exit;
 use crate::host::log::{LogFileEvent, LogLine, LogMode, LogReader, LogStart};
-use crate::host::records::Key;
+use crate::host::records::RecordKey;
 use crate::inventory::{Inventory, Service};
 use crate::text::{Colors, clean, clean_line};
 
@@ -150,7 +150,7 @@ struct Place {
 impl Place {
     /// As the record of a service says: the inventory may say something else by now, or nothing any more.
     fn of(context: &Context, inventory: &Inventory, name: &str) -> Result<Self, Error> {
-        let key = Key {
+        let key = RecordKey {
             inventory: inventory.file(),
             service: name.to_owned(),
         };

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::PlannedRequest;
 use super::facts::ProcessFacts;
-use super::monitor::{Watch, monitor, states};
+use super::monitor::{Monitored, monitor, states};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow};
 use super::signal::{ProvenTarget, send_to_all, target_names};
@@ -30,7 +30,7 @@ struct ExitWatch<'a, F> {
     process_states: F,
 }
 
-impl<F: FnMut() -> Vec<ProcessState>> Watch for ExitWatch<'_, F> {
+impl<F: FnMut() -> Vec<ProcessState>> Monitored for ExitWatch<'_, F> {
     type Answer = Observation;
 
     fn prover(&mut self) -> &mut (dyn Prover + Send) {

@@ -6,7 +6,6 @@
 
 mod address;
 mod audit;
-mod command;
 mod facts;
 mod kill;
 mod monitor;
@@ -34,7 +33,7 @@ use crate::action::{
 };
 use crate::event::{ActionDetails, ActionResult};
 use crate::health::{self, Identity};
-use crate::host::records::{Key, Records};
+use crate::host::records::{RecordKey, Records};
 use crate::host::{Clock, started_at};
 use crate::inventory::{Inventory, Service};
 use crate::probe::Asker;
@@ -91,7 +90,7 @@ pub(crate) struct PreparedAction {
 struct PlanTarget {
     service: Arc<Service>,
     /// The key of its record.
-    key: Key,
+    key: RecordKey,
     facts: ServiceFacts,
     goal: Goal,
     work: PlannedWork,
@@ -143,7 +142,7 @@ impl Executor {
 
     /// Returns when somebody shut this service down, where nobody has started it with healthctl since.
     pub(crate) fn put_down_since(&self, inventory: &Inventory, service: &str) -> Option<Timestamp> {
-        let key = Key {
+        let key = RecordKey {
             inventory: inventory.file(),
             service: service.to_owned(),
         };

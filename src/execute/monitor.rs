@@ -1,4 +1,4 @@
-//! The monitor: the one loop that looks at addresses and processes while an action is under method, until its proof is
+//! The monitor: the one loop that looks at addresses and processes while an action is under way, until its proof is
 //! complete, for stop, start, reload and kill alike.
 //!
 //! The request, the looks and the questions to the service go on at once. None waits for another, so that a service that
@@ -38,7 +38,7 @@ const RAREST: Duration = Duration::from_millis(500);
 pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What is watched, and what follows from what is seen.
-pub(super) trait Watch {
+pub(super) trait Monitored {
     /// What a question to the service brings.
     type Answer: Send;
 
@@ -99,7 +99,7 @@ pub(super) trait Watch {
 }
 
 /// Watches until the proof is complete, `limit` is up or `cancel` is cancelled.
-pub(super) async fn monitor<W: Watch>(
+pub(super) async fn monitor<W: Monitored>(
     watch: &mut W,
     clock: Clock,
     limit: Duration,
@@ -195,12 +195,12 @@ struct Looks {
     accepts_since: Option<Moment>,
     /// When the service answered last.
     answered: Option<Moment>,
-    /// Whether the look under method takes the latest one for its result.
+    /// Whether the look under way takes the latest one for its result.
     left_out: bool,
 }
 
 impl Looks {
-    fn next(&mut self, watch: &mut impl Watch, now: Moment) -> Pending<Vec<ConnectOutcome>> {
+    fn next(&mut self, watch: &mut impl Monitored, now: Moment) -> Pending<Vec<ConnectOutcome>> {
         let is_young = self.answered.is_some_and(|at| now.since(at) < YOUNG);
         let is_rare = match (self.taken, self.accepts_since) {
             (Some(taken), Some(since)) => now.since(taken) < (now.since(since) / SHARE).min(RAREST),

@@ -20,7 +20,7 @@ use crate::action::{
     stop_order,
 };
 use crate::host::pid_file::PidFile;
-use crate::host::records::Key;
+use crate::host::records::RecordKey;
 use crate::inventory::{Inventory, Means, Service, Signal};
 
 /// A file that shows that a service runs may look fresh for this long after its end.
@@ -29,9 +29,9 @@ const STILL_FRESH: SignedDuration = SignedDuration::from_mins(5);
 const AT_ONCE: usize = 32;
 
 /// A service of a plan that is being made.
-struct Candidate {
+struct PlanCandidate {
     service: Arc<Service>,
-    key: Key,
+    key: RecordKey,
     plan: ActionPlan,
 }
 
@@ -121,12 +121,12 @@ impl Executor {
         action: Action,
         service: Arc<Service>,
         file: &Path,
-    ) -> Result<(Candidate, ServiceFacts), Refusal> {
+    ) -> Result<(PlanCandidate, ServiceFacts), Refusal> {
         let mut plan = plan_action(&service, action).map_err(|no| refusal(&service, action, no))?;
         if let Some(method) = &mut plan.request {
             method.timeout = self.policy.timeout.unwrap_or(method.timeout);
         }
-        let key = Key {
+        let key = RecordKey {
             inventory: file.to_owned(),
             service: service.name.clone(),
         };
@@ -150,7 +150,7 @@ impl Executor {
             sleep(LOOKS_APART).await;
             facts = ask().await?;
         }
-        let candidate = Candidate { service, key, plan };
+        let candidate = PlanCandidate { service, key, plan };
         Ok((candidate, facts))
     }
 
@@ -158,7 +158,7 @@ impl Executor {
     ///
     /// # Errors
     /// The record cannot be read.
-    pub(super) fn recorded(&self, key: &Key) -> Result<Recorded, String> {
+    pub(super) fn recorded(&self, key: &RecordKey) -> Result<Recorded, String> {
         let Some(records) = &self.policy.records else {
             return Ok(Recorded::default());
         };
@@ -180,10 +180,10 @@ impl Executor {
     async fn plan(
         &self,
         action: Action,
-        candidate: Candidate,
+        candidate: PlanCandidate,
         mut facts: ServiceFacts,
     ) -> Result<PlanTarget, Refusal> {
-        let Candidate { service, key, plan } = candidate;
+        let PlanCandidate { service, key, plan } = candidate;
         let refuse = |reason| refusal(&service, action, RefusalReason { reason, hint: None });
         if facts.is_changing() {
             let settled = self.settled(&service, &plan, &key).await;
@@ -212,7 +212,7 @@ impl Executor {
         &self,
         service: &Arc<Service>,
         plan: &ActionPlan,
-        key: &Key,
+        key: &RecordKey,
     ) -> Result<ServiceFacts, String> {
         let means = plan.request.as_ref().map(|method| &method.means);
         let gather = async || {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::select;
 
 use super::facts::{IdentityAnswer, IdentityQuestion, heads};
-use super::monitor::{Pending, Watch, monitor, states};
+use super::monitor::{Monitored, Pending, monitor, states};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow};
 use super::send::{Delivery, answered, masked_body, send};
@@ -103,7 +103,7 @@ impl TargetRun<'_> {
     }
 }
 
-impl Watch for ReloadWatch<'_> {
+impl Monitored for ReloadWatch<'_> {
     type Answer = IdentityAnswer;
 
     fn prover(&mut self) -> &mut (dyn Prover + Send) {

@@ -7,14 +7,13 @@ use crate::action::{
 };
 use crate::host::pid_file::PidFile;
 use crate::host::signals::{Disposition, SignalError, disposition};
-use crate::host::{Owners, Running, started_at};
+use crate::host::{Owners, RunningProcess, started_at};
 use crate::inventory::{Means, Service, Signal};
 use crate::text;
 
 use super::PlannedRequest;
 use super::address::ServiceAddress;
-use super::command::{shown, start_command};
-use super::facts::{ServiceFacts, heads, name};
+use super::facts::{ServiceFacts, heads, name, shown, start_command};
 use super::send::kernel_signal;
 use super::signal::ProvenTarget;
 
@@ -200,7 +199,7 @@ fn handles(target: &ProvenTarget, signal: Signal) -> Result<(), RefusalReason> {
 }
 
 /// Returns the one process at the head of those that own the listening socket.
-fn sole_owner(method: &Method, facts: &ServiceFacts) -> Result<Running, RefusalReason> {
+fn sole_owner(method: &Method, facts: &ServiceFacts) -> Result<RunningProcess, RefusalReason> {
     let why = match &facts.processes.owners {
         None => match (facts.pin, &facts.address) {
             (Some(address), _) => format!("{address} is not on this machine"),

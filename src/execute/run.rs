@@ -33,7 +33,7 @@ impl From<String> for Obstacle {
 
 impl Executor {
     /// Carries the plan out and returns the end of each of its services, in the order of the plan. When `cancel` is
-    /// cancelled, nothing more is sent, and what is under method is no longer watched: the ends say so.
+    /// cancelled, nothing more is sent, and what is under way is no longer watched: the ends say so.
     pub(crate) async fn run(
         &self,
         prepared: PreparedAction,

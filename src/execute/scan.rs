@@ -11,9 +11,10 @@ use super::facts::{KnownOwners, ProcessFacts, heads, owners_if_changed, together
 use crate::health::{self, Changed, Code, Process, Sight};
 use crate::host::newest::{executable, modified, newest};
 use crate::host::pid_file::PidFile;
-use crate::host::records::{Key, Records};
+use crate::host::records::{RecordKey, Records};
 use crate::host::{
-    Endpoint, Owners, Running, ancestors, is_local, loaded, runs_another_file_than, started_at,
+    Endpoint, Owners, RunningProcess, ancestors, is_local, loaded, runs_another_file_than,
+    started_at,
 };
 use crate::inventory::{Inventory, Secret, Service, StartSpec};
 use crate::text;
@@ -31,7 +32,7 @@ pub(crate) struct HostScan {
 #[derive(Debug)]
 struct ScannedService {
     service: Arc<Service>,
-    key: Key,
+    key: RecordKey,
     /// Where it listens on this machine.
     endpoints: Vec<Endpoint>,
 }
@@ -56,7 +57,7 @@ impl HostScan {
         let services: Vec<ScannedService> = services
             .iter()
             .map(|service| ScannedService {
-                key: Key {
+                key: RecordKey {
                     inventory: file.clone(),
                     service: service.name.clone(),
                 },
@@ -209,7 +210,7 @@ fn endpoints(service: &Service) -> Vec<Endpoint> {
 /// The process that has read the code last of all that answers: where `process`, which was started, has others serve in
 /// its place, as a reloader does, the oldest of the programs that they run. Forked workers run what their master has
 /// read.
-fn reader(process: Process, owning: &[Running]) -> Process {
+fn reader(process: Process, owning: &[RunningProcess]) -> Process {
     if owning.iter().all(|one| one.process == process) {
         return process;
     }

@@ -1,20 +1,31 @@
 //! Sends one request, once: an HTTP request, a signal or a command. What comes back tells how far it got, and proves
 //! nothing.
 
+use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
+use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use tokio::process::Child;
+use tokio::time::{Instant, timeout};
+
 use super::PlannedRequest;
-use super::command::{self, CommandEnd};
 use super::signal::{ProvenTarget, send_signal};
+use crate::action::shown_command;
 use crate::health::FailureKind;
+use crate::host::offspring;
 use crate::host::signals::SignalError;
-use crate::inventory::{HttpRequest, Means, Signal};
-use crate::probe::{Asker, Reply};
+use crate::inventory::{Exec, HttpRequest, Means, Signal};
+use crate::probe::{Asker, Masks, Ready, Reply};
 use crate::text;
 
-/// The number of characters of a reply that are kept.
+/// The number of characters that are kept of a reply, of a command, and of the last line that it wrote.
 const KEPT: usize = 160;
+/// The number of bytes at the end of what a command wrote in which its last line is looked for.
+const TAIL: u64 = 4096;
 /// The largest body of a reply, in bytes: it is a sentence, not a download.
 const MAX_BODY: u64 = 64 * 1024;
 
@@ -79,12 +90,7 @@ pub(super) async fn send(
         (Means::Http(request), _) => send_http(asker, request, pin, method.timeout).await,
         (Means::Signal(signal), Some(target)) => deliver(target, *signal),
         (Means::Signal(_), None) => not_sent("its process is not known"),
-        (Means::Exec(exec), _) => match command::run(exec, method.timeout).await {
-            CommandEnd::Succeeded(what) => Delivery::Done(what),
-            CommandEnd::Failed { command, how } => Delivery::Failed { command, how },
-            CommandEnd::NotStarted(why) => not_sent(why),
-            CommandEnd::Unknown(why) => Delivery::Lost(why),
-        },
+        (Means::Exec(exec), _) => run_command(exec, method.timeout).await,
     }
 }
 
@@ -127,6 +133,115 @@ fn deliver(target: &ProvenTarget, signal: Signal) -> Delivery {
     }
 }
 
+/// Runs a command to its end. A command that takes longer than `limit` goes on.
+async fn run_command(exec: &Exec, limit: Duration) -> Delivery {
+    let shown = shown_command(exec.shown.iter().map(String::as_str));
+    let shown = text::clean(&shown, KEPT);
+    let began = Instant::now();
+    let ready = match timeout(limit, Ready::to_run(exec)).await {
+        Ok(Ok(ready)) => ready,
+        Ok(Err(why)) => return not_sent(why),
+        Err(_) => {
+            return not_sent(format!("what `{shown}` needs could not be read in time"));
+        }
+    };
+    let left = || limit.saturating_sub(began.elapsed());
+    // A file system that hangs would hold up everybody else.
+    let starting = tokio::task::spawn_blocking(move || RunningCommand::start(ready));
+    let mut running = match timeout(left(), starting).await {
+        Ok(Ok(Ok(running))) => running,
+        Ok(Ok(Err(why))) => return not_sent(why),
+        Ok(Err(_)) => return Delivery::Lost(format!("`{shown}` could not be started")),
+        Err(_) => {
+            return Delivery::Lost(format!("`{shown}` has not started in time, and may yet"));
+        }
+    };
+    let status = match timeout(left(), running.child.wait()).await {
+        Ok(Ok(status)) => status,
+        Ok(Err(error)) => return Delivery::Lost(format!("`{shown}`: {error}")),
+        Err(_) => {
+            return Delivery::Lost(format!("`{shown}` has not ended in time and goes on"));
+        }
+    };
+    if status.success() {
+        return Delivery::Done(format!("`{shown}` ended with status 0"));
+    }
+    let line = tokio::task::spawn_blocking(move || running.last_line()).await;
+    let line = line.unwrap_or_default();
+    let how = if line.is_empty() {
+        status.to_string()
+    } else {
+        format!("{status}: {line}")
+    };
+    Delivery::Failed {
+        command: shown,
+        how,
+    }
+}
+
+/// A command under way, with the file that holds its standard error; `None` where there is no room for one.
+struct RunningCommand {
+    child: Child,
+    masks: Masks,
+    stderr: Option<File>,
+}
+
+impl RunningCommand {
+    fn start(mut ready: Ready) -> Result<Self, String> {
+        let written = unnamed_file().ok();
+        let stderr = written.as_ref().and_then(|file| file.try_clone().ok());
+        ready
+            .command()
+            // What it says goes to nobody, and what it starts may go on saying it for ever.
+            .stdout(Stdio::null())
+            .stderr(stderr.map_or_else(Stdio::null, Stdio::from))
+            // What a probe or a hook leaves behind is ended by this; what an action leaves behind is meant to stay.
+            .env_remove(offspring::VARIABLE);
+        let (child, masks) = ready.start()?;
+        Ok(Self {
+            child,
+            masks,
+            stderr: written,
+        })
+    }
+
+    /// Returns the last line that it wrote, cleaned, and without the secrets that it was given.
+    fn last_line(&self) -> String {
+        let read = || {
+            let file = self.stderr.as_ref()?;
+            let length = file.metadata().ok()?.len();
+            let start = length.saturating_sub(TAIL);
+            let mut bytes = vec![0; usize::try_from(length - start).ok()?];
+            let count = file.read_at(&mut bytes, start).ok()?;
+            bytes.truncate(count);
+            Some((bytes, start > 0))
+        };
+        let Some((bytes, is_cut)) = read() else {
+            return String::new();
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let text = if is_cut {
+            self.masks.apply_to_end(&text)
+        } else {
+            self.masks.apply(&text)
+        };
+        let mut lines = text.lines().rev().map(str::trim);
+        text::clean(
+            lines.find(|line| !line.is_empty()).unwrap_or_default(),
+            KEPT,
+        )
+    }
+}
+
+/// Opens a file without a name for what a command writes. A pipe would break when healthctl ends, and end the command that
+/// writes into it.
+fn unnamed_file() -> io::Result<File> {
+    let file = tempfile::tempfile()?;
+    // Whoever opens it anew by `/dev/stderr` must not write over what is there.
+    fcntl_setfl(&file, fcntl_getfl(&file)? | OFlags::APPEND)?;
+    Ok(file)
+}
+
 impl From<Delivery> for StopResponse {
     fn from(delivery: Delivery) -> Self {
         match delivery {
@@ -154,7 +269,7 @@ fn by_code(code: u16, body: &[u8]) -> StopResponse {
     let answer = answered(code, body);
     match code {
         200..=299 => StopResponse::Taken(answer),
-        // Too early, in conflict with a shutdown under method, too often: it may go down all the same.
+        // Too early, in conflict with a shutdown under way, too often: it may go down all the same.
         408 | 409 | 425 | 429 => StopResponse::Unclear(answer),
         300..=499 => StopResponse::Rejected(answer),
         _ => StopResponse::Unclear(answer),
@@ -214,6 +329,97 @@ mod tests {
                 StopResponse::NotSent(_) => "?",
             };
             assert_eq!(found, expected, "{code}");
+        }
+    }
+
+    fn command(words: &[&str]) -> Exec {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        Exec {
+            shown: words.clone(),
+            command: words,
+            ..Exec::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn commands_tell_by_their_status() {
+        let run =
+            async |words: &[&str]| run_command(&command(words), Duration::from_secs(20)).await;
+        assert!(matches!(run(&["true"]).await, Delivery::Done(_)));
+        assert!(matches!(run(&["/nowhere/x"]).await, Delivery::NotSent(_)));
+        assert!(matches!(run(&[]).await, Delivery::NotSent(_)));
+        for (script, expected) in [
+            (
+                "echo no such unit >&2; exit 5",
+                "exit status: 5: no such unit",
+            ),
+            (
+                "echo one >&2; echo two >&2; echo >&2; exit 1",
+                "exit status: 1: two",
+            ),
+            ("echo out; exit 1", "exit status: 1"),
+            (
+                "echo one >&2; echo two > /dev/stderr; exit 1",
+                "exit status: 1: two",
+            ),
+            (
+                "head -c 9000 /dev/zero | tr '\\0' x >&2; echo >&2; echo end >&2; exit 1",
+                "exit status: 1: end",
+            ),
+            ("kill -KILL $$", "signal: 9 (SIGKILL)"),
+        ] {
+            let Delivery::Failed { how, .. } = run(&["sh", "-c", script]).await else {
+                panic!("a command that fails has not taken it: {script}");
+            };
+            assert_eq!(how, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_takes_too_long_is_left_to_its_work() {
+        let directory = tempfile::tempdir().unwrap();
+        let pid_file = directory.path().join("pid");
+        let script = format!("echo $$ > {}; exec sleep 60", pid_file.display());
+        let exec = command(&["sh", "-c", &script]);
+        let end = run_command(&exec, Duration::from_millis(500)).await;
+        assert!(matches!(end, Delivery::Lost(_)), "{end:?}");
+        let text = std::fs::read_to_string(pid_file).unwrap();
+        // It is there to be ended.
+        let mut kill = std::process::Command::new("kill");
+        assert!(
+            kill.args(["-KILL", text.trim()])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    #[tokio::test]
+    async fn the_last_line_tells_no_secret() {
+        let given = |script: &str| Exec {
+            hidden: vec![("hunter22".to_owned(), "${TOKEN}".to_owned())],
+            ..command(&["sh", "-c", script])
+        };
+        // Cut in the middle of it, by what is looked at and by what is shown.
+        let long = format!("hunter22{}; exit 1", "y".repeat(4092));
+        let late = format!("{}hunter22; exit 1", "y".repeat(157));
+        for (script, expected) in [
+            ("no user hunter22; exit 1", "no user ${TOKEN}".to_owned()),
+            (&long, "y".repeat(KEPT)),
+            (&late, format!("{}${{T", "y".repeat(157))),
+        ] {
+            let exec = given(&format!(
+                "echo {} >&2; exit 1",
+                script.trim_end_matches("; exit 1")
+            ));
+            let Delivery::Failed { how, .. } = run_command(&exec, Duration::from_secs(20)).await
+            else {
+                panic!("it fails")
+            };
+            assert_eq!(
+                how.trim_end_matches('…'),
+                format!("exit status: 1: {expected}")
+            );
         }
     }
 }

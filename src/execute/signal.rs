@@ -4,7 +4,7 @@ use rustix::process::Signal;
 
 use super::facts::{ProcessFacts, name};
 use crate::health::Process;
-use crate::host::Running;
+use crate::host::RunningProcess;
 use crate::host::signals::{self, SignalError};
 
 /// The proof that a process is the service's own.
@@ -23,7 +23,7 @@ pub(super) enum ProcessProof {
 /// A process that is proved to be the service's own. Only [`ProvenTarget::all`] makes one.
 #[derive(Debug, Clone)]
 pub(super) struct ProvenTarget {
-    running: Running,
+    running: RunningProcess,
     proof: ProcessProof,
 }
 
@@ -40,7 +40,7 @@ impl ProvenTarget {
             };
             (running, proof)
         });
-        let with = |proof| move |running: &Running| (running.clone(), proof);
+        let with = |proof| move |running: &RunningProcess| (running.clone(), proof);
         let in_pid_file = facts.in_pid_file().map(with(ProcessProof::PidFile));
         let owning = facts.owning().iter().map(with(ProcessProof::AddressOwner));
         let session = facts.session();
@@ -62,7 +62,7 @@ impl ProvenTarget {
         Self::all(facts).into_iter().filter(is_left).collect()
     }
 
-    pub(super) const fn running(&self) -> &Running {
+    pub(super) const fn running(&self) -> &RunningProcess {
         &self.running
     }
 

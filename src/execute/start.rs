@@ -10,7 +10,7 @@ use tokio::process::Child;
 use tokio::time::Instant;
 
 use super::facts::{Recorded, ServiceFacts, belongs, heads, name};
-use super::monitor::{Pending, Watch, monitor, states};
+use super::monitor::{Monitored, Pending, monitor, states};
 use super::phases::{StartedInstance, TargetRun};
 use super::result::{ActionEnd, Flow};
 use super::{Executor, PlanTarget};
@@ -20,9 +20,9 @@ use crate::action::{
 };
 use crate::event::StepKind;
 use crate::health::{Outcome, Process, Role};
-use crate::host::launch::{Launched, Order, excerpt, launch, startable};
-use crate::host::records::{Key, Record};
-use crate::host::{Endpoint, Running, process};
+use crate::host::launch::{LaunchedProcess, StartOrder, excerpt, launch, startable};
+use crate::host::records::{Record, RecordKey};
+use crate::host::{Endpoint, RunningProcess, process};
 use crate::inventory::{Means, Probe, Secret, Service, StartSpec};
 use crate::probe::{Asker, Masks, reveal};
 use crate::text;
@@ -50,11 +50,11 @@ struct StartWatch<'a> {
     proof: Box<dyn Prover + Send + 'a>,
     endpoints: &'a [Endpoint],
     /// The processes of a service that ran already.
-    running: Vec<Running>,
+    running: Vec<RunningProcess>,
     /// The means of the request that has the successor started.
     means: Option<&'a Means>,
     /// The process that was started here.
-    process: Option<Running>,
+    process: Option<RunningProcess>,
     record: Option<Record>,
     child: Option<Child>,
     /// Whether the facts of the instance are gathered once it is ready.
@@ -83,12 +83,8 @@ impl TargetRun<'_> {
                 return Flow::Break(ActionEnd::new(Verdict::Died, text));
             }
         };
-        let (order, masks, launched) = launched;
-        let Launched {
-            process: started,
-            record,
-            child,
-        } = launched;
+        let (order, masks, LaunchedProcess { record, child }) = launched;
+        let started = record.process;
         let running = process(started.pid)
             .filter(|running| running.process == started)
             .unwrap_or_else(|| named(started, &order.shown));
@@ -172,7 +168,7 @@ impl TargetRun<'_> {
         }
     }
 
-    fn start_proof(&self, process: Option<&Running>) -> Box<StartProof> {
+    fn start_proof(&self, process: Option<&RunningProcess>) -> Box<StartProof> {
         let endpoints = &self.target.facts.endpoints;
         let subject = ProofSubject {
             addresses: endpoints.iter().map(ToString::to_string).collect(),
@@ -213,8 +209,8 @@ impl Executor {
     async fn launch(
         &self,
         service: &Service,
-        key: &Key,
-    ) -> Result<(Order, Masks, Launched), String> {
+        key: &RecordKey,
+    ) -> Result<(StartOrder, Masks, LaunchedProcess), String> {
         let (order, masks) = self.start_order(service, key).await?;
         let (Some(records), Some(program)) = (&self.policy.records, &self.policy.program) else {
             return Err(NO_RECORDS.to_owned());
@@ -227,7 +223,7 @@ impl Executor {
     ///
     /// # Errors
     /// Why it could not be.
-    pub(super) async fn startable(&self, service: &Service, key: &Key) -> Result<(), String> {
+    pub(super) async fn startable(&self, service: &Service, key: &RecordKey) -> Result<(), String> {
         let (order, _) = self.start_order(service, key).await?;
         let Some(records) = self.policy.records.clone() else {
             return Err(NO_RECORDS.to_owned());
@@ -238,7 +234,11 @@ impl Executor {
     }
 
     /// Returns all that a start needs, secrets read; and the masks for what the service writes.
-    async fn start_order(&self, service: &Service, key: &Key) -> Result<(Order, Masks), String> {
+    async fn start_order(
+        &self,
+        service: &Service,
+        key: &RecordKey,
+    ) -> Result<(StartOrder, Masks), String> {
         let Some(start) = &service.start else {
             return Err("it does not say how".to_owned());
         };
@@ -254,7 +254,7 @@ impl Executor {
             }
             env.push((name.clone(), value));
         }
-        let order = Order {
+        let order = StartOrder {
             key: key.clone(),
             command: exec.command.clone(),
             shown: exec.shown.clone(),
@@ -266,7 +266,7 @@ impl Executor {
         Ok((order, Masks::new(exec, secrets)))
     }
 
-    fn log_of(&self, key: &Key, start: &StartSpec) -> PathBuf {
+    fn log_of(&self, key: &RecordKey, start: &StartSpec) -> PathBuf {
         let records = self.policy.records.as_ref();
         let default = || records.map(|records| records.default_log(key));
         start.log.clone().or_else(default).unwrap_or_default()
@@ -309,7 +309,7 @@ impl StartWatch<'_> {
             };
         }
         let family = std::slice::from_ref(started);
-        let is_stranger = |owner: &&Running| {
+        let is_stranger = |owner: &&RunningProcess| {
             owner.process.start_ticks < started.process.start_ticks
                 && !belongs(owner.process, family)
         };
@@ -323,7 +323,7 @@ impl StartWatch<'_> {
     }
 }
 
-impl Watch for StartWatch<'_> {
+impl Monitored for StartWatch<'_> {
     type Answer = ReadinessAnswer;
 
     fn prover(&mut self) -> &mut (dyn Prover + Send) {
@@ -475,10 +475,10 @@ fn missing(probe: &Probe, outcome: &Outcome) -> Option<String> {
 }
 
 /// Describes a process that has exited before it could be looked at, by the name of its program.
-fn named(process: Process, command: &[String]) -> Running {
+fn named(process: Process, command: &[String]) -> RunningProcess {
     let program = command.first().map(String::as_str).unwrap_or_default();
     let name = program.rsplit('/').next().unwrap_or_default();
-    Running {
+    RunningProcess {
         process,
         parent: 0,
         name: text::clean(name, 40),

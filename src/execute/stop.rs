@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::address::ServiceAddress;
 use super::facts::{IdentityAnswer, IdentityQuestion};
-use super::monitor::{Pending, Watch, monitor, states};
+use super::monitor::{Monitored, Pending, monitor, states};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow};
 use super::send::{Delivery, NotSent, StopResponse, send};
@@ -30,7 +30,7 @@ const FOLLOWS_WITHIN: Duration = Duration::from_secs(1);
 /// The largest number of lines of evidence on the process that answers.
 const MOST_EVIDENCE: usize = 12;
 
-/// A stop under method.
+/// A stop under way.
 struct StopWatch<'a> {
     run: &'a TargetRun<'a>,
     facts: &'a ServiceFacts,
@@ -120,7 +120,7 @@ impl TargetRun<'_> {
     }
 }
 
-impl Watch for StopWatch<'_> {
+impl Monitored for StopWatch<'_> {
     type Answer = IdentityAnswer;
 
     fn prover(&mut self) -> &mut (dyn Prover + Send) {

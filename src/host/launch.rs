@@ -1,8 +1,8 @@
-//! Starts a program so that it outlives us: in a session of its own, its output in a file, recorded before it runs.
+//! Starts a program so that it outlives healthctl: in a session of its own, its output in a file, recorded before it runs.
 //!
-//! Between us and the program stands a second run of ourselves, [`stand_in`]: it alone knows its pid before the
-//! program runs, so it writes the record and only then becomes the program. Whenever we are killed, either nothing
-//! was started or its record names it.
+//! A second run of healthctl, [`stand_in`], starts it: that alone knows its pid before the program runs, so it writes the
+//! record and only then executes the program in its own place. Whenever healthctl is killed, either nothing was started or a
+//! record names it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -22,68 +22,56 @@ use tokio::process::Child;
 use super::descriptors::original_descriptor_limit;
 use super::offspring;
 use super::process::process;
-use super::records::{Key, Record, RecordError, Records};
-use crate::health::Process;
+use super::records::{Record, RecordError, RecordKey, Records};
 use crate::text;
 
-/// The word that makes a run of ours the stand-in.
+/// The argument that makes a run of healthctl the stand-in.
 pub(crate) const WORD: &str = "stand-in";
 
-/// So much of a log is looked at for its first lines, and for its last, in bytes.
+/// The number of bytes in which the first lines of a log are looked for, and the last.
 const MOST: u64 = 64 * 1024;
-/// So many of its first lines are told.
+/// The number of its first lines that are shown.
 const LINES: usize = 20;
-/// So many of its last, where there are more.
+/// The number of its last lines that are shown, where there are more.
 const LAST: usize = 5;
 
-/// What is to be started.
-#[derive(Debug)]
-pub(crate) struct Order {
-    /// Names its record.
-    pub(crate) key: Key,
-    /// Program and arguments, no shell. A program with a `/` is a path from where we stand.
+/// A program to start, with all that the start needs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StartOrder {
+    pub(crate) key: RecordKey,
+    /// Program and arguments, without a shell. A program with a `/` is relative to the current directory.
     pub(crate) command: Vec<String>,
-    /// The same for people.
+    /// The command as it is shown.
     pub(crate) shown: Vec<String>,
-    /// Added to the environment, secrets among it.
+    /// The variables that are added to the environment, secrets among them.
     pub(crate) env: Vec<(String, String)>,
-    /// Where it runs.
     pub(crate) cwd: PathBuf,
-    /// Where its output goes; made with its directories where it is not there, appended to where it is.
+    /// The file for its output, which is appended to; created with its directories where it is missing.
     pub(crate) log: PathBuf,
-    /// The fingerprint of its entry in the inventory.
+    /// The fingerprint of the `start` entry of the inventory.
     pub(crate) entry: String,
 }
 
-/// What was started.
+/// A program that was started.
 #[derive(Debug)]
-pub(crate) struct Launched {
-    /// The program's process; it may have ended already.
-    pub(crate) process: Process,
-    /// What was recorded of it.
+pub(crate) struct LaunchedProcess {
+    /// The record of its process, which may have ended already.
     pub(crate) record: Record,
-    /// To learn its end; dropping it leaves the process alone.
+    /// The process, to learn its exit; dropping it leaves the process alone.
     pub(crate) child: Child,
 }
 
-/// What the stand-in is told, through a pipe: secrets are in it.
+/// The task of the stand-in, which it reads from a pipe: secrets are in it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Task {
+struct LaunchTask {
     state: PathBuf,
-    inventory: PathBuf,
-    service: String,
-    command: Vec<String>,
-    shown: Vec<String>,
-    env: Vec<(String, String)>,
-    cwd: PathBuf,
-    log: PathBuf,
+    order: StartOrder,
     log_offset: u64,
-    entry: String,
-    /// The limit of open files that we were given ourselves, where we have raised it since.
+    /// The limit of open files that healthctl was given itself, where it has raised that since.
     descriptors: Option<u64>,
 }
 
-/// This program, as it can be run again even where its file was replaced meanwhile.
+/// Returns the path at which this program can be run again, even where its file was replaced meanwhile.
 pub(crate) fn own_program() -> Option<PathBuf> {
     let own = Path::new("/proc/self/exe");
     if own.exists() {
@@ -92,15 +80,16 @@ pub(crate) fn own_program() -> Option<PathBuf> {
     std::env::current_exe().ok()
 }
 
-/// Starts it. `program` is ourselves. After this it runs and is recorded, or nothing was started.
+/// Starts a program by another run of healthctl, which is `program`. After this it runs and is recorded, or nothing was
+/// started.
 ///
 /// # Errors
 /// Why it could not be started, for people.
 pub(crate) async fn launch(
     program: &Path,
     records: &Records,
-    order: &Order,
-) -> Result<Launched, String> {
+    order: &StartOrder,
+) -> Result<LaunchedProcess, String> {
     if order.log == records.default_log(&order.key) {
         records.make_logs().map_err(|error| error.to_string())?;
     }
@@ -126,11 +115,7 @@ pub(crate) async fn launch(
     let (recorded, failure) = told.split_once('\n').unwrap_or((told.as_str(), ""));
     let record: Option<Record> = serde_json::from_str(recorded).ok();
     match (record, failure) {
-        (Some(record), "") => Ok(Launched {
-            process: record.process,
-            record,
-            child,
-        }),
+        (Some(record), "") => Ok(LaunchedProcess { record, child }),
         (recorded, failure) => {
             let status = child.wait().await;
             let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
@@ -145,12 +130,12 @@ pub(crate) async fn launch(
     }
 }
 
-/// What is in the way of a start, as far as that can be told without starting anything; changes nothing. What runs is
-/// not to be stopped for a start that cannot be.
+/// Checks a start as far as possible without starting or changing anything: a service is not to be stopped for a start that
+/// cannot be.
 ///
 /// # Errors
 /// Why it could not be started, for people.
-pub(crate) fn startable(records: &Records, order: &Order) -> Result<(), String> {
+pub(crate) fn startable(records: &Records, order: &StartOrder) -> Result<(), String> {
     writable(&records.services())
         .map_err(|why| format!("what is started could not be recorded: {why}"))?;
     writable(&order.log)
@@ -186,7 +171,7 @@ pub(crate) fn startable(records: &Records, order: &Order) -> Result<(), String> 
     }
 }
 
-/// Whether this file can be run.
+/// Checks that a file can be executed.
 fn runnable(file: &Path) -> Result<(), String> {
     match access(file, Access::EXEC_OK) {
         Ok(()) if file.is_file() => Ok(()),
@@ -197,7 +182,7 @@ fn runnable(file: &Path) -> Result<(), String> {
     }
 }
 
-/// Whether this can be written, or made where it is not there yet.
+/// Checks that a file can be written, or created where it is missing.
 fn writable(path: &Path) -> Result<(), String> {
     let path = std::path::absolute(path).map_err(|error| error.to_string())?;
     let there = path.ancestors().find(|path| path.exists());
@@ -210,7 +195,7 @@ fn writable(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Hands the task over, and gives all that the stand-in says until it has become the program.
+/// Sends the task, and returns all that the stand-in writes until the program runs.
 async fn tell(child: &mut Child, task: &[u8]) -> io::Result<String> {
     let missing = || io::Error::other("no pipe");
     let mut input = child.stdin.take().ok_or_else(missing)?;
@@ -231,29 +216,24 @@ async fn tell(child: &mut Child, task: &[u8]) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
-fn task(records: &Records, order: &Order, log_offset: u64) -> io::Result<Task> {
-    let mut command = order.command.clone();
-    if let Some(program) = command.first_mut()
+fn task(records: &Records, order: &StartOrder, log_offset: u64) -> io::Result<LaunchTask> {
+    let mut order = order.clone();
+    if let Some(program) = order.command.first_mut()
         && program.contains('/')
     {
         *program = std::path::absolute(&*program)?.display().to_string();
     }
-    Ok(Task {
+    order.cwd = directory(&order.cwd)?;
+    order.log = std::path::absolute(&order.log)?;
+    Ok(LaunchTask {
         state: std::path::absolute(records.directory())?,
-        inventory: order.key.inventory.clone(),
-        service: order.key.service.clone(),
-        command,
-        shown: order.shown.clone(),
-        env: order.env.clone(),
-        cwd: directory(&order.cwd)?,
-        log: std::path::absolute(&order.log)?,
+        order,
         log_offset,
-        entry: order.entry.clone(),
         descriptors: original_descriptor_limit(),
     })
 }
 
-/// An empty path is where we stand.
+/// Returns the absolute path of a directory; an empty path is the current one.
 fn directory(path: &Path) -> io::Result<PathBuf> {
     if path == Path::new("") {
         return std::env::current_dir();
@@ -261,7 +241,7 @@ fn directory(path: &Path) -> io::Result<PathBuf> {
     std::path::absolute(path)
 }
 
-/// Opens a log to append to it, and gives its length in bytes.
+/// Opens a log to append to it, and returns its length in bytes.
 fn open_log(path: &Path) -> io::Result<(File, u64)> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
@@ -272,7 +252,7 @@ fn open_log(path: &Path) -> io::Result<(File, u64)> {
     Ok((log, length))
 }
 
-/// Whether what stands there, if anything does, can be a log: a pipe that nobody reads would hold us up.
+/// Checks that an existing file can be a log: a pipe that nobody reads would block.
 fn is_log(path: &Path) -> io::Result<()> {
     match std::fs::metadata(path) {
         Ok(there) if !there.is_file() && !there.file_type().is_char_device() => {
@@ -282,8 +262,8 @@ fn is_log(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What was written to a log after `offset`, cleaned: its first lines and, where there are more, how many follow and the
-/// last of them, as some say at the end what went wrong. Nothing where it cannot be read.
+/// Returns the lines that were written to a log after `offset`, cleaned: the first ones and, where there are more, how many
+/// follow and the last of them, as some programs say at the end what went wrong. Empty where the log cannot be read.
 pub(crate) async fn excerpt(log: &Path, offset: u64) -> Vec<String> {
     let read = async {
         let mut file = tokio::fs::File::open(log).await?;
@@ -312,7 +292,7 @@ pub(crate) async fn excerpt(log: &Path, offset: u64) -> Vec<String> {
     )
 }
 
-/// Of a text that is known whole, or by its beginning and its end.
+/// Shortens a text that is known whole, or by its beginning and its end.
 fn shortened(first: &str, last: &str) -> Vec<String> {
     let clean = |line: &str| text::clean(line, 300);
     let lines: Vec<&str> = first.lines().collect();
@@ -340,7 +320,7 @@ fn shortened(first: &str, last: &str) -> Vec<String> {
     told
 }
 
-/// Leaves our session, records the process that this is, and becomes the program. Comes back only where that cannot be.
+/// Leaves the session, records this process, and executes the program in its place. Returns only where that fails.
 pub(crate) fn stand_in() -> ExitCode {
     // What is told here is read by the one who has started us; that it has ended meanwhile changes nothing.
     let mut out = io::stdout();
@@ -350,7 +330,7 @@ pub(crate) fn stand_in() -> ExitCode {
     let mut told = Vec::new();
     let task = io::stdin()
         .read_to_end(&mut told)
-        .and_then(|_| Ok(serde_json::from_slice::<Task>(&told)?));
+        .and_then(|_| Ok(serde_json::from_slice::<LaunchTask>(&told)?));
     let task = match task {
         Ok(task) => task,
         Err(error) => {
@@ -359,12 +339,9 @@ pub(crate) fn stand_in() -> ExitCode {
         }
     };
     let records = Records::new(&task.state);
-    let key = Key {
-        inventory: task.inventory.clone(),
-        service: task.service.clone(),
-    };
+    let order = &task.order;
     // Closed when the program runs. The one who told us may have been killed meanwhile, and another be at work.
-    let (_alone, recorded) = match record(&records, &key, &task) {
+    let (_alone, recorded) = match record(&records, &task) {
         Ok(recorded) => recorded,
         Err(why) => {
             say(&mut out, &why);
@@ -372,10 +349,10 @@ pub(crate) fn stand_in() -> ExitCode {
         }
     };
     say(&mut out, &recorded);
-    let error = become_it(&task);
-    let why = not_run(&task, &error);
+    let error = run_program(order);
+    let why = not_run(order, &error);
     // It never ran, so nothing is to be remembered of it.
-    if let Err(error) = records.forget(&key) {
+    if let Err(error) = records.forget(&order.key) {
         say(&mut out, &format!("{why}; {error}"));
     } else {
         say(&mut out, &why);
@@ -383,8 +360,8 @@ pub(crate) fn stand_in() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Leaves the session and writes the record, which it gives as one line, where nobody else has started it.
-fn record(records: &Records, key: &Key, task: &Task) -> Result<(File, String), String> {
+/// Leaves the session and writes the record, which it returns as one line, where no other run has started the service.
+fn record(records: &Records, task: &LaunchTask) -> Result<(File, String), String> {
     setsid().map_err(|errno| format!("no session of its own: {errno}"))?;
     if let Some(soft) = task.descriptors {
         let maximum = getrlimit(Resource::Nofile).maximum;
@@ -395,6 +372,8 @@ fn record(records: &Records, key: &Key, task: &Task) -> Result<(File, String), S
         // With a higher limit it runs as well; only what counts up to it takes longer.
         let _ = setrlimit(Resource::Nofile, limit);
     }
+    let order = &task.order;
+    let key = &order.key;
     let own = process(std::process::id())
         .ok_or("starting is not available here: needs /proc")?
         .process;
@@ -404,9 +383,9 @@ fn record(records: &Records, key: &Key, task: &Task) -> Result<(File, String), S
         return Err(format!("pid {} was started meanwhile", other.process.pid));
     }
     let record = Record {
-        entry: task.entry.clone(),
-        command: task.shown.clone(),
-        log: task.log.clone(),
+        entry: order.entry.clone(),
+        command: order.shown.clone(),
+        log: order.log.clone(),
         log_offset: task.log_offset,
         ..Record::new(key, own)
     };
@@ -415,9 +394,9 @@ fn record(records: &Records, key: &Key, task: &Task) -> Result<(File, String), S
     Ok((alone, line))
 }
 
-/// Runs the program in place of this process: where that works, it does not come back.
-fn become_it(task: &Task) -> io::Error {
-    let Some((program, arguments)) = task.command.split_first() else {
+/// Executes the program in place of this process. Returns only where that fails.
+fn run_program(order: &StartOrder) -> io::Error {
+    let Some((program, arguments)) = order.command.split_first() else {
         return io::Error::other("the command is empty");
     };
     // The pipe that we report to has to close when the program runs, and must be open still when it cannot.
@@ -432,8 +411,8 @@ fn become_it(task: &Task) -> io::Error {
     close_fds::set_fds_cloexec_threadsafe(3, &[]);
     let error = std::process::Command::new(program)
         .args(arguments)
-        .envs(task.env.iter().map(|(name, value)| (name, value)))
-        .current_dir(&task.cwd)
+        .envs(order.env.iter().map(|(name, value)| (name, value)))
+        .current_dir(&order.cwd)
         .stdin(Stdio::null())
         .stdout(Stdio::from(log))
         .exec();
@@ -444,7 +423,7 @@ fn become_it(task: &Task) -> io::Error {
     error
 }
 
-/// A program is named from beside the inventory, and not from where it runs.
+/// Suggests a program beside the service, as a program is named relative to the inventory.
 fn in_directory(program: &str, cwd: &Path) -> String {
     let there = Path::new(program).file_name().map(|name| cwd.join(name));
     match there.filter(|path| path.is_file()) {
@@ -465,16 +444,16 @@ fn no_directory(path: &Path) -> String {
     format!("there is no directory {}", path.display())
 }
 
-/// Why the program does not run. A directory that is missing is told like a program that is.
-fn not_run(task: &Task, error: &io::Error) -> String {
+/// Says why the program does not run. The kernel reports a missing directory like a missing program.
+fn not_run(order: &StartOrder, error: &io::Error) -> String {
     let first = |words: &[String]| words.first().cloned().unwrap_or_default();
-    let (program, shown) = (first(&task.command), first(&task.shown));
-    if !task.cwd.is_dir() {
-        return no_directory(&task.cwd);
+    let (program, shown) = (first(&order.command), first(&order.shown));
+    if !order.cwd.is_dir() {
+        return no_directory(&order.cwd);
     }
     let why = match error.kind() {
         io::ErrorKind::NotFound if program.contains('/') => {
-            NO_FILE.to_owned() + &in_directory(&shown, &task.cwd)
+            NO_FILE.to_owned() + &in_directory(&shown, &order.cwd)
         }
         io::ErrorKind::NotFound => NO_COMMAND.to_owned(),
         io::ErrorKind::PermissionDenied => NOT_EXECUTABLE.to_owned(),

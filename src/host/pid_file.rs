@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rustix::fs::OFlags;
 
-use super::process::{Running, available, process, started_at};
+use super::process::{RunningProcess, available, process, started_at};
 
 /// What a pid file says and whether that can be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) enum PidFile {
     /// There is no such file.
     Missing,
     /// The process that it names runs, and started no later than the file was written.
-    Proved(Running),
+    Proved(RunningProcess),
     /// The process that it names has exited.
     Exited(u32),
     /// Its pid was given to another process since: one that started after the file was written.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::process::{Running, process};
+use super::process::{RunningProcess, process};
 use super::sockets;
 
 /// How long a search through the open files of all processes may take.
@@ -37,7 +37,7 @@ pub(crate) enum Owners {
     /// These processes, lowest pid first. Not `complete` where a listening socket has an owner that we may not see.
     Known {
         /// The processes.
-        processes: Vec<Running>,
+        processes: Vec<RunningProcess>,
         /// Every listening socket has an owner among them.
         complete: bool,
     },
@@ -125,7 +125,7 @@ fn owners_of(
         .copied()
         .collect();
     // One that exited since it was seen is left out; if it was the only one, nobody can be named.
-    let processes: Vec<Running> = pids.into_iter().filter_map(process).collect();
+    let processes: Vec<RunningProcess> = pids.into_iter().filter_map(process).collect();
     if processes.is_empty() {
         return Owners::Unknown(if in_time {
             "the process that listens belongs to another user or container".to_owned()

@@ -16,7 +16,7 @@ use crate::text;
 
 /// A running process, as far as an action has to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Running {
+pub(crate) struct RunningProcess {
     /// Its pid and kernel start.
     pub(crate) process: Process,
     /// The pid of its parent.
@@ -27,7 +27,7 @@ pub(crate) struct Running {
 
 /// The running process with this pid; `None` where there is none, where it only waits to be reaped, and
 /// where this system has no `/proc`.
-pub(crate) fn process(pid: u32) -> Option<Running> {
+pub(crate) fn process(pid: u32) -> Option<RunningProcess> {
     let stat = read(pid).ok()??;
     stat.runs().then(|| stat.running(pid))
 }
@@ -108,10 +108,10 @@ pub(crate) fn loaded(by: Process) -> Process {
 }
 
 /// What still runs of the session that this process has begun, itself left out; it may have exited.
-pub(crate) fn session_of(leader: Process) -> Vec<Running> {
+pub(crate) fn session_of(leader: Process) -> Vec<RunningProcess> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let mut members: Vec<Running> = pids
+    let mut members: Vec<RunningProcess> = pids
         .filter(|pid| *pid != leader.pid)
         .filter_map(|pid| {
             let stat = read(pid).ok()??;
@@ -155,7 +155,7 @@ pub(crate) fn writes_to(process: Process, file: &Path) -> bool {
 
 /// Whether this process is one of several that their parent, the same program in the same process group, has started
 /// to share its work. Two copies started by hand, or by us, are not.
-pub(crate) fn one_of_a_pool(one: &Running) -> bool {
+pub(crate) fn one_of_a_pool(one: &RunningProcess) -> bool {
     let file = |pid: u32| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
     let group = |pid: u32| Some(read(pid).ok()??.group);
     let (own, parents) = (file(one.process.pid), file(one.parent));
@@ -189,8 +189,8 @@ struct Stat {
 }
 
 impl Stat {
-    fn running(&self, pid: u32) -> Running {
-        Running {
+    fn running(&self, pid: u32) -> RunningProcess {
+        RunningProcess {
             process: Process {
                 pid,
                 start_ticks: self.start_ticks,

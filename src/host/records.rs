@@ -1,8 +1,8 @@
-//! What we have started and who acts on a service just now: one record and one lock file for each service, in the
-//! user's state directory.
+//! Records of started services, and locks on services that are acted on: one record and one lock file for each service, in
+//! the user's state directory.
 //!
-//! A record names a process by its pid, its kernel start and the boot of the machine, so that it never stands for
-//! another one that was given the same pid. Must not start, end or judge anything.
+//! A record names a process by its pid, its kernel start and the boot of the machine, so that it never stands for another one
+//! that was given the same pid. Must not start, end or judge anything.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -15,30 +15,28 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::process::{Running, process, session_of, writes_to};
+use super::process::{RunningProcess, process, session_of, writes_to};
 use crate::health::Process;
 use crate::text;
 
-/// No record and no note of a lock is longer.
+/// The longest record or lock file, in bytes.
 const LONGEST: u64 = 1024 * 1024;
 
-/// Names the record of a service: two inventories may have services of the same name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Key {
-    /// The first file of its inventory.
+/// The key of a record: two inventories may have services of the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RecordKey {
+    /// The first file of the inventory.
     pub(crate) inventory: PathBuf,
-    /// Its name.
     pub(crate) service: String,
 }
 
-/// A service that we have started.
+/// A service that was started here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// Its name.
     pub(crate) service: String,
-    /// The first file of its inventory, absolute.
+    /// The first file of the inventory, absolute.
     pub(crate) inventory: PathBuf,
-    /// The process; it may have ended since.
+    /// The process that was started; it may have ended since.
     #[serde(with = "Numbers")]
     pub(crate) process: Process,
     /// The boot of the machine that its kernel start counts from.
@@ -47,9 +45,9 @@ pub(crate) struct Record {
     pub(crate) started_at: Timestamp,
     /// The fingerprint of the `start` entry that it was started by.
     pub(crate) entry: String,
-    /// Its command, for people.
+    /// The command as it is shown.
     pub(crate) command: Vec<String>,
-    /// Where its output goes, absolute.
+    /// The file that has its output, absolute.
     pub(crate) log: PathBuf,
     /// The length of that file, in bytes, when it was started.
     pub(crate) log_offset: u64,
@@ -63,29 +61,26 @@ struct Numbers {
     start_ticks: u64,
 }
 
-/// Who acts on a service, as its lock file tells it to others.
+/// The content of a lock file.
 #[derive(Debug, Serialize, Deserialize)]
-struct Owner {
+struct LockOwner {
     pid: u32,
     doing: String,
     since: Timestamp,
 }
 
-/// Nobody else acts on a service while this is held. It ends with its process, however that ends.
+/// A lock on a service. The kernel releases it when the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 
 /// Why a record or a lock cannot be had. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordError {
-    /// It is there and cannot be read, or cannot be written.
+    /// A file cannot be read, written or removed.
     #[error("{} cannot be {what}: {error}", path.display())]
     File {
-        /// Which file.
         path: PathBuf,
-        /// `read`, `written` or `removed`.
         what: &'static str,
-        /// Why.
         error: io::Error,
     },
     /// Another process acts on the service.
@@ -93,14 +88,21 @@ pub(crate) enum RecordError {
     Busy(String),
 }
 
-/// The records of a user.
+/// The records and locks of a user.
 #[derive(Debug, Clone)]
 pub(crate) struct Records {
     directory: PathBuf,
 }
 
-impl Key {
-    /// A name for its files: readable, and different for the same service of another inventory.
+/// The directory of the records in the state directory.
+const SERVICES: &str = "services";
+/// The directory of the logs that the inventory does not name.
+const LOGS: &str = "logs";
+/// The extension of the file that notes that a service is to be down.
+const DOWN: &str = "down";
+
+impl RecordKey {
+    /// Returns the name of its files: readable, and different for the same service of another inventory.
     fn file_name(&self) -> String {
         let path = absolute(&self.inventory);
         let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
@@ -113,8 +115,8 @@ impl Key {
 }
 
 impl Record {
-    /// A record of this process.
-    pub(crate) fn new(key: &Key, process: Process) -> Self {
+    /// Makes a record of this process.
+    pub(crate) fn new(key: &RecordKey, process: Process) -> Self {
         Self {
             service: key.service.clone(),
             inventory: absolute(&key.inventory),
@@ -128,22 +130,21 @@ impl Record {
         }
     }
 
-    /// The very process that was started, where that still runs.
-    pub(crate) fn leader(&self) -> Option<Running> {
+    /// Returns the process that was started, where it still runs.
+    pub(crate) fn leader(&self) -> Option<RunningProcess> {
         let running = process(self.process.pid).filter(|running| running.process == self.process);
         running.filter(|_| self.boot == boot())
     }
 
-    /// Its process, where that still runs; else the first of what it has left in its session.
-    pub(crate) fn running(&self) -> Option<Running> {
+    /// Returns the process that was started, where it still runs; else the first that it has left in its session.
+    pub(crate) fn running(&self) -> Option<RunningProcess> {
         self.leader()
             .or_else(|| self.session(false).into_iter().next())
     }
 
-    /// What else runs in the session that its process has begun. A session is known by a pid, and by that alone nobody
-    /// is told: unless the process was `seen` to run a moment ago, one of the members has to write to its log, as it
-    /// did.
-    pub(crate) fn session(&self, seen: bool) -> Vec<Running> {
+    /// Returns what else runs in the session that its process has begun. A session is known by a pid, and a pid alone proves
+    /// nothing: unless the process was `seen` to run a moment ago, one of the members has to write to its log, as it did.
+    pub(crate) fn session(&self, seen: bool) -> Vec<RunningProcess> {
         let given_out = || {
             let running = process(self.process.pid);
             running.is_some_and(|running| running.process != self.process)
@@ -152,7 +153,7 @@ impl Record {
             return Vec::new();
         }
         let members = session_of(self.process);
-        let is_ours = |member: &Running| writes_to(member.process, &self.log);
+        let is_ours = |member: &RunningProcess| writes_to(member.process, &self.log);
         if seen || members.iter().any(is_ours) {
             members
         } else {
@@ -162,37 +163,36 @@ impl Record {
 }
 
 impl Records {
-    /// Those in this state directory.
+    /// Opens the records in this state directory.
     pub(crate) fn new(state: &Path) -> Self {
         Self {
             directory: state.to_owned(),
         }
     }
 
-    /// The state directory.
     pub(super) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Where the records stand in it.
+    /// Returns the directory of the records.
     pub(super) fn services(&self) -> PathBuf {
         self.directory.join(SERVICES)
     }
 
-    /// The record of a service, where we have started it.
+    /// Reads the record of a service, where it was started here.
     ///
     /// # Errors
-    /// It cannot be read, or is no record.
-    pub(crate) fn read(&self, key: &Key) -> Result<Option<Record>, RecordError> {
+    /// The record cannot be read, or is none.
+    pub(crate) fn read(&self, key: &RecordKey) -> Result<Option<Record>, RecordError> {
         read(&self.path(key, "json"))
     }
 
-    /// The records of an inventory of which something still runs, with that, in the order of their names. One that cannot
-    /// be read is told in its place.
+    /// Reads the records of an inventory of which a process still runs, with that process, in the order of their names. The
+    /// error of a record that cannot be read stands in its place.
     pub(crate) fn of_inventory(
         &self,
         inventory: &Path,
-    ) -> Vec<Result<(Record, Running), RecordError>> {
+    ) -> Vec<Result<(Record, RunningProcess), RecordError>> {
         let wanted = absolute(inventory);
         let entries = fs::read_dir(self.services());
         let mut paths: Vec<PathBuf> = entries
@@ -215,121 +215,85 @@ impl Records {
             .collect()
     }
 
-    /// Notes that somebody wants the service to be down, so that nothing starts it again by itself.
+    /// Notes that the service is to be down, so that nothing starts it by itself.
     ///
     /// # Errors
-    /// It cannot be written.
-    pub(crate) fn put_down(&self, key: &Key) -> Result<(), RecordError> {
+    /// The note cannot be written.
+    pub(crate) fn put_down(&self, key: &RecordKey) -> Result<(), RecordError> {
         let path = self.path(key, DOWN);
-        let put = || {
-            self.make(SERVICES)?;
-            OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&path)
-        };
-        put().map(drop).map_err(|error| RecordError::File {
-            path: path.clone(),
-            what: "written",
-            error,
-        })
+        // The time of the file is the time of the note.
+        let note = self.open(&path).and_then(|file| file.set_len(0));
+        note.map_err(RecordError::of(&path, "written"))
     }
 
-    /// When somebody has put the service down, where nobody has started it by us since.
-    pub(crate) fn down_since(&self, key: &Key) -> Option<Timestamp> {
+    /// Returns when the service was noted to be down; `None` where it has been started since.
+    pub(crate) fn down_since(&self, key: &RecordKey) -> Option<Timestamp> {
         let metadata = fs::metadata(self.path(key, DOWN)).ok()?;
         Timestamp::try_from(metadata.modified().ok()?).ok()
     }
 
-    /// Notes that somebody wants the service to run.
+    /// Notes that the service is to run.
     ///
     /// # Errors
     /// The note that it is to be down cannot be removed.
-    pub(crate) fn lift(&self, key: &Key) -> Result<(), RecordError> {
-        remove(self.path(key, DOWN))
+    pub(crate) fn lift(&self, key: &RecordKey) -> Result<(), RecordError> {
+        remove(&self.path(key, DOWN))
     }
 
-    /// Keeps a record in place of the one before: all of it, or nothing.
+    /// Writes a record in place of the one before: all of it, or nothing.
     ///
     /// # Errors
-    /// It cannot be written.
-    pub(crate) fn write(&self, key: &Key, record: &Record) -> Result<(), RecordError> {
+    /// The record cannot be written.
+    pub(crate) fn write(&self, key: &RecordKey, record: &Record) -> Result<(), RecordError> {
         let path = self.path(key, "json");
-        let unwritable = |error| RecordError::File {
-            path: path.clone(),
-            what: "written",
-            error,
-        };
-        self.make(SERVICES).map_err(unwritable)?;
         let fresh = path.with_extension(format!("{}.new", std::process::id()));
         let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&fresh)?;
+            let mut file = self.open(&fresh)?;
+            file.set_len(0)?;
             file.write_all(&serde_json::to_vec_pretty(record)?)?;
             fs::rename(&fresh, &path)
         };
         write().map_err(|error| {
-            // What is left of it says nothing that is not told.
+            // A part of a record says nothing that the error does not.
             let _ = fs::remove_file(&fresh);
-            unwritable(error)
+            RecordError::of(&path, "written")(error)
         })
     }
 
     /// Removes a record.
     ///
     /// # Errors
-    /// It is there and cannot be removed.
-    pub(crate) fn forget(&self, key: &Key) -> Result<(), RecordError> {
-        remove(self.path(key, "json"))
+    /// The record is there and cannot be removed.
+    pub(crate) fn forget(&self, key: &RecordKey) -> Result<(), RecordError> {
+        remove(&self.path(key, "json"))
     }
 
-    /// Where the output of a service goes that names no file.
-    pub(crate) fn default_log(&self, key: &Key) -> PathBuf {
+    /// Returns the path of the log of a service that names none.
+    pub(crate) fn default_log(&self, key: &RecordKey) -> PathBuf {
         let name = format!("{}.log", key.file_name());
         self.directory.join(LOGS).join(name)
     }
 
-    /// Makes the directory of these logs, which only their owner may read.
+    /// Creates the directory of these logs, which only their owner may read.
     pub(super) fn make_logs(&self) -> Result<(), RecordError> {
-        self.make(LOGS).map_err(|error| RecordError::File {
-            path: self.directory.join(LOGS),
-            what: "written",
-            error,
-        })
+        let error = RecordError::of(&self.directory.join(LOGS), "written");
+        self.make(LOGS).map_err(error)
     }
 
-    /// Lets nobody else act on the service. `doing` is what others are told meanwhile: `restart api`.
+    /// Locks the service against other runs of healthctl, which are told `doing` (`restart api`) meanwhile.
     ///
     /// # Errors
-    /// Another process acts on it, or the lock file cannot be written.
-    pub(crate) fn lock(&self, key: &Key, doing: &str) -> Result<Lock, RecordError> {
+    /// Another run acts on it, or the lock file cannot be written.
+    pub(crate) fn lock(&self, key: &RecordKey, doing: &str) -> Result<Lock, RecordError> {
         let path = self.path(key, "lock");
-        let unwritable = |error| RecordError::File {
-            path: path.clone(),
-            what: "written",
-            error,
-        };
-        self.make(SERVICES).map_err(unwritable)?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(unwritable)?;
+        let unwritable = RecordError::of(&path, "written");
+        let mut file = self.open(&path).map_err(&unwritable)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(RecordError::Busy(owner(&mut file))),
             Err(errno) => return Err(unwritable(errno.into())),
         }
-        let owner = Owner {
+        let owner = LockOwner {
             pid: std::process::id(),
             doing: doing.to_owned(),
             since: Timestamp::now(),
@@ -342,34 +306,36 @@ impl Records {
         Ok(Lock(file))
     }
 
-    /// Lets nobody else start the service until the file that this gives is closed; waits for whoever does just now,
-    /// which takes no longer than a program takes to be run.
+    /// Keeps others from starting the service until the returned file is closed. Waits for another run that does just now,
+    /// which takes no longer than running a program.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn starting(&self, key: &Key) -> Result<File, RecordError> {
+    pub(super) fn starting(&self, key: &RecordKey) -> Result<File, RecordError> {
         let path = self.path(key, "start");
         let lock = || {
-            self.make(SERVICES)?;
-            let file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(&path)?;
+            let file = self.open(&path)?;
             flock(&file, FlockOperation::LockExclusive)?;
             Ok(file)
         };
-        lock().map_err(|error| RecordError::File {
-            path: path.clone(),
-            what: "written",
-            error,
-        })
+        lock().map_err(RecordError::of(&path, "written"))
     }
 
-    fn path(&self, key: &Key, extension: &str) -> PathBuf {
+    fn path(&self, key: &RecordKey, extension: &str) -> PathBuf {
         let name = format!("{}.{extension}", key.file_name());
         self.services().join(name)
+    }
+
+    /// Opens a file beside the records, which only its owner may read; creates it where it is missing.
+    fn open(&self, path: &Path) -> io::Result<File> {
+        self.make(SERVICES)?;
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
     }
 
     fn make(&self, folder: &str) -> io::Result<()> {
@@ -380,40 +346,37 @@ impl Records {
     }
 }
 
-/// Where the records stand in the state directory.
-const SERVICES: &str = "services";
-/// Where logs stand that the inventory names no place for.
-const LOGS: &str = "logs";
+impl RecordError {
+    fn of(path: &Path, what: &'static str) -> impl Fn(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |error| Self::File {
+            path: path.clone(),
+            what,
+            error,
+        }
+    }
+}
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // The lock itself is what counts; the note only says whose it was.
+        // The lock itself is what counts; the content only says whose it was.
         let _ = self.0.set_len(0);
-        // A child of ours that has not run its program yet has the file as well, so closing it is not enough.
+        // A child that has not run its program yet has the file as well, so closing it is not enough.
         let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
 
-/// The end of the name of the file that says that a service is to be down.
-const DOWN: &str = "down";
-
-fn remove(path: PathBuf) -> Result<(), RecordError> {
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RecordError::File {
-            path,
-            what: "removed",
-            error,
-        }),
+fn remove(path: &Path) -> Result<(), RecordError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(RecordError::of(path, "removed")(error))
+        }
         _ => Ok(()),
     }
 }
 
 fn read(path: &Path) -> Result<Option<Record>, RecordError> {
-    let unreadable = |error| RecordError::File {
-        path: path.to_owned(),
-        what: "read",
-        error,
-    };
+    let unreadable = RecordError::of(path, "read");
     let file = match File::open(path) {
         // Where there can be no file there is no record.
         Err(error)
@@ -424,12 +387,12 @@ fn read(path: &Path) -> Result<Option<Record>, RecordError> {
         {
             return Ok(None);
         }
-        opened => opened.map_err(unreadable)?,
+        opened => opened.map_err(&unreadable)?,
     };
     let mut bytes = Vec::new();
     file.take(LONGEST)
         .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+        .map_err(&unreadable)?;
     let record = serde_json::from_slice(&bytes).map_err(|error| {
         unreadable(io::Error::other(format!(
             "{error}; remove it when the service has ended"
@@ -438,27 +401,27 @@ fn read(path: &Path) -> Result<Option<Record>, RecordError> {
     Ok(Some(record))
 }
 
-/// `: pid 4711, restart api, since 10:00:00Z`, as far as the other one has told.
+/// Describes the owner of a lock, as far as its file tells: `: pid 4711, restart api, since 10:00:00Z`.
 fn owner(file: &mut File) -> String {
     let mut bytes = Vec::new();
     let told = file
         .rewind()
         .and_then(|()| file.take(LONGEST).read_to_end(&mut bytes))
         .ok()
-        .and_then(|_| serde_json::from_slice::<Owner>(&bytes).ok());
+        .and_then(|_| serde_json::from_slice::<LockOwner>(&bytes).ok());
     told.map_or_else(String::new, |owner| {
         let doing = text::clean(&owner.doing, 100);
         format!(": pid {}, `{doing}`, since {:.0}", owner.pid, owner.since)
     })
 }
 
-/// The same path from wherever the same file is named.
+/// Returns the same path for the same file, whatever it is named from.
 fn absolute(path: &Path) -> PathBuf {
     let plain = || std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     fs::canonicalize(path).unwrap_or_else(|_| plain())
 }
 
-/// Names this boot of the machine; empty where the system does not tell, as then no process is known either.
+/// Returns the id of this boot; empty where the system does not tell, as then no process is known either.
 fn boot() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
     id.unwrap_or_default().trim().to_owned()

@@ -1,10 +1,29 @@
-//! Compares the command line of a process with the start command of a service.
+//! The start command of a service: as it is shown, and compared with the command line of a process.
 //!
 //! A process is unlike the command only where something contradicts it.
 
 use std::path::Path;
 
+use crate::action::shown_command;
 use crate::host::CommandLine;
+use crate::inventory::{Exec, Service};
+use crate::text;
+
+/// Returns a command in backticks, with the directory in which it is run unless that is the current one.
+pub(crate) fn shown(exec: &Exec) -> String {
+    let command = shown_command(exec.shown.iter().map(String::as_str));
+    if exec.cwd == Path::new("") {
+        format!("`{command}`")
+    } else {
+        format!("`{command}` in {}", exec.cwd.display())
+    }
+}
+
+/// Returns the start command of the service: `uvicorn app:app` in services/api.
+pub(crate) fn start_command(service: &Service) -> Option<String> {
+    let start = service.start.as_ref()?;
+    Some(text::clean(&shown(&start.exec), 300))
+}
 
 /// Programs that run something else, whose name says nothing of it; their endings (`python3.11`) do not matter.
 const RUNNERS: &str = "bash bun busybox bundle cargo dash deno docker dotnet env go java just make nix node npm npx perl php \

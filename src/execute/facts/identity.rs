@@ -1,5 +1,5 @@
 //! The identity that a service reports in its own answers, and the question for it that is repeated while an action is
-//! under method.
+//! under way.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,27 +14,27 @@ use crate::inventory::{Probe, Service};
 use crate::probe::Asker;
 
 /// A question to a service for its identity, with all that it needs.
-pub(in crate::execute) struct IdentityQuestion {
-    pub(in crate::execute) asker: Asker,
-    pub(in crate::execute) service: Arc<Service>,
-    pub(in crate::execute) probes: Vec<Probe>,
-    pub(in crate::execute) baseline: Baseline,
-    pub(in crate::execute) pin: Option<SocketAddr>,
+pub(crate) struct IdentityQuestion {
+    pub(crate) asker: Asker,
+    pub(crate) service: Arc<Service>,
+    pub(crate) probes: Vec<Probe>,
+    pub(crate) baseline: Baseline,
+    pub(crate) pin: Option<SocketAddr>,
     /// Where the owners of the listening socket can be found.
-    pub(in crate::execute) endpoint: Option<Endpoint>,
+    pub(crate) endpoint: Option<Endpoint>,
     /// Whether they are searched for in any case.
-    pub(in crate::execute) search: bool,
+    pub(crate) search: bool,
 }
 
 /// The answer to an [`IdentityQuestion`].
-pub(in crate::execute) struct IdentityAnswer {
-    pub(in crate::execute) observation: Observation,
-    pub(in crate::execute) identity: Option<Identity>,
+pub(crate) struct IdentityAnswer {
+    pub(crate) observation: Observation,
+    pub(crate) identity: Option<Identity>,
 }
 
 impl IdentityQuestion {
     /// Asks, and compares the process that answers with those before.
-    pub(in crate::execute) async fn ask(self) -> IdentityAnswer {
+    pub(crate) async fn ask(self) -> IdentityAnswer {
         let asked = self
             .probes
             .iter()

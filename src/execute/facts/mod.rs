@@ -11,13 +11,13 @@ mod service;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::command;
 use crate::health::Process;
 use crate::host::pid_file::{self, PidFile};
 use crate::host::records::Record;
-use crate::host::{Owners, Running, ancestors, command_line, one_of_a_pool};
+use crate::host::{Owners, RunningProcess, ancestors, command_line, one_of_a_pool};
 use crate::inventory::Service;
 
+pub(super) use command_line::{shown, start_command};
 pub(super) use identity::{IdentityAnswer, IdentityQuestion};
 pub(super) use owners::{KnownOwners, owners_if_changed, together};
 pub(super) use service::{Recorded, ServiceFacts, find_owners};
@@ -47,12 +47,12 @@ impl ProcessFacts {
     }
 
     /// The process that was started here, where it still runs; else the first that it has left in its session.
-    pub(super) fn recorded(&self) -> Option<Running> {
+    pub(super) fn recorded(&self) -> Option<RunningProcess> {
         self.record.as_ref().and_then(Record::running)
     }
 
     /// The process that the pid file proves to be the service's.
-    pub(super) fn in_pid_file(&self) -> Option<&Running> {
+    pub(super) fn in_pid_file(&self) -> Option<&RunningProcess> {
         match &self.pid_file {
             Some(PidFile::Proved(running)) => Some(running),
             _ => None,
@@ -60,12 +60,12 @@ impl ProcessFacts {
     }
 
     /// The process that is proved to be the service's own whoever listens.
-    pub(super) fn proved(&self) -> Option<Running> {
+    pub(super) fn proved(&self) -> Option<RunningProcess> {
         self.recorded().or_else(|| self.in_pid_file().cloned())
     }
 
     /// The processes that own its listening socket.
-    pub(super) fn owning(&self) -> &[Running] {
+    pub(super) fn owning(&self) -> &[RunningProcess] {
         match &self.owners {
             Some(Owners::Known { processes, .. }) => processes,
             _ => &[],
@@ -84,14 +84,14 @@ impl ProcessFacts {
     }
 
     /// What still runs of the session that was made for it, but for the recorded process itself.
-    pub(super) fn session(&self) -> Vec<Running> {
+    pub(super) fn session(&self) -> Vec<RunningProcess> {
         let record = self.record.as_ref();
         record.map_or_else(Vec::new, |record| record.session(self.leader_seen))
     }
 
     /// Every process that is known to be the service's own, each once, the one to signal first in front.
-    pub(super) fn all(&self) -> Vec<Running> {
-        let mut all: Vec<Running> = Vec::new();
+    pub(super) fn all(&self) -> Vec<RunningProcess> {
+        let mut all: Vec<RunningProcess> = Vec::new();
         let known = self.recorded().into_iter();
         let known = known.chain(self.in_pid_file().cloned());
         for one in known.chain(self.owning().iter().cloned()) {
@@ -103,13 +103,13 @@ impl ProcessFacts {
     }
 
     /// Names both, where two processes listen that are no pool of workers and do not all come from `proved`.
-    pub(super) fn split(&self, proved: Option<&Running>) -> Option<String> {
+    pub(super) fn split(&self, proved: Option<&RunningProcess>) -> Option<String> {
         let heads = heads(self.owning());
         let [first, .., last] = heads.as_slice() else {
             return None;
         };
-        let come_from = |proved: &Running| {
-            let is_below = |one: &Running| {
+        let come_from = |proved: &RunningProcess| {
+            let is_below = |one: &RunningProcess| {
                 one.process == proved.process || ancestors(one.process).contains(&proved.process)
             };
             heads.iter().all(is_below)
@@ -128,7 +128,11 @@ impl ProcessFacts {
 
     /// Says why the processes that listen at the address are not the service's, where something contradicts it.
     /// `recorded` is the process that was started here, where it still runs.
-    pub(super) fn foreign(&self, service: &Service, recorded: Option<&Running>) -> Option<String> {
+    pub(super) fn foreign(
+        &self,
+        service: &Service,
+        recorded: Option<&RunningProcess>,
+    ) -> Option<String> {
         let owners = self.owning();
         let names: Vec<String> = owners.iter().map(name).collect();
         let listening = format!("{} listens at its address", names.join(", "));
@@ -164,29 +168,29 @@ impl ProcessFacts {
             } else {
                 format!(" in {}", directories.join(" and "))
             };
-            let command = command::start_command(service).unwrap_or_default();
+            let command = start_command(service).unwrap_or_default();
             format!("{listening}{from} and does not come from its start command, {command}")
         })
     }
 }
 
 /// `pid 4711 (api)`
-pub(super) fn name(running: &Running) -> String {
+pub(super) fn name(running: &RunningProcess) -> String {
     format!("pid {} ({})", running.process.pid, running.name)
 }
 
 /// `pid 4711 (api), pid 4712 (api)`
-pub(super) fn names<'a>(processes: impl IntoIterator<Item = &'a Running>) -> String {
+pub(super) fn names<'a>(processes: impl IntoIterator<Item = &'a RunningProcess>) -> String {
     let names: Vec<String> = processes.into_iter().map(name).collect();
     names.join(", ")
 }
 
 /// Returns those of the processes that no other of them has started: a master, not its workers.
-pub(super) fn heads(processes: &[Running]) -> Vec<Running> {
+pub(super) fn heads(processes: &[RunningProcess]) -> Vec<RunningProcess> {
     if processes.len() < 2 {
         return processes.to_vec();
     }
-    let is_head = |one: &&Running| {
+    let is_head = |one: &&RunningProcess| {
         let above = ancestors(one.process);
         !processes
             .iter()
@@ -196,7 +200,7 @@ pub(super) fn heads(processes: &[Running]) -> Vec<Running> {
 }
 
 /// Whether `process` is one of `family`, has started one of them or was started by one.
-pub(super) fn belongs(process: Process, family: &[Running]) -> bool {
+pub(super) fn belongs(process: Process, family: &[RunningProcess]) -> bool {
     let above = ancestors(process);
     family.iter().any(|one| {
         one.process == process

@@ -1,7 +1,7 @@
 //! The owners of listening sockets: a search that is left out where nothing has changed, without the programs that only
 //! forward connections.
 
-use crate::host::{Endpoint, Listening, Owners, Running, alive, owners};
+use crate::host::{Endpoint, Listening, Owners, RunningProcess, alive, owners};
 
 /// Programs that listen for another one: whether they run says nothing of the service behind them. A name that ends in `*`
 /// is the beginning of several.
@@ -18,7 +18,7 @@ fn is_forwarder(name: &str) -> bool {
 }
 
 /// Merges the owners of two addresses of one service.
-pub(in crate::execute) fn together(one: Owners, other: Owners) -> Owners {
+pub(crate) fn together(one: Owners, other: Owners) -> Owners {
     match (one, other) {
         (
             Owners::Known {
@@ -52,14 +52,14 @@ pub(in crate::execute) fn together(one: Owners, other: Owners) -> Owners {
 
 /// The owners that one search found, for the next one.
 #[derive(Debug, Clone)]
-pub(in crate::execute) struct KnownOwners {
+pub(crate) struct KnownOwners {
     listening: Listening,
     owners: Vec<Owners>,
 }
 
 /// Returns the owners of the listening socket at each of these endpoints of this machine. The search is left out where the
 /// same sockets listen as at the search before and all their owners still run.
-pub(in crate::execute) async fn owners_if_changed(
+pub(crate) async fn owners_if_changed(
     endpoints: Vec<Endpoint>,
     known: Option<KnownOwners>,
 ) -> (Vec<Owners>, Option<KnownOwners>) {
@@ -73,7 +73,7 @@ pub(in crate::execute) async fn owners_if_changed(
     let Ok(listening) = tokio::task::spawn_blocking(look).await else {
         return (owners_of(endpoints).await, None);
     };
-    let runs = |one: &Running| alive(one.process) == Some(true);
+    let runs = |one: &RunningProcess| alive(one.process) == Some(true);
     let holds = |known: &KnownOwners| {
         known.listening == listening
             && known.owners.iter().all(|owners| match owners {
@@ -94,7 +94,7 @@ pub(in crate::execute) async fn owners_if_changed(
 }
 
 /// Returns the owners of the listening socket at each of these endpoints of this machine.
-pub(in crate::execute) async fn owners_of(endpoints: Vec<Endpoint>) -> Vec<Owners> {
+pub(crate) async fn owners_of(endpoints: Vec<Endpoint>) -> Vec<Owners> {
     let count = endpoints.len();
     if count == 0 {
         return Vec::new();
@@ -152,7 +152,7 @@ fn without_forwarders(owners: Owners) -> Owners {
     else {
         return owners;
     };
-    let (forwarding, own): (Vec<Running>, Vec<Running>) = processes
+    let (forwarding, own): (Vec<RunningProcess>, Vec<RunningProcess>) = processes
         .into_iter()
         .partition(|one| one.process.pid == 1 || is_forwarder(&one.name));
     match forwarding.first() {
@@ -175,8 +175,8 @@ mod tests {
     use super::*;
     use crate::health::Process;
 
-    fn running(pid: u32, name: &str) -> Running {
-        Running {
+    fn running(pid: u32, name: &str) -> RunningProcess {
+        RunningProcess {
             process: Process {
                 pid,
                 start_ticks: 1,

@@ -15,7 +15,7 @@ use crate::execute::address::{ServiceAddress, connect_all};
 use crate::health::{Identity, Moment, Outcome, Role};
 use crate::host::pid_file::PidFile;
 use crate::host::records::Record;
-use crate::host::{Clock, Endpoint, Owners, Running, alive, is_local, ticks_now};
+use crate::host::{Clock, Endpoint, Owners, RunningProcess, alive, is_local, ticks_now};
 use crate::inventory::{Connection, Means, Probe, ProbeKind, Service};
 use crate::probe::Asker;
 
@@ -26,40 +26,40 @@ const REPEATS: usize = 2;
 
 /// What the records of this user tell of a service.
 #[derive(Debug, Clone, Default)]
-pub(in crate::execute) struct Recorded {
+pub(crate) struct Recorded {
     /// The record of its start.
-    pub(in crate::execute) record: Option<Record>,
+    pub(crate) record: Option<Record>,
     /// Whether it was stopped a moment ago, so that a probe that still passes, by a file that is fresh, says nothing.
-    pub(in crate::execute) stopped: bool,
+    pub(crate) stopped: bool,
 }
 
 /// All that is known of a service.
 #[derive(Debug, Clone)]
-pub(in crate::execute) struct ServiceFacts {
-    pub(in crate::execute) address: ServiceAddress,
+pub(crate) struct ServiceFacts {
+    pub(crate) address: ServiceAddress,
     /// Every endpoint behind the address.
-    pub(in crate::execute) endpoints: Vec<Endpoint>,
+    pub(crate) endpoints: Vec<Endpoint>,
     /// The result of connecting to each endpoint.
-    pub(in crate::execute) looks: Vec<ConnectOutcome>,
+    pub(crate) looks: Vec<ConnectOutcome>,
     /// The IP address at which the identity was read.
-    pub(in crate::execute) pin: Option<SocketAddr>,
+    pub(crate) pin: Option<SocketAddr>,
     /// The probes that report the identity, to be asked again.
-    pub(in crate::execute) probes: Vec<Probe>,
+    pub(crate) probes: Vec<Probe>,
     /// Every identity that answered; the first is the one that counts.
-    pub(in crate::execute) identities: Vec<Identity>,
+    pub(crate) identities: Vec<Identity>,
     /// Whether the service says that it is draining.
-    pub(in crate::execute) draining: bool,
-    pub(in crate::execute) processes: ProcessFacts,
+    pub(crate) draining: bool,
+    pub(crate) processes: ProcessFacts,
     /// Whether it could be started here, so that no trace of it means that it does not run.
     can_start: bool,
     /// The liveness or readiness probe that passes, where there is no address to look at.
-    pub(in crate::execute) passing: Option<String>,
+    pub(crate) passing: Option<String>,
     /// When all this was complete.
-    pub(in crate::execute) read_at: Option<Moment>,
+    pub(crate) read_at: Option<Moment>,
 }
 
 /// Finds the owners of the listening sockets of all services in one search.
-pub(in crate::execute) async fn find_owners(all: &mut [ServiceFacts]) {
+pub(crate) async fn find_owners(all: &mut [ServiceFacts]) {
     let endpoints: Vec<Vec<Endpoint>> = all.iter().map(ServiceFacts::local_endpoints).collect();
     let mut owners = owners_of(endpoints.concat()).await.into_iter();
     for (facts, endpoints) in all.iter_mut().zip(endpoints) {
@@ -72,7 +72,7 @@ impl ServiceFacts {
     ///
     /// # Errors
     /// Its name cannot be resolved: why.
-    pub(in crate::execute) async fn gather(
+    pub(crate) async fn gather(
         service: &Arc<Service>,
         means: Option<&Means>,
         asker: &Asker,
@@ -99,7 +99,7 @@ impl ServiceFacts {
     ///
     /// # Errors
     /// Its name cannot be resolved: why.
-    pub(in crate::execute) async fn ask(
+    pub(crate) async fn ask(
         service: &Arc<Service>,
         means: Option<&Means>,
         asker: &Asker,
@@ -133,12 +133,7 @@ impl ServiceFacts {
     }
 
     /// Asks again where the owners of the socket tell nothing, and notes the time.
-    pub(in crate::execute) async fn complete(
-        &mut self,
-        service: &Service,
-        asker: &Asker,
-        clock: Clock,
-    ) {
+    pub(crate) async fn complete(&mut self, service: &Service, asker: &Asker, clock: Clock) {
         if self.processes.all().is_empty() {
             self.repeat(service, asker).await;
         }
@@ -156,8 +151,8 @@ impl ServiceFacts {
 
     /// Whether the facts contradict each other: a socket that nobody owns accepts connections, or a process has gone
     /// meanwhile. The service is just ending, or beginning, and another look tells more.
-    pub(in crate::execute) fn is_changing(&self) -> bool {
-        let gone = |one: &Running| alive(one.process) == Some(false);
+    pub(crate) fn is_changing(&self) -> bool {
+        let gone = |one: &RunningProcess| alive(one.process) == Some(false);
         let processes = &self.processes;
         matches!(processes.owners, Some(Owners::Nobody))
             || processes.owning().iter().any(gone)
@@ -165,7 +160,7 @@ impl ServiceFacts {
     }
 
     /// The facts that a later answer is compared with, for a request that goes out at `sent`.
-    pub(in crate::execute) fn baseline(&self, sent: Moment) -> Baseline {
+    pub(crate) fn baseline(&self, sent: Moment) -> Baseline {
         let processes = self.processes.all();
         Baseline {
             identities: self.identities.clone(),
@@ -177,11 +172,7 @@ impl ServiceFacts {
     }
 
     /// The subject of a proof on its addresses and these of its processes.
-    pub(in crate::execute) fn subject(
-        &self,
-        service: &Service,
-        processes: &[Running],
-    ) -> ProofSubject {
+    pub(crate) fn subject(&self, service: &Service, processes: &[RunningProcess]) -> ProofSubject {
         ProofSubject {
             addresses: match &self.address {
                 ServiceAddress::Proxied(url) => vec![url.clone()],
@@ -193,7 +184,7 @@ impl ServiceFacts {
     }
 
     /// The IP address that a request has to go to: the one at which the identity was read, as far as it goes there at all.
-    pub(in crate::execute) fn pin_for(&self, means: &Means) -> Option<SocketAddr> {
+    pub(crate) fn pin_for(&self, means: &Means) -> Option<SocketAddr> {
         match means {
             Means::Http(request) => self.address.pinned(request, self.pin),
             Means::Signal(_) | Means::Exec(_) => None,
@@ -201,7 +192,7 @@ impl ServiceFacts {
     }
 
     /// The identity that counts, with the process where there is exactly one that no other has started.
-    pub(in crate::execute) fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         let mut identity = self.identities.first().cloned().unwrap_or_default();
         if let [head] = heads(&self.processes.all()).as_slice() {
             identity.process = Some(head.process);
@@ -213,14 +204,14 @@ impl ServiceFacts {
     }
 
     /// Whether every address that can be reached refuses connections, and there is one.
-    pub(in crate::execute) fn refuses(&self) -> bool {
+    pub(crate) fn refuses(&self) -> bool {
         use ConnectOutcome::{Refused, Unreachable};
         let refuses = |look: &ConnectOutcome| matches!(look, Refused | Unreachable);
         self.looks.contains(&Refused) && self.looks.iter().all(refuses)
     }
 
     /// Whether nothing at all answers or runs: every address that can be reached refuses, and no known process is there.
-    pub(in crate::execute) fn nothing_there(&self) -> bool {
+    pub(crate) fn nothing_there(&self) -> bool {
         let pid_file = &self.processes.pid_file;
         let may_run = matches!(pid_file, Some(PidFile::Proved(_) | PidFile::Unknown(_)));
         let without_address =
@@ -233,7 +224,7 @@ impl ServiceFacts {
     }
 
     /// Whether anything of it was seen; one that is neither there nor absent is not known.
-    pub(in crate::execute) fn something_there(&self) -> bool {
+    pub(crate) fn something_there(&self) -> bool {
         self.looks.contains(&ConnectOutcome::Accepted)
             || !self.identities.is_empty()
             || self.passing.is_some()
@@ -241,7 +232,7 @@ impl ServiceFacts {
     }
 
     /// Says how it is known that nothing is there.
-    pub(in crate::execute) fn absence(&self) -> String {
+    pub(crate) fn absence(&self) -> String {
         if !self.endpoints.is_empty() {
             return format!("nothing listens at {}", self.places());
         }
@@ -255,7 +246,7 @@ impl ServiceFacts {
     }
 
     /// Says how it is known that it runs.
-    pub(in crate::execute) fn presence(&self) -> String {
+    pub(crate) fn presence(&self) -> String {
         let processes = self.processes.all();
         let mut known = Vec::new();
         if !processes.is_empty() {
@@ -275,13 +266,13 @@ impl ServiceFacts {
     }
 
     /// `127.0.0.1:8000 and [::1]:8000`
-    pub(in crate::execute) fn places(&self) -> String {
+    pub(crate) fn places(&self) -> String {
         let all = vec![ConnectOutcome::Accepted; self.endpoints.len()];
         self.accepting_of(&all)
     }
 
     /// Those of the endpoints that accept according to `looks`.
-    pub(in crate::execute) fn accepting_of(&self, looks: &[ConnectOutcome]) -> String {
+    pub(crate) fn accepting_of(&self, looks: &[ConnectOutcome]) -> String {
         let endpoints = self.endpoints.iter().zip(looks);
         let accepting: Vec<String> = endpoints
             .filter(|(_, look)| **look == ConnectOutcome::Accepted)
@@ -300,10 +291,7 @@ impl ServiceFacts {
     }
 
     /// The first TCP address that accepts according to `looks`.
-    pub(in crate::execute) fn accepting_address(
-        &self,
-        looks: &[ConnectOutcome],
-    ) -> Option<SocketAddr> {
+    pub(crate) fn accepting_address(&self, looks: &[ConnectOutcome]) -> Option<SocketAddr> {
         let endpoints = self.endpoints.iter().zip(looks);
         endpoints
             .into_iter()

@@ -1,8 +1,8 @@
 use super::*;
 use std::os::unix::fs::PermissionsExt;
 
-fn key(inventory: &Path, service: &str) -> Key {
-    Key {
+fn key(inventory: &Path, service: &str) -> RecordKey {
+    RecordKey {
         inventory: inventory.to_owned(),
         service: service.to_owned(),
     }
@@ -68,7 +68,8 @@ fn of_a_session_nobody_is_told_by_its_number_alone() {
         (record, left)
     };
     // By its process alone: its name may still be that of the shell.
-    let only = |found: Vec<Running>| found.into_iter().map(|one| one.process).collect::<Vec<_>>();
+    let only =
+        |found: Vec<RunningProcess>| found.into_iter().map(|one| one.process).collect::<Vec<_>>();
     let (ours, left) = leave(Stdio::from(File::create(&log).unwrap()));
     assert_eq!(only(ours.session(false)), only(left.clone()));
     assert_eq!(
