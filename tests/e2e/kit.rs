@@ -75,7 +75,7 @@ services:
         }
     }
 
-    fn ask(&self, request: &str) -> Answer {
+    fn request(&self, request: &str) -> Answer {
         ask(self.address, request).expect("it answers")
     }
 
@@ -162,9 +162,9 @@ fn a_service_on_the_kit_is_checked_and_stopped_with_proof() {
 fn an_open_circuit_is_visible_in_the_payload_and_the_metrics() {
     let orders = Orders::start();
     for _ in 0..3 {
-        assert_eq!(orders.ask("GET /orders").status, 502);
+        assert_eq!(orders.request("GET /orders").status, 502);
     }
-    let refused = orders.ask("GET /orders");
+    let refused = orders.request("GET /orders");
     assert_eq!(refused.status, 503);
     assert!(
         refused.body.starts_with("the circuit is open for another "),
@@ -175,7 +175,7 @@ fn an_open_circuit_is_visible_in_the_payload_and_the_metrics() {
     assert_eq!(supplier["details"]["circuit_breaker"], "open");
     let error = supplier["error"].as_str().expect("an error");
     assert!(error.ends_with(" (circuit open)"), "{error}");
-    let metrics = orders.ask("GET /metrics").body;
+    let metrics = orders.request("GET /metrics").body;
     assert!(
         metrics.contains("service_circuit_state{component=\"supplier\",state=\"open\"} 1\n"),
         "{metrics}"
@@ -208,26 +208,26 @@ fn the_configuration_is_reloaded_by_file_by_signal_and_by_route() {
     let supplier = free_port();
     orders.scene.write("orders.json", "{");
     orders.until("configuration rejected");
-    let (code, told) = orders.reload();
-    assert_eq!(code, 5, "{told}");
+    let (code, stdout) = orders.reload();
+    assert_eq!(code, 5, "{stdout}");
     assert!(
-        told.starts_with("orders: reload-rejected: it keeps its old configuration: "),
-        "{told}"
+        stdout.starts_with("orders: reload-rejected: it keeps its old configuration: "),
+        "{stdout}"
     );
-    assert!(told.contains("EOF while parsing"), "{told}");
+    assert!(stdout.contains("EOF while parsing"), "{stdout}");
     let other = Fake::tcp(drop);
     orders
         .scene
         .write("orders.json", &configuration(&other, supplier, true));
     orders.until("configuration reloaded");
-    let (code, told) = orders.reload();
-    assert_eq!(code, 5, "{told}");
+    let (code, stdout) = orders.reload();
+    assert_eq!(code, 5, "{stdout}");
     assert!(
-        told.starts_with("orders: reload-partial: needs a restart: database"),
-        "{told}"
+        stdout.starts_with("orders: reload-partial: needs a restart: database"),
+        "{stdout}"
     );
     assert_eq!(orders.dependency("disk")["status"], "working");
-    let metrics = orders.ask("GET /metrics").body;
+    let metrics = orders.request("GET /metrics").body;
     assert!(
         metrics.contains("service_configuration_version 4\n"),
         "{metrics}"

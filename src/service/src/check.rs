@@ -197,7 +197,7 @@ impl CheckInner {
             AttemptState::Running => {}
             AttemptState::Stuck(since) => {
                 let elapsed = since.elapsed();
-                let message = format!("has not come back for {elapsed:.0?}");
+                let message = format!("still running after {elapsed:.0?}");
                 self.record(CheckResult::unhealthy(message));
             }
         }
@@ -215,7 +215,7 @@ impl CheckInner {
         if let Ok(result) = in_time {
             self.record(result.unwrap_or_else(failed_task));
         } else {
-            let message = format!("no result within {timeout:?}");
+            let message = format!("timed out after {timeout:?}");
             self.record(CheckResult::unhealthy(message));
             self.attempt.send_replace(AttemptState::Stuck(begin));
             if !self.is_blocking {
@@ -387,7 +387,7 @@ impl Service {
 
     /// Runs all checks now and then once per interval, until the shutdown.
     pub fn check_every(&self, interval: Duration) {
-        // A strong reference would keep the service alive for ever.
+        // A strong reference would keep the service alive.
         let inner = Arc::downgrade(&self.inner);
         self.background(async move {
             let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));

@@ -60,7 +60,7 @@ pub enum CallError<E> {
 
 fn refusal(retry_in: Duration) -> String {
     if retry_in.is_zero() {
-        "the circuit is half-open and its trial is under way".to_owned()
+        "the circuit is half-open and its trial call is running".to_owned()
     } else {
         format!("the circuit is open for another {retry_in:.1?}")
     }
@@ -90,7 +90,7 @@ impl Drop for GuardedCall<'_> {
             tracing::warn!(
                 dependency = dependency.name(),
                 circuit = after.as_str(),
-                "circuit breaker"
+                "circuit breaker changed state"
             );
         }
     }

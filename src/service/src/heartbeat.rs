@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Service;
 use crate::dependency::Dependency;
 use crate::health::CheckResult;
-use crate::task::{TaskError, run_isolated};
+use crate::task::run_isolated;
 
 /// The number of heartbeats missed in a row that makes the component unhealthy.
 const UNHEALTHY_AFTER: u64 = 3;
@@ -77,7 +77,7 @@ pub struct HeartbeatCounts {
 }
 
 impl HeartbeatSender {
-    /// Returns the dependency that stands for the receiver.
+    /// Returns the dependency that represents the receiver.
     pub fn dependency(&self) -> &Dependency {
         &self.dependency
     }
@@ -114,10 +114,7 @@ impl HeartbeatSender {
         counts.missed_in_a_row = counts.missed_in_a_row.saturating_add(1);
         let in_a_row = counts.missed_in_a_row;
         drop(counts);
-        let reason = match error {
-            TaskError::TimedOut(timeout) => format!("not sent within {timeout:?}"),
-            other => other.to_string(),
-        };
+        let reason = error.to_string();
         let to = self.dependency.name();
         tracing::warn!(to, in_a_row, reason, "heartbeat missed");
         let message = format!("missed {in_a_row}: {reason}");
@@ -182,7 +179,7 @@ impl Service {
         let HeartbeatSchedule { interval, timeout } = schedule;
         let send = Arc::new(send);
         let end = CancellationToken::new();
-        // A strong reference would keep the service alive for ever.
+        // A strong reference would keep the service alive.
         let inner = Arc::downgrade(&self.inner);
         let (beating, sending, ended) = (sender.clone(), Arc::clone(&send), end.clone());
         let task = tokio::spawn(async move {

@@ -94,7 +94,7 @@ impl fmt::Display for ShutdownReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "shut down by {}: drained in {:.3?}, {} cut, cleaned up in {:.3?}",
+            "shut down by {}: drained in {:.3?}, {} aborted, cleaned up in {:.3?}",
             self.cause, self.drain_time, self.aborted, self.clean_up_time
         )?;
         for clean_up in &self.clean_ups {

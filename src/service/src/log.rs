@@ -228,7 +228,7 @@ impl LogLine<'_> {
     }
 }
 
-/// Returns whether a value can stand in a line without quotes.
+/// Returns whether a value needs no quotes in a line of text.
 fn is_word(value: &str) -> bool {
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '"' && c != '=';
     !value.is_empty() && value.chars().all(plain)

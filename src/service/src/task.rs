@@ -16,7 +16,7 @@ pub enum TaskError {
     #[error("panicked")]
     Panicked,
     /// The handler was not done within this time and was dropped.
-    #[error("not done within {0:?}")]
+    #[error("timed out after {0:?}")]
     TimedOut(Duration),
 }
 

@@ -206,7 +206,7 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
             let found = versions.iter().find(|earlier| earlier.number == version);
             found
                 .map(|found| (*found.config).clone())
-                .ok_or_else(|| format!("version {version} is not remembered"))
+                .ok_or_else(|| format!("version {version} is not kept any more"))
         };
         self.replace(ReloadTrigger::RollBack(version), earlier)
             .await
@@ -223,7 +223,9 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
         let task = tokio::spawn(async move {
             let _reloading = inner.reloading.lock().await;
             let result = match next.await {
-                _ if inner.service.is_shutting_down() => inner.reject("the service shuts down"),
+                _ if inner.service.is_shutting_down() => {
+                    inner.reject("the service is shutting down")
+                }
                 Ok(next) => inner.adopt(next, trigger).await,
                 Err(reason) => inner.reject(&reason),
             };
@@ -404,16 +406,16 @@ fn latest<C>(versions: &VecDeque<ConfigVersion<C>>) -> u64 {
     versions.back().map_or(0, |version| version.number)
 }
 
-/// Reads a regular file. Reading from a pipe could block this reload, and all others, for ever.
+/// Reads a regular file. Reading from a pipe could block this reload, and all others, without end.
 fn read_file(path: &Path) -> io::Result<String> {
     if std::fs::metadata(path)?.is_file() {
         std::fs::read_to_string(path)
     } else {
-        Err(io::Error::other("it is not a regular file"))
+        Err(io::Error::other("not a regular file"))
     }
 }
 
-/// Returns a hash that tells two contents of a file apart while the program runs.
+/// Returns a hash by which two contents of a file differ, valid while the program runs.
 fn fingerprint(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);

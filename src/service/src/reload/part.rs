@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::task::{BoxFuture, TaskError, run_isolated};
+use crate::task::{BoxFuture, run_isolated};
 
 /// The time that applying one part may take.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -157,10 +157,7 @@ impl<C: Clone + Send + Sync + 'static> ConfigPart<C> {
         let config = Arc::clone(config);
         run_isolated(APPLY_TIMEOUT, move || apply(config))
             .await
-            .map_err(|error| match error {
-                TaskError::TimedOut(timeout) => format!("not applied within {timeout:?}"),
-                other => other.to_string(),
-            })
+            .map_err(|error| error.to_string())
     }
 }
 

@@ -97,14 +97,14 @@ async fn a_cancelled_trial_makes_room_for_another() {
 }
 
 /// Starts a call and returns a function that ends it, with success or failure.
-async fn under_way(scene: &Scene) -> impl AsyncFnOnce(bool) {
-    let (tell, told) = oneshot::channel();
+async fn start_call(scene: &Scene) -> impl AsyncFnOnce(bool) {
+    let (sender, receiver) = oneshot::channel();
     let (breaker, begun) = (scene.breaker.clone(), Arc::new(Notify::new()));
     let let_through = Arc::clone(&begun);
     let call = tokio::spawn(async move {
         let call = async {
             let_through.notify_one();
-            if told.await.unwrap_or(false) {
+            if receiver.await.unwrap_or(false) {
                 Ok(())
             } else {
                 Err("502")
@@ -114,7 +114,7 @@ async fn under_way(scene: &Scene) -> impl AsyncFnOnce(bool) {
     });
     begun.notified().await;
     async move |succeeds| {
-        tell.send(succeeds).expect("it waits");
+        sender.send(succeeds).expect("it waits");
         call.await.expect("it ends");
     }
 }
@@ -123,7 +123,7 @@ async fn under_way(scene: &Scene) -> impl AsyncFnOnce(bool) {
 async fn a_call_from_before_the_circuit_opened_decides_nothing() {
     for succeeds in [true, false] {
         let scene = Scene::new();
-        let late = under_way(&scene).await;
+        let late = start_call(&scene).await;
         scene.fail().await;
         late(succeeds).await;
         assert_eq!(scene.breaker.state(), CircuitState::Open, "{succeeds}");
@@ -132,16 +132,16 @@ async fn a_call_from_before_the_circuit_opened_decides_nothing() {
         let late = {
             tokio::time::advance(PAUSE).await;
             assert_eq!(scene.call(true).await, Ok(()));
-            let late = under_way(&scene).await;
+            let late = start_call(&scene).await;
             scene.fail().await;
             late
         };
         tokio::time::advance(PAUSE).await;
-        let trial = under_way(&scene).await;
+        let trial = start_call(&scene).await;
         late(succeeds).await;
         assert_eq!(scene.breaker.state(), CircuitState::HalfOpen, "{succeeds}");
         let refused = scene.call(true).await.unwrap_err();
-        let expected = "the circuit is half-open and its trial is under way";
+        let expected = "the circuit is half-open and its trial call is running";
         assert_eq!(refused.to_string(), expected);
         trial(true).await;
         assert_eq!(scene.breaker.state(), CircuitState::Closed, "{succeeds}");

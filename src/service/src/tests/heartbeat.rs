@@ -35,14 +35,14 @@ impl Scene {
         let service = service("edge-1", "1.4.2");
         let other = Arc::new(Mutex::new(Other::Well));
         let beats = Arc::new(Mutex::new(Vec::new()));
-        let (theirs, told, begin) = (Arc::clone(&other), Arc::clone(&beats), Instant::now());
+        let (theirs, record, begin) = (Arc::clone(&other), Arc::clone(&beats), Instant::now());
         let pace = HeartbeatSchedule {
             interval: INTERVAL,
             timeout: Duration::from_secs(2),
         };
         let heartbeat = service.send_heartbeats("control-plane", pace, move |beat: Heartbeat| {
             let second = begin.elapsed().as_secs();
-            told.lock().unwrap().push((second, beat.status));
+            record.lock().unwrap().push((second, beat.status));
             let other = *theirs.lock().unwrap();
             assert_ne!(other, Other::Panics);
             async move {
@@ -96,7 +96,7 @@ async fn missed_heartbeats_are_counted_and_reported() {
             Other::Hangs,
             counts(1, 2, 2),
             Health::Degraded,
-            said("missed 2: not sent within 2s"),
+            said("missed 2: timed out after 2s"),
         ),
         (
             Other::Panics,

@@ -93,12 +93,12 @@ async fn a_change_of_health_is_logged_once() {
     let written = WRITTEN.clone();
     let service = service("orders-api", "2.4.1");
     let limit = std::time::Duration::from_secs(5);
-    let check = service.register_check("told-once", Need::Optional, limit, || async {
+    let check = service.register_check("logged-once", Need::Optional, limit, || async {
         Err::<(), _>("connection refused")
     });
     check.run().await;
     check.run().await;
-    let lines = written.lines("component", "told-once");
+    let lines = written.lines("component", "logged-once");
     let [line] = &lines[..] else {
         panic!("one line was expected: {lines:?}")
     };

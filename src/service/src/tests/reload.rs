@@ -216,7 +216,7 @@ async fn a_pipe_in_place_of_the_file_blocks_no_reload() {
     for _ in 0..2 {
         let answer = scene.configuration.reload(ReloadTrigger::Program).await;
         let error = answer.error.unwrap();
-        assert!(error.contains("it is not a regular file"), "{error}");
+        assert!(error.contains("not a regular file"), "{error}");
     }
     std::fs::remove_file(scene.path()).unwrap();
     let answer = scene.reload("{adapters: [b], database_url: one}").await;
@@ -263,7 +263,10 @@ async fn ten_versions_are_kept_and_one_can_be_restored() {
     assert_eq!(latest.trigger, ReloadTrigger::RollBack(4));
 
     let answer = scene.configuration.roll_back(2).await;
-    assert_eq!(answer.error.as_deref(), Some("version 2 is not remembered"));
+    assert_eq!(
+        answer.error.as_deref(),
+        Some("version 2 is not kept any more")
+    );
 }
 
 #[tokio::test]
@@ -334,7 +337,10 @@ async fn a_request_reloads_and_the_answer_has_a_result_for_each_part() {
 
     scene.service.shut_down(ShutdownCause::Program);
     let answer = scene.reload("{adapters: [late]}").await;
-    assert_eq!(answer.error.as_deref(), Some("the service shuts down"));
+    assert_eq!(
+        answer.error.as_deref(),
+        Some("the service is shutting down")
+    );
 }
 
 #[tokio::test]

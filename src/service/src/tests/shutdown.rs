@@ -72,7 +72,7 @@ impl Scene {
     }
 
     /// Sends a request for the blocking shutdown and returns when the shutdown has begun.
-    async fn waits_for_the_end(&self) -> Client {
+    async fn requests_shutdown(&self) -> Client {
         let mut client = self.port.connect().unwrap();
         client.send(SHUTDOWN).await;
         self.service.wait_for_phase(Phase::Draining).await;
@@ -98,11 +98,11 @@ async fn during_the_drain_health_routes_answer_and_other_requests_are_refused() 
 
     let done = working.answer().await.unwrap();
     assert_eq!((done.status, done.body.as_str()), (200, "done"));
-    let ended = scene.running.await.unwrap();
-    assert_eq!(ended.cause, ShutdownCause::ScheduledRequest);
-    assert!(ended.drained);
+    let report = scene.running.await.unwrap();
+    assert_eq!(report.cause, ShutdownCause::ScheduledRequest);
+    assert!(report.drained);
     assert_eq!(
-        (ended.aborted, ended.drain_time),
+        (report.aborted, report.drain_time),
         (0, Duration::from_secs(3))
     );
     assert!(scene.port.is_closed());
@@ -115,26 +115,27 @@ async fn requests_that_do_not_finish_are_aborted_before_clean_up() {
     let service = scene.service.clone();
     let (seen, mut in_flight_at_clean_up) = mpsc::unbounded_channel();
     scene.service.on_shutdown("database", move || async move {
-        seen.send(service.in_flight()).map_err(|_| "nobody looks")
+        seen.send(service.in_flight())
+            .map_err(|_| "the test has ended")
     });
-    let mut waiting = scene.waits_for_the_end().await;
+    let mut waiting = scene.requests_shutdown().await;
 
-    assert!(endless.ended().await, "cut without an answer");
+    assert!(endless.ended().await, "closed without an answer");
     assert_eq!(waiting.answer().await.unwrap().status, 200);
-    let ended = scene.running.await.unwrap();
-    assert_eq!((ended.drained, ended.aborted), (false, 1));
-    assert_eq!(ended.drain_time, Duration::from_secs(30));
+    let report = scene.running.await.unwrap();
+    assert_eq!((report.drained, report.aborted), (false, 1));
+    assert_eq!(report.drain_time, Duration::from_secs(30));
     assert_eq!(in_flight_at_clean_up.recv().await, Some(0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_order_is_drain_clean_up_reply_close_the_listener() {
     let scene = Scene::new();
-    let (told, mut events) = mpsc::unbounded_channel();
+    let (sender, mut events) = mpsc::unbounded_channel();
     for name in ["first registered", "last registered"] {
-        let told = told.clone();
+        let sender = sender.clone();
         scene.service.on_shutdown(name, move || async move {
-            told.send(name).map_err(|_| "nobody listens")
+            sender.send(name).map_err(|_| "the test has ended")
         });
     }
     let mut working = scene.in_flight("GET /work").await;
@@ -176,20 +177,20 @@ async fn a_client_that_does_not_read_its_reply_does_not_delay_the_exit() {
     assert_eq!(
         begin.elapsed(),
         Duration::from_secs(6),
-        "the reply's limit, and the cut"
+        "the reply timeout and the finish timeout"
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_second_request_joins_the_first() {
     let scene = Scene::new();
-    let (told, mut runs) = mpsc::unbounded_channel();
+    let (sender, mut runs) = mpsc::unbounded_channel();
     scene.service.on_shutdown("once", move || async move {
-        told.send(()).map_err(|_| "nobody listens")
+        sender.send(()).map_err(|_| "the test has ended")
     });
     let _working = scene.in_flight("GET /work").await;
-    let mut first = scene.waits_for_the_end().await;
-    let mut second = scene.waits_for_the_end().await;
+    let mut first = scene.requests_shutdown().await;
+    let mut second = scene.requests_shutdown().await;
     assert_eq!(scene.port.request(SCHEDULE).await.status, 200);
     scene.service.shut_down(ShutdownCause::Signal("SIGTERM"));
 
@@ -209,10 +210,10 @@ async fn a_second_request_joins_the_first() {
 async fn a_client_that_disconnects_does_not_cancel_the_shutdown() {
     let scene = Scene::new();
     let _working = scene.in_flight("GET /work").await;
-    drop(scene.waits_for_the_end().await);
-    let ended = scene.running.await.unwrap();
-    assert_eq!(ended.cause, ShutdownCause::BlockingRequest);
-    assert_eq!(ended.drain_time, Duration::from_secs(3));
+    drop(scene.requests_shutdown().await);
+    let report = scene.running.await.unwrap();
+    assert_eq!(report.cause, ShutdownCause::BlockingRequest);
+    assert_eq!(report.drain_time, Duration::from_secs(3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,7 +242,7 @@ async fn half_a_request_does_not_delay_the_exit() {
     assert_eq!(
         begin.elapsed(),
         Duration::from_secs(1),
-        "cut at the last limit"
+        "closed after the finish timeout"
     );
     assert!(half.ended().await);
 }
@@ -264,9 +265,9 @@ async fn refusing_closes_the_listener_at_once_and_lets_requests_finish() {
     let done = working.answer().await.unwrap();
     assert_eq!((done.status, done.closes), (200, true));
     assert!(endless.ended().await);
-    let ended = scene.running.await.unwrap();
-    assert_eq!((ended.drained, ended.aborted), (false, 1));
-    assert_eq!(ended.drain_time, Duration::from_secs(30));
+    let report = scene.running.await.unwrap();
+    assert_eq!((report.drained, report.aborted), (false, 1));
+    assert_eq!(report.drain_time, Duration::from_secs(30));
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,9 +295,9 @@ async fn a_body_is_in_flight_until_its_last_byte() {
     assert_eq!(scene.service.phase(), Phase::Draining);
     gate.notify_one();
     assert!(!client.ended().await, "the body came");
-    let ended = scene.running.await.unwrap();
+    let report = scene.running.await.unwrap();
     assert_eq!(
-        (ended.drained, ended.drain_time),
+        (report.drained, report.drain_time),
         (true, Duration::from_secs(20))
     );
 }
@@ -335,10 +336,10 @@ async fn background_tasks_run_during_the_drain_and_end_before_clean_up() {
     });
     let _working = scene.in_flight("GET /work").await;
     scene.service.shut_down(ShutdownCause::Program);
-    let ended = scene.running.await.unwrap();
+    let report = scene.running.await.unwrap();
     let limit = Duration::from_secs(10);
-    assert_eq!(ended.clean_ups[0].outcome, Err(TaskError::TimedOut(limit)));
-    assert_eq!(ended.clean_up_time, limit);
+    assert_eq!(report.clean_ups[0].outcome, Err(TaskError::TimedOut(limit)));
+    assert_eq!(report.clean_up_time, limit);
     assert_eq!(beats.recv().await, Some(Phase::Draining));
     assert_eq!(beats.recv().await, None);
 }
