@@ -8,16 +8,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::action::{Action, Verdict};
-use crate::health::{Change, LifecycleEvent, Moment, Part, Picture, Sight, StartProgress};
+use crate::health::{Change, LifecycleEvent, Moment, Part, ServiceSnapshot, Sight, StartProgress};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// The newest picture of a service; `changed` is empty where only figures moved.
-    Picture {
-        /// The picture.
-        picture: Arc<Picture>,
-        /// What is different from the last one told.
+    /// The newest snapshot of a service.
+    Snapshot {
+        /// The snapshot.
+        snapshot: Arc<ServiceSnapshot>,
+        /// What differs from the snapshot before; empty where only counters, ages and latencies moved.
         changed: Vec<Change>,
     },
     /// How the schedule is kept, told once a second at the most.

@@ -53,7 +53,7 @@
 //! * `text`, `yaml`, `health`, `profile`, `inventory`, `action` and `event` have no clock, file, environment, process or socket:
 //!   time is an argument ([`health::Moment`]), files come through functions. So every rule is testable as a table.
 //! * A service that is down is a value ([`health::Outcome`]), never an `Err`.
-//! * Nobody but the engine changes a tracker; faces get [`health::Picture`]s.
+//! * Nobody but the engine changes a tracker; faces get [`health::ServiceSnapshot`]s.
 //! * No name of a product stands in Rust: conventions are files under `profiles/`.
 //! * `execute` does not use the engine: a proof rests on its own looks, not on what a schedule happened to see.
 //! * Views change nothing; `tui`'s `update` awaits nothing. A dead service can never freeze a key.

@@ -1,7 +1,7 @@
 //! Decides which state transitions of a service are passed to its `on_change` command, and when: one after another, the
 //! newest first.
 
-use crate::health::{Moment, Picture, State};
+use crate::health::{Moment, ServiceSnapshot, State};
 use crate::text;
 
 /// The longest reason that is passed to a command, in characters.
@@ -35,7 +35,7 @@ impl TransitionQueue {
     /// [`ended`](Self::ended).
     ///
     /// The state at the beginning is no transition: nothing has happened to the service.
-    pub(crate) fn observe(&mut self, snapshot: &Picture) -> Option<StateTransition> {
+    pub(crate) fn observe(&mut self, snapshot: &ServiceSnapshot) -> Option<StateTransition> {
         let Some(passed) = self.passed else {
             if is_known(snapshot) {
                 self.passed = Some(snapshot.state);
@@ -77,7 +77,7 @@ impl TransitionQueue {
 }
 
 /// Tells whether a state is final: every probe has an answer, and the service has started.
-fn is_known(snapshot: &Picture) -> bool {
+fn is_known(snapshot: &ServiceSnapshot) -> bool {
     match snapshot.state {
         State::Unknown | State::Starting => false,
         // While the startup probe fails the others are not asked.
@@ -90,13 +90,13 @@ fn is_known(snapshot: &Picture) -> bool {
 mod tests {
     use super::*;
     use crate::action::samples;
-    use crate::health::{Fleet, ProbeResult, ProbeRule, Role};
+    use crate::health::{Fleet, ProbeInfo, ProbeResult, Role};
     use std::time::Duration;
 
-    /// A picture of a service with one probe that was not asked yet.
-    fn picture() -> Picture {
-        let mut rules = samples::service("api", "", "").rules();
-        rules.probes.push(ProbeRule {
+    /// A snapshot of a service with one probe that was not asked yet.
+    fn snapshot() -> ServiceSnapshot {
+        let mut rules = samples::service("api", "", "").info();
+        rules.probes.push(ProbeInfo {
             name: "live".to_owned(),
             role: Role::Live,
             kind: "tcp",
@@ -107,22 +107,22 @@ mod tests {
             interval: Duration::from_secs(1),
         });
         let fleet = Fleet::new(vec![rules], Moment::at_seconds(0.0));
-        (*fleet.pictures()[0]).clone()
+        (*fleet.snapshots()[0]).clone()
     }
 
-    /// Plays words: a letter is a picture in that state, `.` the end of the command. Gives what was told: `hx` is the
+    /// Plays words: a letter is a snapshot in that state, `.` the end of the command. Gives what was told: `hx` is the
     /// transition from healthy to unhealthy.
     fn told(script: &str) -> String {
-        let mut picture = picture();
-        picture.probes[0].latest = Some(ProbeResult::Pass);
+        let mut snapshot = snapshot();
+        snapshot.probes[0].latest = Some(ProbeResult::Pass);
         let mut transitions = TransitionQueue::default();
         let mut told = Vec::new();
         for word in script.chars() {
             let transition = if word == '.' {
                 transitions.ended()
             } else {
-                picture.state = STATES.iter().find(|(letter, _)| *letter == word).unwrap().1;
-                transitions.observe(&picture)
+                snapshot.state = STATES.iter().find(|(letter, _)| *letter == word).unwrap().1;
+                transitions.observe(&snapshot)
             };
             let letter = |state| STATES.iter().find(|(_, of)| *of == state).unwrap().0;
             told.extend(transition.map(|transition| {
@@ -171,20 +171,20 @@ mod tests {
 
     #[test]
     fn nothing_is_known_before_each_probe_was_asked() {
-        let mut picture = picture();
+        let mut snapshot = snapshot();
         let mut transitions = TransitionQueue::default();
         for (state, latest) in [
             (State::Healthy, None),
             (State::Degraded, Some(ProbeResult::Warn)),
             (State::Degraded, Some(ProbeResult::Warn)),
         ] {
-            picture.state = state;
-            picture.probes[0].latest = latest;
-            assert_eq!(transitions.observe(&picture), None);
+            snapshot.state = state;
+            snapshot.probes[0].latest = latest;
+            assert_eq!(transitions.observe(&snapshot), None);
         }
-        picture.state = State::Healthy;
+        snapshot.state = State::Healthy;
         assert_eq!(
-            transitions.observe(&picture).unwrap().previous,
+            transitions.observe(&snapshot).unwrap().previous,
             State::Degraded
         );
     }

@@ -54,12 +54,12 @@ impl Hooks {
     }
 
     pub(super) fn observe(&mut self, event: &Event) {
-        if let Event::Picture { picture, .. } = event
-            && let Some(state) = self.services.get_mut(&picture.name)
-            && let Some(transition) = state.transitions.observe(picture)
+        if let Event::Snapshot { snapshot, .. } = event
+            && let Some(state) = self.services.get_mut(&snapshot.info.name)
+            && let Some(transition) = state.transitions.observe(snapshot)
         {
             let hook = Arc::clone(&state.hook);
-            self.run(picture.name.clone(), hook, transition);
+            self.run(snapshot.info.name.clone(), hook, transition);
         }
     }
 

@@ -57,8 +57,8 @@ impl Restarts {
 
     pub(super) fn observe(&mut self, event: &Event) {
         match event {
-            Event::Picture { picture, .. } => {
-                let said = self.decision.observe(picture);
+            Event::Snapshot { snapshot, .. } => {
+                let said = self.decision.observe(snapshot);
                 self.notify(said);
             }
             Event::ActionResult(result)

@@ -13,7 +13,7 @@ use super::sights::Sights;
 use super::{Context, Error, Signals, duration};
 use crate::engine::{Caps, Progress, Rounds};
 use crate::exit::Exit;
-use crate::health::{CheckVerdict, Picture};
+use crate::health::{CheckVerdict, ServiceSnapshot};
 use crate::host::Clock;
 use crate::output::{FailOn, FailOnError, Report, Style, json, table};
 use crate::probe::Asker;
@@ -127,10 +127,10 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let clock = Clock::start();
     let mut rounds = Rounds::new(services, Asker::new(clock), Caps::of_this_machine(), clock);
     let mut meter = Meter::new();
-    let good = |picture: &Picture| {
-        !selection.matches(picture)
+    let good = |snapshot: &ServiceSnapshot| {
+        !selection.matches(snapshot)
             || matches!(
-                fail_on.verdict(picture),
+                fail_on.verdict(snapshot),
                 CheckVerdict::Pass | CheckVerdict::Warn
             )
     };
@@ -174,12 +174,12 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     for problem in problems {
         context.tell(&problem);
     }
-    let pictures = rounds.pictures();
+    let snapshots = rounds.snapshots();
     drop(rounds);
-    let meant = pictures
+    let meant = snapshots
         .iter()
         .map(AsRef::as_ref)
-        .filter(|picture| selection.matches(picture));
+        .filter(|snapshot| selection.matches(snapshot));
     let report = Report::new(meant, &fail_on, clock.now());
     outputs.write(context, &report)?;
     if !in_time {

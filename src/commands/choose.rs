@@ -136,7 +136,7 @@ impl Choice {
 impl Chosen {
     /// Asks a round where states or flags were selected, and keeps the services that are in them now.
     pub(crate) async fn settle(&mut self, context: &Context, asker: &Asker, clock: Clock) {
-        if !self.selection.needs_picture() {
+        if !self.selection.needs_snapshot() {
             return;
         }
         let caps = Caps::of_this_machine();
@@ -150,10 +150,10 @@ impl Chosen {
             rounds.see(&name, sight);
         }
         let meant: Vec<_> = rounds
-            .pictures()
+            .snapshots()
             .into_iter()
-            .filter(|picture| self.selection.matches(picture))
-            .map(|picture| picture.name.clone())
+            .filter(|snapshot| self.selection.matches(snapshot))
+            .map(|snapshot| snapshot.info.name.clone())
             .collect();
         self.services
             .retain(|service| meant.contains(&service.name));

@@ -47,9 +47,9 @@ async fn live(service: Arc<Service>) -> Result<String, Error> {
     let asker = Asker::new(clock);
     let mut rounds = Rounds::new(vec![service], asker, Caps::of_this_machine(), clock);
     rounds.ask_all(|_| ()).await;
-    let pictures = rounds.pictures();
+    let snapshots = rounds.snapshots();
     let now = clock.now();
-    let report = Report::new(pictures.iter().map(AsRef::as_ref), &FailOn::default(), now);
+    let report = Report::new(snapshots.iter().map(AsRef::as_ref), &FailOn::default(), now);
     let mut found =
         serde_json::to_value(report.services.first()).map_err(color_eyre::Report::from)?;
     if let Value::Object(map) = &mut found {

@@ -10,7 +10,7 @@ use futures_util::{Stream, stream};
 use tokio::sync::Notify;
 
 use crate::event::{Event, Load};
-use crate::health::{Change, Picture};
+use crate::health::{Change, ServiceSnapshot};
 
 /// How many action steps, action results and notices are kept. An action sends a handful; beyond this the oldest go.
 const MAX_MESSAGES: usize = 1024;
@@ -41,7 +41,7 @@ struct Queue {
     order: VecDeque<Item>,
     /// The slot of each service that was ever sent, by name.
     slots: HashMap<String, usize>,
-    snapshots: Vec<Option<(Arc<Picture>, Vec<Change>)>>,
+    snapshots: Vec<Option<(Arc<ServiceSnapshot>, Vec<Change>)>>,
     load: Option<Load>,
     /// How many of `order` are messages.
     messages: usize,
@@ -133,7 +133,7 @@ impl Shared {
 impl Queue {
     fn put(&mut self, event: Event) {
         match event {
-            Event::Picture { picture, changed } => self.put_snapshot(picture, changed),
+            Event::Snapshot { snapshot, changed } => self.put_snapshot(snapshot, changed),
             Event::Load(load) => {
                 if self.load.replace(load).is_none() {
                     self.order.push_back(Item::Load);
@@ -149,12 +149,12 @@ impl Queue {
         }
     }
 
-    fn put_snapshot(&mut self, snapshot: Arc<Picture>, changed: Vec<Change>) {
-        let slot = if let Some(slot) = self.slots.get(&snapshot.name) {
+    fn put_snapshot(&mut self, snapshot: Arc<ServiceSnapshot>, changed: Vec<Change>) {
+        let slot = if let Some(slot) = self.slots.get(&snapshot.info.name) {
             *slot
         } else {
             let slot = self.snapshots.len();
-            self.slots.insert(snapshot.name.clone(), slot);
+            self.slots.insert(snapshot.info.name.clone(), slot);
             self.snapshots.push(None);
             slot
         };
@@ -198,10 +198,10 @@ impl Queue {
                     }
                 }
                 Item::Snapshot(slot) => {
-                    if let Some((picture, changed)) =
+                    if let Some((snapshot, changed)) =
                         self.snapshots.get_mut(slot).and_then(Option::take)
                     {
-                        return Some(Event::Picture { picture, changed });
+                        return Some(Event::Snapshot { snapshot, changed });
                     }
                 }
             }
@@ -214,17 +214,17 @@ mod tests {
     use super::*;
     use crate::health::{Fleet, Moment, State};
 
-    fn picture(name: &str, state: State) -> Arc<Picture> {
+    fn snapshot(name: &str, state: State) -> Arc<ServiceSnapshot> {
         let service = crate::engine::tests::service(name, 1, "live/1s");
-        let fleet = Fleet::new(vec![service.rules()], Moment::at_seconds(0.0));
-        let mut picture = Picture::clone(&fleet.pictures()[0]);
-        picture.state = state;
-        Arc::new(picture)
+        let fleet = Fleet::new(vec![service.info()], Moment::at_seconds(0.0));
+        let mut snapshot = ServiceSnapshot::clone(&fleet.snapshots()[0]);
+        snapshot.state = state;
+        Arc::new(snapshot)
     }
 
     fn seen(name: &str, state: State, changed: &[Change]) -> Event {
-        Event::Picture {
-            picture: picture(name, state),
+        Event::Snapshot {
+            snapshot: snapshot(name, state),
             changed: changed.to_vec(),
         }
     }
@@ -240,8 +240,8 @@ mod tests {
     fn drain(receiver: &mut EventReceiver) -> Vec<String> {
         std::iter::from_fn(|| receiver.try_recv())
             .map(|event| match event {
-                Event::Picture { picture, changed } => {
-                    format!("{}={} {changed:?}", picture.name, picture.state)
+                Event::Snapshot { snapshot, changed } => {
+                    format!("{}={} {changed:?}", snapshot.info.name, snapshot.state)
                 }
                 Event::Load(load) => format!("load {}", load.asked),
                 Event::Notice { text, .. } => text,

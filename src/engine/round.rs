@@ -11,7 +11,7 @@ use super::lateness::Lateness;
 use super::roster::Roster;
 use super::schedule::{FirstPass, Schedule};
 use super::{Ask, Caps};
-use crate::health::{Fleet, Picture, Sight, Update};
+use crate::health::{Fleet, ServiceSnapshot, Sight, Update};
 use crate::host::Clock;
 use crate::inventory::Service;
 
@@ -42,7 +42,7 @@ pub(crate) struct Rounds<A> {
     asking: Asking<A>,
     lateness: Lateness,
     probes: Vec<InRound>,
-    /// Per service: whether the condition held for its newest picture.
+    /// Per service: whether the condition held for its newest snapshot.
     holding: Vec<bool>,
     progress: Progress,
 }
@@ -70,7 +70,7 @@ enum Wake {
 impl<A: Ask> Rounds<A> {
     /// Nothing was asked yet.
     pub(crate) fn new(services: Vec<Arc<Service>>, ask: A, caps: Caps, clock: Clock) -> Self {
-        let rules = services.iter().map(|service| service.rules()).collect();
+        let rules = services.iter().map(|service| service.info()).collect();
         let roster = Roster::new(services);
         Self {
             start: Instant::now(),
@@ -85,8 +85,8 @@ impl<A: Ask> Rounds<A> {
     }
 
     /// What is known of the services, in their order.
-    pub(crate) fn pictures(&self) -> Vec<Arc<Picture>> {
-        self.fleet.pictures()
+    pub(crate) fn snapshots(&self) -> Vec<Arc<ServiceSnapshot>> {
+        self.fleet.snapshots()
     }
 
     /// Asks every probe once, all at once under the caps: `startup` first, the others when it has passed.
@@ -122,7 +122,7 @@ impl<A: Ask> Rounds<A> {
     pub(crate) async fn wait(
         &mut self,
         limit: Option<Duration>,
-        holds: impl Fn(&Picture) -> bool,
+        holds: impl Fn(&ServiceSnapshot) -> bool,
         sights: &mut UnboundedReceiver<(String, Sight)>,
         mut tell: impl FnMut(Progress),
     ) -> bool {
@@ -230,13 +230,13 @@ impl<A: Ask> Rounds<A> {
         updates
     }
 
-    /// Looks anew at whether the condition holds for those of which there is a newer picture.
-    fn weigh(&mut self, updates: Vec<Update>, holds: &impl Fn(&Picture) -> bool) {
-        for Update { picture, .. } in updates {
-            let Some(service) = self.fleet.index(&picture.name) else {
+    /// Looks anew at whether the condition holds for those of which there is a newer snapshot.
+    fn weigh(&mut self, updates: Vec<Update>, holds: &impl Fn(&ServiceSnapshot) -> bool) {
+        for Update { snapshot, .. } in updates {
+            let Some(service) = self.fleet.index(&snapshot.info.name) else {
                 continue;
             };
-            let now_holds = self.is_complete(service) && holds(&picture);
+            let now_holds = self.is_complete(service) && holds(&snapshot);
             if let Some(held) = self.holding.get_mut(service)
                 && *held != now_holds
             {

@@ -32,7 +32,7 @@ const RUSH: Duration = Duration::from_millis(250);
 pub(crate) struct Options {
     /// How many may be asked at once.
     pub(crate) caps: Caps,
-    /// Whether pictures are told in which nothing but figures moved. A stream of changes has no use for them.
+    /// Whether snapshots are told in which nothing but figures moved. A stream of changes has no use for them.
     pub(crate) figures: bool,
 }
 
@@ -131,7 +131,7 @@ impl<A: Ask> Watch<A> {
         clock: Clock,
         events: Vec<EventSender>,
     ) -> Self {
-        let rules = services.iter().map(|service| service.rules()).collect();
+        let rules = services.iter().map(|service| service.info()).collect();
         let fleet = Fleet::new(rules, clock.now());
         let watched = Watched {
             paused: false,
@@ -300,14 +300,14 @@ impl<A: Ask> Watch<A> {
     }
 
     fn tell(&mut self, updates: Vec<Update>) {
-        for Update { picture, changed } in updates {
-            if let Some(service) = self.fleet.index(&picture.name)
+        for Update { snapshot, changed } in updates {
+            if let Some(service) = self.fleet.index(&snapshot.info.name)
                 && let Some(known) = self.services.get_mut(service)
             {
-                known.state = picture.state;
+                known.state = snapshot.state;
             }
             if self.figures || !changed.is_empty() {
-                self.publish(&Event::Picture { picture, changed });
+                self.publish(&Event::Snapshot { snapshot, changed });
             }
         }
     }

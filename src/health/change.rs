@@ -1,11 +1,11 @@
-//! What is different between two pictures of one service.
+//! What is different between two snapshots of one service.
 
-use super::Picture;
+use super::ServiceSnapshot;
 
-/// What changed between two pictures of one service, as the stream formats name it.
+/// What changed between two snapshots of one service, as the stream formats name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Change {
-    /// The first picture.
+    /// The first snapshot.
     First,
     /// The state.
     State,
@@ -25,8 +25,9 @@ pub enum Change {
 
 impl Change {
     /// What is different in `after`; nothing where only figures moved.
-    pub fn between(before: &Picture, after: &Picture) -> Vec<Self> {
-        let flags = |picture: &Picture| (picture.flags.clone(), picture.blocked_by.clone());
+    pub fn between(before: &ServiceSnapshot, after: &ServiceSnapshot) -> Vec<Self> {
+        let flags =
+            |snapshot: &ServiceSnapshot| (snapshot.flags.clone(), snapshot.blocked_by.clone());
         let probes = before.probes.iter().zip(&after.probes);
         let mut results = probes.map(|(before, after)| {
             (before.latest, before.counted) != (after.latest, after.counted)

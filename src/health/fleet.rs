@@ -6,13 +6,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Change, Flag, LifecycleEvent, Moment, Outcome, Picture, Rules, Sight, State, Tracker};
+use super::{
+    Change, Flag, LifecycleEvent, Moment, Outcome, ServiceInfo, ServiceSnapshot, Sight, State,
+    Tracker,
+};
 
-/// The newest picture of a service, and what is different from the one before.
+/// The newest snapshot of a service, and what is different from the one before.
 #[derive(Debug, Clone)]
 pub struct Update {
-    /// The picture.
-    pub picture: Arc<Picture>,
+    /// The snapshot.
+    pub snapshot: Arc<ServiceSnapshot>,
     /// What changed; empty where only figures moved.
     pub changed: Vec<Change>,
 }
@@ -29,7 +32,7 @@ pub struct Fleet {
 #[derive(Debug)]
 struct Member {
     tracker: Tracker,
-    picture: Arc<Picture>,
+    snapshot: Arc<ServiceSnapshot>,
     /// What it depends on, and who depends on it.
     needs: Vec<usize>,
     needed_by: Vec<usize>,
@@ -41,21 +44,21 @@ struct Member {
 
 impl Fleet {
     /// Services of which nothing is known yet.
-    pub fn new(rules: Vec<Rules>, now: Moment) -> Self {
-        let places: HashMap<String, usize> = rules
+    pub fn new(infos: Vec<ServiceInfo>, now: Moment) -> Self {
+        let places: HashMap<String, usize> = infos
             .iter()
             .enumerate()
-            .map(|(place, rules)| (rules.name.clone(), place))
+            .map(|(place, info)| (info.name.clone(), place))
             .collect();
-        let mut members: Vec<Member> = rules
+        let mut members: Vec<Member> = infos
             .into_iter()
-            .map(|rules| {
+            .map(|info| {
                 // Services that are not watched are passed over.
-                let needs = rules.depends_on.iter();
+                let needs = info.depends_on.iter();
                 let needs = needs.filter_map(|name| places.get(name).copied()).collect();
-                let tracker = Tracker::new(rules, now);
+                let tracker = Tracker::new(info, now);
                 Member {
-                    picture: Arc::new(tracker.picture(now)),
+                    snapshot: Arc::new(tracker.snapshot(now)),
                     tracker,
                     needs,
                     needed_by: Vec::new(),
@@ -102,20 +105,20 @@ impl Fleet {
             .unwrap_or_default()
     }
 
-    /// The newest picture of every service, in their order.
-    pub fn pictures(&self) -> Vec<Arc<Picture>> {
+    /// The newest snapshot of every service, in their order.
+    pub fn snapshots(&self) -> Vec<Arc<ServiceSnapshot>> {
         self.members
             .iter()
-            .map(|member| Arc::clone(&member.picture))
+            .map(|member| Arc::clone(&member.snapshot))
             .collect()
     }
 
-    /// The newest picture of every service as the first thing that is told of it.
+    /// The newest snapshot of every service as the first thing that is told of it.
     pub fn introduce(&self) -> Vec<Update> {
-        self.pictures()
+        self.snapshots()
             .into_iter()
-            .map(|picture| Update {
-                picture,
+            .map(|snapshot| Update {
+                snapshot,
                 changed: vec![Change::First],
             })
             .collect()
@@ -203,18 +206,18 @@ impl Fleet {
         while let Some((_, place)) = open.pop_first() {
             let cause = self.cause_of(place);
             let root = self.root_of(place);
-            let name = root.and_then(|root| Some(self.member(root)?.tracker.rules().name.clone()));
+            let name = root.and_then(|root| Some(self.member(root)?.tracker.info().name.clone()));
             let now = self.now;
             let Some(member) = self.members.get_mut(place) else {
                 continue;
             };
             member.tracker.set_blocked_by(name);
-            let picture = member.tracker.picture(now);
-            let changed = Change::between(&member.picture, &picture);
+            let snapshot = member.tracker.snapshot(now);
+            let changed = Change::between(&member.snapshot, &snapshot);
             if place == service || !changed.is_empty() {
-                member.picture = Arc::new(picture);
+                member.snapshot = Arc::new(snapshot);
                 updates.push(Update {
-                    picture: Arc::clone(&member.picture),
+                    snapshot: Arc::clone(&member.snapshot),
                     changed,
                 });
             }
@@ -231,7 +234,7 @@ impl Fleet {
 
     /// What keeps the services below this one from working: the first by name of their causes.
     fn root_of(&self, place: usize) -> Option<usize> {
-        let name = |place: &usize| Some(self.member(*place)?.tracker.rules().name.as_str());
+        let name = |place: &usize| Some(self.member(*place)?.tracker.info().name.as_str());
         self.member(place)?
             .needs
             .iter()

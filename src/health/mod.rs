@@ -7,15 +7,15 @@ mod change;
 mod details;
 mod fleet;
 mod identity;
+mod info;
 mod moment;
 mod outcome;
-mod picture;
 mod reading;
 mod reload;
-mod rules;
 mod sameness;
 mod select;
 mod sight;
+mod snapshot;
 mod tracker;
 mod words;
 
@@ -23,15 +23,17 @@ pub use change::Change;
 pub use details::details;
 pub use fleet::{Fleet, Update};
 pub use identity::{Identity, OwnedPort, Process, Start};
+pub use info::{ProbeInfo, Role, ServiceInfo};
 pub use moment::Moment;
 pub use outcome::{Failure, Outcome, Phases};
-pub use picture::{Counters, DependencyPicture, HeartbeatPicture, Picture, ProbePicture};
 pub use reading::{Age, Beat, Dependency, Heartbeat, Reading, StatusWord};
 pub use reload::{Part, ReloadReply, ReloadStatus};
-pub use rules::{ProbeRule, Role, Rules};
 pub use sameness::{Comparison, OldProcess, Sameness};
 pub use select::{Candidate, SelectError, Selection, Selector};
 pub use sight::{Changed, Code, Seen, Sight};
+pub use snapshot::{
+    Counters, DependencySnapshot, HeartbeatSnapshot, ProbeSnapshot, ServiceSnapshot,
+};
 pub use tracker::{LifecycleEvent, StartProgress, Tracker};
 pub(crate) use words::words_macro;
 pub use words::{

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::health::{DegradedPolicy, ProbeRule, RestartCause, Rules};
+use crate::health::{DegradedPolicy, ProbeInfo, RestartCause, ServiceInfo};
 use crate::profile::raw::command::Exec;
 use crate::profile::raw::options::Probe;
 use crate::profile::raw::read::{
@@ -140,8 +140,8 @@ impl ServiceActions {
 
 impl Service {
     /// Returns what the state machine has to know.
-    pub(crate) fn rules(&self) -> Rules {
-        Rules {
+    pub(crate) fn info(&self) -> ServiceInfo {
+        ServiceInfo {
             name: self.name.clone(),
             group: self.group.clone(),
             labels: self.labels.clone(),
@@ -150,7 +150,7 @@ impl Service {
             probes: self
                 .probes
                 .iter()
-                .map(|probe| ProbeRule {
+                .map(|probe| ProbeInfo {
                     name: probe.name.clone(),
                     role: probe.role,
                     kind: probe.kind.name(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::health::{CheckVerdict, Flag, Picture, State};
+use crate::health::{CheckVerdict, Flag, ServiceSnapshot, State};
 use crate::text::{clean, nearest};
 
 /// The levels and flags that are a failure.
@@ -61,14 +61,14 @@ impl FailOn {
     }
 
     /// The verdict of a service, with what was named made a failure.
-    pub(crate) fn verdict(&self, picture: &Picture) -> CheckVerdict {
-        let named = self.states.contains(&picture.state)
-            || !self.flags.is_disjoint(&picture.flags)
-            || (self.warn && picture.verdict == CheckVerdict::Warn);
+    pub(crate) fn verdict(&self, snapshot: &ServiceSnapshot) -> CheckVerdict {
+        let named = self.states.contains(&snapshot.state)
+            || !self.flags.is_disjoint(&snapshot.flags)
+            || (self.warn && snapshot.verdict == CheckVerdict::Warn);
         if named {
             CheckVerdict::Fail
         } else {
-            picture.verdict
+            snapshot.verdict
         }
     }
 }

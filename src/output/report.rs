@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::health::{
-    CheckVerdict, DependencyPicture, DependencyStatus, FailureKind, Flag, HeartbeatPicture, Moment,
-    Picture, ProbePicture, ProbeResult, State,
+    CheckVerdict, DependencySnapshot, DependencyStatus, FailureKind, Flag, HeartbeatSnapshot,
+    Moment, ProbeResult, ProbeSnapshot, ServiceSnapshot, State,
 };
 
 use super::FailOn;
@@ -193,15 +193,15 @@ pub(crate) struct HeartbeatReport {
 }
 
 impl Report {
-    /// The report over these pictures at this time.
+    /// The report over these snapshots at this time.
     pub(crate) fn new<'a>(
-        pictures: impl IntoIterator<Item = &'a Picture>,
+        snapshots: impl IntoIterator<Item = &'a ServiceSnapshot>,
         fail_on: &FailOn,
         now: Moment,
     ) -> Self {
-        let services: Vec<_> = pictures
+        let services: Vec<_> = snapshots
             .into_iter()
-            .map(|picture| ServiceReport::new(picture, fail_on, now))
+            .map(|snapshot| ServiceReport::new(snapshot, fail_on, now))
             .collect();
         let mut summary = Summary::default();
         for service in &services {
@@ -259,36 +259,36 @@ impl ServiceReport {
         notes.filter(move |note| of_flag(note))
     }
 
-    /// The element of `services` for this picture.
-    pub(crate) fn new(picture: &Picture, fail_on: &FailOn, now: Moment) -> Self {
+    /// The element of `services` for this snapshot.
+    pub(crate) fn new(snapshot: &ServiceSnapshot, fail_on: &FailOn, now: Moment) -> Self {
         Self {
-            name: picture.name.clone(),
-            group: picture.group.clone(),
-            labels: picture.labels.clone(),
-            profile: picture.profile.clone(),
-            url: picture.url.clone(),
-            state: picture.state,
-            ready: picture.ready,
-            verdict: fail_on.verdict(picture),
-            flags: picture.flags.iter().copied().collect(),
-            reasons: picture.reasons.clone(),
-            blocked_by: picture.blocked_by.clone(),
-            service: picture.service.clone(),
-            version: picture.version.clone(),
-            started_at: picture.started.map(|start| start.at.to_string()),
-            uptime_seconds: picture
+            name: snapshot.info.name.clone(),
+            group: snapshot.info.group.clone(),
+            labels: snapshot.info.labels.clone(),
+            profile: snapshot.info.profile.clone(),
+            url: snapshot.info.url.clone(),
+            state: snapshot.state,
+            ready: snapshot.ready,
+            verdict: fail_on.verdict(snapshot),
+            flags: snapshot.flags.iter().copied().collect(),
+            reasons: snapshot.reasons.clone(),
+            blocked_by: snapshot.blocked_by.clone(),
+            service: snapshot.service.clone(),
+            version: snapshot.version.clone(),
+            started_at: snapshot.started.map(|start| start.at.to_string()),
+            uptime_seconds: snapshot
                 .uptime
                 .map(|(uptime, at)| seconds(uptime + now.since(at))),
-            instance: picture.identity.instance.clone(),
-            resources: picture.resources.clone(),
-            notes: picture.notes.clone(),
-            heartbeat: HeartbeatReport::new(picture.heartbeat.as_ref(), now),
-            probes: picture
+            instance: snapshot.identity.instance.clone(),
+            resources: snapshot.resources.clone(),
+            notes: snapshot.notes.clone(),
+            heartbeat: HeartbeatReport::new(snapshot.heartbeat.as_ref(), now),
+            probes: snapshot
                 .probes
                 .iter()
                 .map(|probe| ProbeReport::new(probe, now))
                 .collect(),
-            dependencies: picture
+            dependencies: snapshot
                 .dependencies
                 .iter()
                 .map(|dependency| DependencyReport::new(dependency, now))
@@ -298,11 +298,11 @@ impl ServiceReport {
 }
 
 impl ProbeReport {
-    fn new(probe: &ProbePicture, now: Moment) -> Self {
+    fn new(probe: &ProbeSnapshot, now: Moment) -> Self {
         Self {
-            name: probe.name.clone(),
-            kind: probe.kind,
-            target: probe.target.clone(),
+            name: probe.info.name.clone(),
+            kind: probe.info.kind,
+            target: probe.info.target.clone(),
             address: probe.address.clone(),
             result: probe.latest,
             failure: probe.failure.as_ref().map(|failure| FailureReport {
@@ -322,7 +322,7 @@ impl ProbeReport {
 }
 
 impl HeartbeatReport {
-    fn new(heartbeat: Option<&HeartbeatPicture>, now: Moment) -> Option<Self> {
+    fn new(heartbeat: Option<&HeartbeatSnapshot>, now: Moment) -> Option<Self> {
         let heartbeat = heartbeat?;
         Some(Self {
             last_seconds: age(heartbeat.beat_at, now),
@@ -335,7 +335,7 @@ impl HeartbeatReport {
 }
 
 impl DependencyReport {
-    fn new(dependency: &DependencyPicture, now: Moment) -> Self {
+    fn new(dependency: &DependencySnapshot, now: Moment) -> Self {
         Self {
             name: dependency.name.clone(),
             status: dependency.status,

@@ -1,6 +1,7 @@
 //! One fleet, every format: the exact output.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,12 +13,18 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn probe(at: Moment) -> ProbePicture {
-    ProbePicture {
-        name: "live".to_owned(),
-        role: Role::Live,
-        kind: "http",
-        target: "http://localhost:8000/health/live".to_owned(),
+fn probe(at: Moment) -> ProbeSnapshot {
+    ProbeSnapshot {
+        info: Arc::new(ProbeInfo {
+            name: "live".to_owned(),
+            role: Role::Live,
+            kind: "http",
+            target: "http://localhost:8000/health/live".to_owned(),
+            failure_threshold: 3,
+            success_threshold: 1,
+            required: false,
+            interval: ms(5_000),
+        }),
         address: Some("127.0.0.1:8000".to_owned()),
         latest: Some(ProbeResult::Pass),
         counted: Some(ProbeResult::Pass),
@@ -36,18 +43,19 @@ fn probe(at: Moment) -> ProbePicture {
         last_failure: None,
         flapping: false,
         history: VecDeque::new(),
-        interval: ms(5_000),
     }
 }
 
 /// The service of the example in the documentation of the JSON report.
-fn degraded(at: Moment) -> Picture {
-    Picture {
-        name: "api".to_owned(),
-        group: Some("backend".to_owned()),
-        labels: BTreeMap::from([("tier".to_owned(), "web".to_owned())]),
-        profile: Some("hephaestus".to_owned()),
-        url: Some("http://localhost:8000".to_owned()),
+fn degraded(at: Moment) -> ServiceSnapshot {
+    ServiceSnapshot {
+        info: Arc::new(ServiceInfo {
+            group: Some("backend".to_owned()),
+            labels: BTreeMap::from([("tier".to_owned(), "web".to_owned())]),
+            profile: Some("hephaestus".to_owned()),
+            url: Some("http://localhost:8000".to_owned()),
+            ..ServiceInfo::new("api")
+        }),
         state: State::Degraded,
         since: at,
         ready: None,
@@ -58,7 +66,6 @@ fn degraded(at: Moment) -> Picture {
         notes: Vec::new(),
         heartbeat: None,
         blocked_by: None,
-        depends_on: Vec::new(),
         service: Some("hephaestus-mcp".to_owned()),
         version: Some("0.9.1".to_owned()),
         started: Some(Start {
@@ -69,7 +76,7 @@ fn degraded(at: Moment) -> Picture {
         uptime: Some((ms(123_450), at)),
         resources: BTreeMap::from([("open_connections".to_owned(), json!(4))]),
         probes: vec![probe(at)],
-        dependencies: vec![DependencyPicture {
+        dependencies: vec![DependencySnapshot {
             name: "qdrant".to_owned(),
             status: DependencyStatus::Error,
             word: Some("error".to_owned()),
@@ -93,12 +100,15 @@ fn degraded(at: Moment) -> Picture {
     }
 }
 
-fn stopped(at: Moment) -> Picture {
-    Picture {
-        name: "mailer".to_owned(),
+fn stopped(at: Moment) -> ServiceSnapshot {
+    ServiceSnapshot {
+        info: Arc::new(ServiceInfo {
+            name: "mailer".to_owned(),
+            group: None,
+            labels: BTreeMap::new(),
+            ..ServiceInfo::clone(&degraded(at).info)
+        }),
         state: State::Stopped,
-        group: None,
-        labels: BTreeMap::new(),
         flags: BTreeSet::from([Flag::Blocked]),
         blocked_by: Some("api".to_owned()),
         reasons: vec!["live: connection refused".to_owned()],
@@ -210,8 +220,8 @@ fn an_empty_selection_is_said() {
 #[test]
 fn fail_on_makes_levels_and_flags_fail() {
     let at = Moment::at_seconds(0.0);
-    let mut picture = degraded(at);
-    picture.verdict = CheckVerdict::Warn;
+    let mut snapshot = degraded(at);
+    snapshot.verdict = CheckVerdict::Warn;
     for (words, expected) in [
         ("unhealthy", CheckVerdict::Warn),
         ("degraded", CheckVerdict::Fail),
@@ -221,7 +231,7 @@ fn fail_on_makes_levels_and_flags_fail() {
         ("stopped, degraded", CheckVerdict::Fail),
     ] {
         assert_eq!(
-            FailOn::parse([words]).unwrap().verdict(&picture),
+            FailOn::parse([words]).unwrap().verdict(&snapshot),
             expected,
             "{words}"
         );

@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use tui_input::Input;
 
 use crate::event::Load;
-use crate::health::{Moment, Picture, Selection};
+use crate::health::{Moment, Selection, ServiceSnapshot};
 
 use super::dialog::Dialog;
 use super::keymap::Mode;
@@ -24,7 +24,7 @@ pub(crate) struct Setup {
     /// The path of the inventory, or what was typed instead of one. Cleaned.
     pub(crate) inventory: String,
     /// The services in inventory order, as known before any probe answered.
-    pub(crate) services: Vec<Arc<Picture>>,
+    pub(crate) services: Vec<Arc<ServiceSnapshot>>,
     /// Which services are shown.
     pub(crate) selection: Selection,
     /// The selection as it was typed. Cleaned.
@@ -142,8 +142,8 @@ impl App {
     }
 
     /// Returns how the last action on a service failed, unless that has become history.
-    pub(super) fn failure(&self, picture: &Picture) -> Option<ActionFailure> {
-        let progress = self.progress.get(&picture.name)?;
+    pub(super) fn failure(&self, picture: &ServiceSnapshot) -> Option<ActionFailure> {
+        let progress = self.progress.get(&picture.info.name)?;
         let result = progress.ended.as_ref()?;
         if progress.is_history(picture, self.now) {
             return None;

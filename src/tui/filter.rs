@@ -4,10 +4,10 @@
 //! selector, except that the value may still be half typed; anything else is part of a name or a group, whatever
 //! its case and its `-`, `_` and `.`.
 
-use crate::health::Picture;
+use crate::health::ServiceSnapshot;
 
 /// Returns whether the filter shows the service. An empty filter shows all.
-pub(crate) fn shows(filter: &str, picture: &Picture) -> bool {
+pub(crate) fn shows(filter: &str, picture: &ServiceSnapshot) -> bool {
     filter.split_whitespace().all(|word| {
         word.strip_prefix('!').map_or_else(
             || matches(word, picture),
@@ -17,7 +17,7 @@ pub(crate) fn shows(filter: &str, picture: &Picture) -> bool {
     })
 }
 
-fn matches(word: &str, picture: &Picture) -> bool {
+fn matches(word: &str, picture: &ServiceSnapshot) -> bool {
     let starts = |text: &str, value: &str| text.to_lowercase().starts_with(&value.to_lowercase());
     if let Some(value) = word.strip_prefix("state:") {
         return starts(picture.state.as_str(), value);
@@ -30,19 +30,22 @@ fn matches(word: &str, picture: &Picture) -> bool {
     }
     if let Some(value) = word.strip_prefix("group:") {
         return picture
+            .info
             .group
             .as_deref()
             .is_some_and(|group| starts(group, value));
     }
     if let Some((key, value)) = word.split_once('=') {
         return picture
+            .info
             .labels
             .get(key)
             .is_some_and(|label| starts(label, value));
     }
     let wanted = squash(word);
-    squash(&picture.name).contains(&wanted)
+    squash(&picture.info.name).contains(&wanted)
         || picture
+            .info
             .group
             .as_deref()
             .is_some_and(|group| squash(group).contains(&wanted))
@@ -65,8 +68,9 @@ mod tests {
     #[test]
     fn words_choose_services() {
         let mut picture = samples::picture("api-gw.eu", State::Unhealthy);
-        picture.group = Some("Backend".to_owned());
-        picture.labels.insert("tier".to_owned(), "web".to_owned());
+        let info = std::sync::Arc::make_mut(&mut picture.info);
+        info.group = Some("Backend".to_owned());
+        info.labels.insert("tier".to_owned(), "web".to_owned());
         picture.flags.insert(Flag::Flapping);
         let cases = [
             ("", true),

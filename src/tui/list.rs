@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::health::{Flag, Picture, Selection, State};
+use crate::health::{Flag, Selection, ServiceSnapshot, State};
 
 use super::filter;
 use crate::text;
@@ -40,7 +40,7 @@ impl SortOrder {
 /// The services, with order, selection and marks.
 #[derive(Debug, Default)]
 pub(crate) struct ServiceList {
-    pictures: Vec<Arc<Picture>>,
+    pictures: Vec<Arc<ServiceSnapshot>>,
     /// The selectors of the command line.
     selection: Selection,
     by_name: HashMap<String, usize>,
@@ -62,7 +62,7 @@ pub(crate) struct ServiceList {
 
 impl ServiceList {
     /// Returns the list of these services, given in inventory order.
-    pub(crate) fn new(pictures: Vec<Arc<Picture>>, selection: Selection) -> Self {
+    pub(crate) fn new(pictures: Vec<Arc<ServiceSnapshot>>, selection: Selection) -> Self {
         let mut list = Self {
             selection,
             follow_first: true,
@@ -75,25 +75,25 @@ impl ServiceList {
     }
 
     /// Stores the newest snapshot of a service and returns the one before.
-    pub(crate) fn put(&mut self, picture: Arc<Picture>) -> Option<Arc<Picture>> {
+    pub(crate) fn put(&mut self, picture: Arc<ServiceSnapshot>) -> Option<Arc<ServiceSnapshot>> {
         self.stale = true;
-        self.grouped |= picture.group.is_some();
+        self.grouped |= picture.info.group.is_some();
         if let Some(old) = self
             .by_name
-            .get(&picture.name)
+            .get(&picture.info.name)
             .and_then(|index| self.pictures.get_mut(*index))
         {
             return Some(std::mem::replace(old, picture));
         }
         self.by_name
-            .insert(picture.name.clone(), self.pictures.len());
-        self.longest_name = self.longest_name.max(text::width(&picture.name));
+            .insert(picture.info.name.clone(), self.pictures.len());
+        self.longest_name = self.longest_name.max(text::width(&picture.info.name));
         self.pictures.push(picture);
         None
     }
 
     /// Returns all services in inventory order.
-    pub(crate) fn all(&self) -> &[Arc<Picture>] {
+    pub(crate) fn all(&self) -> &[Arc<ServiceSnapshot>] {
         &self.pictures
     }
 
@@ -121,7 +121,11 @@ impl ServiceList {
     }
 
     /// Returns at most `count` rows, beginning with row `from`.
-    pub(crate) fn window(&self, from: usize, count: usize) -> impl Iterator<Item = &Picture> {
+    pub(crate) fn window(
+        &self,
+        from: usize,
+        count: usize,
+    ) -> impl Iterator<Item = &ServiceSnapshot> {
         self.shown
             .iter()
             .skip(from)
@@ -131,7 +135,7 @@ impl ServiceList {
     }
 
     /// Returns the selected service.
-    pub(crate) fn selected(&self) -> Option<&Picture> {
+    pub(crate) fn selected(&self) -> Option<&ServiceSnapshot> {
         self.selected
             .and_then(|index| self.pictures.get(index))
             .map(AsRef::as_ref)
@@ -140,7 +144,7 @@ impl ServiceList {
     /// Marks the selected service, or removes its mark. The selection stays with the service from then on.
     pub(crate) fn mark(&mut self) {
         self.pin();
-        let Some(name) = self.selected().map(|picture| picture.name.clone()) else {
+        let Some(name) = self.selected().map(|picture| picture.info.name.clone()) else {
             return;
         };
         if !self.marked.remove(&name) {
@@ -153,12 +157,12 @@ impl ServiceList {
         self.marked.clear();
     }
 
-    pub(crate) fn is_marked(&self, picture: &Picture) -> bool {
-        self.marked.contains(&picture.name)
+    pub(crate) fn is_marked(&self, picture: &ServiceSnapshot) -> bool {
+        self.marked.contains(&picture.info.name)
     }
 
     /// Returns the marked services in inventory order, shown or not.
-    pub(crate) fn marked(&self) -> impl Iterator<Item = &Picture> {
+    pub(crate) fn marked(&self) -> impl Iterator<Item = &ServiceSnapshot> {
         let all = self.pictures.iter().map(AsRef::as_ref);
         all.filter(|picture| self.is_marked(picture))
     }
@@ -215,7 +219,7 @@ impl ServiceList {
     fn arrange(&mut self, filter: &str) {
         let row = self.position();
         let pictures = &self.pictures;
-        let shows = |picture: &Arc<Picture>| {
+        let shows = |picture: &Arc<ServiceSnapshot>| {
             self.selection.matches(picture) && filter::shows(filter, picture)
         };
         self.shown = (0..pictures.len())
@@ -229,7 +233,7 @@ impl ServiceList {
                     .map(|it| (trouble_rank(it), it.flags.contains(&Flag::Blocked)))
             }),
             SortOrder::Name => self.shown.sort_by(|a, b| {
-                let name = |index: &usize| pictures.get(*index).map(|it| it.name.as_str());
+                let name = |index: &usize| pictures.get(*index).map(|it| it.info.name.as_str());
                 name(a).cmp(&name(b))
             }),
         }
@@ -245,7 +249,7 @@ impl ServiceList {
 
 /// Returns the rank of a service when trouble comes first. A service that was not probed yet ranks with the healthy
 /// ones, so its row does not move when the first answer is good.
-fn trouble_rank(picture: &Picture) -> u8 {
+fn trouble_rank(picture: &ServiceSnapshot) -> u8 {
     let waiting = picture.state == State::Unknown
         && picture.probes.iter().all(|probe| probe.latest.is_none());
     rank(if waiting {
@@ -286,7 +290,7 @@ mod tests {
 
     fn names(list: &ServiceList) -> Vec<&str> {
         list.window(0, 99)
-            .map(|picture| picture.name.as_str())
+            .map(|picture| picture.info.name.as_str())
             .collect()
     }
 
@@ -327,7 +331,7 @@ mod tests {
         let mut list = list(&[("a", State::Healthy), ("b", State::Healthy)]);
         list.put(samples::shared("b", State::Unhealthy));
         list.settle("", 10);
-        assert_eq!(list.selected().unwrap().name, "b");
+        assert_eq!(list.selected().unwrap().info.name, "b");
     }
 
     #[test]
@@ -336,7 +340,7 @@ mod tests {
         list.select(0);
         list.put(samples::shared("b", State::Unhealthy));
         list.settle("", 10);
-        assert_eq!(list.selected().unwrap().name, "a");
+        assert_eq!(list.selected().unwrap().info.name, "a");
         assert_eq!(list.position(), Some(1));
     }
 
@@ -344,7 +348,9 @@ mod tests {
     fn a_mark_goes_with_its_service() {
         let mut list = list(&[("a", State::Healthy), ("b", State::Healthy)]);
         let marked = |list: &ServiceList| -> Vec<String> {
-            list.marked().map(|picture| picture.name.clone()).collect()
+            list.marked()
+                .map(|picture| picture.info.name.clone())
+                .collect()
         };
         list.select(1);
         list.mark();
@@ -374,7 +380,7 @@ mod tests {
         list.select(1);
         list.touch();
         list.settle("a", 10);
-        assert_eq!(list.selected().unwrap().name, "a2");
+        assert_eq!(list.selected().unwrap().info.name, "a2");
         list.touch();
         list.settle("nothing", 10);
         assert!(list.selected().is_none());

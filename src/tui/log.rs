@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::action::Verdict;
 use crate::event::{ActionResult, ActionStep};
-use crate::health::{Change, DependencyStatus, Moment, Picture, State};
+use crate::health::{Change, DependencyStatus, Moment, ServiceSnapshot, State};
 use crate::text::short_latency;
 
 /// The largest number of events kept.
@@ -55,12 +55,16 @@ impl EventLog {
 }
 
 /// Returns an entry for each change that matters between two snapshots of a service.
-pub(crate) fn of_picture(old: &Picture, new: &Picture, changed: &[Change]) -> Vec<LogEntry> {
+pub(crate) fn of_picture(
+    old: &ServiceSnapshot,
+    new: &ServiceSnapshot,
+    changed: &[Change],
+) -> Vec<LogEntry> {
     let mut entries = Vec::new();
     let mut add = |kind, text| {
         entries.push(LogEntry {
             at: new.at,
-            service: Some(new.name.clone()),
+            service: Some(new.info.name.clone()),
             kind,
             text,
         });
@@ -166,7 +170,7 @@ mod tests {
     use crate::health::{Flag, ProbeResult};
     use crate::tui::samples;
 
-    fn texts(old: &Picture, new: &Picture, changed: &[Change]) -> Vec<String> {
+    fn texts(old: &ServiceSnapshot, new: &ServiceSnapshot, changed: &[Change]) -> Vec<String> {
         of_picture(old, new, changed)
             .into_iter()
             .map(|entry| entry.text)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::action::{Action, Verdict};
 use crate::event::{ActionResult, ActionStep};
-use crate::health::{Moment, Picture, State};
+use crate::health::{Moment, ServiceSnapshot, State};
 
 /// The largest number of steps kept: a start that is never ready reports again and again what is missing.
 const KEPT: usize = 100;
@@ -63,7 +63,7 @@ impl ActionProgress {
     }
 
     /// Returns whether the result no longer says how the service is: after a while, or when another process answers.
-    pub(crate) fn is_history(&self, picture: &Picture, now: Moment) -> bool {
+    pub(crate) fn is_history(&self, picture: &ServiceSnapshot, now: Moment) -> bool {
         let Some(result) = &self.ended else {
             return false;
         };
@@ -105,7 +105,7 @@ impl ActionFailure {
 }
 
 /// Returns whether a service that had stopped answers again.
-fn is_back(result: &ActionResult, picture: &Picture) -> bool {
+fn is_back(result: &ActionResult, picture: &ServiceSnapshot) -> bool {
     let stopped = matches!(
         result.verdict,
         Verdict::Stopped | Verdict::NotListening | Verdict::AlreadyStopped
@@ -118,7 +118,7 @@ fn is_back(result: &ActionResult, picture: &Picture) -> bool {
 }
 
 /// Returns whether another process answers than at the end of the action.
-fn is_another(result: &ActionResult, picture: &Picture) -> bool {
+fn is_another(result: &ActionResult, picture: &ServiceSnapshot) -> bool {
     let Some(after) = &result.details.after else {
         return false;
     };

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::health::{
-    CheckVerdict, Counters, DegradedPolicy, DependencyPicture, DependencyStatus, Identity, Moment,
-    Phases, Picture, ProbePicture, ProbeResult, Role, State,
+    CheckVerdict, Counters, DegradedPolicy, DependencySnapshot, DependencyStatus, Identity, Moment,
+    Phases, ProbeInfo, ProbeResult, ProbeSnapshot, Role, ServiceInfo, ServiceSnapshot, State,
 };
 
 /// When everything in the samples happened.
@@ -15,12 +15,12 @@ pub(crate) fn at() -> Moment {
 }
 
 /// A service that answered once.
-pub(crate) fn picture(name: &str, state: State) -> Picture {
+pub(crate) fn picture(name: &str, state: State) -> ServiceSnapshot {
     let result = match state {
         State::Unhealthy | State::Stopped => ProbeResult::Fail,
         _ => ProbeResult::Pass,
     };
-    Picture {
+    ServiceSnapshot {
         probes: vec![answered(probe("live", Role::Live), result)],
         live: Some(result == ProbeResult::Pass),
         state,
@@ -30,18 +30,14 @@ pub(crate) fn picture(name: &str, state: State) -> Picture {
 }
 
 /// The same, shared.
-pub(crate) fn shared(name: &str, state: State) -> Arc<Picture> {
+pub(crate) fn shared(name: &str, state: State) -> Arc<ServiceSnapshot> {
     Arc::new(picture(name, state))
 }
 
 /// A service that was not asked yet.
-pub(crate) fn waiting(name: &str) -> Picture {
-    Picture {
-        name: name.to_owned(),
-        group: None,
-        labels: BTreeMap::new(),
-        profile: None,
-        url: None,
+pub(crate) fn waiting(name: &str) -> ServiceSnapshot {
+    ServiceSnapshot {
+        info: Arc::new(ServiceInfo::new(name)),
         state: State::Unknown,
         since: at(),
         ready: None,
@@ -52,7 +48,6 @@ pub(crate) fn waiting(name: &str) -> Picture {
         notes: Vec::new(),
         heartbeat: None,
         blocked_by: None,
-        depends_on: Vec::new(),
         service: None,
         version: None,
         started: None,
@@ -68,12 +63,18 @@ pub(crate) fn waiting(name: &str) -> Picture {
 }
 
 /// A probe that was not asked yet.
-pub(crate) fn probe(name: &str, role: Role) -> ProbePicture {
-    ProbePicture {
-        name: name.to_owned(),
-        role,
-        kind: "http",
-        target: format!("http://127.0.0.1:8000/health/{name}"),
+pub(crate) fn probe(name: &str, role: Role) -> ProbeSnapshot {
+    ProbeSnapshot {
+        info: Arc::new(ProbeInfo {
+            name: name.to_owned(),
+            role,
+            kind: "http",
+            target: format!("http://127.0.0.1:8000/health/{name}"),
+            failure_threshold: 3,
+            success_threshold: 1,
+            required: false,
+            interval: Duration::from_secs(5),
+        }),
         address: None,
         latest: None,
         counted: None,
@@ -89,15 +90,14 @@ pub(crate) fn probe(name: &str, role: Role) -> ProbePicture {
         last_failure: None,
         flapping: false,
         history: VecDeque::new(),
-        interval: Duration::from_secs(5),
     }
 }
 
 /// The probe after twelve answers of which the last had this result.
-pub(crate) fn answered(probe: ProbePicture, result: ProbeResult) -> ProbePicture {
+pub(crate) fn answered(probe: ProbeSnapshot, result: ProbeResult) -> ProbeSnapshot {
     let good = matches!(result, ProbeResult::Pass | ProbeResult::Warn);
     let latency = |tenths: u64| good.then(|| Duration::from_micros(tenths * 100));
-    ProbePicture {
+    ProbeSnapshot {
         address: Some("127.0.0.1:8000".to_owned()),
         latest: Some(result),
         counted: Some(result),
@@ -128,9 +128,9 @@ pub(crate) fn answered(probe: ProbePicture, result: ProbeResult) -> ProbePicture
 }
 
 /// A dependency as a service with counters reports it.
-pub(crate) fn dependency(name: &str, status: DependencyStatus) -> DependencyPicture {
+pub(crate) fn dependency(name: &str, status: DependencyStatus) -> DependencySnapshot {
     let failing = status == DependencyStatus::Error;
-    DependencyPicture {
+    DependencySnapshot {
         name: name.to_owned(),
         status,
         word: Some(status.as_str().to_owned()),

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 
 use crate::action::{Action, Verdict};
 use crate::event::Event;
-use crate::health::{Moment, Picture};
+use crate::health::{Moment, ServiceSnapshot};
 
 use super::app::App;
 use super::log::{self, LogEntry, LogKind};
@@ -85,7 +85,10 @@ impl App {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Picture { picture, changed } => {
+            Event::Snapshot {
+                snapshot: picture,
+                changed,
+            } => {
                 self.advance(picture.at);
                 self.note_newest(&picture);
                 let new = picture.clone();
@@ -124,7 +127,7 @@ impl App {
         }
     }
 
-    fn note_newest(&mut self, picture: &Picture) {
+    fn note_newest(&mut self, picture: &ServiceSnapshot) {
         let answered = picture.probes.iter().filter_map(|probe| probe.checked_at);
         let newest = self.newest.into_iter().chain(answered);
         self.newest = newest.max_by_key(|at| at.mono);

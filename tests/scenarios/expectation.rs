@@ -1,17 +1,17 @@
-//! What a scenario expects of a picture.
+//! What a scenario expects of a snapshot.
 
 use std::fmt::Display;
 
 use healthctl::health::{
-    Change, DependencyPicture, HeartbeatPicture, Moment, Picture, ProbePicture, State,
+    Change, DependencySnapshot, HeartbeatSnapshot, Moment, ProbeSnapshot, ServiceSnapshot, State,
 };
 use serde_yaml::Value;
 
 use crate::notation::{Result, entries, show, text};
 
-/// What can be compared: a picture, what has changed, which probes are wanted.
+/// What can be compared: a snapshot, what has changed, which probes are wanted.
 pub(crate) struct Found<'a> {
-    pub(crate) picture: &'a Picture,
+    pub(crate) snapshot: &'a ServiceSnapshot,
     pub(crate) changed: &'a [Change],
     pub(crate) asks: Vec<String>,
     pub(crate) now: Moment,
@@ -22,7 +22,7 @@ impl Found<'_> {
     pub(crate) fn check(&self, then: &Value) -> Result<()> {
         if let Some(state) = then.as_str() {
             State::parse(state).ok_or_else(|| format!("`{state}` is no state"))?;
-            return same("state", self.picture.state, then);
+            return same("state", self.snapshot.state, then);
         }
         for (key, expected) in entries(then)? {
             self.check_one(key, expected)?;
@@ -31,13 +31,13 @@ impl Found<'_> {
     }
 
     fn check_one(&self, key: &str, expected: &Value) -> Result<()> {
-        let picture = self.picture;
+        let snapshot = self.snapshot;
         match key {
-            "state" => same(key, picture.state, expected),
-            "since" => same(key, seconds(self.now.since(picture.since)), expected),
-            "reasons" => same(key, list(&picture.reasons), &listed(expected)?),
-            "notes" => same(key, list(&picture.notes), &listed(expected)?),
-            "flags" => same(key, list(&picture.flags), &listed(expected)?),
+            "state" => same(key, snapshot.state, expected),
+            "since" => same(key, seconds(self.now.since(snapshot.since)), expected),
+            "reasons" => same(key, list(&snapshot.reasons), &listed(expected)?),
+            "notes" => same(key, list(&snapshot.notes), &listed(expected)?),
+            "flags" => same(key, list(&snapshot.flags), &listed(expected)?),
             "asks" => same(key, list(&self.asks), &listed(expected)?),
             "changed" => {
                 let words = self
@@ -46,15 +46,15 @@ impl Found<'_> {
                     .map(|it| format!("{it:?}").to_lowercase());
                 same(key, list(words), &listed(expected)?)
             }
-            "live" => same(key, option(picture.live), expected),
-            "ready" => same(key, option(picture.ready), expected),
-            "verdict" => same(key, picture.verdict, expected),
-            "blocked_by" => same(key, option(picture.blocked_by.as_ref()), expected),
-            "version" => same(key, option(picture.version.as_ref()), expected),
+            "live" => same(key, option(snapshot.live), expected),
+            "ready" => same(key, option(snapshot.ready), expected),
+            "verdict" => same(key, snapshot.verdict, expected),
+            "blocked_by" => same(key, option(snapshot.blocked_by.as_ref()), expected),
+            "version" => same(key, option(snapshot.version.as_ref()), expected),
             "started" => same(
                 key,
                 option(
-                    picture
+                    snapshot
                         .started
                         .map(|start| start.at.strftime("%H:%M:%S").to_string()),
                 ),
@@ -63,14 +63,14 @@ impl Found<'_> {
             "uptime" => same(
                 key,
                 option(
-                    picture
+                    snapshot
                         .uptime
                         .map(|(uptime, at)| seconds(uptime + self.now.since(at))),
                 ),
                 expected,
             ),
             "heartbeat" => {
-                let beat = picture.heartbeat.as_ref().ok_or("there is no heartbeat")?;
+                let beat = snapshot.heartbeat.as_ref().ok_or("there is no heartbeat")?;
                 for (key, expected) in entries(expected)? {
                     let found = self.of_heartbeat(beat, key)?;
                     same(&format!("heartbeat.{key}"), found, expected)?;
@@ -90,7 +90,7 @@ impl Found<'_> {
                 Ok(())
             }),
             "dependencies" => each(expected, |name, expected| {
-                let mut dependencies = picture.dependencies.iter();
+                let mut dependencies = snapshot.dependencies.iter();
                 let dependency = dependencies
                     .find(|dependency| dependency.name == name)
                     .ok_or_else(|| format!("dependency {name} is not shown"))?;
@@ -104,14 +104,14 @@ impl Found<'_> {
         }
     }
 
-    fn probe(&self, name: &str) -> Result<&ProbePicture> {
-        let mut probes = self.picture.probes.iter();
+    fn probe(&self, name: &str) -> Result<&ProbeSnapshot> {
+        let mut probes = self.snapshot.probes.iter();
         probes
-            .find(|probe| probe.name == name)
+            .find(|probe| probe.info.name == name)
             .ok_or_else(|| format!("there is no probe {name}"))
     }
 
-    fn of_probe(&self, probe: &ProbePicture, key: &str) -> Result<String> {
+    fn of_probe(&self, probe: &ProbeSnapshot, key: &str) -> Result<String> {
         Ok(match key {
             "result" => option(probe.latest),
             "counted" => option(probe.counted),
@@ -127,7 +127,7 @@ impl Found<'_> {
         })
     }
 
-    fn of_dependency(&self, dependency: &DependencyPicture, key: &str) -> Result<String> {
+    fn of_dependency(&self, dependency: &DependencySnapshot, key: &str) -> Result<String> {
         Ok(match key {
             "status" => dependency.status.to_string(),
             "required" => dependency.required.to_string(),
@@ -144,7 +144,7 @@ impl Found<'_> {
         })
     }
 
-    fn of_heartbeat(&self, beat: &HeartbeatPicture, key: &str) -> Result<String> {
+    fn of_heartbeat(&self, beat: &HeartbeatSnapshot, key: &str) -> Result<String> {
         Ok(match key {
             "last" => self.age(beat.beat_at),
             "missed" => beat.missed.to_string(),

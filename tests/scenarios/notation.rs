@@ -1,11 +1,10 @@
 //! The notation of scenario files: services, probes, answers.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use healthctl::health::{
     Age, Beat, DegradedPolicy, Dependency, DependencyStatus, FailureKind, Heartbeat, Identity,
-    Moment, Outcome, ProbeResult, ProbeRule, Process, Reading, Role, Rules, Start, State,
+    Moment, Outcome, ProbeInfo, ProbeResult, Process, Reading, Role, ServiceInfo, Start, State,
     StatusWord,
 };
 use serde_yaml::{Mapping, Value};
@@ -68,22 +67,8 @@ fn flag(value: &Value) -> Result<bool> {
 }
 
 /// A service with the given entries; one `live` probe where it has no other.
-pub(crate) fn service(name: &str, value: Option<&Value>) -> Result<Rules> {
-    let mut rules = Rules {
-        name: name.to_owned(),
-        group: None,
-        labels: BTreeMap::new(),
-        profile: None,
-        url: None,
-        probes: Vec::new(),
-        required: BTreeSet::new(),
-        degraded: DegradedPolicy::Fail,
-        max_success_age: None,
-        start_period: Duration::ZERO,
-        shutdown_timeout: Duration::from_secs(40),
-        depends_on: Vec::new(),
-        replicas: false,
-    };
+pub(crate) fn service(name: &str, value: Option<&Value>) -> Result<ServiceInfo> {
+    let mut rules = ServiceInfo::new(name);
     for (key, value) in value.map(entries).transpose()?.unwrap_or_default() {
         match key {
             "probes" => {
@@ -109,8 +94,8 @@ pub(crate) fn service(name: &str, value: Option<&Value>) -> Result<Rules> {
     Ok(rules)
 }
 
-fn probe(name: &str, value: &Value) -> Result<ProbeRule> {
-    let mut rule = ProbeRule {
+fn probe(name: &str, value: &Value) -> Result<ProbeInfo> {
+    let mut rule = ProbeInfo {
         name: name.to_owned(),
         role: Role::of(name),
         kind: "http",

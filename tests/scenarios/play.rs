@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use healthctl::health::{
-    Change, Flag, Fleet, LifecycleEvent, Moment, Picture, Rules, StartProgress, Update,
+    Change, Flag, Fleet, LifecycleEvent, Moment, ServiceInfo, ServiceSnapshot, StartProgress,
+    Update,
 };
 use serde_yaml::Value;
 
@@ -16,8 +17,8 @@ const ONLY: &str = "api";
 
 struct Stage {
     fleet: Fleet,
-    rules: Vec<Rules>,
-    pictures: Vec<Arc<Picture>>,
+    rules: Vec<ServiceInfo>,
+    snapshots: Vec<Arc<ServiceSnapshot>>,
     /// What changed in the step under way, by service.
     changed: BTreeMap<String, Vec<Change>>,
 }
@@ -46,7 +47,7 @@ pub(crate) fn scenario(value: &Value) -> Result<()> {
     }
     let fleet = Fleet::new(rules.clone(), Moment::at_seconds(0.0));
     let mut stage = Stage {
-        pictures: fleet.pictures(),
+        snapshots: fleet.snapshots(),
         fleet,
         rules,
         changed: BTreeMap::new(),
@@ -153,13 +154,13 @@ impl Stage {
     /// Keeps what was told, as a face does, and compares it with what the fleet holds.
     fn take_over(&mut self, updates: &[Update]) -> Result<()> {
         for update in updates {
-            let name = &update.picture.name;
+            let name = &update.snapshot.info.name;
             let place = self.fleet.index(name).ok_or("an unknown service")?;
-            let before = self.pictures.get_mut(place).ok_or("no picture")?;
-            if Change::between(before, &update.picture) != update.changed {
+            let before = self.snapshots.get_mut(place).ok_or("no snapshot")?;
+            if Change::between(before, &update.snapshot) != update.changed {
                 return Err(format!("{name}: the changes told are not the changes made"));
             }
-            *before = Arc::clone(&update.picture);
+            *before = Arc::clone(&update.snapshot);
             self.changed
                 .entry(name.clone())
                 .or_default()
@@ -173,8 +174,8 @@ impl Stage {
             .fleet
             .index(name)
             .ok_or_else(|| format!("there is no service {name}"))?;
-        let picture = self.pictures.get(place).ok_or("no picture")?;
-        if Some(picture) != self.fleet.pictures().get(place) {
+        let snapshot = self.snapshots.get(place).ok_or("no snapshot")?;
+        if Some(snapshot) != self.fleet.snapshots().get(place) {
             return Err(format!("{name}: what was told is not what is believed"));
         }
         let rules = self.rules.get(place).ok_or("no rules")?;
@@ -185,7 +186,7 @@ impl Stage {
         changed.sort();
         changed.dedup();
         let found = Found {
-            picture,
+            snapshot,
             changed: &changed,
             asks: asks.collect(),
             now,

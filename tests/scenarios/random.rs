@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use healthctl::health::{
     Age, Beat, DegradedPolicy, Dependency, DependencyStatus, Failure, FailureKind, Flag, Fleet,
-    Heartbeat, Identity, LifecycleEvent, Moment, Outcome, Picture, ProbeResult, ProbeRule, Process,
-    Reading, Role, Rules, Start, State, StatusWord, Tracker,
+    Heartbeat, Identity, LifecycleEvent, Moment, Outcome, ProbeInfo, ProbeResult, Process, Reading,
+    Role, ServiceInfo, ServiceSnapshot, Start, State, StatusWord, Tracker,
 };
 
 /// SplitMix64: the same numbers in every run.
@@ -52,13 +52,13 @@ impl Dice {
 
 const NAMES: &[&str] = &["startup", "live", "ready", "status", "cache", "schema"];
 
-fn rules(dice: &mut Dice, name: &str, depends_on: Vec<String>) -> Rules {
+fn rules(dice: &mut Dice, name: &str, depends_on: Vec<String>) -> ServiceInfo {
     let mut probes: Vec<&str> = NAMES.to_vec();
     probes.retain(|_| dice.one_in(2));
     if probes.is_empty() {
         probes.push("live");
     }
-    Rules {
+    ServiceInfo {
         name: name.to_owned(),
         group: None,
         labels: BTreeMap::new(),
@@ -66,7 +66,7 @@ fn rules(dice: &mut Dice, name: &str, depends_on: Vec<String>) -> Rules {
         url: None,
         probes: probes
             .into_iter()
-            .map(|name| ProbeRule {
+            .map(|name| ProbeInfo {
                 name: name.to_owned(),
                 role: Role::of(name),
                 kind: "http",
@@ -202,7 +202,7 @@ impl Act {
 }
 
 /// A service and what happens to it, with the moment after each.
-fn story(seed: u64, mut change: impl FnMut(&mut Outcome)) -> (Rules, Vec<(Moment, Act)>) {
+fn story(seed: u64, mut change: impl FnMut(&mut Outcome)) -> (ServiceInfo, Vec<(Moment, Act)>) {
     let mut dice = Dice(seed);
     let rules = rules(&mut dice, "api", Vec::new());
     let mut now = 0.0;
@@ -231,44 +231,48 @@ fn story(seed: u64, mut change: impl FnMut(&mut Outcome)) -> (Rules, Vec<(Moment
 
 const STORIES: u64 = 150;
 
-fn play(rules: Rules, acts: Vec<(Moment, Act)>, mut check: impl FnMut(Moment, &Picture)) {
+fn play(
+    rules: ServiceInfo,
+    acts: Vec<(Moment, Act)>,
+    mut check: impl FnMut(Moment, &ServiceSnapshot),
+) {
     let mut tracker = Tracker::new(rules, Moment::at_seconds(0.0));
     for (at, act) in acts {
         act.on(&mut tracker);
-        let picture = tracker.picture(at);
-        assert_eq!(picture, tracker.picture(at), "a picture changes nothing");
-        check(at, &picture);
+        let snapshot = tracker.snapshot(at);
+        assert_eq!(snapshot, tracker.snapshot(at), "a snapshot changes nothing");
+        check(at, &snapshot);
     }
 }
 
 #[test]
-fn the_same_answers_give_the_same_pictures() {
+fn the_same_answers_give_the_same_snapshots() {
     for seed in 0..STORIES {
         let mut first = Vec::new();
         let (rules, acts) = story(seed, |_| {});
-        play(rules, acts, |_, picture| first.push(picture.clone()));
+        play(rules, acts, |_, snapshot| first.push(snapshot.clone()));
         let (rules, acts) = story(seed, |_| {});
         let mut again = first.iter();
-        play(rules, acts, |_, picture| {
-            assert_eq!(Some(picture), again.next(), "story {seed}");
+        play(rules, acts, |_, snapshot| {
+            assert_eq!(Some(snapshot), again.next(), "story {seed}");
         });
     }
 }
 
 #[test]
-fn a_picture_is_coherent() {
+fn a_snapshot_is_coherent() {
     for seed in 0..STORIES {
         let (rules, acts) = story(seed, |_| {});
-        play(rules, acts, |_, picture| {
-            let healthy = picture.state == State::Healthy;
+        play(rules, acts, |_, snapshot| {
+            let healthy = snapshot.state == State::Healthy;
             assert_eq!(
-                picture.reasons.is_empty(),
+                snapshot.reasons.is_empty(),
                 healthy,
-                "story {seed}: {picture:?}"
+                "story {seed}: {snapshot:?}"
             );
-            let verdict = picture.state.verdict(DegradedPolicy::Fail);
-            assert_eq!(picture.verdict, verdict, "story {seed}");
-            for probe in &picture.probes {
+            let verdict = snapshot.state.verdict(DegradedPolicy::Fail);
+            assert_eq!(snapshot.verdict, verdict, "story {seed}");
+            for probe in &snapshot.probes {
                 let counters = probe.counters;
                 let successes = probe.consecutive_successes;
                 let in_a_row = successes <= counters.success;
@@ -298,8 +302,8 @@ fn totals_never_fall_and_are_never_below_the_count() {
                 }
             }
         });
-        play(rules, acts, |_, picture| {
-            for dependency in &picture.dependencies {
+        play(rules, acts, |_, snapshot| {
+            for dependency in &snapshot.dependencies {
                 let count = |total: Option<u64>| total.expect("there is one");
                 let success = count(dependency.success_total);
                 let failure = count(dependency.failure_total);
@@ -338,8 +342,8 @@ fn silence_by_time_out_is_never_stopped() {
             }
             no_last_beats(outcome);
         });
-        play(rules, acts, |_, picture| {
-            assert_ne!(picture.state, State::Stopped, "story {seed}");
+        play(rules, acts, |_, snapshot| {
+            assert_ne!(snapshot.state, State::Stopped, "story {seed}");
         });
     }
 }
@@ -355,9 +359,9 @@ fn silence_that_nothing_explains_is_never_stopped() {
             no_last_beats(outcome);
         });
         acts.retain(|(_, act)| !matches!(act, Act::Accepted(_)));
-        play(rules, acts, |_, picture| {
-            assert_ne!(picture.state, State::Stopped, "story {seed}");
-            assert_ne!(picture.state, State::Draining, "story {seed}");
+        play(rules, acts, |_, snapshot| {
+            assert_ne!(snapshot.state, State::Stopped, "story {seed}");
+            assert_ne!(snapshot.state, State::Draining, "story {seed}");
         });
     }
 }
@@ -367,21 +371,21 @@ fn looking_at_the_time_changes_nothing_that_answers_tell() {
     for seed in 0..STORIES {
         let (rules, acts) = story(seed, |_| {});
         let mut plain = Vec::new();
-        play(rules.clone(), acts.clone(), |_, picture| {
+        play(rules.clone(), acts.clone(), |_, snapshot| {
             plain.push((
-                picture.state,
-                picture.reasons.clone(),
-                picture.flags.clone(),
+                snapshot.state,
+                snapshot.reasons.clone(),
+                snapshot.flags.clone(),
             ));
         });
         let mut tracker = Tracker::new(rules, Moment::at_seconds(0.0));
         for ((at, act), plain) in acts.into_iter().zip(plain) {
             act.on(&mut tracker);
             tracker.tick(at);
-            let picture = tracker.picture(at);
+            let snapshot = tracker.snapshot(at);
             tracker.tick(at.plus(Duration::from_millis(1)));
             assert_eq!(
-                (picture.state, picture.reasons, picture.flags),
+                (snapshot.state, snapshot.reasons, snapshot.flags),
                 plain,
                 "story {seed}"
             );
@@ -390,22 +394,24 @@ fn looking_at_the_time_changes_nothing_that_answers_tell() {
 }
 
 /// Who is blocked by whom, worked out from scratch by the rule and not step by step.
-fn blocked_by<'a>(fleet: &'a BTreeMap<&str, &'a Picture>, name: &str) -> Option<&'a str> {
+fn blocked_by<'a>(fleet: &'a BTreeMap<&str, &'a ServiceSnapshot>, name: &str) -> Option<&'a str> {
     let causes = |name: &str| -> Vec<&'a str> {
-        let needs = fleet.get(name).map(|picture| picture.depends_on.as_slice());
+        let needs = fleet
+            .get(name)
+            .map(|snapshot| snapshot.info.depends_on.as_slice());
         let needs = needs.unwrap_or_default().iter();
         needs.filter_map(|need| cause(fleet, need)).collect()
     };
     causes(name).into_iter().min()
 }
 
-fn cause<'a>(fleet: &'a BTreeMap<&str, &'a Picture>, name: &str) -> Option<&'a str> {
-    let picture = fleet.get(name)?;
-    match picture.state {
+fn cause<'a>(fleet: &'a BTreeMap<&str, &'a ServiceSnapshot>, name: &str) -> Option<&'a str> {
+    let snapshot = fleet.get(name)?;
+    match snapshot.state {
         State::Healthy => None,
-        State::Stopped | State::Draining => Some(&picture.name),
+        State::Stopped | State::Draining => Some(&snapshot.info.name),
         State::Unhealthy | State::Starting => {
-            blocked_by(fleet, name).or(Some(picture.name.as_str()))
+            blocked_by(fleet, name).or(Some(snapshot.info.name.as_str()))
         }
         _ => blocked_by(fleet, name),
     }
@@ -435,27 +441,27 @@ fn cause_first_holds_in_any_fleet() {
             outcome.latency = None;
             fleet.record(service, dice.below(probes[service]), outcome);
             fleet.tick(at);
-            let pictures = fleet.pictures();
-            let by_name: BTreeMap<&str, &Picture> = pictures
+            let snapshots = fleet.snapshots();
+            let by_name: BTreeMap<&str, &ServiceSnapshot> = snapshots
                 .iter()
-                .map(|picture| (picture.name.as_str(), picture.as_ref()))
+                .map(|snapshot| (snapshot.info.name.as_str(), snapshot.as_ref()))
                 .collect();
-            for picture in &pictures {
+            for snapshot in &snapshots {
                 let fails = !matches!(
-                    picture.state,
+                    snapshot.state,
                     State::Healthy | State::Stopped | State::Draining | State::Starting
-                ) && picture
+                ) && snapshot
                     .probes
                     .iter()
                     .any(|probe| probe.counted == Some(ProbeResult::Fail));
-                let expected = blocked_by(&by_name, &picture.name).filter(|_| fails);
+                let expected = blocked_by(&by_name, &snapshot.info.name).filter(|_| fails);
                 assert_eq!(
-                    picture.blocked_by.as_deref(),
+                    snapshot.blocked_by.as_deref(),
                     expected,
                     "fleet {seed} step {step}"
                 );
                 assert_eq!(
-                    picture.flags.contains(&Flag::Blocked),
+                    snapshot.flags.contains(&Flag::Blocked),
                     expected.is_some(),
                     "fleet {seed} step {step}"
                 );
@@ -475,8 +481,8 @@ fn a_cycle_ends() {
     let mut dice = Dice(1);
     let all = ["a", "b", "c"].map(|name| {
         let needs = ["a", "b", "c", "nobody"].map(str::to_owned).to_vec();
-        Rules {
-            probes: vec![ProbeRule {
+        ServiceInfo {
+            probes: vec![ProbeInfo {
                 failure_threshold: 1,
                 ..rules(&mut dice, name, Vec::new()).probes.remove(0)
             }],

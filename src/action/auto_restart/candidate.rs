@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::precondition::{ExpectedState, Precondition};
 use crate::action::Verdict;
-use crate::health::{Flag, Identity, Moment, Picture, RestartCause, Seen, State};
+use crate::health::{Flag, Identity, Moment, RestartCause, Seen, ServiceSnapshot, State};
 use crate::text;
 
 /// The number of attempts that are made in a row.
@@ -154,7 +154,7 @@ impl RestartCandidate {
 
     /// Takes in the newest snapshot. Returns a sentence for people where something follows that the snapshot does not
     /// show.
-    pub(super) fn observe(&mut self, snapshot: &Picture) -> Option<String> {
+    pub(super) fn observe(&mut self, snapshot: &ServiceSnapshot) -> Option<String> {
         let now = snapshot.at;
         if let Some(code) = snapshot.code_changed
             && self.observed.code.is_none_or(|(known, _)| known != code)
@@ -173,7 +173,7 @@ impl RestartCandidate {
         self.history.said_self_change = true;
         Some(format!(
             "{}: its own sources change each time it is restarted{}, so that alone restarts it no more; what it writes itself should not be among its `sources`",
-            snapshot.name,
+            snapshot.info.name,
             self.observed.changed_file()
         ))
     }
@@ -218,7 +218,7 @@ impl RestartCandidate {
         code <= last.ended.plus(FOLLOWS).wall
     }
 
-    fn review_last_attempt(&mut self, snapshot: &Picture) {
+    fn review_last_attempt(&mut self, snapshot: &ServiceSnapshot) {
         let wished = self.wish().is_some();
         if !wished {
             self.history.refused = None;
@@ -458,7 +458,7 @@ impl RestartCandidate {
 
 impl Observed {
     /// Takes in all that a snapshot shows, except for the code.
-    fn update(&mut self, snapshot: &Picture) {
+    fn update(&mut self, snapshot: &ServiceSnapshot) {
         let now = snapshot.at;
         let pid = |process: Option<Seen>| process.map(|process| process.pid);
         if pid(snapshot.process) != pid(self.process) {

@@ -16,7 +16,7 @@ use self::candidate::RestartCandidate;
 pub(crate) use self::candidate::RestartOutcome;
 pub(crate) use self::precondition::{CurrentInstance, Precondition};
 use super::order::transitive_needs;
-use crate::health::{Moment, Picture, RestartCause};
+use crate::health::{Moment, RestartCause, ServiceSnapshot};
 use crate::inventory::Inventory;
 
 /// One restart to be carried out.
@@ -95,8 +95,11 @@ impl AutoRestart {
 
     /// Takes in the newest snapshot of a service. Returns a sentence for people where something follows that the
     /// snapshot does not show.
-    pub(crate) fn observe(&mut self, snapshot: &Picture) -> Option<String> {
-        let said = self.candidates.get_mut(&snapshot.name)?.observe(snapshot);
+    pub(crate) fn observe(&mut self, snapshot: &ServiceSnapshot) -> Option<String> {
+        let said = self
+            .candidates
+            .get_mut(&snapshot.info.name)?
+            .observe(snapshot);
         said.filter(|_| self.on)
     }
 

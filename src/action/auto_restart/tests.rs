@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::action::{Verdict, samples};
-use crate::health::{Flag, Fleet, ProbeRule, RestartCause, Role, Seen, State};
+use crate::health::{Flag, Fleet, ProbeInfo, RestartCause, Role, Seen, State};
 use crate::inventory::Service;
 
 mod saving;
@@ -20,9 +20,9 @@ fn permitting(name: &str, needs: &str) -> Service {
     service
 }
 
-fn rules(service: &Service) -> crate::health::Rules {
-    let mut rules = service.rules();
-    rules.probes.push(ProbeRule {
+fn rules(service: &Service) -> crate::health::ServiceInfo {
+    let mut rules = service.info();
+    rules.probes.push(ProbeInfo {
         name: "live".to_owned(),
         role: Role::Live,
         kind: "tcp",
@@ -35,16 +35,16 @@ fn rules(service: &Service) -> crate::health::Rules {
     rules
 }
 
-/// Services, the pictures of them, and what is decided.
+/// Services, the snapshots of them, and what is decided.
 struct Scene {
     auto_restart: AutoRestart,
-    pictures: BTreeMap<String, Picture>,
+    snapshots: BTreeMap<String, ServiceSnapshot>,
 }
 
 impl Scene {
     fn new(services: Vec<Service>) -> Self {
         let rules = services.iter().map(rules).collect();
-        let pictures = Fleet::new(rules, at(0.0)).pictures();
+        let snapshots = Fleet::new(rules, at(0.0)).snapshots();
         let mut inventory = Inventory::default();
         for service in services {
             inventory
@@ -55,9 +55,9 @@ impl Scene {
         auto_restart.switch(true);
         Self {
             auto_restart,
-            pictures: pictures
+            snapshots: snapshots
                 .into_iter()
-                .map(|picture| (picture.name.clone(), (*picture).clone()))
+                .map(|snapshot| (snapshot.info.name.clone(), (*snapshot).clone()))
                 .collect(),
         }
     }
@@ -65,44 +65,44 @@ impl Scene {
     /// At this second the service is seen as the words say: `stale`, `dead`, `blocked`, `stopped`, `draining`,
     /// `code=7` (changed at that second), `pid=7`; else it is healthy.
     fn see(&mut self, seconds: f64, name: &str, words: &str) -> Option<String> {
-        let picture = self.pictures.get_mut(name).unwrap();
-        picture.at = at(seconds);
-        picture.state = State::Healthy;
-        picture.live = Some(true);
+        let snapshot = self.snapshots.get_mut(name).unwrap();
+        snapshot.at = at(seconds);
+        snapshot.state = State::Healthy;
+        snapshot.live = Some(true);
         let well = !["dead", "stopped", "draining"]
             .iter()
             .any(|word| words.contains(word));
         if well {
-            picture.probes[0].last_success = Some(at(seconds));
+            snapshot.probes[0].last_success = Some(at(seconds));
         }
-        picture.flags.clear();
-        picture.notes.clear();
-        picture.process = None;
+        snapshot.flags.clear();
+        snapshot.notes.clear();
+        snapshot.process = None;
         for word in words.split_whitespace() {
             match word {
                 "stale" => {
-                    picture.flags.insert(Flag::Stale);
-                    picture
+                    snapshot.flags.insert(Flag::Stale);
+                    snapshot
                         .notes
                         .push("stale: app.py changed 2s ago, 1s after it started".to_owned());
                 }
                 "dead" => {
-                    picture.state = State::Unhealthy;
-                    picture.live = Some(false);
-                    picture.reasons = vec!["live: refused".to_owned()];
+                    snapshot.state = State::Unhealthy;
+                    snapshot.live = Some(false);
+                    snapshot.reasons = vec!["live: refused".to_owned()];
                 }
-                "blocked" => drop(picture.flags.insert(Flag::Blocked)),
+                "blocked" => drop(snapshot.flags.insert(Flag::Blocked)),
                 "stopped" => {
-                    picture.state = State::Stopped;
-                    picture.live = Some(false);
+                    snapshot.state = State::Stopped;
+                    snapshot.live = Some(false);
                 }
-                "draining" => picture.state = State::Draining,
+                "draining" => snapshot.state = State::Draining,
                 word => match word.split_once('=').unwrap() {
                     ("code", time) => {
-                        picture.code_changed = Some(at(time.parse().unwrap()).wall);
+                        snapshot.code_changed = Some(at(time.parse().unwrap()).wall);
                     }
                     (_, pid) => {
-                        picture.process = Some(Seen {
+                        snapshot.process = Some(Seen {
                             pid: pid.parse().unwrap(),
                             started: at(0.0).wall,
                         });
@@ -110,7 +110,7 @@ impl Scene {
                 },
             }
         }
-        self.auto_restart.observe(&self.pictures[name].clone())
+        self.auto_restart.observe(&self.snapshots[name].clone())
     }
 
     /// Who is restarted at this second.
@@ -284,13 +284,13 @@ fn readiness_and_a_dead_dependency_are_no_reason() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     scene.see(1.0, "api", "dead blocked");
     assert_eq!(scene.begin(10.0), None);
-    let picture = scene.pictures.get_mut("api").unwrap();
-    picture.state = State::Unready;
-    picture.ready = Some(false);
-    picture.live = Some(true);
-    picture.flags.clear();
-    let picture = picture.clone();
-    scene.auto_restart.observe(&picture);
+    let snapshot = scene.snapshots.get_mut("api").unwrap();
+    snapshot.state = State::Unready;
+    snapshot.ready = Some(false);
+    snapshot.live = Some(true);
+    snapshot.flags.clear();
+    let snapshot = snapshot.clone();
+    scene.auto_restart.observe(&snapshot);
     assert_eq!(scene.begin(10.0), None);
 }
 
@@ -399,10 +399,10 @@ fn what_we_have_taken_down_is_ours_until_somebody_else_has_it() {
 fn what_we_have_taken_down_and_somebody_has_started_is_theirs() {
     let mut scene = taken_down(Verdict::Died);
     // What was seen of it before its end proves nothing.
-    let picture = scene.pictures.get_mut("api").unwrap();
-    picture.state = State::Healthy;
-    picture.probes[0].last_success = Some(at(2.9));
-    scene.auto_restart.observe(&picture.clone());
+    let snapshot = scene.snapshots.get_mut("api").unwrap();
+    snapshot.state = State::Healthy;
+    snapshot.probes[0].last_success = Some(at(2.9));
+    scene.auto_restart.observe(&snapshot.clone());
     assert_eq!(scene.auto_restart.due(), Some(at(4.0)));
     scene.see(3.8, "api", "");
     assert_eq!(scene.begin(1000.0), None);

@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exi
         ..Choice::default()
     };
     let mut chosen = choice.services(context)?;
-    if chosen.selection.needs_picture() {
+    if chosen.selection.needs_snapshot() {
         context.tell("asking every probe once, for the selectors by state and flag");
     }
     chosen.settle(context, &asker, clock).await;

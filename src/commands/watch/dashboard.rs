@@ -19,7 +19,7 @@ use crate::exit::Exit;
 use crate::host::Clock;
 use crate::tui::{self, App, Effect, Message};
 
-/// While pictures pour in, this much time lies between two frames. A key is drawn at once.
+/// While snapshots pour in, this much time lies between two frames. A key is drawn at once.
 const FRAME: Duration = Duration::from_millis(33);
 /// Ages tick.
 const TICK: Duration = Duration::from_secs(1);

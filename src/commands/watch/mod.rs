@@ -58,7 +58,7 @@ pub(crate) struct Args {
 
 /// Runs `healthctl watch`.
 ///
-/// What is selected by state or flag is selected anew with each picture: who watches what is unhealthy wants to see
+/// What is selected by state or flag is selected anew with each snapshot: who watches what is unhealthy wants to see
 /// what turns unhealthy, and no row should wait for a round of probes.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let (_, nothing) = mpsc::unbounded_channel();
@@ -79,8 +79,8 @@ pub(crate) async fn with_notices(
     let inventory = loaded.inventory;
     let clock = Clock::start();
     let now = clock.now();
-    let rules = services.iter().map(|service| service.rules()).collect();
-    let pictures = Fleet::new(rules, now).pictures();
+    let rules = services.iter().map(|service| service.info()).collect();
+    let snapshots = Fleet::new(rules, now).snapshots();
     let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     let lines = args.output.or((!terminal).then_some(StreamFormat::Text));
     let asker = Asker::new(clock);
@@ -122,7 +122,7 @@ pub(crate) async fn with_notices(
     }
     let app = App::new(Setup {
         inventory: place(&inventory),
-        services: pictures,
+        services: snapshots,
         selection,
         selectors: text::clean(&args.choice.selectors.join(" "), 100),
         read_only: context.global.read_only,

@@ -11,7 +11,7 @@ use crate::commands::{Context, Error, Signals};
 use crate::engine::EventReceiver;
 use crate::event::Event;
 use crate::exit::Exit;
-use crate::health::{Change, Moment, Picture, Selection, State};
+use crate::health::{Change, Moment, Selection, ServiceSnapshot, State};
 use crate::output::{FailOn, ServiceReport, change_line};
 
 /// Format of the stream of changes.
@@ -80,22 +80,22 @@ fn line(
     out: &mut String,
 ) -> Result<(), Error> {
     match (event, format) {
-        (Event::Picture { picture, changed }, _)
-            if changed.is_empty() || !selection.matches(picture) => {}
-        (Event::Picture { picture, changed }, StreamFormat::Text)
-            if is_half_known(picture, changed) => {}
-        (Event::Picture { picture, changed }, StreamFormat::Text) => {
+        (Event::Snapshot { snapshot, changed }, _)
+            if changed.is_empty() || !selection.matches(snapshot) => {}
+        (Event::Snapshot { snapshot, changed }, StreamFormat::Text)
+            if is_half_known(snapshot, changed) => {}
+        (Event::Snapshot { snapshot, changed }, StreamFormat::Text) => {
             // A result that has not come to count, or a dependency that was named already, is no news to people.
-            let before = told.insert(picture.name.clone(), text(picture, &[]));
+            let before = told.insert(snapshot.info.name.clone(), text(snapshot, &[]));
             let is_new = changed.contains(&Change::Version) || changed.contains(&Change::Start);
-            if is_new || before.as_ref() != told.get(&picture.name) {
+            if is_new || before.as_ref() != told.get(&snapshot.info.name) {
                 // Writing to a string cannot fail.
-                let _ = writeln!(out, "{} {}", time(picture.at), text(picture, changed));
+                let _ = writeln!(out, "{} {}", time(snapshot.at), text(snapshot, changed));
             }
         }
-        (Event::Picture { picture, changed }, StreamFormat::Json) => {
-            let report = ServiceReport::new(picture, &FailOn::default(), picture.at);
-            let json = change_line(&report, changed, picture.at);
+        (Event::Snapshot { snapshot, changed }, StreamFormat::Json) => {
+            let report = ServiceReport::new(snapshot, &FailOn::default(), snapshot.at);
+            let json = change_line(&report, changed, snapshot.at);
             out.push_str(&json.map_err(|error| Error::Bug(error.into()))?);
         }
         (Event::Notice { at, text }, StreamFormat::Text) => {
@@ -107,39 +107,39 @@ fn line(
 }
 
 /// Between its first words and the first answer of each of its probes a service is of no interest to people.
-fn is_half_known(picture: &Picture, changed: &[Change]) -> bool {
+fn is_half_known(snapshot: &ServiceSnapshot, changed: &[Change]) -> bool {
     !changed.contains(&Change::First)
-        && picture.state == State::Unknown
-        && picture.probes.iter().any(|probe| probe.latest.is_none())
+        && snapshot.state == State::Unknown
+        && snapshot.probes.iter().any(|probe| probe.latest.is_none())
 }
 
 /// One change in words: which service, how it is, what changed, why.
-fn text(picture: &Picture, changed: &[Change]) -> String {
+fn text(snapshot: &ServiceSnapshot, changed: &[Change]) -> String {
     let mut line = format!(
         "{} {} {}",
-        picture.name,
-        picture.state.glyph(),
-        picture.state
+        snapshot.info.name,
+        snapshot.state.glyph(),
+        snapshot.state
     );
-    if !picture.flags.is_empty() {
-        let flags: Vec<&str> = picture.flags.iter().map(|flag| flag.as_str()).collect();
+    if !snapshot.flags.is_empty() {
+        let flags: Vec<&str> = snapshot.flags.iter().map(|flag| flag.as_str()).collect();
         let _ = write!(line, " [{}]", flags.join(" "));
     }
     if changed.contains(&Change::Version)
-        && let Some(version) = &picture.version
+        && let Some(version) = &snapshot.version
     {
         let _ = write!(line, " version {version}");
     }
     if changed.contains(&Change::Start)
-        && let Some(start) = picture.started
+        && let Some(start) = snapshot.started
     {
         let _ = write!(line, " started {}", start.at.strftime("%FT%TZ"));
     }
-    if let Some(root) = &picture.blocked_by {
+    if let Some(root) = &snapshot.blocked_by {
         let _ = write!(line, " blocked by {root}");
     }
-    if !picture.reasons.is_empty() {
-        let _ = write!(line, ": {}", picture.reasons.join("; "));
+    if !snapshot.reasons.is_empty() {
+        let _ = write!(line, ": {}", snapshot.reasons.join("; "));
     }
     line
 }

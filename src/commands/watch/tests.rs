@@ -66,7 +66,7 @@ async fn dashboard(script: &str) -> u8 {
         .split(' ')
         .map(|name| engine::tests::service(name, 1, "live/1s"))
         .collect();
-    let rules = services.iter().map(|service| service.rules()).collect();
+    let rules = services.iter().map(|service| service.info()).collect();
     let now = clock.now();
     let (sender, events) = engine::channel();
     let options = Options {
@@ -75,7 +75,7 @@ async fn dashboard(script: &str) -> u8 {
     };
     let app = App::new(Setup {
         inventory: "scripted".to_owned(),
-        services: Fleet::new(rules, now).pictures(),
+        services: Fleet::new(rules, now).snapshots(),
         selection: crate::health::Selection::default(),
         selectors: String::new(),
         read_only: false,

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{PASS, Reply, Scripted, service};
 use crate::engine::{Caps, Progress, Rounds};
-use crate::health::{Picture, Sight, State};
+use crate::health::{ServiceSnapshot, Sight, State};
 use crate::inventory::Service;
 
 const CAPS: Caps = Caps {
@@ -19,8 +19,8 @@ fn rounds(services: Vec<Arc<Service>>, ask: &Scripted) -> Rounds<Scripted> {
     Rounds::new(services, ask.clone(), CAPS, ask.clock())
 }
 
-fn healthy(picture: &Picture) -> bool {
-    picture.state == State::Healthy
+fn healthy(snapshot: &ServiceSnapshot) -> bool {
+    snapshot.state == State::Healthy
 }
 
 /// Nothing is seen on this machine.
@@ -40,7 +40,7 @@ async fn a_round_asks_everything_once_under_the_cap() {
     assert_eq!(ask.most(), (1, 2, 8));
     assert_eq!(ask.order().len(), 40);
     assert_eq!(ask.elapsed(), Duration::from_millis(500));
-    assert!(rounds.pictures().iter().all(|picture| healthy(picture)));
+    assert!(rounds.snapshots().iter().all(|snapshot| healthy(snapshot)));
     let end = Progress {
         answered: 40,
         expected: 40,
@@ -67,7 +67,7 @@ async fn startup_is_asked_first_and_the_others_in_the_same_round() {
         ["old/startup", "new/startup", "old/live", "old/ready"]
     );
     assert_eq!((last.answered, last.expected), (4, 4));
-    let states: Vec<_> = rounds.pictures().iter().map(|it| it.state).collect();
+    let states: Vec<_> = rounds.snapshots().iter().map(|it| it.state).collect();
     assert_eq!(states, [State::Healthy, State::Starting]);
 }
 
@@ -77,7 +77,7 @@ async fn rounds_go_on_with_the_same_trackers() {
     let mut rounds = rounds(vec![service("api", 1, "live/1s")], &ask);
     rounds.ask_all(|_| {}).await;
     rounds.ask_all(|_| {}).await;
-    assert_eq!(rounds.pictures()[0].probes[0].counters.success, 2);
+    assert_eq!(rounds.snapshots()[0].probes[0].counters.success, 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,13 +131,13 @@ async fn a_wait_ends_at_its_deadline_though_something_hangs() {
     );
     let took = ask.elapsed();
     assert!(took <= Duration::from_millis(3301), "{took:?}");
-    let states: Vec<_> = rounds.pictures().iter().map(|it| it.state).collect();
+    let states: Vec<_> = rounds.snapshots().iter().map(|it| it.state).collect();
     assert_eq!(states[1], State::Healthy);
     assert_ne!(states[0], State::Healthy);
     // What was dropped at the deadline can be asked again.
     rounds.ask_all(|_| {}).await;
     assert_eq!(ask.times("dead", "live").len(), 2);
-    assert!(rounds.pictures()[0].probes[0].latest.is_some());
+    assert!(rounds.snapshots()[0].probes[0].latest.is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use super::{PASS, Reply, Scripted, service};
 use crate::action::{Action, Verdict};
 use crate::engine::{Caps, EventReceiver, Handle, Options, channel, watch};
 use crate::event::{ActionDetails, ActionResult, ActionStep, Event, Input, Load, StepKind};
-use crate::health::{Flag, Moment, Picture, Sight, State};
+use crate::health::{Flag, Moment, ServiceSnapshot, Sight, State};
 use crate::inventory::Service;
 
 const CAPS: Caps = Caps {
@@ -37,11 +37,11 @@ impl Scene {
         }
     }
 
-    /// Takes events until a picture fits.
-    async fn picture(&mut self, fits: impl Fn(&Picture) -> bool) -> Arc<Picture> {
+    /// Takes events until a snapshot fits.
+    async fn snapshot(&mut self, fits: impl Fn(&ServiceSnapshot) -> bool) -> Arc<ServiceSnapshot> {
         loop {
             match self.events.recv().await {
-                Some(Event::Picture { picture, .. }) if fits(&picture) => return picture,
+                Some(Event::Snapshot { snapshot, .. }) if fits(&snapshot) => return snapshot,
                 Some(_) => {}
                 None => panic!("the engine ended"),
             }
@@ -49,7 +49,7 @@ impl Scene {
     }
 
     async fn state(&mut self, service: &str, state: State) {
-        self.picture(|picture| picture.name == service && picture.state == state)
+        self.snapshot(|snapshot| snapshot.info.name == service && snapshot.state == state)
             .await;
     }
 
@@ -58,7 +58,7 @@ impl Scene {
         let mut order = Vec::new();
         loop {
             match self.events.recv().await.unwrap() {
-                Event::Picture { picture, .. } => order.push(picture.state.to_string()),
+                Event::Snapshot { snapshot, .. } => order.push(snapshot.state.to_string()),
                 Event::ActionStep(step) if step.kind == StepKind::Accepted => {}
                 Event::ActionStep(step) => {
                     order.push(format!("{:?}", step.kind));
@@ -291,11 +291,11 @@ async fn probe_now_asks_beside_the_grid_and_leaves_it_alone() {
     scene.handle.say(Input::ProbeNow {
         service: Some("nobody".to_owned()),
     });
-    scene.picture(|picture| picture.name == "a").await;
+    scene.snapshot(|snapshot| snapshot.info.name == "a").await;
     assert_eq!(scene.ask.times("a", "live").len(), begun + 1);
     assert_eq!(scene.ask.times("b", "live").len(), begun);
     scene.handle.say(Input::ProbeNow { service: None });
-    scene.picture(|picture| picture.name == "b").await;
+    scene.snapshot(|snapshot| snapshot.info.name == "b").await;
     assert_eq!(scene.ask.times("b", "live").len(), begun + 1);
     scene.seconds(60).await;
     let times = scene.ask.times("a", "live");
@@ -312,8 +312,8 @@ async fn a_paused_service_is_not_asked_until_it_goes_on() {
         on,
     };
     scene.handle.say(pause(true));
-    let told = scene.picture(|it| it.flags.contains(&Flag::Paused)).await;
-    assert_eq!(told.name, "a");
+    let told = scene.snapshot(|it| it.flags.contains(&Flag::Paused)).await;
+    assert_eq!(told.info.name, "a");
     let before = scene.ask.times("a", "live").len();
     let load = scene.seconds(10).await;
     assert_eq!(scene.ask.times("a", "live").len(), before);
@@ -321,7 +321,7 @@ async fn a_paused_service_is_not_asked_until_it_goes_on() {
     scene.handle.say(pause(false));
     let known = told.probes[0].counters.success;
     scene
-        .picture(|it| it.name == "a" && it.probes[0].counters.success > known)
+        .snapshot(|it| it.info.name == "a" && it.probes[0].counters.success > known)
         .await;
     // At once, not at the next grid point.
     assert_eq!(scene.ask.times("a", "live").len(), before + 1);
@@ -418,9 +418,9 @@ async fn what_was_seen_is_told() {
             }),
         });
         scene
-            .picture(|picture| {
-                picture.flags.contains(&Flag::Foreign) == on
-                    && picture
+            .snapshot(|snapshot| {
+                snapshot.flags.contains(&Flag::Foreign) == on
+                    && snapshot
                         .notes
                         .iter()
                         .any(|note| note == "foreign: nginx listens there")
@@ -435,11 +435,11 @@ async fn a_prober_that_panics_is_a_local_fault_and_nothing_else_suffers() {
     let ask = Scripted::new(|name, _, _| if name == "bad" { Reply::Panic } else { PASS });
     let services = vec![service("bad", 1, "live/1s"), service("good", 2, "live/1s")];
     let mut scene = Scene::new(services, ask);
-    let picture = scene
-        .picture(|picture| picture.name == "bad" && picture.probes[0].latest.is_some())
+    let snapshot = scene
+        .snapshot(|snapshot| snapshot.info.name == "bad" && snapshot.probes[0].latest.is_some())
         .await;
     assert_eq!(
-        picture.probes[0].latest,
+        snapshot.probes[0].latest,
         Some(crate::health::ProbeResult::Unknown)
     );
     let load = scene.seconds(10).await;
@@ -486,20 +486,20 @@ async fn a_reader_that_never_reads_delays_nothing() {
     let mut scene = Scene::new(fleet(100, "live/1s"), ask.clone());
     // Nobody takes anything for a minute of the paused clock.
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let mut pictures = 0;
+    let mut snapshots = 0;
     let mut load = None;
     while let Some(event) = scene.events.try_recv() {
         match event {
-            Event::Picture { picture, changed } => {
-                pictures += 1;
-                assert!(picture.at.mono >= Duration::from_secs(58));
+            Event::Snapshot { snapshot, changed } => {
+                snapshots += 1;
+                assert!(snapshot.at.mono >= Duration::from_secs(58));
                 assert!(changed.contains(&crate::health::Change::State));
             }
             Event::Load(told) => load = Some(told),
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(pictures, 100);
+    assert_eq!(snapshots, 100);
     let load = load.unwrap();
     assert!(load.asked >= 5_900, "{load:?}");
     assert!(load.worst_lateness <= Duration::from_millis(2), "{load:?}");

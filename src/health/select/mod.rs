@@ -1,6 +1,6 @@
 //! Which services a command is about: names, globs, groups, labels, states, flags.
 //!
-//! Pure: a selector is checked against what the inventory holds, and asked about pictures after a round of probes.
+//! Pure: a selector is checked against what the inventory holds, and asked about snapshots after a round of probes.
 
 mod selection;
 mod selector;

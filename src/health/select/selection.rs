@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{SelectError, Selector};
-use crate::health::Picture;
+use crate::health::ServiceSnapshot;
 
 /// A service of the inventory, as far as a selector cares.
 #[derive(Debug, Clone, Copy)]
@@ -17,12 +17,12 @@ pub struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
-    /// The service of a picture.
-    pub fn of(picture: &'a Picture) -> Self {
+    /// The service of a snapshot.
+    pub fn of(snapshot: &'a ServiceSnapshot) -> Self {
         Self {
-            name: &picture.name,
-            group: picture.group.as_deref(),
-            labels: &picture.labels,
+            name: &snapshot.info.name,
+            group: snapshot.info.group.as_deref(),
+            labels: &snapshot.info.labels,
         }
     }
 }
@@ -68,8 +68,8 @@ impl Selection {
     }
 
     /// Whether it asks for what only probes can tell.
-    pub fn needs_picture(&self) -> bool {
-        self.selectors.iter().any(Selector::needs_picture)
+    pub fn needs_snapshot(&self) -> bool {
+        self.selectors.iter().any(Selector::needs_snapshot)
     }
 
     /// Whether the service could be meant, as far as the inventory tells: what has to be probed.
@@ -82,19 +82,19 @@ impl Selection {
     }
 
     /// Whether the service is meant.
-    pub fn matches(&self, picture: &Picture) -> bool {
+    pub fn matches(&self, snapshot: &ServiceSnapshot) -> bool {
         self.is_all()
             || self
                 .selectors
                 .iter()
-                .any(|selector| selector.matches(picture))
+                .any(|selector| selector.matches(snapshot))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::{DegradedPolicy, Flag, Moment, Rules, State, Tracker};
+    use crate::health::{Flag, Moment, ServiceInfo, State, Tracker};
 
     /// Name, group, labels, state, flags.
     const INVENTORY: &[(&str, &str, &str, State, &[Flag])] = &[
@@ -117,52 +117,42 @@ mod tests {
         ("web", "", "tier=front", State::Healthy, &[Flag::Stale]),
     ];
 
-    fn pictures() -> Vec<Picture> {
+    fn snapshots() -> Vec<ServiceSnapshot> {
         INVENTORY
             .iter()
             .map(|(name, group, labels, state, flags)| {
-                let rules = Rules {
-                    name: (*name).to_owned(),
+                let rules = ServiceInfo {
                     group: (!group.is_empty()).then(|| (*group).to_owned()),
                     labels: labels
                         .split_whitespace()
                         .filter_map(|label| label.split_once('='))
                         .map(|(key, value)| (key.to_owned(), value.to_owned()))
                         .collect(),
-                    profile: None,
-                    url: None,
-                    probes: Vec::new(),
-                    required: std::collections::BTreeSet::new(),
-                    degraded: DegradedPolicy::Fail,
-                    max_success_age: None,
-                    start_period: std::time::Duration::ZERO,
-                    shutdown_timeout: std::time::Duration::from_secs(40),
-                    depends_on: Vec::new(),
-                    replicas: false,
+                    ..ServiceInfo::new(*name)
                 };
                 let now = Moment::at_seconds(0.0);
-                Picture {
+                ServiceSnapshot {
                     state: *state,
                     flags: flags.iter().copied().collect(),
-                    ..Tracker::new(rules, now).picture(now)
+                    ..Tracker::new(rules, now).snapshot(now)
                 }
             })
             .collect()
     }
 
     fn parse(selectors: &str) -> Result<Selection, Vec<SelectError>> {
-        let pictures = pictures();
+        let snapshots = snapshots();
         let texts: Vec<String> = selectors.split_whitespace().map(str::to_owned).collect();
-        Selection::parse(&texts, pictures.iter().map(Candidate::of))
+        Selection::parse(&texts, snapshots.iter().map(Candidate::of))
     }
 
     /// What is meant, and what has to be probed to tell.
     fn check(selectors: &str, expected: &str, probed: &str) {
-        let pictures = pictures();
+        let snapshots = snapshots();
         let selection = parse(selectors).unwrap_or_else(|errors| panic!("{selectors}: {errors:?}"));
-        let names = |keep: &dyn Fn(&Picture) -> bool| {
-            let kept = pictures.iter().filter(|picture| keep(picture));
-            let names: Vec<_> = kept.map(|picture| picture.name.as_str()).collect();
+        let names = |keep: &dyn Fn(&ServiceSnapshot) -> bool| {
+            let kept = snapshots.iter().filter(|snapshot| keep(snapshot));
+            let names: Vec<_> = kept.map(|snapshot| snapshot.info.name.as_str()).collect();
             names.join(" ")
         };
         assert_eq!(names(&|it| selection.matches(it)), expected, "{selectors}");
@@ -170,7 +160,7 @@ mod tests {
         assert_eq!(possible, probed, "{selectors}: probed");
         let all_known = expected == probed && !selectors.contains(':');
         if all_known {
-            assert!(!selection.needs_picture(), "{selectors}");
+            assert!(!selection.needs_snapshot(), "{selectors}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::term::{Term, Test};
 use super::{Candidate, SelectError};
-use crate::health::Picture;
+use crate::health::ServiceSnapshot;
 use crate::text::clean;
 
 /// One selector: terms joined by a comma, which means *and*.
@@ -34,7 +34,7 @@ impl Selector {
     }
 
     /// Whether it asks for what only probes can tell.
-    pub fn needs_picture(&self) -> bool {
+    pub fn needs_snapshot(&self) -> bool {
         self.terms
             .iter()
             .any(|term| matches!(term.test, Test::State(_) | Test::Flag(_)))
@@ -55,8 +55,8 @@ impl Selector {
     }
 
     /// Whether the service is meant.
-    pub fn matches(&self, picture: &Picture) -> bool {
-        self.terms.iter().all(|term| term.holds_in(picture))
+    pub fn matches(&self, snapshot: &ServiceSnapshot) -> bool {
+        self.terms.iter().all(|term| term.holds_in(snapshot))
     }
 
     pub(super) fn could_mean(&self, candidate: Candidate<'_>) -> bool {

@@ -4,7 +4,7 @@
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::{Candidate, SelectError};
-use crate::health::{Flag, Picture, State};
+use crate::health::{Flag, ServiceSnapshot, State};
 use crate::text::clean;
 
 /// A term and whether it is meant the other way round.
@@ -56,11 +56,11 @@ impl Term {
     }
 
     /// Whether a service that was asked holds it.
-    pub(super) fn holds_in(&self, picture: &Picture) -> bool {
+    pub(super) fn holds_in(&self, snapshot: &ServiceSnapshot) -> bool {
         let holds = match self.test {
-            Test::State(state) => picture.state == state,
-            Test::Flag(flag) => picture.flags.contains(&flag),
-            _ => self.test.holds(Candidate::of(picture)).unwrap_or(false),
+            Test::State(state) => snapshot.state == state,
+            Test::Flag(flag) => snapshot.flags.contains(&flag),
+            _ => self.test.holds(Candidate::of(snapshot)).unwrap_or(false),
         };
         holds != self.is_negated
     }

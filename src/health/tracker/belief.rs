@@ -154,9 +154,9 @@ impl Tracker {
         }
         let silent = self.probes.iter().filter_map(|probe| {
             let counted = probe.standing.counted()?;
-            let counts = matches!(probe.rule.role, Role::Live | Role::Status);
+            let counts = matches!(probe.info.role, Role::Live | Role::Status);
             (counts && counted.result == ProbeResult::Fail && !counted.spoke)
-                .then(|| finding(State::Unhealthy, &probe.rule.name, explain(counted)))
+                .then(|| finding(State::Unhealthy, &probe.info.name, explain(counted)))
         });
         let silent = weigh_up(silent.collect());
         if silent.state == State::Unhealthy {
@@ -168,7 +168,7 @@ impl Tracker {
         };
         let claims = |probe: &&Probe| probe.claim.as_ref() == Some(claim);
         let source = self.probes.iter().find(claims);
-        let source = source.map_or("status", |probe| probe.rule.name.as_str());
+        let source = source.map_or("status", |probe| probe.info.name.as_str());
         Belief::new(state, format!("{source}: {}", say(state, raw.as_deref())))
     }
 
@@ -176,7 +176,7 @@ impl Tracker {
         let startup = || {
             self.probes
                 .iter()
-                .filter(|probe| probe.rule.role == Role::Startup)
+                .filter(|probe| probe.info.role == Role::Startup)
         };
         let turned = startup().find_map(|probe| Some((probe, probe.standing.counted()?)));
         match turned {
@@ -186,7 +186,7 @@ impl Tracker {
             ),
             Some((probe, counted)) if counted.result == ProbeResult::Unknown => Belief::new(
                 State::Unknown,
-                format!("{}: {}", probe.rule.name, explain(counted)),
+                format!("{}: {}", probe.info.name, explain(counted)),
             ),
             _ => {
                 let reason = startup()
@@ -205,7 +205,7 @@ impl Tracker {
         self.probes.iter().find_map(|probe| {
             let latest = probe.figures.latest()?;
             let failure = probe.figures.failure()?;
-            (!latest.is_success()).then(|| format!("{}: {}", probe.rule.name, failure.message))
+            (!latest.is_success()).then(|| format!("{}: {}", probe.info.name, failure.message))
         })
     }
 
@@ -225,7 +225,7 @@ impl Tracker {
         let mut findings: Vec<_> = self
             .probes
             .iter()
-            .filter(|probe| probe.rule.role != Role::Startup)
+            .filter(|probe| probe.info.role != Role::Startup)
             .flat_map(|probe| self.probe_findings(probe, worst_dependency.unwrap_or(0)))
             .collect();
         findings.extend(dependencies);
@@ -235,7 +235,7 @@ impl Tracker {
             let counted = probe.standing.counted()?;
             // A look that failed tells its own story.
             let state = failed(probe, counted);
-            (counted.result.is_success()).then(|| finding(state, &probe.rule.name, missed))
+            (counted.result.is_success()).then(|| finding(state, &probe.info.name, missed))
         }));
         findings
     }
@@ -243,7 +243,7 @@ impl Tracker {
     /// What a probe contributes. `explained_up_to` is the rank of the worst dependency: a word that is no worse only sums
     /// up what the dependencies tell in detail.
     fn probe_findings(&self, probe: &Probe, explained_up_to: u8) -> Vec<Finding> {
-        let name = &probe.rule.name;
+        let name = &probe.info.name;
         let Some(counted) = probe.standing.counted() else {
             return vec![self.not_counted_yet(probe)];
         };
@@ -282,7 +282,7 @@ impl Tracker {
 
     /// A probe of which no answer counts: either nobody asked, or the process is coming up and its failures are excused.
     fn not_counted_yet(&self, probe: &Probe) -> Finding {
-        let name = &probe.rule.name;
+        let name = &probe.info.name;
         if probe.standing.is_fresh() {
             let state = if self.coming_up.has_startup() {
                 State::Starting
@@ -308,9 +308,9 @@ impl Tracker {
 fn failed(probe: &Probe, counted: &Counted) -> State {
     let reading = counted.reading.as_ref();
     let said = reading.and_then(|reading| reading.status.as_ref());
-    match (probe.rule.role, said.map(|word| word.state)) {
+    match (probe.info.role, said.map(|word| word.state)) {
         (Role::Ready, _) | (Role::Status, Some(State::Unready)) => State::Unready,
-        (Role::Named, _) if !probe.rule.required => State::Degraded,
+        (Role::Named, _) if !probe.info.required => State::Degraded,
         _ => State::Unhealthy,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::process::ProcessId;
 use super::pulse::Pulse;
-use crate::health::{Age, Counters, Dependency, DependencyPicture, DependencyStatus, Moment};
+use crate::health::{Age, Counters, Dependency, DependencySnapshot, DependencyStatus, Moment};
 
 /// More processes than ever answer in turn; the figures of earlier ones are added up.
 const PROCESSES: usize = 12;
@@ -201,13 +201,13 @@ impl Dependencies {
     }
 
     /// An entry of the latest table with what is remembered of it.
-    pub(super) fn picture(
+    pub(super) fn snapshot(
         &self,
         dependency: &Dependency,
         process: ProcessId,
         required: bool,
         at: Moment,
-    ) -> DependencyPicture {
+    ) -> DependencySnapshot {
         let memory = self.known.get(&dependency.name);
         let pulse = self.pulse(dependency);
         let dependency = &*self.judge(dependency);
@@ -230,13 +230,13 @@ impl Dependencies {
             memory.map(|it| &it.failure),
             memory.map(|it| it.seen.failure),
         );
-        let moment = |age: Age, saw: Option<Moment>| DependencyPicture::moment_of(age, at, saw);
+        let moment = |age: Age, saw: Option<Moment>| DependencySnapshot::moment_of(age, at, saw);
         // Whoever beats was well when it last did.
         let saw_success = match pulse {
             Some(pulse) => pulse.beat_at(),
             None => memory.and_then(|it| it.seen_success),
         };
-        DependencyPicture {
+        DependencySnapshot {
             name: dependency.name.clone(),
             status: dependency.status,
             word: dependency.word.clone(),
@@ -252,7 +252,7 @@ impl Dependencies {
                 memory.and_then(|it| it.seen_failure),
             ),
             latency: dependency.latency,
-            heartbeat: pulse.map(Pulse::picture),
+            heartbeat: pulse.map(Pulse::snapshot),
             observed_at: at,
             details: dependency.details.clone(),
         }

@@ -1,9 +1,10 @@
 //! What one probe has shown so far: the latest answer, counters, ages, latencies. Thresholds have no part in it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::flapping::Flapping;
-use crate::health::{Counters, Failure, Outcome, Phases, ProbePicture, ProbeResult, ProbeRule};
+use crate::health::{Counters, Failure, Outcome, Phases, ProbeInfo, ProbeResult, ProbeSnapshot};
 
 /// As many latencies as a sparkline has room for.
 const HISTORY: usize = 60;
@@ -11,18 +12,15 @@ const HISTORY: usize = 60;
 /// The figures of one probe, kept in the shape in which they are shown.
 #[derive(Debug)]
 pub(super) struct Figures {
-    shown: ProbePicture,
+    shown: ProbeSnapshot,
     flapping: Flapping,
 }
 
 impl Figures {
-    pub(super) fn new(rule: &ProbeRule) -> Self {
+    pub(super) fn new(info: &Arc<ProbeInfo>) -> Self {
         Self {
-            shown: ProbePicture {
-                name: rule.name.clone(),
-                role: rule.role,
-                kind: rule.kind,
-                target: rule.target.clone(),
+            shown: ProbeSnapshot {
+                info: Arc::clone(info),
                 address: None,
                 latest: None,
                 counted: None,
@@ -38,7 +36,6 @@ impl Figures {
                 last_failure: None,
                 flapping: false,
                 history: VecDeque::new(),
-                interval: rule.interval,
             },
             flapping: Flapping::default(),
         }
@@ -90,8 +87,8 @@ impl Figures {
         self.shown.flapping
     }
 
-    pub(super) fn picture(&self, counted: Option<ProbeResult>) -> ProbePicture {
-        ProbePicture {
+    pub(super) fn snapshot(&self, counted: Option<ProbeResult>) -> ProbeSnapshot {
+        ProbeSnapshot {
             counted,
             ..self.shown.clone()
         }

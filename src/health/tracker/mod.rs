@@ -2,7 +2,7 @@
 //!
 //! Each rule has a file: thresholds in `standing`, `startup` and the start period in `coming_up`, draining and *stopped*
 //! in `ending`, who answers in `process`, alternating answers in `flapping`, signs of life in `pulse`. This file decides in which order they see
-//! an outcome; `belief` draws the state from what they know; `portrait` shows it.
+//! an outcome; `belief` draws the state from what they know; `snapshot` shows it.
 
 mod belief;
 mod coming_up;
@@ -11,10 +11,10 @@ mod ending;
 mod figures;
 mod flapping;
 mod heard;
-mod portrait;
 mod probe;
 mod process;
 mod pulse;
+mod snapshot;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -28,12 +28,14 @@ use self::ending::Ending;
 use self::heard::{Claim, Heard, broke_off, is_whole};
 use self::probe::Probe;
 use self::process::{Processes, Whose, identity_of};
-use super::{Flag, Identity, Moment, Outcome, ProbeResult, Reading, Role, Rules, Sight, State};
+use super::{
+    Flag, Identity, Moment, Outcome, ProbeResult, Reading, Role, ServiceInfo, Sight, State,
+};
 
-/// The memory of one service: probe results go in, a [`Picture`](super::Picture) comes out.
+/// The memory of one service: probe results go in, a [`ServiceSnapshot`](super::ServiceSnapshot) comes out.
 #[derive(Debug)]
 pub struct Tracker {
-    rules: Rules,
+    info: Arc<ServiceInfo>,
     probes: Vec<Probe>,
     processes: Processes,
     coming_up: ComingUp,
@@ -55,13 +57,18 @@ pub struct Tracker {
 
 impl Tracker {
     /// A service of which nothing is known yet.
-    pub fn new(rules: Rules, now: Moment) -> Self {
-        let has_startup = rules.probes.iter().any(|probe| probe.role == Role::Startup);
+    pub fn new(info: impl Into<Arc<ServiceInfo>>, now: Moment) -> Self {
+        let info = info.into();
+        let has_startup = info.probes.iter().any(|probe| probe.role == Role::Startup);
         let mut tracker = Self {
-            probes: rules.probes.iter().cloned().map(Probe::new).collect(),
+            probes: info
+                .probes
+                .iter()
+                .map(|probe| Probe::new(Arc::new(probe.clone())))
+                .collect(),
             processes: Processes::new(),
-            coming_up: ComingUp::new(has_startup, rules.start_period),
-            ending: Ending::new(rules.shutdown_timeout),
+            coming_up: ComingUp::new(has_startup, info.start_period),
+            ending: Ending::new(info.shutdown_timeout),
             dependencies: Dependencies::default(),
             flags: BTreeMap::new(),
             sight: Sight::default(),
@@ -70,15 +77,15 @@ impl Tracker {
             settled: now,
             since: now,
             due: None,
-            rules,
+            info,
         };
         tracker.settle(now);
         tracker
     }
 
     /// What was known of it beforehand.
-    pub fn rules(&self) -> &Rules {
-        &self.rules
+    pub fn info(&self) -> &ServiceInfo {
+        &self.info
     }
 
     /// What is believed of it.
@@ -91,7 +98,7 @@ impl Tracker {
     pub fn wants(&self, probe: usize) -> bool {
         self.probes
             .get(probe)
-            .is_some_and(|probe| (probe.rule.role == Role::Startup) == self.coming_up.holds_back())
+            .is_some_and(|probe| (probe.info.role == Role::Startup) == self.coming_up.holds_back())
     }
 
     /// The probes that are to be asked now and of which nothing counts yet, at the beginning and whenever a process was
@@ -150,7 +157,7 @@ impl Tracker {
         self.begin_anew();
         self.processes.succeeded_by(&Identity::default(), now);
         self.coming_up.begin(now);
-        let explained = self.coming_up.has_startup() || !self.rules.start_period.is_zero();
+        let explained = self.coming_up.has_startup() || !self.info.start_period.is_zero();
         // Without either of them *stopped* ends as always, at the first answer: failures would count at once.
         if explained || self.ending.stopped().is_none() {
             self.ending.arm();
@@ -174,7 +181,7 @@ impl Tracker {
             // What was set aside while it was waited for puts nothing off: the next answer counts.
             for probe in &mut self.probes {
                 if probe.standing.counted().is_none() {
-                    probe.standing.forget(probe.rule.role != Role::Startup);
+                    probe.standing.forget(probe.info.role != Role::Startup);
                 }
             }
         }
@@ -222,7 +229,7 @@ impl Tracker {
             return;
         };
         probe.observe(&outcome, heard);
-        let role = probe.rule.role;
+        let role = probe.info.role;
 
         if self.ending.stopped().is_some() {
             let ends = heard.is_answer()
@@ -241,7 +248,7 @@ impl Tracker {
         if heard == Heard::Spoke && self.speaks_for_service(index) {
             match self.processes.answered(&identity, asked) {
                 Whose::Same { proved } => proved_same = proved,
-                Whose::New if !self.rules.replicas => self.be_replaced(),
+                Whose::New if !self.info.replicas => self.be_replaced(),
                 Whose::New => {}
                 Whose::Other => proved_same = true,
                 Whose::Late => return,
@@ -319,7 +326,7 @@ impl Tracker {
         let Some(probe) = self.probes.get_mut(index) else {
             return;
         };
-        if held_back && probe.rule.role != Role::Startup {
+        if held_back && probe.info.role != Role::Startup {
             return;
         }
         // A process that ends as announced breaks off what it was asked; the next question meets silence, or counts.
@@ -331,7 +338,7 @@ impl Tracker {
         // A draining or starting word explains codes, and readiness whatever it shows; never a time-out.
         let excused = explained
             && (claims
-                || probe.rule.role == Role::Ready
+                || probe.info.role == Role::Ready
                 || (heard == Heard::Spoke && probe.claim.is_none()));
         if !success && in_period {
             probe.standing.set_aside(true);
@@ -426,7 +433,7 @@ impl Tracker {
     /// Whether the probe asks the service itself. One of the user's own may ask anything, and speaks for the service
     /// only where nothing else does.
     fn speaks_for_service(&self, index: usize) -> bool {
-        let named = |probe: &Probe| probe.rule.role == Role::Named;
+        let named = |probe: &Probe| probe.info.role == Role::Named;
         self.probes.get(index).is_some_and(|probe| !named(probe)) || self.probes.iter().all(named)
     }
 

@@ -6,12 +6,12 @@ use super::figures::Figures;
 use super::heard::{Claim, Heard, broke_off};
 use super::pulse::Pulse;
 use super::standing::Standing;
-use crate::health::{Moment, Outcome, ProbeResult, ProbeRule, Reading, Role};
+use crate::health::{Moment, Outcome, ProbeInfo, ProbeResult, Reading, Role};
 
-/// One probe: its rule, its figures, what it counts as and what it last read.
+/// One probe: its configuration, its figures, what it counts as and what it last read.
 #[derive(Debug)]
 pub(super) struct Probe {
-    pub(super) rule: ProbeRule,
+    pub(super) info: Arc<ProbeInfo>,
     /// Where it asks: two probes with one endpoint fall silent together.
     pub(super) endpoint: String,
     pub(super) figures: Figures,
@@ -34,14 +34,14 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) fn new(rule: ProbeRule) -> Self {
+    pub(super) fn new(info: Arc<ProbeInfo>) -> Self {
         Self {
-            endpoint: endpoint(rule.kind, &rule.target).to_owned(),
-            figures: Figures::new(&rule),
+            endpoint: endpoint(info.kind, &info.target).to_owned(),
+            figures: Figures::new(&info),
             standing: Standing::new(
-                rule.failure_threshold,
-                rule.success_threshold,
-                counts_first(rule.role),
+                info.failure_threshold,
+                info.success_threshold,
+                counts_first(info.role),
             ),
             reading: None,
             asked: None,
@@ -51,7 +51,7 @@ impl Probe {
             heard: None,
             excused: false,
             broke_off: false,
-            rule,
+            info,
         }
     }
 
@@ -78,7 +78,7 @@ impl Probe {
 
     /// What it knows is of a process that is gone.
     pub(super) fn forget(&mut self) {
-        self.standing.forget(counts_first(self.rule.role));
+        self.standing.forget(counts_first(self.info.role));
         self.claim = None;
         self.excused = false;
     }

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use crate::health::{Beat, Heartbeat, HeartbeatPicture, Moment};
+use crate::health::{Beat, Heartbeat, HeartbeatSnapshot, Moment};
 
 /// So many missing in a row are a failure.
 const TOO_MANY: u64 = 3;
@@ -131,8 +131,8 @@ impl Pulse {
     }
 
     /// All of it, for faces.
-    pub(super) fn picture(&self) -> HeartbeatPicture {
-        HeartbeatPicture {
+    pub(super) fn snapshot(&self) -> HeartbeatSnapshot {
+        HeartbeatSnapshot {
             beat_at: self.beat_at(),
             fresh_for: self.told.fresh_for,
             missed: self.missed(),

@@ -9,7 +9,7 @@ use crate::action::{Action, Verdict};
 use crate::event::{
     ActionDetails, ActionResult, ActionStep, Event, InstanceInfo, PhaseTimes, StepKind,
 };
-use crate::health::{Change, Picture, State};
+use crate::health::{Change, ServiceSnapshot, State};
 use crate::tui::app::App;
 use crate::tui::message::Ticket;
 use crate::tui::samples::at;
@@ -100,9 +100,9 @@ fn end(app: &mut App, action: Action, verdict: Verdict, text: &str, details: Act
 }
 
 /// `orders` as it is seen after a new process has begun to answer.
-fn renewed(state: State, seconds: f64) -> Picture {
+fn renewed(state: State, seconds: f64) -> ServiceSnapshot {
     let now = at().plus(Duration::from_secs_f64(seconds));
-    Picture {
+    ServiceSnapshot {
         state,
         since: now,
         at: now,

@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 use crate::action::{Action, Goal, PlanStep, Proposal, ProposedAction};
 use crate::event::Event;
 use crate::health::{
-    Change, DependencyStatus, Failure, FailureKind, Flag, Picture, ProbeResult, Role, Start, State,
+    Change, DependencyStatus, Failure, FailureKind, Flag, ProbeResult, Role, ServiceInfo,
+    ServiceSnapshot, Start, State,
 };
 use crate::tui::samples::{self, answered, at, dependency, picture, probe};
 use crate::tui::{App, Effect, Message, Setup, draw};
 
 /// An app over these services.
-pub(super) fn app(services: Vec<Picture>, width: u16, height: u16) -> App {
+pub(super) fn app(services: Vec<ServiceSnapshot>, width: u16, height: u16) -> App {
     App::new(Setup {
         inventory: "~/shop/healthctl.yaml".to_owned(),
         services: services.into_iter().map(Arc::new).collect(),
@@ -74,10 +75,10 @@ pub(super) fn press(app: &mut App, keys: &str) -> Vec<Effect> {
 }
 
 /// Tells the app a new picture.
-pub(super) fn tell(app: &mut App, picture: Picture, changed: &[Change]) {
+pub(super) fn tell(app: &mut App, picture: ServiceSnapshot, changed: &[Change]) {
     let picture = Arc::new(picture);
-    let effects = app.update(Message::Event(Event::Picture {
-        picture,
+    let effects = app.update(Message::Event(Event::Snapshot {
+        snapshot: picture,
         changed: changed.to_vec(),
     }));
     assert!(effects.is_empty());
@@ -131,7 +132,7 @@ fn details(entries: &[(&str, Value)]) -> Arc<BTreeMap<String, Value>> {
 }
 
 /// A service with an erring dependency, seen by a status probe.
-pub(super) fn orders() -> Picture {
+pub(super) fn orders() -> ServiceSnapshot {
     let mut database = dependency("database", DependencyStatus::Working);
     database.required = true;
     database.details = details(&[
@@ -146,11 +147,14 @@ pub(super) fn orders() -> Picture {
     groq.last_success = None;
     let mut cache = dependency("cache", DependencyStatus::Working);
     cache.latency = Some(Duration::from_micros(800));
-    Picture {
-        group: Some("backend".to_owned()),
-        labels: [("tier".to_owned(), "web".to_owned())].into(),
-        profile: Some("hephaestus".to_owned()),
-        url: Some("http://127.0.0.1:8000".to_owned()),
+    ServiceSnapshot {
+        info: Arc::new(ServiceInfo {
+            group: Some("backend".to_owned()),
+            labels: [("tier".to_owned(), "web".to_owned())].into(),
+            profile: Some("hephaestus".to_owned()),
+            url: Some("http://127.0.0.1:8000".to_owned()),
+            ..ServiceInfo::new("orders")
+        }),
         state: State::Degraded,
         since: at().minus(Duration::from_secs(42)),
         ready: None,
@@ -174,11 +178,14 @@ pub(super) fn orders() -> Picture {
 }
 
 /// A fleet with a bit of everything.
-pub(super) fn services() -> Vec<Picture> {
-    let gateway = Picture {
+pub(super) fn services() -> Vec<ServiceSnapshot> {
+    let gateway = ServiceSnapshot {
         ready: Some(true),
-        profile: Some("control-plane".to_owned()),
-        url: Some("http://127.0.0.1:8080".to_owned()),
+        info: Arc::new(ServiceInfo {
+            profile: Some("control-plane".to_owned()),
+            url: Some("http://127.0.0.1:8080".to_owned()),
+            ..ServiceInfo::new("control-plane")
+        }),
         version: Some("1.4.2".to_owned()),
         uptime: Some((Duration::from_secs(93_784), at())),
         ..picture("control-plane", State::Healthy)
@@ -193,7 +200,7 @@ pub(super) fn services() -> Vec<Picture> {
     let mut billing = picture("billing", State::Unhealthy);
     billing.flags.insert(Flag::Blocked);
     billing.blocked_by = Some("postgres".to_owned());
-    billing.depends_on = vec!["postgres".to_owned()];
+    Arc::make_mut(&mut billing.info).depends_on = vec!["postgres".to_owned()];
     billing.reasons = vec!["live: answered 503".to_owned()];
     vec![
         gateway,

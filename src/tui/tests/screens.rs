@@ -183,7 +183,8 @@ fn a_thousand_services_scrolled() {
 #[test]
 fn hostile_and_wide_text_stays_in_its_cells() {
     let mut long = orders();
-    long.name = "a-name-that-somebody-made-as-long-as-the-format-allows-eu-west-1".to_owned();
+    std::sync::Arc::make_mut(&mut long.info).name =
+        "a-name-that-somebody-made-as-long-as-the-format-allows-eu-west-1".to_owned();
     long.version = Some("0.9.1-rc.1+build.20261122.abcdef".to_owned());
     long.reasons = vec![crate::text::clean(
         "\u{1b}[31mred\u{1b}[0m \u{202e}backwards",

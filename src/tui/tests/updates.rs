@@ -15,7 +15,7 @@ use crate::tui::samples::{at, picture};
 use crate::tui::{Effect, Message};
 
 fn prepared(app: &mut App, ticket: Ticket, protected: bool) -> Vec<Effect> {
-    let service = app.list.selected().unwrap().name.clone();
+    let service = app.list.selected().unwrap().info.name.clone();
     let result = Ok(proposal(vec![offer(&service, Action::Schedule, protected)]));
     app.update(Message::Prepared { ticket, result })
 }
@@ -226,7 +226,7 @@ fn the_question_stays_about_its_service_when_rows_move() {
     );
     press(&mut app, "x");
     tell(&mut app, picture("b", State::Unhealthy), &[Change::State]);
-    assert_eq!(app.list.selected().unwrap().name, "a");
+    assert_eq!(app.list.selected().unwrap().info.name, "a");
 }
 
 #[test]

@@ -48,10 +48,13 @@ impl App {
 
     /// Returns the services that an action means: the marked ones, shown or not, else the selected one.
     fn targets(&self) -> Vec<String> {
-        let marked: Vec<String> = self.list.marked().map(|it| it.name.clone()).collect();
+        let marked: Vec<String> = self.list.marked().map(|it| it.info.name.clone()).collect();
         if marked.is_empty() {
             let selected = self.list.selected();
-            return selected.map(|it| it.name.clone()).into_iter().collect();
+            return selected
+                .map(|it| it.info.name.clone())
+                .into_iter()
+                .collect();
         }
         marked
     }

@@ -74,7 +74,7 @@ impl App {
             KeyCommand::Next => self.select_neighbour(1),
             KeyCommand::ProbeOne => {
                 if let Some(picture) = self.list.selected() {
-                    let service = Some(picture.name.clone());
+                    let service = Some(picture.info.name.clone());
                     effects.push(Effect::ProbeNow { service });
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::health::{HeartbeatPicture, Moment, Picture, State};
+use crate::health::{HeartbeatSnapshot, Moment, ServiceSnapshot, State};
 use crate::text::short_age;
 use crate::tui::app::App;
 
@@ -31,14 +31,14 @@ pub(super) fn time_of_day(app: &App, at: Moment) -> String {
 }
 
 /// Returns the uptime of the process by now, where the service reported it lately: one that hangs must not look busy.
-pub(super) fn uptime(app: &App, picture: &Picture) -> Option<Duration> {
+pub(super) fn uptime(app: &App, picture: &ServiceSnapshot) -> Option<Duration> {
     let (uptime, at) = picture.uptime?;
     (!is_old(app, picture, at)).then(|| uptime.saturating_add(app.now.since(at)))
 }
 
 /// Returns the age of what the service reported about its dependencies, where that may hold no more: the service is
 /// stopped or silent.
-pub(super) fn outdated_dependencies(app: &App, picture: &Picture) -> Option<Duration> {
+pub(super) fn outdated_dependencies(app: &App, picture: &ServiceSnapshot) -> Option<Duration> {
     let observed = picture.dependencies.iter().map(|it| it.observed_at);
     let newest = observed.max_by_key(|at| at.mono)?;
     let old = picture.state == State::Stopped || is_old(app, picture, newest);
@@ -46,14 +46,14 @@ pub(super) fn outdated_dependencies(app: &App, picture: &Picture) -> Option<Dura
 }
 
 /// Returns whether a report is too old to be taken for the present: two rounds of probes went by without another.
-fn is_old(app: &App, picture: &Picture, reported: Moment) -> bool {
-    let interval = picture.probes.iter().map(|probe| probe.interval).max();
+fn is_old(app: &App, picture: &ServiceSnapshot, reported: Moment) -> bool {
+    let interval = picture.probes.iter().map(|probe| probe.info.interval).max();
     let limit = interval.unwrap_or_default().saturating_mul(2) + Duration::from_secs(1);
     app.now.since(reported) > limit
 }
 
 /// Formats a heartbeat, as `12s ago, good for 30s, held by syncer-1, missed 1`. Its age grows between two probes.
-pub(super) fn heartbeat(app: &App, heartbeat: &HeartbeatPicture) -> String {
+pub(super) fn heartbeat(app: &App, heartbeat: &HeartbeatSnapshot) -> String {
     let last = heartbeat
         .beat_at
         .map(|at| format!("{} ago", since(app, at)));

@@ -1,6 +1,6 @@
 //! The dependency table of the selected service: what is broken first, else in the order of the service's report.
 
-use crate::health::{DependencyPicture, DependencyStatus, Picture, details};
+use crate::health::{DependencySnapshot, DependencyStatus, ServiceSnapshot, details};
 use crate::text::{short_age, short_count, short_latency, width};
 use crate::tui::app::App;
 use crate::tui::theme;
@@ -10,8 +10,8 @@ use super::lines::Lines;
 use super::table::{Cell, Fit, Table};
 
 /// Adds the table, where the service reports any dependency.
-pub(super) fn add(app: &App, picture: &Picture, zoomed: bool, lines: &mut Lines) {
-    let mut sorted: Vec<&DependencyPicture> = picture.dependencies.iter().collect();
+pub(super) fn add(app: &App, picture: &ServiceSnapshot, zoomed: bool, lines: &mut Lines) {
+    let mut sorted: Vec<&DependencySnapshot> = picture.dependencies.iter().collect();
     if sorted.is_empty() {
         return;
     }
@@ -51,7 +51,7 @@ pub(super) fn add(app: &App, picture: &Picture, zoomed: bool, lines: &mut Lines)
     }
 }
 
-fn cells(app: &App, dependency: &DependencyPicture) -> Vec<Cell> {
+fn cells(app: &App, dependency: &DependencySnapshot) -> Vec<Cell> {
     let (style, word) = app.theme.dependency(dependency.status);
     let required = if dependency.required { "*" } else { "" };
     let mut cells = vec![
@@ -75,7 +75,7 @@ fn cells(app: &App, dependency: &DependencyPicture) -> Vec<Cell> {
 }
 
 /// Returns what has no room in the row: the whole error, the word as reported, totals across restarts, all other details.
-fn rest(app: &App, dependency: &DependencyPicture, error_room: usize) -> Vec<String> {
+fn rest(app: &App, dependency: &DependencySnapshot, error_room: usize) -> Vec<String> {
     let mut facts = Vec::new();
     if let Some(error) = &dependency.error
         && width(error) > error_room

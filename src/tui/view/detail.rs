@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::event::ActionResult;
-use crate::health::{Flag, Picture, Start, details};
+use crate::health::{Flag, ServiceSnapshot, Start, details};
 use crate::text::{cut_middle, short_age};
 use crate::tui::app::{App, Page};
 use crate::tui::theme;
@@ -41,7 +41,7 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     };
     let left = title(app, picture, columns.saturating_sub(more.len() + 1));
     let room = columns.saturating_sub(left.width() + 4);
-    let right = match &picture.url {
+    let right = match &picture.info.url {
         Some(url) if more.is_empty() && url.len() <= room => format!(" {url} "),
         _ => more,
     };
@@ -59,7 +59,7 @@ pub(crate) fn line_count(app: &App, regions: &Regions) -> usize {
     detail.lines.len()
 }
 
-fn title(app: &App, picture: &Picture, columns: usize) -> Line<'static> {
+fn title(app: &App, picture: &ServiceSnapshot, columns: usize) -> Line<'static> {
     let mark = if app.list.is_marked(picture) {
         "*"
     } else {
@@ -68,7 +68,7 @@ fn title(app: &App, picture: &Picture, columns: usize) -> Line<'static> {
     let state = picture.state.as_str();
     let since = format!(" for {} ", age::since(app, picture.since));
     let taken = state.len() + since.len() + 5;
-    let name = cut_middle(&picture.name, columns.saturating_sub(taken).max(8)).into_owned();
+    let name = cut_middle(&picture.info.name, columns.saturating_sub(taken).max(8)).into_owned();
     let mut spans = vec![
         Span::styled(format!("{mark}{name}"), theme::strong()),
         Span::raw("  "),
@@ -88,11 +88,11 @@ struct Detail {
 
 impl Detail {
     /// What runs comes first, then what is wrong, then what was done.
-    fn new(app: &App, picture: &Picture, columns: usize, zoomed: bool) -> Self {
+    fn new(app: &App, picture: &ServiceSnapshot, columns: usize, zoomed: bool) -> Self {
         let mut lines = Lines::new(columns);
-        let progress = app.progress.get(&picture.name);
+        let progress = app.progress.get(&picture.info.name);
         let result = progress.and_then(|progress| Some((progress, progress.ended.as_deref()?)));
-        if let Some(running) = app.running(&picture.name) {
+        if let Some(running) = app.running(&picture.info.name) {
             action::running(app, running, zoomed, &mut lines);
         }
         let most = if zoomed { usize::MAX } else { SENTENCE };
@@ -137,7 +137,7 @@ impl Detail {
 }
 
 /// Adds why the service is in its state.
-fn reasons(app: &App, picture: &Picture, most: usize, lines: &mut Lines) {
+fn reasons(app: &App, picture: &ServiceSnapshot, most: usize, lines: &mut Lines) {
     let mut say = |text: &str, style: Style| lines.sentence(text, style, most);
     if picture.probes.iter().all(|probe| probe.latest.is_none()) {
         say("not asked yet", theme::quiet());
@@ -149,7 +149,7 @@ fn reasons(app: &App, picture: &Picture, most: usize, lines: &mut Lines) {
     for reason in &picture.reasons {
         say(reason, theme::strong());
     }
-    if app.automatic && app.given_up.contains(&picture.name) {
+    if app.automatic && app.given_up.contains(&picture.info.name) {
         say(
             "automatic restart has given up on it, until its code changes or `a` is switched off and on",
             app.theme.alarm(),
@@ -163,15 +163,20 @@ fn reasons(app: &App, picture: &Picture, most: usize, lines: &mut Lines) {
 }
 
 /// Adds the facts about the service that say nothing of its state. `last_action` is a result that has become history.
-fn facts(app: &App, picture: &Picture, last_action: Option<&ActionResult>, lines: &mut Lines) {
+fn facts(
+    app: &App,
+    picture: &ServiceSnapshot,
+    last_action: Option<&ActionResult>,
+    lines: &mut Lines,
+) {
     let all = |words: Vec<String>| (!words.is_empty()).then(|| words.join(", "));
-    let labels = picture.labels.iter();
+    let labels = picture.info.labels.iter();
     let labels = labels.map(|(key, value)| format!("{key}={value}"));
     let process = picture.identity.process.as_ref();
     let heartbeat = picture.heartbeat.as_ref();
     for (label, text) in [
-        ("url", picture.url.clone()),
-        ("profile", picture.profile.clone()),
+        ("url", picture.info.url.clone()),
+        ("profile", picture.info.profile.clone()),
         ("version", picture.version.clone()),
         ("calls itself", picture.service.clone()),
         ("up", age::uptime(app, picture).map(short_age)),
@@ -179,9 +184,9 @@ fn facts(app: &App, picture: &Picture, last_action: Option<&ActionResult>, lines
         ("heartbeat", heartbeat.map(|it| age::heartbeat(app, it))),
         ("process", process.map(|it| format!("pid {}", it.pid))),
         ("instance", picture.identity.instance.clone()),
-        ("group", picture.group.clone()),
+        ("group", picture.info.group.clone()),
         ("labels", all(labels.collect())),
-        ("depends on", all(picture.depends_on.clone())),
+        ("depends on", all(picture.info.depends_on.clone())),
         ("reports", all(details(&picture.resources))),
         (
             "last action",

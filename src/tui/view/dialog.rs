@@ -377,13 +377,16 @@ fn leave(app: &App, focus: Button, columns: usize) -> DialogContent {
     let mut content = DialogContent::new(columns, title);
     let body = &mut content.body;
     for picture in app.list.all() {
-        let Some(progress) = app.running(&picture.name) else {
+        let Some(progress) = app.running(&picture.info.name) else {
             continue;
         };
         let age = short_age(app.now.since(progress.since));
         let latest = progress.steps.last();
         let step = latest.map_or("waits for its turn", |step| step.text.as_str());
-        let text = format!("{} {} for {age}: {step}", progress.action, picture.name);
+        let text = format!(
+            "{} {} for {age}: {step}",
+            progress.action, picture.info.name
+        );
         body.styled(cut(&text, columns), theme::strong());
     }
     if body.lines.is_empty() {

@@ -169,7 +169,10 @@ fn freshness(app: &App) -> Span<'static> {
     };
     let age = app.now.since(newest);
     let probes = app.list.all().iter().flat_map(|picture| &picture.probes);
-    let interval = probes.map(|probe| probe.interval).min().unwrap_or_default();
+    let interval = probes
+        .map(|probe| probe.info.interval)
+        .min()
+        .unwrap_or_default();
     if age > interval.saturating_mul(3).max(Duration::from_secs(10)) {
         let text = format!("NO ANSWER FOR {}", short_age(age));
         Span::styled(text, app.theme.alarm())

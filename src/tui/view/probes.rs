@@ -1,6 +1,6 @@
 //! The probe table of the selected service: what each probe found, how long it took and where the time went.
 
-use crate::health::{Picture, ProbePicture};
+use crate::health::{ProbeSnapshot, ServiceSnapshot};
 use crate::text::{format_duration, short_count, short_latency, width};
 use crate::tui::app::App;
 use crate::tui::theme;
@@ -10,8 +10,8 @@ use super::lines::Lines;
 use super::table::{Cell, Fit, Table};
 
 /// Adds the table.
-pub(super) fn add(app: &App, picture: &Picture, zoomed: bool, lines: &mut Lines) {
-    let names = picture.probes.iter().map(|probe| width(&probe.name));
+pub(super) fn add(app: &App, picture: &ServiceSnapshot, zoomed: bool, lines: &mut Lines) {
+    let names = picture.probes.iter().map(|probe| width(&probe.info.name));
     let longest = names.max().unwrap_or(0);
     let last = ("TARGET", Fit::Name);
     let table = Table::of_history("PROBE", longest, "RESULT", last, lines.columns);
@@ -29,23 +29,23 @@ pub(super) fn add(app: &App, picture: &Picture, zoomed: bool, lines: &mut Lines)
     }
 }
 
-fn cells(app: &App, probe: &ProbePicture) -> Vec<Cell> {
+fn cells(app: &App, probe: &ProbeSnapshot) -> Vec<Cell> {
     let (style, word) = app.theme.result(probe.latest);
     let age = |at| Cell::or_dash(probe.latest.map(|_| age::ago(app, at)));
     vec![
-        Cell::new(&probe.name),
+        Cell::new(&probe.info.name),
         Cell::status(style, word),
         Cell::new(short_count(probe.counters.success)),
         Cell::new(short_count(probe.counters.failure)),
         age(probe.last_success),
         age(probe.last_failure),
         Cell::or_dash(probe.latency.map(short_latency)),
-        Cell::new(&probe.target),
+        Cell::new(&probe.info.target),
     ]
 }
 
 /// Returns why a failing answer has not turned the probe yet, or how many answers have failed in a row.
-fn in_a_row(probe: &ProbePicture) -> String {
+fn in_a_row(probe: &ProbeSnapshot) -> String {
     let failures = probe.consecutive_failures;
     match probe.counted {
         Some(counted) if Some(counted) != probe.latest => {
@@ -57,7 +57,7 @@ fn in_a_row(probe: &ProbePicture) -> String {
 }
 
 /// Returns where the time went and what else is known of the latest answer.
-fn measured(app: &App, probe: &ProbePicture) -> Vec<String> {
+fn measured(app: &App, probe: &ProbeSnapshot) -> Vec<String> {
     let phases = probe.phases;
     let phases = [
         ("resolve", phases.resolve),
@@ -78,7 +78,7 @@ fn measured(app: &App, probe: &ProbePicture) -> Vec<String> {
         .map(|at| format!("asked {} ago", age::since(app, at)));
     facts.extend([
         (successes > 0).then(|| format!("{successes} good in a row")),
-        Some(format!("every {}", format_duration(probe.interval))),
+        Some(format!("every {}", format_duration(probe.info.interval))),
         Some(asked.unwrap_or_else(|| "not asked yet".to_owned())),
         probe.flapping.then(|| "flapping".to_owned()),
     ]);

@@ -8,7 +8,7 @@ use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 
 use crate::action::Action;
-use crate::health::{DependencyStatus, Picture, ProbePicture, Role};
+use crate::health::{DependencyStatus, ProbeSnapshot, Role, ServiceSnapshot};
 use crate::text::{SHORT_WIDTH, short_age, short_latency};
 use crate::tui::app::App;
 use crate::tui::list::ServiceList;
@@ -33,7 +33,7 @@ struct ServiceColumn {
     /// Returns the greatest width that the services need.
     limit: fn(&ServiceList) -> usize,
     /// Returns the cell of a service in a column of this width.
-    cell: fn(&App, &Picture, usize) -> Cell,
+    cell: fn(&App, &ServiceSnapshot, usize) -> Cell,
 }
 
 /// The columns from left to right.
@@ -67,7 +67,7 @@ const fn column(
     width: usize,
     priority: u8,
     growth: &'static [(u8, usize)],
-    cell: fn(&App, &Picture, usize) -> Cell,
+    cell: fn(&App, &ServiceSnapshot, usize) -> Cell,
 ) -> ServiceColumn {
     ServiceColumn {
         title,
@@ -173,40 +173,40 @@ fn group_width(list: &ServiceList) -> usize {
     if list.grouped() { usize::MAX } else { 0 }
 }
 
-fn state(app: &App, picture: &Picture, _: usize) -> Cell {
+fn state(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     Cell::status(app.theme.state(picture.state), picture.state.as_str())
 }
 
-fn since(app: &App, picture: &Picture, _: usize) -> Cell {
+fn since(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     Cell::new(age::since(app, picture.since))
 }
 
-fn name(app: &App, picture: &Picture, _: usize) -> Cell {
+fn name(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     let mark = if app.list.is_marked(picture) {
         "*"
     } else {
         " "
     };
-    Cell::styled(format!("{mark}{}", picture.name), theme::strong())
+    Cell::styled(format!("{mark}{}", picture.info.name), theme::strong())
 }
 
-fn group(_: &App, picture: &Picture, _: usize) -> Cell {
-    Cell::new(picture.group.as_deref().unwrap_or(""))
+fn group(_: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
+    Cell::new(picture.info.group.as_deref().unwrap_or(""))
 }
 
-fn live(app: &App, picture: &Picture, _: usize) -> Cell {
+fn live(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     let (style, word) = app.theme.yes_no(picture.live);
     Cell::styled(word, style)
 }
 
-fn ready(app: &App, picture: &Picture, _: usize) -> Cell {
+fn ready(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     let (style, word) = app.theme.yes_no(picture.ready);
     Cell::styled(word, style)
 }
 
 /// The latest latency of the most telling probe, and those before it, newest at the right.
-fn latency(_: &App, picture: &Picture, width: usize) -> Cell {
-    let weight = |probe: &&ProbePicture| match probe.role {
+fn latency(_: &App, picture: &ServiceSnapshot, width: usize) -> Cell {
+    let weight = |probe: &&ProbeSnapshot| match probe.info.role {
         Role::Status => 0,
         Role::Ready => 1,
         Role::Live => 2,
@@ -253,17 +253,17 @@ fn sparkline<'a>(
     out
 }
 
-fn uptime(app: &App, picture: &Picture, _: usize) -> Cell {
+fn uptime(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     let uptime = age::uptime(app, picture).map(short_age);
     Cell::new(uptime.unwrap_or_else(|| "–".to_owned()))
 }
 
-fn version(_: &App, picture: &Picture, _: usize) -> Cell {
+fn version(_: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     Cell::new(picture.version.as_deref().unwrap_or("–"))
 }
 
 /// How many dependencies work, of those in use.
-fn dependencies(app: &App, picture: &Picture, _: usize) -> Cell {
+fn dependencies(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     if picture.dependencies.is_empty() {
         return Cell::or_dash(None);
     }
@@ -284,7 +284,7 @@ fn dependencies(app: &App, picture: &Picture, _: usize) -> Cell {
 }
 
 /// The age of the last success of the probe for which that is longest ago.
-fn last_success(app: &App, picture: &Picture, _: usize) -> Cell {
+fn last_success(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     let probes = probes_in_use(picture);
     if probes.is_empty() {
         return Cell::or_dash(None);
@@ -303,20 +303,20 @@ fn last_success(app: &App, picture: &Picture, _: usize) -> Cell {
 
 /// Returns the probes that have answered and go on being asked. Once the service has started, its startup probe is not,
 /// and the age of its last answer means nothing.
-fn probes_in_use(picture: &Picture) -> Vec<&ProbePicture> {
+fn probes_in_use(picture: &ServiceSnapshot) -> Vec<&ProbeSnapshot> {
     let answered = || {
         let probes = picture.probes.iter();
         probes.filter(|probe| probe.checked_at.is_some())
     };
-    let started = answered().any(|probe| probe.role != Role::Startup);
+    let started = answered().any(|probe| probe.info.role != Role::Startup);
     answered()
-        .filter(|probe| !started || probe.role != Role::Startup)
+        .filter(|probe| !started || probe.info.role != Role::Startup)
         .collect()
 }
 
 /// The action that runs, else how the last one failed and the flags.
-fn flags(app: &App, picture: &Picture, _: usize) -> Cell {
-    if let Some(running) = app.running(&picture.name) {
+fn flags(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
+    if let Some(running) = app.running(&picture.info.name) {
         let word = match running.action {
             _ if running.waits => "waiting",
             Action::Shutdown | Action::Schedule => "stopping",
@@ -339,7 +339,7 @@ fn flags(app: &App, picture: &Picture, _: usize) -> Cell {
     Cell::styled(text, app.theme.alarm())
 }
 
-fn why(_: &App, picture: &Picture, _: usize) -> Cell {
+fn why(_: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     Cell::new(picture.reasons.first().map_or("", String::as_str))
 }
 
@@ -354,7 +354,7 @@ mod tests {
     /// A list with one service in a group, whose name has this length.
     fn list(name_length: usize) -> ServiceList {
         let mut picture = samples::picture(&"n".repeat(name_length), State::Healthy);
-        picture.group = Some("backend".to_owned());
+        Arc::make_mut(&mut picture.info).group = Some("backend".to_owned());
         ServiceList::new(vec![Arc::new(picture)], Selection::default())
     }
 
@@ -373,9 +373,9 @@ mod tests {
             answered("startup", Role::Startup),
             samples::probe("live", Role::Live),
         ];
-        let names = |picture: &Picture| -> Vec<String> {
+        let names = |picture: &ServiceSnapshot| -> Vec<String> {
             let probes = probes_in_use(picture);
-            probes.iter().map(|probe| probe.name.clone()).collect()
+            probes.iter().map(|probe| probe.info.name.clone()).collect()
         };
         assert_eq!(names(&picture), ["startup"]);
         picture.probes[1] = answered("live", Role::Live);

@@ -13,7 +13,7 @@ impl Tracker {
             return Vec::new();
         };
         let ours = |dependency: &&Dependency| {
-            !table.ignores_dependencies || self.rules.required.contains(&dependency.name)
+            !table.ignores_dependencies || self.info.required.contains(&dependency.name)
         };
         let dependencies = table.dependencies.iter().flatten().filter(ours);
         dependencies
@@ -34,7 +34,7 @@ impl Tracker {
 
     /// Those that the inventory requires and no payload names: nothing is known of them.
     pub(super) fn absent_findings(&self) -> Vec<Finding> {
-        if self.rules.required.is_empty() {
+        if self.info.required.is_empty() {
             return Vec::new();
         }
         let readings = self
@@ -54,7 +54,7 @@ impl Tracker {
                 .flat_map(|it| it.dependencies.iter().flatten());
             all.any(|dependency| dependency.name == *name)
         };
-        let absent = self.rules.required.iter().filter(|name| !is_listed(name));
+        let absent = self.info.required.iter().filter(|name| !is_listed(name));
         absent
             .map(|name| {
                 let subject = format!("dependency {name}");
@@ -73,7 +73,7 @@ impl Tracker {
     }
 
     pub(in crate::health::tracker) fn is_required(&self, dependency: &Dependency) -> bool {
-        dependency.required || self.rules.required.contains(&dependency.name)
+        dependency.required || self.info.required.contains(&dependency.name)
     }
 }
 

@@ -1,6 +1,6 @@
-//! What the state machine has to know of a service beforehand.
+//! What the state machine and the views know of the configuration of a service.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::DegradedPolicy;
@@ -33,9 +33,9 @@ impl Role {
     }
 }
 
-/// One probe, as far as the state machine cares.
+/// The configuration of one probe, as far as its state and the views depend on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeRule {
+pub struct ProbeInfo {
     /// Its name in the inventory.
     pub name: String,
     /// What it asks about.
@@ -54,21 +54,21 @@ pub struct ProbeRule {
     pub interval: Duration,
 }
 
-/// One service, as far as the state machine cares.
+/// The configuration of one service, as far as its state and the views depend on it. Snapshots share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules {
+pub struct ServiceInfo {
     /// Its name in the inventory.
     pub name: String,
     /// Its group, where it has one.
     pub group: Option<String>,
     /// Its labels.
-    pub labels: std::collections::BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
     /// The name of its profile, where it has one.
     pub profile: Option<String>,
     /// Its URL with any password masked.
     pub url: Option<String>,
     /// The probes, in the order in which their readings merge.
-    pub probes: Vec<ProbeRule>,
+    pub probes: Vec<ProbeInfo>,
     /// Dependencies whose error makes the service unhealthy.
     pub required: BTreeSet<String>,
     /// What a degraded state means to `check`.
@@ -83,4 +83,25 @@ pub struct Rules {
     pub depends_on: Vec<String>,
     /// Several processes answer at this address; alternation is normal.
     pub replicas: bool,
+}
+
+impl ServiceInfo {
+    /// Returns the configuration of a service of which only the name is set.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            group: None,
+            labels: BTreeMap::new(),
+            profile: None,
+            url: None,
+            probes: Vec::new(),
+            required: BTreeSet::new(),
+            degraded: DegradedPolicy::Fail,
+            max_success_age: None,
+            start_period: Duration::ZERO,
+            shutdown_timeout: Duration::from_secs(40),
+            depends_on: Vec::new(),
+            replicas: false,
+        }
+    }
 }

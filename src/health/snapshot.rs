@@ -1,14 +1,14 @@
-//! What a face is given of one service: everything known, at one moment, and nothing to change.
+//! The snapshot of one service: its configuration and everything observed, at one moment.
 //!
-//! Ages are kept as moments, so that they tick between polls without a new picture.
+//! Ages are kept as moments, so that they tick between polls without a new snapshot.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Age, CheckVerdict, DependencyStatus, Failure, Flag, Identity, Moment, Phases, ProbeResult,
-    Role, Seen, Start, State,
+    Age, CheckVerdict, DependencyStatus, Failure, Flag, Identity, Moment, Phases, ProbeInfo,
+    ProbeResult, Seen, ServiceInfo, Start, State,
 };
 
 /// Successes and failures of one thing that was asked or reported on.
@@ -22,15 +22,9 @@ pub struct Counters {
 
 /// One probe of a service.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ProbePicture {
-    /// Its name.
-    pub name: String,
-    /// What it asks about.
-    pub role: Role,
-    /// `http`, `tcp`, `exec` or `grpc`.
-    pub kind: &'static str,
-    /// What is asked, for people.
-    pub target: String,
+pub struct ProbeSnapshot {
+    /// The configuration of the probe.
+    pub info: Arc<ProbeInfo>,
     /// The address that answered or was last tried.
     pub address: Option<String>,
     /// The latest answer; `None` before the first.
@@ -61,13 +55,11 @@ pub struct ProbePicture {
     pub flapping: bool,
     /// The latest latencies, oldest first, `None` for an answer that did not come; at most 60.
     pub history: VecDeque<Option<Duration>>,
-    /// Time between two of it.
-    pub interval: Duration,
 }
 
 /// A sign of life, with what is remembered of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeartbeatPicture {
+pub struct HeartbeatSnapshot {
     /// When the last one was given, on our clocks; `None` is never.
     pub beat_at: Option<Moment>,
     /// How old it may be before one is missed.
@@ -82,7 +74,7 @@ pub struct HeartbeatPicture {
 
 /// One dependency of a service, with what is remembered of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DependencyPicture {
+pub struct DependencySnapshot {
     /// Its name.
     pub name: String,
     /// Its status in the latest reading.
@@ -108,26 +100,18 @@ pub struct DependencyPicture {
     /// How long its check took.
     pub latency: Option<Duration>,
     /// Its sign of life, where it is one that beats.
-    pub heartbeat: Option<HeartbeatPicture>,
+    pub heartbeat: Option<HeartbeatSnapshot>,
     /// When it was last reported on.
     pub observed_at: Moment,
     /// All else of its entry.
     pub details: Arc<BTreeMap<String, serde_json::Value>>,
 }
 
-/// One service as it is known at [`Picture::at`].
+/// One service as it is known at [`ServiceSnapshot::at`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Picture {
-    /// Its name in the inventory.
-    pub name: String,
-    /// Its group.
-    pub group: Option<String>,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// The name of its profile.
-    pub profile: Option<String>,
-    /// Its URL, password masked.
-    pub url: Option<String>,
+pub struct ServiceSnapshot {
+    /// The configuration of the service.
+    pub info: Arc<ServiceInfo>,
     /// What we believe.
     pub state: State,
     /// When that began.
@@ -146,8 +130,6 @@ pub struct Picture {
     pub notes: Vec<String>,
     /// The root cause, with the flag `blocked`.
     pub blocked_by: Option<String>,
-    /// The services it depends on, as the inventory says.
-    pub depends_on: Vec<String>,
     /// The service's own name for itself.
     pub service: Option<String>,
     /// Its version.
@@ -159,22 +141,22 @@ pub struct Picture {
     /// Free numbers about the process.
     pub resources: BTreeMap<String, serde_json::Value>,
     /// Its sign of life: of the first probe that reads one.
-    pub heartbeat: Option<HeartbeatPicture>,
+    pub heartbeat: Option<HeartbeatSnapshot>,
     /// The probes in inventory order.
-    pub probes: Vec<ProbePicture>,
+    pub probes: Vec<ProbeSnapshot>,
     /// The dependencies in the order of their payload.
-    pub dependencies: Vec<DependencyPicture>,
+    pub dependencies: Vec<DependencySnapshot>,
     /// When its code was changed last, as far as that can be seen on this machine, UTC.
     pub code_changed: Option<jiff::Timestamp>,
     /// The process that runs its code, as far as that can be seen on this machine.
     pub process: Option<Seen>,
     /// Who answers.
     pub identity: Identity,
-    /// When this picture was made.
+    /// When this snapshot was made.
     pub at: Moment,
 }
 
-impl DependencyPicture {
+impl DependencySnapshot {
     /// Turns a reported age into the moment it points at. `NotReported` gives `fallback`.
     pub fn moment_of(age: Age, at: Moment, fallback: Option<Moment>) -> Option<Moment> {
         match age {

@@ -1,4 +1,4 @@
-//! The picture of a service: everything its tracker knows, in the shape in which faces show it.
+//! The snapshot of a service: everything its tracker knows, in the shape in which faces show it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::Tracker;
 use super::heard::Heard;
 use crate::health::{
-    Dependency, DependencyPicture, DependencyStatus, Flag, Moment, Picture, Reading, Role, State,
+    Dependency, DependencySnapshot, DependencyStatus, Flag, Moment, Reading, Role, ServiceSnapshot,
+    State,
 };
 
 /// No process is older, and no sum of this with an age overflows.
@@ -18,7 +19,7 @@ const MOST_NOTES: usize = 20;
 
 impl Tracker {
     /// Everything known, as of `now`.
-    pub fn picture(&self, now: Moment) -> Picture {
+    pub fn snapshot(&self, now: Moment) -> ServiceSnapshot {
         let believed = if now == self.settled {
             self.belief.clone()
         } else {
@@ -31,18 +32,13 @@ impl Tracker {
         };
         let stopped = believed.state == State::Stopped;
         let flags = self.flags_at(now);
-        let rules = &self.rules;
-        Picture {
-            name: rules.name.clone(),
-            group: rules.group.clone(),
-            labels: rules.labels.clone(),
-            profile: rules.profile.clone(),
-            url: rules.url.clone(),
+        ServiceSnapshot {
+            info: Arc::clone(&self.info),
             state: believed.state,
             since,
             ready: self.verdict_of(Role::Ready),
             live: self.verdict_of(Role::Live),
-            verdict: believed.state.verdict(rules.degraded),
+            verdict: believed.state.verdict(self.info.degraded),
             notes: self.notes(&believed.reasons, now),
             blocked_by: flags
                 .contains(&Flag::Blocked)
@@ -50,7 +46,6 @@ impl Tracker {
                 .flatten(),
             flags,
             reasons: believed.reasons,
-            depends_on: rules.depends_on.clone(),
             service: self.merged(|reading| reading.service.clone()),
             version: self.merged(|reading| reading.version.clone()),
             started: self.processes.start(),
@@ -63,7 +58,7 @@ impl Tracker {
             heartbeat: self
                 .probes
                 .iter()
-                .find_map(|probe| Some(probe.pulse.as_ref()?.picture())),
+                .find_map(|probe| Some(probe.pulse.as_ref()?.snapshot())),
             probes: self
                 .probes
                 .iter()
@@ -74,10 +69,10 @@ impl Tracker {
                     } else {
                         probe.counted()
                     };
-                    probe.figures.picture(counted)
+                    probe.figures.snapshot(counted)
                 })
                 .collect(),
-            dependencies: self.dependency_pictures(),
+            dependencies: self.dependency_snapshots(),
             code_changed: self.sight.code.changed(),
             process: self.sight.process,
             identity: self.processes.identity(),
@@ -103,7 +98,7 @@ impl Tracker {
     }
 
     fn verdict_of(&self, role: Role) -> Option<bool> {
-        let probe = self.probes.iter().find(|probe| probe.rule.role == role)?;
+        let probe = self.probes.iter().find(|probe| probe.info.role == role)?;
         if self.ending.stopped().is_some() {
             return probe.heard.map(|_| false);
         }
@@ -161,7 +156,7 @@ impl Tracker {
         }
         for probe in &self.probes {
             let pulse = probe.pulse.iter();
-            notes.extend(pulse.flat_map(|pulse| pulse.notes(&probe.rule.name)));
+            notes.extend(pulse.flat_map(|pulse| pulse.notes(&probe.info.name)));
         }
         notes.extend(self.pulse_notes());
         notes
@@ -205,14 +200,14 @@ impl Tracker {
             .or_else(|| tables().next())
     }
 
-    fn dependency_pictures(&self) -> Vec<DependencyPicture> {
+    fn dependency_snapshots(&self) -> Vec<DependencySnapshot> {
         let Some((_, table, at)) = self.table() else {
             return Vec::new();
         };
         table
             .iter()
             .map(|dependency| {
-                self.dependencies.picture(
+                self.dependencies.snapshot(
                     dependency,
                     self.processes.current(),
                     self.is_required(dependency),
@@ -238,7 +233,7 @@ impl Tracker {
         set(Flag::Stale, self.stale(now).is_some());
         set(Flag::Foreign, self.sight.foreign.is_some());
         let split =
-            !self.rules.replicas && (self.processes.alternate() || self.sight.split.is_some());
+            !self.info.replicas && (self.processes.alternate() || self.sight.split.is_some());
         set(Flag::Split, split);
         let old = self.success_ages().any(|limit| limit.mono < now.mono);
         set(Flag::SuccessAge, old);
@@ -249,7 +244,7 @@ impl Tracker {
     /// start of its process, where that is not known from when it was first reported on.
     fn success_ages(&self) -> impl Iterator<Item = Moment> + '_ {
         let limit = self
-            .rules
+            .info
             .max_success_age
             .filter(|_| self.ending.stopped().is_none());
         let table = limit.and_then(|limit| Some((limit, self.table()?)));
@@ -266,7 +261,7 @@ impl Tracker {
                 })
                 .map(move |dependency| {
                     let process = self.processes.current();
-                    let shown = self.dependencies.picture(dependency, process, true, at);
+                    let shown = self.dependencies.snapshot(dependency, process, true, at);
                     shown
                         .last_success
                         .or(started)
