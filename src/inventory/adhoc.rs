@@ -97,13 +97,13 @@ pub(crate) fn adhoc(typed: &AdHoc<'_>, environment: &Environment<'_>) -> Result<
     let options = options
         .into_iter()
         .filter_map(|(key, flag, text)| Some((key, Node::argument(flag, text?))));
-    let mut profiles = ProfileLoader::in_directory(environment.directory, true, environment);
+    let mut profiles = ProfileLoader::new(&[], true, environment);
     let mut plain = None;
     if let (Asked::Url(url), Some(profile)) = (typed.asked, profile) {
         let node = Node::argument("--profile", profile);
         let profile = At::new(profile.to_owned(), &node);
         // What brings no probe is meant for those of others: here that is the address itself.
-        if !profiles.brings_probes(&profile, environment, &mut problems) {
+        if !profiles.has_probes(&profile, &mut problems) {
             let nothing = map(std::iter::empty(), &Node::argument("--url", url).place);
             plain = Some(("probes", probe("http", nothing)));
         }
@@ -120,7 +120,7 @@ pub(crate) fn adhoc(typed: &AdHoc<'_>, environment: &Environment<'_>) -> Result<
             .collect(),
         ..RawInventory::default()
     };
-    let loaded = resolve_all(raw, profiles, environment, &mut problems);
+    let loaded = resolve_all(raw, profiles, &mut problems);
     // What is worth a warning in a file that others read is no news to who typed it.
     problems.list.retain(|problem| !problem.warning);
     if problems.has_errors() {

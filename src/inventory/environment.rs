@@ -7,22 +7,22 @@ use std::sync::Arc;
 
 use crate::yaml::{Problem, SourceFile};
 
-/// Files, environment and directories, as functions: the real ones are wired where commands are.
+/// Files, variables and directories as functions; `commands` wires the real ones.
 #[derive(Clone, Copy)]
 pub(crate) struct Environment<'a> {
-    /// The value of an environment variable.
+    /// Returns the value of an environment variable.
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
-    /// The bytes of a file; `-` is what comes in on standard input.
+    /// Returns the bytes of a file; `-` is standard input.
     pub(crate) read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
-    /// What stands at a path, symbolic links followed.
+    /// Returns what stands at a path, symbolic links followed.
     pub(crate) status: &'a dyn Fn(&Path) -> Option<FileStatus>,
-    /// The names of what is in a directory; nothing where it cannot be read.
+    /// Returns the names of what is in a directory; none where it cannot be read.
     pub(crate) list: &'a dyn Fn(&Path) -> Vec<String>,
     /// The current directory, absolute.
     pub(crate) directory: &'a Path,
     /// `healthctl` in the user's configuration directory.
     pub(crate) config: Option<&'a Path>,
-    /// Who we are.
+    /// The id of the user.
     pub(crate) user: u32,
     /// The built-in profiles: name and text.
     pub(crate) builtin: &'a [(&'a str, &'a str)],
@@ -31,21 +31,19 @@ pub(crate) struct Environment<'a> {
 /// What stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileStatus {
-    /// A directory.
     pub(crate) directory: bool,
-    /// Who owns it.
     pub(crate) owner: u32,
     /// The permission bits.
     pub(crate) mode: u32,
 }
 
 impl Environment<'_> {
-    /// Whether a file (not a directory) stands there.
+    /// Returns whether a file, not a directory, stands at a path.
     pub(super) fn is_file(&self, path: &Path) -> bool {
-        (self.status)(path).is_some_and(|look| !look.directory)
+        (self.status)(path).is_some_and(|status| !status.directory)
     }
 
-    /// A path as the user would write it from where he stands.
+    /// Returns a path as the user would write it from the current directory.
     pub(super) fn shown(&self, path: &Path) -> PathBuf {
         if let Ok(inside) = path.strip_prefix(self.directory) {
             return inside.to_owned();
@@ -63,6 +61,50 @@ impl Environment<'_> {
         }
         path.to_owned()
     }
+
+    /// Returns why a file that was found, and not named, must not be used: what it says is run.
+    pub(super) fn distrust(&self, path: &Path, shown: &Path) -> Option<Problem> {
+        const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
+        let status = (self.status)(path)?;
+        let shown = shown.display();
+        if status.owner != self.user && status.owner != 0 {
+            return Some(
+                Problem::general(format!(
+                    "`{shown}` belongs to the user with the id {}, and what it says would be run by you",
+                    status.owner
+                ))
+                .hint(format!("read it, then name it yourself: `-f {shown}`")),
+            );
+        }
+        if status.mode & GROUP_OR_OTHERS_WRITE != 0 {
+            return Some(
+                Problem::general(format!(
+                    "`{shown}` may be written by others than its owner (mode {:04o}), and what it says would be run by you",
+                    status.mode & 0o7777
+                ))
+                .hint(format!("`chmod go-w {shown}`, or name it yourself: `-f {shown}`")),
+            );
+        }
+        None
+    }
+
+    /// Reads a file that an inventory or a profile stands in.
+    pub(super) fn read_source(&self, path: &Path) -> Result<Arc<SourceFile>, Box<Problem>> {
+        /// Larger than any inventory, and small enough to be read at once: ten thousand services need three of it.
+        const LARGEST: usize = 16 << 20;
+        let bytes = (self.read)(path).map_err(|error| Box::new(unreadable(path, &error)))?;
+        if bytes.len() > LARGEST {
+            let (path, most) = (path.display(), LARGEST >> 20);
+            let problem = Problem::general(format!("`{path}` is larger than {most} MiB"));
+            return Err(Box::new(problem.hint("is it the right file?")));
+        }
+        let shown = if path == Path::new("-") {
+            Path::new("<stdin>")
+        } else {
+            path
+        };
+        SourceFile::from_bytes(shown, bytes).map(Arc::new)
+    }
 }
 
 impl std::fmt::Debug for Environment<'_> {
@@ -75,41 +117,15 @@ impl std::fmt::Debug for Environment<'_> {
     }
 }
 
-/// Larger than any inventory, and small enough to be read at once: ten thousand services need three of it.
-const LARGEST: usize = 16 << 20;
-
-/// Reads a file that an inventory or a profile stands in.
-pub(super) fn read_source(
-    path: &Path,
-    environment: &Environment<'_>,
-) -> Result<Arc<SourceFile>, Box<Problem>> {
-    let bytes = (environment.read)(path).map_err(|error| Box::new(unreadable(path, &error)))?;
-    if bytes.len() > LARGEST {
-        return Err(Box::new(
-            Problem::general(format!(
-                "`{}` is larger than {} MiB",
-                path.display(),
-                LARGEST >> 20
-            ))
-            .hint("is it the right file?"),
-        ));
-    }
-    let shown = if path == Path::new("-") {
-        Path::new("<stdin>")
-    } else {
-        path
-    };
-    SourceFile::from_bytes(shown, bytes).map(Arc::new)
-}
-
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    let path = path.display();
     let reason = match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
         _ => error.to_string(),
     };
-    let problem = Problem::general(format!("cannot read `{}`: {reason}", path.display()));
+    let problem = Problem::general(format!("cannot read `{path}`: {reason}"));
     match error.kind() {
         io::ErrorKind::NotFound => {
             problem.hint("`healthctl init` writes an inventory to start from")

@@ -1,4 +1,4 @@
-//! Which file is the inventory.
+//! Finding the inventory.
 
 use std::path::{Path, PathBuf};
 
@@ -9,33 +9,42 @@ use super::environment::Environment;
 /// The names that are looked for, the first one first.
 const NAMES: [&str; 2] = ["healthctl.yaml", "healthctl.yml"];
 
-/// What marks the root of a repository.
+/// The directories that mark the root of a repository.
 const REPOSITORIES: [&str; 3] = [".git", ".hg", ".jj"];
 
-/// The files to read.
+/// The files of an inventory.
 #[derive(Debug)]
-pub(crate) struct Chosen {
-    /// In the order in which they are laid over each other.
+pub(crate) struct InventoryFiles {
+    /// The paths, in the order in which the files are laid over each other.
     pub(crate) files: Vec<PathBuf>,
-    /// They were found, not named by the user: they must not be somebody else's.
+    /// Whether they were found, not named by the user: then they must not be somebody else's.
     pub(crate) found: bool,
-    /// What is worth knowing about the choice.
     pub(crate) warnings: Problems,
 }
 
-/// The named files, or the one that is found: in the current directory, in its parents up to the repository's
-/// root, in the user's configuration directory.
+impl InventoryFiles {
+    /// Makes the files that a user named.
+    pub(super) fn named(files: Vec<PathBuf>) -> Self {
+        Self {
+            files,
+            found: false,
+            warnings: Problems::default(),
+        }
+    }
+}
+
+/// Returns the named files, or the one that is found: in the current directory, in its parents up to the root of the
+/// repository, in the user's configuration directory.
 ///
 /// # Errors
 ///
 /// No inventory is found, or the one found could be somebody else's work.
-pub(crate) fn find(named: &[PathBuf], environment: &Environment<'_>) -> Result<Chosen, Problems> {
+pub(crate) fn find(
+    named: &[PathBuf],
+    environment: &Environment<'_>,
+) -> Result<InventoryFiles, Problems> {
     if !named.is_empty() {
-        return Ok(Chosen {
-            files: named.to_vec(),
-            found: false,
-            warnings: Problems::default(),
-        });
+        return Ok(InventoryFiles::named(named.to_vec()));
     }
     let directories = upwards(environment);
     for directory in directories.iter().copied().chain(environment.config) {
@@ -46,7 +55,7 @@ pub(crate) fn find(named: &[PathBuf], environment: &Environment<'_>) -> Result<C
             .collect();
         let Some(path) = here.first() else { continue };
         let shown = environment.shown(path);
-        if let Some(problem) = distrust(path, &shown, environment) {
+        if let Some(problem) = environment.distrust(path, &shown) {
             return Err(problem.into());
         }
         let mut warnings = Problems::default();
@@ -61,7 +70,7 @@ pub(crate) fn find(named: &[PathBuf], environment: &Environment<'_>) -> Result<C
                 .warning(),
             );
         }
-        return Ok(Chosen {
+        return Ok(InventoryFiles {
             files: vec![shown],
             found: true,
             warnings,
@@ -70,7 +79,7 @@ pub(crate) fn find(named: &[PathBuf], environment: &Environment<'_>) -> Result<C
     Err(nothing_found(&directories, environment).into())
 }
 
-/// The current directory and its parents up to the root of the repository; outside one the current directory alone.
+/// Returns the current directory and its parents up to the root of the repository; outside one the current directory alone.
 fn upwards<'a>(environment: &Environment<'a>) -> Vec<&'a Path> {
     let root = environment.directory.ancestors().position(|directory| {
         REPOSITORIES
@@ -82,36 +91,6 @@ fn upwards<'a>(environment: &Environment<'a>) -> Vec<&'a Path> {
         .ancestors()
         .take(root.unwrap_or(0) + 1)
         .collect()
-}
-
-/// Why a file that was found, and not named, must not be used: what it says is run.
-pub(super) fn distrust(
-    path: &Path,
-    shown: &Path,
-    environment: &Environment<'_>,
-) -> Option<Problem> {
-    const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
-    let look = (environment.status)(path)?;
-    let shown = shown.display();
-    if look.owner != environment.user && look.owner != 0 {
-        return Some(
-            Problem::general(format!(
-                "`{shown}` belongs to the user with the id {}, and what it says would be run by you",
-                look.owner
-            ))
-            .hint(format!("read it, then name it yourself: `-f {shown}`")),
-        );
-    }
-    if look.mode & GROUP_OR_OTHERS_WRITE != 0 {
-        return Some(
-            Problem::general(format!(
-                "`{shown}` may be written by others than its owner (mode {:04o}), and what it says would be run by you",
-                look.mode & 0o7777
-            ))
-            .hint(format!("`chmod go-w {shown}`, or name it yourself: `-f {shown}`")),
-        );
-    }
-    None
 }
 
 fn nothing_found(directories: &[&Path], environment: &Environment<'_>) -> Problem {

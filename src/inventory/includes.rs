@@ -7,8 +7,7 @@ use crate::profile::raw::read::beside;
 use crate::yaml::{Entry, Node, Place, Problem, Problems, SourceFile, interpolate, parse};
 
 use super::env_file::{self, Variables};
-use super::environment::{Environment, read_source};
-use super::find::distrust;
+use super::environment::Environment;
 use super::glob;
 
 /// Deeper than anybody includes on purpose.
@@ -108,7 +107,7 @@ impl Includes<'_> {
     }
 
     fn parsed(&mut self, path: &Path, at: Option<&Place>) -> Option<(Arc<SourceFile>, Node)> {
-        let file = match read_source(path, self.environment) {
+        let file = match self.environment.read_source(path) {
             Ok(file) => file,
             Err(problem) => {
                 self.problems.push(Problem {
@@ -135,7 +134,7 @@ impl Includes<'_> {
         let path = beside(&value.place, &text);
         let read = match self.distrusted(&path) {
             Some(problem) => Err(Box::new(problem)),
-            None => read_source(&path, self.environment).map_err(|problem| {
+            None => self.environment.read_source(&path).map_err(|problem| {
                 Box::new(problem.hint("take it out, or make the file: an empty one will do"))
             }),
         };
@@ -160,7 +159,7 @@ impl Includes<'_> {
         if !self.found {
             return None;
         }
-        distrust(path, path, self.environment)
+        self.environment.distrust(path, path)
     }
 
     fn include(&mut self, entry: &Entry, index: usize) {

@@ -9,7 +9,7 @@ use crate::profile::setting::Level;
 use crate::yaml::Problems;
 
 use super::environment::Environment;
-use super::find::Chosen;
+use super::find::InventoryFiles;
 use super::includes::read_files;
 use super::levels::ServiceLevels;
 use super::merge::merge;
@@ -45,14 +45,17 @@ impl Loaded {
 /// # Errors
 ///
 /// Every mistake in it, and the warnings with them.
-pub(crate) fn load(chosen: Chosen, environment: &Environment<'_>) -> Result<Loaded, Problems> {
+pub(crate) fn load(
+    chosen: InventoryFiles,
+    environment: &Environment<'_>,
+) -> Result<Loaded, Problems> {
     let mut problems = chosen.warnings;
     let documents = read_files(&chosen.files, chosen.found, environment, &mut problems);
     let included = documents.iter().filter(|document| document.chain.len() > 1);
     let included: Vec<_> = included.map(|document| document.path.clone()).collect();
     let raw = merge(documents, &mut problems);
     let profiles = ProfileLoader::new(&chosen.files, chosen.found, environment);
-    let mut loaded = resolve_all(raw, profiles, environment, &mut problems);
+    let mut loaded = resolve_all(raw, profiles, &mut problems);
     if problems.has_errors() {
         return Err(problems);
     }
@@ -65,8 +68,7 @@ pub(crate) fn load(chosen: Chosen, environment: &Environment<'_>) -> Result<Load
 /// Resolves every service of a raw inventory.
 pub(super) fn resolve_all(
     raw: RawInventory,
-    mut loader: ProfileLoader,
-    environment: &Environment<'_>,
+    mut loader: ProfileLoader<'_>,
     problems: &mut Problems,
 ) -> Loaded {
     loader.define(&raw.profiles, problems);
@@ -75,7 +77,7 @@ pub(super) fn resolve_all(
     let mut profiles = IndexMap::new();
     for service in &raw.services {
         let named = service.settings.profile.as_ref();
-        let profile = named.and_then(|name| loader.get(name, environment, problems));
+        let profile = named.and_then(|name| loader.get(name, problems));
         let levels = ServiceLevels {
             defaults: raw.defaults_of(service),
             profile: profile.as_deref(),

@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::find::Chosen;
+use super::find::InventoryFiles;
 use super::raw;
 use super::service::RawServiceSettings;
 use super::start::{RawHookSettings, RawStartSettings};
@@ -94,7 +94,7 @@ fn check(kind: &str, render: impl Fn(Result<super::Loaded, Problems>) -> String)
         let name = PathBuf::from(path.file_name().unwrap());
         let over = (2..).map(|number| name.with_extension(format!("{number}.yaml")));
         let over = over.take_while(|over| folder.join(over).is_file());
-        let chosen = Chosen {
+        let chosen = InventoryFiles {
             files: std::iter::once(name.clone()).chain(over).collect(),
             found: true,
             warnings: Problems::default(),
@@ -181,7 +181,7 @@ fn what_is_shown_can_be_read_again() {
             builtin: &BUILTIN,
         });
     };
-    let chosen = || Chosen {
+    let chosen = || InventoryFiles {
         files: vec![PathBuf::from("healthctl.yaml")],
         found: false,
         warnings: Problems::default(),
@@ -247,7 +247,7 @@ fn mutilated_ones_are_told_too() {
             user: 1000,
             builtin: &BUILTIN,
         };
-        let chosen = Chosen {
+        let chosen = InventoryFiles {
             files: vec![PathBuf::from("mutilated.yaml")],
             found: false,
             warnings: Problems::default(),

@@ -5,17 +5,16 @@ use std::path::{Path, PathBuf};
 use crate::text::clean;
 use crate::yaml::{Node, Problems, parse};
 
-use super::environment::{Environment, read_source};
-use super::find::Chosen;
+use super::environment::Environment;
+use super::find::InventoryFiles;
 use super::load::load;
 use super::profiles::{self, ProfileLoader};
 
-/// What was found in one file.
+/// The result for one file.
 #[derive(Debug)]
 pub(crate) struct Validated {
-    /// Mistakes and warnings.
     pub(crate) problems: Problems,
-    /// One line about it: what a good file holds, or how many mistakes a bad one has.
+    /// One line: what a good file holds, or how many mistakes a bad one has.
     pub(crate) summary: Result<String, String>,
 }
 
@@ -23,9 +22,9 @@ pub(crate) struct Validated {
 const PROFILE_KEYS: [&str; 5] = ["probes", "actions", "decode", "title", "source"];
 
 /// Validates an inventory and the profiles within its reach.
-pub(crate) fn validate(chosen: Chosen, environment: &Environment<'_>) -> Vec<Validated> {
-    let profiles = ProfileLoader::new(&chosen.files, chosen.found, environment).files(environment);
-    let mut results = vec![inventory(chosen, environment)];
+pub(crate) fn validate(files: InventoryFiles, environment: &Environment<'_>) -> Vec<Validated> {
+    let profiles = ProfileLoader::new(&files.files, files.found, environment).files();
+    let mut results = vec![inventory(files, environment)];
     results.extend(profiles.iter().map(|path| profile(path, environment)));
     results
 }
@@ -41,7 +40,7 @@ pub(crate) fn validate_files(files: &[PathBuf], environment: &Environment<'_>) -
 fn validate_file(path: &Path, environment: &Environment<'_>) -> Validated {
     // What cannot be read is told by whoever reads it in earnest.
     let mut ignored = Problems::default();
-    let text = read_source(path, environment);
+    let text = environment.read_source(path);
     let node = text
         .as_ref()
         .ok()
@@ -58,12 +57,7 @@ fn validate_file(path: &Path, environment: &Environment<'_>) -> Validated {
         read: &once,
         ..*environment
     };
-    let chosen = Chosen {
-        files: vec![path.to_owned()],
-        found: false,
-        warnings: Problems::default(),
-    };
-    inventory(chosen, &environment)
+    inventory(InventoryFiles::named(vec![path.to_owned()]), &environment)
 }
 
 fn is_profile(path: &Path, node: Option<&Node>) -> bool {
@@ -78,29 +72,24 @@ fn is_profile(path: &Path, node: Option<&Node>) -> bool {
     in_profiles || PROFILE_KEYS.iter().any(|key| node.get(key).is_some())
 }
 
-fn inventory(chosen: Chosen, environment: &Environment<'_>) -> Validated {
-    let files: Vec<_> = chosen.files.iter().map(|path| shown(path)).collect();
-    let name = match files.split_last() {
+fn inventory(files: InventoryFiles, environment: &Environment<'_>) -> Validated {
+    let names: Vec<_> = files.files.iter().map(|path| shown(path)).collect();
+    let name = match names.split_last() {
         Some((last, before)) if !before.is_empty() => {
             format!("{} and {last}", before.join(", "))
         }
-        _ => files.concat(),
+        _ => names.concat(),
     };
-    match load(chosen, environment) {
+    match load(files, environment) {
         Ok(loaded) => {
-            let services = loaded.inventory.services.len();
-            let probes: usize = loaded
-                .inventory
-                .services
-                .values()
-                .map(|service| service.probes.len())
-                .sum();
+            let services = loaded.inventory.services;
+            let probes = services.values().map(|service| service.probes.len());
             Validated {
                 problems: loaded.warnings,
                 summary: Ok(format!(
                     "{name}: {}, {}",
-                    count(services, "service", "services"),
-                    count(probes, "probe", "probes")
+                    count(services.len(), "service", "services"),
+                    count(probes.sum(), "probe", "probes")
                 )),
             }
         }
@@ -111,7 +100,7 @@ fn inventory(chosen: Chosen, environment: &Environment<'_>) -> Validated {
 fn profile(path: &Path, environment: &Environment<'_>) -> Validated {
     let mut problems = Problems::default();
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let profile = match read_source(path, environment) {
+    let profile = match environment.read_source(path) {
         Ok(file) => profiles::read(&name, &file, &mut problems),
         Err(problem) => {
             problems.push(*problem);
