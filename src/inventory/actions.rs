@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::profile::Signal;
 use crate::profile::annotated::AnnotatedYaml;
-use crate::profile::kind::Context;
-use crate::profile::kind::http::{self, RawHttp};
+use crate::profile::kind::http::RawHttp;
+use crate::profile::kind::{Context, RawKind};
 use crate::profile::raw::action::{RawAction, RawMeans};
 use crate::profile::raw::command::{self, RawExec};
-use crate::profile::setting::{At, Level, Origin, Setting, SettingValue, strongest};
+use crate::profile::setting::{At, Level, Origin, Setting, SettingValue, select, strongest};
 use crate::yaml::{Problem, Problems};
 
 use super::levels::ServiceLevels;
@@ -32,26 +32,19 @@ impl<'a> ActionLevels<'a> {
         if own.is_some_and(|own| own.off) {
             return None;
         }
-        let profile = service.profile.iter().filter_map(|profile| {
-            let action = profile.actions.get(name).filter(|action| !action.off)?;
-            Some((profile.level(), action))
-        });
-        let all: Vec<_> = profile
-            .chain(own.map(|own| (Level::Service, own)))
-            .collect();
+        let of_profile = service.profile.and_then(|it| it.actions.get(name));
+        let of_profile = of_profile.filter(|action| !action.off);
+        let all = service.own(of_profile, own);
         all.last()?;
         let replaced = own.is_some_and(|own| {
             own.means.is_some() && all.iter().any(|(_, action)| action.http().is_none())
         });
-        let written = match own.filter(|_| replaced) {
-            Some(own) => vec![(Level::Service, own)],
-            None => all.clone(),
-        };
+        let of_profile = of_profile.filter(|_| !replaced);
         Some(Self {
-            context: service.action(&written, name),
+            written: service.own(of_profile, own),
+            context: service.action(name, of_profile, own),
             own,
             all,
-            written,
         })
     }
 
@@ -60,17 +53,11 @@ impl<'a> ActionLevels<'a> {
     }
 
     fn https(&self) -> Vec<(Level<'a>, &'a RawHttp)> {
-        let written = self.written.iter();
-        written
-            .filter_map(|(level, action)| Some((*level, action.http()?)))
-            .collect()
+        select(&self.written, RawAction::http)
     }
 
     fn execs(&self) -> Vec<(Level<'a>, &'a RawExec)> {
-        let written = self.written.iter();
-        written
-            .filter_map(|(level, action)| Some((*level, action.exec()?)))
-            .collect()
+        select(&self.written, RawAction::exec)
     }
 
     fn resolve(&self, problems: &mut Problems) -> Option<ActionSpec> {
@@ -96,8 +83,7 @@ impl<'a> ActionLevels<'a> {
         }
         let means = match means {
             Some(RawMeans::Http(_)) => {
-                let request = http::resolve(&self.https(), &self.context, problems)?;
-                Means::Http(Box::new(request))
+                Means::Http(RawHttp::resolve(&self.https(), &self.context, problems)?)
             }
             Some(RawMeans::Signal(signal)) => Means::Signal(signal.value),
             Some(RawMeans::Exec(_)) => {
@@ -132,13 +118,13 @@ impl<'a> ActionLevels<'a> {
         out.open(name, None);
         match &action.means {
             Means::Http(sent) => {
-                http::show(sent, &self.https(), &self.context, out);
+                RawHttp::show(sent, &self.https(), &self.context, out);
                 if name != "reload" {
                     let waits = strongest(&self.written, |action| action.waits.as_ref());
                     let origin = waits.map_or(Origin::BuiltIn, |waits| waits.origin);
                     out.leaf("waits", action.waits, origin);
                 }
-                http::show_beside(sent, &self.https(), &self.context, out);
+                RawHttp::show_beside(sent, &self.https(), &self.context, out);
             }
             Means::Signal(signal) => {
                 let written = strongest(&self.written, |action| match &action.means {

@@ -2,15 +2,12 @@
 //! profile, the profile's probe or action, the service, its probe or action.
 
 use crate::profile::Profile;
-use crate::profile::annotated::AnnotatedYaml;
-use crate::profile::kind::{Context, RawProbeKind, RequestLevel};
+use crate::profile::kind::Context;
 use crate::profile::raw::action::RawAction;
-use crate::profile::raw::expect::RawExpect;
-use crate::profile::raw::options::{
-    RawOptions, RawProbeSettings, RawSharedSettings, SharedSettings,
-};
+use crate::profile::raw::options::{RawOptions, RawSharedSettings};
 use crate::profile::raw::probe::RawProbe;
-use crate::profile::setting::{Declared, Level};
+use crate::profile::raw::request::RawRequest;
+use crate::profile::setting::{Level, select};
 
 use super::raw::RawService;
 
@@ -29,57 +26,57 @@ pub(super) struct ServiceLevels<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct ProbeLevels<'a> {
     pub(super) own: Option<&'a RawProbe>,
-    pub(super) of_profile: Option<&'a RawProbe>,
+    /// The profile's probe and the service's own.
+    pub(super) written: Vec<(Level<'a>, &'a RawProbe)>,
     pub(super) options: Vec<(Level<'a>, &'a RawOptions)>,
-    pub(super) kinds: Vec<(Level<'a>, &'a RawProbeKind)>,
     pub(super) context: Context<'a>,
 }
 
 impl<'a> ProbeLevels<'a> {
     /// Returns the probes as written, the stronger one first.
-    pub(super) fn written(&self) -> impl Iterator<Item = &'a RawProbe> + use<'a> {
-        [self.own, self.of_profile].into_iter().flatten()
-    }
-
-    pub(super) fn settings(&self) -> Vec<(Level<'a>, &'a RawProbeSettings)> {
-        let levels = self.options.iter();
-        levels
-            .map(|(level, options)| (*level, &options.probe))
-            .collect()
-    }
-
-    pub(super) fn expects(&self) -> Vec<(Level<'a>, &'a RawExpect)> {
-        let levels = self.options.iter();
-        levels
-            .map(|(level, options)| (*level, &options.expect))
-            .collect()
+    pub(super) fn probes(&self) -> impl Iterator<Item = &'a RawProbe> {
+        self.written.iter().rev().map(|(_, probe)| *probe)
     }
 }
 
 impl<'a> ServiceLevels<'a> {
-    fn options(
+    /// Returns all levels: what all probes and actions share, and what one of them adds.
+    fn levels<T>(
         &self,
-        of_profile: Option<&'a RawOptions>,
-        own: Option<&'a RawOptions>,
-    ) -> Vec<(Level<'a>, &'a RawOptions, bool)> {
-        let defaults = self
-            .defaults
-            .iter()
-            .map(|options| (Level::Defaults, *options, false));
-        let profile = self.profile.iter().flat_map(|profile| {
-            let shared = (profile.level(), &profile.options, false);
-            std::iter::once(shared).chain(of_profile.map(|own| (profile.level(), own, true)))
-        });
-        let service = (Level::Service, &self.raw.options, false);
-        let own = own.map(|own| (Level::Service, own, true));
+        shared: impl Fn(&'a RawOptions) -> &'a T,
+        of_profile: Option<&'a T>,
+        own: Option<&'a T>,
+    ) -> Vec<(Level<'a>, &'a T)> {
+        let defaults = self.defaults.iter().copied();
+        let defaults = defaults.map(|options| (Level::Defaults, shared(options)));
+        let profile = self.profile;
+        let of_profile = profile.zip(of_profile);
+        let service = (Level::Service { own: false }, shared(&self.raw.options));
         defaults
-            .chain(profile)
+            .chain(profile.map(|it| (it.level(false), shared(&it.options))))
+            .chain(of_profile.map(|(it, own)| (it.level(true), own)))
             .chain([service])
-            .chain(own)
+            .chain(own.map(|own| (Level::Service { own: true }, own)))
             .collect()
     }
 
-    fn context(&self, what: String, default_method: &'static str) -> Context<'a> {
+    /// Returns what is written for one probe or action alone, with its level.
+    pub(super) fn own<T>(
+        &self,
+        of_profile: Option<&'a T>,
+        own: Option<&'a T>,
+    ) -> Vec<(Level<'a>, &'a T)> {
+        let of_profile = self.profile.zip(of_profile);
+        let of_profile = of_profile.map(|(it, own)| (it.level(true), own));
+        let own = own.map(|own| (Level::Service { own: true }, own));
+        of_profile.into_iter().chain(own).collect()
+    }
+
+    fn context(
+        &self,
+        (what, default_method): (String, &'static str),
+        requests: Vec<(Level<'a>, &'a RawRequest)>,
+    ) -> Context<'a> {
         let raw = self.raw;
         Context {
             service: &raw.name,
@@ -87,102 +84,55 @@ impl<'a> ServiceLevels<'a> {
             has_url: raw.has_url,
             what,
             default_method,
-            requests: Vec::new(),
+            requests,
             exec_settings: Vec::new(),
         }
     }
 
     /// Returns what the levels say of the probe of this name.
     pub(super) fn probe(&self, name: &str) -> ProbeLevels<'a> {
-        let of_profile = self.profile.and_then(|profile| profile.probes.get(name));
-        let own = self
-            .raw
-            .probes
-            .iter()
-            .find(|probe| probe.name.value == name);
-        let profile = self.profile.map_or(Level::Service, Profile::level);
-        let written = [(profile, of_profile), (Level::Service, own)];
-        let written = written
-            .into_iter()
-            .filter_map(|(level, probe)| Some((level, probe?)));
-        let options = self.options(of_profile.map(|it| &it.options), own.map(|it| &it.options));
+        let of_profile = self.profile.and_then(|it| it.probes.get(name));
+        let mut probes = self.raw.probes.iter();
+        let own = probes.find(|probe| probe.name.value == name);
+        let written = self.own(of_profile, own);
+        let options = self.levels(
+            |options| options,
+            of_profile.map(|it| &it.options),
+            own.map(|it| &it.options),
+        );
+        let requests = select(&options, |options| Some(&options.request));
         ProbeLevels {
             own,
-            of_profile,
-            kinds: written
-                .clone()
-                .filter_map(|(level, probe)| Some((level, probe.kind.as_ref()?)))
-                .collect(),
             context: Context {
-                requests: options
-                    .iter()
-                    .map(|(level, options, own)| RequestLevel {
-                        level: *level,
-                        request: &options.request,
-                        own: *own,
-                    })
-                    .collect(),
-                exec_settings: written
-                    .map(|(level, probe)| (level, &probe.exec_settings))
-                    .collect(),
-                ..self.context(format!("`{name}`"), "GET")
+                exec_settings: select(&written, |probe| Some(&probe.exec_settings)),
+                ..self.context((format!("`{name}`"), "GET"), requests)
             },
-            options: options
-                .into_iter()
-                .map(|(level, options, _)| (level, options))
-                .collect(),
+            written,
+            options,
         }
     }
 
-    /// Returns what the levels say of requests and commands of an action, which is written here, the weakest first.
-    pub(super) fn action(&self, written: &[(Level<'a>, &'a RawAction)], name: &str) -> Context<'a> {
-        let mut requests = Vec::new();
-        for (level, options, _) in self.options(None, None) {
-            requests.push(RequestLevel {
-                level,
-                request: &options.request,
-                own: false,
-            });
-        }
-        for (level, action) in written {
-            let own = RequestLevel {
-                level: *level,
-                request: &action.request,
-                own: true,
-            };
-            // The profile's action is weaker than the service itself.
-            let at = match level {
-                Level::Service => requests.len(),
-                _ => requests.len() - 1,
-            };
-            requests.insert(at, own);
-        }
+    /// Returns what the levels say of the requests and commands of an action.
+    pub(super) fn action(
+        &self,
+        name: &str,
+        of_profile: Option<&'a RawAction>,
+        own: Option<&'a RawAction>,
+    ) -> Context<'a> {
+        let requests = self.levels(
+            |options| &options.request,
+            of_profile.map(|it| &it.request),
+            own.map(|it| &it.request),
+        );
+        let written = self.own(of_profile, own);
         Context {
-            requests,
-            exec_settings: written
-                .iter()
-                .map(|(level, it)| (*level, &it.exec_settings))
-                .collect(),
-            ..self.context(format!("the action `{name}`"), "POST")
+            exec_settings: select(&written, |action| Some(&action.exec_settings)),
+            ..self.context((format!("the action `{name}`"), "POST"), requests)
         }
     }
 
-    fn shared(&self) -> Vec<(Level<'a>, &'a RawSharedSettings)> {
-        let levels = self.options(None, None).into_iter();
-        levels
-            .map(|(level, options, _)| (level, &options.shared))
-            .collect()
-    }
-
-    /// Merges the settings of the whole service that other levels may have too.
-    pub(super) fn shared_settings(&self) -> SharedSettings {
-        RawSharedSettings::resolve(&self.shared())
-    }
-
-    pub(super) fn show_shared(&self, out: &mut AnnotatedYaml) {
-        let levels = self.shared();
-        for Declared { show, .. } in RawSharedSettings::DECLARED {
-            show(&levels, out);
-        }
+    /// Returns what the levels say of the whole service.
+    pub(super) fn shared(&self) -> Vec<(Level<'a>, &'a RawSharedSettings)> {
+        self.levels(|options| &options.shared, None, None)
     }
 }

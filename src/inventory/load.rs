@@ -5,6 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::profile::Profile;
+use crate::profile::raw::options::RawSharedSettings;
 use crate::profile::setting::Level;
 use crate::yaml::Problems;
 
@@ -100,12 +101,12 @@ pub(super) fn resolve_all(
 /// Resolves a service; what is wrong goes to `problems`.
 fn resolve(levels: &ServiceLevels<'_>, problems: &mut Problems) -> Service {
     let raw = levels.raw;
-    let own = [(Level::Service, &raw.settings)];
+    let own = [(Level::Service { own: false }, &raw.settings)];
     let mut service = Service {
         name: raw.name.value.clone(),
         probes: probes::resolve(levels, problems),
         actions: ServiceActions::resolve(levels, problems),
-        start_period: levels.shared_settings().start_period,
+        start_period: RawSharedSettings::resolve(&levels.shared()).start_period,
         ..RawServiceSettings::resolve(&own)
     };
     checks::check_starting(&service, raw, problems);

@@ -8,7 +8,7 @@ use crate::profile::kind::{self, ProbeKind};
 use crate::profile::raw::expect::RawExpect;
 use crate::profile::raw::options::{Probe, RawProbeSettings};
 use crate::profile::raw::probe::RawProbe;
-use crate::profile::setting::At;
+use crate::profile::setting::{At, select};
 use crate::profile::{Decode, Profile};
 use crate::text::nearest;
 use crate::yaml::{Problem, Problems};
@@ -42,7 +42,7 @@ pub(super) fn resolve(service: &ServiceLevels<'_>, problems: &mut Problems) -> V
     // What a profile can read, but not where to ask for it, waits for a service that says so.
     names.retain(|name| {
         let probe = service.probe(name);
-        probe.own.is_some() || !probe.written().any(RawProbe::waits)
+        probe.own.is_some() || !probe.probes().any(RawProbe::waits)
     });
     names.sort_by_key(|name| match Role::of(name) {
         Role::Startup => 0,
@@ -88,10 +88,11 @@ fn probe(
     problems: &mut Problems,
 ) -> Option<Probe> {
     let levels = service.probe(name);
-    if levels.written().any(|probe| probe.broken) {
+    if levels.probes().any(|probe| probe.broken) {
         return None;
     }
-    let Some((_, kind)) = levels.kinds.last() else {
+    let kinds = select(&levels.written, |probe| probe.kind.as_ref());
+    let Some((_, kind)) = kinds.last() else {
         if let Some(own) = levels.own.filter(|_| !service.profile_missing) {
             problems.push(missing_question(own, service.profile));
         }
@@ -101,19 +102,20 @@ fn probe(
     if let Some(own) = levels.own.filter(|own| own.kind.is_none()) {
         kind::check_keys(kind.name(), &own.particular, problems);
     }
-    let resolved = ProbeKind::resolve(&levels.kinds, &levels.context, problems);
-    let mut probe = RawProbeSettings::resolve(&levels.settings());
+    let resolved = ProbeKind::resolve(&kinds, &levels.context, problems);
+    let settings = select(&levels.options, |options| Some(&options.probe));
+    let mut probe = RawProbeSettings::resolve(&settings);
     if !kind::gives_meaning(kind.name(), "max_body") {
         probe.max_body = Probe::default().max_body;
     }
     if kind::gives_meaning(kind.name(), "decode") {
-        let expects = levels.expects();
-        let own = levels.written().find_map(|probe| probe.decode.as_ref());
+        let expects = select(&levels.options, |options| Some(&options.expect));
+        let own = levels.probes().find_map(|probe| probe.decode.as_ref());
         let decode = own
             .or(shared_decode)
             .map(|decode| Arc::clone(&decode.value));
         probe.expect = RawExpect::resolve(&expects);
-        let bodiless = kind::without_body(&levels.kinds);
+        let bodiless = kind::without_body(&kinds);
         let max_body = probe.max_body;
         RawExpect::check(
             &expects,
@@ -125,7 +127,7 @@ fn probe(
         );
         probe.decode = decode;
     }
-    let required = levels.written().find_map(|probe| probe.required.as_ref());
+    let required = levels.probes().find_map(|probe| probe.required.as_ref());
     Some(Probe {
         name: name.to_owned(),
         role: Role::of(name),
@@ -138,16 +140,19 @@ fn probe(
 /// Shows a probe.
 pub(super) fn show(service: &ServiceLevels<'_>, probe: &Probe, out: &mut AnnotatedYaml) {
     let levels = service.probe(&probe.name);
+    let kinds = select(&levels.written, |probe| probe.kind.as_ref());
+    let settings = select(&levels.options, |options| Some(&options.probe));
+    let expects = select(&levels.options, |options| Some(&options.expect));
     let kind = probe.kind.name();
     out.open(&probe.name, None);
-    probe.kind.show(&levels.kinds, &levels.context, out);
+    probe.kind.show(&kinds, &levels.context, out);
     for setting in RawProbeSettings::DECLARED {
         if kind::gives_meaning(kind, setting.name) {
-            (setting.show)(&levels.settings(), out);
+            (setting.show)(&settings, out);
         }
     }
-    probe.kind.show_beside(&levels.kinds, &levels.context, out);
-    RawExpect::show(&levels.expects(), &probe.expect, out);
+    probe.kind.show_beside(&kinds, &levels.context, out);
+    RawExpect::show(&expects, &probe.expect, out);
     let of_profile = service
         .profile
         .map(|profile| format!("profile {}", profile.name));

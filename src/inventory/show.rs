@@ -3,6 +3,7 @@
 //! Secrets are shown as where they come from, or as `***`.
 
 use crate::profile::annotated::AnnotatedYaml;
+use crate::profile::raw::options::RawSharedSettings;
 use crate::profile::setting::Level;
 
 use super::load::Loaded;
@@ -18,13 +19,15 @@ pub(crate) fn show(loaded: &Loaded, name: &str) -> Option<String> {
     let mut raws = loaded.raw.services.iter();
     let raw = raws.find(|raw| raw.name.value == name)?;
     let levels = loaded.levels(raw);
-    let own = [(Level::Service, &raw.settings)];
+    let own = [(Level::Service { own: false }, &raw.settings)];
     let mut out = AnnotatedYaml::default();
     out.open("services", None);
     out.open(name, Some(raw.name.place.short()));
     for setting in RawServiceSettings::DECLARED {
         if setting.name == BELOW {
-            levels.show_shared(&mut out);
+            for setting in RawSharedSettings::DECLARED {
+                (setting.show)(&levels.shared(), &mut out);
+            }
             out.open("probes", None);
             for probe in &service.probes {
                 probes::show(&levels, probe, &mut out);

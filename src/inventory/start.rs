@@ -144,7 +144,7 @@ impl SettingValue for Sources {
 }
 
 fn own<T>(raw: &T) -> [(Level<'_>, &T); 1] {
-    [(Level::Service, raw)]
+    [(Level::Service { own: true }, raw)]
 }
 
 fn exec(command: &RawExec, settings: &RawExecSettings) -> Exec {

@@ -142,7 +142,7 @@ impl Profile {
     pub fn expect_of(&self, probe: &str) -> Expect {
         let own = self.probes.get(probe).map(|probe| &probe.options.expect);
         let expects = std::iter::once(&self.options.expect).chain(own);
-        let levels: Vec<_> = expects.map(|expect| (self.level(), expect)).collect();
+        let levels: Vec<_> = expects.map(|expect| (self.level(false), expect)).collect();
         RawExpect::resolve(&levels)
     }
 
@@ -162,11 +162,12 @@ impl Profile {
         self.options.probe.interval.is_some()
     }
 
-    /// Returns the level of what the profile says.
-    pub(crate) fn level(&self) -> Level<'_> {
+    /// Returns the level of what the profile says of all its probes and actions, or (`own`) of one.
+    pub(crate) fn level(&self, own: bool) -> Level<'_> {
         Level::Profile {
             name: &self.name,
             builtin: self.builtin,
+            own,
         }
     }
 }

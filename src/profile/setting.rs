@@ -48,10 +48,24 @@ impl At<String> {
 pub(crate) enum Level<'a> {
     /// `defaults` of a file.
     Defaults,
-    /// A profile. A place in one that is built in means nothing to a user.
-    Profile { name: &'a str, builtin: bool },
-    /// The service, its probe or its action.
-    Service,
+    /// A profile; `own`: its probe or action. A place in one that is built in means nothing to a user.
+    Profile {
+        name: &'a str,
+        builtin: bool,
+        own: bool,
+    },
+    /// The service; `own`: its probe or action.
+    Service { own: bool },
+}
+
+impl Level<'_> {
+    /// Returns whether something is written for one probe or action alone.
+    pub(crate) const fn is_own(self) -> bool {
+        match self {
+            Self::Defaults => false,
+            Self::Profile { own, .. } | Self::Service { own } => own,
+        }
+    }
 }
 
 /// The origin of a value.
@@ -67,8 +81,8 @@ impl From<Origin<'_>> for String {
         match origin {
             Origin::BuiltIn => "built in".to_owned(),
             Origin::Written(Level::Defaults, place) => format!("defaults, {}", place.short()),
-            Origin::Written(Level::Service, place) => place.short(),
-            Origin::Written(Level::Profile { name, builtin }, place) => {
+            Origin::Written(Level::Service { .. }, place) => place.short(),
+            Origin::Written(Level::Profile { name, builtin, .. }, place) => {
                 if builtin {
                     format!("profile {name}")
                 } else {
@@ -121,6 +135,17 @@ pub(crate) fn strongest<'a, R, T>(
 ) -> Option<Setting<'a, &'a T>> {
     let mut levels = levels.iter().rev();
     levels.find_map(|(level, raw)| Some(Setting::<T>::written(*level, get(raw)?)))
+}
+
+/// Returns the part of what each level says that `get` selects.
+pub(crate) fn select<'a, R, P>(
+    levels: Levels<'_, 'a, R>,
+    get: impl Fn(&'a R) -> Option<&'a P>,
+) -> Vec<(Level<'a>, &'a P)> {
+    let levels = levels.iter();
+    levels
+        .filter_map(|(level, raw)| Some((*level, get(raw)?)))
+        .collect()
 }
 
 /// A type of value that a key of the inventory can hold.

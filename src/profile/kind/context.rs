@@ -79,15 +79,6 @@ pub(crate) struct Context<'a> {
     pub(crate) what: String,
     pub(crate) default_method: &'static str,
     /// The levels, the weakest first.
-    pub(crate) requests: Vec<RequestLevel<'a>>,
+    pub(crate) requests: Vec<(Level<'a>, &'a RawRequest)>,
     pub(crate) exec_settings: Vec<(Level<'a>, &'a RawExecSettings)>,
-}
-
-/// What one level says of requests.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RequestLevel<'a> {
-    pub(crate) level: Level<'a>,
-    pub(crate) request: &'a RawRequest,
-    /// Whether the level is that of this one probe or action, not of all.
-    pub(crate) own: bool,
 }

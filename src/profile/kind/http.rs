@@ -6,10 +6,10 @@ use crate::yaml::{
 };
 
 use super::super::annotated::AnnotatedYaml;
-use super::super::raw::read::{bad_address, warn_password};
-use super::super::raw::request::{self, HttpRequest, RawRequest, RawRequestSettings, RawTls};
+use super::super::raw::read::{bad_address, check_single, warn_password};
+use super::super::raw::request::{self, HttpRequest, RawRequestSettings, RawTls};
 use super::super::raw::secret::{self, RawHeader, is_token, written};
-use super::super::setting::{At, Level, Levels, Origin, strongest};
+use super::super::setting::{At, Level, Levels, Origin, select, strongest};
 use super::super::target::{BadAddress, check_path};
 use super::super::{Auth, Proxy, Secret, Target};
 use super::context::{Context, ProbeAddress, Question, RawKind};
@@ -57,58 +57,6 @@ impl RawKind for RawHttp {
     ];
 
     fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
-        Self::read(entry, problems)
-    }
-
-    fn resolve(
-        levels: Levels<'_, '_, Self>,
-        context: &Context<'_>,
-        problems: &mut Problems,
-    ) -> Option<Box<HttpRequest>> {
-        resolve(levels, context, problems).map(Box::new)
-    }
-
-    fn show(
-        spec: &Box<HttpRequest>,
-        levels: Levels<'_, '_, Self>,
-        context: &Context<'_>,
-        out: &mut AnnotatedYaml,
-    ) {
-        show(spec, levels, context, out);
-    }
-
-    fn show_beside(
-        spec: &Box<HttpRequest>,
-        levels: Levels<'_, '_, Self>,
-        context: &Context<'_>,
-        out: &mut AnnotatedYaml,
-    ) {
-        show_beside(spec, levels, context, out);
-    }
-
-    fn without_body<'a>(levels: Levels<'_, 'a, Self>) -> Option<&'a Place> {
-        let mut methods = levels
-            .iter()
-            .rev()
-            .filter_map(|(_, http)| http.method.as_ref());
-        let method = methods.next().filter(|method| method.value == "HEAD");
-        method.map(|method| &method.place)
-    }
-}
-
-impl Question for Box<HttpRequest> {
-    fn target(&self) -> String {
-        self.target.to_string()
-    }
-
-    fn address(&self) -> Option<ProbeAddress<'_>> {
-        Some(ProbeAddress::Http(&self.target))
-    }
-}
-
-impl RawHttp {
-    /// Reads `http:`. Nothing at all means the address of the service itself.
-    pub(crate) fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
         let node = &entry.value;
         let mut http = Self::default();
         match &node.value {
@@ -149,18 +97,105 @@ impl RawHttp {
             }
             _ => None,
         });
-        if let (Some(path), Some(url)) = (path, url) {
-            problems.push(
-                Problem::at(&url.key_place, "both `path` and `url`")
-                    .label("expected one of them")
-                    .related(&path.key_place, "the other one")
-                    .hint("a `path` stands behind the service's own `url`"),
-            );
-        }
+        let given: Vec<&Entry> = [path, url].into_iter().flatten().collect();
+        let hint = "a `path` stands behind the service's own `url`";
+        check_single(&given, hint, problems);
         if let Some(entry) = path.or(url) {
             http.to = to(&entry.value, problems);
         }
         Some(http)
+    }
+
+    fn resolve(
+        levels: Levels<'_, '_, Self>,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Option<Box<HttpRequest>> {
+        let method = strongest(levels, |http| http.method.as_ref());
+        let body = strongest(levels, |http| http.body.as_ref());
+        let target = target(levels, context, problems);
+        let elsewhere = match (&target, context.url) {
+            (Some(target), Some(url)) => !target.same_host(&url.value),
+            _ => false,
+        };
+        let (headers, auth) = credentials(levels, context, elsewhere, target.as_ref(), problems);
+        let tls = select(&context.requests, |request| Some(&request.tls));
+        let tls = RawTls::checked(&tls, problems);
+        let target = target?;
+        let settings = select(&context.requests, |request| Some(&request.settings));
+        let settings = RawRequestSettings::resolve(&settings);
+        Some(Box::new(HttpRequest {
+            // A socket is on this machine: no proxy reaches it.
+            proxy: match target.socket {
+                Some(_) => Proxy::None,
+                None => settings.proxy,
+            },
+            target,
+            method: method
+                .map_or(context.default_method, |method| method.value)
+                .to_owned(),
+            headers,
+            body: body
+                .map(|body| body.value.clone())
+                .filter(|body| !body.is_empty()),
+            auth,
+            tls,
+            ..settings
+        }))
+    }
+
+    fn show(
+        sent: &Box<HttpRequest>,
+        levels: Levels<'_, '_, Self>,
+        context: &Context<'_>,
+        out: &mut AnnotatedYaml,
+    ) {
+        out.open("http", None);
+        let to = strongest(levels, |http| http.to.as_ref());
+        let origin = to.map(|to| String::from(to.origin));
+        out.leaf("url", sent.target.to_string(), origin.unwrap_or_default());
+        let method = strongest(levels, |http| http.method.as_ref());
+        if let Some(method) = method {
+            out.leaf("method", sent.method.as_str(), method.origin);
+        } else if sent.method != context.default_method {
+            out.leaf("method", sent.method.as_str(), Origin::BuiltIn);
+        }
+        if let Some(body) = strongest(levels, |http| http.body.as_ref())
+            && let (Some(sent), Origin::Written(_, place)) = (&sent.body, body.origin)
+        {
+            let shown = written(place).unwrap_or_else(|| mask_secrets(sent));
+            out.leaf("body", shown, body.origin);
+        }
+        out.close();
+    }
+
+    fn show_beside(
+        sent: &Box<HttpRequest>,
+        levels: Levels<'_, '_, Self>,
+        context: &Context<'_>,
+        out: &mut AnnotatedYaml,
+    ) {
+        let headers = merged_headers(levels, context);
+        request::show(sent, &headers, &context.requests, out);
+    }
+
+    fn without_body<'a>(levels: Levels<'_, 'a, Self>) -> Option<&'a Place> {
+        let mut methods = levels
+            .iter()
+            .rev()
+            .filter_map(|(_, http)| http.method.as_ref());
+        let method = methods.next().filter(|method| method.value == "HEAD");
+        method.map(|method| &method.place)
+    }
+}
+
+impl Question for Box<HttpRequest> {
+    fn target(&self) -> String {
+        self.target.to_string()
+    }
+
+    fn address(&self) -> Option<ProbeAddress<'_>> {
+        Some(ProbeAddress::Http(&self.target))
     }
 }
 
@@ -242,57 +277,6 @@ fn method(node: &Node, problems: &mut Problems) -> Option<At<String>> {
     Some(At::new(text, node))
 }
 
-/// Merges the levels of a probe or an action. Returns `None` where the request has nowhere to go, which is reported.
-pub(crate) fn resolve(
-    levels: Levels<'_, '_, RawHttp>,
-    context: &Context<'_>,
-    problems: &mut Problems,
-) -> Option<HttpRequest> {
-    let method = strongest(levels, |http| http.method.as_ref());
-    let body = strongest(levels, |http| http.body.as_ref());
-    let target = target(levels, context, problems);
-    let elsewhere = match (&target, context.url) {
-        (Some(target), Some(url)) => !target.same_host(&url.value),
-        _ => false,
-    };
-    let (headers, auth) = credentials(levels, context, elsewhere, target.as_ref(), problems);
-    let requests = requests(context);
-    let tls: Vec<_> = requests
-        .iter()
-        .map(|(level, raw)| (*level, &raw.tls))
-        .collect();
-    let tls = RawTls::checked(&tls, problems);
-    let target = target?;
-    let flat: Vec<_> = requests
-        .iter()
-        .map(|(level, raw)| (*level, &raw.settings))
-        .collect();
-    let settings = RawRequestSettings::resolve(&flat);
-    Some(HttpRequest {
-        // A socket is on this machine: no proxy reaches it.
-        proxy: match target.socket {
-            Some(_) => Proxy::None,
-            None => settings.proxy,
-        },
-        target,
-        method: method
-            .map_or(context.default_method, |method| method.value)
-            .to_owned(),
-        headers,
-        body: body
-            .map(|body| body.value.clone())
-            .filter(|body| !body.is_empty()),
-        auth,
-        tls,
-        ..settings
-    })
-}
-
-fn requests<'a>(context: &Context<'a>) -> Vec<(Level<'a>, &'a RawRequest)> {
-    let levels = context.requests.iter();
-    levels.map(|it| (it.level, it.request)).collect()
-}
-
 fn target(
     levels: Levels<'_, '_, RawHttp>,
     context: &Context<'_>,
@@ -338,26 +322,21 @@ fn target(
     }
 }
 
-/// Returns every header once, the strongest of each name, in the order in which the names were first written, and
-/// whether it belongs to this probe or action alone.
+/// Returns every header once, the strongest of each name, in the order in which the names were first written.
 fn merged_headers<'a>(
     levels: Levels<'_, 'a, RawHttp>,
     context: &Context<'a>,
-) -> Vec<(Level<'a>, &'a RawHeader, bool)> {
-    let mut merged: Vec<(Level<'a>, &RawHeader, bool)> = Vec::new();
-    for request in &context.requests {
-        let http = levels
-            .iter()
-            .filter(|(level, _)| request.own && *level == request.level);
-        let of_http = http.flat_map(|(_, http)| &http.headers);
-        for header in request.request.headers.iter().chain(of_http) {
-            let written = (request.level, header, request.own);
-            let same = |known: &&mut (Level<'a>, &RawHeader, bool)| {
-                known.1.name.value.eq_ignore_ascii_case(&header.name.value)
-            };
-            match merged.iter_mut().find(same) {
-                Some(known) => *known = written,
-                None => merged.push(written),
+) -> Vec<(Level<'a>, &'a RawHeader)> {
+    let mut merged: Vec<(Level<'a>, &RawHeader)> = Vec::new();
+    for (level, request) in &context.requests {
+        let of_http = levels.iter().filter(|(of_http, _)| of_http == level);
+        let of_http = of_http.flat_map(|(_, http)| &http.headers);
+        for header in request.headers.iter().chain(of_http) {
+            let name = &header.name.value;
+            let mut known = merged.iter_mut();
+            match known.find(|(_, known)| known.name.value.eq_ignore_ascii_case(name)) {
+                Some(known) => *known = (*level, header),
+                None => merged.push((*level, header)),
             }
         }
     }
@@ -376,8 +355,8 @@ fn credentials(
     let mut kept_back: Option<&Place> = None;
     let mut headers = Vec::new();
     let mut authorization = None;
-    for (_, header, own) in merged_headers(levels, context) {
-        if elsewhere && !own && is_secret_name(&header.name.value) {
+    for (level, header) in merged_headers(levels, context) {
+        if elsewhere && !level.is_own() && is_secret_name(&header.name.value) {
             kept_back = Some(&header.name.place);
             continue;
         }
@@ -387,9 +366,9 @@ fn credentials(
         headers.push((header.name.value.clone(), header.value.value.clone()));
     }
     let mut written = context.requests.iter().rev();
-    let written = written.find_map(|it| it.request.auth.as_ref().map(|auth| (auth, it.own)));
-    let auth = written.and_then(|(auth, own)| {
-        if elsewhere && !own && auth.value.is_some() {
+    let written = written.find_map(|(level, request)| Some((level, request.auth.as_ref()?)));
+    let auth = written.and_then(|(level, auth)| {
+        if elsewhere && !level.is_own() && auth.value.is_some() {
             kept_back = Some(&auth.place);
             return None;
         }
@@ -424,42 +403,4 @@ fn credentials(
         );
     }
     (headers, auth)
-}
-
-/// Shows the map behind `http`.
-pub(crate) fn show(
-    sent: &HttpRequest,
-    levels: Levels<'_, '_, RawHttp>,
-    context: &Context<'_>,
-    out: &mut AnnotatedYaml,
-) {
-    out.open("http", None);
-    let to = strongest(levels, |http| http.to.as_ref());
-    let origin = to.map(|to| String::from(to.origin));
-    out.leaf("url", sent.target.to_string(), origin.unwrap_or_default());
-    let method = strongest(levels, |http| http.method.as_ref());
-    if let Some(method) = method {
-        out.leaf("method", sent.method.as_str(), method.origin);
-    } else if sent.method != context.default_method {
-        out.leaf("method", sent.method.as_str(), Origin::BuiltIn);
-    }
-    if let Some(body) = strongest(levels, |http| http.body.as_ref())
-        && let (Some(sent), Origin::Written(_, place)) = (&sent.body, body.origin)
-    {
-        let shown = written(place).unwrap_or_else(|| mask_secrets(sent));
-        out.leaf("body", shown, body.origin);
-    }
-    out.close();
-}
-
-/// Shows what stands beside `http` and says how the request is made.
-pub(crate) fn show_beside(
-    sent: &HttpRequest,
-    levels: Levels<'_, '_, RawHttp>,
-    context: &Context<'_>,
-    out: &mut AnnotatedYaml,
-) {
-    let headers = merged_headers(levels, context).into_iter();
-    let headers: Vec<_> = headers.map(|(level, header, _)| (level, header)).collect();
-    request::show(sent, &headers, &requests(context), out);
 }

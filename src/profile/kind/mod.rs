@@ -6,14 +6,14 @@
 
 mod context;
 
-pub(crate) use context::{Context, ProbeAddress, Question, RawKind, RequestLevel};
+pub(crate) use context::{Context, ProbeAddress, Question, RawKind};
 
 use crate::yaml::{Entry, Fields, Place, Problem, Problems};
 
 use super::annotated::AnnotatedYaml;
 use super::raw::read::check_single;
 use super::raw::request::HttpRequest;
-use super::setting::{At, Level};
+use super::setting::{At, Level, select};
 
 /// Hands the list of kinds to a macro: the module, which is also the key in a probe, the variant, the type as written.
 macro_rules! probe_kinds {
@@ -135,11 +135,10 @@ macro_rules! declare {
 /// The levels that name this kind.
 macro_rules! of_kind {
     ($levels:expr, $variant:ident) => {{
-        let levels = $levels.iter().filter_map(|(level, raw)| match raw {
-            RawProbeKind::$variant(raw) => Some((*level, raw)),
+        select($levels, |raw| match raw {
+            RawProbeKind::$variant(raw) => Some(raw),
             _ => None,
-        });
-        levels.collect::<Vec<_>>()
+        })
     }};
 }
 

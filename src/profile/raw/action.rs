@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::text::nearest;
 use crate::yaml::{Entry, Fields, Node, Problem, Problems, Value};
 
+use super::super::kind::RawKind;
 use super::super::kind::http::RawHttp;
 use super::super::setting::At;
 use super::super::{ReplyDecode, Signal};

@@ -128,7 +128,7 @@ pub(crate) fn resolve(
     let cwd = match (cwd, level) {
         // Without the `.` at the end that `cwd: .` leaves.
         (Some(cwd), _) => cwd.value.components().collect(),
-        (None, Level::Service) => directory(&command.command.place),
+        (None, Level::Service { .. }) => directory(&command.command.place),
         (None, _) => directory(service),
     };
     let variables = beside.iter().rev().flat_map(|(_, raw)| &raw.env);

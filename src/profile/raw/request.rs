@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::yaml::{Entry, Fields, Problem, Problems};
 
 use super::super::annotated::AnnotatedYaml;
-use super::super::setting::{At, Level, Levels, Origin, settings, strongest};
+use super::super::setting::{At, Level, Levels, Origin, select, settings, strongest};
 use super::super::{Auth, Connection, Proxy, Secret, Target};
 use super::read::{boolean, path, warn_password, word};
 use super::secret::{self, RawHeader};
@@ -155,14 +155,8 @@ pub(crate) fn show(
         let origin = written.map_or(Origin::BuiltIn, |auth| auth.origin);
         secret::show_auth(auth, origin, out);
     }
-    let flat: Vec<_> = requests
-        .iter()
-        .map(|(level, raw)| (*level, &raw.settings))
-        .collect();
-    let tls: Vec<_> = requests
-        .iter()
-        .map(|(level, raw)| (*level, &raw.tls))
-        .collect();
+    let flat = select(requests, |request| Some(&request.settings));
+    let tls = select(requests, |request| Some(&request.tls));
     if sent.tls != Tls::default() {
         out.open("tls", None);
         for setting in RawTls::DECLARED {
