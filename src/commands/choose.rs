@@ -7,7 +7,7 @@ use super::{Context, Error, candidate};
 use crate::engine::{Caps, Rounds};
 use crate::health::Selection;
 use crate::host::Clock;
-use crate::inventory::{AdHoc, Asked, Loaded, Service};
+use crate::inventory::{AdHoc, AdHocTarget, LoadedInventory, Service};
 use crate::probe::Asker;
 
 /// The words that choose services.
@@ -85,7 +85,7 @@ pub(crate) struct Choice {
 #[derive(Debug)]
 pub(crate) struct Chosen {
     /// The inventory that they are of.
-    pub(crate) loaded: Loaded,
+    pub(crate) loaded: LoadedInventory,
     /// All that have to be probed, in inventory order.
     pub(crate) services: Vec<Arc<Service>>,
     /// Tells, after a round of probes, which of them are meant.
@@ -94,10 +94,10 @@ pub(crate) struct Chosen {
 
 impl Choice {
     /// What is asked without an inventory.
-    pub(crate) fn asked(&self) -> Option<Asked<'_>> {
-        let url = self.url.as_deref().map(Asked::Url);
-        let tcp = || self.tcp.as_deref().map(Asked::Tcp);
-        let command = || self.cmd.as_deref().map(Asked::Command);
+    pub(crate) fn asked(&self) -> Option<AdHocTarget<'_>> {
+        let url = self.url.as_deref().map(AdHocTarget::Url);
+        let tcp = || self.tcp.as_deref().map(AdHocTarget::Tcp);
+        let command = || self.cmd.as_deref().map(AdHocTarget::Command);
         url.or_else(tcp).or_else(command)
     }
 

@@ -9,7 +9,7 @@ use crate::health::{Candidate, SelectError, Selection};
 use crate::host::directories;
 use crate::host::launch::own_program;
 use crate::host::records::Records;
-use crate::inventory::{self, AdHoc, Inventory, Loaded, Service};
+use crate::inventory::{self, AdHoc, Inventory, LoadedInventory, Service};
 use crate::text;
 use crate::yaml::Problems;
 
@@ -102,7 +102,7 @@ impl From<io::Error> for Error {
 )]
 impl Context {
     /// The inventory named by `-f` or `HEALTHCTL_FILE`, or the one that is found; its warnings are told.
-    pub(crate) fn inventory(&self) -> Result<Loaded, Error> {
+    pub(crate) fn inventory(&self) -> Result<LoadedInventory, Error> {
         let loaded = surroundings::with(|around| {
             let chosen = inventory::find(&self.global.file, around)?;
             inventory::load(chosen, around)
@@ -118,12 +118,16 @@ impl Context {
     }
 
     /// The inventory of one service that was typed.
-    pub(crate) fn adhoc(&self, typed: &AdHoc<'_>) -> Result<Loaded, Error> {
+    pub(crate) fn adhoc(&self, typed: &AdHoc<'_>) -> Result<LoadedInventory, Error> {
         surroundings::with(|around| inventory::adhoc(typed, around)).map_err(Error::Inventory)
     }
 
     /// The services that are meant; none named means all.
-    pub(crate) fn selection(&self, loaded: &Loaded, typed: &[String]) -> Result<Selection, Error> {
+    pub(crate) fn selection(
+        &self,
+        loaded: &LoadedInventory,
+        typed: &[String],
+    ) -> Result<Selection, Error> {
         let services = loaded.inventory.services.values();
         Selection::parse(typed, services.map(|service| candidate(service)))
             .map_err(Error::Selection)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Context, Error, surroundings};
 use crate::exit::Exit;
-use crate::inventory::{self, Validated};
+use crate::inventory::{self, ValidationResult};
 
 /// The flags of `validate`.
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub(crate) struct Args {
 /// Runs `healthctl validate`.
 #[expect(clippy::unused_async, reason = "every command is run in the same way")]
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
-    let results = surroundings::with(|around| -> Result<Vec<Validated>, Error> {
+    let results = surroundings::with(|around| -> Result<Vec<ValidationResult>, Error> {
         if !args.files.is_empty() {
             return Ok(inventory::validate_files(&args.files, around));
         }

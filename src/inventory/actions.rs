@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::profile::Signal;
 use crate::profile::annotated::AnnotatedYaml;
 use crate::profile::kind::http::RawHttp;
-use crate::profile::kind::{Context, RawKind};
+use crate::profile::kind::{KindContext, RawKind};
 use crate::profile::raw::action::{RawAction, RawMeans};
 use crate::profile::raw::command::{self, RawExec};
-use crate::profile::setting::{At, Level, Origin, Setting, SettingValue, select, strongest};
+use crate::profile::setting::{Level, Origin, Setting, SettingValue, Spanned, select, strongest};
 use crate::yaml::{Problem, Problems};
 
 use super::levels::ServiceLevels;
@@ -22,7 +22,7 @@ struct ActionLevels<'a> {
     all: Vec<(Level<'a>, &'a RawAction)>,
     /// Both, without the profile's where the service does it in another way: then only its time-out counts.
     written: Vec<(Level<'a>, &'a RawAction)>,
-    context: Context<'a>,
+    context: KindContext<'a>,
 }
 
 impl<'a> ActionLevels<'a> {
@@ -48,7 +48,7 @@ impl<'a> ActionLevels<'a> {
         })
     }
 
-    fn name(&self) -> Option<&'a At<String>> {
+    fn name(&self) -> Option<&'a Spanned<String>> {
         self.all.last().map(|(_, action)| &action.name)
     }
 
@@ -153,7 +153,7 @@ impl<'a> ActionLevels<'a> {
     }
 }
 
-fn no_means(name: &At<String>) -> Problem {
+fn no_means(name: &Spanned<String>) -> Problem {
     let example = match name.value.as_str() {
         "reload" => "{signal: HUP}",
         _ => "{exec: [systemctl, restart, api]}",

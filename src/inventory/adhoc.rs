@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::profile::raw::read::is_name;
-use crate::profile::setting::At;
+use crate::profile::setting::Spanned;
 use crate::profile::{HostPort, Target};
 use crate::yaml::{Entry, Node, Place, Problem, Problems, SourceFile, Style, Value};
 
 use super::environment::Environment;
-use super::load::{Loaded, resolve_all};
+use super::load::{LoadedInventory, resolve_all};
 use super::profiles::ProfileLoader;
 use super::raw::{RawInventory, RawService};
 
@@ -17,7 +17,7 @@ use super::raw::{RawInventory, RawService};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdHoc<'a> {
     /// What is asked.
-    pub(crate) asked: Asked<'a>,
+    pub(crate) asked: AdHocTarget<'a>,
     /// `--profile`, of a URL; `http` where it was left out.
     pub(crate) profile: Option<&'a str>,
     /// `--interval`
@@ -32,7 +32,7 @@ pub(crate) struct AdHoc<'a> {
 
 /// What is asked without an inventory.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Asked<'a> {
+pub(crate) enum AdHocTarget<'a> {
     /// `--url`
     Url(&'a str),
     /// `--tcp`
@@ -43,7 +43,7 @@ pub(crate) enum Asked<'a> {
 
 impl<'a> AdHoc<'a> {
     /// This, and nothing else said.
-    pub(crate) const fn new(asked: Asked<'a>) -> Self {
+    pub(crate) const fn new(asked: AdHocTarget<'a>) -> Self {
         Self {
             asked,
             profile: None,
@@ -66,15 +66,18 @@ const PROBE: &str = "live";
 /// # Errors
 ///
 /// Every mistake in what was typed.
-pub(crate) fn adhoc(typed: &AdHoc<'_>, environment: &Environment<'_>) -> Result<Loaded, Problems> {
+pub(crate) fn adhoc(
+    typed: &AdHoc<'_>,
+    environment: &Environment<'_>,
+) -> Result<LoadedInventory, Problems> {
     let mut problems = Problems::default();
     let (flag, text, question) = match typed.asked {
-        Asked::Url(url) => ("--url", url, Some(("url", Node::argument("--url", url)))),
-        Asked::Tcp(address) => {
+        AdHocTarget::Url(url) => ("--url", url, Some(("url", Node::argument("--url", url)))),
+        AdHocTarget::Tcp(address) => {
             let node = Node::argument("--tcp", address);
             ("--tcp", address, Some(("probes", probe("tcp", node))))
         }
-        Asked::Command(command) => {
+        AdHocTarget::Command(command) => {
             let words = words(command, &mut problems);
             let probe = words.map(|words| ("probes", probe("exec", words)));
             ("--cmd", command, probe)
@@ -84,8 +87,8 @@ pub(crate) fn adhoc(typed: &AdHoc<'_>, environment: &Environment<'_>) -> Result<
         return Err(problems);
     };
     let profile = match typed.asked {
-        Asked::Url(_) => Some(typed.profile.unwrap_or(PLAIN)),
-        Asked::Tcp(_) | Asked::Command(_) => typed.profile,
+        AdHocTarget::Url(_) => Some(typed.profile.unwrap_or(PLAIN)),
+        AdHocTarget::Tcp(_) | AdHocTarget::Command(_) => typed.profile,
     };
     let options = [
         ("profile", "--profile", profile),
@@ -99,9 +102,9 @@ pub(crate) fn adhoc(typed: &AdHoc<'_>, environment: &Environment<'_>) -> Result<
         .filter_map(|(key, flag, text)| Some((key, Node::argument(flag, text?))));
     let mut profiles = ProfileLoader::new(&[], true, environment);
     let mut plain = None;
-    if let (Asked::Url(url), Some(profile)) = (typed.asked, profile) {
+    if let (AdHocTarget::Url(url), Some(profile)) = (typed.asked, profile) {
         let node = Node::argument("--profile", profile);
-        let profile = At::new(profile.to_owned(), &node);
+        let profile = Spanned::new(profile.to_owned(), &node);
         // What brings no probe is meant for those of others: here that is the address itself.
         if !profiles.has_probes(&profile, &mut problems) {
             let nothing = map(std::iter::empty(), &Node::argument("--url", url).place);
@@ -187,7 +190,7 @@ fn words(command: &str, problems: &mut Problems) -> Option<Node> {
     })
 }
 
-/// What would make a shell of it more than one command, or send its output elsewhere: passed on as an argument it could
+/// What would make a shell of it more than one command, or send its output other_host: passed on as an argument it could
 /// make a check pass that was meant to fail.
 fn operator(command: &str) -> Option<&str> {
     let mut quote = None;
@@ -219,13 +222,13 @@ fn ends_a_word(command: &str, at: usize) -> bool {
 }
 
 /// A name for what is asked: `localhost-8000`, `api.sock`, `pg_isready`.
-fn name(asked: Asked<'_>) -> String {
+fn name(asked: AdHocTarget<'_>) -> String {
     let text = match asked {
-        Asked::Url(url) => of_url(url),
-        Asked::Tcp(address) => HostPort::parse(address)
+        AdHocTarget::Url(url) => of_url(url),
+        AdHocTarget::Tcp(address) => HostPort::parse(address)
             .ok()
             .map(|to| format!("{}-{}", to.host, to.port)),
-        Asked::Command(command) => shlex::split(command)
+        AdHocTarget::Command(command) => shlex::split(command)
             .and_then(|words| words.into_iter().next())
             .map(|program| file_name(Path::new(&program))),
     };
@@ -249,9 +252,9 @@ fn name(asked: Asked<'_>) -> String {
         return name;
     }
     match asked {
-        Asked::Url(_) => PLAIN,
-        Asked::Tcp(_) => "tcp",
-        Asked::Command(_) => "command",
+        AdHocTarget::Url(_) => PLAIN,
+        AdHocTarget::Tcp(_) => "tcp",
+        AdHocTarget::Command(_) => "command",
     }
     .to_owned()
 }
@@ -273,25 +276,31 @@ fn file_name(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, name, operator, words};
+    use super::{AdHocTarget, name, operator, words};
     use crate::yaml::Problems;
 
     #[test]
     fn what_is_asked_has_a_name() {
         for (asked, expected) in [
-            (Asked::Url("http://localhost:8000/x"), "localhost-8000"),
-            (Asked::Url("https://api.example.com"), "api.example.com"),
-            (Asked::Url("http://[::1]:80"), "1"),
-            (Asked::Url("http://[fe80::1]:8080"), "fe80--1-8080"),
-            (Asked::Url("unix:///run/api.sock"), "api.sock"),
-            (Asked::Url("localhost"), "http"),
-            (Asked::Tcp("localhost:6379"), "localhost-6379"),
-            (Asked::Tcp("[::1]:6379"), "1-6379"),
-            (Asked::Tcp("6379"), "tcp"),
-            (Asked::Command("/usr/bin/pg_isready -q"), "pg_isready"),
-            (Asked::Command("'my check.sh' x"), "my-check.sh"),
-            (Asked::Command(""), "command"),
-            (Asked::Command("'"), "command"),
+            (
+                AdHocTarget::Url("http://localhost:8000/x"),
+                "localhost-8000",
+            ),
+            (
+                AdHocTarget::Url("https://api.example.com"),
+                "api.example.com",
+            ),
+            (AdHocTarget::Url("http://[::1]:80"), "1"),
+            (AdHocTarget::Url("http://[fe80::1]:8080"), "fe80--1-8080"),
+            (AdHocTarget::Url("unix:///run/api.sock"), "api.sock"),
+            (AdHocTarget::Url("localhost"), "http"),
+            (AdHocTarget::Tcp("localhost:6379"), "localhost-6379"),
+            (AdHocTarget::Tcp("[::1]:6379"), "1-6379"),
+            (AdHocTarget::Tcp("6379"), "tcp"),
+            (AdHocTarget::Command("/usr/bin/pg_isready -q"), "pg_isready"),
+            (AdHocTarget::Command("'my check.sh' x"), "my-check.sh"),
+            (AdHocTarget::Command(""), "command"),
+            (AdHocTarget::Command("'"), "command"),
         ] {
             assert_eq!(name(asked), expected, "{asked:?}");
         }

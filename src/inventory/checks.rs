@@ -4,14 +4,14 @@
 use std::collections::HashMap;
 
 use crate::health::{RestartCause, Role};
-use crate::profile::setting::At;
+use crate::profile::setting::Spanned;
 use crate::text::nearest;
 use crate::yaml::{Problem, Problems};
 
 use super::raw::RawService;
 use super::service::Service;
 
-fn dependencies(service: &RawService) -> &[At<String>] {
+fn dependencies(service: &RawService) -> &[Spanned<String>] {
     let names = service.settings.depends_on.as_ref();
     names.map_or(&[], |names| &names.value)
 }
@@ -48,7 +48,7 @@ pub(super) fn check_dependencies(services: &[RawService], problems: &mut Problem
 
 /// How far a service has been followed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mark {
+enum VisitState {
     Fresh,
     /// On the way from the root that is being followed.
     Open,
@@ -57,45 +57,50 @@ enum Mark {
 
 /// Each cycle is told once, where it closes. A way may be as long as the inventory, so it is kept in a list.
 fn cycles(services: &[RawService], index: &HashMap<&str, usize>, problems: &mut Problems) {
-    let mut marks = vec![Mark::Fresh; services.len()];
+    let mut marks = vec![VisitState::Fresh; services.len()];
     for root in 0..services.len() {
         let mut way: Vec<(usize, usize)> = vec![(root, 0)];
-        if marks.get(root) != Some(&Mark::Fresh) {
+        if marks.get(root) != Some(&VisitState::Fresh) {
             continue;
         }
-        set(&mut marks, root, Mark::Open);
+        set(&mut marks, root, VisitState::Open);
         while let Some((at, next)) = way.last_mut() {
-            let edge: Option<&At<String>> = services
+            let edge: Option<&Spanned<String>> = services
                 .get(*at)
                 .and_then(|service| dependencies(service).get(*next));
             *next += 1;
             let Some(edge) = edge else {
-                set(&mut marks, *at, Mark::Done);
+                set(&mut marks, *at, VisitState::Done);
                 way.pop();
                 continue;
             };
             let Some(&to) = index.get(edge.value.as_str()) else {
                 continue;
             };
-            match marks.get(to).copied().unwrap_or(Mark::Done) {
-                Mark::Fresh => {
-                    set(&mut marks, to, Mark::Open);
+            match marks.get(to).copied().unwrap_or(VisitState::Done) {
+                VisitState::Fresh => {
+                    set(&mut marks, to, VisitState::Open);
                     way.push((to, 0));
                 }
-                Mark::Open => problems.push(cycle(services, &way, to, edge)),
-                Mark::Done => {}
+                VisitState::Open => problems.push(cycle(services, &way, to, edge)),
+                VisitState::Done => {}
             }
         }
     }
 }
 
-fn set(marks: &mut [Mark], index: usize, mark: Mark) {
+fn set(marks: &mut [VisitState], index: usize, mark: VisitState) {
     if let Some(place) = marks.get_mut(index) {
         *place = mark;
     }
 }
 
-fn cycle(services: &[RawService], way: &[(usize, usize)], to: usize, edge: &At<String>) -> Problem {
+fn cycle(
+    services: &[RawService],
+    way: &[(usize, usize)],
+    to: usize,
+    edge: &Spanned<String>,
+) -> Problem {
     let start = way.iter().position(|(at, _)| *at == to).unwrap_or(0);
     let mut names: Vec<String> = way
         .iter()
@@ -106,13 +111,10 @@ fn cycle(services: &[RawService], way: &[(usize, usize)], to: usize, edge: &At<S
     names.push(format!("`{}`", edge.value));
     let message = match names.as_slice() {
         [one, _] => format!("{one} depends on itself"),
-        _ => format!(
-            "services depend on each other in a circle: {}",
-            names.join(" -> ")
-        ),
+        _ => format!("dependency cycle: {}", names.join(" -> ")),
     };
     Problem::at(&edge.place, message)
-        .label("closes the circle")
+        .label("closes the cycle")
         .hint("take one of these out: none of them could be started or stopped first")
 }
 

@@ -15,7 +15,7 @@ const FORM: &str = "`NAME=value`";
 
 /// Reads the lines.
 pub(super) fn parse(path: &Path, text: &str, problems: &mut Problems) -> Variables {
-    let mut reader = Reader {
+    let mut reader = EnvFileReader {
         text,
         at: 0,
         shown: Arc::new(SourceFile::new(path, starred(text))),
@@ -88,7 +88,7 @@ fn open_quote(before: Option<char>, part: &str) -> Option<char> {
     Some(quote)
 }
 
-struct Reader<'a> {
+struct EnvFileReader<'a> {
     text: &'a str,
     at: usize,
     shown: Arc<SourceFile>,
@@ -96,7 +96,7 @@ struct Reader<'a> {
     problems: &'a mut Problems,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> EnvFileReader<'a> {
     fn place(&self, start: usize, end: usize) -> Place {
         Place {
             file: Arc::clone(&self.shown),

@@ -19,7 +19,7 @@ pub(super) enum BadPattern {
 }
 
 /// One part of a pattern, between slashes.
-enum Part<'a> {
+enum PatternPart<'a> {
     Name(&'a str),
     Any(Box<GlobMatcher>, bool),
     /// `**`
@@ -32,7 +32,7 @@ pub(super) fn files(
     pattern: &str,
     environment: &Environment<'_>,
 ) -> Result<Vec<PathBuf>, BadPattern> {
-    let parts: Vec<Part<'_>> = pattern
+    let parts: Vec<PatternPart<'_>> = pattern
         .split('/')
         .filter(|part| !matches!(*part, "" | "."))
         .map(part)
@@ -48,8 +48,8 @@ pub(super) fn files(
         let mut next = Vec::new();
         for path in &paths {
             match &part {
-                Part::Name(name) => next.push(path.join(name)),
-                Part::Any(matcher, hidden) => {
+                PatternPart::Name(name) => next.push(path.join(name)),
+                PatternPart::Any(matcher, hidden) => {
                     left = left.checked_sub(1).ok_or(BadPattern::Endless)?;
                     let names = names(path, environment).into_iter();
                     let fitting = names.filter(|name| {
@@ -57,7 +57,7 @@ pub(super) fn files(
                     });
                     next.extend(fitting.map(|name| path.join(name)));
                 }
-                Part::Deep => below(path, environment, &mut left, &mut next)?,
+                PatternPart::Deep => below(path, environment, &mut left, &mut next)?,
             }
         }
         paths = next;
@@ -72,19 +72,19 @@ pub(super) fn files(
     Ok(seen)
 }
 
-fn part(text: &str) -> Result<Part<'_>, BadPattern> {
+fn part(text: &str) -> Result<PatternPart<'_>, BadPattern> {
     if text == "**" {
-        return Ok(Part::Deep);
+        return Ok(PatternPart::Deep);
     }
     if !text.contains(['*', '?', '[', '{', '\\']) {
-        return Ok(Part::Name(text));
+        return Ok(PatternPart::Name(text));
     }
     let glob = GlobBuilder::new(text)
         .literal_separator(true)
         .backslash_escape(true)
         .build()
         .map_err(|error| BadPattern::Malformed(error.kind().to_string()))?;
-    Ok(Part::Any(
+    Ok(PatternPart::Any(
         Box::new(glob.compile_matcher()),
         text.starts_with('.'),
     ))

@@ -15,7 +15,7 @@ const DEEPEST: usize = 16;
 
 /// One file.
 #[derive(Debug)]
-pub(super) struct Document {
+pub(super) struct ParsedFile {
     /// The path as the user would write it.
     pub(super) path: PathBuf,
     pub(super) node: Node,
@@ -33,7 +33,7 @@ pub(super) fn read_files(
     found: bool,
     environment: &Environment<'_>,
     problems: &mut Problems,
-) -> Vec<Document> {
+) -> Vec<ParsedFile> {
     let mut includes = Includes {
         environment,
         found,
@@ -55,7 +55,7 @@ struct Includes<'a> {
     environment: &'a Environment<'a>,
     /// The inventory was found, not named.
     found: bool,
-    documents: Vec<Document>,
+    documents: Vec<ParsedFile>,
     root: usize,
     /// The files that include each other, from the root to the one being read, as they are told from others.
     open: Vec<(PathBuf, PathBuf)>,
@@ -92,7 +92,7 @@ impl Includes<'_> {
         let index = self.documents.len();
         chain.push(index);
         let include = node.get("include").cloned();
-        self.documents.push(Document {
+        self.documents.push(ParsedFile {
             path: file.path.clone(),
             node,
             chain,
@@ -230,7 +230,7 @@ impl Includes<'_> {
     /// Whether a file can be included here; tells why not.
     fn may_include(&mut self, item: &Node, path: &Path, identity: &Path) -> bool {
         if let Some(start) = self.open.iter().position(|(open, _)| open == identity) {
-            let circle: Vec<_> = self
+            let cycle: Vec<_> = self
                 .open
                 .iter()
                 .skip(start)
@@ -238,16 +238,13 @@ impl Includes<'_> {
                 .chain([&path.to_owned()])
                 .map(|path| format!("`{}`", path.display()))
                 .collect();
-            let message = match circle.as_slice() {
+            let message = match cycle.as_slice() {
                 [one, _] => format!("{one} includes itself"),
-                _ => format!(
-                    "files include each other in a circle: {}",
-                    circle.join(" -> ")
-                ),
+                _ => format!("include cycle: {}", cycle.join(" -> ")),
             };
             self.problems.push(
                 Problem::at(&item.place, message)
-                    .label("closes the circle")
+                    .label("closes the cycle")
                     .hint("take one of these out, or make the pattern narrower"),
             );
             return false;

@@ -2,7 +2,7 @@
 //! profile, the profile's probe or action, the service, its probe or action.
 
 use crate::profile::Profile;
-use crate::profile::kind::Context;
+use crate::profile::kind::KindContext;
 use crate::profile::raw::action::RawAction;
 use crate::profile::raw::options::{RawOptions, RawSharedSettings};
 use crate::profile::raw::probe::RawProbe;
@@ -29,7 +29,7 @@ pub(super) struct ProbeLevels<'a> {
     /// The profile's probe and the service's own.
     pub(super) written: Vec<(Level<'a>, &'a RawProbe)>,
     pub(super) options: Vec<(Level<'a>, &'a RawOptions)>,
-    pub(super) context: Context<'a>,
+    pub(super) context: KindContext<'a>,
 }
 
 impl<'a> ProbeLevels<'a> {
@@ -76,9 +76,9 @@ impl<'a> ServiceLevels<'a> {
         &self,
         (what, default_method): (String, &'static str),
         requests: Vec<(Level<'a>, &'a RawRequest)>,
-    ) -> Context<'a> {
+    ) -> KindContext<'a> {
         let raw = self.raw;
-        Context {
+        KindContext {
             service: &raw.name,
             url: raw.settings.url.as_ref(),
             has_url: raw.has_url,
@@ -103,7 +103,7 @@ impl<'a> ServiceLevels<'a> {
         let requests = select(&options, |options| Some(&options.request));
         ProbeLevels {
             own,
-            context: Context {
+            context: KindContext {
                 exec_settings: select(&written, |probe| Some(&probe.exec_settings)),
                 ..self.context((format!("`{name}`"), "GET"), requests)
             },
@@ -118,14 +118,14 @@ impl<'a> ServiceLevels<'a> {
         name: &str,
         of_profile: Option<&'a RawAction>,
         own: Option<&'a RawAction>,
-    ) -> Context<'a> {
+    ) -> KindContext<'a> {
         let requests = self.levels(
             |options| &options.request,
             of_profile.map(|it| &it.request),
             own.map(|it| &it.request),
         );
         let written = self.own(of_profile, own);
-        Context {
+        KindContext {
             exec_settings: select(&written, |action| Some(&action.exec_settings)),
             ..self.context((format!("the action `{name}`"), "POST"), requests)
         }

@@ -21,7 +21,7 @@ use super::{checks, probes, variables};
 
 /// An inventory that can be worked with.
 #[derive(Debug)]
-pub(crate) struct Loaded {
+pub(crate) struct LoadedInventory {
     pub(crate) inventory: Inventory,
     pub(crate) warnings: Problems,
     pub(super) raw: RawInventory,
@@ -29,7 +29,7 @@ pub(crate) struct Loaded {
     profiles: IndexMap<String, Arc<Profile>>,
 }
 
-impl Loaded {
+impl LoadedInventory {
     /// Returns the levels of a service of this inventory.
     pub(super) fn levels<'a>(&'a self, raw: &'a RawService) -> ServiceLevels<'a> {
         ServiceLevels {
@@ -49,7 +49,7 @@ impl Loaded {
 pub(crate) fn load(
     chosen: InventoryFiles,
     environment: &Environment<'_>,
-) -> Result<Loaded, Problems> {
+) -> Result<LoadedInventory, Problems> {
     let mut problems = chosen.warnings;
     let documents = read_files(&chosen.files, chosen.found, environment, &mut problems);
     let included = documents.iter().filter(|document| document.chain.len() > 1);
@@ -71,7 +71,7 @@ pub(super) fn resolve_all(
     raw: RawInventory,
     mut loader: ProfileLoader<'_>,
     problems: &mut Problems,
-) -> Loaded {
+) -> LoadedInventory {
     loader.define(&raw.profiles, problems);
     checks::check_dependencies(&raw.services, problems);
     let mut inventory = Inventory::default();
@@ -90,7 +90,7 @@ pub(super) fn resolve_all(
         inventory.services.insert(name.clone(), Arc::new(resolved));
         profiles.extend(profile.map(|profile| (name, profile)));
     }
-    Loaded {
+    LoadedInventory {
         inventory,
         warnings: Problems::default(),
         raw,

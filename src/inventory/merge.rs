@@ -11,7 +11,7 @@ use crate::profile::raw::options::RawOptions;
 use crate::yaml::{Entry, Keys, Place, Problem, Problems};
 
 use super::env_file::Variables;
-use super::includes::Document;
+use super::includes::ParsedFile;
 use super::raw::{RawFile, RawInventory, RawService, no_services};
 
 /// What excludes what in the maps of an inventory: a probe by TCP laid over one by HTTP is one by TCP.
@@ -50,26 +50,26 @@ const KEYS: Keys = Keys {
 
 /// A service or a profile as far as it has been laid together.
 #[derive(Debug)]
-struct Laid {
+struct MergedEntry {
     entry: Entry,
     /// The files whose `defaults` hold for it, the weakest first.
     defaults: Vec<usize>,
     variables: Arc<Variables>,
 }
 
-type ByName = IndexMap<String, Laid>;
+type EntriesByName = IndexMap<String, MergedEntry>;
 
 /// Lays all files together; what is wrong goes to `problems`.
-pub(super) fn merge(documents: Vec<Document>, problems: &mut Problems) -> RawInventory {
+pub(super) fn merge(documents: Vec<ParsedFile>, problems: &mut Problems) -> RawInventory {
     let told = problems.error_count();
     let mut defaults: Vec<RawOptions> = Vec::with_capacity(documents.len());
-    let (mut services, mut profiles) = (ByName::new(), ByName::new());
+    let (mut services, mut profiles) = (EntriesByName::new(), EntriesByName::new());
     let mut roots: Vec<usize> = Vec::new();
     let mut begins: Option<Place> = None;
     let mut documents = documents.into_iter().enumerate().peekable();
     while let Some((root, document)) = documents.next() {
         let number = document.root;
-        let (mut own_services, mut own_profiles) = (ByName::new(), ByName::new());
+        let (mut own_services, mut own_profiles) = (EntriesByName::new(), EntriesByName::new());
         let mut next = Some(document);
         while let Some(mut document) = next {
             let file = RawFile::read(&mut document.node, problems).unwrap_or_default();
@@ -80,7 +80,7 @@ pub(super) fn merge(documents: Vec<Document>, problems: &mut Problems) -> RawInv
                 ("profile", file.profiles, &mut own_profiles),
             ] {
                 for entry in entries {
-                    let laid = Laid {
+                    let laid = MergedEntry {
                         entry,
                         defaults: document.chain.clone(),
                         variables: Arc::clone(&document.variables),
@@ -116,7 +116,7 @@ pub(super) fn merge(documents: Vec<Document>, problems: &mut Problems) -> RawInv
 }
 
 /// Takes in what one file says. Within a named file and its includes, each name is there once.
-fn take_in(into: &mut ByName, laid: Laid, what: &str, problems: &mut Problems) {
+fn take_in(into: &mut EntriesByName, laid: MergedEntry, what: &str, problems: &mut Problems) {
     match into.entry(laid.entry.key.clone()) {
         Slot::Vacant(slot) => {
             slot.insert(laid);
@@ -134,7 +134,7 @@ fn take_in(into: &mut ByName, laid: Laid, what: &str, problems: &mut Problems) {
 }
 
 /// Lays a named file, with what it includes, over those before it.
-fn lay(below: &mut ByName, above: ByName, root: usize, before: &[usize]) {
+fn lay(below: &mut EntriesByName, above: EntriesByName, root: usize, before: &[usize]) {
     for (name, laid) in below.iter_mut() {
         if !above.contains_key(name) {
             laid.defaults.push(root);

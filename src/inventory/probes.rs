@@ -8,7 +8,7 @@ use crate::profile::kind::{self, ProbeKind};
 use crate::profile::raw::expect::RawExpect;
 use crate::profile::raw::options::{Probe, RawProbeSettings};
 use crate::profile::raw::probe::RawProbe;
-use crate::profile::setting::{At, select};
+use crate::profile::setting::{Spanned, select};
 use crate::profile::{Decode, Profile};
 use crate::text::nearest;
 use crate::yaml::{Problem, Problems};
@@ -84,7 +84,7 @@ fn decoding<'a>(profile: Option<&'a Profile>, names: &[&'a str]) -> Option<&'a s
 fn probe(
     service: &ServiceLevels<'_>,
     name: &str,
-    shared_decode: Option<&At<Arc<Decode>>>,
+    shared_decode: Option<&Spanned<Arc<Decode>>>,
     problems: &mut Problems,
 ) -> Option<Probe> {
     let levels = service.probe(name);
@@ -100,15 +100,15 @@ fn probe(
     };
     // What the keys mean depends on how the profile asks, so only here they can be checked.
     if let Some(own) = levels.own.filter(|own| own.kind.is_none()) {
-        kind::check_keys(kind.name(), &own.particular, problems);
+        kind::check_keys(kind.name(), &own.kind_keys, problems);
     }
     let resolved = ProbeKind::resolve(&kinds, &levels.context, problems);
     let settings = select(&levels.options, |options| Some(&options.probe));
     let mut probe = RawProbeSettings::resolve(&settings);
-    if !kind::gives_meaning(kind.name(), "max_body") {
+    if !kind::accepts_key(kind.name(), "max_body") {
         probe.max_body = Probe::default().max_body;
     }
-    if kind::gives_meaning(kind.name(), "decode") {
+    if kind::accepts_key(kind.name(), "decode") {
         let expects = select(&levels.options, |options| Some(&options.expect));
         let own = levels.probes().find_map(|probe| probe.decode.as_ref());
         let decode = own
@@ -147,7 +147,7 @@ pub(super) fn show(service: &ServiceLevels<'_>, probe: &Probe, out: &mut Annotat
     out.open(&probe.name, None);
     probe.kind.show(&kinds, &levels.context, out);
     for setting in RawProbeSettings::DECLARED {
-        if kind::gives_meaning(kind, setting.name) {
+        if kind::accepts_key(kind, setting.name) {
             (setting.show)(&settings, out);
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::profile::Profile;
 use crate::profile::raw::read::{check_name, is_name};
-use crate::profile::setting::At;
+use crate::profile::setting::Spanned;
 use crate::text::nearest;
 use crate::yaml::{Entry, Place, Problem, Problems, SourceFile, parse};
 
@@ -73,7 +73,7 @@ impl<'a> ProfileLoader<'a> {
     /// Returns the profile of a name. The mistakes in it are reported once.
     pub(super) fn get(
         &mut self,
-        name: &At<String>,
+        name: &Spanned<String>,
         problems: &mut Problems,
     ) -> Option<Arc<Profile>> {
         if let Some(loaded) = self.loaded.get(&name.value) {
@@ -105,7 +105,7 @@ impl<'a> ProfileLoader<'a> {
     }
 
     /// Returns whether a profile has probes of its own. One that cannot be read is taken to have some.
-    pub(super) fn has_probes(&mut self, name: &At<String>, problems: &mut Problems) -> bool {
+    pub(super) fn has_probes(&mut self, name: &Spanned<String>, problems: &mut Problems) -> bool {
         let mut found = Problems::default();
         let profile = self.get(name, &mut found);
         // The problems of a profile that is not remembered are reported when it is asked for next.
@@ -140,7 +140,7 @@ impl<'a> ProfileLoader<'a> {
         }))
     }
 
-    fn missing(&self, name: &At<String>) -> Problem {
+    fn missing(&self, name: &Spanned<String>) -> Problem {
         let names: Vec<String> = self.names().into_iter().collect();
         let near = nearest(&name.value, names.iter().map(String::as_str));
         let hint = match near {
@@ -177,7 +177,7 @@ impl<'a> ProfileLoader<'a> {
         names.filter(|name| is_name(name)).collect()
     }
 
-    fn offered(&self, name: String) -> Option<Offered> {
+    fn offered(&self, name: String) -> Option<AvailableProfile> {
         let mut problems = Problems::default();
         let (text, origin, profile) = match self.open(&name)? {
             Ok(ProfileFile { file, builtin }) => {
@@ -197,7 +197,7 @@ impl<'a> ProfileLoader<'a> {
                 (String::new(), "refused".to_owned(), None)
             }
         };
-        Some(Offered {
+        Some(AvailableProfile {
             name,
             origin,
             text,
@@ -221,7 +221,7 @@ pub(super) fn read(name: &str, file: &Arc<SourceFile>, problems: &mut Problems) 
 
 /// A profile that an inventory could name.
 #[derive(Debug)]
-pub(crate) struct Offered {
+pub(crate) struct AvailableProfile {
     pub(crate) name: String,
     /// `built in`, or the file that the profile stands in.
     pub(crate) origin: String,
@@ -232,7 +232,7 @@ pub(crate) struct Offered {
     pub(crate) problems: Problems,
 }
 
-impl Offered {
+impl AvailableProfile {
     /// Makes one of a profile that the inventory itself defines.
     fn defined(entry: &Entry) -> Self {
         let mut problems = Problems::default();
@@ -252,7 +252,7 @@ impl Offered {
 pub(crate) fn catalogue(
     inventory: Option<InventoryFiles>,
     environment: &Environment<'_>,
-) -> Vec<Offered> {
+) -> Vec<AvailableProfile> {
     let found = inventory.as_ref().is_none_or(|inventory| inventory.found);
     let files = inventory
         .map(|inventory| inventory.files)
@@ -267,7 +267,7 @@ pub(crate) fn catalogue(
     let offered =
         names.into_iter().filter_map(
             |name| match defined.iter().find(|entry| entry.key == name) {
-                Some(entry) => Some(Offered::defined(entry)),
+                Some(entry) => Some(AvailableProfile::defined(entry)),
                 None => loader.offered(name),
             },
         );

@@ -6,7 +6,7 @@ use crate::profile::raw::action::RawActions;
 use crate::profile::raw::options::RawOptions;
 use crate::profile::raw::probe::RawProbe;
 use crate::profile::raw::read::check_name;
-use crate::profile::setting::At;
+use crate::profile::setting::Spanned;
 use crate::yaml::{Entry, Fields, Node, Place, Problem, Problems, Value};
 
 use super::env_file::Variables;
@@ -35,7 +35,7 @@ pub(super) struct RawFile {
 /// One service.
 #[derive(Debug)]
 pub(super) struct RawService {
-    pub(super) name: At<String>,
+    pub(super) name: Spanned<String>,
     /// The numbers of the files whose `defaults` hold for the service, the weakest first.
     pub(super) defaults: Vec<usize>,
     /// The variables that the `env_file` of its file sets.
@@ -191,7 +191,7 @@ impl RawService {
             .unwrap_or_default();
         fields.finish_with(problems, explain);
         named.then(|| Self {
-            name: At::key(entry),
+            name: Spanned::key(entry),
             defaults: Vec::new(),
             variables: Arc::default(),
             settings,

@@ -14,7 +14,7 @@ use crate::profile::raw::read::{
     word,
 };
 use crate::profile::raw::request::HttpRequest;
-use crate::profile::setting::{At, NamedTexts, settings};
+use crate::profile::setting::{NamedTexts, Spanned, settings};
 use crate::profile::{ReplyDecode, Signal, Target};
 use crate::yaml::{Entry, Problem, Problems, Value};
 
@@ -64,11 +64,11 @@ settings! {
     /// The verdict of `check` on a degraded service: `fail`, `warn` or `pass`.
     degraded: DegradedPolicy, default(DegradedPolicy::Fail), "word", since "0.1", degraded;
     /// Dependencies whose error makes the service unhealthy, not only degraded.
-    required: Vec<At<String>>, or_empty, "list of text", since "0.1", required;
+    required: Vec<Spanned<String>>, or_empty, "list of text", since "0.1", required;
     /// Age of the last success of a required dependency from which on the flag `success-age` is raised.
     max_success_age: Duration, optional, "duration", since "0.1", positive_duration;
     /// Services that this one needs: while one is down, this one is `blocked`; it starts after them.
-    depends_on: Vec<At<String>>, or_empty, "list of services", since "0.1", names("a list of services");
+    depends_on: Vec<Spanned<String>>, or_empty, "list of services", since "0.1", names("a list of services");
     /// Pages about the service: a runbook, a dashboard. A name and an absolute `http` or `https` URL each.
     links: NamedTexts, or_empty, "map of URLs", since "0.1", links;
     /// How healthctl starts the service.
@@ -78,7 +78,7 @@ settings! {
     /// Whether something else starts the service again, so that healthctl only waits for the proof.
     supervised: bool, default(false), "`true` or `false`", since "0.1", boolean;
     /// What automatic restart may react to, where it is switched on: `stale`, `unhealthy`.
-    restart_on: Vec<At<RestartCause>>, default(Vec::new()), "list of words", since "0.1", restart_on;
+    restart_on: Vec<Spanned<RestartCause>>, default(Vec::new()), "list of words", since "0.1", restart_on;
     /// A command that is run when the state changes, as long as something watches.
     on_change: RawHook, optional, "map, see below", since "0.1", on_change;
     /// The file that the service writes its pid to.
@@ -183,19 +183,19 @@ impl Service {
     }
 }
 
-fn description(entry: &Entry, problems: &mut Problems) -> Option<At<String>> {
+fn description(entry: &Entry, problems: &mut Problems) -> Option<Spanned<String>> {
     // A description may be folded over several lines; it is shown on one.
     let mut node = entry.value.clone();
     if let Value::Text(text) = &mut node.value {
         *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     }
-    Some(At::new(
+    Some(Spanned::new(
         node.line("a sentence for people", problems)?,
         &node,
     ))
 }
 
-fn degraded(entry: &Entry, problems: &mut Problems) -> Option<At<DegradedPolicy>> {
+fn degraded(entry: &Entry, problems: &mut Problems) -> Option<Spanned<DegradedPolicy>> {
     let words = DegradedPolicy::ALL
         .iter()
         .map(|policy| (policy.as_str(), *policy));
@@ -203,13 +203,13 @@ fn degraded(entry: &Entry, problems: &mut Problems) -> Option<At<DegradedPolicy>
     word(&words)(entry, problems)
 }
 
-fn required(entry: &Entry, problems: &mut Problems) -> Option<At<Vec<At<String>>>> {
+fn required(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Vec<Spanned<String>>>> {
     let mut names = names("a list of dependencies")(entry, problems)?;
     names.value.sort_by(|a, b| a.value.cmp(&b.value));
     Some(names)
 }
 
-fn labels(entry: &Entry, problems: &mut Problems) -> Option<At<NamedTexts>> {
+fn labels(entry: &Entry, problems: &mut Problems) -> Option<Spanned<NamedTexts>> {
     const KEY: &str = "a name such as `tier` or `example.com/tier`";
     let entries = entry
         .value
@@ -227,13 +227,13 @@ fn labels(entry: &Entry, problems: &mut Problems) -> Option<At<NamedTexts>> {
                     .label(format!("expected {KEY}")),
             );
         } else if let Some(value) = label.value.line("the value of a label", problems) {
-            labels.push((At::key(label), value));
+            labels.push((Spanned::key(label), value));
         }
     }
-    Some(At::new(labels, &entry.value))
+    Some(Spanned::new(labels, &entry.value))
 }
 
-fn links(entry: &Entry, problems: &mut Problems) -> Option<At<NamedTexts>> {
+fn links(entry: &Entry, problems: &mut Problems) -> Option<Spanned<NamedTexts>> {
     const EXPECTED: &str = "an address such as `https://wiki.internal/api`";
     let entries = entry
         .value
@@ -251,7 +251,7 @@ fn links(entry: &Entry, problems: &mut Problems) -> Option<At<NamedTexts>> {
             Ok(target) if target.socket.is_none() && !fragment.contains(char::is_whitespace) => {
                 warn_password(node, &target, problems);
                 if named {
-                    links.push((At::key(link), format!("{target}{fragment}")));
+                    links.push((Spanned::key(link), format!("{target}{fragment}")));
                 }
             }
             Ok(_) => problems.push(
@@ -262,5 +262,5 @@ fn links(entry: &Entry, problems: &mut Problems) -> Option<At<NamedTexts>> {
             Err(bad) => problems.push(bad_address(node, bad, EXPECTED)),
         }
     }
-    Some(At::new(links, &entry.value))
+    Some(Spanned::new(links, &entry.value))
 }

@@ -6,7 +6,7 @@ use crate::profile::annotated::AnnotatedYaml;
 use crate::profile::raw::options::RawSharedSettings;
 use crate::profile::setting::Level;
 
-use super::load::Loaded;
+use super::load::LoadedInventory;
 use super::probes;
 use super::service::RawServiceSettings;
 
@@ -14,7 +14,7 @@ use super::service::RawServiceSettings;
 const BELOW: &str = "start";
 
 /// Returns the service of this name, if the inventory has it.
-pub(crate) fn show(loaded: &Loaded, name: &str) -> Option<String> {
+pub(crate) fn show(loaded: &LoadedInventory, name: &str) -> Option<String> {
     let service = loaded.inventory.services.get(name)?;
     let mut raws = loaded.raw.services.iter();
     let raw = raws.find(|raw| raw.name.value == name)?;

@@ -14,7 +14,7 @@ use crate::profile::annotated::AnnotatedYaml;
 use crate::profile::raw::command::{self, Exec, RawExec, RawExecSettings};
 use crate::profile::raw::read::{directory, path, positive_duration};
 use crate::profile::setting::{
-    self, At, Level, Origin, Setting, SettingValue, settings, strongest,
+    self, Level, Origin, Setting, SettingValue, Spanned, settings, strongest,
 };
 use crate::yaml::{Entry, Fields, Problem, Problems, Style, Value};
 
@@ -159,7 +159,7 @@ fn show_env(exec: &Exec, settings: &RawExecSettings, out: &mut AnnotatedYaml) {
 }
 
 /// Reads `start`; its place is that of its key.
-pub(super) fn start(entry: &Entry, problems: &mut Problems) -> Option<At<RawStart>> {
+pub(super) fn start(entry: &Entry, problems: &mut Problems) -> Option<Spanned<RawStart>> {
     const EXAMPLE: &str = "{command: [uvicorn, \"app:app\"]}";
     read_map(entry, "command", EXAMPLE, problems, |fields, problems| {
         let exec_settings = RawExecSettings::take(fields, problems);
@@ -173,7 +173,7 @@ pub(super) fn start(entry: &Entry, problems: &mut Problems) -> Option<At<RawStar
 }
 
 /// Reads `on_change`; its place is that of its key.
-pub(super) fn on_change(entry: &Entry, problems: &mut Problems) -> Option<At<RawHook>> {
+pub(super) fn on_change(entry: &Entry, problems: &mut Problems) -> Option<Spanned<RawHook>> {
     read_map(
         entry,
         "exec",
@@ -198,7 +198,7 @@ fn read_map<T, F: FnOnce(RawExec) -> T>(
     example: &str,
     problems: &mut Problems,
     take: impl FnOnce(&mut Fields<'_>, &mut Problems) -> F,
-) -> Option<At<T>> {
+) -> Option<Spanned<T>> {
     let expected = format!("a map with `{key}`");
     if let Some(hint) = as_command(entry, key) {
         problems.push(entry.value.wrong(&expected).hint(hint));
@@ -233,7 +233,7 @@ fn read_map<T, F: FnOnce(RawExec) -> T>(
             .hint(format!("for example `{example}`")),
         );
     }
-    Some(At {
+    Some(Spanned {
         value: finish(command?),
         place: entry.key_place.clone(),
     })
@@ -252,7 +252,7 @@ fn as_command(entry: &Entry, inside: &str) -> Option<String> {
 }
 
 /// Reads `sources`; an empty list is as good as none.
-pub(super) fn sources(entry: &Entry, problems: &mut Problems) -> Option<At<Sources>> {
+pub(super) fn sources(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Sources>> {
     const EXPECTED: &str = "a list of patterns";
     if entry.value.as_text().is_some() {
         let hint = match entry.value.style {
@@ -292,14 +292,14 @@ pub(super) fn sources(entry: &Entry, problems: &mut Problems) -> Option<At<Sourc
     }
     let root = directory(&entry.value.place);
     let sources = Sources { root, patterns };
-    (!sources.patterns.is_empty()).then(|| At::new(sources, &entry.value))
+    (!sources.patterns.is_empty()).then(|| Spanned::new(sources, &entry.value))
 }
 
 /// Reads `restart_on`.
 pub(super) fn restart_on(
     entry: &Entry,
     problems: &mut Problems,
-) -> Option<At<Vec<At<RestartCause>>>> {
+) -> Option<Spanned<Vec<Spanned<RestartCause>>>> {
     const EXPECTED: &str = "a list of causes: `stale`, `unhealthy`";
     if let Some(text) = entry.value.as_text() {
         let hint = format!("did you mean `restart_on: [{text}]`?");
@@ -313,9 +313,9 @@ pub(super) fn restart_on(
     let items = entry.value.list(EXPECTED, problems)?;
     let causes = items
         .iter()
-        .filter_map(|item| Some(At::new(item.word(&words, problems)?, item)))
+        .filter_map(|item| Some(Spanned::new(item.word(&words, problems)?, item)))
         .collect();
-    Some(At::new(causes, &entry.value))
+    Some(Spanned::new(causes, &entry.value))
 }
 
 impl StartSpec {

@@ -17,7 +17,7 @@ use super::{Environment, FileStatus, load, show};
 use crate::profile::raw::options::{RawProbeSettings, RawSharedSettings};
 use crate::profile::raw::request::{self, RawRequestSettings, RawTls};
 use crate::profile::raw::{command, expect, probe};
-use crate::profile::setting::{Declared, ReferenceRow};
+use crate::profile::setting::{Declaration, ReferenceRow};
 use crate::run::readme;
 use crate::yaml::Problems;
 
@@ -53,7 +53,7 @@ fn folder(kind: &str) -> PathBuf {
         .join(kind)
 }
 
-fn check(kind: &str, render: impl Fn(Result<super::Loaded, Problems>) -> String) {
+fn check(kind: &str, render: impl Fn(Result<super::LoadedInventory, Problems>) -> String) {
     let folder = folder(kind);
     let look = |path: &Path| {
         let metadata = fs::metadata(folder.join(path)).ok()?;
@@ -271,7 +271,7 @@ fn mutilated_ones_are_told_too() {
 }
 
 /// The rows of a table of the reference.
-fn declared<R>(settings: &[Declared<R>]) -> String {
+fn declared<R>(settings: &[Declaration<R>]) -> String {
     let rows = settings.iter().map(|setting| {
         let alias = setting.alias.map(|alias| format!(" or `{alias}`"));
         let default = (setting.default)().map(|value| match serde_json::to_string(&value) {
@@ -282,7 +282,7 @@ fn declared<R>(settings: &[Declared<R>]) -> String {
             "0.1" => String::new(),
             since => format!(" Since {since}."),
         };
-        let Declared {
+        let Declaration {
             name, kind, doc, ..
         } = setting;
         let (alias, default) = (alias.unwrap_or_default(), default.unwrap_or_default());

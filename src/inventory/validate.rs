@@ -12,7 +12,7 @@ use super::profiles::{self, ProfileLoader};
 
 /// The result for one file.
 #[derive(Debug)]
-pub(crate) struct Validated {
+pub(crate) struct ValidationResult {
     pub(crate) problems: Problems,
     /// One line: what a good file holds, or how many mistakes a bad one has.
     pub(crate) summary: Result<String, String>,
@@ -22,7 +22,10 @@ pub(crate) struct Validated {
 const PROFILE_KEYS: [&str; 5] = ["probes", "actions", "decode", "title", "source"];
 
 /// Validates an inventory and the profiles within its reach.
-pub(crate) fn validate(files: InventoryFiles, environment: &Environment<'_>) -> Vec<Validated> {
+pub(crate) fn validate(
+    files: InventoryFiles,
+    environment: &Environment<'_>,
+) -> Vec<ValidationResult> {
     let profiles = ProfileLoader::new(&files.files, files.found, environment).files();
     let mut results = vec![inventory(files, environment)];
     results.extend(profiles.iter().map(|path| profile(path, environment)));
@@ -30,14 +33,17 @@ pub(crate) fn validate(files: InventoryFiles, environment: &Environment<'_>) -> 
 }
 
 /// Validates the files named.
-pub(crate) fn validate_files(files: &[PathBuf], environment: &Environment<'_>) -> Vec<Validated> {
+pub(crate) fn validate_files(
+    files: &[PathBuf],
+    environment: &Environment<'_>,
+) -> Vec<ValidationResult> {
     files
         .iter()
         .map(|path| validate_file(path, environment))
         .collect()
 }
 
-fn validate_file(path: &Path, environment: &Environment<'_>) -> Validated {
+fn validate_file(path: &Path, environment: &Environment<'_>) -> ValidationResult {
     // What cannot be read is told by whoever reads it in earnest.
     let mut ignored = Problems::default();
     let text = environment.read_source(path);
@@ -72,7 +78,7 @@ fn is_profile(path: &Path, node: Option<&Node>) -> bool {
     in_profiles || PROFILE_KEYS.iter().any(|key| node.get(key).is_some())
 }
 
-fn inventory(files: InventoryFiles, environment: &Environment<'_>) -> Validated {
+fn inventory(files: InventoryFiles, environment: &Environment<'_>) -> ValidationResult {
     let names: Vec<_> = files.files.iter().map(|path| shown(path)).collect();
     let name = match names.split_last() {
         Some((last, before)) if !before.is_empty() => {
@@ -84,7 +90,7 @@ fn inventory(files: InventoryFiles, environment: &Environment<'_>) -> Validated 
         Ok(loaded) => {
             let services = loaded.inventory.services;
             let probes = services.values().map(|service| service.probes.len());
-            Validated {
+            ValidationResult {
                 problems: loaded.warnings,
                 summary: Ok(format!(
                     "{name}: {}, {}",
@@ -97,7 +103,7 @@ fn inventory(files: InventoryFiles, environment: &Environment<'_>) -> Validated 
     }
 }
 
-fn profile(path: &Path, environment: &Environment<'_>) -> Validated {
+fn profile(path: &Path, environment: &Environment<'_>) -> ValidationResult {
     let mut problems = Problems::default();
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let profile = match environment.read_source(path) {
@@ -108,7 +114,7 @@ fn profile(path: &Path, environment: &Environment<'_>) -> Validated {
         }
     };
     match profile {
-        Some(profile) => Validated {
+        Some(profile) => ValidationResult {
             problems,
             summary: Ok(format!(
                 "{}: profile `{}`, {}",
@@ -121,12 +127,12 @@ fn profile(path: &Path, environment: &Environment<'_>) -> Validated {
     }
 }
 
-fn failed(name: &str, problems: Problems) -> Validated {
+fn failed(name: &str, problems: Problems) -> ValidationResult {
     let summary = format!(
         "{name}: {}",
         count(problems.shown_errors(), "mistake", "mistakes")
     );
-    Validated {
+    ValidationResult {
         problems,
         summary: Err(summary),
     }

@@ -11,7 +11,7 @@ use super::raw::action::RawActions;
 use super::raw::expect::RawExpect;
 use super::raw::options::RawOptions;
 use super::raw::probe::RawProbe;
-use super::setting::{At, Level};
+use super::setting::{Level, Spanned};
 use super::{Decode, Expect, ReplyDecode};
 
 /// One convention of other people's health routes.
@@ -22,7 +22,7 @@ pub struct Profile {
     /// One line for people.
     pub title: Option<String>,
     /// How we know.
-    pub source: Option<Source>,
+    pub source: Option<ProfileSource>,
     /// Whether the profile is part of healthctl: its places mean nothing to a user.
     pub(crate) builtin: bool,
     pub(crate) options: RawOptions,
@@ -30,12 +30,12 @@ pub struct Profile {
     pub(crate) probes: IndexMap<String, RawProbe>,
     pub(crate) actions: RawActions,
     /// How the payload of `status` is read, else that of `ready`, else that of `live`.
-    pub(crate) decode: Option<At<Arc<Decode>>>,
+    pub(crate) decode: Option<Spanned<Arc<Decode>>>,
 }
 
 /// How a convention is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum ProfileSource {
     /// Replies of the real thing were captured.
     Captured,
     /// Its source was read.
@@ -44,7 +44,7 @@ pub enum Source {
     Docs,
 }
 
-impl Source {
+impl ProfileSource {
     /// The word used in files.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -68,9 +68,9 @@ impl Profile {
             .and_then(|entry| entry.value.line("one line for people", problems));
         let source = fields.take("source").and_then(|entry| {
             let words = [
-                ("captured", Source::Captured),
-                ("source", Source::Source),
-                ("docs", Source::Docs),
+                ("captured", ProfileSource::Captured),
+                ("source", ProfileSource::Source),
+                ("docs", ProfileSource::Docs),
             ];
             entry.value.word(&words, problems)
         });
@@ -103,7 +103,7 @@ impl Profile {
             .unwrap_or_default();
         let decode = fields.take("decode").and_then(|entry| {
             let decode = Decode::parse(&entry.value, problems)?;
-            Some(At::new(Arc::new(decode), &entry.value))
+            Some(Spanned::new(Arc::new(decode), &entry.value))
         });
         fields.finish_with(problems, |key| match key {
             "services" => {

@@ -18,7 +18,7 @@ mod target;
 
 pub use builtin::builtin;
 pub use captured::Captured;
-pub use definition::{Profile, Source};
+pub use definition::{Profile, ProfileSource};
 pub use expect::{Expect, StatusRange};
 pub use host_port::HostPort;
 pub(crate) use request::{Auth, Connection, Proxy, Secret};

@@ -19,13 +19,13 @@ use super::{Connection, Proxy, Target};
 
 /// A value and the place where it was written.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct At<T> {
+pub(crate) struct Spanned<T> {
     pub(crate) value: T,
     /// The place of the value, or of its key.
     pub(crate) place: Place,
 }
 
-impl<T> At<T> {
+impl<T> Spanned<T> {
     pub(crate) fn new(value: T, node: &Node) -> Self {
         Self {
             value,
@@ -34,7 +34,7 @@ impl<T> At<T> {
     }
 }
 
-impl At<String> {
+impl Spanned<String> {
     pub(crate) fn key(entry: &Entry) -> Self {
         Self {
             value: entry.key.clone(),
@@ -108,7 +108,7 @@ impl<'a, T> Setting<'a, T> {
         }
     }
 
-    pub(crate) fn written(level: Level<'a>, at: &'a At<T>) -> Setting<'a, &'a T> {
+    pub(crate) fn written(level: Level<'a>, at: &'a Spanned<T>) -> Setting<'a, &'a T> {
         Setting {
             value: &at.value,
             origin: Origin::Written(level, &at.place),
@@ -131,7 +131,7 @@ pub(crate) type Levels<'s, 'a, R> = &'s [(Level<'a>, &'a R)];
 /// Returns the value of the strongest level that has one.
 pub(crate) fn strongest<'a, R, T>(
     levels: Levels<'_, 'a, R>,
-    get: impl Fn(&'a R) -> Option<&'a At<T>>,
+    get: impl Fn(&'a R) -> Option<&'a Spanned<T>>,
 ) -> Option<Setting<'a, &'a T>> {
     let mut levels = levels.iter().rev();
     levels.find_map(|(level, raw)| Some(Setting::<T>::written(*level, get(raw)?)))
@@ -197,7 +197,7 @@ plain_values! {
 }
 
 /// A list of names: each counts once, in the order written.
-impl SettingValue for Vec<At<String>> {
+impl SettingValue for Vec<Spanned<String>> {
     type Resolved = Vec<String>;
 
     fn resolved(&self) -> Vec<String> {
@@ -216,7 +216,7 @@ impl SettingValue for Vec<At<String>> {
     }
 }
 
-impl SettingValue for Vec<At<RestartCause>> {
+impl SettingValue for Vec<Spanned<RestartCause>> {
     type Resolved = BTreeSet<RestartCause>;
 
     fn resolved(&self) -> BTreeSet<RestartCause> {
@@ -231,7 +231,7 @@ impl SettingValue for Vec<At<RestartCause>> {
 }
 
 /// A map from names of the user's own to text.
-pub(crate) type NamedTexts = Vec<(At<String>, String)>;
+pub(crate) type NamedTexts = Vec<(Spanned<String>, String)>;
 
 impl SettingValue for NamedTexts {
     type Resolved = BTreeMap<String, String>;
@@ -275,7 +275,7 @@ pub(crate) fn path(path: &std::path::Path) -> String {
         reason = "a test writes the reference of keys into the README"
     )
 )]
-pub(crate) struct Declared<R: 'static> {
+pub(crate) struct Declaration<R: 'static> {
     pub(crate) name: &'static str,
     /// The other name of the key.
     pub(crate) alias: Option<&'static str>,
@@ -297,9 +297,9 @@ pub(crate) type ReferenceRow = (&'static str, &'static str, &'static str);
 pub(crate) fn take<T>(
     fields: &mut Fields<'_>,
     (name, alias): (&'static str, Option<&'static str>),
-    read: impl Fn(&Entry, &mut Problems) -> Option<At<T>>,
+    read: impl Fn(&Entry, &mut Problems) -> Option<Spanned<T>>,
     problems: &mut Problems,
-) -> Option<At<T>> {
+) -> Option<Spanned<T>> {
     let named = fields.take(name);
     let other = alias.and_then(|alias| fields.take(alias));
     if let (Some(first), Some(second)) = (named, other) {
@@ -341,7 +341,7 @@ macro_rules! settings {
         $(#[$raw_meta])*
         #[derive(Debug, Clone, Default)]
         pub(crate) struct $raw {
-            $($(#[doc = $doc])+ pub(crate) $name: Option<$crate::profile::setting::At<$type>>,)+
+            $($(#[doc = $doc])+ pub(crate) $name: Option<$crate::profile::setting::Spanned<$type>>,)+
         }
 
         $(#[$meta])*
@@ -358,8 +358,8 @@ macro_rules! settings {
 
         impl $raw {
             /// The declarations, in the order in which they are shown.
-            pub(crate) const DECLARED: &'static [$crate::profile::setting::Declared<Self>] = &[
-                $($crate::profile::setting::Declared {
+            pub(crate) const DECLARED: &'static [$crate::profile::setting::Declaration<Self>] = &[
+                $($crate::profile::setting::Declaration {
                     name: stringify!($name),
                     alias: [$(Some($alias),)? None][0],
                     kind: $kind,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::judged::Judged;
 use crate::commands::{Context, Error};
 use crate::host::Clock;
-use crate::inventory::{AdHoc, Asked, Offered};
+use crate::inventory::{AdHoc, AdHocTarget, AvailableProfile};
 use crate::probe::Asker;
 use crate::profile::{Captured, HttpResponse, Profile, judge};
 use crate::text::clean;
@@ -18,8 +18,8 @@ const LARGEST: u64 = (1 << 20) + 1;
 
 /// What a profile makes of a saved reply; without a name, what every one makes of it.
 pub(super) fn file(
-    named: Option<&Offered>,
-    known: &[Offered],
+    named: Option<&AvailableProfile>,
+    known: &[AvailableProfile],
     path: &str,
     probe: Option<&str>,
 ) -> Result<Vec<Judged>, Error> {
@@ -117,7 +117,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
 /// What a profile makes of a running service: each of its probes is asked once.
 pub(super) async fn url(
     context: &Context,
-    named: Option<&Offered>,
+    named: Option<&AvailableProfile>,
     url: &str,
     probe: Option<&str>,
 ) -> Result<Vec<Judged>, Error> {
@@ -133,7 +133,7 @@ pub(super) async fn url(
     let wanted = probes(profile, true, probe)?;
     let loaded = context.adhoc(&AdHoc {
         profile: Some(&offered.name),
-        ..AdHoc::new(Asked::Url(url))
+        ..AdHoc::new(AdHocTarget::Url(url))
     })?;
     let asker = Asker::new(Clock::start());
     let mut tries = Vec::new();

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::inventory::Offered;
-use crate::profile::{Profile, Source};
+use crate::inventory::AvailableProfile;
+use crate::profile::{Profile, ProfileSource};
 use crate::text::{Table, clean};
 
 /// The list for people.
-pub(super) fn table(known: &[Offered], color: bool) -> String {
+pub(super) fn table(known: &[AvailableProfile], color: bool) -> String {
     let titles = ["PROFILE", "TITLE", "SOURCE", "PROBES", "ACTIONS", "FROM"];
     let rows = known.iter().map(|offered| {
         let Some(profile) = &offered.profile else {
@@ -52,13 +52,13 @@ pub(super) fn columns<const N: usize>(
 }
 
 /// The list for programs.
-pub(super) fn json(known: &[Offered]) -> String {
+pub(super) fn json(known: &[AvailableProfile]) -> String {
     let profiles: Vec<Value> = known.iter().map(entry).collect();
     format!("{}\n", json!({"schema_version": 1, "profiles": profiles}))
 }
 
 /// One profile with its text.
-pub(super) fn json_one(offered: &Offered) -> String {
+pub(super) fn json_one(offered: &AvailableProfile) -> String {
     let mut entry = entry(offered);
     if let Some(map) = entry.as_object_mut() {
         map.insert("schema_version".to_owned(), json!(1));
@@ -67,12 +67,12 @@ pub(super) fn json_one(offered: &Offered) -> String {
     format!("{entry}\n")
 }
 
-fn entry(offered: &Offered) -> Value {
+fn entry(offered: &AvailableProfile) -> Value {
     let profile = offered.profile.as_deref();
     json!({
         "name": offered.name,
         "title": profile.and_then(|profile| profile.title.as_deref()),
-        "source": profile.and_then(|profile| profile.source).map(Source::as_str),
+        "source": profile.and_then(|profile| profile.source).map(ProfileSource::as_str),
         "probes": profile.map(probes),
         "actions": profile.map(actions),
         "from": offered.origin,

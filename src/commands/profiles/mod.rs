@@ -6,7 +6,7 @@ mod listing;
 
 use super::{Context, Error, ListFormat, surroundings};
 use crate::exit::Exit;
-use crate::inventory::{self, Offered};
+use crate::inventory::{self, AvailableProfile};
 use crate::text::{clean, nearest};
 
 /// The flags of `profiles`.
@@ -67,7 +67,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
 }
 
 /// All profiles within reach. One need not have an inventory to see them; one that was named has to be there.
-fn known(context: &Context) -> Result<Vec<Offered>, Error> {
+fn known(context: &Context) -> Result<Vec<AvailableProfile>, Error> {
     surroundings::with(|around| {
         let chosen = match inventory::find(&context.global.file, around) {
             Ok(chosen) => Some(chosen),
@@ -80,7 +80,7 @@ fn known(context: &Context) -> Result<Vec<Offered>, Error> {
     })
 }
 
-fn find<'a>(known: &'a [Offered], name: &str) -> Result<&'a Offered, Error> {
+fn find<'a>(known: &'a [AvailableProfile], name: &str) -> Result<&'a AvailableProfile, Error> {
     let names = known.iter().map(|offered| offered.name.as_str());
     let hint = nearest(name, names.clone()).map_or_else(
         || format!("known profiles: {}", names.collect::<Vec<_>>().join(", ")),

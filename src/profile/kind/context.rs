@@ -5,13 +5,13 @@ use crate::yaml::{Entry, Place, Problems};
 use super::super::annotated::AnnotatedYaml;
 use super::super::raw::command::RawExecSettings;
 use super::super::raw::request::RawRequest;
-use super::super::setting::{At, Level, Levels};
+use super::super::setting::{Level, Levels, Spanned};
 use super::super::{HostPort, Target};
 
 /// A probe kind as written.
 pub(crate) trait RawKind: Sized {
     /// The question with everything that it needs.
-    type Spec: Question;
+    type Spec: ProbeSpec;
 
     /// The keys beside the kind's own to which it gives a meaning, of those that not every kind gives one.
     const KEYS: &'static [&'static str];
@@ -22,7 +22,7 @@ pub(crate) trait RawKind: Sized {
     /// Merges the levels. Returns `None` where the question has nowhere to go, which is reported.
     fn resolve(
         levels: Levels<'_, '_, Self>,
-        context: &Context<'_>,
+        context: &KindContext<'_>,
         problems: &mut Problems,
     ) -> Option<Self::Spec>;
 
@@ -30,7 +30,7 @@ pub(crate) trait RawKind: Sized {
     fn show(
         spec: &Self::Spec,
         levels: Levels<'_, '_, Self>,
-        context: &Context<'_>,
+        context: &KindContext<'_>,
         out: &mut AnnotatedYaml,
     );
 
@@ -38,7 +38,7 @@ pub(crate) trait RawKind: Sized {
     fn show_beside(
         _spec: &Self::Spec,
         _levels: Levels<'_, '_, Self>,
-        _context: &Context<'_>,
+        _context: &KindContext<'_>,
         _out: &mut AnnotatedYaml,
     ) {
     }
@@ -50,7 +50,7 @@ pub(crate) trait RawKind: Sized {
 }
 
 /// A resolved question.
-pub(crate) trait Question {
+pub(crate) trait ProbeSpec {
     /// Returns what is asked, for people: without password; control characters are left in.
     fn target(&self) -> String;
 
@@ -69,10 +69,10 @@ pub(crate) enum ProbeAddress<'a> {
 
 /// The service of a probe or an action, as far as requests and commands depend on it.
 #[derive(Debug, Clone)]
-pub(crate) struct Context<'a> {
+pub(crate) struct KindContext<'a> {
     /// The name of the service.
-    pub(crate) service: &'a At<String>,
-    pub(crate) url: Option<&'a At<Target>>,
+    pub(crate) service: &'a Spanned<String>,
+    pub(crate) url: Option<&'a Spanned<Target>>,
     /// Whether a `url` is written, even if it could not be read.
     pub(crate) has_url: bool,
     /// The probe or action, for messages: `` the action `reload` ``.

@@ -6,7 +6,7 @@ use super::super::annotated::AnnotatedYaml;
 pub(crate) use super::super::raw::command::RawExec;
 use super::super::raw::command::{self, Exec};
 use super::super::setting::Levels;
-use super::context::{Context, Question, RawKind};
+use super::context::{KindContext, ProbeSpec, RawKind};
 
 impl RawKind for RawExec {
     type Spec = Exec;
@@ -19,7 +19,7 @@ impl RawKind for RawExec {
 
     fn resolve(
         levels: Levels<'_, '_, Self>,
-        context: &Context<'_>,
+        context: &KindContext<'_>,
         _problems: &mut Problems,
     ) -> Option<Exec> {
         command::resolve(levels, &context.exec_settings, &context.service.place)
@@ -28,14 +28,14 @@ impl RawKind for RawExec {
     fn show(
         spec: &Exec,
         levels: Levels<'_, '_, Self>,
-        context: &Context<'_>,
+        context: &KindContext<'_>,
         out: &mut AnnotatedYaml,
     ) {
         command::show(spec, levels, &context.exec_settings, out);
     }
 }
 
-impl Question for Exec {
+impl ProbeSpec for Exec {
     fn target(&self) -> String {
         self.shown.join(" ")
     }

@@ -9,10 +9,10 @@ use super::super::annotated::AnnotatedYaml;
 use super::super::raw::read::{bad_address, check_single, warn_password};
 use super::super::raw::request::{self, HttpRequest, RawRequestSettings, RawTls};
 use super::super::raw::secret::{self, RawHeader, is_token, written};
-use super::super::setting::{At, Level, Levels, Origin, select, strongest};
+use super::super::setting::{Level, Levels, Origin, Spanned, select, strongest};
 use super::super::target::{BadAddress, check_path};
 use super::super::{Auth, Proxy, Secret, Target};
-use super::context::{Context, ProbeAddress, Question, RawKind};
+use super::context::{KindContext, ProbeAddress, ProbeSpec, RawKind};
 
 const EXPECTED: &str =
     "a path such as `/health`, an address, or a map with `path`, `method`, `headers` and `body`";
@@ -26,11 +26,11 @@ const METHODS: [&str; 8] = [
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RawHttp {
     /// `None`: to the address of the service itself.
-    to: Option<At<RawTarget>>,
-    method: Option<At<String>>,
+    to: Option<Spanned<RawTarget>>,
+    method: Option<Spanned<String>>,
     /// The headers of this request alone.
     headers: Vec<RawHeader>,
-    body: Option<At<String>>,
+    body: Option<Spanned<String>>,
 }
 
 /// The target of a request as written.
@@ -88,7 +88,7 @@ impl RawKind for RawHttp {
                 return None;
             }
             let body = entry.value.text("the body as text", problems)?;
-            Some(At::new(body, &entry.value))
+            Some(Spanned::new(body, &entry.value))
         });
         fields.finish_with(problems, |key| match key {
             "expect" | "interval" | "timeout" | "auth" | "tls" | "proxy" | "follow_redirects"
@@ -108,17 +108,17 @@ impl RawKind for RawHttp {
 
     fn resolve(
         levels: Levels<'_, '_, Self>,
-        context: &Context<'_>,
+        context: &KindContext<'_>,
         problems: &mut Problems,
     ) -> Option<Box<HttpRequest>> {
         let method = strongest(levels, |http| http.method.as_ref());
         let body = strongest(levels, |http| http.body.as_ref());
         let target = target(levels, context, problems);
-        let elsewhere = match (&target, context.url) {
+        let other_host = match (&target, context.url) {
             (Some(target), Some(url)) => !target.same_host(&url.value),
             _ => false,
         };
-        let (headers, auth) = credentials(levels, context, elsewhere, target.as_ref(), problems);
+        let (headers, auth) = credentials(levels, context, other_host, target.as_ref(), problems);
         let tls = select(&context.requests, |request| Some(&request.tls));
         let tls = RawTls::checked(&tls, problems);
         let target = target?;
@@ -147,7 +147,7 @@ impl RawKind for RawHttp {
     fn show(
         sent: &Box<HttpRequest>,
         levels: Levels<'_, '_, Self>,
-        context: &Context<'_>,
+        context: &KindContext<'_>,
         out: &mut AnnotatedYaml,
     ) {
         out.open("http", None);
@@ -172,7 +172,7 @@ impl RawKind for RawHttp {
     fn show_beside(
         sent: &Box<HttpRequest>,
         levels: Levels<'_, '_, Self>,
-        context: &Context<'_>,
+        context: &KindContext<'_>,
         out: &mut AnnotatedYaml,
     ) {
         let headers = merged_headers(levels, context);
@@ -189,7 +189,7 @@ impl RawKind for RawHttp {
     }
 }
 
-impl Question for Box<HttpRequest> {
+impl ProbeSpec for Box<HttpRequest> {
     fn target(&self) -> String {
         self.target.to_string()
     }
@@ -199,13 +199,13 @@ impl Question for Box<HttpRequest> {
     }
 }
 
-fn to(node: &Node, problems: &mut Problems) -> Option<At<RawTarget>> {
+fn to(node: &Node, problems: &mut Problems) -> Option<Spanned<RawTarget>> {
     let Value::Text(text) = &node.value else {
         problems.push(node.wrong("a path such as `/health` or an address"));
         return None;
     };
     if text.is_empty() {
-        return Some(At::new(RawTarget::Path(String::new()), node));
+        return Some(Spanned::new(RawTarget::Path(String::new()), node));
     }
     let parsed = if text.contains("://") && !text.starts_with('/') {
         Target::parse(text).map(RawTarget::Address)
@@ -219,7 +219,7 @@ fn to(node: &Node, problems: &mut Problems) -> Option<At<RawTarget>> {
             if let RawTarget::Address(target) = &to {
                 warn_password(node, target, problems);
             }
-            Some(At::new(to, node))
+            Some(Spanned::new(to, node))
         }
         Err(bad) => {
             let expected = "a path such as `/health` or an address";
@@ -238,7 +238,7 @@ fn maybe_address(text: &str) -> Option<BadAddress> {
     })
 }
 
-fn method(node: &Node, problems: &mut Problems) -> Option<At<String>> {
+fn method(node: &Node, problems: &mut Problems) -> Option<Spanned<String>> {
     const EXPECTED: &str = "a method such as `GET` or `POST`";
     let text = node.line(EXPECTED, problems)?;
     let upper = text.to_ascii_uppercase();
@@ -248,7 +248,7 @@ fn method(node: &Node, problems: &mut Problems) -> Option<At<String>> {
             .maybe_hint(hint)
     };
     if METHODS.contains(&text.as_str()) {
-        return Some(At::new(text, node));
+        return Some(Spanned::new(text, node));
     }
     if METHODS.contains(&upper.as_str()) {
         problems.push(problem(
@@ -274,12 +274,12 @@ fn method(node: &Node, problems: &mut Problems) -> Option<At<String>> {
             .warning(),
         );
     }
-    Some(At::new(text, node))
+    Some(Spanned::new(text, node))
 }
 
 fn target(
     levels: Levels<'_, '_, RawHttp>,
-    context: &Context<'_>,
+    context: &KindContext<'_>,
     problems: &mut Problems,
 ) -> Option<Target> {
     let to = strongest(levels, |http| http.to.as_ref());
@@ -325,7 +325,7 @@ fn target(
 /// Returns every header once, the strongest of each name, in the order in which the names were first written.
 fn merged_headers<'a>(
     levels: Levels<'_, 'a, RawHttp>,
-    context: &Context<'a>,
+    context: &KindContext<'a>,
 ) -> Vec<(Level<'a>, &'a RawHeader)> {
     let mut merged: Vec<(Level<'a>, &RawHeader)> = Vec::new();
     for (level, request) in &context.requests {
@@ -347,17 +347,17 @@ fn merged_headers<'a>(
 /// slip must not carry a token away. Written with the probe or action itself, it is.
 fn credentials(
     levels: Levels<'_, '_, RawHttp>,
-    context: &Context<'_>,
-    elsewhere: bool,
+    context: &KindContext<'_>,
+    other_host: bool,
     target: Option<&Target>,
     problems: &mut Problems,
 ) -> (Vec<(String, Secret)>, Option<Auth>) {
-    let mut kept_back: Option<&Place> = None;
+    let mut withheld: Option<&Place> = None;
     let mut headers = Vec::new();
     let mut authorization = None;
     for (level, header) in merged_headers(levels, context) {
-        if elsewhere && !level.is_own() && is_secret_name(&header.name.value) {
-            kept_back = Some(&header.name.place);
+        if other_host && !level.is_own() && is_secret_name(&header.name.value) {
+            withheld = Some(&header.name.place);
             continue;
         }
         if header.name.value.eq_ignore_ascii_case("authorization") {
@@ -368,8 +368,8 @@ fn credentials(
     let mut written = context.requests.iter().rev();
     let written = written.find_map(|(level, request)| Some((level, request.auth.as_ref()?)));
     let auth = written.and_then(|(level, auth)| {
-        if elsewhere && !level.is_own() && auth.value.is_some() {
-            kept_back = Some(&auth.place);
+        if other_host && !level.is_own() && auth.value.is_some() {
+            withheld = Some(&auth.place);
             return None;
         }
         let place = &auth.place;
@@ -391,7 +391,7 @@ fn credentials(
         }
         Some(auth)
     });
-    if let (Some(place), Some(target)) = (kept_back, target) {
+    if let (Some(place), Some(target)) = (withheld, target) {
         let host = target.url.host_str().unwrap_or_default();
         problems.push(
             Problem::at(place, format!("not sent to the other host `{host}`"))

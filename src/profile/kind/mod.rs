@@ -6,14 +6,14 @@
 
 mod context;
 
-pub(crate) use context::{Context, ProbeAddress, Question, RawKind};
+pub(crate) use context::{KindContext, ProbeAddress, ProbeSpec, RawKind};
 
 use crate::yaml::{Entry, Fields, Place, Problem, Problems};
 
 use super::annotated::AnnotatedYaml;
 use super::raw::read::check_single;
 use super::raw::request::HttpRequest;
-use super::setting::{At, Level, select};
+use super::setting::{Level, Spanned, select};
 
 /// Hands the list of kinds to a macro: the module, which is also the key in a probe, the variant, the type as written.
 macro_rules! probe_kinds {
@@ -74,7 +74,7 @@ macro_rules! declare {
                 }
             }
 
-            fn question(&self) -> &dyn Question {
+            fn spec(&self) -> &dyn ProbeSpec {
                 match self {
                     $(Self::$variant(spec) => spec,)+
                 }
@@ -83,7 +83,7 @@ macro_rules! declare {
             /// Merges the levels, the weakest first; the strongest one says which kind it is.
             pub(crate) fn resolve(
                 levels: &[(Level<'_>, &RawProbeKind)],
-                context: &Context<'_>,
+                context: &KindContext<'_>,
                 problems: &mut Problems,
             ) -> Option<Self> {
                 match levels.last()?.1 {
@@ -98,7 +98,7 @@ macro_rules! declare {
             pub(crate) fn show(
                 &self,
                 levels: &[(Level<'_>, &RawProbeKind)],
-                context: &Context<'_>,
+                context: &KindContext<'_>,
                 out: &mut AnnotatedYaml,
             ) {
                 match self {
@@ -112,7 +112,7 @@ macro_rules! declare {
             pub(crate) fn show_beside(
                 &self,
                 levels: &[(Level<'_>, &RawProbeKind)],
-                context: &Context<'_>,
+                context: &KindContext<'_>,
                 out: &mut AnnotatedYaml,
             ) {
                 match self {
@@ -153,12 +153,12 @@ impl Default for ProbeKind {
 impl ProbeKind {
     /// Returns what is asked, for people: no password, no control character.
     pub(crate) fn target(&self) -> String {
-        crate::text::clean(&self.question().target(), 300)
+        crate::text::clean(&self.spec().target(), 300)
     }
 
     /// Returns the address that is connected to, if any.
     pub(crate) fn address(&self) -> Option<ProbeAddress<'_>> {
-        self.question().address()
+        self.spec().address()
     }
 
     /// Returns the HTTP request, if that is what is asked.
@@ -171,7 +171,7 @@ impl ProbeKind {
 }
 
 /// Returns whether a key of a probe means something to this kind.
-pub(crate) fn gives_meaning(kind: &str, key: &str) -> bool {
+pub(crate) fn accepts_key(kind: &str, key: &str) -> bool {
     let owners = owners(key);
     owners.is_empty() || owners.contains(&kind)
 }
@@ -196,7 +196,7 @@ fn owners(key: &str) -> Vec<&'static str> {
 }
 
 /// Returns whether only some kinds give a meaning to a key.
-pub(crate) fn is_particular(key: &str) -> bool {
+pub(crate) fn is_kind_specific(key: &str) -> bool {
     !owners(key).is_empty()
 }
 
@@ -207,14 +207,14 @@ pub(crate) fn takes_away(above: &str, below: &str) -> bool {
     match of_kind(above) {
         Some((_, keys)) => {
             let other = below == "grpc" || (of_kind(below).is_some() && below != above);
-            other || (is_particular(below) && !keys.contains(&below))
+            other || (is_kind_specific(below) && !keys.contains(&below))
         }
         None => above == "grpc" && of_kind(below).is_some(),
     }
 }
 
 /// Reports keys that mean nothing to a probe of this kind.
-pub(crate) fn check_keys(kind: &str, keys: &[At<String>], problems: &mut Problems) {
+pub(crate) fn check_keys(kind: &str, keys: &[Spanned<String>], problems: &mut Problems) {
     for key in keys {
         let owners = owners(&key.value);
         if owners.contains(&kind) {
@@ -233,7 +233,7 @@ pub(crate) fn check_keys(kind: &str, keys: &[At<String>], problems: &mut Problem
 }
 
 /// Returns the problem that a probe does not say what to ask.
-pub(crate) fn asks_nothing(name: &At<String>) -> Problem {
+pub(crate) fn asks_nothing(name: &Spanned<String>) -> Problem {
     let mut kinds: Vec<String> = KINDS.iter().map(|(kind, _)| format!("`{kind}`")).collect();
     let last = kinds.pop().unwrap_or_default();
     Problem::at(

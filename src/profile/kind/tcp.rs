@@ -5,12 +5,12 @@ use crate::yaml::{Entry, Problems};
 use super::super::HostPort;
 use super::super::annotated::AnnotatedYaml;
 use super::super::raw::read::host_port;
-use super::super::setting::{At, Levels, strongest};
-use super::context::{Context, ProbeAddress, Question, RawKind};
+use super::super::setting::{Levels, Spanned, strongest};
+use super::context::{KindContext, ProbeAddress, ProbeSpec, RawKind};
 
 /// The address of a TCP probe as written.
 #[derive(Debug, Clone)]
-pub(crate) struct RawTcp(At<HostPort>);
+pub(crate) struct RawTcp(Spanned<HostPort>);
 
 impl RawKind for RawTcp {
     type Spec = HostPort;
@@ -23,7 +23,7 @@ impl RawKind for RawTcp {
 
     fn resolve(
         levels: Levels<'_, '_, Self>,
-        _context: &Context<'_>,
+        _context: &KindContext<'_>,
         _problems: &mut Problems,
     ) -> Option<HostPort> {
         strongest(levels, |raw| Some(&raw.0)).map(|address| address.value.clone())
@@ -32,7 +32,7 @@ impl RawKind for RawTcp {
     fn show(
         spec: &HostPort,
         levels: Levels<'_, '_, Self>,
-        _context: &Context<'_>,
+        _context: &KindContext<'_>,
         out: &mut AnnotatedYaml,
     ) {
         if let Some(address) = strongest(levels, |raw| Some(&raw.0)) {
@@ -41,7 +41,7 @@ impl RawKind for RawTcp {
     }
 }
 
-impl Question for HostPort {
+impl ProbeSpec for HostPort {
     fn target(&self) -> String {
         let Self { host, port } = self;
         if host.contains(':') {

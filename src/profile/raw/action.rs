@@ -8,7 +8,7 @@ use crate::yaml::{Entry, Fields, Node, Problem, Problems, Value};
 
 use super::super::kind::RawKind;
 use super::super::kind::http::RawHttp;
-use super::super::setting::At;
+use super::super::setting::Spanned;
 use super::super::{ReplyDecode, Signal};
 use super::command::{RawExec, RawExecSettings, split};
 use super::read::{boolean, check_single, is_off, keys_where, positive_duration};
@@ -26,19 +26,19 @@ pub(crate) struct RawActions {
 /// An action as written: laid over another one, or switched off.
 #[derive(Debug, Clone)]
 pub(crate) struct RawAction {
-    pub(crate) name: At<String>,
+    pub(crate) name: Spanned<String>,
     /// `off`: takes away the profile's action.
     pub(crate) off: bool,
     /// `None`: as the profile says.
     pub(crate) means: Option<RawMeans>,
     /// Whether the reply comes only when the work is done.
-    pub(crate) waits: Option<At<bool>>,
-    pub(crate) timeout: Option<At<Duration>>,
+    pub(crate) waits: Option<Spanned<bool>>,
+    pub(crate) timeout: Option<Spanned<Duration>>,
     pub(crate) exec_settings: RawExecSettings,
     /// The keys to which only some means give a meaning.
-    particular: Vec<At<String>>,
+    means_keys: Vec<Spanned<String>>,
     pub(crate) request: RawRequest,
-    pub(crate) reply: Option<At<Arc<ReplyDecode>>>,
+    pub(crate) reply: Option<Spanned<Arc<ReplyDecode>>>,
     /// `reply` as it was written, for showing it again.
     pub(crate) reply_written: Option<serde_json::Value>,
 }
@@ -47,7 +47,7 @@ pub(crate) struct RawAction {
 #[derive(Debug, Clone)]
 pub(crate) enum RawMeans {
     Http(Box<RawHttp>),
-    Signal(At<Signal>),
+    Signal(Spanned<Signal>),
     Exec(RawExec),
 }
 
@@ -125,13 +125,13 @@ impl RawAction {
         const EXPECTED: &str = "a map with `http`, `signal` or `exec`";
         let node = &entry.value;
         let mut action = Self {
-            name: At::key(entry),
+            name: Spanned::key(entry),
             off: is_off(node),
             means: None,
             waits: None,
             timeout: None,
             exec_settings: RawExecSettings::default(),
-            particular: Vec::new(),
+            means_keys: Vec::new(),
             request: RawRequest::default(),
             reply: None,
             reply_written: None,
@@ -175,7 +175,7 @@ impl RawAction {
         let timeout = fields.take("timeout");
         action.timeout = timeout.and_then(|entry| positive_duration(entry, problems));
         action.request = RawRequest::take(&mut fields, problems);
-        action.particular = keys_where(node, |key| owner(key).is_some());
+        action.means_keys = keys_where(node, |key| owner(key).is_some());
         if let Some(means) = &action.means {
             action.check_keys(means.name(), problems);
         }
@@ -200,7 +200,7 @@ impl RawAction {
 
     /// Reports keys that mean nothing to an action by these means.
     pub(crate) fn check_keys(&self, means: &str, problems: &mut Problems) {
-        for key in &self.particular {
+        for key in &self.means_keys {
             let Some(owner) = owner(&key.value).filter(|owner| *owner != means) else {
                 continue;
             };
@@ -235,7 +235,7 @@ impl RawAction {
             );
         }
         if let Some(decode) = ReplyDecode::parse(&entry.value, problems) {
-            self.reply = Some(At::new(Arc::new(decode), &entry.value));
+            self.reply = Some(Spanned::new(Arc::new(decode), &entry.value));
             self.reply_written = Some(entry.value.to_json());
         }
     }
@@ -266,14 +266,14 @@ fn owner(key: &str) -> Option<&'static str> {
     }
 }
 
-fn read_signal(node: &Node, problems: &mut Problems) -> Option<At<Signal>> {
+fn read_signal(node: &Node, problems: &mut Problems) -> Option<Spanned<Signal>> {
     let expected = format!(
         "one of {}",
         Signal::ALL.map(|(name, _)| format!("`{name}`")).join(", ")
     );
     let text = node.line(&expected, problems)?;
     if let Some(signal) = Signal::parse(&text) {
-        return Some(At::new(signal, node));
+        return Some(Spanned::new(signal, node));
     }
     let name = text.to_ascii_uppercase();
     let hint = match name.trim_start_matches("SIG") {

@@ -11,14 +11,14 @@ use crate::yaml::{
 
 use super::super::Secret;
 use super::super::annotated::AnnotatedYaml;
-use super::super::setting::{At, Level, Levels, Origin, strongest};
+use super::super::setting::{Level, Levels, Origin, Spanned, strongest};
 use super::read::{beside, directory, path};
 use super::secret;
 
 /// A command as written: program and arguments, without a shell.
 #[derive(Debug, Clone)]
 pub(crate) struct RawExec {
-    pub(crate) command: At<Vec<String>>,
+    pub(crate) command: Spanned<Vec<String>>,
     /// The words as they may be shown: where a variable's value is in one, what was written.
     shown: Vec<String>,
     /// Each text of the words that must not be shown, with what is shown in its place.
@@ -29,14 +29,14 @@ pub(crate) struct RawExec {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RawExecSettings {
     pub(crate) env: Vec<RawVariable>,
-    pub(crate) cwd: Option<At<PathBuf>>,
+    pub(crate) cwd: Option<Spanned<PathBuf>>,
 }
 
 /// A variable of a command's environment as written.
 #[derive(Debug, Clone)]
 pub(crate) struct RawVariable {
-    pub(crate) name: At<String>,
-    pub(crate) value: At<Secret>,
+    pub(crate) name: Spanned<String>,
+    pub(crate) value: Spanned<Secret>,
     /// Each text of the value that must not be shown, with what is shown in its place.
     hidden: Vec<(String, String)>,
 }
@@ -216,7 +216,7 @@ impl RawExecSettings {
 }
 
 /// Reads a program and its arguments. A program with a `/` in it stands beside the file.
-fn words(node: &Node, problems: &mut Problems) -> Option<At<Vec<String>>> {
+fn words(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<String>>> {
     const EXPECTED: &str = "a list: the program, then its arguments";
     let Value::List(items) = &node.value else {
         let hint = node
@@ -254,7 +254,7 @@ fn words(node: &Node, problems: &mut Problems) -> Option<At<Vec<String>>> {
             format!("./{path}")
         };
     }
-    Some(At::new(command, node))
+    Some(Spanned::new(command, node))
 }
 
 pub(super) fn split(text: &str) -> String {
@@ -327,15 +327,15 @@ fn variables(entry: &Entry, problems: &mut Problems) -> Vec<RawVariable> {
             }
         }
         variables.push(RawVariable {
-            name: At::key(entry),
-            value: At::new(value, &entry.value),
+            name: Spanned::key(entry),
+            value: Spanned::new(value, &entry.value),
             hidden,
         });
     }
     variables
 }
 
-/// Text, which may be empty here, or a secret from elsewhere.
+/// Text, which may be empty here, or a secret from other_host.
 fn value(entry: &Entry, problems: &mut Problems) -> Option<Secret> {
     let node = &entry.value;
     if matches!(node.value, Value::Map(_)) {

@@ -6,20 +6,20 @@ use serde_yaml::Value as Yaml;
 use crate::yaml::{Entry, Fields, Node, Place, Problem, Problems, Value};
 
 use super::super::annotated::AnnotatedYaml;
-use super::super::setting::{At, Levels, Origin, strongest};
+use super::super::setting::{Levels, Origin, Spanned, strongest};
 use super::super::{Decode, Expect, StatusRange};
 use super::secret::check_header_name;
 
 /// Expectations of an answer as written.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RawExpect {
-    status: Option<At<Vec<StatusRange>>>,
+    status: Option<Spanned<Vec<StatusRange>>>,
     /// Texts that the body has to contain.
-    body: Option<At<Vec<String>>>,
+    body: Option<Spanned<Vec<String>>>,
     /// JSON pointers with the value that has to stand there.
-    json: Vec<(At<String>, Json)>,
+    json: Vec<(Spanned<String>, Json)>,
     /// Headers with the value they have to carry.
-    headers: Vec<(At<String>, String)>,
+    headers: Vec<(Spanned<String>, String)>,
 }
 
 #[cfg(test)]
@@ -151,7 +151,7 @@ fn show_map<T: serde::Serialize>(
     key: &str,
     levels: Levels<'_, '_, RawExpect>,
     entries: &[(String, T)],
-    get: impl for<'r> Fn(&'r RawExpect) -> &'r Vec<(At<String>, T)>,
+    get: impl for<'r> Fn(&'r RawExpect) -> &'r Vec<(Spanned<String>, T)>,
     out: &mut AnnotatedYaml,
 ) {
     if entries.is_empty() {
@@ -186,7 +186,7 @@ fn has_no_body(range: StatusRange) -> bool {
 }
 
 /// One code or range, or a list of them.
-fn status(node: &Node, problems: &mut Problems) -> Option<At<Vec<StatusRange>>> {
+fn status(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<StatusRange>>> {
     const EXPECTED: &str = "status codes such as `200`, `200-299` or a list of them";
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
@@ -219,7 +219,7 @@ fn status(node: &Node, problems: &mut Problems) -> Option<At<Vec<StatusRange>>> 
             }
         }
     }
-    complete.then(|| At::new(ranges, node))
+    complete.then(|| Spanned::new(ranges, node))
 }
 
 /// `200` or `200-299`.
@@ -265,7 +265,7 @@ fn range(text: &str) -> Result<StatusRange, (String, Option<String>)> {
 }
 
 /// `{contains: text}`, or several.
-fn body(node: &Node, problems: &mut Problems) -> Option<At<Vec<String>>> {
+fn body(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<String>>> {
     const EXPECTED: &str = "`{contains: text}`";
     if let Some(text) = node.as_text() {
         problems.push(
@@ -304,11 +304,11 @@ fn body(node: &Node, problems: &mut Problems) -> Option<At<Vec<String>>> {
         problems.push(contains.value.wrong("text that the body has to contain"));
         return None;
     }
-    Some(At::new(texts, node))
+    Some(Spanned::new(texts, node))
 }
 
 /// JSON pointers to values.
-fn json(node: &Node, problems: &mut Problems) -> Vec<(At<String>, Json)> {
+fn json(node: &Node, problems: &mut Problems) -> Vec<(Spanned<String>, Json)> {
     let Some(entries) = node.map("a map of JSON pointers to values", problems) else {
         return Vec::new();
     };
@@ -322,7 +322,7 @@ fn json(node: &Node, problems: &mut Problems) -> Vec<(At<String>, Json)> {
             );
             continue;
         }
-        list.push((At::key(entry), entry.value.to_json()));
+        list.push((Spanned::key(entry), entry.value.to_json()));
     }
     list
 }
@@ -354,11 +354,11 @@ fn bad_pointer(text: &str) -> Option<(&'static str, String)> {
 }
 
 /// Headers with the value they have to carry.
-fn headers(node: &Node, problems: &mut Problems) -> Vec<(At<String>, String)> {
+fn headers(node: &Node, problems: &mut Problems) -> Vec<(Spanned<String>, String)> {
     let Some(entries) = node.map("a map of headers to values", problems) else {
         return Vec::new();
     };
-    let mut list: Vec<(At<String>, String)> = Vec::with_capacity(entries.len());
+    let mut list: Vec<(Spanned<String>, String)> = Vec::with_capacity(entries.len());
     for entry in entries {
         if !check_header_name(entry, problems) {
             continue;
@@ -382,7 +382,7 @@ fn headers(node: &Node, problems: &mut Problems) -> Vec<(At<String>, String)> {
         else {
             continue;
         };
-        let name = At {
+        let name = Spanned {
             value: name,
             place: entry.key_place.clone(),
         };

@@ -7,7 +7,7 @@ use crate::health::Role;
 use crate::yaml::{Entry, Fields, Problem, Problems};
 
 use super::super::kind::ProbeKind;
-use super::super::setting::{At, settings};
+use super::super::setting::{Spanned, settings};
 use super::super::{Decode, Expect};
 use super::expect::RawExpect;
 use super::read::{duration, positive_duration};
@@ -84,7 +84,7 @@ impl RawOptions {
     }
 }
 
-fn interval(entry: &Entry, problems: &mut Problems) -> Option<At<Duration>> {
+fn interval(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Duration>> {
     /// A probe with a shorter interval would do nothing but start.
     const SHORTEST: Duration = Duration::from_millis(10);
     let value = positive_duration(entry, problems)?;
@@ -101,13 +101,13 @@ fn interval(entry: &Entry, problems: &mut Problems) -> Option<At<Duration>> {
     Some(value)
 }
 
-fn threshold(entry: &Entry, problems: &mut Problems) -> Option<At<u32>> {
+fn threshold(entry: &Entry, problems: &mut Problems) -> Option<Spanned<u32>> {
     let value = entry.value.whole(1..=1_000_000, problems)?;
     let value = u32::try_from(value).unwrap_or(u32::MAX);
-    Some(At::new(value, &entry.value))
+    Some(Spanned::new(value, &entry.value))
 }
 
-fn max_body(entry: &Entry, problems: &mut Problems) -> Option<At<u64>> {
+fn max_body(entry: &Entry, problems: &mut Problems) -> Option<Spanned<u64>> {
     /// A larger body would take memory that nobody has left over.
     const LARGEST: u64 = 1 << 30;
     let value = entry.value.size(problems)?;
@@ -121,5 +121,5 @@ fn max_body(entry: &Entry, problems: &mut Problems) -> Option<At<u64>> {
         );
         return None;
     }
-    Some(At::new(value, &entry.value))
+    Some(Spanned::new(value, &entry.value))
 }

@@ -7,7 +7,7 @@ use crate::yaml::{Entry, Fields, Problem, Problems, Value};
 
 use super::super::Decode;
 use super::super::kind::{self, RawProbeKind};
-use super::super::setting::At;
+use super::super::setting::Spanned;
 use super::command::RawExecSettings;
 use super::options::RawOptions;
 use super::read::{check_name, is_off, keys_where};
@@ -15,18 +15,18 @@ use super::read::{check_name, is_off, keys_where};
 /// A probe as written: laid over another one, or switched off.
 #[derive(Debug, Clone)]
 pub(crate) struct RawProbe {
-    pub(crate) name: At<String>,
+    pub(crate) name: Spanned<String>,
     /// `off`: takes away the profile's probe of this name.
     pub(crate) off: bool,
     pub(crate) kind: Option<RawProbeKind>,
     pub(crate) exec_settings: RawExecSettings,
     /// The keys to which only some kinds give a meaning.
-    pub(crate) particular: Vec<At<String>>,
+    pub(crate) kind_keys: Vec<Spanned<String>>,
     /// Whether the probe names a kind in a way that could not be read, which is reported.
     pub(crate) broken: bool,
     pub(crate) options: RawOptions,
-    pub(crate) required: Option<At<bool>>,
-    pub(crate) decode: Option<At<Arc<Decode>>>,
+    pub(crate) required: Option<Spanned<bool>>,
+    pub(crate) decode: Option<Spanned<Arc<Decode>>>,
     /// `decode` as it was written, for showing it again.
     pub(crate) decode_written: Option<serde_json::Value>,
 }
@@ -46,11 +46,11 @@ impl RawProbe {
     pub(crate) fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
         let named = check_name("a probe", &entry.key, &entry.key_place, problems);
         let mut probe = Self {
-            name: At::key(entry),
+            name: Spanned::key(entry),
             off: is_off(&entry.value),
             kind: None,
             exec_settings: RawExecSettings::default(),
-            particular: Vec::new(),
+            kind_keys: Vec::new(),
             broken: false,
             options: RawOptions::default(),
             required: None,
@@ -84,14 +84,14 @@ impl RawProbe {
             .and_then(|entry| required(entry, &probe.name, problems));
         if let Some(entry) = fields.take("decode") {
             probe.decode = Decode::parse(&entry.value, problems)
-                .map(|decode| At::new(Arc::new(decode), &entry.value));
+                .map(|decode| Spanned::new(Arc::new(decode), &entry.value));
             probe.decode_written = Some(entry.value.to_json());
         }
         fields.not_yet("grpc", problems);
         probe.broken = (written || node.get("grpc").is_some()) && kind.is_none();
-        probe.particular = keys_where(node, kind::is_particular);
+        probe.kind_keys = keys_where(node, kind::is_kind_specific);
         if let Some(kind) = &kind {
-            kind::check_keys(kind.name(), &probe.particular, problems);
+            kind::check_keys(kind.name(), &probe.kind_keys, problems);
         }
         probe.kind = kind;
         fields.finish_with(problems, |key| match key {
@@ -115,7 +115,11 @@ impl RawProbe {
 }
 
 /// Reads `required` of a named probe.
-fn required(entry: &Entry, name: &At<String>, problems: &mut Problems) -> Option<At<bool>> {
+fn required(
+    entry: &Entry,
+    name: &Spanned<String>,
+    problems: &mut Problems,
+) -> Option<Spanned<bool>> {
     if matches!(entry.value.value, Value::List(_)) {
         problems.push(
             entry
@@ -127,7 +131,7 @@ fn required(entry: &Entry, name: &At<String>, problems: &mut Problems) -> Option
     }
     let value = entry.value.boolean(problems)?;
     let meaning = match Role::of(&name.value) {
-        Role::Named => return Some(At::new(value, &entry.value)),
+        Role::Named => return Some(Spanned::new(value, &entry.value)),
         Role::Live => "a failing `live` always makes the service unhealthy",
         Role::Ready => "a failing `ready` always makes the service unready",
         Role::Startup => "a failing `startup` always makes the service unhealthy",

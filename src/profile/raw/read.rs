@@ -5,59 +5,71 @@ use std::time::Duration;
 
 use crate::yaml::{Entry, Node, Place, Problem, Problems, Style, Value};
 
-use super::super::setting::At;
+use super::super::setting::Spanned;
 use super::super::target::BadAddress;
 use super::super::{HostPort, Target};
 
 /// Reads text on one line; `expected` says what of.
-pub(crate) fn line(expected: &str) -> impl Fn(&Entry, &mut Problems) -> Option<At<String>> {
+pub(crate) fn line(expected: &str) -> impl Fn(&Entry, &mut Problems) -> Option<Spanned<String>> {
     move |entry, problems| {
         let text = entry.value.line(expected, problems)?;
-        Some(At::new(text, &entry.value))
+        Some(Spanned::new(text, &entry.value))
     }
 }
 
 /// Reads a path, which is relative to the file that it is written in; `expected` says of what.
-pub(crate) fn path(expected: &str) -> impl Fn(&Entry, &mut Problems) -> Option<At<PathBuf>> {
+pub(crate) fn path(expected: &str) -> impl Fn(&Entry, &mut Problems) -> Option<Spanned<PathBuf>> {
     move |entry, problems| {
         let text = entry.value.line(expected, problems)?;
-        Some(At::new(beside(&entry.value.place, &text), &entry.value))
+        Some(Spanned::new(
+            beside(&entry.value.place, &text),
+            &entry.value,
+        ))
     }
 }
 
 /// Reads one word of a closed set.
 pub(crate) fn word<T: Copy>(
     words: &[(&str, T)],
-) -> impl Fn(&Entry, &mut Problems) -> Option<At<T>> {
-    move |entry, problems| Some(At::new(entry.value.word(words, problems)?, &entry.value))
+) -> impl Fn(&Entry, &mut Problems) -> Option<Spanned<T>> {
+    move |entry, problems| {
+        Some(Spanned::new(
+            entry.value.word(words, problems)?,
+            &entry.value,
+        ))
+    }
 }
 
 /// Reads a list of names; an empty one is as good as none.
 pub(crate) fn names(
     expected: &str,
-) -> impl Fn(&Entry, &mut Problems) -> Option<At<Vec<At<String>>>> {
+) -> impl Fn(&Entry, &mut Problems) -> Option<Spanned<Vec<Spanned<String>>>> {
     move |entry, problems| {
         let items = entry.value.list(expected, problems)?.iter();
-        let names = items.filter_map(|item| Some(At::new(item.line("a name", problems)?, item)));
-        Some(At::new(names.collect(), &entry.value))
+        let names =
+            items.filter_map(|item| Some(Spanned::new(item.line("a name", problems)?, item)));
+        Some(Spanned::new(names.collect(), &entry.value))
     }
 }
 
-pub(crate) fn boolean(entry: &Entry, problems: &mut Problems) -> Option<At<bool>> {
-    Some(At::new(entry.value.boolean(problems)?, &entry.value))
+pub(crate) fn boolean(entry: &Entry, problems: &mut Problems) -> Option<Spanned<bool>> {
+    Some(Spanned::new(entry.value.boolean(problems)?, &entry.value))
 }
 
-pub(crate) fn duration(entry: &Entry, problems: &mut Problems) -> Option<At<Duration>> {
-    Some(At::new(entry.value.duration(problems)?, &entry.value))
+pub(crate) fn duration(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Duration>> {
+    Some(Spanned::new(entry.value.duration(problems)?, &entry.value))
 }
 
-pub(crate) fn positive_duration(entry: &Entry, problems: &mut Problems) -> Option<At<Duration>> {
+pub(crate) fn positive_duration(
+    entry: &Entry,
+    problems: &mut Problems,
+) -> Option<Spanned<Duration>> {
     let value = entry.value.positive_duration(problems)?;
-    Some(At::new(value, &entry.value))
+    Some(Spanned::new(value, &entry.value))
 }
 
 /// Reads an address such as `http://localhost:8000`.
-pub(crate) fn target(entry: &Entry, problems: &mut Problems) -> Option<At<Target>> {
+pub(crate) fn target(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Target>> {
     const EXPECTED: &str = "an address such as `http://localhost:8000`";
     let node = &entry.value;
     let Value::Text(text) = &node.value else {
@@ -72,7 +84,7 @@ pub(crate) fn target(entry: &Entry, problems: &mut Problems) -> Option<At<Target
     match Target::parse(text) {
         Ok(target) => {
             warn_password(node, &target, problems);
-            Some(At::new(target, node))
+            Some(Spanned::new(target, node))
         }
         Err(bad) => {
             problems.push(bad_address(node, bad, EXPECTED));
@@ -82,7 +94,7 @@ pub(crate) fn target(entry: &Entry, problems: &mut Problems) -> Option<At<Target
 }
 
 /// Reads `HOST:PORT`.
-pub(crate) fn host_port(node: &Node, problems: &mut Problems) -> Option<At<HostPort>> {
+pub(crate) fn host_port(node: &Node, problems: &mut Problems) -> Option<Spanned<HostPort>> {
     const EXPECTED: &str = "a host and a port such as `localhost:6379`";
     let Some(text) = node.as_text() else {
         let hint = matches!(node.value, Value::List(_))
@@ -91,7 +103,7 @@ pub(crate) fn host_port(node: &Node, problems: &mut Problems) -> Option<At<HostP
         return None;
     };
     match HostPort::parse(text) {
-        Ok(parsed) => Some(At::new(parsed, node)),
+        Ok(parsed) => Some(Spanned::new(parsed, node)),
         Err(bad) => {
             problems.push(bad_address(node, bad, EXPECTED));
             None
@@ -197,10 +209,10 @@ pub(crate) fn check_single(given: &[&Entry], hint: &str, problems: &mut Problems
 }
 
 /// Returns the keys of a map for which `belongs` holds, with their places.
-pub(crate) fn keys_where(node: &Node, belongs: impl Fn(&str) -> bool) -> Vec<At<String>> {
+pub(crate) fn keys_where(node: &Node, belongs: impl Fn(&str) -> bool) -> Vec<Spanned<String>> {
     let Value::Map(entries) = &node.value else {
         return Vec::new();
     };
     let entries = entries.iter().filter(|entry| belongs(&entry.key));
-    entries.map(At::key).collect()
+    entries.map(Spanned::key).collect()
 }

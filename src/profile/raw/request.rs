@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::yaml::{Entry, Fields, Problem, Problems};
 
 use super::super::annotated::AnnotatedYaml;
-use super::super::setting::{At, Level, Levels, Origin, select, settings, strongest};
+use super::super::setting::{Level, Levels, Origin, Spanned, select, settings, strongest};
 use super::super::{Auth, Connection, Proxy, Secret, Target};
 use super::read::{boolean, path, warn_password, word};
 use super::secret::{self, RawHeader};
@@ -59,7 +59,7 @@ pub(crate) struct RawRequest {
     /// The headers in the order written, each name once.
     pub(crate) headers: Vec<RawHeader>,
     /// The credentials; `none` takes away what a weaker level gives.
-    pub(crate) auth: Option<At<Option<Auth>>>,
+    pub(crate) auth: Option<Spanned<Option<Auth>>>,
     pub(crate) tls: RawTls,
     pub(crate) settings: RawRequestSettings,
 }
@@ -116,12 +116,12 @@ impl RawTls {
     pub(crate) fn checked(levels: Levels<'_, '_, Self>, problems: &mut Problems) -> Tls {
         let cert = strongest(levels, |tls| tls.cert.as_ref());
         let key = strongest(levels, |tls| tls.key.as_ref());
-        let lonely = match (cert, key) {
+        let unpaired = match (cert, key) {
             (Some(cert), None) => Some((cert.origin, "a certificate without its key", "key")),
             (None, Some(key)) => Some((key.origin, "a key without its certificate", "cert")),
             _ => None,
         };
-        if let Some((Origin::Written(_, place), message, missing)) = lonely {
+        if let Some((Origin::Written(_, place), message, missing)) = unpaired {
             problems.push(
                 Problem::at(place, message)
                     .label("one is of no use without the other")
@@ -176,13 +176,13 @@ pub(crate) fn show(
     }
 }
 
-fn proxy(entry: &Entry, problems: &mut Problems) -> Option<At<Proxy>> {
+fn proxy(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Proxy>> {
     const EXPECTED: &str = "`none` or the address of a proxy";
     const HINT: &str = "use an `http://` or `https://` proxy";
     let node = &entry.value;
     let text = node.line(EXPECTED, problems)?;
     if text == "none" {
-        return Some(At::new(Proxy::None, node));
+        return Some(Spanned::new(Proxy::None, node));
     }
     let (reason, hint) = if text.starts_with("socks") {
         (
@@ -193,7 +193,7 @@ fn proxy(entry: &Entry, problems: &mut Problems) -> Option<At<Proxy>> {
         match Target::parse(&text) {
             Ok(target) if target.socket.is_none() => {
                 warn_password(node, &target, problems);
-                return Some(At::new(Proxy::Url(target.url), node));
+                return Some(Spanned::new(Proxy::Url(target.url), node));
             }
             Ok(_) => ("is no proxy".to_owned(), HINT.to_owned()),
             Err(bad) => (bad.reason, bad.hint),
@@ -207,7 +207,7 @@ fn proxy(entry: &Entry, problems: &mut Problems) -> Option<At<Proxy>> {
     None
 }
 
-fn server_name(entry: &Entry, problems: &mut Problems) -> Option<At<String>> {
+fn server_name(entry: &Entry, problems: &mut Problems) -> Option<Spanned<String>> {
     let node = &entry.value;
     let text = node.line("the name of a server", problems)?;
     let plausible = text
@@ -224,5 +224,5 @@ fn server_name(entry: &Entry, problems: &mut Problems) -> Option<At<String>> {
         );
         return None;
     }
-    Some(At::new(text, node))
+    Some(Spanned::new(text, node))
 }

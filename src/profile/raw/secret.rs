@@ -5,15 +5,15 @@ use crate::yaml::{
 };
 
 use super::super::annotated::AnnotatedYaml;
-use super::super::setting::{At, Origin};
+use super::super::setting::{Origin, Spanned};
 use super::super::{Auth, Secret};
 use super::read::path;
 
 /// A header of a request as written.
 #[derive(Debug, Clone)]
 pub(crate) struct RawHeader {
-    pub(crate) name: At<String>,
-    pub(crate) value: At<Secret>,
+    pub(crate) name: Spanned<String>,
+    pub(crate) value: Spanned<Secret>,
 }
 
 pub(super) const FORMS: &str = "text, `{env: NAME}` or `{file: PATH}`";
@@ -114,11 +114,11 @@ fn check_header_value(node: &Node, text: &str, problems: &mut Problems) -> bool 
 }
 
 /// `{bearer: …}`, `{basic: {user, password}}` or `none`.
-pub(super) fn auth(entry: &Entry, problems: &mut Problems) -> Option<At<Option<Auth>>> {
+pub(super) fn auth(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Option<Auth>>> {
     const EXPECTED: &str = "`{bearer: …}`, `{basic: {user: …, password: …}}` or `none`";
     let node = &entry.value;
     if node.as_text() == Some("none") {
-        return Some(At::new(None, node));
+        return Some(Spanned::new(None, node));
     }
     if !matches!(node.value, Value::Map(_)) {
         problems.push(node.wrong(EXPECTED));
@@ -147,7 +147,7 @@ pub(super) fn auth(entry: &Entry, problems: &mut Problems) -> Option<At<Option<A
             return None;
         }
     };
-    Some(At::new(Some(auth), node))
+    Some(Spanned::new(Some(auth), node))
 }
 
 fn read_basic(node: &Node, problems: &mut Problems) -> Option<Auth> {
@@ -242,8 +242,8 @@ pub(crate) fn headers(entry: &Entry, problems: &mut Problems) -> Vec<RawHeader> 
             continue;
         }
         headers.push(RawHeader {
-            name: At::key(entry),
-            value: At::new(secret, &entry.value),
+            name: Spanned::key(entry),
+            value: Spanned::new(secret, &entry.value),
         });
     }
     headers
