@@ -19,11 +19,10 @@ pub(crate) use order::{needs, stop_order};
 pub(crate) use plan::{
     ActionPlan, Goal, Method, RefusalReason, START_COMMAND, plan_action, shown_command,
 };
-pub use proof::{
+pub(crate) use proof::{
     AddressHolder, Baseline, ChildExit, ConnectOutcome, ExitProof, LOOKS_APART, NOTHING_TO_LOOK_AT,
-    Observation, ProcessState, ProofProgress, ProofSubject, Prover, ReadinessProof, ReloadProof,
-    ReloadResponse, Responder, ResponderKind, StartProof, StopProof, StopStage, WOULD_SHOW,
-    restart_verdict,
+    Observation, ProcessState, ProofSubject, Prover, ReadinessProof, ReloadProof, ReloadResponse,
+    Responder, ResponderKind, StartProof, StopProof, StopStage, WOULD_SHOW, restart_verdict,
 };
 pub(crate) use proposal::{Confirmation, Consent, PlanStep, Proposal, ProposedAction, Refusal};
 pub(crate) use rollout::{ActionPhase, Rollout, RolloutNode, RolloutPolicy, RolloutTask};

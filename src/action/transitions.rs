@@ -24,7 +24,6 @@ pub(crate) struct StateTransition {
 pub(crate) struct TransitionQueue {
     /// The state that was passed last.
     passed: Option<State>,
-    /// The command runs.
     running: bool,
     /// The newest transition, where the command has not got it yet.
     waiting: Option<StateTransition>,

@@ -3,23 +3,23 @@
 use crate::health::words_macro as words;
 
 words! {
-    /// What can be done to a service.
+    /// An action on a service.
     Action {
-        /// Ask it to stop and wait until that is proved.
+        /// Ask the service to stop and wait until that is proved.
         Shutdown = "shutdown",
-        /// Ask it to stop and return.
+        /// Ask the service to stop and return.
         Schedule = "schedule",
-        /// Have it read its configuration again.
+        /// Have the service read its configuration again.
         Reload = "reload",
-        /// Start it.
+        /// Start the service.
         Start = "start",
-        /// Stop, start, compare.
+        /// Stop the service, start it, and compare the two processes.
         Restart = "restart",
     }
 }
 
 words! {
-    /// What was proved after an action.
+    /// The verdict on an action: what was proved.
     Verdict {
         /// Every address refuses and the process has exited.
         Stopped = "stopped",
@@ -27,11 +27,11 @@ words! {
         NotListening = "not-listening",
         /// A new process answers, and the old one is gone.
         Restarted = "restarted",
-        /// It was started and answers.
+        /// The service was started and is ready.
         Started = "started",
-        /// It was not running before; nothing was sent.
+        /// The service was not running; nothing was sent.
         AlreadyStopped = "already-stopped",
-        /// It was running before; nothing was done.
+        /// The service was running; nothing was done.
         AlreadyRunning = "already-running",
         /// The request was taken; what comes of it is not waited for.
         Accepted = "accepted",
@@ -39,9 +39,9 @@ words! {
         Reloaded = "reloaded",
         /// The process that answers is the old one.
         SameProcess = "same-process",
-        /// It was asked to stop and goes on answering.
+        /// The service was asked to stop and goes on answering.
         StillAnswering = "still-answering",
-        /// It stopped, and something started it again.
+        /// The service stopped, and something started it again.
         GoneThenBack = "gone-then-back",
         /// Nothing tells whether it worked.
         Unverified = "unverified",
@@ -49,13 +49,13 @@ words! {
         ReloadRejected = "reload-rejected",
         /// Some parts were reloaded, others not.
         ReloadPartial = "reload-partial",
-        /// It was to go on and is gone.
+        /// The process was to go on and is gone.
         Died = "died",
-        /// It was still draining when the time was up.
+        /// The service was still draining when the time was up.
         StillDraining = "still-draining",
-        /// It was not ready when the time was up.
+        /// The service was not ready when the time was up.
         NotReady = "not-ready",
-        /// It was refused; nothing was sent.
+        /// The action was refused; nothing was sent.
         Refused = "refused",
     }
 }

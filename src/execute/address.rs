@@ -87,7 +87,7 @@ impl ServiceAddress {
         }
     }
 
-    /// Whether a request goes to this very address.
+    /// Returns whether a request goes to this very address.
     pub(super) fn holds(&self, request: &HttpRequest) -> bool {
         request.proxy == Proxy::None && Self::target(&request.target) == *self
     }

@@ -27,7 +27,6 @@ pub(crate) struct Audit {
     command: String,
 }
 
-/// One line of the file.
 #[derive(Debug, Serialize)]
 struct AuditLine<'a> {
     at: Timestamp,
@@ -37,23 +36,26 @@ struct AuditLine<'a> {
     service: &'a str,
     action: Action,
     request: Option<&'a str>,
-    before: Option<InstanceInfo>,
-    after: Option<InstanceInfo>,
+    before: Option<&'a InstanceInfo>,
+    after: Option<&'a InstanceInfo>,
     verdict: Option<Verdict>,
     exit_code: Option<u8>,
     text: Option<&'a str>,
 }
 
-/// The subject of a line.
-#[derive(Debug, Clone, Copy)]
+/// The action on a service that a line is about.
+#[derive(Debug, Clone)]
 pub(super) struct AuditSubject<'a> {
     pub(super) service: &'a str,
     pub(super) action: Action,
     /// The exact request; `None` where there is none yet.
-    pub(super) request: Option<&'a str>,
-    /// The identity that answered before.
-    pub(super) before: Option<&'a Identity>,
+    pub(super) request: Option<String>,
+    /// The instance that answered before.
+    pub(super) before: Option<InstanceInfo>,
 }
+
+/// The end of an action as it is recorded.
+pub(super) type AuditEnd<'a> = (Option<&'a InstanceInfo>, Verdict, &'a str);
 
 impl Audit {
     /// Opens the file in `directory`, and creates both where they are missing. `None` records nothing.
@@ -80,28 +82,11 @@ impl Audit {
         })
     }
 
-    /// Records that something is about to be sent.
-    pub(super) fn before(&self, subject: AuditSubject<'_>) -> io::Result<()> {
-        self.write(subject, None, None, None)
-    }
-
-    /// Records how it ended, or that it was refused.
-    pub(super) fn after(
+    /// Records that something is about to be sent, or how the action ended.
+    pub(super) fn write(
         &self,
-        subject: AuditSubject<'_>,
-        after: Option<&Identity>,
-        verdict: Verdict,
-        text: &str,
-    ) -> io::Result<()> {
-        self.write(subject, after, Some(verdict), Some(text))
-    }
-
-    fn write(
-        &self,
-        subject: AuditSubject<'_>,
-        after: Option<&Identity>,
-        verdict: Option<Verdict>,
-        text: Option<&str>,
+        subject: &AuditSubject<'_>,
+        end: Option<AuditEnd<'_>>,
     ) -> io::Result<()> {
         let Some(mut file) = self.file.as_ref() else {
             return Ok(());
@@ -113,12 +98,12 @@ impl Audit {
             command: &self.command,
             service: subject.service,
             action: subject.action,
-            request: subject.request,
-            before: subject.before.map(party),
-            after: after.map(party),
-            verdict,
-            exit_code: verdict.map(Verdict::exit_code),
-            text,
+            request: subject.request.as_deref(),
+            before: subject.before.as_ref(),
+            after: end.and_then(|(after, _, _)| after),
+            verdict: end.map(|(_, verdict, _)| verdict),
+            exit_code: end.map(|(_, verdict, _)| verdict.exit_code()),
+            text: end.map(|(_, _, text)| text),
         };
         let mut bytes = serde_json::to_vec(&line)?;
         bytes.push(b'\n');
@@ -157,7 +142,7 @@ fn actor() -> String {
 }
 
 /// Returns an identity as it is shown and recorded.
-pub(super) fn party(identity: &Identity) -> InstanceInfo {
+pub(super) fn instance_info(identity: &Identity) -> InstanceInfo {
     InstanceInfo {
         address: identity.address.clone(),
         pid: identity.process.map(|process| process.pid),
@@ -179,15 +164,14 @@ mod tests {
         let subject = AuditSubject {
             service: "api",
             action: Action::Shutdown,
-            request: Some("SIGTERM to pid 4711"),
+            request: Some("SIGTERM to pid 4711".to_owned()),
             before: None,
         };
         for _ in 0..2 {
             let audit = Audit::open(Some(&directory), "healthctl shutdown api").unwrap();
-            audit.before(subject).unwrap();
-            audit
-                .after(subject, None, Verdict::Stopped, "it is gone")
-                .unwrap();
+            audit.write(&subject, None).unwrap();
+            let end = (None, Verdict::Stopped, "it is gone");
+            audit.write(&subject, Some(end)).unwrap();
         }
         let path = directory.join(FILE);
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
@@ -236,6 +220,6 @@ mod tests {
             request: None,
             before: None,
         };
-        audit.before(subject).unwrap();
+        audit.write(&subject, None).unwrap();
     }
 }

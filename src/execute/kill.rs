@@ -11,7 +11,7 @@ use super::facts::ProcessFacts;
 use super::monitor::{Monitored, monitor, states};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow};
-use super::signal::{ProvenTarget, send_to_all, target_names};
+use super::signal::{ProvenTarget, send_to_all, target_names, word};
 use crate::action::{ExitProof, LOOKS_APART, Observation, ProcessState, Prover, Verdict};
 use crate::event::StepKind;
 use crate::host::Endpoint;
@@ -118,12 +118,7 @@ impl TargetRun<'_> {
         why: &str,
         evidence: &mut Vec<String>,
     ) {
-        let word = if signal == Signal::KILL {
-            "SIGKILL"
-        } else {
-            "SIGTERM"
-        };
-        let names = target_names(targets);
+        let (word, names) = (word(signal), target_names(targets));
         self.tell(
             StepKind::Remark,
             &format!("{why}; sending {word} to {names}"),

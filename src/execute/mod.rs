@@ -39,7 +39,7 @@ use crate::inventory::{Inventory, Service};
 use crate::probe::Asker;
 use crate::text;
 
-use audit::{Audit, AuditSubject};
+use audit::{Audit, AuditSubject, instance_info};
 use facts::ServiceFacts;
 use signal::ProvenTarget;
 
@@ -48,7 +48,7 @@ pub(crate) use scan::{HostScan, HostSnapshot};
 /// Settings that hold for every action of a run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Policy {
-    /// Refuse everything.
+    /// Refuses every action.
     pub(crate) read_only: bool,
     /// The directory of the audit file; `None` records nothing.
     pub(crate) audit: Option<PathBuf>,
@@ -56,11 +56,10 @@ pub(crate) struct Policy {
     pub(crate) command: String,
     /// The time that each phase of an action may take, instead of the inventory's.
     pub(crate) timeout: Option<Duration>,
-    /// Whether a service that has not stopped in time may be killed.
+    /// Allows to kill a service that has not stopped in time.
     pub(crate) force: bool,
-    /// Whether a service that is to be restarted and has ended since the plan was made is left so.
+    /// Leaves down a service that is to be restarted and has ended since the plan was made.
     pub(crate) only_running: bool,
-    /// How several services are acted on.
     pub(crate) manner: RolloutPolicy,
     /// The records of started services, and the locks on services that are acted on.
     pub(crate) records: Option<Records>,
@@ -85,7 +84,7 @@ pub(crate) struct PreparedAction {
     needs: Vec<Vec<usize>>,
 }
 
-/// One service of a plan.
+/// A service of a plan.
 #[derive(Debug, Clone)]
 struct PlanTarget {
     service: Arc<Service>,
@@ -99,15 +98,15 @@ struct PlanTarget {
 /// The work that is to be done on a service.
 #[derive(Debug, Clone)]
 enum PlannedWork {
-    /// Nothing: it has stopped, or runs, already.
+    /// The service has stopped, or runs, already.
     Nothing,
     /// A request is sent.
     Request(Box<PlannedRequest>),
-    /// It is only started.
+    /// The service is only started.
     Start(ProposedAction),
 }
 
-/// One request of a plan.
+/// A request of a plan.
 #[derive(Debug, Clone)]
 struct PlannedRequest {
     method: Method,
@@ -176,16 +175,14 @@ impl Executor {
         audit: Option<&Audit>,
     ) -> ActionResult {
         if let Some(audit) = audit {
-            let before = target.map(PlanTarget::identity);
-            let request = target.and_then(PlanTarget::request);
             let subject = AuditSubject {
                 service,
                 action,
-                request: request.as_deref(),
-                before: before.as_ref(),
+                request: target.and_then(PlanTarget::request),
+                before: target.map(|target| instance_info(&target.identity())),
             };
             // Nothing was sent, so a line that cannot be written hides nothing.
-            let _ = audit.after(subject, None, Verdict::Refused, reason);
+            let _ = audit.write(&subject, Some((None, Verdict::Refused, reason)));
         }
         ActionResult {
             service: service.to_owned(),

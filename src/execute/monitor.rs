@@ -37,9 +37,9 @@ const RAREST: Duration = Duration::from_millis(500);
 
 pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What is watched, and what follows from what is seen.
+/// A part of an action that the monitor watches, and the hooks by which it takes in what is observed.
 pub(super) trait Monitored {
-    /// What a question to the service brings.
+    /// The answer to a question to the service.
     type Answer: Send;
 
     fn prover(&mut self) -> &mut (dyn Prover + Send);
@@ -52,7 +52,7 @@ pub(super) trait Monitored {
         Vec::new()
     }
 
-    /// Whether the service is behind a proxy, so that only its answers show whether anything listens.
+    /// Returns whether the service is behind a proxy, so that only its answers show whether anything listens.
     fn is_proxied(&self) -> bool {
         false
     }
@@ -195,7 +195,7 @@ struct Looks {
     accepts_since: Option<Moment>,
     /// When the service answered last.
     answered: Option<Moment>,
-    /// Whether the look under way takes the latest one for its result.
+    /// Set where the look under way takes the latest one for its result.
     left_out: bool,
 }
 
@@ -247,7 +247,7 @@ impl Looks {
     }
 }
 
-/// Whether the next look may be left out: never one that would prove an end.
+/// Returns whether the next look may be left out: never one that would prove an end.
 fn may_be_left_out(prover: &dyn Prover, latest: &[ConnectOutcome]) -> bool {
     latest.contains(&ConnectOutcome::Accepted) && !prover.nears_end()
 }
@@ -267,7 +267,7 @@ mod tests {
     use super::*;
     use crate::action::{ProofSubject, StopProof};
 
-    /// Whether a look that found this leaves the end out of sight, so that an answer may stand for the next look.
+    /// Returns whether a look that found this leaves the end out of sight, so that an answer may stand for the next look.
     fn check(address: ConnectOutcome, process: Option<ProcessState>, expected: bool) {
         let subject = ProofSubject {
             addresses: vec!["10.0.0.5:80".to_owned()],

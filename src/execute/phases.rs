@@ -1,13 +1,14 @@
 //! The phases of an action on one service: it is stopped, it is started. Each sends at most once, and says how the action
 //! ended where nothing more follows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
-use super::audit::{Audit, AuditSubject, party};
-use super::facts::ServiceFacts;
+use super::audit::{Audit, AuditSubject, instance_info};
+use super::facts::{IdentityQuestion, ServiceFacts};
 use super::request::offer_to_start;
 use super::result::{ActionEnd, Flow};
 use super::{Executor, PlanTarget, PlannedRequest, PlannedWork};
@@ -19,17 +20,17 @@ use crate::host::records::{Lock, RecordError, Records};
 use crate::inventory::Means;
 use crate::text;
 
-/// What all services of an action share.
+/// The context that all services of an action share.
 #[derive(Clone, Copy)]
 pub(super) struct ActionContext<'a> {
     pub(super) executor: &'a Executor,
     pub(super) action: Action,
     pub(super) audit: &'a Audit,
-    pub(super) events: &'a UnboundedSender<Input>,
+    pub(super) engine: &'a UnboundedSender<Input>,
     pub(super) cancel: &'a CancellationToken,
 }
 
-/// One service while its plan is carried out.
+/// A service while its plan is carried out.
 pub(super) struct TargetRun<'a> {
     pub(super) context: ActionContext<'a>,
     pub(super) target: PlanTarget,
@@ -46,7 +47,7 @@ pub(super) struct TargetRun<'a> {
 /// An instance that is ready.
 pub(super) struct StartedInstance {
     pub(super) facts: ServiceFacts,
-    /// Whether it is the process that was started here, by what the kernel says of its listening socket, or has none.
+    /// Set where it is the process that was started here, by what the kernel says of its listening socket, or has none.
     pub(super) is_ours: bool,
     /// The time until its program ran and listened.
     pub(super) start: Duration,
@@ -81,7 +82,7 @@ impl<'a> TargetRun<'a> {
     pub(super) fn tell(&self, kind: StepKind, what: &str) {
         let at = self.now();
         // Nobody may be listening any more; the action goes on.
-        let _ = self.context.events.send(Input::ActionStep(ActionStep {
+        let _ = self.context.engine.send(Input::ActionStep(ActionStep {
             service: self.target.service.name.clone(),
             action: self.context.action,
             kind,
@@ -89,6 +90,29 @@ impl<'a> TargetRun<'a> {
             elapsed: at.since(self.began.unwrap_or(at)),
             at,
         }));
+    }
+
+    /// Returns the subject of the audit lines of this action.
+    pub(super) fn audit_subject(&self, before: &Identity) -> AuditSubject<'_> {
+        AuditSubject {
+            service: &self.target.service.name,
+            action: self.context.action,
+            request: self.target.request(),
+            before: Some(instance_info(before)),
+        }
+    }
+
+    /// Returns the question for the service's identity, at the address that was asked before.
+    pub(super) fn identity_question(&self, baseline: &Baseline) -> IdentityQuestion {
+        IdentityQuestion {
+            asker: self.context.executor.asker.clone(),
+            service: Arc::clone(&self.target.service),
+            probes: self.target.facts.probes.clone(),
+            baseline: baseline.clone(),
+            pin: self.target.facts.pin,
+            endpoint: None,
+            search: false,
+        }
     }
 
     fn before(&self) -> Identity {
@@ -344,19 +368,15 @@ impl<'a> TargetRun<'a> {
     /// Writes the last line of the audit and tells the end; others may act on the service now.
     pub(super) fn conclude(&mut self, result: ActionEnd) -> ActionResult {
         let before = self.before();
-        let request = self.target.request();
         let mut told = text::clean(&result.text, 400);
-        let subject = AuditSubject {
-            service: &self.target.service.name,
-            action: self.context.action,
-            request: request.as_deref(),
-            before: Some(&before),
+        let known = |identity: &Identity| {
+            (*identity != Identity::default()).then(|| instance_info(identity))
         };
         let after = result.after.as_deref();
-        let recorded = self
-            .context
-            .audit
-            .after(subject, after, result.verdict, &told);
+        let recorded = self.context.audit.write(
+            &self.audit_subject(&before),
+            Some((after.map(instance_info).as_ref(), result.verdict, &told)),
+        );
         // Where nothing was sent, a line that cannot be written hides nothing.
         if let Err(error) = recorded
             && result.verdict != Verdict::Refused
@@ -364,8 +384,6 @@ impl<'a> TargetRun<'a> {
             told = format!("{told} (the audit file could not be written: {error})");
         }
         self.lock = None;
-        let known =
-            |identity: &Identity| (*identity != Identity::default()).then(|| party(identity));
         let mut evidence = std::mem::take(&mut self.evidence);
         evidence.extend(result.evidence);
         let at = self.now();
@@ -378,7 +396,7 @@ impl<'a> TargetRun<'a> {
             parts: result.parts,
             details: ActionDetails {
                 before: known(&before),
-                after: result.after.as_deref().and_then(known),
+                after: after.and_then(known),
                 times: self.times,
                 log: result.log,
                 busy: false,
@@ -389,7 +407,7 @@ impl<'a> TargetRun<'a> {
         };
         let _ = self
             .context
-            .events
+            .engine
             .send(Input::ActionResult(Box::new(done.clone())));
         done
     }
@@ -411,7 +429,7 @@ pub(super) fn gone_then_back(text: &str) -> ActionEnd {
 
 /// `pid 4711, started 2026-11-22T10:00:00Z`, as far as it is known.
 fn describe(identity: &Identity) -> String {
-    let known = party(identity);
+    let known = instance_info(identity);
     let pid = known.pid.map(|pid| format!("pid {pid}"));
     let instance = known.instance.map(|it| format!("instance {it}"));
     let start = known.started_at.or(known.process_started_at);

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use super::address::connect_all;
-use super::audit::AuditSubject;
 use super::facts::ServiceFacts;
 use super::phases::{TargetRun, gone_then_back};
 use super::plan::runs;
@@ -187,14 +186,8 @@ impl TargetRun<'_> {
 
     /// Writes the first line of the audit: nothing is sent that is not on record.
     fn record(&self) -> Flow {
-        let before = self.target.identity();
-        let request = self.target.request();
-        let written = self.context.audit.before(AuditSubject {
-            service: &self.target.service.name,
-            action: self.context.action,
-            request: request.as_deref(),
-            before: Some(&before),
-        });
+        let subject = self.audit_subject(&self.target.identity());
+        let written = self.context.audit.write(&subject, None);
         let why = |error| format!("the audit file cannot be written: {error}");
         or_refuse(NOT_SENT, written.map_err(why))
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::select;
 
-use super::facts::{IdentityAnswer, IdentityQuestion, heads};
+use super::facts::{IdentityAnswer, heads};
 use super::monitor::{Monitored, Pending, monitor, states};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow};
@@ -29,7 +29,7 @@ struct ReloadWatch<'a> {
     processes: Vec<Process>,
     interrupted: String,
     after: Option<Identity>,
-    /// What told which process answers, where that is a new one.
+    /// The evidence on the process that answers, where that is a new one.
     compared: Vec<String>,
 }
 
@@ -119,16 +119,7 @@ impl Monitored for ReloadWatch<'_> {
     }
 
     fn ask(&mut self, _looks: &[ConnectOutcome]) -> Option<Pending<IdentityAnswer>> {
-        let question = IdentityQuestion {
-            asker: self.run.context.executor.asker.clone(),
-            service: self.run.target.service.clone(),
-            probes: self.facts.probes.clone(),
-            baseline: self.baseline.clone(),
-            pin: self.facts.pin,
-            endpoint: None,
-            search: false,
-        };
-        Some(Box::pin(question.ask()))
+        Some(Box::pin(self.run.identity_question(&self.baseline).ask()))
     }
 
     fn answered(&mut self, answer: IdentityAnswer) -> Observation {

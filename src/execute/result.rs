@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use crate::action::{ResponderKind, Verdict};
 use crate::health::{Identity, Part, Process};
 
-/// What follows from a part of an action: it goes on with a value, or it ends with the result.
+/// The flow of control after a part of an action: the action goes on with a value, or ends with the result.
 pub(super) type Flow<T = ()> = ControlFlow<ActionEnd, T>;
 
 /// The outcome of an action on one service.
@@ -18,9 +18,9 @@ pub(super) struct ActionEnd {
     pub(super) after: Option<Box<Identity>>,
     /// The process that answered last, compared with those before.
     pub(super) responder: Option<ResponderKind>,
-    /// Whether the request was taken, and there is nothing to look at that would show what came of it.
+    /// Set where the request was taken, and there is nothing to look at that would show what came of it.
     pub(super) unseen: bool,
-    /// Whether nothing was sent, since the service takes no connection.
+    /// Set where nothing was sent, since the service takes no connection.
     pub(super) unreached: bool,
     /// The first and the last lines that a service wrote which did not start.
     pub(super) log: Vec<String>,

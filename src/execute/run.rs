@@ -37,22 +37,22 @@ impl Executor {
     pub(crate) async fn run(
         &self,
         prepared: PreparedAction,
-        events: &UnboundedSender<Input>,
+        engine: &UnboundedSender<Input>,
         cancel: &CancellationToken,
     ) -> Vec<ActionResult> {
         let audit = match Audit::open(self.policy.audit.as_deref(), &self.policy.command) {
             Ok(audit) => audit,
-            Err(reason) => return self.refuse_all(&prepared, &reason.into(), None, events),
+            Err(reason) => return self.refuse_all(&prepared, &reason.into(), None, engine),
         };
         let locks = match self.lock_all(&prepared) {
             Ok(locks) => locks,
-            Err(obstacle) => return self.refuse_all(&prepared, &obstacle, Some(&audit), events),
+            Err(obstacle) => return self.refuse_all(&prepared, &obstacle, Some(&audit), engine),
         };
         let context = ActionContext {
             executor: self,
             action: prepared.action,
             audit: &audit,
-            events,
+            engine,
             cancel,
         };
         let rollout = Rollout::new(nodes(&prepared), self.policy.manner);
@@ -88,7 +88,7 @@ impl Executor {
         prepared: &PreparedAction,
         obstacle: &Obstacle,
         audit: Option<&Audit>,
-        events: &UnboundedSender<Input>,
+        engine: &UnboundedSender<Input>,
     ) -> Vec<ActionResult> {
         let reason = text::clean(&obstacle.reason, 400);
         let refuse = |target: &PlanTarget| {
@@ -96,7 +96,7 @@ impl Executor {
             let subject = (name.as_str(), prepared.action, Some(target));
             let mut done = self.refused(subject, &reason, audit);
             done.details.busy = obstacle.busy.as_ref() == Some(name);
-            let _ = events.send(Input::ActionResult(Box::new(done.clone())));
+            let _ = engine.send(Input::ActionResult(Box::new(done.clone())));
             done
         };
         prepared.targets.iter().map(refuse).collect()

@@ -19,30 +19,28 @@ use crate::host::{
 use crate::inventory::{Inventory, Secret, Service, StartSpec};
 use crate::text;
 
-/// What is looked at, again and again.
+/// The services that are looked at, again and again.
 #[derive(Debug, Clone)]
 pub(crate) struct HostScan {
     services: Arc<Vec<ScannedService>>,
     records: Option<Records>,
-    /// Who listened at the last look.
+    /// The owners of the sockets at the last look.
     listened: Option<KnownOwners>,
 }
 
-/// One service.
+/// A service, and where it listens on this machine.
 #[derive(Debug)]
 struct ScannedService {
     service: Arc<Service>,
     key: RecordKey,
-    /// Where it listens on this machine.
     endpoints: Vec<Endpoint>,
 }
 
-/// What one look found.
+/// The result of one look at this machine.
 #[derive(Debug, Default)]
 pub(crate) struct HostSnapshot {
-    /// By the name of the service.
     pub(crate) sights: Vec<(String, Sight)>,
-    /// What could not be looked at, for people.
+    /// A sentence on each thing that could not be looked at.
     pub(crate) problems: Vec<String>,
 }
 
@@ -73,7 +71,7 @@ impl HostScan {
         })
     }
 
-    /// Looks once.
+    /// Looks at every service once.
     pub(crate) async fn look(&mut self) -> HostSnapshot {
         let endpoints = self.services.iter().flat_map(|it| it.endpoints.clone());
         let endpoints = endpoints.collect();
@@ -177,7 +175,7 @@ impl ScannedService {
         }
     }
 
-    /// Whether nothing listens where the service would, and its pid file is no contradiction.
+    /// Returns whether nothing listens where the service would, and its pid file is no contradiction.
     fn is_gone(&self, facts: &ProcessFacts) -> bool {
         let (owners, pid_file) = (&facts.owners, &facts.pid_file);
         let silent = owners.as_ref().is_none_or(|it| *it == Owners::Nobody);
@@ -186,7 +184,7 @@ impl ScannedService {
     }
 }
 
-/// Where a service listens on this machine, as far as that is known without asking anybody.
+/// Returns where a service listens on this machine, as far as that is known without resolving a name.
 fn endpoints(service: &Service) -> Vec<Endpoint> {
     match ServiceAddress::of(service, None) {
         ServiceAddress::Nowhere | ServiceAddress::Proxied(_) => Vec::new(),

@@ -29,10 +29,10 @@ const TAIL: u64 = 4096;
 /// The largest body of a reply, in bytes: it is a sentence, not a download.
 const MAX_BODY: u64 = 64 * 1024;
 
-/// How far a request got.
+/// The fate of a request that was to be sent.
 #[derive(Debug)]
 pub(super) enum Delivery {
-    /// It was answered.
+    /// The service answered.
     Replied(Reply),
     /// The head of an answer came, and the rest is lost: the status code, and why.
     Cut(u16, String),
@@ -40,20 +40,20 @@ pub(super) enum Delivery {
     Done(String),
     /// The command failed: which, and how.
     Failed { command: String, how: String },
-    /// It went out, and what became of it is not known: why.
+    /// The request went out, and what became of it is not known: why.
     Lost(String),
-    /// Nothing went out.
+    /// The request did not go out.
     NotSent(NotSent),
 }
 
 /// Why a request did not go out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NotSent {
-    /// Nobody was there any more.
+    /// The process was not there any more.
     Gone(String),
     /// The service takes no connection.
     Unreached(String),
-    /// Anything else.
+    /// Another reason.
     Failed(String),
 }
 
@@ -65,16 +65,16 @@ impl NotSent {
     }
 }
 
-/// How far a request to stop got.
+/// The response to a request to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum StopResponse {
-    /// It was taken: what was answered.
+    /// The request was taken: the answer.
     Taken(String),
-    /// It was rejected: how.
+    /// The request was rejected: how.
     Rejected(String),
-    /// It went out, and what became of it is not known: why.
+    /// The request went out, and what became of it is not known: why.
     Unclear(String),
-    /// Nothing went out.
+    /// The request did not go out.
     NotSent(NotSent),
 }
 

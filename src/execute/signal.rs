@@ -10,13 +10,13 @@ use crate::host::signals::{self, SignalError};
 /// The proof that a process is the service's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProcessProof {
-    /// It is the process on record as started here.
+    /// The record of its start names it.
     Record,
-    /// It is in the session that was made for the process on record.
+    /// The session that was made for the process on record has it.
     Session,
     /// The pid file names it.
     PidFile,
-    /// It owns the listening socket at the service's address.
+    /// The listening socket at the service's address is its own.
     AddressOwner,
 }
 
@@ -74,7 +74,7 @@ impl ProvenTarget {
         self.proof
     }
 
-    /// Whether a signal could be sent to it.
+    /// Checks whether a signal could be sent to it.
     ///
     /// # Errors
     /// Why none could be.
@@ -93,11 +93,7 @@ pub(super) fn send_signal(target: &ProvenTarget, signal: Signal) -> Result<(), S
 
 /// Sends a signal to each of the processes, and returns why it was not delivered where one still runs, a line each.
 pub(super) fn send_to_all(targets: &[ProvenTarget], signal: Signal) -> Vec<String> {
-    let word = if signal == Signal::KILL {
-        "SIGKILL"
-    } else {
-        "SIGTERM"
-    };
+    let word = word(signal);
     targets
         .iter()
         .filter_map(|target| match send_signal(target, signal) {
@@ -110,7 +106,16 @@ pub(super) fn send_to_all(targets: &[ProvenTarget], signal: Signal) -> Vec<Strin
         .collect()
 }
 
-/// `pid 4711 (api), pid 4712 (api)`
+/// Returns the name of SIGTERM or SIGKILL.
+pub(super) fn word(signal: Signal) -> &'static str {
+    if signal == Signal::KILL {
+        "SIGKILL"
+    } else {
+        "SIGTERM"
+    }
+}
+
+/// Returns the names of the processes: `pid 4711 (api), pid 4712 (api)`.
 pub(super) fn target_names(targets: &[ProvenTarget]) -> String {
     super::facts::names(targets.iter().map(ProvenTarget::running))
 }

@@ -27,7 +27,7 @@ use crate::inventory::{Means, Probe, Secret, Service, StartSpec};
 use crate::probe::{Asker, Masks, reveal};
 use crate::text;
 
-const NO_RECORDS: &str = "there is nowhere to record what is started";
+const NO_RECORDS: &str = "there is no state directory to record the start in";
 
 /// The probes that have to pass before an instance is ready.
 struct ReadinessCheck {
@@ -57,14 +57,14 @@ struct StartWatch<'a> {
     process: Option<RunningProcess>,
     record: Option<Record>,
     child: Option<Child>,
-    /// Whether the facts of the instance are gathered once it is ready.
+    /// Set where the facts of the instance are gathered once it is ready.
     gathers: bool,
     interrupted: String,
     not_ready: &'static str,
     began: Instant,
     listened: Option<Instant>,
     check: Option<ReadinessCheck>,
-    /// What was missing when it was told last.
+    /// The missing probes that were told last.
     told: String,
     /// The facts of the instance that is ready, and whether it is the expected one.
     ready: Option<(ServiceFacts, bool)>,
@@ -114,7 +114,7 @@ impl TargetRun<'_> {
                 let last = result.log.iter().rev().find(|line| !line.trim().is_empty());
                 if let (Verdict::Died, Some(last)) = (result.verdict, last) {
                     let last = text::clean(last.trim(), 160);
-                    result.text = format!("{}; its last words: {last}", result.text);
+                    result.text = format!("{}; its last line: {last}", result.text);
                 }
                 return Flow::Break(result);
             }

@@ -38,14 +38,13 @@ struct StopWatch<'a> {
     proof: StopProof,
     baseline: Baseline,
     looks: Vec<ConnectOutcome>,
-    /// How far the request has got.
     response: Option<StopResponse>,
     /// The identity that answered last.
     after: Option<Identity>,
     /// The process that answered last, compared with those before.
     responder: Option<ResponderKind>,
     evidence: Vec<String>,
-    /// What told which process answers.
+    /// The evidence on the process that answers.
     compared: Vec<String>,
     leftover: Leftover,
     signalled: Vec<Process>,
@@ -57,11 +56,11 @@ struct StopWatch<'a> {
 enum Leftover {
     /// The service's own process has not been seen to go.
     None,
-    /// It has gone, first seen at this time.
+    /// The process has gone, first seen at this time.
     Since(Moment),
     /// The processes were signalled.
     Signalled,
-    /// One of the processes may be the successor that is waited for.
+    /// A process of the session may be the successor that is waited for.
     Successor,
 }
 
@@ -210,13 +209,10 @@ impl Monitored for StopWatch<'_> {
             _ => None,
         };
         let question = IdentityQuestion {
-            asker: self.run.context.executor.asker.clone(),
-            service: self.run.target.service.clone(),
-            probes: self.facts.probes.clone(),
-            baseline: self.baseline.clone(),
             pin,
             endpoint,
             search: !self.proof.runs(),
+            ..self.run.identity_question(&self.baseline)
         };
         Some(Box::pin(question.ask()))
     }

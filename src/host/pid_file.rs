@@ -11,18 +11,18 @@ use rustix::fs::OFlags;
 
 use super::process::{RunningProcess, available, process, started_at};
 
-/// What a pid file says and whether that can be believed.
+/// The content of a pid file, compared with the process that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PidFile {
-    /// There is no such file.
+    /// The file does not exist.
     Missing,
     /// The process that it names runs, and started no later than the file was written.
     Proved(RunningProcess),
     /// The process that it names has exited.
     Exited(u32),
-    /// Its pid was given to another process since: one that started after the file was written.
+    /// The pid was given to another process since: one that started after the file was written.
     Recycled(u32),
-    /// It cannot be read, or what it says cannot be checked: why.
+    /// The file cannot be read, or its content cannot be checked: why.
     Unknown(String),
 }
 
@@ -77,7 +77,7 @@ fn pid_in(text: &str) -> Option<u32> {
     (pid > 1 && i32::try_from(pid).is_ok()).then_some(pid)
 }
 
-/// Whether a process with this start can have been there when the file was written, as exactly as the file's
+/// Returns whether a process with this start can have been there when the file was written, as exactly as the file's
 /// time is known.
 fn not_later(started: Timestamp, written: Timestamp) -> bool {
     // Some file systems keep whole seconds, FAT every other; the kernel's file times lag by a tick.

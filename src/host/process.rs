@@ -14,10 +14,9 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::health::Process;
 use crate::text;
 
-/// A running process, as far as an action has to know it.
+/// A process that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RunningProcess {
-    /// Its pid and kernel start.
     pub(crate) process: Process,
     /// The pid of its parent.
     pub(crate) parent: u32,
@@ -32,7 +31,7 @@ pub(crate) fn process(pid: u32) -> Option<RunningProcess> {
     stat.runs().then(|| stat.running(pid))
 }
 
-/// Whether exactly this process still runs; `None` where that cannot be told.
+/// Returns whether exactly this process still runs; `None` where that cannot be told.
 pub(crate) fn alive(process: Process) -> Option<bool> {
     match read(process.pid) {
         Ok(Some(stat)) => Some(stat.runs() && stat.start_ticks == process.start_ticks),
@@ -42,33 +41,32 @@ pub(crate) fn alive(process: Process) -> Option<bool> {
     }
 }
 
-/// When the process started, on the wall clock as it is set now.
+/// Returns when the process started, on the wall clock as it is set now.
 pub(crate) fn started_at(process: Process) -> Option<Timestamp> {
-    let per_second = rustix::param::clock_ticks_per_second().max(1);
-    let since_boot = clock_gettime(ClockId::Boottime);
-    let boot_nanos = i128::from(since_boot.tv_sec)
-        .saturating_mul(1_000_000_000)
-        .saturating_add(i128::from(since_boot.tv_nsec));
-    let start_nanos =
-        i128::from(process.start_ticks).saturating_mul(1_000_000_000) / i128::from(per_second);
-    let now = Timestamp::now().as_nanosecond();
-    let started = now.saturating_sub(boot_nanos.saturating_sub(start_nanos));
+    let nanos = i128::from(process.start_ticks).saturating_mul(NANOS) / i128::from(per_second());
+    let started = Timestamp::now().as_nanosecond() - (since_boot() - nanos);
     // A tick is 10 ms; what is finer is the time between the two clocks being read.
-    Timestamp::from_nanosecond(started.saturating_add(500_000) / 1_000_000 * 1_000_000).ok()
+    Timestamp::from_nanosecond((started + 500_000) / 1_000_000 * 1_000_000).ok()
 }
 
-/// Clock ticks since boot, now: a process with a start not below this one was started later.
+/// Returns the clock ticks since boot: a process whose start is not below was started later.
 pub(crate) fn ticks_now() -> u64 {
-    let since_boot = clock_gettime(ClockId::Boottime);
-    let per_second = rustix::param::clock_ticks_per_second().max(1);
-    let seconds = u64::try_from(since_boot.tv_sec).unwrap_or(0);
-    let nanos = u64::try_from(since_boot.tv_nsec).unwrap_or(0);
-    seconds
-        .saturating_mul(per_second)
-        .saturating_add(nanos.saturating_mul(per_second) / 1_000_000_000)
+    u64::try_from(since_boot() * i128::from(per_second()) / NANOS).unwrap_or(0)
 }
 
-/// Whether `/proc` can be looked at: only there can a pid be told from its successor.
+const NANOS: i128 = 1_000_000_000;
+
+fn per_second() -> u64 {
+    rustix::param::clock_ticks_per_second().max(1)
+}
+
+/// Returns the nanoseconds since boot.
+fn since_boot() -> i128 {
+    let since_boot = clock_gettime(ClockId::Boottime);
+    i128::from(since_boot.tv_sec) * NANOS + i128::from(since_boot.tv_nsec)
+}
+
+/// Returns whether `/proc` can be looked at: only there can a pid be told from its successor.
 pub(crate) fn available() -> bool {
     process(std::process::id()).is_some()
 }
@@ -107,7 +105,7 @@ pub(crate) fn loaded(by: Process) -> Process {
         .unwrap_or(by)
 }
 
-/// What still runs of the session that this process has begun, itself left out; it may have exited.
+/// Returns the other processes of the session that this process has begun; it may have exited.
 pub(crate) fn session_of(leader: Process) -> Vec<RunningProcess> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -125,12 +123,12 @@ pub(crate) fn session_of(leader: Process) -> Vec<RunningProcess> {
     members
 }
 
-/// What a process was started as, and where it runs.
+/// The command line and the current directory of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CommandLine {
-    /// Its words, as it shows them: a process may write others over them.
+    /// The words as the process shows them: it may write others over them.
     pub(crate) text: String,
-    /// Its current directory, where that may be seen.
+    /// The current directory, where it may be read.
     pub(crate) cwd: Option<PathBuf>,
 }
 
@@ -143,7 +141,7 @@ pub(crate) fn command_line(process: Process) -> Option<CommandLine> {
     (!text.is_empty() && alive(process) == Some(true)).then_some(CommandLine { text, cwd })
 }
 
-/// Whether what the process says, on either of its two outputs, goes to this file.
+/// Returns whether what the process says, on either of its two outputs, goes to this file.
 pub(crate) fn writes_to(process: Process, file: &Path) -> bool {
     let wanted = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let goes_there = |descriptor: u8| {
@@ -153,7 +151,7 @@ pub(crate) fn writes_to(process: Process, file: &Path) -> bool {
     (goes_there(1) || goes_there(2)) && alive(process) == Some(true)
 }
 
-/// Whether this process is one of several that their parent, the same program in the same process group, has started
+/// Returns whether this process is one of several that their parent, the same program in the same process group, has started
 /// to share its work. Two copies started by hand, or by us, are not.
 pub(crate) fn one_of_a_pool(one: &RunningProcess) -> bool {
     let file = |pid: u32| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
@@ -162,7 +160,7 @@ pub(crate) fn one_of_a_pool(one: &RunningProcess) -> bool {
     one.parent > 1 && own.is_some() && own == parents && group(one.process.pid) == group(one.parent)
 }
 
-/// Whether the process runs a file that stood at this path and does no longer: another one is in its place, or none.
+/// Returns whether the process runs a file that stood at this path and does no longer: another one is in its place, or none.
 pub(crate) fn runs_another_file_than(process: Process, path: &Path) -> bool {
     let Ok(runs) = std::fs::read_link(format!("/proc/{}/exe", process.pid)) else {
         return false;
@@ -174,7 +172,7 @@ pub(crate) fn runs_another_file_than(process: Process, path: &Path) -> bool {
         && alive(process) == Some(true)
 }
 
-/// What one line of `stat` says, as far as we use it.
+/// The fields of a line of `/proc/PID/stat` that are used here.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     name: String,
@@ -184,7 +182,7 @@ struct Stat {
     session: u32,
     threads: u64,
     start_ticks: u64,
-    /// Where its stack begins; 0 or 1 where we may not know.
+    /// The start of its stack; 0 or 1 where it may not be read.
     stack: u64,
 }
 
@@ -239,7 +237,7 @@ fn vanished(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
-/// Whether some process has this pid, hidden from `/proc` or not.
+/// Returns whether some process has this pid, hidden from `/proc` or not.
 fn exists(pid: u32) -> Option<bool> {
     match may_signal(Pid::from_raw(i32::try_from(pid).ok()?)?) {
         Ok(()) | Err(Errno::PERM) => Some(true),

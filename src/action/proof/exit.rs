@@ -9,14 +9,14 @@ use crate::health::Moment;
 /// Proves that every process has exited and no address accepts: [`Verdict::Stopped`], else [`Verdict::StillDraining`] when
 /// the time is up.
 #[derive(Debug, Clone)]
-pub struct ExitProof {
+pub(crate) struct ExitProof {
     looks_apart: Duration,
     gone_since: Option<Moment>,
 }
 
 impl ExitProof {
     /// Takes looks that find nothing for `looks_apart` as proof.
-    pub const fn new(looks_apart: Duration) -> Self {
+    pub(crate) const fn new(looks_apart: Duration) -> Self {
         Self {
             looks_apart,
             gone_since: None,

@@ -16,36 +16,36 @@ use std::time::Duration;
 use super::Verdict;
 use crate::health::Moment;
 
-pub use exit::ExitProof;
-pub use reload::{ReloadProof, ReloadResponse};
-pub use responder::{Baseline, Responder, ResponderKind};
-pub use start::{AddressHolder, ChildExit, ReadinessProof, StartProof, restart_verdict};
-pub use stop::{NOTHING_TO_LOOK_AT, StopProof, WOULD_SHOW};
+pub(crate) use exit::ExitProof;
+pub(crate) use reload::{ReloadProof, ReloadResponse};
+pub(crate) use responder::{Baseline, Responder, ResponderKind};
+pub(crate) use start::{AddressHolder, ChildExit, ReadinessProof, StartProof, restart_verdict};
+pub(crate) use stop::{NOTHING_TO_LOOK_AT, StopProof, WOULD_SHOW};
 
 /// The time between the first and the last of the looks that prove an end.
-pub const LOOKS_APART: Duration = Duration::from_millis(100);
+pub(crate) const LOOKS_APART: Duration = Duration::from_millis(100);
 
 /// Comes to a verdict from what is observed.
-pub trait Prover {
+pub(crate) trait Prover {
     /// Takes in one observation made at `at`.
     ///
     /// A prover that gives no end for [`Observation::TimeUp`] is given a moment more for one last look.
     fn observe(&mut self, at: Moment, observation: Observation) -> ProofProgress;
 
-    /// Whether an answer of the service could tell more now.
+    /// Returns whether an answer of the service could tell more now.
     fn wants_answer(&self) -> bool {
         true
     }
 
-    /// Whether an end is in sight, so that every address has to be looked at and none may be taken as known.
+    /// Returns whether an end is in sight, so that every address has to be looked at and none may be taken as known.
     fn nears_end(&self) -> bool {
         false
     }
 }
 
-/// One thing observed while an action is under way.
+/// An observation while an action is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Observation {
+pub(crate) enum Observation {
     /// All addresses and processes of the [`ProofSubject`] were looked at together, in its order.
     Look {
         /// The result for each address.
@@ -57,11 +57,10 @@ pub enum Observation {
     },
     /// The service answered a question about itself.
     Answer {
-        /// Whether it says that it is draining.
         draining: bool,
         /// The process that answered, compared with the one before the request.
         responder: ResponderKind,
-        /// What told that, a line each.
+        /// The evidence for that, a line each.
         evidence: Vec<String>,
     },
     /// The answer may be that of a proxy in front of a service that is gone: its status code.
@@ -83,10 +82,10 @@ pub enum Observation {
 
 /// The result of one attempt to connect to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConnectOutcome {
+pub(crate) enum ConnectOutcome {
     /// Nothing listens: the connection was refused, or the socket file is gone.
     Refused,
-    /// Something listens.
+    /// The connection was accepted: something listens.
     Accepted,
     /// Neither came in time.
     TimedOut,
@@ -96,46 +95,44 @@ pub enum ConnectOutcome {
 
 /// The result of one look at a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProcessState {
-    /// The process runs.
+pub(crate) enum ProcessState {
     Running,
-    /// The process has exited.
     Exited,
-    /// Nothing tells.
+    /// The state cannot be told.
     Unknown,
 }
 
 /// The addresses and processes that a proof is about. All texts are cleaned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ProofSubject {
+pub(crate) struct ProofSubject {
     /// Every address that the service may listen at.
-    pub addresses: Vec<String>,
+    pub(crate) addresses: Vec<String>,
     /// Every process that is known to be the service's own: `pid 4711 (api)`.
-    pub processes: Vec<String>,
+    pub(crate) processes: Vec<String>,
     /// Several processes answer at the address, so another one there proves nothing.
-    pub replicas: bool,
+    pub(crate) replicas: bool,
 }
 
-/// How far a stop has come.
+/// A stage of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopStage {
+pub(crate) enum StopStage {
     /// The service says that it is draining.
     Draining,
     /// Nothing listens any more, but a process still runs.
     Silent,
     /// Nothing listens and no process runs; one more look will prove it.
     Gone,
-    /// Something listens again.
+    /// The address accepts connections again.
     Back,
 }
 
 /// The effect of one observation on a proof.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ProofProgress {
+pub(crate) struct ProofProgress {
     /// A stage that was reached, with a sentence.
-    pub stage: Option<(StopStage, String)>,
+    pub(crate) stage: Option<(StopStage, String)>,
     /// The verdict, with a sentence.
-    pub end: Option<(Verdict, String)>,
+    pub(crate) end: Option<(Verdict, String)>,
 }
 
 impl From<Option<(Verdict, String)>> for ProofProgress {
@@ -161,17 +158,17 @@ impl LatestLook {
         }
     }
 
-    /// Whether neither an address nor a process is known: no look will ever show anything.
+    /// Returns whether neither an address nor a process is known: no look will ever show anything.
     const fn is_blind(&self) -> bool {
         self.subject.addresses.is_empty() && self.subject.processes.is_empty()
     }
 
-    /// Whether any process runs.
+    /// Returns whether any process runs.
     fn runs(&self) -> bool {
         self.processes.contains(&ProcessState::Running)
     }
 
-    /// Whether all processes have exited, and there are some.
+    /// Returns whether all processes have exited, and there are some.
     fn exited(&self) -> bool {
         !self.processes.is_empty()
             && self
@@ -180,12 +177,12 @@ impl LatestLook {
                 .all(|state| *state == ProcessState::Exited)
     }
 
-    /// Whether any address accepts.
+    /// Returns whether any address accepts.
     fn accepts(&self) -> bool {
         self.addresses.contains(&ConnectOutcome::Accepted)
     }
 
-    /// Whether every address that can be reached refuses, and there is one; a subject without addresses has nothing that
+    /// Returns whether every address that can be reached refuses, and there is one; a subject without addresses has nothing that
     /// could answer.
     fn refuses(&self) -> bool {
         let refuses = |outcome: &ConnectOutcome| {
@@ -199,7 +196,7 @@ impl LatestLook {
                 && self.addresses.contains(&ConnectOutcome::Refused))
     }
 
-    /// `127.0.0.1:8000 refuses connections`
+    /// Returns `127.0.0.1:8000 refuses connections`.
     fn refusing(&self) -> String {
         let refusing = self.addresses_with(ConnectOutcome::Refused);
         let verb = if refusing.len() == 1 {

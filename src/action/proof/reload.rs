@@ -24,8 +24,8 @@ const REBOUND: Duration = Duration::from_secs(2);
 
 /// The response to the request itself. All texts are cleaned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReloadResponse {
-    /// The service replied.
+pub(crate) enum ReloadResponse {
+    /// The service gave a reply.
     Replied {
         /// The status code.
         code: u16,
@@ -42,7 +42,7 @@ pub enum ReloadResponse {
     Lost(String),
 }
 
-/// What became of the process that was asked to reload.
+/// The fate of the process that was asked to reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ProcessFate {
     /// The same process goes on.
@@ -57,11 +57,11 @@ enum ProcessFate {
 
 /// Watches whether a service survives its reload, and gives the verdict on both.
 #[derive(Debug, Clone)]
-pub struct ReloadProof {
+pub(crate) struct ReloadProof {
     response: ReloadResponse,
     look: LatestLook,
     began: Moment,
-    /// Whether something listened before the request.
+    /// Set where something listened before the request.
     listened: bool,
     refused_since: Option<Moment>,
     wants_answer: bool,
@@ -69,7 +69,7 @@ pub struct ReloadProof {
 
 impl ReloadProof {
     /// Begins a proof when the response has come. `before` are the looks at the addresses from before the request.
-    pub fn new(
+    pub(crate) fn new(
         subject: ProofSubject,
         before: &[ConnectOutcome],
         response: ReloadResponse,

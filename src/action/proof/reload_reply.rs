@@ -17,9 +17,9 @@ pub(super) enum ReplyClass {
     Rejected,
     /// The request itself was turned down.
     NotTaken,
-    /// It will be read later.
+    /// The configuration will be read later.
     Accepted,
-    /// It does not tell.
+    /// The reply does not tell.
     Unclear,
 }
 

@@ -7,7 +7,7 @@ use crate::health::{Identity, Moment, Process, Sameness};
 
 /// The process that answers, compared with those before the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResponderKind {
+pub(crate) enum ResponderKind {
     /// The process that was asked.
     Same,
     /// A process that was not there before.
@@ -16,12 +16,12 @@ pub enum ResponderKind {
     Reborn,
     /// Another process, which was there before as well.
     Other,
-    /// Nothing tells.
+    /// The process that answers cannot be told.
     Unknown,
 }
 
 impl ResponderKind {
-    /// Whether the process that answers is not the one that was asked.
+    /// Returns whether the process that answers is not the one that was asked.
     pub(super) const fn is_new(self) -> bool {
         matches!(self, Self::New | Self::Reborn)
     }
@@ -29,30 +29,30 @@ impl ResponderKind {
 
 /// All that was known before the request was sent.
 #[derive(Debug, Clone)]
-pub struct Baseline {
+pub(crate) struct Baseline {
     /// Every identity that answered.
-    pub identities: Vec<Identity>,
+    pub(crate) identities: Vec<Identity>,
     /// Every process that is known to be the service's.
-    pub processes: Vec<Process>,
+    pub(crate) processes: Vec<Process>,
     /// All processes that listened at its address are among them.
-    pub all_owners: bool,
+    pub(crate) all_owners: bool,
     /// When the request was sent.
-    pub sent: Moment,
+    pub(crate) sent: Moment,
     /// The same in clock ticks since boot, as the kernel stamps processes.
-    pub sent_ticks: u64,
+    pub(crate) sent_ticks: u64,
 }
 
 /// The process that answered after the request, as far as it is known.
 #[derive(Debug, Clone, Default)]
-pub struct Responder {
+pub(crate) struct Responder {
     /// The identity that the answer reports.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// The uptime that it reports.
-    pub uptime: Option<Duration>,
+    pub(crate) uptime: Option<Duration>,
     /// The processes that listen at its address now, where all of them can be seen.
-    pub owners: Option<Vec<Process>>,
+    pub(crate) owners: Option<Vec<Process>>,
     /// When the answer came.
-    pub at: Option<Moment>,
+    pub(crate) at: Option<Moment>,
 }
 
 /// An uptime is whole seconds at worst, and the answer took its time.
@@ -60,7 +60,7 @@ const UPTIME_TOLERANCE: Duration = Duration::from_secs(2);
 
 impl Baseline {
     /// Compares the process that answers now with those before, and returns what told that, a line each.
-    pub fn compare(&self, responder: &Responder) -> (ResponderKind, Vec<String>) {
+    pub(crate) fn compare(&self, responder: &Responder) -> (ResponderKind, Vec<String>) {
         let reported = self.by_report(responder);
         let Some(owners) = responder.owners.as_deref().filter(|all| !all.is_empty()) else {
             return reported;

@@ -18,18 +18,18 @@ mod tests;
 /// A program that goes into the background exits this long, at most, before the one that it leaves behind listens.
 const BACKGROUND: Duration = Duration::from_secs(2);
 
-/// How a process that was started here has exited.
+/// The exit of a process that was started here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChildExit {
-    /// Whether its status was 0.
-    pub success: bool,
-    /// `exit status: 1`
-    pub how: String,
+pub(crate) struct ChildExit {
+    /// Set where its status was 0.
+    pub(crate) success: bool,
+    /// The status in words: `exit status: 1`.
+    pub(crate) how: String,
 }
 
 /// The process that listens at the address of a service that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AddressHolder {
+pub(crate) enum AddressHolder {
     /// The process that was started, one of its family, or one that was started after it.
     Expected,
     /// A process that was there before: `pid 4711 (other)`.
@@ -40,7 +40,7 @@ pub enum AddressHolder {
 
 /// Returns the verdict on the instance that is ready in place of one that was there before. `is_ours` says that it is the
 /// process that was started after the old one was proved gone, whatever it says of itself.
-pub const fn restart_verdict(responder: ResponderKind, is_ours: bool) -> Verdict {
+pub(crate) const fn restart_verdict(responder: ResponderKind, is_ours: bool) -> Verdict {
     match responder {
         ResponderKind::New | ResponderKind::Reborn => Verdict::Restarted,
         _ if is_ours => Verdict::Restarted,
@@ -52,11 +52,11 @@ pub const fn restart_verdict(responder: ResponderKind, is_ours: bool) -> Verdict
 /// Proves that an instance is ready: [`Verdict::Started`]. The first process of its subject is the one that was started;
 /// there is none where something else starts it.
 #[derive(Debug, Clone)]
-pub struct StartProof {
+pub(crate) struct StartProof {
     subject: ProofSubject,
     began: Moment,
     looked: bool,
-    /// Whether something listens; `None` without an address.
+    /// Set where something listens; `None` without an address.
     listens: Option<bool>,
     exited: Option<(Moment, ChildExit)>,
     missing: Vec<String>,
@@ -65,7 +65,7 @@ pub struct StartProof {
 
 impl StartProof {
     /// Begins a proof when the service is started.
-    pub const fn new(subject: ProofSubject, began: Moment) -> Self {
+    pub(crate) const fn new(subject: ProofSubject, began: Moment) -> Self {
         Self {
             subject,
             began,
@@ -77,7 +77,7 @@ impl StartProof {
         }
     }
 
-    /// Whether it runs, or has left a process in the background that listens.
+    /// Returns whether it runs, or has left a process in the background that listens.
     fn is_alive(&self) -> bool {
         match &self.exited {
             None => true,
@@ -179,8 +179,8 @@ impl Prover for StartProof {
 
 /// Proves that a service that ran before it was to be started is ready: [`Verdict::AlreadyRunning`].
 #[derive(Debug, Clone)]
-pub struct ReadinessProof {
-    /// How it is known that it runs.
+pub(crate) struct ReadinessProof {
+    /// A sentence on how it is known that the service runs.
     running: String,
     limit: Duration,
     exited: bool,
@@ -191,7 +191,7 @@ pub struct ReadinessProof {
 
 impl ReadinessProof {
     /// Begins a proof that has to be complete within `limit`.
-    pub const fn new(running: String, limit: Duration) -> Self {
+    pub(crate) const fn new(running: String, limit: Duration) -> Self {
         Self {
             running,
             limit,

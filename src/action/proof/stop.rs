@@ -12,10 +12,10 @@ use crate::health::Moment;
 #[cfg(test)]
 mod tests;
 
-/// Why nothing can be proved of a service of which neither an address nor a process is known.
-pub const NOTHING_TO_LOOK_AT: &str = "neither an address nor a process is known to look at";
-/// What would make it provable.
-pub const WOULD_SHOW: &str =
+/// Explains why nothing can be proved of a service of which neither an address nor a process is known.
+pub(crate) const NOTHING_TO_LOOK_AT: &str = "neither an address nor a process is known to look at";
+/// Explains how it would be proved.
+pub(crate) const WOULD_SHOW: &str =
     "a `url`, a probe by HTTP or TCP, or a `pid_file` would show what becomes of it";
 
 /// A service that rejected the request and still answers this much later has not taken it.
@@ -31,7 +31,7 @@ const FRESH: Duration = Duration::from_secs(3);
 
 /// Proves that a service has stopped: [`Verdict::Stopped`], or [`Verdict::NotListening`] where no process is known.
 #[derive(Debug, Clone)]
-pub struct StopProof {
+pub(crate) struct StopProof {
     look: LatestLook,
     began: Moment,
     /// The first of an unbroken row of looks that found nothing.
@@ -93,7 +93,7 @@ impl Prover for StopProof {
 
 impl StopProof {
     /// Begins a proof when the request is sent.
-    pub fn new(subject: ProofSubject, began: Moment) -> Self {
+    pub(crate) fn new(subject: ProofSubject, began: Moment) -> Self {
         Self {
             look: LatestLook::at(subject),
             began,
@@ -108,18 +108,18 @@ impl StopProof {
         }
     }
 
-    /// Whether neither an address nor a process is known: no look will ever show anything.
-    pub const fn is_blind(&self) -> bool {
+    /// Returns whether neither an address nor a process is known: no look will ever show anything.
+    pub(crate) const fn is_blind(&self) -> bool {
         self.look.is_blind()
     }
 
-    /// Whether any known process ran at the latest look.
-    pub fn runs(&self) -> bool {
+    /// Returns whether any known process ran at the latest look.
+    pub(crate) fn runs(&self) -> bool {
         self.look.runs()
     }
 
-    /// Whether the latest answer says that the service is draining.
-    pub fn drains(&self) -> bool {
+    /// Returns whether the latest answer says that the service is draining.
+    pub(crate) fn drains(&self) -> bool {
         self.answer
             .is_some_and(|(_, draining, responder)| draining && !responder.is_new())
     }
@@ -325,7 +325,7 @@ impl StopProof {
         (Verdict::StillAnswering, text)
     }
 
-    /// What is not known, where neither an end nor a life is.
+    /// Says what is not known, where neither an end nor a running process is.
     fn unanswered(&self) -> String {
         let look = &self.look;
         let place = match look.subject.addresses.as_slice() {

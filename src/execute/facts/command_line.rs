@@ -33,7 +33,7 @@ const RUNNERS: &str = "bash bun busybox bundle cargo dash deno docker dotnet env
 const OPAQUE: &str = "bash bun bundle busybox cargo dash docker env go just make nix npm npx pnpm podman poetry service sh \
     systemctl uv yarn";
 
-/// Whether a process with this command line can have come from this command. In doubt it can.
+/// Returns whether a process with this command line can have come from this command. In doubt it can.
 pub(super) fn is_like(command: &[String], cwd: &Path, line: &CommandLine) -> bool {
     let mut words = command.iter().map(String::as_str);
     let Some(program) = words.next() else {
@@ -57,7 +57,7 @@ pub(super) fn is_like(command: &[String], cwd: &Path, line: &CommandLine) -> boo
     alike && !is_other_code(&telling, cwd, line)
 }
 
-/// Whether a runner runs code from another directory than ours: `python3 app.py` names many programs. Where both files can
+/// Returns whether a runner runs code from another directory than ours: `python3 app.py` names many programs. Where both files can
 /// be seen they tell, else the directories do. A program that is no runner may change its directory once it runs.
 fn is_other_code(telling: &[&str], cwd: &Path, line: &CommandLine) -> bool {
     let mut words = line.text.split(' ');
@@ -87,7 +87,7 @@ fn is_other_code(telling: &[&str], cwd: &Path, line: &CommandLine) -> bool {
     !theirs.starts_with(&ours) && !ours.starts_with(theirs)
 }
 
-/// Whether an argument may tell one program's processes from another's: no flag, and no number.
+/// Returns whether an argument may tell one program's processes from another's: no flag, and no number.
 fn tells(word: &str) -> bool {
     word.len() > 2
         && !word.starts_with('-')

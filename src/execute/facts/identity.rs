@@ -20,9 +20,9 @@ pub(crate) struct IdentityQuestion {
     pub(crate) probes: Vec<Probe>,
     pub(crate) baseline: Baseline,
     pub(crate) pin: Option<SocketAddr>,
-    /// Where the owners of the listening socket can be found.
+    /// The endpoint whose owners can be found.
     pub(crate) endpoint: Option<Endpoint>,
-    /// Whether they are searched for in any case.
+    /// Searches for the owners in any case.
     pub(crate) search: bool,
 }
 
@@ -122,7 +122,7 @@ pub(super) fn identity(outcomes: &[Outcome]) -> Option<Identity> {
     merged
 }
 
-/// Whether the answer says that the service drains.
+/// Returns whether the answer says that the service drains.
 pub(super) fn is_draining(outcome: &Outcome) -> bool {
     outcome.reading.as_ref().is_some_and(|reading| {
         let status = reading.status.as_ref();

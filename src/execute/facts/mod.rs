@@ -27,7 +27,7 @@ pub(super) use service::{Recorded, ServiceFacts, find_owners};
 pub(super) struct ProcessFacts {
     /// The record of its start, where it was started here, whether the process still runs or not.
     pub(super) record: Option<Record>,
-    /// Whether the recorded process itself was seen to run.
+    /// Set where the recorded process itself was seen to run.
     pub(super) leader_seen: bool,
     /// The content of its pid file; `None` where the inventory names none.
     pub(super) pid_file: Option<PidFile>,
@@ -83,7 +83,7 @@ impl ProcessFacts {
         }
     }
 
-    /// What still runs of the session that was made for it, but for the recorded process itself.
+    /// Returns the processes of the session that was made for it, without the recorded process itself.
     pub(super) fn session(&self) -> Vec<RunningProcess> {
         let record = self.record.as_ref();
         record.map_or_else(Vec::new, |record| record.session(self.leader_seen))
@@ -174,7 +174,7 @@ impl ProcessFacts {
     }
 }
 
-/// `pid 4711 (api)`
+/// Returns pid and name: `pid 4711 (api)`.
 pub(super) fn name(running: &RunningProcess) -> String {
     format!("pid {} ({})", running.process.pid, running.name)
 }
@@ -199,7 +199,7 @@ pub(super) fn heads(processes: &[RunningProcess]) -> Vec<RunningProcess> {
     processes.iter().filter(is_head).cloned().collect()
 }
 
-/// Whether `process` is one of `family`, has started one of them or was started by one.
+/// Returns whether `process` is one of `family`, has started one of them or was started by one.
 pub(super) fn belongs(process: Process, family: &[RunningProcess]) -> bool {
     let above = ancestors(process);
     family.iter().any(|one| {

@@ -24,12 +24,12 @@ const QUICK: Duration = Duration::from_millis(300);
 /// The number of times that it is asked then.
 const REPEATS: usize = 2;
 
-/// What the records of this user tell of a service.
+/// The records of a service.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Recorded {
     /// The record of its start.
     pub(crate) record: Option<Record>,
-    /// Whether it was stopped a moment ago, so that a probe that still passes, by a file that is fresh, says nothing.
+    /// Set where it was stopped a moment ago, so that a probe that still passes, by a file that is fresh, says nothing.
     pub(crate) stopped: bool,
 }
 
@@ -47,14 +47,12 @@ pub(crate) struct ServiceFacts {
     pub(crate) probes: Vec<Probe>,
     /// Every identity that answered; the first is the one that counts.
     pub(crate) identities: Vec<Identity>,
-    /// Whether the service says that it is draining.
     pub(crate) draining: bool,
     pub(crate) processes: ProcessFacts,
-    /// Whether it could be started here, so that no trace of it means that it does not run.
+    /// Set where it could be started here, so that no trace of it means that it does not run.
     can_start: bool,
     /// The liveness or readiness probe that passes, where there is no address to look at.
     pub(crate) passing: Option<String>,
-    /// When all this was complete.
     pub(crate) read_at: Option<Moment>,
 }
 
@@ -140,7 +138,7 @@ impl ServiceFacts {
         self.read_at = Some(clock.now());
     }
 
-    /// Whether its process is known to run, or to have exited, so that no probe has to tell.
+    /// Returns whether its process is known to run, or to have exited, so that no probe has to tell.
     const fn process_is_known(&self) -> bool {
         self.processes.record.is_some()
             || matches!(
@@ -149,7 +147,7 @@ impl ServiceFacts {
             )
     }
 
-    /// Whether the facts contradict each other: a socket that nobody owns accepts connections, or a process has gone
+    /// Returns whether the facts contradict each other: a socket that nobody owns accepts connections, or a process has gone
     /// meanwhile. The service is just ending, or beginning, and another look tells more.
     pub(crate) fn is_changing(&self) -> bool {
         let gone = |one: &RunningProcess| alive(one.process) == Some(false);
@@ -203,14 +201,14 @@ impl ServiceFacts {
         identity
     }
 
-    /// Whether every address that can be reached refuses connections, and there is one.
+    /// Returns whether every address that can be reached refuses connections, and there is one.
     pub(crate) fn refuses(&self) -> bool {
         use ConnectOutcome::{Refused, Unreachable};
         let refuses = |look: &ConnectOutcome| matches!(look, Refused | Unreachable);
         self.looks.contains(&Refused) && self.looks.iter().all(refuses)
     }
 
-    /// Whether nothing at all answers or runs: every address that can be reached refuses, and no known process is there.
+    /// Returns whether nothing at all answers or runs: every address that can be reached refuses, and no known process is there.
     pub(crate) fn nothing_there(&self) -> bool {
         let pid_file = &self.processes.pid_file;
         let may_run = matches!(pid_file, Some(PidFile::Proved(_) | PidFile::Unknown(_)));
@@ -223,7 +221,7 @@ impl ServiceFacts {
             && self.passing.is_none()
     }
 
-    /// Whether anything of it was seen; one that is neither there nor absent is not known.
+    /// Returns whether anything of it was seen; one that is neither there nor absent is not known.
     pub(crate) fn something_there(&self) -> bool {
         self.looks.contains(&ConnectOutcome::Accepted)
             || !self.identities.is_empty()
@@ -265,7 +263,7 @@ impl ServiceFacts {
         known.join(" and ")
     }
 
-    /// `127.0.0.1:8000 and [::1]:8000`
+    /// Returns all endpoints: `127.0.0.1:8000 and [::1]:8000`.
     pub(crate) fn places(&self) -> String {
         let all = vec![ConnectOutcome::Accepted; self.endpoints.len()];
         self.accepting_of(&all)

@@ -110,7 +110,7 @@ fn one_that_fails_is_told_with_what_it_wrote() {
     assert!(ran.stderr.contains("line 1 of its last words"), "{ran:?}");
     assert!(!ran.stderr.contains("line 19 of its last words"), "{ran:?}");
     assert!(ran.stderr.contains("… 2 lines later:"), "{ran:?}");
-    assert!(ran.stdout.contains("its last words: line 25"), "{ran:?}");
+    assert!(ran.stdout.contains("its last line: line 25"), "{ran:?}");
     assert!(stage.running().is_empty());
 }
 
