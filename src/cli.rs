@@ -22,33 +22,33 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
-/// The commands.
+/// The commands of `healthctl`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// The dashboard; a stream of changes without a terminal
+    /// Open the dashboard; without a terminal, print a stream of changes
     Watch(watch::Args),
-    /// Ask every probe once and print a report
+    /// Probe every service once and print a report
     Check(check::Args),
     /// Stop services, with proof
     Shutdown(act::ShutdownArgs),
-    /// Have services read their configuration again, and tell what came of it
+    /// Have services read their configuration again, and report the result
     Reload(act::Args),
     /// Start services, and wait until they are ready
     Start(act::Args),
-    /// Stop services, start them again, and prove that the new process is a new one
+    /// Stop services, start them again, and prove that the process is a new one
     Restart(act::RestartArgs),
-    /// What the inventory holds
+    /// List the services in the inventory
     List(list::Args),
-    /// One service resolved, with where each value came from
+    /// Show a service with every value and its origin
     Show(show::Args),
-    /// What a service wrote that healthctl has started
+    /// Print the output of a service that healthctl has started
     Logs(logs::Args),
-    /// Every problem of inventories and profiles
+    /// Report every problem of inventories and profiles
     Validate(validate::Args),
-    /// The conventions known
+    /// List the profiles, show one, or try one on a reply
     Profiles(profiles::Args),
     /// Write a commented healthctl.yaml
     Init(init::Args),
-    /// A small fleet of real services with the dashboard on it
+    /// Run a small fleet of real services with the dashboard on it
     Demo(demo::Args),
 }

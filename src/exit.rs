@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// How the program ends.
+/// The exit code of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Done; with `--exit-code`: every service is pass or warn.
@@ -17,18 +17,18 @@ pub(crate) enum Exit {
     Refused,
     /// An action ran, but its effect was disproved or could not be verified.
     Unproved,
-    /// A deadline passed.
+    /// A deadline passed before the proof or the condition.
     Deadline,
-    /// SIGINT.
+    /// SIGINT ended the command.
     Interrupted,
-    /// SIGTERM.
+    /// SIGTERM ended the command.
     Terminated,
-    /// A code that a format or an action has computed.
+    /// A code computed from a signal or a panic.
     Code(u8),
 }
 
 impl Exit {
-    /// The number.
+    /// Returns the number that the shell sees.
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Done => 0,

@@ -1,4 +1,4 @@
-//! From typed words to an exit code.
+//! From the arguments to an exit code.
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -17,7 +17,7 @@ use crate::host::{check_spare_descriptors, launch};
 use crate::probe::Commands;
 use crate::text;
 
-/// How many files and sockets it takes to begin, those that come with the process left out.
+/// The number of files and sockets that must be free to begin.
 const DESCRIPTORS: usize = 8;
 
 /// Parses the words typed, runs the command and gives the exit code.
@@ -80,7 +80,7 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> 
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut Cli::command()))
 }
 
-/// Whether the words may be answered in colour, for an answer that comes before they are understood: help, and mistakes.
+/// Returns whether help and mistakes may be coloured. They are printed before the arguments are understood.
 fn color_typed(words: &[OsString]) -> clap::ColorChoice {
     let typed = words.iter().enumerate().rev().find_map(|(place, word)| {
         if word == "--color" {

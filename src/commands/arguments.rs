@@ -23,7 +23,7 @@ pub(crate) struct Global {
     /// When to use colour; `NO_COLOR` is respected.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "HEALTHCTL_COLOR")]
     pub(crate) color: Color,
-    /// Refuse every action.
+    /// Refuse all actions; only read.
     #[arg(long, global = true, env = "HEALTHCTL_READ_ONLY", value_parser = FalseyValueParser::new())]
     pub(crate) read_only: bool,
     /// Say more on stderr.
@@ -34,20 +34,20 @@ pub(crate) struct Global {
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
+    /// Use colour on a terminal, unless `NO_COLOR` is set.
     Auto,
-    /// Always.
+    /// Use colour always.
     Always,
-    /// Never.
+    /// Use no colour.
     Never,
 }
 
 /// Format of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ListFormat {
-    /// For people.
+    /// A table for people.
     Table,
-    /// For programs.
+    /// JSON for programs.
     Json,
 }
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::choose::{Choice, Chosen};
+use super::choose::{SelectedServices, ServiceArgs};
 use super::sights::Sights;
 use super::{Context, Error, Signals, duration};
 use crate::engine::{Caps, Progress, Rounds};
 use crate::exit::Exit;
 use crate::health::{CheckVerdict, ServiceSnapshot};
 use crate::host::Clock;
-use crate::output::{FailOn, FailOnError, Report, Style, json, table};
+use crate::output::{FailOn, FailOnError, Report, json, table};
 use crate::probe::Asker;
 
 /// How long `--wait` waits where nothing is said.
@@ -25,7 +25,7 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(crate) choice: Choice,
+    pub(crate) choice: ServiceArgs,
     /// Exit with 1 when a service fails, with 3 when one cannot be told.
     #[arg(long, env = "HEALTHCTL_EXIT_CODE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) exit_code: bool,
@@ -116,7 +116,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         .map_err(|error| fail_on_error(&error))?;
     let outputs = Outputs::new(&args.output)?;
     // The rest of the inventory has done its work: with many services it is not small.
-    let Chosen {
+    let SelectedServices {
         loaded,
         services,
         selection,
@@ -176,11 +176,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     }
     let snapshots = rounds.snapshots();
     drop(rounds);
-    let meant = snapshots
-        .iter()
-        .map(AsRef::as_ref)
-        .filter(|snapshot| selection.matches(snapshot));
-    let report = Report::new(meant, &fail_on, clock.now());
+    let selected = snapshots.into_iter().filter(|it| selection.matches(it));
+    let report = Report::new(selected, &fail_on, clock.now());
     outputs.write(context, &report)?;
     if !in_time {
         return Ok(Exit::Deadline);
@@ -257,8 +254,8 @@ impl OutputSpec {
     fn write(&self, context: &Context, report: &Report) -> Result<(), Error> {
         let color = self.file.is_none() && context.color_stdout();
         let text = match self.format {
-            Format::Table => table(report, Style { color }),
-            Format::Json => json(report).map_err(color_eyre::eyre::Report::from)?,
+            Format::Table => table(report, color),
+            Format::Json => json(report),
         };
         match &self.file {
             None => context.print(&text),

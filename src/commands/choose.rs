@@ -1,4 +1,4 @@
-//! Which services a command is about: selectors over the inventory, or what was typed without one.
+//! The services that a command is about: selectors over the inventory, or one service that was typed.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::host::Clock;
 use crate::inventory::{AdHoc, AdHocTarget, LoadedInventory, Service};
 use crate::probe::Asker;
 
-/// The words that choose services.
+/// The arguments that select services.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(crate) struct Choice {
-    /// Which services: NAME, GLOB, group:NAME, KEY=VALUE, state:STATE, flag:FLAG; all when left out.
+pub(crate) struct ServiceArgs {
+    /// Services: NAME, GLOB, group:NAME, KEY=VALUE, state:STATE, flag:FLAG; all when left out.
     #[arg(value_name = "SELECTOR")]
     pub(crate) selectors: Vec<String>,
-    /// This URL alone, without an inventory.
+    /// Probe this URL alone, without an inventory.
     #[arg(
         long,
         value_name = "URL",
@@ -25,7 +25,7 @@ pub(crate) struct Choice {
         conflicts_with = "selectors"
     )]
     pub(crate) url: Option<String>,
-    /// The convention that the URL follows: see `healthctl profiles`.
+    /// The profile that the URL follows: see `healthctl profiles`.
     #[arg(
         long,
         value_name = "PROFILE",
@@ -34,7 +34,7 @@ pub(crate) struct Choice {
         env = "HEALTHCTL_PROFILE"
     )]
     pub(crate) profile: Option<String>,
-    /// This TCP port alone, without an inventory: a connection is enough.
+    /// Probe this TCP port alone, without an inventory: a connection is enough.
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -43,7 +43,7 @@ pub(crate) struct Choice {
         conflicts_with = "selectors"
     )]
     pub(crate) tcp: Option<String>,
-    /// This command alone, without an inventory: exit status 0 is good. No shell runs it, but quotes are understood.
+    /// Probe with this command alone, without an inventory: exit status 0 is good. No shell runs it, but quotes work.
     #[arg(
         long,
         value_name = "COMMAND",
@@ -60,7 +60,7 @@ pub(crate) struct Choice {
         env = "HEALTHCTL_INTERVAL"
     )]
     pub(crate) interval: Option<String>,
-    /// How long a probe may take (2s), without an inventory.
+    /// Timeout of a probe (2s), without an inventory.
     #[arg(
         long,
         value_name = "DURATION",
@@ -71,7 +71,7 @@ pub(crate) struct Choice {
     /// Failures in a row that turn a probe (3), without an inventory.
     #[arg(long, value_name = "N", requires = "asked", env = "HEALTHCTL_RETRIES")]
     pub(crate) retries: Option<String>,
-    /// How long after a known start failures do not count (0s), without an inventory.
+    /// Time after a known start in which failures do not count (0s), without an inventory.
     #[arg(
         long,
         value_name = "DURATION",
@@ -81,31 +81,29 @@ pub(crate) struct Choice {
     pub(crate) start_period: Option<String>,
 }
 
-/// The services chosen.
+/// The services that the arguments select.
 #[derive(Debug)]
-pub(crate) struct Chosen {
-    /// The inventory that they are of.
+pub(crate) struct SelectedServices {
     pub(crate) loaded: LoadedInventory,
-    /// All that have to be probed, in inventory order.
+    /// The services that have to be probed, in inventory order.
     pub(crate) services: Vec<Arc<Service>>,
-    /// Tells, after a round of probes, which of them are meant.
+    /// Selects, after a round of probes, by state and flag.
     pub(crate) selection: Selection,
 }
 
-impl Choice {
-    /// What is asked without an inventory.
-    pub(crate) fn asked(&self) -> Option<AdHocTarget<'_>> {
+impl ServiceArgs {
+    fn asked(&self) -> Option<AdHocTarget<'_>> {
         let url = self.url.as_deref().map(AdHocTarget::Url);
         let tcp = || self.tcp.as_deref().map(AdHocTarget::Tcp);
         let command = || self.cmd.as_deref().map(AdHocTarget::Command);
         url.or_else(tcp).or_else(command)
     }
 
-    /// Reads the inventory, tells its warnings and chooses.
+    /// Reads the inventory, prints its warnings and selects.
     ///
     /// # Errors
-    /// Mistakes of the inventory, and selectors that match nothing in it.
-    pub(crate) fn services(&self, context: &Context) -> Result<Chosen, Error> {
+    /// Returns the mistakes of the inventory, or the selectors that match nothing.
+    pub(crate) fn services(&self, context: &Context) -> Result<SelectedServices, Error> {
         let loaded = match self.asked() {
             Some(asked) => context.adhoc(&AdHoc {
                 asked,
@@ -125,7 +123,7 @@ impl Choice {
             .filter(|service| selection.matches_static(candidate(service)))
             .cloned()
             .collect();
-        Ok(Chosen {
+        Ok(SelectedServices {
             loaded,
             services,
             selection,
@@ -133,8 +131,8 @@ impl Choice {
     }
 }
 
-impl Chosen {
-    /// Asks a round where states or flags were selected, and keeps the services that are in them now.
+impl SelectedServices {
+    /// Keeps the services that have the selected states and flags. Probes every service once where any is selected.
     pub(crate) async fn settle(&mut self, context: &Context, asker: &Asker, clock: Clock) {
         if !self.selection.needs_snapshot() {
             return;

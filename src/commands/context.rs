@@ -1,4 +1,4 @@
-//! What every command is given, and how every command fails.
+//! The context of every command: global flags, output, the inventory; and how a command fails.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -16,25 +16,22 @@ use crate::yaml::Problems;
 use super::arguments::{Color, Global};
 use super::surroundings;
 
-/// What every command is given.
+/// The context of a command.
 #[derive(Debug)]
 pub(crate) struct Context {
-    /// The global flags.
     pub(crate) global: Global,
 }
 
-/// Why a command could not do its work. What a user can fix is told without a trace.
+/// The reason why a command failed. What a user can fix is printed without a trace.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// Wrong usage: what is wrong, and what to do.
+    /// Wrong usage, with a hint what to do.
     #[error("{message}")]
     Usage {
-        /// What is wrong.
         message: String,
-        /// What to do.
         hint: Option<String>,
     },
-    /// This machine does not give what it takes to begin.
+    /// This process may not open enough files.
     #[error("cannot begin: {0}")]
     Starved(io::Error),
     /// The inventory has mistakes.
@@ -43,8 +40,8 @@ pub(crate) enum Error {
     /// Selectors that are malformed or match nothing.
     #[error("a selector matches nothing")]
     Selection(Vec<SelectError>),
-    /// A pipe that we write to was closed by its reader: a quiet end.
-    #[error("the reader of the output has gone")]
+    /// The reader of our output has closed the pipe: the command ends quietly.
+    #[error("broken pipe")]
     BrokenPipe,
     /// A fault that is not the user's.
     #[error(transparent)]
@@ -52,7 +49,6 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Wrong usage.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::Usage {
             message: message.into(),
@@ -60,7 +56,6 @@ impl Error {
         }
     }
 
-    /// Wrong usage, with what to do.
     pub(crate) fn usage_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage {
             message: message.into(),
@@ -68,7 +63,7 @@ impl Error {
         }
     }
 
-    /// A name that no service of the inventory has.
+    /// Returns the error for a name that no service of the inventory has.
     pub(crate) fn unknown_service(inventory: &Inventory, name: &str) -> Self {
         let names = inventory.services.keys().map(String::as_str);
         let hint = text::nearest(name, names.clone()).map_or_else(
@@ -101,7 +96,7 @@ impl From<io::Error> for Error {
     reason = "the context is the one door through which a command reads and writes"
 )]
 impl Context {
-    /// The inventory named by `-f` or `HEALTHCTL_FILE`, or the one that is found; its warnings are told.
+    /// Reads the inventory named by `-f` or `HEALTHCTL_FILE`, or the one that is found, and prints its warnings.
     pub(crate) fn inventory(&self) -> Result<LoadedInventory, Error> {
         let loaded = surroundings::with(|around| {
             let chosen = inventory::find(&self.global.file, around)?;
@@ -117,12 +112,12 @@ impl Context {
         Ok(loaded)
     }
 
-    /// The inventory of one service that was typed.
+    /// Returns the inventory of one service that was typed.
     pub(crate) fn adhoc(&self, typed: &AdHoc<'_>) -> Result<LoadedInventory, Error> {
         surroundings::with(|around| inventory::adhoc(typed, around)).map_err(Error::Inventory)
     }
 
-    /// The services that are meant; none named means all.
+    /// Parses the selectors; none means all services.
     pub(crate) fn selection(
         &self,
         loaded: &LoadedInventory,
@@ -133,7 +128,7 @@ impl Context {
             .map_err(Error::Selection)
     }
 
-    /// Tells problems with their places.
+    /// Prints problems with their positions on stderr.
     pub(crate) fn tell_problems(&self, problems: &Problems) {
         let text = problems.render(self.color_stderr());
         if !text.is_empty() {
@@ -141,12 +136,12 @@ impl Context {
         }
     }
 
-    /// Whether what goes to stdout may carry colour.
+    /// Returns whether colour may be used on stdout.
     pub(crate) fn color_stdout(&self) -> bool {
         self.color(io::stdout().is_terminal())
     }
 
-    /// Whether what goes to stderr may carry colour.
+    /// Returns whether colour may be used on stderr.
     pub(crate) fn color_stderr(&self) -> bool {
         self.color(io::stderr().is_terminal())
     }
@@ -161,7 +156,7 @@ impl Context {
         }
     }
 
-    /// What holds for the actions of this run, unless its flags say otherwise.
+    /// Returns the policy of the actions of this run, before its own flags.
     pub(crate) fn policy(&self) -> Policy {
         let words: Vec<String> = std::env::args_os()
             .map(|word| word.to_string_lossy().into_owned())
@@ -194,7 +189,7 @@ impl Context {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
-    /// Tells an error and gives the exit code that it leads to.
+    /// Prints an error on stderr and returns its exit code.
     pub(crate) fn report(&self, error: &Error) -> Exit {
         match error {
             Error::Usage { message, hint } => {
@@ -231,7 +226,7 @@ impl Context {
     }
 }
 
-/// A service as far as a selector cares.
+/// Returns the part of a service that a selector matches.
 pub(crate) fn candidate(service: &Service) -> Candidate<'_> {
     Candidate {
         name: &service.name,

@@ -15,10 +15,8 @@ pub(crate) struct Args {
     pub(crate) stdout: bool,
 }
 
-/// What is written.
 const TEXT: &str = include_str!("init.yaml");
 
-/// Runs `healthctl init`.
 #[expect(clippy::unused_async, reason = "every command is run in the same way")]
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     if args.stdout {

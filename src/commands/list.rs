@@ -1,6 +1,4 @@
-//! `healthctl list`: what the inventory holds, without asking anybody.
-
-use std::collections::BTreeMap;
+//! `healthctl list`: the services in the inventory. It probes nothing.
 
 use serde_json::{Value, json};
 
@@ -10,12 +8,12 @@ use crate::exit::Exit;
 use crate::host::RunningProcess;
 use crate::host::records::Record;
 use crate::inventory::{Inventory, Service, ServiceActions};
-use crate::text::{Table, clean};
+use crate::text::Table;
 
 /// The flags of `list`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which services: names, globs, group:NAME, KEY=VALUE; all when left out.
+    /// Services to list: NAME, GLOB, group:NAME, KEY=VALUE; all when left out.
     #[arg(value_name = "SELECTOR")]
     pub(crate) selectors: Vec<String>,
     /// Format of the list.
@@ -23,7 +21,9 @@ pub(crate) struct Args {
     pub(crate) output: ListFormat,
 }
 
-/// Runs `healthctl list`.
+/// A process that healthctl has started and that still runs.
+type StartedProcess = (Record, RunningProcess);
+
 #[expect(clippy::unused_async, reason = "every command is run in the same way")]
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let loaded = context.inventory()?;
@@ -34,21 +34,22 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
             "`healthctl check` with the same selectors does",
         ));
     }
-    let services: Vec<&Service> = loaded
-        .inventory
-        .services
+    let known = &loaded.inventory.services;
+    let services: Vec<&Service> = known
         .values()
         .map(|service| &**service)
         .filter(|service| selection.is_all() || selection.matches_static(candidate(service)))
         .collect();
-    let started = Started::of(context, &loaded.inventory);
+    let (started, orphans): (Vec<_>, Vec<_>) = started(context, &loaded.inventory)
+        .into_iter()
+        .partition(|(record, _)| known.contains_key(&record.service));
     let text = match args.output {
         ListFormat::Table => table(&services, &started, context.color_stdout()),
-        ListFormat::Json => format!("{}\n", json_list(&services, &started)),
+        ListFormat::Json => format!("{}\n", json_list(&services, &started, &orphans)),
     };
     context.print(&text)?;
     if args.output == ListFormat::Table && selection.is_all() {
-        for (record, running) in &started.others {
+        for (record, running) in &orphans {
             context.tell(&format!(
                 "pid {} runs still: healthctl has started it as `{}`, which this inventory does not hold any more",
                 running.process.pid, record.service
@@ -58,48 +59,29 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-/// What we have started and what of it still runs.
-struct Started {
-    /// By the name of the service.
-    records: BTreeMap<String, (Record, RunningProcess)>,
-    /// Those of services that the inventory does not hold any more.
-    others: Vec<(Record, RunningProcess)>,
-}
-
-impl Started {
-    fn of(context: &Context, inventory: &Inventory) -> Self {
-        let records = match context.policy().records {
-            Some(records) => records.of_inventory(&inventory.file()),
-            None => Vec::new(),
-        };
-        let mut started = Self {
-            records: BTreeMap::new(),
-            others: Vec::new(),
-        };
-        for record in records {
-            let (record, running) = match record {
-                Ok(record) => record,
-                // One that is damaged says nothing of the others.
-                Err(error) => {
-                    context.tell(&format!(
-                        "a record of what was started is left out: {error}"
-                    ));
-                    continue;
-                }
-            };
-            if inventory.services.contains_key(&record.service) {
-                started
-                    .records
-                    .insert(record.service.clone(), (record, running));
-            } else {
-                started.others.push((record, running));
-            }
+/// Returns the processes that healthctl has started for this inventory and that still run.
+fn started(context: &Context, inventory: &Inventory) -> Vec<StartedProcess> {
+    let records = context.policy().records;
+    let records = records.map(|records| records.of_inventory(&inventory.file()));
+    let mut started = Vec::new();
+    for record in records.unwrap_or_default() {
+        match record {
+            Ok(process) => started.push(process),
+            // A damaged record says nothing about the others.
+            Err(error) => context.tell(&format!(
+                "a record of what was started is left out: {error}"
+            )),
         }
-        started
     }
+    started
 }
 
-fn table(services: &[&Service], started: &Started, color: bool) -> String {
+fn process_of<'a>(service: &Service, started: &'a [StartedProcess]) -> Option<&'a StartedProcess> {
+    let mut started = started.iter();
+    started.find(|(record, _)| record.service == service.name)
+}
+
+fn table(services: &[&Service], started: &[StartedProcess], color: bool) -> String {
     let titles = [
         "SERVICE",
         "PID",
@@ -114,42 +96,29 @@ fn table(services: &[&Service], started: &Started, color: bool) -> String {
     ];
     let mut table = Table::new(&titles, color);
     for service in services {
-        let labels: Vec<String> = service
-            .labels
-            .iter()
+        let labels = service.labels.iter();
+        let labels: Vec<String> = labels
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
-        let probes: Vec<&str> = service
-            .probes
-            .iter()
-            .map(|probe| probe.name.as_str())
-            .collect();
-        let record = started.records.get(&service.name);
-        let url = service.url.as_ref().map(ToString::to_string);
-        table.add_row([
-            service.name.clone(),
-            or_dash(record.map(|(_, running)| running.process.pid.to_string())),
-            or_dash(record.map(|(record, _)| format!("{:.0}", record.started_at))),
-            or_dash(service.group.clone()),
-            or_dash(service.profile.clone()),
-            or_dash(url),
-            probes.join(" "),
-            or_dash(Some(actions(service).join(" "))),
-            or_dash(Some(service.depends_on.join(" "))),
-            or_dash(Some(labels.join(" "))),
+        let probes: Vec<&str> = service.probes.iter().map(|it| it.name.as_str()).collect();
+        let process = process_of(service, started);
+        table.add_texts([
+            Some(service.name.clone()),
+            process.map(|(_, running)| running.process.pid.to_string()),
+            process.map(|(record, _)| format!("{:.0}", record.started_at)),
+            service.group.clone(),
+            service.profile.clone(),
+            service.url.as_ref().map(ToString::to_string),
+            Some(probes.join(" ")),
+            Some(actions(service).join(" ")),
+            Some(service.depends_on.join(" ")),
+            Some(labels.join(" ")),
         ]);
     }
     table.to_string()
 }
 
-fn or_dash(text: Option<String>) -> String {
-    match text {
-        Some(text) if !text.is_empty() => clean(&text, 200),
-        _ => "-".to_owned(),
-    }
-}
-
-/// What the inventory says how to do, and what follows from that: what can be started can be restarted and stopped.
+/// Returns the actions that the inventory defines, and those that follow: what can be started can be restarted and stopped.
 fn actions(service: &Service) -> Vec<&'static str> {
     let ServiceActions {
         shutdown,
@@ -159,13 +128,14 @@ fn actions(service: &Service) -> Vec<&'static str> {
     } = &service.actions;
     // A signal stops whatever has a process that can be known.
     let has_process = service.start.is_some() || service.pid_file.is_some();
+    let planned = |action| plan_action(service, action).is_ok();
     [
         ("start", service.start.is_some()),
-        ("restart", plan_action(service, Action::Restart).is_ok()),
+        ("restart", planned(Action::Restart)),
         ("shutdown", shutdown.is_some() || has_process),
         (
             "schedule",
-            schedule.is_some() || (has_process && plan_action(service, Action::Schedule).is_ok()),
+            schedule.is_some() || (has_process && planned(Action::Schedule)),
         ),
         ("reload", reload.is_some()),
     ]
@@ -175,8 +145,7 @@ fn actions(service: &Service) -> Vec<&'static str> {
     .collect()
 }
 
-/// A process that we have started.
-fn json_record((record, running): &(Record, RunningProcess)) -> Value {
+fn json_process((record, running): &StartedProcess) -> Value {
     json!({
         "pid": running.process.pid,
         "started_at": record.started_at,
@@ -184,43 +153,47 @@ fn json_record((record, running): &(Record, RunningProcess)) -> Value {
     })
 }
 
-fn json_list(services: &[&Service], started: &Started) -> Value {
-    let services: Vec<Value> = services
-        .iter()
-        .map(|service| {
-            let probes: Vec<Value> = service
-                .probes
-                .iter()
-                .map(|probe| {
-                    json!({
-                        "name": probe.name,
-                        "kind": probe.kind.name(),
-                        "target": probe.kind.target(),
-                        "interval_seconds": probe.interval.as_secs_f64(),
-                        "timeout_seconds": probe.timeout.as_secs_f64(),
-                    })
+fn json_list(
+    services: &[&Service],
+    started: &[StartedProcess],
+    orphans: &[StartedProcess],
+) -> Value {
+    let probes = |service: &Service| -> Vec<Value> {
+        let probes = service.probes.iter();
+        probes
+            .map(|probe| {
+                json!({
+                    "name": probe.name,
+                    "kind": probe.kind.name(),
+                    "target": probe.kind.target(),
+                    "interval_seconds": probe.interval.as_secs_f64(),
+                    "timeout_seconds": probe.timeout.as_secs_f64(),
                 })
-                .collect();
-            json!({
-                "name": service.name,
-                "description": service.description,
-                "group": service.group,
-                "labels": service.labels,
-                "profile": service.profile,
-                "url": service.url.as_ref().map(ToString::to_string),
-                "depends_on": service.depends_on,
-                "links": service.links,
-                "protected": service.protected,
-                "probes": probes,
-                "actions": actions(service),
-                "started": started.records.get(&service.name).map(json_record),
             })
+            .collect()
+    };
+    let services = services.iter().map(|service| {
+        json!({
+            "name": service.name,
+            "description": service.description,
+            "group": service.group,
+            "labels": service.labels,
+            "profile": service.profile,
+            "url": service.url.as_ref().map(ToString::to_string),
+            "links": service.links,
+            "depends_on": service.depends_on,
+            "protected": service.protected,
+            "probes": probes(service),
+            "actions": actions(service),
+            "started": process_of(service, started).map(json_process),
         })
-        .collect();
-    let others: Vec<Value> = started
-        .others
+    });
+    let orphans = orphans
         .iter()
-        .map(|one| json!({"name": one.0.service, "started": json_record(one)}))
-        .collect();
-    json!({"schema_version": 1, "services": services, "others_started": others})
+        .map(|process| json!({"name": process.0.service, "started": json_process(process)}));
+    json!({
+        "schema_version": 1,
+        "services": services.collect::<Vec<_>>(),
+        "others_started": orphans.collect::<Vec<_>>(),
+    })
 }

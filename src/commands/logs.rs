@@ -1,4 +1,4 @@
-//! `healthctl logs`: what a service wrote that healthctl has started.
+//! `healthctl logs`: the output of a service that healthctl has started.
 
 use std::fmt::Write as _;
 use std::io::{Write as _, stdout};
@@ -22,59 +22,47 @@ pub(crate) struct Args {
     /// The name of a service.
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// Go on with what it writes, also to a log that is made anew or is not there yet.
+    /// Follow the log, also one that is created again or does not exist yet.
     #[arg(short, long, env = "HEALTHCTL_FOLLOW", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) follow: bool,
     /// Begin with the last N lines of the log, or with `all` of it; when left out, with the last 1000 since the service
     /// was started.
-    #[arg(short = 'n', long, value_name = "N|all", env = "HEALTHCTL_LINES", value_parser = amount)]
-    pub(crate) lines: Option<Amount>,
+    #[arg(short = 'n', long, value_name = "N|all", env = "HEALTHCTL_LINES", value_parser = line_count)]
+    pub(crate) lines: Option<LineCount>,
     /// Inventory file; found in the current directory and above when left out. Its `-f` is that of `--follow` here.
     #[arg(long, value_name = "FILE", env = "HEALTHCTL_FILE")]
     pub(crate) file: Vec<PathBuf>,
 }
 
-/// So many lines of a log.
+/// The number of lines of a log to begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Amount {
-    /// The last ones.
+pub(crate) enum LineCount {
     Last(usize),
-    /// All.
     All,
 }
 
-/// So many are shown where nobody says how many.
+/// The number of lines shown by default.
 const LINES: usize = 1000;
-/// A log that is followed is looked at so often.
-const LOOK: Duration = Duration::from_millis(200);
-/// After so many looks that brought nothing a line is shown whose end has not come: it may be a question.
-const PATIENCE: u32 = 5;
+/// The time between two reads of a log that is followed.
+const READ_INTERVAL: Duration = Duration::from_millis(200);
+/// The number of reads without news after which an unfinished line is shown: it may be a question.
+const QUIET_READS: u32 = 5;
 
-/// Runs `healthctl logs`.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let loaded = context.inventory()?;
-    let place = Place::of(context, &loaded.inventory, &args.name)?;
-    let begin = match args.lines {
-        None => LogStart {
-            offset: place.since,
-            lines: Some(LINES),
-        },
-        Some(Amount::Last(lines)) => LogStart {
-            offset: 0,
-            lines: Some(lines),
-        },
-        Some(Amount::All) => LogStart {
-            offset: 0,
-            lines: None,
-        },
+    let source = LogSource::of(context, &loaded.inventory, &args.name)?;
+    let (offset, lines) = match args.lines {
+        None => (source.since, Some(LINES)),
+        Some(LineCount::Last(lines)) => (0, Some(lines)),
+        Some(LineCount::All) => (0, None),
     };
-    let until = if args.follow {
+    let mode = if args.follow {
         LogMode::Follow
     } else {
         LogMode::ToEnd
     };
-    let mut reading = Reading {
-        log: LogReader::new(place.log, begin, until),
+    let mut printer = LogPrinter {
+        log: LogReader::new(source.log, LogStart { offset, lines }, mode),
         colors: if context.color_stdout() {
             Colors::Keep
         } else {
@@ -83,72 +71,72 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         quiet: 0,
     };
     let mut signals = Signals::new()?;
-    let mut waits = false;
+    let mut waiting = false;
     loop {
-        // A disk that hangs, or a reader that does not read, must not keep a signal from ending this.
-        let looked = tokio::select! {
+        // A disk that hangs, or a reader that does not read, must not keep a signal from ending the command.
+        let read = tokio::select! {
             biased;
             exit = signals.recv() => return Ok(exit),
-            looked = spawn_blocking(move || reading.look()) => looked,
+            read = spawn_blocking(move || printer.read()) => read,
         };
-        let looked = looked.map_err(|error| Error::Bug(error.into()))??;
-        reading = looked.reading;
-        if let Some(news) = looked.news {
+        let read = read.map_err(|error| Error::Bug(error.into()))??;
+        printer = read.printer;
+        if let Some(news) = read.news {
             match news {
                 LogFileEvent::Missing if !args.follow => {
-                    return Err(not_written(&reading.log, &args.name));
+                    return Err(not_written(&printer.log, &args.name));
                 }
-                // It is told when waiting begins, and not at every look.
-                LogFileEvent::Missing if waits => {}
+                // It is printed when waiting begins, and not at every read.
+                LogFileEvent::Missing if waiting => {}
                 LogFileEvent::Skipped if args.lines.is_some() => {}
-                _ => context.tell(&told(news, &reading.log)),
+                _ => context.tell(&describe(news, &printer.log)),
             }
-            waits = news == LogFileEvent::Missing;
+            waiting = news == LogFileEvent::Missing;
         }
-        if looked.more {
+        if read.more {
             continue;
         }
         if !args.follow {
             return Ok(Exit::Done);
         }
-        if reader_has_gone() {
+        if stdout_is_closed() {
             return Err(Error::BrokenPipe);
         }
         tokio::select! {
             biased;
             exit = signals.recv() => return Ok(exit),
-            () = sleep(LOOK) => {}
+            () = sleep(READ_INTERVAL) => {}
         }
     }
 }
 
-/// Whether nobody reads stdout any more. A quiet service would keep us from noticing that for ever.
-fn reader_has_gone() -> bool {
+/// Returns whether nobody reads stdout any more. A write would show it too, but a quiet service causes none.
+fn stdout_is_closed() -> bool {
     let out = stdout();
     let mut ends = [PollFd::new(&out, PollFlags::empty())];
-    let told = poll(&mut ends, Some(&Timespec::default()));
-    // What cannot be asked is found out by writing.
-    told.is_ok() && ends.iter().any(|end| !end.revents().is_empty())
+    let polled = poll(&mut ends, Some(&Timespec::default()));
+    // Where poll fails, the next write shows it.
+    polled.is_ok() && ends.iter().any(|end| !end.revents().is_empty())
 }
 
-/// `10`, or `all`.
-fn amount(typed: &str) -> Result<Amount, String> {
+/// Reads a number of lines, or `all`.
+fn line_count(typed: &str) -> Result<LineCount, String> {
     match typed.parse() {
-        Ok(lines) => Ok(Amount::Last(lines)),
-        Err(_) if typed == "all" => Ok(Amount::All),
+        Ok(lines) => Ok(LineCount::Last(lines)),
+        Err(_) if typed == "all" => Ok(LineCount::All),
         Err(_) => Err("expected a number of lines, or `all`".to_owned()),
     }
 }
 
-/// Where a service writes.
-struct Place {
+/// The log of a service.
+struct LogSource {
     log: PathBuf,
-    /// The length of the log when the service was last started, as far as that is known.
+    /// The length of the log when the service was last started, in bytes; 0 where that is not known.
     since: u64,
 }
 
-impl Place {
-    /// As the record of a service says: the inventory may say something else by now, or nothing any more.
+impl LogSource {
+    /// Returns the log that the record of the service names. The inventory may have changed since the start.
     fn of(context: &Context, inventory: &Inventory, name: &str) -> Result<Self, Error> {
         let key = RecordKey {
             inventory: inventory.file(),
@@ -156,7 +144,7 @@ impl Place {
         };
         let records = context.policy().records;
         let service = inventory.services.get(name);
-        // Whatever is no name of a service names no file of ours either.
+        // What cannot be the name of a service names no record either.
         let may_be_known = service.is_some() || is_name(name);
         if let Some(records) = records.as_ref().filter(|_| may_be_known) {
             let record = records.read(&key);
@@ -171,7 +159,7 @@ impl Place {
         let Some(service) = service else {
             return Err(Error::unknown_service(inventory, name));
         };
-        let start = service.start.as_ref().ok_or_else(|| never(service))?;
+        let start = service.start.as_ref().ok_or_else(|| not_started(service))?;
         let log = start
             .log
             .clone()
@@ -193,7 +181,7 @@ fn is_name(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
 }
 
-fn never(service: &Service) -> Error {
+fn not_started(service: &Service) -> Error {
     let name = &service.name;
     Error::usage_hint(
         format!("healthctl does not start `{name}`, so it knows of no log"),
@@ -219,8 +207,8 @@ fn shown(log: &LogReader) -> String {
     clean(&log.path().display().to_string(), 300)
 }
 
-/// What happened to a log, for people.
-fn told(news: LogFileEvent, log: &LogReader) -> String {
+/// Formats what happened to a log.
+fn describe(news: LogFileEvent, log: &LogReader) -> String {
     let path = shown(log);
     match news {
         LogFileEvent::Missing => format!("waiting for {path}"),
@@ -232,29 +220,29 @@ fn told(news: LogFileEvent, log: &LogReader) -> String {
     }
 }
 
-/// A log on its way to stdout.
-struct Reading {
+/// Prints a log on stdout.
+struct LogPrinter {
     log: LogReader,
     colors: Colors,
-    /// So many looks in a row have brought nothing.
+    /// The number of reads in a row that found nothing.
     quiet: u32,
 }
 
-/// What a look at it has brought; its lines are written by then.
-struct Looked {
-    reading: Reading,
+/// The result of one read, after its lines are printed.
+struct LogRead {
+    printer: LogPrinter,
     news: Option<LogFileEvent>,
     more: bool,
 }
 
-impl Reading {
-    /// Reads on and writes what has come.
-    fn look(mut self) -> Result<Looked, Error> {
+impl LogPrinter {
+    /// Reads on and prints the new lines.
+    fn read(mut self) -> Result<LogRead, Error> {
         let mut piece = self.log.read().map_err(|error| {
             Error::usage(format!("{} cannot be read: {error}", shown(&self.log)))
         })?;
         self.quiet = if piece.has_more { 0 } else { self.quiet + 1 };
-        if self.log.ends() && !piece.has_more || self.quiet == PATIENCE {
+        if self.log.ends() && !piece.has_more || self.quiet == QUIET_READS {
             piece.lines.extend(self.log.take_partial_line());
         }
         let text: String = piece
@@ -267,15 +255,15 @@ impl Reading {
             out.write_all(text.as_bytes())?;
             out.flush()?;
         }
-        Ok(Looked {
-            reading: self,
+        Ok(LogRead {
+            printer: self,
             news: piece.event,
             more: piece.has_more,
         })
     }
 }
 
-/// A line fit for a terminal.
+/// Returns a line with its line break, cleaned for a terminal.
 fn text(line: &LogLine, colors: Colors) -> String {
     let bytes = line.bytes.strip_suffix(b"\r").unwrap_or(&line.bytes);
     let mut text = clean_line(&String::from_utf8_lossy(bytes), colors);

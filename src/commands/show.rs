@@ -1,4 +1,4 @@
-//! `healthctl show`: one service resolved, with where each value comes from; with `--live` what it says of itself, too.
+//! `healthctl show`: one service with every value and its origin; with `--live` also what the service reports.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::engine::{Caps, Rounds};
 use crate::exit::Exit;
 use crate::host::Clock;
 use crate::inventory::{self, Service};
-use crate::output::{FailOn, Report};
+use crate::output::{FailOn, Report, json_service};
 use crate::probe::Asker;
 
 /// The flags of `show`.
@@ -18,15 +18,14 @@ pub(crate) struct Args {
     /// The name of a service.
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// Ask its probes once and show below what it says of itself, in the words of the JSON report.
+    /// Probe the service once and show below what it reports, in the words of the JSON report.
     #[arg(long, env = "HEALTHCTL_LIVE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) live: bool,
 }
 
-/// What stands in the first document already.
-const TOLD: [&str; 5] = ["name", "group", "labels", "profile", "url"];
+/// The keys that the first document has already.
+const SHOWN: [&str; 5] = ["name", "group", "labels", "profile", "url"];
 
-/// Runs `healthctl show`.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let loaded = context.inventory()?;
     let Some(text) = inventory::show(&loaded, &args.name) else {
@@ -41,39 +40,38 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-/// A second document with what one round of its probes has found.
+/// Returns a second document with the result of one round of probes.
 async fn live(service: Arc<Service>) -> Result<String, Error> {
     let clock = Clock::start();
     let asker = Asker::new(clock);
     let mut rounds = Rounds::new(vec![service], asker, Caps::of_this_machine(), clock);
     rounds.ask_all(|_| ()).await;
-    let snapshots = rounds.snapshots();
     let now = clock.now();
-    let report = Report::new(snapshots.iter().map(AsRef::as_ref), &FailOn::default(), now);
-    let mut found =
-        serde_json::to_value(report.services.first()).map_err(color_eyre::Report::from)?;
+    let report = Report::new(rounds.snapshots(), &FailOn::default(), now);
+    let service = report.services.first();
+    let mut found = service.map_or(Value::Null, |service| json_service(service, now));
     if let Value::Object(map) = &mut found {
-        map.retain(|key, _| !TOLD.contains(&key.as_str()));
+        map.retain(|key, _| !SHOWN.contains(&key.as_str()));
     }
-    let found = told(found).unwrap_or_default();
+    let found = non_empty(found).unwrap_or_default();
     let yaml = serde_yaml::to_string(&found).map_err(color_eyre::Report::from)?;
     Ok(format!("---\n# asked at {:.0}\n{yaml}", now.wall))
 }
 
-/// A value without what holds nothing.
-fn told(value: Value) -> Option<Value> {
+/// Returns a value without its empty parts.
+fn non_empty(value: Value) -> Option<Value> {
     match value {
         Value::Null => None,
         Value::Object(map) => {
-            let told: serde_json::Map<_, _> = map
+            let kept: serde_json::Map<_, _> = map
                 .into_iter()
-                .filter_map(|(key, value)| Some((key, told(value)?)))
+                .filter_map(|(key, value)| Some((key, non_empty(value)?)))
                 .collect();
-            (!told.is_empty()).then_some(Value::Object(told))
+            (!kept.is_empty()).then_some(Value::Object(kept))
         }
         Value::Array(items) => {
-            let told: Vec<_> = items.into_iter().filter_map(told).collect();
-            (!told.is_empty()).then_some(Value::Array(told))
+            let kept: Vec<_> = items.into_iter().filter_map(non_empty).collect();
+            (!kept.is_empty()).then_some(Value::Array(kept))
         }
         other => Some(other),
     }

@@ -1,4 +1,4 @@
-//! Looks at this machine while services are asked: once, or again and again.
+//! Scans this machine while services are probed: once, or periodically.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,32 +13,30 @@ use crate::execute::{HostScan, HostSnapshot};
 use crate::health::Sight;
 use crate::inventory::{Inventory, Service};
 
-/// No look comes sooner after the one before, and none later, as long as it is cheap.
+/// The limits of the period between two scans, as long as a scan is cheap.
 const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(5);
-/// Looking takes at most so small a part of the time.
+/// A scan takes at most one part in this many of the time.
 const SHARE: u32 = 50;
 
-/// What can be looked at.
+/// A scan of this machine for some services.
 #[derive(Debug)]
 pub(crate) struct Sights {
     survey: Option<HostScan>,
-    /// Between two looks.
     period: Duration,
 }
 
-/// Looks again and again, until it is dropped.
+/// Periodic scans, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Looking {
-    /// What was seen, where it is not what was seen before, by the name of the service.
+    /// The new findings about services, by the name of the service.
     pub(crate) sights: UnboundedReceiver<(String, Sight)>,
-    /// What could not be looked at, each said once.
+    /// The problems of the scans, each reported once.
     pub(crate) problems: UnboundedReceiver<String>,
     task: JoinHandle<()>,
 }
 
 impl Sights {
-    /// Of these services.
     pub(crate) fn new(context: &Context, services: &[Arc<Service>], inventory: &Inventory) -> Self {
         let intervals = services
             .iter()
@@ -50,7 +48,6 @@ impl Sights {
         }
     }
 
-    /// Looks once.
     pub(crate) async fn look(&mut self) -> HostSnapshot {
         match &mut self.survey {
             Some(survey) => survey.look().await,
@@ -58,7 +55,7 @@ impl Sights {
         }
     }
 
-    /// Begins to look, at once and then again and again.
+    /// Starts periodic scans, the first one at once.
     pub(crate) fn keep_looking(self) -> Looking {
         let (tell, sights) = unbounded_channel();
         let (complain, problems) = unbounded_channel();
@@ -73,7 +70,7 @@ impl Sights {
                 let seen = survey.look().await;
                 for problem in seen.problems {
                     if told.insert(problem.clone()) {
-                        // Whoever asked has gone; the next one ends this.
+                        // A closed receiver ends the loop below.
                         let _ = complain.send(problem);
                     }
                 }
@@ -99,7 +96,7 @@ impl Sights {
 }
 
 impl Looking {
-    /// What could not be looked at so far.
+    /// Returns the problems so far.
     pub(crate) fn problems(mut self) -> Vec<String> {
         let mut problems = Vec::new();
         while let Ok(problem) = self.problems.try_recv() {

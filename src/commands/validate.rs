@@ -1,4 +1,4 @@
-//! `healthctl validate`: every problem of inventories and profiles.
+//! `healthctl validate`: reports every problem of inventories and profiles.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,11 @@ use crate::inventory::{self, ValidationResult};
 /// The flags of `validate`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Inventories and profiles; the inventory in use, with the profiles beside it, when left out.
+    /// Inventories and profiles to check; the inventory in use, with the profiles beside it, when left out.
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }
 
-/// Runs `healthctl validate`.
 #[expect(clippy::unused_async, reason = "every command is run in the same way")]
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let results = surroundings::with(|around| -> Result<Vec<ValidationResult>, Error> {

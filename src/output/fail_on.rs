@@ -13,15 +13,13 @@ pub(crate) struct FailOn {
     warn: bool,
 }
 
-/// A word that `--fail-on` does not take.
+/// A word that `--fail-on` does not accept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FailOnError {
     /// No level and no flag.
     #[error("`--fail-on {word}`: not a level or flag")]
     Unknown {
-        /// As typed.
         word: String,
-        /// The nearest word that is one.
         nearest: Option<&'static str>,
     },
     /// A flag that nothing raises yet.

@@ -1,26 +1,16 @@
 //! The report for people: a table, and below it the reasons, a line for each service that has one.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use crate::health::{CheckVerdict, DependencyStatus, State};
-
-use super::{Report, ServiceReport};
+use crate::health::{CheckVerdict, DependencyStatus, Moment, ServiceSnapshot, State};
 use crate::text::{Cell, Color, Table, ago, long_age, long_latency};
 
-/// How a report for people may look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Style {
-    /// Whether colour may be used.
-    pub(crate) color: bool,
-}
+use super::Report;
 
-/// The table with its summary line and reasons.
-pub(crate) fn table(report: &Report, style: Style) -> String {
-    let mut out = String::new();
+/// Formats the report as a table with reasons and a summary below it.
+pub(crate) fn table(report: &Report, color: bool) -> String {
     if report.services.is_empty() {
-        out.push_str("no service was selected\n");
-        return out;
+        return "no service was selected\n".to_owned();
     }
     let titles = [
         "SERVICE",
@@ -33,141 +23,103 @@ pub(crate) fn table(report: &Report, style: Style) -> String {
         "LAST SUCCESS",
         "FLAGS",
     ];
-    let mut table = Table::new(&titles, style.color).align_right(&[3, 4, 6]);
+    let mut table = Table::new(&titles, color).align_right(&[3, 4, 6]);
     for service in &report.services {
-        table.add_row(row(service, style));
+        table.add_row(row(&service.snapshot, report.at, color));
     }
-    let _ = writeln!(out, "{table}");
-    reasons(&mut out, report, style);
+    let mut out = format!("{table}\n");
+    reasons(&mut out, report, color);
     let _ = writeln!(out, "{}", summary(report));
     out
 }
 
-fn row(service: &ServiceReport, style: Style) -> Vec<Cell> {
-    let state = Cell::new(format!("{} {}", service.state.glyph(), service.state));
-    let state = if style.color {
-        state.fg(color(service.state))
-    } else {
-        state
-    };
-    let flags: Vec<_> = service.flags.iter().map(|flag| flag.as_str()).collect();
-    vec![
-        Cell::new(&service.name),
-        state,
-        Cell::new(match service.ready {
-            Some(true) => "yes",
-            Some(false) => "no",
-            None => "-",
-        }),
-        Cell::new(slowest(service).map_or_else(|| "-".to_owned(), long_latency)),
-        Cell::new(
-            service
-                .uptime_seconds
-                .map_or_else(|| "-".to_owned(), |s| long_age(secs(s))),
-        ),
-        Cell::new(service.version.as_deref().unwrap_or("-")),
-        Cell::new(dependencies(service)),
-        Cell::new(ago(last_success(service))),
+fn row(snapshot: &ServiceSnapshot, now: Moment, color: bool) -> [Cell; 9] {
+    let state = Cell::new(format!("{} {}", snapshot.state.glyph(), snapshot.state));
+    let or_dash = |text: Option<String>| Cell::new(text.unwrap_or_else(|| "-".to_owned()));
+    let ready = snapshot.ready.map(|ready| if ready { "yes" } else { "no" });
+    let probes = snapshot.probes.iter();
+    let slowest = probes.clone().filter_map(|probe| probe.latency).max();
+    let ages = probes.filter_map(|probe| Some(now.since(probe.last_success?)));
+    let uptime = snapshot.uptime;
+    let flags: Vec<_> = snapshot.flags.iter().map(|flag| flag.as_str()).collect();
+    [
+        Cell::new(&snapshot.info.name),
+        if color {
+            state.fg(state_color(snapshot.state))
+        } else {
+            state
+        },
+        or_dash(ready.map(str::to_owned)),
+        or_dash(slowest.map(long_latency)),
+        or_dash(uptime.map(|(uptime, at)| long_age(uptime + now.since(at)))),
+        or_dash(snapshot.version.clone()),
+        or_dash(dependencies(snapshot)),
+        Cell::new(ago(ages.min())),
         Cell::new(flags.join(" ")),
     ]
 }
 
-/// One line for each service that is not healthy; those that only suffer from another come last. Then one for each flag
-/// that has a sentence.
-fn reasons(out: &mut String, report: &Report, style: Style) {
+/// Adds a line for each service that is not healthy, blocked services last, and a line for each flag with a note.
+fn reasons(out: &mut String, report: &Report, color: bool) {
     let (blocked, causes): (Vec<_>, Vec<_>) = report
         .services
         .iter()
-        .filter(|service| !service.reasons.is_empty() || service.blocked_by.is_some())
-        .partition(|service| service.blocked_by.is_some());
+        .filter(|it| !it.snapshot.reasons.is_empty() || it.snapshot.blocked_by.is_some())
+        .partition(|it| it.snapshot.blocked_by.is_some());
     for service in causes.iter().chain(&blocked) {
-        let glyph = service.state.glyph();
-        let name = &service.name;
-        let mut why = service.reasons.join("; ");
-        if let Some(root) = &service.blocked_by {
-            why = if why.is_empty() {
-                format!("blocked by {root}")
-            } else {
-                format!("blocked by {root} ({why})")
-            };
-        }
-        let line = format!("{glyph} {name}: {}: {why}", service.state);
-        if style.color && service.verdict == CheckVerdict::Fail && service.blocked_by.is_none() {
+        let snapshot = &service.snapshot;
+        let why = snapshot.reasons.join("; ");
+        let why = match &snapshot.blocked_by {
+            None => why,
+            Some(root) if why.is_empty() => format!("blocked by {root}"),
+            Some(root) => format!("blocked by {root} ({why})"),
+        };
+        let (name, state) = (&snapshot.info.name, snapshot.state);
+        let line = format!("{} {name}: {state}: {why}", state.glyph());
+        let failed = service.verdict == CheckVerdict::Fail && snapshot.blocked_by.is_none();
+        if color && failed {
             let _ = writeln!(out, "\u{1b}[31m{line}\u{1b}[0m");
         } else {
             let _ = writeln!(out, "{line}");
         }
     }
-    let mut any_flag = false;
+    let mut any_note = false;
     for service in &report.services {
         for note in service.flag_notes() {
-            any_flag = true;
-            let _ = writeln!(out, "! {}: {note}", service.name);
+            any_note = true;
+            let _ = writeln!(out, "! {}: {note}", service.snapshot.info.name);
         }
     }
-    if any_flag || !(causes.is_empty() && blocked.is_empty()) {
+    if any_note || !(causes.is_empty() && blocked.is_empty()) {
         out.push('\n');
     }
 }
 
-/// `3 services: 2 healthy, 1 degraded: fail`
+/// Formats the counts and the verdict, as `3 services: 2 healthy, 1 degraded; verdict fail`.
 fn summary(report: &Report) -> String {
-    let total = report.summary.total;
+    let total = report.services.len();
     let noun = if total == 1 { "service" } else { "services" };
     let counts: Vec<_> = State::ALL
         .iter()
-        .map(|state| (report.summary.of(*state), state))
+        .map(|state| (report.count(*state), state))
         .filter(|(count, _)| *count > 0)
         .map(|(count, state)| format!("{count} {state}"))
         .collect();
-    format!(
-        "{total} {noun}: {}; verdict {}",
-        counts.join(", "),
-        report.verdict
-    )
+    let counts = counts.join(", ");
+    format!("{total} {noun}: {counts}; verdict {}", report.verdict)
 }
 
-fn slowest(service: &ServiceReport) -> Option<Duration> {
-    service
-        .probes
-        .iter()
-        .filter_map(|probe| probe.latency_ms)
-        .map(|ms| secs(ms / 1e3))
-        .max()
+/// Formats the number of working dependencies of those in use, as `3/4`.
+fn dependencies(snapshot: &ServiceSnapshot) -> Option<String> {
+    let statuses = snapshot.dependencies.iter().map(|it| it.status);
+    let used = statuses.filter(|status| *status != DependencyStatus::NotUsed);
+    let used: Vec<_> = used.collect();
+    let working = used.iter();
+    let working = working.filter(|status| **status == DependencyStatus::Working);
+    (!used.is_empty()).then(|| format!("{}/{}", working.count(), used.len()))
 }
 
-/// Age of the newest success of any probe.
-fn last_success(service: &ServiceReport) -> Option<Duration> {
-    service
-        .probes
-        .iter()
-        .filter_map(|probe| probe.last_success_seconds)
-        .map(secs)
-        .min()
-}
-
-/// `3/4`: working of those in use.
-fn dependencies(service: &ServiceReport) -> String {
-    let used: Vec<_> = service
-        .dependencies
-        .iter()
-        .filter(|dependency| dependency.status != DependencyStatus::NotUsed)
-        .collect();
-    if used.is_empty() {
-        return "-".to_owned();
-    }
-    let working = used
-        .iter()
-        .filter(|dependency| dependency.status == DependencyStatus::Working)
-        .count();
-    format!("{working}/{}", used.len())
-}
-
-fn secs(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
-}
-
-const fn color(state: State) -> Color {
+const fn state_color(state: State) -> Color {
     match state {
         State::Healthy => Color::Green,
         State::Degraded | State::Unready => Color::Yellow,

@@ -5,6 +5,11 @@ use std::fmt;
 use comfy_table::{Attribute, CellAlignment, presets};
 pub use comfy_table::{Cell, Color};
 
+use super::clean;
+
+/// The longest cell of a foreign text, in characters.
+const LONGEST: usize = 200;
+
 /// A table for people. Cells are not cleaned: foreign text must have passed [`super::clean`].
 #[derive(Debug)]
 pub struct Table(comfy_table::Table);
@@ -42,6 +47,14 @@ impl Table {
             }
         }
         self
+    }
+
+    /// Adds a row of foreign texts. Each is cleaned; `-` stands for `None` and for an empty text.
+    pub fn add_texts<const N: usize>(&mut self, texts: [Option<String>; N]) {
+        self.add_row(texts.map(|text| match text {
+            Some(text) if !text.is_empty() => clean(&text, LONGEST),
+            _ => "-".to_owned(),
+        }));
     }
 
     /// Adds a row of texts, or of [`Cell`]s where one has a colour.

@@ -18,14 +18,13 @@ use super::message::Ticket;
 use super::progress::{ActionFailure, ActionProgress};
 use super::theme::Theme;
 
-/// What the dashboard is given when it begins.
+/// The initial state of the dashboard.
 #[derive(Debug)]
 pub(crate) struct Setup {
     /// The path of the inventory, or what was typed instead of one. Cleaned.
     pub(crate) inventory: String,
     /// The services in inventory order, as known before any probe answered.
     pub(crate) services: Vec<Arc<ServiceSnapshot>>,
-    /// Which services are shown.
     pub(crate) selection: Selection,
     /// The selection as it was typed. Cleaned.
     pub(crate) selectors: String,
@@ -39,18 +38,18 @@ pub(crate) struct Setup {
     pub(crate) now: Moment,
 }
 
-/// What fills the screen.
+/// The page that fills the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Page {
     /// The table, with detail and events below or beside it.
     Fleet,
     /// Everything about the selected service.
     Detail,
-    /// The events alone.
+    /// The events fill the page.
     Events,
 }
 
-/// The dashboard.
+/// The state of the dashboard.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(super) inventory: String,

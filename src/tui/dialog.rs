@@ -37,7 +37,7 @@ pub(crate) struct Confirmation {
     pub(crate) focus: Button,
     /// The name as far as it is typed, for protected services.
     pub(crate) typed: Input,
-    /// How many names of protected services have been typed.
+    /// The number of names of protected services that have been typed.
     pub(crate) named: usize,
     /// The first line on the screen.
     pub(crate) top: usize,
@@ -49,18 +49,18 @@ pub(crate) struct Confirmation {
 #[derive(Debug)]
 pub(crate) struct RefusalNotice {
     pub(crate) refusals: Vec<Refusal>,
-    /// How many services were meant.
+    /// The number of services that were meant.
     pub(crate) meant: usize,
     /// The first line on the screen.
     pub(crate) top: usize,
 }
 
-/// How much of a text is on the screen.
+/// The part of a text that is on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Viewport {
-    /// All lines of the text.
+    /// The number of lines of the text.
     pub(crate) lines: usize,
-    /// How many lines are on the screen at once.
+    /// The number of lines on the screen at once.
     pub(crate) rows: usize,
 }
 

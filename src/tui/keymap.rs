@@ -4,7 +4,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use KeyCommand as Cmd;
 
-/// What a key does. [`KeyCommand::help`] describes each command.
+/// The command of a key. [`KeyCommand::help`] describes each one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum KeyCommand {
     Up,
@@ -43,7 +43,7 @@ pub(crate) enum KeyCommand {
     Switch,
 }
 
-/// Which keys count at the moment.
+/// The mode of the dashboard decides which keys count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Mode {
     /// Services, detail or events are shown.
@@ -60,14 +60,14 @@ pub(crate) enum Mode {
     Help,
 }
 
-/// One key, with or without Ctrl.
+/// A key, with or without Ctrl.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyPress {
     code: KeyCode,
     ctrl: bool,
 }
 
-/// One row of the table.
+/// A row of the table.
 #[derive(Debug)]
 pub(crate) struct Binding {
     modes: &'static [Mode],
@@ -222,7 +222,7 @@ impl KeyCommand {
             Self::HalfDown => "half a screen down",
             Self::Top => "to the first",
             Self::Bottom => "to the last",
-            Self::Open => "all about the selected service",
+            Self::Open => "details of the selected service",
             Self::Back => "back; clears the filter, then the marks",
             Self::Previous => "the service before, in the detail too",
             Self::Next => "the next service, in the detail too",
@@ -233,8 +233,8 @@ impl KeyCommand {
                 "filter: part of a name, state:WORD, group:NAME, flag:WORD, KEY=VALUE; !WORD for all others"
             }
             Self::Sort => "order: trouble first, inventory, name",
-            Self::ProbeOne => "ask the selected service now",
-            Self::ProbeAll => "ask all services now",
+            Self::ProbeOne => "probe the selected service now",
+            Self::ProbeAll => "probe all services now",
             Self::Schedule => "shut down, scheduled: asks and returns; always confirmed",
             Self::Shutdown => "shut down, blocking: asks and waits for the proof; always confirmed",
             Self::Reload => {

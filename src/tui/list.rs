@@ -50,7 +50,7 @@ pub(crate) struct ServiceList {
     selected: Option<usize>,
     /// Names of the services that actions mean. They are kept by name, so that a mark goes with its service.
     marked: HashSet<String>,
-    /// Nobody has chosen a service yet, so the first row is the selected one.
+    /// The first row is selected whatever stands there, until somebody chooses a service.
     follow_first: bool,
     /// The first row on the screen.
     pub(crate) top: usize,
@@ -152,7 +152,6 @@ impl ServiceList {
         }
     }
 
-    /// Removes all marks.
     pub(crate) fn unmark(&mut self) {
         self.marked.clear();
     }

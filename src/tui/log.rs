@@ -10,7 +10,7 @@ use crate::text::short_latency;
 /// The largest number of events kept.
 const KEPT: usize = 1_000;
 
-/// What an entry is about; it decides how the entry looks.
+/// The subject of an entry. It decides how the entry looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogKind {
     /// The service changed to this state.
@@ -23,7 +23,7 @@ pub(crate) enum LogKind {
     Verdict(Verdict),
 }
 
-/// One entry of the log.
+/// An entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogEntry {
     pub(crate) at: Moment,

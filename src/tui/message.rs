@@ -1,4 +1,4 @@
-//! What can happen to the dashboard (`Message`), and what it wants done (`Effect`).
+//! The messages to the dashboard, and the effects that it asks for.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::health::Moment;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket(pub(crate) u64);
 
-/// Something that happened.
+/// A message to the dashboard.
 #[derive(Debug)]
 pub(crate) enum Message {
     Key(KeyEvent),

@@ -8,12 +8,12 @@ use crate::health::{Moment, ServiceSnapshot, State};
 
 /// The largest number of steps kept: a start that is never ready reports again and again what is missing.
 const KEPT: usize = 100;
-/// How long a result is shown first when it is a success.
+/// The time for which a success is shown first.
 const SUCCESS_SHOWN: Duration = Duration::from_secs(60);
-/// How long a result is shown first when it is a failure.
+/// The time for which a failure is shown first.
 const FAILURE_SHOWN: Duration = Duration::from_secs(3_600);
 
-/// How much two reports of one start may differ: each is rounded, or computed from an uptime.
+/// The difference allowed between two reports of one start: each is rounded, or computed from an uptime.
 const ROUNDED: Duration = Duration::from_secs(2);
 
 /// The latest action on one service.
@@ -76,7 +76,7 @@ impl ActionProgress {
     }
 }
 
-/// How an action failed.
+/// The way in which an action failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ActionFailure {
     /// The action began, and its effect was disproved, not verified, or too late.

@@ -16,7 +16,7 @@ use super::progress::ActionProgress;
 use super::view;
 
 impl App {
-    /// Handles one message.
+    /// Handles one message. See [`App::update_all`].
     #[cfg(test)]
     #[must_use]
     pub(crate) fn update(&mut self, message: Message) -> Vec<Effect> {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::args::ActionFormat;
 pub(crate) use self::args::{ActionCommand, Args, RestartArgs, ShutdownArgs};
-use super::choose::Choice;
+use super::choose::ServiceArgs;
 use super::{Context, Error, Signals};
 use crate::action::{Action, Consent, Proposal, Refusal, RolloutPolicy, exit_code};
 use crate::event::{ActionResult, Input};
@@ -23,9 +23,9 @@ pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exi
     let (action, args) = (command.action, &command.args);
     let clock = Clock::start();
     let asker = Asker::new(clock);
-    let choice = Choice {
+    let choice = ServiceArgs {
         selectors: args.selectors.clone(),
-        ..Choice::default()
+        ..ServiceArgs::default()
     };
     let mut chosen = choice.services(context)?;
     if chosen.selection.needs_snapshot() {

@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::actions::Actions;
-use super::terminal::{self, Screen};
+use super::terminal::{self, TerminalGuard};
 use crate::automation::{AutoRestartStatus, Automation};
 use crate::commands::{Context, Error, Signals};
 use crate::engine::{EventReceiver, Handle};
@@ -21,13 +21,13 @@ use crate::tui::{self, App, Effect, Message};
 
 /// While snapshots pour in, this much time lies between two frames. A key is drawn at once.
 const FRAME: Duration = Duration::from_millis(33);
-/// Ages tick.
+/// The time between two updates of the ages.
 const TICK: Duration = Duration::from_secs(1);
-/// So many messages are taken before the next frame, however many are ready.
+/// The most messages that are handled before the next frame.
 const BATCH: usize = 10_000;
 
-/// What the dashboard is connected to.
-pub(super) struct Parts {
+/// Everything that the loop connects.
+pub(super) struct Connections {
     pub(super) app: App,
     pub(super) clock: Clock,
     pub(super) events: EventReceiver,
@@ -36,18 +36,18 @@ pub(super) struct Parts {
     pub(super) automation: Automation,
 }
 
-/// Runs until somebody leaves.
-pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> {
+/// Runs the dashboard until somebody leaves it.
+pub(super) async fn run(context: &Context, parts: Connections) -> Result<Exit, Error> {
     // Before the terminal is taken, so that no signal can leave it changed.
     let signals = Signals::new()?;
     let resumed = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
-    let screen = Screen::take().map_err(|error| {
+    let screen = TerminalGuard::take().map_err(|error| {
         Error::usage_hint(
             format!("cannot use the terminal: {error}"),
             "`-o text` streams changes instead",
         )
     })?;
-    let Parts {
+    let Connections {
         app,
         clock,
         events,
@@ -79,7 +79,7 @@ pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> 
         screen,
         ..
     } = dashboard;
-    // The terminal is given back before anything is waited for or said.
+    // The terminal is restored before anything is waited for or printed.
     drop(screen);
     let (acted, by_itself) = tokio::join!(actions.end(), automation.end());
     for done in acted.into_iter().chain(by_itself) {
@@ -95,36 +95,33 @@ pub(super) async fn run(context: &Context, parts: Parts) -> Result<Exit, Error> 
 struct Dashboard<'a> {
     app: App,
     clock: Clock,
-    /// Gone once nothing will be told any more.
+    /// `None` once no event will come any more.
     events: Option<EventReceiver>,
     engine: &'a Handle,
     actions: Actions,
     automation: Automation,
     keys: EventStream,
     signals: Signals,
-    /// The shell has continued us: somebody else had the terminal meanwhile.
+    /// SIGCONT: the shell has continued this process, and another one had the terminal meanwhile.
     resumed: Signal,
     ticks: Interval,
-    screen: Screen,
-    /// When a frame that waits for its turn is drawn.
+    screen: TerminalGuard,
+    /// The time of the next frame, where one is due.
     waiting: Option<Instant>,
-    /// The shell has the terminal.
+    /// The process is suspended: the shell has the terminal.
     suspended: bool,
 }
 
-/// What the loop was woken by.
-enum Wake {
-    /// The end.
+/// The input that woke the loop.
+enum LoopInput {
     End(Exit),
-    /// Something to be seen at once.
+    /// A message that is drawn at once.
     Now(Message),
-    /// Something that can wait for the next frame.
+    /// A message that can wait for the next frame.
     Soon(Message),
-    /// The terminal is another one, or ours again: all is drawn anew.
+    /// The terminal is ours again: everything is drawn again.
     Redraw,
-    /// A frame is due.
     Frame,
-    /// Nothing of interest.
     Nothing,
 }
 
@@ -134,21 +131,21 @@ impl Dashboard<'_> {
         loop {
             let mut batch = Vec::new();
             let now = match self.wait().await {
-                Wake::End(exit) => return Ok(exit),
-                Wake::Now(message) => {
+                LoopInput::End(exit) => return Ok(exit),
+                LoopInput::Now(message) => {
                     batch.push(message);
                     true
                 }
-                Wake::Soon(message) => {
+                LoopInput::Soon(message) => {
                     batch.push(message);
                     false
                 }
-                Wake::Redraw => {
+                LoopInput::Redraw => {
                     self.resume()?;
                     true
                 }
-                Wake::Frame => true,
-                Wake::Nothing => continue,
+                LoopInput::Frame => true,
+                LoopInput::Nothing => continue,
             };
             let now = self.take_ready(&mut batch) || now;
             for effect in self.app.update_all(batch) {
@@ -165,41 +162,41 @@ impl Dashboard<'_> {
         }
     }
 
-    async fn wait(&mut self) -> Wake {
+    async fn wait(&mut self) -> LoopInput {
         let frame = self.waiting;
         tokio::select! {
             biased;
-            exit = self.signals.recv() => Wake::End(exit),
-            _ = self.resumed.recv() => Wake::Redraw,
+            exit = self.signals.recv() => LoopInput::End(exit),
+            _ = self.resumed.recv() => LoopInput::Redraw,
             // The report has been printed; the code is that of a panic.
-            () = terminal::panicked() => Wake::End(Exit::Code(101)),
+            () = terminal::panicked() => LoopInput::End(Exit::Code(101)),
             event = self.keys.next() => read(event),
-            message = self.actions.next() => Wake::Now(message),
+            message = self.actions.next() => LoopInput::Now(message),
             Ok(()) = self.automation.status.changed() => {
                 let AutoRestartStatus { on, given_up } = self.automation.status.borrow().clone();
-                Wake::Now(Message::Automatic { on, given_up })
+                LoopInput::Now(Message::Automatic { on, given_up })
             }
             _ = self.ticks.tick() => {
-                if self.suspended { Wake::Redraw } else { Wake::Now(Message::Tick(self.clock.now())) }
+                if self.suspended { LoopInput::Redraw } else { LoopInput::Now(Message::Tick(self.clock.now())) }
             }
-            () = sleep_until(frame.unwrap_or_else(Instant::now)), if frame.is_some() => Wake::Frame,
-            event = next(&mut self.events) => event.map_or(Wake::Nothing, |event| Wake::Soon(Message::Event(event))),
+            () = sleep_until(frame.unwrap_or_else(Instant::now)), if frame.is_some() => LoopInput::Frame,
+            event = next(&mut self.events) => event.map_or(LoopInput::Nothing, |event| LoopInput::Soon(Message::Event(event))),
         }
     }
 
-    /// Takes what else is ready; gives whether something of it is to be seen at once.
+    /// Takes all other messages that are ready. Returns whether one of them is drawn at once.
     fn take_ready(&mut self, batch: &mut Vec<Message>) -> bool {
         let mut now = false;
         while batch.len() < BATCH
             && let Some(event) = self.keys.next().now_or_never()
         {
             match read(event) {
-                Wake::Now(message) => {
+                LoopInput::Now(message) => {
                     batch.push(message);
                     now = true;
                 }
-                // The end of the keys is seen again by who waits for them.
-                Wake::End(_) => break,
+                // The end of the keys shows again when the loop waits for them.
+                LoopInput::End(_) => break,
                 _ => {}
             }
         }
@@ -250,7 +247,7 @@ impl Dashboard<'_> {
         let _ = rustix::process::kill_current_process_group(rustix::process::Signal::TSTP);
     }
 
-    /// Takes the terminal again after somebody else had it.
+    /// Takes the terminal again after another process had it.
     fn resume(&mut self) -> Result<(), Error> {
         self.suspended = false;
         self.screen.take_again()?;
@@ -264,21 +261,21 @@ impl Dashboard<'_> {
     }
 }
 
-/// What the terminal tells.
-fn read(event: Option<std::io::Result<TerminalEvent>>) -> Wake {
+/// Translates an event of the terminal.
+fn read(event: Option<std::io::Result<TerminalEvent>>) -> LoopInput {
     match event {
-        Some(Ok(TerminalEvent::Key(key))) => Wake::Now(Message::Key(key)),
+        Some(Ok(TerminalEvent::Key(key))) => LoopInput::Now(Message::Key(key)),
         Some(Ok(TerminalEvent::Resize(width, height))) => {
-            Wake::Now(Message::Resize { width, height })
+            LoopInput::Now(Message::Resize { width, height })
         }
-        Some(Ok(TerminalEvent::Paste(text))) => Wake::Now(Message::Paste(text)),
-        Some(Ok(_)) => Wake::Nothing,
+        Some(Ok(TerminalEvent::Paste(text))) => LoopInput::Now(Message::Paste(text)),
+        Some(Ok(_)) => LoopInput::Nothing,
         // The terminal has gone, as at a hangup.
-        Some(Err(_)) | None => Wake::End(Exit::Code(129)),
+        Some(Err(_)) | None => LoopInput::End(Exit::Code(129)),
     }
 }
 
-/// What is told next; waits for ever once nothing will be.
+/// Returns the next event. Waits for ever once none will come.
 async fn next(events: &mut Option<EventReceiver>) -> Option<crate::event::Event> {
     let Some(open) = events else {
         return std::future::pending().await;

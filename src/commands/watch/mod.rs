@@ -23,7 +23,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
-use super::choose::{Choice, Chosen};
+use super::choose::{SelectedServices, ServiceArgs};
 use super::sights::{Looking, Sights};
 use super::{Context, Error};
 use crate::automation::Automation;
@@ -44,8 +44,8 @@ use stream::StreamFormat;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(crate) choice: Choice,
-    /// A stream of changes instead of the dashboard.
+    pub(crate) choice: ServiceArgs,
+    /// Print a stream of changes instead of the dashboard.
     #[arg(
         short,
         long,
@@ -65,13 +65,13 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     with_notices(context, args, nothing).await
 }
 
-/// [`run`], with what else there is to tell among the events.
+/// Runs `healthctl watch` with further notices among the events.
 pub(crate) async fn with_notices(
     context: &Context,
     args: &Args,
     mut notices: mpsc::UnboundedReceiver<String>,
 ) -> Result<Exit, Error> {
-    let Chosen {
+    let SelectedServices {
         loaded,
         services,
         selection,
@@ -82,12 +82,12 @@ pub(crate) async fn with_notices(
     let rules = services.iter().map(|service| service.info()).collect();
     let snapshots = Fleet::new(rules, now).snapshots();
     let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
-    let lines = args.output.or((!terminal).then_some(StreamFormat::Text));
+    let format = args.output.or((!terminal).then_some(StreamFormat::Text));
     let asker = Asker::new(clock);
     let (sender, events) = engine::channel();
     let options = Options {
         caps: Caps::of_this_machine(),
-        figures: lines.is_none(),
+        figures: format.is_none(),
     };
     let sights = Sights::new(context, &services, &inventory);
     let (automation_sender, automation_events) = engine::channel();
@@ -114,14 +114,14 @@ pub(crate) async fn with_notices(
         automation_events.into_stream(),
         engine.inputs.clone(),
     );
-    if let Some(lines) = lines {
-        let exit = stream::run(context, lines, &selection, events).await;
+    if let Some(format) = format {
+        let exit = stream::run(context, format, &selection, events).await;
         automation.end().await;
         engine.stop().await;
         return exit;
     }
     let app = App::new(Setup {
-        inventory: place(&inventory),
+        inventory: inventory_name(&inventory),
         services: snapshots,
         selection,
         selectors: text::clean(&args.choice.selectors.join(" "), 100),
@@ -134,7 +134,7 @@ pub(crate) async fn with_notices(
     let actions = Actions::new(executor, inventory, engine.inputs.clone());
     dashboard::run(
         context,
-        dashboard::Parts {
+        dashboard::Connections {
             app,
             clock,
             events,
@@ -146,7 +146,7 @@ pub(crate) async fn with_notices(
     .await
 }
 
-/// Sends what is seen on this machine to the engine, until that has ended.
+/// Sends what is seen on this machine to the engine, until the engine ends.
 fn send_what_is_seen(mut looking: Looking, engine: UnboundedSender<Input>) {
     tokio::spawn(async move {
         loop {
@@ -166,8 +166,8 @@ fn send_what_is_seen(mut looking: Looking, engine: UnboundedSender<Input>) {
     });
 }
 
-/// Where the services come from, for people.
-fn place(inventory: &Inventory) -> String {
+/// Returns the path of the inventory, or the one service that was typed.
+fn inventory_name(inventory: &Inventory) -> String {
     let text = match inventory.files.as_slice() {
         [] => inventory
             .services
@@ -180,14 +180,14 @@ fn place(inventory: &Inventory) -> String {
     text::clean(&text, 300)
 }
 
-/// What is asked of a service that was typed; a password in it is masked.
+/// Returns the URL or the target of a service that was typed, with a password masked.
 fn address(service: &Service) -> String {
     let target = || Some(service.probes.first()?.kind.target());
     let url = service.url.as_ref().map(ToString::to_string);
     url.or_else(target).unwrap_or_default()
 }
 
-/// A path with `~` for the home directory.
+/// Returns a path with `~` for the home directory.
 fn short(path: &Path) -> String {
     let home = std::env::home_dir().filter(|home| home.parent().is_some());
     match home

@@ -1,8 +1,9 @@
-//! Changes as lines, for pipes, logs and other programs: what `watch` is without a dashboard.
+//! Changes as lines, for pipes, logs and other programs: `watch` without the dashboard.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{Write as _, stdout};
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use tokio::task::spawn_blocking;
@@ -24,7 +25,7 @@ pub(crate) enum StreamFormat {
     Json,
 }
 
-/// Writes changes until a signal or the reader ends it.
+/// Writes changes until a signal or a closed pipe ends the command.
 pub(super) async fn run(
     context: &Context,
     format: StreamFormat,
@@ -32,7 +33,7 @@ pub(super) async fn run(
     mut events: EventReceiver,
 ) -> Result<Exit, Error> {
     let mut signals = Signals::new()?;
-    let mut told = Told::default();
+    let mut last_lines = LastLines::default();
     loop {
         let event = tokio::select! {
             biased;
@@ -46,12 +47,12 @@ pub(super) async fn run(
         let ready = std::iter::from_fn(|| events.try_recv());
         for event in std::iter::once(event).chain(ready) {
             if let (Event::Notice { text, .. }, StreamFormat::Json) = (&event, format) {
-                // Programs read elements of one kind; what is for people goes where they look.
+                // Programs read elements of one kind, so notices for people go to stderr.
                 context.tell(text);
             }
-            line(&event, format, selection, &mut told, &mut text)?;
+            line(&event, format, selection, &mut last_lines, &mut text);
         }
-        // A reader that does not read must not keep a signal from ending this.
+        // A reader that does not read must not keep a signal from ending the command.
         tokio::select! {
             biased;
             exit = signals.recv() => return Ok(exit),
@@ -68,17 +69,17 @@ fn write(text: &str) -> std::io::Result<()> {
     out.flush()
 }
 
-/// What people were told of each service last.
-type Told = HashMap<String, String>;
+/// The last line about each service, by its name.
+type LastLines = HashMap<String, String>;
 
-/// Adds the line of an event, where it has one.
+/// Adds the line of an event, where the format has one.
 fn line(
     event: &Event,
     format: StreamFormat,
     selection: &Selection,
-    told: &mut Told,
+    last_lines: &mut LastLines,
     out: &mut String,
-) -> Result<(), Error> {
+) {
     match (event, format) {
         (Event::Snapshot { snapshot, changed }, _)
             if changed.is_empty() || !selection.matches(snapshot) => {}
@@ -86,34 +87,32 @@ fn line(
             if is_half_known(snapshot, changed) => {}
         (Event::Snapshot { snapshot, changed }, StreamFormat::Text) => {
             // A result that has not come to count, or a dependency that was named already, is no news to people.
-            let before = told.insert(snapshot.info.name.clone(), text(snapshot, &[]));
+            let before = last_lines.insert(snapshot.info.name.clone(), text(snapshot, &[]));
             let is_new = changed.contains(&Change::Version) || changed.contains(&Change::Start);
-            if is_new || before.as_ref() != told.get(&snapshot.info.name) {
+            if is_new || before.as_ref() != last_lines.get(&snapshot.info.name) {
                 // Writing to a string cannot fail.
                 let _ = writeln!(out, "{} {}", time(snapshot.at), text(snapshot, changed));
             }
         }
         (Event::Snapshot { snapshot, changed }, StreamFormat::Json) => {
-            let report = ServiceReport::new(snapshot, &FailOn::default(), snapshot.at);
-            let json = change_line(&report, changed, snapshot.at);
-            out.push_str(&json.map_err(|error| Error::Bug(error.into()))?);
+            let report = ServiceReport::new(Arc::clone(snapshot), &FailOn::default());
+            out.push_str(&change_line(&report, changed, snapshot.at));
         }
         (Event::Notice { at, text }, StreamFormat::Text) => {
             let _ = writeln!(out, "{} {text}", time(*at));
         }
         _ => {}
     }
-    Ok(())
 }
 
-/// Between its first words and the first answer of each of its probes a service is of no interest to people.
+/// Returns whether some probes of a service have not answered yet. Such a service is of no interest to people.
 fn is_half_known(snapshot: &ServiceSnapshot, changed: &[Change]) -> bool {
     !changed.contains(&Change::First)
         && snapshot.state == State::Unknown
         && snapshot.probes.iter().any(|probe| probe.latest.is_none())
 }
 
-/// One change in words: which service, how it is, what changed, why.
+/// Formats a change in words: the service, its state, what changed, why.
 fn text(snapshot: &ServiceSnapshot, changed: &[Change]) -> String {
     let mut line = format!(
         "{} {} {}",
@@ -144,7 +143,7 @@ fn text(snapshot: &ServiceSnapshot, changed: &[Change]) -> String {
     line
 }
 
-/// RFC 3339, UTC, to the second.
+/// Formats a time as RFC 3339 in UTC, to the second.
 fn time(at: Moment) -> String {
     at.wall.strftime("%FT%TZ").to_string()
 }

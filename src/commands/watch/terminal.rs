@@ -1,7 +1,7 @@
-//! The terminal while the dashboard has it: taken, drawn on, and always given back as it was found.
+//! The terminal while the dashboard has it: taken, drawn on, and always restored.
 //!
-//! Also when a thread panics: the hook gives the terminal back before the report is printed, holds off any frame that
-//! would be drawn over it, and tells the loop to end. Must not know what is drawn.
+//! When a thread panics, the hook restores the terminal before the report is printed, keeps any frame from being drawn
+//! over it, and ends the loop. Must not know what is drawn.
 
 use std::cell::Cell;
 use std::io::{self, BufWriter, Stdout, Write, stdout};
@@ -31,18 +31,17 @@ thread_local! {
     static DRAWS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A frame in one write: what is larger than this would tear.
+/// The size of the write buffer in bytes: a frame that takes two writes would tear.
 const FRAME_BYTES: usize = 1 << 17;
 
 type Buffered = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
-/// The terminal; given back when this is dropped.
-pub(super) struct Screen {
+/// The terminal. It is restored when this is dropped.
+pub(super) struct TerminalGuard {
     terminal: Buffered,
 }
 
-impl Screen {
-    /// Takes the terminal.
+impl TerminalGuard {
     pub(super) fn take() -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(install_hook);
@@ -53,7 +52,7 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Draws a frame, unless the terminal was given back meanwhile.
+    /// Draws a frame, unless the terminal was restored meanwhile.
     pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         let _frame = drawing();
         if !TAKEN.load(Ordering::SeqCst) {
@@ -65,7 +64,7 @@ impl Screen {
         drawn
     }
 
-    /// Takes it again, and draws everything anew with the next frame.
+    /// Takes the terminal again, and draws everything with the next frame.
     pub(super) fn take_again(&mut self) -> io::Result<()> {
         // A shell may have changed the modes while we were stopped without having been asked.
         give_back();
@@ -77,13 +76,13 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for TerminalGuard {
     fn drop(&mut self) {
         give_back();
     }
 }
 
-/// Ends when a thread has panicked; the terminal has been given back and the report printed by then.
+/// Returns when a thread has panicked. The terminal is restored and the report printed by then.
 pub(super) async fn panicked() {
     PANICKED.notified().await;
 }
@@ -103,7 +102,7 @@ fn take() -> io::Result<()> {
     entered
 }
 
-/// Gives the terminal back. Leaves nothing behind, as far as the terminal still listens; does nothing the second time.
+/// Restores the terminal. Does nothing the second time.
 pub(super) fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // Where the terminal has gone there is nobody to tell.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::actions::Actions;
-use super::dashboard::{self, Parts};
-use super::terminal::Screen;
+use super::dashboard::{self, Connections};
+use super::terminal::TerminalGuard;
 use super::terminal_harness::{CTRL_C, ESC, Ended, Pty};
 
 use crate::automation::Automation;
@@ -47,7 +47,9 @@ impl Ask for Script {
 fn child() {
     let script = std::env::var(SCRIPT).expect("it is started by another test");
     if script == "a frame that panics" {
-        let _ = Screen::take().unwrap().draw(|_| panic!("the frame fell"));
+        let _ = TerminalGuard::take()
+            .unwrap()
+            .draw(|_| panic!("the frame fell"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -106,7 +108,7 @@ async fn dashboard(script: &str) -> u8 {
         events_of_automation,
         inputs,
     );
-    let parts = Parts {
+    let parts = Connections {
         app,
         clock,
         events,

@@ -315,7 +315,7 @@ fn what_a_silent_service_said_is_not_taken_for_new() {
     let mut app = app(vec![orders()], 80, 24);
     tick(&mut app, 12.0);
     let later = screen(&app);
-    assert!(later.contains("last heard 12s ago"), "{later}");
+    assert!(later.contains("last reported 12s ago"), "{later}");
     assert!(
         !later.contains("2h05m"),
         "an uptime that ticks on would look alive: {later}"

@@ -9,7 +9,7 @@ use crate::tui::progress::ActionProgress;
 use crate::tui::theme;
 
 use super::age;
-use super::lines::{Lines, joined};
+use super::lines::{TextLines, joined};
 
 /// The number of steps in the pane; the page of the detail has all of them.
 const STEPS: usize = 5;
@@ -21,11 +21,11 @@ const RESULT: usize = 3;
 const TIME: usize = 7;
 
 /// Adds the steps of a running action.
-pub(super) fn running(app: &App, progress: &ActionProgress, zoomed: bool, lines: &mut Lines) {
+pub(super) fn running(app: &App, progress: &ActionProgress, zoomed: bool, lines: &mut TextLines) {
     let age = age::since(app, progress.since);
     let action = progress.action;
     let title = if progress.waits {
-        format!(" {action} confirmed {age} ago: waits for its turn")
+        format!(" {action} confirmed {age} ago: waiting for its turn")
     } else {
         format!(" {action} under way for {age}")
     };
@@ -39,7 +39,7 @@ pub(super) fn ended(
     progress: &ActionProgress,
     result: &ActionResult,
     zoomed: bool,
-    lines: &mut Lines,
+    lines: &mut TextLines,
 ) {
     let style = if result.verdict.exit_code() == 0 {
         app.theme.good()
@@ -55,8 +55,8 @@ pub(super) fn ended(
     if !log.is_empty() {
         let most = if zoomed { log.len() } else { LOG };
         lines.push(match log.len().saturating_sub(most) {
-            0 => "   it wrote:".to_owned(),
-            more => format!("   it wrote, {more} more lines in the detail:"),
+            0 => "   its output:".to_owned(),
+            more => format!("   its output, {more} more lines in the detail:"),
         });
         for line in log.iter().take(most) {
             let text = cut(line, lines.columns.saturating_sub(6));
@@ -103,7 +103,7 @@ fn measured(details: &ActionDetails) -> Option<String> {
 }
 
 /// Adds a line for each step, only the latest ones where there is little room.
-fn steps(steps: &[ActionStep], zoomed: bool, lines: &mut Lines) {
+fn steps(steps: &[ActionStep], zoomed: bool, lines: &mut TextLines) {
     let most = if zoomed { steps.len() } else { STEPS };
     let earlier = steps.len().saturating_sub(most);
     if earlier > 0 {

@@ -6,11 +6,11 @@ use crate::tui::app::App;
 use crate::tui::theme;
 
 use super::age;
-use super::lines::Lines;
-use super::table::{Cell, Fit, Table};
+use super::lines::TextLines;
+use super::table::{Cell, Fit, TableLayout};
 
 /// Adds the table, where the service reports any dependency.
-pub(super) fn add(app: &App, picture: &ServiceSnapshot, zoomed: bool, lines: &mut Lines) {
+pub(super) fn add(app: &App, picture: &ServiceSnapshot, zoomed: bool, lines: &mut TextLines) {
     let mut sorted: Vec<&DependencySnapshot> = picture.dependencies.iter().collect();
     if sorted.is_empty() {
         return;
@@ -21,11 +21,11 @@ pub(super) fn add(app: &App, picture: &ServiceSnapshot, zoomed: bool, lines: &mu
         .map(|it| width(&it.name) + usize::from(it.required));
     let longest = names.max().unwrap_or(0);
     let last = ("ERROR", Fit::Left);
-    let table = Table::of_history("DEPENDENCY", longest, "STATUS", last, lines.columns);
+    let table = TableLayout::of_history("DEPENDENCY", longest, "STATUS", last, lines.columns);
     let outdated = age::outdated_dependencies(app, picture);
     if let Some(age) = outdated {
         let age = short_age(age);
-        let text = format!(" last heard {age} ago; how they are now is not known:");
+        let text = format!(" last reported {age} ago; their present status is not known:");
         lines.styled(text, app.theme.alarm());
     }
     lines.push(table.titles());
@@ -87,7 +87,7 @@ fn rest(app: &App, dependency: &DependencySnapshot, error_room: usize) -> Vec<St
         && !word.eq_ignore_ascii_case(meaning)
         && word != dependency.status.as_str()
     {
-        facts.push(format!("says {word}"));
+        facts.push(format!("reported as {word}"));
     }
     if let Some(heartbeat) = &dependency.heartbeat {
         facts.push(format!("heartbeat {}", age::heartbeat(app, heartbeat)));

@@ -13,7 +13,7 @@ use crate::tui::app::{App, Page};
 use crate::tui::theme;
 
 use super::layout::{self, Regions};
-use super::lines::Lines;
+use super::lines::TextLines;
 use super::{action, age, dependencies, probes};
 
 /// The number of lines of a sentence in the pane; the page of the detail has all of them.
@@ -87,9 +87,9 @@ struct Detail {
 }
 
 impl Detail {
-    /// What runs comes first, then what is wrong, then what was done.
+    /// Returns the running action first, then what is wrong, then the last result, tables and facts.
     fn new(app: &App, picture: &ServiceSnapshot, columns: usize, zoomed: bool) -> Self {
-        let mut lines = Lines::new(columns);
+        let mut lines = TextLines::new(columns);
         let progress = app.progress.get(&picture.info.name);
         let result = progress.and_then(|progress| Some((progress, progress.ended.as_deref()?)));
         if let Some(running) = app.running(&picture.info.name) {
@@ -137,10 +137,10 @@ impl Detail {
 }
 
 /// Adds why the service is in its state.
-fn reasons(app: &App, picture: &ServiceSnapshot, most: usize, lines: &mut Lines) {
+fn reasons(app: &App, picture: &ServiceSnapshot, most: usize, lines: &mut TextLines) {
     let mut say = |text: &str, style: Style| lines.sentence(text, style, most);
     if picture.probes.iter().all(|probe| probe.latest.is_none()) {
-        say("not asked yet", theme::quiet());
+        say("not probed yet", theme::quiet());
     }
     if let Some(root) = &picture.blocked_by {
         let text = format!("blocked by {root}: look there first");
@@ -167,7 +167,7 @@ fn facts(
     app: &App,
     picture: &ServiceSnapshot,
     last_action: Option<&ActionResult>,
-    lines: &mut Lines,
+    lines: &mut TextLines,
 ) {
     let all = |words: Vec<String>| (!words.is_empty()).then(|| words.join(", "));
     let labels = picture.info.labels.iter();
@@ -178,8 +178,8 @@ fn facts(
         ("url", picture.info.url.clone()),
         ("profile", picture.info.profile.clone()),
         ("version", picture.version.clone()),
-        ("calls itself", picture.service.clone()),
-        ("up", age::uptime(app, picture).map(short_age)),
+        ("own name", picture.service.clone()),
+        ("uptime", age::uptime(app, picture).map(short_age)),
         ("started", picture.started.map(|start| started(app, start))),
         ("heartbeat", heartbeat.map(|it| age::heartbeat(app, it))),
         ("process", process.map(|it| format!("pid {}", it.pid))),
@@ -187,7 +187,7 @@ fn facts(
         ("group", picture.info.group.clone()),
         ("labels", all(labels.collect())),
         ("depends on", all(picture.info.depends_on.clone())),
-        ("reports", all(details(&picture.resources))),
+        ("resources", all(details(&picture.resources))),
         (
             "last action",
             last_action.map(|it| action::summary(app, it)),
@@ -203,7 +203,7 @@ fn started(app: &App, start: Start) -> String {
     let at = start.at.to_zoned(app.zone.clone());
     let text = at.strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
     if start.derived {
-        format!("about {text}, worked out from its uptime")
+        format!("about {text}, computed from its uptime")
     } else {
         text
     }

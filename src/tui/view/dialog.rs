@@ -26,18 +26,18 @@ use crate::tui::dialog::{Button, Confirmation, Dialog, RefusalNotice, Viewport};
 use crate::tui::theme;
 
 use super::layout::regions;
-use super::lines::Lines;
+use super::lines::TextLines;
 
 /// The width of the labels of a plan, in cells.
 const LABEL: usize = 9;
 
-/// What stands in a dialog.
+/// The content of a dialog.
 struct DialogContent {
     title: String,
     /// The lines that scroll.
-    body: Lines,
+    body: TextLines,
     /// The lines that stay below the body.
-    foot: Lines,
+    foot: TextLines,
     /// Column and line of the cursor in the foot, where something is typed.
     cursor: Option<(usize, usize)>,
 }
@@ -46,8 +46,8 @@ impl DialogContent {
     fn new(columns: usize, title: String) -> Self {
         Self {
             title,
-            body: Lines::new(columns),
-            foot: Lines::new(columns),
+            body: TextLines::new(columns),
+            foot: TextLines::new(columns),
             cursor: None,
         }
     }
@@ -120,7 +120,7 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
 fn position(viewport: Viewport, top: usize, read: bool) -> String {
     let Viewport { lines, rows } = viewport;
     if rows == 0 {
-        return "it needs a larger terminal; Esc closes".to_owned();
+        return "the terminal is too small; Esc closes".to_owned();
     }
     let shown = format!("lines {}-{} of {lines}", top + 1, top + rows);
     match lines - top - rows {
@@ -165,7 +165,7 @@ fn preparing(services: &[String], action: Action, columns: usize) -> DialogConte
     content
 }
 
-/// The plan of an action. One service has a field for everything. Of several, first comes what is done in which order,
+/// Returns the dialog with the plan of an action. One service has a field for everything. Of several, first comes what is done in which order,
 /// then the exact request of each.
 fn plan(confirmation: &Confirmation, columns: usize) -> DialogContent {
     let verb = verb(confirmation.action);
@@ -194,7 +194,7 @@ fn plan(confirmation: &Confirmation, columns: usize) -> DialogContent {
 }
 
 /// Asks for the name of a protected service. Returns where the cursor stands.
-fn ask_name(confirmation: &Confirmation, lines: &mut Lines) -> Option<(usize, usize)> {
+fn ask_name(confirmation: &Confirmation, lines: &mut TextLines) -> Option<(usize, usize)> {
     let names = confirmation.names_to_type();
     let name = confirmation.name_to_type()?;
     let text = match names.len() {
@@ -215,7 +215,7 @@ fn ask_name(confirmation: &Confirmation, lines: &mut Lines) -> Option<(usize, us
     Some(cursor)
 }
 
-fn describe_one(confirmation: &Confirmation, offer: &ProposedAction, lines: &mut Lines) {
+fn describe_one(confirmation: &Confirmation, offer: &ProposedAction, lines: &mut TextLines) {
     lines.field("service", LABEL, &offer.service, theme::strong());
     for (label, text, style) in request(confirmation, offer) {
         lines.field(label, LABEL, text, style);
@@ -227,7 +227,7 @@ fn describe_one(confirmation: &Confirmation, offer: &ProposedAction, lines: &mut
     }
 }
 
-fn describe_several(confirmation: &Confirmation, offers: &[ProposedAction], lines: &mut Lines) {
+fn describe_several(confirmation: &Confirmation, offers: &[ProposedAction], lines: &mut TextLines) {
     let mut add = |label, text: &str| lines.field(label, LABEL, text, Style::new());
     add("order", &confirmation.proposal.sequence());
     add("failure", on_failure(confirmation.action));
@@ -338,7 +338,7 @@ fn consequence(confirmation: &Confirmation, offer: &ProposedAction) -> String {
     }
 }
 
-/// Why nothing is done: which service refuses, and what to do about it.
+/// Returns the dialog with every refusal and what to do about it.
 fn refusals(notice: &RefusalNotice, columns: usize) -> DialogContent {
     let mut content = DialogContent::new(columns, " Refused: nothing was sent ".to_owned());
     let body = &mut content.body;
@@ -371,7 +371,7 @@ fn refused_of_several(notice: &RefusalNotice) -> String {
     )
 }
 
-/// What leaving the dashboard would leave undone.
+/// Returns the dialog that lists the actions that leaving would leave undone.
 fn leave(app: &App, focus: Button, columns: usize) -> DialogContent {
     let title = " Leave with actions under way? ".to_owned();
     let mut content = DialogContent::new(columns, title);
@@ -382,7 +382,7 @@ fn leave(app: &App, focus: Button, columns: usize) -> DialogContent {
         };
         let age = short_age(app.now.since(progress.since));
         let latest = progress.steps.last();
-        let step = latest.map_or("waits for its turn", |step| step.text.as_str());
+        let step = latest.map_or("waiting for its turn", |step| step.text.as_str());
         let text = format!(
             "{} {} for {age}: {step}",
             progress.action, picture.info.name

@@ -36,7 +36,7 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         .map(|entry| line(app, entry, columns, name_width))
         .collect();
     if total == 0 {
-        lines.push(Line::styled(" nothing happened yet", theme::quiet()));
+        lines.push(Line::styled(" no events yet", theme::quiet()));
     }
     frame.render_widget(Paragraph::new(lines), inner);
 }

@@ -33,7 +33,7 @@ pub(super) fn draw(app: &App, regions: &Regions, frame: &mut Frame<'_>) {
     }
 }
 
-/// The name of the program and how many services are in each state, worst state first.
+/// Returns the name of the program and the number of services in each state, worst state first.
 fn states(app: &App, room: usize) -> Line<'static> {
     let mut states: Vec<State> = State::ALL.to_vec();
     states.sort_by_key(|state| rank(*state));
@@ -63,7 +63,7 @@ fn states(app: &App, room: usize) -> Line<'static> {
     }
 }
 
-/// Where the services come from, which are shown and in which order, what runs, and how fresh all of it is.
+/// Returns the inventory, which services are shown and in which order, what runs, and the age of the newest answer.
 fn status(app: &App, regions: &Regions, columns: usize) -> Line<'static> {
     let strong = |text: String| Span::styled(text, theme::strong());
     let alarm = |text: String| Span::styled(text, app.theme.alarm());
@@ -106,7 +106,7 @@ fn status(app: &App, regions: &Regions, columns: usize) -> Line<'static> {
     Line::from(spans)
 }
 
-/// How many rows stand above and below those on the screen: `, 3 above, 12 below`.
+/// Returns the number of rows above and below those on the screen: `, 3 above, 12 below`.
 fn off_screen(app: &App, regions: &Regions) -> String {
     if regions.services.is_none() {
         return String::new();
@@ -121,7 +121,7 @@ fn off_screen(app: &App, regions: &Regions) -> String {
     counts.concat()
 }
 
-/// How many services actions mean, and how many of them have no row now.
+/// Returns the number of marked services, and how many of them have no row now.
 fn marked(app: &App) -> Option<String> {
     match (app.list.marked().count(), app.list.marked_unseen()) {
         (0, _) => None,
@@ -130,7 +130,7 @@ fn marked(app: &App) -> Option<String> {
     }
 }
 
-/// How many actions failed, and how many were left out because of that.
+/// Returns the number of failed actions, and of those left out because of that.
 fn failed(app: &App) -> Option<String> {
     let (mut failed, mut not_done) = (0_usize, 0_usize);
     for failure in app.list.all().iter().filter_map(|it| app.failure(it)) {
@@ -148,7 +148,7 @@ fn failed(app: &App) -> Option<String> {
     }
 }
 
-/// Whether automatic restart is on, and whether it has given up on services.
+/// Returns the state of automatic restart: off is not shown, and giving up is an alarm.
 fn automatic(app: &App) -> Option<Span<'static>> {
     if !app.automatic {
         return None;
@@ -162,7 +162,7 @@ fn automatic(app: &App) -> Option<Span<'static>> {
     Some(Span::styled(text, app.theme.alarm()))
 }
 
-/// How old the newest answer is. A screen that no longer moves must not look like healthy services.
+/// Returns the age of the newest answer. A screen that no longer moves must not look like healthy services.
 fn freshness(app: &App) -> Span<'static> {
     let Some(newest) = app.newest else {
         return Span::raw("no answer yet");

@@ -12,7 +12,7 @@ use crate::tui::keymap::{self, Mode};
 use crate::tui::theme;
 
 use super::layout::{self, Regions};
-use super::lines::Lines;
+use super::lines::TextLines;
 
 /// The width of the column of keys in the help, in cells.
 const KEYS: usize = 12;
@@ -70,7 +70,7 @@ pub(crate) fn line_count(app: &App, regions: &Regions) -> usize {
 }
 
 fn lines(app: &App, area: Rect) -> Vec<Line<'static>> {
-    let mut lines = Lines::new(usize::from(area.width));
+    let mut lines = TextLines::new(usize::from(area.width));
     let mut row = |label: Vec<Span<'static>>, text: &str| {
         let taken: usize = label.iter().map(Span::width).sum();
         let mut lead = vec![Span::raw(" ".repeat(1 + KEYS.saturating_sub(taken)))];
@@ -96,13 +96,13 @@ fn lines(app: &App, area: Rect) -> Vec<Line<'static>> {
 /// Returns what a state means, in a sentence.
 const fn meaning(state: State) -> &'static str {
     match state {
-        State::Unknown => "not asked yet, or what is known does not tell",
-        State::Starting => "coming up; failures do not count yet",
-        State::Healthy => "all that was asked is well",
-        State::Degraded => "works, but something that it needs or reports does not",
-        State::Unready => "lives and wants no traffic",
-        State::Unhealthy => "does not live, or something it requires is broken",
-        State::Draining => "finishes its work before it stops",
-        State::Stopped => "was asked to stop and is silent since",
+        State::Unknown => "not probed yet, or the answers do not tell",
+        State::Starting => "starting up; failures do not count yet",
+        State::Healthy => "all probes pass",
+        State::Degraded => "works, but a dependency or a part of it does not",
+        State::Unready => "alive, and not ready for traffic",
+        State::Unhealthy => "not alive, or something it requires is broken",
+        State::Draining => "finishing its work before it stops",
+        State::Stopped => "was asked to stop and no longer answers",
     }
 }

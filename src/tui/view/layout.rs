@@ -21,7 +21,7 @@ const VERY_WIDE: u16 = 190;
 /// The regions of the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Regions {
-    /// One or two lines about all services.
+    /// The one or two lines about all services.
     pub(crate) header: Rect,
     pub(crate) services: Option<Rect>,
     pub(crate) detail: Option<Rect>,

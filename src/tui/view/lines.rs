@@ -1,4 +1,4 @@
-//! Lines of text that fit the columns of a pane: wrapped sentences, labelled fields, lists of facts.
+//! TextLines of text that fit the columns of a pane: wrapped sentences, labelled fields, lists of facts.
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
@@ -6,14 +6,14 @@ use ratatui::text::{Line, Span};
 use crate::text::{cut, wrap};
 use crate::tui::theme;
 
-/// Lines of text under construction.
+/// TextLines of text under construction.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct TextLines {
     pub(super) columns: usize,
     pub(super) lines: Vec<Line<'static>>,
 }
 
-impl Lines {
+impl TextLines {
     pub(super) fn new(columns: usize) -> Self {
         Self {
             columns,

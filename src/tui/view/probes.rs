@@ -6,15 +6,15 @@ use crate::tui::app::App;
 use crate::tui::theme;
 
 use super::age;
-use super::lines::Lines;
-use super::table::{Cell, Fit, Table};
+use super::lines::TextLines;
+use super::table::{Cell, Fit, TableLayout};
 
-/// Adds the table.
-pub(super) fn add(app: &App, picture: &ServiceSnapshot, zoomed: bool, lines: &mut Lines) {
+/// Adds the table, with the failure of a probe below its row.
+pub(super) fn add(app: &App, picture: &ServiceSnapshot, zoomed: bool, lines: &mut TextLines) {
     let names = picture.probes.iter().map(|probe| width(&probe.info.name));
     let longest = names.max().unwrap_or(0);
     let last = ("TARGET", Fit::Name);
-    let table = Table::of_history("PROBE", longest, "RESULT", last, lines.columns);
+    let table = TableLayout::of_history("PROBE", longest, "RESULT", last, lines.columns);
     lines.push(table.titles());
     for probe in &picture.probes {
         lines.push(table.row(cells(app, probe)));
@@ -79,7 +79,7 @@ fn measured(app: &App, probe: &ProbeSnapshot) -> Vec<String> {
     facts.extend([
         (successes > 0).then(|| format!("{successes} good in a row")),
         Some(format!("every {}", format_duration(probe.info.interval))),
-        Some(asked.unwrap_or_else(|| "not asked yet".to_owned())),
+        Some(asked.unwrap_or_else(|| "not probed yet".to_owned())),
         probe.flapping.then(|| "flapping".to_owned()),
     ]);
     facts.into_iter().flatten().collect()

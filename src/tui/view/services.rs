@@ -16,7 +16,7 @@ use crate::tui::progress::ActionFailure;
 use crate::tui::theme;
 
 use super::age;
-use super::table::{self, Cell, Column, Fit, Table};
+use super::table::{self, Cell, Column, Fit, TableLayout};
 
 /// A column of the table of services.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ struct ServiceColumn {
     fit: Fit,
     /// The narrowest width, in cells.
     width: usize,
-    /// Where there is little room, the columns with the lowest number go first. Those with 0 are shown only where there
+    /// The columns with the lowest number go first where there is little room. Those with 0 are shown only where there
     /// is room left.
     priority: u8,
     /// The widths at which the column appears or to which it grows where there is room left, each with its turn.
@@ -90,7 +90,7 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     let room = usize::from(area.width);
     let fitting = fitting(&app.list, room);
     let columns = fitting.iter().map(|(_, column)| *column).collect();
-    let table = Table { columns };
+    let table = TableLayout { columns };
     let rows = usize::from(area.height.saturating_sub(1));
     let mut lines = vec![table.titles()];
     for (n, picture) in app.list.window(app.list.top, rows).enumerate() {
@@ -112,7 +112,7 @@ fn empty(app: &App) -> &'static str {
     if app.list.all().is_empty() {
         " no services: nothing is watched"
     } else if app.filter.value().is_empty() {
-        " no service is as selected now"
+        " no service matches the selectors now"
     } else {
         " no service matches the filter; Esc clears it"
     }
@@ -204,7 +204,7 @@ fn ready(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     Cell::styled(word, style)
 }
 
-/// The latest latency of the most telling probe, and those before it, newest at the right.
+/// Returns the latest latency of the most telling probe, and those before it, newest at the right.
 fn latency(_: &App, picture: &ServiceSnapshot, width: usize) -> Cell {
     let weight = |probe: &&ProbeSnapshot| match probe.info.role {
         Role::Status => 0,
@@ -262,7 +262,7 @@ fn version(_: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     Cell::new(picture.version.as_deref().unwrap_or("–"))
 }
 
-/// How many dependencies work, of those in use.
+/// Returns the number of working dependencies of those in use: `2/3`.
 fn dependencies(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     if picture.dependencies.is_empty() {
         return Cell::or_dash(None);
@@ -283,7 +283,7 @@ fn dependencies(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     }
 }
 
-/// The age of the last success of the probe for which that is longest ago.
+/// Returns the age of the last success of the probe for which that is longest ago.
 fn last_success(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     let probes = probes_in_use(picture);
     if probes.is_empty() {
@@ -314,7 +314,7 @@ fn probes_in_use(picture: &ServiceSnapshot) -> Vec<&ProbeSnapshot> {
         .collect()
 }
 
-/// The action that runs, else how the last one failed and the flags.
+/// Returns the action that runs, else how the last one failed and the flags.
 fn flags(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     if let Some(running) = app.running(&picture.info.name) {
         let word = match running.action {

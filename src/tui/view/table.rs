@@ -14,18 +14,18 @@ pub(super) struct Column {
     pub(super) fit: Fit,
 }
 
-/// How text stands in its column.
+/// The alignment of a text in its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
     /// At the left, its end cut off.
     Left,
     /// At the left, cut in the middle: both ends tell names apart.
     Name,
-    /// At the right.
+    /// At the right, its end cut off.
     Right,
 }
 
-/// What stands in a column of a row.
+/// A cell of a table.
 #[derive(Debug, Default)]
 pub(super) struct Cell {
     glyph: Option<(&'static str, Style)>,
@@ -35,7 +35,7 @@ pub(super) struct Cell {
 
 /// The columns of a table from left to right. There is one cell at the left of a row for a marker.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct TableLayout {
     pub(super) columns: Vec<Column>,
 }
 
@@ -79,7 +79,7 @@ impl Cell {
     }
 }
 
-impl Table {
+impl TableLayout {
     /// Returns the table of probes or dependencies: a name of at most `longest` cells, a status, counts, ages, a latency,
     /// and a last column with the rest of the room.
     pub(super) fn of_history(
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     fn check(columns: Vec<Column>, cells: Vec<Cell>, expected: &str) {
-        let line = Table { columns }.row(cells);
+        let line = TableLayout { columns }.row(cells);
         let spans = line.spans.iter().map(|span| span.content.as_ref());
         assert_eq!(spans.collect::<String>(), expected);
     }

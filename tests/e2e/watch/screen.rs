@@ -36,7 +36,7 @@ fn rows_stand_there_before_any_answer_and_keys_work_while_a_service_hangs() {
     let scene = Scene::with_inventory(&inventory(1, &fake.url()));
     let mut pty = dashboard(&scene, &[]);
     pty.wait_for_line(&["? unknown", "service-000"]);
-    pty.wait_for("not asked yet");
+    pty.wait_for("not probed yet");
     let _connection = connections.recv().expect("it is asked");
     pty.keys("?");
     pty.wait_for("this help");
@@ -130,7 +130,7 @@ fn what_is_selected_by_state_comes_and_goes() {
     let demo = Demo::start(&["--calm"]);
     let mut pty = on_demo(&demo, &["state:unhealthy"]);
     pty.wait_for("✓ 8 healthy");
-    pty.wait_for("no service is as selected");
+    pty.wait_for("no service matches the selectors");
     assert_eq!(demo.run(&["demo", "break", "orders", "database"]).code, 0);
     pty.wait_for_line(&[">", "✗ unhealthy", "orders"]);
     pty.keys("q");
