@@ -150,7 +150,7 @@ async fn restart(
         Err(refusals) => executor.refuse(&refusals, None),
         Ok(prepared) => {
             let current = prepared.present(service);
-            let shut_down = executor.put_down_since(&inventory, service);
+            let shut_down = executor.stopped_since(&inventory, service);
             if shut_down.is_some_and(|at| request.precondition.is_shut_down(at)) {
                 return (RestartOutcome::ShutDown, Vec::new());
             }

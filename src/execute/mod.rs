@@ -140,12 +140,12 @@ impl Executor {
     }
 
     /// Returns when somebody shut this service down, where nobody has started it with healthctl since.
-    pub(crate) fn put_down_since(&self, inventory: &Inventory, service: &str) -> Option<Timestamp> {
+    pub(crate) fn stopped_since(&self, inventory: &Inventory, service: &str) -> Option<Timestamp> {
         let key = RecordKey {
             inventory: inventory.file(),
             service: service.to_owned(),
         };
-        self.policy.records.as_ref()?.down_since(&key)
+        self.policy.records.as_ref()?.stopped_since(&key)
     }
 
     /// Records refusals, as far as the audit file can be written, and returns each as the end of its action. `prepared` is

@@ -129,7 +129,7 @@ impl<'a> TargetRun<'a> {
             }
             Flow::Break(result) => return Flow::Break(result),
         };
-        self.note_put_down();
+        self.mark_stopped();
         let sent = self.begin_sending(&request, true);
         let mut result = self.stop(&request).await;
         if has_stopped(result.verdict) {
@@ -143,7 +143,7 @@ impl<'a> TargetRun<'a> {
                 result.verdict,
                 Verdict::Refused | Verdict::StillAnswering | Verdict::GoneThenBack
             ) {
-                self.note_wanted();
+                self.clear_stopped();
             }
             return Flow::Break(result);
         }
@@ -159,7 +159,7 @@ impl<'a> TargetRun<'a> {
     fn stopped_by_itself(&mut self, result: ActionEnd) -> Flow<Verdict> {
         let executor = self.context.executor;
         if self.target.goal != Goal::Start {
-            self.note_put_down();
+            self.mark_stopped();
             return Flow::Break(result);
         }
         if executor.policy.only_running {
@@ -181,7 +181,7 @@ impl<'a> TargetRun<'a> {
     /// Starts the service, or has it replaced.
     pub(super) async fn start_phase(&mut self) -> ActionEnd {
         if !self.context.cancel.is_cancelled() {
-            self.note_wanted();
+            self.clear_stopped();
         }
         let end = match self.target.goal {
             Goal::Replace => self.replaced().await,
@@ -341,17 +341,17 @@ impl<'a> TargetRun<'a> {
     }
 
     /// Notes on record that the service is to be down, where that is what was asked for: automatic restart must not undo it.
-    fn note_put_down(&mut self) {
+    fn mark_stopped(&mut self) {
         if self.target.goal == Goal::Stop {
-            let what = "that it is to be down could not be noted";
-            self.change_record(what, |records, target| records.put_down(&target.key));
+            let what = "the note that it was stopped could not be written";
+            self.change_record(what, |records, target| records.mark_stopped(&target.key));
         }
     }
 
     /// Notes on record that the service is to run.
-    fn note_wanted(&mut self) {
-        let what = "the note that it is to be down is still there";
-        self.change_record(what, |records, target| records.lift(&target.key));
+    fn clear_stopped(&mut self) {
+        let what = "the note that it was stopped could not be removed";
+        self.change_record(what, |records, target| records.clear_stopped(&target.key));
     }
 
     fn change_record(

@@ -163,7 +163,7 @@ impl Executor {
             return Ok(Recorded::default());
         };
         let now = self.clock.now().wall;
-        let stopped = records.down_since(key);
+        let stopped = records.stopped_since(key);
         Ok(Recorded {
             record: records.read(key).map_err(|error| error.to_string())?,
             stopped: stopped.is_some_and(|at| now.duration_since(at) < STILL_FRESH),

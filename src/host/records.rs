@@ -219,7 +219,7 @@ impl Records {
     ///
     /// # Errors
     /// The note cannot be written.
-    pub(crate) fn put_down(&self, key: &RecordKey) -> Result<(), RecordError> {
+    pub(crate) fn mark_stopped(&self, key: &RecordKey) -> Result<(), RecordError> {
         let path = self.path(key, DOWN);
         // The time of the file is the time of the note.
         let note = self.open(&path).and_then(|file| file.set_len(0));
@@ -227,7 +227,7 @@ impl Records {
     }
 
     /// Returns when the service was noted to be down; `None` where it has been started since.
-    pub(crate) fn down_since(&self, key: &RecordKey) -> Option<Timestamp> {
+    pub(crate) fn stopped_since(&self, key: &RecordKey) -> Option<Timestamp> {
         let metadata = fs::metadata(self.path(key, DOWN)).ok()?;
         Timestamp::try_from(metadata.modified().ok()?).ok()
     }
@@ -236,7 +236,7 @@ impl Records {
     ///
     /// # Errors
     /// The note that it is to be down cannot be removed.
-    pub(crate) fn lift(&self, key: &RecordKey) -> Result<(), RecordError> {
+    pub(crate) fn clear_stopped(&self, key: &RecordKey) -> Result<(), RecordError> {
         remove(&self.path(key, DOWN))
     }
 

@@ -1,14 +1,14 @@
 //! Actions against real processes that misbehave: the verdict has to be true in every case.
 
-mod asking;
 mod audit;
 mod commands;
-mod consent;
-mod harm;
-mod killed;
+mod confirmation;
+mod healthctl_killed;
+mod prompt;
 mod reload;
 mod restart;
-mod several;
+mod rollout;
+mod safety;
 mod signals;
 mod stale;
 mod start;
@@ -35,7 +35,7 @@ fn service(words: &str) -> Rogue {
     Rogue::start(SERVICE, words)
 }
 
-/// One whose process cannot be known: its program has the name of one that only forwards to others.
+/// Starts a service whose process cannot be known: its program has the name of one that only forwards connections.
 fn hidden(words: &str) -> Rogue {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let program = folder.path().join("docker-proxy");

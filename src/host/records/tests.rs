@@ -176,14 +176,14 @@ fn what_somebody_has_put_down_is_known_until_it_is_started() {
     let home = tempfile::tempdir().unwrap();
     let records = Records::new(home.path());
     let (api, other) = (key(home.path(), "api"), key(home.path(), "other"));
-    records.lift(&api).unwrap();
-    records.put_down(&api).unwrap();
-    assert!(records.down_since(&api).is_some());
-    assert_eq!(records.down_since(&other), None);
+    records.clear_stopped(&api).unwrap();
+    records.mark_stopped(&api).unwrap();
+    assert!(records.stopped_since(&api).is_some());
+    assert_eq!(records.stopped_since(&other), None);
     assert!(
         records.of_inventory(home.path()).is_empty(),
         "it is no record"
     );
-    records.lift(&api).unwrap();
-    assert_eq!(records.down_since(&api), None);
+    records.clear_stopped(&api).unwrap();
+    assert_eq!(records.stopped_since(&api), None);
 }

@@ -1,4 +1,4 @@
-//! The record of what was done: a line before, a line after, refusals too.
+//! The audit file: a line before an action, a line after it, refusals too.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -40,7 +40,7 @@ fn a_line_before_and_a_line_after() {
 }
 
 #[test]
-fn who_still_answers_is_on_record() {
+fn the_identity_that_still_answers_is_on_record() {
     let rogue = service("shutdown=stay");
     let scene = scene(&rogue, "");
     run(&scene, "shutdown --yes --timeout 1s api");
@@ -69,7 +69,7 @@ fn refusals_are_on_record() {
 }
 
 #[test]
-fn one_that_somebody_else_acts_on_is_on_record_as_refused() {
+fn a_service_that_another_healthctl_acts_on_is_on_record_as_refused() {
     let gate = tempfile::tempdir().expect("a folder can be made");
     let file = gate.path().join("open");
     let [mut api, db] = [
@@ -102,7 +102,7 @@ fn one_that_somebody_else_acts_on_is_on_record_as_refused() {
 }
 
 #[test]
-fn what_cannot_be_recorded_is_refused() {
+fn an_action_that_cannot_be_recorded_is_refused() {
     let mut rogue = service("shutdown=exit");
     let scene = scene(&rogue, "");
     scene.write("state", "a file where the directory should be");

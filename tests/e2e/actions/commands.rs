@@ -1,4 +1,4 @@
-//! Actions by command: where it runs and with what, what of that is told, and that it goes on without us.
+//! Actions by command: where the command runs and with what environment, and that it goes on without healthctl.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ fn by_command(rogue: &Rogue, action: &str, exec: &str) -> Scene {
 }
 
 #[test]
-fn nothing_tells_what_is_secret_in_it() {
+fn no_secret_of_a_command_is_shown() {
     let rogue = service("");
     let scene = Scene::new();
     scene.write(".env", "KEY=fromenvfile\n");
@@ -65,7 +65,7 @@ fn nothing_tells_what_is_secret_in_it() {
 }
 
 #[test]
-fn it_runs_beside_the_inventory_with_its_env_file() {
+fn a_command_runs_beside_the_inventory_with_its_env_file() {
     let rogue = service("sighup=take");
     let scene = Scene::new();
     scene.write("project/.env", "CHANNEL=ops\n");
@@ -95,7 +95,7 @@ fn it_runs_beside_the_inventory_with_its_env_file() {
 }
 
 #[test]
-fn it_can_run_somewhere_else_and_a_missing_place_is_told() {
+fn a_command_can_run_in_another_directory_and_a_missing_one_is_told() {
     let rogue = service("");
     let scene = by_command(&rogue, "shutdown", "exec: [\"true\"], cwd: nowhere/here");
     let ran = run(&scene, "shutdown --yes api");
@@ -159,7 +159,7 @@ impl Halfway {
 }
 
 #[test]
-fn it_is_done_to_its_end_after_we_were_interrupted() {
+fn a_command_runs_to_its_end_after_an_interruption() {
     let rogue = service("");
     let (code, said) = Halfway::new(&rogue).continued("shutdown --yes api", |acting, group| {
         // Ctrl-C is for all the foreground of a terminal.
@@ -172,7 +172,7 @@ fn it_is_done_to_its_end_after_we_were_interrupted() {
 }
 
 #[test]
-fn it_is_done_to_its_end_after_its_time_was_up() {
+fn a_command_runs_to_its_end_after_its_timeout() {
     let rogue = service("");
     let words = "shutdown --yes --timeout 300ms api";
     let (code, said) = Halfway::new(&rogue).continued(words, |acting, _| acting.end().code);
@@ -180,7 +180,7 @@ fn it_is_done_to_its_end_after_its_time_was_up() {
 }
 
 #[test]
-fn what_it_leaves_in_the_background_does_not_hold_it_up() {
+fn a_process_left_in_the_background_does_not_hold_up_a_command() {
     let rogue = service("");
     // It holds the standard error for as long as the test lasts.
     let scene = by_command(
@@ -204,7 +204,7 @@ fn unseen(action: &str, probe: &str) -> Scene {
 }
 
 #[test]
-fn a_restart_that_nothing_can_show_ends_when_its_service_is_ready() {
+fn a_restart_without_anything_to_look_at_ends_when_its_service_is_ready() {
     let scene = unseen("restart: {exec: [touch, up]}", "[test, -e, up]");
     let ran = run(&scene, "restart --yes --timeout 5m api");
     assert_ended(&ran, "unverified", 5);
@@ -215,7 +215,7 @@ fn a_restart_that_nothing_can_show_ends_when_its_service_is_ready() {
 }
 
 #[test]
-fn a_restart_that_nothing_can_show_is_not_ready_where_its_service_is_not() {
+fn a_restart_without_anything_to_look_at_is_not_ready_where_its_service_is_not() {
     let scene = unseen("restart: {exec: [\"true\"]}", "[test, -e, up]");
     let ran = run(&scene, "restart --yes --timeout 1s api");
     assert_ended(&ran, "not-ready", 124);
@@ -226,7 +226,7 @@ fn a_restart_that_nothing_can_show_is_not_ready_where_its_service_is_not() {
 }
 
 #[test]
-fn what_nothing_can_show_is_not_waited_for() {
+fn a_shutdown_without_anything_to_look_at_is_not_waited_for() {
     for (action, words) in [
         ("shutdown", "ended with status 0"),
         ("restart", "exit status: 5: no such unit"),
@@ -243,7 +243,7 @@ fn what_nothing_can_show_is_not_waited_for() {
 }
 
 #[test]
-fn a_scheduled_one_that_nothing_can_show_is_accepted() {
+fn a_scheduled_shutdown_without_anything_to_look_at_is_accepted() {
     let scene = unseen("shutdown: {exec: [\"true\"]}", "[\"true\"]");
     let ran = run(&scene, "shutdown --schedule --yes api");
     assert_ended(&ran, "accepted", 0);

@@ -1,4 +1,4 @@
-//! What came of a reload: by route, by signal, by command.
+//! Verdicts on a reload: by route, by signal, by command.
 
 use super::*;
 
@@ -29,7 +29,7 @@ fn by_command(words: &str, command: &str) -> (Rogue, Ran) {
 }
 
 #[test]
-fn one_that_answers_and_goes_on_has_reloaded() {
+fn a_service_that_answers_and_goes_on_has_reloaded() {
     let (mut rogue, _, ran) = by_route("reload=empty", "");
     assert_ended(&ran, "reloaded", 0);
     let goes_on = format!("pid {}", rogue.pid());
@@ -59,7 +59,7 @@ fn parts_are_told_by_name() {
 }
 
 #[test]
-fn what_waits_for_a_restart_makes_it_partial() {
+fn a_part_that_needs_a_restart_makes_a_reload_partial() {
     let (_rogue, _, ran) = by_route("reload=partial", "");
     assert_ended(&ran, "reload-partial", 5);
     assert!(
@@ -85,7 +85,7 @@ fn a_refusal_is_told_in_the_words_of_the_service() {
 }
 
 #[test]
-fn one_that_has_it_switched_off_keeps_its_configuration() {
+fn a_service_without_reload_switched_on_keeps_its_configuration() {
     let (_rogue, _, ran) = by_route("reload=deny", "");
     assert_ended(&ran, "reload-rejected", 5);
     assert!(ran.stdout.contains("does not take the request"), "{ran:?}");
@@ -97,13 +97,13 @@ fn one_that_has_it_switched_off_keeps_its_configuration() {
 }
 
 #[test]
-fn what_will_be_done_later_is_accepted() {
+fn a_reload_that_will_be_done_later_is_accepted() {
     let (_rogue, _, ran) = by_route("reload=later", "");
     assert_ended(&ran, "accepted", 0);
 }
 
 #[test]
-fn one_that_answers_and_exits_has_died() {
+fn a_service_that_answers_and_exits_has_died() {
     let (rogue, _, ran) = by_route("reload=exit", "");
     assert_ended(&ran, "died", 5);
     let exited = format!("pid {}", rogue.pid());
@@ -129,7 +129,7 @@ fn no_reply_in_time_tells_nothing() {
 }
 
 #[test]
-fn one_that_no_longer_listens_is_no_success() {
+fn a_service_that_no_longer_listens_is_no_success() {
     let (mut rogue, _, ran) = by_route("reload=close", "");
     assert_ended(&ran, "unverified", 5);
     assert!(ran.stdout.contains("refuses connections"), "{ran:?}");
@@ -147,13 +147,13 @@ fn a_signal_is_accepted_while_the_same_process_goes_on() {
 }
 
 #[test]
-fn one_that_ends_on_its_signal_has_died() {
+fn a_service_that_ends_on_its_signal_has_died() {
     let (_rogue, ran) = by_signal("sighup=exit", "HUP");
     assert_ended(&ran, "died", 5);
 }
 
 #[test]
-fn a_signal_that_would_end_it_is_not_sent() {
+fn a_signal_that_would_end_the_process_is_not_sent() {
     let (mut rogue, ran) = by_signal("", "USR1");
     assert_ended(&ran, "refused", 4);
     assert!(
@@ -165,14 +165,14 @@ fn a_signal_that_would_end_it_is_not_sent() {
 }
 
 #[test]
-fn a_command_that_ends_well_is_accepted() {
+fn a_command_that_succeeds_is_accepted() {
     let (mut rogue, ran) = by_command("sighup=take", "kill -HUP PID");
     assert_ended(&ran, "accepted", 0);
     assert_eq!(rogue.asked(), 1);
 }
 
 #[test]
-fn a_command_that_ends_well_proves_nothing_where_nobody_knows_who_lives() {
+fn a_command_that_succeeds_proves_nothing_without_a_known_process() {
     let rogue = hidden("start=none");
     let actions = "    actions: {reload: {exec: [\"true\"]}}\n";
     let ran = run(&scene(&rogue, actions), "reload --yes api");
@@ -184,7 +184,7 @@ fn a_command_that_ends_well_proves_nothing_where_nobody_knows_who_lives() {
 }
 
 #[test]
-fn a_command_that_fails_is_a_refusal_in_its_last_words() {
+fn a_command_that_fails_is_a_rejection_with_its_last_line() {
     let (mut rogue, ran) = by_command("", "echo bad line 7 >&2; exit 3");
     assert_ended(&ran, "reload-rejected", 5);
     assert!(ran.stdout.contains("bad line 7"), "{ran:?}");
@@ -192,7 +192,7 @@ fn a_command_that_fails_is_a_refusal_in_its_last_words() {
 }
 
 #[test]
-fn a_command_that_kills_it_is_found_out() {
+fn a_command_that_kills_the_service_is_noticed() {
     let (_rogue, ran) = by_command("", "kill -KILL PID");
     assert_ended(&ran, "died", 5);
 }
@@ -218,7 +218,7 @@ fn a_service_that_does_not_run_is_refused() {
 }
 
 #[test]
-fn it_is_confirmed_protected_and_read_only_like_any_action() {
+fn a_reload_is_confirmed_protected_and_read_only_like_any_action() {
     let mut rogue = service("");
     let scene = scene(&rogue, &format!("    protected: true\n{ROUTE}"));
     for words in [
@@ -242,7 +242,7 @@ fn it_is_confirmed_protected_and_read_only_like_any_action() {
 }
 
 #[test]
-fn after_one_that_rejects_it_no_other_is_asked() {
+fn after_a_rejected_reload_no_other_service_is_asked() {
     let first = service("reload=reject");
     let mut second = service("reload=empty");
     let scene = Scene::with_inventory(&format!(

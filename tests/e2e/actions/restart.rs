@@ -1,4 +1,4 @@
-//! What is proved of a service that was to be replaced by a new process of itself.
+//! Verdicts on a restart: whether another process runs.
 
 use super::*;
 use crate::support::started::{Stage, Startable};
@@ -27,7 +27,7 @@ fn assert_verdict((ran, account): &(Ran, Value), verdict: &str, code: i32) {
 }
 
 #[test]
-fn one_that_stops_and_comes_up_is_restarted() {
+fn a_service_that_stops_and_comes_up_is_restarted() {
     let stage = started(&Startable::new("api", "shutdown=exit"));
     let old = stage.running();
     let ended = restart(&stage, "");
@@ -68,7 +68,7 @@ fn shape(line: &str) -> String {
 }
 
 #[test]
-fn the_readme_shows_its_account_as_it_is() {
+fn the_readme_shows_the_output_as_it_is() {
     let gate = tempfile::tempdir().expect("a folder can be made");
     let file = gate.path().join("open");
     let words = format!("shutdown=gate gate={}", file.display());
@@ -94,13 +94,13 @@ fn the_readme_shows_its_account_as_it_is() {
 }
 
 #[test]
-fn one_that_cuts_the_connection_and_exits_is_restarted() {
+fn a_service_that_cuts_the_connection_and_exits_is_restarted() {
     let stage = started(&Startable::new("api", "shutdown=cut"));
     assert_verdict(&restart(&stage, ""), "restarted", 0);
 }
 
 #[test]
-fn one_that_answers_complete_and_stays_is_the_same_process() {
+fn a_service_that_answers_complete_and_stays_is_the_same_process() {
     let stage = started(&Startable::new("api", "shutdown=stay"));
     let old = stage.running();
     let ended = restart(&stage, "--timeout 1s");
@@ -109,7 +109,7 @@ fn one_that_answers_complete_and_stays_is_the_same_process() {
 }
 
 #[test]
-fn one_that_drains_for_long_is_started_when_it_has_drained() {
+fn a_service_that_drains_for_long_is_started_when_it_has_drained() {
     let gate = tempfile::tempdir().expect("a folder can be made");
     let file = gate.path().join("open");
     let words = format!("shutdown=gate gate={}", file.display());
@@ -124,7 +124,7 @@ fn one_that_drains_for_long_is_started_when_it_has_drained() {
 }
 
 #[test]
-fn one_that_drains_for_too_long_is_left_alone() {
+fn a_service_that_drains_for_too_long_is_left_alone() {
     let stage = started(&Startable::new("api", "shutdown=drain"));
     let old = stage.running();
     assert_verdict(&restart(&stage, "--timeout 1s"), "still-draining", 124);
@@ -132,7 +132,7 @@ fn one_that_drains_for_too_long_is_left_alone() {
 }
 
 #[test]
-fn one_that_does_not_stop_is_killed_only_where_that_was_asked_for() {
+fn a_service_that_does_not_stop_is_killed_only_where_that_was_asked_for() {
     let stage = started(&Startable::new("api", "shutdown=stay sigterm=ignore"));
     let old = stage.running();
     let ended = restart(&stage, "--timeout 1s --force");
@@ -144,7 +144,7 @@ fn one_that_does_not_stop_is_killed_only_where_that_was_asked_for() {
 }
 
 #[test]
-fn what_a_signal_ends_is_not_killed() {
+fn a_service_that_a_signal_ends_is_not_killed() {
     let stage = started(&Startable::new("api", "shutdown=deny"));
     let ended = restart(&stage, "--force");
     assert_verdict(&ended, "restarted", 0);
@@ -153,7 +153,7 @@ fn what_a_signal_ends_is_not_killed() {
 }
 
 #[test]
-fn one_that_replaces_itself_is_back_before_it_could_be_started() {
+fn a_service_that_replaces_itself_is_back_before_it_could_be_started() {
     let stage = started(&Startable::new("api", "shutdown=reexec"));
     let old = stage.running();
     let ended = restart(&stage, "");
@@ -162,7 +162,7 @@ fn one_that_replaces_itself_is_back_before_it_could_be_started() {
 }
 
 #[test]
-fn a_route_that_makes_it_replace_itself_under_the_same_pid_restarts_it() {
+fn a_route_that_replaces_the_program_under_the_same_pid_restarts_it() {
     let service = Startable::new("api", "shutdown=reexec")
         .with("    actions: {restart: {http: /health/shutdown}}\n");
     let stage = started(&service);
@@ -195,7 +195,7 @@ fn a_clock_that_was_set_back_makes_no_process_old() {
 }
 
 #[test]
-fn what_something_else_starts_again_is_restarted_where_the_inventory_says_so() {
+fn a_supervised_service_that_is_started_again_is_restarted() {
     let mut old = service("shared shutdown=drain");
     let scene = scene(&old, "    supervised: true\n");
     let mut acting = begin(&scene, "restart --yes api");
@@ -211,7 +211,7 @@ fn what_something_else_starts_again_is_restarted_where_the_inventory_says_so() {
 }
 
 #[test]
-fn what_nothing_starts_again_is_not_ready() {
+fn a_supervised_service_that_nothing_starts_again_is_not_ready() {
     let rogue = service("shutdown=exit");
     let scene = scene(&rogue, "    supervised: true\n");
     let ran = run(&scene, "restart --yes --timeout 2s api");
@@ -223,7 +223,7 @@ fn what_nothing_starts_again_is_not_ready() {
 }
 
 #[test]
-fn a_command_that_replaces_it_restarts_it() {
+fn a_command_that_replaces_the_service_restarts_it() {
     let mut old = service("shared");
     let port = old.port();
     // The command only returns; another hand replaces the process meanwhile, as a supervisor does.
@@ -244,7 +244,7 @@ fn a_command_that_does_nothing_leaves_the_same_process() {
 }
 
 #[test]
-fn without_anything_that_tells_one_process_from_another_it_is_unverified() {
+fn without_anything_that_tells_two_processes_apart_a_restart_is_unverified() {
     let mut old = hidden("shared start=none shutdown=drain");
     let scene = scene(&old, "    supervised: true\n");
     let mut acting = begin(&scene, "restart --yes --timeout 5s api");
@@ -261,7 +261,7 @@ fn without_anything_that_tells_one_process_from_another_it_is_unverified() {
 }
 
 #[test]
-fn one_that_cannot_be_started_again_is_not_stopped() {
+fn a_service_that_cannot_be_started_again_is_not_stopped() {
     let mut rogue = service("shutdown=exit");
     let scene = scene(&rogue, "");
     let ran = run(&scene, "restart --yes api");
@@ -272,14 +272,14 @@ fn one_that_cannot_be_started_again_is_not_stopped() {
 }
 
 #[test]
-fn one_that_does_not_run_is_started() {
+fn a_service_that_does_not_run_is_started() {
     let stage = Stage::new(SERVICE, &[&Startable::new("api", "shutdown=exit")]);
     assert_verdict(&restart(&stage, ""), "started", 0);
     assert_eq!(stage.running().len(), 1);
 }
 
 #[test]
-fn what_it_leaves_behind_in_its_session_is_ended_with_it() {
+fn a_process_left_behind_in_its_session_is_ended_with_a_service() {
     let stage = started(&Startable::new("api", "shutdown=exit leave"));
     let old = stage.running();
     assert_eq!(old.len(), 2, "the service and what it has started");
@@ -290,7 +290,7 @@ fn what_it_leaves_behind_in_its_session_is_ended_with_it() {
 }
 
 #[test]
-fn one_under_a_shell_is_stopped_with_it() {
+fn a_service_under_a_shell_is_stopped_with_it() {
     let api = Startable::new("api", "")
         .under_a_shell()
         .with("    actions: {shutdown: {signal: TERM}}\n");
@@ -305,7 +305,7 @@ fn one_under_a_shell_is_stopped_with_it() {
 }
 
 #[test]
-fn a_successor_that_it_starts_itself_before_it_goes_is_left_alone() {
+fn a_successor_that_a_service_starts_itself_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let ready = folder.path().join("ready");
     std::fs::write(&ready, "").expect("a file can be written");

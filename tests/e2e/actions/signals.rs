@@ -29,7 +29,7 @@ fn age(path: &PathBuf) {
 }
 
 #[test]
-fn the_owner_of_the_listening_port_gets_it() {
+fn the_owner_of_the_listening_port_gets_the_signal() {
     let rogue = service("");
     let ran = run(&bare(&rogue, ""), "shutdown --yes api");
     assert_ended(&ran, "stopped", 0);
@@ -38,7 +38,7 @@ fn the_owner_of_the_listening_port_gets_it() {
 }
 
 #[test]
-fn a_scheduled_one_is_accepted_when_it_is_delivered() {
+fn a_scheduled_signal_is_accepted_when_it_is_delivered() {
     let mut rogue = service("sigterm=ignore");
     let ran = run(&bare(&rogue, ""), "shutdown --schedule --yes api");
     assert_ended(&ran, "accepted", 0);
@@ -46,7 +46,7 @@ fn a_scheduled_one_is_accepted_when_it_is_delivered() {
 }
 
 #[test]
-fn one_that_ignores_it_is_still_answering() {
+fn a_service_that_ignores_it_is_still_answering() {
     let mut rogue = service("sigterm=ignore");
     let ran = run(&bare(&rogue, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
@@ -54,7 +54,7 @@ fn one_that_ignores_it_is_still_answering() {
 }
 
 #[test]
-fn one_that_closes_its_port_at_once_is_not_stopped_before_it_is_gone() {
+fn a_service_that_closes_its_port_at_once_is_not_stopped_before_it_is_gone() {
     let mut rogue = service("sigterm=close");
     let scene = bare(&rogue, "");
     let mut acting = begin(&scene, "shutdown --yes api");
@@ -126,7 +126,7 @@ fn two_independent_processes_on_one_port_are_refused() {
 }
 
 #[test]
-fn who_only_forwards_to_the_service_gets_none() {
+fn a_program_that_only_forwards_to_the_service_gets_no_signal() {
     let mut rogue = hidden("");
     let ran = run(&bare(&rogue, ""), "shutdown --yes api");
     assert_ended(&ran, "refused", 4);

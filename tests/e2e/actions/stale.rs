@@ -1,4 +1,4 @@
-//! What runs old code, what is not the service, what is there twice: told by `check`, and by nothing that is asked.
+//! The flags of the host scan, told by `check`: stale, foreign, split.
 
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -59,7 +59,7 @@ fn a_source_that_is_newer_than_the_process_makes_it_stale() {
 }
 
 #[test]
-fn what_ignore_files_leave_out_makes_nothing_stale() {
+fn a_file_that_an_ignore_file_leaves_out_makes_nothing_stale() {
     let stage = with_sources("[\"**/*.py\"]");
     touch(&stage, "build/made.py");
     assert_eq!(flags(&stage).0, [""; 0]);
@@ -68,7 +68,7 @@ fn what_ignore_files_leave_out_makes_nothing_stale() {
 }
 
 #[test]
-fn only_those_that_are_stale_are_restarted() {
+fn only_stale_services_are_restarted() {
     let stage = with_sources("[src]");
     let old = stage.running();
     let ran = run(stage.scene(), "restart --yes flag:stale");
@@ -129,7 +129,7 @@ fn an_executable_that_was_replaced_makes_it_stale() {
 }
 
 #[test]
-fn a_stream_tells_that_it_has_become_stale_and_that_it_is_no_longer() {
+fn a_stream_tells_that_a_service_becomes_stale_and_that_it_is_no_longer() {
     let stage = with_sources("[src]");
     let mut watching = Watching::start(stage.scene(), &[]);
     let is_stale = |change: &Value| {
@@ -158,7 +158,7 @@ fn a_check_can_wait_until_nothing_is_stale() {
 }
 
 #[test]
-fn what_does_not_run_is_not_stale() {
+fn a_service_that_does_not_run_is_not_stale() {
     let stage = with_sources("[src]");
     touch(&stage, "src/app.py");
     run(stage.scene(), "shutdown --yes api");

@@ -8,7 +8,7 @@ fn stage(words: &str) -> Stage {
 }
 
 #[test]
-fn it_outlives_healthctl_and_is_stopped_by_its_record() {
+fn a_started_service_outlives_healthctl_and_is_stopped_by_its_record() {
     let stage = stage("");
     let ran = run(stage.scene(), "start --yes api");
     assert_ended(&ran, "started", 0);
@@ -46,7 +46,7 @@ fn a_program_that_cannot_be_run_is_told_as_it_was_written() {
 }
 
 #[test]
-fn what_a_start_command_leaves_in_the_background_is_found_and_stopped() {
+fn a_process_that_goes_into_the_background_is_found_and_stopped() {
     let service = Startable::new("api", "").in_background();
     let stage = Stage::new(SERVICE, &[&service]);
     assert_ended(&run(stage.scene(), "start --yes api"), "started", 0);
@@ -73,7 +73,7 @@ fn what_a_start_command_leaves_in_the_background_is_found_and_stopped() {
 }
 
 #[test]
-fn one_that_was_taken_out_of_the_inventory_is_still_named() {
+fn a_service_that_was_taken_out_of_the_inventory_is_still_named() {
     let stage = stage("");
     assert_ended(&run(stage.scene(), "start --yes api"), "started", 0);
     let other = "services:\n  other: {profile: http, url: \"http://127.0.0.1:9\"}\n";
@@ -91,7 +91,7 @@ fn one_that_was_taken_out_of_the_inventory_is_still_named() {
 }
 
 #[test]
-fn one_that_runs_is_not_started_twice() {
+fn a_service_that_runs_is_not_started_twice() {
     let stage = stage("");
     run(stage.scene(), "start --yes api");
     let pids = stage.running();
@@ -102,7 +102,7 @@ fn one_that_runs_is_not_started_twice() {
 }
 
 #[test]
-fn one_that_fails_is_told_with_what_it_wrote() {
+fn a_start_that_fails_is_told_with_the_output_of_the_service() {
     let stage = stage("fail");
     let ran = run(stage.scene(), "start --yes api");
     assert_ended(&ran, "died", 5);
@@ -115,7 +115,7 @@ fn one_that_fails_is_told_with_what_it_wrote() {
 }
 
 #[test]
-fn one_that_is_never_ready_runs_on_and_is_told() {
+fn a_service_that_is_never_ready_runs_on_and_is_told() {
     let stage = stage("status=503");
     let ran = run(stage.scene(), "start --yes --timeout 2s api");
     assert_ended(&ran, "not-ready", 124);
@@ -150,7 +150,7 @@ fn a_dry_run_shows_the_command_and_starts_nothing() {
 }
 
 #[test]
-fn it_is_not_started_unasked() {
+fn nothing_is_started_without_confirmation() {
     let stage = stage("");
     let ran = run(stage.scene(), "start api");
     assert_ended(&ran, "refused", 4);
@@ -180,7 +180,7 @@ fn a_foreign_process_at_its_address_is_left_alone() {
 }
 
 #[test]
-fn two_at_once_see_each_other() {
+fn two_starts_at_once_see_each_other() {
     let gate = tempfile::tempdir().expect("a folder can be made");
     let file = gate.path().join("open");
     let stage = stage(&format!("shutdown=gate gate={}", file.display()));
@@ -195,7 +195,7 @@ fn two_at_once_see_each_other() {
 }
 
 #[test]
-fn both_halves_stand_in_the_audit_file() {
+fn both_phases_are_in_the_audit_file() {
     let stage = stage("shutdown=exit");
     run(stage.scene(), "start --yes api");
     run(stage.scene(), "restart --yes api");
@@ -222,7 +222,7 @@ fn both_halves_stand_in_the_audit_file() {
 }
 
 #[test]
-fn an_interruption_while_it_comes_up_tells_what_runs() {
+fn an_interruption_of_a_start_tells_what_runs() {
     let stage = stage("status=503");
     let mut acting = begin(stage.scene(), "start --yes api");
     acting.until("started pid");
@@ -237,7 +237,7 @@ fn an_interruption_while_it_comes_up_tells_what_runs() {
 }
 
 #[test]
-fn one_that_runs_and_is_not_ready_is_waited_for() {
+fn a_service_that_runs_and_is_not_ready_is_waited_for() {
     let api = Startable::new("api", "status=503");
     let stage = Stage::new(SERVICE, &[&api]);
     for _ in 0..2 {
@@ -249,7 +249,7 @@ fn one_that_runs_and_is_not_ready_is_waited_for() {
 }
 
 #[test]
-fn what_its_caller_has_open_is_not_handed_on() {
+fn a_started_service_inherits_no_open_file() {
     let stage = stage("");
     let lock = stage.scene().path().join("callers.lock");
     let mut command = std::process::Command::new("sh");

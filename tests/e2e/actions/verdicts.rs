@@ -1,9 +1,9 @@
-//! What is proved of a service that was asked to stop by its route.
+//! Verdicts on a shutdown by route.
 
 use super::*;
 
 #[test]
-fn one_that_answers_and_exits_is_stopped() {
+fn a_service_that_answers_and_exits_is_stopped() {
     let rogue = service("shutdown=exit");
     let scene = scene(&rogue, "");
     let ran = run(&scene, "shutdown --yes api");
@@ -18,7 +18,7 @@ fn one_that_answers_and_exits_is_stopped() {
 }
 
 #[test]
-fn one_that_answers_complete_and_stays_is_still_answering() {
+fn a_service_that_answers_complete_and_stays_is_still_answering() {
     let mut rogue = service("shutdown=stay");
     let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
@@ -27,14 +27,14 @@ fn one_that_answers_complete_and_stays_is_still_answering() {
 }
 
 #[test]
-fn one_that_cuts_the_connection_and_exits_is_stopped() {
+fn a_service_that_cuts_the_connection_and_exits_is_stopped() {
     let rogue = service("shutdown=cut");
     let ran = run(&scene(&rogue, ""), "shutdown --yes api");
     assert_ended(&ran, "stopped", 0);
 }
 
 #[test]
-fn one_that_hangs_in_its_shutdown_is_still_answering() {
+fn a_service_that_hangs_in_its_shutdown_is_still_answering() {
     let mut rogue = service("shutdown=hang");
     let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
@@ -62,7 +62,7 @@ fn a_process_that_outlives_its_port_for_too_long_is_not_stopped() {
 }
 
 #[test]
-fn one_that_drains_is_stopped_when_it_has_drained() {
+fn a_service_that_drains_is_stopped_when_it_has_drained() {
     let mut rogue = service("shutdown=drain");
     let scene = scene(&rogue, "");
     let mut acting = begin(&scene, "shutdown --yes api");
@@ -73,7 +73,7 @@ fn one_that_drains_is_stopped_when_it_has_drained() {
 }
 
 #[test]
-fn one_that_drains_for_too_long_is_still_draining() {
+fn a_service_that_drains_for_too_long_is_still_draining() {
     let rogue = service("shutdown=drain");
     let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-draining", 124);
@@ -88,7 +88,7 @@ fn a_handler_that_fails_and_goes_on_serving_is_still_answering() {
 }
 
 #[test]
-fn one_that_turns_the_request_down_is_not_waited_for() {
+fn a_service_that_rejects_the_request_is_not_waited_for() {
     let rogue = service("shutdown=deny");
     // Without the answer this would take the 40 s of the profile.
     let ran = run(&scene(&rogue, ""), "shutdown --yes api");
@@ -97,7 +97,7 @@ fn one_that_turns_the_request_down_is_not_waited_for() {
 }
 
 #[test]
-fn one_that_does_not_let_us_see_its_status_is_stopped_all_the_same() {
+fn a_service_whose_status_cannot_be_read_is_stopped_all_the_same() {
     let rogue = service("status=401 shutdown=exit");
     let ran = run(&scene(&rogue, ""), "shutdown --yes api");
     assert_ended(&ran, "stopped", 0);
@@ -117,7 +117,7 @@ fn ipv6_that_goes_on_answering_is_not_stopped() {
 }
 
 #[test]
-fn one_that_a_supervisor_starts_again_is_gone_then_back() {
+fn a_service_that_a_supervisor_starts_again_is_gone_then_back() {
     let mut old = service("shared shutdown=drain");
     let scene = scene(&old, "");
     let mut acting = begin(&scene, "shutdown --yes api");
@@ -130,7 +130,7 @@ fn one_that_a_supervisor_starts_again_is_gone_then_back() {
 }
 
 #[test]
-fn one_that_is_started_again_on_a_free_port_is_gone_then_back() {
+fn a_service_that_is_started_again_on_a_free_port_is_gone_then_back() {
     let mut old = service("shutdown=close");
     let mut new = service(&format!("standby port={}", old.port()));
     let scene = scene(&old, "");
@@ -142,7 +142,7 @@ fn one_that_is_started_again_on_a_free_port_is_gone_then_back() {
 }
 
 #[test]
-fn the_other_one_of_a_pair_on_one_port_is_no_successor() {
+fn the_other_process_of_a_pair_on_one_port_is_no_successor() {
     let mut one = service("shared");
     let mut other = service(&format!("shared port={}", one.port()));
     let scene = scene(&one, "    replicas: true\n");
@@ -155,7 +155,7 @@ fn the_other_one_of_a_pair_on_one_port_is_no_successor() {
 }
 
 #[test]
-fn without_a_process_that_can_be_known_it_is_only_not_listening() {
+fn a_service_without_a_known_process_is_only_not_listening() {
     let rogue = hidden("shutdown=exit");
     let ran = run(&scene(&rogue, ""), "shutdown --yes api");
     assert_ended(&ran, "not-listening", 0);
@@ -163,7 +163,7 @@ fn without_a_process_that_can_be_known_it_is_only_not_listening() {
 }
 
 #[test]
-fn without_a_process_that_can_be_known_its_reported_start_tells_a_new_one() {
+fn without_a_known_process_the_reported_start_tells_a_new_one() {
     let mut old = hidden("shared shutdown=drain");
     let scene = scene(&old, "");
     let mut acting = begin(&scene, "shutdown --yes api");
@@ -179,7 +179,7 @@ fn without_a_process_that_can_be_known_its_reported_start_tells_a_new_one() {
 }
 
 #[test]
-fn one_that_had_stopped_before_is_not_asked() {
+fn a_service_that_had_stopped_before_is_not_asked() {
     let mut rogue = service("");
     let scene = scene(&rogue, "");
     rogue.exit();
@@ -200,7 +200,7 @@ fn a_scheduled_shutdown_is_accepted_and_not_waited_for() {
 }
 
 #[test]
-fn a_scheduled_shutdown_that_is_turned_down_is_not_accepted() {
+fn a_scheduled_shutdown_that_is_rejected_is_not_accepted() {
     let rogue = service("schedule=deny");
     let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
     assert_ended(&ran, "still-answering", 5);
@@ -215,7 +215,7 @@ fn a_scheduled_shutdown_that_fails_in_its_handler_is_not_accepted() {
 }
 
 #[test]
-fn a_scheduled_shutdown_whose_connection_is_lost_is_looked_after() {
+fn a_scheduled_shutdown_whose_connection_is_lost_is_watched() {
     let rogue = service("schedule=cut");
     let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
     assert_ended(&ran, "stopped", 0);
@@ -231,7 +231,7 @@ fn a_route_that_only_waits_is_not_scheduled() {
 }
 
 #[test]
-fn a_command_stops_it() {
+fn a_command_stops_a_service() {
     let rogue = service("");
     let more = format!(
         "    actions: {{shutdown: {{exec: [kill, \"{}\"]}}}}\n",
@@ -242,7 +242,7 @@ fn a_command_stops_it() {
 }
 
 #[test]
-fn a_command_that_fails_is_told_with_its_last_words() {
+fn a_command_that_fails_is_told_with_its_last_line() {
     let rogue = service("");
     let more = "    actions: {shutdown: {exec: [sh, -c, \"echo no such unit >&2; exit 5\"]}}\n";
     let ran = run(&scene(&rogue, more), "shutdown --yes api");

@@ -71,7 +71,7 @@ fn plan(stage: &Stage, words: &str) -> (Vec<String>, String) {
 }
 
 #[test]
-fn a_dry_run_shows_both_halves_in_the_order_in_which_they_are_done() {
+fn a_dry_run_shows_both_phases_in_their_order() {
     let [slow, b] = [
         Startable::new("slow", "shutdown=exit").with("    depends_on: [b]\n"),
         Startable::new("b", "shutdown=exit"),
@@ -115,7 +115,7 @@ fn the_question_shows_the_order_as_well() {
 }
 
 #[test]
-fn only_what_was_down_when_a_stop_failed_is_left_so() {
+fn only_a_service_that_was_down_when_a_stop_failed_is_left_so() {
     let [a, b, c] = [
         Startable::new("a", "shutdown=stay"),
         Startable::new("b", "shutdown=exit"),
@@ -137,7 +137,7 @@ fn only_what_was_down_when_a_stop_failed_is_left_so() {
 }
 
 #[test]
-fn after_a_stop_that_fails_what_was_stopped_is_started_again() {
+fn after_a_stop_that_fails_a_stopped_service_is_started_again() {
     let stage = chain("shutdown=exit", "shutdown=stay", "shutdown=exit");
     let ran = run(stage.scene(), "restart --yes --all --timeout 2s -o json");
     assert_eq!(
@@ -149,7 +149,7 @@ fn after_a_stop_that_fails_what_was_stopped_is_started_again() {
 }
 
 #[test]
-fn what_was_stopped_is_left_so_where_that_was_asked_for() {
+fn a_stopped_service_is_left_so_with_leave_stopped() {
     let stage = chain("shutdown=exit", "shutdown=stay", "shutdown=exit");
     let ran = run(
         stage.scene(),

@@ -1,4 +1,4 @@
-//! healthctl itself is killed in the middle of an action: nothing is lost that it had started, and nobody is locked out.
+//! healthctl itself is killed in the middle of an action: what it started is found again, and no lock is left.
 
 use super::*;
 use crate::support::started::{Stage, Startable};
@@ -18,7 +18,7 @@ fn assert_found_and_stopped(stage: &Stage) {
 }
 
 #[test]
-fn while_a_service_comes_up_it_goes_on_and_is_found() {
+fn a_service_that_was_starting_goes_on_and_is_found() {
     let stage = Stage::new(
         SERVICE,
         &[&Startable::new("api", "status=503 shutdown=exit")],
@@ -33,7 +33,7 @@ fn while_a_service_comes_up_it_goes_on_and_is_found() {
 }
 
 #[test]
-fn before_anything_is_said_nothing_runs_or_one_that_is_found() {
+fn early_in_a_start_nothing_runs_or_a_service_that_is_found() {
     for _ in 0..10 {
         let stage = Stage::new(SERVICE, &[&Startable::new("api", "shutdown=exit")]);
         begin(stage.scene(), "start --yes api").kill();
@@ -45,7 +45,7 @@ fn before_anything_is_said_nothing_runs_or_one_that_is_found() {
 }
 
 #[test]
-fn while_a_service_drains_it_stops_and_can_be_started() {
+fn a_service_that_was_draining_stops_and_can_be_started() {
     let gate = tempfile::tempdir().expect("a folder can be made");
     let file = gate.path().join("open");
     let words = format!("shutdown=gate gate={}", file.display());

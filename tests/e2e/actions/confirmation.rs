@@ -1,4 +1,4 @@
-//! Who agrees, and what is refused: one refused target refuses all, and then nothing was sent.
+//! Confirmation and refusals: one refused target refuses the whole plan, and then nothing was sent.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn assert_refused(rogue: &mut Rogue, ran: &Ran, reason: &str) {
 }
 
 #[test]
-fn without_a_terminal_it_wants_yes() {
+fn without_a_terminal_an_action_wants_yes() {
     let mut rogue = service("shutdown=exit");
     let ran = run(&scene(&rogue, ""), "shutdown api");
     assert_refused(&mut rogue, &ran, "not confirmed");
@@ -36,7 +36,7 @@ fn consent_does_not_come_from_the_environment() {
 }
 
 #[test]
-fn a_protected_one_wants_its_name() {
+fn a_protected_service_wants_its_name() {
     let mut rogue = service("shutdown=exit");
     let scene = scene(&rogue, "    protected: true\n");
     let ran = run(&scene, "shutdown --yes api");
@@ -89,7 +89,7 @@ fn one_refused_target_refuses_the_whole_plan() {
 }
 
 #[test]
-fn it_wants_to_be_told_whom() {
+fn an_action_wants_a_selector() {
     let mut rogue = service("shutdown=exit");
     let scene = scene(&rogue, "");
     for words in [

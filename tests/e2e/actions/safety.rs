@@ -44,7 +44,7 @@ fn started(service: &Startable) -> Stage {
 }
 
 #[test]
-fn whoever_has_the_pid_of_an_old_record_now_is_left_alone() {
+fn a_process_that_has_the_pid_of_an_old_record_is_left_alone() {
     let service_entry = Startable::new("api", "shutdown=exit");
     let stage = started(&service_entry);
     let mut record = stage.record("api").expect("it was recorded");
@@ -91,7 +91,7 @@ fn another_signal_than_the_one_that_was_shown_is_not_sent() {
 }
 
 #[test]
-fn a_worker_without_an_address_that_was_started_by_hand_is_not_doubled() {
+fn a_worker_without_an_address_that_was_started_by_hand_is_not_started_twice() {
     let scene = Scene::with_inventory(
         "services:\n  api:\n    probes: {live: {exec: [test, -f, up]}}\n    start: {command: [touch, started]}\n",
     );
@@ -128,7 +128,7 @@ fn a_copy_at_the_other_address_of_its_name_is_named_and_nothing_is_sent() {
 }
 
 #[test]
-fn what_could_not_be_started_again_is_not_stopped() {
+fn a_service_that_could_not_be_started_again_is_not_stopped() {
     let mut rogue = service("shutdown=exit");
     for (start, why) in [
         ("command: [./nowhere]", "there is no such file"),
@@ -168,7 +168,7 @@ fn what_could_not_be_started_again_is_not_stopped() {
 }
 
 #[test]
-fn what_cannot_be_told_to_run_is_not_called_running() {
+fn a_service_of_which_nothing_is_known_is_not_called_running() {
     let mut rogue = service("");
     let scene = scene(
         &rogue,
@@ -197,7 +197,7 @@ fn accounts(ran: &Ran) -> Vec<Value> {
 }
 
 #[test]
-fn one_that_was_started_since_the_plan_was_made_is_not_called_stopped() {
+fn a_service_that_was_started_since_the_plan_was_made_is_not_called_stopped() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let (a, b) = pair(folder.path());
     let stage = Stage::new(SERVICE, &[&a, &b]);
@@ -216,7 +216,7 @@ fn one_that_was_started_since_the_plan_was_made_is_not_called_stopped() {
 }
 
 #[test]
-fn one_that_ends_by_itself_before_its_turn_is_started_and_told_once() {
+fn a_service_that_ends_by_itself_before_its_turn_is_started_and_told_once() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let (a, b) = pair(folder.path());
     let stage = Stage::new(SERVICE, &[&a, &b]);
@@ -244,7 +244,7 @@ fn one_that_ends_by_itself_before_its_turn_is_started_and_told_once() {
 }
 
 #[test]
-fn what_runs_and_does_not_listen_is_stopped_by_a_signal() {
+fn a_service_that_runs_and_does_not_listen_is_stopped_by_a_signal() {
     let api = Startable::new("api", "standby");
     let stage = Stage::new(SERVICE, &[&api]);
     let ran = run(stage.scene(), "start --yes --timeout 1s api");
@@ -256,7 +256,7 @@ fn what_runs_and_does_not_listen_is_stopped_by_a_signal() {
 }
 
 #[test]
-fn a_pid_file_that_says_nothing_is_named() {
+fn an_unreadable_pid_file_is_named() {
     let mut rogue = service("");
     let scene = scene(&rogue, "    pid_file: api.pid\n");
     rogue.exit();
@@ -267,7 +267,7 @@ fn a_pid_file_that_says_nothing_is_named() {
 }
 
 #[test]
-fn one_that_takes_no_connection_is_killed_where_that_was_asked_for() {
+fn a_service_that_takes_no_connection_is_killed_with_force() {
     let api = Startable::new("api", "shutdown=exit");
     let stage = started(&api);
     let pid = stage.running()[0];
@@ -288,7 +288,7 @@ fn one_that_takes_no_connection_is_killed_where_that_was_asked_for() {
 }
 
 #[test]
-fn of_two_copies_that_are_not_meant_none_is_stopped() {
+fn of_two_unexpected_copies_none_is_stopped() {
     let api = Startable::new("api", "shared shutdown=exit");
     let stage = started(&api);
     let first = stage.running()[0];
@@ -305,7 +305,7 @@ fn of_two_copies_that_are_not_meant_none_is_stopped() {
 }
 
 #[test]
-fn a_command_that_cannot_be_run_forces_nothing() {
+fn a_command_that_cannot_be_run_kills_nothing() {
     let mut rogue = service("");
     let scene = scene(
         &rogue,

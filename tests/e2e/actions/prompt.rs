@@ -1,4 +1,4 @@
-//! The question on a terminal: no is the default, and a name is typed for what is protected.
+//! The question on a terminal: no is the default, and the name of a protected service has to be typed.
 
 use super::*;
 use crate::support::terminal::Pty;
@@ -10,7 +10,7 @@ fn on_terminal(scene: &Scene, words: &str) -> Pty {
 }
 
 #[test]
-fn it_shows_service_means_request_and_target_and_enter_is_no() {
+fn the_question_shows_service_means_request_and_target_and_enter_is_no() {
     let mut rogue = service("shutdown=exit");
     let scene = scene(&rogue, "");
     let mut terminal = on_terminal(&scene, "shutdown api");
@@ -34,7 +34,7 @@ fn it_shows_service_means_request_and_target_and_enter_is_no() {
 }
 
 #[test]
-fn yes_is_yes() {
+fn the_answer_yes_carries_it_out() {
     let rogue = service("shutdown=exit");
     let scene = scene(&rogue, "");
     let mut terminal = on_terminal(&scene, "shutdown api");
@@ -45,7 +45,7 @@ fn yes_is_yes() {
 }
 
 #[test]
-fn a_protected_one_wants_its_name_typed() {
+fn a_protected_service_wants_its_name_typed() {
     let mut rogue = service("shutdown=exit");
     let scene = scene(&rogue, "    protected: true\n");
     for (typed, code) in [("y", 4), ("api", 0)] {
@@ -59,7 +59,7 @@ fn a_protected_one_wants_its_name_typed() {
 }
 
 #[test]
-fn one_that_was_replaced_while_somebody_thought_is_left_alone() {
+fn a_service_that_was_replaced_before_the_answer_is_left_alone() {
     let mut old = service("shared shutdown=exit");
     let scene = scene(&old, "");
     let mut terminal = on_terminal(&scene, "shutdown api");
@@ -74,7 +74,7 @@ fn one_that_was_replaced_while_somebody_thought_is_left_alone() {
 }
 
 #[test]
-fn one_that_stopped_while_somebody_thought_is_not_asked() {
+fn a_service_that_stopped_before_the_answer_is_sent_nothing() {
     let mut rogue = service("shutdown=exit");
     let scene = scene(&rogue, "");
     let mut terminal = on_terminal(&scene, "shutdown api");
