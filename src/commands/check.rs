@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::health::{CheckVerdict, ServiceSnapshot};
 use crate::host::Clock;
 use crate::output::{FailOn, FailOnError, Report, json, table};
-use crate::probe::Asker;
+use crate::probe::Prober;
 
 /// How long `--wait` waits where nothing is said.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
@@ -125,7 +125,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     drop(loaded);
     let mut signals = Signals::new()?;
     let clock = Clock::start();
-    let mut rounds = Rounds::new(services, Asker::new(clock), Caps::of_this_machine(), clock);
+    let mut rounds = Rounds::new(services, Prober::new(clock), Caps::of_this_machine(), clock);
     let mut meter = Meter::new();
     let good = |snapshot: &ServiceSnapshot| {
         !selection.matches(snapshot)

@@ -8,7 +8,7 @@ use crate::engine::{Caps, Rounds};
 use crate::health::Selection;
 use crate::host::Clock;
 use crate::inventory::{AdHoc, AdHocTarget, LoadedInventory, Service};
-use crate::probe::Asker;
+use crate::probe::Prober;
 
 /// The arguments that select services.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -133,12 +133,12 @@ impl ServiceArgs {
 
 impl SelectedServices {
     /// Keeps the services that have the selected states and flags. Probes every service once where any is selected.
-    pub(crate) async fn settle(&mut self, context: &Context, asker: &Asker, clock: Clock) {
+    pub(crate) async fn settle(&mut self, context: &Context, prober: &Prober, clock: Clock) {
         if !self.selection.needs_snapshot() {
             return;
         }
         let caps = Caps::of_this_machine();
-        let mut rounds = Rounds::new(self.services.clone(), asker.clone(), caps, clock);
+        let mut rounds = Rounds::new(self.services.clone(), prober.clone(), caps, clock);
         let mut sights = Sights::new(context, &self.services, &self.loaded.inventory);
         let (seen, ()) = tokio::join!(sights.look(), rounds.ask_all(|_| ()));
         for problem in seen.problems {

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::host::RunningProcess;
 use crate::host::records::Record;
 use crate::inventory::{Inventory, Service, ServiceActions};
-use crate::text::Table;
+use crate::text::TextTable;
 
 /// The flags of `list`.
 #[derive(Debug, clap::Args)]
@@ -94,7 +94,7 @@ fn table(services: &[&Service], started: &[StartedProcess], color: bool) -> Stri
         "DEPENDS ON",
         "LABELS",
     ];
-    let mut table = Table::new(&titles, color);
+    let mut table = TextTable::new(&titles, color);
     for service in services {
         let labels = service.labels.iter();
         let labels: Vec<String> = labels

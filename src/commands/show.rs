@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::host::Clock;
 use crate::inventory::{self, Service};
 use crate::output::{FailOn, Report, json_service};
-use crate::probe::Asker;
+use crate::probe::Prober;
 
 /// The flags of `show`.
 #[derive(Debug, clap::Args)]
@@ -43,8 +43,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
 /// Returns a second document with the result of one round of probes.
 async fn live(service: Arc<Service>) -> Result<String, Error> {
     let clock = Clock::start();
-    let asker = Asker::new(clock);
-    let mut rounds = Rounds::new(vec![service], asker, Caps::of_this_machine(), clock);
+    let prober = Prober::new(clock);
+    let mut rounds = Rounds::new(vec![service], prober, Caps::of_this_machine(), clock);
     rounds.ask_all(|_| ()).await;
     let now = clock.now();
     let report = Report::new(rounds.snapshots(), &FailOn::default(), now);

@@ -2,7 +2,7 @@
 
 use crate::health::Outcome;
 use crate::inventory::{Probe, Service};
-use crate::probe::Asker;
+use crate::probe::Prober;
 
 /// Asks one probe of a service.
 pub(crate) trait Ask: Clone + Send + Sync + 'static {
@@ -10,8 +10,8 @@ pub(crate) trait Ask: Clone + Send + Sync + 'static {
     fn ask(&self, service: &Service, probe: &Probe) -> impl Future<Output = Outcome> + Send;
 }
 
-impl Ask for Asker {
-    async fn ask(&self, service: &Service, probe: &Probe) -> Outcome {
-        Self::ask(self, service, probe).await
+impl Ask for Prober {
+    async fn ask(&self, _service: &Service, probe: &Probe) -> Outcome {
+        self.probe(probe, None).await
     }
 }

@@ -17,7 +17,7 @@ use crate::action::ConnectOutcome;
 use crate::health::Role;
 use crate::host::Endpoint;
 use crate::inventory::{HttpRequest, Means, Probe, ProbeAddress, Proxy, Service, Target};
-use crate::probe::Asker;
+use crate::probe::Prober;
 
 /// An address that neither accepts nor refuses within this time has timed out.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -118,12 +118,12 @@ impl ServiceAddress {
     ///
     /// # Errors
     /// The name cannot be resolved: why.
-    pub(super) async fn endpoints(&self, asker: &Asker) -> Result<Vec<Endpoint>, String> {
+    pub(super) async fn endpoints(&self, prober: &Prober) -> Result<Vec<Endpoint>, String> {
         match self {
             Self::Nowhere | Self::Proxied(_) => Ok(Vec::new()),
             Self::Socket(path) => Ok(vec![Endpoint::Socket(path.clone())]),
             Self::Name { host, port } => {
-                let addresses = asker
+                let addresses = prober
                     .resolve(host, *port)
                     .await
                     .map_err(|failure| failure.message)?;

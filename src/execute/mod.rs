@@ -36,7 +36,7 @@ use crate::health::{self, Identity};
 use crate::host::records::{RecordKey, Records};
 use crate::host::{Clock, started_at};
 use crate::inventory::{Inventory, Service};
-use crate::probe::Asker;
+use crate::probe::Prober;
 use crate::text;
 
 use audit::{Audit, AuditSubject, instance_info};
@@ -70,7 +70,7 @@ pub(crate) struct Policy {
 /// Carries out actions. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Executor {
-    asker: Asker,
+    prober: Prober,
     clock: Clock,
     policy: Policy,
 }
@@ -116,10 +116,10 @@ struct PlannedRequest {
 }
 
 impl Executor {
-    /// Makes an executor that asks by `asker`, whose clock has to be `clock`.
-    pub(crate) fn new(asker: Asker, clock: Clock, policy: Policy) -> Self {
+    /// Makes an executor that asks by `prober`, whose clock has to be `clock`.
+    pub(crate) fn new(prober: Prober, clock: Clock, policy: Policy) -> Self {
         Self {
-            asker,
+            prober,
             clock,
             policy,
         }

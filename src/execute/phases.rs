@@ -1,7 +1,6 @@
 //! The phases of an action on one service: it is stopped, it is started. Each sends at most once, and says how the action
 //! ended where nothing more follows.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -105,8 +104,7 @@ impl<'a> TargetRun<'a> {
     /// Returns the question for the service's identity, at the address that was asked before.
     pub(super) fn identity_question(&self, baseline: &Baseline) -> IdentityQuestion {
         IdentityQuestion {
-            asker: self.context.executor.asker.clone(),
-            service: Arc::clone(&self.target.service),
+            prober: self.context.executor.prober.clone(),
             probes: self.target.facts.probes.clone(),
             baseline: baseline.clone(),
             pin: self.target.facts.pin,

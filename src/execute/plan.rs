@@ -141,7 +141,7 @@ impl Executor {
         }
         let means = plan.request.as_ref().map(|method| &method.means);
         let ask = async || {
-            let facts = ServiceFacts::ask(&service, means, &self.asker, recorded.clone()).await;
+            let facts = ServiceFacts::ask(&service, means, &self.prober, recorded.clone()).await;
             facts.map_err(refuse)
         };
         let mut facts = ask().await?;
@@ -189,7 +189,7 @@ impl Executor {
             let settled = self.settled(&service, &plan, &key).await;
             facts = settled.map_err(refuse)?;
         }
-        facts.complete(&service, &self.asker, self.clock).await;
+        facts.complete(&self.prober, self.clock).await;
         let work = self
             .work(action, &service, &plan, &facts)
             .map_err(|no| refusal(&service, action, no))?;
@@ -218,7 +218,7 @@ impl Executor {
         let gather = async || {
             sleep(LOOKS_APART).await;
             let recorded = self.recorded(key)?;
-            ServiceFacts::gather(service, means, &self.asker, self.clock, recorded).await
+            ServiceFacts::gather(service, means, &self.prober, self.clock, recorded).await
         };
         let facts = gather().await?;
         if facts.nothing_there() {

@@ -123,8 +123,8 @@ impl TargetRun<'_> {
     async fn gather(&self, means: Option<&Means>) -> Result<ServiceFacts, String> {
         let executor = self.context.executor;
         let recorded = executor.recorded(&self.target.key)?;
-        let (service, asker) = (&self.target.service, &executor.asker);
-        ServiceFacts::gather(service, means, asker, executor.clock, recorded).await
+        let (service, prober) = (&self.target.service, &executor.prober);
+        ServiceFacts::gather(service, means, prober, executor.clock, recorded).await
     }
 
     /// Ends the stop of a service that had stopped when the plan was made.

@@ -17,7 +17,7 @@ use crate::action::{
 use crate::event::StepKind;
 use crate::health::{Identity, Process, ReloadReply};
 use crate::host::Endpoint;
-use crate::probe::Masks;
+use crate::probe::Redactions;
 
 /// A reload that was sent.
 struct ReloadWatch<'a> {
@@ -51,7 +51,7 @@ impl TargetRun<'_> {
                 let text = format!("interrupted: {name} was on its method and not yet answered");
                 return ActionEnd::new(Verdict::Unverified, text);
             }
-            delivery = send(&executor.asker, request, pin) => delivery,
+            delivery = send(&executor.prober, request, pin) => delivery,
         };
         let response = match response_of(delivery, &request.method) {
             Flow::Continue(response) => response,
@@ -144,7 +144,7 @@ fn response_of(delivery: Delivery, method: &Method) -> Flow<ReloadResponse> {
             ReloadResponse::Replied {
                 code: reply.code,
                 how: answered(reply.code, &masked_body(&reply)),
-                reply: masked(read, &reply.masks),
+                reply: masked(read, &reply.redactions),
             }
         }
         Delivery::Cut(code @ 200..=299, why) => {
@@ -171,11 +171,11 @@ fn response_of(delivery: Delivery, method: &Method) -> Flow<ReloadResponse> {
 }
 
 /// Removes the secrets of the request from the reply.
-fn masked(mut reply: ReloadReply, masks: &Masks) -> ReloadReply {
+fn masked(mut reply: ReloadReply, redactions: &Redactions) -> ReloadReply {
     let parts = reply.parts.iter_mut();
     let parts = parts.flat_map(|part| [&mut part.word, &mut part.message]);
     for text in parts.chain([&mut reply.word, &mut reply.message]).flatten() {
-        *text = masks.apply(text);
+        *text = redactions.apply(text);
     }
     reply
 }

@@ -19,7 +19,7 @@ use crate::health::FailureKind;
 use crate::host::offspring;
 use crate::host::signals::SignalError;
 use crate::inventory::{Exec, HttpRequest, Means, Signal};
-use crate::probe::{Asker, Masks, Ready, Reply};
+use crate::probe::{HttpReply, PreparedCommand, Prober, Redactions};
 use crate::text;
 
 /// The number of characters that are kept of a reply, of a command, and of the last line that it wrote.
@@ -33,7 +33,7 @@ const MAX_BODY: u64 = 64 * 1024;
 #[derive(Debug)]
 pub(super) enum Delivery {
     /// The service answered.
-    Replied(Reply),
+    Replied(HttpReply),
     /// The head of an answer came, and the rest is lost: the status code, and why.
     Cut(u16, String),
     /// A signal was delivered, or a command ended with status 0: which.
@@ -80,14 +80,14 @@ pub(super) enum StopResponse {
 
 /// Sends the request, once; an HTTP request goes to the IP address `pin`, where there is one.
 pub(super) async fn send(
-    asker: &Asker,
+    prober: &Prober,
     PlannedRequest {
         method, signalled, ..
     }: &PlannedRequest,
     pin: Option<SocketAddr>,
 ) -> Delivery {
     match (&method.means, signalled) {
-        (Means::Http(request), _) => send_http(asker, request, pin, method.timeout).await,
+        (Means::Http(request), _) => send_http(prober, request, pin, method.timeout).await,
         (Means::Signal(signal), Some(target)) => deliver(target, *signal),
         (Means::Signal(_), None) => not_sent("its process is not known"),
         (Means::Exec(exec), _) => run_command(exec, method.timeout).await,
@@ -99,12 +99,12 @@ fn not_sent(why: impl Into<String>) -> Delivery {
 }
 
 async fn send_http(
-    asker: &Asker,
+    prober: &Prober,
     request: &HttpRequest,
     pin: Option<SocketAddr>,
     limit: Duration,
 ) -> Delivery {
-    let error = match asker.send(request, pin, limit, MAX_BODY).await {
+    let error = match prober.send(request, pin, limit, MAX_BODY).await {
         Ok(reply) => return Delivery::Replied(reply),
         Err(error) => error,
     };
@@ -138,7 +138,7 @@ async fn run_command(exec: &Exec, limit: Duration) -> Delivery {
     let shown = shown_command(exec.shown.iter().map(String::as_str));
     let shown = text::clean(&shown, KEPT);
     let began = Instant::now();
-    let ready = match timeout(limit, Ready::to_run(exec)).await {
+    let ready = match timeout(limit, PreparedCommand::to_run(exec)).await {
         Ok(Ok(ready)) => ready,
         Ok(Err(why)) => return not_sent(why),
         Err(_) => {
@@ -182,12 +182,12 @@ async fn run_command(exec: &Exec, limit: Duration) -> Delivery {
 /// A command under way, with the file that holds its standard error; `None` where there is no room for one.
 struct RunningCommand {
     child: Child,
-    masks: Masks,
+    redactions: Redactions,
     stderr: Option<File>,
 }
 
 impl RunningCommand {
-    fn start(mut ready: Ready) -> Result<Self, String> {
+    fn start(mut ready: PreparedCommand) -> Result<Self, String> {
         let written = unnamed_file().ok();
         let stderr = written.as_ref().and_then(|file| file.try_clone().ok());
         ready
@@ -197,10 +197,10 @@ impl RunningCommand {
             .stderr(stderr.map_or_else(Stdio::null, Stdio::from))
             // What a probe or a hook leaves behind is ended by this; what an action leaves behind is meant to stay.
             .env_remove(offspring::VARIABLE);
-        let (child, masks) = ready.start()?;
+        let (child, redactions) = ready.start()?;
         Ok(Self {
             child,
-            masks,
+            redactions,
             stderr: written,
         })
     }
@@ -221,9 +221,9 @@ impl RunningCommand {
         };
         let text = String::from_utf8_lossy(&bytes);
         let text = if is_cut {
-            self.masks.apply_to_end(&text)
+            self.redactions.apply_to_end(&text)
         } else {
-            self.masks.apply(&text)
+            self.redactions.apply(&text)
         };
         let mut lines = text.lines().rev().map(str::trim);
         text::clean(
@@ -258,9 +258,9 @@ impl From<Delivery> for StopResponse {
 }
 
 /// Returns the body of a reply without the secrets of its request.
-pub(super) fn masked_body(reply: &Reply) -> Vec<u8> {
+pub(super) fn masked_body(reply: &HttpReply) -> Vec<u8> {
     let text = String::from_utf8_lossy(&reply.body);
-    reply.masks.apply(&text).into_bytes()
+    reply.redactions.apply(&text).into_bytes()
 }
 
 /// Reads a status code. A server that takes a request and goes down may still answer with a fault of its own, and so may a

@@ -24,7 +24,7 @@ use crate::host::launch::{LaunchedProcess, StartOrder, excerpt, launch, startabl
 use crate::host::records::{Record, RecordKey};
 use crate::host::{Endpoint, RunningProcess, process};
 use crate::inventory::{Means, Probe, Secret, Service, StartSpec};
-use crate::probe::{Asker, Masks, reveal};
+use crate::probe::{Prober, Redactions, reveal};
 use crate::text;
 
 const NO_RECORDS: &str = "there is no state directory to record the start in";
@@ -83,7 +83,7 @@ impl TargetRun<'_> {
                 return Flow::Break(ActionEnd::new(Verdict::Died, text));
             }
         };
-        let (order, masks, LaunchedProcess { record, child }) = launched;
+        let (order, redactions, LaunchedProcess { record, child }) = launched;
         let started = record.process;
         let running = process(started.pid)
             .filter(|running| running.process == started)
@@ -110,7 +110,7 @@ impl TargetRun<'_> {
             Flow::Continue(instance) => instance,
             Flow::Break(mut result) => {
                 let lines = excerpt(log, record.log_offset).await;
-                result.log = lines.iter().map(|line| masks.apply(line)).collect();
+                result.log = lines.iter().map(|line| redactions.apply(line)).collect();
                 let last = result.log.iter().rev().find(|line| !line.trim().is_empty());
                 if let (Verdict::Died, Some(last)) = (result.verdict, last) {
                     let last = text::clean(last.trim(), 160);
@@ -210,13 +210,13 @@ impl Executor {
         &self,
         service: &Service,
         key: &RecordKey,
-    ) -> Result<(StartOrder, Masks, LaunchedProcess), String> {
-        let (order, masks) = self.start_order(service, key).await?;
+    ) -> Result<(StartOrder, Redactions, LaunchedProcess), String> {
+        let (order, redactions) = self.start_order(service, key).await?;
         let (Some(records), Some(program)) = (&self.policy.records, &self.policy.program) else {
             return Err(NO_RECORDS.to_owned());
         };
         let launched = launch(program, records, &order).await?;
-        Ok((order, masks, launched))
+        Ok((order, redactions, launched))
     }
 
     /// Checks that the service could be started, as far as that is known before it is stopped.
@@ -233,12 +233,12 @@ impl Executor {
             .map_err(|error| error.to_string())?
     }
 
-    /// Returns all that a start needs, secrets read; and the masks for what the service writes.
+    /// Returns all that a start needs, secrets read; and the redactions for what the service writes.
     async fn start_order(
         &self,
         service: &Service,
         key: &RecordKey,
-    ) -> Result<(StartOrder, Masks), String> {
+    ) -> Result<(StartOrder, Redactions), String> {
         let Some(start) = &service.start else {
             return Err("it does not say how".to_owned());
         };
@@ -263,7 +263,7 @@ impl Executor {
             log: self.log_of(key, start),
             entry: start.fingerprint(),
         };
-        Ok((order, Masks::new(exec, secrets)))
+        Ok((order, Redactions::new(exec, secrets)))
     }
 
     fn log_of(&self, key: &RecordKey, start: &StartSpec) -> PathBuf {
@@ -356,16 +356,16 @@ impl Monitored for StartWatch<'_> {
         let record = self.record.clone();
         let record = record.filter(|_| self.run.target.facts.endpoints.is_empty());
         Some(Box::pin(async move {
-            let mut missing = check.ask(&executor.asker).await;
+            let mut missing = check.ask(&executor.prober).await;
             let mut facts = None;
             if missing.is_empty() && gathers {
                 let recorded = Recorded {
                     record,
                     stopped: false,
                 };
-                let (service, asker) = (&check.service, &executor.asker);
+                let (service, prober) = (&check.service, &executor.prober);
                 let means = means.as_ref();
-                match ServiceFacts::gather(service, means, asker, executor.clock, recorded).await {
+                match ServiceFacts::gather(service, means, prober, executor.clock, recorded).await {
                     Ok(gathered) => facts = Some(gathered),
                     Err(why) => missing.push(why),
                 }
@@ -442,18 +442,15 @@ impl ReadinessCheck {
     }
 
     /// Asks the probes that have not passed yet and returns what is missing: `ready: answered 503`.
-    async fn ask(&mut self, asker: &Asker) -> Vec<String> {
+    async fn ask(&mut self, prober: &Prober) -> Vec<String> {
         if let Some(startup) = &self.startup {
-            let outcome = asker.ask(&self.service, startup).await;
+            let outcome = prober.probe(startup, None).await;
             if let Some(missing) = missing(startup, &outcome) {
                 return vec![missing];
             }
             self.startup = None;
         }
-        let questions = self
-            .others
-            .iter()
-            .map(|probe| asker.ask(&self.service, probe));
+        let questions = self.others.iter().map(|probe| prober.probe(probe, None));
         let outcomes = join_all(questions).await;
         let answers = self.others.iter().zip(&outcomes);
         answers

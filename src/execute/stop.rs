@@ -143,10 +143,10 @@ impl Monitored for StopWatch<'_> {
     }
 
     fn request(&self) -> Option<Pending<Delivery>> {
-        let asker = self.run.context.executor.asker.clone();
+        let prober = self.run.context.executor.prober.clone();
         let request = self.request.clone();
         let pin = self.facts.pin_for(&request.method.means);
-        Some(Box::pin(async move { send(&asker, &request, pin).await }))
+        Some(Box::pin(async move { send(&prober, &request, pin).await }))
     }
 
     fn sent(&mut self, delivery: Delivery, deadline: &mut Instant) -> Flow<Option<Observation>> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::action::{Action, Proposal, ProposedAction, START_COMMAND, Verdict};
 use crate::event::{ActionResult, InstanceInfo};
 use crate::health::{Part, ReloadStatus};
-use crate::text::Table;
+use crate::text::TextTable;
 
 /// One service of an action: what was proposed, and the result where the action was carried out or refused.
 #[derive(Debug, Clone, Serialize)]
@@ -155,9 +155,9 @@ impl<'a> ActionReport<'a> {
         out
     }
 
-    fn table(reports: &[Self]) -> Table {
+    fn table(reports: &[Self]) -> TextTable {
         let titles = ["SERVICE", "VERDICT", "DRAIN", "START", "READY", "IN ALL"];
-        let mut table = Table::new(&titles, false);
+        let mut table = TextTable::new(&titles, false);
         let time = |seconds: Option<f64>| {
             seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}s"))
         };

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::health::{CheckVerdict, DependencyStatus, Moment, ServiceSnapshot, State};
-use crate::text::{Cell, Color, Table, ago, long_age, long_latency};
+use crate::text::{Cell, Color, TextTable, ago, long_age, long_latency};
 
 use super::Report;
 
@@ -23,7 +23,7 @@ pub(crate) fn table(report: &Report, color: bool) -> String {
         "LAST SUCCESS",
         "FLAGS",
     ];
-    let mut table = Table::new(&titles, color).align_right(&[3, 4, 6]);
+    let mut table = TextTable::new(&titles, color).align_right(&[3, 4, 6]);
     for service in &report.services {
         table.add_row(row(&service.snapshot, report.at, color));
     }

@@ -1,4 +1,4 @@
-//! Bodies: read within a limit, or left.
+//! Reads response bodies within a limit.
 
 use std::time::Duration;
 
@@ -7,21 +7,22 @@ use reqwest::header;
 
 use crate::health::FailureKind;
 
-use super::explain::{self, Cause};
-use super::trail::{Phase, Trail};
+use super::classify;
+use super::error::ProbeError;
+use super::timeline::{ProbePhase, Timeline};
 
-/// So much of a body that nobody needs is read to keep the connection under it.
-const DRAINED: usize = 64 * 1024;
+/// The number of bytes of an unneeded body that are read to keep the connection.
+const DRAIN_SIZE: usize = 64 * 1024;
 
-/// So long is waited for it.
-const DRAIN: Duration = Duration::from_millis(50);
+/// The time in which they are read.
+const DRAIN_TIME: Duration = Duration::from_millis(50);
 
-/// No encoding was asked for, so none is undone.
-pub(super) fn plain(response: &Response) -> Result<(), Cause> {
+/// Checks that the body is not encoded: no encoding was requested.
+pub(super) fn check_encoding(response: &Response) -> Result<(), ProbeError> {
     for value in response.headers().get_all(header::CONTENT_ENCODING) {
         let value = String::from_utf8_lossy(value.as_bytes());
         if !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "identity") {
-            return Err(Cause::new(
+            return Err(ProbeError::new(
                 FailureKind::Decode,
                 format!("the body is encoded as {value}, though no encoding was asked for"),
             ));
@@ -30,14 +31,14 @@ pub(super) fn plain(response: &Response) -> Result<(), Cause> {
     Ok(())
 }
 
-/// The body, or why not. Never holds more than `most` bytes and one chunk.
+/// Reads a body of at most `most` bytes. Memory holds at most one chunk more.
 pub(super) async fn read(
     response: &mut Response,
     most: u64,
-    trail: &Trail,
-) -> Result<Vec<u8>, Cause> {
+    timeline: &Timeline,
+) -> Result<Vec<u8>, ProbeError> {
     let too_large = || {
-        Cause::new(
+        ProbeError::new(
             FailureKind::BodyLimit,
             format!(
                 "the body is larger than {} (max_body)",
@@ -49,28 +50,28 @@ pub(super) async fn read(
     if announced > most {
         return Err(too_large());
     }
-    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).min(DRAINED));
+    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).min(DRAIN_SIZE));
     loop {
         let chunk = response
             .chunk()
             .await
-            .map_err(|error| explain::request(&error, Phase::Body, None))?;
+            .map_err(|error| classify::request_error(&error, ProbePhase::Body, None))?;
         let Some(chunk) = chunk else {
-            trail.complete();
+            timeline.complete();
             return Ok(body);
         };
         let length = body.len() as u64 + chunk.len() as u64;
         if length > most {
             return Err(too_large());
         }
-        trail.body(length);
+        timeline.body(length);
         body.extend_from_slice(&chunk);
     }
 }
 
-/// Reads what is left of a small body, so that its connection can be kept.
+/// Reads the rest of a small body, so that its connection can be kept.
 pub(super) async fn drain(mut response: Response) {
-    let mut left = DRAINED;
+    let mut left = DRAIN_SIZE;
     let reading = async {
         while let Ok(Some(chunk)) = response.chunk().await {
             match left.checked_sub(chunk.len()) {
@@ -79,6 +80,6 @@ pub(super) async fn drain(mut response: Response) {
             }
         }
     };
-    // A body that does not end in time costs its connection, nothing else.
-    let _ = tokio::time::timeout(DRAIN, reading).await;
+    // A body that does not end in time costs only its connection.
+    let _ = tokio::time::timeout(DRAIN_TIME, reading).await;
 }

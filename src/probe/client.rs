@@ -1,4 +1,4 @@
-//! The clients that requests share: one per distinct setting, built when first needed.
+//! The HTTP clients: one for each distinct setting, built when first needed.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,38 +8,38 @@ use reqwest::{Client, Proxy as ReqwestProxy, redirect, retry};
 
 use crate::inventory::{Connection, HttpRequest, Proxy, Tls};
 
-use super::connector::{Pinned, Watch};
-use super::explain::Cause;
-use super::tls::{self, Stamp};
+use super::connector::{PinnedResolver, RecordingLayer};
+use super::error::ProbeError;
+use super::tls::{self, FileStamps};
 
-/// All that makes one client differ from another.
+/// The settings by which clients differ.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
-    /// `None` where TLS is never spoken.
-    tls: Option<(Tls, Stamp)>,
+struct ClientKey {
+    /// `None` when TLS is not used.
+    tls: Option<(Tls, FileStamps)>,
     proxy: Proxy,
     connection: Connection,
     socket: Option<PathBuf>,
-    /// Where another name is asked for, the library keeps connections by that name: those of two hosts must not mix.
+    /// The host, when TLS uses another name: reqwest keeps connections by that name, and two hosts must not share them.
     host: Option<String>,
 }
 
-/// The clients by setting.
+/// The clients by their settings.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Clients(Arc<Mutex<HashMap<Key, Client>>>);
+pub(super) struct Clients(Arc<Mutex<HashMap<ClientKey, Client>>>);
 
 impl Clients {
-    /// The client for this request.
+    /// Returns the client for a request.
     pub(super) async fn of(
         &self,
         request: &HttpRequest,
         connection: Connection,
-    ) -> Result<Client, Cause> {
+    ) -> Result<Client, ProbeError> {
         let url = &request.target.url;
         let secure = url.scheme() == "https"
             || matches!(&request.proxy, Proxy::Url(proxy) if proxy.scheme() == "https");
-        let key = Key {
-            tls: secure.then(|| (request.tls.clone(), tls::stamp(&request.tls))),
+        let key = ClientKey {
+            tls: secure.then(|| (request.tls.clone(), tls::stamps(&request.tls))),
             proxy: request.proxy.clone(),
             connection,
             socket: request.target.socket.clone(),
@@ -53,24 +53,24 @@ impl Clients {
         let client = if secure {
             tokio::task::spawn_blocking(move || build(&building))
                 .await
-                .map_err(|_| Cause::local("the TLS settings could not be read"))??
+                .map_err(|_| ProbeError::local("the TLS settings could not be read"))??
         } else {
             build(&building)?
         };
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was built from files that have changed since is of no more use.
+        // Clients that were built from files which have changed since are of no more use.
         clients.retain(|other, _| !key.supersedes(other));
         Ok(clients.entry(key).or_insert(client).clone())
     }
 
-    fn known(&self, key: &Key) -> Option<Client> {
+    fn known(&self, key: &ClientKey) -> Option<Client> {
         let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         clients.get(key).cloned()
     }
 }
 
-impl Key {
-    /// The same setting with other content in its files.
+impl ClientKey {
+    /// Returns whether this is the same setting with newer files.
     fn supersedes(&self, other: &Self) -> bool {
         match (&self.tls, &other.tls) {
             (Some((mine, now)), Some((theirs, before))) => mine == theirs && now != before,
@@ -79,10 +79,10 @@ impl Key {
     }
 }
 
-fn build(key: &Key) -> Result<Client, Cause> {
+fn build(key: &ClientKey) -> Result<Client, ProbeError> {
     let config = match &key.tls {
         Some((settings, _)) => tls::configuration(settings)?,
-        None => tls::none()?,
+        None => tls::no_roots()?,
     };
     let mut builder = Client::builder()
         .tls_backend_preconfigured(config)
@@ -91,14 +91,14 @@ fn build(key: &Key) -> Result<Client, Cause> {
         .retry(retry::never())
         .no_proxy()
         .referer(false)
-        .dns_resolver(Pinned)
-        .connector_layer(Watch);
+        .dns_resolver(PinnedResolver)
+        .connector_layer(RecordingLayer);
     if key.connection == Connection::Fresh {
         builder = builder.pool_max_idle_per_host(0);
     }
     if let Proxy::Url(url) = &key.proxy {
         let proxy = ReqwestProxy::all(url.clone())
-            .map_err(|error| Cause::local(format!("the proxy is of no use: {error}")))?;
+            .map_err(|error| ProbeError::local(format!("the proxy is of no use: {error}")))?;
         builder = builder.proxy(proxy);
     }
     if let Some(socket) = &key.socket {
@@ -106,5 +106,5 @@ fn build(key: &Key) -> Result<Client, Cause> {
     }
     builder
         .build()
-        .map_err(|error| Cause::local(format!("no HTTP client could be made: {error}")))
+        .map_err(|error| ProbeError::local(format!("no HTTP client could be made: {error}")))
 }

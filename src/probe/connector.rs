@@ -1,5 +1,5 @@
-//! What stands between us and reqwest's connector: it is told which address to connect to, it tells how far it came, and
-//! of several connections made at once only the first may carry the request.
+//! Controls reqwest's connector: it connects to a given address, records its progress on the timeline, and of several
+//! connections made at once only the first may carry the request.
 
 use std::error::Error;
 use std::fmt;
@@ -17,36 +17,35 @@ use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::trail::Trail;
+use super::timeline::Timeline;
 
 tokio::task_local! {
-    /// The attempt that the running request belongs to. reqwest calls resolver, connector layer and TLS
-    /// within the task that asks, which is why a client can be shared by requests with different addresses.
-    pub(super) static ATTEMPT: Arc<Attempt>;
+    /// The attempt of the running request. reqwest calls the resolver, the connector layer and TLS in the task of the
+    /// request, so requests with different addresses can share a client.
+    pub(super) static ATTEMPT: Arc<ConnectAttempt>;
 }
 
-/// One request to one address.
+/// An attempt to send a request to one address.
 #[derive(Debug)]
-pub(super) struct Attempt {
-    /// Its number on the trail.
+pub(super) struct ConnectAttempt {
+    /// The number on the timeline.
     pub(super) number: usize,
-    /// Where to connect to; `None` for a socket file.
+    /// The address to connect to; `None` for a socket file.
     pub(super) address: Option<SocketAddr>,
-    /// When the next address has to have its turn.
+    /// The time at which the next address is tried instead.
     pub(super) give_up: Option<Instant>,
-    /// Where it tells how far it came.
-    pub(super) trail: Trail,
+    pub(super) timeline: Timeline,
 }
 
-/// Another connection of the same question was faster.
+/// The error of a connection when another one of the same request was faster.
 #[derive(Debug)]
-pub(super) struct Lost;
+pub(super) struct Superseded;
 
-/// The time that this address had is up; another one has its turn.
+/// The error of a connection when the time of its address is up.
 #[derive(Debug)]
 pub(super) struct GaveUp;
 
-impl fmt::Display for Lost {
+impl fmt::Display for Superseded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("another address was faster")
     }
@@ -58,14 +57,14 @@ impl fmt::Display for GaveUp {
     }
 }
 
-impl Error for Lost {}
+impl Error for Superseded {}
 impl Error for GaveUp {}
 
-/// Gives the address of the attempt, whatever the name: names were looked up before.
+/// A resolver that returns the address of the attempt: names were looked up before.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pinned;
+pub(super) struct PinnedResolver;
 
-impl Resolve for Pinned {
+impl Resolve for PinnedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let address = ATTEMPT
             .try_with(|attempt| attempt.address)
@@ -78,27 +77,27 @@ impl Resolve for Pinned {
     }
 }
 
-/// Wraps reqwest's connector into [`Watched`].
+/// Wraps reqwest's connector into a [`RecordingConnector`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Watch;
+pub(super) struct RecordingLayer;
 
-impl<S> Layer<S> for Watch {
-    type Service = Watched<S>;
+impl<S> Layer<S> for RecordingLayer {
+    type Service = RecordingConnector<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Watched { inner }
+        RecordingConnector { inner }
     }
 }
 
-/// reqwest's connector, with the attempt told what comes of it.
+/// reqwest's connector, which records its progress on the timeline of the attempt.
 #[derive(Debug, Clone)]
-pub(super) struct Watched<S> {
+pub(super) struct RecordingConnector<S> {
     inner: S,
 }
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-impl<S, R> Service<R> for Watched<S>
+impl<S, R> Service<R> for RecordingConnector<S>
 where
     S: Service<R, Error = BoxError>,
     S::Future: Send + 'static,
@@ -116,9 +115,9 @@ where
         let Ok(attempt) = ATTEMPT.try_with(Arc::clone) else {
             return Box::pin(connecting);
         };
-        attempt.trail.connecting(attempt.number);
-        // A connection that a pooled one has overtaken is finished in a task of its own, without the task's
-        // local values: hence the scope of its own here.
+        attempt.timeline.connecting(attempt.number);
+        // When a kept connection is free first, reqwest finishes this one in another task, without the values of this
+        // task: hence a scope of its own.
         Box::pin(ATTEMPT.scope(Arc::clone(&attempt), async move {
             let connection = match attempt.give_up {
                 Some(instant) => tokio::time::timeout_at(instant, connecting)
@@ -126,24 +125,24 @@ where
                     .map_err(|_| Box::new(GaveUp))??,
                 None => connecting.await?,
             };
-            if attempt.trail.claim(attempt.number) {
+            if attempt.timeline.claim(attempt.number) {
                 Ok(connection)
             } else {
-                Err(Box::new(Lost) as BoxError)
+                Err(Box::new(Superseded) as BoxError)
             }
         }))
     }
 }
 
-/// Keeps no TLS session: a resumed one skips the verification of the certificate, which is a thing to watch. The first thing
-/// that a handshake does is to look for a session, so this also tells that the connection under it stands.
+/// Keeps no TLS sessions: a resumed one would skip the verification of the certificate. A handshake begins with a look for
+/// a session, so this also records that the TCP connection was made.
 #[derive(Debug)]
 pub(super) struct NoSessions;
 
 impl ClientSessionStore for NoSessions {
     fn kx_hint(&self, _server_name: &ServerName<'_>) -> Option<NamedGroup> {
-        // Outside an attempt there is nobody to tell.
-        let _ = ATTEMPT.try_with(|attempt| attempt.trail.handshake(attempt.number));
+        // Outside an attempt there is no timeline.
+        let _ = ATTEMPT.try_with(|attempt| attempt.timeline.handshake(attempt.number));
         None
     }
 

@@ -1,4 +1,4 @@
-//! One request and its answer under one deadline, redirects and caps included.
+//! Sends one HTTP request and reads the response within one deadline, with redirects and size limits.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,74 +15,72 @@ use crate::profile::Expect;
 
 use super::body;
 use super::client::Clients;
-use super::explain::Cause;
+use super::error::ProbeError;
+use super::happy_eyeballs::{HappyEyeballs, RequestSender};
 use super::lookup::{self, Lookup};
-use super::masks::Masks;
-use super::race::{Lanes, Race};
-use super::redirect::{self, Rule};
-use super::request::Ready;
-use super::trail::{Peer, Trail};
+use super::redact::Redactions;
+use super::redirect::{self, RedirectRule};
+use super::request::PreparedRequest;
+use super::timeline::{Peer, Timeline};
 
-/// No deadline is further away: a longer one is as good as none, and must not overflow the clock.
-const FURTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The longest timeout: a longer one has no effect, and must not overflow the clock.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// What is asked.
-pub(super) struct Question<'a> {
-    pub(super) request: &'a HttpRequest,
-    /// The one address to connect to, whatever the name says.
+/// A request with its options.
+pub(super) struct ExchangeRequest<'a> {
+    pub(super) http: &'a HttpRequest,
+    /// The address to connect to, whatever the name resolves to.
     pub(super) pin: Option<SocketAddr>,
     pub(super) connection: Connection,
-    /// What a probe expects. Without, no redirect is followed: it is an action.
+    /// The expectations of a probe. An action has none, and follows no redirect.
     pub(super) expect: Option<&'a Expect>,
-    pub(super) body: Body,
+    pub(super) body: BodyUse,
 }
 
-impl Question<'_> {
-    /// Whether a reply with this code is left for another one.
+impl ExchangeRequest<'_> {
+    /// Returns whether a response with this code is a redirect to be followed.
     fn follows(&self, code: u16) -> bool {
-        self.request.follow_redirects
+        self.http.follow_redirects
             && redirect::is_redirect(code)
             && self.expect.is_some_and(|expect| !expect.accepts(code))
     }
 
-    /// Whether the code says that the question was wrong: not allowed, not there, elsewhere.
-    fn beside(&self, code: u16) -> bool {
+    /// Returns whether the code is about the request and not about the service: not allowed, not found, elsewhere.
+    fn is_unrelated(&self, code: u16) -> bool {
         matches!(code, 300..=399 | 401 | 403 | 404 | 405)
             && self.expect.is_some_and(|expect| !expect.accepts(code))
     }
 }
 
-/// What is done with a body.
+/// The use of a response body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Body {
-    /// Nobody needs it.
+pub(super) enum BodyUse {
     Unread,
-    /// It is read up to so many bytes, and has to be readable as it is.
+    /// The body is read up to this number of bytes, and must not be encoded.
     Plain(u64),
-    /// It is read up to so many bytes, whatever it is.
+    /// The body is read up to this number of bytes, whatever its encoding.
     Raw(u64),
 }
 
-/// A complete answer.
 #[derive(Debug)]
-pub(super) struct Answered {
+pub(super) struct ExchangeResponse {
     pub(super) code: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
-    /// What in the request is nobody else's business, though the answer may say it again.
-    pub(super) masks: Masks,
+    /// The secrets of the request, which the response may repeat.
+    pub(super) redactions: Redactions,
 }
 
-/// What all questions share.
+/// The HTTP clients and name lookups that all probes share.
 #[derive(Debug, Clone)]
 pub(super) struct Exchange {
     clients: Clients,
     lookup: Lookup,
 }
 
-/// The instant at which a question that begins now has run out of time.
+/// Returns the deadline of a probe that begins now.
 pub(super) fn deadline(timeout: Duration) -> Instant {
-    Instant::now() + timeout.min(FURTHEST)
+    Instant::now() + timeout.min(LONGEST_TIMEOUT)
 }
 
 impl Exchange {
@@ -93,34 +91,43 @@ impl Exchange {
         }
     }
 
-    /// All addresses of a name.
-    pub(super) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Cause> {
+    /// Returns all addresses of a name.
+    pub(super) async fn addresses(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, ProbeError> {
         match lookup::known(host, port) {
             Some(known) => Ok(known),
             None => self.lookup.addresses(host, port).await,
         }
     }
 
-    /// Asks, and leaves its marks on the trail.
-    pub(super) async fn ask(
+    /// Sends a request, and records its progress on the timeline.
+    pub(super) async fn send(
         &self,
-        question: &Question<'_>,
-        trail: &Trail,
+        request: &ExchangeRequest<'_>,
+        timeline: &Timeline,
         timeout: Duration,
         deadline: Instant,
-    ) -> Result<Answered, Cause> {
-        timeout_at(deadline, self.answer(question, trail, deadline))
+    ) -> Result<ExchangeResponse, ProbeError> {
+        timeout_at(deadline, self.respond(request, timeline, deadline))
             .await
-            .unwrap_or_else(|_| Err(Cause::new(FailureKind::Timeout, trail.out_of_time(timeout))))
+            .unwrap_or_else(|_| {
+                Err(ProbeError::new(
+                    FailureKind::Timeout,
+                    timeline.timeout_message(timeout),
+                ))
+            })
     }
 
-    async fn answer(
+    async fn respond(
         &self,
-        question: &Question<'_>,
-        trail: &Trail,
+        request: &ExchangeRequest<'_>,
+        timeline: &Timeline,
         deadline: Instant,
-    ) -> Result<Answered, Cause> {
-        let (mut response, masks) = self.response(question, trail, deadline).await?;
+    ) -> Result<ExchangeResponse, ProbeError> {
+        let (mut response, redactions) = self.response(request, timeline, deadline).await?;
         let code = response.status().as_u16();
         let headers: Vec<_> = response
             .headers()
@@ -130,81 +137,81 @@ impl Exchange {
                 (name.as_str().to_owned(), value)
             })
             .collect();
-        let body = match question.body {
-            Body::Unread => Ok(Vec::new()),
-            Body::Raw(most) => body::read(&mut response, most, trail).await,
-            Body::Plain(most) => match body::plain(&response) {
-                Ok(()) => body::read(&mut response, most, trail).await,
-                Err(cause) => Err(cause),
+        let body = match request.body {
+            BodyUse::Unread => Ok(Vec::new()),
+            BodyUse::Raw(most) => body::read(&mut response, most, timeline).await,
+            BodyUse::Plain(most) => match body::check_encoding(&response) {
+                Ok(()) => body::read(&mut response, most, timeline).await,
+                Err(error) => Err(error),
             },
         };
         let body = match body {
-            // Such a code tells of the request, not of the service: what came with it does not matter.
-            Err(_) if question.beside(code) => Vec::new(),
+            // The body of such a response is about the request and does not matter.
+            Err(_) if request.is_unrelated(code) => Vec::new(),
             body => body?,
         };
-        if question.body == Body::Unread && question.connection == Connection::Reuse {
+        if request.body == BodyUse::Unread && request.connection == Connection::Reuse {
             body::drain(response).await;
         }
-        Ok(Answered {
+        Ok(ExchangeResponse {
             code,
             headers,
             body,
-            masks,
+            redactions,
         })
     }
 
-    /// The head of the answer, at the end of all redirects, and what in the request is not to be told.
+    /// Returns the response after all redirects, with the secrets of the request.
     async fn response(
         &self,
-        question: &Question<'_>,
-        trail: &Trail,
+        request: &ExchangeRequest<'_>,
+        timeline: &Timeline,
         deadline: Instant,
-    ) -> Result<(Response, Masks), Cause> {
-        let request = question.request;
-        let client = self.clients.of(request, question.connection).await?;
-        let ready = Ready::new(&client, request, question.connection).await?;
-        let mut asked = vec![request.target.url.clone()];
+    ) -> Result<(Response, Redactions), ProbeError> {
+        let http = request.http;
+        let client = self.clients.of(http, request.connection).await?;
+        let prepared = PreparedRequest::new(&client, http, request.connection).await?;
+        let mut asked = vec![http.target.url.clone()];
         let mut elsewhere = false;
         loop {
             let Some(url) = asked.last() else {
-                return Err(Cause::local("there is no URL to ask"));
+                return Err(ProbeError::local("there is no URL to ask"));
             };
-            let peers = self.peers(question, url, elsewhere, trail).await?;
-            let mut race = Race {
+            let peers = self.peers(request, url, elsewhere, timeline).await?;
+            let mut sender = RequestSender {
                 client: &client,
-                lanes: Lanes {
-                    connection: question.connection,
-                    trail,
+                addresses: HappyEyeballs {
+                    connection: request.connection,
+                    timeline,
                     deadline,
                 },
             };
-            let build = || ready.build(url, elsewhere);
-            let mut result = race.run(&peers, build).await;
+            let build = || prepared.build(url, elsewhere);
+            let mut result = sender.send(&peers, build).await;
             let fresh;
-            if let Err(cause) = &result
-                && cause.kind == FailureKind::Protocol
-                && trail.used_kept_connection()
-                && redirect::repeatable(ready.method())
+            if let Err(error) = &result
+                && error.kind == FailureKind::Protocol
+                && timeline.used_kept_connection()
+                && redirect::repeatable(prepared.method())
             {
-                // A server may close an idle connection at the very moment at which it is used again. That is no answer.
-                trail.restart();
-                fresh = self.clients.of(request, Connection::Fresh).await?;
-                race.client = &fresh;
-                race.lanes.connection = Connection::Fresh;
-                result = race.run(&peers, build).await;
+                // A server may close an idle connection at the moment at which it is used again. That is no response.
+                timeline.restart();
+                fresh = self.clients.of(http, Connection::Fresh).await?;
+                sender.client = &fresh;
+                sender.addresses.connection = Connection::Fresh;
+                result = sender.send(&peers, build).await;
             }
             let response = result?;
             let code = response.status().as_u16();
-            trail.head(code, response.remote_addr());
-            if !question.follows(code) {
-                return Ok((response, ready.masks));
+            timeline.head(code, response.remote_addr());
+            if !request.follows(code) {
+                return Ok((response, prepared.redactions));
             }
-            let rule = Rule {
+            let rule = RedirectRule {
                 asked: &asked,
-                method: ready.method(),
-                credentials: ready.credentials,
-                socket: request.target.socket.is_some(),
+                method: prepared.method(),
+                credentials: prepared.credentials,
+                socket: http.target.socket.is_some(),
             };
             let location = response
                 .headers()
@@ -212,43 +219,43 @@ impl Exchange {
                 .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
             let next = rule
                 .next(code, location.as_deref())
-                .map_err(|words| Cause::new(FailureKind::Redirect, words))?;
+                .map_err(|words| ProbeError::new(FailureKind::Redirect, words))?;
             elsewhere = next.elsewhere;
             asked.push(next.url);
-            trail.restart();
+            timeline.restart();
         }
     }
 
-    /// Who may be connected to for this URL.
+    /// Returns the peers of a URL.
     async fn peers(
         &self,
-        question: &Question<'_>,
+        request: &ExchangeRequest<'_>,
         url: &Url,
         elsewhere: bool,
-        trail: &Trail,
-    ) -> Result<Vec<Peer>, Cause> {
-        if let Some(socket) = &question.request.target.socket {
+        timeline: &Timeline,
+    ) -> Result<Vec<Peer>, ProbeError> {
+        if let Some(socket) = &request.http.target.socket {
             return Ok(vec![Peer::Socket(Arc::from(socket.as_path()))]);
         }
-        let url = match &question.request.proxy {
+        let url = match &request.http.proxy {
             Proxy::None => url,
             Proxy::Url(proxy) => proxy,
         };
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-            return Err(Cause::local(format!("{} has no host", url.scheme())));
+            return Err(ProbeError::local(format!("{} has no host", url.scheme())));
         };
-        let pin = question.pin.filter(|_| !elsewhere);
-        self.peers_of(host, port, pin, trail).await
+        let pin = request.pin.filter(|_| !elsewhere);
+        self.peers_of(host, port, pin, timeline).await
     }
 
-    /// The addresses of a name, or the one to connect to whatever the name says.
+    /// Returns the addresses of a name, or the pinned one.
     pub(super) async fn peers_of(
         &self,
         host: &str,
         port: u16,
         pin: Option<SocketAddr>,
-        trail: &Trail,
-    ) -> Result<Vec<Peer>, Cause> {
+        timeline: &Timeline,
+    ) -> Result<Vec<Peer>, ProbeError> {
         let addresses = if let Some(address) = pin
             && lookup::literal(host).is_none()
         {
@@ -256,9 +263,9 @@ impl Exchange {
         } else if let Some(known) = lookup::known(host, port) {
             known
         } else {
-            trail.looking_up(host);
+            timeline.looking_up(host);
             let found = self.lookup.addresses(host, port).await?;
-            trail.looked_up();
+            timeline.looked_up();
             found
         };
         Ok(addresses.into_iter().map(Peer::Address).collect())

@@ -1,9 +1,9 @@
-//! A command: exit status 0 is good. No shell, a process group of its own, time and output capped; whatever it leaves
-//! behind is ended with it.
+//! Probes by a command: exit status 0 is a pass. It runs without a shell, in a process group of its own, with limits on time
+//! and output; processes that it leaves behind are ended with it.
 
 mod group;
 mod output;
-mod ready;
+mod prepared;
 
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
@@ -16,198 +16,166 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::health::{Failure, FailureKind, Outcome, ProbeResult};
 use crate::host::offspring;
 use crate::inventory::{Exec, Probe};
-
 use crate::text;
 
-use super::asker::Asker;
+use super::error::{ProbeError, system_message};
 use super::exchange;
-use super::explain::{self, Cause};
-use group::Group;
-use output::Output;
+use super::prober::Prober;
+use super::redact::Redactions;
+use group::CommandGroup;
+use output::CommandOutput;
 
-use crate::probe::Masks;
 pub(crate) use group::Commands;
-pub(crate) use ready::Ready;
+pub(crate) use prepared::PreparedCommand;
 
-/// What was killed is waited for so long, that nothing of it is left; only a process stuck in the kernel takes longer.
+/// The time in which a killed command must end; only a process stuck in the kernel takes longer.
 const REAPING: Duration = Duration::from_secs(1);
 
-/// Runs a command that is nobody's question, as one that is would be: in a group of its own, no longer than it may take,
-/// and nothing is left of it. However much it writes, only the beginning is kept.
-///
-/// # Errors
-/// It cannot be run, failed, or was ended: why, with the first line that it wrote.
-pub(crate) async fn run(exec: &Exec, limit: Duration) -> Result<(), Failure> {
-    let question = Question {
-        exec,
-        most: u64::MAX,
-        timeout: limit,
-    };
-    match run_to_end(question, exchange::deadline(limit)).await.cause {
-        None => Ok(()),
-        Some(cause) => Err(cause.failure()),
-    }
-}
-
-/// Runs the command; an exit status of 0 is a pass.
-pub(super) async fn ask(
-    asker: &Asker,
+/// Runs a command probe once.
+pub(super) async fn probe(
+    prober: &Prober,
     probe: &Probe,
     exec: &Exec,
     _pin: Option<SocketAddr>,
 ) -> Outcome {
-    let question = Question {
-        exec,
-        most: probe.max_body,
-        timeout: probe.timeout,
-    };
+    let clock = prober.clock;
     let started = Instant::now();
-    let ran = run_to_end(question, exchange::deadline(question.timeout)).await;
-    let latency = ran.ended.map(|ended| ended.duration_since(started));
-    let now = asker.clock.now();
-    let outcome = match ran.cause {
-        None => Outcome::bare(ProbeResult::Pass, now),
-        Some(cause) => {
-            let failure = cause.failure();
-            Outcome::failed(failure.kind, failure.message, now)
-        }
+    let limits = CommandLimits {
+        max_output: probe.max_body,
+        timeout: probe.timeout,
+        deadline: exchange::deadline(probe.timeout),
     };
-    Outcome { latency, ..outcome }
+    let (result, ended) = run_within(exec, limits).await;
+    let outcome = match result {
+        Ok(()) => Outcome::bare(ProbeResult::Pass, clock.now()),
+        Err(error) => error.outcome(clock.now()),
+    };
+    Outcome {
+        latency: ended.map(|ended| ended.duration_since(started)),
+        ..outcome
+    }
 }
 
-/// What is run.
+/// Runs a command that is no probe, with the same limits: it has a process group of its own and no more time than
+/// `timeout`, and nothing of it is left running. Only the start of its output is kept.
+///
+/// # Errors
+///
+/// Returns the reason why the command cannot be run, failed or was ended, with the first line that it wrote.
+pub(crate) async fn run(exec: &Exec, timeout: Duration) -> Result<(), Failure> {
+    let limits = CommandLimits {
+        max_output: u64::MAX,
+        timeout,
+        deadline: exchange::deadline(timeout),
+    };
+    let (result, _) = run_within(exec, limits).await;
+    result.map_err(|error| error.failure())
+}
+
+/// The limits of a command.
 #[derive(Debug, Clone, Copy)]
-struct Question<'a> {
-    exec: &'a Exec,
-    /// So many bytes it may write.
-    most: u64,
+struct CommandLimits {
+    /// The number of bytes that it may write.
+    max_output: u64,
     timeout: Duration,
+    deadline: Instant,
 }
 
-/// What came of it.
-struct Ran {
-    /// Nothing where it exited with 0.
-    cause: Option<Cause>,
-    /// When it came to an end by itself.
-    ended: Option<Instant>,
-}
-
-impl From<Cause> for Ran {
-    fn from(cause: Cause) -> Self {
-        Self {
-            cause: Some(cause),
-            ended: None,
-        }
+impl CommandLimits {
+    fn timed_out(&self, what: &str, line: &str) -> ProbeError {
+        let timeout = text::format_duration(self.timeout);
+        let message = with_line(format!("{what} within {timeout}"), line);
+        ProbeError::new(FailureKind::Timeout, message)
     }
 }
 
-/// Runs the command to its end, or to its deadline.
-async fn run_to_end(question: Question<'_>, deadline: Instant) -> Ran {
-    match timeout_at(deadline, start(question)).await {
-        Ok(Ok(running)) => finish(running, question, deadline).await,
-        Ok(Err(cause)) => cause.into(),
-        Err(_) => Cause::new(
-            FailureKind::Timeout,
-            format!("not even started within {}", limit(question)),
-        )
-        .into(),
+/// The result of a command, and when it ended by itself.
+type CommandResult = (Result<(), ProbeError>, Option<Instant>);
+
+async fn run_within(exec: &Exec, limits: CommandLimits) -> CommandResult {
+    match timeout_at(limits.deadline, start(exec)).await {
+        Ok(Ok(running)) => finish(running, limits).await,
+        Ok(Err(error)) => (Err(error), None),
+        Err(_) => (Err(limits.timed_out("not even started", "")), None),
     }
 }
 
-fn limit(question: Question<'_>) -> impl std::fmt::Display {
-    text::format_duration(question.timeout)
-}
-
-/// A command under way. The group is ended before the child is forgotten: its number is free for others only then.
-struct Running {
-    group: Group,
+/// A command that was started. The group is ended before the child is dropped: only then its pid is free for others.
+struct StartedCommand {
+    group: CommandGroup,
     child: Child,
-    output: Output,
-    masks: Masks,
+    output: CommandOutput,
+    redactions: Redactions,
 }
 
-async fn start(question: Question<'_>) -> Result<Running, Cause> {
-    let mut ready = Ready::of(question.exec).await?;
-    // A file system that hangs would hold up everybody else.
+async fn start(exec: &Exec) -> Result<StartedCommand, ProbeError> {
+    let mut prepared = PreparedCommand::of(exec).await?;
+    // The start may block on a file system that hangs.
     tokio::task::spawn_blocking(move || {
-        let Some(_leave) = group::leave() else {
-            return Err(Cause::local(
+        let Some(_permit) = group::permit_start() else {
+            return Err(ProbeError::local(
                 "no command is started any more: we are ending",
             ));
         };
         let mark = offspring::text();
-        let command = ready.command();
+        let command = prepared.command();
         command.kill_on_drop(true).env(offspring::VARIABLE, &mark);
-        let output = Output::attach(command)
-            .map_err(|error| Cause::local(format!("no pipe: {}", explain::words(&error))))?;
-        // Ours is the last copy of the end that is written to, and goes with the command.
-        let (child, masks) = ready.spawn()?;
-        Ok(Running {
-            group: Group::of(&child, mark),
+        let output = CommandOutput::attach(command)
+            .map_err(|error| ProbeError::local(format!("no pipe: {}", system_message(&error))))?;
+        // The command holds the last copy of the writing end of the pipe, which must be dropped with it.
+        let (child, redactions) = prepared.spawn()?;
+        Ok(StartedCommand {
+            group: CommandGroup::of(&child, mark),
             child,
             output,
-            masks,
+            redactions,
         })
     })
     .await
-    .unwrap_or_else(|_| Err(Cause::local("the command could not be started")))
+    .unwrap_or_else(|_| Err(ProbeError::local("the command could not be started")))
 }
 
-async fn finish(mut running: Running, question: Question<'_>, deadline: Instant) -> Ran {
-    let most = question.most;
+async fn finish(mut running: StartedCommand, limits: CommandLimits) -> CommandResult {
+    let max_output = limits.max_output;
     let watching = async {
         tokio::select! {
             biased;
-            () = running.output.overflow(most) => false,
-            () = group::ended(&mut running.child) => true,
+            () = running.output.overflow(max_output) => None,
+            () = group::ended(&mut running.child) => Some(Instant::now()),
         }
     };
-    let watched = timeout_at(deadline, watching).await.ok();
-    let ended = watched
-        .filter(|by_itself| *by_itself)
-        .map(|_| Instant::now());
+    let watched = timeout_at(limits.deadline, watching).await;
     running.group.kill();
-    running.output.rest();
-    let words = running.output.first_line(&running.masks);
+    running.output.read_rest();
+    let line = running.output.first_line(&running.redactions);
     let status = timeout(REAPING, running.child.wait()).await;
-    running.group.end_offspring().await;
-    let cause = match (watched, status) {
-        (None, _) => Some(Cause::new(
-            FailureKind::Timeout,
-            behind(format!("no end within {}", limit(question)), &words),
-        )),
-        (Some(false), _) => Some(Cause::new(
-            FailureKind::BodyLimit,
-            behind(
-                format!(
-                    "its output is larger than {} (max_body)",
-                    text::long_size(most)
-                ),
-                &words,
-            ),
-        )),
-        (Some(true), Ok(Ok(status))) if status.success() => None,
-        (Some(true), Ok(Ok(status))) => Some(Cause::new(
-            FailureKind::Exit,
-            behind(describe(status), &words),
-        )),
-        (Some(true), Ok(Err(error))) => Some(Cause::local(format!(
-            "its end cannot be known: {}",
-            explain::words(&error)
-        ))),
-        (Some(true), Err(_)) => Some(Cause::local("its end cannot be known")),
+    running.group.end_descendants().await;
+    let Ok(ended) = watched else {
+        return (Err(limits.timed_out("no end", &line)), None);
     };
-    Ran { cause, ended }
+    let unknown = |why: &str| ProbeError::local(format!("its end cannot be known{why}"));
+    let failed = |kind, what| Err(ProbeError::new(kind, with_line(what, &line)));
+    let result = match status {
+        _ if ended.is_none() => failed(
+            FailureKind::BodyLimit,
+            format!("its output is larger than {} (max_body)", text::long_size(max_output)),
+        ),
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => failed(FailureKind::Exit, describe(status)),
+        Ok(Err(error)) => Err(unknown(&format!(": {}", system_message(&error)))),
+        Err(_) => Err(unknown("")),
+    };
+    (result, ended)
 }
 
-fn behind(what: String, words: &str) -> String {
-    if words.is_empty() {
+fn with_line(what: String, line: &str) -> String {
+    if line.is_empty() {
         return what;
     }
-    format!("{what}: {words}")
+    format!("{what}: {line}")
 }
 
-/// `exit status 2`, `ended by signal 11 (SIGSEGV)`
+/// Describes a status: `exit status 2`, `ended by signal 11 (SIGSEGV)`.
 fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),

@@ -1,4 +1,4 @@
-//! Probes by HTTP: the answer, judged.
+//! Probes by HTTP, and judges the response.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,119 +7,119 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::health::{FailureKind, Moment, Outcome, ProbeResult};
 use crate::inventory::{HttpRequest, Probe};
-use crate::profile::{self, HttpResponse, Judgement};
-
+use crate::profile::{self, Expect, HttpResponse, Judgement};
 use crate::text;
 
-use super::asker::{Asker, address, result_of};
-use super::exchange::{self, Answered, Body, Question};
-use super::explain::Cause;
-use super::masks::Masks;
-use super::trail::Trail;
+use super::error::ProbeError;
+use super::exchange::{self, BodyUse, ExchangeRequest, ExchangeResponse};
+use super::prober::Prober;
+use super::redact::Redactions;
+use super::timeline::Timeline;
 
-/// A larger body is decoded apart from the tasks that others wait for.
-const LARGE: usize = 128 * 1024;
+/// The size from which on a body is decoded in a thread of its own.
+const LARGE_BODY: usize = 128 * 1024;
 
-/// Asks the question, at this very address where one is given.
-pub(super) async fn ask(
-    asker: &Asker,
+/// Runs an HTTP probe once, at any address of the service, or only at the address `pin`.
+pub(super) async fn probe(
+    prober: &Prober,
     probe: &Probe,
-    request: &HttpRequest,
+    http: &HttpRequest,
     pin: Option<SocketAddr>,
 ) -> Outcome {
     let needs_body =
         probe.expect.needs_body() || probe.decode.as_ref().is_some_and(|d| d.needs_body());
-    let question = Question {
-        request,
+    let request = ExchangeRequest {
+        http,
         pin,
-        connection: request.connection,
+        connection: http.connection,
         expect: Some(&probe.expect),
         body: if needs_body {
-            Body::Plain(probe.max_body)
+            BodyUse::Plain(probe.max_body)
         } else {
-            Body::Unread
+            BodyUse::Unread
         },
     };
-    let trail = Trail::new();
+    let timeline = Timeline::new();
     let started = Instant::now();
     let deadline = exchange::deadline(probe.timeout);
-    let result = asker
+    let clock = prober.clock;
+    let result = prober
         .exchange
-        .ask(&question, &trail, probe.timeout, deadline)
+        .send(&request, &timeline, probe.timeout, deadline)
         .await;
     let latency = started.elapsed();
-    let mut masks = Masks::default();
+    let mut redactions = Redactions::default();
     let judged = match result {
-        Ok(mut answered) => {
-            masks = std::mem::take(&mut answered.masks);
-            judge(asker, probe, answered, latency, deadline).await
+        Ok(mut response) => {
+            redactions = std::mem::take(&mut response.redactions);
+            judge(probe, response, clock.now(), latency, deadline).await
         }
-        Err(cause) => Err(cause),
+        Err(error) => Err(error),
     };
-    let outcome = Outcome {
-        address: address(&trail),
-        code: trail.code(),
-        phases: trail.phases(),
-        ..Outcome::bare(ProbeResult::Unknown, asker.clock.now())
-    };
-    let mut outcome = match judged {
+    let now = clock.now();
+    let code = timeline.code();
+    let outcome = match judged {
         Ok(judgement) => Outcome {
             result: judgement.result,
             failure: judgement.failure,
             reading: judgement.reading,
             latency: Some(latency),
-            ..outcome
+            ..Outcome::bare(ProbeResult::Unknown, now)
         },
-        Err(cause) => Outcome {
-            result: result_of(&cause, probe, outcome.code),
-            failure: Some(cause.failure()),
-            refused: cause.refused,
-            ..outcome
-        },
+        Err(error) => {
+            let mut outcome = error.outcome(now);
+            let accepted = code.is_some_and(|code| probe.expect.accepts(code));
+            if error.kind == FailureKind::Decode && accepted {
+                outcome.result = ProbeResult::Unknown;
+            }
+            outcome
+        }
     };
-    masks.hide_in(&mut outcome);
+    let mut outcome = Outcome {
+        address: timeline.address(),
+        code,
+        phases: timeline.phases(),
+        ..outcome
+    };
+    redactions.apply_to_outcome(&mut outcome);
     outcome
 }
 
-/// Judges the answer. A large body is judged elsewhere: the deadline stands around that, too.
+/// Judges a response. A large body is judged in a thread of its own; the deadline holds for that, too.
 async fn judge(
-    asker: &Asker,
     probe: &Probe,
-    answered: Answered,
+    response: ExchangeResponse,
+    at: Moment,
     latency: Duration,
     deadline: Instant,
-) -> Result<Judgement, Cause> {
-    let at = asker.clock.now();
+) -> Result<Judgement, ProbeError> {
     let decode = probe.decode.clone();
-    if answered.body.len() <= LARGE {
-        let answer = answer(&answered, at, latency);
-        return Ok(profile::judge(decode.as_deref(), &probe.expect, &answer));
+    let judge = move |response: &ExchangeResponse, expect: &Expect| {
+        let response = HttpResponse {
+            code: response.code,
+            headers: &response.headers,
+            body: &response.body,
+            at,
+            latency,
+        };
+        profile::judge(decode.as_deref(), expect, &response)
+    };
+    if response.body.len() <= LARGE_BODY {
+        return Ok(judge(&response, &probe.expect));
     }
     let expect = probe.expect.clone();
-    let judging = tokio::task::spawn_blocking(move || {
-        profile::judge(decode.as_deref(), &expect, &answer(&answered, at, latency))
-    });
+    let judging = tokio::task::spawn_blocking(move || judge(&response, &expect));
     match timeout_at(deadline, judging).await {
         Ok(Ok(judgement)) => Ok(judgement),
-        Ok(Err(_)) => Err(Cause::local(
+        Ok(Err(_)) => Err(ProbeError::local(
             "the body could not be decoded: a fault in healthctl",
         )),
-        Err(_) => Err(Cause::new(
+        Err(_) => Err(ProbeError::new(
             FailureKind::Timeout,
             format!(
                 "the body was not decoded within {}",
                 text::format_duration(probe.timeout)
             ),
         )),
-    }
-}
-
-fn answer(answered: &Answered, at: Moment, latency: Duration) -> HttpResponse<'_> {
-    HttpResponse {
-        code: answered.code,
-        headers: &answered.headers,
-        body: &answered.body,
-        at,
-        latency,
     }
 }

@@ -1,7 +1,7 @@
-//! From a name to addresses.
+//! Looks up the addresses of names.
 //!
-//! The system's lookup cannot be cancelled once it runs, so it runs apart from who asks: at most [`AT_ONCE`] of them, and one
-//! per name, however many wait for it.
+//! The system's lookup cannot be cancelled once it runs, so it runs in a thread of its own: at most [`AT_ONCE`] lookups, and
+//! one for each name, however many probes wait for it.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,82 +10,87 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, watch};
 
-use super::explain::{self, Cause};
+use super::classify;
+use super::error::ProbeError;
 
-/// Lookups under way at once.
+/// The number of lookups at once.
 const AT_ONCE: usize = 64;
 
-/// Addresses of one name that are tried; the rest is as good or as bad as these.
-const TRIED: usize = 16;
+/// The number of addresses of one name that are tried.
+const MOST_TRIED: usize = 16;
 
-type Found = Result<Arc<[SocketAddr]>, Cause>;
-type Flight = watch::Receiver<Option<Found>>;
+type LookupResult = Result<Arc<[SocketAddr]>, ProbeError>;
+type PendingLookup = watch::Receiver<Option<LookupResult>>;
 
-/// The lookups under way.
+/// The lookups in progress.
 #[derive(Debug, Clone)]
 pub(super) struct Lookup {
-    places: Arc<Semaphore>,
-    flights: Arc<Mutex<HashMap<String, Flight>>>,
+    permits: Arc<Semaphore>,
+    pending: Arc<Mutex<HashMap<String, PendingLookup>>>,
 }
 
 impl Lookup {
     pub(super) fn new() -> Self {
         Self {
-            places: Arc::new(Semaphore::new(AT_ONCE)),
-            flights: Arc::default(),
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
+            pending: Arc::default(),
         }
     }
 
-    /// The addresses of a name, families taking turns, the system's first choice first.
-    pub(super) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Cause> {
-        let mut flight = self.flight(host);
-        let found = flight
+    /// Looks up a name. The address families alternate, beginning with the system's first choice.
+    pub(super) async fn addresses(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, ProbeError> {
+        let mut lookup = self.pending(host);
+        let found = lookup
             .wait_for(Option::is_some)
             .await
             .map_or_else(
-                |_| Some(Err(Cause::local("the name lookup was broken off"))),
+                |_| Some(Err(ProbeError::local("the name lookup was broken off"))),
                 |found| found.clone(),
             )
-            .unwrap_or_else(|| Err(Cause::local("the name lookup gave nothing")))?;
-        Ok(in_turns(&found, port))
+            .unwrap_or_else(|| Err(ProbeError::local("the name lookup gave nothing")))?;
+        Ok(alternated(&found, port))
     }
 
-    /// The lookup of this name that is under way, or a new one.
-    fn flight(&self, host: &str) -> Flight {
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = flights.get(host) {
-            return flight.clone();
+    /// Returns the lookup of a name that is in progress, or starts one.
+    fn pending(&self, host: &str) -> PendingLookup {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lookup) = pending.get(host) {
+            return lookup.clone();
         }
-        let (tell, flight) = watch::channel(None);
-        flights.insert(host.to_owned(), flight.clone());
-        drop(flights);
+        let (sender, lookup) = watch::channel(None);
+        pending.insert(host.to_owned(), lookup.clone());
+        drop(pending);
         let this = self.clone();
         let host = host.to_owned();
         tokio::spawn(async move {
             // The semaphore is never closed.
-            let place = Arc::clone(&this.places).acquire_owned().await.ok();
+            let permit = Arc::clone(&this.permits).acquire_owned().await.ok();
             let name = host.clone();
             let found = tokio::task::spawn_blocking(move || {
-                let _place = place;
+                let _permit = permit;
                 (name.as_str(), 0)
                     .to_socket_addrs()
                     .map(Iterator::collect::<Arc<[SocketAddr]>>)
             })
             .await
             .unwrap_or_else(|_| Err(io::Error::other("the lookup was broken off")))
-            .map_err(|error| explain::lookup(&host, &error));
-            this.flights
+            .map_err(|error| classify::lookup_error(&host, &error));
+            this.pending
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .remove(&host);
-            // Nobody may wait any more.
-            let _ = tell.send(Some(found));
+            // It is no error when no probe waits any more.
+            let _ = sender.send(Some(found));
         });
-        flight
+        lookup
     }
 }
 
-/// An address written as text, in brackets or without.
+/// Returns the address that is written as text, with or without brackets.
 pub(super) fn literal(host: &str) -> Option<IpAddr> {
     let bare = host
         .strip_prefix('[')
@@ -94,7 +99,8 @@ pub(super) fn literal(host: &str) -> Option<IpAddr> {
     bare.parse().ok()
 }
 
-/// What needs no lookup: addresses as text, and `localhost`, which means both families whatever `/etc/hosts` says.
+/// Returns the addresses that need no lookup: those written as text, and `localhost`, which means both families whatever
+/// `/etc/hosts` says.
 pub(super) fn known(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
     if let Some(address) = literal(host) {
         return Some(vec![SocketAddr::new(address, port)]);
@@ -116,8 +122,8 @@ pub(super) fn known(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
     })
 }
 
-/// Without doubles, the families in turns, so that one that is dead cannot use up the time of the other.
-fn in_turns(found: &[SocketAddr], port: u16) -> Vec<SocketAddr> {
+/// Removes duplicates and alternates the families, so that a dead family cannot use up the time of the other.
+fn alternated(found: &[SocketAddr], port: u16) -> Vec<SocketAddr> {
     let mut first = Vec::new();
     let mut second = Vec::new();
     let Some(preferred) = found.first().map(SocketAddr::is_ipv4) else {
@@ -142,7 +148,7 @@ fn in_turns(found: &[SocketAddr], port: u16) -> Vec<SocketAddr> {
         all.extend(second.next());
     }
     all.extend(second);
-    all.truncate(TRIED);
+    all.truncate(MOST_TRIED);
     all
 }
 
@@ -178,7 +184,7 @@ mod tests {
         let check = |found: &[&str], expected: &[&str]| {
             let parse = |text: &&str| SocketAddr::new(text.parse().unwrap(), 0);
             let found: Vec<_> = found.iter().map(parse).collect();
-            let given: Vec<_> = in_turns(&found, 80)
+            let given: Vec<_> = alternated(&found, 80)
                 .iter()
                 .map(|address| address.ip().to_string())
                 .collect();

@@ -1,23 +1,26 @@
-//! One question asked: bounded, cleaned, never panicking; gives an [`Outcome`](crate::health::Outcome).
+//! Runs one probe: with limits, cleaned, without panics; the result is an [`Outcome`](crate::health::Outcome).
 //!
-//! Must not know thresholds, schedules or other probes, and never asks again after a failure. One deadline stands around all of a
-//! question: reading secrets, looking a name up, connecting, TLS, the head of the answer, its body, decoding it; or a command
+//! A probe knows no thresholds, schedules or other probes, and is never repeated after a failure. One deadline holds for all of a
+//! probe: reading secrets, the name lookup, the connection, TLS, the response head, the body and its decoding; or a command
 //! and all that it starts.
+//!
+//! A new kind is a file here with a function `probe`, and a row of `probe_kinds`.
 
-mod asker;
 mod body;
+mod classify;
 mod client;
 mod connector;
+mod error;
 mod exchange;
-mod explain;
+mod happy_eyeballs;
 mod lookup;
-mod masks;
-mod race;
+mod prober;
+mod redact;
 mod redirect;
 mod request;
 mod secret;
+mod timeline;
 mod tls;
-mod trail;
 
 #[cfg(test)]
 mod tests;
@@ -25,42 +28,27 @@ mod tests;
 use std::net::SocketAddr;
 
 use crate::health::Outcome;
-use crate::inventory::{Probe, ProbeKind, Service};
+use crate::inventory::{Probe, ProbeKind};
 use crate::profile::kind::probe_kinds;
 
-macro_rules! ask_by_kind {
+macro_rules! probe_by_kind {
     ($($module:ident $variant:ident $raw:ident,)+) => {
         $(mod $module;)+
 
-        /// Asks the question of a probe, at this very address where one is given.
-        async fn ask_by_kind(asker: &Asker, probe: &Probe, pin: Option<SocketAddr>) -> Outcome {
-            match &probe.kind {
-                $(ProbeKind::$variant(question) => $module::ask(asker, probe, question, pin).await,)+
+        impl Prober {
+            /// Runs a probe once, at any address of the service, or only at the address `pin`.
+            pub(crate) async fn probe(&self, probe: &Probe, pin: Option<SocketAddr>) -> Outcome {
+                match &probe.kind {
+                    $(ProbeKind::$variant(kind) => $module::probe(self, probe, kind, pin).await,)+
+                }
             }
         }
     };
 }
 
-probe_kinds!(ask_by_kind);
+probe_kinds!(probe_by_kind);
 
-impl Asker {
-    /// Asks the question of a probe, at whichever address of the service answers.
-    pub(crate) async fn ask(&self, service: &Service, probe: &Probe) -> Outcome {
-        self.ask_at(service, probe, None).await
-    }
-
-    /// Asks the question of a probe, at this very address where one is given.
-    pub(crate) async fn ask_at(
-        &self,
-        _service: &Service,
-        probe: &Probe,
-        pin: Option<SocketAddr>,
-    ) -> Outcome {
-        ask_by_kind(self, probe, pin).await
-    }
-}
-
-pub(crate) use asker::{Asker, Reply};
-pub(crate) use exec::{Commands, Ready, run};
-pub(crate) use masks::Masks;
+pub(crate) use exec::{Commands, PreparedCommand, run};
+pub(crate) use prober::{HttpReply, Prober};
+pub(crate) use redact::Redactions;
 pub(crate) use secret::reveal;

@@ -3,44 +3,42 @@
 
 use url::Url;
 
-/// Followed at most.
+/// The number of redirects that are followed.
 const MOST: usize = 10;
 
-/// What the rule has to know.
+/// The request that was redirected.
 #[derive(Debug)]
-pub(super) struct Rule<'a> {
-    /// The URLs asked so far, the newest last; at least one.
+pub(super) struct RedirectRule<'a> {
+    /// The URLs requested so far, the newest last; at least one.
     pub(super) asked: &'a [Url],
-    /// The method: only what changes nothing is repeated elsewhere.
+    /// The method: only a request that changes nothing is repeated elsewhere.
     pub(super) method: &'a str,
-    /// Whether the request carries credentials of any kind.
     pub(super) credentials: bool,
-    /// Whether it goes to a socket file, which has no other hosts.
+    /// True for a request to a socket file, which has no other hosts.
     pub(super) socket: bool,
 }
 
-/// Where to go next.
+/// The target of a redirect.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Next {
-    /// The URL.
+pub(super) struct RedirectTarget {
     pub(super) url: Url,
-    /// It is another host or port: headers meant for the first one stay away.
+    /// True for another host or port, which must not get the headers of the first one.
     pub(super) elsewhere: bool,
 }
 
-/// Whether the code asks to go elsewhere; 304 and 300 do not.
+/// Returns whether the code is a redirect; 304 and 300 are none.
 pub(super) const fn is_redirect(code: u16) -> bool {
     matches!(code, 301 | 302 | 303 | 307 | 308)
 }
 
-/// Whether a request may be sent twice: it changes nothing.
+/// Returns whether a request may be sent twice, because it changes nothing.
 pub(super) fn repeatable(method: &str) -> bool {
     matches!(method, "GET" | "HEAD")
 }
 
-impl Rule<'_> {
-    /// Where the redirect leads, or why it is not followed.
-    pub(super) fn next(&self, code: u16, location: Option<&str>) -> Result<Next, String> {
+impl RedirectRule<'_> {
+    /// Returns the target of a redirect, or the reason why it is not followed.
+    pub(super) fn next(&self, code: u16, location: Option<&str>) -> Result<RedirectTarget, String> {
         let location =
             location.ok_or_else(|| format!("redirects ({code}) to nowhere: no Location"))?;
         let (Some(first), Some(current)) = (self.asked.first(), self.asked.last()) else {
@@ -71,11 +69,11 @@ impl Rule<'_> {
         if self.asked.len() > MOST {
             return refused(&format!("the redirect after {MOST} others: not followed"));
         }
-        Ok(Next { url, elsewhere })
+        Ok(RedirectTarget { url, elsewhere })
     }
 }
 
-/// The URL without its password.
+/// Returns the URL without its password.
 fn shown(url: &Url) -> String {
     let mut shown = url.clone();
     if shown.password().is_some() {
@@ -96,7 +94,7 @@ mod tests {
         expected: Result<(&str, bool), &str>,
     ) {
         let asked: Vec<Url> = asked.iter().map(|url| url.parse().unwrap()).collect();
-        let rule = Rule {
+        let rule = RedirectRule {
             asked: &asked,
             method: "GET",
             credentials,
@@ -191,7 +189,7 @@ mod tests {
     #[test]
     fn only_what_changes_nothing_is_repeated() {
         let asked = ["http://a/x".parse().unwrap()];
-        let rule = Rule {
+        let rule = RedirectRule {
             asked: &asked,
             method: "POST",
             credentials: false,
@@ -206,7 +204,7 @@ mod tests {
     #[test]
     fn a_socket_has_no_other_hosts() {
         let asked = ["http://localhost/x".parse().unwrap()];
-        let rule = Rule {
+        let rule = RedirectRule {
             asked: &asked,
             method: "GET",
             credentials: false,

@@ -1,4 +1,4 @@
-//! From what the inventory says to a request: method, headers, credentials, body.
+//! Builds a request from the inventory: method, headers, credentials, body.
 
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, RequestBuilder};
@@ -6,11 +6,11 @@ use url::Url;
 
 use crate::inventory::{Auth, Connection, HttpRequest, Secret};
 
-use super::explain::Cause;
-use super::masks::Masks;
+use super::error::ProbeError;
+use super::redact::Redactions;
 use super::secret;
 
-/// Gives JSON from services that choose by it, and anything from the others.
+/// Prefers JSON, and accepts anything.
 const ACCEPT: HeaderValue = HeaderValue::from_static(
     "application/health+json, application/json;q=0.9, text/plain;q=0.5, */*;q=0.1",
 );
@@ -19,25 +19,24 @@ const AGENT: HeaderValue =
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// A request with all secrets read, ready to be sent to any of its addresses.
-pub(super) struct Ready<'a> {
+pub(super) struct PreparedRequest<'a> {
     request: &'a HttpRequest,
     method: Method,
     headers: HeaderMap,
-    /// Whether anything in it proves who we are.
     pub(super) credentials: bool,
-    /// What in it is not to be told, whatever the service answers.
-    pub(super) masks: Masks,
+    /// The secrets in it, which a response may repeat.
+    pub(super) redactions: Redactions,
 }
 
-impl<'a> Ready<'a> {
-    /// Reads the secrets and checks what goes onto the wire. Whatever is wrong here is a fault on our own side.
+impl<'a> PreparedRequest<'a> {
+    /// Reads the secrets and checks the request. Any error here is a fault on our own side.
     pub(super) async fn new(
         client: &Client,
         request: &'a HttpRequest,
         connection: Connection,
-    ) -> Result<Self, Cause> {
+    ) -> Result<Self, ProbeError> {
         let method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| Cause::local(format!("{:?} is no HTTP method", request.method)))?;
+            .map_err(|_| ProbeError::local(format!("{:?} is no HTTP method", request.method)))?;
         let mut headers = HeaderMap::with_capacity(request.headers.len() + 6);
         headers.insert(header::ACCEPT, ACCEPT);
         headers.insert(header::USER_AGENT, AGENT);
@@ -52,19 +51,19 @@ impl<'a> Ready<'a> {
             headers.insert(header::AUTHORIZATION, value);
         }
         if request.tls.server_name.is_some() {
-            // The URL that goes to the library carries the name for TLS; the service is still asked by its own.
+            // The URL carries the name for TLS; the `Host` header keeps that of the service.
             headers.insert(header::HOST, host(url)?);
         }
         for (name, value) in &request.headers {
             let parsed = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| Cause::local(format!("{name:?} is no name for a header")))?;
+                .map_err(|_| ProbeError::local(format!("{name:?} is no name for a header")))?;
             let text = secret::read(value).await?;
             let mut content = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| {
-                Cause::local(format!(
+                ProbeError::local(format!(
                     "the value of the header {name} has a character that no header may carry"
                 ))
             })?;
-            if proves(&parsed) || !matches!(value, Secret::Plain(_)) {
+            if is_credential(&parsed) || !matches!(value, Secret::Plain(_)) {
                 credentials = true;
                 content.set_sensitive(true);
                 given.push(text.clone().into_owned());
@@ -76,19 +75,18 @@ impl<'a> Ready<'a> {
             method,
             headers,
             credentials,
-            masks: Masks::of(given.into_iter().map(|secret| (secret, HIDDEN.to_owned()))),
+            redactions: Redactions::of(given.into_iter().map(|secret| (secret, HIDDEN.to_owned()))),
         })
     }
 
-    /// The method as it is sent.
     pub(super) fn method(&self) -> &str {
         self.method.as_str()
     }
 
-    /// The request for this URL. At another host than the one that the inventory names, only what means nothing to a stranger is kept.
-    pub(super) fn build(&self, url: &Url, elsewhere: bool) -> Result<Request, Cause> {
+    /// Builds the request for a URL. At another host than that of the inventory, only harmless headers are kept.
+    pub(super) fn build(&self, url: &Url, elsewhere: bool) -> Result<Request, ProbeError> {
         let mut url = url.clone();
-        // Credentials in a URL have become a header. A URL that had them can lose them.
+        // Credentials in a URL have become a header. Removing them from a URL that had them cannot fail.
         let _ = url.set_username("");
         let _ = url.set_password(None);
         if let Some(name) = &self.request.tls.server_name
@@ -96,7 +94,7 @@ impl<'a> Ready<'a> {
             && !elsewhere
         {
             url.set_host(Some(name))
-                .map_err(|error| Cause::local(format!("tls.server_name {name:?}: {error}")))?;
+                .map_err(|error| ProbeError::local(format!("tls.server_name {name:?}: {error}")))?;
         }
         let mut request = Request::new(self.method.clone(), url);
         *request.headers_mut() = if elsewhere {
@@ -117,13 +115,13 @@ impl<'a> Ready<'a> {
     }
 }
 
-/// The `Authorization` header: from the entry `auth`, else from the URL.
+/// Returns the `Authorization` header: from the entry `auth`, else from the URL.
 async fn authorization(
     client: &Client,
     auth: Option<&Auth>,
     url: &Url,
     given: &mut Vec<String>,
-) -> Result<Option<HeaderValue>, Cause> {
+) -> Result<Option<HeaderValue>, ProbeError> {
     let builder: RequestBuilder = match auth {
         Some(Auth::Bearer(token)) => {
             let token = secret::read(token).await?;
@@ -136,18 +134,18 @@ async fn authorization(
             client.get(NOWHERE).basic_auth(user, Some(password))
         }
         None if url.username().is_empty() && url.password().is_none() => return Ok(None),
-        // The library takes them out of the URL.
+        // reqwest makes a header of the credentials in the URL.
         None => {
             given.extend(url.password().map(str::to_owned));
             client.get(url.clone())
         }
     };
     let mut request = builder.build().map_err(|_| {
-        Cause::local("the secret for `auth` has a character that no header may carry")
+        ProbeError::local("the secret for `auth` has a character that no header may carry")
     })?;
     let value = request.headers_mut().remove(header::AUTHORIZATION);
     Ok(value.map(|mut value| {
-        // A password is sent in another form, which can be read back.
+        // The header holds the password in another form, which can be decoded.
         let words = value.to_str().unwrap_or_default().split(' ');
         given.extend(words.skip(1).map(str::to_owned));
         value.set_sensitive(true);
@@ -155,23 +153,24 @@ async fn authorization(
     }))
 }
 
-/// What is told in place of a secret that a service answers with.
+/// The replacement of a secret in a response.
 const HIDDEN: &str = "***";
 
-/// A URL for a request that is never sent: the library makes a header of it.
+/// The URL of a request that is never sent: reqwest only makes a header of it.
 const NOWHERE: &str = "http://localhost/";
 
-fn host(url: &Url) -> Result<HeaderValue, Cause> {
+fn host(url: &Url) -> Result<HeaderValue, ProbeError> {
     let name = url.host_str().unwrap_or_default();
     let text = match url.port() {
         Some(port) => format!("{name}:{port}"),
         None => name.to_owned(),
     };
-    HeaderValue::from_str(&text).map_err(|_| Cause::local("the URL's host is of no use for HTTP"))
+    HeaderValue::from_str(&text)
+        .map_err(|_| ProbeError::local("the URL's host is of no use for HTTP"))
 }
 
-/// Headers whose only use is to prove who asks.
-fn proves(name: &HeaderName) -> bool {
+/// Returns whether a header is a credential.
+fn is_credential(name: &HeaderName) -> bool {
     *name == header::AUTHORIZATION
         || *name == header::PROXY_AUTHORIZATION
         || *name == header::COOKIE

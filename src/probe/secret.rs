@@ -1,4 +1,4 @@
-//! Secrets, read when they are used. Their text never reaches a message.
+//! Reads secrets when they are used. Their text never reaches a message.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -7,20 +7,20 @@ use tokio::io::AsyncReadExt;
 
 use crate::inventory::Secret;
 
-use super::explain::{self, Cause};
+use super::error::{ProbeError, system_message};
 
-/// No secret in a file is longer.
+/// The longest secret in a file, in bytes.
 const LONGEST: u64 = 64 * 1024;
 
-/// The text of a secret, or why it cannot be had: a fault on our own side.
-pub(super) async fn read(secret: &Secret) -> Result<Cow<'_, str>, Cause> {
+/// Returns the text of a secret. Any error is a fault on our own side.
+pub(super) async fn read(secret: &Secret) -> Result<Cow<'_, str>, ProbeError> {
     match secret {
         Secret::Plain(text) => Ok(Cow::Borrowed(text)),
         Secret::Env(name) => std::env::var(name)
             .map(Cow::Owned)
             .map_err(|error| match error {
                 std::env::VarError::NotPresent => {
-                    Cause::local(format!("the environment variable {name} is not set"))
+                    ProbeError::local(format!("the environment variable {name} is not set"))
                 }
                 std::env::VarError::NotUnicode(_) => not_text(name),
             }),
@@ -33,43 +33,39 @@ pub(super) async fn read(secret: &Secret) -> Result<Cow<'_, str>, Cause> {
     }
 }
 
-/// The text of a secret, for a program that is started with it; or why it cannot be had.
+/// Returns the text of a secret for a program that is started with it, or the reason why it cannot be read.
 pub(crate) async fn reveal(secret: &Secret) -> Result<String, String> {
     match read(secret).await {
         Ok(text) => Ok(text.into_owned()),
-        Err(cause) => Err(cause.words),
+        Err(error) => Err(error.message),
     }
 }
 
-fn not_text(name: &str) -> Cause {
-    Cause::local(format!("the environment variable {name} is not UTF-8"))
+fn not_text(name: &str) -> ProbeError {
+    ProbeError::local(format!("the environment variable {name} is not UTF-8"))
 }
 
-async fn from_file(path: &Path) -> Result<String, Cause> {
+async fn from_file(path: &Path) -> Result<String, ProbeError> {
     let unreadable = |why: &dyn std::fmt::Display| {
-        Cause::local(format!(
+        ProbeError::local(format!(
             "cannot read the secret in {}: {why}",
             path.display()
         ))
     };
     let file = tokio::fs::File::open(path)
         .await
-        .map_err(|error| unreadable(&explain::words(&error)))?;
+        .map_err(|error| unreadable(&system_message(&error)))?;
     let mut bytes = Vec::new();
     file.take(LONGEST + 1)
         .read_to_end(&mut bytes)
         .await
-        .map_err(|error| unreadable(&explain::words(&error)))?;
+        .map_err(|error| unreadable(&system_message(&error)))?;
     if bytes.len() as u64 > LONGEST {
         return Err(unreadable(&format!("it is longer than {LONGEST} bytes")));
     }
-    let mut text = String::from_utf8(bytes).map_err(|_| unreadable(&"it is not UTF-8"))?;
-    // One line break at the end is the editor's, not the secret's.
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
-    Ok(text)
+    let text = String::from_utf8(bytes).map_err(|_| unreadable(&"it is not UTF-8"))?;
+    // One line break at the end comes from the editor and is no part of the secret.
+    let secret = text.strip_suffix('\n');
+    let secret = secret.map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(secret.to_owned())
 }

@@ -1,7 +1,6 @@
-//! A TCP connection: that it can be made is all that is asked.
+//! Probes by a TCP connection, on which nothing is sent.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -10,87 +9,76 @@ use crate::health::{FailureKind, Outcome, ProbeResult};
 use crate::inventory::{Connection, Probe};
 use crate::profile::HostPort;
 
-use super::asker::{Asker, address, result_of};
-use super::exchange::{self, Exchange};
-use super::explain::{self, Cause};
-use super::race::{Failed, Lanes};
-use super::trail::{Peer, Phase, Trail};
+use super::classify;
+use super::error::ProbeError;
+use super::exchange;
+use super::happy_eyeballs::{FailedAttempt, HappyEyeballs};
+use super::prober::Prober;
+use super::timeline::{Peer, ProbePhase, Timeline};
 
-/// Asks the question, at this very address where one is given.
-pub(super) async fn ask(
-    asker: &Asker,
+/// Runs a TCP probe once: it passes when any address of the service, or the address `pin`, accepts a connection.
+pub(super) async fn probe(
+    prober: &Prober,
     probe: &Probe,
     to: &HostPort,
     pin: Option<SocketAddr>,
 ) -> Outcome {
-    let trail = Trail::new();
+    let timeline = &Timeline::new();
     let started = Instant::now();
     let deadline = exchange::deadline(probe.timeout);
-    let result = connect_first(&asker.exchange, to, pin, &trail, probe.timeout, deadline).await;
-    let latency = started.elapsed();
-    let outcome = Outcome {
-        address: address(&trail),
-        phases: trail.phases(),
-        ..Outcome::bare(ProbeResult::Pass, asker.clock.now())
+    let clock = prober.clock;
+    let connecting = async {
+        let peers = prober.exchange.peers_of(&to.host, to.port, pin, timeline);
+        let peers = peers.await?;
+        let addresses = HappyEyeballs {
+            connection: Connection::Fresh,
+            timeline,
+            deadline,
+        };
+        let attempt = |peer, _| Ok(connect(peer, timeline));
+        addresses.run(&peers, attempt).await
     };
-    match result {
-        Ok(()) => Outcome {
+    let result = timeout_at(deadline, connecting).await;
+    let latency = started.elapsed();
+    let outcome = match result {
+        Ok(Ok(())) => Outcome {
             latency: Some(latency),
-            ..outcome
+            ..Outcome::bare(ProbeResult::Pass, clock.now())
         },
-        Err(cause) => Outcome {
-            result: result_of(&cause, probe, None),
-            failure: Some(cause.failure()),
-            refused: cause.refused,
-            ..outcome
-        },
+        Ok(Err(error)) => error.outcome(clock.now()),
+        Err(_) => {
+            let message = timeline.timeout_message(probe.timeout);
+            ProbeError::new(FailureKind::Timeout, message).outcome(clock.now())
+        }
+    };
+    Outcome {
+        address: timeline.address(),
+        phases: timeline.phases(),
+        ..outcome
     }
 }
 
-/// Connects to whichever address answers first, and leaves its marks on the trail.
-async fn connect_first(
-    exchange: &Exchange,
-    to: &HostPort,
-    pin: Option<SocketAddr>,
-    trail: &Trail,
-    timeout: Duration,
-    deadline: Instant,
-) -> Result<(), Cause> {
-    let connecting = async {
-        let peers = exchange.peers_of(&to.host, to.port, pin, trail).await?;
-        let lanes = Lanes {
-            connection: Connection::Fresh,
-            trail,
-            deadline,
-        };
-        let attempt = |peer, _| Ok(connect(peer, trail));
-        lanes.run(&peers, attempt).await
-    };
-    timeout_at(deadline, connecting)
-        .await
-        .unwrap_or_else(|_| Err(Cause::new(FailureKind::Timeout, trail.out_of_time(timeout))))
-}
-
-async fn connect(peer: Peer, trail: &Trail) -> (Peer, Result<(), Failed>) {
+async fn connect(peer: Peer, timeline: &Timeline) -> (Peer, Result<(), FailedAttempt>) {
     let Peer::Address(address) = peer else {
-        let cause = Cause::local("a socket file has no TCP");
-        return (peer, Err(Failed { cause, sent: false }));
+        let error = ProbeError::local("a socket file has no TCP");
+        return (peer, Err(FailedAttempt { error, sent: false }));
     };
-    let number = trail.attempt(peer.clone());
-    trail.connecting(number);
-    let cause = match TcpStream::connect(address).await {
-        Ok(stream) if is_its_own_peer(&stream) => Cause::refused("connection refused"),
+    let number = timeline.attempt(peer.clone());
+    timeline.connecting(number);
+    let error = match TcpStream::connect(address).await {
+        Ok(stream) if is_its_own_peer(&stream) => ProbeError::refused("connection refused"),
         Ok(_) => {
-            trail.claim(number);
+            timeline.claim(number);
             return (peer, Ok(()));
         }
-        Err(error) => explain::request(&error, Phase::Connect, Some(&peer)),
+        Err(error) => classify::request_error(&error, ProbePhase::Connect, Some(&peer)),
     };
-    trail.failed(number, &cause.words);
-    (peer, Err(Failed { cause, sent: false }))
+    timeline.failed(number, &error.message);
+    (peer, Err(FailedAttempt { error, sent: false }))
 }
 
-/// Where nothing listens on a local port, the system may give that very port to who wants to connect, and connect it to itself.
+/// Returns whether a connection was made to itself: when nothing listens on a local port, the system may choose that very
+/// port for the connecting side.
 fn is_its_own_peer(stream: &TcpStream) -> bool {
     match (stream.local_addr(), stream.peer_addr()) {
         (Ok(ours), Ok(theirs)) => ours == theirs,

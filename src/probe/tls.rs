@@ -1,4 +1,4 @@
-//! TLS settings made into a configuration.
+//! Builds TLS configurations from settings.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -16,21 +16,22 @@ use rustls_platform_verifier::Verifier;
 use crate::inventory::Tls;
 
 use super::connector::NoSessions;
-use super::explain::{self, Cause};
+use super::error::{ProbeError, system_message};
 
-/// Which content the files of a setting had: another one needs another client.
-pub(super) type Stamp = [Option<(SystemTime, u64)>; 3];
+/// The times and sizes of the files of a setting: other ones need another client.
+pub(super) type FileStamps = [Option<(SystemTime, u64)>; 3];
 
-/// The stamp of the files as they are now.
-pub(super) fn stamp(tls: &Tls) -> Stamp {
+/// Returns the stamps of the files as they are now.
+pub(super) fn stamps(tls: &Tls) -> FileStamps {
     [&tls.ca, &tls.cert, &tls.key].map(|file| {
         let found = file.as_ref()?.metadata().ok()?;
         Some((found.modified().ok()?, found.len()))
     })
 }
 
-/// A configuration that trusts nobody, for clients that never speak TLS: it costs microseconds, the system's roots milliseconds.
-pub(super) fn none() -> Result<ClientConfig, Cause> {
+/// Returns a configuration without roots, for clients that never use TLS: it takes microseconds, and that with the system's
+/// roots milliseconds.
+pub(super) fn no_roots() -> Result<ClientConfig, ProbeError> {
     Ok(finished(
         builder()?
             .with_root_certificates(RootCertStore::empty())
@@ -38,8 +39,8 @@ pub(super) fn none() -> Result<ClientConfig, Cause> {
     ))
 }
 
-/// The configuration for these settings. Reads files: not for a task that others wait for.
-pub(super) fn configuration(tls: &Tls) -> Result<ClientConfig, Cause> {
+/// Returns the configuration for these settings. It reads files, so it must not run in an async task.
+pub(super) fn configuration(tls: &Tls) -> Result<ClientConfig, ProbeError> {
     let builder = builder()?;
     let builder = if tls.insecure {
         builder
@@ -50,15 +51,15 @@ pub(super) fn configuration(tls: &Tls) -> Result<ClientConfig, Cause> {
     } else {
         builder
             .dangerous()
-            .with_custom_certificate_verifier(system()?)
+            .with_custom_certificate_verifier(system_verifier()?)
     };
     let (cert, key) = match (&tls.cert, &tls.key) {
         (None, None) => return Ok(finished(builder.with_no_client_auth())),
-        // One file often holds both.
+        // One file often has both.
         (Some(file), None) | (None, Some(file)) => (file, file),
         (Some(cert), Some(key)) => (cert, key),
     };
-    let chain = certificates(cert)?;
+    let chain = certificates_of(cert, "client certificate")?;
     let read = PrivateKeyDer::from_pem_slice(&content(key, "key")?)
         .map_err(|error| unusable("key", key, &error))?;
     let config = builder
@@ -73,10 +74,10 @@ fn finished(mut config: ClientConfig) -> ClientConfig {
     config
 }
 
-fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, Cause> {
+fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, ProbeError> {
     ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|error| Cause::local(format!("TLS cannot be used: {error}")))
+        .map_err(|error| ProbeError::local(format!("TLS cannot be used: {error}")))
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -84,21 +85,21 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())))
 }
 
-/// The authorities that this machine trusts, read once.
-fn system() -> Result<Arc<Verifier>, Cause> {
+/// Returns the verifier with the authorities that this machine trusts, which are read once.
+fn system_verifier() -> Result<Arc<Verifier>, ProbeError> {
     static SYSTEM: OnceLock<Arc<Verifier>> = OnceLock::new();
     if let Some(verifier) = SYSTEM.get() {
         return Ok(Arc::clone(verifier));
     }
     let verifier = Verifier::new(provider()).map_err(|error| {
-        Cause::local(format!(
+        ProbeError::local(format!(
             "the certificate authorities of this machine cannot be read: {error}"
         ))
     })?;
     Ok(Arc::clone(SYSTEM.get_or_init(|| Arc::new(verifier))))
 }
 
-fn roots(file: &Path) -> Result<RootCertStore, Cause> {
+fn roots(file: &Path) -> Result<RootCertStore, ProbeError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates_of(file, "CA")? {
         roots
@@ -108,11 +109,7 @@ fn roots(file: &Path) -> Result<RootCertStore, Cause> {
     Ok(roots)
 }
 
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Cause> {
-    certificates_of(file, "client certificate")
-}
-
-fn certificates_of(file: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>, Cause> {
+fn certificates_of(file: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>, ProbeError> {
     let found = CertificateDer::pem_slice_iter(&content(file, what)?)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| unusable(what, file, &error))?;
@@ -122,24 +119,24 @@ fn certificates_of(file: &Path, what: &str) -> Result<Vec<CertificateDer<'static
     Ok(found)
 }
 
-fn content(file: &Path, what: &str) -> Result<Vec<u8>, Cause> {
+fn content(file: &Path, what: &str) -> Result<Vec<u8>, ProbeError> {
     std::fs::read(file).map_err(|error| {
-        Cause::local(format!(
+        ProbeError::local(format!(
             "cannot read the {what} file {}: {}",
             file.display(),
-            explain::words(&error)
+            system_message(&error)
         ))
     })
 }
 
-fn unusable(what: &str, file: &Path, why: &dyn Display) -> Cause {
-    Cause::local(format!(
+fn unusable(what: &str, file: &Path, why: &dyn Display) -> ProbeError {
+    ProbeError::local(format!(
         "the {what} file {} is of no use: {why}",
         file.display()
     ))
 }
 
-/// `insecure: true`: nothing is verified, so that a certificate too old to be parsed will do as well.
+/// The verifier of `insecure: true`: it accepts any certificate, even one that is too old to be parsed.
 #[derive(Debug)]
 struct NoVerification(Arc<CryptoProvider>);
 

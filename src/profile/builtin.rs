@@ -1,5 +1,5 @@
-//! The profiles that come with the program: every file under `profiles/`, embedded by the directory. A convention more
-//! is a file more there, with its samples under `tests/profiles/`, and not a line here.
+//! The built-in profiles: every file under `profiles/`, which is embedded as a directory. A new convention needs a file
+//! there and its samples under `tests/profiles/`, and no change here.
 
 use std::sync::LazyLock;
 
@@ -21,7 +21,7 @@ static PROFILES: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| 
     profiles
 });
 
-/// Name and YAML text of each built-in profile, by name.
+/// Returns the name and the YAML text of each built-in profile, sorted by name.
 pub fn builtin() -> &'static [(&'static str, &'static str)] {
     &PROFILES
 }

@@ -1,19 +1,19 @@
-//! A reply that somebody saved, as `curl -i` writes it or as a mere body.
+//! Saved replies, as `curl -i` writes them or with a body alone.
 
 /// A saved HTTP reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Captured {
-    /// The status code; `None` where the file is a body alone.
+    /// The status code; `None` when the file is a body alone.
     pub code: Option<u16>,
-    /// Lower-case names.
+    /// Headers with lower-case names.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The body of the reply.
     pub body: Vec<u8>,
 }
 
 impl Captured {
-    /// Takes a file apart. Interim answers before the final one (`100 Continue`) are left out; what does not begin like
-    /// an answer is a body.
+    /// Parses a file. Interim responses (`100 Continue`) are left out; a file that does not begin with a status line is a
+    /// body.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut rest = bytes;
         let mut last = None;
@@ -34,7 +34,7 @@ impl Captured {
     }
 }
 
-/// Status code, headers and all that follows the empty line.
+/// The status code, the headers, and all that follows the empty line.
 type Head<'a> = (u16, Vec<(String, String)>, &'a [u8]);
 
 fn head(bytes: &[u8]) -> Option<Head<'_>> {
@@ -61,7 +61,7 @@ fn head(bytes: &[u8]) -> Option<Head<'_>> {
     Some((code, headers, rest))
 }
 
-/// Takes a line off, without its end; `None` at the end of the bytes.
+/// Removes the first line and returns it without its end, or `None` at the end of the bytes.
 fn line(rest: &mut &[u8]) -> Option<String> {
     if rest.is_empty() {
         return None;

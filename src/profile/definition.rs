@@ -1,4 +1,4 @@
-//! A profile: one convention, read from one file.
+//! Profiles: each is one convention, read from one file.
 
 use std::sync::Arc;
 
@@ -14,38 +14,38 @@ use super::raw::probe::RawProbe;
 use super::setting::{Level, Spanned};
 use super::{Decode, Expect, ReplyDecode};
 
-/// One convention of other people's health routes.
+/// A convention of other people's health routes.
 #[derive(Debug, Clone)]
 pub struct Profile {
-    /// Its name: that of its file, or its key under `profiles:`.
+    /// The name of the profile: that of its file, or its key under `profiles:`.
     pub name: String,
-    /// One line for people.
+    /// The title: one line for people.
     pub title: Option<String>,
-    /// How we know.
+    /// The source of our knowledge.
     pub source: Option<ProfileSource>,
-    /// Whether the profile is part of healthctl: its places mean nothing to a user.
+    /// True for a profile that is part of healthctl, so that its places mean nothing to a user.
     pub(crate) builtin: bool,
     pub(crate) options: RawOptions,
     /// The probes by name, in the order of the file.
     pub(crate) probes: IndexMap<String, RawProbe>,
     pub(crate) actions: RawActions,
-    /// How the payload of `status` is read, else that of `ready`, else that of `live`.
+    /// The decoding of the payload of `status`, else of `ready`, else of `live`.
     pub(crate) decode: Option<Spanned<Arc<Decode>>>,
 }
 
-/// How a convention is known.
+/// The source of our knowledge of a convention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProfileSource {
     /// Replies of the real thing were captured.
     Captured,
-    /// Its source was read.
+    /// The source code was read.
     Source,
-    /// Its documentation was read.
+    /// The documentation was read.
     Docs,
 }
 
 impl ProfileSource {
-    /// The word used in files.
+    /// Returns the word used in files.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Captured => "captured",
@@ -56,7 +56,7 @@ impl ProfileSource {
 }
 
 impl Profile {
-    /// Reads a profile; what is wrong goes to `problems`.
+    /// Reads a profile, and adds mistakes to `problems`.
     pub fn parse(name: &str, node: &Node, problems: &mut Problems) -> Option<Self> {
         let mut fields = Fields::read(
             node,
@@ -124,8 +124,8 @@ impl Profile {
         })
     }
 
-    /// How the payload of a probe is read: as the probe itself says, else as the profile does, whose `decode` belongs
-    /// to `status`, else `ready`, else `live`.
+    /// Returns the decoding of a probe: its own, else that of the profile, which belongs to `status`, else `ready`, else
+    /// `live`.
     pub fn decode_of(&self, probe: &str) -> Option<&Arc<Decode>> {
         let own = self.probes.get(probe)?.decode.as_ref();
         let shared = || {
@@ -138,7 +138,7 @@ impl Profile {
         own.or_else(shared).map(|decode| &decode.value)
     }
 
-    /// Returns what the answer to a probe has to be, as far as the profile says; an inventory may say more.
+    /// Returns the expectations of a probe in the profile; an inventory may have more.
     pub fn expect_of(&self, probe: &str) -> Expect {
         let own = self.probes.get(probe).map(|probe| &probe.options.expect);
         let expects = std::iter::once(&self.options.expect).chain(own);
@@ -162,7 +162,7 @@ impl Profile {
         self.options.probe.interval.is_some()
     }
 
-    /// Returns the level of what the profile says of all its probes and actions, or (`own`) of one.
+    /// Returns the level of the settings of the profile: those of all its probes and actions, or (`own`) of one.
     pub(crate) fn level(&self, own: bool) -> Level<'_> {
         Level::Profile {
             name: &self.name,

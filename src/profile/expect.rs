@@ -1,8 +1,8 @@
-//! What an answer has to be.
+//! Expectations of a response.
 
 use serde_json::Value;
 
-/// Status codes from `first` to `last`, both included.
+/// A range of status codes from `first` to `last`, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusRange {
     /// The lowest code, 100 to 999.
@@ -12,33 +12,33 @@ pub struct StatusRange {
 }
 
 impl StatusRange {
-    /// 200–299, what is good unless something else is said.
+    /// The default range: 200–299.
     pub const SUCCESS: Self = Self {
         first: 200,
         last: 299,
     };
 
-    /// Whether the code is in the range.
+    /// Returns whether the code is in the range.
     pub const fn contains(self, code: u16) -> bool {
         self.first <= code && code <= self.last
     }
 }
 
-/// Expectations of a probe: all of them have to hold.
+/// The expectations of a probe, all of which must be met.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Expect {
-    /// Accepted codes. Empty: 200–299, or what the profile's `codes` say.
+    /// The accepted codes. When empty: 200–299, or those of the profile's `codes`.
     pub status: Vec<StatusRange>,
-    /// Text that the body has to contain.
+    /// Texts that the body must contain.
     pub body_contains: Vec<String>,
-    /// RFC 6901 pointers into a JSON body, each with the value that has to stand there.
+    /// RFC 6901 pointers into a JSON body, each with the value that must be there.
     pub json: Vec<(String, Value)>,
-    /// Headers (lower-case name) with the value they have to carry.
+    /// Headers (with lower-case names), each with its value.
     pub headers: Vec<(String, String)>,
 }
 
 impl Expect {
-    /// Whether the code is accepted by this expectation alone.
+    /// Returns whether the code is accepted by this expectation alone.
     pub fn accepts(&self, code: u16) -> bool {
         if self.status.is_empty() {
             StatusRange::SUCCESS.contains(code)
@@ -47,7 +47,7 @@ impl Expect {
         }
     }
 
-    /// Whether a body is needed to judge it.
+    /// Returns whether a body is needed to check the expectations.
     pub fn needs_body(&self) -> bool {
         !self.body_contains.is_empty() || !self.json.is_empty()
     }

@@ -1,17 +1,17 @@
-//! Where a TCP connection goes: `HOST:PORT` as people write it, and what is wrong with it.
+//! TCP addresses: `HOST:PORT` as people write it.
 
 use std::fmt;
 use std::net::Ipv6Addr;
 
 use super::BadAddress;
-use super::target::bad;
+use super::target::{bad, check_spaces};
 
 /// A host and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPort {
-    /// A name or an address; an IPv6 address without its brackets.
+    /// The name or address; an IPv6 address has no brackets.
     pub host: String,
-    /// 1 to 65535.
+    /// The port, from 1 to 65535.
     pub port: u16,
 }
 
@@ -22,15 +22,9 @@ impl HostPort {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, to stand behind the text, and what was probably meant.
+    /// Returns the mistake in the text.
     pub fn parse(text: &str) -> Result<Self, BadAddress> {
-        if text.is_empty() {
-            return bad("is empty", EXAMPLE);
-        }
-        if text.chars().any(char::is_whitespace) {
-            let joined: String = text.split_whitespace().collect();
-            return bad("has a space in it", format!("did you mean `{joined}`?"));
-        }
+        check_spaces(text, EXAMPLE)?;
         if let Some((scheme, rest)) = text.split_once("://") {
             let rest = rest.trim_end_matches('/');
             let hint = match scheme.to_ascii_lowercase().as_str() {
@@ -56,7 +50,7 @@ impl HostPort {
             Ok(0) => {
                 return bad("has port 0, where nothing listens", "ports are 1 to 65535");
             }
-            // What Rust takes for a number, and nobody for a port: `+80`.
+            // Rust would also accept `+80`.
             Ok(value) if port.bytes().all(|byte| byte.is_ascii_digit()) => value,
             _ => return bad("has an impossible port", "ports are 1 to 65535"),
         };
@@ -66,7 +60,7 @@ impl HostPort {
         })
     }
 
-    /// What stands behind the opening bracket.
+    /// Reads the text after the opening bracket.
     fn bracketed<'a>(text: &str, rest: &'a str) -> Result<(&'a str, &'a str), BadAddress> {
         let Some((host, port)) = rest.split_once(']') else {
             return bad(

@@ -1,7 +1,7 @@
-//! A convention as data: what to ask, how a payload is read, which actions exist.
+//! Conventions as data: their probes, the decoding of their payloads, and their actions.
 //!
-//! Pure. A convention of other people's health routes is a YAML file under `profiles/`, never code
-//! here; nothing in this folder may name a service or a product.
+//! Pure. A convention of other people's health routes is a YAML file under `profiles/` and never code here; nothing in
+//! this folder may name a service or a product.
 
 pub(crate) mod annotated;
 mod builtin;

@@ -1,4 +1,4 @@
-//! How a request is made: credentials, TLS, proxy, connection. Secrets are named here and read when used.
+//! Options of a request: credentials, TLS, proxy, connection. Secrets are only named here, and are read when used.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,17 +7,17 @@ use url::Url;
 
 use super::Target;
 
-/// Whether connections are kept between probes.
+/// The policy for connections between probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Connection {
-    /// A new one each time: it also tests that the service still accepts.
+    /// A new connection for each probe, which also tests that the service accepts connections.
     Fresh,
-    /// A kept one.
+    /// A connection that is kept between probes.
     Reuse,
 }
 
 impl Connection {
-    /// The words used in files.
+    /// The words used in files, with their meanings.
     pub(crate) const WORDS: [(&'static str, Self); 2] =
         [("fresh", Self::Fresh), ("reuse", Self::Reuse)];
 
@@ -32,9 +32,9 @@ impl Connection {
 /// The proxy that a request goes through.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Proxy {
-    /// None, whatever the environment says (the default).
+    /// No proxy, whatever the environment says (the default).
     None,
-    /// This one.
+    /// The proxy with this URL.
     Url(Url),
 }
 
@@ -47,18 +47,18 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// Text that may come from elsewhere and never shows in `Debug`.
+/// A text that may come from elsewhere and is never shown, not even by `Debug`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Secret {
-    /// Written in the inventory.
+    /// The text is in the inventory.
     Plain(String),
     /// The value of an environment variable, read when used.
     Env(String),
-    /// The same where the variable is set, else what an `env_file` says.
+    /// The value of an environment variable, or that of an `env_file` when the variable is not set.
     EnvOr {
         /// The name of the variable.
         name: String,
-        /// The value that the file gives it.
+        /// The value in the file.
         otherwise: String,
     },
     /// The content of a file without its last line break, read when used.
@@ -78,13 +78,13 @@ impl fmt::Debug for Secret {
 /// Credentials of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Auth {
-    /// `Authorization: Bearer …`
+    /// The token of the header `Authorization: Bearer …`.
     Bearer(Secret),
-    /// `Authorization: Basic …`
+    /// The user and password of the header `Authorization: Basic …`.
     Basic {
-        /// User name.
+        /// The name of the user.
         user: String,
-        /// Password.
+        /// The password of the user.
         password: Secret,
     },
 }

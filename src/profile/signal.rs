@@ -3,22 +3,22 @@
 /// A signal that an action may send; SIGKILL is not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM
+    /// The signal with the name SIGTERM.
     Term,
-    /// SIGINT
+    /// The signal with the name SIGINT.
     Int,
-    /// SIGHUP
+    /// The signal with the name SIGHUP.
     Hup,
-    /// SIGQUIT
+    /// The signal with the name SIGQUIT.
     Quit,
-    /// SIGUSR1
+    /// The signal with the name SIGUSR1.
     Usr1,
-    /// SIGUSR2
+    /// The signal with the name SIGUSR2.
     Usr2,
 }
 
 impl Signal {
-    /// All of them, by the name used in files.
+    /// All signals with their names in files.
     pub const ALL: [(&'static str, Self); 6] = [
         ("TERM", Self::Term),
         ("INT", Self::Int),
@@ -28,16 +28,11 @@ impl Signal {
         ("USR2", Self::Usr2),
     ];
 
-    /// `TERM`
+    /// Returns the name in files, such as `TERM`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Term => "TERM",
-            Self::Int => "INT",
-            Self::Hup => "HUP",
-            Self::Quit => "QUIT",
-            Self::Usr1 => "USR1",
-            Self::Usr2 => "USR2",
-        }
+        let mut all = Self::ALL.iter();
+        all.find(|(_, signal)| *signal == self)
+            .map_or("", |(name, _)| name)
     }
 
     /// Reads `TERM` or `SIGTERM`, in any case.

@@ -1,4 +1,4 @@
-//! Where HTTP goes: URLs and socket files as people write them, and what is wrong with them.
+//! HTTP addresses: URLs and socket files as people write them.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use url::Url;
 use crate::text::nearest;
 use crate::yaml::is_secret_name;
 
-/// Where HTTP goes.
+/// The address of an HTTP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The URL; for a unix socket `http://localhost/…` with the path of the request.
@@ -17,12 +17,12 @@ pub struct Target {
     pub socket: Option<PathBuf>,
 }
 
-/// What is wrong with an address, to stand behind its text, and what was probably meant.
+/// A mistake in an address: the reason, to be written after its text, and a hint with what was probably meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadAddress {
-    /// `has no scheme`
+    /// The reason, such as `has no scheme`.
     pub reason: String,
-    /// ``did you mean `http://localhost:8000`?``
+    /// The hint, such as ``did you mean `http://localhost:8000`?``.
     pub hint: String,
 }
 
@@ -53,16 +53,10 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// The URL parser forgives much (no slashes, three of them, spaces); what it would forgive here is a typing
-    /// mistake that would be probed at the wrong place.
+    /// Returns the mistake. The URL parser tolerates much (no slashes, three of them, spaces); here that would be a typing
+    /// mistake, and the wrong address would be probed.
     pub fn parse(text: &str) -> Result<Self, BadAddress> {
-        if text.is_empty() {
-            return bad("is empty", EXAMPLE);
-        }
-        if text.chars().any(char::is_whitespace) {
-            let joined: String = text.split_whitespace().collect();
-            return bad("has a space in it", format!("did you mean `{joined}`?"));
-        }
+        check_spaces(text, EXAMPLE)?;
         if text.chars().any(char::is_control) || text.contains('\\') {
             return bad("has a character that no address has", EXAMPLE);
         }
@@ -100,12 +94,7 @@ impl Target {
                 format!("for example `{scheme}://localhost:8000`"),
             );
         }
-        if rest.contains('#') {
-            return bad(
-                "has a fragment (`#…`), which is never sent",
-                "take it out, or write `%23` for a `#` in a path",
-            );
-        }
+        check_fragment(rest)?;
         let url = Url::parse(text).or_else(|error| match error {
             url::ParseError::InvalidPort => bad("has an impossible port", "ports are 1 to 65535"),
             url::ParseError::EmptyHost => bad("has no host", EXAMPLE),
@@ -123,9 +112,7 @@ impl Target {
 
     fn parse_unix(rest: &str) -> Result<Self, BadAddress> {
         // `unix:///run/api.sock:/base`, as it is shown.
-        let (path, base) = rest
-            .split_once(":/")
-            .map_or((rest, ""), |(path, base)| (path, base));
+        let (path, base) = rest.split_once(":/").unwrap_or((rest, ""));
         if !path.starts_with('/') {
             return bad(
                 "names a socket without its full path",
@@ -151,11 +138,11 @@ impl Target {
         target.append(&format!("/{base}"))
     }
 
-    /// The same address with a path (and a query) behind its own path. An empty path changes nothing.
+    /// Appends a path (and a query) to the path of the address. An empty path changes nothing.
     ///
     /// # Errors
     ///
-    /// See [`check_path`]; and a query has no place before a path.
+    /// Returns the mistake that [`check_path`] finds, or that the address has a query, which cannot be before a path.
     pub fn append(&self, path: &str) -> Result<Self, BadAddress> {
         if path.is_empty() {
             return Ok(self.clone());
@@ -177,13 +164,12 @@ impl Target {
         Ok(target)
     }
 
-    /// Whether a request there goes to the same host as one to the other: credentials written for one may be
-    /// sent to the other.
+    /// Returns whether both addresses have the same host, so that credentials for one may be sent to the other.
     pub fn same_host(&self, other: &Self) -> bool {
         self.socket == other.socket && self.url.host_str() == other.url.host_str()
     }
 
-    /// Whether a password stands in it.
+    /// Returns whether the address has a password in it.
     pub fn has_password(&self) -> bool {
         self.url
             .password()
@@ -191,33 +177,50 @@ impl Target {
     }
 }
 
-/// What `set_path` and friends take for granted: an `http` URL with a host.
+/// Returns the URL of all sockets: `set_path` needs an `http` URL with a host.
 fn unix_url() -> Url {
     const URL: &str = "http://localhost/";
     Url::parse(URL).unwrap_or_else(|_| unreachable!("`{URL}` is a URL"))
 }
 
-/// Whether a text can stand as a path behind an address: `/ready`, `/ready?detailed=true`.
+/// Checks a path that is appended to an address: `/ready`, `/ready?detailed=true`.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// Returns the mistake in the path.
 pub fn check_path(path: &str) -> Result<(), BadAddress> {
     if path.chars().any(|c| c.is_whitespace() || c.is_control()) {
         let joined = path.split_whitespace().collect::<Vec<_>>().join("%20");
         return bad("has a space in it", format!("write `{joined}`"));
     }
-    if path.contains('#') {
-        return bad(
-            "has a fragment (`#…`), which is never sent",
-            "take it out, or write `%23` for a `#` in a path",
-        );
-    }
+    check_fragment(path)?;
     if !path.starts_with('/') {
         return bad(
             "is neither a path nor an address",
             format!("did you mean `/{path}`?"),
         );
+    }
+    Ok(())
+}
+
+fn check_fragment(text: &str) -> Result<(), BadAddress> {
+    if text.contains('#') {
+        return bad(
+            "has a fragment (`#…`), which is never sent",
+            "take it out, or write `%23` for a `#` in a path",
+        );
+    }
+    Ok(())
+}
+
+/// Checks that an address of HTTP or TCP is neither empty nor has spaces in it.
+pub(super) fn check_spaces(text: &str, example: &str) -> Result<(), BadAddress> {
+    if text.is_empty() {
+        return bad("is empty", example);
+    }
+    if text.chars().any(char::is_whitespace) {
+        let joined: String = text.split_whitespace().collect();
+        return bad("has a space in it", format!("did you mean `{joined}`?"));
     }
     Ok(())
 }
@@ -249,7 +252,7 @@ fn without_slashes(text: &str) -> BadAddress {
 }
 
 impl fmt::Display for Target {
-    /// The URL with passwords masked; `unix:///run/x.sock` with the request's path behind a colon, where it has one.
+    /// Writes the URL with passwords masked, or `unix:///run/x.sock` with the path of the request after a colon.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = self.url.clone();
         if self.url.password().is_some() {
@@ -269,7 +272,7 @@ impl fmt::Display for Target {
             return Ok(());
         }
         let text = shown.as_str();
-        // `http://host:80/` was written without its slash more often than with it.
+        // `http://host:80/` is usually written without its slash.
         f.write_str(if bare {
             text.trim_end_matches('/')
         } else {
@@ -278,7 +281,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// A query with the values of `token=` and its like starred.
+/// Redactions the values of `token=` and similar keys in a query.
 fn masked(query: &str) -> String {
     let pairs = query.split('&').map(|pair| match pair.split_once('=') {
         Some((name, value)) if !value.is_empty() && is_secret_name(name) => {

@@ -17,5 +17,5 @@ pub use duration::{
 };
 pub use nearest::nearest;
 pub use size::{format_size, long_size, parse_size, short_count};
-pub use table::{Cell, Color, Table};
+pub use table::{Cell, Color, TextTable};
 pub use width::{cut, cut_middle, width, wrap};

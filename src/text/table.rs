@@ -12,9 +12,9 @@ const LONGEST: usize = 200;
 
 /// A table for people. Cells are not cleaned: foreign text must have passed [`super::clean`].
 #[derive(Debug)]
-pub struct Table(comfy_table::Table);
+pub struct TextTable(comfy_table::Table);
 
-impl Table {
+impl TextTable {
     /// Makes a table with these titles. With `color`, titles are bold and the colours of cells are kept.
     pub fn new(titles: &[&str], color: bool) -> Self {
         let mut table = comfy_table::Table::new();
@@ -64,7 +64,7 @@ impl Table {
     }
 }
 
-impl fmt::Display for Table {
+impl fmt::Display for TextTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0
             .lines()
@@ -74,11 +74,11 @@ impl fmt::Display for Table {
 
 #[cfg(test)]
 mod tests {
-    use super::Table;
+    use super::TextTable;
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::new(&["NAME", "COUNT"], false).align_right(&[1]);
+        let mut table = TextTable::new(&["NAME", "COUNT"], false).align_right(&[1]);
         table.add_row(["a", "1"]);
         table.add_row(["long name", "12"]);
         assert_eq!(

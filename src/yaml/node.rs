@@ -8,7 +8,7 @@ use crate::text::shorten;
 /// A value and its place in a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// The value.
+    /// The typed value of the node.
     pub value: Value,
     /// The place of the value.
     pub place: Place,
@@ -34,7 +34,7 @@ pub enum Style {
 pub enum Value {
     /// Nothing, `~` or `null`.
     Null,
-    /// `true` or `false`.
+    /// A boolean: `true` or `false`.
     Bool(bool),
     /// A plain scalar that is a number.
     Number {
@@ -45,20 +45,20 @@ pub enum Value {
     },
     /// Text, quoted or not a number.
     Text(String),
-    /// A list.
+    /// A list in file order.
     List(Vec<Node>),
     /// A map in file order, keys unique.
     Map(Vec<Entry>),
 }
 
-/// One key of a map with its value.
+/// A key of a map with its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// The text of the key.
     pub key: String,
     /// The place of the key.
     pub key_place: Place,
-    /// The value.
+    /// The value of the key.
     pub value: Node,
 }
 

@@ -104,11 +104,11 @@ pub struct Problem {
     pub place: Option<Place>,
     /// The text under the marked place: what was expected.
     pub label: Option<String>,
-    /// What to do, such as ``did you mean `timeout`?``.
+    /// A hint such as ``did you mean `timeout`?``.
     pub hint: Option<String>,
     /// A second place (that of the first definition), with its label.
     pub related: Option<(Place, String)>,
-    /// Whether the file is valid all the same.
+    /// True for a problem with which the file is valid all the same.
     pub warning: bool,
 }
 
@@ -140,7 +140,7 @@ impl Problem {
         self
     }
 
-    /// Sets the hint.
+    /// Sets the hint: what the user can do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -179,7 +179,7 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Adds a problem.
+    /// Adds a problem, unless it is a consequence of another one.
     pub fn push(&mut self, problem: Problem) {
         let consequence = problem
             .place

@@ -16,13 +16,13 @@ use crate::execute::{Executor, Policy, PreparedAction};
 use crate::exit::Exit;
 use crate::host::Clock;
 use crate::output::ActionReport;
-use crate::probe::Asker;
+use crate::probe::Prober;
 
 /// Carries out an action on the services that were chosen.
 pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exit, Error> {
     let (action, args) = (command.action, &command.args);
     let clock = Clock::start();
-    let asker = Asker::new(clock);
+    let prober = Prober::new(clock);
     let choice = ServiceArgs {
         selectors: args.selectors.clone(),
         ..ServiceArgs::default()
@@ -31,7 +31,7 @@ pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exi
     if chosen.selection.needs_snapshot() {
         context.tell("asking every probe once, for the selectors by state and flag");
     }
-    chosen.settle(context, &asker, clock).await;
+    chosen.settle(context, &prober, clock).await;
     let names: Vec<String> = chosen.services.iter().map(|one| one.name.clone()).collect();
     if let Some(other) = args.confirm.iter().find(|name| !names.contains(name)) {
         return Err(Error::usage_hint(
@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exi
         print_reports(context, args, &[])?;
         return Ok(Exit::Done);
     }
-    let executor = Executor::new(asker, clock, policy(context, &command)?);
+    let executor = Executor::new(prober, clock, policy(context, &command)?);
     let prepared = match executor
         .prepare(action, &chosen.loaded.inventory, &names)
         .await

@@ -8,7 +8,7 @@ use super::{Context, Error, ListFormat, surroundings};
 use crate::exit::Exit;
 use crate::inventory::{self, AvailableProfile};
 use crate::profile::{Profile, ProfileSource};
-use crate::text::{Table, clean, nearest};
+use crate::text::{TextTable, clean, nearest};
 
 /// The flags of `profiles`.
 #[derive(Debug, clap::Args)]
@@ -98,7 +98,7 @@ fn find<'a>(known: &'a [AvailableProfile], name: &str) -> Result<&'a AvailablePr
 
 fn table(known: &[AvailableProfile], color: bool) -> String {
     let titles = ["PROFILE", "TITLE", "SOURCE", "PROBES", "ACTIONS", "FROM"];
-    let mut table = Table::new(&titles, color);
+    let mut table = TextTable::new(&titles, color);
     for offered in known {
         let profile = offered.profile.as_deref();
         let title = match profile {

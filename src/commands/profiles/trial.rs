@@ -12,9 +12,9 @@ use crate::commands::{Context, Error};
 use crate::health::{Age, Beat, Dependency, Failure, Heartbeat, ProbeResult, Reading};
 use crate::host::Clock;
 use crate::inventory::{AdHoc, AdHocTarget, AvailableProfile};
-use crate::probe::Asker;
+use crate::probe::Prober;
 use crate::profile::{Captured, HttpResponse, Profile, judge};
-use crate::text::{Table, ago, clean, long_age, long_latency};
+use crate::text::{TextTable, ago, clean, long_age, long_latency};
 
 /// The most bytes of a reply that a probe would read, and one more to notice that there are more.
 const LARGEST: u64 = (1 << 20) + 1;
@@ -70,12 +70,12 @@ pub(super) async fn of_url(
         profile: Some(&offered.name),
         ..AdHoc::new(AdHocTarget::Url(url))
     })?;
-    let asker = Asker::new(Clock::start());
+    let prober = Prober::new(Clock::start());
     let mut trials = Vec::new();
     for service in loaded.inventory.services.values() {
-        let probes = service.probes.iter();
-        for probe in probes.filter(|probe| wanted.contains(&probe.name)) {
-            let outcome = asker.ask(service, probe).await;
+        let all = service.probes.iter();
+        for probe in all.filter(|probe| wanted.contains(&probe.name)) {
+            let outcome = prober.probe(probe, None).await;
             trials.push(Trial {
                 profile: offered.name.clone(),
                 probe: probe.name.clone(),
@@ -215,7 +215,7 @@ fn text_of(trial: &Trial) -> String {
     out
 }
 
-fn dependency_table(dependencies: &[Dependency]) -> Table {
+fn dependency_table(dependencies: &[Dependency]) -> TextTable {
     let titles = [
         "DEPENDENCY",
         "STATUS",
@@ -227,7 +227,7 @@ fn dependency_table(dependencies: &[Dependency]) -> Table {
         "ERROR",
         "DETAILS",
     ];
-    let mut table = Table::new(&titles, false);
+    let mut table = TextTable::new(&titles, false);
     for dependency in dependencies {
         let required = if dependency.required {
             " (required)"

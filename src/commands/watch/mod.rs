@@ -34,7 +34,7 @@ use crate::exit::Exit;
 use crate::health::Fleet;
 use crate::host::Clock;
 use crate::inventory::{Inventory, Service};
-use crate::probe::Asker;
+use crate::probe::Prober;
 use crate::text;
 use crate::tui::{App, Setup};
 use actions::Actions;
@@ -83,7 +83,7 @@ pub(crate) async fn with_notices(
     let snapshots = Fleet::new(rules, now).snapshots();
     let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     let format = args.output.or((!terminal).then_some(StreamFormat::Text));
-    let asker = Asker::new(clock);
+    let prober = Prober::new(clock);
     let (sender, events) = engine::channel();
     let options = Options {
         caps: Caps::of_this_machine(),
@@ -92,7 +92,7 @@ pub(crate) async fn with_notices(
     let sights = Sights::new(context, &services, &inventory);
     let (automation_sender, automation_events) = engine::channel();
     let senders = vec![sender, automation_sender];
-    let engine = engine::watch(services.clone(), asker.clone(), options, clock, senders);
+    let engine = engine::watch(services.clone(), prober.clone(), options, clock, senders);
     let inputs = engine.inputs.clone();
     tokio::spawn(async move {
         while let Some(text) = notices.recv().await {
@@ -104,7 +104,7 @@ pub(crate) async fn with_notices(
         command: "healthctl watch".to_owned(),
         ..context.policy()
     };
-    let executor = Executor::new(asker, clock, policy);
+    let executor = Executor::new(prober, clock, policy);
     let inventory = Arc::new(inventory);
     let automation = Automation::start(
         executor.clone(),

@@ -21,7 +21,7 @@ use crate::execute::{Executor, Policy};
 use crate::health::{Fleet, Outcome, ProbeResult};
 use crate::host::Clock;
 use crate::inventory::{Inventory, Probe, Service};
-use crate::probe::Asker;
+use crate::probe::Prober;
 use crate::tui::{App, Setup};
 
 /// What the child shall do, as the value of this variable.
@@ -95,7 +95,7 @@ async fn dashboard(script: &str) -> u8 {
             verbose: false,
         },
     };
-    let executor = Executor::new(Asker::new(clock), clock, Policy::default());
+    let executor = Executor::new(Prober::new(clock), clock, Policy::default());
     let inventory = Arc::new(Inventory::default());
     let inputs = engine.inputs.clone();
     let actions = Actions::new(executor.clone(), Arc::clone(&inventory), inputs.clone());

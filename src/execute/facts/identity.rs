@@ -2,7 +2,6 @@
 //! under way.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use futures_util::future::join_all;
 
@@ -10,13 +9,12 @@ use super::owners::owners_of;
 use crate::action::{Baseline, Observation, Responder, ResponderKind};
 use crate::health::{Identity, Outcome, Process, Role, State};
 use crate::host::{Endpoint, Owners};
-use crate::inventory::{Probe, Service};
-use crate::probe::Asker;
+use crate::inventory::Probe;
+use crate::probe::Prober;
 
 /// A question to a service for its identity, with all that it needs.
 pub(crate) struct IdentityQuestion {
-    pub(crate) asker: Asker,
-    pub(crate) service: Arc<Service>,
+    pub(crate) prober: Prober,
     pub(crate) probes: Vec<Probe>,
     pub(crate) baseline: Baseline,
     pub(crate) pin: Option<SocketAddr>,
@@ -38,7 +36,7 @@ impl IdentityQuestion {
         let asked = self
             .probes
             .iter()
-            .map(|probe| self.asker.ask_at(&self.service, probe, self.pin));
+            .map(|probe| self.prober.probe(probe, self.pin));
         let outcomes: Vec<Outcome> = join_all(asked).await;
         let Some(identity) = identity(&outcomes) else {
             return IdentityAnswer {

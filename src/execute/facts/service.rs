@@ -17,7 +17,7 @@ use crate::host::pid_file::PidFile;
 use crate::host::records::Record;
 use crate::host::{Clock, Endpoint, Owners, RunningProcess, alive, is_local, ticks_now};
 use crate::inventory::{Connection, Means, Probe, ProbeKind, Service};
-use crate::probe::Asker;
+use crate::probe::Prober;
 
 /// A service that answers faster than this is asked again, to see whether another instance answers in turn.
 const QUICK: Duration = Duration::from_millis(300);
@@ -73,13 +73,13 @@ impl ServiceFacts {
     pub(crate) async fn gather(
         service: &Arc<Service>,
         means: Option<&Means>,
-        asker: &Asker,
+        prober: &Prober,
         clock: Clock,
         recorded: Recorded,
     ) -> Result<Self, String> {
         let mut repeats = REPEATS;
         loop {
-            let mut facts = [Self::ask(service, means, asker, recorded.clone()).await?];
+            let mut facts = [Self::ask(service, means, prober, recorded.clone()).await?];
             find_owners(&mut facts).await;
             let [mut facts] = facts;
             if repeats > 0 && facts.is_changing() {
@@ -87,7 +87,7 @@ impl ServiceFacts {
                 sleep(LOOKS_APART).await;
                 continue;
             }
-            facts.complete(service, asker, clock).await;
+            facts.complete(prober, clock).await;
             return Ok(facts);
         }
     }
@@ -100,11 +100,11 @@ impl ServiceFacts {
     pub(crate) async fn ask(
         service: &Arc<Service>,
         means: Option<&Means>,
-        asker: &Asker,
+        prober: &Prober,
         Recorded { record, stopped }: Recorded,
     ) -> Result<Self, String> {
         let address = ServiceAddress::of(service, means);
-        let endpoints = address.endpoints(asker).await?;
+        let endpoints = address.endpoints(prober).await?;
         let looks = connect_all(&endpoints).await;
         let reading = Arc::clone(service);
         let processes =
@@ -122,18 +122,18 @@ impl ServiceFacts {
             passing: None,
             read_at: None,
         };
-        facts.ask_probes(service, asker).await;
+        facts.ask_probes(service, prober).await;
         if facts.address == ServiceAddress::Nowhere && !stopped && !facts.process_is_known() {
-            facts.passing = passing(service, asker).await;
+            facts.passing = passing(service, prober).await;
         }
         facts.pin = facts.pin.or_else(|| facts.accepting());
         Ok(facts)
     }
 
     /// Asks again where the owners of the socket tell nothing, and notes the time.
-    pub(crate) async fn complete(&mut self, service: &Service, asker: &Asker, clock: Clock) {
+    pub(crate) async fn complete(&mut self, prober: &Prober, clock: Clock) {
         if self.processes.all().is_empty() {
-            self.repeat(service, asker).await;
+            self.repeat(prober).await;
         }
         self.read_at = Some(clock.now());
     }
@@ -299,25 +299,24 @@ impl ServiceFacts {
             })
     }
 
-    async fn ask_probes(&mut self, service: &Service, asker: &Asker) {
+    async fn ask_probes(&mut self, service: &Service, prober: &Prober) {
         let is_asked = |probe: &&Probe| match (probe.kind.request(), &self.address) {
             (None, _) => false,
             (Some(_), ServiceAddress::Proxied(_)) => probe.role != Role::Named,
             (Some(request), address) => address.holds(request),
         };
-        let mut probes: Vec<&Probe> = service.probes.iter().filter(is_asked).collect();
+        let mut asked: Vec<&Probe> = service.probes.iter().filter(is_asked).collect();
         // What decodes tells more, and of these the status most.
-        probes.sort_by_key(|probe| (probe.decode.is_none(), rank(probe.role)));
-        let probes: Vec<Probe> = probes.into_iter().map(with_fresh_connection).collect();
-        let Some((first, others)) = probes.split_first() else {
+        asked.sort_by_key(|probe| (probe.decode.is_none(), rank(probe.role)));
+        let asked: Vec<Probe> = asked.into_iter().map(with_fresh_connection).collect();
+        let Some((first, others)) = asked.split_first() else {
             return;
         };
-        let outcome = asker.ask(service, first).await;
+        let outcome = prober.probe(first, None).await;
         self.pin = outcome.address.as_deref().and_then(|it| it.parse().ok());
         let pin = self.pin;
         let others = others.iter().filter(|one| one.decode.is_some());
-        let others =
-            others.map(|probe| async move { (probe, asker.ask_at(service, probe, pin).await) });
+        let others = others.map(|probe| async move { (probe, prober.probe(probe, pin).await) });
         let mut answers: Vec<(&Probe, Outcome)> = vec![(first, outcome)];
         answers.extend(join_all(others).await);
         self.probes = identity_probes(&answers);
@@ -327,12 +326,12 @@ impl ServiceFacts {
     }
 
     /// Asks again: where no process can be known, that alone shows another instance behind the same address.
-    async fn repeat(&mut self, service: &Service, asker: &Asker) {
+    async fn repeat(&mut self, prober: &Prober) {
         for _ in 0..REPEATS {
             let Some(probe) = self.probes.first().filter(|_| !self.identities.is_empty()) else {
                 return;
             };
-            let outcome = asker.ask_at(service, probe, self.pin).await;
+            let outcome = prober.probe(probe, self.pin).await;
             if outcome.latency.is_none_or(|latency| latency > QUICK) {
                 return;
             }
@@ -361,10 +360,10 @@ impl ServiceFacts {
 }
 
 /// Returns the first of the service's own probes, but for its startup and named ones, that passes.
-async fn passing(service: &Service, asker: &Asker) -> Option<String> {
+async fn passing(service: &Service, prober: &Prober) -> Option<String> {
     let tells = |probe: &&Probe| !matches!(probe.role, Role::Named | Role::Startup);
-    let probes = service.probes.iter().filter(tells);
-    let questions = probes.map(|probe| async move { (probe, asker.ask(service, probe).await) });
+    let asked = service.probes.iter().filter(tells);
+    let questions = asked.map(|probe| async move { (probe, prober.probe(probe, None).await) });
     let answers = join_all(questions).await;
     let mut passing = answers.iter().filter(|(_, it)| it.result.is_success());
     passing.next().map(|(probe, _)| probe.name.clone())

@@ -1,4 +1,4 @@
-//! The process group of a command, and whoever has left it: all of it ends with the command, and with us.
+//! The process group of a command, and descendants that have left it: all of them end with the command, and with us.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,61 +9,60 @@ use tokio::process::Child;
 use crate::host::offspring::{self, Mark};
 use crate::host::signals::end_group;
 
-/// The commands of this process. What runs in a task may not live long enough to be dropped when we are told to end.
-static COMMANDS: Mutex<State> = Mutex::new(State {
+/// The commands of this process. A task may not live long enough to drop its command when we are told to end.
+static COMMANDS: Mutex<CommandRegistry> = Mutex::new(CommandRegistry {
     ending: false,
     starting: 0,
     started: Vec::new(),
 });
 
-/// Told whenever none is being started.
+/// Notified whenever no command is being started.
 static STARTED: Condvar = Condvar::new();
 
-/// Whoever has left the group of a command is looked for no longer than this; it takes a few milliseconds.
+/// The longest search for descendants that have left the group; it usually takes a few milliseconds.
 const SEARCH: Duration = Duration::from_secs(10);
 
-/// At our own end, where somebody waits for it, it takes no longer than this for all commands together.
-const AT_THE_END: Duration = Duration::from_secs(1);
+/// The longest search for the descendants of all commands at our own end, for which somebody waits.
+const SEARCH_AT_EXIT: Duration = Duration::from_secs(1);
 
-/// One that hangs while it is started (a file system that is away) must not hold up our own end.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The longest wait, at our own end, for commands that are being started: a start may block on a file system.
+const START_WAIT: Duration = Duration::from_millis(500);
 
-struct State {
-    /// None is started any more.
+struct CommandRegistry {
     ending: bool,
-    /// So many are being started.
+    /// The number of commands that are being started.
     starting: usize,
-    /// What is under way, or of which something may be left.
-    started: Vec<Started>,
+    /// Commands that run, or of which processes may be left.
+    started: Vec<StartedGroup>,
 }
 
 /// A command that was started.
-struct Started {
-    /// Its group, as long as that was not ended.
+struct StartedGroup {
+    /// The process group, until it was ended.
     group: Option<Pid>,
-    /// Tells its offspring, wherever that went.
+    /// The mark by which descendants are found.
     mark: Mark,
 }
 
-fn commands() -> MutexGuard<'static, State> {
+fn commands() -> MutexGuard<'static, CommandRegistry> {
     COMMANDS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Leave to start a command, from before it is started until its group is known: none can slip through at the end.
+/// The permit to start a command, held until its group is known, so that no command is missed at our end.
 #[derive(Debug)]
-pub(super) struct Leave(());
+pub(super) struct StartPermit(());
 
-/// None once we are ending.
-pub(super) fn leave() -> Option<Leave> {
+/// Returns a permit, or `None` once we are ending.
+pub(super) fn permit_start() -> Option<StartPermit> {
     let mut commands = commands();
     if commands.ending {
         return None;
     }
     commands.starting += 1;
-    Some(Leave(()))
+    Some(StartPermit(()))
 }
 
-impl Drop for Leave {
+impl Drop for StartPermit {
     fn drop(&mut self) {
         let mut commands = commands();
         commands.starting = commands.starting.saturating_sub(1);
@@ -73,13 +72,13 @@ impl Drop for Leave {
     }
 }
 
-/// Commands may be run as long as this lives. With it ends every command that is under way, and all that it started.
+/// The guard of all commands. Dropping it ends every running command and its descendants.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Commands(());
 
 impl Commands {
-    /// Lets commands be run.
+    /// Permits commands to run.
     pub(crate) fn allow() -> Self {
         commands().ending = false;
         Self(())
@@ -90,7 +89,7 @@ impl Drop for Commands {
     fn drop(&mut self) {
         let mut commands = commands();
         commands.ending = true;
-        let waited = STARTED.wait_timeout_while(commands, PATIENCE, |state| state.starting > 0);
+        let waited = STARTED.wait_timeout_while(commands, START_WAIT, |state| state.starting > 0);
         let (mut commands, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let left = std::mem::take(&mut commands.started);
         drop(commands);
@@ -98,59 +97,59 @@ impl Drop for Commands {
             end_group(group);
         }
         let marks: Vec<Mark> = left.into_iter().map(|started| started.mark).collect();
-        offspring::end(&marks, Instant::now() + AT_THE_END);
+        offspring::end(&marks, Instant::now() + SEARCH_AT_EXIT);
     }
 }
 
-/// The group that a child leads, and whatever has left it; all of it is ended when this is dropped.
+/// The group that a child leads, and the descendants that have left it. Dropping it ends all of them.
 #[derive(Debug)]
-pub(super) struct Group(Option<Mark>);
+pub(super) struct CommandGroup(Option<Mark>);
 
-impl Group {
-    /// The group of a child that was started as its leader, with this text in its environment.
+impl CommandGroup {
+    /// Registers the group of a child that was started as its leader, with this text in its environment.
     pub(super) fn of(child: &Child, text: String) -> Self {
         let pid = child.id();
         let mark = Mark::new(text, pid.unwrap_or(0));
         let group = pid
             .and_then(|pid| i32::try_from(pid).ok())
             .and_then(Pid::from_raw);
-        commands().started.push(Started {
+        commands().started.push(StartedGroup {
             group,
             mark: mark.clone(),
         });
         Self(Some(mark))
     }
 
-    /// Ends the group itself. As long as its leader was not waited for, its number cannot be anybody else's.
+    /// Kills the group itself. Until its leader is waited for, its number cannot be reused.
     pub(super) fn kill(&self) {
         let mut commands = commands();
-        let known = |started: &&mut Started| Some(&started.mark) == self.0.as_ref();
+        let known = |started: &&mut StartedGroup| Some(&started.mark) == self.0.as_ref();
         let group = commands.started.iter_mut().find(known);
         if let Some(group) = group.and_then(|started| started.group.take()) {
             end_group(group);
         }
     }
 
-    /// Ends whoever has left the group. That none is found is no failure.
-    pub(super) async fn end_offspring(mut self) {
+    /// Ends the descendants that have left the group, if there are any.
+    pub(super) async fn end_descendants(mut self) {
         if let Some(mark) = self.0.take() {
-            let _ = tokio::task::spawn_blocking(move || end_offspring(mark)).await;
+            let _ = tokio::task::spawn_blocking(move || end_marked(mark)).await;
         }
     }
 }
 
-impl Drop for Group {
+impl Drop for CommandGroup {
     fn drop(&mut self) {
         self.kill();
-        // Whoever is dropped with the runtime is seen to at the end of all.
+        // A group that is dropped with the runtime is ended with [`Commands`].
         if let (Some(mark), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn_blocking(move || end_offspring(mark));
+            runtime.spawn_blocking(move || end_marked(mark));
         }
     }
 }
 
-/// It is on record until it is done: our own end must not come in between.
-fn end_offspring(mark: Mark) {
+/// Ends descendants. They stay registered until this is done, because our own end may come in between.
+fn end_marked(mark: Mark) {
     let mark = [mark];
     offspring::end(&mark, Instant::now() + SEARCH);
     commands()
@@ -158,7 +157,7 @@ fn end_offspring(mark: Mark) {
         .retain(|started| !mark.contains(&started.mark));
 }
 
-/// Waits for the end of a child without taking note of it, so that its number stays its own.
+/// Waits for the end of a child without reaping it, so that its pid is not reused.
 #[cfg(target_os = "linux")]
 #[expect(
     deprecated,
@@ -179,13 +178,13 @@ pub(super) async fn ended(child: &mut Child) {
     {
         return;
     }
-    // A kernel before 5.3, or no descriptor left. What comes of it is told when it is waited for again.
+    // The kernel is older than 5.3, or there is no descriptor left. The status is returned when it is waited for again.
     let _ = child.wait().await;
 }
 
 /// Waits for the end of a child.
 #[cfg(not(target_os = "linux"))]
 pub(super) async fn ended(child: &mut Child) {
-    // What comes of it is told when it is waited for again.
+    // The status is returned when it is waited for again.
     let _ = child.wait().await;
 }

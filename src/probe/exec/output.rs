@@ -1,4 +1,4 @@
-//! What a command writes, to stdout and stderr alike: counted, its beginning kept.
+//! The output of a command, stdout and stderr together: its size is counted, and its start is kept.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,27 +7,26 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::Command;
 
+use crate::probe::redact::Redactions;
 use crate::text;
 
-use crate::probe::Masks;
-
-/// So much of the beginning is kept.
+/// The number of bytes that are kept.
 const KEPT: usize = 4096;
 
-/// A line is shown no longer than this.
+/// The longest line that is shown, in characters.
 const LONGEST: usize = 300;
 
-/// The reading end of the pipe.
+/// The reading end of the pipe to which a command writes.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(super) struct CommandOutput {
     pipe: Receiver,
     kept: Vec<u8>,
     total: u64,
     open: bool,
 }
 
-impl Output {
-    /// Has a command write into a new pipe.
+impl CommandOutput {
+    /// Makes a command write into a new pipe.
     pub(super) fn attach(command: &mut Command) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         command.stdout(writer.try_clone()?).stderr(writer);
@@ -39,7 +38,7 @@ impl Output {
         })
     }
 
-    /// Takes in what comes; returns only when more than `most` bytes have come.
+    /// Reads the output; returns only when it is larger than `most` bytes.
     pub(super) async fn overflow(&mut self, most: u64) {
         let mut buffer = [0; 8192];
         while self.open {
@@ -54,9 +53,8 @@ impl Output {
         std::future::pending::<()>().await;
     }
 
-    /// Takes in what is in the pipe by now, as far as it is kept. Nothing is waited for: whoever still holds the other end may
-    /// hold it for ever.
-    pub(super) fn rest(&mut self) {
+    /// Reads what is in the pipe now. It does not wait: another process may keep the other end open for ever.
+    pub(super) fn read_rest(&mut self) {
         let mut buffer = [0; KEPT];
         while self.open && self.kept.len() < KEPT {
             match rustix::io::read(&self.pipe, &mut buffer) {
@@ -74,13 +72,13 @@ impl Output {
         self.kept.extend(bytes.iter().take(room));
     }
 
-    /// The first line with something in it, fit for any terminal, and without what the command was given in confidence.
-    pub(super) fn first_line(&self, masks: &Masks) -> String {
+    /// Returns the first line that is not blank, cleaned and without secrets.
+    pub(super) fn first_line(&self, redactions: &Redactions) -> String {
         let text = String::from_utf8_lossy(&self.kept);
         let text = if self.kept.len() < KEPT {
-            masks.apply(&text)
+            redactions.apply(&text)
         } else {
-            masks.apply_to_beginning(&text)
+            redactions.apply_to_start(&text)
         };
         let line = text.lines().map(str::trim).find(|line| !line.is_empty());
         text::clean(line.unwrap_or_default(), LONGEST)

@@ -3,12 +3,12 @@
 use tokio::io::AsyncWriteExt;
 
 use super::server::{answering, flooding, head, serve};
-use super::{FailureKind, ProbeResult, ask, failed, passed, probe, question, reading};
+use super::{FailureKind, ProbeResult, failed, get, passed, probe, reading, run};
 
 /// What comes of this reply for a probe that needs the body; it has to hold `ok`.
 async fn outcome_of(reply: &'static [u8]) -> crate::health::Outcome {
     let address = answering(reply).await;
-    ask(&reading(question(&format!("http://{address}/health")))).await
+    run(&reading(get(&format!("http://{address}/health")))).await
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn answers_that_are_good() {
 #[tokio::test]
 async fn no_content_is_an_answer() {
     let address = answering(b"HTTP/1.1 204 No Content\r\n\r\n").await;
-    let outcome = ask(&probe(question(&format!("http://{address}/")))).await;
+    let outcome = run(&probe(get(&format!("http://{address}/")))).await;
     passed(&outcome);
     assert_eq!(outcome.code, Some(204));
     assert_eq!(outcome.address, Some(address.to_string()));
@@ -63,7 +63,7 @@ async fn codes_that_are_not_good() {
     ] {
         let reply = format!("HTTP/1.1 {line}\r\ncontent-length: 0\r\nlocation: /x\r\n\r\n");
         let address = answering(reply.leak().as_bytes()).await;
-        let outcome = ask(&probe(question(&format!("http://{address}/")))).await;
+        let outcome = run(&probe(get(&format!("http://{address}/")))).await;
         failed(&outcome, result, kind, "…");
         assert!(!outcome.refused);
         assert!(outcome.latency.is_some(), "{line}");
@@ -111,7 +111,7 @@ async fn a_server_that_speaks_first() {
         head(&mut stream).await;
     })
     .await;
-    let outcome = ask(&probe(question(&format!("http://{address}/")))).await;
+    let outcome = run(&probe(get(&format!("http://{address}/")))).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -162,7 +162,7 @@ async fn an_encoding_that_nobody_asked_for() {
     .await;
     failed(&outcome, ProbeResult::Fail, FailureKind::Decode, "…");
     let address = answering(bomb).await;
-    passed(&ask(&probe(question(&format!("http://{address}/")))).await);
+    passed(&run(&probe(get(&format!("http://{address}/")))).await);
 }
 
 /// Who may not see, or asked for the wrong thing, is told so, whatever page comes with it.
@@ -180,7 +180,7 @@ async fn a_page_beside_the_question_does_not_matter() {
         ),
     ] {
         let address = flooding(reply, &[b'x'; 16 * 1024]).await;
-        let outcome = ask(&reading(question(&format!("http://{address}/")))).await;
+        let outcome = run(&reading(get(&format!("http://{address}/")))).await;
         failed(&outcome, result, kind, "…");
     }
 }
@@ -189,7 +189,7 @@ async fn a_page_beside_the_question_does_not_matter() {
 async fn bodies_and_heads_have_a_limit() {
     let url = |address| format!("http://{address}/");
     let endless = flooding(b"HTTP/1.1 200 OK\r\n\r\n", &[b'x'; 16 * 1024]).await;
-    let outcome = ask(&reading(question(&url(endless)))).await;
+    let outcome = run(&reading(get(&url(endless)))).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -197,11 +197,11 @@ async fn bodies_and_heads_have_a_limit() {
         "the body is larger than 64 KiB (max_body)",
     );
     // Who does not need the body does not read it.
-    passed(&ask(&probe(question(&url(endless)))).await);
+    passed(&run(&probe(get(&url(endless)))).await);
 
     let announced =
         answering(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999\r\n\r\n").await;
-    let outcome = ask(&reading(question(&url(announced)))).await;
+    let outcome = run(&reading(get(&url(announced)))).await;
     failed(&outcome, ProbeResult::Fail, FailureKind::BodyLimit, "…");
 
     for (start, more) in [
@@ -216,7 +216,7 @@ async fn bodies_and_heads_have_a_limit() {
         (b"HTTP/1.1 200 ", b"so very much to say about this and "),
         (b"HTTP/1.1 200 OK\r\n", b"x: 1\r\n"),
     ] {
-        let outcome = ask(&probe(question(&url(flooding(start, more).await)))).await;
+        let outcome = run(&probe(get(&url(flooding(start, more).await)))).await;
         failed(
             &outcome,
             ProbeResult::Fail,
@@ -230,7 +230,7 @@ async fn bodies_and_heads_have_a_limit() {
         b"x-trailer: xxxxxxxxxxxxxxxxxxxxxxx\r\n",
     )
     .await;
-    let outcome = ask(&reading(question(&url(trailers)))).await;
+    let outcome = run(&reading(get(&url(trailers)))).await;
     failed(&outcome, ProbeResult::Fail, FailureKind::Protocol, "…");
 
     let extension = flooding(
@@ -238,7 +238,7 @@ async fn bodies_and_heads_have_a_limit() {
         b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     )
     .await;
-    let outcome = ask(&reading(question(&url(extension)))).await;
+    let outcome = run(&reading(get(&url(extension)))).await;
     failed(&outcome, ProbeResult::Fail, FailureKind::Protocol, "…");
 }
 
@@ -248,12 +248,12 @@ async fn a_large_body_within_its_limit() {
     reply.resize(reply.len() + 500_000, b'x');
     reply.extend(b"ok");
     let address = answering(reply.leak()).await;
-    let mut probe = reading(question(&format!("http://{address}/")));
+    let mut probe = reading(get(&format!("http://{address}/")));
     probe.max_body = 500_002;
-    passed(&ask(&probe).await);
+    passed(&run(&probe).await);
     probe.max_body = 500_001;
     failed(
-        &ask(&probe).await,
+        &run(&probe).await,
         ProbeResult::Fail,
         FailureKind::BodyLimit,
         "the body is larger than 500001 bytes (max_body)",

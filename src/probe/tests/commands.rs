@@ -11,8 +11,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use super::{
-    AMPLE, FailureKind, Probe, ProbeKind, ProbeResult, ask, failed, hurried, passed, probe,
-    question,
+    AMPLE, FailureKind, Probe, ProbeKind, ProbeResult, failed, get, hurried, passed, probe, run,
 };
 use crate::inventory::{Exec, Secret};
 
@@ -24,7 +23,7 @@ fn exec(words: &[&str]) -> Probe {
             command,
             ..Exec::default()
         }),
-        ..probe(question("http://unused/"))
+        ..probe(get("http://unused/"))
     }
 }
 
@@ -72,7 +71,7 @@ impl Pipe {
             File::open(path).unwrap().read_to_string(&mut text).unwrap();
             text
         });
-        let outcome = ask(&probe).await;
+        let outcome = run(&probe).await;
         let text = tokio::time::timeout(AMPLE, reader).await;
         let text = text.expect("what was started has ended").unwrap();
         assert_eq!(text, "here\n");
@@ -82,12 +81,12 @@ impl Pipe {
 
 #[tokio::test]
 async fn the_status_tells() {
-    let outcome = ask(&exec(&["true"])).await;
+    let outcome = run(&exec(&["true"])).await;
     passed(&outcome);
     assert!(outcome.latency.is_some());
     assert_eq!((outcome.address, outcome.code), (None, None));
     let check = async |script: &str, words: &str| {
-        let outcome = ask(&shell(script)).await;
+        let outcome = run(&shell(script)).await;
         failed(&outcome, ProbeResult::Fail, FailureKind::Exit, words);
         assert!(outcome.latency.is_some(), "{script}");
     };
@@ -111,7 +110,7 @@ async fn the_status_tells() {
         "ended by signal 9 (SIGKILL): dying",
     )
     .await;
-    let outcome = ask(&shell("head -c 50000 /dev/zero | tr '\\0' x; exit 1")).await;
+    let outcome = run(&shell("head -c 50000 /dev/zero | tr '\\0' x; exit 1")).await;
     let message = outcome.failure.unwrap().message;
     assert_eq!(
         message.chars().count(),
@@ -123,12 +122,12 @@ async fn the_status_tells() {
 #[tokio::test]
 async fn no_shell_and_nothing_to_read() {
     // What a shell would take apart stays one word.
-    passed(&ask(&exec(&["test", "$HOME; *", "=", "$HOME; *"])).await);
+    passed(&run(&exec(&["test", "$HOME; *", "=", "$HOME; *"])).await);
     // Nothing comes on its input, and nobody's terminal.
-    passed(&ask(&shell("! read line")).await);
-    passed(&ask(&hurried(shell("test \"$(cat)\" = ''"))).await);
+    passed(&run(&shell("! read line")).await);
+    passed(&run(&hurried(shell("test \"$(cat)\" = ''"))).await);
     // It leads a group of its own, so what is typed at us does not reach it.
-    passed(&ask(&shell("test $(cut -d' ' -f5 /proc/self/stat) = $$")).await);
+    passed(&run(&shell("test $(cut -d' ' -f5 /proc/self/stat) = $$")).await);
 }
 
 #[tokio::test]
@@ -156,13 +155,13 @@ async fn environment_and_directory() {
     ];
     let script = "test \"$PLAIN/$FROM_FILE/$FROM_ENV_FILE\" = 'as written/from a file/otherwise' \
                   && test \"$FROM_ENV\" = \"$PATH\" && test -f secret && test -n \"$HOME$USER$PWD\"";
-    passed(&ask(&within(shell(script), &variables, folder.path())).await);
+    passed(&run(&within(shell(script), &variables, folder.path())).await);
     let missing = [(
         "X",
         Secret::Env("HEALTHCTL_TEST_NO_SUCH_VARIABLE".to_owned()),
     )];
     failed(
-        &ask(&within(shell("true"), &missing, folder.path())).await,
+        &run(&within(shell("true"), &missing, folder.path())).await,
         ProbeResult::Unknown,
         FailureKind::Local,
         "the environment variable HEALTHCTL_TEST_NO_SUCH_VARIABLE is not set",
@@ -176,7 +175,7 @@ async fn what_cannot_be_run_is_our_own_fault() {
     std::fs::write(&plain, "text").unwrap();
     let plain = plain.display().to_string();
     let check = async |probe: &Probe, words: &str| {
-        let outcome = ask(probe).await;
+        let outcome = run(probe).await;
         failed(&outcome, ProbeResult::Unknown, FailureKind::Local, words);
         assert_eq!(outcome.latency, None);
     };
@@ -248,7 +247,7 @@ async fn output_has_a_limit() {
         max_body: 10_000,
         ..exec(&["yes", "and more"])
     };
-    let outcome = ask(&flood).await;
+    let outcome = run(&flood).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -260,10 +259,10 @@ async fn output_has_a_limit() {
         max_body: 10_000,
         ..shell("head -c 10000 /dev/zero")
     };
-    passed(&ask(&full).await);
+    passed(&run(&full).await);
 }
 
-/// Whoever asks may lose interest: the command ends with the question, and so does what has left its group.
+/// Whoever asks may lose interest: the command ends with the get, and so does what has left its group.
 #[tokio::test]
 async fn a_question_that_is_dropped_takes_its_command_along() {
     for rest in ["sleep 600", "setsid sleep 600 & sleep 600"] {
@@ -275,7 +274,7 @@ async fn dropped(rest: &str) {
     let pipe = Pipe::new();
     let path = pipe.folder.path().join("pipe");
     let script = format!("exec 3> {}; echo here >&3; {rest}", path.display());
-    let asking = tokio::spawn(async move { ask(&shell(&script)).await });
+    let asking = tokio::spawn(async move { run(&shell(&script)).await });
     let (here, open) = tokio::task::spawn_blocking(move || {
         let mut file = File::open(path).unwrap();
         let mut here = [0; 5];
@@ -302,7 +301,7 @@ async fn what_it_was_given_in_confidence_is_not_told() {
     std::fs::write(folder.path().join("secret"), "hunter22\n").unwrap();
     let variables = [("KEY", Secret::File(folder.path().join("secret")))];
     let check = async |script: &str, words: &str| {
-        let outcome = ask(&within(shell(script), &variables, folder.path())).await;
+        let outcome = run(&within(shell(script), &variables, folder.path())).await;
         failed(&outcome, ProbeResult::Fail, FailureKind::Exit, words);
     };
     check("echo no user $KEY; exit 1", "exit status 1: no user ${KEY}").await;
@@ -315,9 +314,9 @@ async fn what_it_was_given_in_confidence_is_not_told() {
 #[tokio::test]
 async fn no_child_is_left() {
     for script in ["exit 3", "kill -9 $$", "sleep 600 & exit 0"] {
-        ask(&shell(&format!("echo $$; {script}"))).await;
+        run(&shell(&format!("echo $$; {script}"))).await;
     }
-    let outcome = ask(&hurried(shell("echo $$; sleep 600"))).await;
+    let outcome = run(&hurried(shell("echo $$; sleep 600"))).await;
     let message = outcome.failure.unwrap().message;
     let pid = message.rsplit(' ').next().unwrap();
     assert!(pid.parse::<u32>().is_ok(), "{message}");
@@ -331,7 +330,7 @@ async fn no_child_is_left() {
 #[tokio::test]
 async fn commands_side_by_side() {
     let all = (0..20).map(|number| async move {
-        let outcome = ask(&shell(&format!(
+        let outcome = run(&shell(&format!(
             "setsid sleep 600 & sleep 0; exit {number}"
         )))
         .await;
@@ -348,7 +347,7 @@ async fn a_deadline_of_nothing() {
         timeout: Duration::from_nanos(1),
         ..exec(&["sleep", "5"])
     };
-    let outcome = ask(&probe).await;
+    let outcome = run(&probe).await;
     failed(
         &outcome,
         ProbeResult::Fail,

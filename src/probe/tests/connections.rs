@@ -8,8 +8,7 @@ use super::server::{reserve, serve_on};
 use crate::profile::HostPort;
 
 use super::{
-    FailureKind, Probe, ProbeKind, ProbeResult, ask, asker, failed, hurried, passed, probe,
-    question, service,
+    FailureKind, Probe, ProbeKind, ProbeResult, failed, get, hurried, passed, probe, prober, run,
 };
 
 fn tcp(host: &str, port: u16) -> Probe {
@@ -18,7 +17,7 @@ fn tcp(host: &str, port: u16) -> Probe {
             host: host.to_owned(),
             port,
         }),
-        ..probe(question("http://unused/"))
+        ..probe(get("http://unused/"))
     }
 }
 
@@ -29,7 +28,7 @@ async fn a_connection_is_enough() {
     let listener = reserved.four.listen(9).unwrap();
     let address = listener.local_addr().unwrap();
     for host in ["127.0.0.1", "localhost"] {
-        let outcome = ask(&tcp(host, address.port())).await;
+        let outcome = run(&tcp(host, address.port())).await;
         passed(&outcome);
         assert_eq!(outcome.address, Some(address.to_string()));
         assert!(outcome.latency.is_some() && outcome.phases.connect.is_some());
@@ -41,13 +40,13 @@ async fn a_connection_is_enough() {
 async fn both_families_are_tried() {
     let reserved = reserve();
     let six = serve_on(reserved.six.listen(9).unwrap(), async |_| ());
-    let outcome = ask(&tcp("localhost", six.port())).await;
+    let outcome = run(&tcp("localhost", six.port())).await;
     passed(&outcome);
     assert_eq!(outcome.address, Some(six.to_string()));
-    let outcome = ask(&tcp("::1", six.port())).await;
+    let outcome = run(&tcp("::1", six.port())).await;
     passed(&outcome);
     // The other family does not listen.
-    let outcome = ask(&tcp("127.0.0.1", six.port())).await;
+    let outcome = run(&tcp("127.0.0.1", six.port())).await;
     assert_eq!(outcome.result, ProbeResult::Fail);
 }
 
@@ -55,7 +54,7 @@ async fn both_families_are_tried() {
 async fn nobody_listens() {
     let reserved = reserve();
     let port = reserved.port;
-    let outcome = ask(&tcp("localhost", port)).await;
+    let outcome = run(&tcp("localhost", port)).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -75,7 +74,7 @@ async fn a_queue_that_is_full() {
     let _waiting = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
         .await
         .unwrap();
-    let outcome = ask(&hurried(tcp("127.0.0.1", port))).await;
+    let outcome = run(&hurried(tcp("127.0.0.1", port))).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -85,14 +84,14 @@ async fn a_queue_that_is_full() {
     assert!(!outcome.refused);
     // The other family gets its turn in time.
     let six = serve_on(reserved.six.listen(9).unwrap(), async |_| ());
-    let outcome = ask(&tcp("localhost", port)).await;
+    let outcome = run(&tcp("localhost", port)).await;
     passed(&outcome);
     assert_eq!(outcome.address, Some(six.to_string()));
 }
 
 #[tokio::test]
 async fn a_name_that_is_none() {
-    let outcome = ask(&tcp("no-such-host.invalid", 1)).await;
+    let outcome = run(&tcp("no-such-host.invalid", 1)).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -106,7 +105,7 @@ async fn a_pin_wins_over_the_name() {
     let reserved = reserve();
     let four = serve_on(reserved.four.listen(9).unwrap(), async |_| ());
     let probe = tcp("no-such-host.invalid", 1);
-    let outcome = asker().ask_at(&service(), &probe, Some(four)).await;
+    let outcome = prober().probe(&probe, Some(four)).await;
     passed(&outcome);
     assert_eq!(
         outcome.address,

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 
 use super::server::{head, serve};
-use super::{FailureKind, ProbeResult, ask, failed, hurried, probe, question, reading};
+use super::{FailureKind, ProbeResult, failed, get, hurried, probe, reading, run};
 
 /// With the clock paused, time passes as soon as nobody has anything to do: here nobody ever has.
 #[tokio::test(start_paused = true)]
@@ -17,7 +17,7 @@ async fn accepts_and_never_answers() {
         std::future::pending::<()>().await;
     })
     .await;
-    let outcome = ask(&probe(question(&format!("http://{address}/")))).await;
+    let outcome = run(&probe(get(&format!("http://{address}/")))).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -36,7 +36,7 @@ async fn a_queue_that_is_full() {
     let address = listener.local_addr().unwrap();
     // A queue of length 0 holds one.
     let _waiting = tokio::net::TcpStream::connect(address).await.unwrap();
-    let outcome = ask(&probe(question(&format!("http://{address}/")))).await;
+    let outcome = run(&probe(get(&format!("http://{address}/")))).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -51,9 +51,9 @@ async fn a_queue_that_is_full() {
 async fn a_handshake_that_does_not_go_on() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut request = question(&format!("https://{address}/"));
+    let mut request = get(&format!("https://{address}/"));
     request.tls.insecure = true;
-    let outcome = ask(&probe(request)).await;
+    let outcome = run(&probe(request)).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -106,7 +106,7 @@ async fn answers_that_drip() {
         ),
     ] {
         let (address, left) = dripping(start, drip).await;
-        let outcome = ask(&hurried(reading(question(&format!("http://{address}/"))))).await;
+        let outcome = run(&hurried(reading(get(&format!("http://{address}/"))))).await;
         failed(&outcome, ProbeResult::Fail, FailureKind::Timeout, words);
         left.notified().await;
     }
@@ -119,7 +119,7 @@ async fn interim_answers_without_end() {
         b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n",
     ] {
         let (address, left) = dripping(b"", drip).await;
-        let outcome = ask(&hurried(probe(question(&format!("http://{address}/"))))).await;
+        let outcome = run(&hurried(probe(get(&format!("http://{address}/"))))).await;
         failed(
             &outcome,
             ProbeResult::Fail,
@@ -145,7 +145,7 @@ async fn a_flood_of_interim_answers() {
         }
     })
     .await;
-    let outcome = ask(&hurried(probe(question(&format!("http://{address}/"))))).await;
+    let outcome = run(&hurried(probe(get(&format!("http://{address}/"))))).await;
     failed(
         &outcome,
         ProbeResult::Fail,

@@ -15,8 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::server::serve;
 use super::{
-    FailureKind, HttpRequest, Outcome, ProbeResult, ask, asker, failed, passed, probe, question,
-    service,
+    FailureKind, HttpRequest, Outcome, ProbeResult, failed, get, passed, probe, prober, run, run_by,
 };
 
 /// An authority of its own, with its certificate in a file.
@@ -59,7 +58,7 @@ impl Authority {
 
     /// A question that trusts this authority only.
     fn trusting(&self, url: &str) -> HttpRequest {
-        let mut request = question(url);
+        let mut request = get(url);
         request.tls.ca = Some(self.file("ca.pem"));
         request
     }
@@ -121,7 +120,7 @@ fn refused(outcome: &Outcome, words: &str) {
 async fn a_certificate_of_a_trusted_authority() {
     let authority = Authority::new();
     let address = issued(&authority, &["127.0.0.1"], |_| ()).await;
-    let outcome = ask(&probe(authority.trusting(&format!("https://{address}/")))).await;
+    let outcome = run(&probe(authority.trusting(&format!("https://{address}/")))).await;
     passed(&outcome);
     assert_eq!(outcome.address, Some(address.to_string()));
 }
@@ -136,7 +135,7 @@ async fn certificates_that_are_not_accepted() {
     let address = issued(&authority, &["127.0.0.1"], expired).await;
     let url = format!("https://{address}/");
     refused(
-        &ask(&probe(authority.trusting(&url))).await,
+        &run(&probe(authority.trusting(&url))).await,
         &format!("certificate expired on 2002-02-03 ({address})"),
     );
 
@@ -145,20 +144,20 @@ async fn certificates_that_are_not_accepted() {
     };
     let address = issued(&authority, &["127.0.0.1"], early).await;
     refused(
-        &ask(&probe(authority.trusting(&format!("https://{address}/")))).await,
+        &run(&probe(authority.trusting(&format!("https://{address}/")))).await,
         "certificate not valid before 2101-01-01 (…)",
     );
 
     let address = issued(&authority, &["other.example"], |_| ()).await;
     refused(
-        &ask(&probe(authority.trusting(&format!("https://{address}/")))).await,
+        &run(&probe(authority.trusting(&format!("https://{address}/")))).await,
         "certificate is not for 127.0.0.1 but for other.example (…)",
     );
 
     let impostor = Authority::new();
     let address = issued(&impostor, &["127.0.0.1"], |_| ()).await;
     refused(
-        &ask(&probe(authority.trusting(&format!("https://{address}/")))).await,
+        &run(&probe(authority.trusting(&format!("https://{address}/")))).await,
         "certificate is not signed by the authority that it names…",
     );
 
@@ -166,19 +165,19 @@ async fn certificates_that_are_not_accepted() {
     let address = issued(&stranger, &["127.0.0.1"], |_| ()).await;
     let url = format!("https://{address}/");
     refused(
-        &ask(&probe(authority.trusting(&url))).await,
+        &run(&probe(authority.trusting(&url))).await,
         "certificate is self-signed or from an authority that is not trusted here…",
     );
     // The system does not trust it either.
-    let outcome = ask(&probe(question(&url))).await;
+    let outcome = run(&probe(get(&url))).await;
     assert!(matches!(
         outcome.failure.unwrap().kind,
         FailureKind::Tls | FailureKind::Local
     ));
 
-    let mut insecure = question(&url);
+    let mut insecure = get(&url);
     insecure.tls.insecure = true;
-    passed(&ask(&probe(insecure)).await);
+    passed(&run(&probe(insecure)).await);
 }
 
 #[tokio::test]
@@ -204,7 +203,7 @@ async fn a_certificate_signed_by_itself() {
             .unwrap();
         let address = secure(config).await;
         let request = authority.trusting(&format!("https://{address}/"));
-        refused(&ask(&probe(request)).await, words);
+        refused(&run(&probe(request)).await, words);
     }
 }
 
@@ -214,7 +213,7 @@ async fn another_name_is_asked_for() {
     let address = issued(&authority, &["api.internal"], |_| ()).await;
     let mut request = authority.trusting(&format!("https://{address}/"));
     request.tls.server_name = Some("api.internal".to_owned());
-    let outcome = ask(&probe(request)).await;
+    let outcome = run(&probe(request)).await;
     passed(&outcome);
     assert_eq!(outcome.address, Some(address.to_string()));
 }
@@ -235,7 +234,7 @@ async fn a_client_certificate_is_demanded() {
         .unwrap();
     let address = secure(config).await;
     let url = format!("https://{address}/");
-    let outcome = ask(&probe(authority.trusting(&url))).await;
+    let outcome = run(&probe(authority.trusting(&url))).await;
     refused(
         &outcome,
         "the server demands a client certificate (see `tls.cert`)…",
@@ -247,14 +246,14 @@ async fn a_client_certificate_is_demanded() {
     let mut request = authority.trusting(&url);
     request.tls.cert = Some(authority.file("me.pem"));
     request.tls.key = Some(authority.file("me.key"));
-    passed(&ask(&probe(request)).await);
+    passed(&run(&probe(request)).await);
 }
 
 #[tokio::test]
 async fn http_where_https_is_spoken_and_the_reverse() {
     let authority = Authority::new();
     let address = issued(&authority, &["127.0.0.1"], |_| ()).await;
-    let outcome = ask(&probe(question(&format!("http://{address}/")))).await;
+    let outcome = run(&probe(get(&format!("http://{address}/")))).await;
     failed(&outcome, ProbeResult::Fail, FailureKind::Protocol, "…");
 
     let address = serve("127.0.0.1:0", async |mut stream| {
@@ -264,7 +263,7 @@ async fn http_where_https_is_spoken_and_the_reverse() {
     })
     .await;
     refused(
-        &ask(&probe(authority.trusting(&format!("https://{address}/")))).await,
+        &run(&probe(authority.trusting(&format!("https://{address}/")))).await,
         "the reply is not TLS (does this port want http?) (…)",
     );
 }
@@ -275,9 +274,9 @@ async fn settings_that_cannot_be_used_are_our_own_fault() {
     let file = |name: &str| folder.path().join(name);
     std::fs::write(file("empty.pem"), "").unwrap();
     let check = async |change: &dyn Fn(&mut HttpRequest), words: &str| {
-        let mut request = question("https://127.0.0.1:1/");
+        let mut request = get("https://127.0.0.1:1/");
         change(&mut request);
-        let outcome = ask(&probe(request)).await;
+        let outcome = run(&probe(request)).await;
         failed(&outcome, ProbeResult::Unknown, FailureKind::Local, words);
     };
     check(
@@ -306,10 +305,10 @@ async fn files_that_change_are_read_again() {
     let address = issued(&authority, &["127.0.0.1"], |_| ()).await;
     let stranger = Authority::named("Stranger");
     let probe = probe(stranger.trusting(&format!("https://{address}/")));
-    let asker = asker();
-    refused(&asker.ask(&service(), &probe).await, "…not trusted here…");
+    let prober = prober();
+    refused(&run_by(&prober, &probe).await, "…not trusted here…");
     let mut both = std::fs::read(stranger.file("ca.pem")).unwrap();
     both.extend(std::fs::read(authority.file("ca.pem")).unwrap());
     std::fs::write(stranger.file("ca.pem"), both).unwrap();
-    passed(&asker.ask(&service(), &probe).await);
+    passed(&run_by(&prober, &probe).await);
 }

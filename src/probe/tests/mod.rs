@@ -1,25 +1,24 @@
-//! The real asker against servers that do what servers should not.
+//! The real prober against servers that do what servers should not.
 //!
-//! What is asserted is the outcome: result, kind and words. Time limits are given to the asker, never measured here.
+//! The tests assert the outcome: result, kind and message. Time limits are given to the prober, never measured here.
 
+mod addresses;
 mod answers;
 mod commands;
 mod connections;
 mod deadline;
 mod encryption;
-mod places;
 mod requests;
 mod server;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::health::{FailureKind, Outcome, ProbeResult, Role};
 use crate::host::Clock;
-use crate::inventory::{Connection, HttpRequest, Probe, ProbeKind, Service, Target};
+use crate::inventory::{Connection, HttpRequest, Probe, ProbeKind, Target};
 use crate::profile::Expect;
 
-use super::Asker;
+use super::Prober;
 
 /// Enough for whatever is to arrive.
 const AMPLE: Duration = Duration::from_secs(60);
@@ -28,7 +27,7 @@ const AMPLE: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(400);
 
 /// A question about this URL, to be changed by each test.
-fn question(url: &str) -> HttpRequest {
+fn get(url: &str) -> HttpRequest {
     let (url, socket) = match url.strip_prefix("unix:") {
         Some(path) => ("http://localhost/".parse().unwrap(), Some(path.into())),
         None => (url.parse().unwrap(), None),
@@ -70,19 +69,16 @@ fn hurried(probe: Probe) -> Probe {
     }
 }
 
-fn asker() -> Asker {
-    Asker::new(Clock::start())
+fn prober() -> Prober {
+    Prober::new(Clock::start())
 }
 
-fn service() -> Service {
-    Service {
-        name: "api".to_owned(),
-        ..Service::default()
-    }
+async fn run(probe: &Probe) -> Outcome {
+    run_by(&prober(), probe).await
 }
 
-async fn ask(probe: &Probe) -> Outcome {
-    asker().ask(&Arc::new(service()), probe).await
+async fn run_by(prober: &Prober, probe: &Probe) -> Outcome {
+    prober.probe(probe, None).await
 }
 
 /// The outcome is this failure: result, kind, and words in which `…` stands for anything.

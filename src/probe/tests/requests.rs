@@ -10,9 +10,7 @@ use crate::inventory::{Auth, HttpRequest, Probe, Secret};
 use crate::profile::Expect;
 
 use super::server::{answering, head, reserve, serve};
-use super::{
-    AMPLE, FailureKind, ProbeResult, ask, asker, failed, passed, probe, question, reading,
-};
+use super::{AMPLE, FailureKind, ProbeResult, failed, get, passed, probe, prober, reading, run};
 
 /// Answers each request with the reply for its path, and tells the heads that came.
 async fn telling(
@@ -45,9 +43,9 @@ fn redirect(to: &str) -> String {
 /// The head that the server saw for this question.
 async fn sent(change: impl FnOnce(&mut HttpRequest)) -> String {
     let (address, mut heads) = telling(ok).await;
-    let mut request = question(&format!("http://{address}/health?x=1"));
+    let mut request = get(&format!("http://{address}/health?x=1"));
     change(&mut request);
-    passed(&ask(&probe(request)).await);
+    passed(&run(&probe(request)).await);
     let head = heads.recv().await.unwrap();
     head.replace(&address.port().to_string(), "PORT")
 }
@@ -149,9 +147,9 @@ async fn secrets_that_cannot_be_had_are_our_own_fault() {
             "the secret for `auth` has a character that no header may carry",
         ),
     ] {
-        let mut request = question("http://127.0.0.1:1/");
+        let mut request = get("http://127.0.0.1:1/");
         request.auth = Some(Auth::Bearer(secret));
-        let outcome = ask(&probe(request)).await;
+        let outcome = run(&probe(request)).await;
         failed(&outcome, ProbeResult::Unknown, FailureKind::Local, words);
         assert!(!outcome.failure.unwrap().message.contains("ret\n"));
     }
@@ -168,16 +166,16 @@ async fn redirects_are_followed_only_where_allowed() {
         _ => ok(path),
     })
     .await;
-    let at = |path: &str| question(&format!("http://{address}{path}"));
+    let at = |path: &str| get(&format!("http://{address}{path}"));
 
-    let outcome = ask(&probe(at("/a"))).await;
+    let outcome = run(&probe(at("/a"))).await;
     failed(&outcome, ProbeResult::Fail, FailureKind::Redirect, "…");
 
     let follow = |path: &str| HttpRequest {
         follow_redirects: true,
         ..at(path)
     };
-    let outcome = ask(&reading(follow("/a"))).await;
+    let outcome = run(&reading(follow("/a"))).await;
     passed(&outcome);
     assert_eq!(outcome.code, Some(200));
     // The code that is asked for is not left behind.
@@ -186,7 +184,7 @@ async fn redirects_are_followed_only_where_allowed() {
         first: 302,
         last: 302,
     }];
-    let outcome = ask(&probe).await;
+    let outcome = run(&probe).await;
     passed(&outcome);
     assert_eq!(outcome.code, Some(302));
 
@@ -199,7 +197,7 @@ async fn redirects_are_followed_only_where_allowed() {
         ),
         ("/nowhere", "redirects (302) to nowhere: no Location"),
     ] {
-        let outcome = ask(&super::probe(follow(path))).await;
+        let outcome = run(&super::probe(follow(path))).await;
         failed(&outcome, ProbeResult::Fail, FailureKind::Redirect, words);
         assert_eq!(outcome.code, Some(302));
     }
@@ -211,10 +209,10 @@ async fn credentials_stay_at_home() {
     let (other, mut seen) = telling(ok).await;
     let to = format!("http://{other}/x");
     let (address, _heads) = telling(move |_| redirect(&to)).await;
-    let mut request = question(&format!("http://{address}/"));
+    let mut request = get(&format!("http://{address}/"));
     request.follow_redirects = true;
     request.headers = vec![("X-Team".to_owned(), Secret::Plain("core".to_owned()))];
-    let outcome = ask(&probe(request.clone())).await;
+    let outcome = run(&probe(request.clone())).await;
     passed(&outcome);
     assert_eq!(outcome.address, Some(other.to_string()));
     let head = seen.recv().await.unwrap();
@@ -233,7 +231,7 @@ async fn credentials_stay_at_home() {
     ] {
         let mut request = request.clone();
         change(&mut request);
-        let outcome = ask(&probe(request)).await;
+        let outcome = run(&probe(request)).await;
         failed(
             &outcome,
             ProbeResult::Fail,
@@ -248,21 +246,24 @@ async fn credentials_stay_at_home() {
 
 #[tokio::test]
 async fn an_action_is_sent_once_and_tells_whether_it_left() {
-    let asker = asker();
+    let prober = prober();
     let post = |address: SocketAddr| HttpRequest {
         method: "POST".to_owned(),
-        ..question(&format!("http://{address}/health/shutdown"))
+        ..get(&format!("http://{address}/health/shutdown"))
     };
 
     let (address, mut heads) = telling(ok).await;
-    let reply = asker.send(&post(address), None, AMPLE, 1024).await.unwrap();
+    let reply = prober
+        .send(&post(address), None, AMPLE, 1024)
+        .await
+        .unwrap();
     assert_eq!((reply.code, reply.body.as_slice()), (200, &b"ok"[..]));
     assert_eq!(reply.address, Some(address.to_string()));
     heads.recv().await.unwrap();
 
     let reserved = reserve();
     let nobody = SocketAddr::from(([127, 0, 0, 1], reserved.port));
-    let error = asker
+    let error = prober
         .send(&post(nobody), None, AMPLE, 1024)
         .await
         .unwrap_err();
@@ -270,7 +271,7 @@ async fn an_action_is_sent_once_and_tells_whether_it_left() {
 
     // It closes without an answer, as a service does that exits at once.
     let (address, mut heads) = telling(|_| String::new()).await;
-    let error = asker
+    let error = prober
         .send(&post(address), None, AMPLE, 1024)
         .await
         .unwrap_err();
@@ -280,21 +281,24 @@ async fn an_action_is_sent_once_and_tells_whether_it_left() {
     assert!(heads.try_recv().is_err());
 
     let broken = answering(b"HTTP/1.1 202 Accepted\r\ncontent-length: 9\r\n\r\nok").await;
-    let error = asker
+    let error = prober
         .send(&post(broken), None, AMPLE, 1024)
         .await
         .unwrap_err();
     assert_eq!((error.before_sending, error.code), (false, Some(202)));
 
     let (address, mut heads) = telling(|_| redirect("/elsewhere")).await;
-    let reply = asker.send(&post(address), None, AMPLE, 1024).await.unwrap();
+    let reply = prober
+        .send(&post(address), None, AMPLE, 1024)
+        .await
+        .unwrap();
     assert_eq!(reply.code, 302);
     heads.recv().await.unwrap();
     assert!(heads.try_recv().is_err());
 
     let pinned = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-    let request = question("http://no-such-host.invalid/");
-    let reply = asker
+    let request = get("http://no-such-host.invalid/");
+    let reply = prober
         .send(&request, Some(pinned), AMPLE, 1024)
         .await
         .unwrap();
@@ -308,8 +312,11 @@ async fn a_deadline_after_sending_is_no_proof_that_nothing_happened() {
         std::future::pending::<()>().await;
     })
     .await;
-    let request = question(&format!("http://{address}/"));
-    let error = asker().send(&request, None, AMPLE, 1024).await.unwrap_err();
+    let request = get(&format!("http://{address}/"));
+    let error = prober()
+        .send(&request, None, AMPLE, 1024)
+        .await
+        .unwrap_err();
     assert!(!error.before_sending);
     assert_eq!(error.failure.kind, FailureKind::Timeout);
 }
@@ -343,15 +350,17 @@ async fn what_it_was_given_in_confidence_is_not_told_though_it_says_it_again() {
             ["hunter22", "bWU6aHVudGVyMjI="],
         ),
     ] {
-        let mut request = question(&format!("http://{address}/"));
+        let mut request = get(&format!("http://{address}/"));
         request.auth = Some(auth);
-        let reply = asker()
+        let reply = prober()
             .send(&request, None, AMPLE, 64 * 1024)
             .await
             .unwrap();
-        let told = reply.masks.apply(&String::from_utf8_lossy(&reply.body));
+        let told = reply
+            .redactions
+            .apply(&String::from_utf8_lossy(&reply.body));
         assert!(told.starts_with("ok, you said: GET / HTTP/1.1"), "{told}");
-        let outcome = ask(&Probe {
+        let outcome = run(&Probe {
             expect: Expect {
                 body_contains: vec!["nowhere".to_owned()],
                 ..Expect::default()
@@ -370,10 +379,10 @@ async fn what_it_was_given_in_confidence_is_not_told_though_it_says_it_again() {
 #[tokio::test]
 async fn what_is_judged_is_what_came() {
     let address = echoing().await;
-    let mut request = question(&format!("http://{address}/"));
+    let mut request = get(&format!("http://{address}/"));
     // It is a word that is expected, too.
     request.auth = Some(Auth::Bearer(Secret::Plain("said".to_owned())));
-    let outcome = ask(&Probe {
+    let outcome = run(&Probe {
         expect: Expect {
             body_contains: vec!["you said".to_owned()],
             ..Expect::default()

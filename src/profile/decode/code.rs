@@ -20,7 +20,7 @@ enum CodeMeaning {
     State(State),
 }
 
-/// What follows from a code.
+/// The verdict on the code of a response.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum CodeVerdict {
     /// The code is accepted and says nothing against the service.

@@ -22,7 +22,7 @@ pub(super) struct HeartbeatDecode {
     /// The time from one missed heartbeat to the next.
     every: DurationSources,
     holder: FieldSpecs,
-    /// What the payload says when no other heartbeat will follow.
+    /// The condition under which no other heartbeat will follow.
     last: Option<Condition>,
 }
 

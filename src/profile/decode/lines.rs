@@ -25,7 +25,7 @@ const MOST_LINES: usize = 10_000;
 #[derive(Debug, Clone)]
 pub(super) struct LineFormat {
     pattern: Regex,
-    /// Whether the body may also be a single status word, as it is when the verbose text was not requested.
+    /// True when the body may also be a single status word, as it is when the verbose text was not requested.
     word_alone: bool,
 }
 

@@ -76,7 +76,7 @@ pub use spec::Decode;
 /// An HTTP response as it came, with the body cut off at the size limit.
 #[derive(Debug, Clone)]
 pub struct HttpResponse<'a> {
-    /// The status code.
+    /// The status code of the response.
     pub code: u16,
     /// Headers with lower-case names; bytes that are not UTF-8 are replaced.
     pub headers: &'a [(String, String)],

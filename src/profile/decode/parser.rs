@@ -12,7 +12,7 @@ pub(super) enum BodyFormat {
     Json,
     /// The whole body is the status word.
     Text,
-    /// One entry a line.
+    /// Each line is an entry.
     Lines,
     /// The body is not read.
     None,
@@ -26,7 +26,7 @@ pub(super) struct Parser<'p> {
     pub(super) problems: &'p mut Problems,
 }
 
-/// What a profile may say about the value of a field.
+/// The kind of a field: it tells which keys may describe its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldKind {
     /// Only which values mean never: text, flags, counters.

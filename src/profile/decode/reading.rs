@@ -191,7 +191,6 @@ fn decoded(words: Option<&WordMap<State>>, text: &str, path: &str) -> DecodedSta
     }
 }
 
-/// Joins two sentences.
 fn joined(parts: [Option<String>; 2]) -> Option<String> {
     parts
         .into_iter()

@@ -41,15 +41,13 @@ pub struct Decode {
 pub(super) enum Overall {
     /// The worst of all that is known.
     All,
-    /// The status word.
     Status,
-    /// The worst dependency.
+    /// The state of the worst dependency.
     Worst,
-    /// The status code.
     Codes,
 }
 
-/// One of the `rules:`.
+/// A rule of a profile: the state that follows from a condition.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct StateRule {
     pub(super) when: Condition,

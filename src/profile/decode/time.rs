@@ -12,11 +12,8 @@ use jiff::tz::TimeZone;
 pub(super) enum Unit {
     /// Nanoseconds: a Go duration serialised as an integer.
     Nanoseconds,
-    /// Microseconds.
     Microseconds,
-    /// Milliseconds.
     Milliseconds,
-    /// Seconds.
     Seconds,
     /// A text with units in it: `1h2m3.5s`, `6s`, `2 days`.
     Text,
@@ -125,7 +122,7 @@ fn seconds_in(name: &str) -> Option<f64> {
     })
 }
 
-/// Reads `00:00:00.0123456`, `1.02:03:04`.
+/// Reads a time span of .NET: `00:00:00.0123456`, `1.02:03:04`.
 fn timespan(text: &str) -> Option<f64> {
     let (sign, text) = match text.strip_prefix('-') {
         Some(rest) => (-1.0, rest),
@@ -150,7 +147,6 @@ fn timespan(text: &str) -> Option<f64> {
 /// A time and its resolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TimePoint {
-    /// In UTC.
     pub(super) at: Timestamp,
     /// Two times closer than this may be the same.
     pub(super) resolution: Duration,

@@ -30,7 +30,7 @@ pub(crate) struct DependencyTable {
     shape: Option<Shape>,
     /// The kind of an entry; whatever comes when it is left out.
     kind: Option<EntryKind>,
-    /// Whether only failures are listed.
+    /// True when only failures are listed.
     pub(crate) failures_only: bool,
     /// The paths at which an entry has entries of its own.
     recurse: Vec<PayloadPath>,

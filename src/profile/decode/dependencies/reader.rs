@@ -121,7 +121,7 @@ impl Default for EntryStatus<'_> {
     }
 }
 
-/// Reads one payload.
+/// Reads the dependencies of one payload.
 struct DependencyReader<'a> {
     table: &'a DependencyTable,
     headers: &'a [(String, String)],
@@ -130,7 +130,7 @@ struct DependencyReader<'a> {
     names: UniqueNames,
     /// For each dependency kept, whether its last success and its last failure are not in the payload.
     absent: Vec<[bool; 2]>,
-    /// Whether any entry has a counter or an age: then their absence elsewhere means *never*.
+    /// True when any entry has a counter or an age: then their absence elsewhere means *never*.
     reports: bool,
 }
 

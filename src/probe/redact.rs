@@ -1,4 +1,4 @@
-//! What a command or a request was given that is not to be told, whatever it writes or answers.
+//! Replaces the secrets that a command or a request was given in what it writes or returns.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use serde_json::Value;
 use crate::health::Outcome;
 use crate::inventory::Exec;
 
-/// What is shorter than this is no secret, and is found everywhere.
+/// The length below which a text is no secret: it would be found everywhere.
 const SHORTEST: usize = 4;
 
-/// What is left of a character that was cut.
+/// The rest of a character that was cut.
 const BROKEN: char = '\u{fffd}';
 
-/// The secrets of one command or request, each with what is told in its place.
+/// The secrets of one command or request, each with its replacement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Masks(Vec<(String, String)>);
+pub(crate) struct Redactions(Vec<(String, String)>);
 
-impl Masks {
-    /// Those that stand in its words and its environment, and those that were read for it: name and value.
+impl Redactions {
+    /// Collects the secrets in the words and the environment of a command, and those that were read for it (name and value).
     pub(crate) fn new(exec: &Exec, read: Vec<(String, String)>) -> Self {
         let read = read
             .into_iter()
@@ -27,23 +27,23 @@ impl Masks {
         Self::of(exec.hidden.iter().cloned().chain(read))
     }
 
-    /// These: a secret, and what is told in its place.
+    /// Collects secrets with their replacements.
     pub(super) fn of(secrets: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut masks: Vec<(String, String)> = Vec::new();
         for (secret, shown) in secrets {
-            // A key is written line by line.
+            // A private key may be printed line by line.
             let lines = secret.lines().filter(|line| line.len() < secret.len());
             masks.extend(lines.map(|line| (line.trim().to_owned(), shown.clone())));
             masks.push((secret, shown));
         }
         masks.retain(|(secret, _)| secret.len() >= SHORTEST);
-        // The longest first: one may be part of another.
+        // The longest is first, because one may be part of another.
         masks.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
         Self(masks)
     }
 
-    /// What an outcome tells. What was decided by it is decided: names and words that are known stay what they are.
-    pub(super) fn hide_in(&self, outcome: &mut Outcome) {
+    /// Replaces secrets in the texts of an outcome. States and names of dependencies stay as they are.
+    pub(super) fn apply_to_outcome(&self, outcome: &mut Outcome) {
         if self.0.is_empty() {
             return;
         }
@@ -88,19 +88,13 @@ impl Masks {
     fn hide_in_value(&self, value: &mut Value) {
         match value {
             Value::String(text) => *text = self.apply(text),
-            Value::Array(values) => values
-                .iter_mut()
-                .for_each(|value| self.hide_in_value(value)),
-            Value::Object(values) => {
-                values
-                    .values_mut()
-                    .for_each(|value| self.hide_in_value(value));
-            }
+            Value::Array(values) => values.iter_mut().for_each(|it| self.hide_in_value(it)),
+            Value::Object(values) => values.values_mut().for_each(|it| self.hide_in_value(it)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
-    /// A text that is whole.
+    /// Replaces secrets in a whole text.
     pub(crate) fn apply(&self, text: &str) -> String {
         let masks = self.0.iter();
         masks.fold(text.to_owned(), |text, (secret, shown)| {
@@ -108,8 +102,8 @@ impl Masks {
         })
     }
 
-    /// A text whose end is missing, and with it perhaps that of a secret.
-    pub(super) fn apply_to_beginning(&self, text: &str) -> String {
+    /// Replaces secrets in a text whose end, and with it perhaps the end of a secret, is missing.
+    pub(super) fn apply_to_start(&self, text: &str) -> String {
         let mut masked = self.apply(text.trim_end_matches(BROKEN));
         let begun = |secret: &str| {
             let mut lengths = (1..secret.len()).rev();
@@ -122,7 +116,7 @@ impl Masks {
         masked
     }
 
-    /// A text whose beginning is missing, and with it perhaps that of a secret.
+    /// Replaces secrets in a text whose start, and with it perhaps the start of a secret, is missing.
     pub(crate) fn apply_to_end(&self, text: &str) -> String {
         let masked = self.apply(text.trim_start_matches(BROKEN));
         let ended = |secret: &str| {
@@ -145,7 +139,7 @@ impl Masks {
 mod tests {
     use super::*;
 
-    fn masks() -> Masks {
+    fn redactions() -> Redactions {
         let exec = Exec {
             hidden: vec![
                 ("hunter22".to_owned(), "${TOKEN}".to_owned()),
@@ -158,7 +152,7 @@ mod tests {
             ("LONG", "hunter22 and more"),
         ];
         let read = read.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Masks::new(&exec, read.to_vec())
+        Redactions::new(&exec, read.to_vec())
     }
 
     #[test]
@@ -170,7 +164,7 @@ mod tests {
             ("all: -- begin\n  ABCDEF\n-- end\n", "all: ${KEY}"),
             ("nothing", "nothing"),
         ] {
-            assert_eq!(masks().apply(text), expected, "{text}");
+            assert_eq!(redactions().apply(text), expected, "{text}");
         }
     }
 
@@ -182,7 +176,7 @@ mod tests {
             ("it is h", "it is "),
             ("it is hunter22 and mo", "it is ${TOKEN} and mo"),
         ] {
-            assert_eq!(masks().apply_to_beginning(text), expected, "{text}");
+            assert_eq!(redactions().apply_to_start(text), expected, "{text}");
         }
         for (text, expected) in [
             ("hunter22 it is", "${TOKEN} it is"),
@@ -190,7 +184,7 @@ mod tests {
             ("2 it is", " it is"),
             ("it is", "it is"),
         ] {
-            assert_eq!(masks().apply_to_end(text), expected, "{text}");
+            assert_eq!(redactions().apply_to_end(text), expected, "{text}");
         }
     }
 }

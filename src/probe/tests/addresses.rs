@@ -9,8 +9,8 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::server::{answering, head, reserve, serve, serve_on};
 use super::{
-    Connection, FailureKind, ProbeResult, ask, asker, failed, hurried, passed, probe, question,
-    reading, service,
+    Connection, FailureKind, ProbeResult, failed, get, hurried, passed, probe, prober, reading,
+    run, run_by,
 };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -19,7 +19,7 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 async fn nobody_listens() {
     let reserved = reserve();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, reserved.port));
-    let outcome = ask(&probe(question(&format!("http://{address}/")))).await;
+    let outcome = run(&probe(get(&format!("http://{address}/")))).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -41,16 +41,16 @@ async fn localhost_is_both_families() {
     let six = serve_on(only_six.six.listen(9).unwrap(), ok);
     for address in [four, six] {
         for connection in [Connection::Fresh, Connection::Reuse] {
-            let mut request = question(&format!("http://localhost:{}/", address.port()));
+            let mut request = get(&format!("http://localhost:{}/", address.port()));
             request.connection = connection;
-            let outcome = ask(&probe(request)).await;
+            let outcome = run(&probe(request)).await;
             passed(&outcome);
             assert_eq!(outcome.address, Some(address.to_string()));
         }
     }
     let reserved = reserve();
     let port = reserved.port;
-    let outcome = ask(&probe(question(&format!("http://localhost:{port}/")))).await;
+    let outcome = run(&probe(get(&format!("http://localhost:{port}/")))).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -75,13 +75,13 @@ async fn a_family_that_swallows_everything() {
         let _ = stream.write_all(OK).await;
     });
     for connection in [Connection::Fresh, Connection::Reuse] {
-        let mut request = question(&format!("http://localhost:{port}/"));
+        let mut request = get(&format!("http://localhost:{port}/"));
         request.connection = connection;
         let mut probe = reading(request);
         if connection == Connection::Reuse {
             probe.timeout = std::time::Duration::from_secs(2);
         }
-        let outcome = ask(&probe).await;
+        let outcome = run(&probe).await;
         passed(&outcome);
         assert_eq!(outcome.address, Some(address.to_string()));
     }
@@ -96,10 +96,7 @@ async fn a_refusal_and_a_silence_are_no_refusal() {
     let _waiting = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
         .await
         .unwrap();
-    let outcome = ask(&hurried(probe(question(&format!(
-        "http://localhost:{port}/"
-    )))))
-    .await;
+    let outcome = run(&hurried(probe(get(&format!("http://localhost:{port}/"))))).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -113,7 +110,7 @@ async fn a_refusal_and_a_silence_are_no_refusal() {
 
 #[tokio::test]
 async fn a_name_that_is_none() {
-    let outcome = ask(&probe(question("http://no-such-host.invalid/"))).await;
+    let outcome = run(&probe(get("http://no-such-host.invalid/"))).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -127,8 +124,8 @@ async fn a_name_that_is_none() {
 #[tokio::test]
 async fn a_pin_wins_over_the_name() {
     let address = answering(OK).await;
-    let probe = probe(question("http://no-such-host.invalid/"));
-    let outcome = asker().ask_at(&service(), &probe, Some(address)).await;
+    let probe = probe(get("http://no-such-host.invalid/"));
+    let outcome = prober().probe(&probe, Some(address)).await;
     passed(&outcome);
     assert_eq!(outcome.address, Some(address.to_string()));
 }
@@ -136,7 +133,7 @@ async fn a_pin_wins_over_the_name() {
 #[tokio::test]
 async fn addresses_of_a_name() {
     let texts = async |host: &str| {
-        let found = asker().resolve(host, 80).await;
+        let found = prober().resolve(host, 80).await;
         found.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     assert_eq!(
@@ -161,9 +158,9 @@ async fn a_proxy_is_asked_instead() {
         let _ = stream.write_all(reply).await;
     })
     .await;
-    let mut request = question("http://service.invalid/health");
+    let mut request = get("http://service.invalid/health");
     request.proxy = crate::inventory::Proxy::Url(format!("http://{address}").parse().unwrap());
-    let outcome = ask(&reading(request)).await;
+    let outcome = run(&reading(request)).await;
     passed(&outcome);
     assert_eq!(outcome.address, Some(address.to_string()));
 }
@@ -173,7 +170,7 @@ async fn sockets() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("api.sock");
     let url = format!("unix:{}", path.display());
-    let outcome = ask(&probe(question(&url))).await;
+    let outcome = run(&probe(get(&url))).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -188,13 +185,13 @@ async fn sockets() {
         assert!(head(&mut stream).await.starts_with("GET / HTTP/1.1\r\n"));
         stream.write_all(OK).await.unwrap();
     });
-    let outcome = ask(&reading(question(&url))).await;
+    let outcome = run(&reading(get(&url))).await;
     passed(&outcome);
     assert_eq!(outcome.address, Some(path.display().to_string()));
     serving.await.unwrap();
 
     // The listener is gone, its file is not.
-    let outcome = ask(&probe(question(&url))).await;
+    let outcome = run(&probe(get(&url))).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -205,11 +202,11 @@ async fn sockets() {
 
     let file = folder.path().join("plain");
     std::fs::write(&file, "").unwrap();
-    let outcome = ask(&probe(question(&format!("unix:{}", file.display())))).await;
+    let outcome = run(&probe(get(&format!("unix:{}", file.display())))).await;
     assert_eq!(outcome.result, ProbeResult::Fail);
 
     let long = format!("unix:/{}", "x".repeat(300));
-    let outcome = ask(&probe(question(&long))).await;
+    let outcome = run(&probe(get(&long))).await;
     failed(
         &outcome,
         ProbeResult::Unknown,
@@ -230,20 +227,20 @@ async fn a_listener_that_is_closed_while_its_connection_lives() {
             stream.write_all(OK).await.unwrap();
         }
     });
-    let mut kept = question(&format!("http://{address}/"));
+    let mut kept = get(&format!("http://{address}/"));
     kept.connection = Connection::Reuse;
-    let asker = asker();
-    passed(&asker.ask(&service(), &probe(kept.clone())).await);
-    passed(&asker.ask(&service(), &probe(kept)).await);
-    let fresh = question(&format!("http://{address}/"));
-    let outcome = asker.ask(&service(), &probe(fresh)).await;
+    let prober = prober();
+    passed(&run_by(&prober, &probe(kept.clone())).await);
+    passed(&run_by(&prober, &probe(kept)).await);
+    let fresh = get(&format!("http://{address}/"));
+    let outcome = run_by(&prober, &probe(fresh)).await;
     failed(
         &outcome,
         ProbeResult::Fail,
         FailureKind::Connect,
         "connection refused (…)",
     );
-    drop(asker);
+    drop(prober);
     serving.await.unwrap();
 }
 
@@ -260,16 +257,10 @@ async fn a_fresh_connection_each_time() {
         }
     })
     .await;
-    let asker = asker();
+    let prober = prober();
     for _ in 0..3 {
-        passed(
-            &asker
-                .ask(
-                    &service(),
-                    &reading(question(&format!("http://{address}/"))),
-                )
-                .await,
-        );
+        let probe = reading(get(&format!("http://{address}/")));
+        passed(&run_by(&prober, &probe).await);
     }
     assert_eq!(count.load(Ordering::SeqCst), 3);
 }
@@ -288,18 +279,18 @@ async fn a_kept_connection_that_is_closed_when_it_is_used_again() {
         }
     })
     .await;
-    let asker = asker();
-    let mut kept = question(&format!("http://{address}/"));
+    let prober = prober();
+    let mut kept = get(&format!("http://{address}/"));
     kept.connection = Connection::Reuse;
     for connections in [1, 2] {
-        passed(&asker.ask(&service(), &reading(kept.clone())).await);
+        passed(&run_by(&prober, &reading(kept.clone())).await);
         assert_eq!(count.load(Ordering::SeqCst), connections);
     }
     // What changes something is not sent again.
     let mut post = kept.clone();
     post.method = "POST".to_owned();
-    passed(&asker.ask(&service(), &reading(post.clone())).await);
-    let outcome = asker.ask(&service(), &reading(post)).await;
+    passed(&run_by(&prober, &reading(post.clone())).await);
+    let outcome = run_by(&prober, &reading(post)).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -317,14 +308,14 @@ async fn a_kept_connection_that_falls_silent() {
         std::future::pending::<()>().await;
     })
     .await;
-    let asker = asker();
-    let mut kept = question(&format!("http://{address}/"));
+    let prober = prober();
+    let mut kept = get(&format!("http://{address}/"));
     kept.connection = Connection::Reuse;
     // While an answer is on its way, time must not pass by itself.
     tokio::time::resume();
-    passed(&asker.ask(&service(), &reading(kept.clone())).await);
+    passed(&run_by(&prober, &reading(kept.clone())).await);
     tokio::time::pause();
-    let outcome = asker.ask(&service(), &reading(kept)).await;
+    let outcome = run_by(&prober, &reading(kept)).await;
     failed(
         &outcome,
         ProbeResult::Fail,
@@ -355,7 +346,7 @@ async fn connections_that_are_reset() {
             stream.set_zero_linger().unwrap();
         })
         .await;
-        let outcome = ask(&reading(question(&format!("http://{address}/")))).await;
+        let outcome = run(&reading(get(&format!("http://{address}/")))).await;
         failed(&outcome, ProbeResult::Fail, FailureKind::Protocol, words);
         assert_eq!((outcome.code, outcome.refused), (code, false));
     }

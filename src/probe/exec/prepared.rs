@@ -1,4 +1,4 @@
-//! A command put together: its words, its directory, its environment with all secrets read.
+//! Prepares a command: its arguments, its directory, its environment with all secrets read.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,32 +7,31 @@ use std::process::Stdio;
 use tokio::process::{Child, Command};
 
 use crate::inventory::{Exec, Secret};
-use crate::probe::explain::{self, Cause};
+use crate::probe::error::{ProbeError, system_message};
+use crate::probe::redact::Redactions;
 use crate::probe::secret;
 
-use crate::probe::Masks;
-
-/// A command that can be run: without a shell, with nothing to read, in a process group of its own, so that what is typed
-/// at our terminal does not reach it.
+/// A command that can be run: without a shell or input, and in a process group of its own, so that signals of our terminal
+/// do not reach it.
 #[derive(Debug)]
-pub(crate) struct Ready {
+pub(crate) struct PreparedCommand {
     command: Command,
-    program: Name,
+    program: ProgramName,
     cwd: PathBuf,
-    masks: Masks,
+    redactions: Redactions,
 }
 
-impl Ready {
-    /// Puts it together.
-    pub(super) async fn of(exec: &Exec) -> Result<Self, Cause> {
+impl PreparedCommand {
+    /// Reads the secrets and prepares the command.
+    pub(super) async fn of(exec: &Exec) -> Result<Self, ProbeError> {
         let Some((program, arguments)) = exec.command.split_first() else {
-            return Err(Cause::local("the command is empty"));
+            return Err(ProbeError::local("the command is empty"));
         };
-        let name = Name {
+        let name = ProgramName {
             shown: exec.shown.first().unwrap_or(program).clone(),
             is_path: program.contains('/'),
         };
-        // It is run in a directory of its own, and a path means where we stand.
+        // A relative path is relative to our directory, not to that of the command.
         let path = if name.is_path {
             std::path::absolute(program).map_err(|error| name.cannot_run(&error))?
         } else {
@@ -58,54 +57,56 @@ impl Ready {
             command,
             program: name,
             cwd: exec.cwd.clone(),
-            masks: Masks::new(exec, read),
+            redactions: Redactions::new(exec, read),
         })
     }
 
-    /// Puts it together for whoever runs it in another way than a probe is run.
+    /// Prepares a command that is not a probe.
     ///
     /// # Errors
-    /// What it needs cannot be had: why.
+    ///
+    /// Returns the reason why something that it needs cannot be read.
     pub(crate) async fn to_run(exec: &Exec) -> Result<Self, String> {
-        Self::of(exec).await.map_err(|cause| cause.words)
+        Self::of(exec).await.map_err(|error| error.message)
     }
 
-    /// For what more is to be said of it.
+    /// Returns the command for more settings.
     pub(crate) fn command(&mut self) -> &mut Command {
         &mut self.command
     }
 
-    /// Starts it; this may hang where its file system does.
-    pub(super) fn spawn(mut self) -> Result<(Child, Masks), Cause> {
+    /// Starts the command. This blocks when its file system does.
+    pub(super) fn spawn(mut self) -> Result<(Child, Redactions), ProbeError> {
         match self.command.spawn() {
-            Ok(child) => Ok((child, self.masks)),
+            Ok(child) => Ok((child, self.redactions)),
             Err(error) => Err(self.program.not_spawned(&self.cwd, &error)),
         }
     }
 
-    /// As [`Self::spawn`], for whoever has put it together by [`Self::to_run`].
+    /// Starts a command that was prepared by [`Self::to_run`].
     ///
     /// # Errors
-    /// It cannot be run: why.
-    pub(crate) fn start(self) -> Result<(Child, Masks), String> {
-        self.spawn().map_err(|cause| cause.words)
+    ///
+    /// Returns the reason why it cannot be run.
+    pub(crate) fn start(self) -> Result<(Child, Redactions), String> {
+        self.spawn().map_err(|error| error.message)
     }
 }
 
 /// The program of a command.
 #[derive(Debug)]
-struct Name {
-    /// As it may be shown.
+struct ProgramName {
+    /// The name as it may be shown.
     shown: String,
-    /// It is not looked for in `PATH`.
+    /// True for a path, which is not looked for in `PATH`.
     is_path: bool,
 }
 
-impl Name {
-    /// Why nothing was run. A directory that is missing is told like a program that is.
-    fn not_spawned(&self, cwd: &Path, error: &io::Error) -> Cause {
+impl ProgramName {
+    /// Returns the error of a command that did not start. The system reports a missing directory like a missing program.
+    fn not_spawned(&self, cwd: &Path, error: &io::Error) -> ProbeError {
         if cwd != Path::new("") && !cwd.is_dir() {
-            return Cause::local(format!(
+            return ProbeError::local(format!(
                 "cannot run `{}`: there is no directory {}",
                 self.shown,
                 cwd.display()
@@ -114,13 +115,13 @@ impl Name {
         self.cannot_run(error)
     }
 
-    fn cannot_run(&self, error: &io::Error) -> Cause {
+    fn cannot_run(&self, error: &io::Error) -> ProbeError {
         let why = match error.kind() {
             io::ErrorKind::NotFound if self.is_path => "there is no such file".to_owned(),
             io::ErrorKind::NotFound => "there is no such command in PATH".to_owned(),
             io::ErrorKind::PermissionDenied => "it may not be executed".to_owned(),
-            _ => explain::words(error),
+            _ => system_message(error),
         };
-        Cause::local(format!("cannot run `{}`: {why}", self.shown))
+        ProbeError::local(format!("cannot run `{}`: {why}", self.shown))
     }
 }
