@@ -15,7 +15,7 @@ use crate::yaml::{Problem, Problems};
 use super::levels::ServiceLevels;
 use super::service::{ActionSpec, DEFAULT_TIMEOUT, Means, ServiceActions};
 
-/// One action as it is written in the profile and in the service.
+/// An action as the profile and the service write it.
 struct ActionLevels<'a> {
     own: Option<&'a RawAction>,
     /// Both, the weaker first.

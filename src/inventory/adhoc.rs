@@ -13,36 +13,28 @@ use super::load::{LoadedInventory, resolve_all};
 use super::profiles::ProfileLoader;
 use super::raw::{RawInventory, RawService};
 
-/// What was typed, as text: it is read as it would be read in an inventory.
+/// A service as it was typed; each text is read as it would be read in an inventory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdHoc<'a> {
-    /// What is asked.
     pub(crate) asked: AdHocTarget<'a>,
     /// `--profile`, of a URL; `http` where it was left out.
     pub(crate) profile: Option<&'a str>,
-    /// `--interval`
     pub(crate) interval: Option<&'a str>,
-    /// `--timeout`
     pub(crate) timeout: Option<&'a str>,
-    /// `--retries`
     pub(crate) retries: Option<&'a str>,
-    /// `--start-period`
     pub(crate) start_period: Option<&'a str>,
 }
 
-/// What is asked without an inventory.
+/// The target of a service that was typed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum AdHocTarget<'a> {
-    /// `--url`
     Url(&'a str),
-    /// `--tcp`
     Tcp(&'a str),
-    /// `--cmd`
     Command(&'a str),
 }
 
 impl<'a> AdHoc<'a> {
-    /// This, and nothing else said.
+    /// Makes a service of which only the target was typed.
     pub(crate) const fn new(asked: AdHocTarget<'a>) -> Self {
         Self {
             asked,
@@ -55,13 +47,13 @@ impl<'a> AdHoc<'a> {
     }
 }
 
-/// The profile that is nothing but a URL.
+/// The profile of a URL without `--profile`.
 const PLAIN: &str = "http";
 
-/// The probe of what follows no profile.
+/// The name of the probe of a service without a profile.
 const PROBE: &str = "live";
 
-/// An inventory of the one service that was typed.
+/// Returns an inventory of the service that was typed.
 ///
 /// # Errors
 ///
@@ -105,7 +97,7 @@ pub(crate) fn adhoc(
     if let (AdHocTarget::Url(url), Some(profile)) = (typed.asked, profile) {
         let node = Node::argument("--profile", profile);
         let profile = Spanned::new(profile.to_owned(), &node);
-        // What brings no probe is meant for those of others: here that is the address itself.
+        // A profile without probes is for those of an inventory; here the address itself is the probe.
         if !profiles.has_probes(&profile, &mut problems) {
             let nothing = map(std::iter::empty(), &Node::argument("--url", url).place);
             plain = Some(("probes", probe("http", nothing)));
@@ -124,7 +116,7 @@ pub(crate) fn adhoc(
         ..RawInventory::default()
     };
     let loaded = resolve_all(raw, profiles, &mut problems);
-    // What is worth a warning in a file that others read is no news to who typed it.
+    // Warnings are for files that others read.
     problems.list.retain(|problem| !problem.warning);
     if problems.has_errors() {
         return Err(problems);
@@ -149,14 +141,14 @@ fn map<'a>(entries: impl Iterator<Item = (&'a str, Node)>, place: &Place) -> Nod
     }
 }
 
-/// `{live: {KIND: …}}`
+/// Returns the map of probes `{live: {KIND: …}}`.
 fn probe(kind: &str, question: Node) -> Node {
     let place = question.place.clone();
     let probe = map([(kind, question)].into_iter(), &place);
     map([(PROBE, probe)].into_iter(), &place)
 }
 
-/// The words of a command, split and unquoted as a shell would, and nothing else of what a shell does.
+/// Splits and unquotes the words of a command as a shell would, and does nothing else that a shell does.
 fn words(command: &str, problems: &mut Problems) -> Option<Node> {
     let whole = Node::argument("--cmd", command);
     let Some(words) = shlex::split(command) else {
@@ -190,8 +182,8 @@ fn words(command: &str, problems: &mut Problems) -> Option<Node> {
     })
 }
 
-/// What would make a shell of it more than one command, or send its output other_host: passed on as an argument it could
-/// make a check pass that was meant to fail.
+/// Returns the operator with which a shell would run more than one command or redirect the output: passed on as an
+/// argument it could make a check pass that was meant to fail.
 fn operator(command: &str) -> Option<&str> {
     let mut quote = None;
     let mut letters = command.char_indices();
@@ -203,7 +195,7 @@ fn operator(command: &str) -> Option<&str> {
             (None, '\'' | '"') => quote = Some(letter),
             (Some(open), _) if open == letter => quote = None,
             (None, ';' | '|' | '<' | '>') => return command.get(at..=at),
-            // Inside a word it is that of a URL.
+            // Inside a word it belongs to a URL.
             (None, '&') if ends_a_word(command, at) => return command.get(at..=at),
             _ => {}
         }
@@ -211,7 +203,7 @@ fn operator(command: &str) -> Option<&str> {
     None
 }
 
-/// Whether a letter, or a row of the same, is at an end of its word.
+/// Returns whether an `&`, or a row of them, is at an end of its word.
 fn ends_a_word(command: &str, at: usize) -> bool {
     let (before, after) = command.split_at(at);
     let before = before.trim_end_matches('&').chars().next_back();
@@ -221,7 +213,7 @@ fn ends_a_word(command: &str, at: usize) -> bool {
         .any(|next| next.is_none_or(char::is_whitespace))
 }
 
-/// A name for what is asked: `localhost-8000`, `api.sock`, `pg_isready`.
+/// Returns a name for the target: `localhost-8000`, `api.sock`, `pg_isready`.
 fn name(asked: AdHocTarget<'_>) -> String {
     let text = match asked {
         AdHocTarget::Url(url) => of_url(url),

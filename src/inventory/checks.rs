@@ -1,5 +1,5 @@
-//! What fits together only across keys and services: `depends_on` without cycles, one starter, an automatic restart with a
-//! cause and a means.
+//! Checks across keys and services: `depends_on` names services and has no cycle, one thing starts a service, an
+//! automatic restart has a cause and a means.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ pub(super) fn check_dependencies(services: &[RawService], problems: &mut Problem
         .enumerate()
         .map(|(index, service)| (service.name.value.as_str(), index))
         .collect();
-    // Looking for the nearest of many names takes its time; whoever has that many unknown ones has another problem.
+    // The search for the nearest of many names takes time, and nobody reads that many hints.
     let mut hints = 100;
     for service in services {
         for name in dependencies(service) {
@@ -46,63 +46,63 @@ pub(super) fn check_dependencies(services: &[RawService], problems: &mut Problem
     cycles(services, &index, problems);
 }
 
-/// How far a service has been followed.
+/// The state of a service during the search for cycles.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum VisitState {
     Fresh,
-    /// On the way from the root that is being followed.
+    /// On the path from the root that is being followed.
     Open,
     Done,
 }
 
-/// Each cycle is told once, where it closes. A way may be as long as the inventory, so it is kept in a list.
+/// Reports each cycle once, where it closes. A path may be as long as the inventory, so it is kept in a list.
 fn cycles(services: &[RawService], index: &HashMap<&str, usize>, problems: &mut Problems) {
-    let mut marks = vec![VisitState::Fresh; services.len()];
+    let mut states = vec![VisitState::Fresh; services.len()];
     for root in 0..services.len() {
-        let mut way: Vec<(usize, usize)> = vec![(root, 0)];
-        if marks.get(root) != Some(&VisitState::Fresh) {
+        let mut path: Vec<(usize, usize)> = vec![(root, 0)];
+        if states.get(root) != Some(&VisitState::Fresh) {
             continue;
         }
-        set(&mut marks, root, VisitState::Open);
-        while let Some((at, next)) = way.last_mut() {
+        set(&mut states, root, VisitState::Open);
+        while let Some((at, next)) = path.last_mut() {
             let edge: Option<&Spanned<String>> = services
                 .get(*at)
                 .and_then(|service| dependencies(service).get(*next));
             *next += 1;
             let Some(edge) = edge else {
-                set(&mut marks, *at, VisitState::Done);
-                way.pop();
+                set(&mut states, *at, VisitState::Done);
+                path.pop();
                 continue;
             };
             let Some(&to) = index.get(edge.value.as_str()) else {
                 continue;
             };
-            match marks.get(to).copied().unwrap_or(VisitState::Done) {
+            match states.get(to).copied().unwrap_or(VisitState::Done) {
                 VisitState::Fresh => {
-                    set(&mut marks, to, VisitState::Open);
-                    way.push((to, 0));
+                    set(&mut states, to, VisitState::Open);
+                    path.push((to, 0));
                 }
-                VisitState::Open => problems.push(cycle(services, &way, to, edge)),
+                VisitState::Open => problems.push(cycle(services, &path, to, edge)),
                 VisitState::Done => {}
             }
         }
     }
 }
 
-fn set(marks: &mut [VisitState], index: usize, mark: VisitState) {
-    if let Some(place) = marks.get_mut(index) {
-        *place = mark;
+fn set(states: &mut [VisitState], index: usize, state: VisitState) {
+    if let Some(place) = states.get_mut(index) {
+        *place = state;
     }
 }
 
 fn cycle(
     services: &[RawService],
-    way: &[(usize, usize)],
+    path: &[(usize, usize)],
     to: usize,
     edge: &Spanned<String>,
 ) -> Problem {
-    let start = way.iter().position(|(at, _)| *at == to).unwrap_or(0);
-    let mut names: Vec<String> = way
+    let start = path.iter().position(|(at, _)| *at == to).unwrap_or(0);
+    let mut names: Vec<String> = path
         .iter()
         .skip(start)
         .filter_map(|(at, _)| services.get(*at))
@@ -118,7 +118,7 @@ fn cycle(
         .hint("take one of these out: none of them could be started or stopped first")
 }
 
-/// Reports what cannot be meant: two that start a service, an automatic restart without a cause or a means.
+/// Reports two things that start a service, and an automatic restart without a cause or a means.
 pub(super) fn check_starting(service: &Service, raw: &RawService, problems: &mut Problems) {
     check_single_starter(raw, problems);
     check_restart_on(service, raw, problems);

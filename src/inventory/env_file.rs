@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use crate::yaml::{Place, Problem, Problems, SourceFile};
 
-/// Variables by name.
+/// The variables of an `env_file` by name.
 pub(super) type Variables = BTreeMap<String, String>;
 
 const FORM: &str = "`NAME=value`";
 
-/// Reads the lines.
+/// Reads the variables of an `env_file`.
 pub(super) fn parse(path: &Path, text: &str, problems: &mut Problems) -> Variables {
     let mut reader = EnvFileReader {
         text,
@@ -32,7 +32,7 @@ pub(super) fn parse(path: &Path, text: &str, problems: &mut Problems) -> Variabl
         .collect()
 }
 
-/// The text with stars for everything that may be a value, each place where it was.
+/// Returns the text with a star for each byte that may be of a value.
 fn starred(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut quote = None;
@@ -49,7 +49,8 @@ fn starred(text: &str) -> String {
     out
 }
 
-/// How much of a line is a name or a remark, and no value: part of a key or of a token may stand alone on its line.
+/// Returns the length of the part of a line that is a name or a remark, and no value: part of a key or of a token may
+/// stand alone on its line.
 fn visible(line: &str) -> usize {
     const LONGEST_NAME: usize = 40;
     let begin = line.len() - line.trim_start().len();
@@ -66,7 +67,7 @@ fn visible(line: &str) -> usize {
     }
 }
 
-/// The quote that is open behind this part of a line.
+/// Returns the quote that is open behind this part of a line.
 fn open_quote(before: Option<char>, part: &str) -> Option<char> {
     let mut rest = part;
     let quote = if let Some(quote) = before {
@@ -109,7 +110,7 @@ impl<'a> EnvFileReader<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// The rest of the line, without its break.
+    /// Returns the rest of the line, without its break.
     fn rest_of_line(&self) -> &'a str {
         let line = self.rest().split('\n').next().unwrap_or_default();
         line.strip_suffix('\r').unwrap_or(line)
@@ -120,7 +121,7 @@ impl<'a> EnvFileReader<'a> {
         self.at = end.unwrap_or(self.text.len());
     }
 
-    /// One variable, a comment or nothing.
+    /// Reads a line: a variable, a comment or nothing.
     fn line(&mut self) {
         let line = self.rest_of_line();
         let trimmed = line.trim_start();
@@ -192,7 +193,7 @@ impl<'a> EnvFileReader<'a> {
         valid
     }
 
-    /// What stands behind the `=`.
+    /// Reads the value behind the `=`.
     fn value(&mut self) -> Option<String> {
         let line = self.rest_of_line();
         let trimmed = line.trim_start();

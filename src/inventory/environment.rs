@@ -14,7 +14,7 @@ pub(crate) struct Environment<'a> {
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
     /// Returns the bytes of a file; `-` is standard input.
     pub(crate) read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
-    /// Returns what stands at a path, symbolic links followed.
+    /// Returns the status of a path, symbolic links followed.
     pub(crate) status: &'a dyn Fn(&Path) -> Option<FileStatus>,
     /// Returns the names of what is in a directory; none where it cannot be read.
     pub(crate) list: &'a dyn Fn(&Path) -> Vec<String>,
@@ -28,12 +28,11 @@ pub(crate) struct Environment<'a> {
     pub(crate) builtin: &'a [(&'a str, &'a str)],
 }
 
-/// What stands at a path.
+/// The status of a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileStatus {
     pub(crate) directory: bool,
     pub(crate) owner: u32,
-    /// The permission bits.
     pub(crate) mode: u32,
 }
 

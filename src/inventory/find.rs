@@ -17,7 +17,7 @@ const REPOSITORIES: [&str; 3] = [".git", ".hg", ".jj"];
 pub(crate) struct InventoryFiles {
     /// The paths, in the order in which the files are laid over each other.
     pub(crate) files: Vec<PathBuf>,
-    /// Whether they were found, not named by the user: then they must not be somebody else's.
+    /// Set for files that were found, not named by the user: they must not be somebody else's.
     pub(crate) found: bool,
     pub(crate) warnings: Problems,
 }

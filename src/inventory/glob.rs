@@ -1,4 +1,4 @@
-//! Which files a pattern means: `services/*.yaml`, `**/health.yaml`, or a plain path.
+//! Patterns of files: `services/*.yaml`, `**/health.yaml`, or a plain path.
 
 use std::path::{Path, PathBuf};
 
@@ -6,27 +6,27 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use super::environment::Environment;
 
-/// More directories are not looked into: a pattern that needs them was meant otherwise.
+/// The most directories that are searched: a pattern that needs more is a mistake.
 const MOST_DIRECTORIES: usize = 10_000;
 
-/// Why a pattern cannot be followed.
+/// The reason why a pattern cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum BadPattern {
-    /// It is none: why.
+    /// The pattern is malformed; holds the reason.
     Malformed(String),
-    /// It leads through too many directories.
+    /// The pattern leads through too many directories.
     Endless,
 }
 
-/// One part of a pattern, between slashes.
+/// A part of a pattern, between slashes.
 enum PatternPart<'a> {
     Name(&'a str),
     Any(Box<GlobMatcher>, bool),
-    /// `**`
+    /// `**`: the directory and all below it.
     Deep,
 }
 
-/// The files that a pattern means, by name; hidden ones only where the pattern says so.
+/// Returns the files that match a pattern, by name; hidden ones only where the pattern names them.
 pub(super) fn files(
     base: &Path,
     pattern: &str,
@@ -90,7 +90,7 @@ fn part(text: &str) -> Result<PatternPart<'_>, BadPattern> {
     ))
 }
 
-/// What is in a directory, by name.
+/// Returns the names in a directory, sorted.
 fn names(directory: &Path, environment: &Environment<'_>) -> Vec<String> {
     let directory = if directory.as_os_str().is_empty() {
         Path::new(".")
@@ -102,7 +102,7 @@ fn names(directory: &Path, environment: &Environment<'_>) -> Vec<String> {
     names
 }
 
-/// The directory and all below it that are not hidden, each before its own.
+/// Adds the directory and all below it that are not hidden, each before its own.
 fn below(
     root: &Path,
     environment: &Environment<'_>,

@@ -10,10 +10,10 @@ use super::env_file::{self, Variables};
 use super::environment::Environment;
 use super::glob;
 
-/// Deeper than anybody includes on purpose.
+/// The most files that include each other: more is a mistake.
 const DEEPEST: usize = 16;
 
-/// One file.
+/// A file of the inventory.
 #[derive(Debug)]
 pub(super) struct ParsedFile {
     /// The path as the user would write it.
@@ -21,9 +21,9 @@ pub(super) struct ParsedFile {
     pub(super) node: Node,
     /// The files whose `defaults` hold for it, the weakest first, itself last.
     pub(super) chain: Vec<usize>,
-    /// What `env_file` adds to the process environment, for it.
+    /// The variables of `env_file`, behind the process environment.
     pub(super) variables: Arc<Variables>,
-    /// Which of the named files it belongs to.
+    /// The number of the named file that the file belongs to.
     pub(super) root: usize,
 }
 
@@ -53,13 +53,13 @@ pub(super) fn read_files(
 
 struct Includes<'a> {
     environment: &'a Environment<'a>,
-    /// The inventory was found, not named.
+    /// Set for an inventory that was found, not named.
     found: bool,
     documents: Vec<ParsedFile>,
     root: usize,
-    /// The files that include each other, from the root to the one being read, as they are told from others.
+    /// The files that include each other, from the root to the one being read: identity and path.
     open: Vec<(PathBuf, PathBuf)>,
-    /// Every file included so far, and where.
+    /// Every file included so far, with the place that includes it.
     included: Vec<(PathBuf, Place)>,
     problems: &'a mut Problems,
 }
@@ -121,7 +121,8 @@ impl Includes<'_> {
         Some((file, node))
     }
 
-    /// What the file's `env_file` says, over what the including file's says; the process environment wins over both.
+    /// Returns the variables of the file's `env_file`, over those of the including file; the process environment wins
+    /// over both.
     fn variables(&mut self, node: &Node, outer: Arc<Variables>) -> Arc<Variables> {
         let Some(entry) = node.get("env_file") else {
             return outer;
@@ -154,7 +155,7 @@ impl Includes<'_> {
         Arc::new(all)
     }
 
-    /// What is included decides what is run, as the inventory itself does.
+    /// Returns why a file must not be used: what is included decides what is run, as the inventory itself does.
     fn distrusted(&self, path: &Path) -> Option<Problem> {
         if !self.found {
             return None;
@@ -189,7 +190,7 @@ impl Includes<'_> {
         }
     }
 
-    /// The files that a pattern means; at least one, or it is told.
+    /// Returns the files that match a pattern, and reports a pattern without one.
     fn matching(&mut self, item: &Node, pattern: &str) -> Vec<PathBuf> {
         let base = beside(&item.place, "");
         let problem = match glob::files(&base, pattern, self.environment) {
@@ -197,7 +198,7 @@ impl Includes<'_> {
             Ok(_) => {
                 let path = beside(&item.place, pattern);
                 match (self.environment.status)(&path) {
-                    Some(look) if look.directory => {
+                    Some(status) if status.directory => {
                         let inside = Path::new(pattern).join("*.yaml");
                         Problem::at(&item.place, format!("{} is a directory", item.shown()))
                             .label("expected files")
@@ -227,7 +228,7 @@ impl Includes<'_> {
         Vec::new()
     }
 
-    /// Whether a file can be included here; tells why not.
+    /// Returns whether a file can be included here, and reports why not.
     fn may_include(&mut self, item: &Node, path: &Path, identity: &Path) -> bool {
         if let Some(start) = self.open.iter().position(|(open, _)| open == identity) {
             let cycle: Vec<_> = self
@@ -281,7 +282,7 @@ impl Includes<'_> {
         true
     }
 
-    /// A path as it is told from others: absolute, without `.` and `..`.
+    /// Returns the identity of a path: absolute, without `.` and `..`.
     fn identity(&self, path: &Path) -> PathBuf {
         let mut plain = PathBuf::new();
         for part in self.environment.directory.join(path).components() {
@@ -297,7 +298,7 @@ impl Includes<'_> {
     }
 }
 
-/// The process environment, and behind it these variables.
+/// Looks a variable up in the process environment, then in these variables.
 fn lookup<'a>(
     environment: &'a Environment<'_>,
     variables: &'a Variables,

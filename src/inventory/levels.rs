@@ -17,12 +17,12 @@ pub(super) struct ServiceLevels<'a> {
     /// `defaults` of its files.
     pub(super) defaults: Vec<&'a RawOptions>,
     pub(super) profile: Option<&'a Profile>,
-    /// Whether the service names a profile that could not be read: what that would have brought is unknown.
+    /// Set where the service names a profile that could not be read: what that would have brought is unknown.
     pub(super) profile_missing: bool,
     pub(super) raw: &'a RawService,
 }
 
-/// What the levels say of one probe.
+/// The levels of one probe.
 #[derive(Debug, Clone)]
 pub(super) struct ProbeLevels<'a> {
     pub(super) own: Option<&'a RawProbe>,

@@ -14,7 +14,7 @@ use super::env_file::Variables;
 use super::includes::ParsedFile;
 use super::raw::{RawFile, RawInventory, RawService, no_services};
 
-/// What excludes what in the maps of an inventory: a probe by TCP laid over one by HTTP is one by TCP.
+/// The keys that exclude each other in the maps of an inventory: a probe by TCP laid over one by HTTP is one by TCP.
 const KEYS: Keys = Keys {
     takes_away: |above, below| {
         kind::takes_away(above, below)
@@ -48,7 +48,7 @@ const KEYS: Keys = Keys {
     },
 };
 
-/// A service or a profile as far as it has been laid together.
+/// A service or a profile as far as it has been merged.
 #[derive(Debug)]
 struct MergedEntry {
     entry: Entry,
@@ -59,7 +59,7 @@ struct MergedEntry {
 
 type EntriesByName = IndexMap<String, MergedEntry>;
 
-/// Lays all files together; what is wrong goes to `problems`.
+/// Merges all files and reports mistakes to `problems`.
 pub(super) fn merge(documents: Vec<ParsedFile>, problems: &mut Problems) -> RawInventory {
     let told = problems.error_count();
     let mut defaults: Vec<RawOptions> = Vec::with_capacity(documents.len());
@@ -115,7 +115,7 @@ pub(super) fn merge(documents: Vec<ParsedFile>, problems: &mut Problems) -> RawI
     }
 }
 
-/// Takes in what one file says. Within a named file and its includes, each name is there once.
+/// Adds an entry of a file. Within a named file and its includes, each name is there once.
 fn take_in(into: &mut EntriesByName, laid: MergedEntry, what: &str, problems: &mut Problems) {
     match into.entry(laid.entry.key.clone()) {
         Slot::Vacant(slot) => {

@@ -39,7 +39,7 @@ pub(super) fn resolve(service: &ServiceLevels<'_>, problems: &mut Problems) -> V
             (false, None) => names.push(name),
         }
     }
-    // What a profile can read, but not where to ask for it, waits for a service that says so.
+    // A profile's probe that says how to read an answer, but not where to ask, waits for a service that does.
     names.retain(|name| {
         let probe = service.probe(name);
         probe.own.is_some() || !probe.probes().any(RawProbe::waits)
@@ -137,7 +137,7 @@ fn probe(
     })
 }
 
-/// Shows a probe.
+/// Shows a probe with the origin of each value.
 pub(super) fn show(service: &ServiceLevels<'_>, probe: &Probe, out: &mut AnnotatedYaml) {
     let levels = service.probe(&probe.name);
     let kinds = select(&levels.written, |probe| probe.kind.as_ref());

@@ -35,7 +35,7 @@ pub(super) struct ProfileLoader<'a> {
     loaded: HashMap<String, Option<Arc<Profile>>>,
     /// The directories in which profiles are looked for, the first one first.
     directories: Vec<PathBuf>,
-    /// Whether the inventory was found, not named: then files beside it must not be somebody else's.
+    /// Set for an inventory that was found, not named: files beside it must not be somebody else's.
     found: bool,
 }
 

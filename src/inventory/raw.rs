@@ -12,7 +12,7 @@ use crate::yaml::{Entry, Fields, Node, Place, Problem, Problems, Value};
 use super::env_file::Variables;
 use super::service::RawServiceSettings;
 
-/// All files together.
+/// The files of an inventory, merged.
 #[derive(Debug, Default)]
 pub(super) struct RawInventory {
     /// `defaults` of each file, by the number of the file.
@@ -22,7 +22,7 @@ pub(super) struct RawInventory {
     pub(super) profiles: Vec<Entry>,
 }
 
-/// One file; the services and profiles are still to be read.
+/// A file of which the services and profiles are still to be read.
 #[derive(Debug, Default)]
 pub(super) struct RawFile {
     pub(super) defaults: RawOptions,
@@ -32,7 +32,7 @@ pub(super) struct RawFile {
     pub(super) begins: Option<Place>,
 }
 
-/// One service.
+/// A service as written.
 #[derive(Debug)]
 pub(super) struct RawService {
     pub(super) name: Spanned<String>,
@@ -43,12 +43,12 @@ pub(super) struct RawService {
     pub(super) settings: RawServiceSettings,
     pub(super) options: RawOptions,
     pub(super) probes: Vec<RawProbe>,
-    /// Whether a probe is written that could not be read.
+    /// Set where a probe is written that could not be read.
     pub(super) broken_probes: bool,
     pub(super) actions: RawActions,
-    /// Whether a `url` is written, even if it could not be read.
+    /// Set where a `url` is written, even if it could not be read.
     pub(super) has_url: bool,
-    /// Whether `start` is written, even if it could not be read.
+    /// Set where `start` is written, even if it could not be read.
     pub(super) has_start: bool,
 }
 

@@ -39,10 +39,9 @@ impl Inventory {
 settings! {
     /// The flat settings of a service as written.
     raw RawServiceSettings;
-    /// One service, every default applied.
+    /// A service of the inventory, every default applied.
     #[derive(Debug, Clone)]
     resolved Service {
-        /// `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`
         name: String = String::new(),
         /// Time after a known start in which failures do not count.
         start_period: Duration = Duration::ZERO,
@@ -71,21 +70,21 @@ settings! {
     depends_on: Vec<Spanned<String>>, or_empty, "list of services", since "0.1", names("a list of services");
     /// Pages about the service: a runbook, a dashboard. A name and an absolute `http` or `https` URL each.
     links: NamedTexts, or_empty, "map of URLs", since "0.1", links;
-    /// How healthctl starts the service.
+    /// The command with which healthctl starts the service.
     start: RawStart, optional, "map, see below", since "0.1", start;
     /// The files that the code is made of; a process that is older than the newest of them is `stale`.
     sources: Sources, optional, "list of patterns", since "0.1", sources;
-    /// Whether something else starts the service again, so that healthctl only waits for the proof.
+    /// Something else starts the service again, so that healthctl only waits for the proof.
     supervised: bool, default(false), "`true` or `false`", since "0.1", boolean;
-    /// What automatic restart may react to, where it is switched on: `stale`, `unhealthy`.
+    /// The causes that automatic restart may react to, where it is switched on: `stale`, `unhealthy`.
     restart_on: Vec<Spanned<RestartCause>>, default(Vec::new()), "list of words", since "0.1", restart_on;
     /// A command that is run when the state changes, as long as something watches.
     on_change: RawHook, optional, "map, see below", since "0.1", on_change;
     /// The file that the service writes its pid to.
     pid_file: PathBuf, optional, "path", since "0.1", path("the path of a pid file");
-    /// Whether several processes answer at the address, so that alternating identities are normal.
+    /// Several processes answer at the address, so that alternating identities are normal.
     replicas: bool, default(false), "`true` or `false`", since "0.1", boolean;
-    /// Whether an action needs the name typed, or `--confirm NAME`.
+    /// An action needs the name typed, or `--confirm NAME`.
     protected: bool, default(false), "`true` or `false`", since "0.1", boolean;
 }
 
@@ -95,9 +94,9 @@ pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(40);
 /// The actions that a service offers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ServiceActions {
-    /// Asks and waits.
+    /// Asks the service to stop and waits until it has.
     pub(crate) shutdown: Option<ActionSpec>,
-    /// Asks and returns.
+    /// Asks the service to stop and returns.
     pub(crate) schedule: Option<ActionSpec>,
     /// Has the service read its configuration again.
     pub(crate) reload: Option<ActionSpec>,
@@ -105,19 +104,19 @@ pub(crate) struct ServiceActions {
     pub(crate) restart: Option<ActionSpec>,
 }
 
-/// One action of a service.
+/// An action of a service, every default applied.
 #[derive(Debug, Clone)]
 pub(crate) struct ActionSpec {
     pub(crate) means: Means,
-    /// Whether the reply comes only when the work is done.
+    /// Set where the reply comes only when the work is done.
     pub(crate) waits: bool,
-    /// How long the action may take, the proof included.
+    /// The time-out, the proof included.
     pub(crate) timeout: Duration,
-    /// How the reply is read: that of a reload by a route.
+    /// The decoding of the reply to a reload by a route.
     pub(crate) reply: Option<Arc<ReplyDecode>>,
 }
 
-/// How an action is done.
+/// The means by which an action is done.
 #[derive(Debug, Clone)]
 pub(crate) enum Means {
     Http(Box<HttpRequest>),

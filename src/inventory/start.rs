@@ -1,5 +1,4 @@
-//! How a service is started, what its code is made of and what reacts to it: `start`, `sources`, `restart_on`,
-//! `on_change`; as written, resolved, checked and shown.
+//! Starting and its surroundings: `start`, `sources`, `restart_on` and `on_change`, as written, resolved and shown.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use crate::yaml::{Entry, Fields, Problem, Problems, Style, Value};
 settings! {
     /// The flat settings of `start` as written.
     raw RawStartSettings;
-    /// How healthctl starts a service.
+    /// The command with which healthctl starts a service.
     #[derive(Debug, Clone)]
     resolved StartSpec {
         exec: Exec = Exec::default(),
@@ -29,7 +28,7 @@ settings! {
 
     /// The file for the output of the service; left out, a file in your state directory.
     log: PathBuf, optional, "path", since "0.1", path("the path of a file");
-    /// How long the service may take to be ready.
+    /// The time that the service may take to be ready.
     ready_timeout: Duration, default(Duration::from_secs(60)), "duration", since "0.1", positive_duration;
 }
 
@@ -43,11 +42,11 @@ settings! {
         exec: Exec = Exec::default(),
     }
 
-    /// How long the command may take.
+    /// The time-out of the command.
     timeout: Duration, default(Duration::from_secs(10)), "duration", since "0.1", positive_duration;
 }
 
-/// `start` as written.
+/// The value of `start` as written.
 #[derive(Debug, Clone)]
 pub(crate) struct RawStart {
     command: RawExec,
@@ -55,7 +54,7 @@ pub(crate) struct RawStart {
     settings: RawStartSettings,
 }
 
-/// `on_change` as written.
+/// The value of `on_change` as written.
 #[derive(Debug, Clone)]
 pub(crate) struct RawHook {
     command: RawExec,
@@ -295,7 +294,7 @@ pub(super) fn sources(entry: &Entry, problems: &mut Problems) -> Option<Spanned<
     (!sources.patterns.is_empty()).then(|| Spanned::new(sources, &entry.value))
 }
 
-/// Reads `restart_on`.
+/// Reads the causes in `restart_on`.
 pub(super) fn restart_on(
     entry: &Entry,
     problems: &mut Problems,
@@ -319,8 +318,8 @@ pub(super) fn restart_on(
 }
 
 impl StartSpec {
-    /// Names what is run and how, the same for the same entry in every run of ours: SHA-256, hexadecimal. What only says
-    /// where its output goes and how long it may take is left out. A secret counts by where it comes from.
+    /// Returns a digest of what is run and how, the same for the same entry in every run: SHA-256, hexadecimal. The log and
+    /// the time-out are left out. A secret counts by where it comes from.
     pub(crate) fn fingerprint(&self) -> String {
         let mut digest = Sha256::new();
         let mut add = |part: &str, bytes: &[u8]| {

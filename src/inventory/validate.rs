@@ -1,4 +1,4 @@
-//! Every problem of files that may be inventories or profiles.
+//! Validation of files that may be inventories or profiles.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use super::profiles::{self, ProfileLoader};
 #[derive(Debug)]
 pub(crate) struct ValidationResult {
     pub(crate) problems: Problems,
-    /// One line: what a good file holds, or how many mistakes a bad one has.
+    /// The summary on one line: what a good file holds, or how many mistakes a bad one has.
     pub(crate) summary: Result<String, String>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn validate_files(
 }
 
 fn validate_file(path: &Path, environment: &Environment<'_>) -> ValidationResult {
-    // What cannot be read is told by whoever reads it in earnest.
+    // A file that cannot be read is reported when it is validated.
     let mut ignored = Problems::default();
     let text = environment.read_source(path);
     let node = text

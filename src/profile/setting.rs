@@ -71,7 +71,7 @@ impl Level<'_> {
 /// The origin of a value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Origin<'a> {
-    /// Nobody wrote a value, so the default counts.
+    /// The value is the default.
     BuiltIn,
     Written(Level<'a>, &'a Place),
 }
@@ -125,7 +125,7 @@ impl<'a, T: Copy> Setting<'a, &T> {
     }
 }
 
-/// What several levels say, the weakest first.
+/// The same part of several levels, the weakest first.
 pub(crate) type Levels<'s, 'a, R> = &'s [(Level<'a>, &'a R)];
 
 /// Returns the value of the strongest level that has one.

@@ -1,4 +1,4 @@
-//! The interface of a probe kind, and what a kind is told of the probe and its service.
+//! The interface of a probe kind, and the context of the probe in which it is resolved.
 
 use crate::yaml::{Entry, Place, Problems};
 
@@ -49,7 +49,7 @@ pub(crate) trait RawKind: Sized {
     }
 }
 
-/// A resolved question.
+/// The resolved question of a probe.
 pub(crate) trait ProbeSpec {
     /// Returns what is asked, for people: without password; control characters are left in.
     fn target(&self) -> String;
@@ -73,7 +73,7 @@ pub(crate) struct KindContext<'a> {
     /// The name of the service.
     pub(crate) service: &'a Spanned<String>,
     pub(crate) url: Option<&'a Spanned<Target>>,
-    /// Whether a `url` is written, even if it could not be read.
+    /// Set where a `url` is written, even if it could not be read.
     pub(crate) has_url: bool,
     /// The probe or action, for messages: `` the action `reload` ``.
     pub(crate) what: String,

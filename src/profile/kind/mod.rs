@@ -31,13 +31,13 @@ macro_rules! declare {
     ($($module:ident $variant:ident $raw:ident,)+) => {
         $(pub(crate) mod $module;)+
 
-        /// How a probe asks.
+        /// The kind of a probe with its question.
         #[derive(Debug, Clone)]
         pub(crate) enum ProbeKind {
             $($variant(<$module::$raw as RawKind>::Spec),)+
         }
 
-        /// How a probe asks, as written.
+        /// The kind of a probe as written.
         #[derive(Debug, Clone)]
         pub(crate) enum RawProbeKind {
             $($variant($module::$raw),)+

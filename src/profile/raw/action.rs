@@ -14,7 +14,7 @@ use super::command::{RawExec, RawExecSettings, split};
 use super::read::{boolean, check_single, is_off, keys_where, positive_duration};
 use super::request::{self, RawRequest};
 
-/// `actions:` as written.
+/// The actions of a profile or a service as written.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RawActions {
     pub(crate) shutdown: Option<RawAction>,
@@ -31,7 +31,7 @@ pub(crate) struct RawAction {
     pub(crate) off: bool,
     /// `None`: as the profile says.
     pub(crate) means: Option<RawMeans>,
-    /// Whether the reply comes only when the work is done.
+    /// Set where the reply comes only when the work is done.
     pub(crate) waits: Option<Spanned<bool>>,
     pub(crate) timeout: Option<Spanned<Duration>>,
     pub(crate) exec_settings: RawExecSettings,
@@ -167,7 +167,7 @@ impl RawAction {
         let reloads = entry.key == "reload";
         if reloads {
             action.read_reply(fields.take("reply"), given.first(), problems);
-            action.no_end(problems);
+            action.check_reload_signal(problems);
         } else {
             let waits = fields.take("waits");
             action.waits = waits.and_then(|entry| boolean(entry, problems));
@@ -194,7 +194,7 @@ impl RawAction {
             }
             _ => None,
         });
-        // Nothing could be read of the means that were written: told already.
+        // Means that were written and could not be read are reported already.
         (given.is_empty() || action.means.is_some()).then_some(action)
     }
 
@@ -215,7 +215,7 @@ impl RawAction {
         }
     }
 
-    /// Only a route has a reply.
+    /// Reads `reply`; only a route has one.
     fn read_reply(
         &mut self,
         entry: Option<&Entry>,
@@ -240,8 +240,8 @@ impl RawAction {
         }
     }
 
-    /// A reload that asks the process to end is none.
-    fn no_end(&self, problems: &mut Problems) {
+    /// Reports a reload by a signal that asks the process to end.
+    fn check_reload_signal(&self, problems: &mut Problems) {
         if let Some(RawMeans::Signal(signal)) = &self.means
             && matches!(signal.value, Signal::Term | Signal::Int | Signal::Quit)
         {

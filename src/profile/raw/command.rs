@@ -261,7 +261,7 @@ pub(super) fn split(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(", ")
 }
 
-/// A word as it may be shown: where a variable is put in, which may be a secret, what was written.
+/// Returns a word as it may be shown: where a variable is put in, which may be a secret, as it was written.
 fn shown(word: &Node) -> String {
     match word.style {
         Style::Interpolated => word.place.text().trim_matches(['"', '\'']).to_owned(),
@@ -269,7 +269,7 @@ fn shown(word: &Node) -> String {
     }
 }
 
-/// What stands in a word and is not to be told, each with what is told in its place.
+/// Returns each text of a word that must not be shown, with what is shown in its place.
 fn hidden(word: &Node) -> Vec<(String, String)> {
     let mut hidden = word.put_in.clone();
     if hidden.is_empty() {
@@ -280,7 +280,7 @@ fn hidden(word: &Node) -> Vec<(String, String)> {
     hidden
 }
 
-/// The part of a word in which it is not as it is shown.
+/// Returns the part of a word that differs from the part that is shown.
 fn different(word: &str, shown: &str) -> (String, String) {
     let alike = |pair: &(char, char)| pair.0 == pair.1;
     let before = std::iter::zip(word.chars(), shown.chars());

@@ -185,7 +185,7 @@ fn has_no_body(range: StatusRange) -> bool {
     range.last < 200 || (range.first == range.last && matches!(range.first, 204 | 304))
 }
 
-/// One code or range, or a list of them.
+/// Reads a status code, a range, or a list of them.
 fn status(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<StatusRange>>> {
     const EXPECTED: &str = "status codes such as `200`, `200-299` or a list of them";
     let items = match &node.value {
@@ -222,7 +222,7 @@ fn status(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<StatusRang
     complete.then(|| Spanned::new(ranges, node))
 }
 
-/// `200` or `200-299`.
+/// Reads a status code (`200`) or a range (`200-299`).
 fn range(text: &str) -> Result<StatusRange, (String, Option<String>)> {
     let text = text.trim();
     let lower = text.to_ascii_lowercase();
@@ -264,7 +264,7 @@ fn range(text: &str) -> Result<StatusRange, (String, Option<String>)> {
     Ok(StatusRange { first, last })
 }
 
-/// `{contains: text}`, or several.
+/// Reads `{contains: text}` with one text or several.
 fn body(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<String>>> {
     const EXPECTED: &str = "`{contains: text}`";
     if let Some(text) = node.as_text() {
@@ -307,7 +307,7 @@ fn body(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<String>>> {
     Some(Spanned::new(texts, node))
 }
 
-/// JSON pointers to values.
+/// Reads a map of JSON pointers to values.
 fn json(node: &Node, problems: &mut Problems) -> Vec<(Spanned<String>, Json)> {
     let Some(entries) = node.map("a map of JSON pointers to values", problems) else {
         return Vec::new();
@@ -327,7 +327,7 @@ fn json(node: &Node, problems: &mut Problems) -> Vec<(Spanned<String>, Json)> {
     list
 }
 
-/// What is wrong with an RFC 6901 pointer; the empty one is the whole document.
+/// Returns the mistake in an RFC 6901 pointer and a hint; the empty pointer is the whole document.
 fn bad_pointer(text: &str) -> Option<(&'static str, String)> {
     if text.is_empty() {
         return None;
@@ -353,7 +353,7 @@ fn bad_pointer(text: &str) -> Option<(&'static str, String)> {
     None
 }
 
-/// Headers with the value they have to carry.
+/// Reads a map of headers to the value they have to carry.
 fn headers(node: &Node, problems: &mut Problems) -> Vec<(Spanned<String>, String)> {
     let Some(entries) = node.map("a map of headers to values", problems) else {
         return Vec::new();

@@ -16,16 +16,16 @@ use super::request::RawRequest;
 settings! {
     /// The flat settings of a probe as written.
     raw RawProbeSettings;
-    /// One question, every default applied.
+    /// A probe of a service, every default applied.
     #[derive(Debug, Clone)]
     resolved Probe {
         name: String = String::new(),
         role: Role = Role::Named,
         kind: ProbeKind = ProbeKind::default(),
-        /// Whether the failure of a named probe makes the service unhealthy, not only degraded.
+        /// Set where the failure of a named probe makes the service unhealthy, not only degraded.
         required: bool = false,
         expect: Expect = Expect::default(),
-        /// How the payload is read; `None`: not at all.
+        /// The decoding of the payload; `None` where it is not read.
         decode: Option<Arc<Decode>> = None,
     }
 

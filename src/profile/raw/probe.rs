@@ -22,7 +22,7 @@ pub(crate) struct RawProbe {
     pub(crate) exec_settings: RawExecSettings,
     /// The keys to which only some kinds give a meaning.
     pub(crate) kind_keys: Vec<Spanned<String>>,
-    /// Whether the probe names a kind in a way that could not be read, which is reported.
+    /// Set where a kind is written that could not be read, which is reported.
     pub(crate) broken: bool,
     pub(crate) options: RawOptions,
     pub(crate) required: Option<Spanned<bool>>,

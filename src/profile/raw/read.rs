@@ -93,7 +93,7 @@ pub(crate) fn target(entry: &Entry, problems: &mut Problems) -> Option<Spanned<T
     }
 }
 
-/// Reads `HOST:PORT`.
+/// Reads a host and a port, `HOST:PORT`.
 pub(crate) fn host_port(node: &Node, problems: &mut Problems) -> Option<Spanned<HostPort>> {
     const EXPECTED: &str = "a host and a port such as `localhost:6379`";
     let Some(text) = node.as_text() else {

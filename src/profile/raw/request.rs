@@ -26,9 +26,9 @@ settings! {
         tls: Tls = Tls::default(),
     }
 
-    /// Whether requests go through a proxy: `none`, whatever the environment says, or its address.
+    /// The proxy for requests: its address, or `none`, whatever the environment says.
     proxy: Proxy, default(Proxy::None), "`none` or URL", since "0.1", proxy;
-    /// Whether redirects are followed; never to another scheme, never with credentials to another host.
+    /// Follow redirects; never to another scheme, never with credentials to another host.
     follow_redirects: bool, default(false), "`true` or `false`", since "0.1", boolean;
     /// `fresh`: a new connection for each request, which also shows that the service accepts; `reuse`: a kept one.
     connection: Connection, default(Connection::Fresh), "`fresh` or `reuse`", since "0.1", word(&Connection::WORDS);
@@ -49,11 +49,11 @@ settings! {
     key: PathBuf, optional, "path", since "0.1", path("the path of a PEM file");
     /// The name to ask for and to verify, instead of the host of the URL.
     server_name: String, optional, "text", since "0.1", server_name;
-    /// Whether the certificate of the service is accepted unverified.
+    /// Accept the certificate of the service unverified.
     insecure: bool, or_empty, "`true` or `false`", since "0.1", boolean;
 }
 
-/// How requests are made, as written on one level.
+/// The settings of requests as written on one level.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RawRequest {
     /// The headers in the order written, each name once.

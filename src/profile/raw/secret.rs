@@ -18,7 +18,7 @@ pub(crate) struct RawHeader {
 
 pub(super) const FORMS: &str = "text, `{env: NAME}` or `{file: PATH}`";
 
-/// Reads a secret; written in plain text it draws a warning.
+/// Reads a secret and warns of one in plain text.
 pub(super) fn read(node: &Node, what: &str, problems: &mut Problems) -> Option<Secret> {
     let secret = value(node, problems)?;
     warn_plain(node, &secret, what, problems);
@@ -36,7 +36,7 @@ pub(super) fn warn_plain(node: &Node, secret: &Secret, what: &str, problems: &mu
     }
 }
 
-/// Text, a variable or a file.
+/// Reads text, a variable or a file.
 fn value(node: &Node, problems: &mut Problems) -> Option<Secret> {
     let secret = match &node.value {
         Value::Map(_) => return reference(node, problems),
@@ -49,7 +49,7 @@ fn value(node: &Node, problems: &mut Problems) -> Option<Secret> {
     check_header_value(node, &secret, problems).then_some(Secret::Plain(secret))
 }
 
-/// `{env: NAME}` or `{file: PATH}`
+/// Reads the source of a secret: `{env: NAME}` or `{file: PATH}`.
 pub(super) fn reference(node: &Node, problems: &mut Problems) -> Option<Secret> {
     let mut fields = Fields::read(node, FORMS, problems)?;
     let env = fields.take("env");
@@ -94,7 +94,7 @@ pub(super) fn reference(node: &Node, problems: &mut Problems) -> Option<Secret> 
     }
 }
 
-/// What HTTP allows in the value of a header, and in credentials that end up in one.
+/// Reports a character that HTTP does not allow in the value of a header, where credentials end up too.
 fn check_header_value(node: &Node, text: &str, problems: &mut Problems) -> bool {
     let Some(wrong) = text.chars().find(|c| !matches!(c, '\t' | ' '..='~')) else {
         return true;
@@ -113,7 +113,7 @@ fn check_header_value(node: &Node, text: &str, problems: &mut Problems) -> bool 
     false
 }
 
-/// `{bearer: …}`, `{basic: {user, password}}` or `none`.
+/// Reads `{bearer: …}`, `{basic: {user, password}}` or `none`.
 pub(super) fn auth(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Option<Auth>>> {
     const EXPECTED: &str = "`{bearer: …}`, `{basic: {user: …, password: …}}` or `none`";
     let node = &entry.value;
@@ -182,7 +182,7 @@ fn read_basic(node: &Node, problems: &mut Problems) -> Option<Auth> {
     })
 }
 
-/// Headers that the connection itself needs, and what sets them.
+/// Headers that only the connection itself sets.
 const OURS: [&str; 6] = [
     "connection",
     "content-length",
@@ -192,7 +192,7 @@ const OURS: [&str; 6] = [
     "upgrade",
 ];
 
-/// Headers: names to values.
+/// Reads a map of headers to their values.
 pub(crate) fn headers(entry: &Entry, problems: &mut Problems) -> Vec<RawHeader> {
     let Some(entries) = entry.value.map("a map of headers", problems) else {
         return Vec::new();
@@ -249,7 +249,7 @@ pub(crate) fn headers(entry: &Entry, problems: &mut Problems) -> Vec<RawHeader> 
     headers
 }
 
-/// Whether a text is a token of HTTP: a method, the name of a header.
+/// Returns whether a text is a token of HTTP, as a method and the name of a header are.
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -284,7 +284,7 @@ pub(super) fn check_header_name(entry: &Entry, problems: &mut Problems) -> bool 
     false
 }
 
-/// Shows credentials.
+/// Shows credentials without their secrets.
 pub(super) fn show_auth(auth: &Auth, origin: Origin<'_>, out: &mut AnnotatedYaml) {
     out.open("auth", None);
     match auth {
