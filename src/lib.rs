@@ -66,9 +66,9 @@
 //! | a new convention | one YAML file under `profiles/` and its samples under `tests/profiles/`, no Rust |
 //! | a new key for a command | one row of the keymap in `tui` |
 //! | an output format | one file in `output`, one variant in `commands/check.rs` |
-//! | an inventory field | raw, resolve, the resolved type; a valid and an invalid case under `tests/inventory/` |
+//! | an inventory field | one declaration (`inventory/service.rs` for a service, `profile/raw` for what other levels have too) and the place that uses it; a valid and an invalid case under `tests/inventory/` |
 //! | a rule of the state machine | `health`, and a scenario under `tests/scenarios/` |
-//! | a probe kind | one prober file in `probe`, one variant of `inventory::ProbeKind` |
+//! | a probe kind | `profile/kind/X.rs`, `probe/X.rs`, and a line of the list in `profile/kind/mod.rs` |
 
 pub mod action;
 mod automation;

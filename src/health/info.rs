@@ -83,6 +83,8 @@ pub struct ServiceInfo {
     pub depends_on: Vec<String>,
     /// Several processes answer at this address; alternation is normal.
     pub replicas: bool,
+    /// Settings that only views show, each as a label and a text.
+    pub rows: Vec<(String, String)>,
 }
 
 impl ServiceInfo {
@@ -102,6 +104,7 @@ impl ServiceInfo {
             shutdown_timeout: Duration::from_secs(40),
             depends_on: Vec::new(),
             replicas: false,
+            rows: Vec::new(),
         }
     }
 }

@@ -167,6 +167,11 @@ impl Service {
             shutdown_timeout: self.shutdown_timeout(),
             depends_on: self.depends_on.clone(),
             replicas: self.replicas,
+            rows: self
+                .links
+                .iter()
+                .map(|(name, url)| ("link".to_owned(), format!("{name}: {url}")))
+                .collect(),
         }
     }
 

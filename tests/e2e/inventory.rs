@@ -427,3 +427,31 @@ fn validate_takes_inventories_and_profiles() {
         ran.stderr
     );
 }
+
+#[test]
+fn links_are_shown_and_listed() {
+    let scene = Scene::with_inventory(
+        "services:\n  api:\n    profile: http\n    url: http://127.0.0.1:9\n    links: {runbook: \"https://wiki.internal/api#restart\", board: https://me:secret@grafana.internal/d/api}\n",
+    );
+    let shown = scene.run(&["show", "api"]);
+    assert_eq!(shown.code, 0, "{shown:?}");
+    for line in [
+        "      runbook: https://wiki.internal/api#restart",
+        "      board: https://me:***@grafana.internal/d/api",
+    ] {
+        assert!(shown.stdout.contains(line), "{}", shown.stdout);
+    }
+    assert!(
+        shown.stderr.contains("a password is written in plain text"),
+        "{shown:?}"
+    );
+    let listed = scene.run(&["list", "-o", "json"]);
+    let listed: Value = serde_json::from_str(&listed.stdout).expect("the list is JSON");
+    assert_eq!(
+        listed["services"][0]["links"],
+        serde_json::json!({
+            "board": "https://me:***@grafana.internal/d/api",
+            "runbook": "https://wiki.internal/api#restart",
+        })
+    );
+}

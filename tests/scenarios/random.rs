@@ -59,11 +59,6 @@ fn rules(dice: &mut Dice, name: &str, depends_on: Vec<String>) -> ServiceInfo {
         probes.push("live");
     }
     ServiceInfo {
-        name: name.to_owned(),
-        group: None,
-        labels: BTreeMap::new(),
-        profile: None,
-        url: None,
         probes: probes
             .into_iter()
             .map(|name| ProbeInfo {
@@ -86,6 +81,7 @@ fn rules(dice: &mut Dice, name: &str, depends_on: Vec<String>) -> ServiceInfo {
         shutdown_timeout: dice.of(&[Duration::ZERO, Duration::from_secs(20), Duration::MAX]),
         depends_on,
         replicas: dice.one_in(4),
+        ..ServiceInfo::new(name)
     }
 }
 

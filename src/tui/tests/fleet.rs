@@ -153,6 +153,10 @@ pub(super) fn orders() -> ServiceSnapshot {
             labels: [("tier".to_owned(), "web".to_owned())].into(),
             profile: Some("hephaestus".to_owned()),
             url: Some("http://127.0.0.1:8000".to_owned()),
+            rows: vec![(
+                "link".to_owned(),
+                "runbook: https://wiki.internal/orders".to_owned(),
+            )],
             ..ServiceInfo::new("orders")
         }),
         state: State::Degraded,

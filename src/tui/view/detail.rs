@@ -174,7 +174,9 @@ fn facts(
     let labels = labels.map(|(key, value)| format!("{key}={value}"));
     let process = picture.identity.process.as_ref();
     let heartbeat = picture.heartbeat.as_ref();
-    for (label, text) in [
+    let configured = picture.info.rows.iter();
+    let configured = configured.map(|(label, text)| (label.as_str(), Some(text.clone())));
+    let facts = [
         ("url", picture.info.url.clone()),
         ("profile", picture.info.profile.clone()),
         ("version", picture.version.clone()),
@@ -187,12 +189,15 @@ fn facts(
         ("group", picture.info.group.clone()),
         ("labels", all(labels.collect())),
         ("depends on", all(picture.info.depends_on.clone())),
+    ];
+    let reported = [
         ("resources", all(details(&picture.resources))),
         (
             "last action",
             last_action.map(|it| action::summary(app, it)),
         ),
-    ] {
+    ];
+    for (label, text) in facts.into_iter().chain(configured).chain(reported) {
         if let Some(text) = text {
             lines.field(&format!(" {label}"), LABEL + 2, &text, Style::new());
         }
