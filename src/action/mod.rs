@@ -24,7 +24,7 @@ pub(crate) use proof::{
     Observation, ProcessState, ProofSubject, Prover, ReadinessProof, ReloadProof, ReloadResponse,
     Responder, ResponderKind, StartProof, StopProof, StopStage, WOULD_SHOW, restart_verdict,
 };
-pub(crate) use proposal::{Confirmation, Consent, PlanStep, Proposal, ProposedAction, Refusal};
+pub(crate) use proposal::{Consent, MissingConsent, PlanStep, Proposal, ProposedAction, Refusal};
 pub(crate) use rollout::{ActionPhase, Rollout, RolloutNode, RolloutPolicy, RolloutTask};
 pub(crate) use transitions::{StateTransition, TransitionQueue};
 pub use verdict::{Action, Verdict, exit_code};

@@ -36,49 +36,25 @@ pub(crate) fn needs(inventory: &Inventory, targets: &[String]) -> Vec<Vec<usize>
 }
 
 /// Returns the targets in the order in which they stop: a service stops before those that it needs, directly or through
-/// services that are no targets. Otherwise the order given is kept. Names that the inventory does not have stay.
+/// services that are no targets. Otherwise the order given is kept.
 pub(crate) fn stop_order(inventory: &Inventory, targets: &[String]) -> Vec<String> {
-    let wanted: HashSet<&str> = targets.iter().map(String::as_str).collect();
-    let mut seen: HashSet<&str> = HashSet::new();
-    // Dependencies come first here. Reversed, dependents do.
-    let mut finished: Vec<&str> = Vec::new();
-    for target in targets.iter().rev() {
-        visit(inventory, target, &mut seen, &mut finished);
+    let needs = needs(inventory, targets);
+    let mut dependents = vec![0_usize; targets.len()];
+    for need in needs.iter().flatten() {
+        dependents[*need] += 1;
     }
-    finished
-        .into_iter()
-        .rev()
-        .filter(|name| wanted.contains(name))
-        .map(str::to_owned)
-        .collect()
-}
-
-/// Visits a service and its dependencies depth first, without recursion: a long chain cannot exhaust the stack.
-fn visit<'a>(
-    inventory: &'a Inventory,
-    start: &'a str,
-    seen: &mut HashSet<&'a str>,
-    finished: &mut Vec<&'a str>,
-) {
-    let mut path: Vec<(&str, usize)> = Vec::new();
-    if seen.insert(start) {
-        path.push((start, 0));
-    }
-    while let Some((name, next)) = path.pop() {
-        let dependency = inventory
-            .services
-            .get(name)
-            .and_then(|service| service.depends_on.get(next));
-        match dependency {
-            None => finished.push(name),
-            Some(dependency) => {
-                path.push((name, next + 1));
-                if seen.insert(dependency) {
-                    path.push((dependency, 0));
-                }
-            }
+    let mut waiting: Vec<usize> = (0..targets.len()).collect();
+    let mut order = Vec::new();
+    while !waiting.is_empty() {
+        let free = waiting.iter().position(|target| dependents[*target] == 0);
+        // An inventory has no cycles, so there is always a free one.
+        let target = waiting.remove(free.unwrap_or_default());
+        for need in &needs[target] {
+            dependents[*need] -= 1;
         }
+        order.push(targets[target].clone());
     }
+    order
 }
 
 #[cfg(test)]

@@ -16,19 +16,17 @@ pub(crate) struct Method {
     pub(crate) means: Means,
     /// The reply comes only when the work is done.
     pub(crate) waits: bool,
-    /// How long the action may take, the proof included.
+    /// The time that the action may take, the proof included.
     pub(crate) timeout: Duration,
     /// False where the inventory names no means and SIGTERM is taken because every process knows it.
     pub(crate) declared: bool,
     pub(crate) reply: Option<Arc<ReplyDecode>>,
 }
 
-/// Why an action is not carried out.
+/// The reason for which an action is not carried out, and what a person can do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RefusalReason {
-    /// One sentence.
     pub(crate) reason: String,
-    /// What to do about it.
     pub(crate) hint: Option<String>,
 }
 
@@ -48,7 +46,6 @@ pub(crate) struct ActionPlan {
     pub(crate) request: Option<Method>,
     /// The name of what is requested: a shutdown (also as the first phase of a restart), a restart or a reload.
     pub(crate) asks_for: &'static str,
-    /// What has to come of it.
     pub(crate) goal: Goal,
 }
 
@@ -60,7 +57,7 @@ pub(crate) const START_COMMAND: &str = "start command";
 /// The result that an action, or one phase of it, is to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Goal {
-    /// The process ends.
+    /// The process of the service ends.
     Stop,
     /// The process goes on with its configuration read again.
     Reload,

@@ -33,21 +33,19 @@ pub(crate) struct Proposal {
     pub(crate) order: Vec<PlanStep>,
 }
 
-/// One step of a plan.
+/// A step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlanStep {
     pub(crate) service: String,
     pub(crate) goal: Goal,
 }
 
-/// Why an action is not carried out. Nothing was sent.
+/// An action that is not carried out, with the reason. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) service: String,
     pub(crate) action: Action,
-    /// One sentence.
     pub(crate) reason: String,
-    /// What to do about it.
     pub(crate) hint: Option<String>,
 }
 
@@ -76,7 +74,7 @@ impl Proposal {
     }
 }
 
-/// What was agreed to on the command line. Consent is never taken from the environment.
+/// The consent that was given on the command line. Consent is never taken from the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Consent {
     /// `--yes`: every service that is not protected.
@@ -85,9 +83,9 @@ pub(crate) struct Consent {
     pub(crate) confirmed: BTreeSet<String>,
 }
 
-/// What a person still has to confirm before anything is sent.
+/// The consent that is missing before anything may be sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Confirmation {
+pub(crate) struct MissingConsent {
     /// A yes to the whole plan.
     pub(crate) agree: bool,
     /// The names to be typed.
@@ -103,8 +101,8 @@ impl Consent {
         &self,
         offers: &[ProposedAction],
         can_ask: bool,
-    ) -> Result<Confirmation, Vec<Refusal>> {
-        let mut missing = Confirmation::default();
+    ) -> Result<MissingConsent, Vec<Refusal>> {
+        let mut missing = MissingConsent::default();
         let mut refusals = Vec::new();
         for offer in offers {
             let named = self.confirmed.contains(&offer.service);

@@ -252,7 +252,7 @@ impl Rollout {
                 return impossible("it was stopped and not started again: interrupted");
             }
             PhaseState::Succeeded if node.stays_stopped => {
-                return impossible("it was stopped and is left so, as asked for");
+                return impossible("it was stopped and is left stopped, as requested");
             }
             PhaseState::Succeeded => "it was stopped and not started again",
             PhaseState::NotPlanned => {
@@ -285,11 +285,11 @@ impl Rollout {
     /// Returns why nothing new may begin, where that is so.
     fn halted(&self) -> Option<String> {
         if self.interrupted {
-            return Some("nothing was sent: interrupted before".to_owned());
+            return Some("nothing was sent: interrupted".to_owned());
         }
         let (node, verdict) = self.failure.filter(|_| !self.policy.keep_going)?;
         Some(format!(
-            "nothing was sent: {} before it ended as {verdict}; `--keep-going` goes on",
+            "nothing was sent: {} ended as {verdict}; `--keep-going` continues after a failure",
             self.name(node)
         ))
     }

@@ -24,13 +24,12 @@ use crate::execute::Executor;
 use crate::host::Clock;
 use crate::inventory::{Inventory, Service};
 
-/// How long an interrupted restart may take to record its result.
+/// The time that an interrupted restart has to record its result.
 const LAST_RESULT: Duration = Duration::from_secs(2);
 
 /// The task that automates.
 #[derive(Debug)]
 pub(crate) struct Automation {
-    /// Whether automatic restart is on, and the services that it has given up.
     pub(crate) status: watch::Receiver<AutoRestartStatus>,
     toggles: UnboundedSender<()>,
     stop: CancellationToken,

@@ -15,7 +15,7 @@ use crate::execute::{Executor, PreparedAction};
 use crate::host::Clock;
 use crate::inventory::{Inventory, Service};
 
-/// Whether automatic restart is on, and which services it has given up.
+/// The status of automatic restart: whether it is on, and which services it has given up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AutoRestartStatus {
     pub(crate) on: bool,
@@ -198,10 +198,7 @@ async fn forward(
     while let Some(mut input) = received.recv().await {
         match &mut input {
             Input::ActionStep(_) if !begun => {
-                let text = format!(
-                    "{}: restarted by itself: {}",
-                    request.service, request.reason
-                );
+                let text = format!("{}: automatic restart: {}", request.service, request.reason);
                 let _ = engine.send(Input::Notice { text });
             }
             Input::ActionResult(result) if result.verdict == Verdict::Refused && !begun => continue,

@@ -11,7 +11,7 @@ use crate::event::{ActionResult, InstanceInfo};
 use crate::health::{Part, ReloadStatus};
 use crate::text::TextTable;
 
-/// One service of an action: what was proposed, and the result where the action was carried out or refused.
+/// The report of an action on one service: what was proposed, and the result where the action was carried out or refused.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ActionReport<'a> {
     service: &'a str,
@@ -45,7 +45,7 @@ struct NumberedStep {
     does: &'static str,
 }
 
-/// What a reload did with one part of the configuration.
+/// The result of a reload for one part of the configuration.
 #[derive(Debug, Clone, Serialize)]
 struct PartReport<'a> {
     name: &'a str,

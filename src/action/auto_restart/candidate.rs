@@ -26,7 +26,7 @@ const SEEN_LATE: Duration = Duration::from_secs(10);
 /// The number of restarts in a row, after the first, that are made for changes which each came with the one before.
 const MAX_SELF_CHANGES: u32 = MAX_ATTEMPTS - 1;
 
-/// How a restart has ended.
+/// The end of an automatic restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RestartOutcome {
     /// The restart was carried out.
@@ -35,16 +35,15 @@ pub(crate) enum RestartOutcome {
         /// The restart has stopped the service.
         stopped: bool,
     },
-    /// Nothing was sent.
+    /// The restart was refused: nothing was sent.
     Refused {
-        /// One sentence for people.
         reason: String,
-        /// Somebody else acts on the service.
+        /// Another healthctl acts on the service.
         busy: bool,
     },
-    /// Nothing was sent: somebody has shut the service down.
+    /// The restart was not sent, because somebody has shut the service down.
     ShutDown,
-    /// Nothing was sent: the reason for the restart is gone.
+    /// The restart was not sent, because its cause is gone.
     Superseded,
 }
 
@@ -60,7 +59,7 @@ pub(super) struct RestartCandidate {
     attempt: Option<RestartAttempt>,
 }
 
-/// What the snapshots of a service have shown.
+/// The state of a service as its snapshots have shown it.
 #[derive(Debug, Clone, Default)]
 struct Observed {
     stale_since: Option<Moment>,
@@ -73,26 +72,27 @@ struct Observed {
     /// Why the service is not alive, and since when.
     unhealthy: Option<(String, Moment)>,
     last_alive: Option<Moment>,
-    /// Somebody has asked the service to stop.
+    /// The service is stopping, or has stopped, on somebody's request.
     stopping: bool,
     paused: bool,
 }
 
-/// What was tried since somebody last acted on the service.
+/// The attempts since somebody else last acted on the service.
 #[derive(Debug, Clone, Default)]
 struct History {
     /// Attempts in a row during which only the service itself changed its code.
     attempts: u32,
-    last: Option<FinishedAttempt>,
-    /// An automatic restart has stopped the service, and it is not up again.
-    unfinished: Option<Unfinished>,
+    /// The last attempt, and when it ended.
+    last: Option<(RestartAttempt, Moment)>,
+    /// The state in which an automatic restart has left the service, where the service has not started again.
+    unfinished: Option<ExpectedState>,
     /// The code has changed with the last automatic restart, and not since.
     self_changed: bool,
     /// Restarts in a row for such a change.
     self_changes: u32,
     refused: Option<Refusals>,
     given_up: bool,
-    /// It was said that the service changes its own code.
+    /// The notice that the service changes its own code was returned.
     said_self_change: bool,
 }
 
@@ -104,28 +104,12 @@ struct RestartAttempt {
     self_change: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct FinishedAttempt {
-    cause: RestartCause,
-    began: Moment,
-    ended: Moment,
-}
-
-/// What is left of a service that an automatic restart has stopped and nobody else has touched since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unfinished {
-    /// No process of it runs.
-    Down,
-    /// The service did not get ready, or has left a process behind.
-    Unready,
-}
-
 /// Attempts in a row that were refused.
 #[derive(Debug, Clone, Copy)]
 struct Refusals {
     count: u32,
     last: Moment,
-    /// A refusal was reported.
+    /// The notice of a refusal was returned.
     said: bool,
 }
 
@@ -172,7 +156,7 @@ impl RestartCandidate {
         }
         self.history.said_self_change = true;
         Some(format!(
-            "{}: its own sources change each time it is restarted{}, so that alone restarts it no more; what it writes itself should not be among its `sources`",
+            "{}: its own sources change each time it is restarted{}, so such a change alone no longer restarts it; files that it writes itself should not be among its `sources`",
             snapshot.info.name,
             self.observed.changed_file()
         ))
@@ -208,37 +192,36 @@ impl RestartCandidate {
         if self.attempt.is_some() {
             return true;
         }
-        let Some(last) = self.history.last else {
+        let Some((last, ended)) = self.history.last else {
             return false;
         };
         if code < last.began.wall || code > now.wall {
             // The file keeps the time of another place or clock.
-            return now.mono <= last.ended.plus(SEEN_LATE).mono;
+            return now.mono <= ended.plus(SEEN_LATE).mono;
         }
-        code <= last.ended.plus(FOLLOWS).wall
+        code <= ended.plus(FOLLOWS).wall
     }
 
     fn review_last_attempt(&mut self, snapshot: &ServiceSnapshot) {
-        let wished = self.wish().is_some();
-        if !wished {
+        if self.wish().is_none() {
             self.history.refused = None;
         }
-        let Some(last) = self.history.last.filter(|_| self.attempt.is_none()) else {
+        let Some((_, ended)) = self.history.last.filter(|_| self.attempt.is_none()) else {
             return;
         };
         let answered = snapshot.probes.iter().any(|probe| {
             let success = probe.last_success;
-            success.is_some_and(|success| success.mono > last.ended.mono)
+            success.is_some_and(|success| success.mono > ended.mono)
         });
         let up = answered && matches!(snapshot.state, State::Healthy | State::Degraded);
         // Somebody stops the process that was left running.
-        let drains = self.history.unfinished == Some(Unfinished::Unready)
+        let drains = self.history.unfinished == Some(ExpectedState::Unready)
             && snapshot.state == State::Draining
-            && snapshot.at.mono > last.ended.mono;
+            && snapshot.at.mono > ended.mono;
         if up || drains {
             self.history.unfinished = None;
         }
-        if self.wish().is_none() && snapshot.at.since(last.ended) >= LASTING {
+        if self.wish().is_none() && snapshot.at.since(ended) >= LASTING {
             let changes_itself = self.changes_itself();
             let history = std::mem::take(&mut self.history);
             if changes_itself {
@@ -256,12 +239,8 @@ impl RestartCandidate {
             return None;
         }
         // A service that an automatic restart has failed to start again is still to be started.
-        if let (Some(unfinished), Some(last)) = (self.history.unfinished, self.history.last) {
-            let expected = match unfinished {
-                Unfinished::Down => ExpectedState::Down,
-                Unfinished::Unready => ExpectedState::Unready,
-            };
-            return Some((expected, last.cause, last.ended));
+        if let (Some(left), Some((last, ended))) = (self.history.unfinished, self.history.last) {
+            return Some((left, last.cause, ended));
         }
         if observed.stopping {
             return None;
@@ -290,7 +269,7 @@ impl RestartCandidate {
             (_, Some((_, changed))) => later(since, changed).plus(QUIET_TIME),
         };
         let last = self.history.last;
-        let after_last = last.map(|last| last.ended.plus(self.delay()));
+        let after_last = last.map(|(_, ended)| ended.plus(self.delay()));
         let refused = self.history.refused;
         let after_refusal = refused.map(|refused| refused.last.plus(doubled(refused.count)));
         let due = [after_last, after_refusal].into_iter().flatten();
@@ -305,10 +284,7 @@ impl RestartCandidate {
             self_changes,
             ..
         } = self.history;
-        let failed = match attempts {
-            0 => Duration::ZERO,
-            attempts => doubled(attempts),
-        };
+        let failed = doubled(attempts);
         let self_change = match self_changes {
             _ if !self_changed => Duration::ZERO,
             // A person saves again during this time, and that tells a person from the service itself.
@@ -343,7 +319,7 @@ impl RestartCandidate {
             (ExpectedState::Down | ExpectedState::Unready, _)
                 if self.observed.stale_since.is_none() =>
             {
-                "it did not come up the last time".to_owned()
+                "the last start failed".to_owned()
             }
             (ExpectedState::Unhealthy, Some((reason, _))) => format!("unhealthy: {reason}"),
             (ExpectedState::Unhealthy, None) => "unhealthy".to_owned(),
@@ -369,13 +345,13 @@ impl RestartCandidate {
             }
             RestartOutcome::Refused { reason, busy } => (
                 Some(format!(
-                    "{name}: the automatic restart was refused: {reason}; while it is needed it is tried again, each time later"
+                    "{name}: the automatic restart was refused: {reason}; it is retried while it is needed, after increasing delays"
                 )),
                 busy,
             ),
             RestartOutcome::ShutDown => (
                 Some(format!(
-                    "{name}: somebody has shut it down, so it is not restarted by itself until somebody starts it"
+                    "{name}: somebody has shut it down, so it is not restarted automatically until somebody starts it"
                 )),
                 true,
             ),
@@ -409,16 +385,12 @@ impl RestartCandidate {
         history.refused = None;
         history.attempts += 1;
         history.self_changes += u32::from(attempt.self_change);
-        history.last = Some(FinishedAttempt {
-            cause: attempt.cause,
-            began: attempt.began,
-            ended: now,
-        });
+        history.last = Some((attempt, now));
         let was_unfinished = history.unfinished.take().is_some();
         if stopped || was_unfinished {
             history.unfinished = match verdict {
-                Verdict::Died => Some(Unfinished::Down),
-                Verdict::NotReady | Verdict::StillDraining => Some(Unfinished::Unready),
+                Verdict::Died => Some(ExpectedState::Down),
+                Verdict::NotReady | Verdict::StillDraining => Some(ExpectedState::Unready),
                 _ => None,
             };
         }
@@ -430,13 +402,13 @@ impl RestartCandidate {
         }
         if history.given_up {
             return Some(format!(
-                "{name}: {MAX_ATTEMPTS} automatic restarts in a row; no other will follow until its code changes or `a` is switched off and on"
+                "{name}: {MAX_ATTEMPTS} automatic restarts in a row; no more follow until its code changes or `a` is switched off and on"
             ));
         }
         if attempt.self_change && history.self_changes + 1 == MAX_SELF_CHANGES {
             let delay = text::format_duration(LONGEST_DELAY);
             return Some(format!(
-                "{name}: its own sources have changed right after each of {} automatic restarts in a row{}; should they again, the next one waits for {delay}",
+                "{name}: its own sources have changed right after each of {} automatic restarts in a row{}; if that happens again, the next one waits for {delay}",
                 history.self_changes,
                 self.observed.changed_file()
             ));
@@ -496,12 +468,12 @@ impl Observed {
     }
 }
 
-/// Returns 1 s for the first attempt, 2 s for the second, then 4 s, up to the longest delay.
+/// Returns the delay after so many attempts: none, then 1 s, 2 s, 4 s and so on, up to the longest delay.
 fn doubled(attempts: u32) -> Duration {
-    let doubled = attempts.saturating_sub(1).min(16);
-    FIRST_DELAY
-        .saturating_mul(2_u32.saturating_pow(doubled))
-        .min(LONGEST_DELAY)
+    match attempts.checked_sub(1) {
+        None => Duration::ZERO,
+        Some(doublings) => (FIRST_DELAY * 2_u32.pow(doublings.min(16))).min(LONGEST_DELAY),
+    }
 }
 
 fn later(one: Moment, other: Moment) -> Moment {

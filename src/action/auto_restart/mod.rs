@@ -19,14 +19,14 @@ use super::order::transitive_needs;
 use crate::health::{Moment, RestartCause, ServiceSnapshot};
 use crate::inventory::Inventory;
 
-/// One restart to be carried out.
+/// A restart to be carried out.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RestartRequest {
     pub(crate) service: String,
     pub(crate) cause: RestartCause,
     /// The cause in full, for people.
     pub(crate) reason: String,
-    /// What has to hold when the restart is sent.
+    /// The precondition that is to be checked right before the restart is sent.
     pub(crate) precondition: Precondition,
 }
 
@@ -80,7 +80,7 @@ impl AutoRestart {
             return "automatic restart is off".to_owned();
         }
         if self.candidates.is_empty() {
-            return "automatic restart stays off: no service that is watched says `restart_on`, or all that do are protected".to_owned();
+            return "automatic restart stays off: no watched service has `restart_on`, or all that have it are protected".to_owned();
         }
         let services: Vec<String> = self
             .candidates

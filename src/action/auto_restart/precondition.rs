@@ -13,7 +13,7 @@ const OBSERVATION_DELAY: Duration = Duration::from_secs(10);
 /// The longest time that a process which is asked to stop may live on.
 const STOPPING: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
 
-/// Who is there when a restart is about to be sent.
+/// The instance that is found when a restart is about to be sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct CurrentInstance {
     pub(crate) identity: Identity,
@@ -23,7 +23,7 @@ pub(crate) struct CurrentInstance {
     pub(crate) draining: bool,
 }
 
-/// What an automatic restart is based on.
+/// The observations on which an automatic restart is based.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Precondition {
     pub(super) expected: ExpectedState,
@@ -37,7 +37,7 @@ pub(crate) struct Precondition {
     pub(super) last_alive: Option<Moment>,
 }
 
-/// What a restart expects to find.
+/// The state in which a restart expects to find the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ExpectedState {
     /// The service runs with old code.

@@ -130,8 +130,8 @@ fn after_a_failed_stop_nothing_more_is_stopped_and_what_was_is_started_again() {
         play(chain, at_once(1), "api-"),
         "web- api- web+\
          ; api Start: it has not stopped\
-         ; db Stop: nothing was sent: api before it ended as still-answering; `--keep-going` goes on\
-         ; x Stop: nothing was sent: api before it ended as still-answering; `--keep-going` goes on"
+         ; db Stop: nothing was sent: api ended as still-answering; `--keep-going` continues after a failure\
+         ; x Stop: nothing was sent: api ended as still-answering; `--keep-going` continues after a failure"
     );
     let leave = RolloutPolicy {
         leave_stopped: true,
@@ -140,7 +140,7 @@ fn after_a_failed_stop_nothing_more_is_stopped_and_what_was_is_started_again() {
     assert_eq!(
         play("web<api api", leave, "api-"),
         "web- api-\
-         ; web Start: it was stopped and is left so, as asked for\
+         ; web Start: it was stopped and is left stopped, as requested\
          ; api Start: it has not stopped"
     );
     let keep = RolloutPolicy {
@@ -169,7 +169,7 @@ fn only_what_is_down_when_a_stop_fails_is_left_so() {
     assert_eq!(
         play("web<api api b", leave, "api-"),
         "web- api- b- b+\
-         ; web Start: it was stopped and is left so, as asked for\
+         ; web Start: it was stopped and is left stopped, as requested\
          ; api Start: it has not stopped"
     );
     // A start that fails leaves nothing down.
@@ -197,7 +197,7 @@ fn a_failed_start_leaves_those_that_need_it_unstarted() {
     );
     assert_eq!(
         play("web^<db db^", at_once(1), "db+"),
-        "db+; web Start: nothing was sent: db before it ended as still-answering; `--keep-going` goes on"
+        "db+; web Start: nothing was sent: db ended as still-answering; `--keep-going` continues after a failure"
     );
     let keep = RolloutPolicy {
         keep_going: true,
@@ -215,7 +215,7 @@ fn an_interruption_begins_nothing_more() {
         play("web<api api<db db", at_once(1), "web-!!"),
         "web-\
          ; web Start: it was stopped and not started again: interrupted\
-         ; api Stop: nothing was sent: interrupted before\
-         ; db Stop: nothing was sent: interrupted before"
+         ; api Stop: nothing was sent: interrupted\
+         ; db Stop: nothing was sent: interrupted"
     );
 }

@@ -12,25 +12,25 @@ use crate::commands::duration;
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(crate) struct Args {
-    /// Which services: names, globs, group:NAME, KEY=VALUE, state:STATE, flag:FLAG.
+    /// Services to act on: names, globs, group:NAME, KEY=VALUE, state:STATE, flag:FLAG.
     #[arg(value_name = "SELECTOR", required_unless_present = "all")]
     pub(super) selectors: Vec<String>,
     /// All services of the inventory.
     #[arg(long, conflicts_with = "selectors")]
     all: bool,
-    /// Do it without asking; protected services want `--confirm`.
+    /// Act without asking; protected services need `--confirm`.
     #[arg(short, long)]
     pub(super) yes: bool,
-    /// Do it to this service without asking, even where it is protected.
+    /// Act on this service without asking, even if it is protected.
     #[arg(long, value_name = "NAME")]
     pub(super) confirm: Vec<String>,
     /// Show the exact requests and send nothing.
     #[arg(long, env = "HEALTHCTL_DRY_RUN", value_parser = FalseyValueParser::new())]
     pub(super) dry_run: bool,
-    /// How long each may take, the proof included, instead of what the inventory says.
+    /// Time-out of each action, the proof included, instead of the one in the inventory.
     #[arg(long, value_name = "DURATION", value_parser = timeout, env = "HEALTHCTL_ACTION_TIMEOUT")]
     pub(super) timeout: Option<Duration>,
-    /// Act on so many services at once, as far as they do not depend on each other.
+    /// Number of services to act on at once, as far as they do not depend on each other.
     #[arg(
         long,
         value_name = "N",
@@ -38,13 +38,13 @@ pub(crate) struct Args {
         env = "HEALTHCTL_PARALLEL"
     )]
     pub(super) parallel: NonZeroUsize,
-    /// After a failure go on with what does not build on it.
+    /// After a failure go on with services that do not depend on the failed one.
     #[arg(long, env = "HEALTHCTL_KEEP_GOING", value_parser = FalseyValueParser::new())]
     pub(super) keep_going: bool,
-    /// Act even where the audit file cannot be written, and write none.
+    /// Act without writing the audit file.
     #[arg(long, env = "HEALTHCTL_NO_AUDIT", value_parser = FalseyValueParser::new())]
     pub(super) no_audit: bool,
-    /// How the end is told on stdout.
+    /// Output format.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = ActionFormat::Text, env = "HEALTHCTL_ACTION_OUTPUT")]
     pub(super) output: ActionFormat,
 }
@@ -63,10 +63,10 @@ pub(crate) enum ActionFormat {
 pub(crate) struct ShutdownArgs {
     #[command(flatten)]
     act: Args,
-    /// Ask each service to stop and return; without it, wait until its end is proved.
+    /// Ask each service to stop and return without waiting for the proof that it stopped.
     #[arg(long, env = "HEALTHCTL_SCHEDULE", value_parser = FalseyValueParser::new())]
     schedule: bool,
-    /// Kill what has not stopped in time.
+    /// Kill services that have not stopped in time.
     #[arg(long, conflicts_with = "schedule")]
     force: bool,
 }
@@ -76,10 +76,10 @@ pub(crate) struct ShutdownArgs {
 pub(crate) struct RestartArgs {
     #[command(flatten)]
     act: Args,
-    /// Kill what has not stopped in time.
+    /// Kill services that have not stopped in time.
     #[arg(long)]
     force: bool,
-    /// When a stop fails, do not start again what was stopped before it.
+    /// When a stop fails, do not restart the services that were stopped before it.
     #[arg(long, env = "HEALTHCTL_LEAVE_STOPPED", value_parser = FalseyValueParser::new())]
     leave_stopped: bool,
 }
@@ -91,7 +91,7 @@ pub(crate) struct ActionCommand {
     pub(super) args: Args,
     /// A service that has not stopped in time is killed.
     pub(super) force: bool,
-    /// What was stopped is not started again after a failed stop.
+    /// A service that was stopped is not started again after a failed stop.
     pub(super) leave_stopped: bool,
 }
 

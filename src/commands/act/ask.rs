@@ -1,22 +1,24 @@
-//! Asking the person at the terminal. Silence, an end of input and anything but yes is no.
+//! The questions to the person at the terminal. Silence, an end of input and anything but yes mean no.
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::action::{Confirmation, Proposal, ProposedAction};
+use crate::action::{MissingConsent, Proposal, ProposedAction};
 use crate::commands::Context;
 use crate::text;
 
-/// Whether there is anybody to ask.
+/// Tells whether there is a person to ask.
 pub(super) fn possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Shows what would be done: service, means, exact request and target; of several, in which order.
+/// Shows what would be done to each service and, for several services, in which order.
 pub(super) fn show(context: &Context, proposal: &Proposal) {
     for offer in &proposal.offers {
         let protected = if offer.protected { " (protected)" } else { "" };
-        let then = offer.then.as_ref();
-        let then = then.map_or_else(String::new, |then| format!("\n  then     {then}"));
+        let then = match &offer.then {
+            Some(then) => format!("\n  then     {then}"),
+            None => String::new(),
+        };
         context.tell(&format!(
             "{} {}{protected}\n  means    {}\n  request  {}{then}\n  target   {}\n  at most  {}",
             offer.action,
@@ -32,30 +34,30 @@ pub(super) fn show(context: &Context, proposal: &Proposal) {
     }
 }
 
-/// Asks all that has to be asked; true where everything was agreed to.
+/// Asks for all consent that is missing. Returns true where everything was agreed to.
 pub(super) async fn all(
     context: &Context,
     offers: &[ProposedAction],
-    questions: &Confirmation,
+    missing: &MissingConsent,
 ) -> bool {
-    for name in &questions.type_names {
+    for name in &missing.type_names {
         let prompt = format!("`{name}` is protected. Type its name to go on: ");
         if answer(context, prompt).await.as_deref() != Some(name.as_str()) {
             return false;
         }
     }
-    if !questions.agree {
+    if !missing.agree {
         return true;
     }
     let prompt = match offers {
         [one] => format!("{} {}? [y/N] ", one.action, one.service),
         several => format!("Go on with these {}? [y/N] ", several.len()),
     };
-    let said = answer(context, prompt).await.unwrap_or_default();
-    matches!(said.to_ascii_lowercase().as_str(), "y" | "yes")
+    let answer = answer(context, prompt).await.unwrap_or_default();
+    matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
-/// One line that was typed; `None` at the end of input.
+/// Reads the line that is typed after a prompt; `None` at the end of input.
 async fn answer(context: &Context, prompt: String) -> Option<String> {
     // Nobody can answer what cannot be read.
     write!(io::stderr().lock(), "{prompt}").ok()?;

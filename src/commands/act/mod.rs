@@ -1,4 +1,5 @@
-//! The commands that act on services: whom they mean, who agrees, what is shown meanwhile and at the end.
+//! The commands that act on services: `shutdown`, `start`, `restart` and `reload`. They select the services, ask for consent,
+//! show the progress and print the results.
 
 mod args;
 mod ask;
@@ -29,18 +30,18 @@ pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exi
     };
     let mut chosen = choice.services(context)?;
     if chosen.selection.needs_snapshot() {
-        context.tell("asking every probe once, for the selectors by state and flag");
+        context.tell("probing every service once, for the selectors by state and flag");
     }
     chosen.settle(context, &prober, clock).await;
     let names: Vec<String> = chosen.services.iter().map(|one| one.name.clone()).collect();
     if let Some(other) = args.confirm.iter().find(|name| !names.contains(name)) {
         return Err(Error::usage_hint(
-            format!("--confirm names `{other}`, which is not among the services meant"),
-            format!("meant are: {}", first_names(&names)),
+            format!("--confirm names `{other}`, which is not selected"),
+            format!("selected: {}", first_names(&names)),
         ));
     }
     if names.is_empty() {
-        context.tell("no service is meant: there is nothing to do");
+        context.tell("no service is selected: nothing to do");
         print_reports(context, args, &[])?;
         return Ok(Exit::Done);
     }
@@ -61,8 +62,8 @@ pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exi
         print(context, &plan)?;
         if proposal.offers.len() < names.len() {
             context.tell(match action {
-                Action::Start => "the other services meant run already",
-                _ => "the other services meant have stopped already",
+                Action::Start => "the other selected services already run",
+                _ => "the other selected services have already stopped",
             });
         }
         return Ok(Exit::Done);
@@ -138,11 +139,11 @@ async fn carry_out(
             signal = signals.recv() => {
                 if interrupted.replace(signal).is_some() {
                     context.tell(
-                        "ended at once: what was under way goes on by itself; the audit file tells what was sent",
+                        "exited at once: actions in progress go on by themselves; the audit file shows what was sent",
                     );
                     break first_results;
                 }
-                context.tell("interrupted: nothing more is sent; once more ends at once");
+                context.tell("interrupted: nothing more is sent; interrupt again to exit at once");
                 stop.cancel();
             }
             Some(input) = received.recv() => match input {

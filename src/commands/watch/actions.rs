@@ -1,12 +1,11 @@
-//! Between the dashboard and what carries out actions: prepares, keeps what was prepared until somebody decides, runs it.
-//!
-//! Everything runs as tasks of its own; the loop never waits for one.
+//! The actions that somebody asks for in the dashboard. They are prepared, kept until somebody decides, and carried out, all
+//! in tasks of their own: the dashboard never waits for one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -16,110 +15,101 @@ use crate::execute::{Executor, PreparedAction};
 use crate::inventory::Inventory;
 use crate::tui::{Message, Ticket};
 
-/// How long an interrupted action may take to write its account.
-const ACCOUNT: Duration = Duration::from_secs(2);
+/// The time that interrupted actions have to record their results.
+const LAST_RESULTS: Duration = Duration::from_secs(2);
 
-/// Carries out what the dashboard asks for.
+/// All actions of the dashboard.
 pub(super) struct Actions {
     executor: Executor,
     inventory: Arc<Inventory>,
+    /// The engine publishes the steps and results of actions.
     engine: UnboundedSender<Input>,
-    answers: UnboundedSender<Answer>,
-    answered: UnboundedReceiver<Answer>,
+    preparing: JoinSet<(Ticket, Result<PreparedAction, Vec<Refusal>>)>,
     prepared: HashMap<Ticket, PreparedAction>,
     running: JoinSet<Vec<ActionResult>>,
     stop: CancellationToken,
 }
 
-/// What came of a preparation.
-pub(super) struct Answer {
-    ticket: Ticket,
-    result: Result<PreparedAction, Vec<Refusal>>,
-}
-
 impl Actions {
-    /// The steps and results of actions are sent to the engine, which publishes them.
     pub(super) fn new(
         executor: Executor,
         inventory: Arc<Inventory>,
         engine: UnboundedSender<Input>,
     ) -> Self {
-        let (answers, answered) = unbounded_channel();
         Self {
             executor,
             inventory,
             engine,
-            answers,
-            answered,
+            preparing: JoinSet::new(),
             prepared: HashMap::new(),
             running: JoinSet::new(),
             stop: CancellationToken::new(),
         }
     }
 
-    /// Finds out what an action would be; the answer comes by [`next`](Self::next).
-    pub(super) fn prepare(&self, ticket: Ticket, services: Vec<String>, action: Action) {
+    /// Prepares an action. The result comes from [`next`](Self::next).
+    pub(super) fn prepare(&mut self, ticket: Ticket, services: Vec<String>, action: Action) {
         let executor = self.executor.clone();
         let inventory = Arc::clone(&self.inventory);
-        let answers = self.answers.clone();
         let engine = self.engine.clone();
-        tokio::spawn(async move {
+        self.preparing.spawn(async move {
             let result = executor.prepare(action, &inventory, &services).await;
             if let Err(refusals) = &result {
-                for done in executor.refuse(refusals, None) {
-                    let _ = engine.send(Input::ActionResult(Box::new(done)));
+                for refused in executor.refuse(refusals, None) {
+                    let _ = engine.send(Input::ActionResult(Box::new(refused)));
                 }
             }
-            // Nobody waits for it any more where the dashboard has ended.
-            let _ = answers.send(Answer { ticket, result });
+            (ticket, result)
         });
     }
 
-    /// The next answer, as the dashboard is told it. Loses nothing when it is cancelled.
+    /// Waits for the next action that is prepared, and keeps it. Loses nothing when it is cancelled.
     pub(super) async fn next(&mut self) -> Message {
-        // This holds a sender itself, so the channel never ends.
-        match self.answered.recv().await {
-            Some(Answer { ticket, result }) => Message::Prepared {
-                ticket,
-                result: result.map(|prepared| {
-                    let proposal = prepared.proposal();
-                    self.prepared.insert(ticket, prepared);
-                    proposal
-                }),
-            },
-            None => std::future::pending().await,
+        loop {
+            match self.preparing.join_next().await {
+                Some(Ok((ticket, result))) => {
+                    let result = result.map(|prepared| {
+                        let proposal = prepared.proposal();
+                        self.prepared.insert(ticket, prepared);
+                        proposal
+                    });
+                    return Message::Prepared { ticket, result };
+                }
+                // A panic was reported where it happened.
+                Some(Err(_)) => {}
+                None => std::future::pending().await,
+            }
         }
     }
 
-    /// Carries out what was prepared.
+    /// Carries out a prepared action.
     pub(super) fn run(&mut self, ticket: Ticket) {
-        let Some(prepared) = self.prepared.remove(&ticket) else {
-            return;
-        };
-        let executor = self.executor.clone();
-        let engine = self.engine.clone();
-        let stop = self.stop.clone();
-        self.running
-            .spawn(async move { executor.run(prepared, &engine, &stop).await });
+        if let Some(prepared) = self.prepared.remove(&ticket) {
+            let executor = self.executor.clone();
+            let engine = self.engine.clone();
+            let stop = self.stop.clone();
+            self.running
+                .spawn(async move { executor.run(prepared, &engine, &stop).await });
+        }
     }
 
-    /// Throws it away.
+    /// Drops a prepared action.
     pub(super) fn forget(&mut self, ticket: Ticket) {
         self.prepared.remove(&ticket);
     }
 
-    /// Sends nothing more and watches nothing more; gives what was and was not done by what was still under way.
+    /// Interrupts the actions in progress. Returns their results.
     pub(super) async fn end(mut self) -> Vec<ActionResult> {
         while self.running.try_join_next().is_some() {}
         self.stop.cancel();
-        let mut ended = Vec::new();
-        let account = async {
-            while let Some(Ok(done)) = self.running.join_next().await {
-                ended.extend(done);
+        let mut results = Vec::new();
+        let last_results = async {
+            while let Some(Ok(result)) = self.running.join_next().await {
+                results.extend(result);
             }
         };
-        // What takes longer than this has been sent, and stands in the audit file.
-        let _ = tokio::time::timeout(ACCOUNT, account).await;
-        ended
+        // The audit file has what was sent by an action that takes longer.
+        let _ = tokio::time::timeout(LAST_RESULTS, last_results).await;
+        results
     }
 }

@@ -188,5 +188,5 @@ fn one_that_writes_into_its_own_sources_and_dies_is_given_up_as_well() {
     let account = world.play(&[10.0], 3600.0);
     assert!(account.began.len() <= 6, "{account:?}");
     let told = account.told.last().unwrap();
-    assert!(told.contains("no other will follow"), "{account:?}");
+    assert!(told.contains("no more follow"), "{account:?}");
 }
