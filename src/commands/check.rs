@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;
 
 use super::choose::{SelectedServices, ServiceArgs};
 use super::sights::Sights;
 use super::{Context, Error, Signals, duration};
-use crate::engine::{Caps, Progress, Rounds};
+use crate::engine::{self, Progress, Until};
 use crate::exit::Exit;
 use crate::health::{CheckVerdict, ServiceSnapshot};
 use crate::host::Clock;
@@ -125,7 +126,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     drop(loaded);
     let mut signals = Signals::new()?;
     let clock = Clock::start();
-    let mut rounds = Rounds::new(services, Prober::new(clock), Caps::of_this_machine(), clock);
+    let prober = Prober::new(clock);
     let mut meter = Meter::new();
     let good = |snapshot: &ServiceSnapshot| {
         !selection.matches(snapshot)
@@ -134,52 +135,44 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
                 CheckVerdict::Pass | CheckVerdict::Warn
             )
     };
-    let mut problems = Vec::new();
-    let in_time = tokio::select! {
+    let (sender, inputs) = unbounded_channel();
+    let (mut problems, checked) = tokio::select! {
         biased;
         exit = signals.recv() => {
             meter.clear();
             context.tell("interrupted before every service had answered; no report was written");
             return Ok(exit);
         }
-        in_time = async {
+        done = async {
+            let show = |progress| meter.show(progress);
             if let Some(limit) = args.wait {
                 // What has not been seen yet is not known to be good.
-                let first = sights.look().await;
-                problems = first.problems;
-                for (name, sight) in first.sights {
-                    rounds.see(&name, sight);
-                }
-                let mut seen = sights.keep_looking();
-                let held = rounds
-                    .wait(Some(limit), good, &mut seen.sights, |progress| meter.show(progress))
-                    .await;
-                problems.extend(seen.problems());
-                problems.sort();
-                problems.dedup();
-                held
+                let mut problems = sights.send_to(sender.clone()).await;
+                let looking = sights.keep_looking(sender);
+                let until = Until::AllHold { condition: &good, limit: Some(limit) };
+                let checked = engine::check(services, prober, until, clock, inputs, show).await;
+                problems.extend(looking.problems());
+                (problems, checked)
             } else {
-                let seeing = sights.look();
-                let asking = rounds.ask_all(|progress| meter.show(progress));
-                let (seen, ()) = tokio::join!(seeing, asking);
-                problems = seen.problems;
-                for (name, sight) in seen.sights {
-                    rounds.see(&name, sight);
-                }
-                true
+                let until = Until::EachAnswered;
+                let check = engine::check(services, prober, until, clock, inputs, show);
+                tokio::join!(sights.send_to(sender), check)
             }
-        } => in_time,
+        } => done,
     };
     meter.clear();
+    problems.sort();
+    problems.dedup();
     for problem in problems {
         context.tell(&problem);
     }
-    let snapshots = rounds.snapshots();
-    drop(rounds);
-    let selected = snapshots.into_iter().filter(|it| selection.matches(it));
+    let selected = checked
+        .snapshots
+        .into_iter()
+        .filter(|it| selection.matches(it));
     let report = Report::new(selected, &fail_on, clock.now());
     outputs.write(context, &report)?;
-    if !in_time {
+    if !checked.in_time {
         return Ok(Exit::Deadline);
     }
     let strict = args.exit_code || args.wait.is_some() || !args.fail_on.is_empty();

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc::unbounded_channel;
+
 use super::sights::Sights;
 use super::{Context, Error, candidate};
-use crate::engine::{Caps, Rounds};
+use crate::engine::{self, Until};
 use crate::health::Selection;
 use crate::host::Clock;
 use crate::inventory::{AdHoc, AdHocTarget, LoadedInventory, Service};
@@ -137,18 +139,17 @@ impl SelectedServices {
         if !self.selection.needs_snapshot() {
             return;
         }
-        let caps = Caps::of_this_machine();
-        let mut rounds = Rounds::new(self.services.clone(), prober.clone(), caps, clock);
         let mut sights = Sights::new(context, &self.services, &self.loaded.inventory);
-        let (seen, ()) = tokio::join!(sights.look(), rounds.ask_all(|_| ()));
-        for problem in seen.problems {
+        let (sender, inputs) = unbounded_channel();
+        let services = self.services.clone();
+        let until = Until::EachAnswered;
+        let check = engine::check(services, prober.clone(), until, clock, inputs, |_| ());
+        let (problems, checked) = tokio::join!(sights.send_to(sender), check);
+        for problem in problems {
             context.tell(&problem);
         }
-        for (name, sight) in seen.sights {
-            rounds.see(&name, sight);
-        }
-        let meant: Vec<_> = rounds
-            .snapshots()
+        let meant: Vec<_> = checked
+            .snapshots
             .into_iter()
             .filter(|snapshot| self.selection.matches(snapshot))
             .map(|snapshot| snapshot.info.name.clone())

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::sync::mpsc::unbounded_channel;
 
 use super::{Context, Error};
-use crate::engine::{Caps, Rounds};
+use crate::engine::{self, Until};
 use crate::exit::Exit;
 use crate::host::Clock;
 use crate::inventory::{self, Service};
@@ -43,11 +44,20 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
 /// Returns a second document with the result of one round of probes.
 async fn live(service: Arc<Service>) -> Result<String, Error> {
     let clock = Clock::start();
-    let prober = Prober::new(clock);
-    let mut rounds = Rounds::new(vec![service], prober, Caps::of_this_machine(), clock);
-    rounds.ask_all(|_| ()).await;
+    // Nothing is sent to the engine.
+    let (_, inputs) = unbounded_channel();
+    let until = Until::EachAnswered;
+    let checked = engine::check(
+        vec![service],
+        Prober::new(clock),
+        until,
+        clock,
+        inputs,
+        |_| (),
+    )
+    .await;
     let now = clock.now();
-    let report = Report::new(rounds.snapshots(), &FailOn::default(), now);
+    let report = Report::new(checked.snapshots, &FailOn::default(), now);
     let service = report.services.first();
     let mut found = service.map_or(Value::Null, |service| json_service(service, now));
     if let Value::Object(map) = &mut found {

@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::Context;
+use crate::event::Input;
 use crate::execute::{HostScan, HostSnapshot};
 use crate::health::Sight;
 use crate::inventory::{Inventory, Service};
@@ -29,8 +30,6 @@ pub(crate) struct Sights {
 /// Periodic scans, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Looking {
-    /// The new findings about services, by the name of the service.
-    pub(crate) sights: UnboundedReceiver<(String, Sight)>,
     /// The problems of the scans, each reported once.
     pub(crate) problems: UnboundedReceiver<String>,
     task: JoinHandle<()>,
@@ -48,16 +47,26 @@ impl Sights {
         }
     }
 
-    pub(crate) async fn look(&mut self) -> HostSnapshot {
+    async fn look(&mut self) -> HostSnapshot {
         match &mut self.survey {
             Some(survey) => survey.look().await,
             None => HostSnapshot::default(),
         }
     }
 
-    /// Starts periodic scans, the first one at once.
-    pub(crate) fn keep_looking(self) -> Looking {
-        let (tell, sights) = unbounded_channel();
+    /// Scans once, sends the findings to an engine and returns the problems.
+    pub(crate) async fn send_to(&mut self, engine: UnboundedSender<Input>) -> Vec<String> {
+        let seen = self.look().await;
+        for (service, sight) in seen.sights {
+            let sight = Box::new(sight);
+            // An engine that has ended needs to know nothing.
+            let _ = engine.send(Input::Seen { service, sight });
+        }
+        seen.problems
+    }
+
+    /// Starts periodic scans, the first one at once, and sends each new finding to an engine.
+    pub(crate) fn keep_looking(self, engine: UnboundedSender<Input>) -> Looking {
         let (complain, problems) = unbounded_channel();
         let task = tokio::spawn(async move {
             let Some(mut survey) = self.survey else {
@@ -79,7 +88,8 @@ impl Sights {
                         continue;
                     }
                     known.insert(name.clone(), sight.clone());
-                    if tell.send((name, sight)).is_err() {
+                    let (service, sight) = (name, Box::new(sight));
+                    if engine.send(Input::Seen { service, sight }).is_err() {
                         return;
                     }
                 }
@@ -87,11 +97,7 @@ impl Sights {
                 sleep(self.period.max(took * SHARE)).await;
             }
         });
-        Looking {
-            sights,
-            problems,
-            task,
-        }
+        Looking { problems, task }
     }
 }
 

@@ -1,24 +1,20 @@
-//! When to ask: schedule, caps, and the one owner of all trackers; publishes [`Event`](crate::event::Event)s.
+//! When to probe: one loop for `watch` and `check`, the owner of all trackers. It publishes
+//! [`Event`](crate::event::Event)s and takes [`Input`](crate::event::Input)s.
 //!
-//! Must not print, act on a service or know a face. [`watch()`] goes on until it is stopped, [`Rounds`] asks once or
-//! until a condition holds; both stand on the same parts: `schedule` (when), `places` (how many at once),
-//! `roster` (which) and `asking` (what is under way). What they publish goes through a [`channel()`].
+//! Must not print, act on a service or know a view. [`watch()`] runs until it is stopped, [`check()`] for one round or until a
+//! condition holds. `schedule` says when, `limits` how many at once, `probes` which; `in_flight` holds what is asked.
 
-mod ask;
-mod asking;
-mod caps;
 mod channel;
+mod in_flight;
 mod lateness;
-mod places;
-mod roster;
-mod round;
+mod limits;
+mod probes;
+mod run;
 mod schedule;
 #[cfg(test)]
 pub(crate) mod tests;
-mod watch;
 
-pub(crate) use ask::Ask;
-pub(crate) use caps::Caps;
 pub(crate) use channel::{EventReceiver, channel};
-pub(crate) use round::{Progress, Rounds};
-pub(crate) use watch::{Handle, Options, watch};
+pub(crate) use in_flight::Ask;
+pub(crate) use limits::Caps;
+pub(crate) use run::{Handle, Options, Progress, Until, check, watch};

@@ -217,7 +217,7 @@ impl Dashboard<'_> {
             Effect::Quit => {}
             Effect::Suspend => self.suspend(),
             Effect::SwitchAutomatic => self.automation.toggle_restarts(),
-            Effect::ProbeNow { service } => self.engine.say(Input::ProbeNow { service }),
+            Effect::ProbeNow { service } => self.engine.send(Input::ProbeNow { service }),
             Effect::Prepare {
                 ticket,
                 services,

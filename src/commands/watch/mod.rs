@@ -24,7 +24,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 use super::choose::{SelectedServices, ServiceArgs};
-use super::sights::{Looking, Sights};
+use super::sights::Sights;
 use super::{Context, Error};
 use crate::automation::Automation;
 use crate::engine::{self, Caps, Options};
@@ -87,7 +87,7 @@ pub(crate) async fn with_notices(
     let (sender, events) = engine::channel();
     let options = Options {
         caps: Caps::of_this_machine(),
-        figures: format.is_none(),
+        unchanged: format.is_none(),
     };
     let sights = Sights::new(context, &services, &inventory);
     let (automation_sender, automation_events) = engine::channel();
@@ -99,7 +99,7 @@ pub(crate) async fn with_notices(
             let _ = inputs.send(Input::Notice { text });
         }
     });
-    send_what_is_seen(sights.keep_looking(), engine.inputs.clone());
+    send_what_is_seen(sights, engine.inputs.clone());
     let policy = Policy {
         command: "healthctl watch".to_owned(),
         ..context.policy()
@@ -146,22 +146,16 @@ pub(crate) async fn with_notices(
     .await
 }
 
-/// Sends what is seen on this machine to the engine, until the engine ends.
-fn send_what_is_seen(mut looking: Looking, engine: UnboundedSender<Input>) {
+/// Scans this machine until the engine ends, and sends it the findings and the problems.
+fn send_what_is_seen(sights: Sights, engine: UnboundedSender<Input>) {
+    let mut looking = sights.keep_looking(engine.clone());
     tokio::spawn(async move {
         loop {
-            let input = tokio::select! {
-                Some((service, sight)) = looking.sights.recv() => {
-                    let sight = Box::new(sight);
-                    Input::Seen { service, sight }
-                }
-                Some(text) = looking.problems.recv() => Input::Notice { text },
+            let text = tokio::select! {
+                Some(text) = looking.problems.recv() => text,
                 () = engine.closed() => return,
-                else => return,
             };
-            if engine.send(input).is_err() {
-                return;
-            }
+            let _ = engine.send(Input::Notice { text });
         }
     });
 }

@@ -73,7 +73,7 @@ async fn dashboard(script: &str) -> u8 {
     let (sender, events) = engine::channel();
     let options = Options {
         caps: Caps::of_this_machine(),
-        figures: true,
+        unchanged: true,
     };
     let app = App::new(Setup {
         inventory: "scripted".to_owned(),

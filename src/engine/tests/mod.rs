@@ -1,7 +1,7 @@
 //! The engine under a paused clock, asking a script instead of a service.
 
-mod rounds;
-mod watching;
+mod check;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

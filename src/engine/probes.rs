@@ -1,4 +1,4 @@
-//! Every probe of the fleet under one number, with what the schedule and the caps have to know of it.
+//! The table of all probes: each has one number, and the numbers of its service and of its host and port.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,9 +11,9 @@ use crate::inventory::{Probe, ProbeAddress, Service};
 
 /// The services, and their probes counted through.
 #[derive(Debug)]
-pub(super) struct Roster {
+pub(super) struct ProbeTable {
     services: Vec<Arc<Service>>,
-    seats: Vec<Seat>,
+    probes: Vec<ProbeRef>,
     /// Where the probes of each service begin, and the end of the last.
     begins: Vec<usize>,
     hosts: usize,
@@ -21,7 +21,7 @@ pub(super) struct Roster {
 
 /// Which probe a number means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seat {
+pub(super) struct ProbeRef {
     /// The service's place in the fleet.
     pub(super) service: usize,
     /// The probe's place in the service.
@@ -30,30 +30,30 @@ pub(super) struct Seat {
     pub(super) host: Option<usize>,
 }
 
-impl Roster {
+impl ProbeTable {
     /// Counts the probes through, services in the order given.
     pub(super) fn new(services: Vec<Arc<Service>>) -> Self {
         let mut hosts = HashMap::new();
-        let mut seats = Vec::new();
+        let mut probes = Vec::new();
         let mut begins = Vec::with_capacity(services.len() + 1);
         for (service, entry) in services.iter().enumerate() {
-            begins.push(seats.len());
+            begins.push(probes.len());
             for (probe, entry) in entry.probes.iter().enumerate() {
                 let host = host_and_port(entry).map(|key| {
                     let next = hosts.len();
                     *hosts.entry(key).or_insert(next)
                 });
-                seats.push(Seat {
+                probes.push(ProbeRef {
                     service,
                     probe,
                     host,
                 });
             }
         }
-        begins.push(seats.len());
+        begins.push(probes.len());
         Self {
             services,
-            seats,
+            probes,
             begins,
             hosts: hosts.len(),
         }
@@ -66,7 +66,7 @@ impl Roster {
 
     /// How many probes there are.
     pub(super) fn len(&self) -> usize {
-        self.seats.len()
+        self.probes.len()
     }
 
     /// How many hosts and ports there are.
@@ -75,14 +75,14 @@ impl Roster {
     }
 
     /// Which probe this number means.
-    pub(super) fn seat(&self, number: usize) -> Option<Seat> {
-        self.seats.get(number).copied()
+    pub(super) fn probe(&self, number: usize) -> Option<ProbeRef> {
+        self.probes.get(number).copied()
     }
 
     /// The time between two of a probe.
     pub(super) fn interval(&self, number: usize) -> Duration {
-        self.seat(number)
-            .and_then(|seat| self.services.get(seat.service)?.probes.get(seat.probe))
+        self.probe(number)
+            .and_then(|probe| self.services.get(probe.service)?.probes.get(probe.probe))
             .map_or(Duration::ZERO, |probe| probe.interval)
     }
 
@@ -95,7 +95,7 @@ impl Roster {
     }
 
     /// The place of the probe that tells most of how a service is: the one to ask where only one is asked.
-    pub(super) fn telling(&self, service: usize) -> Option<usize> {
+    pub(super) fn most_telling(&self, service: usize) -> Option<usize> {
         let probes = &self.services.get(service)?.probes;
         let decodes = |probe: &Probe| probe.decode.is_some();
         let lives = |probe: &Probe| probe.role == Role::Live;
@@ -136,17 +136,17 @@ mod tests {
 
     #[test]
     fn probes_are_counted_through_and_hosts_are_shared() {
-        let roster = Roster::new(vec![
+        let table = ProbeTable::new(vec![
             service("a", 9001, "startup/1s live/2s"),
             service("b", 9002, "live/3s"),
             service("c", 9001, "live/4s ready/5s"),
         ]);
-        let seats: Vec<_> = (0..roster.len())
-            .filter_map(|number| roster.seat(number))
-            .map(|seat| (seat.service, seat.probe, seat.host))
+        let probes: Vec<_> = (0..table.len())
+            .filter_map(|number| table.probe(number))
+            .map(|probe| (probe.service, probe.probe, probe.host))
             .collect();
         assert_eq!(
-            seats,
+            probes,
             [
                 (0, 0, Some(0)),
                 (0, 1, Some(0)),
@@ -155,14 +155,14 @@ mod tests {
                 (2, 1, Some(0))
             ]
         );
-        assert_eq!(roster.hosts(), 2);
-        assert_eq!(roster.of_service(1), 2..3);
-        assert_eq!(roster.of_service(2), 3..5);
-        assert_eq!(roster.of_service(9), 0..0);
-        assert_eq!(roster.interval(3), Duration::from_secs(4));
+        assert_eq!(table.hosts(), 2);
+        assert_eq!(table.of_service(1), 2..3);
+        assert_eq!(table.of_service(2), 3..5);
+        assert_eq!(table.of_service(9), 0..0);
+        assert_eq!(table.interval(3), Duration::from_secs(4));
         // Without a payload that is decoded, `live` tells most.
-        assert_eq!(roster.telling(0), Some(1));
-        assert_eq!(roster.telling(9), None);
+        assert_eq!(table.most_telling(0), Some(1));
+        assert_eq!(table.most_telling(9), None);
     }
 
     #[test]

@@ -26,9 +26,9 @@ impl Scene {
         Self::with(services, ask, CAPS, true)
     }
 
-    fn with(services: Vec<Arc<Service>>, ask: Scripted, caps: Caps, figures: bool) -> Self {
+    fn with(services: Vec<Arc<Service>>, ask: Scripted, caps: Caps, unchanged: bool) -> Self {
         let (sender, events) = channel();
-        let options = Options { caps, figures };
+        let options = Options { caps, unchanged };
         let handle = watch(services, ask.clone(), options, ask.clock(), vec![sender]);
         Self {
             ask,
@@ -285,16 +285,16 @@ async fn probe_now_asks_beside_the_grid_and_leaves_it_alone() {
     scene.state("a", State::Healthy).await;
     scene.state("b", State::Healthy).await;
     let begun = scene.ask.times("a", "live").len();
-    scene.handle.say(Input::ProbeNow {
+    scene.handle.send(Input::ProbeNow {
         service: Some("a".to_owned()),
     });
-    scene.handle.say(Input::ProbeNow {
+    scene.handle.send(Input::ProbeNow {
         service: Some("nobody".to_owned()),
     });
     scene.snapshot(|snapshot| snapshot.info.name == "a").await;
     assert_eq!(scene.ask.times("a", "live").len(), begun + 1);
     assert_eq!(scene.ask.times("b", "live").len(), begun);
-    scene.handle.say(Input::ProbeNow { service: None });
+    scene.handle.send(Input::ProbeNow { service: None });
     scene.snapshot(|snapshot| snapshot.info.name == "b").await;
     assert_eq!(scene.ask.times("b", "live").len(), begun + 1);
     scene.seconds(60).await;
@@ -311,14 +311,14 @@ async fn a_paused_service_is_not_asked_until_it_goes_on() {
         service: "a".to_owned(),
         on,
     };
-    scene.handle.say(pause(true));
+    scene.handle.send(pause(true));
     let told = scene.snapshot(|it| it.flags.contains(&Flag::Paused)).await;
     assert_eq!(told.info.name, "a");
     let before = scene.ask.times("a", "live").len();
     let load = scene.seconds(10).await;
     assert_eq!(scene.ask.times("a", "live").len(), before);
     assert_eq!(load.skipped, 0);
-    scene.handle.say(pause(false));
+    scene.handle.send(pause(false));
     let known = told.probes[0].counters.success;
     scene
         .snapshot(|it| it.info.name == "a" && it.probes[0].counters.success > known)
@@ -339,7 +339,7 @@ async fn a_service_that_was_asked_to_stop_is_watched_closely_until_it_has() {
     let mut scene = Scene::new(vec![service("api", 1, "live/60s ready/60s")], ask);
     scene.state("api", State::Healthy).await;
     scene.seconds(4).await;
-    scene.handle.say(step(StepKind::Accepted));
+    scene.handle.send(step(StepKind::Accepted));
     scene.state("api", State::Stopped).await;
     let stopped = scene.ask.elapsed();
     assert!(stopped < Duration::from_millis(8300), "{stopped:?}");
@@ -360,7 +360,7 @@ async fn a_service_that_comes_back_is_asked_all_at_once() {
     let services = vec![service("api", 1, "live/2s ready/600s")];
     let mut scene = Scene::new(services, ask);
     scene.state("api", State::Healthy).await;
-    scene.handle.say(step(StepKind::Accepted));
+    scene.handle.send(step(StepKind::Accepted));
     scene.state("api", State::Stopped).await;
     scene.state("api", State::Healthy).await;
     let back = scene.ask.elapsed();
@@ -379,7 +379,7 @@ async fn a_service_that_we_started_is_asked_at_once() {
     let mut scene = Scene::new(vec![service("api", 1, "live/60s")], ask);
     scene.state("api", State::Unhealthy).await;
     scene.seconds(6).await;
-    scene.handle.say(step(StepKind::Started));
+    scene.handle.send(step(StepKind::Started));
     scene.state("api", State::Healthy).await;
     assert!(scene.ask.elapsed() < Duration::from_secs(7));
 }
@@ -396,11 +396,11 @@ async fn a_step_and_a_result_are_published_after_the_snapshot_that_shows_their_e
     let mut scene = Scene::new(vec![service("api", 1, "live/60s")], ask);
     scene.state("api", State::Healthy).await;
     scene.seconds(6).await;
-    scene.handle.say(step(StepKind::Accepted));
+    scene.handle.send(step(StepKind::Accepted));
     scene.state("api", State::Stopped).await;
-    scene.handle.say(step(StepKind::Silent));
+    scene.handle.send(step(StepKind::Silent));
     assert_eq!(scene.until_message().await, ["draining", "Silent"]);
-    scene.handle.say(result(Verdict::Stopped));
+    scene.handle.send(result(Verdict::Stopped));
     assert_eq!(scene.until_message().await, ["stopped", "stopped"]);
 }
 
@@ -410,7 +410,7 @@ async fn what_was_seen_is_told() {
     let mut scene = Scene::with(vec![service("api", 1, "live/60s")], ask, CAPS, false);
     scene.state("api", State::Healthy).await;
     for on in [true, false] {
-        scene.handle.say(Input::Seen {
+        scene.handle.send(Input::Seen {
             service: "api".to_owned(),
             sight: Box::new(Sight {
                 foreign: on.then(|| "nginx listens there".to_owned()),

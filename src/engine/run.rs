@@ -1,0 +1,633 @@
+//! The one loop: it owns the schedule, the probes in flight and the trackers, for `watch` and for `check` alike.
+//!
+//! Three phases: wait for one thing, handle it, start what is due. Nothing but the `select!` is awaited, and publishing
+//! never waits, so neither a dead service nor a slow reader can hold up a probe.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::channel::EventSender;
+use super::in_flight::{InFlight, ProbeAnswer};
+use super::lateness::Lateness;
+use super::probes::ProbeTable;
+use super::schedule::{FirstPass, SLOT, Schedule};
+use super::{Ask, Caps};
+use crate::event::{ActionResult, ActionStep, Event, Input, Load};
+use crate::health::{Flag, Fleet, LifecycleEvent, ServiceSnapshot, State, Update};
+use crate::host::Clock;
+use crate::inventory::Service;
+
+/// The time between two looks for what follows from time alone: ages, start periods, drains that take too long.
+const TICK: Duration = Duration::from_secs(1);
+/// The time between two probes of a service that was asked to stop, until it has stopped.
+const FAST_POLL: Duration = Duration::from_millis(250);
+/// The longest interval of a probe while a condition is waited for.
+const CONDITION_INTERVAL: Duration = Duration::from_secs(1);
+
+/// When the engine ends by itself.
+pub(crate) enum Until<'a> {
+    /// It does not: only [`Input::Stop`] ends it, or the end of its inputs.
+    Stopped,
+    /// When every probe was answered once and the inputs have ended.
+    EachAnswered,
+    /// When the condition holds for every service at the same time, each of which has answered all its probes.
+    AllHold {
+        /// The condition.
+        condition: &'a (dyn Fn(&ServiceSnapshot) -> bool + Sync),
+        /// The longest time to wait.
+        limit: Option<Duration>,
+    },
+}
+
+/// How an engine runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// How many probes may be in flight at once.
+    pub(crate) caps: Caps,
+    /// Whether snapshots are published in which only counters, ages and latencies moved.
+    pub(crate) unchanged: bool,
+}
+
+/// How far the probes have come, for `check`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Probes that have answered.
+    pub(crate) answered: usize,
+    /// Probes that will answer, as far as known. Those that a startup probe holds back join when it has passed.
+    pub(crate) expected: usize,
+    /// Services for which the condition holds; zero without a condition.
+    pub(crate) holding: usize,
+    /// All services.
+    pub(crate) services: usize,
+}
+
+/// What an engine knows at its end.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// The newest snapshot of every service, in their order.
+    pub(crate) snapshots: Vec<Arc<ServiceSnapshot>>,
+    /// Whether it ended before the limit of [`Until::AllHold`].
+    pub(crate) in_time: bool,
+}
+
+/// An engine that runs as a task. It ends when this and every clone of `inputs` are gone, or on [`Input::Stop`].
+#[derive(Debug)]
+pub(crate) struct Handle {
+    /// Where its inputs are sent.
+    pub(crate) inputs: UnboundedSender<Input>,
+    task: JoinHandle<()>,
+}
+
+impl Handle {
+    /// Sends an input; one that has ended ignores it.
+    pub(crate) fn send(&self, input: Input) {
+        let _ = self.inputs.send(input);
+    }
+
+    /// Ends the engine and waits until nothing of it runs any more.
+    pub(crate) async fn stop(self) {
+        self.send(Input::Stop);
+        // It fails only where the runtime is ending, too.
+        let _ = self.task.await;
+    }
+}
+
+/// Watches the services and publishes what happens until it is stopped.
+pub(crate) fn watch<A: Ask>(
+    services: Vec<Arc<Service>>,
+    ask: A,
+    options: Options,
+    clock: Clock,
+    events: Vec<EventSender>,
+) -> Handle {
+    let (inputs, received) = unbounded_channel();
+    let engine = Engine::new(services, ask, options, Until::Stopped, clock, events);
+    let task = tokio::spawn(async move {
+        engine.run(received, |_| {}).await;
+    });
+    Handle { inputs, task }
+}
+
+/// Probes the services until `until`, without publishing events; `progress` is called after each answer.
+pub(crate) async fn check<A: Ask>(
+    services: Vec<Arc<Service>>,
+    ask: A,
+    until: Until<'_>,
+    clock: Clock,
+    inputs: UnboundedReceiver<Input>,
+    progress: impl FnMut(Progress),
+) -> Finished {
+    let options = Options {
+        caps: Caps::of_this_machine(),
+        unchanged: false,
+    };
+    let engine = Engine::new(services, ask, options, until, clock, Vec::new());
+    engine.run(inputs, progress).await
+}
+
+/// The state of the loop.
+pub(super) struct Engine<'a, A> {
+    start: Instant,
+    clock: Clock,
+    until: Until<'a>,
+    inputs_ended: bool,
+    fleet: Fleet,
+    schedule: Schedule,
+    in_flight: InFlight<A>,
+    lateness: Lateness,
+    skipped: u64,
+    services: Vec<ServiceStatus>,
+    probes: Vec<ProbeStatus>,
+    progress: Progress,
+    fast_polls: Vec<FastPoll>,
+    next_fast_poll: Option<Duration>,
+    next_tick: Duration,
+    publish_unchanged: bool,
+    events: Vec<EventSender>,
+}
+
+/// What the loop remembers of a probe.
+#[derive(Debug, Clone, Copy, Default)]
+struct ProbeStatus {
+    /// It was due while startup held it back.
+    held: bool,
+    /// The last grid point that was skipped because the probe was in flight.
+    skipped: Option<Duration>,
+    requested: bool,
+    answered: bool,
+}
+
+/// What the loop remembers of a service.
+#[derive(Debug, Clone, Copy)]
+struct ServiceStatus {
+    paused: bool,
+    state: State,
+    /// Whether the condition of [`Until::AllHold`] held for its newest snapshot.
+    holds: bool,
+}
+
+/// A service that is probed at short intervals.
+#[derive(Debug, Clone, Copy)]
+struct FastPoll {
+    service: usize,
+    until: Duration,
+}
+
+/// What the loop was woken by.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is taken apart at once"
+)]
+enum Wake {
+    Input(Option<Input>),
+    Answer(ProbeAnswer),
+    Time,
+    Deadline,
+}
+
+impl<'a, A: Ask> Engine<'a, A> {
+    pub(super) fn new(
+        services: Vec<Arc<Service>>,
+        ask: A,
+        options: Options,
+        until: Until<'a>,
+        clock: Clock,
+        events: Vec<EventSender>,
+    ) -> Self {
+        let infos = services.iter().map(|service| service.info()).collect();
+        let fleet = Fleet::new(infos, clock.now());
+        let status = ServiceStatus {
+            paused: false,
+            state: State::Unknown,
+            holds: false,
+        };
+        let table = ProbeTable::new(services);
+        let schedule = match until {
+            Until::Stopped => Schedule::new(table.grids(), FirstPass::Paced),
+            Until::EachAnswered => Schedule::new(table.grids(), FirstPass::AtOnce),
+            Until::AllHold { .. } => {
+                let grids = table.grids();
+                let capped = grids.map(|(hash, interval)| (hash, interval.min(CONDITION_INTERVAL)));
+                Schedule::new(capped, FirstPass::AtOnce)
+            }
+        };
+        Self {
+            start: Instant::now(),
+            clock,
+            until,
+            inputs_ended: false,
+            fleet,
+            schedule,
+            services: vec![status; table.services().len()],
+            probes: vec![ProbeStatus::default(); table.len()],
+            progress: Progress {
+                services: table.services().len(),
+                ..Progress::default()
+            },
+            in_flight: InFlight::new(table, ask, options.caps, clock),
+            lateness: Lateness::new(),
+            skipped: 0,
+            fast_polls: Vec::new(),
+            next_fast_poll: None,
+            next_tick: TICK,
+            publish_unchanged: options.unchanged,
+            events,
+        }
+    }
+
+    pub(super) async fn run(
+        mut self,
+        mut inputs: UnboundedReceiver<Input>,
+        mut progress: impl FnMut(Progress),
+    ) -> Finished {
+        self.introduce();
+        self.start = Instant::now();
+        let end = match self.until {
+            Until::AllHold {
+                limit: Some(limit), ..
+            } => self.start.checked_add(limit),
+            _ => None,
+        };
+        let alarm = sleep_until(self.start);
+        tokio::pin!(alarm);
+        self.start_due();
+        progress(self.progress);
+        let mut shown = self.progress;
+        let mut in_time = true;
+        while !self.is_complete() {
+            let next = self.start + self.next_time();
+            if alarm.deadline() != next {
+                alarm.as_mut().reset(next);
+            }
+            let wake = tokio::select! {
+                biased;
+                () = reached(end) => Wake::Deadline,
+                input = inputs.recv(), if !self.inputs_ended => Wake::Input(input),
+                answer = self.in_flight.answer() => Wake::Answer(answer),
+                () = &mut alarm => Wake::Time,
+            };
+            if self.handle(wake, &mut in_time).is_break() {
+                break;
+            }
+            self.start_due();
+            if self.progress != shown {
+                shown = self.progress;
+                progress(shown);
+            }
+        }
+        self.in_flight.stop().await;
+        Finished {
+            snapshots: self.fleet.snapshots(),
+            in_time,
+        }
+    }
+
+    /// Publishes every service before anything is known of it, so that a dashboard has its rows at once.
+    fn introduce(&mut self) {
+        let updates = self.fleet.introduce();
+        self.publish_updates(updates);
+    }
+
+    /// Returns whether what the engine runs for has come.
+    fn is_complete(&self) -> bool {
+        match self.until {
+            Until::Stopped => false,
+            Until::EachAnswered => self.in_flight.is_idle() && self.inputs_ended,
+            Until::AllHold { .. } => self.progress.holding == self.progress.services,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Returns when something has to be done although nothing happens.
+    fn next_time(&self) -> Duration {
+        let due = match self.until {
+            // The first pass is the only one.
+            Until::EachAnswered => None,
+            _ => self.schedule.next(),
+        };
+        [due, self.next_fast_poll]
+            .into_iter()
+            .flatten()
+            .fold(self.next_tick, Duration::min)
+    }
+
+    fn handle(&mut self, wake: Wake, in_time: &mut bool) -> ControlFlow<()> {
+        match wake {
+            Wake::Input(None) => {
+                self.inputs_ended = true;
+                if matches!(self.until, Until::Stopped) {
+                    return ControlFlow::Break(());
+                }
+            }
+            Wake::Input(Some(Input::Stop)) => return ControlFlow::Break(()),
+            Wake::Input(Some(input)) => self.receive(input),
+            Wake::Answer(answer) => self.record(answer),
+            Wake::Time => {}
+            Wake::Deadline => {
+                *in_time = false;
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Does all for which the time has come, then starts every probe that has a permit.
+    fn start_due(&mut self) {
+        let now = self.now();
+        if now >= self.next_tick {
+            self.tick(now);
+        }
+        if self.next_fast_poll.is_some_and(|at| now >= at) {
+            self.fast_poll(now);
+        }
+        let first_pass_only = matches!(self.until, Until::EachAnswered);
+        while let Some(due) = self.schedule.take_due(now) {
+            if !(first_pass_only && due.at > Duration::ZERO) {
+                self.probe_due(due.probe, due.at);
+            }
+        }
+        self.in_flight.start(now, &mut self.lateness);
+    }
+
+    fn probe_due(&mut self, number: usize, at: Duration) {
+        let Some(probe) = self.in_flight.table().probe(number) else {
+            return;
+        };
+        if self.services.get(probe.service).is_some_and(|it| it.paused) {
+            return;
+        }
+        let wanted = self.fleet.wants(probe.service, probe.probe);
+        let taken = wanted && self.request(number, at);
+        if let Some(status) = self.probes.get_mut(number) {
+            if !wanted {
+                status.held = true;
+            } else if !taken {
+                status.skipped = Some(at);
+                self.skipped += 1;
+            }
+        }
+    }
+
+    /// Has a probe started as soon as it gets a permit. Returns false when it is waiting or in flight already.
+    fn request(&mut self, number: usize, due: Duration) -> bool {
+        let taken = self.in_flight.request(number, due);
+        if taken
+            && let Some(status) = self.probes.get_mut(number)
+            && !std::mem::replace(&mut status.requested, true)
+        {
+            self.progress.expected += 1;
+        }
+        taken
+    }
+
+    fn record(&mut self, answer: ProbeAnswer) {
+        let ProbeAnswer {
+            number,
+            probe,
+            outcome,
+        } = answer;
+        if let Some(status) = self.probes.get_mut(number)
+            && !std::mem::replace(&mut status.answered, true)
+        {
+            self.progress.answered += 1;
+        }
+        let was_stopped = self.is_stopped(probe.service);
+        let updates = self.fleet.record(probe.service, probe.probe, outcome);
+        self.publish_updates(updates);
+        self.release(probe.service);
+        let repeats = !matches!(self.until, Until::EachAnswered);
+        if repeats && was_stopped && !self.is_stopped(probe.service) {
+            self.probe_unanswered(probe.service);
+        }
+        self.catch_up(number);
+    }
+
+    /// A time-out that is a multiple of the interval ends a moment after a grid point. That point is
+    /// kept a little late; otherwise such a service would be probed half as often as it should be.
+    fn catch_up(&mut self, number: usize) {
+        let skipped = self.probes.get_mut(number).and_then(|it| it.skipped.take());
+        let Some(at) = skipped else { return };
+        let grace = SLOT.min(self.in_flight.table().interval(number) / 4);
+        if self.now().saturating_sub(at) <= grace && self.request(number, at) {
+            self.skipped -= 1;
+        }
+    }
+
+    /// Probes at once what startup held back and holds back no longer.
+    fn release(&mut self, service: usize) {
+        let now = self.now();
+        for (probe, number) in self.in_flight.table().of_service(service).enumerate() {
+            if let Some(status) = self.probes.get_mut(number)
+                && status.held
+                && self.fleet.wants(service, probe)
+            {
+                status.held = false;
+                self.request(number, now);
+            }
+        }
+    }
+
+    fn is_stopped(&self, service: usize) -> bool {
+        let status = self.services.get(service);
+        status.is_some_and(|status| status.state == State::Stopped)
+    }
+
+    /// A stopped service answers again: what is known of its other probes is of a process that is gone.
+    fn probe_unanswered(&mut self, service: usize) {
+        let now = self.now();
+        let unanswered = self.fleet.unanswered(service);
+        for (probe, number) in self.in_flight.table().of_service(service).enumerate() {
+            if unanswered.contains(&probe) {
+                self.request(number, now);
+            }
+        }
+    }
+
+    fn publish_updates(&mut self, updates: Vec<Update>) {
+        for Update { snapshot, changed } in updates {
+            if let Some(service) = self.fleet.index(&snapshot.info.name) {
+                let holds = self.holds(service, &snapshot);
+                if let Some(status) = self.services.get_mut(service) {
+                    status.state = snapshot.state;
+                    self.progress.holding += usize::from(holds);
+                    self.progress.holding -= usize::from(status.holds);
+                    status.holds = holds;
+                }
+            }
+            if self.publish_unchanged || !changed.is_empty() {
+                self.publish(&Event::Snapshot { snapshot, changed });
+            }
+        }
+    }
+
+    /// Returns whether the condition holds for a service, all of whose probes have answered.
+    fn holds(&self, service: usize, snapshot: &ServiceSnapshot) -> bool {
+        let Until::AllHold { condition, .. } = self.until else {
+            return false;
+        };
+        let mut probes = self.in_flight.table().of_service(service).enumerate();
+        let answered = |number: usize| self.probes.get(number).is_some_and(|it| it.answered);
+        probes.all(|(probe, number)| answered(number) || !self.fleet.wants(service, probe))
+            && condition(snapshot)
+    }
+
+    fn publish(&self, event: &Event) {
+        for sender in &self.events {
+            sender.send(event.clone());
+        }
+    }
+
+    fn tick(&mut self, now: Duration) {
+        // After a pause of this process there is one tick, not one for each second.
+        self.next_tick = Duration::from_secs(now.as_secs()) + TICK;
+        let updates = self.fleet.tick(self.clock.now());
+        self.publish_updates(updates);
+        let load = Load {
+            asked: self.in_flight.started(),
+            skipped: self.skipped,
+            in_flight: self.in_flight.len(),
+            worst_lateness: self.lateness.worst(now),
+        };
+        self.publish(&Event::Load(load));
+    }
+
+    fn receive(&mut self, input: Input) {
+        match input {
+            Input::Stop => {}
+            Input::ProbeNow { service: None } => {
+                for service in 0..self.services.len() {
+                    self.probe_now(service);
+                }
+            }
+            Input::ProbeNow {
+                service: Some(name),
+            } => {
+                if let Some(service) = self.fleet.index(&name) {
+                    self.probe_now(service);
+                }
+            }
+            Input::ActionStep(step) => self.action_step(step),
+            Input::ActionResult(result) => self.action_result(result),
+            Input::Notice { text } => {
+                let at = self.clock.now();
+                self.publish(&Event::Notice { at, text });
+            }
+            Input::Pause { service, on } => {
+                if let Some(service) = self.fleet.index(&service) {
+                    self.pause(service, on);
+                }
+            }
+            Input::Seen { service, sight } => {
+                if let Some(service) = self.fleet.index(&service) {
+                    let updates = self.fleet.see(service, *sight, self.clock.now());
+                    self.publish_updates(updates);
+                }
+            }
+        }
+    }
+
+    fn action_step(&mut self, step: ActionStep) {
+        if let Some(service) = self.fleet.index(&step.service) {
+            for event in step.lifecycle() {
+                self.lifecycle(service, event);
+            }
+        }
+        self.publish(&Event::ActionStep(step));
+    }
+
+    fn action_result(&mut self, result: Box<ActionResult>) {
+        if let Some(service) = self.fleet.index(&result.service) {
+            for event in result.lifecycle() {
+                self.lifecycle(service, event);
+            }
+            if result.calls_for_probe() {
+                self.probe_now(service);
+            }
+        }
+        self.publish(&Event::ActionResult(result));
+    }
+
+    fn lifecycle(&mut self, service: usize, event: LifecycleEvent) {
+        let updates = self.fleet.lifecycle(service, event, self.clock.now());
+        self.publish_updates(updates);
+        match event {
+            LifecycleEvent::ShutdownAccepted => self.begin_fast_poll(service),
+            LifecycleEvent::Started => {
+                self.fast_polls.retain(|poll| poll.service != service);
+                self.probe_now(service);
+            }
+            LifecycleEvent::NotListening { .. } | LifecycleEvent::Start(_) => {}
+        }
+    }
+
+    fn pause(&mut self, service: usize, on: bool) {
+        let note = on.then(String::new);
+        let updates = self.fleet.set_flag(service, Flag::Paused, note);
+        self.publish_updates(updates);
+        let status = self.services.get_mut(service);
+        let was_paused = status.map(|it| std::mem::replace(&mut it.paused, on));
+        if was_paused == Some(true) && !on {
+            self.probe_now(service);
+        }
+    }
+
+    fn probe_now(&mut self, service: usize) {
+        let now = self.now();
+        for (probe, number) in self.in_flight.table().of_service(service).enumerate() {
+            if self.fleet.wants(service, probe) {
+                self.request(number, now);
+            }
+        }
+    }
+
+    fn begin_fast_poll(&mut self, service: usize) {
+        let now = self.now();
+        let limit = self.in_flight.table().services().get(service);
+        let limit = limit.map_or(TICK, |service| service.shutdown_timeout());
+        self.fast_polls.retain(|poll| poll.service != service);
+        self.fast_polls.push(FastPoll {
+            service,
+            until: now.saturating_add(limit),
+        });
+        self.probe_now(service);
+        self.next_fast_poll = Some(now + FAST_POLL);
+    }
+
+    /// Probes the services that are to stop. Only the probe that tells most is asked: the thresholds of the
+    /// others are meant for their interval.
+    fn fast_poll(&mut self, now: Duration) {
+        let services = &self.services;
+        self.fast_polls.retain(|poll| {
+            let stopped = services
+                .get(poll.service)
+                .is_none_or(|it| it.state == State::Stopped);
+            !stopped && now < poll.until
+        });
+        for FastPoll { service, .. } in self.fast_polls.clone() {
+            let table = self.in_flight.table();
+            if let Some(probe) = table.most_telling(service)
+                && self.fleet.wants(service, probe)
+                && let Some(number) = table.of_service(service).nth(probe)
+            {
+                self.request(number, now);
+            }
+        }
+        self.next_fast_poll = (!self.fast_polls.is_empty()).then(|| now + FAST_POLL);
+    }
+}
+
+/// Waits for a point in time, for ever where there is none.
+async fn reached(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
