@@ -366,20 +366,20 @@ impl<'a> TargetRun<'a> {
     /// Writes the last line of the audit and tells the end; others may act on the service now.
     pub(super) fn conclude(&mut self, result: ActionEnd) -> ActionResult {
         let before = self.before();
-        let mut told = text::clean(&result.text, 400);
+        let mut sentence = text::clean(&result.text, 400);
         let known = |identity: &Identity| {
             (*identity != Identity::default()).then(|| instance_info(identity))
         };
         let after = result.after.as_deref();
         let recorded = self.context.audit.write(
             &self.audit_subject(&before),
-            Some((after.map(instance_info).as_ref(), result.verdict, &told)),
+            Some((after.map(instance_info).as_ref(), result.verdict, &sentence)),
         );
         // Where nothing was sent, a line that cannot be written hides nothing.
         if let Err(error) = recorded
             && result.verdict != Verdict::Refused
         {
-            told = format!("{told} (the audit file could not be written: {error})");
+            sentence = format!("{sentence} (the audit file could not be written: {error})");
         }
         self.lock = None;
         let mut evidence = std::mem::take(&mut self.evidence);
@@ -389,7 +389,7 @@ impl<'a> TargetRun<'a> {
             service: self.target.service.name.clone(),
             action: self.context.action,
             verdict: result.verdict,
-            text: told,
+            text: sentence,
             evidence: evidence.iter().map(|it| text::clean(it, 300)).collect(),
             parts: result.parts,
             details: ActionDetails {

@@ -20,7 +20,8 @@ use crate::action::{
 };
 use crate::event::StepKind;
 use crate::health::{Outcome, Process, Role};
-use crate::host::launch::{LaunchedProcess, StartOrder, excerpt, launch, startable};
+use crate::host::launch::{LaunchedProcess, StartOrder, launch, startable};
+use crate::host::log::excerpt;
 use crate::host::records::{Record, RecordKey};
 use crate::host::{Endpoint, RunningProcess, process};
 use crate::inventory::{Means, Probe, Secret, Service, StartSpec};
@@ -64,8 +65,8 @@ struct StartWatch<'a> {
     began: Instant,
     listened: Option<Instant>,
     check: Option<ReadinessCheck>,
-    /// The missing probes that were told last.
-    told: String,
+    /// The missing probes that were reported last.
+    reported: String,
     /// The facts of the instance that is ready, and whether it is the expected one.
     ready: Option<(ServiceFacts, bool)>,
 }
@@ -109,7 +110,9 @@ impl TargetRun<'_> {
         let instance = match watch.until_ready(executor.ready_timeout(service)).await {
             Flow::Continue(instance) => instance,
             Flow::Break(mut result) => {
-                let lines = excerpt(log, record.log_offset).await;
+                let (log, offset) = (order.log.clone(), record.log_offset);
+                let lines = tokio::task::spawn_blocking(move || excerpt(&log, offset)).await;
+                let lines = lines.unwrap_or_default();
                 result.log = lines.iter().map(|line| redactions.apply(line)).collect();
                 let last = result.log.iter().rev().find(|line| !line.trim().is_empty());
                 if let (Verdict::Died, Some(last)) = (result.verdict, last) {
@@ -198,7 +201,7 @@ impl TargetRun<'_> {
             began: Instant::now(),
             listened: None,
             check: Some(ReadinessCheck::of(&self.target.service)),
-            told: String::new(),
+            reported: String::new(),
             ready: None,
         }
     }
@@ -381,10 +384,10 @@ impl Monitored for StartWatch<'_> {
     fn answered(&mut self, answer: ReadinessAnswer) -> Observation {
         self.check = Some(answer.check);
         let missing = answer.missing.join(", ");
-        if !missing.is_empty() && missing != self.told && self.listened.is_some() {
+        if !missing.is_empty() && missing != self.reported && self.listened.is_some() {
             let what = format!("{}: {missing}", self.not_ready);
             self.run.tell(StepKind::Remark, &what);
-            self.told = missing;
+            self.reported = missing;
         }
         let facts = answer.facts.as_ref();
         let holder = facts.map_or(AddressHolder::Unknown, |facts| self.holder(facts));

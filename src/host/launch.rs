@@ -16,7 +16,7 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 
 use super::descriptors::original_descriptor_limit;
@@ -27,13 +27,6 @@ use crate::text;
 
 /// The argument that makes a run of healthctl the stand-in.
 pub(crate) const WORD: &str = "stand-in";
-
-/// The number of bytes in which the first lines of a log are looked for, and the last.
-const MOST: u64 = 64 * 1024;
-/// The number of its first lines that are shown.
-const LINES: usize = 20;
-/// The number of its last lines that are shown, where there are more.
-const LAST: usize = 5;
 
 /// A program to start, with all that the start needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -107,12 +100,12 @@ pub(crate) async fn launch(
         .stderr(Stdio::from(log));
     let mut child = command
         .spawn()
-        .map_err(|error| format!("no process for it: {error}"))?;
+        .map_err(|error| format!("no process could be started: {error}"))?;
     drop(command);
-    let told = tell(&mut child, &task)
+    let reported = send_task(&mut child, &task)
         .await
-        .map_err(|error| format!("it cannot be told what to run: {error}"))?;
-    let (recorded, failure) = told.split_once('\n').unwrap_or((told.as_str(), ""));
+        .map_err(|error| format!("the program to run could not be passed on: {error}"))?;
+    let (recorded, failure) = reported.split_once('\n').unwrap_or((reported.as_str(), ""));
     let record: Option<Record> = serde_json::from_str(recorded).ok();
     match (record, failure) {
         (Some(record), "") => Ok(LaunchedProcess { record, child }),
@@ -120,10 +113,10 @@ pub(crate) async fn launch(
             let status = child.wait().await;
             let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
             Err(match (recorded, failure) {
-                (None, "") if told.is_empty() => {
+                (None, "") if reported.is_empty() => {
                     format!("it ended before it was recorded ({status})")
                 }
-                (None, _) => text::clean(told.trim(), 400),
+                (None, _) => text::clean(reported.trim(), 400),
                 (Some(_), failure) => text::clean(failure.trim(), 400),
             })
         }
@@ -196,11 +189,11 @@ fn writable(path: &Path) -> Result<(), String> {
 }
 
 /// Sends the task, and returns all that the stand-in writes until the program runs.
-async fn tell(child: &mut Child, task: &[u8]) -> io::Result<String> {
+async fn send_task(child: &mut Child, task: &[u8]) -> io::Result<String> {
     let missing = || io::Error::other("no pipe");
     let mut input = child.stdin.take().ok_or_else(missing)?;
     let mut output = child.stdout.take().ok_or_else(missing)?;
-    let mut said = Vec::new();
+    let mut output_text = Vec::new();
     let hand_over = async {
         let written = input.write_all(task).await;
         drop(input);
@@ -210,10 +203,10 @@ async fn tell(child: &mut Child, task: &[u8]) -> io::Result<String> {
             written => written,
         }
     };
-    let (written, read) = tokio::join!(hand_over, output.read_to_end(&mut said));
+    let (written, read) = tokio::join!(hand_over, output.read_to_end(&mut output_text));
     written?;
     read?;
-    Ok(String::from_utf8_lossy(&said).into_owned())
+    Ok(String::from_utf8_lossy(&output_text).into_owned())
 }
 
 fn task(records: &Records, order: &StartOrder, log_offset: u64) -> io::Result<LaunchTask> {
@@ -262,75 +255,17 @@ fn is_log(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Returns the lines that were written to a log after `offset`, cleaned: the first ones and, where there are more, how many
-/// follow and the last of them, as some programs say at the end what went wrong. Empty where the log cannot be read.
-pub(crate) async fn excerpt(log: &Path, offset: u64) -> Vec<String> {
-    let read = async {
-        let mut file = tokio::fs::File::open(log).await?;
-        let metadata = file.metadata().await?;
-        let length = metadata.len().saturating_sub(offset);
-        if !metadata.is_file() {
-            return Ok((Vec::new(), Vec::new()));
-        }
-        let mut read = async |from: u64| {
-            file.seek(io::SeekFrom::Start(from)).await?;
-            let mut bytes = Vec::new();
-            (&mut file).take(MOST).read_to_end(&mut bytes).await?;
-            Ok::<_, io::Error>(bytes)
-        };
-        let first = read(offset).await?;
-        let last = match length.checked_sub(MOST) {
-            Some(further) if further > 0 => read(offset.saturating_add(further)).await?,
-            _ => Vec::new(),
-        };
-        Ok::<_, io::Error>((first, last))
-    };
-    let (first, last) = read.await.unwrap_or_default();
-    shortened(
-        &String::from_utf8_lossy(&first),
-        &String::from_utf8_lossy(&last),
-    )
-}
-
-/// Shortens a text that is known whole, or by its beginning and its end.
-fn shortened(first: &str, last: &str) -> Vec<String> {
-    let clean = |line: &str| text::clean(line, 300);
-    let lines: Vec<&str> = first.lines().collect();
-    let mut told: Vec<String> = lines.iter().take(LINES).copied().map(clean).collect();
-    let left = lines.get(LINES..).unwrap_or_default();
-    let (count, ends): (Option<usize>, Vec<&str>) = if last.is_empty() {
-        (Some(left.len()), left.to_vec())
-    } else {
-        (None, last.lines().collect())
-    };
-    let shown = ends.len().min(LAST);
-    match count {
-        Some(count) if count > shown => {
-            told.push(format!("… {} lines later:", count.saturating_sub(shown)));
-        }
-        None => told.push("… much later:".to_owned()),
-        Some(_) => {}
-    }
-    told.extend(
-        ends.iter()
-            .skip(ends.len().saturating_sub(shown))
-            .copied()
-            .map(clean),
-    );
-    told
-}
-
 /// Leaves the session, records this process, and executes the program in its place. Returns only where that fails.
 pub(crate) fn stand_in() -> ExitCode {
-    // What is told here is read by the one who has started us; that it has ended meanwhile changes nothing.
+    // The run that has started this one reads what is written here; that it may have ended changes nothing.
     let mut out = io::stdout();
     let say = |out: &mut io::Stdout, words: &str| {
         let _ = writeln!(out, "{words}").and_then(|()| out.flush());
     };
-    let mut told = Vec::new();
+    let mut bytes = Vec::new();
     let task = io::stdin()
-        .read_to_end(&mut told)
-        .and_then(|_| Ok(serde_json::from_slice::<LaunchTask>(&told)?));
+        .read_to_end(&mut bytes)
+        .and_then(|_| Ok(serde_json::from_slice::<LaunchTask>(&bytes)?));
     let task = match task {
         Ok(task) => task,
         Err(error) => {
@@ -340,7 +275,8 @@ pub(crate) fn stand_in() -> ExitCode {
     };
     let records = Records::new(&task.state);
     let order = &task.order;
-    // Closed when the program runs. The one who told us may have been killed meanwhile, and another be at work.
+    // The lock is released when the program runs. The run that sent the task may have been killed meanwhile, and another one
+    // be at work.
     let (_alone, recorded) = match record(&records, &task) {
         Ok(recorded) => recorded,
         Err(why) => {
@@ -377,9 +313,9 @@ fn record(records: &Records, task: &LaunchTask) -> Result<(File, String), String
     let own = process(std::process::id())
         .ok_or("starting is not available here: needs /proc")?
         .process;
-    let told = |error: RecordError| error.to_string();
-    let alone = records.starting(key).map_err(told)?;
-    if let Some(other) = records.read(key).map_err(told)?.and_then(|it| it.running()) {
+    let why = |error: RecordError| error.to_string();
+    let alone = records.starting(key).map_err(why)?;
+    if let Some(other) = records.read(key).map_err(why)?.and_then(|it| it.running()) {
         return Err(format!("pid {} was started meanwhile", other.process.pid));
     }
     let record = Record {
@@ -389,7 +325,7 @@ fn record(records: &Records, task: &LaunchTask) -> Result<(File, String), String
         log_offset: task.log_offset,
         ..Record::new(key, own)
     };
-    records.write(key, &record).map_err(told)?;
+    records.write(key, &record).map_err(why)?;
     let line = serde_json::to_string(&record).map_err(|error| error.to_string())?;
     Ok((alone, line))
 }
@@ -407,7 +343,7 @@ fn run_program(order: &StartOrder) -> io::Error {
         (Err(errno), _) => return errno.into(),
         (_, Err(error)) => return error,
     };
-    // What whoever called us had open, a lock or a pipe, is not for a program that outlives all of it.
+    // The program must not inherit a lock or a pipe of the caller of healthctl, which it outlives.
     close_fds::set_fds_cloexec_threadsafe(3, &[]);
     let error = std::process::Command::new(program)
         .args(arguments)
@@ -460,31 +396,4 @@ fn not_run(order: &StartOrder, error: &io::Error) -> String {
         _ => error.to_string(),
     };
     cannot_run(&shown, &why)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lines(numbers: std::ops::RangeInclusive<u32>) -> String {
-        let lines: Vec<String> = numbers.map(|number| format!("line {number}")).collect();
-        lines.join("\n")
-    }
-
-    #[test]
-    fn of_many_lines_the_first_and_the_last_are_told() {
-        let told = |first: &str, last: &str| shortened(first, last).join("|");
-        assert_eq!(told("", ""), "");
-        assert_eq!(told("one\ntwo", ""), "one|two");
-        let all = shortened(&lines(1..=25), "");
-        assert_eq!(all.len(), 25, "{all:?}");
-        let most = shortened(&lines(1..=27), "");
-        assert_eq!(most[19..=21], ["line 20", "… 2 lines later:", "line 23"]);
-        assert_eq!(most.last().map(String::as_str), Some("line 27"));
-        let long = shortened(&lines(1..=40), "cut\nfive\nfour\nthree\ntwo\nlast\n");
-        assert_eq!(
-            long[20..],
-            ["… much later:", "five", "four", "three", "two", "last"]
-        );
-    }
 }

@@ -3,6 +3,7 @@
 //!
 //! Lines are the raw bytes of the file: whoever displays them has to clean them.
 
+mod excerpt;
 mod lines;
 
 use std::fs::{self, File, Metadata};
@@ -10,6 +11,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+pub(crate) use excerpt::excerpt;
 use lines::LineSplitter;
 pub(crate) use lines::LogLine;
 

@@ -15,7 +15,7 @@ pub(super) enum ReplyClass {
     Partial,
     /// Nothing of it holds: it was judged and refused.
     Rejected,
-    /// The request itself was turned down.
+    /// The request itself was rejected.
     NotTaken,
     /// The configuration will be read later.
     Accepted,

@@ -72,7 +72,7 @@ fn names(text: &str) -> Vec<String> {
 }
 
 fn observation(text: &str, case: &str) -> Observation {
-    if let Some(how) = text.strip_prefix("turned down:") {
+    if let Some(how) = text.strip_prefix("rejected:") {
         return Observation::Rejected(how.trim().to_owned());
     }
     if let Some(rest) = text.strip_prefix("answer ") {
@@ -94,7 +94,7 @@ fn observation(text: &str, case: &str) -> Observation {
             evidence: Vec::new(),
         };
     }
-    if let Some(code) = text.strip_prefix("hollow ") {
+    if let Some(code) = text.strip_prefix("gateway error ") {
         return Observation::GatewayError(code.parse().unwrap());
     }
     if text == "time up" {

@@ -1,0 +1,80 @@
+//! The excerpt of a log: its first and last lines, for a service that did not start.
+
+use std::path::Path;
+
+use super::{LogLine, LogMode, LogReader, LogStart};
+use crate::text;
+
+/// The number of first lines that are shown.
+const FIRST: usize = 20;
+/// The number of last lines that are shown, where there are more.
+const LAST: usize = 5;
+/// The number of reads in which the end of a log has to be reached for its lines to be counted.
+const READS: usize = 3;
+
+/// Returns the lines that were written to a log after `offset`, cleaned: the first ones and, where there are more, how many
+/// follow and the last of them, as some programs say at the end what went wrong. Empty where the log cannot be read. Blocks.
+pub(crate) fn excerpt(log: &Path, offset: u64) -> Vec<String> {
+    let read = |lines| {
+        let start = LogStart { offset, lines };
+        read(LogReader::new(log.to_owned(), start, LogMode::ToEnd))
+    };
+    let (mut shown, is_whole) = read(None);
+    let rest = shown.split_off(shown.len().min(FIRST));
+    let mut last = if is_whole { rest } else { read(Some(LAST)).0 };
+    let omitted = last.len().saturating_sub(LAST);
+    let last = last.split_off(omitted);
+    if !is_whole {
+        shown.push("… much later:".to_owned());
+    } else if omitted > 0 {
+        shown.push(format!("… {omitted} lines later:"));
+    }
+    shown.extend(last);
+    shown
+}
+
+/// Reads lines, and returns whether the end of the log was reached.
+fn read(mut log: LogReader) -> (Vec<String>, bool) {
+    let clean = |line: LogLine| text::clean(&String::from_utf8_lossy(&line.bytes), 300);
+    let mut lines = Vec::new();
+    for _ in 0..READS {
+        let chunk = log.read().unwrap_or_default();
+        lines.extend(chunk.lines.into_iter().map(clean));
+        if !chunk.has_more {
+            lines.extend(log.take_partial_line().map(clean));
+            return (lines, true);
+        }
+    }
+    (lines, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn excerpt_of(content: &str) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("api.log");
+        std::fs::write(&log, format!("before\n{content}")).unwrap();
+        excerpt(&log, 7)
+    }
+
+    fn lines(numbers: std::ops::RangeInclusive<u32>) -> String {
+        let lines: Vec<String> = numbers.map(|number| format!("line {number}")).collect();
+        lines.join("\n")
+    }
+
+    #[test]
+    fn of_many_lines_the_first_and_the_last_are_shown() {
+        assert_eq!(excerpt_of("").join("|"), "");
+        assert_eq!(excerpt_of("one\ntwo").join("|"), "one|two");
+        let all = excerpt_of(&lines(1..=25));
+        assert_eq!(all.len(), 25, "{all:?}");
+        let most = excerpt_of(&lines(1..=27));
+        assert_eq!(most[19..=21], ["line 20", "… 2 lines later:", "line 23"]);
+        assert_eq!(most.last().map(String::as_str), Some("line 27"));
+        let long = excerpt_of(&lines(1..=20_000));
+        assert_eq!(long[19..=21], ["line 20", "… much later:", "line 19996"]);
+        assert_eq!(long.last().map(String::as_str), Some("line 20000"));
+    }
+}
