@@ -40,8 +40,21 @@ pub(super) fn open(simulation: &Simulation) -> Result<Router, Error> {
     };
     written.map_err(config_file::error)?;
     let parse = |text: &str| serde_json::from_str::<Config>(text);
+    let parts = vec![
+        ConfigPart::new("adapters", |config: &Config| &config.adapters)
+            .summarize_with(|config| config.adapters.len())
+            .validate_with(validate),
+        ConfigPart::new("feature_flags", |config: &Config| &config.feature_flags)
+            .summarize_with(|config| config.feature_flags.len()),
+        ConfigPart::new("environment", |config: &Config| &config.log_level),
+        ConfigPart::fixed("database_url", |config: &mut Config| {
+            &mut config.database_url
+        }),
+        ConfigPart::fixed("redis_url", |config: &mut Config| &mut config.redis_url),
+        ConfigPart::fixed("port", |config: &mut Config| &mut config.port),
+    ];
     let configuration =
-        Configuration::open(service, path, parse, parts()).map_err(config_file::error)?;
+        Configuration::open(service, path, parse, parts).map_err(config_file::error)?;
     configuration
         .reload_on_hangup()
         .map_err(config_file::error)?;
@@ -56,22 +69,6 @@ pub(super) fn open(simulation: &Simulation) -> Result<Router, Error> {
         }
     });
     Ok(scry_ingestor::routes(service).merge(configuration.routes("/api/v1/config/reload")))
-}
-
-fn parts() -> Vec<ConfigPart<Config>> {
-    vec![
-        ConfigPart::new("adapters", |config: &Config| &config.adapters)
-            .summarize_with(|config| config.adapters.len())
-            .validate_with(validate),
-        ConfigPart::new("feature_flags", |config: &Config| &config.feature_flags)
-            .summarize_with(|config| config.feature_flags.len()),
-        ConfigPart::new("environment", |config: &Config| &config.log_level),
-        ConfigPart::fixed("database_url", |config: &mut Config| {
-            &mut config.database_url
-        }),
-        ConfigPart::fixed("redis_url", |config: &mut Config| &mut config.redis_url),
-        ConfigPart::fixed("port", |config: &mut Config| &mut config.port),
-    ]
 }
 
 fn validate(config: &Config) -> Result<(), &'static str> {

@@ -54,15 +54,17 @@ pub(super) async fn open(
 async fn text(State(monitors): State<Monitors>) -> String {
     let (message, tasks) = states(&monitors);
     let mut text = format!("{message}\n");
-    for (kind, state) in tasks {
-        let (name, check, status) = (kind.name(), kind.check(), state.status());
-        let replaced = state.replaced;
-        let error = state.error.map(|error| format!(", {error}"));
-        let error = error.unwrap_or_default();
+    for task in tasks {
+        let error = task.error.map(|error| format!(", {error}"));
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "  {name:<7} {status:<10} {check} check, replaced {replaced} times{error}"
+            "  {:<7} {:<10} {} check, replaced {} times{}",
+            task.name,
+            task.status,
+            task.check,
+            task.replaced,
+            error.unwrap_or_default()
         );
     }
     text
@@ -70,33 +72,18 @@ async fn text(State(monitors): State<Monitors>) -> String {
 
 async fn list(State(monitors): State<Monitors>) -> Json<Value> {
     let (message, tasks) = states(&monitors);
-    let has = |status| tasks.iter().any(|(_, task)| task.status() == status);
-    let worst = ["unhealthy", "starting"]
-        .into_iter()
-        .find(|status| has(*status));
-    let tasks = tasks.iter().map(|(kind, task)| {
-        json!({
-            "name": kind.name(),
-            "check": kind.check(),
-            "status": task.status(),
-            "error": task.error,
-            "consecutive_failures": task.consecutive_failures,
-            "replaced": task.replaced,
-            "pid": task.pid,
-        })
-    });
-    let tasks: Vec<_> = tasks.collect();
-    Json(json!({"status": worst.unwrap_or("healthy"), "message": message, "tasks": tasks}))
+    let has = |status: &&str| tasks.iter().any(|task| task.status == *status);
+    let worst = ["unhealthy", "starting"].into_iter().find(has);
+    let status = worst.unwrap_or("healthy");
+    Json(json!({"status": status, "message": message, "tasks": tasks}))
 }
 
-fn states(monitors: &Monitors) -> (String, Vec<(TaskKind, TaskState)>) {
-    let states = monitors
-        .iter()
-        .map(|monitor| (monitor.kind, monitor.state()));
-    let states: Vec<_> = states.collect();
+fn states(monitors: &Monitors) -> (String, Vec<TaskState>) {
+    let states: Vec<_> = monitors.iter().map(|monitor| monitor.state()).collect();
     let healthy = states
         .iter()
-        .filter(|(_, state)| state.status() == "healthy");
-    let message = format!("Health: {}/{} healthy", healthy.count(), states.len());
+        .filter(|task| task.status == "healthy")
+        .count();
+    let message = format!("Health: {healthy}/{} healthy", states.len());
     (message, states)
 }

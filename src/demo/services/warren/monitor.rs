@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
@@ -29,7 +30,7 @@ const START_PERIOD: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct TaskMonitor {
-    pub(super) kind: TaskKind,
+    kind: TaskKind,
     calm: bool,
     state: Mutex<TaskState>,
     fault: FaultSwitch,
@@ -38,13 +39,16 @@ pub(super) struct TaskMonitor {
 }
 
 /// The state of a task, as the routes show it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct TaskState {
-    is_started: bool,
-    pub(super) consecutive_failures: u32,
+    pub(super) name: &'static str,
+    pub(super) check: &'static str,
+    /// `starting`, `healthy` or `unhealthy`.
+    pub(super) status: &'static str,
     pub(super) error: Option<String>,
+    consecutive_failures: u32,
     pub(super) replaced: u32,
-    pub(super) pid: Option<u32>,
+    pid: Option<u32>,
 }
 
 /// The process of a task. Its standard input carries fault commands; when that closes it exits.
@@ -52,18 +56,6 @@ struct TaskProcess {
     child: Child,
     faults: ChildStdin,
     address: Option<SocketAddr>,
-}
-
-impl TaskState {
-    pub(super) const fn status(&self) -> &'static str {
-        if !self.is_started {
-            "starting"
-        } else if self.consecutive_failures < FAILURE_THRESHOLD {
-            "healthy"
-        } else {
-            "unhealthy"
-        }
-    }
 }
 
 impl TaskMonitor {
@@ -76,7 +68,15 @@ impl TaskMonitor {
         let monitor = Arc::new(Self {
             kind,
             calm: simulation.calm,
-            state: Mutex::default(),
+            state: Mutex::new(TaskState {
+                name: kind.name(),
+                check: kind.check(),
+                status: "starting",
+                error: None,
+                consecutive_failures: 0,
+                replaced: 0,
+                pid: None,
+            }),
             fault: simulation.switch(kind.name()),
             replacement: simulation.switch(REPLACEMENT),
         });
@@ -118,7 +118,8 @@ impl TaskMonitor {
                     Ok(new) => process = Some(new),
                     Err(error) => {
                         // A task that cannot be started is unhealthy at once.
-                        self.record(FAILURE_THRESHOLD, Some(error.to_string()));
+                        let failures = self.lock().consecutive_failures + 1;
+                        self.record("unhealthy", failures, Some(error.to_string()));
                         sleep(INTERVAL).await;
                     }
                 }
@@ -144,13 +145,8 @@ impl TaskMonitor {
         let output = child.stdout.take().ok_or_else(silent)?;
         let line = timeout(REPLY_TIMEOUT, BufReader::new(output).lines().next_line()).await;
         let line = line.map_err(|_| silent())??.ok_or_else(silent)?;
-        let mut state = self.lock();
-        *state = TaskState {
-            pid: child.id(),
-            replaced: state.replaced,
-            ..TaskState::default()
-        };
-        drop(state);
+        self.record("starting", 0, None);
+        self.lock().pid = child.id();
         Ok(TaskProcess {
             child,
             faults,
@@ -168,7 +164,7 @@ impl TaskMonitor {
             self.lock().error = None;
         };
         let _ = timeout(START_PERIOD, started).await;
-        self.lock().is_started = true;
+        self.lock().status = "healthy";
     }
 
     /// Checks the process and forwards fault commands to it, until it has to be replaced.
@@ -199,14 +195,16 @@ impl TaskMonitor {
             sleep(INTERVAL).await;
             let error = check(self.kind, address, "/").await.err();
             failures = error.as_ref().map_or(0, |_| failures + 1);
-            self.record(failures, error);
+            let is_healthy = failures < FAILURE_THRESHOLD;
+            let status = if is_healthy { "healthy" } else { "unhealthy" };
+            self.record(status, failures, error);
         }
     }
 
-    fn record(&self, consecutive_failures: u32, error: Option<String>) {
+    fn record(&self, status: &'static str, failures: u32, error: Option<String>) {
         let mut state = self.lock();
-        state.is_started = true;
-        state.consecutive_failures = consecutive_failures;
+        state.status = status;
+        state.consecutive_failures = failures;
         state.error = error;
     }
 
