@@ -33,7 +33,7 @@ pub(super) async fn send(address: SocketAddr, request: &str, body: &str) -> Resu
     };
     timeout(REPLY_TIMEOUT, exchange)
         .await
-        .unwrap_or_else(|_| Err(Error::other(format!("no reply within {REPLY_TIMEOUT:?}"))))
+        .unwrap_or_else(|_| Err(Error::other(format!("timed out after {REPLY_TIMEOUT:?}"))))
 }
 
 /// Sends a request; a status code outside of 200 to 299 is an error.

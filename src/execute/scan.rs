@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::address::ServiceAddress;
 use super::facts::{KnownOwners, ProcessFacts, heads, owners_if_changed, together};
 use crate::health::{self, Changed, Code, Process, Sight};
-use crate::host::newest::{executable, modified, newest};
+use crate::host::mtime::{executable, modified, newest_file};
 use crate::host::pid_file::PidFile;
 use crate::host::records::{RecordKey, Records};
 use crate::host::{
@@ -144,7 +144,7 @@ impl ScannedService {
             ..Code::default()
         };
         if let Some(sources) = &service.sources {
-            match newest(&sources.root, &sources.patterns) {
+            match newest_file(&sources.root, &sources.patterns) {
                 Ok(found) => {
                     code.newest = found.map(|found| Changed {
                         path: text::clean(&found.path.display().to_string(), 200),

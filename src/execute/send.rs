@@ -16,7 +16,7 @@ use super::PlannedRequest;
 use super::signal::{ProvenTarget, send_signal};
 use crate::action::shown_command;
 use crate::health::FailureKind;
-use crate::host::offspring;
+use crate::host::descendants;
 use crate::host::signals::SignalError;
 use crate::inventory::{Exec, HttpRequest, Means, Signal};
 use crate::probe::{HttpReply, PreparedCommand, Prober, Redactions};
@@ -196,7 +196,7 @@ impl RunningCommand {
             .stdout(Stdio::null())
             .stderr(stderr.map_or_else(Stdio::null, Stdio::from))
             // What a probe or a hook leaves behind is ended by this; what an action leaves behind is meant to stay.
-            .env_remove(offspring::VARIABLE);
+            .env_remove(descendants::VARIABLE);
         let (child, redactions) = ready.start()?;
         Ok(Self {
             child,

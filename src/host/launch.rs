@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 
+use super::descendants;
 use super::descriptors::original_descriptor_limit;
-use super::offspring;
 use super::process::process;
 use super::records::{Record, RecordError, RecordKey, Records};
 use crate::text;
@@ -94,7 +94,7 @@ pub(crate) async fn launch(
     command
         .arg0("healthctl")
         .arg(WORD)
-        .env_remove(offspring::VARIABLE)
+        .env_remove(descendants::VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::from(log));

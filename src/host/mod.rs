@@ -4,12 +4,12 @@
 
 mod addresses;
 mod clock;
+pub(crate) mod descendants;
 mod descriptors;
 pub(crate) mod directories;
 pub(crate) mod launch;
 pub(crate) mod log;
-pub(crate) mod newest;
-pub(crate) mod offspring;
+pub(crate) mod mtime;
 pub(crate) mod pid_file;
 mod ports;
 mod process;

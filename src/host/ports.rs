@@ -1,4 +1,4 @@
-//! Who holds a listening socket of this machine: its inode, looked for among the open files of all processes.
+//! Finds the processes that own a listening socket of this machine: they have its inode among their open files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use super::process::{RunningProcess, process};
 use super::sockets;
 
-/// How long a search through the open files of all processes may take.
+/// The time limit of a search through the open files of all processes.
 const LIMIT: Duration = Duration::from_millis(800);
 
-/// A place where something may listen.
+/// An address on which a process may listen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Endpoint {
-    /// An address of the network.
+    /// A network address.
     Tcp(SocketAddr),
-    /// The file of a unix socket.
+    /// The path of a unix socket.
     Socket(PathBuf),
 }
 
@@ -29,39 +29,38 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
-/// Who listens at an endpoint of this machine.
+/// The processes that listen on an endpoint of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Owners {
-    /// No socket of this machine listens there.
+    /// No socket listens on the endpoint.
     Nobody,
-    /// These processes, lowest pid first. Not `complete` where a listening socket has an owner that we may not see.
+    /// The processes, lowest pid first.
     Known {
-        /// The processes.
         processes: Vec<RunningProcess>,
-        /// Every listening socket has an owner among them.
+        /// Whether every listening socket has an owner among them; another user's process cannot be seen.
         complete: bool,
     },
-    /// Something listens, but who cannot be told: why.
+    /// A process listens that cannot be identified, for this reason.
     Unknown(String),
 }
 
-/// The listening sockets of some endpoints, by their inodes. As long as these are the same nobody else has begun to
-/// listen, and looking for them is cheap.
+/// The inodes of the listening sockets of some endpoints. As long as they are the same, no other process has begun to
+/// listen; reading them is cheap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listening {
-    /// For each endpoint; `None` where this system does not tell.
+    /// The inodes of each endpoint; `None` where this system does not provide them.
     inodes: Option<Vec<BTreeSet<u64>>>,
     endpoints: usize,
 }
 
-/// Who listens at each of the endpoints, all of which have to be this machine's: one search for all of them.
-/// Blocks for as long as that takes, at the most about a second.
+/// Returns the owners of each endpoint, all of which have to be on this machine, by one search for all of them.
+/// Blocks for up to about a second.
 pub(crate) fn owners(endpoints: &[Endpoint]) -> Vec<Owners> {
     Listening::at(endpoints).owners()
 }
 
 impl Listening {
-    /// At these endpoints, all of which have to be this machine's.
+    /// Returns the sockets that listen on these endpoints, all of which have to be on this machine.
     pub(crate) fn at(endpoints: &[Endpoint]) -> Self {
         Self {
             inodes: inodes(endpoints),
@@ -69,7 +68,7 @@ impl Listening {
         }
     }
 
-    /// Whose they are: searches through the open files of all processes.
+    /// Returns the owners of each endpoint, by a search through the open files of all processes.
     pub(crate) fn owners(&self) -> Vec<Owners> {
         let Some(wanted) = &self.inodes else {
             let reason = "not available here: needs /proc/net/tcp";
@@ -84,7 +83,7 @@ impl Listening {
     }
 }
 
-/// The listening sockets at each of the endpoints; `None` where that cannot be known.
+/// Returns the inodes that listen on each endpoint, or `None` where the system does not provide them.
 fn inodes(endpoints: &[Endpoint]) -> Option<Vec<BTreeSet<u64>>> {
     let mut tcp = Vec::new();
     let mut readable = false;
@@ -124,11 +123,11 @@ fn owners_of(
         .flatten()
         .copied()
         .collect();
-    // One that exited since it was seen is left out; if it was the only one, nobody can be named.
+    // A process that has exited since is left out; if it was the only one, the owner is unknown.
     let processes: Vec<RunningProcess> = pids.into_iter().filter_map(process).collect();
     if processes.is_empty() {
         return Owners::Unknown(if in_time {
-            "the process that listens belongs to another user or container".to_owned()
+            "the listening process belongs to another user or container".to_owned()
         } else {
             format!("not found among all open files within {LIMIT:?}")
         });
@@ -139,7 +138,7 @@ fn owners_of(
     }
 }
 
-/// The pids that hold each of the inodes open, and whether all could be looked through in time.
+/// Returns the pids that have each of the inodes open, and whether the search was completed within the limit.
 fn holders(inodes: &BTreeSet<u64>) -> (BTreeMap<u64, BTreeSet<u32>>, bool) {
     let mut found: BTreeMap<u64, BTreeSet<u32>> = BTreeMap::new();
     if inodes.is_empty() {
@@ -160,7 +159,7 @@ fn holders(inodes: &BTreeSet<u64>) -> (BTreeMap<u64, BTreeSet<u32>>, bool) {
         if begun.elapsed() > LIMIT {
             return (found, false);
         }
-        // Another user's process cannot be looked into, and any may end while we look.
+        // The files of another user's process cannot be read, and any process may exit meanwhile.
         let Ok(files) = std::fs::read_dir(entry.path().join("fd")) else {
             continue;
         };
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_listeners_are_ours() {
+    fn our_listeners_are_owned_by_us() {
         for bind in ["127.0.0.1:0", "0.0.0.0:0"] {
             let listener = TcpListener::bind(bind).unwrap();
             let mut address = listener.local_addr().unwrap();
@@ -210,9 +209,9 @@ mod tests {
     }
 
     #[test]
-    fn a_free_port_has_nobody() {
+    fn a_free_port_has_no_owner() {
         use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
-        // Bound, so that nobody else gets it, and not listening.
+        // The port is bound, so that no other process gets it, and nothing listens.
         let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
         bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let free = getsockname(&socket).unwrap().try_into().unwrap();

@@ -14,7 +14,7 @@ use tokio::process::Child;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::health::{Failure, FailureKind, Outcome, ProbeResult};
-use crate::host::offspring;
+use crate::host::descendants;
 use crate::inventory::{Exec, Probe};
 use crate::text;
 
@@ -117,15 +117,15 @@ async fn start(exec: &Exec) -> Result<StartedCommand, ProbeError> {
                 "no command is started any more: we are ending",
             ));
         };
-        let mark = offspring::text();
+        let tag = descendants::new_value();
         let command = prepared.command();
-        command.kill_on_drop(true).env(offspring::VARIABLE, &mark);
+        command.kill_on_drop(true).env(descendants::VARIABLE, &tag);
         let output = CommandOutput::attach(command)
             .map_err(|error| ProbeError::local(format!("no pipe: {}", system_message(&error))))?;
         // The command holds the last copy of the writing end of the pipe, which must be dropped with it.
         let (child, redactions) = prepared.spawn()?;
         Ok(StartedCommand {
-            group: CommandGroup::of(&child, mark),
+            group: CommandGroup::of(&child, tag),
             child,
             output,
             redactions,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Pid;
 use tokio::process::Child;
 
-use crate::host::offspring::{self, Mark};
+use crate::host::descendants::{self, CommandTag};
 use crate::host::signals::end_group;
 
 /// The commands of this process. A task may not live long enough to drop its command when we are told to end.
@@ -40,8 +40,8 @@ struct CommandRegistry {
 struct StartedGroup {
     /// The process group, until it was ended.
     group: Option<Pid>,
-    /// The mark by which descendants are found.
-    mark: Mark,
+    /// The tag by which descendants are found.
+    tag: CommandTag,
 }
 
 fn commands() -> MutexGuard<'static, CommandRegistry> {
@@ -96,34 +96,34 @@ impl Drop for Commands {
         for group in left.iter().filter_map(|started| started.group) {
             end_group(group);
         }
-        let marks: Vec<Mark> = left.into_iter().map(|started| started.mark).collect();
-        offspring::end(&marks, Instant::now() + SEARCH_AT_EXIT);
+        let tags: Vec<CommandTag> = left.into_iter().map(|started| started.tag).collect();
+        descendants::kill_tagged(&tags, Instant::now() + SEARCH_AT_EXIT);
     }
 }
 
 /// The group that a child leads, and the descendants that have left it. Dropping it ends all of them.
 #[derive(Debug)]
-pub(super) struct CommandGroup(Option<Mark>);
+pub(super) struct CommandGroup(Option<CommandTag>);
 
 impl CommandGroup {
     /// Registers the group of a child that was started as its leader, with this text in its environment.
     pub(super) fn of(child: &Child, text: String) -> Self {
         let pid = child.id();
-        let mark = Mark::new(text, pid.unwrap_or(0));
+        let tag = CommandTag::new(text, pid.unwrap_or(0));
         let group = pid
             .and_then(|pid| i32::try_from(pid).ok())
             .and_then(Pid::from_raw);
         commands().started.push(StartedGroup {
             group,
-            mark: mark.clone(),
+            tag: tag.clone(),
         });
-        Self(Some(mark))
+        Self(Some(tag))
     }
 
     /// Kills the group itself. Until its leader is waited for, its number cannot be reused.
     pub(super) fn kill(&self) {
         let mut commands = commands();
-        let known = |started: &&mut StartedGroup| Some(&started.mark) == self.0.as_ref();
+        let known = |started: &&mut StartedGroup| Some(&started.tag) == self.0.as_ref();
         let group = commands.started.iter_mut().find(known);
         if let Some(group) = group.and_then(|started| started.group.take()) {
             end_group(group);
@@ -132,8 +132,8 @@ impl CommandGroup {
 
     /// Ends the descendants that have left the group, if there are any.
     pub(super) async fn end_descendants(mut self) {
-        if let Some(mark) = self.0.take() {
-            let _ = tokio::task::spawn_blocking(move || end_marked(mark)).await;
+        if let Some(tag) = self.0.take() {
+            let _ = tokio::task::spawn_blocking(move || end_tagged(tag)).await;
         }
     }
 }
@@ -142,19 +142,19 @@ impl Drop for CommandGroup {
     fn drop(&mut self) {
         self.kill();
         // A group that is dropped with the runtime is ended with [`Commands`].
-        if let (Some(mark), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn_blocking(move || end_marked(mark));
+        if let (Some(tag), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn_blocking(move || end_tagged(tag));
         }
     }
 }
 
 /// Ends descendants. They stay registered until this is done, because our own end may come in between.
-fn end_marked(mark: Mark) {
-    let mark = [mark];
-    offspring::end(&mark, Instant::now() + SEARCH);
+fn end_tagged(tag: CommandTag) {
+    let tag = [tag];
+    descendants::kill_tagged(&tag, Instant::now() + SEARCH);
     commands()
         .started
-        .retain(|started| !mark.contains(&started.mark));
+        .retain(|started| !tag.contains(&started.tag));
 }
 
 /// Waits for the end of a child without reaping it, so that its pid is not reused.

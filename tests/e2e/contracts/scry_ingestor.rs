@@ -87,7 +87,7 @@ fn a_hanging_component_delays_no_reply() {
     assert_is(
         &degraded,
         "degraded",
-        &["dependency kafka: error: no result within 300ms"],
+        &["dependency kafka: error: timed out after 300ms"],
         &[],
     );
     // The others are as fresh as ever, however often one asks.

@@ -248,7 +248,7 @@ async fn check(kind: TaskKind, address: Option<SocketAddr>, path: &str) -> Resul
             (_, None) => Err("it has no address".to_owned()),
         }
     };
-    let timed_out = |_| Err(format!("no reply within {CHECK_TIMEOUT:?}"));
+    let timed_out = |_| Err(format!("timed out after {CHECK_TIMEOUT:?}"));
     timeout(CHECK_TIMEOUT, checked)
         .await
         .unwrap_or_else(timed_out)

@@ -1,66 +1,65 @@
-//! The offspring of a command, wherever it went: a process can leave its group and its session, but not the environment
-//! that it was started with.
+//! The descendants of a command, in whatever process group: a process can leave its group and its session, but not the
+//! environment that it was started with.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::Instant;
 
-/// The variable that marks a command and all that it starts.
+/// The environment variable that tags a command and its descendants.
 pub(crate) const VARIABLE: &str = "HEALTHCTL_PROBE";
 
-/// What tells a command and its offspring from all others.
+/// The tag of a command and its descendants.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mark {
-    text: String,
-    /// The pid of the command; its offspring came after it.
+pub(crate) struct CommandTag {
+    value: String,
+    /// The pid of the command; its descendants were started after it.
     leader: u32,
 }
 
-/// A value for the variable that nobody else has: the processes of a container are seen from outside it, under other
-/// numbers.
-pub(crate) fn text() -> String {
+/// Returns a unique value for the variable. The pid alone is not unique: the processes of a container are visible from
+/// outside it, under other pids.
+pub(crate) fn new_value() -> String {
     let random = RandomState::new().build_hasher().finish();
     format!("{}-{random:016x}", std::process::id())
 }
 
-impl Mark {
-    /// That of the command with this text in its environment and this pid.
-    pub(crate) const fn new(text: String, leader: u32) -> Self {
-        Self { text, leader }
+impl CommandTag {
+    pub(crate) const fn new(value: String, leader: u32) -> Self {
+        Self { value, leader }
     }
 }
 
-/// Ends every process that carries one of the marks and was started after its command; not all of them where that would
-/// take longer than until the deadline.
+/// Kills every process that has one of the tags and was started after its command. At the deadline it stops, whether
+/// all have been killed or not.
 #[cfg(target_os = "linux")]
-pub(crate) fn end(marks: &[Mark], deadline: Instant) {
-    // One that is ended may have started another just before, and one that is just being replaced by another program
-    // shows no environment for a moment. Nothing takes longer than this many looks but a system that stands still.
+pub(crate) fn kill_tagged(tags: &[CommandTag], deadline: Instant) {
+    // A killed process may have started another one just before, and a process in `execve` has no environment for a
+    // moment. So many rounds are enough on any system that makes progress.
     const ROUNDS: usize = 500;
-    let wanted: Vec<String> = marks
+    let wanted: Vec<String> = tags
         .iter()
-        .map(|mark| format!("{VARIABLE}={}", mark.text))
+        .map(|tag| format!("{VARIABLE}={}", tag.value))
         .collect();
-    let leaders = marks.iter().map(|mark| mark.leader);
+    let leaders = tags.iter().map(|tag| tag.leader);
     let (Some(first), Some(last)) = (leaders.clone().min(), leaders.max()) else {
         return;
     };
-    let first = if numbers_began_anew(last) { 0 } else { first };
-    let mut ended = Vec::new();
+    let first = if pids_wrapped_around(last) { 0 } else { first };
+    let mut killed = Vec::new();
     for _ in 0..ROUNDS {
         let mut settled = true;
         for pid in processes().filter(|pid| *pid > first) {
-            if ended.contains(&pid) {
+            if killed.contains(&pid) {
                 continue;
             }
-            // Before its environment is read: one that gets it in between shows it then.
-            let is_in_transit = in_transit(pid);
-            if carries(pid, &wanted) {
+            // Checked before the environment is read: a process that gets one in between is found by the second check.
+            let is_in_execve = is_in_execve(pid);
+            if is_tagged(pid, &wanted) {
                 if kill(pid, &wanted) {
-                    ended.push(pid);
+                    killed.push(pid);
                     settled = false;
                 }
-            } else if is_in_transit {
+            } else if is_in_execve {
                 settled = false;
             }
         }
@@ -71,13 +70,13 @@ pub(crate) fn end(marks: &[Mark], deadline: Instant) {
     }
 }
 
-/// Elsewhere only the process group of a command can be ended.
+/// Does nothing: elsewhere only the process group of a command can be killed.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn end(_marks: &[Mark], _deadline: Instant) {}
+pub(crate) fn kill_tagged(_tags: &[CommandTag], _deadline: Instant) {}
 
-/// Whether pids have come to their largest and begun at the smallest again since this one was given out.
+/// Returns whether pids have wrapped around since this one was assigned.
 #[cfg(target_os = "linux")]
-fn numbers_began_anew(since: u32) -> bool {
+fn pids_wrapped_around(since: u32) -> bool {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let latest = load.split_ascii_whitespace().last();
     latest
@@ -95,39 +94,39 @@ fn processes() -> impl Iterator<Item = u32> {
 }
 
 #[cfg(target_os = "linux")]
-fn carries(pid: u32, wanted: &[String]) -> bool {
-    // Others' processes cannot be read, nor can ours be theirs.
+fn is_tagged(pid: u32, wanted: &[String]) -> bool {
+    // The processes of other users cannot be read, and they are no descendants.
     std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
         let mut variables = environment.split(|byte| *byte == 0);
         variables.any(|it| wanted.iter().any(|wanted| it == wanted.as_bytes()))
     })
 }
 
-/// Whether the process is just being replaced by another program: it has memory, and no environment in it yet.
+/// Returns whether the process is executing `execve`: it has memory, and no environment in it yet.
 #[cfg(target_os = "linux")]
-fn in_transit(pid: u32) -> bool {
+fn is_in_execve(pid: u32) -> bool {
     std::fs::read(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| lacks_environment(&String::from_utf8_lossy(&stat)))
 }
 
-/// Reads a line of proc(5): field 23 is the size of its memory, 51 the end of its environment.
+/// Reads `/proc/PID/stat` (proc(5)): field 23 is the size of the memory, 51 the end of the environment.
 #[cfg(target_os = "linux")]
 fn lacks_environment(stat: &str) -> bool {
     let Some((_, fields)) = stat.rsplit_once(')') else {
         return false;
     };
-    // What follows the name begins with field 3.
+    // Field 3 follows the name.
     let field = |number: usize| fields.split_ascii_whitespace().nth(number - 3);
     field(23).is_some_and(|size| size != "0") && field(51) == Some("0")
 }
 
-/// Ends the process with this pid, where it carries one of the marks.
+/// Kills the process of this pid if it has one of the tags.
 #[cfg(target_os = "linux")]
 fn kill(pid: u32, wanted: &[String]) -> bool {
     use rustix::process::{Pid, Signal};
     let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let carries = || carries(pid, wanted);
-    raw.is_some_and(|raw| super::signals::send_if(raw, Signal::KILL, carries).is_ok())
+    let is_tagged = || is_tagged(pid, wanted);
+    raw.is_some_and(|raw| super::signals::send_if(raw, Signal::KILL, is_tagged).is_ok())
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -136,30 +135,30 @@ mod tests {
     use std::process::{Child, Command};
     use std::time::Duration;
 
-    use super::{Instant, Mark, VARIABLE, end, lacks_environment, text};
+    use super::{CommandTag, Instant, VARIABLE, kill_tagged, lacks_environment, new_value};
 
-    fn start(mark: &str) -> Child {
+    fn start(tag: &str) -> Child {
         let mut command = Command::new("sleep");
-        let child = command.arg("20").env(VARIABLE, mark).spawn();
+        let child = command.arg("20").env(VARIABLE, tag).spawn();
         child.expect("it can be run")
     }
 
-    fn end_those(texts: &[&String]) {
-        let marks = texts.iter();
-        let marks: Vec<Mark> = marks
-            .map(|text| Mark::new((*text).clone(), std::process::id()))
+    fn kill_all(values: &[&String]) {
+        let tags = values.iter();
+        let tags: Vec<CommandTag> = tags
+            .map(|value| CommandTag::new((*value).clone(), std::process::id()))
             .collect();
-        end(&marks, Instant::now() + Duration::from_secs(60));
+        kill_tagged(&tags, Instant::now() + Duration::from_secs(60));
     }
 
     #[test]
-    fn those_that_carry_a_mark_are_ended_and_no_others() {
-        let (ours, too, other) = (text(), text(), text());
+    fn tagged_processes_are_killed_and_no_others() {
+        let (ours, too, other) = (new_value(), new_value(), new_value());
         assert_ne!(ours, other);
         let (mut first, mut second, mut third) = (start(&ours), start(&too), start(&other));
-        end_those(&[]);
+        kill_all(&[]);
         assert_eq!(first.try_wait().unwrap(), None);
-        end_those(&[&ours, &too]);
+        kill_all(&[&ours, &too]);
         assert_eq!(first.wait().unwrap().signal(), Some(9));
         assert_eq!(second.wait().unwrap().signal(), Some(9));
         assert_eq!(third.try_wait().unwrap(), None);
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_process_in_transit_has_memory_without_an_environment() {
+    fn only_a_process_in_execve_has_memory_without_an_environment() {
         let stat = |size: &str, end: &str| {
             let mut fields: Vec<&str> = vec!["1"; 50];
             fields[0] = "R";
@@ -179,7 +178,7 @@ mod tests {
         for (size, end, expected) in [
             ("4096", "0", true),
             ("4096", "140723", false),
-            // A thread of the kernel, or a zombie.
+            // A kernel thread or a zombie.
             ("0", "0", false),
         ] {
             assert_eq!(
@@ -194,11 +193,11 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_just_being_started_is_not_missed() {
+    fn a_process_that_is_just_being_started_is_killed() {
         for _ in 0..200 {
-            let ours = text();
+            let ours = new_value();
             let mut child = start(&ours);
-            end_those(&[&ours]);
+            kill_all(&[&ours]);
             assert_eq!(child.wait().unwrap().signal(), Some(9));
         }
     }

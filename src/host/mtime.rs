@@ -1,4 +1,4 @@
-//! The newest of the files that patterns name, ignore files respected: what code is made of, and when it changed last.
+//! Modification times: the newest of the files that glob patterns name, ignore files respected.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,34 +8,37 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use ignore::WalkBuilder;
 use jiff::Timestamp;
 
-/// Code is made of fewer files; a pattern that means more was meant otherwise.
-const MOST_FILES: usize = 100_000;
+/// The number of files under a pattern above which the pattern is an error: source code has fewer.
+const MAX_FILES: usize = 100_000;
 
-/// A file and when it was written last.
+/// A file and its modification time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Changed {
-    /// Its path, from the directory that the patterns are relative to.
+pub(crate) struct ModifiedFile {
+    /// The path, relative to the directory of the patterns.
     pub(crate) path: PathBuf,
-    /// The time of its content.
     pub(crate) at: Timestamp,
 }
 
-/// The newest of the files under `root` that one of the patterns means. A pattern that is the path of a directory means
-/// all in it; hidden files and those that `.gitignore` and `.ignore` leave out count only where a pattern names them.
+/// Returns the newest of the files under `root` that match one of the patterns. The path of a directory matches all files
+/// in it. Hidden files and those that `.gitignore` and `.ignore` exclude match only a pattern that names them.
 ///
 /// # Errors
-/// A pattern that is none, or that leads to too many files.
-pub(crate) fn newest(root: &Path, patterns: &[String]) -> Result<Option<Changed>, String> {
-    // An empty path is where we stand.
+///
+/// A message if a pattern is invalid or leads to too many files.
+pub(crate) fn newest_file(
+    root: &Path,
+    patterns: &[String],
+) -> Result<Option<ModifiedFile>, String> {
+    // An empty path is the current directory.
     let root = if root == Path::new("") {
         Path::new(".")
     } else {
         root
     };
-    let mut newest: Option<Changed> = None;
+    let mut newest: Option<ModifiedFile> = None;
     let mut keep = |path: PathBuf, at: Timestamp| {
         if newest.as_ref().is_none_or(|known| known.at < at) {
-            newest = Some(Changed { path, at });
+            newest = Some(ModifiedFile { path, at });
         }
     };
     let mut walks: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
@@ -43,7 +46,7 @@ pub(crate) fn newest(root: &Path, patterns: &[String]) -> Result<Option<Changed>
         let (start, rest) = split(pattern);
         let place = root.join(&start);
         match (rest, std::fs::metadata(&place)) {
-            // Named in so many words, so it counts whatever an ignore file says.
+            // A pattern without wildcards names a file that counts whatever an ignore file says.
             (None, Ok(metadata)) if metadata.is_file() => {
                 if let Some(at) = modified(&metadata) {
                     keep(start, at);
@@ -57,17 +60,17 @@ pub(crate) fn newest(root: &Path, patterns: &[String]) -> Result<Option<Changed>
     for (start, globs) in walks {
         let set = glob_set(&globs)?;
         let place = root.join(&start);
-        let mut left = MOST_FILES;
+        let mut left = MAX_FILES;
         for entry in walk(&place, &globs).flatten() {
             left = left.checked_sub(1).ok_or_else(|| {
                 format!(
-                    "more than {MOST_FILES} files stand under {}: name what the code is made of",
+                    "more than {MAX_FILES} files under {}: name the source files more precisely",
                     place.display()
                 )
             })?;
             let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
             let below = entry.path().strip_prefix(&place).unwrap_or(entry.path());
-            // What a link leads to is what runs.
+            // Symbolic links are followed: the target is the code that runs.
             if !is_directory
                 && set.is_match(below)
                 && let Ok(metadata) = std::fs::metadata(entry.path())
@@ -81,13 +84,13 @@ pub(crate) fn newest(root: &Path, patterns: &[String]) -> Result<Option<Changed>
     Ok(newest)
 }
 
-/// When a file's content was written last.
+/// Returns the modification time, or `None` where the file system has none.
 pub(crate) fn modified(metadata: &std::fs::Metadata) -> Option<Timestamp> {
     let time: SystemTime = metadata.modified().ok()?;
     Timestamp::try_from(time).ok()
 }
 
-/// The part of a pattern that names one directory or file, and the rest, which is a glob.
+/// Splits a pattern into the leading path without wildcards and the rest, which is a glob.
 fn split(pattern: &str) -> (PathBuf, Option<String>) {
     let is_glob = |part: &str| part.contains(['*', '?', '[', '{', '\\']);
     let parts: Vec<&str> = pattern.split('/').collect();
@@ -123,14 +126,14 @@ fn walk(place: &Path, globs: &[String]) -> ignore::Walk {
         .try_fold(0, |most, depth| Some(most.max(depth?)));
     WalkBuilder::new(place)
         .hidden(!names_hidden)
-        // An ignore file says what is no source, whether the directory is a repository or not.
+        // Ignore files count whether the directory is in a repository or not.
         .require_git(false)
         .max_depth(depth)
         .filter_entry(|entry| entry.file_name() != ".git")
         .build()
 }
 
-/// Where a program would be found that is started by this name.
+/// Returns the path of the program of this name, searched in `path_variable` or in our own `PATH`.
 pub(crate) fn executable(program: &str, path_variable: Option<&str>) -> Option<PathBuf> {
     if program.contains('/') {
         return Some(PathBuf::from(program));
@@ -147,7 +150,7 @@ mod tests {
     use super::*;
     use std::fs::{self, File};
 
-    /// Files with the seconds of their time, under a new directory.
+    /// Creates files with these modification times, in seconds, in a new directory.
     fn tree(files: &[(&str, u64)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (path, seconds) in files {
@@ -173,13 +176,13 @@ mod tests {
     #[track_caller]
     fn check(root: &Path, patterns: &[&str], expected: Option<&str>) {
         let patterns: Vec<String> = patterns.iter().map(|one| (*one).to_owned()).collect();
-        let found = newest(root, &patterns).unwrap();
-        let path = found.map(|changed| changed.path.display().to_string());
+        let found = newest_file(root, &patterns).unwrap();
+        let path = found.map(|file| file.path.display().to_string());
         assert_eq!(path.as_deref(), expected, "{patterns:?}");
     }
 
     #[test]
-    fn the_newest_of_the_files_meant_is_found() {
+    fn the_newest_matching_file_is_found() {
         let root = tree(&[
             ("app.py", 10),
             ("src/a.py", 20),
@@ -210,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_link_leads_to_counts() {
+    fn symbolic_links_are_followed() {
         let root = tree(&[("src/a.py", 10), ("real/b.py", 20)]);
         let link = root.path().join("src/b.py");
         std::os::unix::fs::symlink("../real/b.py", link).unwrap();
@@ -219,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_found_as_by_a_shell() {
+    fn programs_are_found_as_a_shell_finds_them() {
         let root = tree(&[("bin/tool", 1)]);
         let path = root.path().join("bin");
         let variable = path.to_str();
