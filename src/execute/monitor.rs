@@ -151,7 +151,7 @@ pub(super) async fn monitor<W: Monitored>(
                 Some(observation)
             }
             () = sleep_until(deadline) => {
-                // Where this ends nothing, one more look decides, and it is on its method.
+                // Where this ends nothing, one more look decides, and it is on its way.
                 deadline = Instant::now() + LOOKS_APART;
                 Some(Observation::TimeUp)
             }

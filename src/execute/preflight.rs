@@ -141,7 +141,10 @@ impl TargetRun<'_> {
 
     /// Gathers the facts again, and goes on with the request where it goes to the same process.
     async fn plan_again(&mut self, planned: PlannedRequest) -> Flow<PlannedRequest> {
-        self.tell(StepKind::Identifying, "looking again who answers");
+        self.tell(
+            StepKind::Identifying,
+            "checking again which process answers",
+        );
         let facts = or_refuse(NOT_SENT, self.gather(Some(&planned.method.means)).await)?;
         let (service, before) = (&self.target.service, &self.target.facts);
         if facts.nothing_there() {

@@ -48,7 +48,7 @@ impl TargetRun<'_> {
         let delivery = select! {
             biased;
             () = self.context.cancel.cancelled() => {
-                let text = format!("interrupted: {name} was on its method and not yet answered");
+                let text = format!("interrupted: {name} was on its way and not yet answered");
                 return ActionEnd::new(Verdict::Unverified, text);
             }
             delivery = send(&executor.prober, request, pin) => delivery,

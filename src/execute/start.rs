@@ -251,7 +251,7 @@ impl Executor {
         for (name, secret) in &exec.env {
             let value = reveal(secret)
                 .await
-                .map_err(|why| format!("its variable {name} cannot be had: {why}"))?;
+                .map_err(|why| format!("its variable {name} cannot be read: {why}"))?;
             if !matches!(secret, Secret::Plain(_)) {
                 secrets.push((name.clone(), value.clone()));
             }

@@ -272,7 +272,7 @@ impl Monitored for StopWatch<'_> {
             Some(StopResponse::Rejected(how)) => format!("{request} was sent and it {how}"),
             Some(StopResponse::Unclear(what)) => format!("{request} was sent ({what})"),
             Some(StopResponse::NotSent(_)) => "nothing was sent".to_owned(),
-            None => format!("{request} was on its method and not yet answered"),
+            None => format!("{request} was on its way and not yet answered"),
         };
         format!("interrupted: {so_far}; whether it stops was not waited for")
     }

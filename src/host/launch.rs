@@ -179,7 +179,7 @@ fn runnable(file: &Path) -> Result<(), String> {
 fn writable(path: &Path) -> Result<(), String> {
     let path = std::path::absolute(path).map_err(|error| error.to_string())?;
     let there = path.ancestors().find(|path| path.exists());
-    let there = there.ok_or("there is no such place")?;
+    let there = there.ok_or("there is no such directory")?;
     let access = access(there, Access::WRITE_OK);
     access.map_err(|errno| format!("{}: {}", there.display(), io::Error::from(errno)))?;
     if there != path && !there.is_dir() {

@@ -73,7 +73,7 @@ struct LockOwner {
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 
-/// Why a record or a lock cannot be had. Nothing was changed.
+/// Why a record cannot be read or written, or a lock cannot be taken. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordError {
     /// A file cannot be read, written or removed.

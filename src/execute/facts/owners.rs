@@ -112,7 +112,7 @@ pub(crate) async fn owners_of(endpoints: Vec<Endpoint>) -> Vec<Owners> {
     });
     let found = search
         .await
-        .unwrap_or_else(|_| vec![Owners::Unknown("the search was broken off".to_owned()); count]);
+        .unwrap_or_else(|_| vec![Owners::Unknown("the search was interrupted".to_owned()); count]);
     found.into_iter().map(without_forwarders).collect()
 }
 
@@ -157,7 +157,7 @@ fn without_forwarders(owners: Owners) -> Owners {
         .partition(|one| one.process.pid == 1 || is_forwarder(&one.name));
     match forwarding.first() {
         Some(one) if own.is_empty() => Owners::Unknown(format!(
-            "pid {} ({}), which listens there, only does so for others",
+            "pid {} ({}), which listens there, only forwards connections",
             one.process.pid, one.name
         )),
         None if own.is_empty() => {
