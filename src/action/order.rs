@@ -80,13 +80,13 @@ mod tests {
     }
 
     #[test]
-    fn strangers_keep_their_order() {
+    fn independent_services_keep_their_order() {
         check("a b c", "c a b", "c a b");
         check("a", "a x", "a x");
     }
 
     #[test]
-    fn a_chain_of_ten_thousand_is_no_deeper_than_one() {
+    fn a_chain_of_ten_thousand_does_not_exhaust_the_stack() {
         let chain: Vec<String> = (1..10_000)
             .map(|index| format!("s{index}<s{}", index - 1))
             .collect();

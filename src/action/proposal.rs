@@ -148,7 +148,7 @@ mod tests {
     use crate::action::samples;
 
     #[test]
-    fn an_order_is_told_in_the_words_of_what_is_done() {
+    fn a_sequence_groups_the_steps_by_goal() {
         for (order, expected) in [
             ("", ""),
             ("-web", "stop web"),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_protected_service_wants_its_name() {
+    fn a_protected_service_needs_its_name() {
         check("", true, "ask, type db");
         check("--yes", true, "type db");
         check("--confirm=db", true, "ask");

@@ -8,14 +8,14 @@ use super::Verdict;
 #[cfg(test)]
 mod tests;
 
-/// How a plan for several services is carried out.
+/// The policy by which a plan for several services is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RolloutPolicy {
     /// The number of services that are acted on at once; at least 1.
     pub(crate) parallel: usize,
     /// After a failure the services that do not depend on the failed one go on.
     pub(crate) keep_going: bool,
-    /// What is stopped at the time of a failed stop is not started again.
+    /// Services that are stopped at the time of a failed stop are not started again.
     pub(crate) leave_stopped: bool,
 }
 
@@ -29,7 +29,7 @@ impl Default for RolloutPolicy {
     }
 }
 
-/// One service of a plan.
+/// A service of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RolloutNode {
     pub(crate) name: String,
@@ -41,7 +41,7 @@ pub(crate) struct RolloutNode {
     pub(crate) needs: Vec<usize>,
 }
 
-/// One phase of what is done to a service.
+/// A phase of an action: every action has one or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ActionPhase {
     /// The service is stopped.
@@ -50,7 +50,7 @@ pub(crate) enum ActionPhase {
     Start,
 }
 
-/// One phase of one node.
+/// A phase of a node, to be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RolloutTask {
     pub(crate) node: usize,
@@ -69,7 +69,7 @@ enum PhaseState {
     Skipped(String),
 }
 
-/// Whether a waiting phase may begin.
+/// The answer to the question whether a waiting phase may begin.
 enum Readiness {
     Ready,
     Blocked,

@@ -145,7 +145,7 @@ mod tests {
     ];
 
     #[test]
-    fn turns_are_told_one_after_another_and_none_for_nothing() {
+    fn transitions_are_passed_one_after_another() {
         for (script, expected) in [
             // What it is when watching begins.
             ("?h", ""),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_known_before_each_probe_was_asked() {
+    fn a_state_is_unknown_before_each_probe_has_answered() {
         let mut snapshot = snapshot();
         let mut transitions = TransitionQueue::default();
         for (state, latest) in [

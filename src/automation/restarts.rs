@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::action::{Action, AutoRestart, RestartOutcome, RestartRequest, Verdict};
 use crate::event::{ActionResult, Event, Input};
-use crate::execute::{Executor, PreparedAction};
+use crate::execute::Executor;
 use crate::host::Clock;
 use crate::inventory::{Inventory, Service};
 
@@ -119,13 +119,12 @@ impl Restarts {
 
     /// Returns the results of the restart in progress once that has been interrupted.
     pub(super) async fn end(self) -> Vec<ActionResult> {
-        match self.running {
-            Some(running) => running
-                .await
-                .map(|(_, results)| results)
-                .unwrap_or_default(),
-            None => Vec::new(),
-        }
+        let Some(running) = self.running else {
+            return Vec::new();
+        };
+        running
+            .await
+            .map_or_else(|_| Vec::new(), |(_, results)| results)
     }
 
     fn notify(&self, text: Option<String>) {
@@ -157,7 +156,10 @@ async fn restart(
             if !request.precondition.holds(current.as_ref()) {
                 return (RestartOutcome::Superseded, Vec::new());
             }
-            run(executor, prepared, &request, &engine, stop).await
+            let (inputs, received) = unbounded_channel();
+            let run = async move { executor.run(prepared, &inputs, &stop).await };
+            let (results, ()) = tokio::join!(run, forward(received, &request, &engine));
+            results
         }
     };
     let outcome = match results.last() {
@@ -172,19 +174,6 @@ async fn restart(
         },
     };
     (outcome, results)
-}
-
-async fn run(
-    executor: Executor,
-    prepared: PreparedAction,
-    request: &RestartRequest,
-    engine: &UnboundedSender<Input>,
-    stop: CancellationToken,
-) -> Vec<ActionResult> {
-    let (inputs, received) = unbounded_channel();
-    let run = async move { executor.run(prepared, &inputs, &stop).await };
-    let (results, ()) = tokio::join!(run, forward(received, request, engine));
-    results
 }
 
 /// Forwards to the engine what the executor reports, from when the restart really begins. One that ends before that is

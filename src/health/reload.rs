@@ -23,7 +23,7 @@ words! {
 }
 
 /// One part of a configuration that was to be read again. All text is cleaned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Part {
     /// Its name.
     pub name: String,

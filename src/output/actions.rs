@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::action::{Action, Proposal, ProposedAction, START_COMMAND, Verdict};
 use crate::event::{ActionResult, InstanceInfo};
-use crate::health::{Part, ReloadStatus};
+use crate::health::Part;
 use crate::text::TextTable;
 
 /// The report of an action on one service: what was proposed, and the result where the action was carried out or refused.
@@ -27,7 +27,7 @@ pub(crate) struct ActionReport<'a> {
     exit_code: Option<u8>,
     text: Option<&'a str>,
     evidence: &'a [String],
-    parts: Vec<PartReport<'a>>,
+    parts: &'a [Part],
     before: Option<&'a InstanceInfo>,
     after: Option<&'a InstanceInfo>,
     drain_seconds: Option<f64>,
@@ -43,15 +43,6 @@ struct NumberedStep {
     /// The place of the step among all steps, from 1.
     number: usize,
     does: &'static str,
-}
-
-/// The result of a reload for one part of the configuration.
-#[derive(Debug, Clone, Serialize)]
-struct PartReport<'a> {
-    name: &'a str,
-    status: ReloadStatus,
-    word: Option<&'a str>,
-    message: Option<&'a str>,
 }
 
 impl<'a> ActionReport<'a> {
@@ -89,12 +80,6 @@ impl<'a> ActionReport<'a> {
     ) -> Self {
         let details = result.map(|result| &result.details);
         let times = details.map(|details| details.times).unwrap_or_default();
-        let part = |part: &'a Part| PartReport {
-            name: &part.name,
-            status: part.status,
-            word: part.word.as_deref(),
-            message: part.message.as_deref(),
-        };
         Self {
             service,
             action,
@@ -107,7 +92,7 @@ impl<'a> ActionReport<'a> {
             exit_code: result.map(|it| it.verdict.exit_code()),
             text: result.map(|it| it.text.as_str()),
             evidence: result.map(|it| it.evidence.as_slice()).unwrap_or_default(),
-            parts: result.iter().flat_map(|it| &it.parts).map(part).collect(),
+            parts: result.map(|it| it.parts.as_slice()).unwrap_or_default(),
             before: details.and_then(|it| it.before.as_ref()),
             after: details.and_then(|it| it.after.as_ref()),
             drain_seconds: times.drain.map(seconds),
@@ -222,7 +207,7 @@ mod tests {
     use super::*;
     use crate::action::{Goal, PlanStep};
     use crate::event::{ActionDetails, PhaseTimes};
-    use crate::health::Moment;
+    use crate::health::{Moment, ReloadStatus};
 
     fn done() -> ActionResult {
         ActionResult {
@@ -262,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn people_get_a_line() {
+    fn a_result_is_a_line_for_people() {
         let (done, offer) = (done(), offer());
         let ended = [ActionReport::of_result(&done, Some(&offer))];
         assert_eq!(
@@ -277,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn several_that_were_restarted_get_a_table() {
+    fn several_restarts_get_a_table_of_their_times() {
         let mut first = done();
         first.action = Action::Restart;
         first.verdict = Verdict::Restarted;
@@ -303,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn machines_get_an_array() {
+    fn results_are_an_array_for_programs() {
         let mut reloaded = done();
         reloaded.parts = vec![Part {
             name: "port".to_owned(),

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stale_has_to_be_there_still() {
+    fn a_stale_service_has_to_run_still() {
         let stale = precondition(ExpectedState::Stale);
         assert!(!stale.holds(None), "somebody has stopped it");
         for (process, holds) in [
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn another_start_that_it_reports_is_another_process() {
+    fn another_reported_start_means_another_process() {
         let start = |seconds| Identity {
             start: Some(Start {
                 at: at(seconds).wall,
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_has_had_stopped_is_down_unless_it_has_last_alive_long_since() {
+    fn a_service_is_shut_down_unless_it_was_alive_long_after_the_shutdown() {
         let mut dead = precondition(ExpectedState::Unhealthy);
         assert!(dead.is_shut_down(at(98.0).wall));
         assert!(dead.is_shut_down(at(5.0).wall), "it was still stopping");
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_live_may_be_there_or_not() {
+    fn the_process_of_an_unhealthy_service_may_run_or_not() {
         let dead = precondition(ExpectedState::Unhealthy);
         assert!(dead.holds(None));
         assert!(dead.holds(Some(&current(process(7, 10.0)))));
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_have_taken_down_is_started_by_nobody_else() {
+    fn a_service_that_an_automatic_restart_has_stopped_must_not_run_again() {
         let down = precondition(ExpectedState::Down);
         assert!(down.holds(None));
         assert!(!down.holds(Some(&current(process(9, 101.0)))));

@@ -166,14 +166,14 @@ fn nothing_happens_unless_it_is_switched_on_and_permitted() {
 }
 
 #[test]
-fn where_nobody_permits_it_that_is_said() {
+fn a_notice_says_that_no_service_permits_it() {
     let mut scene = Scene::new(vec![samples::service("db", "", "")]);
     assert!(scene.auto_restart.switch(true).contains("stays off"));
     assert!(!scene.auto_restart.is_on());
 }
 
 #[test]
-fn files_have_to_come_to_rest_first() {
+fn a_restart_waits_until_the_files_are_quiet() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     scene.see(0.0, "api", "code=0");
     scene.see(1.0, "api", "stale code=1");
@@ -185,7 +185,7 @@ fn files_have_to_come_to_rest_first() {
 }
 
 #[test]
-fn one_at_a_time_and_whoever_is_needed_first() {
+fn services_are_restarted_one_at_a_time_dependencies_first() {
     let mut scene = Scene::new(vec![
         permitting("api", "db"),
         permitting("db", ""),
@@ -204,7 +204,7 @@ fn one_at_a_time_and_whoever_is_needed_first() {
 }
 
 #[test]
-fn attempts_come_ever_later_and_end_with_a_word() {
+fn attempts_come_ever_later_and_end_with_a_notice() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     let mut now = 1.0;
     for delay in [1.0, 2.0, 4.0, 8.0] {
@@ -226,7 +226,7 @@ fn attempts_come_ever_later_and_end_with_a_word() {
 }
 
 #[test]
-fn one_that_comes_up_and_dies_again_and_again_reaches_the_limit_as_well() {
+fn a_service_that_starts_and_dies_again_and_again_reaches_the_limit() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     let mut now = 0.0;
     for _ in 0..5 {
@@ -241,7 +241,7 @@ fn one_that_comes_up_and_dies_again_and_again_reaches_the_limit_as_well() {
 }
 
 #[test]
-fn one_that_lives_for_a_while_is_counted_anew() {
+fn attempts_are_counted_anew_after_a_service_has_lived_for_a_while() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     for round in 0..20 {
         let now = 100.0 * f64::from(round);
@@ -253,7 +253,7 @@ fn one_that_lives_for_a_while_is_counted_anew() {
 }
 
 #[test]
-fn what_did_not_come_up_is_started_when_its_code_is_mended() {
+fn a_service_that_failed_to_start_is_started_when_its_code_changes() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     scene.see(0.0, "api", "code=0");
     scene.see(1.0, "api", "stale code=1");
@@ -267,7 +267,7 @@ fn what_did_not_come_up_is_started_when_its_code_is_mended() {
 }
 
 #[test]
-fn what_somebody_has_stopped_is_let_be() {
+fn a_service_that_somebody_has_stopped_is_left_alone() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     scene.see(1.0, "api", "stopped stale");
     assert_eq!(scene.begin(10.0), None);
@@ -280,7 +280,7 @@ fn what_somebody_has_stopped_is_let_be() {
 }
 
 #[test]
-fn readiness_and_a_dead_dependency_are_no_reason() {
+fn a_service_that_is_unready_or_blocked_is_not_restarted() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     scene.see(1.0, "api", "dead blocked");
     assert_eq!(scene.begin(10.0), None);
@@ -295,7 +295,7 @@ fn readiness_and_a_dead_dependency_are_no_reason() {
 }
 
 #[test]
-fn a_refusal_is_no_attempt_and_is_judged_anew() {
+fn a_refusal_does_not_count_as_an_attempt() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     scene.see(1.0, "api", "stale");
     let mut now = 2.0;
@@ -318,7 +318,7 @@ fn a_refusal_is_no_attempt_and_is_judged_anew() {
 }
 
 #[test]
-fn what_somebody_has_shut_down_while_a_restart_was_refused_is_let_be() {
+fn a_service_that_is_shut_down_while_its_restart_is_refused_is_left_alone() {
     for (words, busy) in [("stopped", true), ("dead", true), ("stopped", false)] {
         let mut service = permitting("api", "");
         service.restart_on = [RestartCause::Stale].into();
@@ -333,7 +333,7 @@ fn what_somebody_has_shut_down_while_a_restart_was_refused_is_let_be() {
 }
 
 #[test]
-fn what_was_tried_in_vain_and_runs_on_is_not_ours_to_start() {
+fn a_service_that_a_failed_restart_has_not_stopped_is_not_started() {
     for verdict in [
         Verdict::StillAnswering,
         Verdict::SameProcess,
@@ -354,7 +354,7 @@ fn what_was_tried_in_vain_and_runs_on_is_not_ours_to_start() {
 }
 
 #[test]
-fn what_stopped_and_was_started_by_another_is_not_ours() {
+fn a_service_that_somebody_else_has_started_is_left_alone() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     scene.see(1.0, "api", "stale");
     assert_eq!(scene.begin(2.0).as_deref(), Some("api"));
@@ -377,7 +377,7 @@ fn taken_down(verdict: Verdict) -> Scene {
 }
 
 #[test]
-fn what_we_have_taken_down_is_ours_until_somebody_else_has_it() {
+fn a_service_that_an_automatic_restart_has_stopped_is_started_until_somebody_else_acts() {
     for verdict in [Verdict::Died, Verdict::NotReady] {
         let mut scene = taken_down(verdict);
         assert_eq!(scene.begin(4.0).as_deref(), Some("api"), "{verdict}");
@@ -396,7 +396,7 @@ fn what_we_have_taken_down_is_ours_until_somebody_else_has_it() {
 }
 
 #[test]
-fn what_we_have_taken_down_and_somebody_has_started_is_theirs() {
+fn a_stopped_service_that_somebody_else_has_started_is_left_alone() {
     let mut scene = taken_down(Verdict::Died);
     // What was seen of it before its end proves nothing.
     let snapshot = scene.snapshots.get_mut("api").unwrap();
@@ -409,7 +409,7 @@ fn what_we_have_taken_down_and_somebody_has_started_is_theirs() {
 }
 
 #[test]
-fn what_was_left_unready_and_somebody_stops_is_theirs() {
+fn an_unready_service_that_somebody_stops_is_left_alone() {
     let mut scene = taken_down(Verdict::NotReady);
     scene.see(3.8, "api", "draining");
     scene.see(3.9, "api", "stopped");
@@ -417,7 +417,7 @@ fn what_was_left_unready_and_somebody_stops_is_theirs() {
 }
 
 #[test]
-fn an_order_tells_whether_it_still_holds() {
+fn a_request_holds_for_the_process_that_was_seen() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     scene.see(1.0, "api", "stale pid=7 code=1");
     let request = scene.auto_restart.begin(at(2.0)).unwrap();
@@ -444,7 +444,7 @@ fn an_order_tells_whether_it_still_holds() {
 }
 
 #[test]
-fn one_that_is_refused_again_and_again_holds_up_nobody() {
+fn a_service_that_is_refused_again_and_again_does_not_delay_its_dependents() {
     let mut scene = Scene::new(vec![permitting("api", "db"), permitting("db", "")]);
     for name in ["api", "db"] {
         scene.see(1.0, name, "stale");
@@ -460,7 +460,7 @@ fn one_that_is_refused_again_and_again_holds_up_nobody() {
 }
 
 #[test]
-fn a_count_is_kept_for_what_is_stale_until_it_has_lived_for_a_while() {
+fn attempts_on_a_stale_service_are_counted_until_it_has_lived_for_a_while() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     for (now, expected) in [(10.0, 2), (20.0, 3), (90.0, 2)] {
         scene.see(now - 1.0, "api", "");

@@ -104,27 +104,27 @@ fn dependents_stop_first_and_start_last() {
 }
 
 #[test]
-fn strangers_are_down_one_after_the_other_or_at_once() {
+fn independent_services_are_restarted_one_after_the_other_or_at_once() {
     assert_eq!(play("a b", at_once(1), ""), "a- a+ b- b+");
     assert_eq!(play("a b", at_once(2), ""), "[a- b-] [b+ a+]");
     assert_eq!(play("a b c", at_once(2), ""), "[a- b-] [b+ a+] c- c+");
 }
 
 #[test]
-fn a_need_is_heeded_through_a_service_that_is_no_target() {
+fn a_service_that_is_no_target_passes_on_a_dependency() {
     let inventory = samples::inventory("web<api api<db db");
     let targets = ["web".to_owned(), "db".to_owned()];
     assert_eq!(needs(&inventory, &targets), [vec![1], vec![]]);
 }
 
 #[test]
-fn what_others_start_again_is_replaced_while_those_that_need_it_are_down() {
+fn a_service_is_replaced_while_its_dependents_are_stopped() {
     assert_eq!(play("web<db db!", at_once(1), ""), "web- db+ web+");
     assert_eq!(play("web!<db db", at_once(1), ""), "db- db+ web+");
 }
 
 #[test]
-fn after_a_failed_stop_nothing_more_is_stopped_and_what_was_is_started_again() {
+fn after_a_failed_stop_no_service_is_stopped_and_stopped_ones_are_started_again() {
     let chain = "web<api api<db db x";
     assert_eq!(
         play(chain, at_once(1), "api-"),
@@ -156,7 +156,7 @@ fn after_a_failed_stop_nothing_more_is_stopped_and_what_was_is_started_again() {
 }
 
 #[test]
-fn only_what_is_down_when_a_stop_fails_is_left_so() {
+fn only_services_that_are_stopped_when_a_stop_fails_are_left_stopped() {
     let leave = RolloutPolicy {
         leave_stopped: true,
         keep_going: true,
@@ -188,7 +188,7 @@ fn only_what_is_down_when_a_stop_fails_is_left_so() {
 }
 
 #[test]
-fn a_failed_start_leaves_those_that_need_it_unstarted() {
+fn a_failed_start_leaves_its_dependents_unstarted() {
     assert_eq!(
         play("web<api api<db db", at_once(1), "db+"),
         "web- api- db- db+\
@@ -210,7 +210,7 @@ fn a_failed_start_leaves_those_that_need_it_unstarted() {
 }
 
 #[test]
-fn an_interruption_begins_nothing_more() {
+fn nothing_begins_after_an_interruption() {
     assert_eq!(
         play("web<api api<db db", at_once(1), "web-!!"),
         "web-\

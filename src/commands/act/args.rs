@@ -44,7 +44,7 @@ pub(crate) struct Args {
     /// Act without writing the audit file.
     #[arg(long, env = "HEALTHCTL_NO_AUDIT", value_parser = FalseyValueParser::new())]
     pub(super) no_audit: bool,
-    /// Output format.
+    /// Format of the results on stdout.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = ActionFormat::Text, env = "HEALTHCTL_ACTION_OUTPUT")]
     pub(super) output: ActionFormat,
 }

@@ -185,20 +185,15 @@ fn finish(
             context.tell(&format!("    {line}"));
         }
     }
-    let place = |result: &&ActionResult| {
-        let mut offers = proposal.offers.iter();
-        offers.position(|offer| offer.service == result.service)
-    };
     // In the order of the proposal; services on which nothing was to be done come last.
-    let mut ordered: Vec<&ActionResult> = results.iter().collect();
-    ordered.sort_by_key(|result| place(result).unwrap_or(usize::MAX));
-    let reports: Vec<ActionReport<'_>> = ordered
-        .iter()
-        .map(|result| {
-            let offer = place(result).and_then(|place| proposal.offers.get(place));
-            ActionReport::of_result(result, offer)
-        })
-        .collect();
+    let proposed = proposal.offers.iter().filter_map(|offer| {
+        let result = results.iter().find(|it| it.service == offer.service)?;
+        Some(ActionReport::of_result(result, Some(offer)))
+    });
+    let is_proposed = |service: &str| proposal.offers.iter().any(|it| it.service == service);
+    let others = results.iter().filter(|it| !is_proposed(&it.service));
+    let others = others.map(|result| ActionReport::of_result(result, None));
+    let reports: Vec<_> = proposed.chain(others).collect();
     let exit = match interrupted {
         Some(exit) => exit,
         None => match exit_code(results.iter().map(|result| result.verdict)) {

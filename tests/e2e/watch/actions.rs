@@ -68,7 +68,7 @@ fn a_question_that_is_not_answered_with_yes_sends_nothing() {
 }
 
 #[test]
-fn a_service_that_takes_a_shutdown_and_lives_on_is_called_so() {
+fn a_service_that_accepts_a_shutdown_and_lives_on_is_reported_as_still_answering() {
     let fake = stubborn();
     let scene = inventory(&fake, false);
     let mut pty = dashboard(&scene, &[]);
@@ -85,7 +85,7 @@ fn a_service_that_takes_a_shutdown_and_lives_on_is_called_so() {
 }
 
 #[test]
-fn a_protected_service_wants_its_name() {
+fn a_protected_service_needs_its_name() {
     let fake = stubborn();
     let scene = inventory(&fake, true);
     let mut pty = dashboard(&scene, &[]);
@@ -178,7 +178,7 @@ fn a_blocking_shutdown_ends_with_its_proof() {
 }
 
 #[test]
-fn a_reload_from_the_keyboard_is_confirmed_and_its_refusal_told() {
+fn a_reload_from_the_keyboard_is_confirmed_and_its_rejection_shown() {
     let fake = Fake::http(|method, _| match method {
         "POST" => (500, "line 3: no such adapter".to_owned()),
         _ => (200, r#"{"status":"healthy","uptime_seconds":5}"#.to_owned()),

@@ -46,7 +46,7 @@ fn wait_for_end(pid: &str) {
 }
 
 #[test]
-fn a_service_that_stops_and_comes_back_is_told_with_the_reason() {
+fn a_stop_and_a_start_run_the_command_with_the_reason() {
     let hook = "echo $HEALTHCTL_SERVICE $HEALTHCTL_PREVIOUS_STATE $HEALTHCTL_STATE $CHANNEL \
                 \"${HEALTHCTL_REASON%%:*}\" ${HEALTHCTL_AT%%-*} >> told";
     let startable = Startable::new("api", "shutdown=exit").with(&format!(
@@ -80,7 +80,7 @@ fn a_service_that_stops_and_comes_back_is_told_with_the_reason() {
 }
 
 #[test]
-fn one_that_hangs_holds_up_no_probe_and_is_ended_with_all_it_started() {
+fn a_command_that_hangs_delays_no_probe_and_is_killed_with_all_that_it_started() {
     let (stream, mut told) = Stream::with(
         "on_change: {exec: [sh, -c, 'sleep 300 & echo $$! >> pids; wait'], timeout: 3s}",
         &["-o", "text"],
@@ -116,7 +116,7 @@ fn one_that_hangs_holds_up_no_probe_and_is_ended_with_all_it_started() {
 }
 
 #[test]
-fn what_has_left_its_session_ends_with_us_too() {
+fn a_process_that_has_left_the_session_of_its_command_ends_with_watch() {
     let (stream, told) = Stream::with(
         "on_change: {exec: [sh, -c, 'setsid sh -c \"echo \\$$\\$$ >> pids; sleep 300\" & sleep 300'], timeout: 5m}",
         &["-o", "text"],
@@ -132,7 +132,7 @@ fn what_has_left_its_session_ends_with_us_too() {
 }
 
 #[test]
-fn one_that_fails_is_told_without_what_is_secret() {
+fn a_command_that_fails_is_reported_without_secrets() {
     let (stream, told) = Stream::with(
         "on_change: {exec: [sh, -c, 'echo no user $$NAME; exit 3'], env: {NAME: {file: name}}}",
         &["-o", "text"],
@@ -151,7 +151,7 @@ fn one_that_fails_is_told_without_what_is_secret() {
 }
 
 #[test]
-fn one_that_cannot_be_run_is_told() {
+fn a_command_that_cannot_be_run_is_reported() {
     let (stream, told) = Stream::with("on_change: {exec: [./no-such-program]}", &["-o", "text"]);
     let mut told = told.map(|line| line.expect("a line is text"));
     assert!(told.any(|line| line.contains("api ✓ healthy")));

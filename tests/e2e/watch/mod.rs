@@ -1,7 +1,7 @@
 //! `healthctl watch` as its user meets it: keys pressed on the real binary, the screen read; and the stream without one.
 
 mod actions;
-mod automatic;
+mod auto_restart;
 mod hooks;
 mod restarts;
 mod screen;

@@ -74,7 +74,7 @@ fn a_restart_is_confirmed_followed_and_proved() {
 }
 
 #[test]
-fn a_start_is_confirmed_and_the_service_is_starting_until_it_is_up() {
+fn a_start_is_confirmed_and_the_service_is_starting_until_it_is_ready() {
     let stage = Stage::new(SERVICE, &[&Startable::new("api", "status=503")]);
     let mut pty = dashboard(stage.scene(), &[]);
     pty.wait_for("✗ 1 unhealthy");
@@ -104,7 +104,7 @@ fn a_start_is_confirmed_and_the_service_is_starting_until_it_is_up() {
 }
 
 #[test]
-fn one_that_fails_to_start_shows_what_it_wrote() {
+fn a_service_that_fails_to_start_shows_its_output() {
     let stage = Stage::new(SERVICE, &[&Startable::new("api", "fail")]);
     let mut pty = dashboard(stage.scene(), &[]);
     pty.wait_for("✗ 1 unhealthy");
@@ -122,7 +122,7 @@ fn one_that_fails_to_start_shows_what_it_wrote() {
 }
 
 #[test]
-fn marked_ones_are_restarted_in_the_order_of_their_needs() {
+fn marked_services_are_restarted_in_the_order_of_their_dependencies() {
     let [api, web] = pair("", "");
     let stage = started(&[&api, &web]);
     let old = stage.running();
@@ -156,7 +156,7 @@ fn marked_ones_are_restarted_in_the_order_of_their_needs() {
 }
 
 #[test]
-fn every_protected_one_of_several_wants_its_name() {
+fn the_name_of_every_protected_service_of_several_has_to_be_typed() {
     let protected = "    protected: true\n";
     let [api, web] = pair(protected, protected);
     let stage = started_by_name(&[&api, &web]);
@@ -193,7 +193,7 @@ fn started_by_name(services: &[&Startable]) -> Stage {
 }
 
 #[test]
-fn one_that_cannot_be_restarted_refuses_the_whole_plan() {
+fn a_service_that_cannot_be_restarted_refuses_the_whole_plan() {
     let api = Startable::new("api", "shutdown=exit");
     let stage = started(&[&api]);
     let scene = stage.scene();
@@ -249,7 +249,7 @@ fn a_drain_is_followed_while_it_lasts() {
 }
 
 #[test]
-fn one_that_goes_without_a_reply_has_stopped() {
+fn a_service_that_exits_without_a_reply_has_stopped() {
     let stage = started(&[&Startable::new("api", "shutdown=cut")]);
     let mut pty = dashboard(stage.scene(), &[]);
     pty.wait_for("✓ 1 healthy");
@@ -273,7 +273,7 @@ fn one_that_goes_without_a_reply_has_stopped() {
 }
 
 #[test]
-fn what_something_else_starts_again_is_waited_for() {
+fn a_service_that_something_else_starts_again_is_waited_for() {
     let mut old = Rogue::start(SERVICE, "shared shutdown=drain");
     let scene = Scene::with_inventory(&format!(
         "services:\n  api:\n    profile: hephaestus\n    url: http://127.0.0.1:{}\n    supervised: true\n",

@@ -98,7 +98,7 @@ fn saves(apart: f64, jitter: f64, until: f64) -> Vec<f64> {
 }
 
 #[test]
-fn each_save_is_restarted_for_at_once() {
+fn each_save_leads_to_a_restart_at_once() {
     for apart in [10.0, 11.0, 12.5, 15.0, 20.0, 30.0, 45.0, 60.0] {
         for (look, restart) in [(1.0, 0.5), (1.0, 2.0), (5.0, 0.5), (5.0, 2.0), (2.0, 5.0)] {
             for jitter in [0.0, 5.0] {
@@ -124,7 +124,7 @@ fn each_save_is_restarted_for_at_once() {
 }
 
 #[test]
-fn who_saves_while_a_slow_one_comes_up_is_not_given_up_on() {
+fn a_slow_service_is_not_given_up_when_files_are_saved_while_it_starts() {
     for apart in [10.0, 15.0, 30.0, 55.0] {
         for restart in [5.0, 10.0, 20.0, 40.0] {
             let world = World {
@@ -147,7 +147,7 @@ fn who_saves_while_a_slow_one_comes_up_is_not_given_up_on() {
 }
 
 #[test]
-fn one_that_writes_into_its_own_sources_is_found_out() {
+fn a_service_that_writes_into_its_own_sources_is_found_out() {
     for (look, restart, writes) in [
         (1.0, 0.5, 0.1),
         (1.0, 1.0, 1.0),
@@ -178,7 +178,7 @@ fn one_that_writes_into_its_own_sources_is_found_out() {
 }
 
 #[test]
-fn one_that_writes_into_its_own_sources_and_dies_is_given_up_as_well() {
+fn a_service_that_writes_into_its_own_sources_and_dies_is_given_up() {
     let world = World {
         look: 1.0,
         restart: 1.0,

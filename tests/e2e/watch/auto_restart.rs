@@ -115,7 +115,7 @@ impl Work {
 const LATE: &str = "shutdown=late gate=DIR/gate";
 
 #[test]
-fn what_somebody_shuts_down_in_another_terminal_stays_down() {
+fn a_service_that_is_shut_down_in_another_terminal_stays_down() {
     let work = Work::begin(LATE, "shutdown=exit");
     let mut shutdown = work.elsewhere("shutdown");
     shutdown.until("sending POST");
@@ -131,7 +131,7 @@ fn what_somebody_shuts_down_in_another_terminal_stays_down() {
 }
 
 #[test]
-fn what_somebody_restarts_in_another_terminal_is_not_restarted_again() {
+fn a_service_that_is_restarted_in_another_terminal_is_not_restarted_again() {
     let work = Work::begin(LATE, "shutdown=exit");
     let old = work.pid("api");
     let mut restart = work.elsewhere("restart");
@@ -149,7 +149,7 @@ fn what_somebody_restarts_in_another_terminal_is_not_restarted_again() {
 }
 
 #[test]
-fn what_does_not_come_up_any_more_is_started_with_the_next_save() {
+fn a_service_that_fails_to_start_is_started_after_the_next_save() {
     let work = Work::begin("shutdown=exit broken=DIR/api-mistake", "shutdown=exit");
     work.save("api-mistake");
     work.pty.wait_for("restart: died after");
@@ -161,7 +161,7 @@ fn what_does_not_come_up_any_more_is_started_with_the_next_save() {
 }
 
 #[test]
-fn one_that_writes_into_its_own_sources_at_its_start_is_found_out() {
+fn a_service_that_writes_into_its_own_sources_at_its_start_is_found_out() {
     let work = Work::begin(
         "shutdown=exit start=none writes=DIR/api-made",
         "shutdown=exit",
@@ -181,7 +181,7 @@ fn one_that_writes_into_its_own_sources_at_its_start_is_found_out() {
 }
 
 #[test]
-fn what_is_shut_down_in_another_terminal_is_not_restarted_for_its_health() {
+fn an_unhealthy_service_that_was_shut_down_in_another_terminal_is_not_restarted() {
     let work = Work::permitting("stale, unhealthy", "shutdown=exit", "shutdown=exit");
     assert_eq!(work.elsewhere("shutdown").end().code, 0);
     work.pty.wait_for("api: somebody has shut it down");
