@@ -55,7 +55,8 @@ impl DemoDirectory {
             .map(|number| base.join(format!("{PREFIX}{number}")))
             .find(|path| !path.exists())
             .unwrap_or_else(|| base.join(PREFIX));
-        for folder in [path.clone(), path.join("run"), path.join("logs")] {
+        let folders = ["run", "logs", "code"].map(|name| path.join(name));
+        for folder in [path.clone()].into_iter().chain(folders) {
             DirBuilder::new()
                 .mode(0o700)
                 .create(&folder)

@@ -1,7 +1,6 @@
 //! This program, to be run once more, and small files that stand for the code of services.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -48,18 +47,12 @@ pub(super) fn write_sources(directory: &DemoDirectory) -> Result<(), Error> {
         .map_err(|error| Error::file("read the age of", program, &error))?;
     for (service, source) in SOURCES {
         let path = directory.path.join(source);
-        let write = || -> io::Result<()> {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            let mut file = File::create(&path)?;
-            writeln!(
-                file,
-                "# Stands for the code of {service}: when it is newer than the process, the process is stale."
-            )?;
-            file.set_modified(built)
-        };
-        write().map_err(|error| Error::file("write", &path, &error))?;
+        let text = format!(
+            "# Stands for the code of {service}: when it is newer than the process, the process is stale.\n"
+        );
+        fs::write(&path, text)
+            .and_then(|()| File::open(&path)?.set_modified(built))
+            .map_err(|error| Error::file("write", &path, &error))?;
     }
     Ok(())
 }

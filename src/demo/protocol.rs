@@ -45,7 +45,7 @@ pub(super) struct Assignment {
     pub(super) faults: Vec<FaultCommand>,
 }
 
-/// One end of a connection over the control socket.
+/// An end of a connection over the control socket.
 #[derive(Debug)]
 pub(super) struct ControlConnection {
     lines: Lines<BufReader<OwnedReadHalf>>,

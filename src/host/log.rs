@@ -65,10 +65,9 @@ struct OpenLog {
 /// The result of one read.
 #[derive(Debug, Default)]
 pub(crate) struct LogChunk {
-    /// The complete lines.
     pub(crate) lines: Vec<LogLine>,
     pub(crate) event: Option<LogFileEvent>,
-    /// Whether the next read may return more at once.
+    /// If set, the next read may return more at once.
     pub(crate) has_more: bool,
 }
 

@@ -14,7 +14,6 @@ const LIMIT: Duration = Duration::from_millis(800);
 /// An address on which a process may listen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Endpoint {
-    /// A network address.
     Tcp(SocketAddr),
     /// The path of a unix socket.
     Socket(PathBuf),
@@ -37,7 +36,7 @@ pub(crate) enum Owners {
     /// The processes, lowest pid first.
     Known {
         processes: Vec<RunningProcess>,
-        /// Whether every listening socket has an owner among them; another user's process cannot be seen.
+        /// If set, every listening socket has an owner among them. The processes of other users cannot be seen.
         complete: bool,
     },
     /// A process listens that cannot be identified, for this reason.

@@ -20,7 +20,7 @@ pub(super) fn listeners(table: &str) -> Vec<Listener> {
 
 /// Parses a line such as `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 12345 1 …`
 fn listener(line: &str) -> Option<Listener> {
-    /// `TCP_LISTEN`
+    /// The state `TCP_LISTEN` of the kernel.
     const LISTEN: &str = "0A";
     let mut fields = line.split_ascii_whitespace();
     let (address, port) = fields.nth(1)?.split_once(':')?;
@@ -87,7 +87,7 @@ pub(super) fn inodes(listeners: &[Listener], address: SocketAddr) -> BTreeSet<u6
 /// Returns the inodes of the unix sockets that listen at `path`, from lines such as
 /// `0000000000000000: 00000002 00000000 00010000 0001 01 23456 /run/x.sock`
 pub(super) fn unix_inodes(table: &str, path: &Path) -> BTreeSet<u64> {
-    /// `__SO_ACCEPTCON`
+    /// The flag `__SO_ACCEPTCON` of the kernel.
     const LISTENS: u32 = 0x1_0000;
     table
         .lines()

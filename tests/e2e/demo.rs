@@ -229,7 +229,7 @@ fn a_signal_ends_the_demo_its_services_and_its_directory() {
             wait_for_exit(&process);
         }
         assert!(!demo.inventory().parent().unwrap().exists());
-        assert_eq!(demo.said(), "", "nothing to say");
+        assert_eq!(demo.next_event(), "", "nothing to say");
     }
 }
 
@@ -273,7 +273,7 @@ fn the_blocking_shutdown_route_answers_after_the_clean_up_and_then_the_process_e
     }
     wait_for_exit(&process);
     assert!(refuses(address));
-    assert_eq!(demo.said(), "orders exited: exit status: 0\n");
+    assert_eq!(demo.next_event(), "orders exited: exit status: 0\n");
     assert!(!Path::new(&format!("/proc/{own}")).exists(), "no zombie");
 
     let gone = demo.run(&["demo", "break", "orders", "process"]);
@@ -302,7 +302,7 @@ fn the_scheduled_shutdown_route_answers_at_once_and_the_service_drains() {
     working.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("done after 1.5s"), "{rest}");
     wait_for_exit(&process);
-    assert_eq!(demo.said(), "search exited: exit status: 0\n");
+    assert_eq!(demo.next_event(), "search exited: exit status: 0\n");
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn the_log_of_a_service_contains_its_events_and_no_requests() {
         demo.ask("orders", "POST /health/shutdown/schedule").status,
         200
     );
-    assert_eq!(demo.said(), "orders exited: exit status: 0\n");
+    assert_eq!(demo.next_event(), "orders exited: exit status: 0\n");
     let text = demo.log("orders");
     let lines = [
         " INFO started service=orders-api version=2.4.1 address=127.0.0.1:",
@@ -355,7 +355,7 @@ fn the_control_plane_refuses_connections_while_it_drains() {
         "it lived on without its port: {rest}"
     );
     wait_for_exit(&process);
-    assert_eq!(demo.said(), "control-plane exited: exit status: 0\n");
+    assert_eq!(demo.next_event(), "control-plane exited: exit status: 0\n");
 }
 
 #[test]
@@ -388,7 +388,7 @@ fn a_given_inventory_is_not_used_and_a_note_says_so() {
     let scene = Scene::with_inventory("services: {}\n");
     let mut demo = Demo::start_in(scene, &["--calm", "-f", "healthctl.yaml"]);
     assert_eq!(
-        demo.said(),
+        demo.next_event(),
         "note: the demo has its own inventory; the given one is not used\n"
     );
     assert_ne!(demo.inventory(), demo.scene().path().join("healthctl.yaml"));

@@ -1,4 +1,4 @@
-//! A running `healthctl demo --no-tui`, and the plainest HTTP client to ask its services with.
+//! A running `healthctl demo --no-tui`, and a minimal HTTP client for requests to its services.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,16 +11,16 @@ use serde_json::Value;
 use super::process::Running;
 use super::scene::{Ran, Scene};
 
-/// The demo fleet in a folder of its own; killed when its test ends.
+/// The demo in a directory of its own; killed when its test ends.
 pub struct Demo {
     running: Running,
     inventory: PathBuf,
     errors: BufReader<ChildStderr>,
-    // Declared last: its folder is removed when the demo has gone.
+    // Declared last: the directory is removed after the demo has ended.
     scene: Scene,
 }
 
-/// One answer to one request.
+/// An HTTP reply.
 #[derive(Debug)]
 pub struct Answer {
     /// The status code.
@@ -32,12 +32,12 @@ pub struct Answer {
 }
 
 impl Demo {
-    /// Starts it and waits until it has said where its inventory is.
+    /// Starts the demo and waits until it has printed the path of its inventory.
     pub fn start(flags: &[&str]) -> Self {
         Self::start_in(Scene::new(), flags)
     }
 
-    /// Starts it in this folder.
+    /// Starts the demo in this scene.
     pub fn start_in(scene: Scene, flags: &[&str]) -> Self {
         let words = [&["demo", "--no-tui"], flags].concat();
         let mut command = scene.command(&words);
@@ -48,7 +48,7 @@ impl Demo {
         )
     }
 
-    /// Takes over a demo that was started with its output piped.
+    /// Wraps a demo that was started with piped output.
     pub fn from_running(scene: Scene, mut running: Running) -> Self {
         let mut line = String::new();
         let output = running.child().stdout.take().expect("stdout is piped");
@@ -70,34 +70,34 @@ impl Demo {
         }
     }
 
-    /// The inventory's path, as printed.
+    /// Returns the path of the inventory, as the demo has printed it.
     pub fn inventory(&self) -> &Path {
         &self.inventory
     }
 
-    /// The demo's own process.
+    /// Returns the process of the demo itself.
     pub fn process(&mut self) -> &mut Running {
         &mut self.running
     }
 
-    /// Its folder.
+    /// Returns the scene in which the demo runs.
     pub fn scene(&self) -> &Scene {
         &self.scene
     }
 
-    /// Runs the binary beside it.
+    /// Runs the binary in the scene of the demo.
     pub fn run(&self, words: &[&str]) -> Ran {
         self.scene.run(words)
     }
 
-    /// Waits for the next line that the demo says on stderr.
-    pub fn said(&mut self) -> String {
+    /// Waits for the next line that the demo prints on stderr, which reports an event.
+    pub fn next_event(&mut self) -> String {
         let mut line = String::new();
         self.errors.read_line(&mut line).expect("stderr is UTF-8");
         line
     }
 
-    /// Where a service listens, by the inventory.
+    /// Returns the address of a service, from the inventory.
     pub fn address(&self, service: &str) -> SocketAddr {
         let url = self.value(service, "url");
         url.trim_start_matches("http://")
@@ -105,15 +105,15 @@ impl Demo {
             .expect("an address")
     }
 
-    /// The process of a service, by its pid file.
+    /// Returns the pid of a service, from its pid file.
     pub fn pid(&self, service: &str) -> i32 {
         let path = self.file(&self.value(service, "pid_file"));
         let text = std::fs::read_to_string(path).expect("the pid file is there");
         text.trim().parse().expect("a process id")
     }
 
-    /// The command that starts a service again: that of the inventory, its output to the log.
-    pub fn start_again(&self, service: &str) -> Command {
+    /// Returns the `start` command of a service in the inventory, which writes to its log.
+    pub fn start_command(&self, service: &str) -> Command {
         let start = &self.entry(service)["start"];
         let text = |value: &Value| value.as_str().expect("it is text").to_owned();
         let words = start["command"].as_array().expect("there is a command");
@@ -138,19 +138,19 @@ impl Demo {
         command
     }
 
-    /// What a service has written.
+    /// Returns the log of a service.
     pub fn log(&self, service: &str) -> String {
         let log = self.entry(service)["start"]["log"].take();
         let path = self.file(log.as_str().expect("the service has a log"));
         std::fs::read_to_string(path).expect("the log is there")
     }
 
-    /// A file by its path relative to the inventory.
+    /// Returns the path of a file, given its path relative to the inventory.
     pub fn file(&self, path: &str) -> PathBuf {
         self.inventory.with_file_name("").join(path)
     }
 
-    /// One request to a service.
+    /// Sends a request to a service and returns the reply.
     pub fn ask(&self, service: &str, request: &str) -> Answer {
         ask(self.address(service), request).expect("the service answers")
     }
@@ -169,13 +169,13 @@ impl Demo {
 }
 
 impl Answer {
-    /// The body as JSON.
+    /// Returns the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect("the body is JSON")
     }
 }
 
-/// One request, such as `GET /health/live`, on a connection of its own.
+/// Sends a request, such as `GET /health/live`, on a connection of its own, and returns the reply.
 pub fn ask(address: SocketAddr, request: &str) -> std::io::Result<Answer> {
     let mut reader = send(address, request)?;
     let mut text = String::new();
@@ -193,7 +193,7 @@ pub fn ask(address: SocketAddr, request: &str) -> std::io::Result<Answer> {
     })
 }
 
-/// Sends a request; the answer is read from what is returned.
+/// Sends a request, and returns a reader of the reply.
 pub fn send(address: SocketAddr, request: &str) -> std::io::Result<BufReader<TcpStream>> {
     let mut stream = TcpStream::connect(address)?;
     let head = format!("{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");

@@ -114,7 +114,7 @@ fn a_hanging_control_plane_does_not_delay_the_shutdown() {
     kill_process(control_plane, Signal::CONT).expect("it runs");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.starts_with("edge: stopped: "), "{ran:?}");
-    assert_eq!(fleet.demo.said(), "edge exited: exit status: 0\n");
+    assert_eq!(fleet.demo.next_event(), "edge exited: exit status: 0\n");
 }
 
 /// A restarted control plane lists no agent: an empty list proves nothing about a required one.
@@ -126,7 +126,7 @@ fn an_agent_that_is_no_longer_listed_is_unknown() {
     fleet.inject_fault("edge", "process");
     fleet.inject_fault("control-plane", "process");
     watching.until_state("edge", "unhealthy");
-    let mut command = fleet.demo.start_again("control-plane");
+    let mut command = fleet.demo.start_command("control-plane");
     let _control_plane = Running::start(&mut command).expect("the binary can be run");
     let unknown = watching.until_state("edge", "unknown");
     let reason = "dependency edge-1: not reported";

@@ -232,5 +232,5 @@ fn a_second_signal_changes_nothing() {
     }
     let ran = acting.end();
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(fleet.demo.said(), "ingestor exited: exit status: 0\n");
+    assert_eq!(fleet.demo.next_event(), "ingestor exited: exit status: 0\n");
 }

@@ -17,16 +17,16 @@ fn end(demo: &mut Demo, service: &str) {
     let process = open_process(demo, service);
     rustix::process::kill_process(pid(demo.pid(service)), Signal::TERM).expect("it runs");
     wait_for_exit(&process);
-    let said = demo.said();
+    let said = demo.next_event();
     assert!(said.starts_with(&format!("{service} exited")), "{said:?}");
 }
 
 /// Starts a service again and waits until the demo has noticed.
 fn start(demo: &mut Demo, service: &str) -> Running {
-    let running = Running::start(&mut demo.start_again(service)).expect("the binary can be run");
+    let running = Running::start(&mut demo.start_command(service)).expect("the binary can be run");
     let own = running.pid();
     let expected = format!("{service} was restarted, pid {own}\n");
-    assert_eq!(demo.said(), expected);
+    assert_eq!(demo.next_event(), expected);
     assert_eq!(
         demo.pid(service),
         i32::try_from(own).expect("an id is small")
@@ -42,7 +42,7 @@ pub(super) fn restart(demo: &mut Demo, service: &str) -> Running {
 /// Starts a service that fails to start; returns its exit code and the error in its log.
 fn fail_to_start(demo: &Demo, service: &str) -> (Option<i32>, String) {
     let before = demo.log(service).len();
-    let status = demo.start_again(service).status().expect("it can be run");
+    let status = demo.start_command(service).status().expect("it can be run");
     let written = demo.log(service).split_off(before);
     let error = written.find("error: ").expect("it says why");
     (status.code(), written[error..].to_owned())
@@ -72,7 +72,7 @@ fn a_restarted_service_listens_where_it_did_and_accepts_fault_commands() {
 
     assert_eq!(demo.run(&["demo", "break", "orders", "process"]).code, 0);
     assert_eq!(running.wait().code(), None, "it was killed");
-    assert_eq!(demo.said(), "orders exited\n");
+    assert_eq!(demo.next_event(), "orders exited\n");
     start(&mut demo, "orders");
 }
 
@@ -104,7 +104,7 @@ fn an_invalid_configuration_fails_the_start_with_a_reason() {
         error,
         "error: cannot configure: ingestor.json: adapters: at least one is needed\n"
     );
-    assert_eq!(demo.said(), "ingestor did not start\n");
+    assert_eq!(demo.next_event(), "ingestor did not start\n");
     demo.run(&["demo", "mend", "ingestor", "config"]);
     let _running = start(&mut demo, "ingestor");
     assert_eq!(demo.ask("ingestor", "GET /ready").status, 200);
@@ -175,7 +175,7 @@ fn an_agent_without_a_port_and_a_supervisor_of_tasks_can_be_restarted() {
     let process = open_process(&demo, "warren");
     assert_eq!(demo.run(&["demo", "break", "warren", "process"]).code, 0);
     wait_for_exit(&process);
-    assert!(demo.said().starts_with("warren exited: signal: 9"));
+    assert!(demo.next_event().starts_with("warren exited: signal: 9"));
     let _warren = start(&mut demo, "warren");
     let body = demo.ask("warren", "GET /").body;
     assert!(body.starts_with("Health: 3/3 healthy\n"), "{body}");
@@ -258,7 +258,7 @@ fn healthctl_restarts_a_service_of_the_demo_with_proof() {
         "{account}"
     );
     assert_ne!(before["started_at"], after["started_at"], "{account}");
-    assert_eq!(demo.said(), "orders exited: exit status: 0\n");
+    assert_eq!(demo.next_event(), "orders exited: exit status: 0\n");
     let expected = format!("orders was restarted, pid {new}\n");
-    assert_eq!(demo.said(), expected);
+    assert_eq!(demo.next_event(), expected);
 }
