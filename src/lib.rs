@@ -37,7 +37,7 @@
 //! | `host` | this machine: clock, processes, port owners, what we have started, the newest file | `health` |
 //! | `probe` | one question asked | `health`, `profile`, `inventory`, `host` |
 //! | `engine` | when to ask; owner of the trackers | `health`, `profile`, `inventory`, `probe`, `host`, `event` |
-//! | `execute` | carries out a plan and proves it; looks for stale, foreign and split | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event` |
+//! | `execute` | carries out a plan: facts, preflight, stop, start, monitor, audit; the only sender of signals; the host scan | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event` |
 //! | `automation` | automatic restart and `on_change` commands | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event`, `execute` |
 //! | `service` | the crate `healthctl-service`, a kit for well-behaved services | nothing of ours |
 //! | `output` | a finished report as text | `health`, `profile`, `inventory`, `action`, `event` |

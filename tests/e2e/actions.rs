@@ -17,44 +17,44 @@ mod verdicts;
 use serde_json::Value;
 
 use crate::support::acting::Acting;
-use crate::support::rogue::{self, Rogue};
+use crate::support::faulty::{self, FaultyService};
 use crate::support::scene::{Ran, Scene};
 
-/// The service process of all tests here; see [`Rogue`].
+/// The service process of all tests here; see [`FaultyService`].
 #[test]
 #[ignore = "the process that the other tests start"]
 fn service_process() {
-    rogue::serve_if_asked();
+    faulty::serve_if_asked();
 }
 
 /// The full name of the test that is the process of a service.
 pub(crate) const SERVICE: &str = "actions::service_process";
 
 /// A misbehaving service.
-fn service(words: &str) -> Rogue {
-    Rogue::start(SERVICE, words)
+fn service(words: &str) -> FaultyService {
+    FaultyService::start(SERVICE, words)
 }
 
 /// Starts a service whose process cannot be known: its program has the name of one that only forwards connections.
-fn hidden(words: &str) -> Rogue {
+fn hidden(words: &str) -> FaultyService {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let program = folder.path().join("docker-proxy");
     let own = std::env::current_exe().expect("this binary has a path");
     std::os::unix::fs::symlink(own, &program).expect("a link can be made");
-    Rogue::start_as(&program, SERVICE, words)
+    FaultyService::start_as(&program, SERVICE, words)
 }
 
 /// An entry of the inventory for it, with more keys.
-fn entry(name: &str, rogue: &Rogue, more: &str) -> String {
+fn entry(name: &str, faulty: &FaultyService, more: &str) -> String {
     format!(
         "  {name}:\n    profile: hephaestus\n    url: http://127.0.0.1:{}\n{more}",
-        rogue.port()
+        faulty.port()
     )
 }
 
 /// A scene with the service `api`.
-fn scene(rogue: &Rogue, more: &str) -> Scene {
-    Scene::with_inventory(&format!("services:\n{}", entry("api", rogue, more)))
+fn scene(faulty: &FaultyService, more: &str) -> Scene {
+    Scene::with_inventory(&format!("services:\n{}", entry("api", faulty, more)))
 }
 
 /// Runs an action to its end.

@@ -7,8 +7,8 @@ use std::process::{ChildStdout, Stdio};
 
 use rustix::process::Signal;
 
+use crate::support::faulty;
 use crate::support::process::Running;
-use crate::support::rogue;
 use crate::support::scene::{Ran, Scene};
 use crate::support::started::{Stage, Startable};
 
@@ -16,7 +16,7 @@ use crate::support::started::{Stage, Startable};
 #[test]
 #[ignore = "the process that the other tests start"]
 fn service_process() {
-    rogue::serve_if_asked();
+    faulty::serve_if_asked();
 }
 
 fn stage(words: &str) -> Stage {
@@ -92,7 +92,7 @@ fn it_shows_what_was_written_since_the_last_start() {
     assert_eq!(run(stage.scene(), "start --yes api").code, 0);
     let whole = fs::read_to_string(log(&stage)).unwrap();
     let (old, new) = whole.split_at("of an old run\n".len());
-    assert!(new.contains("rogue port: "), "{whole}");
+    assert!(new.contains("faulty port: "), "{whole}");
     let ran = run(stage.scene(), "logs api");
     assert_eq!((ran.stdout.as_str(), ran.code), (new, 0), "{ran:?}");
     assert_eq!(ran.stderr, "");
@@ -112,7 +112,7 @@ fn the_record_counts_and_not_what_the_inventory_has_become() {
         .replace("api.log", "other.log");
     stage.scene().write("healthctl.yaml", &inventory);
     let ran = run(stage.scene(), "logs api");
-    assert!(ran.stdout.contains("rogue port: "), "{ran:?}");
+    assert!(ran.stdout.contains("faulty port: "), "{ran:?}");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn it_is_followed_through_truncation_and_rotation_until_somebody_ends_it() {
     let stage = stage("");
     run(stage.scene(), "start --yes api");
     let mut following = Following::start(&stage, &["api"]);
-    following.until("rogue port: ");
+    following.until("faulty port: ");
     add(&stage, "another\n");
     following.until("another");
     fs::write(log(&stage), "short\n").unwrap();
@@ -173,7 +173,7 @@ fn a_log_that_is_not_there_yet_is_waited_for_where_it_is_followed() {
     stderr.read_line(&mut line).unwrap();
     assert!(line.starts_with("waiting for "), "{line}");
     run(stage.scene(), "start --yes api");
-    following.until("rogue port: ");
+    following.until("faulty port: ");
     assert_eq!(following.running.stop(Signal::TERM).code(), Some(143));
 }
 

@@ -13,8 +13,8 @@
 pub mod acting;
 pub mod demo;
 pub mod fake;
+pub mod faulty;
 pub mod process;
-pub mod rogue;
 pub mod scene;
 pub mod started;
 pub mod terminal;

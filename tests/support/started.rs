@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::faulty::VARIABLE;
 use super::process::free_port;
-use super::rogue::VARIABLE;
 use super::scene::Scene;
 
 /// The environment variable that tells whose they are.
@@ -23,7 +23,7 @@ pub struct Startable {
 }
 
 impl Startable {
-    /// One of this name that does as the words say; see [`Rogue`](super::rogue::Rogue).
+    /// One of this name that does as the words say; see [`FaultyService`](super::faulty::FaultyService).
     pub fn new(name: &'static str, words: &str) -> Self {
         Self {
             name,
@@ -88,7 +88,7 @@ pub struct Stage {
 
 impl Stage {
     /// A scene with these services; `test` is the full name of the test that calls
-    /// [`serve_if_asked`](super::rogue::serve_if_asked).
+    /// [`serve_if_asked`](super::faulty::serve_if_asked).
     pub fn new(test: &str, services: &[&Startable]) -> Self {
         let scene = Scene::new();
         let entries: Vec<String> = services

@@ -6,17 +6,17 @@ use super::*;
 
 #[test]
 fn a_line_before_and_a_line_after() {
-    let rogue = service("shutdown=exit");
-    let scene = scene(&rogue, "");
+    let faulty = service("shutdown=exit");
+    let scene = scene(&faulty, "");
     assert_ended(&run(&scene, "shutdown --yes api"), "stopped", 0);
     let lines = audit(&scene);
     assert_eq!(lines.len(), 2, "{lines:?}");
-    let request = format!("POST http://127.0.0.1:{}/health/shutdown", rogue.port());
+    let request = format!("POST http://127.0.0.1:{}/health/shutdown", faulty.port());
     for line in &lines {
         assert_eq!(line["service"], "api");
         assert_eq!(line["action"], "shutdown");
         assert_eq!(line["request"], request.as_str());
-        assert_eq!(line["before"]["pid"], rogue.pid());
+        assert_eq!(line["before"]["pid"], faulty.pid());
         assert!(line["before"]["started_at"].is_string(), "{line}");
         assert!(
             line["actor"]
@@ -41,8 +41,8 @@ fn a_line_before_and_a_line_after() {
 
 #[test]
 fn the_identity_that_still_answers_is_on_record() {
-    let rogue = service("shutdown=stay");
-    let scene = scene(&rogue, "");
+    let faulty = service("shutdown=stay");
+    let scene = scene(&faulty, "");
     run(&scene, "shutdown --yes --timeout 1s api");
     let lines = audit(&scene);
     assert_eq!(lines[1]["verdict"], "still-answering");
@@ -55,8 +55,8 @@ fn the_identity_that_still_answers_is_on_record() {
 
 #[test]
 fn refusals_are_on_record() {
-    let rogue = service("");
-    let scene = scene(&rogue, "    protected: true\n");
+    let faulty = service("");
+    let scene = scene(&faulty, "    protected: true\n");
     run(&scene, "shutdown --yes api");
     run(&scene, "--read-only shutdown --yes api");
     let lines = audit(&scene);
@@ -65,7 +65,7 @@ fn refusals_are_on_record() {
         assert_eq!(line["verdict"], "refused");
         assert_eq!(line["exit_code"], 4);
     }
-    assert_eq!(lines[0]["before"]["pid"], rogue.pid());
+    assert_eq!(lines[0]["before"]["pid"], faulty.pid());
 }
 
 #[test]
@@ -85,13 +85,13 @@ fn a_service_that_another_healthctl_acts_on_is_on_record_as_refused() {
     let lines = audit(&scene);
     let refused = &lines[1..];
     assert_eq!(refused.len(), 2, "{lines:?}");
-    for (line, (name, rogue)) in refused.iter().zip([("api", &api), ("db", &db)]) {
+    for (line, (name, faulty)) in refused.iter().zip([("api", &api), ("db", &db)]) {
         assert_eq!(line["service"], name);
         assert_eq!(line["action"], "shutdown");
         assert_eq!(line["verdict"], "refused");
         assert_eq!(line["exit_code"], 4);
-        assert_eq!(line["before"]["pid"], rogue.pid());
-        let request = format!("POST http://127.0.0.1:{}/health/shutdown", rogue.port());
+        assert_eq!(line["before"]["pid"], faulty.pid());
+        let request = format!("POST http://127.0.0.1:{}/health/shutdown", faulty.port());
         assert_eq!(line["request"], request.as_str());
         let text = line["text"].as_str().expect("why");
         assert!(text.contains("another healthctl acts on it"), "{text}");
@@ -103,29 +103,29 @@ fn a_service_that_another_healthctl_acts_on_is_on_record_as_refused() {
 
 #[test]
 fn an_action_that_cannot_be_recorded_is_refused() {
-    let mut rogue = service("shutdown=exit");
-    let scene = scene(&rogue, "");
+    let mut faulty = service("shutdown=exit");
+    let scene = scene(&faulty, "");
     scene.write("state", "a file where the directory should be");
     let ran = run(&scene, "shutdown --yes api");
     assert_ended(&ran, "refused", 4);
     assert!(ran.stdout.contains("audit"), "{ran:?}");
     assert!(ran.stderr.contains("--no-audit"), "{ran:?}");
-    assert_eq!(rogue.asked(), 0);
+    assert_eq!(faulty.asked(), 0);
     let ran = run(&scene, "shutdown --yes --no-audit api");
     assert_ended(&ran, "stopped", 0);
 }
 
 #[test]
 fn no_secret_is_on_record_or_shown() {
-    let mut rogue = service("shutdown=exit");
+    let mut faulty = service("shutdown=exit");
     let scene = Scene::with_inventory(&format!(
         "services:\n  api:\n    profile: hephaestus\n    url: http://me:hunter2@127.0.0.1:{}\n",
-        rogue.port()
+        faulty.port()
     ));
     let ran = run(&scene, "shutdown --dry-run api");
     assert!(!format!("{ran:?}").contains("hunter2"), "{ran:?}");
     let ran = run(&scene, "shutdown --yes api");
     assert!(!format!("{ran:?}").contains("hunter2"), "{ran:?}");
-    assert!(!rogue.runs());
+    assert!(!faulty.runs());
     assert!(!format!("{:?}", audit(&scene)).contains("hunter2"));
 }

@@ -11,13 +11,13 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::*;
 
 /// A scene whose service `api` does this by a command.
-fn by_command(rogue: &Rogue, action: &str, exec: &str) -> Scene {
-    scene(rogue, &format!("    actions: {{{action}: {{{exec}}}}}\n"))
+fn by_command(faulty: &FaultyService, action: &str, exec: &str) -> Scene {
+    scene(faulty, &format!("    actions: {{{action}: {{{exec}}}}}\n"))
 }
 
 #[test]
 fn no_secret_of_a_command_is_shown() {
-    let rogue = service("");
+    let faulty = service("");
     let scene = Scene::new();
     scene.write(".env", "KEY=fromenvfile\n");
     scene.write("key.txt", "fromafile\n");
@@ -29,7 +29,10 @@ fn no_secret_of_a_command_is_shown() {
     let more = format!("    actions: {{shutdown: {{{exec}}}, restart: {{{exec}}}}}\n");
     scene.write(
         "healthctl.yaml",
-        &format!("env_file: .env\nservices:\n{}", entry("api", &rogue, &more)),
+        &format!(
+            "env_file: .env\nservices:\n{}",
+            entry("api", &faulty, &more)
+        ),
     );
     let secrets = ["fromenviron", "passedalong", "fromenvfile", "fromafile"];
     let tell = |words: &str| {
@@ -66,7 +69,7 @@ fn no_secret_of_a_command_is_shown() {
 
 #[test]
 fn a_command_runs_beside_the_inventory_with_its_env_file() {
-    let rogue = service("sighup=take");
+    let faulty = service("sighup=take");
     let scene = Scene::new();
     scene.write("project/.env", "CHANNEL=ops\n");
     // A program with a `/` stands beside the file.
@@ -75,12 +78,15 @@ fn a_command_runs_beside_the_inventory_with_its_env_file() {
     let script = "echo $$CHANNEL $$MODE $${HEALTHCTL_PROBE-unmarked} > told; kill -HUP $$PID";
     let exec = format!(
         "{{exec: [bin/own, -c, '{script}'], env: {{MODE: fast, PID: {}}}}}",
-        rogue.pid()
+        faulty.pid()
     );
     let more = format!("    actions: {{reload: {exec}}}\n");
     scene.write(
         "project/healthctl.yaml",
-        &format!("env_file: .env\nservices:\n{}", entry("api", &rogue, &more)),
+        &format!(
+            "env_file: .env\nservices:\n{}",
+            entry("api", &faulty, &more)
+        ),
     );
     let ran = run(&scene, "-f project/healthctl.yaml reload --dry-run api");
     assert!(ran.stdout.contains("` in project"), "{ran:?}");
@@ -96,8 +102,8 @@ fn a_command_runs_beside_the_inventory_with_its_env_file() {
 
 #[test]
 fn a_command_can_run_in_another_directory_and_a_missing_one_is_told() {
-    let rogue = service("");
-    let scene = by_command(&rogue, "shutdown", "exec: [\"true\"], cwd: nowhere/here");
+    let faulty = service("");
+    let scene = by_command(&faulty, "shutdown", "exec: [\"true\"], cwd: nowhere/here");
     let ran = run(&scene, "shutdown --yes api");
     assert_ended(&ran, "refused", 4);
     assert!(
@@ -120,11 +126,11 @@ struct Halfway {
 }
 
 impl Halfway {
-    fn new(rogue: &Rogue) -> Self {
+    fn new(faulty: &FaultyService) -> Self {
         let script = "exec 3> said; echo begun >&3; read go < gate; \
                       echo step >&2; echo step; echo step >&2; echo done >&3";
         let exec = format!("exec: [sh, -c, '{script}']");
-        let scene = by_command(rogue, "shutdown", &exec);
+        let scene = by_command(faulty, "shutdown", &exec);
         let pipe = |name: &str| {
             let path = scene.path().join(name);
             mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
@@ -160,8 +166,8 @@ impl Halfway {
 
 #[test]
 fn a_command_runs_to_its_end_after_an_interruption() {
-    let rogue = service("");
-    let (code, said) = Halfway::new(&rogue).continued("shutdown --yes api", |acting, group| {
+    let faulty = service("");
+    let (code, said) = Halfway::new(&faulty).continued("shutdown --yes api", |acting, group| {
         // Ctrl-C is for all the foreground of a terminal.
         kill_process_group(group, Signal::INT).expect("it can be interrupted");
         let ran = acting.end();
@@ -173,18 +179,18 @@ fn a_command_runs_to_its_end_after_an_interruption() {
 
 #[test]
 fn a_command_runs_to_its_end_after_its_timeout() {
-    let rogue = service("");
+    let faulty = service("");
     let words = "shutdown --yes --timeout 300ms api";
-    let (code, said) = Halfway::new(&rogue).continued(words, |acting, _| acting.end().code);
+    let (code, said) = Halfway::new(&faulty).continued(words, |acting, _| acting.end().code);
     assert_eq!((code, said.as_str()), (5, "done\n"));
 }
 
 #[test]
 fn a_process_left_in_the_background_does_not_hold_up_a_command() {
-    let rogue = service("");
+    let faulty = service("");
     // It holds the standard error for as long as the test lasts.
     let scene = by_command(
-        &rogue,
+        &faulty,
         "shutdown",
         "exec: [sh, -c, 'read x < gate & echo no >&2; exit 4']",
     );

@@ -11,17 +11,21 @@ fn on_terminal(scene: &Scene, words: &str) -> Pty {
 
 #[test]
 fn the_question_shows_service_means_request_and_target_and_enter_is_no() {
-    let mut rogue = service("shutdown=exit");
-    let scene = scene(&rogue, "");
+    let mut faulty = service("shutdown=exit");
+    let scene = scene(&faulty, "");
     let mut terminal = on_terminal(&scene, "shutdown api");
     let screen = terminal.wait_for("shutdown api? [y/N]");
     for part in [
         "means    shutdown route (waits for the end)".to_owned(),
         format!(
             "request  POST http://127.0.0.1:{}/health/shutdown",
-            rogue.port()
+            faulty.port()
         ),
-        format!("target   127.0.0.1:{}, pid {} ", rogue.port(), rogue.pid()),
+        format!(
+            "target   127.0.0.1:{}, pid {} ",
+            faulty.port(),
+            faulty.pid()
+        ),
     ] {
         assert!(screen.contains(&part), "{part}\n{screen}");
     }
@@ -29,14 +33,14 @@ fn the_question_shows_service_means_request_and_target_and_enter_is_no() {
     terminal.wait_for("api: refused: it was not confirmed");
     let ended = terminal.end();
     assert_eq!(ended.code, 4, "{ended:?}");
-    assert_eq!(rogue.asked(), 0);
+    assert_eq!(faulty.asked(), 0);
     assert_eq!(audit(&scene)[0]["verdict"], "refused");
 }
 
 #[test]
 fn the_answer_yes_carries_it_out() {
-    let rogue = service("shutdown=exit");
-    let scene = scene(&rogue, "");
+    let faulty = service("shutdown=exit");
+    let scene = scene(&faulty, "");
     let mut terminal = on_terminal(&scene, "shutdown api");
     terminal.wait_for("[y/N]");
     terminal.keys("y\r");
@@ -46,12 +50,12 @@ fn the_answer_yes_carries_it_out() {
 
 #[test]
 fn a_protected_service_wants_its_name_typed() {
-    let mut rogue = service("shutdown=exit");
-    let scene = scene(&rogue, "    protected: true\n");
+    let mut faulty = service("shutdown=exit");
+    let scene = scene(&faulty, "    protected: true\n");
     for (typed, code) in [("y", 4), ("api", 0)] {
         let mut terminal = on_terminal(&scene, "shutdown --yes api");
         terminal.wait_for("`api` is protected. Type its name to go on:");
-        assert_eq!(rogue.asked(), 0);
+        assert_eq!(faulty.asked(), 0);
         terminal.keys(&format!("{typed}\r"));
         let ended = terminal.end();
         assert_eq!(ended.code, code, "{ended:?}");
@@ -75,11 +79,11 @@ fn a_service_that_was_replaced_before_the_answer_is_left_alone() {
 
 #[test]
 fn a_service_that_stopped_before_the_answer_is_sent_nothing() {
-    let mut rogue = service("shutdown=exit");
-    let scene = scene(&rogue, "");
+    let mut faulty = service("shutdown=exit");
+    let scene = scene(&faulty, "");
     let mut terminal = on_terminal(&scene, "shutdown api");
     terminal.wait_for("[y/N]");
-    rogue.exit();
+    faulty.exit();
     terminal.keys("y\r");
     terminal.wait_for("api: already-stopped: ");
     assert_eq!(terminal.end().code, 0);

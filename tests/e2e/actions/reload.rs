@@ -6,36 +6,36 @@ use super::*;
 const ROUTE: &str = "    actions: {reload: {http: /config/reload, reply: {parts: {at: /parts}}}}\n";
 
 /// Runs a reload by the route of a service with these words.
-fn by_route(words: &str, flags: &str) -> (Rogue, Scene, Ran) {
-    let rogue = service(words);
-    let scene = scene(&rogue, ROUTE);
+fn by_route(words: &str, flags: &str) -> (FaultyService, Scene, Ran) {
+    let faulty = service(words);
+    let scene = scene(&faulty, ROUTE);
     let ran = run(&scene, &format!("reload --yes {flags} api"));
-    (rogue, scene, ran)
+    (faulty, scene, ran)
 }
 
-fn by_signal(words: &str, signal: &str) -> (Rogue, Ran) {
-    let rogue = service(words);
+fn by_signal(words: &str, signal: &str) -> (FaultyService, Ran) {
+    let faulty = service(words);
     let actions = format!("    actions: {{reload: {{signal: {signal}}}}}\n");
-    let ran = run(&scene(&rogue, &actions), "reload --yes api");
-    (rogue, ran)
+    let ran = run(&scene(&faulty, &actions), "reload --yes api");
+    (faulty, ran)
 }
 
-fn by_command(words: &str, command: &str) -> (Rogue, Ran) {
-    let rogue = service(words);
-    let command = command.replace("PID", &rogue.pid().to_string());
+fn by_command(words: &str, command: &str) -> (FaultyService, Ran) {
+    let faulty = service(words);
+    let command = command.replace("PID", &faulty.pid().to_string());
     let actions = format!("    actions: {{reload: {{exec: [sh, -c, '{command}']}}}}\n");
-    let ran = run(&scene(&rogue, &actions), "reload --yes api");
-    (rogue, ran)
+    let ran = run(&scene(&faulty, &actions), "reload --yes api");
+    (faulty, ran)
 }
 
 #[test]
 fn a_service_that_answers_and_goes_on_has_reloaded() {
-    let (mut rogue, _, ran) = by_route("reload=empty", "");
+    let (mut faulty, _, ran) = by_route("reload=empty", "");
     assert_ended(&ran, "reloaded", 0);
-    let goes_on = format!("pid {}", rogue.pid());
+    let goes_on = format!("pid {}", faulty.pid());
     assert!(ran.stdout.contains("answered 200 OK"), "{ran:?}");
     assert!(ran.stdout.contains(&goes_on), "{ran:?}");
-    assert_eq!(rogue.asked(), 1, "a reload is sent once");
+    assert_eq!(faulty.asked(), 1, "a reload is sent once");
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_part_that_needs_a_restart_makes_a_reload_partial() {
 
 #[test]
 fn a_refusal_is_told_in_the_words_of_the_service() {
-    let (mut rogue, _, ran) = by_route("reload=reject", "");
+    let (mut faulty, _, ran) = by_route("reload=reject", "");
     assert_ended(&ran, "reload-rejected", 5);
     assert!(
         ran.stdout.contains(
@@ -80,8 +80,8 @@ fn a_refusal_is_told_in_the_words_of_the_service() {
         ),
         "{ran:?}"
     );
-    assert!(rogue.runs());
-    assert_eq!(rogue.asked(), 1, "a reload is never sent again");
+    assert!(faulty.runs());
+    assert_eq!(faulty.asked(), 1, "a reload is never sent again");
 }
 
 #[test]
@@ -104,9 +104,9 @@ fn a_reload_that_will_be_done_later_is_accepted() {
 
 #[test]
 fn a_service_that_answers_and_exits_has_died() {
-    let (rogue, _, ran) = by_route("reload=exit", "");
+    let (faulty, _, ran) = by_route("reload=exit", "");
     assert_ended(&ran, "died", 5);
-    let exited = format!("pid {}", rogue.pid());
+    let exited = format!("pid {}", faulty.pid());
     assert!(ran.stdout.contains(&exited), "{ran:?}");
     assert!(ran.stdout.contains("has exited"), "{ran:?}");
     assert!(ran.stdout.contains("answered 200 OK"), "{ran:?}");
@@ -114,36 +114,36 @@ fn a_service_that_answers_and_exits_has_died() {
 
 #[test]
 fn a_lost_connection_tells_nothing() {
-    let (mut rogue, _, ran) = by_route("reload=cut", "");
+    let (mut faulty, _, ran) = by_route("reload=cut", "");
     assert_ended(&ran, "unverified", 5);
     assert!(ran.stdout.contains("goes on"), "{ran:?}");
-    assert_eq!(rogue.asked(), 1);
+    assert_eq!(faulty.asked(), 1);
 }
 
 #[test]
 fn no_reply_in_time_tells_nothing() {
-    let (mut rogue, _, ran) = by_route("reload=hang", "--timeout 300ms");
+    let (mut faulty, _, ran) = by_route("reload=hang", "--timeout 300ms");
     assert_ended(&ran, "unverified", 5);
     assert!(ran.stdout.contains("no reply"), "{ran:?}");
-    assert_eq!(rogue.asked(), 1);
+    assert_eq!(faulty.asked(), 1);
 }
 
 #[test]
 fn a_service_that_no_longer_listens_is_no_success() {
-    let (mut rogue, _, ran) = by_route("reload=close", "");
+    let (mut faulty, _, ran) = by_route("reload=close", "");
     assert_ended(&ran, "unverified", 5);
     assert!(ran.stdout.contains("refuses connections"), "{ran:?}");
-    assert!(rogue.runs());
+    assert!(faulty.runs());
 }
 
 #[test]
 fn a_signal_is_accepted_while_the_same_process_goes_on() {
-    let (mut rogue, ran) = by_signal("sighup=take", "HUP");
+    let (mut faulty, ran) = by_signal("sighup=take", "HUP");
     assert_ended(&ran, "accepted", 0);
-    let delivered = format!("SIGHUP delivered to pid {}", rogue.pid());
+    let delivered = format!("SIGHUP delivered to pid {}", faulty.pid());
     assert!(ran.stdout.contains(&delivered), "{ran:?}");
     assert!(ran.stdout.contains("goes on"), "{ran:?}");
-    assert_eq!(rogue.asked(), 1);
+    assert_eq!(faulty.asked(), 1);
 }
 
 #[test]
@@ -154,28 +154,28 @@ fn a_service_that_ends_on_its_signal_has_died() {
 
 #[test]
 fn a_signal_that_would_end_the_process_is_not_sent() {
-    let (mut rogue, ran) = by_signal("", "USR1");
+    let (mut faulty, ran) = by_signal("", "USR1");
     assert_ended(&ran, "refused", 4);
     assert!(
         ran.stdout
             .contains("has no handler for SIGUSR1: it would end it"),
         "{ran:?}"
     );
-    assert!(rogue.runs());
+    assert!(faulty.runs());
 }
 
 #[test]
 fn a_command_that_succeeds_is_accepted() {
-    let (mut rogue, ran) = by_command("sighup=take", "kill -HUP PID");
+    let (mut faulty, ran) = by_command("sighup=take", "kill -HUP PID");
     assert_ended(&ran, "accepted", 0);
-    assert_eq!(rogue.asked(), 1);
+    assert_eq!(faulty.asked(), 1);
 }
 
 #[test]
 fn a_command_that_succeeds_proves_nothing_without_a_known_process() {
-    let rogue = hidden("start=none");
+    let faulty = hidden("start=none");
     let actions = "    actions: {reload: {exec: [\"true\"]}}\n";
-    let ran = run(&scene(&rogue, actions), "reload --yes api");
+    let ran = run(&scene(&faulty, actions), "reload --yes api");
     assert_ended(&ran, "unverified", 5);
     assert!(
         ran.stdout.contains("a `pid_file`, or a start time"),
@@ -185,10 +185,10 @@ fn a_command_that_succeeds_proves_nothing_without_a_known_process() {
 
 #[test]
 fn a_command_that_fails_is_a_rejection_with_its_last_line() {
-    let (mut rogue, ran) = by_command("", "echo bad line 7 >&2; exit 3");
+    let (mut faulty, ran) = by_command("", "echo bad line 7 >&2; exit 3");
     assert_ended(&ran, "reload-rejected", 5);
     assert!(ran.stdout.contains("bad line 7"), "{ran:?}");
-    assert!(rogue.runs());
+    assert!(faulty.runs());
 }
 
 #[test]
@@ -199,19 +199,19 @@ fn a_command_that_kills_the_service_is_noticed() {
 
 #[test]
 fn a_service_that_offers_none_is_refused() {
-    let mut rogue = service("sighup=take");
-    let ran = run(&scene(&rogue, ""), "reload --yes api");
+    let mut faulty = service("sighup=take");
+    let ran = run(&scene(&faulty, ""), "reload --yes api");
     assert_ended(&ran, "refused", 4);
     assert!(ran.stdout.contains("it offers no reload"), "{ran:?}");
     assert!(ran.stderr.contains("actions: {reload:"), "{ran:?}");
-    assert_eq!(rogue.asked(), 0);
+    assert_eq!(faulty.asked(), 0);
 }
 
 #[test]
 fn a_service_that_does_not_run_is_refused() {
-    let mut rogue = service("");
-    let scene = scene(&rogue, ROUTE);
-    rogue.exit();
+    let mut faulty = service("");
+    let scene = scene(&faulty, ROUTE);
+    faulty.exit();
     let ran = run(&scene, "reload --yes api");
     assert_ended(&ran, "refused", 4);
     assert!(ran.stdout.contains("it does not run"), "{ran:?}");
@@ -219,8 +219,8 @@ fn a_service_that_does_not_run_is_refused() {
 
 #[test]
 fn a_reload_is_confirmed_protected_and_read_only_like_any_action() {
-    let mut rogue = service("");
-    let scene = scene(&rogue, &format!("    protected: true\n{ROUTE}"));
+    let mut faulty = service("");
+    let scene = scene(&faulty, &format!("    protected: true\n{ROUTE}"));
     for words in [
         "reload api",
         "reload --yes api",
@@ -236,9 +236,9 @@ fn a_reload_is_confirmed_protected_and_read_only_like_any_action() {
     );
     assert!(ran.stdout.contains("means: reload route"), "{ran:?}");
     assert_eq!(run(&scene, "reload").code, 2, "it wants to know whom");
-    assert_eq!(rogue.asked(), 0, "nothing was sent so far");
+    assert_eq!(faulty.asked(), 0, "nothing was sent so far");
     assert_ended(&run(&scene, "reload --confirm api api"), "reloaded", 0);
-    assert_eq!(rogue.asked(), 1);
+    assert_eq!(faulty.asked(), 1);
 }
 
 #[test]

@@ -212,8 +212,8 @@ fn a_supervised_service_that_is_started_again_is_restarted() {
 
 #[test]
 fn a_supervised_service_that_nothing_starts_again_is_not_ready() {
-    let rogue = service("shutdown=exit");
-    let scene = scene(&rogue, "    supervised: true\n");
+    let faulty = service("shutdown=exit");
+    let scene = scene(&faulty, "    supervised: true\n");
     let ran = run(&scene, "restart --yes --timeout 2s api");
     assert_ended(&ran, "not-ready", 124);
     assert!(
@@ -237,8 +237,8 @@ fn a_command_that_replaces_the_service_restarts_it() {
 
 #[test]
 fn a_command_that_does_nothing_leaves_the_same_process() {
-    let rogue = service("");
-    let scene = scene(&rogue, "    actions: {restart: {exec: [\"true\"]}}\n");
+    let faulty = service("");
+    let scene = scene(&faulty, "    actions: {restart: {exec: [\"true\"]}}\n");
     let ran = run(&scene, "restart --yes --timeout 1s api");
     assert_ended(&ran, "same-process", 5);
 }
@@ -262,13 +262,13 @@ fn without_anything_that_tells_two_processes_apart_a_restart_is_unverified() {
 
 #[test]
 fn a_service_that_cannot_be_started_again_is_not_stopped() {
-    let mut rogue = service("shutdown=exit");
-    let scene = scene(&rogue, "");
+    let mut faulty = service("shutdown=exit");
+    let scene = scene(&faulty, "");
     let ran = run(&scene, "restart --yes api");
     assert_ended(&ran, "refused", 4);
     assert!(ran.stderr.contains("supervised"), "{ran:?}");
-    assert!(rogue.runs());
-    assert_eq!(rogue.asked(), 0);
+    assert!(faulty.runs());
+    assert_eq!(faulty.asked(), 0);
 }
 
 #[test]

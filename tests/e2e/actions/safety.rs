@@ -129,7 +129,7 @@ fn a_copy_at_the_other_address_of_its_name_is_named_and_nothing_is_sent() {
 
 #[test]
 fn a_service_that_could_not_be_started_again_is_not_stopped() {
-    let mut rogue = service("shutdown=exit");
+    let mut faulty = service("shutdown=exit");
     for (start, why) in [
         ("command: [./nowhere]", "there is no such file"),
         ("command: [no-such-command]", "no such command in PATH"),
@@ -145,36 +145,36 @@ fn a_service_that_could_not_be_started_again_is_not_stopped() {
         ),
     ] {
         let scene = scene(
-            &rogue,
+            &faulty,
             &format!("    pid_file: api.pid\n    start: {{{start}}}\n"),
         );
-        scene.write("api.pid", &rogue.pid().to_string());
+        scene.write("api.pid", &faulty.pid().to_string());
         let ran = run(&scene, "restart --yes api");
         assert_ended(&ran, "refused", 4);
         assert!(ran.stdout.contains(why), "{start}: {ran:?}");
     }
     let scene = scene(
-        &rogue,
+        &faulty,
         "    pid_file: api.pid\n    start: {command: [\"true\"]}\n",
     );
-    scene.write("api.pid", &rogue.pid().to_string());
+    scene.write("api.pid", &faulty.pid().to_string());
     std::fs::create_dir_all(scene.path().join("state")).expect("a folder can be made");
     scene.write("state/healthctl", "in the way");
     let ran = run(&scene, "restart --yes --no-audit api");
     assert_ended(&ran, "refused", 4);
     assert!(ran.stdout.contains("recorded"), "{ran:?}");
-    assert!(rogue.runs());
-    assert_eq!(rogue.asked(), 0);
+    assert!(faulty.runs());
+    assert_eq!(faulty.asked(), 0);
 }
 
 #[test]
 fn a_service_of_which_nothing_is_known_is_not_called_running() {
-    let mut rogue = service("");
+    let mut faulty = service("");
     let scene = scene(
-        &rogue,
+        &faulty,
         "    pid_file: api.pid\n    start: {command: [touch, started]}\n",
     );
-    rogue.exit();
+    faulty.exit();
     scene.write("api.pid", "");
     let ran = run(&scene, "start --yes api");
     assert_ended(&ran, "refused", 4);
@@ -257,9 +257,9 @@ fn a_service_that_runs_and_does_not_listen_is_stopped_by_a_signal() {
 
 #[test]
 fn an_unreadable_pid_file_is_named() {
-    let mut rogue = service("");
-    let scene = scene(&rogue, "    pid_file: api.pid\n");
-    rogue.exit();
+    let mut faulty = service("");
+    let scene = scene(&faulty, "    pid_file: api.pid\n");
+    faulty.exit();
     scene.write("api.pid", "garbage\n");
     let ran = run(&scene, "shutdown --yes api");
     assert_ended(&ran, "refused", 4);
@@ -306,14 +306,14 @@ fn of_two_unexpected_copies_none_is_stopped() {
 
 #[test]
 fn a_command_that_cannot_be_run_kills_nothing() {
-    let mut rogue = service("");
+    let mut faulty = service("");
     let scene = scene(
-        &rogue,
+        &faulty,
         "    actions: {restart: {exec: [no-such-command, api]}}\n",
     );
     let ran = run(&scene, "restart --yes --force api");
     assert_ended(&ran, "refused", 4);
-    assert!(rogue.runs());
+    assert!(faulty.runs());
 }
 
 #[test]

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use super::*;
 
 /// A scene with the service `api` that has no route to stop it.
-fn bare(rogue: &Rogue, more: &str) -> Scene {
+fn bare(faulty: &FaultyService, more: &str) -> Scene {
     Scene::with_inventory(&format!(
         "services:\n  api:\n    url: http://127.0.0.1:{}\n    probes: {{live: {{http: /health/live}}}}\n{more}",
-        rogue.port()
+        faulty.port()
     ))
 }
 
@@ -30,45 +30,45 @@ fn age(path: &PathBuf) {
 
 #[test]
 fn the_owner_of_the_listening_port_gets_the_signal() {
-    let rogue = service("");
-    let ran = run(&bare(&rogue, ""), "shutdown --yes api");
+    let faulty = service("");
+    let ran = run(&bare(&faulty, ""), "shutdown --yes api");
     assert_ended(&ran, "stopped", 0);
-    let delivered = format!("SIGTERM delivered to pid {}", rogue.pid());
+    let delivered = format!("SIGTERM delivered to pid {}", faulty.pid());
     assert!(ran.stderr.contains(&delivered), "{ran:?}");
 }
 
 #[test]
 fn a_scheduled_signal_is_accepted_when_it_is_delivered() {
-    let mut rogue = service("sigterm=ignore");
-    let ran = run(&bare(&rogue, ""), "shutdown --schedule --yes api");
+    let mut faulty = service("sigterm=ignore");
+    let ran = run(&bare(&faulty, ""), "shutdown --schedule --yes api");
     assert_ended(&ran, "accepted", 0);
-    assert!(rogue.runs());
+    assert!(faulty.runs());
 }
 
 #[test]
 fn a_service_that_ignores_it_is_still_answering() {
-    let mut rogue = service("sigterm=ignore");
-    let ran = run(&bare(&rogue, ""), "shutdown --yes --timeout 1s api");
+    let mut faulty = service("sigterm=ignore");
+    let ran = run(&bare(&faulty, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
-    assert_eq!(rogue.asked(), 1, "sent once, and never SIGKILL");
+    assert_eq!(faulty.asked(), 1, "sent once, and never SIGKILL");
 }
 
 #[test]
 fn a_service_that_closes_its_port_at_once_is_not_stopped_before_it_is_gone() {
-    let mut rogue = service("sigterm=close");
-    let scene = bare(&rogue, "");
+    let mut faulty = service("sigterm=close");
+    let scene = bare(&faulty, "");
     let mut acting = begin(&scene, "shutdown --yes api");
     acting.until("still runs");
-    assert!(rogue.runs() && acting.goes_on());
-    rogue.exit();
+    assert!(faulty.runs() && acting.goes_on());
+    faulty.exit();
     assert_ended(&acting.end(), "stopped", 0);
 }
 
 #[test]
 fn another_signal_can_be_named() {
-    let rogue = service("sigterm=ignore");
+    let faulty = service("sigterm=ignore");
     let ran = run(
-        &bare(&rogue, "    actions: {shutdown: {signal: QUIT}}\n"),
+        &bare(&faulty, "    actions: {shutdown: {signal: QUIT}}\n"),
         "shutdown --yes api",
     );
     assert_ended(&ran, "stopped", 0);
@@ -77,27 +77,27 @@ fn another_signal_can_be_named() {
 
 #[test]
 fn a_pid_file_names_a_service_without_a_port() {
-    let mut rogue = service("sigterm=close");
-    rogue.order("close");
-    let scene = bare(&rogue, "    pid_file: api.pid\n");
-    pid_file(&scene, rogue.pid());
+    let mut faulty = service("sigterm=close");
+    faulty.order("close");
+    let scene = bare(&faulty, "    pid_file: api.pid\n");
+    pid_file(&scene, faulty.pid());
     let mut acting = begin(&scene, "shutdown --yes api");
     acting.until("SIGTERM delivered");
-    rogue.exit();
+    faulty.exit();
     assert_ended(&acting.end(), "stopped", 0);
 }
 
 #[test]
 fn a_recycled_pid_is_refused() {
-    let mut rogue = service("");
+    let mut faulty = service("");
     // Started after the file was written, so it cannot be whom the file names.
     let mut stranger = service("");
-    let scene = bare(&rogue, "    pid_file: api.pid\n");
+    let scene = bare(&faulty, "    pid_file: api.pid\n");
     age(&pid_file(&scene, stranger.pid()));
     let ran = run(&scene, "shutdown --yes api");
     assert_ended(&ran, "refused", 4);
     assert!(ran.stdout.contains("given to another process"), "{ran:?}");
-    assert!(rogue.runs() && stranger.runs());
+    assert!(faulty.runs() && stranger.runs());
 }
 
 #[test]
@@ -127,11 +127,11 @@ fn two_independent_processes_on_one_port_are_refused() {
 
 #[test]
 fn a_program_that_only_forwards_to_the_service_gets_no_signal() {
-    let mut rogue = hidden("");
-    let ran = run(&bare(&rogue, ""), "shutdown --yes api");
+    let mut faulty = hidden("");
+    let ran = run(&bare(&faulty, ""), "shutdown --yes api");
     assert_ended(&ran, "refused", 4);
     assert!(ran.stdout.contains("only forwards connections"), "{ran:?}");
-    assert!(rogue.runs());
+    assert!(faulty.runs());
 }
 
 #[test]

@@ -4,14 +4,14 @@ use super::*;
 
 #[test]
 fn a_service_that_answers_and_exits_is_stopped() {
-    let rogue = service("shutdown=exit");
-    let scene = scene(&rogue, "");
+    let faulty = service("shutdown=exit");
+    let scene = scene(&faulty, "");
     let ran = run(&scene, "shutdown --yes api");
     assert_ended(&ran, "stopped", 0);
     let proof = format!(
         "127.0.0.1:{} refuses connections and pid {}",
-        rogue.port(),
-        rogue.pid()
+        faulty.port(),
+        faulty.pid()
     );
     assert!(ran.stdout.contains(&proof), "{ran:?}");
     assert!(ran.stdout.contains("has exited"), "{ran:?}");
@@ -19,100 +19,100 @@ fn a_service_that_answers_and_exits_is_stopped() {
 
 #[test]
 fn a_service_that_answers_complete_and_stays_is_still_answering() {
-    let mut rogue = service("shutdown=stay");
-    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
+    let mut faulty = service("shutdown=stay");
+    let ran = run(&scene(&faulty, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
     assert!(ran.stderr.contains("shutdown_complete"), "{ran:?}");
-    assert_eq!(rogue.asked(), 1, "a shutdown is sent once");
+    assert_eq!(faulty.asked(), 1, "a shutdown is sent once");
 }
 
 #[test]
 fn a_service_that_cuts_the_connection_and_exits_is_stopped() {
-    let rogue = service("shutdown=cut");
-    let ran = run(&scene(&rogue, ""), "shutdown --yes api");
+    let faulty = service("shutdown=cut");
+    let ran = run(&scene(&faulty, ""), "shutdown --yes api");
     assert_ended(&ran, "stopped", 0);
 }
 
 #[test]
 fn a_service_that_hangs_in_its_shutdown_is_still_answering() {
-    let mut rogue = service("shutdown=hang");
-    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
+    let mut faulty = service("shutdown=hang");
+    let ran = run(&scene(&faulty, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
-    assert_eq!(rogue.asked(), 1, "a shutdown is never sent again");
+    assert_eq!(faulty.asked(), 1, "a shutdown is never sent again");
 }
 
 #[test]
 fn a_process_that_outlives_its_port_is_not_stopped_before_it_is_gone() {
-    let mut rogue = service("shutdown=close");
-    let scene = scene(&rogue, "");
+    let mut faulty = service("shutdown=close");
+    let scene = scene(&faulty, "");
     let mut acting = begin(&scene, "shutdown --yes api");
     acting.until("still runs");
-    assert!(rogue.runs() && acting.goes_on());
-    rogue.exit();
+    assert!(faulty.runs() && acting.goes_on());
+    faulty.exit();
     assert_ended(&acting.end(), "stopped", 0);
 }
 
 #[test]
 fn a_process_that_outlives_its_port_for_too_long_is_not_stopped() {
-    let mut rogue = service("shutdown=close");
-    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
+    let mut faulty = service("shutdown=close");
+    let ran = run(&scene(&faulty, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-draining", 124);
     assert!(ran.stdout.contains("still runs"), "{ran:?}");
-    assert!(rogue.runs());
+    assert!(faulty.runs());
 }
 
 #[test]
 fn a_service_that_drains_is_stopped_when_it_has_drained() {
-    let mut rogue = service("shutdown=drain");
-    let scene = scene(&rogue, "");
+    let mut faulty = service("shutdown=drain");
+    let scene = scene(&faulty, "");
     let mut acting = begin(&scene, "shutdown --yes api");
     acting.until("draining");
     assert!(acting.goes_on());
-    rogue.exit();
+    faulty.exit();
     assert_ended(&acting.end(), "stopped", 0);
 }
 
 #[test]
 fn a_service_that_drains_for_too_long_is_still_draining() {
-    let rogue = service("shutdown=drain");
-    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
+    let faulty = service("shutdown=drain");
+    let ran = run(&scene(&faulty, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-draining", 124);
 }
 
 #[test]
 fn a_handler_that_fails_and_goes_on_serving_is_still_answering() {
-    let rogue = service("shutdown=fault");
-    let ran = run(&scene(&rogue, ""), "shutdown --yes --timeout 1s api");
+    let faulty = service("shutdown=fault");
+    let ran = run(&scene(&faulty, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
     assert!(ran.stdout.contains("500 Internal Server Error"), "{ran:?}");
 }
 
 #[test]
 fn a_service_that_rejects_the_request_is_not_waited_for() {
-    let rogue = service("shutdown=deny");
+    let faulty = service("shutdown=deny");
     // Without the answer this would take the 40 s of the profile.
-    let ran = run(&scene(&rogue, ""), "shutdown --yes api");
+    let ran = run(&scene(&faulty, ""), "shutdown --yes api");
     assert_ended(&ran, "still-answering", 5);
     assert!(ran.stdout.contains("401 Unauthorized"), "{ran:?}");
 }
 
 #[test]
 fn a_service_whose_status_cannot_be_read_is_stopped_all_the_same() {
-    let rogue = service("status=401 shutdown=exit");
-    let ran = run(&scene(&rogue, ""), "shutdown --yes api");
+    let faulty = service("status=401 shutdown=exit");
+    let ran = run(&scene(&faulty, ""), "shutdown --yes api");
     assert_ended(&ran, "stopped", 0);
 }
 
 #[test]
 fn ipv6_that_goes_on_answering_is_not_stopped() {
-    let rogue = service("v6 shutdown=close-v4");
+    let faulty = service("v6 shutdown=close-v4");
     let scene = Scene::with_inventory(&format!(
         "services:\n  api:\n    profile: hephaestus\n    url: http://localhost:{}\n",
-        rogue.port()
+        faulty.port()
     ));
     let ran = run(&scene, "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
-    let open = format!("[::1]:{}", rogue.port());
+    let open = format!("[::1]:{}", faulty.port());
     assert!(ran.stdout.contains(&open), "{ran:?}");
 }
 
@@ -156,8 +156,8 @@ fn the_other_process_of_a_pair_on_one_port_is_no_successor() {
 
 #[test]
 fn a_service_without_a_known_process_is_only_not_listening() {
-    let rogue = hidden("shutdown=exit");
-    let ran = run(&scene(&rogue, ""), "shutdown --yes api");
+    let faulty = hidden("shutdown=exit");
+    let ran = run(&scene(&faulty, ""), "shutdown --yes api");
     assert_ended(&ran, "not-listening", 0);
     assert!(ran.stdout.contains("its process is not known"), "{ran:?}");
 }
@@ -180,9 +180,9 @@ fn without_a_known_process_the_reported_start_tells_a_new_one() {
 
 #[test]
 fn a_service_that_had_stopped_before_is_not_asked() {
-    let mut rogue = service("");
-    let scene = scene(&rogue, "");
-    rogue.exit();
+    let mut faulty = service("");
+    let scene = scene(&faulty, "");
+    faulty.exit();
     let ran = run(&scene, "shutdown --yes api");
     assert_ended(&ran, "already-stopped", 0);
     let lines = audit(&scene);
@@ -192,60 +192,60 @@ fn a_service_that_had_stopped_before_is_not_asked() {
 
 #[test]
 fn a_scheduled_shutdown_is_accepted_and_not_waited_for() {
-    let mut rogue = service("schedule=drain");
-    let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
+    let mut faulty = service("schedule=drain");
+    let ran = run(&scene(&faulty, ""), "shutdown --schedule --yes api");
     assert_ended(&ran, "accepted", 0);
     assert!(ran.stdout.contains("shutdown_scheduled"), "{ran:?}");
-    assert!(rogue.runs());
+    assert!(faulty.runs());
 }
 
 #[test]
 fn a_scheduled_shutdown_that_is_rejected_is_not_accepted() {
-    let rogue = service("schedule=deny");
-    let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
+    let faulty = service("schedule=deny");
+    let ran = run(&scene(&faulty, ""), "shutdown --schedule --yes api");
     assert_ended(&ran, "still-answering", 5);
 }
 
 #[test]
 fn a_scheduled_shutdown_that_fails_in_its_handler_is_not_accepted() {
-    let rogue = service("schedule=fault");
-    let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
+    let faulty = service("schedule=fault");
+    let ran = run(&scene(&faulty, ""), "shutdown --schedule --yes api");
     assert_ended(&ran, "still-answering", 5);
     assert!(ran.stdout.contains("500 Internal Server Error"), "{ran:?}");
 }
 
 #[test]
 fn a_scheduled_shutdown_whose_connection_is_lost_is_watched() {
-    let rogue = service("schedule=cut");
-    let ran = run(&scene(&rogue, ""), "shutdown --schedule --yes api");
+    let faulty = service("schedule=cut");
+    let ran = run(&scene(&faulty, ""), "shutdown --schedule --yes api");
     assert_ended(&ran, "stopped", 0);
 }
 
 #[test]
 fn a_route_that_only_waits_is_not_scheduled() {
-    let mut rogue = service("");
-    let scene = scene(&rogue, "    actions: {schedule: off}\n");
+    let mut faulty = service("");
+    let scene = scene(&faulty, "    actions: {schedule: off}\n");
     let ran = run(&scene, "shutdown --schedule --yes api");
     assert_ended(&ran, "refused", 4);
-    assert_eq!(rogue.asked(), 0);
+    assert_eq!(faulty.asked(), 0);
 }
 
 #[test]
 fn a_command_stops_a_service() {
-    let rogue = service("");
+    let faulty = service("");
     let more = format!(
         "    actions: {{shutdown: {{exec: [kill, \"{}\"]}}}}\n",
-        rogue.pid()
+        faulty.pid()
     );
-    let ran = run(&scene(&rogue, &more), "shutdown --yes api");
+    let ran = run(&scene(&faulty, &more), "shutdown --yes api");
     assert_ended(&ran, "stopped", 0);
 }
 
 #[test]
 fn a_command_that_fails_is_told_with_its_last_line() {
-    let rogue = service("");
+    let faulty = service("");
     let more = "    actions: {shutdown: {exec: [sh, -c, \"echo no such unit >&2; exit 5\"]}}\n";
-    let ran = run(&scene(&rogue, more), "shutdown --yes api");
+    let ran = run(&scene(&faulty, more), "shutdown --yes api");
     assert_ended(&ran, "still-answering", 5);
     assert!(ran.stdout.contains("no such unit"), "{ran:?}");
 }

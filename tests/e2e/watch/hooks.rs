@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::stream::Stream;
-use crate::support::rogue;
+use crate::support::faulty;
 use crate::support::started::{Stage, Startable};
 use crate::support::watching::Watching;
 
@@ -14,7 +14,7 @@ use crate::support::watching::Watching;
 #[test]
 #[ignore = "the process that the other tests start"]
 fn service_process() {
-    rogue::serve_if_asked();
+    faulty::serve_if_asked();
 }
 
 /// The lines of a file once there are so many.

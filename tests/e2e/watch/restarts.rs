@@ -2,7 +2,7 @@
 
 use super::dashboard;
 use crate::actions::SERVICE;
-use crate::support::rogue::Rogue;
+use crate::support::faulty::FaultyService;
 use crate::support::scene::Scene;
 use crate::support::started::{Stage, Startable};
 use crate::support::terminal::{ENTER, ESC, PAGE_DOWN, Pty, TAB};
@@ -274,7 +274,7 @@ fn a_service_that_exits_without_a_reply_has_stopped() {
 
 #[test]
 fn a_service_that_something_else_starts_again_is_waited_for() {
-    let mut old = Rogue::start(SERVICE, "shared shutdown=drain");
+    let mut old = FaultyService::start(SERVICE, "shared shutdown=drain");
     let scene = Scene::with_inventory(&format!(
         "services:\n  api:\n    profile: hephaestus\n    url: http://127.0.0.1:{}\n    supervised: true\n",
         old.port()
@@ -288,7 +288,7 @@ fn a_service_that_something_else_starts_again_is_waited_for() {
     pty.keys("y");
     pty.wait_for_line(&["s draining"]);
     pty.wait_for_line(&["↓ draining", "api", "restart"]);
-    let new = Rogue::start(SERVICE, &format!("shared port={}", old.port()));
+    let new = FaultyService::start(SERVICE, &format!("shared port={}", old.port()));
     old.exit();
     pty.wait_for("restart: restarted after");
     pty.wait_for_line(&["✓ healthy", "api"]);

@@ -15,17 +15,17 @@ use std::thread;
 use super::process::Running;
 
 /// The environment variable that makes a service of the test binary.
-pub const VARIABLE: &str = "ROGUE_SERVICE";
+pub const VARIABLE: &str = "FAULTY_SERVICE";
 
 /// A misbehaving service; killed when its test ends.
-pub struct Rogue {
+pub struct FaultyService {
     running: Running,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
     port: u16,
 }
 
-impl Rogue {
+impl FaultyService {
     /// Starts one that does as the words say: `shutdown=stay`, `sigterm=ignore`, `reload=parts`, `sighup=take`,
     /// `status=401`, `port=8000`, `v6`, `shared`, `standby`, `start=whole`, `start=none`, `gate=FILE`, `sigusr2=handover`, `when=FILE` (it listens once that is there), `writes=FILE` (at
     /// its start), `broken=FILE` (it does not start while that is there). `test` is the full name of the test that calls
@@ -48,14 +48,14 @@ impl Rogue {
         .expect("this binary can be run again");
         let orders = running.child().stdin.take().expect("stdin is piped");
         let answers = running.child().stdout.take().expect("stdout is piped");
-        let mut rogue = Self {
+        let mut faulty = Self {
             running,
             orders,
             answers: BufReader::new(answers),
             port: 0,
         };
-        rogue.port = rogue.answer("port").parse().expect("a port is a number");
-        rogue
+        faulty.port = faulty.answer("port").parse().expect("a port is a number");
+        faulty
     }
 
     /// Its process id.
@@ -96,7 +96,7 @@ impl Rogue {
             let mut line = String::new();
             let length = self.answers.read_line(&mut line).expect("a line comes");
             assert_ne!(length, 0, "the service has ended before it said `{word}`");
-            if let Some(rest) = line.trim_end().strip_prefix(&format!("rogue {word}:")) {
+            if let Some(rest) = line.trim_end().strip_prefix(&format!("faulty {word}:")) {
                 return rest.trim().to_owned();
             }
         }
@@ -213,7 +213,7 @@ pub fn serve_if_asked() {
 }
 
 fn say(word: &str, text: &str) {
-    println!("rogue {word}: {text}");
+    println!("faulty {word}: {text}");
 }
 
 impl Service {
@@ -386,7 +386,7 @@ impl Service {
             "uptime_seconds": uptime.as_secs_f64(),
             "start_time": self.reported_start(),
             "version": "1.0.0",
-            "service": "rogue",
+            "service": "faulty",
             "should_shutdown": draining,
             "dependencies": {},
             "resources": {},
