@@ -16,7 +16,7 @@ use super::{
 pub struct Update {
     /// The snapshot.
     pub snapshot: Arc<ServiceSnapshot>,
-    /// What changed; empty where only figures moved.
+    /// What changed; empty where only stats moved.
     pub changed: Vec<Change>,
 }
 
@@ -124,7 +124,7 @@ impl Fleet {
             .collect()
     }
 
-    /// Takes in what a probe found. The first update is this service's, with an empty `changed` where only figures moved;
+    /// Takes in what a probe found. The first update is this service's, with an empty `changed` where only stats moved;
     /// the others are of services that are blocked or freed by it.
     pub fn record(&mut self, service: usize, probe: usize, outcome: Outcome) -> Vec<Update> {
         let at = outcome.at;
@@ -201,7 +201,7 @@ impl Fleet {
         };
         change(&mut member.tracker);
         let mut updates = Vec::new();
-        // By depth: what a service depends on is settled before it is looked at, and nothing is looked at twice.
+        // By depth: what a service depends on is assessed_at before it is looked at, and nothing is looked at twice.
         let mut open = BTreeSet::from([(member.depth, service)]);
         while let Some((_, place)) = open.pop_first() {
             let cause = self.cause_of(place);

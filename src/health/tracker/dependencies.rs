@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
+use super::heartbeat::HeartbeatState;
 use super::process::ProcessId;
-use super::pulse::Pulse;
 use crate::health::{Age, Counters, Dependency, DependencySnapshot, DependencyStatus, Moment};
 
-/// More processes than ever answer in turn; the figures of earlier ones are added up.
+/// More processes than ever answer in turn; the stats of earlier ones are added up.
 const PROCESSES: usize = 12;
 /// How many names are remembered beyond those of the latest payload.
 const FORGOTTEN_BEYOND: usize = 256;
@@ -15,45 +15,45 @@ const FORGOTTEN_BEYOND: usize = 256;
 /// Everything remembered, by name.
 #[derive(Debug, Default)]
 pub(super) struct Dependencies {
-    known: HashMap<String, Memory>,
+    known: HashMap<String, DependencyHistory>,
 }
 
 #[derive(Debug)]
-struct Memory {
-    success: Meter,
-    failure: Meter,
+struct DependencyHistory {
+    success: CounterTotal,
+    failure: CounterTotal,
     /// What we saw ourselves.
     seen: Counters,
     seen_success: Option<Moment>,
     seen_failure: Option<Moment>,
     known_since: Moment,
-    pulse: Option<Pulse>,
+    heartbeat: Option<HeartbeatState>,
 }
 
-impl Memory {
+impl DependencyHistory {
     fn new(at: Moment) -> Self {
         Self {
-            success: Meter::default(),
-            failure: Meter::default(),
+            success: CounterTotal::default(),
+            failure: CounterTotal::default(),
             seen: Counters::default(),
             seen_success: None,
             seen_failure: None,
             known_since: at,
-            pulse: None,
+            heartbeat: None,
         }
     }
 
     /// How the dependency is: as the service says, unless it is one that beats and too many beats are missing.
-    fn judge<'a>(&self, dependency: &'a Dependency) -> Cow<'a, Dependency> {
+    fn evaluate<'a>(&self, dependency: &'a Dependency) -> Cow<'a, Dependency> {
         let unsaid = !matches!(
             dependency.status,
             DependencyStatus::Error | DependencyStatus::NotUsed
         );
-        let pulse = self
-            .pulse
+        let heartbeat = self
+            .heartbeat
             .as_ref()
             .filter(|_| unsaid && dependency.heartbeat.is_some());
-        match pulse.and_then(Pulse::failure) {
+        match heartbeat.and_then(HeartbeatState::failure) {
             Some(missed) => Cow::Owned(Dependency {
                 status: DependencyStatus::Error,
                 error: Some(missed),
@@ -66,12 +66,12 @@ impl Memory {
 
 /// A counter of a service that begins at zero again with each of its processes.
 #[derive(Debug, Default)]
-struct Meter {
+struct CounterTotal {
     before: u64,
     processes: Vec<(ProcessId, u64)>,
 }
 
-impl Meter {
+impl CounterTotal {
     fn last(&self, process: ProcessId) -> Option<u64> {
         let mut last = self.processes.iter();
         last.find(|(id, _)| *id == process).map(|(_, count)| *count)
@@ -93,7 +93,7 @@ impl Meter {
     }
 
     /// What this process has counted so far was counted by one that is gone.
-    fn begin_anew(&mut self, process: ProcessId) {
+    fn new_process(&mut self, process: ProcessId) {
         let gone = self.last(process).unwrap_or(0);
         self.before = self.before.saturating_add(gone);
         self.processes.retain(|(id, _)| *id != process);
@@ -133,8 +133,8 @@ impl Dependencies {
         if !fallen.is_empty() {
             for (name, memory) in &mut self.known {
                 if !same || fallen.contains(name.as_str()) {
-                    memory.success.begin_anew(process);
-                    memory.failure.begin_anew(process);
+                    memory.success.new_process(process);
+                    memory.failure.new_process(process);
                 }
             }
         }
@@ -151,11 +151,11 @@ impl Dependencies {
         let memory = self
             .known
             .entry(dependency.name.clone())
-            .or_insert_with(|| Memory::new(at));
-        if let Some(told) = &dependency.heartbeat {
-            match &mut memory.pulse {
-                Some(pulse) => pulse.hear(told, asked, at),
-                none => *none = Some(Pulse::new(told, asked, at)),
+            .or_insert_with(|| DependencyHistory::new(at));
+        if let Some(reported) = &dependency.heartbeat {
+            match &mut memory.heartbeat {
+                Some(heartbeat) => heartbeat.update(reported, asked, at),
+                none => *none = Some(HeartbeatState::new(reported, asked, at)),
             }
         }
         if let Some(count) = dependency.success_count {
@@ -164,7 +164,7 @@ impl Dependencies {
         if let Some(count) = dependency.failure_count {
             memory.failure.set(process, count);
         }
-        match memory.judge(dependency).status {
+        match memory.evaluate(dependency).status {
             // Degraded is bad work, but work.
             DependencyStatus::Working | DependencyStatus::Degraded => {
                 memory.seen.success = memory.seen.success.saturating_add(1);
@@ -179,18 +179,18 @@ impl Dependencies {
     }
 
     /// How a dependency of a table is, with what is known of its sign of life.
-    pub(super) fn judge<'a>(&self, dependency: &'a Dependency) -> Cow<'a, Dependency> {
+    pub(super) fn evaluate<'a>(&self, dependency: &'a Dependency) -> Cow<'a, Dependency> {
         match self.known.get(&dependency.name) {
-            Some(memory) => memory.judge(dependency),
+            Some(memory) => memory.evaluate(dependency),
             None => Cow::Borrowed(dependency),
         }
     }
 
     /// The sign of life of a dependency of a table, where it is one that beats.
-    pub(super) fn pulse(&self, dependency: &Dependency) -> Option<&Pulse> {
+    pub(super) fn heartbeat(&self, dependency: &Dependency) -> Option<&HeartbeatState> {
         let memory = self.known.get(&dependency.name)?;
         memory
-            .pulse
+            .heartbeat
             .as_ref()
             .filter(|_| dependency.heartbeat.is_some())
     }
@@ -209,13 +209,13 @@ impl Dependencies {
         at: Moment,
     ) -> DependencySnapshot {
         let memory = self.known.get(&dependency.name);
-        let pulse = self.pulse(dependency);
-        let dependency = &*self.judge(dependency);
+        let heartbeat = self.heartbeat(dependency);
+        let dependency = &*self.evaluate(dependency);
         let used = dependency.status != DependencyStatus::NotUsed;
         // What is switched off was never tried, rather than tried zero times.
         let seen = |count: u64| (used || count > 0).then_some(count);
-        let count = |reported: Option<u64>, meter: Option<&Meter>, saw: Option<u64>| {
-            let total = meter.and_then(Meter::total);
+        let count = |reported: Option<u64>, meter: Option<&CounterTotal>, saw: Option<u64>| {
+            let total = meter.and_then(CounterTotal::total);
             let last = meter.and_then(|meter| meter.last(process));
             let count = reported.or(last).or_else(|| saw.and_then(seen));
             (count, total.or(count))
@@ -232,8 +232,8 @@ impl Dependencies {
         );
         let moment = |age: Age, saw: Option<Moment>| DependencySnapshot::moment_of(age, at, saw);
         // Whoever beats was well when it last did.
-        let saw_success = match pulse {
-            Some(pulse) => pulse.beat_at(),
+        let saw_success = match heartbeat {
+            Some(heartbeat) => heartbeat.beat_at(),
             None => memory.and_then(|it| it.seen_success),
         };
         DependencySnapshot {
@@ -252,7 +252,7 @@ impl Dependencies {
                 memory.and_then(|it| it.seen_failure),
             ),
             latency: dependency.latency,
-            heartbeat: pulse.map(Pulse::snapshot),
+            heartbeat: heartbeat.map(HeartbeatState::snapshot),
             observed_at: at,
             details: dependency.details.clone(),
         }

@@ -1,45 +1,55 @@
-//! What is believed of one service, from everything its probes have found: the state machine.
+//! The state machine of one service: outcomes of its probes go in, its state and snapshot come out.
 //!
-//! Each rule has a file: thresholds in `standing`, `startup` and the start period in `coming_up`, draining and *stopped*
-//! in `ending`, who answers in `process`, alternating answers in `flapping`, signs of life in `pulse`. This file decides in which order they see
-//! an outcome; `belief` draws the state from what they know; `snapshot` shows it.
+//! `probe` and `thresholds` say what the answers of one probe amount to, `process` whose answers they are, `lifecycle` how far
+//! start and shutdown have come, `dependencies` and `heartbeat` what the service reports on. This file decides in which
+//! order they see an outcome; `assessment` derives the state from them, `snapshot` what is shown.
 
-mod belief;
-mod coming_up;
+mod assessment;
 mod dependencies;
-mod ending;
-mod figures;
-mod flapping;
-mod heard;
+mod heartbeat;
+mod lifecycle;
 mod probe;
 mod process;
-mod pulse;
 mod snapshot;
-mod standing;
+mod thresholds;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use self::belief::Belief;
-use self::coming_up::ComingUp;
-pub use self::coming_up::{LifecycleEvent, StartProgress};
 use self::dependencies::Dependencies;
-use self::ending::Ending;
-use self::heard::{Claim, Heard, broke_off, is_whole};
-use self::probe::Probe;
-use self::process::{Processes, Whose, identity_of};
+pub use self::lifecycle::{LifecycleEvent, StartProgress};
+use self::lifecycle::{ShutdownState, StartupState};
+use self::probe::{PhaseClaim, ProbeState, Reachability, broke_off, is_whole};
+use self::process::{AnsweredBy, Processes, identity_of};
 use super::{
     Flag, Identity, Moment, Outcome, ProbeResult, Reading, Role, ServiceInfo, Sight, State,
 };
+
+/// What is assessed, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Assessment {
+    pub(super) state: State,
+    /// Most important first.
+    pub(super) reasons: Vec<String>,
+}
+
+impl Assessment {
+    fn new(state: State, reason: impl Into<String>) -> Self {
+        Self {
+            state,
+            reasons: vec![reason.into()],
+        }
+    }
+}
 
 /// The memory of one service: probe results go in, a [`ServiceSnapshot`](super::ServiceSnapshot) comes out.
 #[derive(Debug)]
 pub struct Tracker {
     info: Arc<ServiceInfo>,
-    probes: Vec<Probe>,
+    probes: Vec<ProbeState>,
     processes: Processes,
-    coming_up: ComingUp,
-    ending: Ending,
+    startup: StartupState,
+    shutdown: ShutdownState,
     dependencies: Dependencies,
     /// Flags that no probe can know.
     flags: BTreeMap<Flag, String>,
@@ -47,11 +57,11 @@ pub struct Tracker {
     sight: Sight,
     /// The root cause, where another service keeps this one from working.
     blocked_by: Option<String>,
-    belief: Belief,
+    assessment: Assessment,
     /// When that was drawn.
-    settled: Moment,
+    assessed_at: Moment,
     since: Moment,
-    /// When time alone changes what is believed.
+    /// When time alone changes what is assessed.
     due: Option<Moment>,
 }
 
@@ -64,22 +74,22 @@ impl Tracker {
             probes: info
                 .probes
                 .iter()
-                .map(|probe| Probe::new(Arc::new(probe.clone())))
+                .map(|probe| ProbeState::new(Arc::new(probe.clone())))
                 .collect(),
             processes: Processes::new(),
-            coming_up: ComingUp::new(has_startup, info.start_period),
-            ending: Ending::new(info.shutdown_timeout),
+            startup: StartupState::new(has_startup, info.start_period),
+            shutdown: ShutdownState::new(info.shutdown_timeout),
             dependencies: Dependencies::default(),
             flags: BTreeMap::new(),
             sight: Sight::default(),
             blocked_by: None,
-            belief: Belief::default(),
-            settled: now,
+            assessment: Assessment::default(),
+            assessed_at: now,
             since: now,
             due: None,
             info,
         };
-        tracker.settle(now);
+        tracker.reassess(now);
         tracker
     }
 
@@ -88,9 +98,9 @@ impl Tracker {
         &self.info
     }
 
-    /// What is believed of it.
+    /// What is assessed of it.
     pub const fn state(&self) -> State {
-        self.belief.state
+        self.assessment.state
     }
 
     /// Whether this probe is to be asked now: `startup` holds the others back until it has passed, and is not asked
@@ -98,7 +108,7 @@ impl Tracker {
     pub fn wants(&self, probe: usize) -> bool {
         self.probes
             .get(probe)
-            .is_some_and(|probe| (probe.info.role == Role::Startup) == self.coming_up.holds_back())
+            .is_some_and(|probe| (probe.info.role == Role::Startup) == self.startup.holds_back())
     }
 
     /// The probes that are to be asked now and of which nothing counts yet, at the beginning and whenever a process was
@@ -109,22 +119,22 @@ impl Tracker {
                 && self
                     .probes
                     .get(index)
-                    .is_some_and(|probe| probe.standing.is_fresh())
+                    .is_some_and(|probe| probe.thresholds.is_fresh())
         })
     }
 
     /// Takes in what a probe found. A probe that is not there is passed over.
     pub fn record(&mut self, probe: usize, outcome: Outcome) {
         let at = outcome.at;
-        self.take_in(probe, outcome);
-        self.settle(at);
+        self.apply(probe, outcome);
+        self.reassess(at);
     }
 
     /// Draws what follows from time alone; true where something may have changed.
     pub fn tick(&mut self, now: Moment) -> bool {
         let due = self.due.is_some_and(|due| due.mono <= now.mono);
         if due {
-            self.settle(now);
+            self.reassess(now);
         }
         due
     }
@@ -133,7 +143,7 @@ impl Tracker {
     pub fn lifecycle(&mut self, event: LifecycleEvent, now: Moment) {
         match event {
             LifecycleEvent::ShutdownAccepted => self.shutdown_accepted(now),
-            LifecycleEvent::NotListening { process_runs } => self.lingers(process_runs, now),
+            LifecycleEvent::NotListening { process_runs } => self.not_listening(process_runs, now),
             LifecycleEvent::Started => self.started(now),
             LifecycleEvent::Start(awaiting) => self.awaited(awaiting, now),
         }
@@ -141,51 +151,51 @@ impl Tracker {
 
     /// A shutdown was accepted: from now on silence means *stopped*.
     fn shutdown_accepted(&mut self, now: Moment) {
-        self.ending.accept(now);
-        self.settle(now);
+        self.shutdown.accept(now);
+        self.reassess(now);
     }
 
     /// Whoever watches its process says whether that runs on while nobody listens any more. Until it is gone the
     /// service drains and is not stopped.
-    fn lingers(&mut self, runs_on: bool, now: Moment) {
-        self.ending.linger(runs_on);
-        self.settle(now);
+    fn not_listening(&mut self, process_runs: bool, now: Moment) {
+        self.shutdown.set_process_runs(process_runs);
+        self.reassess(now);
     }
 
     /// We started it: its start period begins, and its startup probe is asked again.
     fn started(&mut self, now: Moment) {
-        self.begin_anew();
+        self.new_process();
         self.processes.succeeded_by(&Identity::default(), now);
-        self.coming_up.begin(now);
-        let explained = self.coming_up.has_startup() || !self.info.start_period.is_zero();
+        self.startup.begin_period(now);
+        let explained = self.startup.has_startup() || !self.info.start_period.is_zero();
         // Without either of them *stopped* ends as always, at the first answer: failures would count at once.
-        if explained || self.ending.stopped().is_none() {
-            self.ending.arm();
+        if explained || self.shutdown.stopped().is_none() {
+            self.shutdown.reset();
         }
-        self.settle(now);
+        self.reassess(now);
     }
 
     /// Whoever started it says whether it is waited for. Until it has come up nothing that it does not yet answer speaks
     /// against it, and once it has, no shutdown explains a silence any more.
     fn awaited(&mut self, awaiting: StartProgress, now: Moment) {
-        if awaiting == StartProgress::Proved && self.ending.stopped().is_none() {
-            self.ending.arm();
+        if awaiting == StartProgress::Proved && self.shutdown.stopped().is_none() {
+            self.shutdown.reset();
         }
-        self.coming_up.hear(awaiting, now);
+        self.startup.set_progress(awaiting, now);
         if awaiting == StartProgress::Failed {
             // What was known is of the process before it. The next answer counts, and its silence is no stop.
-            self.ending.arm();
+            self.shutdown.reset();
             self.forget();
         }
         if awaiting == StartProgress::Abandoned {
             // What was set aside while it was waited for puts nothing off: the next answer counts.
             for probe in &mut self.probes {
-                if probe.standing.counted().is_none() {
-                    probe.standing.forget(probe.info.role != Role::Startup);
+                if probe.thresholds.counted().is_none() {
+                    probe.thresholds.forget(probe.info.role != Role::Startup);
                 }
             }
         }
-        self.settle(now);
+        self.reassess(now);
     }
 
     /// Sets a flag that no probe can know, with a sentence about it that may be empty, or clears it (`None`).
@@ -209,7 +219,7 @@ impl Tracker {
     /// Whether probes of its own fail, where no state of its own explains that.
     pub(super) fn is_failing_itself(&self) -> bool {
         !matches!(
-            self.belief.state,
+            self.assessment.state,
             State::Healthy | State::Stopped | State::Draining | State::Starting
         ) && self
             .probes
@@ -217,65 +227,65 @@ impl Tracker {
             .any(|probe| probe.counted() == Some(ProbeResult::Fail))
     }
 
-    fn take_in(&mut self, index: usize, mut outcome: Outcome) {
+    fn apply(&mut self, index: usize, mut outcome: Outcome) {
         let at = outcome.at;
         let asked = at.minus(outcome.latency.unwrap_or_default());
-        let heard = Heard::of(&outcome);
-        let whole = heard == Heard::Spoke && is_whole(&outcome);
+        let reachability = Reachability::of(&outcome);
+        let whole = reachability == Reachability::Answered && is_whole(&outcome);
         let identity = identity_of(&outcome);
         let reading = outcome.reading.take().map(Arc::new);
         let outcome = outcome;
         let Some(probe) = self.probes.get_mut(index) else {
             return;
         };
-        probe.observe(&outcome, heard);
+        probe.observe(&outcome, reachability);
         let role = probe.info.role;
 
-        if self.ending.stopped().is_some() {
-            let ends = heard.is_answer()
+        if self.shutdown.stopped().is_some() {
+            let ends = reachability.is_answer()
                 && self.speaks_for_service(index)
-                && self.ending.was_silent_before(asked);
+                && self.shutdown.stopped_before(asked);
             // It has come up, as somebody else has seen, and is silent again: its shutdown does not explain that.
-            let fell = heard == Heard::Refused && self.coming_up.was_up(asked);
+            let fell = reachability == Reachability::Refused && self.startup.was_ready(asked);
             if !ends && !fell {
                 return;
             }
-            self.begin_anew();
-            self.ending.arm();
+            self.new_process();
+            self.shutdown.reset();
             self.processes.succeeded_by(&identity, asked);
         }
         let mut proved_same = false;
-        if heard == Heard::Spoke && self.speaks_for_service(index) {
+        if reachability == Reachability::Answered && self.speaks_for_service(index) {
             match self.processes.answered(&identity, asked) {
-                Whose::Same { proved } => proved_same = proved,
-                Whose::New if !self.info.replicas => self.be_replaced(),
-                Whose::New => {}
-                Whose::Other => proved_same = true,
-                Whose::Late => return,
+                AnsweredBy::Same { proved } => proved_same = proved,
+                AnsweredBy::New if !self.info.replicas => self.process_replaced(),
+                AnsweredBy::New => {}
+                AnsweredBy::Other => proved_same = true,
+                AnsweredBy::Late => return,
             }
             if let Some(start) = self.processes.start() {
-                self.coming_up.learn(start, at);
+                self.startup.learn_start(start, at);
             }
         }
         if let Some(reading) = &reading {
             self.read(index, reading, proved_same, asked, at);
         }
-        let claims = self.hear_claim(index, at, whole, reading.as_deref());
-        if heard == Heard::Refused && self.is_silent(index) {
+        let claims = self.update_claim(index, at, whole, reading.as_deref());
+        if reachability == Reachability::Refused && self.is_silent(index) {
             let message = outcome.failure.as_ref().map(|it| it.message.as_str());
-            if self.ending.fall_silent(at, message) {
+            if self.shutdown.stop(at, message) {
                 self.forget_claims();
                 return;
             }
         }
         if outcome.result.is_success() {
             if role == Role::Startup {
-                self.coming_up.pass();
-            } else if self.speaks_for_service(index) && !self.coming_up.holds_back() {
-                self.coming_up.succeed();
+                self.startup.pass();
+            } else if self.speaks_for_service(index) && !self.startup.holds_back() {
+                self.startup.succeed();
             }
         }
-        self.weigh(index, &outcome, heard, reading, claims);
+        self.record_answer(index, &outcome, reachability, reading, claims);
     }
 
     /// Takes in what was read, and remembers the dependencies of the table that is to be shown now: where several probes
@@ -309,20 +319,20 @@ impl Tracker {
     }
 
     /// Has the thresholds see an answer, unless something says that it does not count.
-    fn weigh(
+    fn record_answer(
         &mut self,
         index: usize,
         outcome: &Outcome,
-        heard: Heard,
+        reachability: Reachability,
         reading: Option<Arc<Reading>>,
         claims: bool,
     ) {
-        let held_back = self.coming_up.holds_back();
+        let held_back = self.startup.holds_back();
         let asked = outcome.at.minus(outcome.latency.unwrap_or_default());
-        let awaited = self.coming_up.is_awaited() && !self.coming_up.was_up(asked);
-        let in_period = awaited || self.coming_up.period_until(outcome.at).is_some();
+        let awaited = self.startup.is_awaited() && !self.startup.was_ready(asked);
+        let in_period = awaited || self.startup.period_until(outcome.at).is_some();
         let explained = self.claim().is_some();
-        let ends = broke_off(outcome) && self.ending.explains(outcome.at).is_some();
+        let ends = broke_off(outcome) && self.shutdown.explains(outcome.at).is_some();
         let Some(probe) = self.probes.get_mut(index) else {
             return;
         };
@@ -339,26 +349,28 @@ impl Tracker {
         let excused = explained
             && (claims
                 || probe.info.role == Role::Ready
-                || (heard == Heard::Spoke && probe.claim.is_none()));
+                || (reachability == Reachability::Answered && probe.claim.is_none()));
         if !success && in_period {
-            probe.standing.set_aside(true);
+            probe.thresholds.set_aside(true);
             probe.excused = true;
         } else if !success && excused {
-            probe.standing.set_aside(false);
+            probe.thresholds.set_aside(false);
             probe.excused = true;
         } else {
-            let turned = probe
-                .standing
-                .weigh(outcome, reading, heard == Heard::Spoke);
+            let turned = probe.thresholds.record_answer(
+                outcome,
+                reading,
+                reachability == Reachability::Answered,
+            );
             if turned && probe.claim.take().is_some_and(|claim| claim.is_draining()) {
-                self.drain_no_more(false);
+                self.end_draining(false);
             }
         }
     }
 
     /// Takes in what an answer says of draining and starting; true where it says so. A whole answer that says nothing
     /// of it takes back what an earlier one said.
-    fn hear_claim(
+    fn update_claim(
         &mut self,
         index: usize,
         at: Moment,
@@ -372,28 +384,28 @@ impl Tracker {
         let Some(probe) = self.probes.get_mut(index) else {
             return false;
         };
-        let claim = reading.and_then(Claim::of);
+        let claim = reading.and_then(PhaseClaim::of);
         let claims = claim.is_some();
-        if claim.as_ref().is_some_and(Claim::is_draining) {
-            self.ending.drain(at);
+        if claim.as_ref().is_some_and(PhaseClaim::is_draining) {
+            self.shutdown.drain(at);
         }
         if claims || whole {
             let before = std::mem::replace(&mut probe.claim, claim);
             if before.is_some_and(|before| before.is_draining()) {
-                self.drain_no_more(true);
+                self.end_draining(true);
             }
         }
         claims
     }
 
-    fn drain_no_more(&mut self, taken_back: bool) {
-        if !self.claim().is_some_and(Claim::is_draining) {
-            self.ending.drain_no_more(taken_back);
+    fn end_draining(&mut self, taken_back: bool) {
+        if !self.claim().is_some_and(PhaseClaim::is_draining) {
+            self.shutdown.end_draining(taken_back);
         }
     }
 
     /// What the probes say that explains codes; draining before starting.
-    fn claim(&self) -> Option<&Claim> {
+    fn claim(&self) -> Option<&PhaseClaim> {
         let claims = || self.probes.iter().filter_map(|probe| probe.claim.as_ref());
         claims()
             .find(|claim| claim.is_draining())
@@ -407,19 +419,19 @@ impl Tracker {
     }
 
     /// A new process answers although the old one was not seen to end.
-    fn be_replaced(&mut self) {
-        self.ending.arm();
-        self.coming_up.arm();
+    fn process_replaced(&mut self) {
+        self.shutdown.reset();
+        self.startup.reset();
         self.forget_claims();
         self.sight.process_is_gone();
-        if self.coming_up.has_startup() {
+        if self.startup.has_startup() {
             self.forget();
         }
     }
 
     /// A process begins of which nothing is known.
-    fn begin_anew(&mut self) {
-        self.coming_up.arm();
+    fn new_process(&mut self) {
+        self.startup.reset();
         self.forget();
     }
 
@@ -433,7 +445,7 @@ impl Tracker {
     /// Whether the probe asks the service itself. One of the user's own may ask anything, and speaks for the service
     /// only where nothing else does.
     fn speaks_for_service(&self, index: usize) -> bool {
-        let named = |probe: &Probe| probe.info.role == Role::Named;
+        let named = |probe: &ProbeState| probe.info.role == Role::Named;
         self.probes.get(index).is_some_and(|probe| !named(probe)) || self.probes.iter().all(named)
     }
 
@@ -445,23 +457,23 @@ impl Tracker {
         self.speaks_for_service(index)
             && self.probes.iter().enumerate().all(|(other, probe)| {
                 probe.endpoint == refused.endpoint
-                    || probe.heard != Some(Heard::Spoke)
+                    || probe.reachability != Some(Reachability::Answered)
                     || !self.speaks_for_service(other)
                     || !self.wants(other)
             })
     }
 
     /// Draws the state anew.
-    fn settle(&mut self, now: Moment) {
-        if self.ending.stopped().is_none() && self.unanswered().next().is_none() {
-            self.coming_up.become_known();
+    fn reassess(&mut self, now: Moment) {
+        if self.shutdown.stopped().is_none() && self.unanswered().next().is_none() {
+            self.startup.confirm();
         }
-        let belief = self.believe(now);
-        if belief.state != self.belief.state {
+        let assessment = self.assess(now);
+        if assessment.state != self.assessment.state {
             self.since = now;
         }
-        self.belief = belief;
-        self.settled = now;
+        self.assessment = assessment;
+        self.assessed_at = now;
         self.due = self.next_due(now);
     }
 
@@ -469,10 +481,10 @@ impl Tracker {
         let drained = self
             .claim()
             .filter(|claim| claim.is_draining())
-            .and_then(|_| self.ending.drain_until());
+            .and_then(|_| self.shutdown.drain_until());
         [
             drained,
-            self.coming_up.period_until(now),
+            self.startup.period_until(now),
             self.success_age_due(now),
         ]
         .into_iter()

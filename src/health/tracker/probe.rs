@@ -1,54 +1,56 @@
-//! One probe of a service, with everything that is remembered of it.
+//! One probe of a service: what an outcome says of who is there, what is remembered of it, and its statistics.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::figures::Figures;
-use super::heard::{Claim, Heard, broke_off};
-use super::pulse::Pulse;
-use super::standing::Standing;
-use crate::health::{Moment, Outcome, ProbeInfo, ProbeResult, Reading, Role};
+use super::heartbeat::HeartbeatState;
+use super::thresholds::{Flapping, Thresholds};
+use crate::health::{
+    Counters, Failure, FailureKind, Moment, Outcome, Phases, ProbeInfo, ProbeResult, ProbeSnapshot,
+    Reading, Role, State,
+};
 
-/// One probe: its configuration, its figures, what it counts as and what it last read.
+/// One probe: its configuration, its stats, what it counts as and what it last read.
 #[derive(Debug)]
-pub(super) struct Probe {
+pub(super) struct ProbeState {
     pub(super) info: Arc<ProbeInfo>,
     /// Where it asks: two probes with one endpoint fall silent together.
     pub(super) endpoint: String,
-    pub(super) figures: Figures,
-    pub(super) standing: Standing,
+    pub(super) stats: ProbeStats,
+    pub(super) thresholds: Thresholds,
     /// The latest reading that came; an answer without one leaves it.
     pub(super) reading: Option<(Arc<Reading>, Moment)>,
     /// When the question was asked that it answers.
     pub(super) asked: Option<Moment>,
     /// The sign of life that it reads.
-    pub(super) pulse: Option<Pulse>,
+    pub(super) heartbeat: Option<HeartbeatState>,
     /// Whether the dependencies of that reading are remembered.
     pub(super) is_remembered: bool,
     /// What its latest answers say that explains codes.
-    pub(super) claim: Option<Claim>,
-    pub(super) heard: Option<Heard>,
+    pub(super) claim: Option<PhaseClaim>,
+    pub(super) reachability: Option<Reachability>,
     /// The latest answer was no success, and does not count for it.
     pub(super) excused: bool,
     /// Its connection broke off at the end of the process, and that was overlooked: once is enough.
     pub(super) broke_off: bool,
 }
 
-impl Probe {
+impl ProbeState {
     pub(super) fn new(info: Arc<ProbeInfo>) -> Self {
         Self {
             endpoint: endpoint(info.kind, &info.target).to_owned(),
-            figures: Figures::new(&info),
-            standing: Standing::new(
+            stats: ProbeStats::new(&info),
+            thresholds: Thresholds::new(
                 info.failure_threshold,
                 info.success_threshold,
                 counts_first(info.role),
             ),
             reading: None,
             asked: None,
-            pulse: None,
+            heartbeat: None,
             is_remembered: false,
             claim: None,
-            heard: None,
+            reachability: None,
             excused: false,
             broke_off: false,
             info,
@@ -56,9 +58,9 @@ impl Probe {
     }
 
     /// Takes in what needs no weighing.
-    pub(super) fn observe(&mut self, outcome: &Outcome, heard: Heard) {
-        self.figures.record(outcome, heard.is_answer());
-        self.heard = Some(heard);
+    pub(super) fn observe(&mut self, outcome: &Outcome, reachability: Reachability) {
+        self.stats.record(outcome, reachability.is_answer());
+        self.reachability = Some(reachability);
         self.excused = false;
         self.broke_off &= broke_off(outcome);
     }
@@ -67,10 +69,10 @@ impl Probe {
     pub(super) fn read(&mut self, reading: &Arc<Reading>, asked: Moment, at: Moment) {
         self.reading = Some((Arc::clone(reading), at));
         self.asked = Some(asked);
-        if let Some(told) = &reading.heartbeat {
-            match &mut self.pulse {
-                Some(pulse) => pulse.hear(told, asked, at),
-                none => *none = Some(Pulse::new(told, asked, at)),
+        if let Some(reported) = &reading.heartbeat {
+            match &mut self.heartbeat {
+                Some(heartbeat) => heartbeat.update(reported, asked, at),
+                none => *none = Some(HeartbeatState::new(reported, asked, at)),
             }
         }
         self.is_remembered = false;
@@ -78,17 +80,17 @@ impl Probe {
 
     /// What it knows is of a process that is gone.
     pub(super) fn forget(&mut self) {
-        self.standing.forget(counts_first(self.info.role));
+        self.thresholds.forget(counts_first(self.info.role));
         self.claim = None;
         self.excused = false;
     }
 
     /// What it counts as.
     pub(super) fn counted(&self) -> Option<ProbeResult> {
-        self.standing.counted().map(|counted| counted.result)
+        self.thresholds.counted().map(|counted| counted.result)
     }
 
-    /// Good, bad, or not to be told.
+    /// Good, bad, or not to be reported.
     pub(super) fn verdict(&self) -> Option<bool> {
         match self.counted() {
             _ if self.excused => Some(false),
@@ -119,6 +121,189 @@ fn endpoint<'a>(kind: &str, target: &'a str) -> &'a str {
     };
     let end = end.map_or(target.len(), |end| scheme.len() + "://".len() + end);
     target.get(..end).unwrap_or(target)
+}
+
+/// As many latencies as a sparkline has room for.
+const HISTORY: usize = 60;
+
+/// The stats of one probe, kept in the shape in which they are shown.
+#[derive(Debug)]
+pub(super) struct ProbeStats {
+    shown: ProbeSnapshot,
+    flapping: Flapping,
+}
+
+impl ProbeStats {
+    pub(super) fn new(info: &Arc<ProbeInfo>) -> Self {
+        Self {
+            shown: ProbeSnapshot {
+                info: Arc::clone(info),
+                address: None,
+                latest: None,
+                counted: None,
+                failure: None,
+                latency: None,
+                phases: Phases::default(),
+                code: None,
+                checked_at: None,
+                counters: Counters::default(),
+                consecutive_successes: 0,
+                consecutive_failures: 0,
+                last_success: None,
+                last_failure: None,
+                flapping: false,
+                history: VecDeque::new(),
+            },
+            flapping: Flapping::default(),
+        }
+    }
+
+    /// Takes in an answer; `came` is false where there was none, so that no time of one can be shown.
+    pub(super) fn record(&mut self, outcome: &Outcome, came: bool) {
+        let shown = &mut self.shown;
+        let success = outcome.result.is_success();
+        if success {
+            shown.counters.success = shown.counters.success.saturating_add(1);
+            shown.consecutive_successes = shown.consecutive_successes.saturating_add(1);
+            shown.consecutive_failures = 0;
+            shown.last_success = Some(outcome.at);
+        } else {
+            shown.consecutive_failures = shown.consecutive_failures.saturating_add(1);
+            shown.consecutive_successes = 0;
+        }
+        if outcome.result == ProbeResult::Fail {
+            shown.counters.failure = shown.counters.failure.saturating_add(1);
+            shown.last_failure = Some(outcome.at);
+        }
+        if shown.history.len() == HISTORY {
+            shown.history.pop_front();
+        }
+        shown.history.push_back(outcome.latency.filter(|_| came));
+        shown.latest = Some(outcome.result);
+        shown.failure.clone_from(&outcome.failure);
+        shown.latency = outcome.latency;
+        shown.phases = outcome.phases;
+        shown.code = outcome.code;
+        shown.checked_at = Some(outcome.at);
+        if outcome.address.is_some() {
+            shown.address.clone_from(&outcome.address);
+        }
+        self.flapping.record(success);
+        shown.flapping = self.flapping.is_raised();
+    }
+
+    pub(super) const fn latest(&self) -> Option<ProbeResult> {
+        self.shown.latest
+    }
+
+    pub(super) const fn failure(&self) -> Option<&Failure> {
+        self.shown.failure.as_ref()
+    }
+
+    pub(super) const fn is_flapping(&self) -> bool {
+        self.shown.flapping
+    }
+
+    pub(super) fn snapshot(&self, counted: Option<ProbeResult>) -> ProbeSnapshot {
+        ProbeSnapshot {
+            counted,
+            ..self.shown.clone()
+        }
+    }
+}
+
+/// How much was reachability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reachability {
+    /// The service answered: a status code, a payload, a success.
+    Answered,
+    /// Somebody is there, but no answer came of it: a broken handshake, another protocol.
+    Unintelligible,
+    /// Nothing, and nothing follows from it: a time-out, a name that does not resolve, a fault on our own side.
+    Unknown,
+    /// Nobody listens: refused, or the socket is gone.
+    Refused,
+}
+
+impl Reachability {
+    pub(super) fn of(outcome: &Outcome) -> Self {
+        if outcome.refused {
+            Self::Refused
+        } else if outcome.code.is_some() || outcome.reading.is_some() || outcome.result.is_success()
+        {
+            Self::Answered
+        } else {
+            match outcome.failure.as_ref().map(|failure| failure.kind) {
+                Some(
+                    FailureKind::Timeout
+                    | FailureKind::Dns
+                    | FailureKind::Connect
+                    | FailureKind::Exit
+                    | FailureKind::Local,
+                )
+                | None => Self::Unknown,
+                Some(_) => Self::Unintelligible,
+            }
+        }
+    }
+
+    /// Whether somebody is there.
+    pub(super) const fn is_answer(self) -> bool {
+        matches!(self, Self::Answered | Self::Unintelligible)
+    }
+}
+
+/// Whether the connection broke off: what a process that ends does to whoever is being served. Nobody listening is more
+/// than that, and a time-out less.
+pub(super) fn broke_off(outcome: &Outcome) -> bool {
+    let kind = outcome.failure.as_ref().map(|failure| failure.kind);
+    let broke = matches!(
+        kind,
+        Some(FailureKind::Connect | FailureKind::Tls | FailureKind::Protocol)
+    );
+    broke && !outcome.refused
+}
+
+/// A word, header or flag of an answer that explains its code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PhaseClaim {
+    /// The service says that it is finishing.
+    Draining(Option<String>),
+    /// The service says that it is coming up.
+    Starting(Option<String>),
+}
+
+impl PhaseClaim {
+    pub(super) fn of(reading: &Reading) -> Option<Self> {
+        let status = reading.status.as_ref();
+        let raw = status.and_then(|status| status.raw.clone());
+        match status.map(|status| status.state) {
+            Some(State::Draining | State::Stopped) => Some(Self::Draining(raw)),
+            // A flag or header says so, not the word.
+            _ if reading.draining => Some(Self::Draining(None)),
+            Some(State::Starting) => Some(Self::Starting(raw)),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn is_draining(&self) -> bool {
+        matches!(self, Self::Draining(_))
+    }
+}
+
+/// Whether the answer is whole, so that what it leaves out is not said any more.
+pub(super) fn is_whole(outcome: &Outcome) -> bool {
+    let kind = outcome.failure.as_ref().map(|failure| failure.kind);
+    outcome.reading.is_some()
+        || !matches!(
+            kind,
+            Some(
+                FailureKind::Timeout
+                    | FailureKind::Decode
+                    | FailureKind::BodyLimit
+                    | FailureKind::Protocol
+            )
+        )
 }
 
 #[cfg(test)]

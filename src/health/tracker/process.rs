@@ -12,9 +12,9 @@ const UPTIME_TOLERANCE: std::time::Duration = std::time::Duration::from_secs(2);
 /// A number for each process that was told from the others.
 pub(super) type ProcessId = u32;
 
-/// Whose answer it was.
+/// AnsweredBy answer it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum AnsweredBy {
     /// Nothing says that it is another process than before.
     Same {
         /// A strong signal proves it.
@@ -73,11 +73,11 @@ impl Processes {
     }
 
     /// Takes in who answered a question that was asked at `asked`.
-    pub(super) fn answered(&mut self, identity: &Identity, asked: Moment) -> Whose {
+    pub(super) fn answered(&mut self, identity: &Identity, asked: Moment) -> AnsweredBy {
         let sameness = self.compare_with_current(identity);
         if sameness != Sameness::New {
             self.see(self.current, identity);
-            return Whose::Same {
+            return AnsweredBy::Same {
                 proved: sameness == Sameness::Same,
             };
         }
@@ -85,7 +85,7 @@ impl Processes {
             .current_since
             .is_some_and(|since| asked.mono <= since.mono)
         {
-            return Whose::Late;
+            return AnsweredBy::Late;
         }
         let seen = self.known.iter().find(|(id, known)| {
             self.answers.contains(id)
@@ -95,10 +95,10 @@ impl Processes {
         if let Some(&(id, _)) = seen {
             self.current = id;
             self.see(id, identity);
-            return Whose::Other;
+            return AnsweredBy::Other;
         }
-        self.begin_anew(identity, asked);
-        Whose::New
+        self.new_process(identity, asked);
+        AnsweredBy::New
     }
 
     /// The process is known to be another one (unless a signal proves that it is not): true where it is taken so.
@@ -107,7 +107,7 @@ impl Processes {
             self.see(self.current, identity);
             return false;
         }
-        self.begin_anew(identity, asked);
+        self.new_process(identity, asked);
         true
     }
 
@@ -140,7 +140,7 @@ impl Processes {
         })
     }
 
-    fn begin_anew(&mut self, identity: &Identity, asked: Moment) {
+    fn new_process(&mut self, identity: &Identity, asked: Moment) {
         self.newest = self.newest.wrapping_add(1);
         self.current = self.newest;
         self.known.push((self.current, Identity::default()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Tracker;
-use super::heard::Heard;
+use super::probe::Reachability;
 use crate::health::{
     Dependency, DependencySnapshot, DependencyStatus, Flag, Moment, Reading, Role, ServiceSnapshot,
     State,
@@ -20,32 +20,32 @@ const MOST_NOTES: usize = 20;
 impl Tracker {
     /// Everything known, as of `now`.
     pub fn snapshot(&self, now: Moment) -> ServiceSnapshot {
-        let believed = if now == self.settled {
-            self.belief.clone()
+        let assessed = if now == self.assessed_at {
+            self.assessment.clone()
         } else {
-            self.believe(now)
+            self.assess(now)
         };
-        let since = if believed.state == self.belief.state {
+        let since = if assessed.state == self.assessment.state {
             self.since
         } else {
             now
         };
-        let stopped = believed.state == State::Stopped;
+        let stopped = assessed.state == State::Stopped;
         let flags = self.flags_at(now);
         ServiceSnapshot {
             info: Arc::clone(&self.info),
-            state: believed.state,
+            state: assessed.state,
             since,
             ready: self.verdict_of(Role::Ready),
             live: self.verdict_of(Role::Live),
-            verdict: believed.state.verdict(self.info.degraded),
-            notes: self.notes(&believed.reasons, now),
+            verdict: assessed.state.verdict(self.info.degraded),
+            notes: self.notes(&assessed.reasons, now),
             blocked_by: flags
                 .contains(&Flag::Blocked)
                 .then(|| self.blocked_by.clone())
                 .flatten(),
             flags,
-            reasons: believed.reasons,
+            reasons: assessed.reasons,
             service: self.merged(|reading| reading.service.clone()),
             version: self.merged(|reading| reading.version.clone()),
             started: self.processes.start(),
@@ -58,18 +58,18 @@ impl Tracker {
             heartbeat: self
                 .probes
                 .iter()
-                .find_map(|probe| Some(probe.pulse.as_ref()?.snapshot())),
+                .find_map(|probe| Some(probe.heartbeat.as_ref()?.snapshot())),
             probes: self
                 .probes
                 .iter()
                 .map(|probe| {
                     // While it is stopped nothing is weighed, and what counted before is no longer so.
                     let counted = if stopped {
-                        probe.figures.latest()
+                        probe.stats.latest()
                     } else {
                         probe.counted()
                     };
-                    probe.figures.snapshot(counted)
+                    probe.stats.snapshot(counted)
                 })
                 .collect(),
             dependencies: self.dependency_snapshots(),
@@ -99,8 +99,8 @@ impl Tracker {
 
     fn verdict_of(&self, role: Role) -> Option<bool> {
         let probe = self.probes.iter().find(|probe| probe.info.role == role)?;
-        if self.ending.stopped().is_some() {
-            return probe.heard.map(|_| false);
+        if self.shutdown.stopped().is_some() {
+            return probe.reachability.map(|_| false);
         }
         probe.verdict()
     }
@@ -108,9 +108,10 @@ impl Tracker {
     /// The uptime as reported, else what follows from the start; none where nobody answers any more.
     fn uptime(&self) -> Option<(Duration, Moment)> {
         let mut probes = self.probes.iter().enumerate();
-        let gone = self.ending.stopped().is_some()
-            || probes
-                .any(|(index, probe)| probe.heard == Some(Heard::Refused) && self.is_silent(index));
+        let gone = self.shutdown.stopped().is_some()
+            || probes.any(|(index, probe)| {
+                probe.reachability == Some(Reachability::Refused) && self.is_silent(index)
+            });
         if gone {
             return None;
         }
@@ -155,28 +156,30 @@ impl Tracker {
             }
         }
         for probe in &self.probes {
-            let pulse = probe.pulse.iter();
-            notes.extend(pulse.flat_map(|pulse| pulse.notes(&probe.info.name)));
+            let heartbeat = probe.heartbeat.iter();
+            notes.extend(heartbeat.flat_map(|heartbeat| heartbeat.notes(&probe.info.name)));
         }
-        notes.extend(self.pulse_notes());
+        notes.extend(self.heartbeat_notes());
         notes
     }
 
     /// Why the process that runs is stale, where one runs and is.
     fn stale(&self, now: Moment) -> Option<String> {
-        if self.ending.stopped().is_some() {
+        if self.shutdown.stopped().is_some() {
             return None;
         }
         self.sight.stale(self.processes.start(), now.wall)
     }
 
     /// What there is to say of those who beat to the service.
-    fn pulse_notes(&self) -> Vec<String> {
+    fn heartbeat_notes(&self) -> Vec<String> {
         let table = self.table().map_or(&[][..], |(_, table, _)| table);
         let mut notes: Vec<String> = table
             .iter()
-            .filter_map(|dependency| Some((dependency, self.dependencies.pulse(dependency)?)))
-            .flat_map(|(dependency, pulse)| pulse.notes(&format!("dependency {}", dependency.name)))
+            .filter_map(|dependency| Some((dependency, self.dependencies.heartbeat(dependency)?)))
+            .flat_map(|(dependency, heartbeat)| {
+                heartbeat.notes(&format!("dependency {}", dependency.name))
+            })
             .collect();
         let more = notes.len().saturating_sub(MOST_NOTES);
         if more > 0 {
@@ -224,7 +227,7 @@ impl Tracker {
                 flags.insert(flag);
             }
         };
-        let flapping = self.probes.iter().any(|probe| probe.figures.is_flapping());
+        let flapping = self.probes.iter().any(|probe| probe.stats.is_flapping());
         set(Flag::Flapping, flapping);
         set(
             Flag::Blocked,
@@ -246,7 +249,7 @@ impl Tracker {
         let limit = self
             .info
             .max_success_age
-            .filter(|_| self.ending.stopped().is_none());
+            .filter(|_| self.shutdown.stopped().is_none());
         let table = limit.and_then(|limit| Some((limit, self.table()?)));
         table.into_iter().flat_map(move |(limit, (_, table, at))| {
             let started = self

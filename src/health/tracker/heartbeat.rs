@@ -5,7 +5,7 @@
 //! the one before it, and not after the answer that first showed it. In between the reported time counts. A clock that
 //! jumps, here or there, moves nothing that was dated.
 //!
-//! A beat is missing only where somebody looked and it was not there: time alone would blame it for the pause between
+//! A beat is missing only where somebody probed_at and it was not there: time alone would blame it for the pause between
 //! two looks, and whoever is listed by a service that cannot be asked for what that service has lost.
 
 use std::time::Duration;
@@ -17,60 +17,60 @@ const TOO_MANY: u64 = 3;
 
 /// One sign of life and what is remembered of it.
 #[derive(Debug)]
-pub(super) struct Pulse {
-    told: Heartbeat,
+pub(super) struct HeartbeatState {
+    reported: Heartbeat,
     /// When the last beat was; where there was none yet, when that was first seen.
     beat_at: Moment,
     /// When the question was asked by whose answer all this is known.
-    looked: Moment,
+    probed_at: Moment,
     /// Who held it last, also after it was let go.
     last_holder: Option<String>,
     /// Who held it before, and when that was over.
     relieved: Option<(String, Moment)>,
 }
 
-impl Pulse {
-    /// One that was not heard before.
-    pub(super) fn new(told: &Heartbeat, asked: Moment, at: Moment) -> Self {
+impl HeartbeatState {
+    /// One that was not reachability before.
+    pub(super) fn new(reported: &Heartbeat, asked: Moment, at: Moment) -> Self {
         Self {
-            beat_at: dated(told.beat, at, None),
-            looked: asked,
-            last_holder: told.holder.clone(),
+            beat_at: dated(reported.beat, at, None),
+            probed_at: asked,
+            last_holder: reported.holder.clone(),
             relieved: None,
-            told: told.clone(),
+            reported: reported.clone(),
         }
     }
 
     /// Takes in what a later answer says of it.
-    pub(super) fn hear(&mut self, told: &Heartbeat, asked: Moment, at: Moment) {
-        if asked.mono < self.looked.mono {
+    pub(super) fn update(&mut self, reported: &Heartbeat, asked: Moment, at: Moment) {
+        if asked.mono < self.probed_at.mono {
             return;
         }
-        match told.beat {
+        match reported.beat {
             // No clock but ours has a part in an age.
-            Beat::Ago(_) => self.beat_at = dated(told.beat, at, None),
-            Beat::At(_) | Beat::Never if told.beat != self.told.beat => {
-                self.beat_at = dated(told.beat, at, Some(self.looked));
+            Beat::Ago(_) => self.beat_at = dated(reported.beat, at, None),
+            Beat::At(_) | Beat::Never if reported.beat != self.reported.beat => {
+                self.beat_at = dated(reported.beat, at, Some(self.probed_at));
             }
             Beat::At(_) | Beat::Never => {}
         }
-        if let Some(holder) = &told.holder {
+        if let Some(holder) = &reported.holder {
             let before = self.last_holder.replace(holder.clone());
             if let Some(before) = before.filter(|before| before != holder) {
                 self.relieved = Some((before, at));
             }
         }
-        self.looked = asked;
-        self.told = told.clone();
+        self.probed_at = asked;
+        self.reported = reported.clone();
     }
 
     /// How many were missing in a row at the latest look. After a last one none is missed.
     fn missed(&self) -> u64 {
-        let Some(fresh_for) = self.told.fresh_for.filter(|_| !self.told.is_final) else {
+        let Some(fresh_for) = self.reported.fresh_for.filter(|_| !self.reported.is_final) else {
             return 0;
         };
-        let overdue = self.looked.since(self.beat_at).checked_sub(fresh_for);
-        let every = self.told.every.unwrap_or(fresh_for).as_nanos().max(1);
+        let overdue = self.probed_at.since(self.beat_at).checked_sub(fresh_for);
+        let every = self.reported.every.unwrap_or(fresh_for).as_nanos().max(1);
         overdue.map_or(0, |overdue| {
             u64::try_from(overdue.as_nanos().div_ceil(every)).unwrap_or(u64::MAX)
         })
@@ -82,30 +82,34 @@ impl Pulse {
     }
 
     /// How far it has come to an end that was announced.
-    pub(super) fn ending(&self) -> Option<Ending> {
-        self.told.is_final.then(|| {
-            let age = self.looked.since(self.beat_at);
-            if self.told.fresh_for.is_none_or(|fresh_for| age > fresh_for) {
-                Ending::Silent
+    pub(super) fn end(&self) -> Option<HeartbeatEnd> {
+        self.reported.is_final.then(|| {
+            let age = self.probed_at.since(self.beat_at);
+            if self
+                .reported
+                .fresh_for
+                .is_none_or(|fresh_for| age > fresh_for)
+            {
+                HeartbeatEnd::Silent
             } else {
-                Ending::Announced
+                HeartbeatEnd::Announced
             }
         })
     }
 
     /// When the last beat was, if there was any.
     pub(super) fn beat_at(&self) -> Option<Moment> {
-        (self.told.beat != Beat::Never).then_some(self.beat_at)
+        (self.reported.beat != Beat::Never).then_some(self.beat_at)
     }
 
     /// What there is to say of it that is no failure.
     pub(super) fn notes(&self, subject: &str) -> Vec<String> {
         let missed = self.missed();
-        let state = match self.ending() {
-            Some(Ending::Announced) => Some(format!(
+        let state = match self.end() {
+            Some(HeartbeatEnd::Announced) => Some(format!(
                 "{subject}: the last beat says that it is shutting down"
             )),
-            Some(Ending::Silent) => Some(format!(
+            Some(HeartbeatEnd::Silent) => Some(format!(
                 "{subject}: stopped on purpose, the last beat said so"
             )),
             None if (1..TOO_MANY).contains(&missed) => {
@@ -134,26 +138,26 @@ impl Pulse {
     pub(super) fn snapshot(&self) -> HeartbeatSnapshot {
         HeartbeatSnapshot {
             beat_at: self.beat_at(),
-            fresh_for: self.told.fresh_for,
+            fresh_for: self.reported.fresh_for,
             missed: self.missed(),
-            holder: self.told.holder.clone(),
-            is_final: self.told.is_final,
+            holder: self.reported.holder.clone(),
+            is_final: self.reported.is_final,
         }
     }
 }
 
 /// What follows a beat that said it was the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum HeartbeatEnd {
     /// It may still be at work on its end.
     Announced,
     /// It has been silent for longer than a beat is fresh.
     Silent,
 }
 
-/// When a beat was that an answer showed at `at` for the first time, `looked` being when another was still the last.
-fn dated(beat: Beat, at: Moment, looked: Option<Moment>) -> Moment {
-    let reported = match beat {
+/// When a beat was that an answer showed at `at` for the first time, `probed_at` being when another was still the last.
+fn dated(beat: Beat, at: Moment, probed_at: Option<Moment>) -> Moment {
+    let age = match beat {
         Beat::Never => Duration::ZERO,
         Beat::Ago(ago) => ago,
         // What lies ahead of us was just now.
@@ -161,8 +165,8 @@ fn dated(beat: Beat, at: Moment, looked: Option<Moment>) -> Moment {
             Duration::try_from(at.wall.duration_since(time)).unwrap_or(Duration::ZERO)
         }
     };
-    let longest = looked.map_or(Duration::MAX, |looked| at.since(looked));
-    at.minus(reported.min(longest))
+    let longest = probed_at.map_or(Duration::MAX, |probed_at| at.since(probed_at));
+    at.minus(age.min(longest))
 }
 
 /// A time, as people compare it: to the second.
@@ -194,14 +198,14 @@ mod tests {
     #[test]
     fn our_own_clock_may_jump() {
         for skew in [-9, 9] {
-            let mut pulse = Pulse::new(&beat(0), at(1, 0), at(1, 0));
-            pulse.hear(&beat(0), at(6, skew), at(6, skew));
-            assert_eq!(pulse.missed(), 0, "the same beat, {skew} h");
-            pulse.hear(&beat(9), at(11, skew), at(11, skew));
-            assert_eq!(pulse.missed(), 0, "another beat, {skew} h");
-            pulse.hear(&beat(9), at(60, 0), at(60, 0));
+            let mut heartbeat = HeartbeatState::new(&beat(0), at(1, 0), at(1, 0));
+            heartbeat.update(&beat(0), at(6, skew), at(6, skew));
+            assert_eq!(heartbeat.missed(), 0, "the same beat, {skew} h");
+            heartbeat.update(&beat(9), at(11, skew), at(11, skew));
+            assert_eq!(heartbeat.missed(), 0, "another beat, {skew} h");
+            heartbeat.update(&beat(9), at(60, 0), at(60, 0));
             // It came between the two looks at 6 s and at 11 s.
-            let missed = pulse.missed();
+            let missed = heartbeat.missed();
             assert!((4..=5).contains(&missed), "{missed}, {skew} h");
         }
     }

@@ -1,43 +1,26 @@
-//! The state of a service and the reasons for it: what each probe and dependency contributes, and what explains them away.
+//! The state of a service and the reasons for it: what each probe and each dependency contributes, and what explains a
+//! failure. A 503 with a body becomes a state here.
 
-mod dependencies;
+use std::sync::Arc;
 
-use super::Tracker;
-use super::heard::Claim;
-use super::probe::Probe;
-use super::pulse::{Ending, Pulse};
-use super::standing::Counted;
-use crate::health::{DependencyStatus, Moment, ProbeResult, Role, State};
+use super::heartbeat::{HeartbeatEnd, HeartbeatState};
+use super::probe::{PhaseClaim, ProbeState};
+use super::thresholds::CountedResult;
+use super::{Assessment, Tracker};
+use crate::health::{Dependency, DependencyStatus, Moment, ProbeResult, Reading, Role, State};
 use crate::text;
 
 const NOT_ASKED: &str = "not asked yet";
 const NOT_ASKED_AGAIN: &str = "not asked again yet";
 
-/// What is believed, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Belief {
-    pub(super) state: State,
-    /// Most important first.
-    pub(super) reasons: Vec<String>,
-}
-
-impl Belief {
-    fn new(state: State, reason: impl Into<String>) -> Self {
-        Self {
-            state,
-            reasons: vec![reason.into()],
-        }
-    }
-}
-
 /// One thing that speaks against *healthy*.
 struct Finding {
     state: State,
     /// `None` where another finding tells more.
-    reason: Option<Reason>,
+    reason: Option<FindingReason>,
 }
 
-struct Reason {
+struct FindingReason {
     /// `live`, `dependency qdrant`.
     subject: String,
     text: String,
@@ -57,64 +40,64 @@ const fn rank(state: State) -> u8 {
 }
 
 impl Tracker {
-    pub(super) fn believe(&self, now: Moment) -> Belief {
-        if let Some(why) = self.ending.stopped() {
-            if self.ending.lingers() {
-                return Belief::new(
+    pub(super) fn assess(&self, now: Moment) -> Assessment {
+        if let Some(why) = self.shutdown.stopped() {
+            if self.shutdown.process_runs() {
+                return Assessment::new(
                     State::Draining,
                     "nobody listens any more, its process still runs",
                 );
             }
-            if self.coming_up.is_awaited() {
-                return Belief::new(State::Starting, "was started and does not answer yet");
+            if self.startup.is_awaited() {
+                return Assessment::new(State::Starting, "was started and does not answer yet");
             }
-            return Belief::new(State::Stopped, why);
+            return Assessment::new(State::Stopped, why);
         }
-        if let Some(ending) = self.ending_pulse() {
+        if let Some(ending) = self.heartbeat_end() {
             return match ending {
-                Ending::Announced => Belief::new(
+                HeartbeatEnd::Announced => Assessment::new(
                     State::Draining,
                     "the last beat says that it is shutting down",
                 ),
-                Ending::Silent => Belief::new(
+                HeartbeatEnd::Silent => Assessment::new(
                     State::Stopped,
                     "on purpose: the last beat said that it was shutting down",
                 ),
             };
         }
         if let Some(claim) = self.claim() {
-            return self.believe_claim(claim, now);
+            return self.assess_claim(claim, now);
         }
-        if self.coming_up.holds_back() {
-            return self.believe_startup();
+        if self.startup.holds_back() {
+            return self.assess_startup();
         }
-        if self.coming_up.period_until(now).is_some() {
+        if self.startup.period_until(now).is_some() {
             let reason = self.latest_trouble().map_or_else(
                 || "in its start period".to_owned(),
                 |trouble| format!("in its start period: {trouble}"),
             );
-            return Belief::new(State::Starting, reason);
+            return Assessment::new(State::Starting, reason);
         }
-        let belief = weigh_up(self.findings());
+        let assessment = combine(self.findings());
         let is_trouble = matches!(
-            belief.state,
+            assessment.state,
             State::Unhealthy | State::Unready | State::Unknown
         );
-        if is_trouble && self.coming_up.is_awaited() {
-            let reason = belief.reasons.first().map_or("", String::as_str);
-            return Belief::new(
+        if is_trouble && self.startup.is_awaited() {
+            let reason = assessment.reasons.first().map_or("", String::as_str);
+            return Assessment::new(
                 State::Starting,
                 format!("was started and is not up yet: {reason}"),
             );
         }
-        belief
+        assessment
     }
 
     /// How far a service has come to an announced end of which nothing is known but its beats: that of the lease it is,
     /// or that of everyone who beats to it. While there is trouble in looking, or a word of its own, that counts.
-    fn ending_pulse(&self) -> Option<Ending> {
-        let well = |probe: &Probe| {
-            let counted = probe.standing.counted();
+    fn heartbeat_end(&self) -> Option<HeartbeatEnd> {
+        let well = |probe: &ProbeState| {
+            let counted = probe.thresholds.counted();
             counted.is_some_and(|counted| counted.result.is_success())
         };
         if !self.probes.iter().all(well) {
@@ -122,8 +105,8 @@ impl Tracker {
         }
         let mut probes = self.probes.iter().enumerate();
         let own = probes.find_map(|(index, probe)| {
-            let pulse = probe.pulse.as_ref()?;
-            self.speaks_for_service(index).then(|| pulse.ending())
+            let heartbeat = probe.heartbeat.as_ref()?;
+            self.speaks_for_service(index).then(|| heartbeat.end())
         });
         if let Some(ending) = own {
             return ending;
@@ -131,9 +114,13 @@ impl Tracker {
         let table = self.counted_table().filter(|it| it.status.is_none())?;
         let mut ending = None;
         for dependency in table.dependencies.iter().flatten() {
-            match self.dependencies.pulse(dependency).map(Pulse::ending) {
-                Some(Some(Ending::Announced)) => ending = Some(Ending::Announced),
-                Some(Some(Ending::Silent)) => ending = ending.or(Some(Ending::Silent)),
+            match self
+                .dependencies
+                .heartbeat(dependency)
+                .map(HeartbeatState::end)
+            {
+                Some(Some(HeartbeatEnd::Announced)) => ending = Some(HeartbeatEnd::Announced),
+                Some(Some(HeartbeatEnd::Silent)) => ending = ending.or(Some(HeartbeatEnd::Silent)),
                 None if dependency.status == DependencyStatus::NotUsed => {}
                 _ => return None,
             }
@@ -142,60 +129,63 @@ impl Tracker {
     }
 
     /// Draining and starting explain codes, readiness and dependencies, but neither silence nor going on for ever.
-    fn believe_claim(&self, claim: &Claim, now: Moment) -> Belief {
+    fn assess_claim(&self, claim: &PhaseClaim, now: Moment) -> Assessment {
         let late = claim.is_draining()
             && self
-                .ending
+                .shutdown
                 .drain_until()
                 .is_some_and(|until| until.mono <= now.mono);
         if late {
-            let timeout = text::format_duration(self.ending.timeout());
-            return Belief::new(State::Unhealthy, format!("still draining after {timeout}"));
+            let timeout = text::format_duration(self.shutdown.timeout());
+            return Assessment::new(State::Unhealthy, format!("still draining after {timeout}"));
         }
         let silent = self.probes.iter().filter_map(|probe| {
-            let counted = probe.standing.counted()?;
+            let counted = probe.thresholds.counted()?;
             let counts = matches!(probe.info.role, Role::Live | Role::Status);
-            (counts && counted.result == ProbeResult::Fail && !counted.spoke)
+            (counts && counted.result == ProbeResult::Fail && !counted.answered)
                 .then(|| finding(State::Unhealthy, &probe.info.name, explain(counted)))
         });
-        let silent = weigh_up(silent.collect());
+        let silent = combine(silent.collect());
         if silent.state == State::Unhealthy {
             return silent;
         }
         let (state, raw) = match claim {
-            Claim::Draining(raw) => (State::Draining, raw),
-            Claim::Starting(raw) => (State::Starting, raw),
+            PhaseClaim::Draining(raw) => (State::Draining, raw),
+            PhaseClaim::Starting(raw) => (State::Starting, raw),
         };
-        let claims = |probe: &&Probe| probe.claim.as_ref() == Some(claim);
+        let claims = |probe: &&ProbeState| probe.claim.as_ref() == Some(claim);
         let source = self.probes.iter().find(claims);
         let source = source.map_or("status", |probe| probe.info.name.as_str());
-        Belief::new(state, format!("{source}: {}", say(state, raw.as_deref())))
+        Assessment::new(
+            state,
+            format!("{source}: {}", state_word(state, raw.as_deref())),
+        )
     }
 
-    fn believe_startup(&self) -> Belief {
+    fn assess_startup(&self) -> Assessment {
         let startup = || {
             self.probes
                 .iter()
                 .filter(|probe| probe.info.role == Role::Startup)
         };
-        let turned = startup().find_map(|probe| Some((probe, probe.standing.counted()?)));
+        let turned = startup().find_map(|probe| Some((probe, probe.thresholds.counted()?)));
         match turned {
-            Some((_, counted)) if counted.result == ProbeResult::Fail => Belief::new(
+            Some((_, counted)) if counted.result == ProbeResult::Fail => Assessment::new(
                 State::Unhealthy,
                 format!("did not start: {}", explain(counted)),
             ),
-            Some((probe, counted)) if counted.result == ProbeResult::Unknown => Belief::new(
+            Some((probe, counted)) if counted.result == ProbeResult::Unknown => Assessment::new(
                 State::Unknown,
                 format!("{}: {}", probe.info.name, explain(counted)),
             ),
             _ => {
                 let reason = startup()
                     .find_map(|probe| {
-                        let failure = probe.figures.failure()?;
+                        let failure = probe.stats.failure()?;
                         Some(format!("startup: not passed yet: {}", failure.message))
                     })
                     .unwrap_or_else(|| "startup: not passed yet".to_owned());
-                Belief::new(State::Starting, reason)
+                Assessment::new(State::Starting, reason)
             }
         }
     }
@@ -203,18 +193,18 @@ impl Tracker {
     /// The latest answer that was no success, of the first probe that has one.
     fn latest_trouble(&self) -> Option<String> {
         self.probes.iter().find_map(|probe| {
-            let latest = probe.figures.latest()?;
-            let failure = probe.figures.failure()?;
+            let latest = probe.stats.latest()?;
+            let failure = probe.stats.failure()?;
             (!latest.is_success()).then(|| format!("{}: {}", probe.info.name, failure.message))
         })
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let asked = |probe: &Probe| probe.figures.latest().is_some();
+        let asked = |probe: &ProbeState| probe.stats.latest().is_some();
         if !self.probes.iter().any(asked) {
             return vec![Finding {
                 state: State::Unknown,
-                reason: Some(Reason {
+                reason: Some(FindingReason {
                     subject: String::new(),
                     text: NOT_ASKED.to_owned(),
                 }),
@@ -231,8 +221,8 @@ impl Tracker {
         findings.extend(dependencies);
         findings.extend(self.absent_findings());
         findings.extend(self.probes.iter().filter_map(|probe| {
-            let missed = probe.pulse.as_ref()?.failure()?;
-            let counted = probe.standing.counted()?;
+            let missed = probe.heartbeat.as_ref()?.failure()?;
+            let counted = probe.thresholds.counted()?;
             // A look that failed tells its own story.
             let state = failed(probe, counted);
             (counted.result.is_success()).then(|| finding(state, &probe.info.name, missed))
@@ -242,9 +232,9 @@ impl Tracker {
 
     /// What a probe contributes. `explained_up_to` is the rank of the worst dependency: a word that is no worse only sums
     /// up what the dependencies tell in detail.
-    fn probe_findings(&self, probe: &Probe, explained_up_to: u8) -> Vec<Finding> {
+    fn probe_findings(&self, probe: &ProbeState, explained_up_to: u8) -> Vec<Finding> {
         let name = &probe.info.name;
-        let Some(counted) = probe.standing.counted() else {
+        let Some(counted) = probe.thresholds.counted() else {
             return vec![self.not_counted_yet(probe)];
         };
         let said = counted.reading.as_ref().and_then(|it| it.status.as_ref());
@@ -281,22 +271,22 @@ impl Tracker {
     }
 
     /// A probe of which no answer counts: either nobody asked, or the process is coming up and its failures are excused.
-    fn not_counted_yet(&self, probe: &Probe) -> Finding {
+    fn not_counted_yet(&self, probe: &ProbeState) -> Finding {
         let name = &probe.info.name;
-        if probe.standing.is_fresh() {
-            let state = if self.coming_up.has_startup() {
+        if probe.thresholds.is_fresh() {
+            let state = if self.startup.has_startup() {
                 State::Starting
             } else {
                 State::Unknown
             };
-            let text = match probe.figures.latest() {
+            let text = match probe.stats.latest() {
                 None => NOT_ASKED,
                 // What it found was of a process that is gone.
                 Some(_) => NOT_ASKED_AGAIN,
             };
             return finding(state, name, text.to_owned());
         }
-        let trouble = probe.figures.failure().map_or_else(
+        let trouble = probe.stats.failure().map_or_else(
             || "no answer that counts yet".to_owned(),
             |failure| failure.message.clone(),
         );
@@ -305,7 +295,7 @@ impl Tracker {
 }
 
 /// The state that the failure of a probe speaks for.
-fn failed(probe: &Probe, counted: &Counted) -> State {
+fn failed(probe: &ProbeState, counted: &CountedResult) -> State {
     let reading = counted.reading.as_ref();
     let said = reading.and_then(|reading| reading.status.as_ref());
     match (probe.info.role, said.map(|word| word.state)) {
@@ -318,21 +308,21 @@ fn failed(probe: &Probe, counted: &Counted) -> State {
 fn finding(state: State, subject: &str, text: String) -> Finding {
     Finding {
         state,
-        reason: Some(Reason {
+        reason: Some(FindingReason {
             subject: subject.to_owned(),
             text,
         }),
     }
 }
 
-/// The worst state, and the reasons in the order of what they weigh. Of several probes that tell the same, the first is
+/// The worst state, and the reasons in the order of what they record_answer. Of several probes that tell the same, the first is
 /// enough.
-fn weigh_up(mut findings: Vec<Finding>) -> Belief {
+fn combine(mut findings: Vec<Finding>) -> Assessment {
     findings.sort_by_key(|finding| std::cmp::Reverse(rank(finding.state)));
     let state = findings
         .first()
         .map_or(State::Healthy, |finding| finding.state);
-    let mut reasons: Vec<Reason> = Vec::new();
+    let mut reasons: Vec<FindingReason> = Vec::new();
     for reason in findings.into_iter().filter_map(|finding| finding.reason) {
         let is_probe = !reason.subject.starts_with("dependency ");
         let told = is_probe
@@ -344,7 +334,7 @@ fn weigh_up(mut findings: Vec<Finding>) -> Belief {
     }
     let reasons = reasons
         .into_iter()
-        .map(|Reason { subject, text }| {
+        .map(|FindingReason { subject, text }| {
             if subject.is_empty() {
                 text
             } else {
@@ -352,18 +342,18 @@ fn weigh_up(mut findings: Vec<Finding>) -> Belief {
             }
         })
         .collect();
-    Belief { state, reasons }
+    Assessment { state, reasons }
 }
 
 /// Why a probe counts as what it does: its failure, else what the service said of itself.
-fn explain(counted: &Counted) -> String {
+fn explain(counted: &CountedResult) -> String {
     if let Some(failure) = &counted.failure {
         return failure.message.clone();
     }
     let reading = counted.reading.as_ref();
     let word = reading.and_then(|reading| reading.status.as_ref());
     let message = reading.and_then(|reading| reading.message.as_deref());
-    let word = word.map(|word| say(word.state, word.raw.as_deref()));
+    let word = word.map(|word| state_word(word.state, word.raw.as_deref()));
     match (word, message) {
         (Some(word), Some(message)) => format!("{word}: {message}"),
         (Some(word), None) => word,
@@ -376,11 +366,96 @@ fn explain(counted: &Counted) -> String {
 }
 
 /// A state, and how the service itself calls it where that is another word.
-fn say(state: State, raw: Option<&str>) -> String {
+fn state_word(state: State, raw: Option<&str>) -> String {
     match raw {
         Some(raw) if !raw.eq_ignore_ascii_case(state.as_str()) => {
             format!("{state} (says `{raw}`)")
         }
         _ => state.to_string(),
+    }
+}
+
+impl Tracker {
+    /// What each dependency that the service reports on contributes.
+    fn dependency_findings(&self) -> Vec<Finding> {
+        let Some(table) = self.counted_table() else {
+            return Vec::new();
+        };
+        let ours = |dependency: &&Dependency| {
+            !table.ignores_dependencies || self.info.required.contains(&dependency.name)
+        };
+        let dependencies = table.dependencies.iter().flatten().filter(ours);
+        dependencies
+            .filter_map(|dependency| {
+                let dependency = &*self.dependencies.evaluate(dependency);
+                let required = self.is_required(dependency);
+                let state = match dependency.status {
+                    DependencyStatus::Error if required => State::Unhealthy,
+                    DependencyStatus::Error | DependencyStatus::Degraded => State::Degraded,
+                    DependencyStatus::Unknown if required => State::Unknown,
+                    _ => return None,
+                };
+                let subject = format!("dependency {}", dependency.name);
+                Some(finding(state, &subject, describe(dependency)))
+            })
+            .collect()
+    }
+
+    /// Those that the inventory requires and no payload names: nothing is known of them.
+    fn absent_findings(&self) -> Vec<Finding> {
+        if self.info.required.is_empty() {
+            return Vec::new();
+        }
+        let readings = self
+            .probes
+            .iter()
+            .filter_map(|probe| probe.thresholds.counted()?.reading.as_ref());
+        let tables: Vec<_> = readings
+            .filter(|reading| reading.dependencies.is_some())
+            .collect();
+        // Where only failures are listed, not to be there is good news.
+        if tables.is_empty() || tables.iter().any(|it| it.lists_failures_only) {
+            return Vec::new();
+        }
+        let is_listed = |name: &String| {
+            let mut all = tables
+                .iter()
+                .flat_map(|it| it.dependencies.iter().flatten());
+            all.any(|dependency| dependency.name == *name)
+        };
+        let absent = self.info.required.iter().filter(|name| !is_listed(name));
+        absent
+            .map(|name| {
+                let subject = format!("dependency {name}");
+                finding(State::Unknown, &subject, "not reported".to_owned())
+            })
+            .collect()
+    }
+
+    /// The reading whose dependencies count: of the first probe that has some, thresholds applied.
+    fn counted_table(&self) -> Option<&Arc<Reading>> {
+        self.probes.iter().find_map(|probe| {
+            let reading = probe.thresholds.counted()?.reading.as_ref()?;
+            let table = reading.dependencies.as_ref()?;
+            (!table.is_empty()).then_some(reading)
+        })
+    }
+
+    pub(super) fn is_required(&self, dependency: &Dependency) -> bool {
+        dependency.required || self.info.required.contains(&dependency.name)
+    }
+}
+
+/// A dependency in one line: `error: timeout after 2s`.
+fn describe(dependency: &Dependency) -> String {
+    let status = match (dependency.status, &dependency.word) {
+        (DependencyStatus::Unknown, Some(word)) if word != "unknown" => {
+            format!("status word not known: {word}")
+        }
+        (status, _) => status.to_string(),
+    };
+    match &dependency.error {
+        Some(error) => format!("{status}: {error}"),
+        None => status,
     }
 }

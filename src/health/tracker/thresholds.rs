@@ -1,36 +1,38 @@
-//! What a probe counts as: the thresholds.
+//! What the answers of one probe amount to: the thresholds after which its result turns, and whether its answers
+//! alternate (flapping).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::health::{Failure, Outcome, ProbeResult, Reading};
 
 /// What a probe counts as now, and why.
 #[derive(Debug, Clone)]
-pub(super) struct Counted {
+pub(super) struct CountedResult {
     pub(super) result: ProbeResult,
     /// The reading that goes with it.
     pub(super) reading: Option<Arc<Reading>>,
     /// Why it is no pass.
     pub(super) failure: Option<Failure>,
     /// Whether the service said something, or was silent.
-    pub(super) spoke: bool,
+    pub(super) answered: bool,
 }
 
 /// The thresholds of one probe and how far the latest answers have come towards them.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct Thresholds {
     failure_threshold: u64,
     success_threshold: u64,
-    /// The next answer counts whatever the thresholds say: nothing is known to weigh it against.
+    /// The next answer counts whatever the thresholds say: nothing is known to record_answer it against.
     first_counts: bool,
-    counted: Option<Counted>,
+    counted: Option<CountedResult>,
     successes: u64,
     non_successes: u64,
     /// The latest fail, with the number of non-successes after it.
-    fail: Option<(Counted, u64)>,
+    fail: Option<(CountedResult, u64)>,
 }
 
-impl Standing {
+impl Thresholds {
     pub(super) fn new(failure_threshold: u32, success_threshold: u32, first_counts: bool) -> Self {
         Self {
             failure_threshold: u64::from(failure_threshold.max(1)),
@@ -43,11 +45,11 @@ impl Standing {
         }
     }
 
-    pub(super) const fn counted(&self) -> Option<&Counted> {
+    pub(super) const fn counted(&self) -> Option<&CountedResult> {
         self.counted.as_ref()
     }
 
-    /// Whether no answer has been weighed, or set aside, since the beginning or [`Standing::forget`].
+    /// Whether no answer has been weighed, or set aside, since the beginning or [`Thresholds::forget`].
     pub(super) const fn is_fresh(&self) -> bool {
         self.first_counts && self.counted.is_none()
     }
@@ -71,17 +73,17 @@ impl Standing {
     }
 
     /// Weighs an answer. True where the probe turned to a non-success by it.
-    pub(super) fn weigh(
+    pub(super) fn record_answer(
         &mut self,
         outcome: &Outcome,
         reading: Option<Arc<Reading>>,
-        spoke: bool,
+        answered: bool,
     ) -> bool {
-        let latest = Counted {
+        let latest = CountedResult {
             result: outcome.result,
             reading,
             failure: outcome.failure.clone(),
-            spoke,
+            answered,
         };
         let first = std::mem::take(&mut self.first_counts) && self.counted.is_none();
         if latest.result.is_success() {
@@ -121,6 +123,52 @@ impl Standing {
     }
 }
 
+const LATEST: usize = 10;
+const RAISED_AT_CHANGES: usize = 4;
+const CLEARED_AFTER_EQUAL: usize = 5;
+
+/// The latest answers of one probe.
+#[derive(Debug, Default)]
+pub(super) struct Flapping {
+    successes: VecDeque<bool>,
+    raised: bool,
+}
+
+impl Flapping {
+    pub(super) fn record(&mut self, success: bool) {
+        if self.successes.len() == LATEST {
+            self.successes.pop_front();
+        }
+        self.successes.push_back(success);
+        let equal = self
+            .successes
+            .iter()
+            .rev()
+            .take_while(|&&earlier| earlier == success)
+            .count();
+        if equal >= CLEARED_AFTER_EQUAL {
+            // What came before must not raise it again.
+            self.successes.drain(..self.successes.len() - equal);
+            self.raised = false;
+        } else if self.changes() >= RAISED_AT_CHANGES {
+            self.raised = true;
+        }
+    }
+
+    fn changes(&self) -> usize {
+        let next = self.successes.iter().skip(1);
+        self.successes
+            .iter()
+            .zip(next)
+            .filter(|(earlier, later)| earlier != later)
+            .count()
+    }
+
+    pub(super) const fn is_raised(&self) -> bool {
+        self.raised
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +176,7 @@ mod tests {
 
     /// Answers as letters (`p`ass, `w`arn, `f`ail, `u`nknown); after each what the probe counts as.
     fn check(failure_threshold: u32, success_threshold: u32, answers: &str, expected: &str) {
-        let mut standing = Standing::new(failure_threshold, success_threshold, true);
+        let mut thresholds = Thresholds::new(failure_threshold, success_threshold, true);
         let found: String = answers
             .chars()
             .map(|answer| {
@@ -139,8 +187,8 @@ mod tests {
                     'f' => Outcome::failed(FailureKind::Timeout, "no answer", at),
                     _ => Outcome::failed(FailureKind::Local, "no descriptor", at),
                 };
-                standing.weigh(&outcome, None, false);
-                match standing.counted().map(|counted| counted.result) {
+                thresholds.record_answer(&outcome, None, false);
+                match thresholds.counted().map(|counted| counted.result) {
                     None => '-',
                     Some(result) => result.as_str().chars().next().unwrap_or('?'),
                 }
@@ -180,5 +228,36 @@ mod tests {
         check(3, 1, "uuf", "uuf");
         check(3, 1, "uf", "uu");
         check(2, 1, "fuu", "ffu");
+    }
+
+    /// `+` success, `-` none; the flag after each as `F` or `.`.
+    fn check_flapping(answers: &str, expected: &str) {
+        let mut flapping = Flapping::default();
+        let found: String = answers
+            .chars()
+            .map(|c| {
+                flapping.record(c == '+');
+                if flapping.is_raised() { 'F' } else { '.' }
+            })
+            .collect();
+        assert_eq!(found, expected, "{answers}");
+    }
+
+    #[test]
+    fn raised_at_four_changes_in_ten_cleared_after_five_equal() {
+        check_flapping("++++++++++", "..........");
+        check_flapping("+-+-", "....");
+        check_flapping("+-+-+", "....F");
+        check_flapping("+-+-+++++-", "....FFFF..");
+        check_flapping("+-+-+----+", "....FFFFFF");
+        check_flapping("+-+-+-----", "....FFFFF.");
+        // The same four changes are out of sight when ten answers lie between the first and the last.
+        check_flapping("+--++--++--++", ".......FFFFFF");
+        check_flapping("+---+++---+++", ".............");
+    }
+
+    #[test]
+    fn what_cleared_it_does_not_raise_it_again() {
+        check_flapping("+-+-+++++-+", "....FFFF...");
     }
 }

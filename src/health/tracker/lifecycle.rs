@@ -1,0 +1,260 @@
+//! The life of a process: its start, in which failures do not count, and its shutdown, after which a refused connection
+//! means *stopped*. Both begin anew with each new process.
+
+use std::time::Duration;
+
+use crate::health::{Moment, Start};
+
+/// How far a start has come that an action waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartProgress {
+    /// The process was started.
+    Begun,
+    /// The service is up.
+    Proved,
+    /// The service did not come up. No shutdown explains a refused connection any more.
+    Failed,
+    /// Nobody waits for it any more.
+    Abandoned,
+}
+
+/// What an action did to the process of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LifecycleEvent {
+    /// The service accepted a shutdown. From now on a refused connection means that it is stopped.
+    ShutdownAccepted,
+    /// Nothing listens at the address of the service any more.
+    NotListening {
+        /// Whether its process still runs.
+        process_runs: bool,
+    },
+    /// healthctl started the process. The start period begins.
+    Started,
+    /// How far a start has come that an action waits for.
+    Start(StartProgress),
+}
+
+/// Whether somebody waits for it, or has just seen it come up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StartWait {
+    No,
+    Pending,
+    /// What our own probes know may still be of the time before this.
+    Ready(Moment),
+}
+
+/// How far a process has come up.
+#[derive(Debug)]
+pub(super) struct StartupState {
+    has_startup: bool,
+    start_period: Duration,
+    passed: bool,
+    succeeded: bool,
+    period_ends: Option<Moment>,
+    awaited: StartWait,
+}
+
+impl StartupState {
+    pub(super) const fn new(has_startup: bool, start_period: Duration) -> Self {
+        Self {
+            has_startup,
+            start_period,
+            passed: !has_startup,
+            succeeded: false,
+            period_ends: None,
+            awaited: StartWait::No,
+        }
+    }
+
+    /// Another process begins. It may be the one that is waited for.
+    pub(super) const fn reset(&mut self) {
+        let awaited = self.awaited;
+        *self = Self::new(self.has_startup, self.start_period);
+        self.awaited = awaited;
+    }
+
+    /// Whoever started it says how far it has come.
+    pub(super) const fn set_progress(&mut self, awaiting: StartProgress, now: Moment) {
+        self.awaited = match awaiting {
+            StartProgress::Begun => StartWait::Pending,
+            StartProgress::Proved => StartWait::Ready(now),
+            StartProgress::Failed | StartProgress::Abandoned => StartWait::No,
+        };
+    }
+
+    /// Whether it is waited for, or was seen to come up by somebody else and not yet by every probe.
+    pub(super) const fn is_awaited(&self) -> bool {
+        !matches!(self.awaited, StartWait::No)
+    }
+
+    /// Whether it has come up and was asked after that: what it says now counts.
+    pub(super) fn was_ready(&self, asked: Moment) -> bool {
+        matches!(self.awaited, StartWait::Ready(at) if asked.mono >= at.mono)
+    }
+
+    /// Our own probes know it now: nobody has to be assessed any more.
+    pub(super) const fn confirm(&mut self) {
+        if matches!(self.awaited, StartWait::Ready(_)) {
+            self.awaited = StartWait::No;
+        }
+    }
+
+    /// We started it ourselves, now.
+    pub(super) fn begin_period(&mut self, now: Moment) {
+        if !self.start_period.is_zero() {
+            self.period_ends = Some(now.plus(self.start_period));
+        }
+    }
+
+    /// The process says when it started. What is known already is not put off.
+    pub(super) fn learn_start(&mut self, start: Start, now: Moment) {
+        if self.period_ends.is_some() || self.start_period.is_zero() || self.succeeded {
+            return;
+        }
+        let age = now.wall.duration_since(start.at);
+        let age = Duration::try_from(age).unwrap_or_default();
+        self.period_ends = Some(now.plus(self.start_period.saturating_sub(age)));
+    }
+
+    /// A probe succeeded: the start period is over.
+    pub(super) const fn succeed(&mut self) {
+        self.succeeded = true;
+    }
+
+    /// The startup probe succeeded.
+    pub(super) const fn pass(&mut self) {
+        self.passed = true;
+        self.succeeded = true;
+    }
+
+    pub(super) const fn has_startup(&self) -> bool {
+        self.has_startup
+    }
+
+    /// Whether the startup probe holds the others back.
+    pub(super) const fn holds_back(&self) -> bool {
+        !self.passed
+    }
+
+    /// The end of the start period, while it lasts.
+    pub(super) fn period_until(&self, now: Moment) -> Option<Moment> {
+        self.period_ends
+            .filter(|ends| !self.succeeded && now.mono < ends.mono)
+    }
+}
+
+/// How far a process has come to its end.
+#[derive(Debug)]
+pub(super) struct ShutdownState {
+    /// How long draining may take, and how old what explains a silence may be.
+    timeout: Duration,
+    /// The first draining answer of those that go on.
+    draining_since: Option<Moment>,
+    /// The latest draining answer.
+    drained_at: Option<Moment>,
+    /// When a shutdown was accepted.
+    accepted_at: Option<Moment>,
+    stopped: Option<StoppedState>,
+    /// Its process is known to run on although nobody listens any more.
+    process_runs: bool,
+}
+
+#[derive(Debug)]
+struct StoppedState {
+    at: Moment,
+    why: String,
+}
+
+impl ShutdownState {
+    pub(super) const fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            draining_since: None,
+            drained_at: None,
+            accepted_at: None,
+            stopped: None,
+            process_runs: false,
+        }
+    }
+
+    /// Whoever watches the process says whether it runs on.
+    pub(super) const fn set_process_runs(&mut self, runs_on: bool) {
+        self.process_runs = runs_on;
+    }
+
+    /// Whether its process is known to run on: then silence is not the end yet.
+    pub(super) const fn process_runs(&self) -> bool {
+        self.process_runs
+    }
+
+    /// Another process begins, of which none of this is true.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.timeout);
+    }
+
+    pub(super) const fn accept(&mut self, now: Moment) {
+        self.accepted_at = Some(now);
+    }
+
+    /// An answer says that it is draining.
+    pub(super) fn drain(&mut self, at: Moment) {
+        self.draining_since.get_or_insert(at);
+        self.drained_at = Some(at);
+    }
+
+    /// No probe says so any more. Where an answer took it back, a silence is not explained by it either.
+    pub(super) const fn end_draining(&mut self, taken_back: bool) {
+        self.draining_since = None;
+        if taken_back {
+            self.drained_at = None;
+            self.accepted_at = None;
+        }
+    }
+
+    /// Nobody listens any more. True where that is explained: then it is stopped.
+    pub(super) fn stop(&mut self, at: Moment, message: Option<&str>) -> bool {
+        let Some(cause) = self.explains(at) else {
+            return false;
+        };
+        let why = match message {
+            Some(message) => format!("{cause}: {message}"),
+            None => cause.to_owned(),
+        };
+        self.stopped = Some(StoppedState { at, why });
+        true
+    }
+
+    /// What explains that the process ends now.
+    pub(super) fn explains(&self, at: Moment) -> Option<&'static str> {
+        let recent = |earlier: &Moment| at.since(*earlier) <= self.timeout;
+        if self.drained_at.as_ref().is_some_and(recent) {
+            Some("stopped after draining")
+        } else if self.accepted_at.as_ref().is_some_and(recent) {
+            Some("stopped after an accepted shutdown")
+        } else {
+            None
+        }
+    }
+
+    /// Why it is stopped, while it is.
+    pub(super) fn stopped(&self) -> Option<&str> {
+        self.stopped.as_ref().map(|stop| stop.why.as_str())
+    }
+
+    /// Whether a question asked then was asked after the silence began, so that an answer to it ends the silence.
+    pub(super) fn stopped_before(&self, asked: Moment) -> bool {
+        self.stopped
+            .as_ref()
+            .is_some_and(|stop| asked.mono >= stop.at.mono)
+    }
+
+    /// When draining has lasted too long.
+    pub(super) fn drain_until(&self) -> Option<Moment> {
+        self.draining_since.map(|since| since.plus(self.timeout))
+    }
+
+    /// How long draining may take.
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+}
