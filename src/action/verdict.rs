@@ -11,7 +11,7 @@ words! {
         Schedule = "schedule",
         /// Have the service read its configuration again.
         Reload = "reload",
-        /// Start the service.
+        /// Start the service and wait until it is ready.
         Start = "start",
         /// Stop the service, start it, and compare the two processes.
         Restart = "restart",

@@ -48,7 +48,7 @@ pub(crate) use scan::{HostScan, HostSnapshot};
 /// Settings that hold for every action of a run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Policy {
-    /// Refuses every action.
+    /// Refuses every action before anything is looked at.
     pub(crate) read_only: bool,
     /// The directory of the audit file; `None` records nothing.
     pub(crate) audit: Option<PathBuf>,

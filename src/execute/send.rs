@@ -32,7 +32,7 @@ const MAX_BODY: u64 = 64 * 1024;
 /// The fate of a request that was to be sent.
 #[derive(Debug)]
 pub(super) enum Delivery {
-    /// The service answered.
+    /// The service answered the request.
     Replied(HttpReply),
     /// The head of an answer came, and the rest is lost: the status code, and why.
     Cut(u16, String),
@@ -53,7 +53,7 @@ pub(super) enum NotSent {
     Gone(String),
     /// The service takes no connection.
     Unreached(String),
-    /// Another reason.
+    /// It failed for another reason.
     Failed(String),
 }
 

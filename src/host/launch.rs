@@ -335,7 +335,7 @@ fn run_program(order: &StartOrder) -> io::Error {
     let Some((program, arguments)) = order.command.split_first() else {
         return io::Error::other("the command is empty");
     };
-    // The pipe that we report to has to close when the program runs, and must be open still when it cannot.
+    // The pipe for the report has to close when the program runs, and must still be open when it cannot.
     let pipe = rustix::io::fcntl_dupfd_cloexec(io::stdout(), 3);
     let log = io::stderr().as_fd().try_clone_to_owned();
     let (pipe, log) = match (pipe, log) {

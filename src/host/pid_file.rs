@@ -54,7 +54,7 @@ pub(crate) fn read(path: &Path) -> PidFile {
 
 /// The beginning of the file and when it was written.
 fn content(path: &Path) -> io::Result<(String, Timestamp)> {
-    // A named pipe in its place would hold us up until somebody writes to it.
+    // A named pipe in its place would block until another process writes to it.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = OpenOptions::new()
         .read(true)
@@ -71,7 +71,7 @@ fn content(path: &Path) -> io::Result<(String, Timestamp)> {
 }
 
 /// The pid on the first line; some servers write more lines below it. 0 names nobody, and 1 is never a service
-/// that we may signal.
+/// that may be signalled.
 fn pid_in(text: &str) -> Option<u32> {
     let pid: u32 = text.lines().next()?.trim().parse().ok()?;
     (pid > 1 && i32::try_from(pid).is_ok()).then_some(pid)

@@ -35,7 +35,7 @@ pub(crate) fn process(pid: u32) -> Option<RunningProcess> {
 pub(crate) fn alive(process: Process) -> Option<bool> {
     match read(process.pid) {
         Ok(Some(stat)) => Some(stat.runs() && stat.start_ticks == process.start_ticks),
-        // A process that only `/proc` hides from us may be this one.
+        // A process that only `/proc` hides may be this one.
         Err(error) if vanished(&error) => (exists(process.pid) == Some(false)).then_some(false),
         Ok(None) | Err(_) => None,
     }
@@ -152,7 +152,7 @@ pub(crate) fn writes_to(process: Process, file: &Path) -> bool {
 }
 
 /// Returns whether this process is one of several that their parent, the same program in the same process group, has started
-/// to share its work. Two copies started by hand, or by us, are not.
+/// to share its work. Two copies started by hand, or by healthctl, are not.
 pub(crate) fn one_of_a_pool(one: &RunningProcess) -> bool {
     let file = |pid: u32| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
     let group = |pid: u32| Some(read(pid).ok()??.group);

@@ -27,7 +27,6 @@ const REBOUND: Duration = Duration::from_secs(2);
 pub(crate) enum ReloadResponse {
     /// The service gave a reply.
     Replied {
-        /// The status code.
         code: u16,
         /// The code and, in short, the body: `answered 200 OK: {…}`.
         how: String,
