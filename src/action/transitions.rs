@@ -109,13 +109,13 @@ mod tests {
         (*fleet.snapshots()[0]).clone()
     }
 
-    /// Plays words: a letter is a snapshot in that state, `.` the end of the command. Gives what was told: `hx` is the
+    /// Plays a script: a letter is a snapshot in that state, `.` the end of the command. Returns what was passed: `hx` is the
     /// transition from healthy to unhealthy.
-    fn told(script: &str) -> String {
+    fn passed(script: &str) -> String {
         let mut snapshot = snapshot();
         snapshot.probes[0].latest = Some(ProbeResult::Pass);
         let mut transitions = TransitionQueue::default();
-        let mut told = Vec::new();
+        let mut passed = Vec::new();
         for word in script.chars() {
             let transition = if word == '.' {
                 transitions.ended()
@@ -124,7 +124,7 @@ mod tests {
                 transitions.observe(&snapshot)
             };
             let letter = |state| STATES.iter().find(|(_, of)| *of == state).unwrap().0;
-            told.extend(transition.map(|transition| {
+            passed.extend(transition.map(|transition| {
                 format!(
                     "{}{}",
                     letter(transition.previous),
@@ -132,7 +132,7 @@ mod tests {
                 )
             }));
         }
-        told.join(" ")
+        passed.join(" ")
     }
 
     const STATES: [(char, State); 6] = [
@@ -159,12 +159,12 @@ mod tests {
             // While the command runs, only the newest waits for its end.
             ("hxd", "hx"),
             ("hxdo.", "hx xo"),
-            // It came back to what was told: nothing is to be told any more.
+            // The state is the one that was passed last again, so nothing is left to pass.
             ("hxhx.", "hx"),
             ("hxdx.d.", "hx xd"),
             ("hxh.", "hx xh"),
         ] {
-            assert_eq!(told(script), expected, "{script}");
+            assert_eq!(passed(script), expected, "{script}");
         }
     }
 

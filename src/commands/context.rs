@@ -170,7 +170,7 @@ impl Context {
             timeout: None,
             force: false,
             only_running: false,
-            manner: RolloutPolicy::default(),
+            rollout: RolloutPolicy::default(),
             program: own_program(),
         }
     }

@@ -60,7 +60,7 @@ pub(crate) struct Policy {
     pub(crate) force: bool,
     /// Leaves down a service that is to be restarted and has ended since the plan was made.
     pub(crate) only_running: bool,
-    pub(crate) manner: RolloutPolicy,
+    pub(crate) rollout: RolloutPolicy,
     /// The records of started services, and the locks on services that are acted on.
     pub(crate) records: Option<Records>,
     /// This program, to start services detached; `None` where it cannot be found.

@@ -55,7 +55,7 @@ impl Executor {
             engine,
             cancel,
         };
-        let rollout = Rollout::new(nodes(&prepared), self.policy.manner);
+        let rollout = Rollout::new(nodes(&prepared), self.policy.rollout);
         let targets = prepared.targets.into_iter().zip(locks);
         let runs = targets.map(|(target, lock)| Some(TargetRun::new(context, target, lock)));
         carry_out(rollout, runs.collect(), cancel).await

@@ -2,10 +2,10 @@ use super::*;
 use crate::action::{needs, samples};
 
 /// Plays a plan for `services` (`web<api api<db db`, in stop order; `!` behind a name: something else starts it again,
-/// `^`: it only comes up, `_`: it only goes down) and gives what was begun, `name-` for down and `name+` for up, those
-/// at once within brackets. `failing` halves end badly; `interrupt` behind one interrupts when it ends. At the end
-/// stands what was left out.
-fn play(services: &str, manner: RolloutPolicy, failing: &str) -> String {
+/// `^`: it is only started, `_`: it is only stopped). Returns what was begun, `name-` for a stop and `name+` for a start,
+/// those at once within brackets, and at the end what was skipped. The phases in `failing` fail; `!!` behind one
+/// interrupts the plan when that ends.
+fn play(services: &str, policy: RolloutPolicy, failing: &str) -> String {
     let plain: String = services.chars().filter(|c| !"!^_".contains(*c)).collect();
     let inventory = samples::inventory(&plain);
     let names: Vec<String> = inventory.services.keys().cloned().collect();
@@ -14,7 +14,7 @@ fn play(services: &str, manner: RolloutPolicy, failing: &str) -> String {
         .split(' ')
         .map(|entry| entry.split('<').next().unwrap())
         .collect();
-    let members = names
+    let nodes = names
         .iter()
         .zip(needs)
         .zip(marks)
@@ -25,13 +25,13 @@ fn play(services: &str, manner: RolloutPolicy, failing: &str) -> String {
             needs,
         })
         .collect();
-    let mut agenda = Rollout::new(members, manner);
-    let rehearsed: Vec<RolloutTask> = agenda.clone().rehearsed();
+    let mut rollout = Rollout::new(nodes, policy);
+    let rehearsed: Vec<RolloutTask> = rollout.clone().rehearsed();
     let mut played: Vec<RolloutTask> = Vec::new();
     let mut story: Vec<String> = Vec::new();
     loop {
         let mut wave = Vec::new();
-        while let Some(task) = agenda.begin() {
+        while let Some(task) = rollout.begin() {
             wave.push(task);
         }
         if wave.is_empty() {
@@ -56,9 +56,9 @@ fn play(services: &str, manner: RolloutPolicy, failing: &str) -> String {
             } else {
                 Verdict::Stopped
             };
-            agenda.ended(*task, verdict);
+            rollout.ended(*task, verdict);
             if failing.contains(&format!("{shown}!!")) {
-                agenda.interrupt();
+                rollout.interrupt();
             }
         }
         story.push(match shown.as_slice() {
@@ -66,15 +66,15 @@ fn play(services: &str, manner: RolloutPolicy, failing: &str) -> String {
             several => format!("[{}]", several.join(" ")),
         });
     }
-    if failing.is_empty() && manner.parallel == 1 {
+    if failing.is_empty() && policy.parallel == 1 {
         assert_eq!(
             rehearsed, played,
             "what is shown beforehand is what is done"
         );
     }
     for (index, name) in names.iter().enumerate() {
-        if let Some((half, why)) = agenda.skipped(index) {
-            story.push(format!("; {name} {half:?}: {why}"));
+        if let Some((phase, why)) = rollout.skipped(index) {
+            story.push(format!("; {name} {phase:?}: {why}"));
         }
     }
     story.join(" ").replace(" ;", ";")

@@ -90,7 +90,7 @@ fn policy(context: &Context, command: &ActionCommand) -> Result<Policy, Error> {
     }
     policy.timeout = args.timeout;
     policy.force = command.force;
-    policy.manner = RolloutPolicy {
+    policy.rollout = RolloutPolicy {
         parallel: args.parallel.get(),
         keep_going: args.keep_going,
         leave_stopped: command.leave_stopped,
