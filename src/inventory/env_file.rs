@@ -2,14 +2,11 @@
 //!
 //! Values are secrets as often as not, so none is ever shown: problems mark lines in which values are stars.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::profile::raw::secret::Variables;
 use crate::yaml::{Place, Problem, Problems, SourceFile};
-
-/// The variables of an `env_file` by name.
-pub(super) type Variables = BTreeMap<String, String>;
 
 const FORM: &str = "`NAME=value`";
 

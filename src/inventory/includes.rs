@@ -4,9 +4,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::profile::raw::read::beside;
+use crate::profile::raw::secret::Variables;
 use crate::yaml::{Entry, Node, Place, Problem, Problems, SourceFile, interpolate, parse};
 
-use super::env_file::{self, Variables};
+use super::env_file;
 use super::environment::Environment;
 use super::glob;
 

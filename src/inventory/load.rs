@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use crate::profile::Profile;
 use crate::profile::raw::options::RawSharedSettings;
+use crate::profile::raw::secret::Variables;
 use crate::profile::setting::Level;
 use crate::yaml::Problems;
 
@@ -16,8 +17,8 @@ use super::levels::ServiceLevels;
 use super::merge::merge;
 use super::profiles::ProfileLoader;
 use super::raw::{RawInventory, RawService};
-use super::service::{Inventory, RawServiceSettings, Service, ServiceActions};
-use super::{checks, probes, variables};
+use super::service::{Inventory, Means, RawServiceSettings, Service, ServiceActions};
+use super::{checks, probes};
 
 /// An inventory that can be worked with.
 #[derive(Debug)]
@@ -110,6 +111,33 @@ fn resolve(levels: &ServiceLevels<'_>, problems: &mut Problems) -> Service {
         ..RawServiceSettings::resolve(&own)
     };
     checks::check_starting(&service, raw, problems);
-    variables::add(&mut service, &raw.variables);
+    if !raw.variables.is_empty() {
+        add_variables(&mut service, &raw.variables);
+    }
     service
+}
+
+/// Lets the commands and the secrets of a service use the variables of an `env_file`.
+fn add_variables(service: &mut Service, variables: &Variables) {
+    for probe in &mut service.probes {
+        probe.kind.add_variables(variables);
+    }
+    let start = service.start.iter_mut().map(|start| &mut start.exec);
+    for exec in start.chain(service.on_change.iter_mut().map(|hook| &mut hook.exec)) {
+        exec.add_variables(variables);
+    }
+    let actions = &mut service.actions;
+    let actions = [
+        &mut actions.shutdown,
+        &mut actions.schedule,
+        &mut actions.reload,
+        &mut actions.restart,
+    ];
+    for action in actions.into_iter().flatten() {
+        match &mut action.means {
+            Means::Http(request) => request.add_variables(variables),
+            Means::Exec(exec) => exec.add_variables(variables),
+            Means::Signal(_) => {}
+        }
+    }
 }

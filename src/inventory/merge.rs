@@ -8,9 +8,9 @@ use indexmap::map::Entry as Slot;
 
 use crate::profile::kind;
 use crate::profile::raw::options::RawOptions;
+use crate::profile::raw::secret::Variables;
 use crate::yaml::{Entry, Keys, Place, Problem, Problems};
 
-use super::env_file::Variables;
 use super::includes::ParsedFile;
 use super::raw::{RawFile, RawInventory, RawService, no_services};
 

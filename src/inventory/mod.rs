@@ -23,7 +23,6 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod validate;
-mod variables;
 
 pub(crate) use crate::profile::kind::{ProbeAddress, ProbeKind};
 pub(crate) use crate::profile::raw::command::Exec;

@@ -6,10 +6,10 @@ use crate::profile::raw::action::RawActions;
 use crate::profile::raw::options::RawOptions;
 use crate::profile::raw::probe::RawProbe;
 use crate::profile::raw::read::check_name;
+use crate::profile::raw::secret::Variables;
 use crate::profile::setting::Spanned;
 use crate::yaml::{Entry, Fields, Node, Place, Problem, Problems, Value};
 
-use super::env_file::Variables;
 use super::service::RawServiceSettings;
 
 /// The files of an inventory, merged.

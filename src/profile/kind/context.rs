@@ -5,6 +5,7 @@ use crate::yaml::{Entry, Place, Problems};
 use super::super::annotated::AnnotatedYaml;
 use super::super::raw::command::RawExecSettings;
 use super::super::raw::request::RawRequest;
+use super::super::raw::secret::Variables;
 use super::super::setting::{Level, Levels, Spanned};
 use super::super::{HostPort, Target};
 
@@ -53,6 +54,9 @@ pub(crate) trait RawKind: Sized {
 pub(crate) trait ProbeSpec {
     /// Returns what is asked, for people: without password; control characters are left in.
     fn target(&self) -> String;
+
+    /// Lets the question use the variables of an `env_file`, where it has secrets or an environment.
+    fn add_variables(&mut self, _variables: &Variables) {}
 
     /// Returns the address that is connected to, if any.
     fn address(&self) -> Option<ProbeAddress<'_>> {

@@ -5,6 +5,7 @@ use crate::yaml::{Entry, Problems};
 use super::super::annotated::AnnotatedYaml;
 pub(crate) use super::super::raw::command::RawExec;
 use super::super::raw::command::{self, Exec};
+use super::super::raw::secret::Variables;
 use super::super::setting::Levels;
 use super::context::{KindContext, ProbeSpec, RawKind};
 
@@ -38,5 +39,9 @@ impl RawKind for RawExec {
 impl ProbeSpec for Exec {
     fn target(&self) -> String {
         self.shown.join(" ")
+    }
+
+    fn add_variables(&mut self, variables: &Variables) {
+        Self::add_variables(self, variables);
     }
 }

@@ -8,7 +8,7 @@ use crate::yaml::{
 use super::super::annotated::AnnotatedYaml;
 use super::super::raw::read::{bad_address, check_single, warn_password};
 use super::super::raw::request::{self, HttpRequest, RawRequestSettings, RawTls};
-use super::super::raw::secret::{self, RawHeader, is_token, written};
+use super::super::raw::secret::{self, RawHeader, Variables, is_token, written};
 use super::super::setting::{Level, Levels, Origin, Spanned, select, strongest};
 use super::super::target::{BadAddress, check_path};
 use super::super::{Auth, Proxy, Secret, Target};
@@ -192,6 +192,10 @@ impl RawKind for RawHttp {
 impl ProbeSpec for Box<HttpRequest> {
     fn target(&self) -> String {
         self.target.to_string()
+    }
+
+    fn add_variables(&mut self, variables: &Variables) {
+        HttpRequest::add_variables(self, variables);
     }
 
     fn address(&self) -> Option<ProbeAddress<'_>> {

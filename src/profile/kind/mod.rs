@@ -13,6 +13,7 @@ use crate::yaml::{Entry, Fields, Place, Problem, Problems};
 use super::annotated::AnnotatedYaml;
 use super::raw::read::check_single;
 use super::raw::request::HttpRequest;
+use super::raw::secret::Variables;
 use super::setting::{Level, Spanned, select};
 
 /// Hands the list of kinds to a macro: the module, which is also the key in a probe, the variant, the type as written.
@@ -77,6 +78,13 @@ macro_rules! declare {
             fn spec(&self) -> &dyn ProbeSpec {
                 match self {
                     $(Self::$variant(spec) => spec,)+
+                }
+            }
+
+            /// Lets the question use the variables of an `env_file`.
+            pub(crate) fn add_variables(&mut self, variables: &Variables) {
+                match self {
+                    $(Self::$variant(spec) => ProbeSpec::add_variables(spec, variables),)+
                 }
             }
 

@@ -13,7 +13,7 @@ use super::super::Secret;
 use super::super::annotated::AnnotatedYaml;
 use super::super::setting::{Level, Levels, Origin, Spanned, strongest};
 use super::read::{beside, directory, path};
-use super::secret;
+use super::secret::{self, Variables};
 
 /// A command as written: program and arguments, without a shell.
 #[derive(Debug, Clone)]
@@ -180,6 +180,21 @@ pub(crate) fn show_env<'n>(
 }
 
 impl Exec {
+    /// Adds the variables of an `env_file` to the environment, and lets its secrets fall back on them.
+    pub(crate) fn add_variables(&mut self, variables: &Variables) {
+        for secret in self.env.values_mut() {
+            secret.add_variables(variables);
+        }
+        for (name, value) in variables {
+            self.env
+                .entry(name.clone())
+                .or_insert_with(|| Secret::EnvOr {
+                    name: name.clone(),
+                    otherwise: value.clone(),
+                });
+        }
+    }
+
     /// Returns the words as they could stand in an inventory.
     pub(crate) fn yaml(&self) -> Yaml {
         let words = self.shown.iter().zip(&self.command);

@@ -8,7 +8,7 @@ use super::super::annotated::AnnotatedYaml;
 use super::super::setting::{Level, Levels, Origin, Spanned, select, settings, strongest};
 use super::super::{Auth, Connection, Proxy, Secret, Target};
 use super::read::{boolean, path, warn_password, word};
-use super::secret::{self, RawHeader};
+use super::secret::{self, RawHeader, Variables};
 
 settings! {
     /// The flat settings of a request as written.
@@ -97,6 +97,22 @@ impl RawRequest {
             auth: auth.and_then(|entry| secret::auth(entry, problems)),
             tls: tls.map_or_else(RawTls::default, |entry| RawTls::read(entry, problems)),
             settings: RawRequestSettings::take(fields, problems),
+        }
+    }
+}
+
+impl HttpRequest {
+    /// Lets the secrets of the request fall back on the variables of an `env_file`.
+    pub(crate) fn add_variables(&mut self, variables: &Variables) {
+        let headers = self.headers.iter_mut().map(|(_, secret)| secret);
+        let auth = self.auth.iter_mut().map(|auth| match auth {
+            Auth::Bearer(secret)
+            | Auth::Basic {
+                password: secret, ..
+            } => secret,
+        });
+        for secret in headers.chain(auth) {
+            secret.add_variables(variables);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Secrets, credentials and headers: as written, and shown without what is secret.
 
+use std::collections::BTreeMap;
+
 use crate::yaml::{
     Entry, Fields, Node, Place, Problem, Problems, Style, Value, is_secret_name, mask_secrets,
 };
@@ -8,6 +10,23 @@ use super::super::annotated::AnnotatedYaml;
 use super::super::setting::{Origin, Spanned};
 use super::super::{Auth, Secret};
 use super::read::path;
+
+/// The variables of an `env_file` by name.
+pub(crate) type Variables = BTreeMap<String, String>;
+
+impl Secret {
+    /// Lets the secret fall back on the variables of an `env_file`, behind the process environment.
+    pub(super) fn add_variables(&mut self, variables: &Variables) {
+        if let Self::Env(name) = self
+            && let Some(value) = variables.get(name)
+        {
+            *self = Self::EnvOr {
+                name: std::mem::take(name),
+                otherwise: value.clone(),
+            };
+        }
+    }
+}
 
 /// A header of a request as written.
 #[derive(Debug, Clone)]
