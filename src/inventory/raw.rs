@@ -52,20 +52,6 @@ pub(super) struct RawService {
     pub(super) has_start: bool,
 }
 
-#[cfg(test)]
-pub(super) const REFERENCE: &[crate::profile::setting::ReferenceRow] = &[
-    (
-        "probes",
-        "map of probes",
-        "Questions by name: `live`, `ready`, `startup`, `status` and your own, each by `http`, `tcp` or `exec`; `off` takes the profile's away.",
-    ),
-    (
-        "actions",
-        "map of actions",
-        "`shutdown`, `schedule`, `reload` and `restart`, each by `http`, `signal` or `exec`; `off` takes the profile's away.",
-    ),
-];
-
 impl RawInventory {
     /// Returns the `defaults` that hold for a service, the weakest first.
     pub(super) fn defaults_of(&self, service: &RawService) -> Vec<&RawOptions> {

@@ -1,4 +1,4 @@
-//! Inventories as files: each valid one with what it resolves to, each invalid one with what is told about it.
+//! Inventories as files: each valid one with what it resolves to, each invalid one with the mistakes reported.
 //!
 //! A case is `tests/inventory/{valid,invalid}/NAME.yaml` with `NAME.expected` beside it; `NAME.2.yaml` and so on are laid over it,
 //! as by a second `-f`. With `REWRITE_INVENTORY`
@@ -10,14 +10,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::find::InventoryFiles;
-use super::raw;
 use super::service::RawServiceSettings;
 use super::start::{RawHookSettings, RawStartSettings};
 use super::{Environment, FileStatus, load, show};
 use crate::profile::raw::options::{RawProbeSettings, RawSharedSettings};
-use crate::profile::raw::request::{self, RawRequestSettings, RawTls};
-use crate::profile::raw::{command, expect, probe};
-use crate::profile::setting::{Declaration, ReferenceRow};
+use crate::profile::raw::request::{RawRequestSettings, RawTls};
+use crate::profile::setting::Declaration;
 use crate::run::readme;
 use crate::yaml::Problems;
 
@@ -121,7 +119,7 @@ fn check(kind: &str, render: impl Fn(Result<super::LoadedInventory, Problems>) -
 }
 
 #[test]
-fn valid_ones_resolve() {
+fn valid_inventories_resolve_to_what_is_expected() {
     check("valid", |loaded| {
         let loaded = loaded.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
         let mut text = loaded.warnings.render(false);
@@ -136,7 +134,7 @@ fn valid_ones_resolve() {
 }
 
 #[test]
-fn invalid_ones_are_told_in_full() {
+fn invalid_inventories_report_every_mistake() {
     check("invalid", |loaded| {
         let problems = loaded.expect_err("this case is meant to be wrong");
         assert!(problems.has_errors());
@@ -157,7 +155,7 @@ fn in_order(service: &super::Service) -> String {
 
 /// What `show` prints is an inventory that resolves to the same.
 #[test]
-fn what_is_shown_can_be_read_again() {
+fn the_output_of_show_is_an_inventory_that_resolves_to_the_same() {
     let folder = folder("valid");
     let environment = |text: &str, then: &dyn Fn(&Environment<'_>)| {
         let read = |path: &Path| match path.to_str() {
@@ -207,9 +205,8 @@ fn what_is_shown_can_be_read_again() {
     });
 }
 
-/// Bytes changed, cut out and doubled at random: whatever comes of it, it is told, and nothing panics.
 #[test]
-fn mutilated_ones_are_told_too() {
+fn damaged_inventories_are_reported_and_never_panic() {
     let folder = folder("valid");
     let text = fs::read(folder.join("everything.yaml")).unwrap();
     let noise = b"{}[]:,&*#?|->'\"%@`!~ \t\n\r$\\0a\xff\xc3\xa4\x1b";
@@ -270,6 +267,64 @@ fn mutilated_ones_are_told_too() {
     assert!(good > 20 && bad > 100, "{good} {bad}");
 }
 
+/// A row of the reference for a key whose type reads and shows itself: name, type in words, documentation.
+type ReferenceRow = (&'static str, &'static str, &'static str);
+
+const SERVICE: &[ReferenceRow] = &[
+    (
+        "probes",
+        "map of probes",
+        "Questions by name: `live`, `ready`, `startup`, `status` and your own, each by `http`, `tcp` or `exec`; `off` takes the profile's away.",
+    ),
+    (
+        "actions",
+        "map of actions",
+        "`shutdown`, `schedule`, `reload` and `restart`, each by `http`, `signal` or `exec`; `off` takes the profile's away.",
+    ),
+];
+
+const REQUEST: &[ReferenceRow] = &[
+    (
+        "headers",
+        "map of secrets",
+        "Headers of each request, by name.",
+    ),
+    (
+        "auth",
+        "map or `none`",
+        "Credentials: `{bearer: SECRET}` or `{basic: {user, password: SECRET}}`. A secret is `{env: NAME}`, `{file: PATH}` or text.",
+    ),
+    ("tls", "map, see below", "TLS settings."),
+];
+
+const EXPECT: &[ReferenceRow] = &[(
+    "expect",
+    "map",
+    "What an answer has to be: `status` (codes and ranges), `body: {contains: TEXT}`, `json` (pointers to values), `headers`.",
+)];
+
+const PROBE: &[ReferenceRow] = &[
+    (
+        "required",
+        "`true` or `false`",
+        "Whether the failure of a named probe makes the service unhealthy, not only degraded.",
+    ),
+    ("decode", "map", "How the payload is read; as in a profile."),
+];
+
+const COMMAND: &[ReferenceRow] = &[
+    (
+        "env",
+        "map of secrets",
+        "Variables that are added to the environment of the command.",
+    ),
+    (
+        "cwd",
+        "path",
+        "The directory in which the command runs; left out, that of the file.",
+    ),
+];
+
 /// The rows of a table of the reference.
 fn declared<R>(settings: &[Declaration<R>]) -> String {
     let rows = settings.iter().map(|setting| {
@@ -301,7 +356,7 @@ fn nested(rows: &[ReferenceRow]) -> String {
 }
 
 #[test]
-fn the_reference_of_keys_is_what_is_declared() {
+fn the_reference_of_keys_in_the_readme_matches_the_declarations() {
     let table = |title: &str, rows: &[String]| {
         let head = "| key | type | default | meaning |\n| --- | --- | --- | --- |";
         format!("{title}\n\n{head}\n{}\n", rows.concat())
@@ -315,18 +370,15 @@ fn the_reference_of_keys_is_what_is_declared() {
     let sections = [
         table(
             "A service:",
-            &[
-                declared(RawServiceSettings::DECLARED),
-                nested(raw::REFERENCE),
-            ],
+            &[declared(RawServiceSettings::DECLARED), nested(SERVICE)],
         ),
         table(
             "`defaults`, a profile, a service and a probe, the later ones over the earlier ones:",
             &[
                 declared(RawProbeSettings::DECLARED),
-                nested(request::REFERENCE),
+                nested(REQUEST),
                 declared(RawRequestSettings::DECLARED),
-                nested(expect::REFERENCE),
+                nested(EXPECT),
             ],
         ),
         table(
@@ -335,14 +387,14 @@ fn the_reference_of_keys_is_what_is_declared() {
         ),
         table(
             "A probe alone; `env` and `cwd` belong to `exec`:",
-            &[nested(probe::REFERENCE), nested(command::REFERENCE)],
+            &[nested(PROBE), nested(COMMAND)],
         ),
         table("`tls`:", &[declared(RawTls::DECLARED)]),
         table(
             "`start`:",
             &[
                 nested(&[start]),
-                nested(command::REFERENCE),
+                nested(COMMAND),
                 declared(RawStartSettings::DECLARED),
             ],
         ),
@@ -350,7 +402,7 @@ fn the_reference_of_keys_is_what_is_declared() {
             "`on_change`:",
             &[
                 nested(&[hook]),
-                nested(&command::REFERENCE[..1]),
+                nested(&COMMAND[..1]),
                 declared(RawHookSettings::DECLARED),
             ],
         ),

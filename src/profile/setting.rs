@@ -289,10 +289,6 @@ pub(crate) struct Declaration<R: 'static> {
     pub(crate) show: fn(Levels<'_, '_, R>, &mut AnnotatedYaml),
 }
 
-/// A row of the reference for a key whose type reads and describes itself: name, type in words, documentation.
-#[cfg(test)]
-pub(crate) type ReferenceRow = (&'static str, &'static str, &'static str);
-
 /// Takes a key, by either of its names.
 pub(crate) fn take<T>(
     fields: &mut Fields<'_>,

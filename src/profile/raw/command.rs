@@ -56,20 +56,6 @@ pub(crate) struct Exec {
     pub(crate) hidden: Vec<(String, String)>,
 }
 
-#[cfg(test)]
-pub(crate) const REFERENCE: &[super::super::setting::ReferenceRow] = &[
-    (
-        "env",
-        "map of secrets",
-        "Variables that are added to the environment of the command.",
-    ),
-    (
-        "cwd",
-        "path",
-        "The directory in which the command runs; left out, that of the file.",
-    ),
-];
-
 impl RawExec {
     pub(crate) fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
         let command = words(&entry.value, problems)?;

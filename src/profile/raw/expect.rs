@@ -22,13 +22,6 @@ pub(crate) struct RawExpect {
     headers: Vec<(Spanned<String>, String)>,
 }
 
-#[cfg(test)]
-pub(crate) const REFERENCE: &[super::super::setting::ReferenceRow] = &[(
-    "expect",
-    "map",
-    "What an answer has to be: `status` (codes and ranges), `body: {contains: TEXT}`, `json` (pointers to values), `headers`.",
-)];
-
 impl RawExpect {
     pub(super) fn read(entry: &Entry, problems: &mut Problems) -> Self {
         let mut expect = Self::default();

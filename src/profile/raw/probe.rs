@@ -31,16 +31,6 @@ pub(crate) struct RawProbe {
     pub(crate) decode_written: Option<serde_json::Value>,
 }
 
-#[cfg(test)]
-pub(crate) const REFERENCE: &[super::super::setting::ReferenceRow] = &[
-    (
-        "required",
-        "`true` or `false`",
-        "Whether the failure of a named probe makes the service unhealthy, not only degraded.",
-    ),
-    ("decode", "map", "How the payload is read; as in a profile."),
-];
-
 impl RawProbe {
     /// Reads one entry of `probes:`.
     pub(crate) fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {

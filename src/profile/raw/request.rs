@@ -64,21 +64,6 @@ pub(crate) struct RawRequest {
     pub(crate) settings: RawRequestSettings,
 }
 
-#[cfg(test)]
-pub(crate) const REFERENCE: &[super::super::setting::ReferenceRow] = &[
-    (
-        "headers",
-        "map of secrets",
-        "Headers of each request, by name.",
-    ),
-    (
-        "auth",
-        "map or `none`",
-        "Credentials: `{bearer: SECRET}` or `{basic: {user, password: SECRET}}`. A secret is `{env: NAME}`, `{file: PATH}` or text.",
-    ),
-    ("tls", "map, see below", "TLS settings."),
-];
-
 /// The keys of [`RawRequest`].
 pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
     let flat = RawRequestSettings::DECLARED.iter();
