@@ -6,7 +6,6 @@ mod output;
 mod prepared;
 
 use std::net::SocketAddr;
-use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -177,36 +176,10 @@ fn with_line(what: String, line: &str) -> String {
 
 /// Describes a status: `exit status 2`, `ended by signal 11 (SIGSEGV)`.
 fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit status {code}"),
-        (None, Some(signal)) => match signal_name(signal) {
-            Some(name) => format!("ended by signal {signal} ({name})"),
-            None => format!("ended by signal {signal}"),
-        },
-        (None, None) => "it ended without a status".to_owned(),
+    if let Some(code) = status.code() {
+        return format!("exit status {code}");
     }
-}
-
-fn signal_name(number: i32) -> Option<&'static str> {
-    use rustix::process::Signal;
-    let name = match Signal::from_named_raw(number)? {
-        Signal::HUP => "SIGHUP",
-        Signal::INT => "SIGINT",
-        Signal::QUIT => "SIGQUIT",
-        Signal::ILL => "SIGILL",
-        Signal::TRAP => "SIGTRAP",
-        Signal::ABORT => "SIGABRT",
-        Signal::BUS => "SIGBUS",
-        Signal::FPE => "SIGFPE",
-        Signal::KILL => "SIGKILL",
-        Signal::SEGV => "SIGSEGV",
-        Signal::PIPE => "SIGPIPE",
-        Signal::ALARM => "SIGALRM",
-        Signal::TERM => "SIGTERM",
-        Signal::XCPU => "SIGXCPU",
-        Signal::XFSZ => "SIGXFSZ",
-        Signal::SYS => "SIGSYS",
-        _ => return None,
-    };
-    Some(name)
+    let text = status.to_string();
+    let signal = text.trim_start_matches("signal: ");
+    format!("ended by signal {}", signal.trim_end_matches(" (core dumped)"))
 }

@@ -1,6 +1,7 @@
 //! Reads secrets when they are used. Their text never reaches a message.
 
 use std::borrow::Cow;
+use std::env::VarError;
 use std::path::Path;
 
 use tokio::io::AsyncReadExt;
@@ -16,18 +17,19 @@ const LONGEST: u64 = 64 * 1024;
 pub(super) async fn read(secret: &Secret) -> Result<Cow<'_, str>, ProbeError> {
     match secret {
         Secret::Plain(text) => Ok(Cow::Borrowed(text)),
-        Secret::Env(name) => std::env::var(name)
-            .map(Cow::Owned)
-            .map_err(|error| match error {
-                std::env::VarError::NotPresent => {
-                    ProbeError::local(format!("the environment variable {name} is not set"))
-                }
-                std::env::VarError::NotUnicode(_) => not_text(name),
-            }),
-        Secret::EnvOr { name, otherwise } => match std::env::var(name) {
-            Err(std::env::VarError::NotPresent) => Ok(Cow::Borrowed(otherwise)),
-            Ok(text) => Ok(Cow::Owned(text)),
-            Err(std::env::VarError::NotUnicode(_)) => Err(not_text(name)),
+        Secret::Env(name) | Secret::EnvOr { name, .. } => match (std::env::var(name), secret) {
+            (Ok(text), _) => Ok(Cow::Owned(text)),
+            (Err(VarError::NotPresent), Secret::EnvOr { otherwise, .. }) => {
+                Ok(Cow::Borrowed(otherwise))
+            }
+            (Err(error), _) => {
+                let why = match error {
+                    VarError::NotPresent => "not set",
+                    VarError::NotUnicode(_) => "not UTF-8",
+                };
+                let message = format!("the environment variable {name} is {why}");
+                Err(ProbeError::local(message))
+            }
         },
         Secret::File(path) => from_file(path).await.map(Cow::Owned),
     }
@@ -39,10 +41,6 @@ pub(crate) async fn reveal(secret: &Secret) -> Result<String, String> {
         Ok(text) => Ok(text.into_owned()),
         Err(error) => Err(error.message),
     }
-}
-
-fn not_text(name: &str) -> ProbeError {
-    ProbeError::local(format!("the environment variable {name} is not UTF-8"))
 }
 
 async fn from_file(path: &Path) -> Result<String, ProbeError> {

@@ -210,7 +210,7 @@ impl Timeline {
         let state = self.state();
         let limit = text::format_duration(timeout);
         let connected = state.connect_time().map_or_else(String::new, |took| {
-            format!("connected in {}, ", milliseconds(took))
+            format!("connected in {}, ", text::long_latency(took))
         });
         match state.phase() {
             ProbePhase::Prepare => {
@@ -286,15 +286,5 @@ impl fmt::Display for Peer {
             Self::Address(address) => address.fmt(f),
             Self::Socket(path) => path.display().fmt(f),
         }
-    }
-}
-
-/// Formats a short time: `0.3 ms`, `12 ms`.
-fn milliseconds(time: Duration) -> String {
-    let milliseconds = time.as_secs_f64() * 1000.0;
-    if milliseconds < 10.0 {
-        format!("{milliseconds:.1} ms")
-    } else {
-        format!("{milliseconds:.0} ms")
     }
 }
