@@ -10,32 +10,26 @@ use serde::Serialize;
 use crate::action::{Action, Verdict};
 use crate::health::{Change, LifecycleEvent, Moment, Part, ServiceSnapshot, Sight, StartProgress};
 
-/// One thing that happened.
+/// An event that the engine publishes.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub(crate) enum Event {
     /// The newest snapshot of a service.
     Snapshot {
-        /// The snapshot.
         snapshot: Arc<ServiceSnapshot>,
-        /// What differs from the snapshot before; empty where only counters, ages and latencies moved.
+        /// The differences to the snapshot before; empty where only counters, ages and latencies moved.
         changed: Vec<Change>,
     },
-    /// How the schedule is kept, told once a second at the most.
+    /// The load of the engine, published once a second at the most.
     Load(Load),
     /// An action on one service came a step further.
     ActionStep(ActionStep),
     /// An action on one service ended. The snapshots that show its effect come before it.
     ActionResult(Box<ActionResult>),
     /// A remark for people that belongs to no probe (an inventory was read again, …).
-    Notice {
-        /// When.
-        at: Moment,
-        /// A sentence.
-        text: String,
-    },
+    Notice { at: Moment, text: String },
 }
 
-/// One message to the engine. A message about a service that is not watched is ignored.
+/// A message to the engine. A message about a service that is not watched is ignored.
 #[derive(Debug, Clone)]
 #[cfg_attr(
     not(test),
@@ -52,10 +46,7 @@ pub(crate) enum Input {
     /// An action on a service ended.
     ActionResult(Box<ActionResult>),
     /// Something that belongs to no probe and that people should read.
-    Notice {
-        /// A sentence.
-        text: String,
-    },
+    Notice { text: String },
     /// Stops or resumes the probes of a service.
     Pause {
         /// The name of the service.
@@ -63,7 +54,7 @@ pub(crate) enum Input {
         /// `true` stops them, `false` resumes them.
         on: bool,
     },
-    /// What was found on this machine about a service, which no probe can know. It replaces what was found before.
+    /// Findings about a service on this machine, which no probe can know. They replace the findings before.
     Seen {
         /// The name of the service.
         service: String,
@@ -74,46 +65,42 @@ pub(crate) enum Input {
     Stop,
 }
 
-/// How the engine keeps up.
+/// The load of the engine: does it keep its schedule?
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Load {
+pub(crate) struct Load {
     /// Probes asked since the start.
-    pub asked: u64,
+    pub(crate) asked: u64,
     /// Grid points passed over because the probe before was still under way.
-    pub skipped: u64,
+    pub(crate) skipped: u64,
     /// Probes under way now.
-    pub in_flight: usize,
+    pub(crate) in_flight: usize,
     /// The largest lateness of the last minute: from the time a probe was due to its start.
-    pub worst_lateness: Duration,
+    pub(crate) worst_lateness: Duration,
 }
 
 /// A step of an action under way.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ActionStep {
-    /// The service.
-    pub service: String,
-    /// What is being done.
-    pub action: Action,
-    /// Which step.
-    pub kind: StepKind,
+pub(crate) struct ActionStep {
+    pub(crate) service: String,
+    pub(crate) action: Action,
+    pub(crate) kind: StepKind,
     /// A sentence about it: `draining, 3 in flight`, `gone after 2.1 s`. Cleaned.
-    pub text: String,
+    pub(crate) text: String,
     /// Since the action began.
-    pub elapsed: Duration,
-    /// When.
-    pub at: Moment,
+    pub(crate) elapsed: Duration,
+    pub(crate) at: Moment,
 }
 
-/// Which step of an action.
+/// The kind of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepKind {
+pub(crate) enum StepKind {
     /// The identity is being read.
     Identifying,
     /// The request or signal is being sent.
     Sending,
-    /// It was taken.
+    /// The request or signal was accepted.
     Accepted,
-    /// It drains.
+    /// The service drains.
     Draining,
     /// Nothing answers any more; the process is being waited for.
     Silent,
@@ -121,80 +108,71 @@ pub enum StepKind {
     Gone,
     /// A new process was started.
     Started,
-    /// It answers that it is ready.
+    /// The service answers that it is ready.
     Ready,
-    /// It is another process than before.
+    /// The process is proved to be another one than before.
     Proved,
     /// Something worth knowing, without a step forward.
     Remark,
 }
 
-/// Who answered, as far as it is known.
+/// The process that answered, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct InstanceInfo {
+pub(crate) struct InstanceInfo {
     /// The address that it answered at.
-    pub address: Option<String>,
-    /// Its process, where that is on this machine.
-    pub pid: Option<u32>,
+    pub(crate) address: Option<String>,
+    /// The pid, where the process is on this machine.
+    pub(crate) pid: Option<u32>,
     /// When the kernel started that, RFC 3339, UTC.
-    pub process_started_at: Option<Timestamp>,
-    /// Its own name for its process.
-    pub instance: Option<String>,
+    pub(crate) process_started_at: Option<Timestamp>,
+    /// The name of the instance, as reported.
+    pub(crate) instance: Option<String>,
     /// When it says that it started, RFC 3339, UTC.
-    pub started_at: Option<Timestamp>,
-    /// Its version.
-    pub version: Option<String>,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) version: Option<String>,
 }
 
-/// How long each part of an action took, as far as it came.
+/// The duration of each phase of an action, as far as it came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PhaseTimes {
+pub(crate) struct PhaseTimes {
     /// From the request until its end was proved.
-    pub drain: Option<Duration>,
+    pub(crate) drain: Option<Duration>,
     /// From its end, or the beginning, until its program ran.
-    pub start: Option<Duration>,
+    pub(crate) start: Option<Duration>,
     /// From there until it was ready and proved to be the one.
-    pub ready: Option<Duration>,
+    pub(crate) ready: Option<Duration>,
 }
 
-/// What else is known of an action that has ended.
+/// The details of an action that has ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ActionDetails {
-    /// Who answered before it.
-    pub before: Option<InstanceInfo>,
-    /// Who answered after it.
-    pub after: Option<InstanceInfo>,
-    /// How long its parts took.
-    pub times: PhaseTimes,
+pub(crate) struct ActionDetails {
+    pub(crate) before: Option<InstanceInfo>,
+    pub(crate) after: Option<InstanceInfo>,
+    pub(crate) times: PhaseTimes,
     /// The first and the last lines that a service wrote that did not come up. Cleaned.
-    pub log: Vec<String>,
-    /// It was refused because another healthctl acted on it.
-    pub busy: bool,
+    pub(crate) log: Vec<String>,
+    /// The action was refused because another healthctl was acting on the service.
+    pub(crate) busy: bool,
     /// The action was an automatic restart.
-    pub automatic: bool,
+    pub(crate) automatic: bool,
 }
 
 /// The end of an action on one service.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ActionResult {
-    /// The service.
-    pub service: String,
-    /// What was done.
-    pub action: Action,
-    /// What was proved.
-    pub verdict: Verdict,
+pub(crate) struct ActionResult {
+    pub(crate) service: String,
+    pub(crate) action: Action,
+    pub(crate) verdict: Verdict,
     /// Why, with the evidence: one line, cleaned.
-    pub text: String,
+    pub(crate) text: String,
     /// Signals that were weighed, a line each.
-    pub evidence: Vec<String>,
-    /// What a reload did with each part of the configuration, as far as the service told. Cleaned.
-    pub parts: Vec<Part>,
-    /// Who answered before and after, how long it took, what it wrote.
-    pub details: ActionDetails,
+    pub(crate) evidence: Vec<String>,
+    /// The result of a reload for each part of the configuration, as far as the service reports it. Cleaned.
+    pub(crate) parts: Vec<Part>,
+    pub(crate) details: ActionDetails,
     /// Since the action began.
-    pub elapsed: Duration,
-    /// When.
-    pub at: Moment,
+    pub(crate) elapsed: Duration,
+    pub(crate) at: Moment,
 }
 
 impl ActionStep {

@@ -76,7 +76,7 @@ mod cli;
 mod commands;
 mod demo;
 mod engine;
-pub mod event;
+mod event;
 mod execute;
 mod exit;
 pub mod health;

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::event::{Event, Load};
 use crate::health::{Change, ServiceSnapshot};
 
-/// How many action steps, action results and notices are kept. An action sends a handful; beyond this the oldest go.
+/// The number of action steps, results and notices that are kept. An action sends a handful; beyond this the oldest go.
 const MAX_MESSAGES: usize = 1024;
 
 /// Creates the two ends of a channel.
@@ -43,7 +43,7 @@ struct Queue {
     slots: HashMap<String, usize>,
     snapshots: Vec<Option<(Arc<ServiceSnapshot>, Vec<Change>)>>,
     load: Option<Load>,
-    /// How many of `order` are messages.
+    /// The number of messages in `order`.
     messages: usize,
     sender_gone: bool,
     receiver_gone: bool,

@@ -15,7 +15,7 @@ use crate::host::Clock;
 use crate::inventory::{Probe, Service};
 use crate::probe::Prober;
 
-/// How the engine asks one probe: over the network, or in tests by a script.
+/// The way to ask one probe: over the network, or in tests by a script.
 pub(crate) trait Ask: Clone + Send + Sync + 'static {
     /// Asks the probe. It ends by itself within the time-out of the probe.
     fn ask(&self, service: &Service, probe: &Probe) -> impl Future<Output = Outcome> + Send;
@@ -40,12 +40,12 @@ pub(super) struct InFlight<A> {
     started: u64,
 }
 
-/// What is remembered of one probe between its answers.
+/// The memory of one probe between its answers.
 #[derive(Debug, Clone, Copy, Default)]
 struct RequestedProbe {
     /// When it was due; `None` while it neither waits nor is in flight.
     due: Option<Duration>,
-    /// It timed out the last time.
+    /// The probe timed out the last time.
     slow: bool,
 }
 

@@ -6,19 +6,16 @@
 
 use std::collections::VecDeque;
 
-/// How many probes may be in flight.
+/// The numbers of probes that may be in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Caps {
-    /// In all.
     pub(crate) total: usize,
-    /// To one host and port.
     pub(crate) per_host: usize,
 }
 
 impl Caps {
     /// More in flight buys almost nothing and would put our own queue into the latency.
     const MOST: usize = 256;
-    /// What one host and port is asked at once.
     const PER_HOST: usize = 4;
     /// Descriptors that are not for probes: terminal, files, the runtime, listeners, actions.
     const RESERVED: u64 = 64;
@@ -60,7 +57,6 @@ pub(super) struct Permit {
     pub(super) probe: usize,
     /// The number of its host and port; `None` for a command.
     pub(super) host: Option<usize>,
-    /// Whether the probe timed out the last time.
     pub(super) slow: bool,
 }
 
@@ -75,7 +71,6 @@ pub(super) struct Limiter {
     slow: VecDeque<Permit>,
 }
 
-/// One host and port.
 #[derive(Debug, Clone, Default)]
 struct Host {
     admitted: usize,
@@ -95,7 +90,6 @@ impl Limiter {
         }
     }
 
-    /// Queues a probe.
     pub(super) fn queue(&mut self, permit: Permit) {
         if let Some(host) = permit.host.and_then(|host| self.hosts.get_mut(host)) {
             if host.admitted >= self.caps.per_host {

@@ -14,12 +14,12 @@ use crate::inventory::{Probe, ProbeAddress, Service};
 pub(super) struct ProbeTable {
     services: Vec<Arc<Service>>,
     probes: Vec<ProbeRef>,
-    /// Where the probes of each service begin, and the end of the last.
+    /// The number of the first probe of each service, and the end of the last.
     begins: Vec<usize>,
     hosts: usize,
 }
 
-/// Which probe a number means.
+/// A probe by the number of its service and its place there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProbeRef {
     /// The service's place in the fleet.
@@ -59,22 +59,18 @@ impl ProbeTable {
         }
     }
 
-    /// The services.
     pub(super) fn services(&self) -> &[Arc<Service>] {
         &self.services
     }
 
-    /// How many probes there are.
     pub(super) fn len(&self) -> usize {
         self.probes.len()
     }
 
-    /// How many hosts and ports there are.
     pub(super) fn hosts(&self) -> usize {
         self.hosts
     }
 
-    /// Which probe this number means.
     pub(super) fn probe(&self, number: usize) -> Option<ProbeRef> {
         self.probes.get(number).copied()
     }

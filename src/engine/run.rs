@@ -31,29 +31,28 @@ const CONDITION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// When the engine ends by itself.
 pub(crate) enum Until<'a> {
-    /// It does not: only [`Input::Stop`] ends it, or the end of its inputs.
+    /// Never: only [`Input::Stop`] or the end of its inputs ends the engine.
     Stopped,
     /// When every probe was answered once and the inputs have ended.
     EachAnswered,
     /// When the condition holds for every service at the same time, each of which has answered all its probes.
     AllHold {
-        /// The condition.
         condition: &'a (dyn Fn(&ServiceSnapshot) -> bool + Sync),
         /// The longest time to wait.
         limit: Option<Duration>,
     },
 }
 
-/// How an engine runs.
+/// The options of an engine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
-    /// How many probes may be in flight at once.
+    /// The numbers of probes that may be in flight at once.
     pub(crate) caps: Caps,
-    /// Whether snapshots are published in which only counters, ages and latencies moved.
+    /// Snapshots are published too in which only counters, ages and latencies moved.
     pub(crate) unchanged: bool,
 }
 
-/// How far the probes have come, for `check`.
+/// The progress of the probes, for `check`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     /// Probes that have answered.
@@ -62,23 +61,21 @@ pub(crate) struct Progress {
     pub(crate) expected: usize,
     /// Services for which the condition holds; zero without a condition.
     pub(crate) holding: usize,
-    /// All services.
     pub(crate) services: usize,
 }
 
-/// What an engine knows at its end.
+/// The result of an engine that has ended.
 #[derive(Debug)]
 pub(crate) struct Finished {
     /// The newest snapshot of every service, in their order.
     pub(crate) snapshots: Vec<Arc<ServiceSnapshot>>,
-    /// Whether it ended before the limit of [`Until::AllHold`].
+    /// The engine ended before the limit of [`Until::AllHold`].
     pub(crate) in_time: bool,
 }
 
 /// An engine that runs as a task. It ends when this and every clone of `inputs` are gone, or on [`Input::Stop`].
 #[derive(Debug)]
 pub(crate) struct Handle {
-    /// Where its inputs are sent.
     pub(crate) inputs: UnboundedSender<Input>,
     task: JoinHandle<()>,
 }
@@ -151,10 +148,10 @@ pub(super) struct Engine<'a, A> {
     events: Vec<EventSender>,
 }
 
-/// What the loop remembers of a probe.
+/// The memory of the loop of one probe.
 #[derive(Debug, Clone, Copy, Default)]
 struct ProbeStatus {
-    /// It was due while startup held it back.
+    /// The probe was due while startup held it back.
     held: bool,
     /// The last grid point that was skipped because the probe was in flight.
     skipped: Option<Duration>,
@@ -162,12 +159,12 @@ struct ProbeStatus {
     answered: bool,
 }
 
-/// What the loop remembers of a service.
+/// The memory of the loop of one service.
 #[derive(Debug, Clone, Copy)]
 struct ServiceStatus {
     paused: bool,
     state: State,
-    /// Whether the condition of [`Until::AllHold`] held for its newest snapshot.
+    /// The condition of [`Until::AllHold`] held for the newest snapshot.
     holds: bool,
 }
 
@@ -178,7 +175,6 @@ struct FastPoll {
     until: Duration,
 }
 
-/// What the loop was woken by.
 #[expect(
     clippy::large_enum_variant,
     reason = "there is one at a time, and it is taken apart at once"

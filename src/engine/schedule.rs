@@ -8,13 +8,13 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::time::Duration;
 
-/// How wide a slot is.
+/// The width of a slot.
 pub(super) const SLOT: Duration = Duration::from_millis(25);
 
 /// The rate that a paced first pass may always have, probes a second.
 const FIRST_PASS_RATE: f64 = 200.0;
 
-/// How the first pass over all probes goes.
+/// The pace of the first pass over all probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FirstPass {
     /// Everything is due at the start.
@@ -23,10 +23,9 @@ pub(super) enum FirstPass {
     Paced,
 }
 
-/// What is due at one time.
+/// A probe that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Due {
-    /// Which probe, counted as in [`Schedule::new`].
     pub(super) probe: usize,
     /// When it was due.
     pub(super) at: Duration,
@@ -90,7 +89,7 @@ impl Schedule {
     }
 }
 
-/// How many probes of a first pass start in one slot.
+/// Returns the number of probes of a first pass that start in one slot.
 fn paced(grids: &[Grid]) -> usize {
     let steady: f64 = grids
         .iter()

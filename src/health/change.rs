@@ -2,29 +2,29 @@
 
 use super::ServiceSnapshot;
 
-/// What changed between two snapshots of one service, as the stream formats name it.
+/// A kind of difference between two snapshots of one service, as the stream formats name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Change {
-    /// The first snapshot.
+    /// This is the first snapshot of the service.
     First,
-    /// The state.
+    /// The state differs.
     State,
-    /// A flag.
+    /// A flag was set or cleared.
     Flags,
-    /// A reason.
+    /// The reasons differ.
     Reasons,
-    /// The result of a probe.
+    /// The result of a probe differs.
     Result,
-    /// The status of a dependency.
+    /// The status of a dependency differs.
     Dependency,
-    /// The version.
+    /// The version differs.
     Version,
-    /// The start of the process.
+    /// The start of the process differs.
     Start,
 }
 
 impl Change {
-    /// What is different in `after`; nothing where only figures moved.
+    /// Returns the differences; empty where only counters, ages and latencies moved.
     pub fn between(before: &ServiceSnapshot, after: &ServiceSnapshot) -> Vec<Self> {
         let flags =
             |snapshot: &ServiceSnapshot| (snapshot.flags.clone(), snapshot.blocked_by.clone());

@@ -14,9 +14,9 @@ use super::{
 /// The newest snapshot of a service, and what is different from the one before.
 #[derive(Debug, Clone)]
 pub struct Update {
-    /// The snapshot.
+    /// The newest snapshot of the service.
     pub snapshot: Arc<ServiceSnapshot>,
-    /// What changed; empty where only stats moved.
+    /// The differences; empty where only counters, ages and latencies moved.
     pub changed: Vec<Change>,
 }
 
@@ -33,10 +33,10 @@ pub struct Fleet {
 struct Member {
     tracker: Tracker,
     snapshot: Arc<ServiceSnapshot>,
-    /// What it depends on, and who depends on it.
+    /// The services that this one depends on.
     needs: Vec<usize>,
     needed_by: Vec<usize>,
-    /// Its place in an order in which everything stands after what it depends on.
+    /// The position in an order in which each service stands after the services that it depends on.
     depth: usize,
     /// The service that keeps those from working that depend on this one: itself, or what keeps itself from working.
     cause: Option<usize>,
@@ -82,17 +82,17 @@ impl Fleet {
         self.places.get(name).copied()
     }
 
-    /// How many services there are.
+    /// Returns the number of services.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether the fleet has no service.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// Whether this probe is to be asked now.
+    /// Returns whether a probe is to be asked now.
     pub fn wants(&self, service: usize, probe: usize) -> bool {
         self.member(service)
             .is_some_and(|member| member.tracker.wants(probe))

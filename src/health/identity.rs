@@ -11,7 +11,7 @@ use super::Moment;
 /// When a process started, and how exactly that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
-    /// The time, UTC.
+    /// The time of the start, UTC.
     pub at: Timestamp,
     /// Two starts closer than this may be the same one: the resolution of the reported time (a second for
     /// whole seconds), or 2 s plus the latency for a start derived from an uptime.
@@ -23,13 +23,13 @@ pub struct Start {
 /// A process of this machine, told from any later one with the same pid by its kernel start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Process {
-    /// The process id.
+    /// The process id (pid).
     pub pid: u32,
     /// Field 22 of `/proc/PID/stat`: start in clock ticks after boot.
     pub start_ticks: u64,
 }
 
-/// Who owns a listening port of this machine.
+/// The owner of a listening port of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedPort {
     /// The processes that hold the listening socket, lowest pid first. A pre-forking server has several.
@@ -39,9 +39,9 @@ pub struct OwnedPort {
 /// All that is known of who answers at an address. Empty fields are unknown, never different.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// Reported start.
+    /// The start of the process, as reported.
     pub start: Option<Start>,
-    /// Reported instance.
+    /// The name of the instance, as reported.
     pub instance: Option<String>,
     /// Owner of the listening socket, or the process proved by pid file or record.
     pub process: Option<Process>,

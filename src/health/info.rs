@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::DegradedPolicy;
 
-/// What a probe asks about.
+/// The subject of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     /// Does the process live?
@@ -14,9 +14,9 @@ pub enum Role {
     Ready,
     /// Has it come up? Holds the others back until it passed.
     Startup,
-    /// What does it say of itself?
+    /// The service describes its own state.
     Status,
-    /// One of the user's own.
+    /// A named probe of the user's own.
     Named,
 }
 
@@ -36,13 +36,13 @@ impl Role {
 /// The configuration of one probe, as far as its state and the views depend on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeInfo {
-    /// Its name in the inventory.
+    /// The name in the inventory.
     pub name: String,
-    /// What it asks about.
+    /// The subject of the probe.
     pub role: Role,
     /// `http`, `tcp`, `exec` or `grpc`.
     pub kind: &'static str,
-    /// What is asked, for people: URL without its password, address or command.
+    /// The target, for people: the URL without its password, the address or the command.
     pub target: String,
     /// Non-successes in a row that turn it; at least 1.
     pub failure_threshold: u32,
@@ -57,21 +57,21 @@ pub struct ProbeInfo {
 /// The configuration of one service, as far as its state and the views depend on it. Snapshots share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceInfo {
-    /// Its name in the inventory.
+    /// The name in the inventory.
     pub name: String,
-    /// Its group, where it has one.
+    /// The group, where the service has one.
     pub group: Option<String>,
-    /// Its labels.
+    /// The labels of the service.
     pub labels: BTreeMap<String, String>,
     /// The name of its profile, where it has one.
     pub profile: Option<String>,
-    /// Its URL with any password masked.
+    /// The URL with any password masked.
     pub url: Option<String>,
     /// The probes, in the order in which their readings merge.
     pub probes: Vec<ProbeInfo>,
     /// Dependencies whose error makes the service unhealthy.
     pub required: BTreeSet<String>,
-    /// What a degraded state means to `check`.
+    /// The verdict of `check` for a degraded service.
     pub degraded: DegradedPolicy,
     /// For the flag `success-age`.
     pub max_success_age: Option<Duration>,

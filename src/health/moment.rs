@@ -10,7 +10,7 @@ use jiff::Timestamp;
 pub struct Moment {
     /// Time on the monotonic clock, counted from [`Moment::BEFORE`] before its origin.
     pub mono: Duration,
-    /// Wall-clock time, UTC.
+    /// The wall-clock time, UTC.
     pub wall: Timestamp,
 }
 
@@ -38,7 +38,7 @@ impl Moment {
         Self::new(elapsed, origin.saturating_add(elapsed).unwrap_or(origin))
     }
 
-    /// How long ago `earlier` was, never negative.
+    /// Returns the time since `earlier`, zero where that is later.
     pub const fn since(self, earlier: Self) -> Duration {
         self.mono.saturating_sub(earlier.mono)
     }

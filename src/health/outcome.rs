@@ -9,7 +9,7 @@ use super::{FailureKind, Identity, Moment, ProbeResult, Reading};
 pub struct Failure {
     /// The class, one of a closed set.
     pub kind: FailureKind,
-    /// What happened, in words, and in which phase. Already cleaned for any terminal.
+    /// A sentence that says what failed and in which phase, cleaned for any terminal.
     pub message: String,
 }
 
@@ -26,13 +26,13 @@ impl Failure {
 /// How long each phase of a probe took, as far as it came and as far as the library tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Phases {
-    /// Name resolution.
+    /// The time of name resolution.
     pub resolve: Option<Duration>,
     /// TCP (and TLS, where the library does not tell them apart) connection.
     pub connect: Option<Duration>,
     /// From the request to the end of the response head.
     pub head: Option<Duration>,
-    /// Reading the body.
+    /// The time of reading the body.
     pub body: Option<Duration>,
 }
 
@@ -43,7 +43,7 @@ pub struct Outcome {
     pub result: ProbeResult,
     /// Why, unless it is a pass. A warn that comes from the reading alone has none.
     pub failure: Option<Failure>,
-    /// What the payload said, where one was decoded.
+    /// The decoded payload, where there is one.
     pub reading: Option<Reading>,
     /// Time from the start of the probe to its end, without the wait for a place.
     pub latency: Option<Duration>,
@@ -54,7 +54,7 @@ pub struct Outcome {
     /// True where nothing listens: the connection was refused, or the socket file is gone. After a
     /// draining answer such silence means *stopped*; a time-out never does.
     pub refused: bool,
-    /// Where the time went.
+    /// The latency by phase.
     pub phases: Phases,
     /// Signals of who answered that do not come from the payload (owner of the port).
     pub identity: Option<Identity>,
@@ -79,7 +79,7 @@ impl Outcome {
         }
     }
 
-    /// A failed probe.
+    /// Returns the outcome of a failed probe.
     pub fn failed(kind: FailureKind, message: impl Into<String>, at: Moment) -> Self {
         let result = match kind {
             FailureKind::Auth | FailureKind::Local => ProbeResult::Unknown,

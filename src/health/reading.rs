@@ -11,7 +11,7 @@ use super::{DependencyStatus, Start, State};
 /// A status word: what it means to us, and what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusWord {
-    /// One of healthy, degraded, unready, unhealthy, unknown, starting, draining.
+    /// The state that the word means; never `paused` or `blocked`, which only flags say.
     pub state: State,
     /// The word as the service wrote it, cleaned; `None` where the state comes from a rule, a code or a flag.
     pub raw: Option<String>,
@@ -43,30 +43,30 @@ pub enum Beat {
 /// A sign of life that is given again and again: a lease that is renewed, an agent that reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// The last one.
+    /// The time of the last heartbeat.
     pub beat: Beat,
-    /// How old it may be before one is missed; where that is not known, none is ever missed.
+    /// The age at which a heartbeat counts as missed; `None` means that none is ever missed.
     pub fresh_for: Option<Duration>,
-    /// How long after a missed one the next is missed; left out, as long as one is fresh.
+    /// The time between two missed heartbeats; `None` means the same as `fresh_for`.
     pub every: Option<Duration>,
-    /// Whose it is, cleaned; it may pass to another.
+    /// The holder, cleaned; a heartbeat may pass to another holder.
     pub holder: Option<String>,
-    /// It says that no other will follow.
+    /// This heartbeat announces that no other will follow.
     pub is_final: bool,
 }
 
-/// One component that a service reports on.
+/// A component that a service reports on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dependency {
-    /// Its name; nested ones are joined by `/`.
+    /// The name; nested names are joined by `/`.
     pub name: String,
-    /// What its word means.
+    /// The meaning of the status word.
     pub status: DependencyStatus,
     /// The word as written, cleaned.
     pub word: Option<String>,
-    /// Whether the profile or payload calls it required; the inventory's list comes on top.
+    /// The profile or the payload calls the dependency required. The list of the inventory comes on top.
     pub required: bool,
-    /// What is wrong, in the service's words, cleaned.
+    /// The error in the service's words, cleaned.
     pub error: Option<String>,
     /// Successes since the process started.
     pub success_count: Option<u64>,
@@ -76,9 +76,9 @@ pub struct Dependency {
     pub last_success: Age,
     /// Time since the last failure.
     pub last_failure: Age,
-    /// How long its check took.
+    /// The duration of the check that the service made.
     pub latency: Option<Duration>,
-    /// Its sign of life.
+    /// The heartbeat of the dependency.
     pub heartbeat: Option<Heartbeat>,
     /// All else of the entry, cleaned.
     pub details: Arc<BTreeMap<String, serde_json::Value>>,
@@ -119,11 +119,11 @@ pub struct Reading {
     pub instance: Option<String>,
     /// When the process started.
     pub started: Option<Start>,
-    /// How long it has been up.
+    /// The uptime of the process.
     pub uptime: Option<Duration>,
     /// A sentence of the service about itself, or the note of a rule.
     pub message: Option<String>,
-    /// Its sign of life, where the payload is about one.
+    /// The heartbeat, where the payload is about one.
     pub heartbeat: Option<Heartbeat>,
     /// Free numbers about the process.
     pub resources: BTreeMap<String, serde_json::Value>,

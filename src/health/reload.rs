@@ -3,42 +3,42 @@
 use super::words_macro as words;
 
 words! {
-    /// What became of a configuration, or of one part of it.
+    /// The result of reloading a configuration, or one part of it.
     ReloadStatus {
-        /// It was read again and holds.
+        /// The new configuration is in use.
         Reloaded = "reloaded",
-        /// It was read again and is the same as before.
+        /// The configuration is the same as before.
         Unchanged = "unchanged",
         /// Some of it was reloaded and some not.
         Partial = "partial",
-        /// It was refused; the old one is kept.
+        /// The new configuration was refused and the old one is kept.
         Rejected = "rejected",
-        /// It changed, and holds only after a restart.
+        /// The change takes effect only after a restart.
         NeedsRestart = "needs-restart",
-        /// It was taken and will be read later.
+        /// The request was accepted and the configuration will be read later.
         Accepted = "accepted",
-        /// What is said of it is no word that is known.
+        /// The status word is not known.
         Unknown = "unknown",
     }
 }
 
-/// One part of a configuration that was to be read again. All text is cleaned.
+/// A part of a configuration that was to be reloaded. All text is cleaned.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Part {
-    /// Its name.
+    /// The name of the part.
     pub name: String,
-    /// What became of it.
+    /// The result for this part.
     pub status: ReloadStatus,
     /// The word or figure as written.
     pub word: Option<String>,
-    /// What the service says of it.
+    /// The message of the service about this part.
     pub message: Option<String>,
 }
 
 /// A decoded reply to a reload. All text is cleaned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReloadReply {
-    /// What the reply says of the whole; `None` where it says nothing of it.
+    /// The status of the whole configuration; `None` where the reply has none.
     pub status: Option<ReloadStatus>,
     /// The word of the whole as written.
     pub word: Option<String>,
@@ -46,7 +46,7 @@ pub struct ReloadReply {
     pub message: Option<String>,
     /// The parts, in the order of the reply.
     pub parts: Vec<Part>,
-    /// How many parts there were beyond those kept.
+    /// The number of parts beyond those kept.
     pub left_out: usize,
 }
 

@@ -8,25 +8,25 @@ use std::time::Duration;
 use super::{Identity, Process, Start};
 use crate::text;
 
-/// What two readings of an identity say of the processes behind them.
+/// The result of comparing two identities: do they belong to the same process?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sameness {
     /// A signal proves that the process is a new one.
     New,
     /// A strong signal is equal, and none says new.
     Same,
-    /// Nothing tells.
+    /// No signal decides it.
     Unknown,
 }
 
-/// What is known of the process that was there before.
+/// The knowledge about the process that answered before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OldProcess {
-    /// It was looked for and is gone.
+    /// The old process has exited.
     Gone,
-    /// It was looked for and lives.
+    /// The old process still runs.
     Alive,
-    /// Nobody looked.
+    /// The old process was not looked up.
     Unknown,
 }
 
@@ -39,7 +39,7 @@ pub struct Comparison {
     pub evidence: Vec<String>,
 }
 
-/// What one signal says.
+/// The evidence of one signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
     ProvesNew,
@@ -77,12 +77,12 @@ impl Identity {
         Comparison { sameness, evidence }
     }
 
-    /// Whether anything is known that can tell one process from another.
+    /// Returns whether the identity has a signal that can tell one process from another.
     pub fn is_telling(&self) -> bool {
         self.start.is_some() || self.instance.is_some() || self.process.is_some()
     }
 
-    /// Whether one signal is known of both, so that not being new means something.
+    /// Returns whether both identities have one signal in common, so that a comparison means something.
     pub(super) fn shares_signal_with(&self, other: &Self) -> bool {
         (self.start.is_some() && other.start.is_some())
             || (self.instance.is_some() && other.instance.is_some())

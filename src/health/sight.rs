@@ -6,31 +6,31 @@ use jiff::Timestamp;
 use super::Start;
 use crate::text::approximate_duration;
 
-/// What was seen of a service; nothing where nothing could be.
+/// The findings about a service on this machine; empty where nothing could be found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sight {
     /// The process that runs its code.
     pub process: Option<Seen>,
     /// Nothing of it runs, as far as that can be known.
     pub gone: bool,
-    /// What its code is made of.
+    /// The files that the service runs from.
     pub code: Code,
     /// Why who listens at its address is not the service.
     pub foreign: Option<String>,
-    /// Which processes listen at its address independently of each other.
+    /// The independent processes that listen at the address of the service, as a sentence.
     pub split: Option<String>,
 }
 
 /// A process of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// Its pid.
+    /// The process id (pid).
     pub pid: u32,
     /// When the kernel started it, UTC.
     pub started: Timestamp,
 }
 
-/// What the code of a service is made of, as it is now.
+/// The files that a service runs from, as they are now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Code {
     /// The newest of its sources.
@@ -39,14 +39,14 @@ pub struct Code {
     pub executable: Option<Changed>,
     /// The file that its process runs has another one in its place.
     pub replaced: bool,
-    /// Its `start` entry is not the one that it was started by.
+    /// The `start` entry differs from the one that the process was started by.
     pub entry_differs: bool,
 }
 
 /// A file and when it was written last, UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
-    /// Its path, for people.
+    /// The path of the file, for people.
     pub path: String,
     /// The time of its content.
     pub at: Timestamp,

@@ -14,13 +14,13 @@ use super::{
 /// Successes and failures of one thing that was asked or reported on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Successes.
+    /// The number of successes.
     pub success: u64,
-    /// Failures.
+    /// The number of failures.
     pub failure: u64,
 }
 
-/// One probe of a service.
+/// The snapshot of one probe.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbeSnapshot {
     /// The configuration of the probe.
@@ -29,19 +29,19 @@ pub struct ProbeSnapshot {
     pub address: Option<String>,
     /// The latest answer; `None` before the first.
     pub latest: Option<ProbeResult>,
-    /// What it counts as, thresholds applied.
+    /// The result with the thresholds applied.
     pub counted: Option<ProbeResult>,
     /// Why the latest answer was no pass.
     pub failure: Option<Failure>,
-    /// How long the latest answer took.
+    /// The latency of the latest answer.
     pub latency: Option<Duration>,
-    /// Where that time went.
+    /// The latency of the latest answer by phase.
     pub phases: Phases,
     /// The HTTP status code of the latest answer.
     pub code: Option<u16>,
     /// When the latest answer was complete.
     pub checked_at: Option<Moment>,
-    /// What we saw since we watch.
+    /// The counters since healthctl began to watch.
     pub counters: Counters,
     /// Successes in a row up to now.
     pub consecutive_successes: u64,
@@ -51,7 +51,7 @@ pub struct ProbeSnapshot {
     pub last_success: Option<Moment>,
     /// When it last failed.
     pub last_failure: Option<Moment>,
-    /// Answers alternate.
+    /// The answers alternate between success and failure.
     pub flapping: bool,
     /// The latest latencies, oldest first, `None` for an answer that did not come; at most 60.
     pub history: VecDeque<Option<Duration>>,
@@ -62,28 +62,28 @@ pub struct ProbeSnapshot {
 pub struct HeartbeatSnapshot {
     /// When the last one was given, on our clocks; `None` is never.
     pub beat_at: Option<Moment>,
-    /// How old it may be before one is missed.
+    /// The age at which a heartbeat counts as missed.
     pub fresh_for: Option<Duration>,
-    /// How many were missing in a row at the latest look.
+    /// The number of heartbeats missed in a row at the latest probe.
     pub missed: u64,
-    /// Whose it is.
+    /// The holder of the heartbeat.
     pub holder: Option<String>,
-    /// It said that no other will follow.
+    /// The last heartbeat announced that no other will follow.
     pub is_final: bool,
 }
 
-/// One dependency of a service, with what is remembered of it.
+/// The snapshot of one dependency of a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DependencySnapshot {
-    /// Its name.
+    /// The name of the dependency.
     pub name: String,
-    /// Its status in the latest reading.
+    /// The status in the latest reading.
     pub status: DependencyStatus,
     /// The word as written.
     pub word: Option<String>,
-    /// Whether its error makes the service unhealthy.
+    /// An error of this dependency makes the service unhealthy.
     pub required: bool,
-    /// What is wrong.
+    /// The error in the service's words.
     pub error: Option<String>,
     /// The service's own count since its start, else what we saw.
     pub success_count: Option<u64>,
@@ -97,9 +97,9 @@ pub struct DependencySnapshot {
     pub last_success: Option<Moment>,
     /// When it last failed; `None` is never, as far as known.
     pub last_failure: Option<Moment>,
-    /// How long its check took.
+    /// The duration of the check that the service made.
     pub latency: Option<Duration>,
-    /// Its sign of life, where it is one that beats.
+    /// The heartbeat, where the dependency has one.
     pub heartbeat: Option<HeartbeatSnapshot>,
     /// When it was last reported on.
     pub observed_at: Moment,
@@ -107,22 +107,22 @@ pub struct DependencySnapshot {
     pub details: Arc<BTreeMap<String, serde_json::Value>>,
 }
 
-/// One service as it is known at [`ServiceSnapshot::at`].
+/// The snapshot of one service at [`ServiceSnapshot::at`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceSnapshot {
     /// The configuration of the service.
     pub info: Arc<ServiceInfo>,
-    /// What we believe.
+    /// The state of the service.
     pub state: State,
-    /// When that began.
+    /// The beginning of the state.
     pub since: Moment,
-    /// What the readiness probe says; `None` where there is none or it has not answered.
+    /// The result of the readiness probe; `None` without one or before its first answer.
     pub ready: Option<bool>,
-    /// What the liveness probe says; `None` where there is none or it has not answered.
+    /// The result of the liveness probe; `None` without one or before its first answer.
     pub live: Option<bool>,
-    /// What `check` makes of it.
+    /// The verdict of `check`.
     pub verdict: CheckVerdict,
-    /// What else is worth knowing.
+    /// The flags that are set.
     pub flags: BTreeSet<Flag>,
     /// Why it is not healthy, most important first; empty when it is.
     pub reasons: Vec<String>,
@@ -132,15 +132,15 @@ pub struct ServiceSnapshot {
     pub blocked_by: Option<String>,
     /// The service's own name for itself.
     pub service: Option<String>,
-    /// Its version.
+    /// The version of the service.
     pub version: Option<String>,
     /// When its process started, as reported.
     pub started: Option<Start>,
-    /// Its uptime as reported, and when: `now.since(at) + uptime` ticks on.
+    /// The reported uptime and its time: `now.since(at) + uptime` is the uptime now.
     pub uptime: Option<(Duration, Moment)>,
     /// Free numbers about the process.
     pub resources: BTreeMap<String, serde_json::Value>,
-    /// Its sign of life: of the first probe that reads one.
+    /// The heartbeat of the first probe that reads one.
     pub heartbeat: Option<HeartbeatSnapshot>,
     /// The probes in inventory order.
     pub probes: Vec<ProbeSnapshot>,
@@ -150,7 +150,7 @@ pub struct ServiceSnapshot {
     pub code_changed: Option<jiff::Timestamp>,
     /// The process that runs its code, as far as that can be seen on this machine.
     pub process: Option<Seen>,
-    /// Who answers.
+    /// The identity of the process that answers.
     pub identity: Identity,
     /// When this snapshot was made.
     pub at: Moment,

@@ -36,23 +36,23 @@ macro_rules! words {
 pub(crate) use words as words_macro;
 
 words! {
-    /// What we believe of a service.
+    /// The state of a service.
     State {
         /// Nothing is known yet, or what is known does not tell.
         Unknown = "unknown",
-        /// It is coming up; failures do not count yet.
+        /// The service is starting; failures do not count yet.
         Starting = "starting",
         /// All that was asked is well.
         Healthy = "healthy",
-        /// It works, but something that it needs or reports does not.
+        /// The service works, but something that it needs or reports does not.
         Degraded = "degraded",
-        /// It lives and wants no traffic.
+        /// The process lives but takes no traffic.
         Unready = "unready",
-        /// It does not live, or something it requires is broken.
+        /// The process does not live, or something that it requires is broken.
         Unhealthy = "unhealthy",
-        /// It is finishing its work before it stops.
+        /// The service finishes its work before it stops.
         Draining = "draining",
-        /// It was asked to stop and is silent since.
+        /// The service was asked to stop and does not answer any more.
         Stopped = "stopped",
     }
 }
@@ -66,7 +66,7 @@ words! {
         Flapping = "flapping",
         /// Probing is switched off by hand.
         Paused = "paused",
-        /// Its own probes fail while one that it depends on is down.
+        /// Probes of the service fail while a service that it depends on is down.
         Blocked = "blocked",
         /// A process that is not this service answers at its address.
         Foreign = "foreign",
@@ -80,7 +80,7 @@ words! {
 }
 
 words! {
-    /// What one probe found.
+    /// The result of one probe.
     ProbeResult {
         /// Answered, and all is well.
         Pass = "pass",
@@ -94,15 +94,15 @@ words! {
 }
 
 words! {
-    /// How a dependency of a service is, as the service reports it.
+    /// The status of a dependency, as the service reports it.
     DependencyStatus {
-        /// It works.
+        /// The dependency works.
         Working = "working",
-        /// It works badly.
+        /// The dependency works, but badly.
         Degraded = "degraded",
-        /// It does not work.
+        /// The dependency does not work.
         Error = "error",
-        /// It is switched off or not configured.
+        /// The dependency is switched off or not configured.
         NotUsed = "not_used",
         /// The service gave no word, or one that is not known.
         Unknown = "unknown",
@@ -110,9 +110,9 @@ words! {
 }
 
 words! {
-    /// Where and how a probe failed.
+    /// The kind of failure of a probe.
     FailureKind {
-        /// The deadline passed.
+        /// The time-out of the probe passed.
         Timeout = "timeout",
         /// The name did not resolve.
         Dns = "dns",
@@ -120,7 +120,7 @@ words! {
         Connect = "connect",
         /// The TLS handshake or the certificate failed.
         Tls = "tls",
-        /// What came back is not the protocol that was asked for.
+        /// The reply is not in the expected protocol.
         Protocol = "protocol",
         /// The status code is not an accepted one.
         Status = "status",
@@ -144,35 +144,35 @@ words! {
 }
 
 words! {
-    /// What an automatic restart may react to: the inventory's `restart_on:`.
+    /// The cause of an automatic restart: the inventory's `restart_on:`.
     RestartCause {
-        /// Its process is older than its sources, its executable or its start entry.
+        /// The process is older than its sources, its executable or its start entry.
         Stale = "stale",
-        /// Its liveness probe has failed; readiness never counts.
+        /// The liveness probe has failed; readiness never counts.
         Unhealthy = "unhealthy",
     }
 }
 
 words! {
-    /// What `check` makes of a service.
+    /// The verdict of `check` on a service.
     CheckVerdict {
-        /// Good.
+        /// The service is good.
         Pass = "pass",
         /// Degraded, and the inventory says that this is a warning.
         Warn = "warn",
         /// Could not be told.
         Unknown = "unknown",
-        /// Bad.
+        /// The service fails the check.
         Fail = "fail",
     }
 }
 
 words! {
-    /// What a degraded state means to `check`: the inventory's `degraded:`.
+    /// The verdict of `check` on a degraded service: the inventory's `degraded:`.
     DegradedPolicy {
         /// A failure (the default).
         Fail = "fail",
-        /// A warning.
+        /// The verdict is a warning.
         Warn = "warn",
         /// As good as healthy.
         Pass = "pass",

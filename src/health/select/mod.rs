@@ -6,18 +6,43 @@ mod selection;
 mod selector;
 mod term;
 
+use std::collections::BTreeMap;
+
+use super::ServiceSnapshot;
 use crate::text;
 
-pub use selection::{Candidate, Selection};
+pub use selection::Selection;
 pub use selector::Selector;
 
-/// What is wrong with a selector.
+/// A service of the inventory, as far as a selector needs it.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// The name of the service.
+    pub name: &'a str,
+    /// The group of the service.
+    pub group: Option<&'a str>,
+    /// The labels of the service.
+    pub labels: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Candidate<'a> {
+    /// The service of a snapshot.
+    pub fn of(snapshot: &'a ServiceSnapshot) -> Self {
+        Self {
+            name: &snapshot.info.name,
+            group: snapshot.info.group.as_deref(),
+            labels: &snapshot.info.labels,
+        }
+    }
+}
+
+/// The error of a selector that is malformed or matches nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SelectError {
-    /// What is wrong, with the selector and the nearest valid one.
+    /// The message, with the selector and the nearest valid one.
     pub message: String,
-    /// What else to do about it.
+    /// The hint for the user.
     pub hint: Option<String>,
 }
 

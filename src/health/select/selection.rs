@@ -1,31 +1,8 @@
 //! Several selectors: a union, of which every part has to match something.
 
-use std::collections::BTreeMap;
-
-use super::{SelectError, Selector};
+use super::selector::Selector;
+use super::{Candidate, SelectError};
 use crate::health::ServiceSnapshot;
-
-/// A service of the inventory, as far as a selector cares.
-#[derive(Debug, Clone, Copy)]
-pub struct Candidate<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// Its group.
-    pub group: Option<&'a str>,
-    /// Its labels.
-    pub labels: &'a BTreeMap<String, String>,
-}
-
-impl<'a> Candidate<'a> {
-    /// The service of a snapshot.
-    pub fn of(snapshot: &'a ServiceSnapshot) -> Self {
-        Self {
-            name: &snapshot.info.name,
-            group: snapshot.info.group.as_deref(),
-            labels: &snapshot.info.labels,
-        }
-    }
-}
 
 /// The union of several selectors; none at all means every service.
 #[derive(Debug, Clone, Default)]
@@ -67,12 +44,12 @@ impl Selection {
         self.selectors.is_empty()
     }
 
-    /// Whether it asks for what only probes can tell.
+    /// Returns whether the selection asks for a state or a flag, which only probes can tell.
     pub fn needs_snapshot(&self) -> bool {
         self.selectors.iter().any(Selector::needs_snapshot)
     }
 
-    /// Whether the service could be meant, as far as the inventory tells: what has to be probed.
+    /// Returns whether the service may be selected, as far as the inventory tells; then it has to be probed.
     pub fn matches_static(&self, candidate: Candidate<'_>) -> bool {
         self.is_all()
             || self
@@ -81,7 +58,7 @@ impl Selection {
                 .any(|selector| selector.could_mean(candidate))
     }
 
-    /// Whether the service is meant.
+    /// Returns whether the service is selected.
     pub fn matches(&self, snapshot: &ServiceSnapshot) -> bool {
         self.is_all()
             || self

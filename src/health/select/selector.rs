@@ -7,7 +7,7 @@ use super::{Candidate, SelectError};
 use crate::health::ServiceSnapshot;
 use crate::text::clean;
 
-/// One selector: terms joined by a comma, which means *and*.
+/// A selector: terms joined by a comma, which means *and*.
 #[derive(Debug, Clone)]
 pub struct Selector {
     text: String,
@@ -33,14 +33,14 @@ impl Selector {
         &self.text
     }
 
-    /// Whether it asks for what only probes can tell.
+    /// Returns whether the selector asks for a state or a flag, which only probes can tell.
     pub fn needs_snapshot(&self) -> bool {
         self.terms
             .iter()
             .any(|term| matches!(term.test, Test::State(_) | Test::Flag(_)))
     }
 
-    /// Whether the service could be meant, as far as the inventory tells: `state:` and `flag:` are left open.
+    /// Returns whether the service may be selected, as far as the inventory tells: `state:` and `flag:` are left open.
     pub fn matches_static(
         &self,
         name: &str,
@@ -54,7 +54,7 @@ impl Selector {
         })
     }
 
-    /// Whether the service is meant.
+    /// Returns whether the service is selected.
     pub fn matches(&self, snapshot: &ServiceSnapshot) -> bool {
         self.terms.iter().all(|term| term.holds_in(snapshot))
     }

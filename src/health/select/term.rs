@@ -14,7 +14,7 @@ pub(super) struct Term {
     pub(super) test: Test,
 }
 
-/// What a term asks.
+/// The test of a term.
 #[derive(Debug, Clone)]
 pub(super) enum Test {
     Name(String),
@@ -48,14 +48,14 @@ impl Term {
         })
     }
 
-    /// Whether a service holds it, as far as the inventory tells; `None` where only probes do.
+    /// Returns whether a service passes the term, as far as the inventory tells; `None` where only probes can tell.
     pub(super) fn holds(&self, candidate: Candidate<'_>) -> Option<bool> {
         self.test
             .holds(candidate)
             .map(|holds| holds != self.is_negated)
     }
 
-    /// Whether a service that was asked holds it.
+    /// Returns whether a service passes the term after a round of probes.
     pub(super) fn holds_in(&self, snapshot: &ServiceSnapshot) -> bool {
         let holds = match self.test {
             Test::State(state) => snapshot.state == state,
@@ -111,7 +111,7 @@ impl Test {
         })
     }
 
-    /// What is wrong where nothing in the inventory holds it.
+    /// Returns the error for a term that no service of the inventory passes.
     pub(super) fn matches_nothing(&self, inventory: &[Candidate<'_>]) -> SelectError {
         let groups = || inventory.iter().filter_map(|candidate| candidate.group);
         match self {
