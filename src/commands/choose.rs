@@ -107,8 +107,8 @@ impl ServiceArgs {
     /// Returns the mistakes of the inventory, or the selectors that match nothing.
     pub(crate) fn services(&self, context: &Context) -> Result<SelectedServices, Error> {
         let loaded = match self.asked() {
-            Some(asked) => context.adhoc(&AdHoc {
-                asked,
+            Some(target) => context.adhoc(&AdHoc {
+                target,
                 profile: self.profile.as_deref(),
                 interval: self.interval.as_deref(),
                 timeout: self.timeout.as_deref(),

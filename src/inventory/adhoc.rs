@@ -16,7 +16,7 @@ use super::raw::{RawInventory, RawService};
 /// A service as it was typed; each text is read as it would be read in an inventory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdHoc<'a> {
-    pub(crate) asked: AdHocTarget<'a>,
+    pub(crate) target: AdHocTarget<'a>,
     /// `--profile`, of a URL; `http` where it was left out.
     pub(crate) profile: Option<&'a str>,
     pub(crate) interval: Option<&'a str>,
@@ -35,9 +35,9 @@ pub(crate) enum AdHocTarget<'a> {
 
 impl<'a> AdHoc<'a> {
     /// Makes a service of which only the target was typed.
-    pub(crate) const fn new(asked: AdHocTarget<'a>) -> Self {
+    pub(crate) const fn new(target: AdHocTarget<'a>) -> Self {
         Self {
-            asked,
+            target,
             profile: None,
             interval: None,
             timeout: None,
@@ -63,7 +63,7 @@ pub(crate) fn adhoc(
     environment: &Environment<'_>,
 ) -> Result<LoadedInventory, Problems> {
     let mut problems = Problems::default();
-    let (flag, text, question) = match typed.asked {
+    let (flag, text, question) = match typed.target {
         AdHocTarget::Url(url) => ("--url", url, Some(("url", Node::argument("--url", url)))),
         AdHocTarget::Tcp(address) => {
             let node = Node::argument("--tcp", address);
@@ -78,7 +78,7 @@ pub(crate) fn adhoc(
     let Some(question) = question else {
         return Err(problems);
     };
-    let profile = match typed.asked {
+    let profile = match typed.target {
         AdHocTarget::Url(_) => Some(typed.profile.unwrap_or(PLAIN)),
         AdHocTarget::Tcp(_) | AdHocTarget::Command(_) => typed.profile,
     };
@@ -94,7 +94,7 @@ pub(crate) fn adhoc(
         .filter_map(|(key, flag, text)| Some((key, Node::argument(flag, text?))));
     let mut profiles = ProfileLoader::new(&[], true, environment);
     let mut plain = None;
-    if let (AdHocTarget::Url(url), Some(profile)) = (typed.asked, profile) {
+    if let (AdHocTarget::Url(url), Some(profile)) = (typed.target, profile) {
         let node = Node::argument("--profile", profile);
         let profile = Spanned::new(profile.to_owned(), &node);
         // A profile without probes is for those of an inventory; here the address itself is the probe.
@@ -105,7 +105,7 @@ pub(crate) fn adhoc(
     }
     let place = Place::whole(&Arc::new(SourceFile::new(flag, text)));
     let service = Entry {
-        key: name(typed.asked),
+        key: name(typed.target),
         key_place: place.clone(),
         value: map(options.chain([question]).chain(plain), &place),
     };
@@ -214,8 +214,8 @@ fn ends_a_word(command: &str, at: usize) -> bool {
 }
 
 /// Returns a name for the target: `localhost-8000`, `api.sock`, `pg_isready`.
-fn name(asked: AdHocTarget<'_>) -> String {
-    let text = match asked {
+fn name(target: AdHocTarget<'_>) -> String {
+    let text = match target {
         AdHocTarget::Url(url) => of_url(url),
         AdHocTarget::Tcp(address) => HostPort::parse(address)
             .ok()
@@ -243,7 +243,7 @@ fn name(asked: AdHocTarget<'_>) -> String {
     if is_name(&name) {
         return name;
     }
-    match asked {
+    match target {
         AdHocTarget::Url(_) => PLAIN,
         AdHocTarget::Tcp(_) => "tcp",
         AdHocTarget::Command(_) => "command",
@@ -272,8 +272,8 @@ mod tests {
     use crate::yaml::Problems;
 
     #[test]
-    fn what_is_asked_has_a_name() {
-        for (asked, expected) in [
+    fn each_target_has_a_name() {
+        for (target, expected) in [
             (
                 AdHocTarget::Url("http://localhost:8000/x"),
                 "localhost-8000",
@@ -294,12 +294,12 @@ mod tests {
             (AdHocTarget::Command(""), "command"),
             (AdHocTarget::Command("'"), "command"),
         ] {
-            assert_eq!(name(asked), expected, "{asked:?}");
+            assert_eq!(name(target), expected, "{target:?}");
         }
     }
 
     #[test]
-    fn what_only_a_shell_understands_is_found() {
+    fn operators_of_a_shell_are_found() {
         for (command, expected) in [
             ("true; false", Some(";")),
             ("a|b", Some("|")),

@@ -309,8 +309,8 @@ mod tests {
                 "multi=\"one\\ntwo\"",
             ]
         );
-        let told: Vec<_> = problems.list.iter().map(|p| p.message.as_str()).collect();
-        assert_eq!(told, ["what stands before the `=` names no variable"]);
+        let reported: Vec<_> = problems.list.iter().map(|p| p.message.as_str()).collect();
+        assert_eq!(reported, ["what stands before the `=` names no variable"]);
     }
 
     #[test]
@@ -323,8 +323,8 @@ mod tests {
             found.into_iter().collect::<Vec<_>>(),
             [("B".to_owned(), "${HUNTER2} hunter2".to_owned())]
         );
-        let told = problems.render(false);
-        assert!(!told.to_lowercase().contains("hunter2"), "{told}");
+        let reported = problems.render(false);
+        assert!(!reported.to_lowercase().contains("hunter2"), "{reported}");
         let messages: Vec<_> = problems.list.iter().map(|p| p.message.as_str()).collect();
         assert_eq!(
             messages,
@@ -340,8 +340,8 @@ mod tests {
             ]
         );
         assert!(
-            told.contains(".env:1:1") && told.contains(".env:8:3"),
-            "{told}"
+            reported.contains(".env:1:1") && reported.contains(".env:8:3"),
+            "{reported}"
         );
     }
 }

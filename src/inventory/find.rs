@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_root_of_the_repository_nothing_is_looked_for() {
+    fn nothing_above_the_root_of_the_repository_is_found() {
         let nothing = "no inventory: no healthctl.yaml here nor in /home/me/.config/healthctl";
         check(
             "/w/repo/src",
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_may_write_is_refused() {
+    fn a_file_that_others_may_write_is_refused() {
         let check = |owner, mode, expected| {
             check("/w", &[("/w/healthctl.yaml", owner, mode)], expected);
         };

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_mean_files() {
+    fn patterns_match_files() {
         let environment = Environment {
             env: &|_| None,
             read: &|_| Err(io::Error::other("nothing is read")),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_without_end_is_told() {
+    fn a_pattern_through_too_many_directories_is_refused() {
         let environment = Environment {
             env: &|_| None,
             read: &|_| Err(io::Error::other("nothing is read")),

@@ -1,5 +1,5 @@
-//! The files of an inventory as one: what is included stands side by side, and each named file is laid over the one
-//! before.
+//! The merge of the files of an inventory: included files stand side by side, and each named file is laid over the
+//! one before.
 
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ type EntriesByName = IndexMap<String, MergedEntry>;
 
 /// Merges all files and reports mistakes to `problems`.
 pub(super) fn merge(documents: Vec<ParsedFile>, problems: &mut Problems) -> RawInventory {
-    let told = problems.error_count();
+    let reported = problems.error_count();
     let mut defaults: Vec<RawOptions> = Vec::with_capacity(documents.len());
     let (mut services, mut profiles) = (EntriesByName::new(), EntriesByName::new());
     let mut roots: Vec<usize> = Vec::new();
@@ -80,12 +80,12 @@ pub(super) fn merge(documents: Vec<ParsedFile>, problems: &mut Problems) -> RawI
                 ("profile", file.profiles, &mut own_profiles),
             ] {
                 for entry in entries {
-                    let laid = MergedEntry {
+                    let merged = MergedEntry {
                         entry,
                         defaults: document.chain.clone(),
                         variables: Arc::clone(&document.variables),
                     };
-                    take_in(into, laid, what, problems);
+                    add(into, merged, what, problems);
                 }
             }
             next = documents
@@ -97,34 +97,34 @@ pub(super) fn merge(documents: Vec<ParsedFile>, problems: &mut Problems) -> RawI
         roots.push(root);
     }
     if services.is_empty()
-        && problems.error_count() == told
+        && problems.error_count() == reported
         && let Some(place) = begins
     {
         problems.push(no_services(&place));
     }
-    let services = services.into_values().filter_map(|laid| {
-        let mut service = RawService::read(&laid.entry, problems)?;
-        service.defaults = laid.defaults;
-        service.variables = laid.variables;
+    let services = services.into_values().filter_map(|merged| {
+        let mut service = RawService::read(&merged.entry, problems)?;
+        service.defaults = merged.defaults;
+        service.variables = merged.variables;
         Some(service)
     });
     RawInventory {
         services: services.collect(),
         defaults,
-        profiles: profiles.into_values().map(|laid| laid.entry).collect(),
+        profiles: profiles.into_values().map(|merged| merged.entry).collect(),
     }
 }
 
 /// Adds an entry of a file. Within a named file and its includes, each name is there once.
-fn take_in(into: &mut EntriesByName, laid: MergedEntry, what: &str, problems: &mut Problems) {
-    match into.entry(laid.entry.key.clone()) {
+fn add(into: &mut EntriesByName, merged: MergedEntry, what: &str, problems: &mut Problems) {
+    match into.entry(merged.entry.key.clone()) {
         Slot::Vacant(slot) => {
-            slot.insert(laid);
+            slot.insert(merged);
         }
         Slot::Occupied(first) => problems.push(
             Problem::at(
-                &laid.entry.key_place,
-                format!("there is a {what} `{}` already", laid.entry.key),
+                &merged.entry.key_place,
+                format!("there is a {what} `{}` already", merged.entry.key),
             )
             .label("here again")
             .related(&first.get().entry.key_place, "first here")
@@ -135,9 +135,9 @@ fn take_in(into: &mut EntriesByName, laid: MergedEntry, what: &str, problems: &m
 
 /// Lays a named file, with what it includes, over those before it.
 fn lay(below: &mut EntriesByName, above: EntriesByName, root: usize, before: &[usize]) {
-    for (name, laid) in below.iter_mut() {
+    for (name, merged) in below.iter_mut() {
         if !above.contains_key(name) {
-            laid.defaults.push(root);
+            merged.defaults.push(root);
         }
     }
     for (name, mut over) in above {

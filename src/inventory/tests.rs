@@ -258,9 +258,12 @@ fn damaged_inventories_are_reported_and_never_panic() {
             }
             Err(problems) => {
                 bad += 1;
-                let told = problems.render(false);
+                let reported = problems.render(false);
                 let hostile = |c: char| c.is_control() && c != '\n';
-                assert!(!told.is_empty() && !told.contains(hostile), "{told:?}");
+                assert!(
+                    !reported.is_empty() && !reported.contains(hostile),
+                    "{reported:?}"
+                );
             }
         }
     }

@@ -55,9 +55,9 @@ fn validate_file(path: &Path, environment: &Environment<'_>) -> ValidationResult
         return profile(path, environment);
     }
     // Standard input can be read once only.
-    let once = |asked: &Path| match (&text, asked == Path::new("-")) {
+    let once = |path: &Path| match (&text, path == Path::new("-")) {
         (Ok(file), true) => Ok(file.text.clone().into_bytes()),
-        _ => (environment.read)(asked),
+        _ => (environment.read)(path),
     };
     let environment = Environment {
         read: &once,

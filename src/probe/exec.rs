@@ -157,7 +157,10 @@ async fn finish(mut running: StartedCommand, limits: CommandLimits) -> CommandRe
     let result = match status {
         _ if ended.is_none() => failed(
             FailureKind::BodyLimit,
-            format!("its output is larger than {} (max_body)", text::long_size(max_output)),
+            format!(
+                "its output is larger than {} (max_body)",
+                text::long_size(max_output)
+            ),
         ),
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(status)) => failed(FailureKind::Exit, describe(status)),

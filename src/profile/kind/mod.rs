@@ -1,5 +1,4 @@
-//! Probe kinds: how each is written, checked, described and shown. How it is asked stands in the file of the same name
-//! in `probe`.
+//! Probe kinds: how each is written, checked, described and shown. The file of the same name in `probe` runs it.
 //!
 //! The list below declares the modules, here and in `probe`. A further kind is a file in each of the two folders and
 //! one line of the list.

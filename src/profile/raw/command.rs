@@ -139,7 +139,7 @@ pub(crate) fn show(
     show_env(exec, exec.env.keys(), beside, out);
 }
 
-/// Shows these variables as far as they were written here. Those of an `env_file` are said of all services.
+/// Shows these variables as far as they were written here. Those of an `env_file` belong to all services.
 pub(crate) fn show_env<'n>(
     exec: &Exec,
     names: impl Iterator<Item = &'n String>,
@@ -369,7 +369,7 @@ mod tests {
     use crate::yaml::{SourceFile, interpolate, parse};
 
     #[test]
-    fn what_is_not_shown_is_what_was_put_in() {
+    fn values_of_variables_are_hidden() {
         let env = |name: &str| match name {
             "TOKEN" => Some("hunter22".to_owned()),
             "USER" => Some("me".to_owned()),

@@ -108,7 +108,7 @@ fn threshold(entry: &Entry, problems: &mut Problems) -> Option<Spanned<u32>> {
 }
 
 fn max_body(entry: &Entry, problems: &mut Problems) -> Option<Spanned<u64>> {
-    /// A larger body would take memory that nobody has left over.
+    /// The largest limit: a larger body would take too much memory.
     const LARGEST: u64 = 1 << 30;
     let value = entry.value.size(problems)?;
     if !(1..=LARGEST).contains(&value) {

@@ -9,7 +9,7 @@ use super::super::setting::Spanned;
 use super::super::target::BadAddress;
 use super::super::{HostPort, Target};
 
-/// Reads text on one line; `expected` says what of.
+/// Reads text on one line; `expected` describes it.
 pub(crate) fn line(expected: &str) -> impl Fn(&Entry, &mut Problems) -> Option<Spanned<String>> {
     move |entry, problems| {
         let text = entry.value.line(expected, problems)?;
@@ -17,7 +17,7 @@ pub(crate) fn line(expected: &str) -> impl Fn(&Entry, &mut Problems) -> Option<S
     }
 }
 
-/// Reads a path, which is relative to the file that it is written in; `expected` says of what.
+/// Reads a path, which is relative to the file that it is written in; `expected` describes it.
 pub(crate) fn path(expected: &str) -> impl Fn(&Entry, &mut Problems) -> Option<Spanned<PathBuf>> {
     move |entry, problems| {
         let text = entry.value.line(expected, problems)?;
@@ -145,7 +145,7 @@ pub(crate) fn check_name(what: &str, text: &str, place: &Place, problems: &mut P
     if is_name(text) {
         return true;
     }
-    let meant: String = text
+    let suggestion: String = text
         .chars()
         .map(|c| match c {
             '.' | '_' | '-' => c,
@@ -153,12 +153,12 @@ pub(crate) fn check_name(what: &str, text: &str, place: &Place, problems: &mut P
             _ => '-',
         })
         .collect();
-    let meant = meant.trim_start_matches(['.', '_', '-']).chars().take(63);
-    let meant: String = meant.collect();
-    let hint = if meant.is_empty() {
+    let suggestion = suggestion.trim_start_matches(['.', '_', '-']).chars();
+    let suggestion: String = suggestion.take(63).collect();
+    let hint = if suggestion.is_empty() {
         "for example `api-1`".to_owned()
     } else {
-        format!("did you mean `{meant}`?")
+        format!("did you mean `{suggestion}`?")
     };
     let mut short: String = text.chars().take(80).collect();
     if short.len() < text.len() {
