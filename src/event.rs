@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::action::{Action, Verdict};
-use crate::health::{Change, LifecycleEvent, Moment, Part, ServiceSnapshot, Sight, StartProgress};
+use crate::health::{
+    Change, HostFinding, LifecycleEvent, Moment, Part, ServiceSnapshot, StartProgress,
+};
 
 /// An event that the engine publishes.
 #[derive(Debug, Clone)]
@@ -55,11 +57,11 @@ pub(crate) enum Input {
         on: bool,
     },
     /// Findings about a service on this machine, which no probe can know. They replace the findings before.
-    Seen {
+    HostFinding {
         /// The name of the service.
         service: String,
         /// All that was found.
-        sight: Box<Sight>,
+        finding: Box<HostFinding>,
     },
     /// Ends the engine. Probes in flight are dropped.
     Stop,

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::Context;
 use crate::event::Input;
 use crate::execute::{HostScan, HostSnapshot};
-use crate::health::Sight;
+use crate::health::HostFinding;
 use crate::inventory::{Inventory, Service};
 
 /// The limits of the period between two scans, as long as a scan is cheap.
@@ -60,7 +60,10 @@ impl Sights {
         for (service, sight) in seen.sights {
             let sight = Box::new(sight);
             // An engine that has ended needs to know nothing.
-            let _ = engine.send(Input::Seen { service, sight });
+            let _ = engine.send(Input::HostFinding {
+                service,
+                finding: sight,
+            });
         }
         seen.problems
     }
@@ -72,7 +75,7 @@ impl Sights {
             let Some(mut survey) = self.survey else {
                 return;
             };
-            let mut known: HashMap<String, Sight> = HashMap::new();
+            let mut known: HashMap<String, HostFinding> = HashMap::new();
             let mut told: BTreeSet<String> = BTreeSet::new();
             loop {
                 let began = Instant::now();
@@ -89,7 +92,13 @@ impl Sights {
                     }
                     known.insert(name.clone(), sight.clone());
                     let (service, sight) = (name, Box::new(sight));
-                    if engine.send(Input::Seen { service, sight }).is_err() {
+                    if engine
+                        .send(Input::HostFinding {
+                            service,
+                            finding: sight,
+                        })
+                        .is_err()
+                    {
                         return;
                     }
                 }

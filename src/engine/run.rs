@@ -521,9 +521,9 @@ impl<'a, A: Ask> Engine<'a, A> {
                     self.pause(service, on);
                 }
             }
-            Input::Seen { service, sight } => {
+            Input::HostFinding { service, finding } => {
                 if let Some(service) = self.fleet.index(&service) {
-                    let updates = self.fleet.see(service, *sight, self.clock.now());
+                    let updates = self.fleet.update_host(service, *finding, self.clock.now());
                     self.publish_updates(updates);
                 }
             }

@@ -212,7 +212,7 @@ impl PreparedAction {
         }
         let identity = facts.identity();
         let process = identity.process.and_then(|process| {
-            Some(health::Seen {
+            Some(health::LocalProcess {
                 pid: process.pid,
                 started: started_at(process)?,
             })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::address::ServiceAddress;
 use super::facts::{KnownOwners, ProcessFacts, heads, owners_if_changed, together};
-use crate::health::{self, Changed, Code, Process, Sight};
+use crate::health::{self, ChangedFile, CodeFiles, HostFinding, Process};
 use crate::host::mtime::{executable, modified, newest_file};
 use crate::host::pid_file::PidFile;
 use crate::host::records::{RecordKey, Records};
@@ -39,7 +39,7 @@ struct ScannedService {
 /// The result of one look at this machine.
 #[derive(Debug, Default)]
 pub(crate) struct HostSnapshot {
-    pub(crate) sights: Vec<(String, Sight)>,
+    pub(crate) sights: Vec<(String, HostFinding)>,
     /// A sentence on each thing that could not be looked at.
     pub(crate) problems: Vec<String>,
 }
@@ -109,7 +109,7 @@ impl ScannedService {
         owners: impl Iterator<Item = Owners>,
         records: Option<&Records>,
         problems: &mut Vec<String>,
-    ) -> Sight {
+    ) -> HostFinding {
         let service = &self.service;
         let mut problem = |what: String| {
             problems.push(text::clean(&format!("{}: {what}", service.name), 300));
@@ -139,14 +139,14 @@ impl ScannedService {
             (Some(_), Some(record), Some(start)) => record.entry != start.fingerprint(),
             _ => false,
         };
-        let mut code = Code {
+        let mut code = CodeFiles {
             entry_differs,
-            ..Code::default()
+            ..CodeFiles::default()
         };
         if let Some(sources) = &service.sources {
             match newest_file(&sources.root, &sources.patterns) {
                 Ok(found) => {
-                    code.newest = found.map(|found| Changed {
+                    code.newest = found.map(|found| ChangedFile {
                         path: text::clean(&found.path.display().to_string(), 200),
                         at: found.at,
                     });
@@ -158,11 +158,11 @@ impl ScannedService {
             look_at_executable(start, process, &mut code);
         }
         let process = process.map(|process| reader(process, facts.owning()));
-        Sight {
+        HostFinding {
             gone: process.is_none() && self.is_gone(&facts),
             process: process.and_then(|process| {
                 let started = started_at(process)?;
-                Some(health::Seen {
+                Some(health::LocalProcess {
                     pid: process.pid,
                     started,
                 })
@@ -232,7 +232,7 @@ fn reader(process: Process, owning: &[RunningProcess]) -> Process {
         .unwrap_or(process)
 }
 
-fn look_at_executable(start: &StartSpec, process: Option<Process>, code: &mut Code) {
+fn look_at_executable(start: &StartSpec, process: Option<Process>, code: &mut CodeFiles) {
     let Some(program) = start.exec.command.first() else {
         return;
     };
@@ -246,7 +246,7 @@ fn look_at_executable(start: &StartSpec, process: Option<Process>, code: &mut Co
     code.executable = std::fs::metadata(&path)
         .ok()
         .and_then(|metadata| modified(&metadata))
-        .map(|at| Changed {
+        .map(|at| ChangedFile {
             path: text::clean(&path.display().to_string(), 200),
             at,
         });

@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    Change, Flag, LifecycleEvent, Moment, Outcome, ServiceInfo, ServiceSnapshot, Sight, State,
-    Tracker,
+    Change, Flag, HostFinding, LifecycleEvent, Moment, Outcome, ServiceInfo, ServiceSnapshot,
+    State, Tracker,
 };
 
 /// The newest snapshot of a service, and what is different from the one before.
@@ -156,8 +156,13 @@ impl Fleet {
     }
 
     /// Takes in what was seen of it on this machine.
-    pub fn see(&mut self, service: usize, sight: Sight, now: Moment) -> Vec<Update> {
-        self.change(service, now, |tracker| tracker.see(sight))
+    pub fn update_host(
+        &mut self,
+        service: usize,
+        finding: HostFinding,
+        now: Moment,
+    ) -> Vec<Update> {
+        self.change(service, now, |tracker| tracker.update_host(finding))
     }
 
     /// Tells everyone who depends on them, and finds the first causes: a service with a startup probe begins as one.

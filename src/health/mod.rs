@@ -6,6 +6,7 @@
 mod change;
 mod details;
 mod fleet;
+mod host_finding;
 mod identity;
 mod info;
 mod moment;
@@ -14,7 +15,6 @@ mod reading;
 mod reload;
 mod sameness;
 mod select;
-mod sight;
 mod snapshot;
 mod tracker;
 mod words;
@@ -22,6 +22,7 @@ mod words;
 pub use change::Change;
 pub use details::details;
 pub use fleet::{Fleet, Update};
+pub use host_finding::{ChangedFile, CodeFiles, HostFinding, LocalProcess};
 pub use identity::{Identity, OwnedPort, Process, Start};
 pub use info::{ProbeInfo, Role, ServiceInfo};
 pub use moment::Moment;
@@ -30,7 +31,6 @@ pub use reading::{Age, Beat, Dependency, Heartbeat, Reading, StatusWord};
 pub use reload::{Part, ReloadReply, ReloadStatus};
 pub use sameness::{Comparison, OldProcess, Sameness};
 pub use select::{Candidate, SelectError, Selection, Selector};
-pub use sight::{Changed, Code, Seen, Sight};
 pub use snapshot::{
     Counters, DependencySnapshot, HeartbeatSnapshot, ProbeSnapshot, ServiceSnapshot,
 };

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Age, CheckVerdict, DependencyStatus, Failure, Flag, Identity, Moment, Phases, ProbeInfo,
-    ProbeResult, Seen, ServiceInfo, Start, State,
+    Age, CheckVerdict, DependencyStatus, Failure, Flag, Identity, LocalProcess, Moment, Phases,
+    ProbeInfo, ProbeResult, ServiceInfo, Start, State,
 };
 
 /// Successes and failures of one thing that was asked or reported on.
@@ -149,7 +149,7 @@ pub struct ServiceSnapshot {
     /// When its code was changed last, as far as that can be seen on this machine, UTC.
     pub code_changed: Option<jiff::Timestamp>,
     /// The process that runs its code, as far as that can be seen on this machine.
-    pub process: Option<Seen>,
+    pub process: Option<LocalProcess>,
     /// The identity of the process that answers.
     pub identity: Identity,
     /// When this snapshot was made.

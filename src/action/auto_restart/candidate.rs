@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::precondition::{ExpectedState, Precondition};
 use crate::action::Verdict;
-use crate::health::{Flag, Identity, Moment, RestartCause, Seen, ServiceSnapshot, State};
+use crate::health::{Flag, Identity, LocalProcess, Moment, RestartCause, ServiceSnapshot, State};
 use crate::text;
 
 /// The number of attempts that are made in a row.
@@ -67,7 +67,7 @@ struct Observed {
     stale_note: String,
     /// The time of the newest code, and when that was first seen.
     code: Option<(Timestamp, Moment)>,
-    process: Option<Seen>,
+    process: Option<LocalProcess>,
     identity: Identity,
     /// Why the service is not alive, and since when.
     unhealthy: Option<(String, Moment)>,
@@ -432,7 +432,7 @@ impl Observed {
     /// Takes in all that a snapshot shows, except for the code.
     fn update(&mut self, snapshot: &ServiceSnapshot) {
         let now = snapshot.at;
-        let pid = |process: Option<Seen>| process.map(|process| process.pid);
+        let pid = |process: Option<LocalProcess>| process.map(|process| process.pid);
         if pid(snapshot.process) != pid(self.process) {
             // The code was compared with the start of another process.
             self.stale_since = None;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::health::{Identity, Moment, Sameness, Seen};
+use crate::health::{Identity, LocalProcess, Moment, Sameness};
 
 /// The longest time until what is seen on this machine is reported.
 const OBSERVATION_DELAY: Duration = Duration::from_secs(10);
@@ -18,7 +18,7 @@ const STOPPING: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
 pub(crate) struct CurrentInstance {
     pub(crate) identity: Identity,
     /// The process that answers, where that is on this machine.
-    pub(crate) process: Option<Seen>,
+    pub(crate) process: Option<LocalProcess>,
     /// The service has been asked to stop.
     pub(crate) draining: bool,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Precondition {
     /// The time since when the service has been seen in this state.
     pub(super) since: Moment,
     pub(super) identity: Identity,
-    pub(super) process: Option<Seen>,
+    pub(super) process: Option<LocalProcess>,
     /// The time of the newest code.
     pub(super) code: Option<Timestamp>,
     /// The time when the service was last seen alive.
@@ -109,14 +109,14 @@ mod tests {
         Moment::at_seconds(seconds)
     }
 
-    fn process(pid: u32, started: f64) -> Seen {
-        Seen {
+    fn process(pid: u32, started: f64) -> LocalProcess {
+        LocalProcess {
             pid,
             started: at(started).wall,
         }
     }
 
-    /// Seen at 100 with process 7, which started at 10, and code of 95.
+    /// LocalProcess at 100 with process 7, which started at 10, and code of 95.
     fn precondition(expected: ExpectedState) -> Precondition {
         Precondition {
             expected,
@@ -128,7 +128,7 @@ mod tests {
         }
     }
 
-    fn current(process: Seen) -> CurrentInstance {
+    fn current(process: LocalProcess) -> CurrentInstance {
         CurrentInstance {
             process: Some(process),
             ..CurrentInstance::default()

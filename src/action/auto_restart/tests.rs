@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::action::{Verdict, samples};
-use crate::health::{Flag, Fleet, ProbeInfo, RestartCause, Role, Seen, State};
+use crate::health::{Flag, Fleet, LocalProcess, ProbeInfo, RestartCause, Role, State};
 use crate::inventory::Service;
 
 mod saving;
@@ -102,7 +102,7 @@ impl Scene {
                         snapshot.code_changed = Some(at(time.parse().unwrap()).wall);
                     }
                     (_, pid) => {
-                        snapshot.process = Some(Seen {
+                        snapshot.process = Some(LocalProcess {
                             pid: pid.parse().unwrap(),
                             started: at(0.0).wall,
                         });
@@ -424,7 +424,7 @@ fn a_request_holds_for_the_process_that_was_seen() {
     let process = |pid, started| {
         let started = at(started).wall;
         CurrentInstance {
-            process: Some(Seen { pid, started }),
+            process: Some(LocalProcess { pid, started }),
             ..CurrentInstance::default()
         }
     };

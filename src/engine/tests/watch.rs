@@ -7,7 +7,7 @@ use super::{PASS, Reply, Scripted, service};
 use crate::action::{Action, Verdict};
 use crate::engine::{Caps, EventReceiver, Handle, Options, channel, watch};
 use crate::event::{ActionDetails, ActionResult, ActionStep, Event, Input, Load, StepKind};
-use crate::health::{Flag, Moment, ServiceSnapshot, Sight, State};
+use crate::health::{Flag, HostFinding, Moment, ServiceSnapshot, State};
 use crate::inventory::Service;
 
 const CAPS: Caps = Caps {
@@ -410,11 +410,11 @@ async fn what_was_seen_is_told() {
     let mut scene = Scene::with(vec![service("api", 1, "live/60s")], ask, CAPS, false);
     scene.state("api", State::Healthy).await;
     for on in [true, false] {
-        scene.handle.send(Input::Seen {
+        scene.handle.send(Input::HostFinding {
             service: "api".to_owned(),
-            sight: Box::new(Sight {
+            finding: Box::new(HostFinding {
                 foreign: on.then(|| "nginx listens there".to_owned()),
-                ..Sight::default()
+                ..HostFinding::default()
             }),
         });
         scene

@@ -22,7 +22,7 @@ use self::lifecycle::{ShutdownState, StartupState};
 use self::probe::{PhaseClaim, ProbeState, Reachability, broke_off, is_whole};
 use self::process::{AnsweredBy, Processes, identity_of};
 use super::{
-    Flag, Identity, Moment, Outcome, ProbeResult, Reading, Role, ServiceInfo, Sight, State,
+    Flag, HostFinding, Identity, Moment, Outcome, ProbeResult, Reading, Role, ServiceInfo, State,
 };
 
 /// What is assessed, and why.
@@ -54,7 +54,7 @@ pub struct Tracker {
     /// Flags that no probe can know.
     flags: BTreeMap<Flag, String>,
     /// What was seen of it on this machine.
-    sight: Sight,
+    host: HostFinding,
     /// The root cause, where another service keeps this one from working.
     blocked_by: Option<String>,
     assessment: Assessment,
@@ -81,7 +81,7 @@ impl Tracker {
             shutdown: ShutdownState::new(info.shutdown_timeout),
             dependencies: Dependencies::default(),
             flags: BTreeMap::new(),
-            sight: Sight::default(),
+            host: HostFinding::default(),
             blocked_by: None,
             assessment: Assessment::default(),
             assessed_at: now,
@@ -207,8 +207,8 @@ impl Tracker {
     }
 
     /// Takes in what was seen of it on this machine.
-    pub fn see(&mut self, sight: Sight) {
-        self.sight = sight;
+    pub fn update_host(&mut self, finding: HostFinding) {
+        self.host = finding;
     }
 
     /// Says which service keeps this one from working, if any.
@@ -423,7 +423,7 @@ impl Tracker {
         self.shutdown.reset();
         self.startup.reset();
         self.forget_claims();
-        self.sight.process_is_gone();
+        self.host.process_is_gone();
         if self.startup.has_startup() {
             self.forget();
         }
@@ -436,7 +436,7 @@ impl Tracker {
     }
 
     fn forget(&mut self) {
-        self.sight.process_is_gone();
+        self.host.process_is_gone();
         for probe in &mut self.probes {
             probe.forget();
         }

@@ -73,8 +73,8 @@ impl Tracker {
                 })
                 .collect(),
             dependencies: self.dependency_snapshots(),
-            code_changed: self.sight.code.changed(),
-            process: self.sight.process,
+            code_changed: self.host.code.changed(),
+            process: self.host.process,
             identity: self.processes.identity(),
             at: now,
         }
@@ -133,11 +133,11 @@ impl Tracker {
     fn notes(&self, reasons: &[String], now: Moment) -> Vec<String> {
         let of_flags = self.flags.values().filter(|note| !note.is_empty());
         let mut notes: Vec<String> = of_flags.cloned().collect();
-        let sight = &self.sight;
+        let host = &self.host;
         for (flag, note) in [
             (Flag::Stale, &self.stale(now)),
-            (Flag::Foreign, &sight.foreign),
-            (Flag::Split, &sight.split),
+            (Flag::Foreign, &host.foreign),
+            (Flag::Split, &host.split),
         ] {
             notes.extend(note.iter().map(|note| format!("{flag}: {note}")));
         }
@@ -168,7 +168,7 @@ impl Tracker {
         if self.shutdown.stopped().is_some() {
             return None;
         }
-        self.sight.stale(self.processes.start(), now.wall)
+        self.host.stale(self.processes.start(), now.wall)
     }
 
     /// What there is to say of those who beat to the service.
@@ -234,9 +234,9 @@ impl Tracker {
             self.blocked_by.is_some() && self.is_failing_itself(),
         );
         set(Flag::Stale, self.stale(now).is_some());
-        set(Flag::Foreign, self.sight.foreign.is_some());
+        set(Flag::Foreign, self.host.foreign.is_some());
         let split =
-            !self.info.replicas && (self.processes.alternate() || self.sight.split.is_some());
+            !self.info.replicas && (self.processes.alternate() || self.host.split.is_some());
         set(Flag::Split, split);
         let old = self.success_ages().any(|limit| limit.mono < now.mono);
         set(Flag::SuccessAge, old);

@@ -8,13 +8,13 @@ use crate::text::approximate_duration;
 
 /// The findings about a service on this machine; empty where nothing could be found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sight {
+pub struct HostFinding {
     /// The process that runs its code.
-    pub process: Option<Seen>,
+    pub process: Option<LocalProcess>,
     /// Nothing of it runs, as far as that can be known.
     pub gone: bool,
     /// The files that the service runs from.
-    pub code: Code,
+    pub code: CodeFiles,
     /// Why who listens at its address is not the service.
     pub foreign: Option<String>,
     /// The independent processes that listen at the address of the service, as a sentence.
@@ -23,7 +23,7 @@ pub struct Sight {
 
 /// A process of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct LocalProcess {
     /// The process id (pid).
     pub pid: u32,
     /// When the kernel started it, UTC.
@@ -32,11 +32,11 @@ pub struct Seen {
 
 /// The files that a service runs from, as they are now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Code {
+pub struct CodeFiles {
     /// The newest of its sources.
-    pub newest: Option<Changed>,
+    pub newest: Option<ChangedFile>,
     /// The executable of its start command.
-    pub executable: Option<Changed>,
+    pub executable: Option<ChangedFile>,
     /// The file that its process runs has another one in its place.
     pub replaced: bool,
     /// The `start` entry differs from the one that the process was started by.
@@ -45,14 +45,14 @@ pub struct Code {
 
 /// A file and when it was written last, UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
+pub struct ChangedFile {
     /// The path of the file, for people.
     pub path: String,
     /// The time of its content.
     pub at: Timestamp,
 }
 
-impl Code {
+impl CodeFiles {
     /// The time of the newest of it, UTC.
     pub fn changed(&self) -> Option<Timestamp> {
         let files = [&self.newest, &self.executable].into_iter().flatten();
@@ -60,7 +60,7 @@ impl Code {
     }
 }
 
-impl Sight {
+impl HostFinding {
     /// Another process runs now, of which the next look tells.
     pub fn process_is_gone(&mut self) {
         self.process = None;
@@ -78,7 +78,7 @@ impl Sight {
         }
         let started = self.started(reported, now)?;
         let code = &self.code;
-        let newer = |changed: &&Changed| changed.at > started;
+        let newer = |changed: &&ChangedFile| changed.at > started;
         let mut why = Vec::new();
         if let Some(changed) = code.newest.as_ref().filter(newer) {
             why.push(told(&changed.path, "changed", changed.at, started, now));
@@ -135,21 +135,21 @@ mod tests {
         Timestamp::from_second(seconds).unwrap()
     }
 
-    fn changed(seconds: i64) -> Changed {
-        Changed {
+    fn changed(seconds: i64) -> ChangedFile {
+        ChangedFile {
             path: "src/app.py".to_owned(),
             at: at(seconds),
         }
     }
 
     /// A process that started at 100, looked at at 200.
-    fn check(expected: Option<&str>, change: impl FnOnce(&mut Sight)) {
-        let mut sight = Sight {
-            process: Some(Seen {
+    fn check(expected: Option<&str>, change: impl FnOnce(&mut HostFinding)) {
+        let mut sight = HostFinding {
+            process: Some(LocalProcess {
                 pid: 4711,
                 started: at(100),
             }),
-            ..Sight::default()
+            ..HostFinding::default()
         };
         change(&mut sight);
         assert_eq!(sight.stale(None, at(200)).as_deref(), expected, "{sight:?}");
@@ -203,16 +203,16 @@ mod tests {
 
     #[test]
     fn a_later_start_that_it_reports_counts_as_exactly_as_it_is_known() {
-        let sight = Sight {
-            process: Some(Seen {
+        let sight = HostFinding {
+            process: Some(LocalProcess {
                 pid: 4711,
                 started: at(100),
             }),
-            code: Code {
+            code: CodeFiles {
                 newest: Some(changed(150)),
-                ..Code::default()
+                ..CodeFiles::default()
             },
-            ..Sight::default()
+            ..HostFinding::default()
         };
         let reported = |seconds, tolerance| {
             Some(Start {
