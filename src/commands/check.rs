@@ -19,7 +19,7 @@ use crate::host::Clock;
 use crate::output::{FailOn, FailOnError, Report, json, table};
 use crate::probe::Prober;
 
-/// How long `--wait` waits where nothing is said.
+/// The default of `--wait`.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 
 /// The flags of `check`.
@@ -41,12 +41,9 @@ pub(crate) struct Args {
     pub(crate) output: Vec<OutputSpec>,
 }
 
-/// A report format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// For people.
     Table,
-    /// The JSON report.
     Json,
 }
 
@@ -198,7 +195,6 @@ fn fail_on_error(error: &FailOnError) -> Error {
     }
 }
 
-/// Where the report goes.
 #[derive(Debug)]
 struct Outputs(Vec<OutputSpec>);
 
@@ -258,7 +254,7 @@ impl OutputSpec {
     }
 }
 
-/// How far the round is, on one line of a terminal that is written again and again.
+/// The progress of the probes, on one line of a terminal that is rewritten.
 struct Meter {
     on: bool,
     shown: Option<Instant>,

@@ -237,7 +237,7 @@ impl Fleet {
         updates
     }
 
-    /// What keeps the services below this one from working: the first by name of their causes.
+    /// Returns the root cause of a service that is blocked: the first by name of the causes of what it depends on.
     fn root_of(&self, place: usize) -> Option<usize> {
         let name = |place: &usize| Some(self.member(*place)?.tracker.info().name.as_str());
         self.member(place)?

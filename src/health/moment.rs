@@ -15,7 +15,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// How far back the monotonic clock can tell: a service may report a success from long before this process began.
+    /// The span that the monotonic clock reaches back: a service may report a success from long before this process began.
     pub const BEFORE: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 
     /// The moment `elapsed` after the origin of the monotonic clock, at the wall time `wall`.

@@ -23,7 +23,7 @@ impl Failure {
     }
 }
 
-/// How long each phase of a probe took, as far as it came and as far as the library tells.
+/// The duration of each phase of a probe, as far as it came and as far as the library measures it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Phases {
     /// The time of name resolution.
@@ -36,7 +36,7 @@ pub struct Phases {
     pub body: Option<Duration>,
 }
 
-/// One answer, or the lack of one.
+/// The outcome of one probe: an answer, or the lack of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// Pass, warn, fail or unknown, before any threshold.

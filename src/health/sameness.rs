@@ -35,7 +35,7 @@ pub enum OldProcess {
 pub struct Comparison {
     /// New, same, or not to be told.
     pub sameness: Sameness,
-    /// One line per signal that could be compared: first what proves, then what supports.
+    /// A line for each signal that could be compared: first those that prove, then those that support.
     pub evidence: Vec<String>,
 }
 

@@ -194,7 +194,7 @@ impl ProbeResult {
 }
 
 impl State {
-    /// One narrow character that says the same as the word, for those who do not see colour.
+    /// Returns a narrow character that says the same as the word, for those who do not see colour.
     pub const fn glyph(self) -> &'static str {
         match self {
             Self::Unknown => "?",

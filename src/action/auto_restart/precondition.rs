@@ -116,7 +116,7 @@ mod tests {
         }
     }
 
-    /// LocalProcess at 100 with process 7, which started at 10, and code of 95.
+    /// Seen at 100 with process 7, which started at 10, and code of 95.
     fn precondition(expected: ExpectedState) -> Precondition {
         Precondition {
             expected,

@@ -13,7 +13,7 @@ use crate::text;
 const NOT_ASKED: &str = "not asked yet";
 const NOT_ASKED_AGAIN: &str = "not asked again yet";
 
-/// One thing that speaks against *healthy*.
+/// A finding against *healthy*.
 struct Finding {
     state: State,
     /// `None` where another finding tells more.
@@ -21,7 +21,7 @@ struct Finding {
 }
 
 struct FindingReason {
-    /// `live`, `dependency qdrant`.
+    /// The subject of the finding: `live`, `dependency qdrant`.
     subject: String,
     text: String,
 }
@@ -376,7 +376,7 @@ fn state_word(state: State, raw: Option<&str>) -> String {
 }
 
 impl Tracker {
-    /// What each dependency that the service reports on contributes.
+    /// Returns the findings about the dependencies that the service reports on.
     fn dependency_findings(&self) -> Vec<Finding> {
         let Some(table) = self.counted_table() else {
             return Vec::new();

@@ -9,7 +9,7 @@ use crate::health::{Age, Counters, Dependency, DependencySnapshot, DependencySta
 
 /// More processes than ever answer in turn; the stats of earlier ones are added up.
 const PROCESSES: usize = 12;
-/// How many names are remembered beyond those of the latest payload.
+/// The number of names that are remembered beyond those of the latest payload.
 const FORGOTTEN_BEYOND: usize = 256;
 
 /// Everything remembered, by name.
@@ -22,7 +22,7 @@ pub(super) struct Dependencies {
 struct DependencyHistory {
     success: CounterTotal,
     failure: CounterTotal,
-    /// What we saw ourselves.
+    /// The statuses that we counted ourselves.
     seen: Counters,
     seen_success: Option<Moment>,
     seen_failure: Option<Moment>,
@@ -43,7 +43,7 @@ impl DependencyHistory {
         }
     }
 
-    /// How the dependency is: as the service says, unless it is one that beats and too many beats are missing.
+    /// Returns the dependency as the service reports it, or with the status *error* when too many heartbeats are missing.
     fn evaluate<'a>(&self, dependency: &'a Dependency) -> Cow<'a, Dependency> {
         let unsaid = !matches!(
             dependency.status,
@@ -92,7 +92,7 @@ impl CounterTotal {
         }
     }
 
-    /// What this process has counted so far was counted by one that is gone.
+    /// Adds the count of a process that is gone to the total.
     fn new_process(&mut self, process: ProcessId) {
         let gone = self.last(process).unwrap_or(0);
         self.before = self.before.saturating_add(gone);
@@ -178,7 +178,7 @@ impl Dependencies {
         }
     }
 
-    /// How a dependency of a table is, with what is known of its sign of life.
+    /// Returns a dependency of a table with the status that its heartbeat gives it.
     pub(super) fn evaluate<'a>(&self, dependency: &'a Dependency) -> Cow<'a, Dependency> {
         match self.known.get(&dependency.name) {
             Some(memory) => memory.evaluate(dependency),

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use crate::health::{Beat, Heartbeat, HeartbeatSnapshot, Moment};
 
-/// So many missing in a row are a failure.
+/// The number of heartbeats missed in a row that is a failure.
 const TOO_MANY: u64 = 3;
 
-/// One sign of life and what is remembered of it.
+/// The memory of one heartbeat.
 #[derive(Debug)]
 pub(super) struct HeartbeatState {
     reported: Heartbeat,
@@ -23,14 +23,14 @@ pub(super) struct HeartbeatState {
     beat_at: Moment,
     /// When the question was asked by whose answer all this is known.
     probed_at: Moment,
-    /// Who held it last, also after it was let go.
+    /// The last holder, also after it gave the heartbeat up.
     last_holder: Option<String>,
-    /// Who held it before, and when that was over.
+    /// The holder before, and the end of its time.
     relieved: Option<(String, Moment)>,
 }
 
 impl HeartbeatState {
-    /// One that was not reachability before.
+    /// Creates the memory of a heartbeat that is reported for the first time.
     pub(super) fn new(reported: &Heartbeat, asked: Moment, at: Moment) -> Self {
         Self {
             beat_at: dated(reported.beat, at, None),
@@ -64,7 +64,7 @@ impl HeartbeatState {
         self.reported = reported.clone();
     }
 
-    /// How many were missing in a row at the latest look. After a last one none is missed.
+    /// Returns the number of heartbeats missed in a row at the latest probe; zero after a final one.
     fn missed(&self) -> u64 {
         let Some(fresh_for) = self.reported.fresh_for.filter(|_| !self.reported.is_final) else {
             return 0;
@@ -76,12 +76,12 @@ impl HeartbeatState {
         })
     }
 
-    /// What is wrong, once too many are missing.
+    /// Returns the failure, once too many heartbeats are missed.
     pub(super) fn failure(&self) -> Option<String> {
         (self.missed() >= TOO_MANY).then(|| self.say_missed(TOO_MANY))
     }
 
-    /// How far it has come to an end that was announced.
+    /// Returns how far an announced end has come.
     pub(super) fn end(&self) -> Option<HeartbeatEnd> {
         self.reported.is_final.then(|| {
             let age = self.probed_at.since(self.beat_at);
@@ -102,7 +102,7 @@ impl HeartbeatState {
         (self.reported.beat != Beat::Never).then_some(self.beat_at)
     }
 
-    /// What there is to say of it that is no failure.
+    /// Returns remarks that are no failure.
     pub(super) fn notes(&self, subject: &str) -> Vec<String> {
         let missed = self.missed();
         let state = match self.end() {
@@ -146,12 +146,12 @@ impl HeartbeatState {
     }
 }
 
-/// What follows a beat that said it was the last.
+/// The state after a final heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HeartbeatEnd {
-    /// It may still be at work on its end.
+    /// The process may still be shutting down.
     Announced,
-    /// It has been silent for longer than a beat is fresh.
+    /// The heartbeat is older than `fresh_for`.
     Silent,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::health::{Moment, Start};
 
-/// How far a start has come that an action waits for.
+/// The progress of a start that an action waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartProgress {
     /// The process was started.
@@ -14,36 +14,36 @@ pub enum StartProgress {
     Proved,
     /// The service did not come up. No shutdown explains a refused connection any more.
     Failed,
-    /// Nobody waits for it any more.
+    /// The action does not wait for the start any more.
     Abandoned,
 }
 
-/// What an action did to the process of a service.
+/// A change that an action made to the process of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LifecycleEvent {
     /// The service accepted a shutdown. From now on a refused connection means that it is stopped.
     ShutdownAccepted,
     /// Nothing listens at the address of the service any more.
     NotListening {
-        /// Whether its process still runs.
+        /// The process still runs.
         process_runs: bool,
     },
     /// healthctl started the process. The start period begins.
     Started,
-    /// How far a start has come that an action waits for.
+    /// The progress of a start that an action waits for.
     Start(StartProgress),
 }
 
-/// Whether somebody waits for it, or has just seen it come up.
+/// The wait of an action for a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StartWait {
     No,
     Pending,
-    /// What our own probes know may still be of the time before this.
+    /// The action saw the service ready at this time; our own probes may know only of the time before.
     Ready(Moment),
 }
 
-/// How far a process has come up.
+/// The progress of the start of a process.
 #[derive(Debug)]
 pub(super) struct StartupState {
     has_startup: bool,
@@ -73,7 +73,7 @@ impl StartupState {
         self.awaited = awaited;
     }
 
-    /// Whoever started it says how far it has come.
+    /// Takes in the progress of the start that an action waits for.
     pub(super) const fn set_progress(&mut self, awaiting: StartProgress, now: Moment) {
         self.awaited = match awaiting {
             StartProgress::Begun => StartWait::Pending,
@@ -82,12 +82,12 @@ impl StartupState {
         };
     }
 
-    /// Whether it is waited for, or was seen to come up by somebody else and not yet by every probe.
+    /// Returns whether an action waits for the start, or saw the service ready before each of our probes did.
     pub(super) const fn is_awaited(&self) -> bool {
         !matches!(self.awaited, StartWait::No)
     }
 
-    /// Whether it has come up and was asked after that: what it says now counts.
+    /// Returns whether the service was ready before a probe that began at `asked`, so that its result counts.
     pub(super) fn was_ready(&self, asked: Moment) -> bool {
         matches!(self.awaited, StartWait::Ready(at) if asked.mono >= at.mono)
     }
@@ -131,7 +131,7 @@ impl StartupState {
         self.has_startup
     }
 
-    /// Whether the startup probe holds the others back.
+    /// Returns whether the startup probe holds the others back.
     pub(super) const fn holds_back(&self) -> bool {
         !self.passed
     }
@@ -143,10 +143,10 @@ impl StartupState {
     }
 }
 
-/// How far a process has come to its end.
+/// The progress of the shutdown of a process.
 #[derive(Debug)]
 pub(super) struct ShutdownState {
-    /// How long draining may take, and how old what explains a silence may be.
+    /// The time that draining may take, and the age up to which a shutdown explains a refused connection.
     timeout: Duration,
     /// The first draining answer of those that go on.
     draining_since: Option<Moment>,
@@ -155,7 +155,7 @@ pub(super) struct ShutdownState {
     /// When a shutdown was accepted.
     accepted_at: Option<Moment>,
     stopped: Option<StoppedState>,
-    /// Its process is known to run on although nobody listens any more.
+    /// The process is known to run although nothing listens any more.
     process_runs: bool,
 }
 
@@ -177,12 +177,12 @@ impl ShutdownState {
         }
     }
 
-    /// Whoever watches the process says whether it runs on.
+    /// Takes in whether the process still runs after it stopped listening.
     pub(super) const fn set_process_runs(&mut self, runs_on: bool) {
         self.process_runs = runs_on;
     }
 
-    /// Whether its process is known to run on: then silence is not the end yet.
+    /// Returns whether the process is known to run: then a refused connection is not the end yet.
     pub(super) const fn process_runs(&self) -> bool {
         self.process_runs
     }
@@ -211,7 +211,7 @@ impl ShutdownState {
         }
     }
 
-    /// Nobody listens any more. True where that is explained: then it is stopped.
+    /// Takes in a refused connection. Returns true when draining or a shutdown explains it: then the service is stopped.
     pub(super) fn stop(&mut self, at: Moment, message: Option<&str>) -> bool {
         let Some(cause) = self.explains(at) else {
             return false;
@@ -224,7 +224,7 @@ impl ShutdownState {
         true
     }
 
-    /// What explains that the process ends now.
+    /// Returns the explanation of an end of the process at `at`.
     pub(super) fn explains(&self, at: Moment) -> Option<&'static str> {
         let recent = |earlier: &Moment| at.since(*earlier) <= self.timeout;
         if self.drained_at.as_ref().is_some_and(recent) {
@@ -241,7 +241,7 @@ impl ShutdownState {
         self.stopped.as_ref().map(|stop| stop.why.as_str())
     }
 
-    /// Whether a question asked then was asked after the silence began, so that an answer to it ends the silence.
+    /// Returns whether a probe that began at `asked` began after the service stopped, so that its answer ends that state.
     pub(super) fn stopped_before(&self, asked: Moment) -> bool {
         self.stopped
             .as_ref()
@@ -253,7 +253,7 @@ impl ShutdownState {
         self.draining_since.map(|since| since.plus(self.timeout))
     }
 
-    /// How long draining may take.
+    /// Returns the time that draining may take.
     pub(super) const fn timeout(&self) -> Duration {
         self.timeout
     }

@@ -25,11 +25,11 @@ use super::{
     Flag, HostFinding, Identity, Moment, Outcome, ProbeResult, Reading, Role, ServiceInfo, State,
 };
 
-/// What is assessed, and why.
+/// The state of a service and the reasons for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Assessment {
     pub(super) state: State,
-    /// Most important first.
+    /// The reasons, most important first.
     pub(super) reasons: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ pub struct Tracker {
     dependencies: Dependencies,
     /// Flags that no probe can know.
     flags: BTreeMap<Flag, String>,
-    /// What was seen of it on this machine.
+    /// The findings on this machine.
     host: HostFinding,
     /// The root cause, where another service keeps this one from working.
     blocked_by: Option<String>,
@@ -93,12 +93,12 @@ impl Tracker {
         tracker
     }
 
-    /// What was known of it beforehand.
+    /// Returns the configuration of the service.
     pub fn info(&self) -> &ServiceInfo {
         &self.info
     }
 
-    /// What is assessed of it.
+    /// Returns the state of the service.
     pub const fn state(&self) -> State {
         self.assessment.state
     }
@@ -216,7 +216,7 @@ impl Tracker {
         self.blocked_by = root;
     }
 
-    /// Whether probes of its own fail, where no state of its own explains that.
+    /// Returns whether probes of the service fail that its own state does not explain.
     pub(super) fn is_failing_itself(&self) -> bool {
         !matches!(
             self.assessment.state,
@@ -404,7 +404,7 @@ impl Tracker {
         }
     }
 
-    /// What the probes say that explains codes; draining before starting.
+    /// Returns the claim of the probes that explains status codes; draining comes before starting.
     fn claim(&self) -> Option<&PhaseClaim> {
         let claims = || self.probes.iter().filter_map(|probe| probe.claim.as_ref());
         claims()

@@ -10,11 +10,11 @@ use crate::health::{
     Reading, Role, State,
 };
 
-/// One probe: its configuration, its stats, what it counts as and what it last read.
+/// The state of one probe: its configuration, statistics, thresholds and last reading.
 #[derive(Debug)]
 pub(super) struct ProbeState {
     pub(super) info: Arc<ProbeInfo>,
-    /// Where it asks: two probes with one endpoint fall silent together.
+    /// The endpoint: two probes with the same endpoint are refused together.
     pub(super) endpoint: String,
     pub(super) stats: ProbeStats,
     pub(super) thresholds: Thresholds,
@@ -24,14 +24,14 @@ pub(super) struct ProbeState {
     pub(super) asked: Option<Moment>,
     /// The sign of life that it reads.
     pub(super) heartbeat: Option<HeartbeatState>,
-    /// Whether the dependencies of that reading are remembered.
+    /// The dependencies of that reading have been recorded.
     pub(super) is_remembered: bool,
-    /// What its latest answers say that explains codes.
+    /// The claim of the latest answers that explains status codes.
     pub(super) claim: Option<PhaseClaim>,
     pub(super) reachability: Option<Reachability>,
     /// The latest answer was no success, and does not count for it.
     pub(super) excused: bool,
-    /// Its connection broke off at the end of the process, and that was overlooked: once is enough.
+    /// The connection broke off at the end of the process and this was excused; it is excused only once.
     pub(super) broke_off: bool,
 }
 
@@ -78,14 +78,14 @@ impl ProbeState {
         self.is_remembered = false;
     }
 
-    /// What it knows is of a process that is gone.
+    /// Forgets what belongs to a process that is gone.
     pub(super) fn forget(&mut self) {
         self.thresholds.forget(counts_first(self.info.role));
         self.claim = None;
         self.excused = false;
     }
 
-    /// What it counts as.
+    /// Returns the result with the thresholds applied.
     pub(super) fn counted(&self) -> Option<ProbeResult> {
         self.thresholds.counted().map(|counted| counted.result)
     }
@@ -212,16 +212,16 @@ impl ProbeStats {
     }
 }
 
-/// How much was reachability.
+/// The reachability of a service, as one outcome shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reachability {
     /// The service answered: a status code, a payload, a success.
     Answered,
-    /// Somebody is there, but no answer came of it: a broken handshake, another protocol.
+    /// Something listens, but gives no answer: a broken handshake, another protocol.
     Unintelligible,
     /// Nothing, and nothing follows from it: a time-out, a name that does not resolve, a fault on our own side.
     Unknown,
-    /// Nobody listens: refused, or the socket is gone.
+    /// Nothing listens: the connection was refused, or the socket is gone.
     Refused,
 }
 
@@ -247,7 +247,7 @@ impl Reachability {
         }
     }
 
-    /// Whether somebody is there.
+    /// Returns whether something listens.
     pub(super) const fn is_answer(self) -> bool {
         matches!(self, Self::Answered | Self::Unintelligible)
     }
@@ -291,7 +291,7 @@ impl PhaseClaim {
     }
 }
 
-/// Whether the answer is whole, so that what it leaves out is not said any more.
+/// Returns whether the answer is complete, so that a claim that it leaves out has ended.
 pub(super) fn is_whole(outcome: &Outcome) -> bool {
     let kind = outcome.failure.as_ref().map(|failure| failure.kind);
     outcome.reading.is_some()

@@ -6,7 +6,7 @@ use crate::health::{Identity, Moment, Outcome, Sameness, Start};
 
 /// As many answers as are remembered: an identity seen in them is not new.
 const LATEST: usize = 10;
-/// How exactly a start is known that we derive from an uptime ourselves.
+/// The tolerance of a start that is derived from an uptime.
 const UPTIME_TOLERANCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// A number for each process that was told from the others.
@@ -24,7 +24,7 @@ pub(super) enum AnsweredBy {
     Other,
     /// A process not seen before.
     New,
-    /// One that is gone by now: the question was asked before its successor answered.
+    /// A process that is gone by now: the probe began before its successor answered.
     Late,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Processes {
     current: ProcessId,
     /// The number of the process told last.
     newest: ProcessId,
-    /// Who gave the latest answers that told, oldest first.
+    /// The processes that gave the latest answers, oldest first.
     answers: VecDeque<ProcessId>,
     /// When the question was asked by whose answer the current process became known.
     current_since: Option<Moment>,
@@ -67,7 +67,7 @@ impl Processes {
         self.get(self.current).cloned().unwrap_or_default()
     }
 
-    /// Its start.
+    /// Returns the start of the process that answers.
     pub(super) fn start(&self) -> Option<Start> {
         self.get(self.current).and_then(|identity| identity.start)
     }
@@ -111,7 +111,7 @@ impl Processes {
         true
     }
 
-    /// Whether two processes answer in turn: one of the latest answers came from a process that another had relieved.
+    /// Returns whether two processes answer in turn: one of the latest answers came from a process that another had replaced.
     pub(super) fn alternate(&self) -> bool {
         let mut relieved: Vec<ProcessId> = Vec::new();
         let mut before = None;

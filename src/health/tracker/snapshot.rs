@@ -129,7 +129,7 @@ impl Tracker {
         })
     }
 
-    /// What the service says of itself, apart from what stands in the reasons.
+    /// Returns the remarks about the service that are not among the reasons.
     fn notes(&self, reasons: &[String], now: Moment) -> Vec<String> {
         let of_flags = self.flags.values().filter(|note| !note.is_empty());
         let mut notes: Vec<String> = of_flags.cloned().collect();
@@ -171,7 +171,7 @@ impl Tracker {
         self.host.stale(self.processes.start(), now.wall)
     }
 
-    /// What there is to say of those who beat to the service.
+    /// Returns the remarks about the heartbeats of the dependencies.
     fn heartbeat_notes(&self) -> Vec<String> {
         let table = self.table().map_or(&[][..], |(_, table, _)| table);
         let mut notes: Vec<String> = table

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::health::{Failure, Outcome, ProbeResult, Reading};
 
-/// What a probe counts as now, and why.
+/// The result of a probe with the thresholds applied, and the reason.
 #[derive(Debug, Clone)]
 pub(super) struct CountedResult {
     pub(super) result: ProbeResult,
@@ -14,7 +14,7 @@ pub(super) struct CountedResult {
     pub(super) reading: Option<Arc<Reading>>,
     /// Why it is no pass.
     pub(super) failure: Option<Failure>,
-    /// Whether the service said something, or was silent.
+    /// The service answered, whatever the result.
     pub(super) answered: bool,
 }
 
