@@ -69,11 +69,10 @@ impl<'a> ActionLevels<'a> {
         }) = waits.map(Setting::copied)
             && name.value == "schedule"
         {
-            problems.push(
-                Problem::at(place, "`schedule` asks and returns")
-                    .label("a reply that waits belongs to `shutdown`")
-                    .hint("take it out, or name the action `shutdown`"),
-            );
+            Problem::at(place, "`schedule` asks and returns")
+                .label("a reply that waits belongs to `shutdown`")
+                .hint("take it out, or name the action `shutdown`")
+                .report(problems);
         }
         let mut strongest_first = self.written.iter().rev();
         let means = strongest_first.find_map(|(_, action)| action.means.as_ref());
@@ -93,8 +92,7 @@ impl<'a> ActionLevels<'a> {
             }
             // No signal means either to every process.
             None if matches!(name.value.as_str(), "reload" | "restart") => {
-                problems.push(no_means(name));
-                return None;
+                return no_means(name).reject(problems);
             }
             // The action says how long, not how: as every process is asked to stop.
             None => Means::Signal(Signal::Term),

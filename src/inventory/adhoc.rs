@@ -152,23 +152,18 @@ fn probe(kind: &str, question: Node) -> Node {
 fn words(command: &str, problems: &mut Problems) -> Option<Node> {
     let whole = Node::argument("--cmd", command);
     let Some(words) = shlex::split(command) else {
-        problems.push(
-            Problem::at(
-                &whole.place,
-                "a quote that is never closed, or nothing behind a `\\`",
-            )
-            .label("expected a command as a shell would read it")
-            .hint("quote its words inside the quotes around it: `--cmd 'grep \"two words\" file'`"),
-        );
-        return None;
+        return Problem::at(
+            &whole.place,
+            "a quote that is never closed, or nothing behind a `\\`",
+        )
+        .label("expected a command as a shell would read it")
+        .hint("quote its words inside the quotes around it: `--cmd 'grep \"two words\" file'`")
+        .reject(problems);
     };
     if let Some(operator) = operator(command) {
-        problems.push(
-            Problem::at(&whole.place, format!("`{operator}` means something to a shell only, and none is run here"))
+        return Problem::at(&whole.place, format!("`{operator}` means something to a shell only, and none is run here"))
                 .label("expected a program and its arguments")
-                .hint("let a shell read it: `--cmd \"sh -c '…'\"`; where it is an argument, quote it once more: `';'`"),
-        );
-        return None;
+                .hint("let a shell read it: `--cmd \"sh -c '…'\"`; where it is an argument, quote it once more: `';'`").reject(problems);
     }
     let words = words.into_iter().map(|word| Node {
         value: Value::Text(word),

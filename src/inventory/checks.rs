@@ -36,11 +36,10 @@ pub(super) fn check_dependencies(services: &[RawService], problems: &mut Problem
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "`depends_on` names services of this inventory; what a service reports on itself needs no entry".to_owned(),
             };
-            problems.push(
-                Problem::at(&name.place, format!("there is no service `{}`", name.value))
-                    .label("expected the name of a service")
-                    .hint(hint),
-            );
+            Problem::at(&name.place, format!("there is no service `{}`", name.value))
+                .label("expected the name of a service")
+                .hint(hint)
+                .report(problems);
         }
     }
     cycles(services, &index, problems);
@@ -129,15 +128,14 @@ fn check_single_starter(raw: &RawService, problems: &mut Problems) {
     if let (Some(start), Some(supervised)) = (&settings.start, &settings.supervised)
         && supervised.value
     {
-        problems.push(
-            Problem::at(
-                &supervised.place,
-                "`supervised: true` beside `start`: two would start it",
-            )
-            .label("something else starts it")
-            .related(&start.place, "and healthctl does")
-            .hint("take one of them out"),
-        );
+        Problem::at(
+            &supervised.place,
+            "`supervised: true` beside `start`: two would start it",
+        )
+        .label("something else starts it")
+        .related(&start.place, "and healthctl does")
+        .hint("take one of them out")
+        .report(problems);
     }
 }
 
@@ -154,11 +152,10 @@ fn check_restart_on(service: &Service, raw: &RawService, problems: &mut Problems
         || service.actions.restart.is_some()
         || broken_start;
     if !can_restart {
-        problems.push(
-            Problem::at(&first.place, "nothing is known to start it again")
-                .label("cannot be restarted automatically")
-                .hint("add `start: {command: […]}`, `supervised: true` or `actions: {restart: …}`"),
-        );
+        Problem::at(&first.place, "nothing is known to start it again")
+            .label("cannot be restarted automatically")
+            .hint("add `start: {command: […]}`, `supervised: true` or `actions: {restart: …}`")
+            .report(problems);
     }
     for cause in &causes.value {
         let needs_code = cause.value == RestartCause::Stale
@@ -166,19 +163,17 @@ fn check_restart_on(service: &Service, raw: &RawService, problems: &mut Problems
             && service.start.is_none()
             && !broken_start;
         if needs_code && can_restart {
-            problems.push(
-                Problem::at(&cause.place, "nothing tells whether it is stale")
-                    .label("needs `sources` or `start`")
-                    .hint("add what its code is made of: `sources: [\"src/**/*.py\"]`"),
-            );
+            Problem::at(&cause.place, "nothing tells whether it is stale")
+                .label("needs `sources` or `start`")
+                .hint("add what its code is made of: `sources: [\"src/**/*.py\"]`")
+                .report(problems);
         }
         let has_life = service.probes.iter().any(|probe| probe.role == Role::Live);
         if cause.value == RestartCause::Unhealthy && !has_life && !service.probes.is_empty() {
-            problems.push(
-                Problem::at(&cause.place, "no probe tells whether it lives")
-                    .label("means the probe `live`")
-                    .hint("readiness is never a reason to restart; add `probes: {live: …}`"),
-            );
+            Problem::at(&cause.place, "no probe tells whether it lives")
+                .label("means the probe `live`")
+                .hint("readiness is never a reason to restart; add `probes: {live: …}`")
+                .report(problems);
         }
     }
 }

@@ -141,11 +141,10 @@ impl<'a> EnvFileReader<'a> {
             let hint = word
                 .ends_with(':')
                 .then(|| "this file is no YAML: write `=`, without spaces".to_owned());
-            self.problems.push(
-                Problem::at(&place, "a line that sets no variable")
-                    .label(format!("expected {FORM}"))
-                    .maybe_hint(hint),
-            );
+            Problem::at(&place, "a line that sets no variable")
+                .expected(FORM)
+                .maybe_hint(hint)
+                .report(self.problems);
             self.next_line();
             return;
         };
@@ -161,12 +160,11 @@ impl<'a> EnvFileReader<'a> {
 
     fn keep(&mut self, name: String, value: String, place: Place) {
         if let Some((_, known, first)) = self.found.iter_mut().find(|(known, ..)| *known == name) {
-            self.problems.push(
-                Problem::at(&place, format!("`{name}` is set twice"))
-                    .label("this one counts")
-                    .related(first, "first here")
-                    .warning(),
-            );
+            Problem::at(&place, format!("`{name}` is set twice"))
+                .label("this one counts")
+                .related(first, "first here")
+                .warning()
+                .report(self.problems);
             *known = value;
             return;
         }
@@ -181,11 +179,10 @@ impl<'a> EnvFileReader<'a> {
         if !valid {
             let hint = (name.trim_end() != name)
                 .then(|| "no space stands before or behind the `=`".to_owned());
-            self.problems.push(
-                Problem::at(place, "what stands before the `=` names no variable")
-                    .label(format!("expected {FORM}"))
-                    .maybe_hint(hint),
-            );
+            Problem::at(place, "what stands before the `=` names no variable")
+                .expected(FORM)
+                .maybe_hint(hint)
+                .report(self.problems);
         }
         valid
     }
@@ -210,22 +207,19 @@ impl<'a> EnvFileReader<'a> {
         self.at = open + 1;
         let Some(value) = self.quoted(quote) else {
             let place = self.place(open, open + 1);
-            self.problems.push(
-                Problem::at(&place, "a quote that is never closed")
-                    .label(format!("expected another {quote}")),
-            );
+            Problem::at(&place, "a quote that is never closed")
+                .label(format!("expected another {quote}"))
+                .report(self.problems);
             self.at = self.text.len();
             return None;
         };
         let behind = self.rest_of_line().trim();
         if !behind.is_empty() && !behind.starts_with('#') {
             let place = self.place(self.at, self.at + self.rest_of_line().len());
-            self.problems.push(
-                Problem::at(&place, "text behind the closing quote")
-                    .label("expected the end of the line")
-                    .hint("put the whole value into the quotes"),
-            );
-            return None;
+            return Problem::at(&place, "text behind the closing quote")
+                .label("expected the end of the line")
+                .hint("put the whole value into the quotes")
+                .reject(self.problems);
         }
         self.checked(value, open, self.at)
     }
@@ -256,19 +250,15 @@ impl<'a> EnvFileReader<'a> {
     fn checked(&mut self, value: String, start: usize, end: usize) -> Option<String> {
         let place = self.place(start, end);
         if value.contains('\0') {
-            self.problems.push(Problem::at(
-                &place,
-                "the environment cannot hold a null byte",
-            ));
-            return None;
+            return Problem::at(&place, "the environment cannot hold a null byte")
+                .reject(self.problems);
         }
         if value.contains("${") {
-            self.problems.push(
-                Problem::at(&place, "a `${…}` is taken as it is written")
-                    .label("no variable is put in here")
-                    .hint("variables are put into the inventory, not into what sets them")
-                    .warning(),
-            );
+            Problem::at(&place, "a `${…}` is taken as it is written")
+                .label("no variable is put in here")
+                .hint("variables are put into the inventory, not into what sets them")
+                .warning()
+                .report(self.problems);
         }
         Some(value)
     }

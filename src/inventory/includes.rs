@@ -73,10 +73,11 @@ impl Includes<'_> {
             if self.problems.error_count() == before {
                 let problem = Problem::general(format!("`{}` is empty", path.display()))
                     .hint("`healthctl init --stdout` shows an example");
-                self.problems.push(Problem {
+                Problem {
                     place: above.map(|(_, place)| place.clone()),
                     ..problem
-                });
+                }
+                .report(self.problems);
             }
             return;
         };
@@ -111,11 +112,11 @@ impl Includes<'_> {
         let file = match self.environment.read_source(path) {
             Ok(file) => file,
             Err(problem) => {
-                self.problems.push(Problem {
+                return Problem {
                     place: at.cloned(),
                     ..*problem
-                });
-                return None;
+                }
+                .reject(self.problems);
             }
         };
         let node = parse(&file, self.problems)?;
@@ -143,11 +144,12 @@ impl Includes<'_> {
         let own = match read {
             Ok(file) => env_file::parse(&file.path, &file.text, self.problems),
             Err(problem) => {
-                self.problems.push(Problem {
+                Problem {
                     place: Some(value.place.clone()),
                     label: Some("is needed for the variables in it".to_owned()),
                     ..*problem
-                });
+                }
+                .report(self.problems);
                 return outer;
             }
         };
@@ -201,11 +203,12 @@ impl Includes<'_> {
                 match (self.environment.status)(&path) {
                     Some(status) if status.directory => {
                         let inside = Path::new(pattern).join("*.yaml");
-                        Problem::at(&item.place, format!("{} is a directory", item.shown()))
+                        item.problem("is a directory")
                             .label("expected files")
                             .hint(format!("did you mean `{}`?", inside.display()))
                     }
-                    _ => Problem::at(&item.place, format!("{} matches no file", item.shown()))
+                    _ => item
+                        .problem("matches no file")
                         .label("nothing to include")
                         .hint(format!(
                             "it is looked for in `{}`",
@@ -213,17 +216,13 @@ impl Includes<'_> {
                         )),
                 }
             }
-            Err(glob::BadPattern::Malformed(why)) => Problem::at(
-                &item.place,
-                format!("{} is no pattern: {why}", item.shown()),
-            )
-            .label("expected a path with `*`, `**`, `?`, `[…]` or `{…}`"),
-            Err(glob::BadPattern::Endless) => Problem::at(
-                &item.place,
-                format!("{} leads through too many directories", item.shown()),
-            )
-            .label("too much to look through")
-            .hint("name the directory in which the files stand"),
+            Err(glob::BadPattern::Malformed(why)) => item
+                .problem(format!("is no pattern: {why}"))
+                .label("expected a path with `*`, `**`, `?`, `[…]` or `{…}`"),
+            Err(glob::BadPattern::Endless) => item
+                .problem("leads through too many directories")
+                .label("too much to look through")
+                .hint("name the directory in which the files stand"),
         };
         self.problems.push(problem);
         Vec::new()
@@ -244,40 +243,38 @@ impl Includes<'_> {
                 [one, _] => format!("{one} includes itself"),
                 _ => format!("include cycle: {}", cycle.join(" -> ")),
             };
-            self.problems.push(
-                Problem::at(&item.place, message)
-                    .label("closes the cycle")
-                    .hint("take one of these out, or make the pattern narrower"),
-            );
+            Problem::at(&item.place, message)
+                .label("closes the cycle")
+                .hint("take one of these out, or make the pattern narrower")
+                .report(self.problems);
             return false;
         }
         if let Some((_, first)) = self.included.iter().find(|(known, _)| known == identity) {
-            self.problems.push(
-                Problem::at(
-                    &item.place,
-                    format!("`{}` is included a second time", path.display()),
-                )
-                .label("here again")
-                .related(first, "first here")
-                .hint("its services would be there twice: keep one of them"),
-            );
+            Problem::at(
+                &item.place,
+                format!("`{}` is included a second time", path.display()),
+            )
+            .label("here again")
+            .related(first, "first here")
+            .hint("its services would be there twice: keep one of them")
+            .report(self.problems);
             return false;
         }
         self.included
             .push((identity.to_owned(), item.place.clone()));
         if self.open.len() > DEEPEST {
-            self.problems.push(
-                Problem::at(&item.place, "files include each other too deeply")
-                    .label(format!("more than {DEEPEST} files inside each other")),
-            );
+            Problem::at(&item.place, "files include each other too deeply")
+                .label(format!("more than {DEEPEST} files inside each other"))
+                .report(self.problems);
             return false;
         }
         if let Some(problem) = self.distrusted(path) {
-            self.problems.push(Problem {
+            Problem {
                 place: Some(item.place.clone()),
                 label: Some("is included here".to_owned()),
                 ..problem
-            });
+            }
+            .report(self.problems);
             return false;
         }
         true

@@ -121,15 +121,14 @@ fn add(into: &mut EntriesByName, merged: MergedEntry, what: &str, problems: &mut
         Slot::Vacant(slot) => {
             slot.insert(merged);
         }
-        Slot::Occupied(first) => problems.push(
-            Problem::at(
-                &merged.entry.key_place,
-                format!("there is a {what} `{}` already", merged.entry.key),
-            )
-            .label("here again")
-            .related(&first.get().entry.key_place, "first here")
-            .hint("give one of them another name"),
-        ),
+        Slot::Occupied(first) => Problem::at(
+            &merged.entry.key_place,
+            format!("there is a {what} `{}` already", merged.entry.key),
+        )
+        .label("here again")
+        .related(&first.get().entry.key_place, "first here")
+        .hint("give one of them another name")
+        .report(problems),
     }
 }
 

@@ -87,17 +87,14 @@ impl<'a> ProfileLoader<'a> {
                 let profile = read(&name.value, &file, problems);
                 profile.map(|profile| Arc::new(Profile { builtin, ..profile }))
             }
-            Some(Err(problem)) => {
-                problems.push(Problem {
-                    place: Some(name.place.clone()),
-                    ..*problem
-                });
-                None
+            Some(Err(problem)) => Problem {
+                place: Some(name.place.clone()),
+                ..*problem
             }
+            .reject(problems),
             None => {
                 // Not remembered: each service that names it is marked.
-                problems.push(self.missing(name));
-                return None;
+                return self.missing(name).reject(problems);
             }
         };
         self.loaded.insert(name.value.clone(), profile.clone());
@@ -190,10 +187,11 @@ impl<'a> ProfileLoader<'a> {
                 (file.text.clone(), origin, profile)
             }
             Err(problem) => {
-                problems.push(Problem {
+                Problem {
                     place: Some(Place::whole(&Arc::new(SourceFile::new(&name, &name)))),
                     ..*problem
-                });
+                }
+                .report(&mut problems);
                 (String::new(), "refused".to_owned(), None)
             }
         };

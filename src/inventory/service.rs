@@ -226,10 +226,9 @@ fn labels(entry: &Entry, problems: &mut Problems) -> Option<Spanned<NamedTexts>>
                 .chars()
                 .all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/'));
         if !valid {
-            problems.push(
-                Problem::at(&label.key_place, format!("`{key}` cannot name a label"))
-                    .label(format!("expected {KEY}")),
-            );
+            Problem::at(&label.key_place, format!("`{key}` cannot name a label"))
+                .expected(KEY)
+                .report(problems);
         } else if let Some(value) = label.value.line("the value of a label", problems) {
             labels.push((Spanned::key(label), value));
         }
@@ -258,11 +257,11 @@ fn links(entry: &Entry, problems: &mut Problems) -> Option<Spanned<NamedTexts>> 
                     links.push((Spanned::key(link), format!("{target}{fragment}")));
                 }
             }
-            Ok(_) => problems.push(
-                Problem::at(&node.place, format!("{} is no page", node.shown()))
-                    .label(format!("expected {EXPECTED}"))
-                    .hint("a link is an `http://` or `https://` URL without spaces"),
-            ),
+            Ok(_) => node
+                .problem("is no page")
+                .expected(EXPECTED)
+                .hint("a link is an `http://` or `https://` URL without spaces")
+                .report(problems),
             Err(bad) => problems.push(bad_address(node, bad, EXPECTED)),
         }
     }

@@ -200,8 +200,7 @@ fn read_map<T, F: FnOnce(RawExec) -> T>(
 ) -> Option<Spanned<T>> {
     let expected = format!("a map with `{key}`");
     if let Some(hint) = as_command(entry, key) {
-        problems.push(entry.value.wrong(&expected).hint(hint));
-        return None;
+        return entry.value.wrong(&expected).hint(hint).reject(problems);
     }
     let mut fields = Fields::read(&entry.value, &expected, problems)?;
     let reported = problems.error_count();
@@ -223,14 +222,11 @@ fn read_map<T, F: FnOnce(RawExec) -> T>(
         _ => None,
     });
     if written.is_none() && problems.error_count() == reported {
-        problems.push(
-            Problem::at(
-                &entry.key_place,
-                format!("`{}` does not say what to run", entry.key),
-            )
+        entry
+            .problem("does not say what to run")
             .label(format!("expected `{key}`"))
-            .hint(format!("for example `{example}`")),
-        );
+            .hint(format!("for example `{example}`"))
+            .report(problems);
     }
     Some(Spanned {
         value: finish(command?),
@@ -261,8 +257,7 @@ pub(super) fn sources(entry: &Entry, problems: &mut Problems) -> Option<Spanned<
                 format!("did you mean `sources: [\"{text}\"]`?")
             }
         };
-        problems.push(entry.value.wrong(EXPECTED).hint(hint));
-        return None;
+        return entry.value.wrong(EXPECTED).hint(hint).reject(problems);
     }
     let mut patterns = Vec::new();
     for item in entry.value.list(EXPECTED, problems)? {
@@ -270,23 +265,22 @@ pub(super) fn sources(entry: &Entry, problems: &mut Problems) -> Option<Spanned<
             continue;
         };
         if pattern.starts_with('!') {
-            problems.push(
-                Problem::at(
-                    &item.place,
-                    "a pattern that leaves files out is not supported yet",
-                )
-                .label("begins with `!`")
-                .hint("name them in a `.gitignore` or `.ignore`, which count here"),
-            );
+            Problem::at(
+                &item.place,
+                "a pattern that leaves files out is not supported yet",
+            )
+            .label("begins with `!`")
+            .hint("name them in a `.gitignore` or `.ignore`, which count here")
+            .report(problems);
             continue;
         }
         match Glob::new(&pattern) {
             Ok(_) => patterns.push(pattern),
-            Err(error) => problems.push(
-                Problem::at(&item.place, format!("{} is no pattern", item.shown()))
-                    .label(error.kind().to_string())
-                    .hint("`*` is anything within a name, `**` any directories"),
-            ),
+            Err(error) => item
+                .problem("is no pattern")
+                .label(error.kind().to_string())
+                .hint("`*` is anything within a name, `**` any directories")
+                .report(problems),
         }
     }
     let root = directory(&entry.value.place);
@@ -302,8 +296,7 @@ pub(super) fn restart_on(
     const EXPECTED: &str = "a list of causes: `stale`, `unhealthy`";
     if let Some(text) = entry.value.as_text() {
         let hint = format!("did you mean `restart_on: [{text}]`?");
-        problems.push(entry.value.wrong(EXPECTED).hint(hint));
-        return None;
+        return entry.value.wrong(EXPECTED).hint(hint).reject(problems);
     }
     let words = RestartCause::ALL
         .iter()

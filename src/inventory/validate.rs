@@ -108,10 +108,7 @@ fn profile(path: &Path, environment: &Environment<'_>) -> ValidationResult {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let profile = match environment.read_source(path) {
         Ok(file) => profiles::read(&name, &file, &mut problems),
-        Err(problem) => {
-            problems.push(*problem);
-            None
-        }
+        Err(problem) => problem.reject(&mut problems),
     };
     match profile {
         Some(profile) => ValidationResult {

@@ -83,11 +83,10 @@ impl Profile {
                     continue;
                 };
                 if probe.off {
-                    problems.push(
-                        Problem::at(&entry.value.place, "a profile has nothing to switch off")
-                            .label("expected a map such as `{http: /health}`")
-                            .hint("leave the probe out"),
-                    );
+                    Problem::at(&entry.value.place, "a profile has nothing to switch off")
+                        .label("expected a map such as `{http: /health}`")
+                        .hint("leave the probe out")
+                        .report(problems);
                     continue;
                 }
                 // One that says only how to read an answer waits for an inventory that says where to ask.

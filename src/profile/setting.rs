@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_yaml::Value as Yaml;
 
 use crate::health::{DegradedPolicy, RestartCause};
-use crate::yaml::{Entry, Fields, Node, Place, Problem, Problems};
+use crate::yaml::{Entry, Fields, Node, Place, Problems};
 
 use super::annotated::AnnotatedYaml;
 use super::{Connection, Proxy, Target};
@@ -299,15 +299,12 @@ pub(crate) fn take<T>(
     let named = fields.take(name);
     let other = alias.and_then(|alias| fields.take(alias));
     if let (Some(first), Some(second)) = (named, other) {
-        problems.push(
-            Problem::at(
-                &second.key_place,
-                format!("`{}` is the other name of `{name}`", second.key),
-            )
+        second
+            .problem(format!("is the other name of `{name}`"))
             .label("here again")
             .related(&first.key_place, "first here")
-            .hint("keep one of them"),
-        );
+            .hint("keep one of them")
+            .report(problems);
     }
     let named_value = named.and_then(|entry| read(entry, problems));
     let other_value = other.and_then(|entry| read(entry, problems));

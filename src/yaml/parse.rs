@@ -37,8 +37,7 @@ pub fn parse(file: &Arc<SourceFile>, problems: &mut Problems) -> Option<Node> {
             Err(error) => Err(Box::new(builder.syntax(&error))),
         };
         if let Err(problem) = step {
-            problems.push(*problem);
-            return None;
+            return problem.reject(problems);
         }
     }
     builder.root
@@ -236,11 +235,12 @@ impl Builder {
             Some(CollectionContent::Map { entries, key }) => match key.take() {
                 None => {
                     if matches!(node.value, Value::List(_) | Value::Map(_)) {
-                        problems.push(
-                            Problem::at(&node.place, format!("a key cannot be {}", node.kind()))
-                                .label("expected text before the colon")
-                                .hint("a value that begins with `{` or `[` and is meant as text needs quotes"),
-                        );
+                        let hint =
+                            "a value that begins with `{` or `[` and is meant as text needs quotes";
+                        Problem::at(&node.place, format!("a key cannot be {}", node.kind()))
+                            .label("expected text before the colon")
+                            .hint(hint)
+                            .report(problems);
                     }
                     *key = Some(node);
                 }
@@ -413,12 +413,11 @@ fn entries_of(pairs: Vec<(Node, Node)>, problems: &mut Problems) -> Vec<Entry> {
             continue;
         }
         if let Some(first) = seen.get(&text).and_then(|index| entries.get(*index)) {
-            problems.push(
-                Problem::at(&key.place, format!("duplicate key `{text}`"))
-                    .label("here again")
-                    .related(&first.key_place, "first here")
-                    .hint("keep one of them"),
-            );
+            Problem::at(&key.place, format!("duplicate key `{text}`"))
+                .label("here again")
+                .related(&first.key_place, "first here")
+                .hint("keep one of them")
+                .report(problems);
             continue;
         }
         seen.insert(text.clone(), entries.len());
@@ -429,12 +428,11 @@ fn entries_of(pairs: Vec<(Node, Node)>, problems: &mut Problems) -> Vec<Entry> {
         });
     }
     if let [(first, _), (second, _), ..] = merged.as_slice() {
-        problems.push(
-            Problem::at(second, "duplicate key `<<`")
-                .label("here again")
-                .related(first, "first here")
-                .hint("merge several maps with a list: `<<: [*a, *b]`"),
-        );
+        Problem::at(second, "duplicate key `<<`")
+            .label("here again")
+            .related(first, "first here")
+            .hint("merge several maps with a list: `<<: [*a, *b]`")
+            .report(problems);
     }
     for (place, value) in merged {
         let sources = match value.value {
@@ -445,8 +443,7 @@ fn entries_of(pairs: Vec<(Node, Node)>, problems: &mut Problems) -> Vec<Entry> {
                     if let Value::Map(entries) = item.value {
                         return Some(entries);
                     }
-                    problems.push(not_mergeable(&item));
-                    None
+                    not_mergeable(&item).reject(problems)
                 })
                 .collect(),
             // `<<:` without a value merges nothing.

@@ -1,5 +1,6 @@
 //! A file, a place in it, and a mistake there: what was expected and what to do.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -140,6 +141,12 @@ impl Problem {
         self
     }
 
+    /// Sets the text under the marked place to what was expected there.
+    #[must_use]
+    pub fn expected(self, what: impl Display) -> Self {
+        self.label(format!("expected {what}"))
+    }
+
     /// Sets the hint: what the user can do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -166,6 +173,17 @@ impl Problem {
     pub fn warning(mut self) -> Self {
         self.warning = true;
         self
+    }
+
+    /// Adds the problem to a collection, unless it is a consequence of another one.
+    pub fn report(self, problems: &mut Problems) {
+        problems.push(self);
+    }
+
+    /// Reports the problem, and returns `None` in place of the value that could not be read.
+    pub fn reject<T>(self, problems: &mut Problems) -> Option<T> {
+        self.report(problems);
+        None
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reads a value as what is expected there, or reports what it is instead.
 
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -7,14 +8,26 @@ use super::node::{Entry, Node, Style, Value};
 use super::problem::{Problem, Problems};
 use crate::text::{is_hidden, nearest, parse_duration, parse_size};
 
+impl Entry {
+    /// Returns a problem with the key: the key and the reason.
+    pub fn problem(&self, reason: impl Display) -> Problem {
+        Problem::at(&self.key_place, format!("`{}` {reason}", self.key))
+    }
+}
+
 impl Node {
+    /// Returns a problem with the value: the value as it is shown and the reason.
+    pub fn problem(&self, reason: impl Display) -> Problem {
+        Problem::at(&self.place, format!("{} {reason}", self.shown()))
+    }
+
     /// Returns the problem that the value is not what was expected.
     pub fn wrong(&self, expected: &str) -> Problem {
         Problem::at(
             &self.place,
             format!("expected {expected}, found {}", self.kind()),
         )
-        .label(format!("expected {expected}"))
+        .expected(expected)
     }
 
     /// Returns the text of a scalar: numbers and booleans as they were written.
@@ -41,22 +54,19 @@ impl Node {
         let text = self.text(expected, problems)?;
         let text = text.trim_end_matches('\n');
         if text.is_empty() {
-            problems.push(self.wrong(expected));
-            return None;
+            return self.wrong(expected).reject(problems);
         }
         if let Some(hidden) = text.chars().find(|c| is_hidden(*c)) {
-            problems.push(
-                Problem::at(
-                    &self.place,
-                    format!(
-                        "a control character ({}) in what is shown to people",
-                        hidden.escape_unicode()
-                    ),
-                )
-                .label(format!("expected {expected}"))
-                .hint("take it out"),
-            );
-            return None;
+            return Problem::at(
+                &self.place,
+                format!(
+                    "a control character ({}) in what is shown to people",
+                    hidden.escape_unicode()
+                ),
+            )
+            .expected(expected)
+            .hint("take it out")
+            .reject(problems);
         }
         Some(text.to_owned())
     }
@@ -71,11 +81,9 @@ impl Node {
             Some("no" | "off" | "n" | "0" | "false") => Some("false"),
             _ => None,
         };
-        problems.push(
-            self.wrong("`true` or `false`")
-                .maybe_hint(meant.map(|word| format!("write `{word}`, without quotes"))),
-        );
-        None
+        self.wrong("`true` or `false`")
+            .maybe_hint(meant.map(|word| format!("write `{word}`, without quotes")))
+            .reject(problems)
     }
 
     /// Reads a whole number in a range.
@@ -89,24 +97,17 @@ impl Node {
             Value::Number { number, .. } => {
                 let value = number.as_u64().filter(|value| range.contains(value));
                 if value.is_none() {
-                    problems.push(
-                        Problem::at(&self.place, format!("{} is not {expected}", self.shown()))
-                            .label(format!("expected {expected}")),
-                    );
+                    self.problem(format!("is not {expected}"))
+                        .expected(expected)
+                        .report(problems);
                 }
                 value
             }
-            Value::Text(text) if text.parse::<u64>().is_ok() => {
-                problems.push(
-                    self.wrong(&expected)
-                        .hint(format!("write {text} without quotes")),
-                );
-                None
-            }
-            _ => {
-                problems.push(self.wrong(&expected));
-                None
-            }
+            Value::Text(text) if text.parse::<u64>().is_ok() => self
+                .wrong(&expected)
+                .hint(format!("write {text} without quotes"))
+                .reject(problems),
+            _ => self.wrong(&expected).reject(problems),
         }
     }
 
@@ -125,8 +126,7 @@ impl Node {
             Value::Null => Some(&[]),
             _ => {
                 let hint = self.as_text().map(|text| format!("write `[{text}]`"));
-                problems.push(self.wrong(expected).maybe_hint(hint));
-                None
+                self.wrong(expected).maybe_hint(hint).reject(problems)
             }
         }
     }
@@ -136,10 +136,7 @@ impl Node {
         match &self.value {
             Value::Map(entries) => Some(entries),
             Value::Null => Some(&[]),
-            _ => {
-                problems.push(self.wrong(expected));
-                None
-            }
+            _ => self.wrong(expected).reject(problems),
         }
     }
 
@@ -155,17 +152,15 @@ impl Node {
             _ => format!("one of {list}"),
         };
         let Some(text) = self.as_text() else {
-            problems.push(self.wrong(&expected));
-            return None;
+            return self.wrong(&expected).reject(problems);
         };
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
             let near = nearest(text, words.iter().map(|(word, _)| *word));
-            problems.push(
-                Problem::at(&self.place, format!("{} is not known here", self.shown()))
-                    .label(format!("expected {expected}"))
-                    .maybe_hint(near.map(|near| format!("did you mean `{near}`?"))),
-            );
+            self.problem("is not known here")
+                .expected(expected)
+                .maybe_hint(near.map(|near| format!("did you mean `{near}`?")))
+                .report(problems);
         }
         found.map(|(_, value)| *value)
     }
@@ -179,12 +174,11 @@ impl Node {
     pub fn positive_duration(&self, problems: &mut Problems) -> Option<Duration> {
         let duration = self.duration(problems)?;
         if duration.is_zero() {
-            problems.push(
-                Problem::at(&self.place, format!("{} is no time at all", self.shown()))
-                    .label("expected more than zero")
-                    .hint("a duration such as `5s`"),
-            );
-            return None;
+            return self
+                .problem("is no time at all")
+                .label("expected more than zero")
+                .hint("a duration such as `5s`")
+                .reject(problems);
         }
         Some(duration)
     }
@@ -201,8 +195,7 @@ impl Node {
         parse: impl Fn(&str) -> Result<T, (String, Option<String>)>,
     ) -> Option<T> {
         let (Value::Text(text) | Value::Number { text, .. }) = &self.value else {
-            problems.push(self.wrong(expected));
-            return None;
+            return self.wrong(expected).reject(problems);
         };
         match parse(text) {
             Ok(value) => Some(value),
@@ -212,12 +205,10 @@ impl Node {
                     Style::Interpolated => None,
                     _ => hint,
                 };
-                problems.push(
-                    Problem::at(&self.place, format!("{} {reason}", self.shown()))
-                        .label(format!("expected {expected}"))
-                        .maybe_hint(hint),
-                );
-                None
+                self.problem(reason)
+                    .expected(expected)
+                    .maybe_hint(hint)
+                    .reject(problems)
             }
         }
     }
@@ -279,11 +270,10 @@ impl<'a> Fields<'a> {
                     |near| format!("did you mean `{near}`?"),
                 )
             });
-            problems.push(
-                Problem::at(&entry.key_place, format!("unknown key `{}`", entry.key))
-                    .label("not known here")
-                    .hint(hint),
-            );
+            Problem::at(&entry.key_place, format!("unknown key `{}`", entry.key))
+                .label("not known here")
+                .hint(hint)
+                .report(problems);
         }
     }
 

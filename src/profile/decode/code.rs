@@ -48,11 +48,10 @@ impl CodeTable {
         for entry in entries.unwrap_or_default() {
             let Some(range) = parse_range(&entry.key) else {
                 let message = format!("`{}` is no status code", entry.key);
-                problems.push(
-                    Problem::at(&entry.key_place, message)
-                        .label("expected a code from 100 to 999, or a range of them")
-                        .hint("such as `503` or `500-599`"),
-                );
+                Problem::at(&entry.key_place, message)
+                    .label("expected a code from 100 to 999, or a range of them")
+                    .hint("such as `503` or `500-599`")
+                    .report(problems);
                 continue;
             };
             if let Some(meaning) = entry.value.word(&words, problems) {

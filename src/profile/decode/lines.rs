@@ -71,11 +71,10 @@ impl LineFormat {
         if parser.format != BodyFormat::Lines {
             for entry in [pattern, preset].into_iter().flatten() {
                 let key = &entry.key;
-                problems.push(
-                    Problem::at(&entry.key_place, format!("`{key}` says how lines are read"))
-                        .label("needs `format: lines`")
-                        .hint("take it out, or set `format: lines`"),
-                );
+                Problem::at(&entry.key_place, format!("`{key}` says how lines are read"))
+                    .label("needs `format: lines`")
+                    .hint("take it out, or set `format: lines`")
+                    .report(problems);
             }
             return None;
         }
@@ -89,7 +88,7 @@ impl LineFormat {
                         let shown = pattern.value.shown();
                         let message = format!("{shown} is no pattern for lines: {reason}");
                         Problem::at(&pattern.value.place, message)
-                            .label(format!("expected {expected}"))
+                            .expected(expected)
                     }
                 }
             }
@@ -106,8 +105,7 @@ impl LineFormat {
                 .label("how is a line read?")
                 .hint("add `preset: bracket` for `[+]name ok`, or a `pattern` with the group `(?<name>…)`"),
         };
-        problems.push(problem);
-        None
+        problem.reject(problems)
     }
 
     /// Returns the dependencies of a preset, which needs no description of them. Those of a pattern only its author

@@ -147,9 +147,8 @@ impl Parser<'_> {
             entry.value.word(&units, self.problems)
         });
         let Some(at) = at else {
-            self.problems.push(
-                Problem::at(&node.place, "a place without `at`").label(format!("expected {FIELD}")),
-            );
+            self.problems
+                .push(Problem::at(&node.place, "a place without `at`").expected(FIELD));
             return Vec::new();
         };
         if let Value::Map(_) = &at.value.value {
@@ -179,8 +178,7 @@ impl Parser<'_> {
     /// Reads one pointer or header.
     pub(super) fn path(&mut self, node: &Node) -> Option<PayloadPath> {
         let Value::Text(text) = &node.value else {
-            self.problems.push(node.wrong(FIELD));
-            return None;
+            return node.wrong(FIELD).reject(self.problems);
         };
         let shown = node.shown();
         let (message, hint) = if let Some(name) = text.strip_prefix("header:") {
@@ -208,9 +206,8 @@ impl Parser<'_> {
         } else {
             return Some(PayloadPath::Pointer(text.clone()));
         };
-        let problem = Problem::at(&node.place, message).label(format!("expected {FIELD}"));
-        self.problems.push(problem.maybe_hint(hint));
-        None
+        let problem = Problem::at(&node.place, message).expected(FIELD);
+        problem.maybe_hint(hint).reject(self.problems)
     }
 
     /// Reads a list of names; returns none when it is left out.
@@ -225,7 +222,7 @@ impl Parser<'_> {
     /// Reports that a map lacks a key that it needs.
     pub(super) fn missing(&mut self, place: &Place, message: impl Into<String>, expected: &str) {
         self.problems
-            .push(Problem::at(place, message).label(format!("expected {expected}")));
+            .push(Problem::at(place, message).expected(expected));
     }
 }
 

@@ -145,12 +145,10 @@ impl PartsTable {
     fn parse(node: &Node, parser: &mut Parser<'_>) -> Option<Self> {
         let mut fields = Fields::read(node, TABLE, parser.problems)?;
         let Some(at) = fields.take("at") else {
-            parser.problems.push(
-                Problem::at(&node.place, "parts without `at`")
-                    .label(format!("expected {TABLE}"))
-                    .hint("`at: \"\"` is the whole reply"),
-            );
-            return None;
+            return Problem::at(&node.place, "parts without `at`")
+                .expected(TABLE)
+                .hint("`at: \"\"` is the whole reply")
+                .reject(parser.problems);
         };
         let all = fields
             .take("as")

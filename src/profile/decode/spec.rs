@@ -107,14 +107,13 @@ impl Decode {
             words,
             status.is_empty() && parser.format != BodyFormat::Text,
         ) {
-            parser.problems.push(
-                Problem::at(
-                    &entry.key_place,
-                    "`words` without a status to compare with them",
-                )
-                .label("no `status` beside it")
-                .hint("add `status: /status`, or where else the word stands"),
-            );
+            Problem::at(
+                &entry.key_place,
+                "`words` without a status to compare with them",
+            )
+            .label("no `status` beside it")
+            .hint("add `status: /status`, or where else the word stands")
+            .report(parser.problems);
         }
         let mut decode = Self {
             format: parser.format,
@@ -165,26 +164,23 @@ impl Decode {
             _ => return,
         };
         let shown = node.shown();
-        problems.push(
-            Problem::at(
-                &node.place,
-                format!("{shown} decides, and there is no `{missing}`"),
-            )
-            .label(format!("needs `{missing}`"))
-            .hint(format!("add `{missing}`, or take `overall` out")),
-        );
+        Problem::at(
+            &node.place,
+            format!("{shown} decides, and there is no `{missing}`"),
+        )
+        .label(format!("needs `{missing}`"))
+        .hint(format!("add `{missing}`, or take `overall` out"))
+        .report(problems);
     }
 }
 
 fn parse_format(node: &Node, problems: &mut Problems) -> Option<BodyFormat> {
     if let Some(later @ ("health+json" | "grpc")) = node.as_text() {
         let message = format!("`format: {later}` is not supported yet");
-        problems.push(
-            Problem::at(&node.place, message)
-                .label("not supported yet")
-                .hint("`json`, `text`, `lines` and `none` are"),
-        );
-        return None;
+        return Problem::at(&node.place, message)
+            .label("not supported yet")
+            .hint("`json`, `text`, `lines` and `none` are")
+            .reject(problems);
     }
     let words = [
         ("json", BodyFormat::Json),
@@ -235,11 +231,9 @@ impl StateRule {
                 note: rule.1,
             });
         };
-        parser.problems.push(
-            Problem::at(&node.place, missing)
-                .label(format!("expected {expected}"))
-                .hint("say when it holds and what follows"),
-        );
-        None
+        Problem::at(&node.place, missing)
+            .expected(expected)
+            .hint("say when it holds and what follows")
+            .reject(parser.problems)
     }
 }

@@ -1,7 +1,7 @@
 //! Status words: the names that a convention has for our states.
 
 use crate::health::{DependencyStatus, ReloadStatus, State};
-use crate::yaml::{Fields, Node, Problem, Problems, Value};
+use crate::yaml::{Fields, Node, Problems, Value};
 
 /// A closed set of states that words can stand for.
 pub(super) trait Vocabulary: Copy + PartialEq + std::fmt::Debug + 'static {
@@ -213,11 +213,10 @@ impl<S: Vocabulary> WordMap<S> {
             Some((_, other)) if *other != state => {
                 let other = S::KEYS.iter().find(|(_, state)| state == other);
                 let other = other.map_or("", |(key, _)| key);
-                problems.push(
-                    Problem::at(&node.place, format!("{} has two meanings", node.shown()))
-                        .label(format!("it already stands for `{other}`"))
-                        .hint("case, `-`, `_` and space are ignored in comparing"),
-                );
+                node.problem("has two meanings")
+                    .label(format!("it already stands for `{other}`"))
+                    .hint("case, `-`, `_` and space are ignored in comparing")
+                    .report(problems);
             }
             Some(_) => {}
             None => list.push((word, state)),

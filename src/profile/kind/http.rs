@@ -79,13 +79,10 @@ impl RawKind for RawHttp {
             .unwrap_or_default();
         http.body = fields.take("body").and_then(|entry| {
             if matches!(entry.value.value, Value::Map(_) | Value::List(_)) {
-                problems.push(
-                    entry
+                return entry
                         .value
                         .wrong("the body as text")
-                        .hint("what is sent is text: write JSON in single quotes"),
-                );
-                return None;
+                        .hint("what is sent is text: write JSON in single quotes").reject(problems);
             }
             let body = entry.value.text("the body as text", problems)?;
             Some(Spanned::new(body, &entry.value))
@@ -205,8 +202,7 @@ impl ProbeSpec for Box<HttpRequest> {
 
 fn to(node: &Node, problems: &mut Problems) -> Option<Spanned<RawTarget>> {
     let Value::Text(text) = &node.value else {
-        problems.push(node.wrong("a path such as `/health` or an address"));
-        return None;
+        return node.wrong("a path such as `/health` or an address").reject(problems);
     };
     if text.is_empty() {
         return Some(Spanned::new(RawTarget::Path(String::new()), node));
@@ -227,8 +223,7 @@ fn to(node: &Node, problems: &mut Problems) -> Option<Spanned<RawTarget>> {
         }
         Err(bad) => {
             let expected = "a path such as `/health` or an address";
-            problems.push(bad_address(node, bad, expected));
-            None
+            bad_address(node, bad, expected).reject(problems)
         }
     }
 }
@@ -247,36 +242,31 @@ fn method(node: &Node, problems: &mut Problems) -> Option<Spanned<String>> {
     let text = node.line(EXPECTED, problems)?;
     let upper = text.to_ascii_uppercase();
     let problem = |reason: &str, hint: Option<String>| {
-        Problem::at(&node.place, format!("{} {reason}", node.shown()))
-            .label(format!("expected {EXPECTED}"))
+        node.problem(reason)
+            .expected(EXPECTED)
             .maybe_hint(hint)
     };
     if METHODS.contains(&text.as_str()) {
         return Some(Spanned::new(text, node));
     }
     if METHODS.contains(&upper.as_str()) {
-        problems.push(problem(
+        return problem(
             "is not written as servers know it",
             Some(format!("did you mean `{upper}`?")),
-        ));
-        return None;
+        ).reject(problems);
     }
     if !is_token(&text) {
-        problems.push(problem("is no method", None));
-        return None;
+        return problem("is no method", None).reject(problems);
     }
     if upper == "CONNECT" {
-        problems.push(problem("asks for a tunnel, not for an answer", None));
-        return None;
+        return problem("asks for a tunnel, not for an answer", None).reject(problems);
     }
     if let Some(near) = nearest(&text, METHODS) {
-        problems.push(
-            problem(
+        problem(
                 "is an unusual method",
                 Some(format!("did you mean `{near}`?")),
             )
-            .warning(),
-        );
+            .warning().report(problems);
     }
     Some(Spanned::new(text, node))
 }
@@ -300,11 +290,9 @@ fn target(
             } else {
                 format!("the path `{path}`")
             };
-            problems.push(
-                Problem::at(&name.place, format!("`{}` has no `url`", name.value))
+            Problem::at(&name.place, format!("`{}` has no `url`", name.value))
                     .label(format!("{} asks for {goal}", context.what))
-                    .hint("add `url: http://HOST:PORT`"),
-            );
+                    .hint("add `url: http://HOST:PORT`").report(problems);
         }
         return None;
     };
@@ -315,13 +303,10 @@ fn target(
                 Some(Origin::Written(_, place)) => place,
                 _ => &base.place,
             };
-            problems.push(
-                Problem::at(place, format!("`{path}` {}", bad.reason))
+            Problem::at(place, format!("`{path}` {}", bad.reason))
                     .label("cannot be appended")
                     .related(&base.place, "to this address")
-                    .hint(bad.hint),
-            );
-            None
+                    .hint(bad.hint).reject(problems)
         }
     }
 }
@@ -386,25 +371,21 @@ fn credentials(
                 in_url.then_some((&url.place, "the address"))
             });
         if let Some((other, label)) = twice {
-            problems.push(
-                Problem::at(place, "credentials are given twice")
+            Problem::at(place, "credentials are given twice")
                     .label("here again")
                     .related(other, label)
-                    .hint("keep one of them"),
-            );
+                    .hint("keep one of them").report(problems);
         }
         Some(auth)
     });
     if let (Some(place), Some(target)) = (withheld, target) {
         let host = target.url.host_str().unwrap_or_default();
-        problems.push(
-            Problem::at(place, format!("not sent to the other host `{host}`"))
+        Problem::at(place, format!("not sent to the other host `{host}`"))
                 .label("credentials of the service stay with its own host")
                 .hint(
                     "where that host should have them, write them with the probe or action itself",
                 )
-                .warning(),
-        );
+                .warning().report(problems);
     }
     (headers, auth)
 }

@@ -228,14 +228,13 @@ pub(crate) fn check_keys(kind: &str, keys: &[Spanned<String>], problems: &mut Pr
             continue;
         }
         let owners: Vec<String> = owners.iter().map(|owner| format!("`{owner}`")).collect();
-        problems.push(
-            Problem::at(
-                &key.place,
-                format!("`{}` means nothing to a probe by `{kind}`", key.value),
-            )
-            .label(format!("belongs to {}", owners.join(" and ")))
-            .hint("take it out"),
-        );
+        Problem::at(
+            &key.place,
+            format!("`{}` means nothing to a probe by `{kind}`", key.value),
+        )
+        .label(format!("belongs to {}", owners.join(" and ")))
+        .hint("take it out")
+        .report(problems);
     }
 }
 

@@ -147,8 +147,7 @@ impl RawAction {
             } else {
                 format!("did you mean `{{exec: [{}]}}`?", split(text))
             };
-            problems.push(node.wrong(EXPECTED).hint(hint));
-            return None;
+            return node.wrong(EXPECTED).hint(hint).reject(problems);
         }
         let mut fields = Fields::read(node, EXPECTED, problems)?;
         let http = fields.take("http");
@@ -204,14 +203,13 @@ impl RawAction {
             let Some(owner) = owner(&key.value).filter(|owner| *owner != means) else {
                 continue;
             };
-            problems.push(
-                Problem::at(
-                    &key.place,
-                    format!("`{}` means nothing to an action by `{means}`", key.value),
-                )
-                .label(format!("belongs to `{owner}`"))
-                .hint("take it out"),
-            );
+            Problem::at(
+                &key.place,
+                format!("`{}` means nothing to an action by `{means}`", key.value),
+            )
+            .label(format!("belongs to `{owner}`"))
+            .hint("take it out")
+            .report(problems);
         }
     }
 
@@ -224,15 +222,14 @@ impl RawAction {
     ) {
         let Some(entry) = entry else { return };
         if let Some(means) = means.filter(|means| means.key != "http") {
-            problems.push(
-                Problem::at(
-                    &entry.key_place,
-                    format!("`{}` gives no reply that could be read", means.key),
-                )
-                .label("has a meaning only beside `http`")
-                .related(&means.key_place, "what is done")
-                .hint("take `reply` out"),
-            );
+            Problem::at(
+                &entry.key_place,
+                format!("`{}` gives no reply that could be read", means.key),
+            )
+            .label("has a meaning only beside `http`")
+            .related(&means.key_place, "what is done")
+            .hint("take `reply` out")
+            .report(problems);
         }
         if let Some(decode) = ReplyDecode::parse(&entry.value, problems) {
             self.reply = Some(Spanned::new(Arc::new(decode), &entry.value));
@@ -245,14 +242,13 @@ impl RawAction {
         if let Some(RawMeans::Signal(signal)) = &self.means
             && matches!(signal.value, Signal::Term | Signal::Int | Signal::Quit)
         {
-            problems.push(
-                Problem::at(
-                    &signal.place,
-                    format!("SIG{} asks a process to end", signal.value.as_str()),
-                )
-                .label("expected `HUP`, `USR1` or `USR2`")
-                .hint("did you mean `HUP`?"),
-            );
+            Problem::at(
+                &signal.place,
+                format!("SIG{} asks a process to end", signal.value.as_str()),
+            )
+            .label("expected `HUP`, `USR1` or `USR2`")
+            .hint("did you mean `HUP`?")
+            .report(problems);
         }
     }
 }
@@ -288,13 +284,8 @@ fn read_signal(node: &Node, problems: &mut Problems) -> Option<Spanned<Signal>> 
         other => nearest(other, Signal::ALL.iter().map(|(name, _)| *name))
             .map(|near| format!("did you mean `{near}`?")),
     };
-    problems.push(
-        Problem::at(
-            &node.place,
-            format!("{} is no signal that an action sends", node.shown()),
-        )
-        .label(format!("expected {expected}"))
-        .maybe_hint(hint),
-    );
-    None
+    node.problem("is no signal that an action sends")
+        .expected(expected)
+        .maybe_hint(hint)
+        .reject(problems)
 }

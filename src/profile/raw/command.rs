@@ -223,27 +223,20 @@ fn words(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<String>>> {
         let hint = node
             .as_text()
             .map(|text| format!("no shell reads it: write `[{}]`", split(text)));
-        problems.push(node.wrong(EXPECTED).maybe_hint(hint));
-        return None;
+        return node.wrong(EXPECTED).maybe_hint(hint).reject(problems);
     };
     let mut command = Vec::with_capacity(items.len());
     for item in items {
         let text = item.text("a word of the command", problems)?;
         if text.contains('\0') {
-            problems.push(Problem::at(
-                &item.place,
-                "a command cannot hold a null byte",
-            ));
-            return None;
+            return Problem::at(&item.place, "a command cannot hold a null byte").reject(problems);
         }
         command.push(text);
     }
     let Some(program) = command.first_mut().filter(|program| !program.is_empty()) else {
-        problems.push(
-            Problem::at(&node.place, "a command without a program")
-                .label(format!("expected {EXPECTED}")),
-        );
-        return None;
+        return Problem::at(&node.place, "a command without a program")
+            .expected(EXPECTED)
+            .reject(problems);
     };
     if program.contains('/') {
         let plain = program.strip_prefix("./").unwrap_or(program);
@@ -308,13 +301,10 @@ fn variables(entry: &Entry, problems: &mut Problems) -> Vec<RawVariable> {
     let mut variables = Vec::with_capacity(entries.len());
     for entry in entries {
         if entry.key.is_empty() || entry.key.contains(['=', '\0', ' ']) {
-            problems.push(
-                Problem::at(
-                    &entry.key_place,
-                    format!("`{}` does not name a variable", entry.key),
-                )
-                .label("expected a name such as `MODE`"),
-            );
+            entry
+                .problem("does not name a variable")
+                .label("expected a name such as `MODE`")
+                .report(problems);
             continue;
         }
         let Some(value) = value(entry, problems) else {
@@ -348,11 +338,8 @@ fn value(entry: &Entry, problems: &mut Problems) -> Option<Secret> {
         _ => node.text(secret::FORMS, problems)?,
     };
     if text.contains('\0') {
-        problems.push(Problem::at(
-            &node.place,
-            "the environment cannot hold a null byte",
-        ));
-        return None;
+        return Problem::at(&node.place, "the environment cannot hold a null byte")
+            .reject(problems);
     }
     let secret = Secret::Plain(text);
     if is_secret_name(&entry.key) {

@@ -89,11 +89,10 @@ impl RawExpect {
             if let (Some(method), Some(decode)) = (bodiless, decode)
                 && decode.needs_body()
             {
-                problems.push(
-                    Problem::at(method, "an answer to HEAD has no body to decode")
-                        .label("no body comes back")
-                        .hint("ask with `GET`, or give the probe `decode: {format: none}`"),
-                );
+                Problem::at(method, "an answer to HEAD has no body to decode")
+                    .label("no body comes back")
+                    .hint("ask with `GET`, or give the probe `decode: {format: none}`")
+                    .report(problems);
             }
             return;
         };
@@ -101,10 +100,9 @@ impl RawExpect {
         if bodiless.is_some() {
             problems.push(never("an answer to HEAD has no body").hint("ask with `GET`"));
         } else if !expect.status.is_empty() && expect.status.iter().all(|it| has_no_body(*it)) {
-            problems.push(
-                never("none of the accepted status codes comes with a body")
-                    .hint("accept another status code, or expect nothing of the body"),
-            );
+            never("none of the accepted status codes comes with a body")
+                .hint("accept another status code, or expect nothing of the body")
+                .report(problems);
         }
         let mut texts = expect.body_contains.iter();
         if texts.any(|text| text.len() as u64 > max_body) {
@@ -186,11 +184,9 @@ fn status(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<StatusRang
         _ => std::slice::from_ref(node),
     };
     if items.is_empty() {
-        problems.push(
-            Problem::at(&node.place, "no status code would be accepted")
-                .label(format!("expected {EXPECTED}")),
-        );
-        return None;
+        return Problem::at(&node.place, "no status code would be accepted")
+            .expected(EXPECTED)
+            .reject(problems);
     }
     let mut ranges = Vec::with_capacity(items.len());
     let mut complete = true;
@@ -203,11 +199,10 @@ fn status(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<StatusRang
         match range(text) {
             Ok(range) => ranges.push(range),
             Err((reason, hint)) => {
-                problems.push(
-                    Problem::at(&item.place, format!("{} {reason}", item.shown()))
-                        .label(format!("expected {EXPECTED}"))
-                        .maybe_hint(hint),
-                );
+                item.problem(reason)
+                    .expected(EXPECTED)
+                    .maybe_hint(hint)
+                    .report(problems);
                 complete = false;
             }
         }
@@ -261,21 +256,18 @@ fn range(text: &str) -> Result<StatusRange, (String, Option<String>)> {
 fn body(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<String>>> {
     const EXPECTED: &str = "`{contains: text}`";
     if let Some(text) = node.as_text() {
-        problems.push(
-            node.wrong(EXPECTED)
-                .hint(format!("write `{{contains: {text}}}`")),
-        );
-        return None;
+        return node
+            .wrong(EXPECTED)
+            .hint(format!("write `{{contains: {text}}}`"))
+            .reject(problems);
     }
     let mut fields = Fields::read(node, EXPECTED, problems)?;
     let contains = fields.take("contains");
     fields.finish(problems);
     let Some(contains) = contains else {
-        problems.push(
-            Problem::at(&node.place, "nothing is expected of the body")
-                .label(format!("expected {EXPECTED}")),
-        );
-        return None;
+        return Problem::at(&node.place, "nothing is expected of the body")
+            .expected(EXPECTED)
+            .reject(problems);
     };
     let items = match &contains.value.value {
         Value::List(items) => items.as_slice(),
@@ -285,17 +277,17 @@ fn body(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<String>>> {
     for item in items {
         let text = item.text("text that the body has to contain", problems)?;
         if text.is_empty() {
-            problems.push(
-                Problem::at(&item.place, "every body contains nothing")
-                    .label("expected text that the body has to contain"),
-            );
-            return None;
+            return Problem::at(&item.place, "every body contains nothing")
+                .label("expected text that the body has to contain")
+                .reject(problems);
         }
         texts.push(text);
     }
     if texts.is_empty() {
-        problems.push(contains.value.wrong("text that the body has to contain"));
-        return None;
+        return contains
+            .value
+            .wrong("text that the body has to contain")
+            .reject(problems);
     }
     Some(Spanned::new(texts, node))
 }
@@ -308,11 +300,11 @@ fn json(node: &Node, problems: &mut Problems) -> Vec<(Spanned<String>, Json)> {
     let mut list = Vec::with_capacity(entries.len());
     for entry in entries {
         if let Some((reason, hint)) = bad_pointer(&entry.key) {
-            problems.push(
-                Problem::at(&entry.key_place, format!("`{}` {reason}", entry.key))
-                    .label("expected a JSON pointer such as `/status`")
-                    .hint(hint),
-            );
+            entry
+                .problem(reason)
+                .label("expected a JSON pointer such as `/status`")
+                .hint(hint)
+                .report(problems);
             continue;
         }
         list.push((Spanned::key(entry), entry.value.to_json()));
@@ -358,15 +350,14 @@ fn headers(node: &Node, problems: &mut Problems) -> Vec<(Spanned<String>, String
         }
         let name = entry.key.to_ascii_lowercase();
         if let Some((first, _)) = list.iter().find(|(known, _)| known.value == name) {
-            problems.push(
-                Problem::at(
-                    &entry.key_place,
-                    format!("duplicate header `{}`", entry.key),
-                )
-                .label("here again")
-                .related(&first.place, "first here")
-                .hint("case makes no difference in the name of a header"),
-            );
+            Problem::at(
+                &entry.key_place,
+                format!("duplicate header `{}`", entry.key),
+            )
+            .label("here again")
+            .related(&first.place, "first here")
+            .hint("case makes no difference in the name of a header")
+            .report(problems);
             continue;
         }
         let Some(value) = entry

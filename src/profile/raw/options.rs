@@ -89,14 +89,12 @@ fn interval(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Duration>>
     const SHORTEST: Duration = Duration::from_millis(10);
     let value = positive_duration(entry, problems)?;
     if value.value < SHORTEST {
-        problems.push(
-            Problem::at(
-                &value.place,
-                format!("{} is too short between two probes", entry.value.shown()),
-            )
-            .label("expected at least `10ms`"),
-        );
-        return None;
+        return Problem::at(
+            &value.place,
+            format!("{} is too short between two probes", entry.value.shown()),
+        )
+        .label("expected at least `10ms`")
+        .reject(problems);
     }
     Some(value)
 }
@@ -112,14 +110,11 @@ fn max_body(entry: &Entry, problems: &mut Problems) -> Option<Spanned<u64>> {
     const LARGEST: u64 = 1 << 30;
     let value = entry.value.size(problems)?;
     if !(1..=LARGEST).contains(&value) {
-        problems.push(
-            Problem::at(
-                &entry.value.place,
-                format!("{} is no limit to work with", entry.value.shown()),
-            )
-            .label("expected from `1B` to `1GiB`"),
-        );
-        return None;
+        return entry
+            .value
+            .problem("is no limit to work with")
+            .label("expected from `1B` to `1GiB`")
+            .reject(problems);
     }
     Some(Spanned::new(value, &entry.value))
 }

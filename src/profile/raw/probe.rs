@@ -59,11 +59,10 @@ impl RawProbe {
             } else {
                 None
             };
-            problems.push(
-                node.wrong("a map such as `{http: /health}`, or `off`")
-                    .maybe_hint(hint),
-            );
-            return None;
+            return node
+                .wrong("a map such as `{http: /health}`, or `off`")
+                .maybe_hint(hint)
+                .reject(problems);
         }
         let mut fields = Fields::read(node, "a map such as `{http: /health}`, or `off`", problems)?;
         let (kind, written) = RawProbeKind::take(&mut fields, problems);
@@ -111,13 +110,11 @@ fn required(
     problems: &mut Problems,
 ) -> Option<Spanned<bool>> {
     if matches!(entry.value.value, Value::List(_)) {
-        problems.push(
-            entry
-                .value
-                .wrong("`true` or `false`")
-                .hint("the list of required dependencies belongs to the service, beside `probes`"),
-        );
-        return None;
+        return entry
+            .value
+            .wrong("`true` or `false`")
+            .hint("the list of required dependencies belongs to the service, beside `probes`")
+            .reject(problems);
     }
     let value = entry.value.boolean(problems)?;
     let meaning = match Role::of(&name.value) {
@@ -127,13 +124,11 @@ fn required(
         Role::Startup => "a failing `startup` always makes the service unhealthy",
         Role::Status => "`status` says itself how the service is",
     };
-    problems.push(
-        Problem::at(
-            &entry.key_place,
-            format!("`required` means nothing to `{}`", name.value),
-        )
-        .label("only probes with a name of your own have it")
-        .hint(meaning),
-    );
-    None
+    Problem::at(
+        &entry.key_place,
+        format!("`required` means nothing to `{}`", name.value),
+    )
+    .label("only probes with a name of your own have it")
+    .hint(meaning)
+    .reject(problems)
 }

@@ -78,18 +78,14 @@ pub(crate) fn target(entry: &Entry, problems: &mut Problems) -> Option<Spanned<T
             _ => None,
         };
         let hint = port.map(|port| format!("did you mean `http://localhost:{port}`?"));
-        problems.push(node.wrong(EXPECTED).maybe_hint(hint));
-        return None;
+        return node.wrong(EXPECTED).maybe_hint(hint).reject(problems);
     };
     match Target::parse(text) {
         Ok(target) => {
             warn_password(node, &target, problems);
             Some(Spanned::new(target, node))
         }
-        Err(bad) => {
-            problems.push(bad_address(node, bad, EXPECTED));
-            None
-        }
+        Err(bad) => bad_address(node, bad, EXPECTED).reject(problems),
     }
 }
 
@@ -99,27 +95,22 @@ pub(crate) fn host_port(node: &Node, problems: &mut Problems) -> Option<Spanned<
     let Some(text) = node.as_text() else {
         let hint = matches!(node.value, Value::List(_))
             .then(|| "an IPv6 address needs quotes: `\"[::1]:6379\"`".to_owned());
-        problems.push(node.wrong(EXPECTED).maybe_hint(hint));
-        return None;
+        return node.wrong(EXPECTED).maybe_hint(hint).reject(problems);
     };
     match HostPort::parse(text) {
         Ok(parsed) => Some(Spanned::new(parsed, node)),
-        Err(bad) => {
-            problems.push(bad_address(node, bad, EXPECTED));
-            None
-        }
+        Err(bad) => bad_address(node, bad, EXPECTED).reject(problems),
     }
 }
 
 /// Warns of a password inside an address: it is a secret in plain text.
 pub(crate) fn warn_password(node: &Node, target: &Target, problems: &mut Problems) {
     if target.has_password() && node.style != Style::Interpolated {
-        problems.push(
-            Problem::at(&node.place, "a password is written in plain text")
-                .label("whoever reads this file can use it")
-                .hint("use `auth: {basic: {user: …, password: {env: NAME}}}`")
-                .warning(),
-        );
+        Problem::at(&node.place, "a password is written in plain text")
+            .label("whoever reads this file can use it")
+            .hint("use `auth: {basic: {user: …, password: {env: NAME}}}`")
+            .warning()
+            .report(problems);
     }
 }
 
@@ -127,7 +118,7 @@ pub(crate) fn warn_password(node: &Node, target: &Target, problems: &mut Problem
 pub(crate) fn bad_address(node: &Node, bad: BadAddress, expected: &str) -> Problem {
     let hint = (node.style != Style::Interpolated).then_some(bad.hint);
     Problem::at(&node.place, format!("{} {}", node.shown(), bad.reason))
-        .label(format!("expected {expected}"))
+        .expected(expected)
         .maybe_hint(hint)
 }
 
@@ -164,13 +155,10 @@ pub(crate) fn check_name(what: &str, text: &str, place: &Place, problems: &mut P
     if short.len() < text.len() {
         short.push('…');
     }
-    problems.push(
-        Problem::at(place, format!("`{short}` cannot name {what}"))
-            .label(
-                "expected letters, digits, `.`, `_` and `-`, at most 63, a letter or digit first",
-            )
-            .hint(hint),
-    );
+    Problem::at(place, format!("`{short}` cannot name {what}"))
+        .label("expected letters, digits, `.`, `_` and `-`, at most 63, a letter or digit first")
+        .hint(hint)
+        .report(problems);
     false
 }
 
@@ -196,15 +184,14 @@ pub(crate) fn is_off(node: &Node) -> bool {
 /// Reports two keys of which a map can hold one.
 pub(crate) fn check_single(given: &[&Entry], hint: &str, problems: &mut Problems) {
     if let [first, second, ..] = given {
-        problems.push(
-            Problem::at(
-                &second.key_place,
-                format!("both `{}` and `{}`", first.key, second.key),
-            )
-            .label("expected one of them")
-            .related(&first.key_place, "the other one")
-            .hint(hint),
-        );
+        Problem::at(
+            &second.key_place,
+            format!("both `{}` and `{}`", first.key, second.key),
+        )
+        .label("expected one of them")
+        .related(&first.key_place, "the other one")
+        .hint(hint)
+        .report(problems);
     }
 }
 

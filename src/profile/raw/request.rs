@@ -123,11 +123,10 @@ impl RawTls {
             _ => None,
         };
         if let Some((Origin::Written(_, place), message, missing)) = unpaired {
-            problems.push(
-                Problem::at(place, message)
-                    .label("one is of no use without the other")
-                    .hint(format!("add `{missing}: FILE.pem` beside it")),
-            );
+            Problem::at(place, message)
+                .label("one is of no use without the other")
+                .hint(format!("add `{missing}: FILE.pem` beside it"))
+                .report(problems);
         }
         Self::resolve(levels)
     }
@@ -200,12 +199,10 @@ fn proxy(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Proxy>> {
             Err(bad) => (bad.reason, bad.hint),
         }
     };
-    problems.push(
-        Problem::at(&node.place, format!("{} {reason}", node.shown()))
-            .label(format!("expected {EXPECTED}"))
-            .hint(hint),
-    );
-    None
+    node.problem(reason)
+        .expected(EXPECTED)
+        .hint(hint)
+        .reject(problems)
 }
 
 fn server_name(entry: &Entry, problems: &mut Problems) -> Option<Spanned<String>> {
@@ -215,15 +212,11 @@ fn server_name(entry: &Entry, problems: &mut Problems) -> Option<Spanned<String>
         .chars()
         .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':'));
     if !plausible || text.starts_with('.') {
-        problems.push(
-            Problem::at(
-                &node.place,
-                format!("{} is no name of a server", node.shown()),
-            )
+        return node
+            .problem("is no name of a server")
             .label("expected a name such as `api.internal`")
-            .hint("the name alone, without scheme, port or path"),
-        );
-        return None;
+            .hint("the name alone, without scheme, port or path")
+            .reject(problems);
     }
     Some(Spanned::new(text, node))
 }

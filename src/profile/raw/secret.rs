@@ -46,12 +46,11 @@ pub(super) fn read(node: &Node, what: &str, problems: &mut Problems) -> Option<S
 
 pub(super) fn warn_plain(node: &Node, secret: &Secret, what: &str, problems: &mut Problems) {
     if matches!(secret, Secret::Plain(_)) && node.style != Style::Interpolated {
-        problems.push(
-            Problem::at(&node.place, format!("{what} is written in plain text"))
-                .label("whoever reads this file can use it")
-                .hint("write `{env: NAME}` or `{file: PATH}`; it is read when it is used")
-                .warning(),
-        );
+        Problem::at(&node.place, format!("{what} is written in plain text"))
+            .label("whoever reads this file can use it")
+            .hint("write `{env: NAME}` or `{file: PATH}`; it is read when it is used")
+            .warning()
+            .report(problems);
     }
 }
 
@@ -62,8 +61,7 @@ fn value(node: &Node, problems: &mut Problems) -> Option<Secret> {
         _ => node.text(FORMS, problems)?,
     };
     if secret.is_empty() {
-        problems.push(node.wrong(FORMS));
-        return None;
+        return node.wrong(FORMS).reject(problems);
     }
     check_header_value(node, &secret, problems).then_some(Secret::Plain(secret))
 }
@@ -79,15 +77,12 @@ pub(super) fn reference(node: &Node, problems: &mut Problems) -> Option<Secret> 
             let name = env.value.line("the name of a variable", problems)?;
             if name.contains(['=', '$', '{', ' ']) {
                 let bare = name.trim_matches(|c| matches!(c, '$' | '{' | '}' | ' '));
-                problems.push(
-                    Problem::at(
-                        &env.value.place,
-                        format!("{} does not name a variable", env.value.shown()),
-                    )
+                return env
+                    .value
+                    .problem("does not name a variable")
                     .label("expected the name alone")
-                    .maybe_hint((!bare.contains('=')).then(|| format!("did you mean `{bare}`?"))),
-                );
-                return None;
+                    .maybe_hint((!bare.contains('=')).then(|| format!("did you mean `{bare}`?")))
+                    .reject(problems);
             }
             Some(Secret::Env(name))
         }
@@ -95,21 +90,13 @@ pub(super) fn reference(node: &Node, problems: &mut Problems) -> Option<Secret> 
             let path = path("the path of a file")(file, problems)?;
             Some(Secret::File(path.value))
         }
-        (Some(_), Some(_)) => {
-            problems.push(
-                Problem::at(&node.place, "both `env` and `file`")
-                    .label("expected one of them")
-                    .hint("take one out"),
-            );
-            None
-        }
-        (None, None) => {
-            problems.push(
-                Problem::at(&node.place, "a secret from nowhere")
-                    .label(format!("expected {FORMS}")),
-            );
-            None
-        }
+        (Some(_), Some(_)) => Problem::at(&node.place, "both `env` and `file`")
+            .label("expected one of them")
+            .hint("take one out")
+            .reject(problems),
+        (None, None) => Problem::at(&node.place, "a secret from nowhere")
+            .expected(FORMS)
+            .reject(problems),
     }
 }
 
@@ -118,17 +105,16 @@ fn check_header_value(node: &Node, text: &str, problems: &mut Problems) -> bool 
     let Some(wrong) = text.chars().find(|c| !matches!(c, '\t' | ' '..='~')) else {
         return true;
     };
-    problems.push(
-        Problem::at(
-            &node.place,
-            format!("a header cannot carry `{}`", wrong.escape_default()),
-        )
-        .label("expected printable ASCII on one line")
-        .maybe_hint(
-            (wrong == '\n')
-                .then(|| "a block of text (`|`) ends in a line break; use quotes".to_owned()),
-        ),
-    );
+    Problem::at(
+        &node.place,
+        format!("a header cannot carry `{}`", wrong.escape_default()),
+    )
+    .label("expected printable ASCII on one line")
+    .maybe_hint(
+        (wrong == '\n')
+            .then(|| "a block of text (`|`) ends in a line break; use quotes".to_owned()),
+    )
+    .report(problems);
     false
 }
 
@@ -140,8 +126,7 @@ pub(super) fn auth(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Opt
         return Some(Spanned::new(None, node));
     }
     if !matches!(node.value, Value::Map(_)) {
-        problems.push(node.wrong(EXPECTED));
-        return None;
+        return node.wrong(EXPECTED).reject(problems);
     }
     let mut fields = Fields::read(node, EXPECTED, problems)?;
     let bearer = fields.take("bearer");
@@ -151,19 +136,15 @@ pub(super) fn auth(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Opt
         (Some(bearer), None) => Auth::Bearer(read(&bearer.value, "the bearer token", problems)?),
         (None, Some(basic)) => read_basic(&basic.value, problems)?,
         (Some(_), Some(second)) => {
-            problems.push(
-                Problem::at(&second.key_place, "both `bearer` and `basic`")
-                    .label("expected one of them")
-                    .hint("a request carries one kind of credentials"),
-            );
-            return None;
+            return Problem::at(&second.key_place, "both `bearer` and `basic`")
+                .label("expected one of them")
+                .hint("a request carries one kind of credentials")
+                .reject(problems);
         }
         (None, None) => {
-            problems.push(
-                Problem::at(&node.place, "credentials of no kind")
-                    .label(format!("expected {EXPECTED}")),
-            );
-            return None;
+            return Problem::at(&node.place, "credentials of no kind")
+                .expected(EXPECTED)
+                .reject(problems);
         }
     };
     Some(Spanned::new(Some(auth), node))
@@ -176,22 +157,19 @@ fn read_basic(node: &Node, problems: &mut Problems) -> Option<Auth> {
     fields.finish(problems);
     for (name, entry) in [("user", user), ("password", password)] {
         if entry.is_none() {
-            problems.push(
-                Problem::at(&node.place, format!("`{name}` is missing"))
-                    .label("expected `{user: …, password: …}`"),
-            );
+            Problem::at(&node.place, format!("`{name}` is missing"))
+                .label("expected `{user: …, password: …}`")
+                .report(problems);
         }
     }
     let password = password.and_then(|entry| read(&entry.value, "the password", problems));
     let user = user.and_then(|entry| {
         let user = entry.value.line("a user name", problems)?;
         if user.contains(':') {
-            problems.push(
-                Problem::at(&entry.value.place, "a user name with a colon")
-                    .label("expected a name without `:`")
-                    .hint("what stands behind the colon would be taken for the password"),
-            );
-            return None;
+            return Problem::at(&entry.value.place, "a user name with a colon")
+                .label("expected a name without `:`")
+                .hint("what stands behind the colon would be taken for the password")
+                .reject(problems);
         }
         Some(user)
     });
@@ -222,14 +200,13 @@ pub(crate) fn headers(entry: &Entry, problems: &mut Problems) -> Vec<RawHeader> 
             continue;
         }
         if OURS.contains(&entry.key.to_ascii_lowercase().as_str()) {
-            problems.push(
-                Problem::at(
-                    &entry.key_place,
-                    format!("the header `{}` is set by the connection itself", entry.key),
-                )
-                .label("cannot be set here")
-                .hint("take it out"),
-            );
+            Problem::at(
+                &entry.key_place,
+                format!("the header `{}` is set by the connection itself", entry.key),
+            )
+            .label("cannot be set here")
+            .hint("take it out")
+            .report(problems);
             continue;
         }
         let secret = match &entry.value.value {
@@ -249,15 +226,14 @@ pub(crate) fn headers(entry: &Entry, problems: &mut Problems) -> Vec<RawHeader> 
             .iter()
             .find(|known| known.name.value.eq_ignore_ascii_case(&entry.key))
         {
-            problems.push(
-                Problem::at(
-                    &entry.key_place,
-                    format!("duplicate header `{}`", entry.key),
-                )
-                .label("here again")
-                .related(&first.name.place, "first here")
-                .hint("case makes no difference in the name of a header"),
-            );
+            Problem::at(
+                &entry.key_place,
+                format!("duplicate header `{}`", entry.key),
+            )
+            .label("here again")
+            .related(&first.name.place, "first here")
+            .hint("case makes no difference in the name of a header")
+            .report(problems);
             continue;
         }
         headers.push(RawHeader {
@@ -292,14 +268,11 @@ pub(super) fn check_header_name(entry: &Entry, problems: &mut Problems) -> bool 
             }
         })
         .collect();
-    problems.push(
-        Problem::at(
-            &entry.key_place,
-            format!("`{}` cannot be the name of a header", entry.key),
-        )
+    entry
+        .problem("cannot be the name of a header")
         .label("expected a name such as `X-Team`")
-        .maybe_hint(is_token(&meant).then(|| format!("did you mean `{meant}`?"))),
-    );
+        .maybe_hint(is_token(&meant).then(|| format!("did you mean `{meant}`?")))
+        .report(problems);
     false
 }
 

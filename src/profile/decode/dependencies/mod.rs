@@ -109,25 +109,22 @@ impl DependencyTable {
 
     pub(crate) fn parse(entry: &Entry, parser: &mut Parser<'_>) -> Option<Self> {
         if parser.format_without_paths().is_some() {
-            parser.problems.push(
-                Problem::at(
-                    &entry.key_place,
-                    "dependencies can only be read from JSON or lines",
-                )
-                .label("needs `format: json` or `format: lines`")
-                .hint("take it out, or set `format: json`"),
-            );
-            return None;
+            return Problem::at(
+                &entry.key_place,
+                "dependencies can only be read from JSON or lines",
+            )
+            .label("needs `format: json` or `format: lines`")
+            .hint("take it out, or set `format: json`")
+            .reject(parser.problems);
         }
         let expected = "a map that says where the dependencies are, such as `{at: /dependencies}`";
         let mut fields = Fields::read(&entry.value, expected, parser.problems)?;
         let at = fields.take("at");
         if at.is_none() {
-            parser.problems.push(
-                Problem::at(&entry.key_place, "dependencies without `at`")
-                    .label(format!("expected {expected}"))
-                    .hint("`at: \"\"` is the whole body"),
-            );
+            Problem::at(&entry.key_place, "dependencies without `at`")
+                .expected(expected)
+                .hint("`at: \"\"` is the whole body")
+                .report(parser.problems);
         }
         let table = Self::parse_fields(&mut fields, at, parser);
         fields.finish(parser.problems);
@@ -198,8 +195,7 @@ impl DependencyTable {
             // A header has no entries, and an entry that is its own part has no end.
             _ => {
                 let problem = node.wrong("a JSON pointer such as `/components`");
-                parser.problems.push(problem);
-                None
+                problem.reject(parser.problems)
             }
         });
         paths.collect()
