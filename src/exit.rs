@@ -61,7 +61,7 @@ pub(crate) const TABLE: &[(&str, &str)] = &[
     ("2", "wrong usage or inventory"),
     (
         "3",
-        "with `--exit-code`: no service fails, but at least one could not be told",
+        "with `--exit-code`: no service fails, but at least one is unknown",
     ),
     (
         "4",
@@ -95,7 +95,7 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
-    use crate::run::readme;
+    use crate::run::tests::readme;
 
     #[test]
     fn the_table_has_every_code() {

@@ -14,7 +14,7 @@ use crate::text;
 use crate::yaml::Problems;
 
 use super::arguments::{Color, Global};
-use super::surroundings;
+use super::environment;
 
 /// The context of a command.
 #[derive(Debug)]
@@ -98,9 +98,9 @@ impl From<io::Error> for Error {
 impl Context {
     /// Reads the inventory named by `-f` or `HEALTHCTL_FILE`, or the one that is found, and prints its warnings.
     pub(crate) fn inventory(&self) -> Result<LoadedInventory, Error> {
-        let loaded = surroundings::with(|around| {
-            let chosen = inventory::find(&self.global.file, around)?;
-            inventory::load(chosen, around)
+        let loaded = environment::with(|environment| {
+            let chosen = inventory::find(&self.global.file, environment)?;
+            inventory::load(chosen, environment)
         });
         let loaded = loaded.map_err(Error::Inventory)?;
         self.tell_problems(&loaded.warnings);
@@ -114,7 +114,8 @@ impl Context {
 
     /// Returns the inventory of one service that was typed.
     pub(crate) fn adhoc(&self, typed: &AdHoc<'_>) -> Result<LoadedInventory, Error> {
-        surroundings::with(|around| inventory::adhoc(typed, around)).map_err(Error::Inventory)
+        environment::with(|environment| inventory::adhoc(typed, environment))
+            .map_err(Error::Inventory)
     }
 
     /// Parses the selectors; none means all services.
@@ -185,7 +186,7 @@ impl Context {
 
     /// Writes a line for people to stderr.
     pub(crate) fn tell(&self, text: &str) {
-        // Nobody is left to tell when stderr is closed.
+        // A closed stderr leaves no way to report that.
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 

@@ -30,7 +30,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let selection = context.selection(&loaded, &args.selectors)?;
     if !selection.is_all() && selection.needs_snapshot() {
         return Err(Error::usage_hint(
-            "`list` asks nobody, so it knows no state and no flag",
+            "`list` probes nothing, so it knows no state and no flag",
             "`healthctl check` with the same selectors does",
         ));
     }

@@ -110,7 +110,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     }
 }
 
-/// Returns whether nobody reads stdout any more. A write would show it too, but a quiet service causes none.
+/// Returns whether the reader of stdout has closed it. A write would show it too, but a quiet service causes none.
 fn stdout_is_closed() -> bool {
     let out = stdout();
     let mut ends = [PollFd::new(&out, PollFlags::empty())];
@@ -166,7 +166,7 @@ impl LogSource {
             .or_else(|| Some(records?.default_log(&key)));
         let log = log.ok_or_else(|| {
             Error::usage_hint(
-                "there is no home directory that a log could stand in",
+                "there is no home directory for a log",
                 "set HOME or XDG_STATE_HOME, or `start.log` of the service",
             )
         })?;

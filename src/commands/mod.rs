@@ -6,6 +6,7 @@ pub(crate) mod check;
 mod choose;
 mod context;
 pub(crate) mod demo;
+mod environment;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod logs;
@@ -13,7 +14,6 @@ pub(crate) mod profiles;
 pub(crate) mod show;
 mod sights;
 mod signals;
-mod surroundings;
 pub(crate) mod validate;
 pub(crate) mod watch;
 

@@ -34,7 +34,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => Exit::Interrupted,
             _ = self.terminate.recv() => Exit::Terminated,
-            // 128 and the number of the signal, as a shell would tell it.
+            // 128 and the number of the signal, as a shell reports it.
             _ = self.hangup.recv() => Exit::Code(129),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Error, surroundings};
+use super::{Context, Error, environment};
 use crate::exit::Exit;
 use crate::inventory::{self, ValidationResult};
 
@@ -16,12 +16,13 @@ pub(crate) struct Args {
 
 #[expect(clippy::unused_async, reason = "every command is run in the same way")]
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
-    let results = surroundings::with(|around| -> Result<Vec<ValidationResult>, Error> {
+    let results = environment::with(|environment| -> Result<Vec<ValidationResult>, Error> {
         if !args.files.is_empty() {
-            return Ok(inventory::validate_files(&args.files, around));
+            return Ok(inventory::validate_files(&args.files, environment));
         }
-        let chosen = inventory::find(&context.global.file, around).map_err(Error::Inventory)?;
-        Ok(inventory::validate(chosen, around))
+        let chosen =
+            inventory::find(&context.global.file, environment).map_err(Error::Inventory)?;
+        Ok(inventory::validate(chosen, environment))
     })?;
     let mut exit = Exit::Done;
     for result in results {

@@ -16,7 +16,7 @@ use super::{Environment, FileStatus, load, show};
 use crate::profile::raw::options::{RawProbeSettings, RawSharedSettings};
 use crate::profile::raw::request::{RawRequestSettings, RawTls};
 use crate::profile::setting::Declaration;
-use crate::run::readme;
+use crate::run::tests::readme;
 use crate::yaml::Problems;
 
 const REWRITE: &str = "REWRITE_INVENTORY";

@@ -17,7 +17,7 @@ pub(crate) enum Dialog {
         action: Action,
     },
     /// The plan is known and waits for an answer.
-    Confirm(Box<Confirmation>),
+    Confirm(Box<PlanDialog>),
     /// The action is refused.
     Refused(RefusalNotice),
     /// The dashboard is about to quit although actions run; holds the button that has the focus.
@@ -26,7 +26,7 @@ pub(crate) enum Dialog {
 
 /// A plan that waits for an answer.
 #[derive(Debug)]
-pub(crate) struct Confirmation {
+pub(crate) struct PlanDialog {
     pub(crate) ticket: Ticket,
     pub(crate) action: Action,
     /// The services that were meant; the plan may have nothing to do for some of them.
@@ -125,7 +125,7 @@ impl Dialog {
     }
 }
 
-impl Confirmation {
+impl PlanDialog {
     /// Returns the confirmation of a plan, with Cancel in focus.
     pub(crate) fn new(
         ticket: Ticket,

@@ -458,6 +458,6 @@ mod tests {
 
     #[test]
     fn the_readme_shows_this_table() {
-        crate::run::readme::assert_section("keys", &markdown());
+        crate::run::tests::readme::assert_section("keys", &markdown());
     }
 }

@@ -8,10 +8,10 @@ use crate::health::{Flag, Selection, ServiceSnapshot, State};
 use super::filter;
 use crate::text;
 
-/// The order of the rows. All are stable: equal ones stand as in the inventory.
+/// The order of the rows. All are stable: equal services keep the order of the inventory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum SortOrder {
-    /// Worst state first; a blocked service stands below the others of its state.
+    /// Worst state first; a blocked service comes after the others of its state.
     #[default]
     Trouble,
     Inventory,
@@ -196,7 +196,7 @@ impl ServiceList {
         self.follow_first = false;
     }
 
-    /// Sorts and filters anew at the next [`settle`](Self::settle).
+    /// Sorts and filters again at the next [`settle`](Self::settle).
     pub(crate) fn touch(&mut self) {
         self.stale = true;
     }

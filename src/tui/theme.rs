@@ -1,6 +1,6 @@
 //! Colours and glyphs. Only the sixteen colours of every terminal, chosen to be read on dark and on light
 //! backgrounds: trouble is a badge with both of its colours set, calm states colour their glyph and leave the word
-//! in the terminal's own colour. Without colour, weight and reversal remain. A state is never told by colour alone.
+//! in the terminal's own colour. Without colour, weight and reversal remain. Colour is never the only sign of a state.
 
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Span;

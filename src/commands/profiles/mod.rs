@@ -4,7 +4,7 @@ mod trial;
 
 use serde_json::{Value, json};
 
-use super::{Context, Error, ListFormat, surroundings};
+use super::{Context, Error, ListFormat, environment};
 use crate::exit::Exit;
 use crate::inventory::{self, AvailableProfile};
 use crate::profile::{Profile, ProfileSource};
@@ -72,15 +72,15 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
 
 /// Returns all profiles within reach. They need no inventory; but one that was named has to be there.
 fn known(context: &Context) -> Result<Vec<AvailableProfile>, Error> {
-    surroundings::with(|around| {
-        let chosen = match inventory::find(&context.global.file, around) {
+    environment::with(|environment| {
+        let chosen = match inventory::find(&context.global.file, environment) {
             Ok(chosen) => Some(chosen),
             Err(problems) if !context.global.file.is_empty() => {
                 return Err(Error::Inventory(problems));
             }
             Err(_) => None,
         };
-        Ok(inventory::catalogue(chosen, around))
+        Ok(inventory::catalogue(chosen, environment))
     })
 }
 

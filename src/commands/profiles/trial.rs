@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::commands::{Context, Error};
-use crate::health::{Age, Beat, Dependency, Failure, Heartbeat, ProbeResult, Reading};
+use crate::health::{
+    Age, Beat, Dependency, Failure, Heartbeat, ProbeResult, Reading, Start, StatusWord,
+};
 use crate::host::Clock;
 use crate::inventory::{AdHoc, AdHocTarget, AvailableProfile};
 use crate::probe::Prober;
@@ -164,48 +166,33 @@ fn text_of(trial: &Trial) -> String {
         let _ = write!(out, " ({target})");
     }
     out.push('\n');
-    let mut line = |name: &str, value: Option<String>| {
+    let failure = trial.failure.as_ref();
+    let nothing = Reading::default();
+    let reading = trial.reading.as_ref().unwrap_or(&nothing);
+    for (name, value) in [
+        (
+            "failure",
+            failure.map(|it| format!("{}: {}", it.kind, it.message)),
+        ),
+        ("state", reading.status.as_ref().map(state)),
+        ("version", reading.version.clone()),
+        ("service", reading.service.clone()),
+        ("instance", reading.instance.clone()),
+        ("started", reading.started.map(started)),
+        ("uptime", reading.uptime.map(long_age)),
+        ("message", reading.message.clone()),
+        ("heartbeat", reading.heartbeat.as_ref().map(heartbeat)),
+        ("resources", pairs(reading.resources.iter())),
+    ] {
         if let Some(value) = value {
             let _ = writeln!(out, "  {name:<10} {value}");
         }
-    };
-    let failure = trial.failure.as_ref();
-    line(
-        "failure",
-        failure.map(|failure| format!("{}: {}", failure.kind, failure.message)),
-    );
-    let Some(reading) = &trial.reading else {
-        return out;
-    };
-    let status = reading.status.as_ref();
-    line(
-        "state",
-        status.map(|status| match &status.raw {
-            Some(raw) => format!("{} (reports `{raw}`)", status.state),
-            None => status.state.to_string(),
-        }),
-    );
-    line("version", reading.version.clone());
-    line("service", reading.service.clone());
-    line("instance", reading.instance.clone());
-    line(
-        "started",
-        reading.started.map(|start| {
-            let derived = if start.derived {
-                ", from the uptime"
-            } else {
-                ""
-            };
-            format!("{} (to {:?}{derived})", start.at, start.tolerance)
-        }),
-    );
-    line("uptime", reading.uptime.map(long_age));
-    line("message", reading.message.clone());
-    line("heartbeat", reading.heartbeat.as_ref().map(heartbeat));
-    line("resources", pairs(reading.resources.iter()));
+    }
     match reading.dependencies.as_deref() {
         None => {}
-        Some([]) => line("", Some("no dependencies".to_owned())),
+        Some([]) => {
+            let _ = writeln!(out, "  {:<10} no dependencies", "");
+        }
         Some(dependencies) => {
             for line in dependency_table(dependencies).to_string().lines() {
                 let _ = writeln!(out, "  {line}");
@@ -213,6 +200,22 @@ fn text_of(trial: &Trial) -> String {
         }
     }
     out
+}
+
+fn state(status: &StatusWord) -> String {
+    match &status.raw {
+        Some(raw) => format!("{} (reports `{raw}`)", status.state),
+        None => status.state.to_string(),
+    }
+}
+
+fn started(start: Start) -> String {
+    let derived = if start.derived {
+        ", from the uptime"
+    } else {
+        ""
+    };
+    format!("{} (to {:?}{derived})", start.at, start.tolerance)
 }
 
 fn dependency_table(dependencies: &[Dependency]) -> TextTable {

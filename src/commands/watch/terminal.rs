@@ -66,7 +66,7 @@ impl TerminalGuard {
 
     /// Takes the terminal again, and draws everything with the next frame.
     pub(super) fn take_again(&mut self) -> io::Result<()> {
-        // A shell may have changed the modes while we were stopped without having been asked.
+        // A shell may have changed the modes while this process was stopped.
         give_back();
         take()?;
         // A new one knows nothing of what stood there. Clearing the old one would ask the terminal for its
@@ -105,7 +105,7 @@ fn take() -> io::Result<()> {
 /// Restores the terminal. Does nothing the second time.
 pub(super) fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
-        // Where the terminal has gone there is nobody to tell.
+        // A terminal that has gone cannot be restored.
         let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
         let _ = stdout().flush();
         let _ = disable_raw_mode();

@@ -2,7 +2,7 @@
 
 use crate::action::{Action, Proposal, Refusal};
 use crate::tui::app::App;
-use crate::tui::dialog::{Confirmation, Dialog, RefusalNotice};
+use crate::tui::dialog::{Dialog, PlanDialog, RefusalNotice};
 use crate::tui::message::{Effect, Ticket};
 use crate::tui::progress::ActionProgress;
 use crate::tui::view;
@@ -97,7 +97,7 @@ impl App {
                 None
             }
             Ok(proposal) => {
-                let confirmation = Confirmation::new(ticket, action, services, proposal);
+                let confirmation = PlanDialog::new(ticket, action, services, proposal);
                 Some(Dialog::Confirm(Box::new(confirmation)))
             }
             Err(refusals) => Some(Dialog::Refused(RefusalNotice::new(
@@ -112,7 +112,7 @@ impl App {
         match self.dialog.take() {
             Some(Dialog::Leave(_)) => effects.push(Effect::Quit),
             Some(Dialog::Confirm(confirmation)) if confirmation.may_confirm() => {
-                let Confirmation {
+                let PlanDialog {
                     ticket,
                     action,
                     proposal,

@@ -22,7 +22,7 @@ use ratatui::widgets::{Block, BorderType, Clear, Padding, Paragraph};
 use crate::action::{Action, Goal, ProposedAction};
 use crate::text::{cut, short_age};
 use crate::tui::app::App;
-use crate::tui::dialog::{Button, Confirmation, Dialog, RefusalNotice, Viewport};
+use crate::tui::dialog::{Button, Dialog, PlanDialog, RefusalNotice, Viewport};
 use crate::tui::theme;
 
 use super::layout::regions;
@@ -167,7 +167,7 @@ fn preparing(services: &[String], action: Action, columns: usize) -> DialogConte
 
 /// Returns the dialog with the plan of an action. One service has a field for everything. Of several, first comes what is done in which order,
 /// then the exact request of each.
-fn plan(confirmation: &Confirmation, columns: usize) -> DialogContent {
+fn plan(confirmation: &PlanDialog, columns: usize) -> DialogContent {
     let verb = verb(confirmation.action);
     let offers = confirmation.proposal.offers.as_slice();
     let (title, button) = match offers {
@@ -194,7 +194,7 @@ fn plan(confirmation: &Confirmation, columns: usize) -> DialogContent {
 }
 
 /// Asks for the name of a protected service. Returns where the cursor stands.
-fn ask_name(confirmation: &Confirmation, lines: &mut TextLines) -> Option<(usize, usize)> {
+fn ask_name(confirmation: &PlanDialog, lines: &mut TextLines) -> Option<(usize, usize)> {
     let names = confirmation.names_to_type();
     let name = confirmation.name_to_type()?;
     let text = match names.len() {
@@ -215,7 +215,7 @@ fn ask_name(confirmation: &Confirmation, lines: &mut TextLines) -> Option<(usize
     Some(cursor)
 }
 
-fn describe_one(confirmation: &Confirmation, offer: &ProposedAction, lines: &mut TextLines) {
+fn describe_one(confirmation: &PlanDialog, offer: &ProposedAction, lines: &mut TextLines) {
     lines.field("service", LABEL, &offer.service, theme::strong());
     for (label, text, style) in request(confirmation, offer) {
         lines.field(label, LABEL, text, style);
@@ -227,7 +227,7 @@ fn describe_one(confirmation: &Confirmation, offer: &ProposedAction, lines: &mut
     }
 }
 
-fn describe_several(confirmation: &Confirmation, offers: &[ProposedAction], lines: &mut TextLines) {
+fn describe_several(confirmation: &PlanDialog, offers: &[ProposedAction], lines: &mut TextLines) {
     let mut add = |label, text: &str| lines.field(label, LABEL, text, Style::new());
     add("order", &confirmation.proposal.sequence());
     add("failure", on_failure(confirmation.action));
@@ -264,7 +264,7 @@ fn describe_several(confirmation: &Confirmation, offers: &[ProposedAction], line
 
 /// Returns the fields with what is sent and run, in full, and where it goes.
 fn request<'a>(
-    confirmation: &Confirmation,
+    confirmation: &PlanDialog,
     offer: &'a ProposedAction,
 ) -> Vec<(&'static str, &'a str, Style)> {
     let (plain, strong) = (Style::new(), theme::strong());
@@ -285,7 +285,7 @@ fn request<'a>(
     fields
 }
 
-fn only_starts(confirmation: &Confirmation, offer: &ProposedAction) -> bool {
+fn only_starts(confirmation: &PlanDialog, offer: &ProposedAction) -> bool {
     confirmation.does(offer, Goal::Start) && !confirmation.does(offer, Goal::Stop)
 }
 
@@ -303,7 +303,7 @@ const fn on_failure(action: Action) -> &'static str {
 }
 
 /// Returns the services that were meant and need nothing.
-fn untouched(confirmation: &Confirmation) -> Option<String> {
+fn untouched(confirmation: &PlanDialog) -> Option<String> {
     let names = confirmation.untouched();
     let why = match (confirmation.action, names.len()) {
         (_, 0) => return None,
@@ -315,7 +315,7 @@ fn untouched(confirmation: &Confirmation) -> Option<String> {
     Some(format!("{}: {why}", names.join(", ")))
 }
 
-fn consequence(confirmation: &Confirmation, offer: &ProposedAction) -> String {
+fn consequence(confirmation: &PlanDialog, offer: &ProposedAction) -> String {
     let most = short_age(offer.timeout);
     match offer.action {
         Action::Schedule => {

@@ -96,7 +96,7 @@ fn lines(app: &App, area: Rect) -> Vec<Line<'static>> {
 /// Returns what a state means, in a sentence.
 const fn meaning(state: State) -> &'static str {
     match state {
-        State::Unknown => "not probed yet, or the answers do not tell",
+        State::Unknown => "not probed yet, or the answers do not say",
         State::Starting => "starting up; failures do not count yet",
         State::Healthy => "all probes pass",
         State::Degraded => "works, but a dependency or a part of it does not",

@@ -73,13 +73,13 @@ fn measured(app: &App, probe: &ProbeSnapshot) -> Vec<String> {
     ];
     facts.extend(phases);
     let successes = probe.consecutive_successes;
-    let asked = probe
+    let probed = probe
         .checked_at
         .map(|at| format!("asked {} ago", age::since(app, at)));
     facts.extend([
         (successes > 0).then(|| format!("{successes} good in a row")),
         Some(format!("every {}", format_duration(probe.info.interval))),
-        Some(asked.unwrap_or_else(|| "not probed yet".to_owned())),
+        Some(probed.unwrap_or_else(|| "not probed yet".to_owned())),
         probe.flapping.then(|| "flapping".to_owned()),
     ]);
     facts.into_iter().flatten().collect()

@@ -1,4 +1,4 @@
-//! The world as the inventory asks about it: files, environment, directories.
+//! The environment of the inventory on this machine: files, environment variables, directories.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -8,10 +8,10 @@ use crate::host::directories;
 use crate::inventory::{Environment, FileStatus};
 use crate::profile;
 
-/// More than this of a file is not read: nothing that is meant to be an inventory is larger, and a device has no end.
+/// The most bytes that are read of a file: no inventory is larger, and a device has no end.
 const LARGEST: u64 = (16 << 20) + 1;
 
-/// Hands the world to a function.
+/// Calls a function with the environment of this process.
 pub(crate) fn with<T>(ask: impl FnOnce(&Environment<'_>) -> T) -> T {
     let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let config = directories::config();
