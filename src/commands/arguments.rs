@@ -36,9 +36,9 @@ pub(crate) struct Global {
 pub(crate) enum Color {
     /// Use colour on a terminal, unless `NO_COLOR` is set.
     Auto,
-    /// Use colour always.
+    /// Use colour everywhere, also in files.
     Always,
-    /// Use no colour.
+    /// Use no colour at all.
     Never,
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum Color {
 pub(crate) enum ListFormat {
     /// A table for people.
     Table,
-    /// JSON for programs.
+    /// One JSON document for programs.
     Json,
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;
 
-use super::choose::{SelectedServices, ServiceArgs};
-use super::sights::Sights;
+use super::host_scan::HostScanner;
+use super::select::{SelectedServices, ServiceArgs};
 use super::{Context, Error, Signals, duration};
 use crate::engine::{self, Progress, Until};
 use crate::exit::Exit;
@@ -119,7 +119,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         services,
         selection,
     } = args.choice.services(context)?;
-    let mut sights = Sights::new(context, &services, &loaded.inventory);
+    let mut scanner = HostScanner::new(context, &services, &loaded.inventory);
     drop(loaded);
     let mut signals = Signals::new()?;
     let clock = Clock::start();
@@ -137,23 +137,23 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         biased;
         exit = signals.recv() => {
             meter.clear();
-            context.tell("interrupted before every service had answered; no report was written");
+            context.message("interrupted before every service had answered; no report was written");
             return Ok(exit);
         }
         done = async {
             let show = |progress| meter.show(progress);
             if let Some(limit) = args.wait {
                 // What has not been seen yet is not known to be good.
-                let mut problems = sights.send_to(sender.clone()).await;
-                let looking = sights.keep_looking(sender);
+                let mut problems = scanner.scan_once(sender.clone()).await;
+                let scans = scanner.start(sender);
                 let until = Until::AllHold { condition: &good, limit: Some(limit) };
                 let checked = engine::check(services, prober, until, clock, inputs, show).await;
-                problems.extend(looking.problems());
+                problems.extend(scans.problems());
                 (problems, checked)
             } else {
                 let until = Until::EachAnswered;
                 let check = engine::check(services, prober, until, clock, inputs, show);
-                tokio::join!(sights.send_to(sender), check)
+                tokio::join!(scanner.scan_once(sender), check)
             }
         } => done,
     };
@@ -161,7 +161,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     problems.sort();
     problems.dedup();
     for problem in problems {
-        context.tell(&problem);
+        context.message(&problem);
     }
     let selected = checked
         .snapshots

@@ -103,10 +103,10 @@ impl Context {
             inventory::load(chosen, environment)
         });
         let loaded = loaded.map_err(Error::Inventory)?;
-        self.tell_problems(&loaded.warnings);
+        self.print_problems(&loaded.warnings);
         if self.global.verbose {
             for file in &loaded.inventory.files {
-                self.tell(&format!("inventory: {}", file.display()));
+                self.message(&format!("inventory: {}", file.display()));
             }
         }
         Ok(loaded)
@@ -130,10 +130,10 @@ impl Context {
     }
 
     /// Prints problems with their positions on stderr.
-    pub(crate) fn tell_problems(&self, problems: &Problems) {
+    pub(crate) fn print_problems(&self, problems: &Problems) {
         let text = problems.render(self.color_stderr());
         if !text.is_empty() {
-            self.tell(text.trim_end());
+            self.message(text.trim_end());
         }
     }
 
@@ -185,7 +185,7 @@ impl Context {
     }
 
     /// Writes a line for people to stderr.
-    pub(crate) fn tell(&self, text: &str) {
+    pub(crate) fn message(&self, text: &str) {
         // A closed stderr leaves no way to report that.
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
@@ -194,33 +194,33 @@ impl Context {
     pub(crate) fn report(&self, error: &Error) -> Exit {
         match error {
             Error::Usage { message, hint } => {
-                self.tell(&format!("error: {message}"));
+                self.message(&format!("error: {message}"));
                 if let Some(hint) = hint {
-                    self.tell(&format!("hint: {hint}"));
+                    self.message(&format!("hint: {hint}"));
                 }
                 Exit::Usage
             }
             Error::Starved(_) => {
-                self.tell(&format!("error: {error}"));
-                self.tell("hint: let this process have more files open: `ulimit -n 1024`");
+                self.message(&format!("error: {error}"));
+                self.message("hint: let this process have more files open: `ulimit -n 1024`");
                 Exit::Usage
             }
             Error::Inventory(problems) => {
-                self.tell_problems(problems);
+                self.print_problems(problems);
                 Exit::Usage
             }
             Error::Selection(errors) => {
                 for error in errors {
-                    self.tell(&format!("error: {error}"));
+                    self.message(&format!("error: {error}"));
                     if let Some(hint) = &error.hint {
-                        self.tell(&format!("hint: {hint}"));
+                        self.message(&format!("hint: {hint}"));
                     }
                 }
                 Exit::Usage
             }
             Error::BrokenPipe => Exit::Done,
             Error::Bug(report) => {
-                self.tell(&format!("{report:?}"));
+                self.message(&format!("{report:?}"));
                 Exit::Code(101)
             }
         }

@@ -106,7 +106,7 @@ async fn send(context: &Context, action: FaultAction, target: &FaultTarget) -> R
     context.print(&format!("{command}\n"))?;
     if applied == FaultApplied::AtStart {
         let name = &command.service;
-        context.tell(&format!(
+        context.message(&format!(
             "note: {name} is not running; this applies when it starts"
         ));
     }
@@ -115,7 +115,7 @@ async fn send(context: &Context, action: FaultAction, target: &FaultTarget) -> R
 
 async fn start(context: &Context, args: &Args) -> Result<Exit, Error> {
     if !context.global.file.is_empty() {
-        context.tell("note: the demo has its own inventory; the given one is not used");
+        context.message("note: the demo has its own inventory; the given one is not used");
     }
     // The dashboard installs signal handlers of its own.
     let signals = args.no_tui.then(Signals::new).transpose()?;
@@ -137,7 +137,7 @@ async fn run_until_signal(
     loop {
         tokio::select! {
             exit = signals.recv() => return Ok(exit),
-            Some(event) = demo.event() => context.tell(&event.to_string()),
+            Some(event) = demo.event() => context.message(&event.to_string()),
         }
     }
 }

@@ -32,8 +32,9 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         return Err(exists(Path::new("healthctl.yml")));
     }
     write(&path)?;
-    context.tell(&format!("wrote {}", path.display()));
-    context.tell("hint: put your own services into it, then `healthctl validate` and `healthctl`");
+    context.message(&format!("wrote {}", path.display()));
+    context
+        .message("hint: put your own services into it, then `healthctl validate` and `healthctl`");
     Ok(Exit::Done)
 }
 

@@ -50,7 +50,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     context.print(&text)?;
     if args.output == ListFormat::Table && selection.is_all() {
         for (record, running) in &orphans {
-            context.tell(&format!(
+            context.message(&format!(
                 "pid {} runs still: healthctl has started it as `{}`, which this inventory does not hold any more",
                 running.process.pid, record.service
             ));
@@ -68,7 +68,7 @@ fn started(context: &Context, inventory: &Inventory) -> Vec<StartedProcess> {
         match record {
             Ok(process) => started.push(process),
             // A damaged record says nothing about the others.
-            Err(error) => context.tell(&format!(
+            Err(error) => context.message(&format!(
                 "a record of what was started is left out: {error}"
             )),
         }

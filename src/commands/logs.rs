@@ -89,7 +89,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
                 // It is printed when waiting begins, and not at every read.
                 LogFileEvent::Missing if waiting => {}
                 LogFileEvent::Skipped if args.lines.is_some() => {}
-                _ => context.tell(&describe(news, &printer.log)),
+                _ => context.message(&describe(news, &printer.log)),
             }
             waiting = news == LogFileEvent::Missing;
         }

@@ -3,16 +3,16 @@
 pub(crate) mod act;
 mod arguments;
 pub(crate) mod check;
-mod choose;
 mod context;
 pub(crate) mod demo;
 mod environment;
+mod host_scan;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod profiles;
+mod select;
 pub(crate) mod show;
-mod sights;
 mod signals;
 pub(crate) mod validate;
 pub(crate) mod watch;

@@ -26,13 +26,13 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     })?;
     let mut exit = Exit::Done;
     for result in results {
-        context.tell_problems(&result.problems);
+        context.print_problems(&result.problems);
         if result.problems.has_errors() {
             exit = Exit::Usage;
         }
         match result.summary {
             Ok(summary) => context.print(&format!("{summary}\n"))?,
-            Err(summary) => context.tell(&summary),
+            Err(summary) => context.message(&summary),
         }
     }
     Ok(exit)

@@ -43,7 +43,7 @@ use audit::{Audit, AuditSubject, instance_info};
 use facts::ServiceFacts;
 use signal::ProvenTarget;
 
-pub(crate) use scan::{HostScan, HostSnapshot};
+pub(crate) use scan::HostScan;
 
 /// Settings that hold for every action of a run.
 #[derive(Debug, Clone, Default)]

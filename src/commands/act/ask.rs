@@ -19,7 +19,7 @@ pub(super) fn show(context: &Context, proposal: &Proposal) {
             Some(then) => format!("\n  then     {then}"),
             None => String::new(),
         };
-        context.tell(&format!(
+        context.message(&format!(
             "{} {}{protected}\n  means    {}\n  request  {}{then}\n  target   {}\n  at most  {}",
             offer.action,
             offer.service,
@@ -30,7 +30,7 @@ pub(super) fn show(context: &Context, proposal: &Proposal) {
         ));
     }
     if proposal.offers.len() > 1 {
-        context.tell(&format!("in this order: {}", proposal.sequence()));
+        context.message(&format!("in this order: {}", proposal.sequence()));
     }
 }
 
@@ -69,7 +69,7 @@ async fn answer(context: &Context, prompt: String) -> Option<String> {
     .await
     .ok()?;
     if line.is_none() {
-        context.tell("");
+        context.message("");
     }
     line
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::args::ActionFormat;
 pub(crate) use self::args::{ActionCommand, Args, RestartArgs, ShutdownArgs};
-use super::choose::ServiceArgs;
+use super::select::ServiceArgs;
 use super::{Context, Error, Signals};
 use crate::action::{Action, Consent, Proposal, Refusal, RolloutPolicy, exit_code};
 use crate::event::{ActionResult, Input};
@@ -30,7 +30,7 @@ pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exi
     };
     let mut chosen = choice.services(context)?;
     if chosen.selection.needs_snapshot() {
-        context.tell("probing every service once, for the selectors by state and flag");
+        context.message("probing every service once, for the selectors by state and flag");
     }
     chosen.settle(context, &prober, clock).await;
     let names: Vec<String> = chosen.services.iter().map(|one| one.name.clone()).collect();
@@ -41,7 +41,7 @@ pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exi
         ));
     }
     if names.is_empty() {
-        context.tell("no service is selected: nothing to do");
+        context.message("no service is selected: nothing to do");
         print_reports(context, args, &[])?;
         return Ok(Exit::Done);
     }
@@ -61,7 +61,7 @@ pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exi
         };
         print(context, &plan)?;
         if proposal.offers.len() < names.len() {
-            context.tell(match action {
+            context.message(match action {
                 Action::Start => "the other selected services already run",
                 _ => "the other selected services have already stopped",
             });
@@ -138,12 +138,12 @@ async fn carry_out(
             biased;
             signal = signals.recv() => {
                 if interrupted.replace(signal).is_some() {
-                    context.tell(
+                    context.message(
                         "exited at once: actions in progress go on by themselves; the audit file shows what was sent",
                     );
                     break first_results;
                 }
-                context.tell("interrupted: nothing more is sent; interrupt again to exit at once");
+                context.message("interrupted: nothing more is sent; interrupt again to exit at once");
                 stop.cancel();
             }
             Some(input) = received.recv() => match input {
@@ -162,7 +162,7 @@ async fn carry_out(
 fn show_step(context: &Context, input: &Input) {
     if let Input::ActionStep(step) = input {
         let elapsed = step.elapsed.as_secs_f64();
-        context.tell(&format!("{elapsed:>6.1}s {}: {}", step.service, step.text));
+        context.message(&format!("{elapsed:>6.1}s {}: {}", step.service, step.text));
     }
 }
 
@@ -176,13 +176,13 @@ fn finish(
 ) -> Result<Exit, Error> {
     for result in results.iter().filter(|it| it.verdict.exit_code() != 0) {
         for line in &result.evidence {
-            context.tell(&format!("{}: {line}", result.service));
+            context.message(&format!("{}: {line}", result.service));
         }
         if !result.details.log.is_empty() {
-            context.tell(&format!("{}: it wrote:", result.service));
+            context.message(&format!("{}: it wrote:", result.service));
         }
         for line in &result.details.log {
-            context.tell(&format!("    {line}"));
+            context.message(&format!("    {line}"));
         }
     }
     // In the order of the proposal; services on which nothing was to be done come last.
@@ -228,11 +228,11 @@ fn refuse(
         .map(|result| ActionReport::of_result(result, None))
         .collect();
     print_reports(context, args, &reports)?;
-    context.tell("nothing was sent to any service");
+    context.message("nothing was sent to any service");
     let mut hints: Vec<String> = refusals.into_iter().filter_map(|one| one.hint).collect();
     hints.dedup();
     for hint in hints {
-        context.tell(&format!("hint: {hint}"));
+        context.message(&format!("hint: {hint}"));
     }
     Ok(Exit::Refused)
 }

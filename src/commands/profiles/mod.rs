@@ -33,7 +33,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let name = args.name.as_deref();
     let named = name.map(|name| find(&known, name)).transpose()?;
     if let Some(offered) = named.filter(|offered| offered.profile.is_none()) {
-        context.tell_problems(&offered.problems);
+        context.print_problems(&offered.problems);
         return Ok(Exit::Usage);
     }
     let json = args.output == ListFormat::Json;
@@ -64,7 +64,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         (None, None) => table(&known, context.color_stdout()),
     };
     if let Some(offered) = named {
-        context.tell_problems(&offered.problems);
+        context.print_problems(&offered.problems);
     }
     context.print(&text)?;
     Ok(Exit::Done)

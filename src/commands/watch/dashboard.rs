@@ -83,7 +83,7 @@ pub(super) async fn run(context: &Context, parts: Connections) -> Result<Exit, E
     drop(screen);
     let (acted, by_itself) = tokio::join!(actions.end(), automation.end());
     for done in acted.into_iter().chain(by_itself) {
-        context.tell(&format!(
+        context.message(&format!(
             "{} of {}: {}: {}",
             done.action, done.service, done.verdict, done.text
         ));

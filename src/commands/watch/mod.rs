@@ -23,8 +23,8 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
-use super::choose::{SelectedServices, ServiceArgs};
-use super::sights::Sights;
+use super::host_scan::HostScanner;
+use super::select::{SelectedServices, ServiceArgs};
 use super::{Context, Error};
 use crate::automation::Automation;
 use crate::engine::{self, Caps, Options};
@@ -89,7 +89,7 @@ pub(crate) async fn with_notices(
         caps: Caps::of_this_machine(),
         unchanged: format.is_none(),
     };
-    let sights = Sights::new(context, &services, &inventory);
+    let scanner = HostScanner::new(context, &services, &inventory);
     let (automation_sender, automation_events) = engine::channel();
     let senders = vec![sender, automation_sender];
     let engine = engine::watch(services.clone(), prober.clone(), options, clock, senders);
@@ -99,7 +99,7 @@ pub(crate) async fn with_notices(
             let _ = inputs.send(Input::Notice { text });
         }
     });
-    send_what_is_seen(sights, engine.inputs.clone());
+    scan_until_end(scanner, engine.inputs.clone());
     let policy = Policy {
         command: "healthctl watch".to_owned(),
         ..context.policy()
@@ -147,12 +147,12 @@ pub(crate) async fn with_notices(
 }
 
 /// Scans this machine until the engine ends, and sends it the findings and the problems.
-fn send_what_is_seen(sights: Sights, engine: UnboundedSender<Input>) {
-    let mut looking = sights.keep_looking(engine.clone());
+fn scan_until_end(scanner: HostScanner, engine: UnboundedSender<Input>) {
+    let mut scans = scanner.start(engine.clone());
     tokio::spawn(async move {
         loop {
             let text = tokio::select! {
-                Some(text) = looking.problems.recv() => text,
+                Some(text) = scans.problems.recv() => text,
                 () = engine.closed() => return,
             };
             let _ = engine.send(Input::Notice { text });

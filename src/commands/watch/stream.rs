@@ -48,7 +48,7 @@ pub(super) async fn run(
         for event in std::iter::once(event).chain(ready) {
             if let (Event::Notice { text, .. }, StreamFormat::Json) = (&event, format) {
                 // Programs read elements of one kind, so notices for people go to stderr.
-                context.tell(text);
+                context.message(text);
             }
             line(&event, format, selection, &mut last_lines, &mut text);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::sights::Sights;
+use super::host_scan::HostScanner;
 use super::{Context, Error, candidate};
 use crate::engine::{self, Until};
 use crate::health::Selection;
@@ -94,7 +94,7 @@ pub(crate) struct SelectedServices {
 }
 
 impl ServiceArgs {
-    fn asked(&self) -> Option<AdHocTarget<'_>> {
+    fn target(&self) -> Option<AdHocTarget<'_>> {
         let url = self.url.as_deref().map(AdHocTarget::Url);
         let tcp = || self.tcp.as_deref().map(AdHocTarget::Tcp);
         let command = || self.cmd.as_deref().map(AdHocTarget::Command);
@@ -106,7 +106,7 @@ impl ServiceArgs {
     /// # Errors
     /// Returns the mistakes of the inventory, or the selectors that match nothing.
     pub(crate) fn services(&self, context: &Context) -> Result<SelectedServices, Error> {
-        let loaded = match self.asked() {
+        let loaded = match self.target() {
             Some(target) => context.adhoc(&AdHoc {
                 target,
                 profile: self.profile.as_deref(),
@@ -139,14 +139,14 @@ impl SelectedServices {
         if !self.selection.needs_snapshot() {
             return;
         }
-        let mut sights = Sights::new(context, &self.services, &self.loaded.inventory);
+        let mut scanner = HostScanner::new(context, &self.services, &self.loaded.inventory);
         let (sender, inputs) = unbounded_channel();
         let services = self.services.clone();
         let until = Until::EachAnswered;
         let check = engine::check(services, prober.clone(), until, clock, inputs, |_| ());
-        let (problems, checked) = tokio::join!(sights.send_to(sender), check);
+        let (problems, checked) = tokio::join!(scanner.scan_once(sender), check);
         for problem in problems {
-            context.tell(&problem);
+            context.message(&problem);
         }
         let meant: Vec<_> = checked
             .snapshots
