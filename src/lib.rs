@@ -1,24 +1,27 @@
-//! healthctl: see whether services live, why not and since when, and act on them with proof.
+//! healthctl shows whether services are healthy, why not and since when, and acts on them with proof.
+//!
+//! The library is a part of the program: it exposes `run` and the pure modules that tests read, and promises nothing to
+//! other crates. The public library is `healthctl-service`, under `src/service`.
 //!
 //! # The map
 //!
-//! Folders are named after the way a fact travels:
+//! Folders are named after the stages that a fact passes:
 //!
 //! ```text
 //!   inventory.yaml ──► yaml/ ──► profile/ ──► inventory/ ──► resolved services
 //!                                                                 │
 //!                           ┌─────────────────────────────────────┤
 //!                           ▼                                     ▼
-//!                 engine/  when to ask                  action/   what would be done
+//!                 engine/  the schedule                 action/   the plan, the proofs
 //!                    │  ▲                                   │
-//!            asks    ▼  │ outcome                           ▼
-//!                 probe/   one question                 execute/  does it, and proves it
+//!            starts  ▼  │ outcome                           ▼
+//!                 probe/   one probe                    execute/  carries the plan out
 //!                    │                                      │
-//!                    ▼ outcome                              │ steps, verdicts
-//!                 health/  state machine ──► picture        │
+//!                    ▼ outcome                              │ Input: steps, results
+//!                 health/  state machine ──► snapshot       │
 //!                                               │           │
 //!                                               ▼           ▼
-//!                                              event   (everything told)
+//!                                     engine/  publishes every Event
 //!                                               │
 //!                      ┌────────────────────────┼─────────────────────┐
 //!                      ▼                        ▼                     ▼
@@ -28,11 +31,11 @@
 //! | module | what it is for | may use |
 //! | --- | --- | --- |
 //! | `text` | cleaning of foreign text, nearest name, durations, sizes, widths, tables; every module may use it | nothing of ours |
-//! | `yaml` | YAML in which every value knows its place; problems that point there | nothing of ours |
-//! | `health` | words and state machine: outcome, tracker, fleet, identity, selector | nothing of ours |
-//! | `profile` | a convention as data, and what it makes of an answer | `health`, `yaml` |
+//! | `yaml` | YAML in which every value knows its position; problems that point there | nothing of ours |
+//! | `health` | the words and the state machine: outcome, tracker, fleet, snapshot, identity, selector | nothing of ours |
+//! | `profile` | a convention as data, the kinds of probes, and what a reply decodes to | `health`, `yaml` |
 //! | `inventory` | YAML text to resolved services, or every problem | `health`, `yaml`, `profile` |
-//! | `action` | plans, order, refusals, verdicts, when something is restarted by itself | `health`, `yaml`, `profile`, `inventory` |
+//! | `action` | plans, order, refusals, proofs and verdicts, the decision to restart automatically | `health`, `yaml`, `profile`, `inventory` |
 //! | `event` | what the engine publishes (`Event`) and what may be told to it (`Input`) | `health`, `action` |
 //! | `host` | this machine: clock, processes, port owners, what we have started, the newest file | `health` |
 //! | `probe` | one question asked | `health`, `profile`, `inventory`, `host` |
@@ -48,14 +51,103 @@
 //! `tests/architecture.rs` holds the same table and fails with file and line. `main` only starts `run`, and
 //! this file, `lib`, is the map.
 //!
+//! # Where to look
+//!
+//! | question | file |
+//! | --- | --- |
+//! | How does a 503 with a body become a state? | `profile/decode/judge.rs` judges the reply, `health/tracker/assessment.rs` derives the state from all probes |
+//! | How old is a dependency's last success? | `health/tracker/dependencies.rs` |
+//! | May this process be signalled? | `execute/signal.rs`: `ProvenTarget`; what is known of a process is gathered in `execute/facts/` |
+//! | When has a stop, a start or a reload succeeded? | `action/proof/stop.rs`, `start.rs`, `reload.rs` |
+//! | In which order are several services acted on? | `action/rollout.rs` |
+//! | How is a column added to the dashboard? | a row of `COLUMNS` in `tui/view/services.rs` |
+//! | How is a key added? | a row of `KEYMAP` in `tui/keymap.rs` |
+//! | How is a key of the inventory added? | one declaration in `inventory/service.rs` |
+//! | How is a kind of probe added? | `profile/kind/X.rs`, `probe/X.rs`, and its row in `profile/kind/mod.rs` |
+//!
+//! # Two walks
+//!
+//! A step is a file in which the value changes its type or its owner. A test compares these lists with the code.
+//!
+//! ## From a reply to a dependency row
+//!
+//! 1. `probe/exchange.rs::send`: one request over one connection gives the bytes of an HTTP response, under one deadline.
+//! 2. `probe/http.rs::probe`: an HTTP probe hands the response to the decoding and makes the [`health::Outcome`].
+//! 3. `profile/decode/judge.rs::judge`: status code, expectations and payload become a probe result.
+//! 4. `profile/decode/reading.rs::read`: the payload becomes a [`health::Reading`].
+//! 5. `profile/decode/json.rs::parse`: the body becomes a JSON value.
+//! 6. `profile/decode/dependencies/reader.rs::read`: an entry of the payload becomes a [`health::Dependency`].
+//! 7. `engine/in_flight.rs::answer`: the outcome reaches the loop that owns all state.
+//! 8. `engine/run.rs::record`: the loop gives the outcome to the fleet.
+//! 9. `health/fleet.rs::record`: the fleet gives it to the tracker of the service and recomputes causes.
+//! 10. `health/tracker/mod.rs::record`: thresholds decide which reading counts.
+//! 11. `health/tracker/dependencies.rs::snapshot`: counters and ages make it a row of a [`health::ServiceSnapshot`].
+//! 12. `engine/channel.rs::send`: the snapshot is published as an `Event`.
+//! 13. `tui/update.rs::event`: the dashboard keeps the newest snapshot.
+//! 14. `tui/view/dependencies.rs::cells`: the row is drawn.
+//!
+//! ## From a key to a verdict
+//!
+//! 1. `tui/update/confirm.rs::confirm`: Enter in the restart dialog becomes an `Effect`.
+//! 2. `commands/watch/dashboard.rs::perform`: the watch loop hands it to the actions.
+//! 3. `commands/watch/actions.rs::run`: the prepared plan becomes a task.
+//! 4. `execute/run.rs::run`: the executor takes the locks and begins the phases in the order of the rollout.
+//! 5. `execute/phases.rs::stop_phase`: the stop of one service.
+//! 6. `execute/preflight.rs::preflight`: the facts are read again before anything is sent.
+//! 7. `execute/stop.rs::stop`: the request and what it is proved by.
+//! 8. `execute/send.rs::send`: the only place that sends it.
+//! 9. `execute/monitor.rs::monitor`: looks at addresses and processes become observations.
+//! 10. `action/proof/stop.rs::observe`: observations become the proof that it has stopped.
+//! 11. `execute/start.rs::start`: the new process, watched by the same monitor.
+//! 12. `action/proof/start.rs::observe`: observations become the verdict.
+//! 13. `engine/run.rs::action_result`: the engine publishes the result after the snapshot that shows it.
+//! 14. `tui/update.rs::event`: the dashboard keeps the result.
+//! 15. `tui/view/action.rs::ended`: the verdict is drawn.
+//!
+//! # Glossary
+//!
+//! The words of health (outcome, reading, state, flag, identity, …) are explained at their types in [`health`].
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | setting | a value of the inventory with its origin: file, line, or built in |
+//! | reading | what a payload said, decoded into our words |
+//! | outcome | what one probe found |
+//! | tracker | the state machine of one service; only the engine changes it |
+//! | fleet | all trackers, and which service is the cause of another's trouble |
+//! | snapshot | all that is known of one service at one time: observations beside the shared `ServiceInfo` |
+//! | assessment | the state that follows from all probes and dependencies, with its reasons |
+//! | host scan | one look at this machine for what no probe can tell: stale, foreign, split |
+//! | process facts | what is known of a service's processes: socket owners, ancestors, record, pid file, command line |
+//! | record | what is kept on disk of a process that healthctl started |
+//! | proven target | a process proved to be the service's own; the only thing that a signal can be sent to |
+//! | method | how an action is done: route, signal or command |
+//! | goal | what an action plan is to achieve: stop, reload, start, replace |
+//! | proposal | a plan as people see it before they consent |
+//! | consent | what was agreed to, and what is missing of it |
+//! | refusal | why an action is not carried out; nothing was done |
+//! | rollout | a plan being carried out: which phase of which service may begin |
+//! | phase | the stop or the start of one service |
+//! | preflight | the last look before anything is sent |
+//! | flow | the result of a step: go on, or end with an `ActionEnd` |
+//! | observation | what one look or one answer showed while an action runs |
+//! | prover | comes to a verdict from observations; pure |
+//! | responder | the process that answers after a request, compared with the baseline |
+//! | baseline | the identity that was known before the request |
+//! | started instance | an instance that is ready, with the time each part took |
+//! | restart candidate | a service that may be restarted automatically |
+//! | transition | a change of state that an `on_change` command is told of |
+//! | permit | the right to have one probe in flight |
+//! | redaction | a secret and what is shown in its place |
+//!
 //! # What is absent, and why
 //!
 //! * `text`, `yaml`, `health`, `profile`, `inventory`, `action` and `event` have no clock, file, environment, process or socket:
 //!   time is an argument ([`health::Moment`]), files come through functions. So every rule is testable as a table.
 //! * A service that is down is a value ([`health::Outcome`]), never an `Err`.
-//! * Nobody but the engine changes a tracker; faces get [`health::ServiceSnapshot`]s.
+//! * Nobody but the engine changes a tracker or publishes an event; views get [`health::ServiceSnapshot`]s.
 //! * No name of a product stands in Rust: conventions are files under `profiles/`.
-//! * `execute` does not use the engine: a proof rests on its own looks, not on what a schedule happened to see.
+//! * `execute` does not use the engine: a proof rests on its own observations, not on what a schedule happened to see.
 //! * Views change nothing; `tui`'s `update` awaits nothing. A dead service can never freeze a key.
 //! * Formatters compute no verdict, so all formats say the same.
 //!
