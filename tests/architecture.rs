@@ -748,3 +748,28 @@ fn the_walks_of_the_map_are_those_of_the_code() {
         }
     }
 }
+
+#[test]
+fn one_file_sends_signals() {
+    let mut problems = String::new();
+    for line in code(&root().join("src")) {
+        // `test_kill_process` sends nothing: it checks whether a process is there.
+        let sends = [
+            "::kill_process",
+            "pidfd_send_signal",
+            "killpg",
+            " kill_process",
+        ];
+        if sends.iter().any(|call| line.text.contains(call))
+            && !line.file.ends_with("host/signals.rs")
+        {
+            let _ = writeln!(
+                problems,
+                "{}:{}: signals are sent by `host/signals.rs`; a service's process gets one through `execute::signal::send_signal`",
+                line.file.display(),
+                line.number
+            );
+        }
+    }
+    assert_none(&problems);
+}

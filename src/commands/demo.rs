@@ -119,7 +119,7 @@ async fn start(context: &Context, args: &Args) -> Result<Exit, Error> {
     }
     // The dashboard installs signal handlers of its own.
     let signals = args.no_tui.then(Signals::new).transpose()?;
-    let mut demo = Demo::start(args.calm).await?;
+    let mut demo = Demo::start(args.calm, crate::host::signals::kill_own).await?;
     let result = match signals {
         Some(signals) => run_until_signal(context, &mut demo, signals).await,
         None => run_dashboard(context, &mut demo).await,

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::select_all;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Pid;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -57,9 +57,13 @@ pub(crate) enum ProcessChange {
     Exited(Option<ExitStatus>),
 }
 
+/// Kills a process of the demo. It comes from the caller, since one module of the program sends all signals.
+pub(crate) type KillProcess = fn(Pid) -> io::Result<()>;
+
 #[derive(Debug)]
 struct Supervisor {
     calm: bool,
+    kill: KillProcess,
     directory: PathBuf,
     /// A lock for each service: it has one process at a time.
     exclusive: BTreeMap<&'static str, Exclusive>,
@@ -87,7 +91,7 @@ struct AttachedProcess {
 
 impl Demo {
     /// Starts the fleet and writes its inventory.
-    pub(crate) async fn start(calm: bool) -> Result<Self, Error> {
+    pub(crate) async fn start(calm: bool, kill: KillProcess) -> Result<Self, Error> {
         let directory = DemoDirectory::create()?;
         program::write_sources(&directory)?;
         let socket = directory::socket_beside(&directory.inventory());
@@ -103,6 +107,7 @@ impl Demo {
         }
         let supervisor = Arc::new(Supervisor {
             calm,
+            kill,
             directory: directory.path.clone(),
             exclusive: names.map(|name| (name, Exclusive::default())).collect(),
             attached: Mutex::default(),
@@ -219,7 +224,7 @@ impl Supervisor {
         if command.target == PROCESS {
             let process = attached().ok_or_else(|| Error::new(format!("{name} is not running")))?;
             // As long as its connection is open, the pid belongs to the process.
-            return kill_process(process.pid, Signal::KILL)
+            return (self.kill)(process.pid)
                 .map(|()| FaultApplied::Now)
                 .map_err(|error| Error::new(format!("cannot kill {name}: {error}")));
         }
@@ -290,7 +295,7 @@ impl Supervisor {
             self.forward(service, receiver, &mut connection).await;
         }
         lock(&self.attached).remove(service);
-        end(connection, pid).await;
+        end(connection, pid, self.kill).await;
         // The file is missing if it could not be written.
         let _ = fs::remove_file(pid_file);
         emit(end_change);
@@ -348,11 +353,11 @@ impl Supervisor {
 }
 
 /// Tells the process to exit, and waits until it has.
-async fn end(mut connection: ControlConnection, pid: Pid) {
+async fn end(mut connection: ControlConnection, pid: Pid, kill: KillProcess) {
     connection.close_sending().await;
     if timeout(REPLY_TIMEOUT, connection.closed()).await.is_err() {
         // As long as its connection is open, the pid belongs to the process.
-        let _ = kill_process(pid, Signal::KILL);
+        let _ = kill(pid);
         connection.closed().await;
     }
 }

@@ -81,6 +81,11 @@ pub(super) fn send_if(
     recipient.deliver(signal)
 }
 
+/// Kills a process of healthctl's own that holds a connection to it, so that its pid cannot be another one's.
+pub(crate) fn kill_own(pid: Pid) -> std::io::Result<()> {
+    Ok(send_if(pid, Signal::KILL, || true)?)
+}
+
 /// Ends a process group of healthctl's own, as far as it has not ended by itself. Its leader must not have been waited for,
 /// so that its number cannot be another one's.
 pub(crate) fn end_group(group: Pid) {
