@@ -9,7 +9,9 @@ use crate::profile::kind::http::RawHttp;
 use crate::profile::kind::{KindContext, RawKind};
 use crate::profile::raw::action::{RawAction, RawMeans};
 use crate::profile::raw::command::{self, RawExec};
-use crate::profile::setting::{Level, Origin, Setting, SettingValue, Spanned, select, strongest};
+use crate::profile::setting::{
+    Level, Origin, Setting, SettingValue, Spanned, origin, select, strongest,
+};
 use crate::yaml::{Problem, Problems};
 
 use super::levels::ServiceLevels;
@@ -118,18 +120,16 @@ impl<'a> ActionLevels<'a> {
             Means::Http(sent) => {
                 RawHttp::show(sent, &self.https(), &self.context, out);
                 if name != "reload" {
-                    let waits = strongest(&self.written, |action| action.waits.as_ref());
-                    let origin = waits.map_or(Origin::BuiltIn, |waits| waits.origin);
+                    let origin = origin(&self.written, |action| action.waits.as_ref());
                     out.leaf("waits", action.waits, origin);
                 }
                 RawHttp::show_beside(sent, &self.https(), &self.context, out);
             }
             Means::Signal(signal) => {
-                let written = strongest(&self.written, |action| match &action.means {
+                let origin = origin(&self.written, |action| match &action.means {
                     Some(RawMeans::Signal(signal)) => Some(signal),
                     _ => None,
                 });
-                let origin = written.map_or(Origin::BuiltIn, |signal| signal.origin);
                 out.leaf("signal", signal.as_str(), origin);
             }
             Means::Exec(exec) => {
@@ -156,12 +156,10 @@ fn no_means(name: &Spanned<String>) -> Problem {
         "reload" => "{signal: HUP}",
         _ => "{exec: [systemctl, restart, api]}",
     };
-    Problem::at(
-        &name.place,
-        format!("the action `{}` does not say how", name.value),
-    )
-    .label("expected `http`, `signal` or `exec`")
-    .hint(format!("for example `{example}`"))
+    let message = format!("the action `{}` does not say how", name.value);
+    Problem::at(&name.place, message)
+        .label("expected `http`, `signal` or `exec`")
+        .hint(format!("for example `{example}`"))
 }
 
 impl ServiceActions {

@@ -152,13 +152,11 @@ fn probe(kind: &str, question: Node) -> Node {
 fn words(command: &str, problems: &mut Problems) -> Option<Node> {
     let whole = Node::argument("--cmd", command);
     let Some(words) = shlex::split(command) else {
-        return Problem::at(
-            &whole.place,
-            "a quote that is never closed, or nothing behind a `\\`",
-        )
-        .label("expected a command as a shell would read it")
-        .hint("quote its words inside the quotes around it: `--cmd 'grep \"two words\" file'`")
-        .reject(problems);
+        let message = "a quote that is never closed, or nothing behind a `\\`";
+        return Problem::at(&whole.place, message)
+            .label("expected a command as a shell would read it")
+            .hint("quote its words inside the quotes around it: `--cmd 'grep \"two words\" file'`")
+            .reject(problems);
     };
     if let Some(operator) = operator(command) {
         return Problem::at(&whole.place, format!("`{operator}` means something to a shell only, and none is run here"))

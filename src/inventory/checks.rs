@@ -128,14 +128,12 @@ fn check_single_starter(raw: &RawService, problems: &mut Problems) {
     if let (Some(start), Some(supervised)) = (&settings.start, &settings.supervised)
         && supervised.value
     {
-        Problem::at(
-            &supervised.place,
-            "`supervised: true` beside `start`: two would start it",
-        )
-        .label("something else starts it")
-        .related(&start.place, "and healthctl does")
-        .hint("take one of them out")
-        .report(problems);
+        let message = "`supervised: true` beside `start`: two would start it";
+        Problem::at(&supervised.place, message)
+            .label("something else starts it")
+            .related(&start.place, "and healthctl does")
+            .hint("take one of them out")
+            .report(problems);
     }
 }
 

@@ -250,14 +250,12 @@ impl Includes<'_> {
             return false;
         }
         if let Some((_, first)) = self.included.iter().find(|(known, _)| known == identity) {
-            Problem::at(
-                &item.place,
-                format!("`{}` is included a second time", path.display()),
-            )
-            .label("here again")
-            .related(first, "first here")
-            .hint("its services would be there twice: keep one of them")
-            .report(self.problems);
+            let message = format!("`{}` is included a second time", path.display());
+            Problem::at(&item.place, message)
+                .label("here again")
+                .related(first, "first here")
+                .hint("its services would be there twice: keep one of them")
+                .report(self.problems);
             return false;
         }
         self.included

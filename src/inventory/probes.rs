@@ -192,12 +192,10 @@ fn nothing_to_switch_off(probe: &RawProbe, profile: Option<&Profile>) -> Problem
         None if names.is_empty() => "take it out".to_owned(),
         None => format!("the profile has: {}", names.join(", ")),
     };
-    Problem::at(
-        &probe.name.place,
-        format!("there is no probe `{}` to switch off", probe.name.value),
-    )
-    .label("`off` takes away a probe of the profile")
-    .hint(hint)
+    let message = format!("there is no probe `{}` to switch off", probe.name.value);
+    Problem::at(&probe.name.place, message)
+        .label("`off` takes away a probe of the profile")
+        .hint(hint)
 }
 
 fn none_left(service: &ServiceLevels<'_>) -> Problem {

@@ -171,10 +171,7 @@ impl RawService {
         let settings = RawServiceSettings::take(&mut fields, problems);
         let options = RawOptions::take(&mut fields, problems);
         let (probes, broken_probes) = probes(&mut fields, problems);
-        let actions = fields
-            .take("actions")
-            .map(|entry| RawActions::read(entry, problems))
-            .unwrap_or_default();
+        let actions = fields.read_key("actions", problems, RawActions::read);
         fields.finish_with(problems, explain);
         named.then(|| Self {
             name: Spanned::key(entry),
@@ -184,7 +181,7 @@ impl RawService {
             options,
             probes,
             broken_probes,
-            actions,
+            actions: actions.unwrap_or_default(),
             has_url: node.get("url").is_some(),
             has_start: node.get("start").is_some(),
         })

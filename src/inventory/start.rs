@@ -265,13 +265,11 @@ pub(super) fn sources(entry: &Entry, problems: &mut Problems) -> Option<Spanned<
             continue;
         };
         if pattern.starts_with('!') {
-            Problem::at(
-                &item.place,
-                "a pattern that leaves files out is not supported yet",
-            )
-            .label("begins with `!`")
-            .hint("name them in a `.gitignore` or `.ignore`, which count here")
-            .report(problems);
+            let message = "a pattern that leaves files out is not supported yet";
+            Problem::at(&item.place, message)
+                .label("begins with `!`")
+                .hint("name them in a `.gitignore` or `.ignore`, which count here")
+                .report(problems);
             continue;
         }
         match Glob::new(&pattern) {

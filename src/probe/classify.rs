@@ -9,7 +9,7 @@ use rustls::{AlertDescription, CertificateError};
 
 use crate::health::FailureKind;
 
-use super::connector::{GaveUp, Superseded};
+use super::connector::Abandoned;
 use super::error::{ProbeError, system_message};
 use super::timeline::{Peer, ProbePhase};
 
@@ -119,7 +119,7 @@ impl<'a> ErrorChain<'a> {
                     current = Some(inner);
                 }
             }
-            found.no_reply |= error.is::<Superseded>() || error.is::<GaveUp>();
+            found.no_reply |= error.is::<Abandoned>();
         }
         found
     }

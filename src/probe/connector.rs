@@ -2,7 +2,6 @@
 //! connections made at once only the first may carry the request.
 
 use std::error::Error;
-use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,7 +16,7 @@ use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::timeline::Timeline;
+use super::timeline::{ProbePhase, Timeline};
 
 tokio::task_local! {
     /// The attempt of the running request. reqwest calls the resolver, the connector layer and TLS in the task of the
@@ -37,28 +36,15 @@ pub(super) struct ConnectAttempt {
     pub(super) timeline: Timeline,
 }
 
-/// The error of a connection when another one of the same request was faster.
-#[derive(Debug)]
-pub(super) struct Superseded;
-
-/// The error of a connection when the time of its address is up.
-#[derive(Debug)]
-pub(super) struct GaveUp;
-
-impl fmt::Display for Superseded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("another address was faster")
-    }
+/// The error of a connection that was abandoned before a reply.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Abandoned {
+    #[error("another address was faster")]
+    Superseded,
+    /// The time of its address is up.
+    #[error("no reply yet")]
+    GaveUp,
 }
-
-impl fmt::Display for GaveUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no reply yet")
-    }
-}
-
-impl Error for Superseded {}
-impl Error for GaveUp {}
 
 /// A resolver that returns the address of the attempt: names were looked up before.
 #[derive(Debug, Clone, Copy)]
@@ -115,20 +101,20 @@ where
         let Ok(attempt) = ATTEMPT.try_with(Arc::clone) else {
             return Box::pin(connecting);
         };
-        attempt.timeline.connecting(attempt.number);
+        attempt.timeline.enter(attempt.number, ProbePhase::Connect);
         // When a kept connection is free first, reqwest finishes this one in another task, without the values of this
         // task: hence a scope of its own.
         Box::pin(ATTEMPT.scope(Arc::clone(&attempt), async move {
             let connection = match attempt.give_up {
                 Some(instant) => tokio::time::timeout_at(instant, connecting)
                     .await
-                    .map_err(|_| Box::new(GaveUp))??,
+                    .map_err(|_| Box::new(Abandoned::GaveUp))??,
                 None => connecting.await?,
             };
             if attempt.timeline.claim(attempt.number) {
                 Ok(connection)
             } else {
-                Err(Box::new(Superseded) as BoxError)
+                Err(Box::new(Abandoned::Superseded) as BoxError)
             }
         }))
     }
@@ -142,7 +128,10 @@ pub(super) struct NoSessions;
 impl ClientSessionStore for NoSessions {
     fn kx_hint(&self, _server_name: &ServerName<'_>) -> Option<NamedGroup> {
         // Outside an attempt there is no timeline.
-        let _ = ATTEMPT.try_with(|attempt| attempt.timeline.handshake(attempt.number));
+        let _ = ATTEMPT.try_with(|attempt| {
+            let timeline = &attempt.timeline;
+            timeline.enter(attempt.number, ProbePhase::Handshake);
+        });
         None
     }
 

@@ -1,11 +1,10 @@
 //! The error of a probe: a kind and a sentence, and the errors of several addresses as one.
 
+use std::fmt::Display;
 use std::io;
 
 use crate::health::{Failure, FailureKind, Moment, Outcome};
 use crate::text;
-
-use super::timeline::Peer;
 
 /// The longest message, in characters.
 const LONGEST: usize = 500;
@@ -65,7 +64,7 @@ impl ProbeError {
     }
 
     /// Combines the errors of all addresses of a name, the one that says most first.
-    pub(super) fn of_all(tried: &[(Peer, Self)]) -> Self {
+    pub(super) fn of_all(tried: &[(impl Display, Self)]) -> Self {
         let mut shown: Vec<_> = tried.iter().filter(|(_, error)| !error.absent).collect();
         let refused = !shown.is_empty() && shown.iter().all(|(_, error)| error.refused);
         if shown.is_empty() {
@@ -129,7 +128,7 @@ mod tests {
             let tried: Vec<_> = causes
                 .iter()
                 .zip(["127.0.0.1:80", "[::1]:80", "10.0.0.1:80"])
-                .map(|(error, at)| (Peer::Address(at.parse().unwrap()), error.clone()))
+                .map(|(error, at)| (at, error.clone()))
                 .collect();
             let error = ProbeError::of_all(&tried);
             assert_eq!(

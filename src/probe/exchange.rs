@@ -71,6 +71,15 @@ pub(super) struct ExchangeResponse {
     pub(super) redactions: Redactions,
 }
 
+/// The result of a request: the response or the reason why there is none, and what is known in either case.
+pub(super) struct ExchangeResult {
+    pub(super) response: Result<ExchangeResponse, ProbeError>,
+    pub(super) timeline: Timeline,
+    /// The time from the start to the end of the body.
+    pub(super) latency: Duration,
+    pub(super) deadline: Instant,
+}
+
 /// The HTTP clients and name lookups that all probes share.
 #[derive(Debug, Clone)]
 pub(super) struct Exchange {
@@ -103,22 +112,22 @@ impl Exchange {
         }
     }
 
-    /// Sends a request, and records its progress on the timeline.
+    /// Sends a request and reads the response.
     pub(super) async fn send(
         &self,
         request: &ExchangeRequest<'_>,
-        timeline: &Timeline,
         timeout: Duration,
-        deadline: Instant,
-    ) -> Result<ExchangeResponse, ProbeError> {
-        timeout_at(deadline, self.respond(request, timeline, deadline))
-            .await
-            .unwrap_or_else(|_| {
-                Err(ProbeError::new(
-                    FailureKind::Timeout,
-                    timeline.timeout_message(timeout),
-                ))
-            })
+    ) -> ExchangeResult {
+        let timeline = Timeline::new();
+        let started = Instant::now();
+        let deadline = deadline(timeout);
+        let result = timeout_at(deadline, self.respond(request, &timeline, deadline)).await;
+        ExchangeResult {
+            response: result.unwrap_or_else(|_| Err(timeline.timed_out(timeout))),
+            latency: started.elapsed(),
+            timeline,
+            deadline,
+        }
     }
 
     async fn respond(

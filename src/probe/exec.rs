@@ -39,11 +39,7 @@ pub(super) async fn probe(
 ) -> Outcome {
     let clock = prober.clock;
     let started = Instant::now();
-    let limits = CommandLimits {
-        max_output: probe.max_body,
-        timeout: probe.timeout,
-        deadline: exchange::deadline(probe.timeout),
-    };
+    let limits = CommandLimits::new(probe.max_body, probe.timeout);
     let (result, ended) = run_within(exec, limits).await;
     let outcome = match result {
         Ok(()) => Outcome::bare(ProbeResult::Pass, clock.now()),
@@ -62,12 +58,7 @@ pub(super) async fn probe(
 ///
 /// Returns the reason why the command cannot be run, failed or was ended, with the first line that it wrote.
 pub(crate) async fn run(exec: &Exec, timeout: Duration) -> Result<(), Failure> {
-    let limits = CommandLimits {
-        max_output: u64::MAX,
-        timeout,
-        deadline: exchange::deadline(timeout),
-    };
-    let (result, _) = run_within(exec, limits).await;
+    let (result, _) = run_within(exec, CommandLimits::new(u64::MAX, timeout)).await;
     result.map_err(|error| error.failure())
 }
 
@@ -81,6 +72,14 @@ struct CommandLimits {
 }
 
 impl CommandLimits {
+    fn new(max_output: u64, timeout: Duration) -> Self {
+        Self {
+            max_output,
+            timeout,
+            deadline: exchange::deadline(timeout),
+        }
+    }
+
     fn timed_out(&self, what: &str, line: &str) -> ProbeError {
         let timeout = text::format_duration(self.timeout);
         let message = with_line(format!("{what} within {timeout}"), line);

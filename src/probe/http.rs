@@ -11,10 +11,9 @@ use crate::profile::{self, Expect, HttpResponse, Judgement};
 use crate::text;
 
 use super::error::ProbeError;
-use super::exchange::{self, BodyUse, ExchangeRequest, ExchangeResponse};
+use super::exchange::{BodyUse, ExchangeRequest, ExchangeResponse, ExchangeResult};
 use super::prober::Prober;
 use super::redact::Redactions;
-use super::timeline::Timeline;
 
 /// The size from which on a body is decoded in a thread of its own.
 const LARGE_BODY: usize = 128 * 1024;
@@ -39,17 +38,15 @@ pub(super) async fn probe(
             BodyUse::Unread
         },
     };
-    let timeline = Timeline::new();
-    let started = Instant::now();
-    let deadline = exchange::deadline(probe.timeout);
     let clock = prober.clock;
-    let result = prober
-        .exchange
-        .send(&request, &timeline, probe.timeout, deadline)
-        .await;
-    let latency = started.elapsed();
+    let ExchangeResult {
+        response,
+        timeline,
+        latency,
+        deadline,
+    } = prober.exchange.send(&request, probe.timeout).await;
     let mut redactions = Redactions::default();
-    let judged = match result {
+    let judged = match response {
         Ok(mut response) => {
             redactions = std::mem::take(&mut response.redactions);
             judge(probe, response, clock.now(), latency, deadline).await

@@ -8,7 +8,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Semaphore, watch};
+use futures_util::future::{BoxFuture, FutureExt, Shared};
+use tokio::sync::Semaphore;
 
 use super::classify;
 use super::error::ProbeError;
@@ -19,8 +20,7 @@ const AT_ONCE: usize = 64;
 /// The number of addresses of one name that are tried.
 const MOST_TRIED: usize = 16;
 
-type LookupResult = Result<Arc<[SocketAddr]>, ProbeError>;
-type PendingLookup = watch::Receiver<Option<LookupResult>>;
+type PendingLookup = Shared<BoxFuture<'static, Result<Arc<[SocketAddr]>, ProbeError>>>;
 
 /// The lookups in progress.
 #[derive(Debug, Clone)]
@@ -43,15 +43,7 @@ impl Lookup {
         host: &str,
         port: u16,
     ) -> Result<Vec<SocketAddr>, ProbeError> {
-        let mut lookup = self.pending(host);
-        let found = lookup
-            .wait_for(Option::is_some)
-            .await
-            .map_or_else(
-                |_| Some(Err(ProbeError::local("the name lookup was broken off"))),
-                |found| found.clone(),
-            )
-            .unwrap_or_else(|| Err(ProbeError::local("the name lookup gave nothing")))?;
+        let found = self.pending(host).await?;
         Ok(alternated(&found, port))
     }
 
@@ -61,31 +53,32 @@ impl Lookup {
         if let Some(lookup) = pending.get(host) {
             return lookup.clone();
         }
-        let (sender, lookup) = watch::channel(None);
-        pending.insert(host.to_owned(), lookup.clone());
-        drop(pending);
         let this = self.clone();
-        let host = host.to_owned();
-        tokio::spawn(async move {
+        let name = host.to_owned();
+        // The lookup ends, and is removed, even when no probe waits for it any more.
+        let lookup = tokio::spawn(async move {
             // The semaphore is never closed.
             let permit = Arc::clone(&this.permits).acquire_owned().await.ok();
-            let name = host.clone();
+            let host = name.clone();
             let found = tokio::task::spawn_blocking(move || {
                 let _permit = permit;
-                (name.as_str(), 0)
+                (host.as_str(), 0)
                     .to_socket_addrs()
                     .map(Iterator::collect::<Arc<[SocketAddr]>>)
             })
             .await
             .unwrap_or_else(|_| Err(io::Error::other("the lookup was broken off")))
-            .map_err(|error| classify::lookup_error(&host, &error));
+            .map_err(|error| classify::lookup_error(&name, &error));
             this.pending
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .remove(&host);
-            // It is no error when no probe waits any more.
-            let _ = sender.send(Some(found));
+                .remove(&name);
+            found
         });
+        let broken_off = |_| Err(ProbeError::local("the name lookup was broken off"));
+        let lookup = lookup.map(move |found| found.unwrap_or_else(broken_off));
+        let lookup = lookup.boxed().shared();
+        pending.insert(host.to_owned(), lookup.clone());
         lookup
     }
 }

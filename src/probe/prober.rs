@@ -3,15 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::health::{Failure, Phases};
 use crate::host::Clock;
 use crate::inventory::{Connection, HttpRequest};
 
-use super::exchange::{self, BodyUse, Exchange, ExchangeRequest};
+use super::exchange::{BodyUse, Exchange, ExchangeRequest};
 use super::redact::Redactions;
-use super::timeline::Timeline;
 
 /// Probes services. A clone shares connections and settings.
 #[derive(Debug, Clone)]
@@ -90,13 +87,10 @@ impl Prober {
             expect: None,
             body: BodyUse::Raw(max_body),
         };
-        let timeline = Timeline::new();
-        let started = Instant::now();
-        let deadline = exchange::deadline(timeout);
-        let result = self.exchange.send(&request, &timeline, timeout, deadline);
-        let result = result.await;
+        let result = self.exchange.send(&request, timeout).await;
+        let timeline = result.timeline;
         let address = timeline.address();
-        match result {
+        match result.response {
             Ok(response) => Ok(HttpReply {
                 code: response.code,
                 headers: response.headers,
@@ -104,7 +98,7 @@ impl Prober {
                 redactions: response.redactions,
                 address,
                 phases: timeline.phases(),
-                latency: started.elapsed(),
+                latency: result.latency,
             }),
             Err(error) => Err(SendError {
                 before_sending: !timeline.claimed(),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use crate::health::{FailureKind, Outcome, ProbeResult};
+use crate::health::{Outcome, ProbeResult};
 use crate::inventory::{Connection, Probe};
 use crate::profile::HostPort;
 
@@ -46,10 +46,7 @@ pub(super) async fn probe(
             ..Outcome::bare(ProbeResult::Pass, clock.now())
         },
         Ok(Err(error)) => error.outcome(clock.now()),
-        Err(_) => {
-            let message = timeline.timeout_message(probe.timeout);
-            ProbeError::new(FailureKind::Timeout, message).outcome(clock.now())
-        }
+        Err(_) => timeline.timed_out(probe.timeout).outcome(clock.now()),
     };
     Outcome {
         address: timeline.address(),
@@ -64,7 +61,7 @@ async fn connect(peer: Peer, timeline: &Timeline) -> (Peer, Result<(), FailedAtt
         return (peer, Err(FailedAttempt { error, sent: false }));
     };
     let number = timeline.attempt(peer.clone());
-    timeline.connecting(number);
+    timeline.enter(number, ProbePhase::Connect);
     let error = match TcpStream::connect(address).await {
         Ok(stream) if is_its_own_peer(&stream) => ProbeError::refused("connection refused"),
         Ok(_) => {

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::health::Phases;
+use crate::health::{FailureKind, Phases};
 use crate::text;
+
+use super::error::ProbeError;
 
 /// The events of one probe. A clone shares them.
 #[derive(Debug, Clone)]
@@ -23,7 +25,7 @@ pub(super) enum Peer {
 }
 
 /// The phase of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ProbePhase {
     /// Nothing has left this machine yet.
     Prepare,
@@ -57,8 +59,7 @@ struct TimelineState {
 struct AddressAttempt {
     peer: Peer,
     begun: Instant,
-    connecting: bool,
-    handshake: bool,
+    phase: ProbePhase,
     connected: Option<Instant>,
     error: Option<String>,
 }
@@ -103,22 +104,17 @@ impl Timeline {
         state.attempts.push(AddressAttempt {
             peer,
             begun: now,
-            connecting: false,
-            handshake: false,
+            // A kept connection needs no other phase.
+            phase: ProbePhase::Head,
             connected: None,
             error: None,
         });
         state.attempts.len() - 1
     }
 
-    /// Records that a connection is being made, because none was kept.
-    pub(super) fn connecting(&self, attempt: usize) {
-        self.update(attempt, |attempt| attempt.connecting = true);
-    }
-
-    /// Records that the connection was made and that TLS begins.
-    pub(super) fn handshake(&self, attempt: usize) {
-        self.update(attempt, |attempt| attempt.handshake = true);
+    /// Records that an attempt makes a connection, because none was kept, or that TLS begins on it.
+    pub(super) fn enter(&self, attempt: usize, phase: ProbePhase) {
+        self.update(attempt, |attempt| attempt.phase = phase);
     }
 
     /// Records that a connection is ready for the request. Returns true for the first one only: that one may send it.
@@ -142,7 +138,8 @@ impl Timeline {
     /// Returns whether the request was sent on a kept connection.
     pub(super) fn used_kept_connection(&self) -> bool {
         let state = self.state();
-        state.claimed.is_none() && state.attempts.last().is_some_and(|it| !it.connecting)
+        let last = state.attempts.last();
+        state.claimed.is_none() && last.is_some_and(|it| it.phase == ProbePhase::Head)
     }
 
     /// Returns whether this attempt may have sent the request.
@@ -185,7 +182,7 @@ impl Timeline {
     pub(super) fn phase_of(&self, attempt: usize) -> ProbePhase {
         let state = self.state();
         match state.attempts.get(attempt) {
-            Some(attempt) if attempt.handshake => ProbePhase::Handshake,
+            Some(attempt) if attempt.phase == ProbePhase::Handshake => ProbePhase::Handshake,
             _ => ProbePhase::Connect,
         }
     }
@@ -205,14 +202,14 @@ impl Timeline {
         }
     }
 
-    /// Returns the sentence for a timeout that strikes now.
-    pub(super) fn timeout_message(&self, timeout: Duration) -> String {
+    /// Returns the error of a timeout that strikes now.
+    pub(super) fn timed_out(&self, timeout: Duration) -> ProbeError {
         let state = self.state();
         let limit = text::format_duration(timeout);
         let connected = state.connect_time().map_or_else(String::new, |took| {
             format!("connected in {}, ", text::long_latency(took))
         });
-        match state.phase() {
+        let message = match state.phase() {
             ProbePhase::Prepare => {
                 format!("not even sent within {limit} (reading secrets and TLS files)")
             }
@@ -232,7 +229,8 @@ impl Timeline {
                 "no complete answer within {limit} ({connected}waiting for the rest of the body after {} bytes)",
                 state.body
             ),
-        }
+        };
+        ProbeError::new(FailureKind::Timeout, message)
     }
 }
 
@@ -248,15 +246,14 @@ impl TimelineState {
     }
 
     fn phase(&self) -> ProbePhase {
-        let alive = || self.attempts.iter().filter(|it| it.error.is_none());
         if self.head.is_some() {
             ProbePhase::Body
-        } else if self.claimed.is_some() || alive().any(|attempt| !attempt.connecting) {
+        } else if self.claimed.is_some() {
             ProbePhase::Head
-        } else if alive().any(|attempt| attempt.handshake) {
-            ProbePhase::Handshake
         } else if !self.attempts.is_empty() {
-            ProbePhase::Connect
+            let alive = self.attempts.iter().filter(|it| it.error.is_none());
+            let furthest = alive.map(|attempt| attempt.phase).max();
+            furthest.unwrap_or(ProbePhase::Connect)
         } else if self.lookup.is_some() {
             ProbePhase::Lookup
         } else {

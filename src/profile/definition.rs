@@ -63,9 +63,9 @@ impl Profile {
             "a profile: a map with `probes`, `actions` and `decode`",
             problems,
         )?;
-        let title = fields
-            .take("title")
-            .and_then(|entry| entry.value.line("one line for people", problems));
+        let title = fields.read_key("title", problems, |entry, problems| {
+            entry.value.line("one line for people", problems)
+        });
         let source = fields.take("source").and_then(|entry| {
             let words = [
                 ("captured", ProfileSource::Captured),
@@ -96,10 +96,7 @@ impl Profile {
                 probes.insert(entry.key.clone(), probe);
             }
         }
-        let actions = fields
-            .take("actions")
-            .map(|entry| RawActions::read(entry, problems))
-            .unwrap_or_default();
+        let actions = fields.read_key("actions", problems, RawActions::read);
         let decode = fields.take("decode").and_then(|entry| {
             let decode = Decode::parse(&entry.value, problems)?;
             Some(Spanned::new(Arc::new(decode), &entry.value))
@@ -118,7 +115,7 @@ impl Profile {
             builtin: false,
             options,
             probes,
-            actions,
+            actions: actions.unwrap_or_default(),
             decode,
         })
     }
@@ -152,7 +149,7 @@ impl Profile {
 
     /// Returns how the reply to a reload is read, if it is.
     pub fn reload_reply(&self) -> Option<&ReplyDecode> {
-        let reply = self.actions.reload.as_ref()?.reply.as_ref();
+        let reply = self.actions.get("reload")?.reply.as_ref();
         reply.map(|reply| &*reply.value)
     }
 

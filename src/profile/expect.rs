@@ -1,5 +1,7 @@
 //! Expectations of a response.
 
+use std::fmt;
+
 use serde_json::Value;
 
 /// A range of status codes from `first` to `last`, both included.
@@ -21,6 +23,16 @@ impl StatusRange {
     /// Returns whether the code is in the range.
     pub const fn contains(self, code: u16) -> bool {
         self.first <= code && code <= self.last
+    }
+}
+
+impl fmt::Display for StatusRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.first.fmt(f)?;
+        if self.last > self.first {
+            write!(f, "-{}", self.last)?;
+        }
+        Ok(())
     }
 }
 

@@ -47,6 +47,14 @@ impl fmt::Display for Proxy {
     }
 }
 
+/// Returns whether a text is a token of HTTP, as a method and the name of a header are.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
 /// A text that may come from elsewhere and is never shown, not even by `Debug`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Secret {

@@ -137,6 +137,14 @@ pub(crate) fn strongest<'a, R, T>(
     levels.find_map(|(level, raw)| Some(Setting::<T>::written(*level, get(raw)?)))
 }
 
+/// Returns the origin of the value of the strongest level that has one.
+pub(crate) fn origin<'a, R, T: 'a>(
+    levels: Levels<'_, 'a, R>,
+    get: impl Fn(&'a R) -> Option<&'a Spanned<T>>,
+) -> Origin<'a> {
+    strongest(levels, get).map_or(Origin::BuiltIn, |setting| setting.origin)
+}
+
 /// Returns the part of what each level says that `get` selects.
 pub(crate) fn select<'a, R, P>(
     levels: Levels<'_, 'a, R>,

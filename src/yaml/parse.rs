@@ -328,12 +328,10 @@ fn advice(info: &str, line: &str) -> Option<String> {
 }
 
 fn too_deep(place: &Place) -> Problem {
-    Problem::at(
-        place,
-        format!("more than {MAX_DEPTH} maps and lists inside each other"),
-    )
-    .label("too deep")
-    .hint("nothing that is understood here is nested that deep")
+    let message = format!("more than {MAX_DEPTH} maps and lists inside each other");
+    Problem::at(place, message)
+        .label("too deep")
+        .hint("nothing that is understood here is nested that deep")
 }
 
 /// Returns the weight of a node, and the number of levels of maps and lists in it. The depth is limited, so recursion is.

@@ -23,11 +23,8 @@ impl Node {
 
     /// Returns the problem that the value is not what was expected.
     pub fn wrong(&self, expected: &str) -> Problem {
-        Problem::at(
-            &self.place,
-            format!("expected {expected}, found {}", self.kind()),
-        )
-        .expected(expected)
+        let message = format!("expected {expected}, found {}", self.kind());
+        Problem::at(&self.place, message).expected(expected)
     }
 
     /// Returns the text of a scalar: numbers and booleans as they were written.
@@ -240,6 +237,16 @@ impl<'a> Fields<'a> {
     pub fn take(&mut self, key: &'static str) -> Option<&'a Entry> {
         self.known.push(key);
         self.take_other_name(key)
+    }
+
+    /// Takes a key and reads its entry.
+    pub fn read_key<T>(
+        &mut self,
+        key: &'static str,
+        problems: &mut Problems,
+        read: impl FnOnce(&'a Entry, &mut Problems) -> Option<T>,
+    ) -> Option<T> {
+        self.take(key).and_then(|entry| read(entry, problems))
     }
 
     /// Takes a key that is valid, but is not suggested.

@@ -150,13 +150,7 @@ fn probes(profile: &Profile) -> Vec<&str> {
     profile.probes.keys().map(String::as_str).collect()
 }
 
-fn actions(profile: &Profile) -> Vec<&'static str> {
-    let actions = &profile.actions;
-    let offered = [
-        actions.shutdown.as_ref().map(|_| "shutdown"),
-        actions.schedule.as_ref().map(|_| "schedule"),
-        actions.reload.as_ref().map(|_| "reload"),
-        actions.restart.as_ref().map(|_| "restart"),
-    ];
-    offered.into_iter().flatten().collect()
+fn actions(profile: &Profile) -> Vec<&str> {
+    let actions = profile.actions.0.iter();
+    actions.map(|action| action.name.value.as_str()).collect()
 }

@@ -156,13 +156,7 @@ fn accepted(expect: &Expect) -> String {
     if expect.status.is_empty() {
         return "200-299".to_owned();
     }
-    let ranges = expect.status.iter().map(|range| {
-        if range.first == range.last {
-            range.first.to_string()
-        } else {
-            format!("{}-{}", range.first, range.last)
-        }
-    });
+    let ranges = expect.status.iter().map(StatusRange::to_string);
     ranges.collect::<Vec<_>>().join(", ")
 }
 

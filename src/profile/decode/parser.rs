@@ -3,6 +3,7 @@
 use super::field::{FieldSpec, FieldSpecs, PayloadPath, WordSpecs};
 use super::time::Unit;
 use super::words::{Vocabulary, WordMap};
+use crate::profile::request::is_token;
 use crate::text::nearest;
 use crate::yaml::{Entry, Fields, Node, Place, Problem, Problems, Value};
 
@@ -183,7 +184,7 @@ impl Parser<'_> {
         let shown = node.shown();
         let (message, hint) = if let Some(name) = text.strip_prefix("header:") {
             let name = name.trim();
-            if is_header_name(name) {
+            if is_token(name) {
                 return Some(PayloadPath::Header(name.to_ascii_lowercase()));
             }
             (format!("{shown} names no header"), None)
@@ -224,12 +225,6 @@ impl Parser<'_> {
         self.problems
             .push(Problem::at(place, message).expected(expected));
     }
-}
-
-/// Returns whether all characters are those of an HTTP token.
-fn is_header_name(name: &str) -> bool {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !name.is_empty() && name.bytes().all(token)
 }
 
 /// Returns whether a `~` is not followed by `0` or `1`.

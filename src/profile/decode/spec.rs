@@ -107,13 +107,11 @@ impl Decode {
             words,
             status.is_empty() && parser.format != BodyFormat::Text,
         ) {
-            Problem::at(
-                &entry.key_place,
-                "`words` without a status to compare with them",
-            )
-            .label("no `status` beside it")
-            .hint("add `status: /status`, or where else the word stands")
-            .report(parser.problems);
+            let message = "`words` without a status to compare with them";
+            Problem::at(&entry.key_place, message)
+                .label("no `status` beside it")
+                .hint("add `status: /status`, or where else the word stands")
+                .report(parser.problems);
         }
         let mut decode = Self {
             format: parser.format,
@@ -164,13 +162,11 @@ impl Decode {
             _ => return,
         };
         let shown = node.shown();
-        Problem::at(
-            &node.place,
-            format!("{shown} decides, and there is no `{missing}`"),
-        )
-        .label(format!("needs `{missing}`"))
-        .hint(format!("add `{missing}`, or take `overall` out"))
-        .report(problems);
+        let message = format!("{shown} decides, and there is no `{missing}`");
+        Problem::at(&node.place, message)
+            .label(format!("needs `{missing}`"))
+            .hint(format!("add `{missing}`, or take `overall` out"))
+            .report(problems);
     }
 }
 

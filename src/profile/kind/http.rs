@@ -8,7 +8,8 @@ use crate::yaml::{
 use super::super::annotated::AnnotatedYaml;
 use super::super::raw::read::{bad_address, check_single, warn_password};
 use super::super::raw::request::{self, HttpRequest, RawRequestSettings, RawTls};
-use super::super::raw::secret::{self, RawHeader, Variables, is_token, written};
+use super::super::raw::secret::{self, RawHeader, Variables, written};
+use super::super::request::is_token;
 use super::super::setting::{Level, Levels, Origin, Spanned, select, strongest};
 use super::super::target::{BadAddress, check_path};
 use super::super::{Auth, Proxy, Secret, Target};
@@ -70,23 +71,10 @@ impl RawKind for RawHttp {
         let mut fields = Fields::read(node, EXPECTED, problems)?;
         let path = fields.take("path");
         let url = fields.take("url");
-        http.method = fields
-            .take("method")
-            .and_then(|entry| method(&entry.value, problems));
-        http.headers = fields
-            .take("headers")
-            .map(|entry| secret::headers(entry, problems))
-            .unwrap_or_default();
-        http.body = fields.take("body").and_then(|entry| {
-            if matches!(entry.value.value, Value::Map(_) | Value::List(_)) {
-                return entry
-                        .value
-                        .wrong("the body as text")
-                        .hint("what is sent is text: write JSON in single quotes").reject(problems);
-            }
-            let body = entry.value.text("the body as text", problems)?;
-            Some(Spanned::new(body, &entry.value))
-        });
+        http.method = fields.read_key("method", problems, method);
+        let headers = fields.read_key("headers", problems, secret::headers);
+        http.headers = headers.unwrap_or_default();
+        http.body = fields.read_key("body", problems, body);
         fields.finish_with(problems, |key| match key {
             "expect" | "interval" | "timeout" | "auth" | "tls" | "proxy" | "follow_redirects"
             | "connection" | "max_body" | "status" | "waits" => {
@@ -228,6 +216,16 @@ fn to(node: &Node, problems: &mut Problems) -> Option<Spanned<RawTarget>> {
     }
 }
 
+fn body(entry: &Entry, problems: &mut Problems) -> Option<Spanned<String>> {
+    const EXPECTED: &str = "the body as text";
+    let node = &entry.value;
+    if matches!(node.value, Value::Map(_) | Value::List(_)) {
+        let hint = "what is sent is text: write JSON in single quotes";
+        return node.wrong(EXPECTED).hint(hint).reject(problems);
+    }
+    Some(Spanned::new(node.text(EXPECTED, problems)?, node))
+}
+
 /// `localhost:8000/health` was meant as an address, not as a path.
 fn maybe_address(text: &str) -> Option<BadAddress> {
     let host = text.split('/').next().unwrap_or_default();
@@ -237,8 +235,9 @@ fn maybe_address(text: &str) -> Option<BadAddress> {
     })
 }
 
-fn method(node: &Node, problems: &mut Problems) -> Option<Spanned<String>> {
+fn method(entry: &Entry, problems: &mut Problems) -> Option<Spanned<String>> {
     const EXPECTED: &str = "a method such as `GET` or `POST`";
+    let node = &entry.value;
     let text = node.line(EXPECTED, problems)?;
     let upper = text.to_ascii_uppercase();
     let problem = |reason: &str, hint: Option<String>| {

@@ -228,13 +228,11 @@ pub(crate) fn check_keys(kind: &str, keys: &[Spanned<String>], problems: &mut Pr
             continue;
         }
         let owners: Vec<String> = owners.iter().map(|owner| format!("`{owner}`")).collect();
-        Problem::at(
-            &key.place,
-            format!("`{}` means nothing to a probe by `{kind}`", key.value),
-        )
-        .label(format!("belongs to {}", owners.join(" and ")))
-        .hint("take it out")
-        .report(problems);
+        let message = format!("`{}` means nothing to a probe by `{kind}`", key.value);
+        Problem::at(&key.place, message)
+            .label(format!("belongs to {}", owners.join(" and ")))
+            .hint("take it out")
+            .report(problems);
     }
 }
 
@@ -242,10 +240,8 @@ pub(crate) fn check_keys(kind: &str, keys: &[Spanned<String>], problems: &mut Pr
 pub(crate) fn asks_nothing(name: &Spanned<String>) -> Problem {
     let mut kinds: Vec<String> = KINDS.iter().map(|(kind, _)| format!("`{kind}`")).collect();
     let last = kinds.pop().unwrap_or_default();
-    Problem::at(
-        &name.place,
-        format!("the probe `{}` does not say what to ask", name.value),
-    )
-    .label(format!("expected {} or {last}", kinds.join(", ")))
-    .hint("for example `{http: /health}` or `{tcp: \"localhost:6379\"}`")
+    let message = format!("the probe `{}` does not say what to ask", name.value);
+    Problem::at(&name.place, message)
+        .label(format!("expected {} or {last}", kinds.join(", ")))
+        .hint("for example `{http: /health}` or `{tcp: \"localhost:6379\"}`")
 }

@@ -16,12 +16,7 @@ use super::request::{self, RawRequest};
 
 /// The actions of a profile or a service as written.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct RawActions {
-    pub(crate) shutdown: Option<RawAction>,
-    pub(crate) schedule: Option<RawAction>,
-    pub(crate) reload: Option<RawAction>,
-    pub(crate) restart: Option<RawAction>,
-}
+pub(crate) struct RawActions(pub(crate) Vec<RawAction>);
 
 /// An action as written: laid over another one, or switched off.
 #[derive(Debug, Clone)]
@@ -63,23 +58,13 @@ impl RawMeans {
 }
 
 impl RawActions {
-    pub(crate) fn read(entry: &Entry, problems: &mut Problems) -> Self {
-        let Some(mut fields) = Fields::read(
-            &entry.value,
-            "a map of actions: `shutdown`, `schedule`, `reload`, `restart`",
-            problems,
-        ) else {
-            return Self::default();
-        };
-        let mut action = |key, problems: &mut Problems| {
-            fields
-                .take(key)
-                .and_then(|entry| RawAction::read(entry, problems))
-        };
-        let shutdown = action("shutdown", problems);
-        let schedule = action("schedule", problems);
-        let reload = action("reload", problems);
-        let restart = action("restart", problems);
+    pub(crate) fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
+        let expected = "a map of actions: `shutdown`, `schedule`, `reload`, `restart`";
+        let mut fields = Fields::read(&entry.value, expected, problems)?;
+        let mut actions = Vec::new();
+        for key in ["shutdown", "schedule", "reload", "restart"] {
+            actions.extend(fields.read_key(key, problems, RawAction::read));
+        }
         fields.finish_with(problems, |key| match key {
             "stop" | "quit" | "terminate" | "kill" => Some("did you mean `shutdown`?".to_owned()),
             "start" => Some(
@@ -88,21 +73,12 @@ impl RawActions {
             "refresh" | "hup" => Some("did you mean `reload`?".to_owned()),
             _ => None,
         });
-        Self {
-            shutdown,
-            schedule,
-            reload,
-            restart,
-        }
+        Some(Self(actions))
     }
-}
 
-impl RawActions {
     /// Returns the action of this name, if it is written.
     pub(crate) fn get(&self, name: &str) -> Option<&RawAction> {
-        let actions = [&self.shutdown, &self.schedule, &self.reload, &self.restart];
-        let mut written = actions.into_iter().flatten();
-        written.find(|action| action.name.value == name)
+        self.0.iter().find(|action| action.name.value == name)
     }
 }
 
@@ -168,11 +144,9 @@ impl RawAction {
             action.read_reply(fields.take("reply"), given.first(), problems);
             action.check_reload_signal(problems);
         } else {
-            let waits = fields.take("waits");
-            action.waits = waits.and_then(|entry| boolean(entry, problems));
+            action.waits = fields.read_key("waits", problems, boolean);
         }
-        let timeout = fields.take("timeout");
-        action.timeout = timeout.and_then(|entry| positive_duration(entry, problems));
+        action.timeout = fields.read_key("timeout", problems, positive_duration);
         action.request = RawRequest::take(&mut fields, problems);
         action.means_keys = keys_where(node, |key| owner(key).is_some());
         if let Some(means) = &action.means {
@@ -203,13 +177,11 @@ impl RawAction {
             let Some(owner) = owner(&key.value).filter(|owner| *owner != means) else {
                 continue;
             };
-            Problem::at(
-                &key.place,
-                format!("`{}` means nothing to an action by `{means}`", key.value),
-            )
-            .label(format!("belongs to `{owner}`"))
-            .hint("take it out")
-            .report(problems);
+            let message = format!("`{}` means nothing to an action by `{means}`", key.value);
+            Problem::at(&key.place, message)
+                .label(format!("belongs to `{owner}`"))
+                .hint("take it out")
+                .report(problems);
         }
     }
 
@@ -222,14 +194,12 @@ impl RawAction {
     ) {
         let Some(entry) = entry else { return };
         if let Some(means) = means.filter(|means| means.key != "http") {
-            Problem::at(
-                &entry.key_place,
-                format!("`{}` gives no reply that could be read", means.key),
-            )
-            .label("has a meaning only beside `http`")
-            .related(&means.key_place, "what is done")
-            .hint("take `reply` out")
-            .report(problems);
+            let message = format!("`{}` gives no reply that could be read", means.key);
+            Problem::at(&entry.key_place, message)
+                .label("has a meaning only beside `http`")
+                .related(&means.key_place, "what is done")
+                .hint("take `reply` out")
+                .report(problems);
         }
         if let Some(decode) = ReplyDecode::parse(&entry.value, problems) {
             self.reply = Some(Spanned::new(Arc::new(decode), &entry.value));
@@ -242,13 +212,11 @@ impl RawAction {
         if let Some(RawMeans::Signal(signal)) = &self.means
             && matches!(signal.value, Signal::Term | Signal::Int | Signal::Quit)
         {
-            Problem::at(
-                &signal.place,
-                format!("SIG{} asks a process to end", signal.value.as_str()),
-            )
-            .label("expected `HUP`, `USR1` or `USR2`")
-            .hint("did you mean `HUP`?")
-            .report(problems);
+            let message = format!("SIG{} asks a process to end", signal.value.as_str());
+            Problem::at(&signal.place, message)
+                .label("expected `HUP`, `USR1` or `USR2`")
+                .hint("did you mean `HUP`?")
+                .report(problems);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::yaml::{
 
 use super::super::Secret;
 use super::super::annotated::AnnotatedYaml;
-use super::super::setting::{Level, Levels, Origin, Spanned, strongest};
+use super::super::setting::{Level, Levels, Origin, Spanned, origin, strongest};
 use super::read::{beside, directory, path};
 use super::secret::{self, Variables};
 
@@ -59,10 +59,7 @@ pub(crate) struct Exec {
 impl RawExec {
     pub(crate) fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
         let command = words(&entry.value, problems)?;
-        let items = match &entry.value.value {
-            Value::List(items) => items.as_slice(),
-            _ => &[],
-        };
+        let items = entry.value.one_or_many();
         let mut shown: Vec<String> = items.iter().map(shown).collect();
         if let (Some(item), Some(first), Some(program)) =
             (items.first(), shown.first_mut(), command.value.first())
@@ -132,8 +129,7 @@ pub(crate) fn show(
         out.leaf("exec", exec.yaml(), setting.origin);
     }
     if exec.cwd != Path::new("") {
-        let cwd = strongest(beside, |raw| raw.cwd.as_ref());
-        let origin = cwd.map_or(Origin::BuiltIn, |cwd| cwd.origin);
+        let origin = origin(beside, |raw| raw.cwd.as_ref());
         out.leaf("cwd", exec.cwd.display().to_string(), origin);
     }
     show_env(exec, exec.env.keys(), beside, out);
@@ -198,19 +194,17 @@ impl Exec {
 
 impl RawExecSettings {
     pub(crate) fn take(fields: &mut Fields<'_>, problems: &mut Problems) -> Self {
-        let settings = Self::take_env(fields, problems);
-        let cwd = fields.take("cwd");
         Self {
-            cwd: cwd.and_then(|entry| path("the path of a directory")(entry, problems)),
-            ..settings
+            env: Self::take_env(fields, problems).env,
+            cwd: fields.read_key("cwd", problems, path("the path of a directory")),
         }
     }
 
     /// Takes the keys of a command that always runs in the directory of its file.
     pub(crate) fn take_env(fields: &mut Fields<'_>, problems: &mut Problems) -> Self {
-        let env = fields.take("env");
+        let env = fields.read_key("env", problems, variables);
         Self {
-            env: env.map_or_else(Vec::new, |entry| variables(entry, problems)),
+            env: env.unwrap_or_default(),
             cwd: None,
         }
     }
@@ -293,11 +287,9 @@ fn different(word: &str, shown: &str) -> (String, String) {
 }
 
 /// Reads `env:`, names to values.
-fn variables(entry: &Entry, problems: &mut Problems) -> Vec<RawVariable> {
+fn variables(entry: &Entry, problems: &mut Problems) -> Option<Vec<RawVariable>> {
     const EXPECTED: &str = "a map of variables, as in `{MODE: fast}`";
-    let Some(entries) = entry.value.map(EXPECTED, problems) else {
-        return Vec::new();
-    };
+    let entries = entry.value.map(EXPECTED, problems)?;
     let mut variables = Vec::with_capacity(entries.len());
     for entry in entries {
         if entry.key.is_empty() || entry.key.contains(['=', '\0', ' ']) {
@@ -323,7 +315,7 @@ fn variables(entry: &Entry, problems: &mut Problems) -> Vec<RawVariable> {
             hidden,
         });
     }
-    variables
+    Some(variables)
 }
 
 /// Text, which may be empty here, or a secret from other_host.

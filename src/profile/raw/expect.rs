@@ -3,12 +3,12 @@
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
-use crate::yaml::{Entry, Fields, Node, Place, Problem, Problems, Value};
+use crate::yaml::{Entry, Fields, Place, Problem, Problems};
 
 use super::super::annotated::AnnotatedYaml;
-use super::super::setting::{Levels, Origin, Spanned, strongest};
+use super::super::setting::{Levels, Origin, Spanned, origin, strongest};
 use super::super::{Decode, Expect, StatusRange};
-use super::secret::check_header_name;
+use super::secret::{check_header_name, is_duplicate};
 
 /// Expectations of an answer as written.
 #[derive(Debug, Clone, Default)]
@@ -23,29 +23,20 @@ pub(crate) struct RawExpect {
 }
 
 impl RawExpect {
-    pub(super) fn read(entry: &Entry, problems: &mut Problems) -> Self {
-        let mut expect = Self::default();
-        let Some(mut fields) = Fields::read(
-            &entry.value,
-            "a map with `status`, `body`, `json` or `headers`",
-            problems,
-        ) else {
-            return expect;
-        };
-        expect.status = fields
-            .take("status")
-            .and_then(|entry| status(&entry.value, problems));
-        expect.body = fields
-            .take("body")
-            .and_then(|entry| body(&entry.value, problems));
-        if let Some(entry) = fields.take("json") {
-            expect.json = json(&entry.value, problems);
-        }
-        if let Some(entry) = fields.take("headers") {
-            expect.headers = headers(&entry.value, problems);
-        }
+    pub(super) fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
+        let expected = "a map with `status`, `body`, `json` or `headers`";
+        let mut fields = Fields::read(&entry.value, expected, problems)?;
+        let status = fields.read_key("status", problems, status);
+        let body = fields.read_key("body", problems, body);
+        let json = fields.read_key("json", problems, json);
+        let headers = fields.read_key("headers", problems, headers);
         fields.finish(problems);
-        expect
+        Some(Self {
+            status,
+            body,
+            json: json.unwrap_or_default(),
+            headers: headers.unwrap_or_default(),
+        })
     }
 
     /// Merges the levels: `json` and `headers` by key, all else replaced.
@@ -121,7 +112,7 @@ impl RawExpect {
         if let Some(status) = strongest(levels, |expect| expect.status.as_ref()) {
             let ranges = status.value.iter().map(|range| match range {
                 StatusRange { first, last } if first == last => Yaml::from(*first),
-                StatusRange { first, last } => format!("{first}-{last}").into(),
+                range => range.to_string().into(),
             });
             out.leaf("status", ranges.collect::<Vec<_>>(), status.origin);
         }
@@ -150,16 +141,12 @@ fn show_map<T: serde::Serialize>(
     }
     out.open(key, None);
     for (name, value) in entries {
-        let setting = strongest(levels, |raw| {
+        let origin = origin(levels, |raw| {
             let mut names = get(raw).iter().map(|(known, _)| known);
             names.find(|known| known.value == *name)
         });
-        let origin = setting.map_or(Origin::BuiltIn, |setting| setting.origin);
-        out.leaf(
-            name,
-            serde_yaml::to_value(value).unwrap_or_default(),
-            origin,
-        );
+        let value = serde_yaml::to_value(value).unwrap_or_default();
+        out.leaf(name, value, origin);
     }
     out.close();
 }
@@ -177,50 +164,37 @@ fn has_no_body(range: StatusRange) -> bool {
 }
 
 /// Reads a status code, a range, or a list of them.
-fn status(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<StatusRange>>> {
+fn status(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Vec<StatusRange>>> {
     const EXPECTED: &str = "status codes such as `200`, `200-299` or a list of them";
-    let items = match &node.value {
-        Value::List(items) => items.as_slice(),
-        _ => std::slice::from_ref(node),
-    };
+    let node = &entry.value;
+    let items = node.one_or_many();
     if items.is_empty() {
         return Problem::at(&node.place, "no status code would be accepted")
             .expected(EXPECTED)
             .reject(problems);
     }
     let mut ranges = Vec::with_capacity(items.len());
-    let mut complete = true;
     for item in items {
-        let Some(text) = item.as_text() else {
-            problems.push(item.wrong(EXPECTED));
-            complete = false;
-            continue;
-        };
-        match range(text) {
-            Ok(range) => ranges.push(range),
-            Err((reason, hint)) => {
-                item.problem(reason)
-                    .expected(EXPECTED)
-                    .maybe_hint(hint)
-                    .report(problems);
-                complete = false;
+        match item.as_text().map(range) {
+            Some(Ok(range)) => ranges.push(range),
+            Some(Err((reason, hint))) => {
+                let problem = item.problem(reason).expected(EXPECTED);
+                problem.maybe_hint(hint).report(problems);
             }
+            None => problems.push(item.wrong(EXPECTED)),
         }
     }
-    complete.then(|| Spanned::new(ranges, node))
+    (ranges.len() == items.len()).then(|| Spanned::new(ranges, node))
 }
 
 /// Reads a status code (`200`) or a range (`200-299`).
 fn range(text: &str) -> Result<StatusRange, (String, Option<String>)> {
     let text = text.trim();
+    let bad = |reason: &str, hint: String| Err((reason.to_owned(), Some(hint)));
     let lower = text.to_ascii_lowercase();
-    if let Some(class) = lower.strip_suffix("xx")
-        && class.len() == 1
-    {
-        return Err((
-            "is not a range".to_owned(),
-            Some(format!("did you mean `{class}00-{class}99`?")),
-        ));
+    if let Some(class) = lower.strip_suffix("xx").filter(|it| it.len() == 1) {
+        let hint = format!("did you mean `{class}00-{class}99`?");
+        return bad("is not a range", hint);
     }
     let code = |part: &str| -> Result<u16, (String, Option<String>)> {
         let part = part.trim();
@@ -231,35 +205,31 @@ fn range(text: &str) -> Result<StatusRange, (String, Option<String>)> {
                 .map(|(a, b)| format!("did you mean `{}-{}`?", a.trim(), b.trim()));
             return Err(("is not a status code".to_owned(), hint));
         }
-        match part.parse() {
-            Ok(code @ 100..=599) => Ok(code),
-            _ => Err((
-                "is no status code that HTTP has".to_owned(),
-                Some("status codes are 100 to 599".to_owned()),
-            )),
-        }
+        part.parse()
+            .ok()
+            .filter(|code| matches!(code, 100..=599))
+            .ok_or_else(|| {
+                let hint = "status codes are 100 to 599".to_owned();
+                ("is no status code that HTTP has".to_owned(), Some(hint))
+            })
     };
-    let (first, last) = match text.split_once('-') {
-        Some((first, last)) => (code(first)?, code(last)?),
-        None => (code(text)?, code(text)?),
-    };
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (code(first)?, code(last)?);
     if first > last {
-        return Err((
-            "is a range that ends before it begins".to_owned(),
-            Some(format!("did you mean `{last}-{first}`?")),
-        ));
+        let hint = format!("did you mean `{last}-{first}`?");
+        return bad("is a range that ends before it begins", hint);
     }
     Ok(StatusRange { first, last })
 }
 
 /// Reads `{contains: text}` with one text or several.
-fn body(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<String>>> {
+fn body(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Vec<String>>> {
     const EXPECTED: &str = "`{contains: text}`";
+    const TEXT: &str = "text that the body has to contain";
+    let node = &entry.value;
     if let Some(text) = node.as_text() {
-        return node
-            .wrong(EXPECTED)
-            .hint(format!("write `{{contains: {text}}}`"))
-            .reject(problems);
+        let hint = format!("write `{{contains: {text}}}`");
+        return node.wrong(EXPECTED).hint(hint).reject(problems);
     }
     let mut fields = Fields::read(node, EXPECTED, problems)?;
     let contains = fields.take("contains");
@@ -269,110 +239,68 @@ fn body(node: &Node, problems: &mut Problems) -> Option<Spanned<Vec<String>>> {
             .expected(EXPECTED)
             .reject(problems);
     };
-    let items = match &contains.value.value {
-        Value::List(items) => items.as_slice(),
-        _ => std::slice::from_ref(&contains.value),
-    };
-    let mut texts = Vec::with_capacity(items.len());
-    for item in items {
-        let text = item.text("text that the body has to contain", problems)?;
+    let mut texts = Vec::new();
+    for item in contains.value.one_or_many() {
+        let text = item.text(TEXT, problems)?;
         if text.is_empty() {
             return Problem::at(&item.place, "every body contains nothing")
-                .label("expected text that the body has to contain")
+                .expected(TEXT)
                 .reject(problems);
         }
         texts.push(text);
     }
     if texts.is_empty() {
-        return contains
-            .value
-            .wrong("text that the body has to contain")
-            .reject(problems);
+        return contains.value.wrong(TEXT).reject(problems);
     }
     Some(Spanned::new(texts, node))
 }
 
 /// Reads a map of JSON pointers to values.
-fn json(node: &Node, problems: &mut Problems) -> Vec<(Spanned<String>, Json)> {
-    let Some(entries) = node.map("a map of JSON pointers to values", problems) else {
-        return Vec::new();
-    };
-    let mut list = Vec::with_capacity(entries.len());
-    for entry in entries {
-        if let Some((reason, hint)) = bad_pointer(&entry.key) {
-            entry
-                .problem(reason)
-                .label("expected a JSON pointer such as `/status`")
-                .hint(hint)
-                .report(problems);
-            continue;
-        }
-        list.push((Spanned::key(entry), entry.value.to_json()));
-    }
-    list
+fn json(entry: &Entry, problems: &mut Problems) -> Option<Vec<(Spanned<String>, Json)>> {
+    let expected = "a map of JSON pointers to values";
+    let entries = entry.value.map(expected, problems)?.iter();
+    let list = entries.filter_map(|entry| match bad_pointer(&entry.key) {
+        Some((reason, hint)) => entry
+            .problem(reason)
+            .label("expected a JSON pointer such as `/status`")
+            .hint(hint)
+            .reject(problems),
+        None => Some((Spanned::key(entry), entry.value.to_json())),
+    });
+    Some(list.collect())
 }
 
 /// Returns the mistake in an RFC 6901 pointer and a hint; the empty pointer is the whole document.
 fn bad_pointer(text: &str) -> Option<(&'static str, String)> {
-    if text.is_empty() {
-        return None;
-    }
-    if !text.starts_with('/') {
+    let hint = if !text.is_empty() && !text.starts_with('/') {
         let path = text.trim_start_matches('$').trim_start_matches('.');
         let meant = path.replace(['.', '['], "/").replace(']', "");
-        return Some((
-            "is not a JSON pointer",
-            format!("did you mean `/{}`?", meant.trim_start_matches('/')),
-        ));
-    }
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once('~') {
-        if !after.starts_with(['0', '1']) {
-            return Some((
-                "is not a JSON pointer",
-                "a `~` in a name is written `~0`, a `/` `~1`".to_owned(),
-            ));
-        }
-        rest = after;
-    }
-    None
+        format!("did you mean `/{}`?", meant.trim_start_matches('/'))
+    } else {
+        let mut escapes = text.split('~').skip(1);
+        escapes.find(|after| !after.starts_with(['0', '1']))?;
+        "a `~` in a name is written `~0`, a `/` `~1`".to_owned()
+    };
+    Some(("is not a JSON pointer", hint))
 }
 
 /// Reads a map of headers to the value they have to carry.
-fn headers(node: &Node, problems: &mut Problems) -> Vec<(Spanned<String>, String)> {
-    let Some(entries) = node.map("a map of headers to values", problems) else {
-        return Vec::new();
-    };
+fn headers(entry: &Entry, problems: &mut Problems) -> Option<Vec<(Spanned<String>, String)>> {
+    let entries = entry.value.map("a map of headers to values", problems)?;
     let mut list: Vec<(Spanned<String>, String)> = Vec::with_capacity(entries.len());
     for entry in entries {
-        if !check_header_name(entry, problems) {
+        let known = list.iter().map(|(name, _)| name);
+        if !check_header_name(entry, problems) || is_duplicate(entry, known, problems) {
             continue;
         }
-        let name = entry.key.to_ascii_lowercase();
-        if let Some((first, _)) = list.iter().find(|(known, _)| known.value == name) {
-            Problem::at(
-                &entry.key_place,
-                format!("duplicate header `{}`", entry.key),
-            )
-            .label("here again")
-            .related(&first.place, "first here")
-            .hint("case makes no difference in the name of a header")
-            .report(problems);
-            continue;
+        let expected = "the value that the header has to carry";
+        if let Some(value) = entry.value.text(expected, problems) {
+            let mut name = Spanned::key(entry);
+            name.value.make_ascii_lowercase();
+            list.push((name, value));
         }
-        let Some(value) = entry
-            .value
-            .text("the value that the header has to carry", problems)
-        else {
-            continue;
-        };
-        let name = Spanned {
-            value: name,
-            place: entry.key_place.clone(),
-        };
-        list.push((name, value));
     }
-    list
+    Some(list)
 }
 
 #[cfg(test)]

@@ -78,8 +78,8 @@ impl RawOptions {
             shared: RawSharedSettings::default(),
             request: RawRequest::take(fields, problems),
             expect: fields
-                .take("expect")
-                .map_or_else(RawExpect::default, |entry| RawExpect::read(entry, problems)),
+                .read_key("expect", problems, RawExpect::read)
+                .unwrap_or_default(),
         }
     }
 }
@@ -89,12 +89,10 @@ fn interval(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Duration>>
     const SHORTEST: Duration = Duration::from_millis(10);
     let value = positive_duration(entry, problems)?;
     if value.value < SHORTEST {
-        return Problem::at(
-            &value.place,
-            format!("{} is too short between two probes", entry.value.shown()),
-        )
-        .label("expected at least `10ms`")
-        .reject(problems);
+        let message = format!("{} is too short between two probes", entry.value.shown());
+        return Problem::at(&value.place, message)
+            .label("expected at least `10ms`")
+            .reject(problems);
     }
     Some(value)
 }

@@ -124,11 +124,9 @@ fn required(
         Role::Startup => "a failing `startup` always makes the service unhealthy",
         Role::Status => "`status` says itself how the service is",
     };
-    Problem::at(
-        &entry.key_place,
-        format!("`required` means nothing to `{}`", name.value),
-    )
-    .label("only probes with a name of your own have it")
-    .hint(meaning)
-    .reject(problems)
+    let message = format!("`required` means nothing to `{}`", name.value);
+    Problem::at(&entry.key_place, message)
+        .label("only probes with a name of your own have it")
+        .hint(meaning)
+        .reject(problems)
 }

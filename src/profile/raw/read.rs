@@ -184,14 +184,12 @@ pub(crate) fn is_off(node: &Node) -> bool {
 /// Reports two keys of which a map can hold one.
 pub(crate) fn check_single(given: &[&Entry], hint: &str, problems: &mut Problems) {
     if let [first, second, ..] = given {
-        Problem::at(
-            &second.key_place,
-            format!("both `{}` and `{}`", first.key, second.key),
-        )
-        .label("expected one of them")
-        .related(&first.key_place, "the other one")
-        .hint(hint)
-        .report(problems);
+        let message = format!("both `{}` and `{}`", first.key, second.key);
+        Problem::at(&second.key_place, message)
+            .label("expected one of them")
+            .related(&first.key_place, "the other one")
+            .hint(hint)
+            .report(problems);
     }
 }
 

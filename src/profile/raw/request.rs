@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::yaml::{Entry, Fields, Problem, Problems};
 
 use super::super::annotated::AnnotatedYaml;
-use super::super::setting::{Level, Levels, Origin, Spanned, select, settings, strongest};
+use super::super::setting::{Level, Levels, Origin, Spanned, origin, select, settings, strongest};
 use super::super::{Auth, Connection, Proxy, Secret, Target};
 use super::read::{boolean, path, warn_password, word};
 use super::secret::{self, RawHeader, Variables};
@@ -74,13 +74,13 @@ pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
 
 impl RawRequest {
     pub(crate) fn take(fields: &mut Fields<'_>, problems: &mut Problems) -> Self {
-        let headers = fields.take("headers");
-        let auth = fields.take("auth");
-        let tls = fields.take("tls");
+        let headers = fields.read_key("headers", problems, secret::headers);
+        let auth = fields.read_key("auth", problems, secret::auth);
+        let tls = fields.read_key("tls", problems, RawTls::read);
         Self {
-            headers: headers.map_or_else(Vec::new, |entry| secret::headers(entry, problems)),
-            auth: auth.and_then(|entry| secret::auth(entry, problems)),
-            tls: tls.map_or_else(RawTls::default, |entry| RawTls::read(entry, problems)),
+            headers: headers.unwrap_or_default(),
+            auth,
+            tls: tls.unwrap_or_default(),
             settings: RawRequestSettings::take(fields, problems),
         }
     }
@@ -103,14 +103,12 @@ impl HttpRequest {
 }
 
 impl RawTls {
-    fn read(entry: &Entry, problems: &mut Problems) -> Self {
+    fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
         const EXPECTED: &str = "a map with `ca`, `cert`, `key`, `server_name` or `insecure`";
-        let Some(mut fields) = Fields::read(&entry.value, EXPECTED, problems) else {
-            return Self::default();
-        };
+        let mut fields = Fields::read(&entry.value, EXPECTED, problems)?;
         let tls = Self::take(&mut fields, problems);
         fields.finish(problems);
-        tls
+        Some(tls)
     }
 
     /// Merges the levels, and reports a certificate without its key or a key without its certificate.
@@ -151,8 +149,7 @@ pub(crate) fn show(
         out.close();
     }
     if let Some(auth) = &sent.auth {
-        let written = strongest(requests, |request| request.auth.as_ref());
-        let origin = written.map_or(Origin::BuiltIn, |auth| auth.origin);
+        let origin = origin(requests, |request| request.auth.as_ref());
         secret::show_auth(auth, origin, out);
     }
     let flat = select(requests, |request| Some(&request.settings));
@@ -167,8 +164,7 @@ pub(crate) fn show(
     for setting in RawRequestSettings::DECLARED {
         // A socket is on this machine, so no proxy is used, whatever was written.
         if setting.name == "proxy" && sent.target.socket.is_some() {
-            let written = strongest(&flat, |raw| raw.proxy.as_ref());
-            let origin = written.map_or(Origin::BuiltIn, |proxy| proxy.origin);
+            let origin = origin(&flat, |raw| raw.proxy.as_ref());
             out.leaf(setting.name, "none", origin);
         } else {
             (setting.show)(&flat, out);

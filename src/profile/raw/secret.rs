@@ -7,6 +7,7 @@ use crate::yaml::{
 };
 
 use super::super::annotated::AnnotatedYaml;
+use super::super::request::is_token;
 use super::super::setting::{Origin, Spanned};
 use super::super::{Auth, Secret};
 use super::read::path;
@@ -105,16 +106,14 @@ fn check_header_value(node: &Node, text: &str, problems: &mut Problems) -> bool 
     let Some(wrong) = text.chars().find(|c| !matches!(c, '\t' | ' '..='~')) else {
         return true;
     };
-    Problem::at(
-        &node.place,
-        format!("a header cannot carry `{}`", wrong.escape_default()),
-    )
-    .label("expected printable ASCII on one line")
-    .maybe_hint(
-        (wrong == '\n')
-            .then(|| "a block of text (`|`) ends in a line break; use quotes".to_owned()),
-    )
-    .report(problems);
+    let message = format!("a header cannot carry `{}`", wrong.escape_default());
+    Problem::at(&node.place, message)
+        .label("expected printable ASCII on one line")
+        .maybe_hint(
+            (wrong == '\n')
+                .then(|| "a block of text (`|`) ends in a line break; use quotes".to_owned()),
+        )
+        .report(problems);
     false
 }
 
@@ -190,23 +189,19 @@ const OURS: [&str; 6] = [
 ];
 
 /// Reads a map of headers to their values.
-pub(crate) fn headers(entry: &Entry, problems: &mut Problems) -> Vec<RawHeader> {
-    let Some(entries) = entry.value.map("a map of headers", problems) else {
-        return Vec::new();
-    };
+pub(crate) fn headers(entry: &Entry, problems: &mut Problems) -> Option<Vec<RawHeader>> {
+    let entries = entry.value.map("a map of headers", problems)?;
     let mut headers: Vec<RawHeader> = Vec::new();
     for entry in entries {
         if !check_header_name(entry, problems) {
             continue;
         }
         if OURS.contains(&entry.key.to_ascii_lowercase().as_str()) {
-            Problem::at(
-                &entry.key_place,
-                format!("the header `{}` is set by the connection itself", entry.key),
-            )
-            .label("cannot be set here")
-            .hint("take it out")
-            .report(problems);
+            let message = format!("the header `{}` is set by the connection itself", entry.key);
+            Problem::at(&entry.key_place, message)
+                .label("cannot be set here")
+                .hint("take it out")
+                .report(problems);
             continue;
         }
         let secret = match &entry.value.value {
@@ -222,18 +217,7 @@ pub(crate) fn headers(entry: &Entry, problems: &mut Problems) -> Vec<RawHeader> 
             let what = format!("the header `{}`", entry.key);
             warn_plain(&entry.value, &secret, &what, problems);
         }
-        if let Some(first) = headers
-            .iter()
-            .find(|known| known.name.value.eq_ignore_ascii_case(&entry.key))
-        {
-            Problem::at(
-                &entry.key_place,
-                format!("duplicate header `{}`", entry.key),
-            )
-            .label("here again")
-            .related(&first.name.place, "first here")
-            .hint("case makes no difference in the name of a header")
-            .report(problems);
+        if is_duplicate(entry, headers.iter().map(|known| &known.name), problems) {
             continue;
         }
         headers.push(RawHeader {
@@ -241,15 +225,25 @@ pub(crate) fn headers(entry: &Entry, problems: &mut Problems) -> Vec<RawHeader> 
             value: Spanned::new(secret, &entry.value),
         });
     }
-    headers
+    Some(headers)
 }
 
-/// Returns whether a text is a token of HTTP, as a method and the name of a header are.
-pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+/// Reports a header that was named before, in whatever case.
+pub(super) fn is_duplicate<'a>(
+    entry: &Entry,
+    mut known: impl Iterator<Item = &'a Spanned<String>>,
+    problems: &mut Problems,
+) -> bool {
+    let first = known.find(|known| known.value.eq_ignore_ascii_case(&entry.key));
+    if let Some(first) = first {
+        let message = format!("duplicate header `{}`", entry.key);
+        Problem::at(&entry.key_place, message)
+            .label("here again")
+            .related(&first.place, "first here")
+            .hint("case makes no difference in the name of a header")
+            .report(problems);
+    }
+    first.is_some()
 }
 
 pub(super) fn check_header_name(entry: &Entry, problems: &mut Problems) -> bool {

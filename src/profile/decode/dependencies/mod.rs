@@ -109,13 +109,11 @@ impl DependencyTable {
 
     pub(crate) fn parse(entry: &Entry, parser: &mut Parser<'_>) -> Option<Self> {
         if parser.format_without_paths().is_some() {
-            return Problem::at(
-                &entry.key_place,
-                "dependencies can only be read from JSON or lines",
-            )
-            .label("needs `format: json` or `format: lines`")
-            .hint("take it out, or set `format: json`")
-            .reject(parser.problems);
+            let message = "dependencies can only be read from JSON or lines";
+            return Problem::at(&entry.key_place, message)
+                .label("needs `format: json` or `format: lines`")
+                .hint("take it out, or set `format: json`")
+                .reject(parser.problems);
         }
         let expected = "a map that says where the dependencies are, such as `{at: /dependencies}`";
         let mut fields = Fields::read(&entry.value, expected, parser.problems)?;
