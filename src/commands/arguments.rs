@@ -36,7 +36,7 @@ pub(crate) struct Global {
 pub(crate) enum Color {
     /// Use colour on a terminal, unless `NO_COLOR` is set.
     Auto,
-    /// Use colour everywhere, also in files.
+    /// Use colour also where the output is no terminal.
     Always,
     /// Use no colour at all.
     Never,
