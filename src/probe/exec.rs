@@ -183,5 +183,8 @@ fn describe(status: ExitStatus) -> String {
     }
     let text = status.to_string();
     let signal = text.trim_start_matches("signal: ");
-    format!("ended by signal {}", signal.trim_end_matches(" (core dumped)"))
+    format!(
+        "ended by signal {}",
+        signal.trim_end_matches(" (core dumped)")
+    )
 }

@@ -190,7 +190,9 @@ impl ProbeSpec for Box<HttpRequest> {
 
 fn to(node: &Node, problems: &mut Problems) -> Option<Spanned<RawTarget>> {
     let Value::Text(text) = &node.value else {
-        return node.wrong("a path such as `/health` or an address").reject(problems);
+        return node
+            .wrong("a path such as `/health` or an address")
+            .reject(problems);
     };
     if text.is_empty() {
         return Some(Spanned::new(RawTarget::Path(String::new()), node));
@@ -241,9 +243,7 @@ fn method(entry: &Entry, problems: &mut Problems) -> Option<Spanned<String>> {
     let text = node.line(EXPECTED, problems)?;
     let upper = text.to_ascii_uppercase();
     let problem = |reason: &str, hint: Option<String>| {
-        node.problem(reason)
-            .expected(EXPECTED)
-            .maybe_hint(hint)
+        node.problem(reason).expected(EXPECTED).maybe_hint(hint)
     };
     if METHODS.contains(&text.as_str()) {
         return Some(Spanned::new(text, node));
@@ -252,7 +252,8 @@ fn method(entry: &Entry, problems: &mut Problems) -> Option<Spanned<String>> {
         return problem(
             "is not written as servers know it",
             Some(format!("did you mean `{upper}`?")),
-        ).reject(problems);
+        )
+        .reject(problems);
     }
     if !is_token(&text) {
         return problem("is no method", None).reject(problems);
@@ -262,10 +263,11 @@ fn method(entry: &Entry, problems: &mut Problems) -> Option<Spanned<String>> {
     }
     if let Some(near) = nearest(&text, METHODS) {
         problem(
-                "is an unusual method",
-                Some(format!("did you mean `{near}`?")),
-            )
-            .warning().report(problems);
+            "is an unusual method",
+            Some(format!("did you mean `{near}`?")),
+        )
+        .warning()
+        .report(problems);
     }
     Some(Spanned::new(text, node))
 }
@@ -290,8 +292,9 @@ fn target(
                 format!("the path `{path}`")
             };
             Problem::at(&name.place, format!("`{}` has no `url`", name.value))
-                    .label(format!("{} asks for {goal}", context.what))
-                    .hint("add `url: http://HOST:PORT`").report(problems);
+                .label(format!("{} asks for {goal}", context.what))
+                .hint("add `url: http://HOST:PORT`")
+                .report(problems);
         }
         return None;
     };
@@ -303,9 +306,10 @@ fn target(
                 _ => &base.place,
             };
             Problem::at(place, format!("`{path}` {}", bad.reason))
-                    .label("cannot be appended")
-                    .related(&base.place, "to this address")
-                    .hint(bad.hint).reject(problems)
+                .label("cannot be appended")
+                .related(&base.place, "to this address")
+                .hint(bad.hint)
+                .reject(problems)
         }
     }
 }
@@ -371,20 +375,20 @@ fn credentials(
             });
         if let Some((other, label)) = twice {
             Problem::at(place, "credentials are given twice")
-                    .label("here again")
-                    .related(other, label)
-                    .hint("keep one of them").report(problems);
+                .label("here again")
+                .related(other, label)
+                .hint("keep one of them")
+                .report(problems);
         }
         Some(auth)
     });
     if let (Some(place), Some(target)) = (withheld, target) {
         let host = target.url.host_str().unwrap_or_default();
         Problem::at(place, format!("not sent to the other host `{host}`"))
-                .label("credentials of the service stay with its own host")
-                .hint(
-                    "where that host should have them, write them with the probe or action itself",
-                )
-                .warning().report(problems);
+            .label("credentials of the service stay with its own host")
+            .hint("where that host should have them, write them with the probe or action itself")
+            .warning()
+            .report(problems);
     }
     (headers, auth)
 }
