@@ -16,9 +16,7 @@ mod verdict;
 
 pub(crate) use auto_restart::{AutoRestart, CurrentInstance, RestartOutcome, RestartRequest};
 pub(crate) use order::{needs, stop_order};
-pub(crate) use plan::{
-    ActionPlan, Goal, Method, RefusalReason, START_COMMAND, plan_action, shown_command,
-};
+pub(crate) use plan::{ActionPlan, Goal, RefusalReason, START_COMMAND, plan_action, shown_command};
 pub(crate) use proof::{
     AddressHolder, Baseline, ChildExit, ConnectOutcome, ExitProof, LOOKS_APART, NOTHING_TO_LOOK_AT,
     Observation, ProcessState, ProofSubject, Prover, ReadinessProof, ReloadProof, ReloadResponse,

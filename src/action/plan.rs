@@ -1,27 +1,11 @@
 //! How an action on a service is carried out: by which of its methods, and what has to come of it.
 
 use std::borrow::Cow;
-use std::sync::Arc;
-use std::time::Duration;
 
-use super::Action;
+use super::{Action, Refusal};
 use crate::inventory::{ActionSpec, Means, Service, Signal};
-use crate::profile::ReplyDecode;
+use crate::text;
 use crate::yaml::{is_secret_name, mask_secrets};
-
-/// The request of an action.
-#[derive(Debug, Clone)]
-pub(crate) struct Method {
-    /// The route, signal or command.
-    pub(crate) means: Means,
-    /// The reply comes only when the work is done.
-    pub(crate) waits: bool,
-    /// The time that the action may take, the proof included.
-    pub(crate) timeout: Duration,
-    /// False where the inventory names no means and SIGTERM is taken because every process knows it.
-    pub(crate) declared: bool,
-    pub(crate) reply: Option<Arc<ReplyDecode>>,
-}
 
 /// The reason for which an action is not carried out, and what a person can do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +15,27 @@ pub(crate) struct RefusalReason {
 }
 
 impl RefusalReason {
-    fn new(reason: &str, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
-            reason: reason.to_owned(),
+            reason: reason.into(),
             hint: Some(hint.into()),
         }
+    }
+
+    /// Returns the refusal of the action on this service.
+    pub(crate) fn of(self, service: &Service, action: Action) -> Refusal {
+        Refusal {
+            service: service.name.clone(),
+            action,
+            reason: text::clean(&self.reason, 300),
+            hint: self.hint.map(|hint| text::clean(&hint, 300)),
+        }
+    }
+}
+
+impl From<String> for RefusalReason {
+    fn from(reason: String) -> Self {
+        Self { reason, hint: None }
     }
 }
 
@@ -43,7 +43,9 @@ impl RefusalReason {
 #[derive(Debug, Clone)]
 pub(crate) struct ActionPlan {
     /// The request to send; `None` where the service is only started.
-    pub(crate) request: Option<Method>,
+    pub(crate) request: Option<ActionSpec>,
+    /// False where the inventory names no means and SIGTERM is taken because every process knows it.
+    pub(crate) declared: bool,
     /// The name of what is requested: a shutdown (also as the first phase of a restart), a restart or a reload.
     pub(crate) asks_for: &'static str,
     pub(crate) goal: Goal,
@@ -94,6 +96,7 @@ pub(crate) fn plan_action(service: &Service, action: Action) -> Result<ActionPla
             check_startable(service)?;
             return Ok(ActionPlan {
                 request: None,
+                declared: true,
                 asks_for: "start",
                 goal: Goal::Start,
             });
@@ -114,6 +117,7 @@ pub(crate) fn plan_action(service: &Service, action: Action) -> Result<ActionPla
         }
     };
     Ok(ActionPlan {
+        declared: spec.is_some(),
         request: Some(request(service, action, spec)),
         asks_for,
         goal,
@@ -167,24 +171,16 @@ fn check_startable(service: &Service) -> Result<(), RefusalReason> {
 }
 
 /// Returns the declared means, else SIGTERM.
-fn request(service: &Service, action: Action, spec: Option<&ActionSpec>) -> Method {
-    match spec {
-        Some(spec) => Method {
-            means: spec.means.clone(),
-            // A scheduled shutdown does not wait for a reply that comes at the end.
-            waits: action != Action::Schedule && spec.waits,
-            timeout: spec.timeout,
-            declared: true,
-            reply: spec.reply.clone(),
-        },
-        None => Method {
-            means: Means::Signal(Signal::Term),
-            waits: false,
-            timeout: service.shutdown_timeout(),
-            declared: false,
-            reply: None,
-        },
-    }
+fn request(service: &Service, action: Action, spec: Option<&ActionSpec>) -> ActionSpec {
+    let mut request = spec.cloned().unwrap_or_else(|| ActionSpec {
+        means: Means::Signal(Signal::Term),
+        waits: false,
+        timeout: service.shutdown_timeout(),
+        reply: None,
+    });
+    // A scheduled shutdown does not wait for a reply that comes at the end.
+    request.waits &= action != Action::Schedule;
+    request
 }
 
 impl ActionPlan {
@@ -193,7 +189,7 @@ impl ActionPlan {
         let Some(method) = &self.request else {
             return START_COMMAND.to_owned();
         };
-        let means = match (&method.means, method.waits, method.declared) {
+        let means = match (&method.means, method.waits, self.declared) {
             (Means::Http(_), true, _) => format!("{} route (waits for the end)", self.asks_for),
             (Means::Http(_), false, _) => format!("{} route", self.asks_for),
             (Means::Signal(_), _, true) => "signal".to_owned(),
@@ -238,20 +234,6 @@ fn quoted(word: &str) -> Cow<'_, str> {
     shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
 }
 
-impl Signal {
-    /// Returns the name of the signal with `SIG`.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Term => "SIGTERM",
-            Self::Int => "SIGINT",
-            Self::Hup => "SIGHUP",
-            Self::Quit => "SIGQUIT",
-            Self::Usr1 => "SIGUSR1",
-            Self::Usr2 => "SIGUSR2",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,7 +267,7 @@ mod tests {
         let Some(method) = plan.request else {
             return "nothing";
         };
-        match (method.means, method.waits, method.declared) {
+        match (method.means, method.waits, plan.declared) {
             (Means::Http(_), true, _) => "route waits",
             (Means::Http(_), false, _) => "route",
             (Means::Signal(_), _, true) => "signal",
@@ -322,10 +304,7 @@ mod tests {
         service.actions.reload = service.actions.schedule.clone();
         let plan = plan_action(&service, Action::Reload).unwrap();
         assert_eq!(plan.describe(), "signal");
-        assert!(
-            plan.request
-                .is_some_and(|method| method.declared && !method.waits)
-        );
+        assert!(plan.declared && plan.request.is_some_and(|method| !method.waits));
         assert_eq!(plan.goal, Goal::Reload);
     }
 

@@ -138,10 +138,7 @@ struct LogSource {
 impl LogSource {
     /// Returns the log that the record of the service names. The inventory may have changed since the start.
     fn of(context: &Context, inventory: &Inventory, name: &str) -> Result<Self, Error> {
-        let key = RecordKey {
-            inventory: inventory.file(),
-            service: name.to_owned(),
-        };
+        let key = RecordKey::new(&inventory.file(), name);
         let records = context.policy().records;
         let service = inventory.services.get(name);
         // What cannot be the name of a service names no record either.

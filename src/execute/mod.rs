@@ -29,13 +29,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::action::{
-    Action, CurrentInstance, Goal, Method, ProposedAction, Refusal, RolloutPolicy, Verdict,
+    Action, CurrentInstance, Goal, ProposedAction, Refusal, RolloutPolicy, Verdict,
 };
 use crate::event::{ActionDetails, ActionResult};
-use crate::health::{self, Identity};
+use crate::health::Identity;
 use crate::host::records::{RecordKey, Records};
-use crate::host::{Clock, started_at};
-use crate::inventory::{Inventory, Service};
+use crate::host::{Clock, local_process};
+use crate::inventory::{ActionSpec, Inventory, Service};
 use crate::probe::Prober;
 use crate::text;
 
@@ -109,7 +109,7 @@ enum PlannedWork {
 /// A request of a plan.
 #[derive(Debug, Clone)]
 struct PlannedRequest {
-    method: Method,
+    method: ActionSpec,
     offer: ProposedAction,
     /// The process to signal, where the request is a signal.
     signalled: Option<ProvenTarget>,
@@ -141,10 +141,7 @@ impl Executor {
 
     /// Returns when somebody shut this service down, where nobody has started it with healthctl since.
     pub(crate) fn stopped_since(&self, inventory: &Inventory, service: &str) -> Option<Timestamp> {
-        let key = RecordKey {
-            inventory: inventory.file(),
-            service: service.to_owned(),
-        };
+        let key = RecordKey::new(&inventory.file(), service);
         self.policy.records.as_ref()?.stopped_since(&key)
     }
 
@@ -211,15 +208,9 @@ impl PreparedAction {
             return None;
         }
         let identity = facts.identity();
-        let process = identity.process.and_then(|process| {
-            Some(health::LocalProcess {
-                pid: process.pid,
-                started: started_at(process)?,
-            })
-        });
         Some(CurrentInstance {
+            process: identity.process.and_then(local_process),
             identity,
-            process,
             draining: facts.draining,
         })
     }

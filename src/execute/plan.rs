@@ -12,16 +12,15 @@ use tokio::time::sleep;
 
 use super::audit::Audit;
 use super::facts::{Recorded, ServiceFacts, find_owners, name};
-use super::request::{offer_to_start, plan_request, refusal, refuse_foreign};
+use super::request::{offer_to_start, plan_request, refuse_foreign};
 use super::signal::{ProcessProof, ProvenTarget};
 use super::{Executor, PlanTarget, PlannedWork, PreparedAction};
 use crate::action::{
-    Action, ActionPlan, Goal, LOOKS_APART, Method, Refusal, RefusalReason, needs, plan_action,
-    stop_order,
+    Action, ActionPlan, Goal, LOOKS_APART, Refusal, RefusalReason, needs, plan_action, stop_order,
 };
 use crate::host::pid_file::PidFile;
 use crate::host::records::RecordKey;
-use crate::inventory::{Inventory, Means, Service, Signal};
+use crate::inventory::{ActionSpec, Inventory, Means, Service, Signal};
 
 /// A file that shows that a service runs may look fresh for this long after its end.
 const STILL_FRESH: SignedDuration = SignedDuration::from_mins(5);
@@ -57,33 +56,18 @@ impl Executor {
             .filter_map(|name| inventory.services.get(name).cloned())
             .collect();
         if let Some(no) = self.refuses_all() {
-            let refuse = |service: &Arc<Service>| refusal(service, action, no.clone());
+            let refuse = |service: &Arc<Service>| no.clone().of(service, action);
             return Err(services.iter().map(refuse).collect());
         }
         let file = inventory.file();
         let mut refusals = Vec::new();
-        let mut candidates = Vec::new();
-        let mut all_facts = Vec::new();
         let asking = stream::iter(services).map(|service| self.ask(action, service, &file));
-        for result in asking.buffered(AT_ONCE).collect::<Vec<_>>().await {
-            match result {
-                Ok((candidate, facts)) => {
-                    candidates.push(candidate);
-                    all_facts.push(facts);
-                }
-                Err(refusal) => refusals.push(refusal),
-            }
-        }
+        let asked = accepted(asking.buffered(AT_ONCE).collect().await, &mut refusals);
+        let (candidates, mut all_facts): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
         find_owners(&mut all_facts).await;
         let planning = stream::iter(candidates.into_iter().zip(all_facts))
             .map(|(candidate, facts)| self.plan(action, candidate, facts));
-        let mut targets = Vec::new();
-        for result in planning.buffered(AT_ONCE).collect::<Vec<_>>().await {
-            match result {
-                Ok(target) => targets.push(target),
-                Err(refusal) => refusals.push(refusal),
-            }
-        }
+        let targets = accepted(planning.buffered(AT_ONCE).collect().await, &mut refusals);
         if !refusals.is_empty() {
             return Err(refusals);
         }
@@ -100,19 +84,15 @@ impl Executor {
 
     /// Returns why every action is refused, where one is.
     fn refuses_all(&self) -> Option<RefusalReason> {
-        let no = |reason: String, hint: &str| {
-            let hint = Some(hint.to_owned());
-            Some(RefusalReason { reason, hint })
-        };
         if self.policy.read_only {
-            return no(
-                "read-only: actions are switched off".to_owned(),
+            return Some(RefusalReason::new(
+                "read-only: actions are switched off",
                 "leave out `--read-only` and `HEALTHCTL_READ_ONLY`",
-            );
+            ));
         }
-        let audit = Audit::open(self.policy.audit.as_deref(), &self.policy.command);
-        let reason = audit.err()?;
-        no(reason, "`--no-audit` acts without a record")
+        let reason = Audit::open(self.policy.audit.as_deref(), &self.policy.command).err()?;
+        let hint = "`--no-audit` acts without a record";
+        Some(RefusalReason::new(reason, hint))
     }
 
     /// Gathers the facts of a service, but for the owners of its socket, which are searched for all services at once.
@@ -122,15 +102,12 @@ impl Executor {
         service: Arc<Service>,
         file: &Path,
     ) -> Result<(PlanCandidate, ServiceFacts), Refusal> {
-        let mut plan = plan_action(&service, action).map_err(|no| refusal(&service, action, no))?;
+        let refuse = |reason: String| RefusalReason::from(reason).of(&service, action);
+        let mut plan = plan_action(&service, action).map_err(|no| no.of(&service, action))?;
         if let Some(method) = &mut plan.request {
             method.timeout = self.policy.timeout.unwrap_or(method.timeout);
         }
-        let key = RecordKey {
-            inventory: file.to_owned(),
-            service: service.name.clone(),
-        };
-        let refuse = |reason| refusal(&service, action, RefusalReason { reason, hint: None });
+        let key = RecordKey::new(file, &service.name);
         let recorded = self.recorded(&key).map_err(refuse)?;
         if plan.goal == Goal::Start
             && (self.policy.records.is_none() || self.policy.program.is_none())
@@ -170,6 +147,20 @@ impl Executor {
         })
     }
 
+    /// Gathers all facts of a service.
+    ///
+    /// # Errors
+    /// Its record cannot be read, or its name not be resolved.
+    pub(super) async fn gather(
+        &self,
+        service: &Arc<Service>,
+        key: &RecordKey,
+        means: Option<&Means>,
+    ) -> Result<ServiceFacts, String> {
+        let recorded = self.recorded(key)?;
+        ServiceFacts::gather(service, means, &self.prober, self.clock, recorded).await
+    }
+
     /// Returns how long the service may take to be ready after it was started.
     pub(super) fn ready_timeout(&self, service: &Service) -> Duration {
         let declared = service.start.as_ref().map(|start| start.ready_timeout);
@@ -184,15 +175,14 @@ impl Executor {
         mut facts: ServiceFacts,
     ) -> Result<PlanTarget, Refusal> {
         let PlanCandidate { service, key, plan } = candidate;
-        let refuse = |reason| refusal(&service, action, RefusalReason { reason, hint: None });
+        let refuse = |reason: String| RefusalReason::from(reason).of(&service, action);
         if facts.is_changing() {
             let settled = self.settled(&service, &plan, &key).await;
             facts = settled.map_err(refuse)?;
         }
         facts.complete(&self.prober, self.clock).await;
-        let work = self
-            .work(action, &service, &plan, &facts)
-            .map_err(|no| refusal(&service, action, no))?;
+        let work = self.work(action, &service, &plan, &facts);
+        let work = work.map_err(|no| no.of(&service, action))?;
         if plan.goal == Goal::Start && matches!(work, PlannedWork::Request(_)) {
             let startable = self.startable(&service, &key).await;
             startable.map_err(|why| refuse(format!("it could not be started again: {why}")))?;
@@ -217,8 +207,7 @@ impl Executor {
         let means = plan.request.as_ref().map(|method| &method.means);
         let gather = async || {
             sleep(LOOKS_APART).await;
-            let recorded = self.recorded(key)?;
-            ServiceFacts::gather(service, means, &self.prober, self.clock, recorded).await
+            self.gather(service, key, means).await
         };
         let facts = gather().await?;
         if facts.nothing_there() {
@@ -235,10 +224,7 @@ impl Executor {
         plan: &ActionPlan,
         facts: &ServiceFacts,
     ) -> Result<PlannedWork, RefusalReason> {
-        let no = |reason: String, hint: &str| {
-            let hint = Some(hint.to_owned());
-            Err(RefusalReason { reason, hint })
-        };
+        let no = |reason: &str, hint: &str| Err(RefusalReason::new(reason, hint));
         let does_not_run = || format!("it does not run: {}", facts.absence());
         let start = || {
             let timeout = self.ready_timeout(service);
@@ -251,7 +237,7 @@ impl Executor {
             }
             if facts.draining {
                 return no(
-                    "it is still stopping".to_owned(),
+                    "it is still stopping",
                     "start it when it has stopped, or `restart` it",
                 );
             }
@@ -261,11 +247,11 @@ impl Executor {
             Goal::Stop if gone => return Ok(PlannedWork::Nothing),
             Goal::Start if gone => return Ok(start()),
             Goal::Reload if gone => {
-                return no(does_not_run(), "it reads its configuration when it starts");
+                return no(&does_not_run(), "it reads its configuration when it starts");
             }
             // A supervisor can be told to start what does not run.
             Goal::Replace if gone && !matches!(method.means, Means::Exec(_)) => {
-                return no(does_not_run(), "what supervises it has to start it");
+                return no(&does_not_run(), "what supervises it has to start it");
             }
             _ => {}
         }
@@ -285,17 +271,16 @@ impl Executor {
 
 /// Returns SIGTERM in place of a route that cannot be reached, where a process is proved to be the service's own: one that
 /// is starting, or hangs in its end.
-fn by_signal(action: Action, method: &Method, facts: &ServiceFacts) -> Option<Method> {
+fn by_signal(action: Action, method: &ActionSpec, facts: &ServiceFacts) -> Option<ActionSpec> {
     let Means::Http(request) = &method.means else {
         return None;
     };
     let unreachable = facts.address.holds(request) && facts.refuses();
     let is_proved = |target: &ProvenTarget| target.proof() != ProcessProof::AddressOwner;
     let proved = || ProvenTarget::all(&facts.processes).iter().any(is_proved);
-    (action != Action::Reload && unreachable && proved()).then(|| Method {
+    (action != Action::Reload && unreachable && proved()).then(|| ActionSpec {
         means: Means::Signal(Signal::Term),
         reply: None,
-        declared: true,
         ..method.clone()
     })
 }
@@ -310,37 +295,34 @@ pub(super) fn runs(service: &Service, facts: &ServiceFacts) -> Result<(), Refusa
     if processes.all().is_empty()
         && let Some(probe) = &facts.passing
     {
-        return Err(RefusalReason {
-            reason: format!(
-                "its probe `{probe}` passes, so it seems to run, but its process is not known"
-            ),
-            hint: Some("name its `pid_file`".to_owned()),
-        });
+        let reason =
+            format!("its probe `{probe}` passes, so it seems to run, but its process is not known");
+        return Err(RefusalReason::new(reason, "name its `pid_file`"));
     }
     if let Some(left) = processes
         .recorded()
         .filter(|_| !processes.leader_seen && facts.refuses())
     {
-        return Err(RefusalReason {
-            reason: format!("its process has gone and has left {} behind", name(&left)),
-            hint: Some("`restart` ends that first, and so does `shutdown`".to_owned()),
-        });
+        return Err(RefusalReason::new(
+            format!("its process has gone and has left {} behind", name(&left)),
+            "`restart` ends that first, and so does `shutdown`",
+        ));
     }
     if facts.something_there() {
         return Ok(());
     }
-    let (why, hint) = match &processes.pid_file {
-        Some(PidFile::Unknown(why)) => (
-            why.clone(),
-            Some("delete the file if it has ended".to_owned()),
-        ),
-        _ => (
-            format!("{} neither accepts nor refuses", facts.places()),
-            None,
-        ),
-    };
-    Err(RefusalReason {
-        reason: format!("whether it runs cannot be told: {why}"),
-        hint,
+    let unknown = |why: &str| format!("whether it runs cannot be told: {why}");
+    Err(match &processes.pid_file {
+        Some(PidFile::Unknown(why)) => {
+            RefusalReason::new(unknown(why), "delete the file if it has ended")
+        }
+        _ => unknown(&format!("{} neither accepts nor refuses", facts.places())).into(),
     })
+}
+
+/// Returns what was not refused, and adds the refusals to the others.
+fn accepted<T>(results: Vec<Result<T, Refusal>>, refusals: &mut Vec<Refusal>) -> Vec<T> {
+    let results = results.into_iter();
+    let accepted = results.filter_map(|result| result.map_err(|no| refusals.push(no)).ok());
+    accepted.collect()
 }

@@ -12,7 +12,7 @@ use super::plan::runs;
 use super::request::plan_request;
 use super::result::{ActionEnd, Flow, or_refuse};
 use super::signal::ProvenTarget;
-use super::{PlannedRequest, PlannedWork};
+use super::{PlanTarget, PlannedRequest, PlannedWork};
 use crate::action::{ActionPlan, ConnectOutcome, Goal, Verdict, plan_action};
 use crate::event::StepKind;
 use crate::health::{Identity, Sameness};
@@ -121,10 +121,8 @@ impl TargetRun<'_> {
     }
 
     async fn gather(&self, means: Option<&Means>) -> Result<ServiceFacts, String> {
-        let executor = self.context.executor;
-        let recorded = executor.recorded(&self.target.key)?;
-        let (service, prober) = (&self.target.service, &executor.prober);
-        ServiceFacts::gather(service, means, prober, executor.clock, recorded).await
+        let PlanTarget { service, key, .. } = &self.target;
+        self.context.executor.gather(service, key, means).await
     }
 
     /// Ends the stop of a service that had stopped when the plan was made.

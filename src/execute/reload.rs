@@ -11,12 +11,13 @@ use super::result::{ActionEnd, Flow};
 use super::send::{Delivery, answered, masked_body, send};
 use super::{PlannedRequest, ServiceFacts};
 use crate::action::{
-    Baseline, ConnectOutcome, Method, Observation, ProcessState, Prover, ReloadProof,
-    ReloadResponse, Verdict,
+    Baseline, ConnectOutcome, Observation, ProcessState, Prover, ReloadProof, ReloadResponse,
+    Verdict,
 };
 use crate::event::StepKind;
 use crate::health::{Identity, Process, ReloadReply};
 use crate::host::Endpoint;
+use crate::inventory::ActionSpec;
 use crate::probe::Redactions;
 
 /// A reload that was sent.
@@ -136,7 +137,7 @@ impl Monitored for ReloadWatch<'_> {
 }
 
 /// Goes on with the response of the service; ends where nothing went out.
-fn response_of(delivery: Delivery, method: &Method) -> Flow<ReloadResponse> {
+fn response_of(delivery: Delivery, method: &ActionSpec) -> Flow<ReloadResponse> {
     Flow::Continue(match delivery {
         Delivery::Replied(reply) => {
             let decode = method.reply.clone().unwrap_or_default();

@@ -1,10 +1,9 @@
 //! The request that would be sent for a service, and the process that it would reach; or why none will be sent.
 
+use std::path::Path;
 use std::time::Duration;
 
-use crate::action::{
-    Action, ActionPlan, Goal, Method, ProposedAction, Refusal, RefusalReason, START_COMMAND,
-};
+use crate::action::{Action, ActionPlan, Goal, ProposedAction, RefusalReason, START_COMMAND};
 use crate::host::pid_file::PidFile;
 use crate::host::signals::{Disposition, SignalError, disposition};
 use crate::host::{Owners, RunningProcess, started_at};
@@ -33,7 +32,7 @@ pub(super) fn plan_request(
     facts: &ServiceFacts,
 ) -> Result<PlannedRequest, RefusalReason> {
     let Some(method) = &plan.request else {
-        return Err(no("it is only started".to_owned(), None));
+        return Err("it is only started".to_owned().into());
     };
     refuse_foreign(service, facts)?;
     let processes = &facts.processes;
@@ -42,28 +41,32 @@ pub(super) fn plan_request(
         && !service.replicas
         && let Some(both) = processes.split(processes.proved().as_ref())
     {
-        return Err(no(format!("split: {both}"), Some(NOT_A_SPLIT)));
+        return Err(RefusalReason::new(format!("split: {both}"), NOT_A_SPLIT));
     }
     let mut signalled = None;
     let request = match &method.means {
         Means::Signal(signal) => {
-            let target = signal_target(service, method, facts)?;
+            let target = signal_target(service, plan.declared, facts)?;
             if action == Action::Reload {
                 handles(&target, *signal)?;
             }
             let pid = target.process().pid;
             signalled = Some(target);
-            format!("{} to pid {pid}", signal.name())
+            format!("SIG{} to pid {pid}", signal.as_str())
         }
         Means::Http(request) if facts.address.holds(request) && facts.refuses() => {
             return Err(match &processes.pid_file {
-                Some(PidFile::Unknown(why)) if processes.recorded().is_none() => no(
-                    format!("nothing listens at its address, and its process is not known: {why}"),
-                    Some("delete the file if the service has ended"),
-                ),
-                _ => no(
-                    "nothing listens at its address, but its process still runs".to_owned(),
-                    Some("it may be starting, or stopping already"),
+                Some(PidFile::Unknown(why)) if processes.recorded().is_none() => {
+                    RefusalReason::new(
+                        format!(
+                            "nothing listens at its address, and its process is not known: {why}"
+                        ),
+                        "delete the file if the service has ended",
+                    )
+                }
+                _ => RefusalReason::new(
+                    "nothing listens at its address, but its process still runs",
+                    "it may be starting, or stopping already",
                 ),
             });
         }
@@ -106,22 +109,6 @@ pub(super) fn offer_to_start(
     }
 }
 
-pub(super) fn refusal(service: &Service, action: Action, no: RefusalReason) -> Refusal {
-    Refusal {
-        service: service.name.clone(),
-        action,
-        reason: text::clean(&no.reason, 300),
-        hint: no.hint.map(|hint| text::clean(&hint, 300)),
-    }
-}
-
-fn no(reason: String, hint: Option<&str>) -> RefusalReason {
-    RefusalReason {
-        reason,
-        hint: hint.map(str::to_owned),
-    }
-}
-
 /// Refuses a service at whose address the process of another program listens: that must not be asked to stop in its place.
 ///
 /// # Errors
@@ -130,63 +117,62 @@ pub(super) fn refuse_foreign(service: &Service, facts: &ServiceFacts) -> Result<
     let recorded = facts.processes.recorded();
     match facts.processes.foreign(service, recorded.as_ref()) {
         None => Ok(()),
-        Some(why) => Err(no(format!("foreign: {why}"), Some(NOT_FOREIGN))),
+        Some(why) => Err(RefusalReason::new(format!("foreign: {why}"), NOT_FOREIGN)),
     }
 }
 
 /// Returns the one process that a signal may go to.
 fn signal_target(
     service: &Service,
-    method: &Method,
+    declared: bool,
     facts: &ServiceFacts,
 ) -> Result<ProvenTarget, RefusalReason> {
-    let file = || {
-        let path = service.pid_file.as_ref();
-        path.map_or_else(String::new, |path| path.display().to_string())
-    };
+    let file = service
+        .pid_file
+        .as_deref()
+        .unwrap_or(Path::new(""))
+        .display();
     let recorded = facts.processes.recorded();
     let target = match &facts.processes.pid_file {
         _ if let Some(running) = &recorded => running.process,
         Some(PidFile::Proved(running)) => running.process,
         Some(PidFile::Recycled(pid)) => {
-            let file = file();
-            return Err(no(
-                format!(
-                    "{file} names pid {pid}, which was given to another process since the file was written"
-                ),
-                Some("delete the file if the service has ended"),
-            ));
+            let reason = format!(
+                "{file} names pid {pid}, which was given to another process since the file was written"
+            );
+            let hint = "delete the file if the service has ended";
+            return Err(RefusalReason::new(reason, hint));
         }
         Some(PidFile::Exited(pid)) => {
-            let file = file();
-            return Err(no(
-                format!(
-                    "{file} names pid {pid}, which has exited, but something still listens at its address"
-                ),
-                Some("delete the file if it is out of date"),
-            ));
+            let reason = format!(
+                "{file} names pid {pid}, which has exited, but something still listens at its address"
+            );
+            let hint = "delete the file if it is out of date";
+            return Err(RefusalReason::new(reason, hint));
         }
         Some(PidFile::Unknown(why)) => {
-            return Err(no(format!("its process is not known: {why}"), None));
+            return Err(format!("its process is not known: {why}").into());
         }
-        Some(PidFile::Missing) | None => sole_owner(method, facts)?.process,
+        Some(PidFile::Missing) | None => sole_owner(declared, facts)?.process,
     };
     let mut targets = ProvenTarget::all(&facts.processes).into_iter();
     let target = targets
         .find(|it| it.process() == target)
-        .ok_or_else(|| no("its process has just ended".to_owned(), None))?;
-    match target.accepts_signals() {
-        Ok(()) => Ok(target),
-        Err(error) => Err(no(
-            format!("{} cannot be signalled: {error}", name(target.running())),
-            (error == SignalError::NotPermitted).then_some("run healthctl as its user or as root"),
-        )),
-    }
+        .ok_or_else(|| "its process has just ended".to_owned())?;
+    let Err(error) = target.accepts_signals() else {
+        return Ok(target);
+    };
+    let hint =
+        (error == SignalError::NotPermitted).then_some("run healthctl as its user or as root");
+    Err(RefusalReason {
+        reason: format!("{} cannot be signalled: {error}", name(target.running())),
+        hint: hint.map(str::to_owned),
+    })
 }
 
 /// Checks that a signal will not end the process, and will not be ignored: neither would be a reload.
 fn handles(target: &ProvenTarget, signal: Signal) -> Result<(), RefusalReason> {
-    let (name, signal_name) = (name(target.running()), signal.name());
+    let (name, signal_name) = (name(target.running()), format!("SIG{}", signal.as_str()));
     let reason = match disposition(target.process(), kernel_signal(signal)) {
         Some(Disposition::Default) => {
             format!("{name} has no handler for {signal_name}: it would end it")
@@ -195,11 +181,11 @@ fn handles(target: &ProvenTarget, signal: Signal) -> Result<(), RefusalReason> {
         Some(Disposition::Handled) | None => return Ok(()),
     };
     let hint = "does it reload by another signal, a route or a command?";
-    Err(no(reason, Some(hint)))
+    Err(RefusalReason::new(reason, hint))
 }
 
 /// Returns the one process at the head of those that own the listening socket.
-fn sole_owner(method: &Method, facts: &ServiceFacts) -> Result<RunningProcess, RefusalReason> {
+fn sole_owner(declared: bool, facts: &ServiceFacts) -> Result<RunningProcess, RefusalReason> {
     let why = match &facts.processes.owners {
         None => match (facts.pin, &facts.address) {
             (Some(address), _) => format!("{address} is not on this machine"),
@@ -221,13 +207,13 @@ fn sole_owner(method: &Method, facts: &ServiceFacts) -> Result<RunningProcess, R
             }
         },
     };
-    let reason = if method.declared {
+    let reason = if declared {
         format!("its process is not known: {why}")
     } else {
         format!("it has no shutdown route and no command, and its process is not known: {why}")
     };
     let hint = "name its `pid_file`, or a route or command under `actions`";
-    Err(no(reason, Some(hint)))
+    Err(RefusalReason::new(reason, hint))
 }
 
 /// Returns address, process and start, as far as each is known.

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use super::address::ServiceAddress;
 use super::facts::{KnownOwners, ProcessFacts, heads, owners_if_changed, together};
-use crate::health::{self, ChangedFile, CodeFiles, HostFinding, Process};
+use crate::health::{ChangedFile, CodeFiles, HostFinding, Process};
 use crate::host::mtime::{executable, modified, newest_file};
 use crate::host::pid_file::PidFile;
 use crate::host::records::{RecordKey, Records};
 use crate::host::{
-    Endpoint, Owners, RunningProcess, ancestors, is_local, loaded, runs_another_file_than,
-    started_at,
+    Endpoint, Owners, RunningProcess, ancestors, is_local, loaded, local_process,
+    runs_another_file_than,
 };
 use crate::inventory::{Inventory, Secret, Service, StartSpec};
 use crate::text;
@@ -55,10 +55,7 @@ impl HostScan {
         let services: Vec<ScannedService> = services
             .iter()
             .map(|service| ScannedService {
-                key: RecordKey {
-                    inventory: file.clone(),
-                    service: service.name.clone(),
-                },
+                key: RecordKey::new(&file, &service.name),
                 endpoints: endpoints(service),
                 service: Arc::clone(service),
             })
@@ -160,13 +157,7 @@ impl ScannedService {
         let process = process.map(|process| reader(process, facts.owning()));
         HostFinding {
             gone: process.is_none() && self.is_gone(&facts),
-            process: process.and_then(|process| {
-                let started = started_at(process)?;
-                Some(health::LocalProcess {
-                    pid: process.pid,
-                    started,
-                })
-            }),
+            process: process.and_then(local_process),
             code,
             split: (foreign.is_none() && !service.replicas)
                 .then(|| facts.split(proved))

@@ -125,7 +125,7 @@ async fn send_http(
 fn deliver(target: &ProvenTarget, signal: Signal) -> Delivery {
     let pid = target.process().pid;
     match send_signal(target, kernel_signal(signal)) {
-        Ok(()) => Delivery::Done(format!("{} delivered to pid {pid}", signal.name())),
+        Ok(()) => Delivery::Done(format!("SIG{} delivered to pid {pid}", signal.as_str())),
         Err(SignalError::Gone) => {
             Delivery::NotSent(NotSent::Gone(format!("pid {pid} had exited already")))
         }

@@ -22,6 +22,6 @@ pub(crate) use clock::Clock;
 pub(crate) use descriptors::{check_spare_descriptors, raise_descriptor_limit};
 pub(crate) use ports::{Endpoint, Listening, Owners, owners};
 pub(crate) use process::{
-    CommandLine, RunningProcess, alive, ancestors, command_line, loaded, one_of_a_pool, process,
-    runs_another_file_than, started_at, ticks_now,
+    CommandLine, RunningProcess, alive, ancestors, command_line, loaded, local_process,
+    one_of_a_pool, process, runs_another_file_than, started_at, ticks_now,
 };

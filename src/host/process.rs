@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::health::Process;
+use crate::health::{LocalProcess, Process};
 use crate::text;
 
 /// A process that runs.
@@ -47,6 +47,14 @@ pub(crate) fn started_at(process: Process) -> Option<Timestamp> {
     let started = Timestamp::now().as_nanosecond() - (since_boot() - nanos);
     // A tick is 10 ms; what is finer is the time between the two clocks being read.
     Timestamp::from_nanosecond((started + 500_000) / 1_000_000 * 1_000_000).ok()
+}
+
+/// Returns the process with its start on the wall clock; `None` where that cannot be told.
+pub(crate) fn local_process(process: Process) -> Option<LocalProcess> {
+    Some(LocalProcess {
+        pid: process.pid,
+        started: started_at(process)?,
+    })
 }
 
 /// Returns the clock ticks since boot: a process whose start is not below was started later.

@@ -102,6 +102,13 @@ const LOGS: &str = "logs";
 const DOWN: &str = "down";
 
 impl RecordKey {
+    pub(crate) fn new(inventory: &Path, service: &str) -> Self {
+        Self {
+            inventory: inventory.to_owned(),
+            service: service.to_owned(),
+        }
+    }
+
     /// Returns the name of its files: readable, and different for the same service of another inventory.
     fn file_name(&self) -> String {
         let path = absolute(&self.inventory);
