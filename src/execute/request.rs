@@ -195,10 +195,10 @@ fn sole_owner(declared: bool, facts: &ServiceFacts) -> Result<RunningProcess, Re
         },
         Some(Owners::Nobody) => "no socket of this machine listens at its address".to_owned(),
         Some(Owners::Unknown(why)) => why.clone(),
-        Some(Owners::Known {
-            complete: false, ..
-        }) => "another process, which cannot be seen, listens there as well".to_owned(),
-        Some(Owners::Known { processes, .. }) => match heads(processes).as_slice() {
+        Some(Owners::Visible(_)) => {
+            "another process, which cannot be seen, listens there as well".to_owned()
+        }
+        Some(Owners::All(processes)) => match heads(processes).as_slice() {
             [one] => return Ok(one.clone()),
             several => {
                 let names: Vec<String> = several.iter().map(name).collect();

@@ -48,8 +48,8 @@ pub(crate) fn kill_tagged(tags: &[CommandTag], deadline: Instant) {
     let mut killed = Vec::new();
     for _ in 0..ROUNDS {
         let mut settled = true;
-        for pid in processes().filter(|pid| *pid > first) {
-            if killed.contains(&pid) {
+        for pid in super::process::pids().filter(|pid| *pid > first) {
+            if pid == std::process::id() || killed.contains(&pid) {
                 continue;
             }
             // Checked before the environment is read: a process that gets one in between is found by the second check.
@@ -82,15 +82,6 @@ fn pids_wrapped_around(since: u32) -> bool {
     latest
         .and_then(|pid| pid.parse::<u32>().ok())
         .is_none_or(|latest| latest < since)
-}
-
-#[cfg(target_os = "linux")]
-fn processes() -> impl Iterator<Item = u32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let own = std::process::id();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(move |pid| *pid != own)
 }
 
 #[cfg(target_os = "linux")]

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::process::{RunningProcess, process};
+use super::process::{RunningProcess, pids, process};
 use super::sockets;
+use crate::health::Process;
 
 /// The time limit of a search through the open files of all processes.
 const LIMIT: Duration = Duration::from_millis(800);
@@ -33,14 +34,38 @@ impl std::fmt::Display for Endpoint {
 pub(crate) enum Owners {
     /// No socket listens on the endpoint.
     Nobody,
-    /// The processes, lowest pid first.
-    Known {
-        processes: Vec<RunningProcess>,
-        /// If set, every listening socket has an owner among them. The processes of other users cannot be seen.
-        complete: bool,
-    },
+    /// The processes, lowest pid first. Every listening socket has an owner among them.
+    All(Vec<RunningProcess>),
+    /// Those of the processes that can be seen, lowest pid first. The processes of other users cannot.
+    Visible(Vec<RunningProcess>),
     /// A process listens that cannot be identified, for this reason.
     Unknown(String),
+}
+
+impl Owners {
+    /// Returns the processes that are known.
+    pub(crate) fn processes(&self) -> &[RunningProcess] {
+        match self {
+            Self::All(processes) | Self::Visible(processes) => processes,
+            Self::Nobody | Self::Unknown(_) => &[],
+        }
+    }
+
+    /// Returns all processes, where all of them can be seen.
+    pub(crate) fn all(&self) -> Option<Vec<Process>> {
+        match self {
+            Self::All(processes) => Some(processes.iter().map(|one| one.process).collect()),
+            _ => None,
+        }
+    }
+
+    /// Returns the same knowledge of other processes.
+    pub(crate) fn with(&self, processes: Vec<RunningProcess>) -> Self {
+        match self {
+            Self::All(_) => Self::All(processes),
+            _ => Self::Visible(processes),
+        }
+    }
 }
 
 /// The inodes of the listening sockets of some endpoints. As long as they are the same, no other process has begun to
@@ -131,9 +156,10 @@ fn owners_of(
             format!("not found among all open files within {LIMIT:?}")
         });
     }
-    Owners::Known {
-        complete: in_time && inodes.iter().all(|inode| holders.contains_key(inode)),
-        processes,
+    if in_time && inodes.iter().all(|inode| holders.contains_key(inode)) {
+        Owners::All(processes)
+    } else {
+        Owners::Visible(processes)
     }
 }
 
@@ -143,39 +169,28 @@ fn holders(inodes: &BTreeSet<u64>) -> (BTreeMap<u64, BTreeSet<u32>>, bool) {
     if inodes.is_empty() {
         return (found, true);
     }
-    let Ok(directory) = std::fs::read_dir("/proc") else {
-        return (found, false);
-    };
     let begun = Instant::now();
-    for entry in directory.flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
+    for pid in pids() {
         if begun.elapsed() > LIMIT {
             return (found, false);
         }
         // The files of another user's process cannot be read, and any process may exit meanwhile.
-        let Ok(files) = std::fs::read_dir(entry.path().join("fd")) else {
-            continue;
-        };
-        for file in files.flatten() {
-            let Ok(link) = std::fs::read_link(file.path()) else {
-                continue;
-            };
-            let inode = link.to_str().and_then(|text| {
-                let number = text.strip_prefix("socket:[")?.strip_suffix(']')?;
-                number.parse::<u64>().ok()
-            });
-            if let Some(inode) = inode.filter(|inode| inodes.contains(inode)) {
+        let files = std::fs::read_dir(format!("/proc/{pid}/fd"));
+        let files = files.into_iter().flatten().flatten();
+        for inode in files.filter_map(|file| socket_inode(&file.path())) {
+            if inodes.contains(&inode) {
                 found.entry(inode).or_default().insert(pid);
             }
         }
     }
     (found, true)
+}
+
+/// Returns the inode of the socket that a link to an open file names.
+fn socket_inode(link: &Path) -> Option<u64> {
+    let file = std::fs::read_link(link).ok()?;
+    let number = file.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+    number.parse().ok()
 }
 
 #[cfg(test)]
@@ -186,10 +201,7 @@ mod tests {
     use super::*;
 
     fn pids(owners: &Owners) -> Vec<u32> {
-        match owners {
-            Owners::Known { processes, .. } => processes.iter().map(|p| p.process.pid).collect(),
-            _ => Vec::new(),
-        }
+        owners.processes().iter().map(|p| p.process.pid).collect()
     }
 
     #[test]

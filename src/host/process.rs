@@ -113,11 +113,15 @@ pub(crate) fn loaded(by: Process) -> Process {
         .unwrap_or(by)
 }
 
+/// Returns the pids of all processes; none where this system has no `/proc`.
+pub(super) fn pids() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
 /// Returns the other processes of the session that this process has begun; it may have exited.
 pub(crate) fn session_of(leader: Process) -> Vec<RunningProcess> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let mut members: Vec<RunningProcess> = pids
+    let mut members: Vec<RunningProcess> = pids()
         .filter(|pid| *pid != leader.pid)
         .filter_map(|pid| {
             let stat = read(pid).ok()??;

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::owners::owners_of;
 use crate::action::{Baseline, Observation, Responder, ResponderKind};
-use crate::health::{Identity, Outcome, Process, Role, State};
+use crate::health::{Identity, Outcome, Role, State};
 use crate::host::{Endpoint, Owners};
 use crate::inventory::Probe;
 use crate::probe::Prober;
@@ -61,7 +61,8 @@ impl IdentityQuestion {
         };
         // While its process runs the search is worth it only where another process seems to answer.
         if self.search || self.baseline.compare(&responder).0 == ResponderKind::New {
-            responder.owners = owners_at(self.endpoint).await;
+            let owners = owners_of(self.endpoint.into_iter().collect()).await;
+            responder.owners = owners.first().and_then(Owners::all);
         }
         let (kind, evidence) = self.baseline.compare(&responder);
         IdentityAnswer {
@@ -72,17 +73,6 @@ impl IdentityQuestion {
             },
             identity: Some(identity),
         }
-    }
-}
-
-/// Returns all owners of the listening socket, where all of them can be seen.
-async fn owners_at(endpoint: Option<Endpoint>) -> Option<Vec<Process>> {
-    match owners_of(vec![endpoint?]).await.pop()? {
-        Owners::Known {
-            processes,
-            complete: true,
-        } => Some(processes.iter().map(|one| one.process).collect()),
-        _ => None,
     }
 }
 

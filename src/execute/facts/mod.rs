@@ -66,21 +66,12 @@ impl ProcessFacts {
 
     /// The processes that own its listening socket.
     pub(super) fn owning(&self) -> &[RunningProcess] {
-        match &self.owners {
-            Some(Owners::Known { processes, .. }) => processes,
-            _ => &[],
-        }
+        self.owners.as_ref().map_or(&[], Owners::processes)
     }
 
     /// All processes that own its listening socket, where all of them can be seen.
     pub(super) fn all_owners(&self) -> Option<Vec<Process>> {
-        match &self.owners {
-            Some(Owners::Known {
-                processes,
-                complete: true,
-            }) => Some(processes.iter().map(|one| one.process).collect()),
-            _ => None,
-        }
+        self.owners.as_ref()?.all()
     }
 
     /// Returns the processes of the session that was made for it, without the recorded process itself.

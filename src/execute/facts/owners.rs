@@ -20,33 +20,20 @@ fn is_forwarder(name: &str) -> bool {
 /// Merges the owners of two addresses of one service.
 pub(crate) fn together(one: Owners, other: Owners) -> Owners {
     match (one, other) {
-        (
-            Owners::Known {
-                mut processes,
-                complete,
-            },
-            Owners::Known {
-                processes: more,
-                complete: too,
-            },
-        ) => {
-            for one in more {
-                if !processes.iter().any(|known| known.process == one.process) {
-                    processes.push(one);
+        (Owners::Nobody, other) | (other, Owners::Nobody) => other,
+        (Owners::Unknown(why), Owners::Unknown(_)) => Owners::Unknown(why),
+        (one, other) => {
+            let mut processes = one.processes().to_vec();
+            for process in other.processes() {
+                if !contains(&processes, process) {
+                    processes.push(process.clone());
                 }
             }
-            Owners::Known {
-                processes,
-                complete: complete && too,
+            match (one, other) {
+                (Owners::All(_), Owners::All(_)) => Owners::All(processes),
+                _ => Owners::Visible(processes),
             }
         }
-        (Owners::Nobody, other) | (other, Owners::Nobody) => other,
-        (Owners::Unknown(_), Owners::Known { processes, .. })
-        | (Owners::Known { processes, .. }, Owners::Unknown(_)) => Owners::Known {
-            processes,
-            complete: false,
-        },
-        (Owners::Unknown(why), Owners::Unknown(_)) => Owners::Unknown(why),
     }
 }
 
@@ -76,10 +63,8 @@ pub(crate) async fn owners_if_changed(
     let runs = |one: &RunningProcess| alive(one.process) == Some(true);
     let holds = |known: &KnownOwners| {
         known.listening == listening
-            && known.owners.iter().all(|owners| match owners {
-                Owners::Known { processes, .. } => processes.iter().all(runs),
-                Owners::Nobody => true,
-                Owners::Unknown(_) => false,
+            && known.owners.iter().all(|owners| {
+                !matches!(owners, Owners::Unknown(_)) && owners.processes().iter().all(runs)
             })
     };
     if let Some(known) = known.filter(holds) {
@@ -101,13 +86,13 @@ pub(crate) async fn owners_of(endpoints: Vec<Endpoint>) -> Vec<Owners> {
     }
     let search = tokio::task::spawn_blocking(move || {
         let first = owners(&endpoints);
-        if !first.iter().any(several) {
+        if first.iter().all(|owners| owners.processes().len() < 2) {
             return first;
         }
         let again = owners(&endpoints);
         let pairs = first.into_iter().zip(again);
         pairs
-            .map(|(first, again)| seen_twice(first, again))
+            .map(|(first, again)| seen_twice(&first, again))
             .collect()
     });
     let found = search
@@ -116,45 +101,29 @@ pub(crate) async fn owners_of(endpoints: Vec<Endpoint>) -> Vec<Owners> {
     found.into_iter().map(without_forwarders).collect()
 }
 
-fn several(owners: &Owners) -> bool {
-    matches!(owners, Owners::Known { processes, .. } if processes.len() > 1)
+fn contains(processes: &[RunningProcess], wanted: &RunningProcess) -> bool {
+    processes.iter().any(|one| one.process == wanted.process)
 }
 
 /// A child that has just been started holds its parent's sockets until it runs its own program, so a process that is not
 /// seen twice is no owner.
-fn seen_twice(first: Owners, again: Owners) -> Owners {
-    match (first, again) {
-        (
-            Owners::Known {
-                processes,
-                complete,
-            },
-            Owners::Known {
-                processes: again, ..
-            },
-        ) => Owners::Known {
-            processes: processes
-                .into_iter()
-                .filter(|one| again.iter().any(|other| other.process == one.process))
-                .collect(),
-            complete,
-        },
-        (_, again) => again,
+fn seen_twice(first: &Owners, again: Owners) -> Owners {
+    if first.processes().is_empty() || again.processes().is_empty() {
+        return again;
     }
+    let mut processes = first.processes().to_vec();
+    processes.retain(|one| contains(again.processes(), one));
+    first.with(processes)
 }
 
 /// Leaves out the processes that listen for another one.
 fn without_forwarders(owners: Owners) -> Owners {
-    let Owners::Known {
-        processes,
-        complete,
-    } = owners
-    else {
+    if matches!(owners, Owners::Nobody | Owners::Unknown(_)) {
         return owners;
-    };
-    let (forwarding, own): (Vec<RunningProcess>, Vec<RunningProcess>) = processes
-        .into_iter()
-        .partition(|one| one.process.pid == 1 || is_forwarder(&one.name));
+    }
+    let processes = owners.processes().iter().cloned();
+    let (forwarding, own): (Vec<RunningProcess>, Vec<RunningProcess>) =
+        processes.partition(|one| one.process.pid == 1 || is_forwarder(&one.name));
     match forwarding.first() {
         Some(one) if own.is_empty() => Owners::Unknown(format!(
             "pid {} ({}), which listens there, only forwards connections",
@@ -163,10 +132,7 @@ fn without_forwarders(owners: Owners) -> Owners {
         None if own.is_empty() => {
             Owners::Unknown("the process that listens is just being replaced".to_owned())
         }
-        _ => Owners::Known {
-            processes: own,
-            complete,
-        },
+        _ => owners.with(own),
     }
 }
 
@@ -195,12 +161,8 @@ mod tests {
                 running(pid.parse().unwrap(), name)
             })
             .collect();
-        let left = without_forwarders(Owners::Known {
-            processes,
-            complete: true,
-        });
-        let shown = match left {
-            Owners::Known { processes, .. } => processes
+        let shown = match without_forwarders(Owners::All(processes)) {
+            Owners::All(processes) | Owners::Visible(processes) => processes
                 .iter()
                 .map(|one| format!("{}:{}", one.process.pid, one.name))
                 .collect::<Vec<_>>()
@@ -226,12 +188,10 @@ mod tests {
 
     #[test]
     fn a_child_that_passes_by_is_no_owner() {
-        let known = |pids: &[u32]| Owners::Known {
-            processes: pids.iter().map(|pid| running(*pid, "api")).collect(),
-            complete: true,
-        };
-        assert_eq!(seen_twice(known(&[7, 8]), known(&[7])), known(&[7]));
-        assert_eq!(seen_twice(known(&[7, 8]), known(&[7, 8])), known(&[7, 8]));
-        assert_eq!(seen_twice(known(&[7, 8]), Owners::Nobody), Owners::Nobody);
+        let known =
+            |pids: &[u32]| Owners::All(pids.iter().map(|pid| running(*pid, "api")).collect());
+        assert_eq!(seen_twice(&known(&[7, 8]), known(&[7])), known(&[7]));
+        assert_eq!(seen_twice(&known(&[7, 8]), known(&[7, 8])), known(&[7, 8]));
+        assert_eq!(seen_twice(&known(&[7, 8]), Owners::Nobody), Owners::Nobody);
     }
 }
