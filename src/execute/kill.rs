@@ -139,25 +139,20 @@ impl TargetRun<'_> {
         limit: Duration,
         cancel: &CancellationToken,
     ) -> Verdict {
-        let look = || states(targets.iter().map(ProvenTarget::process));
-        let endpoints = &self.target.facts.endpoints;
-        self.watch_exits(LOOKS_APART, endpoints, look, limit, cancel)
-            .await
+        let watch = ExitWatch {
+            proof: ExitProof::new(LOOKS_APART),
+            endpoints: &self.target.facts.endpoints,
+            process_states: || states(targets.iter().map(ProvenTarget::process)),
+        };
+        self.verdict_of(watch, limit, cancel).await
     }
 
-    async fn watch_exits(
+    async fn verdict_of(
         &self,
-        looks_apart: Duration,
-        endpoints: &[Endpoint],
-        process_states: impl FnMut() -> Vec<ProcessState>,
+        mut watch: ExitWatch<'_, impl FnMut() -> Vec<ProcessState>>,
         limit: Duration,
         cancel: &CancellationToken,
     ) -> Verdict {
-        let mut watch = ExitWatch {
-            proof: ExitProof::new(looks_apart),
-            endpoints,
-            process_states,
-        };
         let clock = self.context.executor.clock;
         match monitor(&mut watch, clock, limit, cancel).await {
             Flow::Continue((verdict, _)) => verdict,
@@ -216,9 +211,15 @@ impl TargetRun<'_> {
             // A process that has gone meanwhile needs none, and one that stays is told below.
             send_to_all(&unasked, Signal::TERM);
         }
-        let look = || vec![ProcessState::Running; facts.session().len()];
         let uncancelled = CancellationToken::new();
-        let watch = |limit| self.watch_exits(Duration::ZERO, &[], look, limit, &uncancelled);
+        let watch = |limit| {
+            let watch = ExitWatch {
+                proof: ExitProof::new(Duration::ZERO),
+                endpoints: &[],
+                process_states: || vec![ProcessState::Running; facts.session().len()],
+            };
+            self.verdict_of(watch, limit, &uncancelled)
+        };
         if watch(patience).await != Verdict::Stopped && self.context.executor.policy.force {
             let remaining = left();
             let names = target_names(&remaining);

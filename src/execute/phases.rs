@@ -15,7 +15,7 @@ use crate::action::{Action, Baseline, Goal, Responder, ResponderKind, Verdict, r
 use crate::event::{ActionDetails, ActionResult, ActionStep, Input, PhaseTimes, StepKind};
 use crate::health::{Identity, Moment, OldProcess};
 use crate::host::alive;
-use crate::host::records::{Lock, RecordError, Records};
+use crate::host::records::Lock;
 use crate::inventory::Means;
 use crate::text;
 
@@ -340,26 +340,20 @@ impl<'a> TargetRun<'a> {
 
     /// Notes on record that the service is to be down, where that is what was asked for: automatic restart must not undo it.
     fn mark_stopped(&mut self) {
-        if self.target.goal == Goal::Stop {
+        let records = self.context.executor.policy.records.as_ref();
+        let records = records.filter(|_| self.target.goal == Goal::Stop);
+        if let Some(Err(why)) = records.map(|records| records.mark_stopped(&self.target.key)) {
             let what = "the note that it was stopped could not be written";
-            self.change_record(what, |records, target| records.mark_stopped(&target.key));
+            self.evidence.push(format!("{what}: {why}"));
         }
     }
 
     /// Notes on record that the service is to run.
     fn clear_stopped(&mut self) {
-        let what = "the note that it was stopped could not be removed";
-        self.change_record(what, |records, target| records.clear_stopped(&target.key));
-    }
-
-    fn change_record(
-        &mut self,
-        failed: &str,
-        change: impl Fn(&Records, &PlanTarget) -> Result<(), RecordError>,
-    ) {
         let records = self.context.executor.policy.records.as_ref();
-        if let Some(Err(why)) = records.map(|records| change(records, &self.target)) {
-            self.evidence.push(format!("{failed}: {why}"));
+        if let Some(Err(why)) = records.map(|records| records.clear_stopped(&self.target.key)) {
+            let what = "the note that it was stopped could not be removed";
+            self.evidence.push(format!("{what}: {why}"));
         }
     }
 

@@ -58,17 +58,15 @@ impl TargetRun<'_> {
             Flow::Continue(response) => response,
             Flow::Break(result) => return result,
         };
-        let answer = match &response {
-            ReloadResponse::Replied { how, .. } => format!("reply: it {how}"),
+        let (answer, parts) = match &response {
+            ReloadResponse::Replied { how, reply, .. } => {
+                (format!("reply: it {how}"), reply.parts.clone())
+            }
             ReloadResponse::Taken(text)
             | ReloadResponse::Failed(text)
-            | ReloadResponse::Lost(text) => text.clone(),
+            | ReloadResponse::Lost(text) => (text.clone(), Vec::new()),
         };
         self.tell(StepKind::Accepted, &answer);
-        let parts = match &response {
-            ReloadResponse::Replied { reply, .. } => reply.parts.clone(),
-            _ => Vec::new(),
-        };
         let subject = facts.subject(&self.target.service, &lasting);
         let mut watch = ReloadWatch {
             run: self,
@@ -82,13 +80,8 @@ impl TargetRun<'_> {
             after: None,
             compared: Vec::new(),
         };
-        let end = monitor(
-            &mut watch,
-            executor.clock,
-            Duration::MAX,
-            self.context.cancel,
-        );
-        let (verdict, text) = match end.await {
+        let (clock, cancel) = (executor.clock, self.context.cancel);
+        let (verdict, text) = match monitor(&mut watch, clock, Duration::MAX, cancel).await {
             Flow::Continue(end) => end,
             Flow::Break(result) => return result,
         };
@@ -165,8 +158,7 @@ fn response_of(delivery: Delivery, method: &ActionSpec) -> Flow<ReloadResponse> 
         }
         Delivery::Lost(why) => ReloadResponse::Lost(why),
         Delivery::NotSent(why) => {
-            let text = format!("nothing was sent: {}", why.why());
-            return Flow::Break(ActionEnd::refused(text));
+            return Flow::Break(ActionEnd::refused(format!("nothing was sent: {why}")));
         }
     })
 }

@@ -47,22 +47,17 @@ pub(super) enum Delivery {
 }
 
 /// Why a request did not go out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotSent {
     /// The process was not there any more.
+    #[error("{0}")]
     Gone(String),
     /// The service takes no connection.
+    #[error("{0}")]
     Unreached(String),
     /// It failed for another reason.
+    #[error("{0}")]
     Failed(String),
-}
-
-impl NotSent {
-    pub(super) fn why(&self) -> &str {
-        match self {
-            Self::Gone(why) | Self::Unreached(why) | Self::Failed(why) => why,
-        }
-    }
 }
 
 /// The response to a request to stop.
@@ -141,37 +136,30 @@ async fn run_command(exec: &Exec, limit: Duration) -> Delivery {
     let ready = match timeout(limit, PreparedCommand::to_run(exec)).await {
         Ok(Ok(ready)) => ready,
         Ok(Err(why)) => return not_sent(why),
-        Err(_) => {
-            return not_sent(format!("what `{shown}` needs could not be read in time"));
-        }
+        Err(_) => return not_sent(format!("what `{shown}` needs could not be read in time")),
     };
     let left = || limit.saturating_sub(began.elapsed());
+    let lost = |how| Delivery::Lost(format!("`{shown}` {how}"));
     // A file system that hangs would hold up everybody else.
     let starting = tokio::task::spawn_blocking(move || RunningCommand::start(ready));
     let mut running = match timeout(left(), starting).await {
         Ok(Ok(Ok(running))) => running,
         Ok(Ok(Err(why))) => return not_sent(why),
-        Ok(Err(_)) => return Delivery::Lost(format!("`{shown}` could not be started")),
-        Err(_) => {
-            return Delivery::Lost(format!("`{shown}` has not started in time, and may yet"));
-        }
+        Ok(Err(_)) => return lost("could not be started"),
+        Err(_) => return lost("has not started in time, and may yet"),
     };
     let status = match timeout(left(), running.child.wait()).await {
         Ok(Ok(status)) => status,
         Ok(Err(error)) => return Delivery::Lost(format!("`{shown}`: {error}")),
-        Err(_) => {
-            return Delivery::Lost(format!("`{shown}` has not ended in time and goes on"));
-        }
+        Err(_) => return lost("has not ended in time and goes on"),
     };
     if status.success() {
         return Delivery::Done(format!("`{shown}` ended with status 0"));
     }
     let line = tokio::task::spawn_blocking(move || running.last_line()).await;
-    let line = line.unwrap_or_default();
-    let how = if line.is_empty() {
-        status.to_string()
-    } else {
-        format!("{status}: {line}")
+    let how = match line.as_deref() {
+        Err(_) | Ok("") => status.to_string(),
+        Ok(line) => format!("{status}: {line}"),
     };
     Delivery::Failed {
         command: shown,
@@ -242,6 +230,16 @@ fn unnamed_file() -> io::Result<File> {
     Ok(file)
 }
 
+impl std::fmt::Display for StopResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Taken(what) | Self::Unclear(what) => f.write_str(what),
+            Self::Rejected(how) => write!(f, "it {how}"),
+            Self::NotSent(why) => write!(f, "nothing was sent: {why}"),
+        }
+    }
+}
+
 impl From<Delivery> for StopResponse {
     fn from(delivery: Delivery) -> Self {
         match delivery {
@@ -280,15 +278,10 @@ fn by_code(code: u16, body: &[u8]) -> StopResponse {
 pub(super) fn answered(code: u16, body: &[u8]) -> String {
     let body = text::clean(String::from_utf8_lossy(body).trim(), KEPT);
     let status = reqwest::StatusCode::from_u16(code).ok();
-    let status = match status.and_then(|status| status.canonical_reason()) {
-        Some(reason) => format!("{code} {reason}"),
-        None => code.to_string(),
-    };
-    if body.is_empty() {
-        format!("answered {status}")
-    } else {
-        format!("answered {status}: {body}")
-    }
+    let reason = status.and_then(|status| status.canonical_reason());
+    let reason = reason.map_or_else(String::new, |reason| format!(" {reason}"));
+    let colon = if body.is_empty() { "" } else { ": " };
+    format!("answered {code}{reason}{colon}{body}")
 }
 
 /// Returns the signal as the kernel knows it.

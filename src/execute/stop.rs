@@ -46,22 +46,11 @@ struct StopWatch<'a> {
     evidence: Vec<String>,
     /// The evidence on the process that answers.
     compared: Vec<String>,
-    leftover: Leftover,
+    /// When the service's own process was first seen to be gone.
+    leader_gone: Option<Moment>,
+    /// Set once the processes that it has left behind were signalled.
+    leftover_signalled: bool,
     signalled: Vec<Process>,
-}
-
-/// The processes that a started service leaves behind in its session when its own process goes: a child of a shell or of npm
-/// goes on listening, and the signal to its parent has not reached it.
-#[derive(Debug, Clone, Copy)]
-enum Leftover {
-    /// The service's own process has not been seen to go.
-    None,
-    /// The process has gone, first seen at this time.
-    Since(Moment),
-    /// The processes were signalled.
-    Signalled,
-    /// A process of the session may be the successor that is waited for.
-    Successor,
 }
 
 impl TargetRun<'_> {
@@ -98,11 +87,8 @@ impl TargetRun<'_> {
             responder: None,
             evidence: Vec::new(),
             compared: Vec::new(),
-            leftover: if self.target.goal == Goal::Replace {
-                Leftover::Successor
-            } else {
-                Leftover::None
-            },
+            leader_gone: None,
+            leftover_signalled: false,
             signalled: Vec::new(),
         };
         let clock = self.context.executor.clock;
@@ -154,7 +140,7 @@ impl Monitored for StopWatch<'_> {
         let scheduled = self.run.context.action == Action::Schedule;
         match &response {
             StopResponse::NotSent(why @ (NotSent::Failed(_) | NotSent::Unreached(_))) => {
-                let mut result = ActionEnd::refused(format!("nothing was sent: {}", why.why()));
+                let mut result = ActionEnd::refused(response.to_string());
                 result.unreached = matches!(why, NotSent::Unreached(_));
                 return Flow::Break(result);
             }
@@ -168,31 +154,26 @@ impl Monitored for StopWatch<'_> {
             }
             _ => {}
         }
-        let (kind, step, reply, observation) = match &response {
-            StopResponse::Taken(what) => (StepKind::Accepted, what.clone(), what.clone(), None),
-            StopResponse::Unclear(what) => (StepKind::Remark, what.clone(), what.clone(), None),
-            StopResponse::Rejected(how) => {
-                let text = format!("it {how}");
-                let observation = Observation::Rejected(how.clone());
-                (StepKind::Remark, text.clone(), text, Some(observation))
-            }
+        let (kind, rejected) = match &response {
+            StopResponse::Taken(_) => (StepKind::Accepted, None),
+            StopResponse::Unclear(_) => (StepKind::Remark, None),
+            StopResponse::Rejected(how) => (StepKind::Remark, Some(how.clone())),
             StopResponse::NotSent(why) => {
-                let why = why.why();
-                let text = format!("nothing was sent: {why}");
-                let observation = Observation::Rejected(format!("could not be asked ({why})"));
-                (StepKind::Remark, text.clone(), text, Some(observation))
+                let how = format!("could not be asked ({why})");
+                (StepKind::Remark, Some(how))
             }
         };
-        self.run.tell(kind, &step);
+        let text = response.to_string();
+        self.run.tell(kind, &text);
         self.evidence.push(match self.request.method.means {
-            Means::Http(_) => format!("reply: {reply}"),
-            Means::Signal(_) | Means::Exec(_) => reply,
+            Means::Http(_) => format!("reply: {text}"),
+            Means::Signal(_) | Means::Exec(_) => text,
         });
-        self.response = Some(response);
         if self.proof.is_blind() {
-            return Flow::Break(self.unseen());
+            return Flow::Break(unseen(&response));
         }
-        Flow::Continue(observation)
+        self.response = Some(response);
+        Flow::Continue(rejected.map(Observation::Rejected))
     }
 
     /// Asks the service about itself, at the address that was asked before or, where that has closed, at one that still
@@ -280,38 +261,36 @@ impl Monitored for StopWatch<'_> {
 
 impl StopWatch<'_> {
     /// Sends SIGTERM, once, to the processes that the service has left behind in its session and that go on listening, where
-    /// its own process has gone and they have not followed in some time.
+    /// its own process has gone and they have not followed in some time: a child of a shell or of npm, which the signal to its
+    /// parent has not reached.
     fn end_leftover(&mut self) {
         let processes = &self.facts.processes;
         let record = processes.record.as_ref().filter(|_| processes.leader_seen);
-        if record.is_none_or(|record| alive(record.process) != Some(false)) {
+        let has_gone = record.is_some_and(|record| alive(record.process) == Some(false));
+        // Where another process takes its place, one of the session may be the successor that is waited for.
+        if !has_gone || self.leftover_signalled || self.run.target.goal == Goal::Replace {
             return;
         }
         let now = self.run.now();
-        match self.leftover {
-            Leftover::None => self.leftover = Leftover::Since(now),
-            Leftover::Since(since)
-                if now.since(since) >= FOLLOWS_WITHIN
-                    && self.looks.contains(&ConnectOutcome::Accepted) =>
-            {
-                self.leftover = Leftover::Signalled;
-                let owning = processes.owning();
-                let mut left = ProvenTarget::left_in_session(processes);
-                left.retain(|one| owning.iter().any(|it| it.process == one.process()));
-                if left.is_empty() {
-                    return;
-                }
-                let what = format!(
-                    "its process has gone; sending SIGTERM to {}, which it left behind and which listens",
-                    target_names(&left)
-                );
-                self.run.tell(StepKind::Remark, &what);
-                self.signalled
-                    .extend(left.iter().map(ProvenTarget::process));
-                self.evidence.extend(send_to_all(&left, Signal::TERM));
-            }
-            Leftover::Since(_) | Leftover::Signalled | Leftover::Successor => {}
+        let since = *self.leader_gone.get_or_insert(now);
+        if now.since(since) < FOLLOWS_WITHIN || !self.looks.contains(&ConnectOutcome::Accepted) {
+            return;
         }
+        self.leftover_signalled = true;
+        let owning = processes.owning();
+        let mut left = ProvenTarget::left_in_session(processes);
+        left.retain(|one| owning.iter().any(|it| it.process == one.process()));
+        if left.is_empty() {
+            return;
+        }
+        let what = format!(
+            "its process has gone; sending SIGTERM to {}, which it left behind and which listens",
+            target_names(&left)
+        );
+        self.run.tell(StepKind::Remark, &what);
+        self.signalled
+            .extend(left.iter().map(ProvenTarget::process));
+        self.evidence.extend(send_to_all(&left, Signal::TERM));
     }
 
     /// The address at which the service may still answer.
@@ -339,9 +318,7 @@ impl StopWatch<'_> {
                 Verdict::AlreadyStopped,
                 format!("{text}; it had ended before anything was sent"),
             ),
-            Some(StopResponse::NotSent(why)) => {
-                ActionEnd::refused(format!("nothing was sent: {}", why.why()))
-            }
+            Some(response @ StopResponse::NotSent(_)) => ActionEnd::refused(response.to_string()),
             Some(StopResponse::Unclear(what)) if verdict == Verdict::StillAnswering => {
                 ActionEnd::new(verdict, format!("{text}; {what}"))
             }
@@ -349,20 +326,15 @@ impl StopWatch<'_> {
             _ => ActionEnd::new(verdict, text),
         }
     }
+}
 
-    /// Gives the result where there is nothing to look at: the response is all that there will ever be.
-    fn unseen(&self) -> ActionEnd {
-        let text = match &self.response {
-            Some(StopResponse::Taken(what) | StopResponse::Unclear(what)) => what.clone(),
-            Some(StopResponse::Rejected(how)) => format!("it {how}"),
-            Some(StopResponse::NotSent(why)) => {
-                return ActionEnd::refused(format!("nothing was sent: {}", why.why()));
-            }
-            None => String::new(),
-        };
-        let text = format!("{text}; {NOTHING_TO_LOOK_AT}: {WOULD_SHOW}");
-        let mut result = ActionEnd::new(Verdict::Unverified, text);
-        result.unseen = matches!(self.response, Some(StopResponse::Taken(_)));
-        result
+/// Gives the result where there is nothing to look at: the response is all that there will ever be.
+fn unseen(response: &StopResponse) -> ActionEnd {
+    if let StopResponse::NotSent(_) = response {
+        return ActionEnd::refused(response.to_string());
     }
+    let text = format!("{response}; {NOTHING_TO_LOOK_AT}: {WOULD_SHOW}");
+    let mut result = ActionEnd::new(Verdict::Unverified, text);
+    result.unseen = matches!(response, StopResponse::Taken(_));
+    result
 }
