@@ -20,7 +20,8 @@ pub(crate) use plan::{ActionPlan, Goal, RefusalReason, START_COMMAND, plan_actio
 pub(crate) use proof::{
     AddressHolder, Baseline, ChildExit, ConnectOutcome, ExitProof, LOOKS_APART, NOTHING_TO_LOOK_AT,
     Observation, ProcessState, ProofSubject, Prover, ReadinessProof, ReloadProof, ReloadResponse,
-    Responder, ResponderKind, StartProof, StopProof, StopStage, WOULD_SHOW, restart_verdict,
+    Responder, ResponderKind, StartProof, StopProof, StopStage, WOULD_SHOW, all_refuse,
+    restart_verdict,
 };
 pub(crate) use proposal::{Consent, MissingConsent, PlanStep, Proposal, ProposedAction, Refusal};
 pub(crate) use rollout::{ActionPhase, Rollout, RolloutNode, RolloutPolicy, RolloutTask};

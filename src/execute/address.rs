@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use rustix::io::Errno;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
-use url::{Host, Url};
+use url::Url;
 
 use crate::action::ConnectOutcome;
 use crate::health::Role;
@@ -135,12 +135,8 @@ impl ServiceAddress {
 
 /// Returns host and port of a URL, an IPv6 address without its brackets.
 fn host_and_port(url: &Url) -> Option<(String, u16)> {
-    let host = match url.host()? {
-        Host::Domain(name) => name.to_owned(),
-        Host::Ipv4(ip) => ip.to_string(),
-        Host::Ipv6(ip) => ip.to_string(),
-    };
-    Some((host, url.port_or_known_default()?))
+    let host = url.host_str()?.trim_matches(['[', ']']);
+    Some((host.to_owned(), url.port_or_known_default()?))
 }
 
 /// Tries to connect to all endpoints at once, and sends nothing.

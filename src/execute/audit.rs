@@ -33,10 +33,8 @@ struct AuditLine<'a> {
     actor: &'a str,
     pid: u32,
     command: &'a str,
-    service: &'a str,
-    action: Action,
-    request: Option<&'a str>,
-    before: Option<&'a InstanceInfo>,
+    #[serde(flatten)]
+    subject: &'a AuditSubject<'a>,
     after: Option<&'a InstanceInfo>,
     verdict: Option<Verdict>,
     exit_code: Option<u8>,
@@ -44,7 +42,7 @@ struct AuditLine<'a> {
 }
 
 /// The action on a service that a line is about.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct AuditSubject<'a> {
     pub(super) service: &'a str,
     pub(super) action: Action,
@@ -63,20 +61,15 @@ impl Audit {
     /// # Errors
     /// The file cannot be written: which, and why.
     pub(crate) fn open(directory: Option<&Path>, command: &str) -> Result<Self, String> {
-        let file = match directory {
-            None => None,
-            Some(directory) => {
-                let path = directory.join(FILE);
-                Some(open(directory, &path).map_err(|error| {
-                    format!(
-                        "the audit file {} cannot be written: {error}",
-                        path.display()
-                    )
-                })?)
-            }
+        let open = |directory: &Path| {
+            let path = directory.join(FILE);
+            open(directory, &path).map_err(|error| {
+                let path = path.display();
+                format!("the audit file {path} cannot be written: {error}")
+            })
         };
         Ok(Self {
-            file,
+            file: directory.map(open).transpose()?,
             actor: actor(),
             command: text::clean(command, 500),
         })
@@ -96,10 +89,7 @@ impl Audit {
             actor: &self.actor,
             pid: std::process::id(),
             command: &self.command,
-            service: subject.service,
-            action: subject.action,
-            request: subject.request.as_deref(),
-            before: subject.before.as_ref(),
+            subject,
             after: end.and_then(|(after, _, _)| after),
             verdict: end.map(|(_, verdict, _)| verdict),
             exit_code: end.map(|(_, verdict, _)| verdict.exit_code()),

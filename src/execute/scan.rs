@@ -4,7 +4,10 @@
 //! Must not ask any service or resolve a name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use super::address::ServiceAddress;
 use super::facts::{KnownOwners, ProcessFacts, heads, owners_if_changed, together};
@@ -142,12 +145,7 @@ impl ScannedService {
         };
         if let Some(sources) = &service.sources {
             match newest_file(&sources.root, &sources.patterns) {
-                Ok(found) => {
-                    code.newest = found.map(|found| ChangedFile {
-                        path: text::clean(&found.path.display().to_string(), 200),
-                        at: found.at,
-                    });
-                }
+                Ok(found) => code.newest = found.map(|(path, at)| changed_file(&path, at)),
                 Err(why) => problem(format!("its sources cannot be looked through: {why}")),
             }
         }
@@ -234,12 +232,15 @@ fn look_at_executable(start: &StartSpec, process: Option<Process>, code: &mut Co
     let Some(path) = executable(program, path_variable) else {
         return;
     };
-    code.executable = std::fs::metadata(&path)
-        .ok()
-        .and_then(|metadata| modified(&metadata))
-        .map(|at| ChangedFile {
-            path: text::clean(&path.display().to_string(), 200),
-            at,
-        });
+    let metadata = std::fs::metadata(&path).ok();
+    let changed = metadata.and_then(|metadata| modified(&metadata));
+    code.executable = changed.map(|at| changed_file(&path, at));
     code.replaced = process.is_some_and(|process| runs_another_file_than(process, &path));
+}
+
+fn changed_file(path: &Path, at: Timestamp) -> ChangedFile {
+    ChangedFile {
+        path: text::clean(&path.display().to_string(), 200),
+        at,
+    }
 }

@@ -4,6 +4,7 @@
 //! record and only then executes the program in its own place. Whenever healthctl is killed, either nothing was started or a
 //! record names it.
 
+use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -228,10 +229,7 @@ fn task(records: &Records, order: &StartOrder, log_offset: u64) -> io::Result<La
 
 /// Returns the absolute path of a directory; an empty path is the current one.
 fn directory(path: &Path) -> io::Result<PathBuf> {
-    if path == Path::new("") {
-        return std::env::current_dir();
-    }
-    std::path::absolute(path)
+    std::path::absolute(path.join("."))
 }
 
 /// Opens a log to append to it, and returns its length in bytes.
@@ -257,43 +255,35 @@ fn is_log(path: &Path) -> io::Result<()> {
 
 /// Leaves the session, records this process, and executes the program in its place. Returns only where that fails.
 pub(crate) fn stand_in() -> ExitCode {
-    // The run that has started this one reads what is written here; that it may have ended changes nothing.
+    let Err(why) = carry_out_task();
+    report(&why);
+    ExitCode::FAILURE
+}
+
+/// Writes a line to the run that has started this one; that it may have ended changes nothing.
+fn report(line: &str) {
     let mut out = io::stdout();
-    let say = |out: &mut io::Stdout, words: &str| {
-        let _ = writeln!(out, "{words}").and_then(|()| out.flush());
-    };
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+fn carry_out_task() -> Result<Infallible, String> {
     let mut bytes = Vec::new();
     let task = io::stdin()
         .read_to_end(&mut bytes)
-        .and_then(|_| Ok(serde_json::from_slice::<LaunchTask>(&bytes)?));
-    let task = match task {
-        Ok(task) => task,
-        Err(error) => {
-            say(&mut out, &format!("what to start cannot be read: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
+        .and_then(|_| Ok(serde_json::from_slice::<LaunchTask>(&bytes)?))
+        .map_err(|error| format!("what to start cannot be read: {error}"))?;
     let records = Records::new(&task.state);
     let order = &task.order;
     // The lock is released when the program runs. The run that sent the task may have been killed meanwhile, and another one
     // be at work.
-    let (_alone, recorded) = match record(&records, &task) {
-        Ok(recorded) => recorded,
-        Err(why) => {
-            say(&mut out, &why);
-            return ExitCode::FAILURE;
-        }
-    };
-    say(&mut out, &recorded);
-    let error = run_program(order);
-    let why = not_run(order, &error);
+    let (_alone, recorded) = record(&records, &task)?;
+    report(&recorded);
+    let why = not_run(order, &run_program(order));
     // It never ran, so nothing is to be remembered of it.
-    if let Err(error) = records.forget(&order.key) {
-        say(&mut out, &format!("{why}; {error}"));
-    } else {
-        say(&mut out, &why);
-    }
-    ExitCode::FAILURE
+    Err(match records.forget(&order.key) {
+        Ok(()) => why,
+        Err(error) => format!("{why}; {error}"),
+    })
 }
 
 /// Leaves the session and writes the record, which it returns as one line, where no other run has started the service.

@@ -11,15 +11,8 @@ use jiff::Timestamp;
 /// The number of files under a pattern above which the pattern is an error: source code has fewer.
 const MAX_FILES: usize = 100_000;
 
-/// A file and its modification time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ModifiedFile {
-    /// The path, relative to the directory of the patterns.
-    pub(crate) path: PathBuf,
-    pub(crate) at: Timestamp,
-}
-
-/// Returns the newest of the files under `root` that match one of the patterns. The path of a directory matches all files
+/// Returns the newest of the files under `root` that match one of the patterns, by its path from there, and its modification
+/// time. The path of a directory matches all files
 /// in it. Hidden files and those that `.gitignore` and `.ignore` exclude match only a pattern that names them.
 ///
 /// # Errors
@@ -28,17 +21,17 @@ pub(crate) struct ModifiedFile {
 pub(crate) fn newest_file(
     root: &Path,
     patterns: &[String],
-) -> Result<Option<ModifiedFile>, String> {
+) -> Result<Option<(PathBuf, Timestamp)>, String> {
     // An empty path is the current directory.
     let root = if root == Path::new("") {
         Path::new(".")
     } else {
         root
     };
-    let mut newest: Option<ModifiedFile> = None;
+    let mut newest = None;
     let mut keep = |path: PathBuf, at: Timestamp| {
-        if newest.as_ref().is_none_or(|known| known.at < at) {
-            newest = Some(ModifiedFile { path, at });
+        if newest.as_ref().is_none_or(|(_, known)| *known < at) {
+            newest = Some((path, at));
         }
     };
     let mut walks: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
@@ -177,7 +170,7 @@ mod tests {
     fn check(root: &Path, patterns: &[&str], expected: Option<&str>) {
         let patterns: Vec<String> = patterns.iter().map(|one| (*one).to_owned()).collect();
         let found = newest_file(root, &patterns).unwrap();
-        let path = found.map(|file| file.path.display().to_string());
+        let path = found.map(|(path, _)| path.display().to_string());
         assert_eq!(path.as_deref(), expected, "{patterns:?}");
     }
 

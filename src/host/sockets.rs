@@ -57,19 +57,14 @@ fn parse_address(hex: &str) -> Option<IpAddr> {
 /// address, then the wildcard of its family, then (for IPv4) the wildcard of a dual-stack socket.
 pub(super) fn inodes(listeners: &[Listener], address: SocketAddr) -> BTreeSet<u64> {
     let ip = address.ip().to_canonical();
-    let bound_to = |wanted: IpAddr, canonical: bool| -> BTreeSet<u64> {
-        listeners
-            .iter()
-            .filter(|listener| {
-                let bound = if canonical {
-                    listener.address.to_canonical()
-                } else {
-                    listener.address
-                };
-                listener.port == address.port() && bound == wanted
-            })
-            .map(|listener| listener.inode)
-            .collect()
+    let bound_to = |(wanted, canonical): (IpAddr, bool)| -> BTreeSet<u64> {
+        let is_bound = |listener: &&Listener| {
+            let (bound, port) = (listener.address, listener.port);
+            let is_same = bound == wanted || (canonical && bound.to_canonical() == wanted);
+            port == address.port() && is_same
+        };
+        let bound = listeners.iter().filter(is_bound);
+        bound.map(|listener| listener.inode).collect()
     };
     let any4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     let any6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
@@ -79,7 +74,7 @@ pub(super) fn inodes(listeners: &[Listener], address: SocketAddr) -> BTreeSet<u6
     };
     choices
         .into_iter()
-        .map(|(wanted, canonical)| bound_to(wanted, canonical))
+        .map(bound_to)
         .find(|found| !found.is_empty())
         .unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ConnectOutcome, Observation, ProcessState, ProofProgress, Prover};
+use super::{ConnectOutcome, Observation, ProofProgress, Prover, all_exited};
 use crate::action::Verdict;
 use crate::health::Moment;
 
@@ -32,8 +32,7 @@ impl Prover for ExitProof {
                 processes,
                 ..
             } => {
-                let gone = processes.iter().all(|state| *state == ProcessState::Exited)
-                    && !addresses.contains(&ConnectOutcome::Accepted);
+                let gone = all_exited(&processes) && !addresses.contains(&ConnectOutcome::Accepted);
                 self.gone_since = gone.then(|| self.gone_since.unwrap_or(at));
                 self.gone_since
                     .filter(|since| at.since(*since) >= self.looks_apart)

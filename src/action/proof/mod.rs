@@ -170,11 +170,7 @@ impl LatestLook {
 
     /// Returns whether all processes have exited, and there are some.
     fn exited(&self) -> bool {
-        !self.processes.is_empty()
-            && self
-                .processes
-                .iter()
-                .all(|state| *state == ProcessState::Exited)
+        !self.processes.is_empty() && all_exited(&self.processes)
     }
 
     /// Returns whether any address accepts.
@@ -185,25 +181,13 @@ impl LatestLook {
     /// Returns whether every address that can be reached refuses, and there is one; a subject without addresses has nothing that
     /// could answer.
     fn refuses(&self) -> bool {
-        let refuses = |outcome: &ConnectOutcome| {
-            matches!(
-                outcome,
-                ConnectOutcome::Refused | ConnectOutcome::Unreachable
-            )
-        };
-        self.addresses.is_empty()
-            || (self.addresses.iter().all(refuses)
-                && self.addresses.contains(&ConnectOutcome::Refused))
+        self.addresses.is_empty() || all_refuse(&self.addresses)
     }
 
     /// Returns `127.0.0.1:8000 refuses connections`.
     fn refusing(&self) -> String {
         let refusing = self.addresses_with(ConnectOutcome::Refused);
-        let verb = if refusing.len() == 1 {
-            "refuses"
-        } else {
-            "refuse"
-        };
+        let verb = agree(&refusing, "refuses", "refuse");
         format!("{} {verb} connections", list(&refusing))
     }
 
@@ -219,12 +203,9 @@ impl LatestLook {
 
     /// `pid 4711 (api) has exited`
     fn exits(&self) -> String {
-        let verb = if self.subject.processes.len() == 1 {
-            "has"
-        } else {
-            "have"
-        };
-        format!("{} {verb} exited", list(&self.subject.processes))
+        let processes = &self.subject.processes;
+        let verb = agree(processes, "has", "have");
+        format!("{} {verb} exited", list(processes))
     }
 
     /// `pid 4711 (api) still runs`
@@ -234,7 +215,7 @@ impl LatestLook {
             .filter(|(_, state)| **state == ProcessState::Running)
             .map(|(name, _)| name.clone())
             .collect();
-        let verb = if running.len() == 1 { "runs" } else { "run" };
+        let verb = agree(&running, "runs", "run");
         format!("{} still {verb}", list(&running))
     }
 
@@ -245,6 +226,23 @@ impl LatestLook {
             .map(|(name, _)| name.clone())
             .collect()
     }
+}
+
+/// Returns whether every address that can be reached refuses, and there is one.
+pub(crate) fn all_refuse(addresses: &[ConnectOutcome]) -> bool {
+    use ConnectOutcome::{Refused, Unreachable};
+    let refuses = |outcome: &ConnectOutcome| matches!(outcome, Refused | Unreachable);
+    addresses.contains(&Refused) && addresses.iter().all(refuses)
+}
+
+fn all_exited(processes: &[ProcessState]) -> bool {
+    let mut states = processes.iter();
+    states.all(|state| *state == ProcessState::Exited)
+}
+
+/// Returns the verb that goes with so many items.
+const fn agree(items: &[String], one: &'static str, several: &'static str) -> &'static str {
+    if items.len() == 1 { one } else { several }
 }
 
 /// `a`, `a and b`, `a, b and c`

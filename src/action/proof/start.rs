@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{
-    ConnectOutcome, Observation, ProcessState, ProofProgress, ProofSubject, Prover, ResponderKind,
+    ConnectOutcome, Observation, ProofProgress, ProofSubject, Prover, ResponderKind, all_exited,
     list,
 };
 use crate::action::Verdict;
@@ -219,8 +219,7 @@ impl Prover for ReadinessProof {
     fn observe(&mut self, _at: Moment, observation: Observation) -> ProofProgress {
         let end = match observation {
             Observation::Look { processes, .. } => {
-                self.exited = !processes.is_empty()
-                    && processes.iter().all(|state| *state == ProcessState::Exited);
+                self.exited = !processes.is_empty() && all_exited(&processes);
                 None
             }
             Observation::Readiness { missing, .. } if missing.is_empty() => {

@@ -116,12 +116,8 @@ fn is_script(program: &str) -> bool {
 }
 
 fn absolute(path: &Path) -> Option<std::path::PathBuf> {
-    let path = if path == Path::new("") {
-        Path::new(".")
-    } else {
-        path
-    };
-    std::fs::canonicalize(path).ok()
+    // An empty path is the current directory.
+    std::fs::canonicalize(path.join(".")).ok()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::identity::{identity, identity_probes, is_draining};
 use super::owners::{owners_of, together};
 use super::{ProcessFacts, heads, name};
-use crate::action::{Baseline, ConnectOutcome, LOOKS_APART, ProofSubject};
+use crate::action::{Baseline, ConnectOutcome, LOOKS_APART, ProofSubject, all_refuse};
 use crate::execute::address::{ServiceAddress, connect_all};
 use crate::health::{Identity, Moment, Outcome, Role};
 use crate::host::pid_file::PidFile;
@@ -126,7 +126,7 @@ impl ServiceFacts {
         if facts.address == ServiceAddress::Nowhere && !stopped && !facts.process_is_known() {
             facts.passing = passing(service, prober).await;
         }
-        facts.pin = facts.pin.or_else(|| facts.accepting());
+        facts.pin = facts.pin.or_else(|| facts.accepting_address(&facts.looks));
         Ok(facts)
     }
 
@@ -203,9 +203,7 @@ impl ServiceFacts {
 
     /// Returns whether every address that can be reached refuses connections, and there is one.
     pub(crate) fn refuses(&self) -> bool {
-        use ConnectOutcome::{Refused, Unreachable};
-        let refuses = |look: &ConnectOutcome| matches!(look, Refused | Unreachable);
-        self.looks.contains(&Refused) && self.looks.iter().all(refuses)
+        all_refuse(&self.looks)
     }
 
     /// Returns whether nothing at all answers or runs: every address that can be reached refuses, and no known process is there.
@@ -283,20 +281,13 @@ impl ServiceFacts {
         }
     }
 
-    /// The first TCP address that accepted.
-    fn accepting(&self) -> Option<SocketAddr> {
-        self.accepting_address(&self.looks)
-    }
-
     /// The first TCP address that accepts according to `looks`.
     pub(crate) fn accepting_address(&self, looks: &[ConnectOutcome]) -> Option<SocketAddr> {
-        let endpoints = self.endpoints.iter().zip(looks);
-        endpoints
-            .into_iter()
-            .find_map(|(endpoint, look)| match (endpoint, look) {
-                (Endpoint::Tcp(address), ConnectOutcome::Accepted) => Some(*address),
-                _ => None,
-            })
+        let mut endpoints = self.endpoints.iter().zip(looks);
+        endpoints.find_map(|pair| match pair {
+            (Endpoint::Tcp(address), ConnectOutcome::Accepted) => Some(*address),
+            _ => None,
+        })
     }
 
     async fn ask_probes(&mut self, service: &Service, prober: &Prober) {
@@ -369,14 +360,12 @@ async fn passing(service: &Service, prober: &Prober) -> Option<String> {
     passing.next().map(|(probe, _)| probe.name.clone())
 }
 
-const fn rank(role: Role) -> u8 {
-    match role {
-        Role::Status => 0,
-        Role::Ready => 1,
-        Role::Live => 2,
-        Role::Named => 3,
-        Role::Startup => 4,
-    }
+/// Returns how little the answer of a probe with this role tells of the service, compared with the others.
+fn rank(role: Role) -> usize {
+    let ranked = [Role::Status, Role::Ready, Role::Live, Role::Named];
+    // A startup probe tells least.
+    let rank = ranked.iter().position(|one| *one == role);
+    rank.unwrap_or(ranked.len())
 }
 
 /// Returns the probe with a connection of its own: a kept one would go on answering behind a closed listener.
