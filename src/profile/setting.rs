@@ -18,7 +18,7 @@ use super::annotated::AnnotatedYaml;
 use super::{Connection, Proxy, Target};
 
 /// A value and the place where it was written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Spanned<T> {
     pub(crate) value: T,
     /// The place of the value, or of its key.

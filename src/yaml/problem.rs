@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A file that was read, kept to show the marked lines.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct SourceFile {
     /// The path as a user would write it.
     pub path: PathBuf,
@@ -60,7 +60,7 @@ impl SourceFile {
 }
 
 /// A range of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
     /// The file of the range.
     pub file: Arc<SourceFile>,

@@ -109,31 +109,18 @@ fn parse_range(text: &str) -> Option<StatusRange> {
 
 /// Returns the failure that an unaccepted code is.
 fn failure(code: u16, expect: &Expect, location: Option<&str>) -> Failure {
+    use FailureKind::{Auth, Redirect, Status};
     let (kind, what) = match code {
         300..=399 => {
-            let target = location.map_or_else(
-                || "without saying where to".to_owned(),
-                |target| format!("to {}", clean(&without_password(target), 200)),
-            );
-            (FailureKind::Redirect, format!(": a redirect {target}"))
+            let to = |target| format!("to {}", clean(&without_password(target), 200));
+            let target = location.map_or_else(|| "without saying where to".to_owned(), to);
+            (Redirect, format!(": a redirect {target}"))
         }
-        401 => (
-            FailureKind::Auth,
-            ": credentials are missing or wrong".to_owned(),
-        ),
-        403 => (
-            FailureKind::Auth,
-            ": these credentials may not see it".to_owned(),
-        ),
-        404 => (FailureKind::Status, ": there is no such route".to_owned()),
-        405 => (
-            FailureKind::Status,
-            ": the route takes another method".to_owned(),
-        ),
-        _ => (
-            FailureKind::Status,
-            format!(", expected {}", accepted(expect)),
-        ),
+        401 => (Auth, ": credentials are missing or wrong".to_owned()),
+        403 => (Auth, ": these credentials may not see it".to_owned()),
+        404 => (Status, ": there is no such route".to_owned()),
+        405 => (Status, ": the route takes another method".to_owned()),
+        _ => (Status, format!(", expected {}", accepted(expect))),
     };
     Failure::new(kind, format!("answered {}{what}", with_reason(code)))
 }

@@ -53,6 +53,19 @@ pub(super) struct PayloadView<'a> {
     pub(super) headers: &'a [(String, String)],
 }
 
+impl<'a> PayloadView<'a> {
+    /// Returns the view of one entry.
+    pub(super) fn within<'v>(self, entry: &'v Value) -> PayloadView<'v>
+    where
+        'a: 'v,
+    {
+        PayloadView {
+            json: Some(entry),
+            ..self
+        }
+    }
+}
+
 /// A value read as a duration, an age or a time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum TimeValue {

@@ -113,7 +113,8 @@ impl DurationSources {
 
 impl HeartbeatDecode {
     /// Reads `{at: /last_seen, fresh_for: 30s}`.
-    pub(super) fn parse(entry: &Entry, parser: &mut Parser<'_>) -> Option<Self> {
+    pub(super) fn parse(entry: Option<&Entry>, parser: &mut Parser<'_>) -> Option<Self> {
+        let entry = entry?;
         let expected = "a last-seen time and how long it is good for, such as `{at: /last_seen, fresh_for: 30s}`";
         let mut fields = Fields::read(&entry.value, expected, parser.problems)?;
         let (at, fresh_for) = (fields.take("at"), fields.take("fresh_for"));

@@ -43,7 +43,7 @@ pub(super) enum FieldKind {
 /// A field as it was written, with its words not read yet.
 struct WrittenField<'n> {
     spec: FieldSpec,
-    words: Option<&'n Node>,
+    words: Option<&'n Entry>,
 }
 
 /// The description of a field for messages.
@@ -88,12 +88,10 @@ impl Parser<'_> {
     /// Reads the field of a status word; returns no specs when it is left out.
     pub(super) fn word<S: Vocabulary>(&mut self, entry: Option<&Entry>) -> WordSpecs<S> {
         let written = entry.map(|entry| self.written(&entry.value, FieldKind::Word));
-        let written = written.unwrap_or_default().into_iter().map(|written| {
-            let words = written
-                .words
-                .and_then(|node| WordMap::parse(node, self.problems));
-            (written.spec, words)
-        });
+        let written = written
+            .unwrap_or_default()
+            .into_iter()
+            .map(|written| (written.spec, WordMap::parse(written.words, self.problems)));
         WordSpecs(written.collect())
     }
 
@@ -162,7 +160,7 @@ impl Parser<'_> {
             if field.spec.never.is_empty() {
                 field.spec.never.clone_from(&never);
             }
-            field.words = field.words.or(words.map(|entry| &entry.value));
+            field.words = field.words.or(words);
         }
         written
     }

@@ -187,10 +187,7 @@ impl PartsTable {
             _ => return,
         };
         for (key, entry) in entries {
-            let view = PayloadView {
-                json: Some(entry),
-                headers: view.headers,
-            };
+            let view = view.within(entry);
             let name = self.name_of(key, entry, view);
             let mut earlier = reply.parts.iter().take(known);
             if self.ignore.contains(&name) || earlier.any(|part| part.name == name) {

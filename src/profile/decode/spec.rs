@@ -115,9 +115,7 @@ impl Decode {
         }
         let mut decode = Self {
             format: parser.format,
-            words: words
-                .and_then(|entry| WordMap::parse(&entry.value, parser.problems))
-                .or(words_of_body),
+            words: WordMap::parse(words, parser.problems).or(words_of_body),
             status,
             version: parser.take_text(fields, "version"),
             service: parser.take_text(fields, "service"),
@@ -127,9 +125,7 @@ impl Decode {
             uptime: parser.take_duration(fields, "uptime"),
             draining: parser.take_word(fields, "draining"),
             resources: Resources::parse(fields.take("resources"), parser),
-            heartbeat: fields
-                .take("heartbeat")
-                .and_then(|entry| HeartbeatDecode::parse(entry, parser)),
+            heartbeat: HeartbeatDecode::parse(fields.take("heartbeat"), parser),
             codes: CodeTable::parse(fields.take("codes"), parser.problems),
             overall: Overall::All,
             rules: StateRule::parse_list(fields.take("rules"), parser),
@@ -193,7 +189,7 @@ fn parse_words_of_body(node: &Node, problems: &mut Problems) -> Option<WordMap<S
     let mut fields = Fields::read(node, "a place, or `{words: …}`", problems)?;
     let words = fields.take("words");
     fields.finish(problems);
-    words.and_then(|entry| WordMap::parse(&entry.value, problems))
+    WordMap::parse(words, problems)
 }
 
 impl StateRule {

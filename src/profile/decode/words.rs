@@ -1,7 +1,7 @@
 //! Status words: the names that a convention has for our states.
 
 use crate::health::{DependencyStatus, ReloadStatus, State};
-use crate::yaml::{Fields, Node, Problems, Value};
+use crate::yaml::{Entry, Fields, Node, Problems, Value};
 
 /// A closed set of states that words can stand for.
 pub(super) trait Vocabulary: Copy + PartialEq + std::fmt::Debug + 'static {
@@ -153,9 +153,9 @@ impl<S: Vocabulary> WordMap<S> {
     }
 
     /// Reads `{healthy: [ok, {contains: is fine}], default: unhealthy}`.
-    pub(super) fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn parse(entry: Option<&Entry>, problems: &mut Problems) -> Option<Self> {
         let expected = "a map from states to words, such as `{healthy: [ok]}`";
-        let mut fields = Fields::read(node, expected, problems)?;
+        let mut fields = Fields::read(&entry?.value, expected, problems)?;
         let mut words = Self::new();
         for (key, state) in S::KEYS {
             let items = fields.take(key).map(|entry| entry.value.one_or_many());
@@ -163,9 +163,8 @@ impl<S: Vocabulary> WordMap<S> {
                 words.parse_item(item, *state, problems);
             }
         }
-        if let Some(entry) = fields.take("default") {
-            words.default = entry.value.word(S::KEYS, problems);
-        }
+        let default = fields.take("default");
+        words.default = default.and_then(|entry| entry.value.word(S::KEYS, problems));
         fields.finish(problems);
         Some(words)
     }
@@ -183,14 +182,13 @@ impl<S: Vocabulary> WordMap<S> {
             };
             for phrase in contains.value.one_or_many() {
                 let expected = "a phrase with at least one letter or digit";
-                match phrase.text(expected, problems) {
-                    Some(text) if !text.contains(char::is_alphanumeric) => {
-                        problems.push(phrase.wrong(expected));
-                    }
-                    Some(text) => {
-                        Self::add(&mut self.contains, spaced(&text), state, phrase, problems);
-                    }
-                    None => {}
+                let Some(text) = phrase.text(expected, problems) else {
+                    continue;
+                };
+                if text.contains(char::is_alphanumeric) {
+                    Self::add(&mut self.contains, spaced(&text), state, phrase, problems);
+                } else {
+                    problems.push(phrase.wrong(expected));
                 }
             }
             return;
@@ -306,8 +304,9 @@ mod tests {
 
     fn words(yaml: &str) -> (WordMap<State>, Vec<String>) {
         let mut problems = Problems::default();
-        let node = parse(&Arc::new(SourceFile::new("x", yaml)), &mut problems).unwrap();
-        let words = WordMap::parse(&node, &mut problems).unwrap();
+        let file = SourceFile::new("x", format!("words: {yaml}"));
+        let node = parse(&Arc::new(file), &mut problems).unwrap();
+        let words = WordMap::parse(node.get("words"), &mut problems).unwrap();
         let problems = problems.list.into_iter().map(|problem| problem.message);
         (words, problems.collect())
     }

@@ -10,7 +10,7 @@ pub(crate) use context::{KindContext, ProbeAddress, ProbeSpec, RawKind};
 use crate::yaml::{Entry, Fields, Place, Problem, Problems};
 
 use super::annotated::AnnotatedYaml;
-use super::raw::read::check_single;
+use super::raw::read::{self, check_single};
 use super::raw::request::HttpRequest;
 use super::raw::secret::Variables;
 use super::setting::{Level, Spanned, select};
@@ -222,18 +222,7 @@ pub(crate) fn takes_away(above: &str, below: &str) -> bool {
 
 /// Reports keys that mean nothing to a probe of this kind.
 pub(crate) fn check_keys(kind: &str, keys: &[Spanned<String>], problems: &mut Problems) {
-    for key in keys {
-        let owners = owners(&key.value);
-        if owners.contains(&kind) {
-            continue;
-        }
-        let owners: Vec<String> = owners.iter().map(|owner| format!("`{owner}`")).collect();
-        let message = format!("`{}` means nothing to a probe by `{kind}`", key.value);
-        Problem::at(&key.place, message)
-            .label(format!("belongs to {}", owners.join(" and ")))
-            .hint("take it out")
-            .report(problems);
-    }
+    read::check_keys(keys, "a probe", kind, owners, problems);
 }
 
 /// Returns the problem that a probe does not say what to ask.

@@ -11,7 +11,7 @@ use super::super::kind::http::RawHttp;
 use super::super::setting::Spanned;
 use super::super::{ReplyDecode, Signal};
 use super::command::{RawExec, RawExecSettings, split};
-use super::read::{boolean, check_single, is_off, keys_where, positive_duration};
+use super::read::{boolean, check_keys, check_single, is_off, keys_where, positive_duration};
 use super::request::{self, RawRequest};
 
 /// The actions of a profile or a service as written.
@@ -19,7 +19,7 @@ use super::request::{self, RawRequest};
 pub(crate) struct RawActions(pub(crate) Vec<RawAction>);
 
 /// An action as written: laid over another one, or switched off.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct RawAction {
     pub(crate) name: Spanned<String>,
     /// `off`: takes away the profile's action.
@@ -103,14 +103,7 @@ impl RawAction {
         let mut action = Self {
             name: Spanned::key(entry),
             off: is_off(node),
-            means: None,
-            waits: None,
-            timeout: None,
-            exec_settings: RawExecSettings::default(),
-            means_keys: Vec::new(),
-            request: RawRequest::default(),
-            reply: None,
-            reply_written: None,
+            ..Self::default()
         };
         if action.off {
             return Some(action);
@@ -173,16 +166,8 @@ impl RawAction {
 
     /// Reports keys that mean nothing to an action by these means.
     pub(crate) fn check_keys(&self, means: &str, problems: &mut Problems) {
-        for key in &self.means_keys {
-            let Some(owner) = owner(&key.value).filter(|owner| *owner != means) else {
-                continue;
-            };
-            let message = format!("`{}` means nothing to an action by `{means}`", key.value);
-            Problem::at(&key.place, message)
-                .label(format!("belongs to `{owner}`"))
-                .hint("take it out")
-                .report(problems);
-        }
+        let owners = |key: &str| owner(key).into_iter().collect();
+        check_keys(&self.means_keys, "an action", means, owners, problems);
     }
 
     /// Reads `reply`; only a route has one.

@@ -13,7 +13,7 @@ use super::options::RawOptions;
 use super::read::{check_name, is_off, keys_where};
 
 /// A probe as written: laid over another one, or switched off.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct RawProbe {
     pub(crate) name: Spanned<String>,
     /// `off`: takes away the profile's probe of this name.
@@ -38,14 +38,7 @@ impl RawProbe {
         let mut probe = Self {
             name: Spanned::key(entry),
             off: is_off(&entry.value),
-            kind: None,
-            exec_settings: RawExecSettings::default(),
-            kind_keys: Vec::new(),
-            broken: false,
-            options: RawOptions::default(),
-            required: None,
-            decode: None,
-            decode_written: None,
+            ..Self::default()
         };
         if probe.off {
             return named.then_some(probe);

@@ -193,6 +193,28 @@ pub(crate) fn check_single(given: &[&Entry], hint: &str, problems: &mut Problems
     }
 }
 
+/// Reports keys that mean nothing to a probe or an action (`what`) by this kind or these means.
+pub(crate) fn check_keys(
+    keys: &[Spanned<String>],
+    what: &str,
+    by: &str,
+    owners: impl Fn(&str) -> Vec<&'static str>,
+    problems: &mut Problems,
+) {
+    for key in keys {
+        let owners = owners(&key.value);
+        if owners.contains(&by) {
+            continue;
+        }
+        let owners: Vec<String> = owners.iter().map(|owner| format!("`{owner}`")).collect();
+        let message = format!("`{}` means nothing to {what} by `{by}`", key.value);
+        Problem::at(&key.place, message)
+            .label(format!("belongs to {}", owners.join(" and ")))
+            .hint("take it out")
+            .report(problems);
+    }
+}
+
 /// Returns the keys of a map for which `belongs` holds, with their places.
 pub(crate) fn keys_where(node: &Node, belongs: impl Fn(&str) -> bool) -> Vec<Spanned<String>> {
     let Value::Map(entries) = &node.value else {

@@ -167,9 +167,7 @@ impl DependencyTable {
                 entry => Required::Flag(parser.field(entry, FieldKind::Text)),
             },
             status,
-            words: fields
-                .take("words")
-                .and_then(|entry| WordMap::parse(&entry.value, parser.problems)),
+            words: WordMap::parse(fields.take("words"), parser.problems),
             error: parser.take_text(fields, "error"),
             last_success: parser.take_duration(fields, "last_success"),
             last_failure: parser.take_duration(fields, "last_failure"),
@@ -177,9 +175,7 @@ impl DependencyTable {
             failure_count: parser.take_text(fields, "failure_count"),
             latency: parser.take_duration(fields, "latency"),
             last_check: parser.take_duration(fields, "last_check"),
-            heartbeat: fields
-                .take("heartbeat")
-                .and_then(|entry| HeartbeatDecode::parse(entry, parser)),
+            heartbeat: HeartbeatDecode::parse(fields.take("heartbeat"), parser),
         }
     }
 

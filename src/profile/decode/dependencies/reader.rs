@@ -25,7 +25,7 @@ impl DependencyTable {
     pub(crate) fn read(&self, view: PayloadView<'_>, now: Moment) -> Option<DependencyList> {
         let mut reader = DependencyReader {
             table: self,
-            headers: view.headers,
+            view,
             now,
             found: DependencyList::default(),
             names: UniqueNames::default(),
@@ -67,7 +67,7 @@ impl DependencyTable {
         let mut status = EntryStatus::default();
         if let Some(word) = self.status.find(view, self.words.as_ref()) {
             let (known, text) = word.meaning();
-            status.status = known.unwrap_or(DependencyStatus::Unknown);
+            status.status = known;
             status.word = Some(clean(&text, LONGEST_WORD));
             status.path = Some(word.path);
         }
@@ -88,10 +88,9 @@ impl DependencyTable {
         let is_error = known.is_none() && !is_flag && texts;
         EntryStatus {
             status: match known {
-                Some(status) => status,
-                None if is_error || is_flag && !truthy(entry) => DependencyStatus::Error,
-                None if is_flag => DependencyStatus::Working,
-                None => DependencyStatus::Unknown,
+                None if is_error || is_flag && !truthy(entry) => Some(DependencyStatus::Error),
+                None if is_flag => Some(DependencyStatus::Working),
+                known => known,
             },
             error: is_error.then(|| clean(&text, LONGEST_ERROR)),
             word: Some(clean(&text, LONGEST_WORD)),
@@ -101,8 +100,9 @@ impl DependencyTable {
 }
 
 /// The status of one entry.
+#[derive(Default)]
 struct EntryStatus<'t> {
-    status: DependencyStatus,
+    status: Option<DependencyStatus>,
     word: Option<String>,
     /// The error, when the word itself is one.
     error: Option<String>,
@@ -110,21 +110,11 @@ struct EntryStatus<'t> {
     path: Option<&'t PayloadPath>,
 }
 
-impl Default for EntryStatus<'_> {
-    fn default() -> Self {
-        Self {
-            status: DependencyStatus::Unknown,
-            word: None,
-            error: None,
-            path: None,
-        }
-    }
-}
-
 /// Reads the dependencies of one payload.
 struct DependencyReader<'a> {
     table: &'a DependencyTable,
-    headers: &'a [(String, String)],
+    /// The whole payload.
+    view: PayloadView<'a>,
     now: Moment,
     found: DependencyList,
     names: UniqueNames,
@@ -134,17 +124,7 @@ struct DependencyReader<'a> {
     reports: bool,
 }
 
-impl<'a> DependencyReader<'a> {
-    fn view<'v>(&self, entry: &'v Value) -> PayloadView<'v>
-    where
-        'a: 'v,
-    {
-        PayloadView {
-            json: Some(entry),
-            headers: self.headers,
-        }
-    }
-
+impl DependencyReader<'_> {
     /// Reads the entries of a table; `parent` is the name of the entry that holds it.
     fn read(&mut self, table: &Value, parent: Option<&str>) {
         match table {
@@ -174,7 +154,7 @@ impl<'a> DependencyReader<'a> {
         if ignored(key) || (parent.is_some() && !self.is_entry(entry)) {
             return;
         }
-        let view = self.view(entry);
+        let view = self.view.within(entry);
         let own = self.table.name.text(view, LONGEST_NAME).or_else(|| {
             let unnamed = listed && self.table.name.is_empty();
             let name = entry.get("name").filter(|_| unnamed)?.as_str()?;
@@ -206,19 +186,20 @@ impl<'a> DependencyReader<'a> {
             Some(EntryKind::Text) => value.is_string(),
             Some(EntryKind::Bool) => value.is_boolean(),
             Some(EntryKind::Object) | None => {
-                value.is_object() && self.table.status.find(self.view(value), None).is_some()
+                value.is_object()
+                    && self
+                        .table
+                        .status
+                        .find(self.view.within(value), None)
+                        .is_some()
             }
         }
     }
 
     fn keep(&mut self, name: &str, entry: &Value, view: PayloadView<'_>) {
         let table = self.table;
-        let EntryStatus {
-            mut status,
-            word,
-            error,
-            path,
-        } = table.status_of(entry, view);
+        let of_entry = table.status_of(entry, view);
+        let mut status = of_entry.status.unwrap_or(DependencyStatus::Unknown);
         // What is listed among failures has failed, whatever its word says.
         if table.failures_only && status != DependencyStatus::Degraded {
             status = DependencyStatus::Error;
@@ -241,7 +222,9 @@ impl<'a> DependencyReader<'a> {
             DependencyStatus::Working | DependencyStatus::NotUsed
         );
         // `connected` of one that works is no error; it stays among the details.
-        let error = error.or_else(|| (!works).then(|| table.error.text(view, LONGEST_ERROR))?);
+        let own_error = of_entry.error;
+        let error =
+            own_error.or_else(|| (!works).then(|| table.error.text(view, LONGEST_ERROR))?);
         self.reports |= [
             &table.last_success,
             &table.last_failure,
@@ -256,12 +239,12 @@ impl<'a> DependencyReader<'a> {
         self.absent
             .push([last_success.is_none(), last_failure.is_none()]);
         let dependency = Dependency {
-            word,
+            word: of_entry.word,
             required: match &table.required {
                 Required::Names(names) => names.iter().any(|known| known == name),
                 Required::Flag(field) => field.flag(view),
             },
-            details: self.details(entry, path, error.is_some()).into(),
+            details: self.details(entry, of_entry.path, error.is_some()).into(),
             error,
             success_count: table.success_count.count(view),
             failure_count: table.failure_count.count(view),
@@ -293,7 +276,7 @@ impl<'a> DependencyReader<'a> {
         word: Option<&PayloadPath>,
         error_used: bool,
     ) -> BTreeMap<String, Value> {
-        let (table, view) = (self.table, self.view(entry));
+        let (table, view) = (self.table, self.view.within(entry));
         let flag = match &table.required {
             Required::Flag(field) => Some(field),
             Required::Names(_) => None,
