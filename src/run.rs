@@ -21,8 +21,9 @@ use crate::text;
 const DESCRIPTORS: usize = 8;
 
 /// Parses the words typed, runs the command and gives the exit code.
-pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let words: Vec<OsString> = words.into_iter().collect();
+///
+/// It is not generic, so that the program is compiled with the library, in parallel, and not again with `main`.
+pub fn run(words: Vec<OsString>) -> ExitCode {
     if let [_, word] = words.as_slice()
         && word == launch::WORD
     {

@@ -1,4 +1,4 @@
-//! Runs one probe: with limits, cleaned, without panics; the result is an [`Outcome`](crate::health::Outcome).
+//! Runs one probe: with limits, cleaned, without panics; the result is an [`Outcome`].
 //!
 //! A probe knows no thresholds, schedules or other probes, and is never repeated after a failure. One deadline holds for all of a
 //! probe: reading secrets, the name lookup, the connection, TLS, the response head, the body and its decoding; or a command

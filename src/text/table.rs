@@ -10,7 +10,7 @@ use super::clean;
 /// The longest cell of a foreign text, in characters.
 const LONGEST: usize = 200;
 
-/// A table for people. Cells are not cleaned: foreign text must have passed [`super::clean`].
+/// A table for people. Cells are not cleaned: foreign text must have passed [`super::clean()`].
 #[derive(Debug)]
 pub struct TextTable(comfy_table::Table);
 
