@@ -304,7 +304,7 @@ mod tests {
 
     fn words(yaml: &str) -> (WordMap<State>, Vec<String>) {
         let mut problems = Problems::default();
-        let file = SourceFile::new("x", format!("words: {yaml}"));
+        let file = SourceFile::new("x", format!("words:\n  {}", yaml.replace('\n', "\n  ")));
         let node = parse(&Arc::new(file), &mut problems).unwrap();
         let words = WordMap::parse(node.get("words"), &mut problems).unwrap();
         let problems = problems.list.into_iter().map(|problem| problem.message);
