@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::DegradedPolicy;
 
 /// The subject of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     /// Does the process live?
     Live,
@@ -17,6 +17,7 @@ pub enum Role {
     /// The service describes its own state.
     Status,
     /// A named probe of the user's own.
+    #[default]
     Named,
 }
 
@@ -34,7 +35,7 @@ impl Role {
 }
 
 /// The configuration of one probe, as far as its state and the views depend on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProbeInfo {
     /// The name in the inventory.
     pub name: String,
@@ -55,7 +56,7 @@ pub struct ProbeInfo {
 }
 
 /// The configuration of one service, as far as its state and the views depend on it. Snapshots share it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServiceInfo {
     /// The name in the inventory.
     pub name: String,
@@ -92,19 +93,8 @@ impl ServiceInfo {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            group: None,
-            labels: BTreeMap::new(),
-            profile: None,
-            url: None,
-            probes: Vec::new(),
-            required: BTreeSet::new(),
-            degraded: DegradedPolicy::Fail,
-            max_success_age: None,
-            start_period: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(40),
-            depends_on: Vec::new(),
-            replicas: false,
-            rows: Vec::new(),
+            ..Self::default()
         }
     }
 }

@@ -79,6 +79,11 @@ impl Outcome {
         }
     }
 
+    /// Returns the kind of the failure, where it is one.
+    pub(crate) fn failure_kind(&self) -> Option<FailureKind> {
+        self.failure.as_ref().map(|failure| failure.kind)
+    }
+
     /// Returns the outcome of a failed probe.
     pub fn failed(kind: FailureKind, message: impl Into<String>, at: Moment) -> Self {
         let result = match kind {

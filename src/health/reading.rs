@@ -56,7 +56,7 @@ pub struct Heartbeat {
 }
 
 /// A component that a service reports on.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Dependency {
     /// The name; nested names are joined by `/`.
     pub name: String,
@@ -90,16 +90,7 @@ impl Dependency {
         Self {
             name: name.into(),
             status,
-            word: None,
-            required: false,
-            error: None,
-            success_count: None,
-            failure_count: None,
-            last_success: Age::NotReported,
-            last_failure: Age::NotReported,
-            latency: None,
-            heartbeat: None,
-            details: Arc::default(),
+            ..Self::default()
         }
     }
 }
@@ -134,4 +125,13 @@ pub struct Reading {
     pub lists_failures_only: bool,
     /// `None` where the payload has no dependency table; empty where it has one without entries.
     pub dependencies: Option<Vec<Dependency>>,
+}
+
+impl Reading {
+    /// Returns the sum of the counters of its dependencies, or `None` when no dependency has one.
+    pub(crate) fn counted(&self) -> Option<u64> {
+        let dependencies = self.dependencies.iter().flatten();
+        let counts = dependencies.flat_map(|it| [it.success_count, it.failure_count]);
+        counts.flatten().reduce(u64::saturating_add)
+    }
 }

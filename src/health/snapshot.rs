@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Age, CheckVerdict, DependencyStatus, Failure, Flag, Identity, LocalProcess, Moment, Phases,
+    CheckVerdict, DependencyStatus, Failure, Flag, Identity, LocalProcess, Moment, Phases,
     ProbeInfo, ProbeResult, ServiceInfo, Start, State,
 };
 
@@ -21,7 +21,7 @@ pub struct Counters {
 }
 
 /// The snapshot of one probe.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProbeSnapshot {
     /// The configuration of the probe.
     pub info: Arc<ProbeInfo>,
@@ -154,15 +154,4 @@ pub struct ServiceSnapshot {
     pub identity: Identity,
     /// When this snapshot was made.
     pub at: Moment,
-}
-
-impl DependencySnapshot {
-    /// Turns a reported age into the moment it points at. `NotReported` gives `fallback`.
-    pub fn moment_of(age: Age, at: Moment, fallback: Option<Moment>) -> Option<Moment> {
-        match age {
-            Age::NotReported => fallback,
-            Age::Never => None,
-            Age::Ago(ago) => Some(at.minus(ago)),
-        }
-    }
 }

@@ -37,8 +37,10 @@ pub(crate) use words as words_macro;
 
 words! {
     /// The state of a service.
+    #[derive(Default)]
     State {
         /// Nothing is known yet, or what is known does not tell.
+        #[default]
         Unknown = "unknown",
         /// The service is starting; failures do not count yet.
         Starting = "starting",
@@ -95,6 +97,7 @@ words! {
 
 words! {
     /// The status of a dependency, as the service reports it.
+    #[derive(Default)]
     DependencyStatus {
         /// The dependency works.
         Working = "working",
@@ -105,6 +108,7 @@ words! {
         /// The dependency is switched off or not configured.
         NotUsed = "not_used",
         /// The service gave no word, or one that is not known.
+        #[default]
         Unknown = "unknown",
     }
 }
@@ -169,20 +173,15 @@ words! {
 
 words! {
     /// The verdict of `check` on a degraded service: the inventory's `degraded:`.
+    #[derive(Default)]
     DegradedPolicy {
         /// A failure (the default).
+        #[default]
         Fail = "fail",
         /// The verdict is a warning.
         Warn = "warn",
         /// As good as healthy.
         Pass = "pass",
-    }
-}
-
-impl Default for State {
-    /// Nothing is known before anything was asked.
-    fn default() -> Self {
-        Self::Unknown
     }
 }
 

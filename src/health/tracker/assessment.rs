@@ -1,6 +1,7 @@
 //! The state of a service and the reasons for it: what each probe and each dependency contributes, and what explains a
 //! failure. A 503 with a body becomes a state here.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::heartbeat::{HeartbeatEnd, HeartbeatState};
@@ -16,14 +17,10 @@ const NOT_ASKED_AGAIN: &str = "not asked again yet";
 /// A finding against *healthy*.
 struct Finding {
     state: State,
-    /// `None` where another finding tells more.
-    reason: Option<FindingReason>,
-}
-
-struct FindingReason {
-    /// The subject of the finding: `live`, `dependency qdrant`.
+    /// The subject of the finding: `live`, `dependency qdrant`; may be empty.
     subject: String,
-    text: String,
+    /// `None` where another finding tells more.
+    text: Option<String>,
 }
 
 /// The order in which contributions outrank each other: unhealthy > unready > unknown > degraded > healthy.
@@ -42,7 +39,7 @@ const fn rank(state: State) -> u8 {
 impl Tracker {
     pub(super) fn assess(&self, now: Moment) -> Assessment {
         if let Some(why) = self.shutdown.stopped() {
-            if self.shutdown.process_runs() {
+            if self.shutdown.process_runs {
                 return Assessment::new(
                     State::Draining,
                     "nobody listens any more, its process still runs",
@@ -68,14 +65,14 @@ impl Tracker {
         if let Some(claim) = self.claim() {
             return self.assess_claim(claim, now);
         }
-        if self.startup.holds_back() {
+        if self.startup.holds_back {
             return self.assess_startup();
         }
         if self.startup.period_until(now).is_some() {
-            let reason = self.latest_trouble().map_or_else(
-                || "in its start period".to_owned(),
-                |trouble| format!("in its start period: {trouble}"),
-            );
+            let reason = match self.latest_trouble() {
+                Some(trouble) => format!("in its start period: {trouble}"),
+                None => "in its start period".to_owned(),
+            };
             return Assessment::new(State::Starting, reason);
         }
         let assessment = combine(self.findings());
@@ -85,10 +82,8 @@ impl Tracker {
         );
         if is_trouble && self.startup.is_awaited() {
             let reason = assessment.reasons.first().map_or("", String::as_str);
-            return Assessment::new(
-                State::Starting,
-                format!("was started and is not up yet: {reason}"),
-            );
+            let reason = format!("was started and is not up yet: {reason}");
+            return Assessment::new(State::Starting, reason);
         }
         assessment
     }
@@ -96,10 +91,7 @@ impl Tracker {
     /// How far a service has come to an announced end of which nothing is known but its beats: that of the lease it is,
     /// or that of everyone who beats to it. While there is trouble in looking, or a word of its own, that counts.
     fn heartbeat_end(&self) -> Option<HeartbeatEnd> {
-        let well = |probe: &ProbeState| {
-            let counted = probe.thresholds.counted();
-            counted.is_some_and(|counted| counted.result.is_success())
-        };
+        let well = |probe: &ProbeState| probe.counted().is_some_and(ProbeResult::is_success);
         if !self.probes.iter().all(well) {
             return None;
         }
@@ -114,11 +106,8 @@ impl Tracker {
         let table = self.counted_table().filter(|it| it.status.is_none())?;
         let mut ending = None;
         for dependency in table.dependencies.iter().flatten() {
-            match self
-                .dependencies
-                .heartbeat(dependency)
-                .map(HeartbeatState::end)
-            {
+            let heartbeat = self.dependencies.heartbeat(dependency);
+            match heartbeat.map(HeartbeatState::end) {
                 Some(Some(HeartbeatEnd::Announced)) => ending = Some(HeartbeatEnd::Announced),
                 Some(Some(HeartbeatEnd::Silent)) => ending = ending.or(Some(HeartbeatEnd::Silent)),
                 None if dependency.status == DependencyStatus::NotUsed => {}
@@ -130,188 +119,156 @@ impl Tracker {
 
     /// Draining and starting explain codes, readiness and dependencies, but neither silence nor going on for ever.
     fn assess_claim(&self, claim: &PhaseClaim, now: Moment) -> Assessment {
-        let late = claim.is_draining()
-            && self
-                .shutdown
-                .drain_until()
-                .is_some_and(|until| until.mono <= now.mono);
-        if late {
-            let timeout = text::format_duration(self.shutdown.timeout());
+        let until = self.shutdown.drain_until();
+        if claim.is_draining && until.is_some_and(|until| until.mono <= now.mono) {
+            let timeout = text::format_duration(self.shutdown.timeout);
             return Assessment::new(State::Unhealthy, format!("still draining after {timeout}"));
         }
         let silent = self.probes.iter().filter_map(|probe| {
-            let counted = probe.thresholds.counted()?;
+            let counted = probe.thresholds.counted.as_ref()?;
             let counts = matches!(probe.info.role, Role::Live | Role::Status);
             (counts && counted.result == ProbeResult::Fail && !counted.answered)
-                .then(|| finding(State::Unhealthy, &probe.info.name, explain(counted)))
+                .then(|| Finding::new(State::Unhealthy, &probe.info.name, explain(counted)))
         });
         let silent = combine(silent.collect());
         if silent.state == State::Unhealthy {
             return silent;
         }
-        let (state, raw) = match claim {
-            PhaseClaim::Draining(raw) => (State::Draining, raw),
-            PhaseClaim::Starting(raw) => (State::Starting, raw),
+        let state = if claim.is_draining {
+            State::Draining
+        } else {
+            State::Starting
         };
         let claims = |probe: &&ProbeState| probe.claim.as_ref() == Some(claim);
         let source = self.probes.iter().find(claims);
         let source = source.map_or("status", |probe| probe.info.name.as_str());
-        Assessment::new(
-            state,
-            format!("{source}: {}", state_word(state, raw.as_deref())),
-        )
+        let word = state_word(state, claim.raw.as_deref());
+        Assessment::new(state, format!("{source}: {word}"))
     }
 
     fn assess_startup(&self) -> Assessment {
-        let startup = || {
-            self.probes
-                .iter()
-                .filter(|probe| probe.info.role == Role::Startup)
-        };
-        let turned = startup().find_map(|probe| Some((probe, probe.thresholds.counted()?)));
-        match turned {
-            Some((_, counted)) if counted.result == ProbeResult::Fail => Assessment::new(
-                State::Unhealthy,
-                format!("did not start: {}", explain(counted)),
-            ),
-            Some((probe, counted)) if counted.result == ProbeResult::Unknown => Assessment::new(
-                State::Unknown,
-                format!("{}: {}", probe.info.name, explain(counted)),
-            ),
-            _ => {
-                let reason = startup()
-                    .find_map(|probe| {
-                        let failure = probe.stats.failure()?;
-                        Some(format!("startup: not passed yet: {}", failure.message))
-                    })
-                    .unwrap_or_else(|| "startup: not passed yet".to_owned());
-                Assessment::new(State::Starting, reason)
+        let mut startup = self
+            .probes
+            .iter()
+            .filter(|probe| probe.info.role == Role::Startup);
+        let turned = startup
+            .clone()
+            .find_map(|probe| Some((probe, probe.thresholds.counted.as_ref()?)));
+        if let Some((probe, counted)) = turned {
+            let (state, subject) = match counted.result {
+                ProbeResult::Fail => (State::Unhealthy, "did not start"),
+                ProbeResult::Unknown => (State::Unknown, probe.info.name.as_str()),
+                ProbeResult::Pass | ProbeResult::Warn => (State::Starting, ""),
+            };
+            if state != State::Starting {
+                return Assessment::new(state, format!("{subject}: {}", explain(counted)));
             }
         }
+        let reason = match startup.find_map(|probe| probe.stats.failure.as_ref()) {
+            Some(failure) => format!("startup: not passed yet: {}", failure.message),
+            None => "startup: not passed yet".to_owned(),
+        };
+        Assessment::new(State::Starting, reason)
     }
 
     /// The latest answer that was no success, of the first probe that has one.
     fn latest_trouble(&self) -> Option<String> {
         self.probes.iter().find_map(|probe| {
-            let latest = probe.stats.latest()?;
-            let failure = probe.stats.failure()?;
+            let latest = probe.stats.latest?;
+            let failure = probe.stats.failure.as_ref()?;
             (!latest.is_success()).then(|| format!("{}: {}", probe.info.name, failure.message))
         })
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let asked = |probe: &ProbeState| probe.stats.latest().is_some();
-        if !self.probes.iter().any(asked) {
-            return vec![Finding {
-                state: State::Unknown,
-                reason: Some(FindingReason {
-                    subject: String::new(),
-                    text: NOT_ASKED.to_owned(),
-                }),
-            }];
+        if self.probes.iter().all(|probe| probe.stats.latest.is_none()) {
+            return vec![Finding::new(State::Unknown, "", NOT_ASKED)];
         }
         let dependencies = self.dependency_findings();
         let worst_dependency = dependencies.iter().map(|it| rank(it.state)).max();
-        let mut findings: Vec<_> = self
-            .probes
-            .iter()
-            .filter(|probe| probe.info.role != Role::Startup)
-            .flat_map(|probe| self.probe_findings(probe, worst_dependency.unwrap_or(0)))
+        let probes = self.probes.iter();
+        let weighed = probes.filter(|probe| probe.info.role != Role::Startup);
+        let mut findings: Vec<_> = weighed
+            .filter_map(|probe| self.probe_finding(probe, worst_dependency.unwrap_or(0)))
             .collect();
         findings.extend(dependencies);
         findings.extend(self.absent_findings());
         findings.extend(self.probes.iter().filter_map(|probe| {
             let missed = probe.heartbeat.as_ref()?.failure()?;
-            let counted = probe.thresholds.counted()?;
+            let counted = probe.thresholds.counted.as_ref()?;
             // A look that failed tells its own story.
             let state = failed(probe, counted);
-            (counted.result.is_success()).then(|| finding(state, &probe.info.name, missed))
+            (counted.result.is_success()).then(|| Finding::new(state, &probe.info.name, missed))
         }));
         findings
     }
 
     /// What a probe contributes. `explained_up_to` is the rank of the worst dependency: a word that is no worse only sums
     /// up what the dependencies tell in detail.
-    fn probe_findings(&self, probe: &ProbeState, explained_up_to: u8) -> Vec<Finding> {
-        let name = &probe.info.name;
-        let Some(counted) = probe.thresholds.counted() else {
-            return vec![self.not_counted_yet(probe)];
+    fn probe_finding(&self, probe: &ProbeState, explained_up_to: u8) -> Option<Finding> {
+        let Some(counted) = &probe.thresholds.counted else {
+            return Some(self.not_counted_yet(probe));
         };
-        let said = counted.reading.as_ref().and_then(|it| it.status.as_ref());
-        let worse = |state: State| rank(state) > explained_up_to;
-        match counted.result {
-            ProbeResult::Unknown => vec![finding(State::Unknown, name, explain(counted))],
-            ProbeResult::Fail => {
-                vec![finding(failed(probe, counted), name, explain(counted))]
-            }
-            ProbeResult::Pass | ProbeResult::Warn => {
-                let state = said.map_or(State::Healthy, |word| word.state);
-                let floor = if counted.result == ProbeResult::Warn {
-                    State::Degraded
-                } else {
-                    State::Healthy
-                };
-                let state = if rank(state) >= rank(floor) {
-                    state
-                } else {
-                    floor
-                };
-                match state {
-                    State::Healthy | State::Starting | State::Draining | State::Stopped => {
-                        Vec::new()
-                    }
-                    state if worse(state) => vec![finding(state, name, explain(counted))],
-                    state => vec![Finding {
-                        state,
-                        reason: None,
-                    }],
-                }
-            }
+        let state = match (counted.result, counted.said()) {
+            (ProbeResult::Unknown, _) => State::Unknown,
+            (ProbeResult::Fail, _) => failed(probe, counted),
+            (ProbeResult::Pass, said) => said?,
+            (ProbeResult::Warn, Some(said)) if rank(said) > rank(State::Degraded) => said,
+            (ProbeResult::Warn, _) => State::Degraded,
+        };
+        let explained = counted.result.is_success() && rank(state) <= explained_up_to;
+        match state {
+            State::Healthy | State::Starting | State::Draining | State::Stopped => None,
+            state => Some(Finding {
+                state,
+                subject: probe.info.name.clone(),
+                text: (!explained).then(|| explain(counted)),
+            }),
         }
     }
 
     /// A probe of which no answer counts: either nobody asked, or the process is coming up and its failures are excused.
     fn not_counted_yet(&self, probe: &ProbeState) -> Finding {
         let name = &probe.info.name;
-        if probe.thresholds.is_fresh() {
-            let state = if self.startup.has_startup() {
-                State::Starting
-            } else {
-                State::Unknown
-            };
-            let text = match probe.stats.latest() {
-                None => NOT_ASKED,
-                // What it found was of a process that is gone.
-                Some(_) => NOT_ASKED_AGAIN,
-            };
-            return finding(state, name, text.to_owned());
+        if !probe.thresholds.is_fresh() {
+            let failure = probe.stats.failure.as_ref();
+            let trouble = failure.map_or("no answer that counts yet", |it| it.message.as_str());
+            return Finding::new(State::Starting, name, trouble);
         }
-        let trouble = probe.stats.failure().map_or_else(
-            || "no answer that counts yet".to_owned(),
-            |failure| failure.message.clone(),
-        );
-        finding(State::Starting, name, trouble)
+        let state = if self.startup.has_startup {
+            State::Starting
+        } else {
+            State::Unknown
+        };
+        // What it found, if anything, was of a process that is gone.
+        let asked = probe.stats.latest.is_some();
+        Finding::new(state, name, if asked { NOT_ASKED_AGAIN } else { NOT_ASKED })
     }
 }
 
 /// The state that the failure of a probe speaks for.
 fn failed(probe: &ProbeState, counted: &CountedResult) -> State {
-    let reading = counted.reading.as_ref();
-    let said = reading.and_then(|reading| reading.status.as_ref());
-    match (probe.info.role, said.map(|word| word.state)) {
+    match (probe.info.role, counted.said()) {
         (Role::Ready, _) | (Role::Status, Some(State::Unready)) => State::Unready,
         (Role::Named, _) if !probe.info.required => State::Degraded,
         _ => State::Unhealthy,
     }
 }
 
-fn finding(state: State, subject: &str, text: String) -> Finding {
-    Finding {
-        state,
-        reason: Some(FindingReason {
+impl CountedResult {
+    /// Returns the state that the service itself reports.
+    fn said(&self) -> Option<State> {
+        Some(self.reading.as_ref()?.status.as_ref()?.state)
+    }
+}
+
+impl Finding {
+    fn new(state: State, subject: &str, text: impl Into<String>) -> Self {
+        Self {
+            state,
             subject: subject.to_owned(),
-            text,
-        }),
+            text: Some(text.into()),
+        }
     }
 }
 
@@ -319,29 +276,21 @@ fn finding(state: State, subject: &str, text: String) -> Finding {
 /// enough.
 fn combine(mut findings: Vec<Finding>) -> Assessment {
     findings.sort_by_key(|finding| std::cmp::Reverse(rank(finding.state)));
-    let state = findings
-        .first()
-        .map_or(State::Healthy, |finding| finding.state);
-    let mut reasons: Vec<FindingReason> = Vec::new();
-    for reason in findings.into_iter().filter_map(|finding| finding.reason) {
-        let is_probe = !reason.subject.starts_with("dependency ");
-        let told = is_probe
-            && reason.text != NOT_ASKED
-            && reasons.iter().any(|earlier| earlier.text == reason.text);
-        if !told {
-            reasons.push(reason);
+    let state = findings.first().map_or(State::Healthy, |it| it.state);
+    let mut told: Vec<String> = Vec::new();
+    let mut reasons = Vec::new();
+    for Finding { subject, text, .. } in findings {
+        let Some(text) = text else { continue };
+        let is_probe = !subject.starts_with("dependency ");
+        if is_probe && text != NOT_ASKED && told.contains(&text) {
+            continue;
         }
+        reasons.push(match subject.as_str() {
+            "" => text.clone(),
+            subject => format!("{subject}: {text}"),
+        });
+        told.push(text);
     }
-    let reasons = reasons
-        .into_iter()
-        .map(|FindingReason { subject, text }| {
-            if subject.is_empty() {
-                text
-            } else {
-                format!("{subject}: {text}")
-            }
-        })
-        .collect();
     Assessment { state, reasons }
 }
 
@@ -385,60 +334,46 @@ impl Tracker {
             !table.ignores_dependencies || self.info.required.contains(&dependency.name)
         };
         let dependencies = table.dependencies.iter().flatten().filter(ours);
-        dependencies
-            .filter_map(|dependency| {
-                let dependency = &*self.dependencies.evaluate(dependency);
-                let required = self.is_required(dependency);
-                let state = match dependency.status {
-                    DependencyStatus::Error if required => State::Unhealthy,
-                    DependencyStatus::Error | DependencyStatus::Degraded => State::Degraded,
-                    DependencyStatus::Unknown if required => State::Unknown,
-                    _ => return None,
-                };
-                let subject = format!("dependency {}", dependency.name);
-                Some(finding(state, &subject, describe(dependency)))
-            })
-            .collect()
+        let findings = dependencies.filter_map(|dependency| {
+            let dependency = &*self.dependencies.evaluate(dependency);
+            let required = self.is_required(dependency);
+            let state = match dependency.status {
+                DependencyStatus::Error if required => State::Unhealthy,
+                DependencyStatus::Error | DependencyStatus::Degraded => State::Degraded,
+                DependencyStatus::Unknown if required => State::Unknown,
+                _ => return None,
+            };
+            let subject = format!("dependency {}", dependency.name);
+            Some(Finding::new(state, &subject, describe(dependency)))
+        });
+        findings.collect()
     }
 
     /// Those that the inventory requires and no payload names: nothing is known of them.
     fn absent_findings(&self) -> Vec<Finding> {
-        if self.info.required.is_empty() {
-            return Vec::new();
-        }
-        let readings = self
-            .probes
-            .iter()
-            .filter_map(|probe| probe.thresholds.counted()?.reading.as_ref());
-        let tables: Vec<_> = readings
-            .filter(|reading| reading.dependencies.is_some())
-            .collect();
+        let readings = self.probes.iter().filter_map(ProbeState::counted_reading);
+        let tables: Vec<_> = readings.filter(|it| it.dependencies.is_some()).collect();
         // Where only failures are listed, not to be there is good news.
-        if tables.is_empty() || tables.iter().any(|it| it.lists_failures_only) {
+        let good_news = tables.iter().any(|it| it.lists_failures_only);
+        if self.info.required.is_empty() || tables.is_empty() || good_news {
             return Vec::new();
         }
-        let is_listed = |name: &String| {
-            let mut all = tables
-                .iter()
-                .flat_map(|it| it.dependencies.iter().flatten());
-            all.any(|dependency| dependency.name == *name)
-        };
-        let absent = self.info.required.iter().filter(|name| !is_listed(name));
-        absent
-            .map(|name| {
-                let subject = format!("dependency {name}");
-                finding(State::Unknown, &subject, "not reported".to_owned())
-            })
-            .collect()
+        let listed = tables
+            .iter()
+            .flat_map(|it| it.dependencies.iter().flatten());
+        let listed: BTreeSet<_> = listed.map(|dependency| &dependency.name).collect();
+        let required = self.info.required.iter();
+        let absent = required.filter(|name| !listed.contains(name)).map(|name| {
+            let subject = format!("dependency {name}");
+            Finding::new(State::Unknown, &subject, "not reported")
+        });
+        absent.collect()
     }
 
     /// The reading whose dependencies count: of the first probe that has some, thresholds applied.
     fn counted_table(&self) -> Option<&Arc<Reading>> {
-        self.probes.iter().find_map(|probe| {
-            let reading = probe.thresholds.counted()?.reading.as_ref()?;
-            let table = reading.dependencies.as_ref()?;
-            (!table.is_empty()).then_some(reading)
-        })
+        let mut readings = self.probes.iter().filter_map(ProbeState::counted_reading);
+        readings.find(|it| it.dependencies.as_ref().is_some_and(|it| !it.is_empty()))
     }
 
     pub(super) fn is_required(&self, dependency: &Dependency) -> bool {

@@ -1,11 +1,11 @@
 //! What is remembered of the dependencies of a service, across its answers and its restarts.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::heartbeat::HeartbeatState;
 use super::process::ProcessId;
-use crate::health::{Age, Counters, Dependency, DependencySnapshot, DependencyStatus, Moment};
+use crate::health::{Age, Dependency, DependencySnapshot, DependencyStatus, Moment};
 
 /// More processes than ever answer in turn; the stats of earlier ones are added up.
 const PROCESSES: usize = 12;
@@ -20,39 +20,39 @@ pub(super) struct Dependencies {
 
 #[derive(Debug)]
 struct DependencyHistory {
-    success: CounterTotal,
-    failure: CounterTotal,
-    /// The statuses that we counted ourselves.
-    seen: Counters,
-    seen_success: Option<Moment>,
-    seen_failure: Option<Moment>,
+    success: DependencyTally,
+    failure: DependencyTally,
     known_since: Moment,
     heartbeat: Option<HeartbeatState>,
 }
 
-impl DependencyHistory {
-    fn new(at: Moment) -> Self {
-        Self {
-            success: CounterTotal::default(),
-            failure: CounterTotal::default(),
-            seen: Counters::default(),
-            seen_success: None,
-            seen_failure: None,
-            known_since: at,
-            heartbeat: None,
-        }
-    }
+/// The successes of a dependency, or its failures.
+#[derive(Debug, Default)]
+struct DependencyTally {
+    /// The counts of the service, by process.
+    reported: CounterTotal,
+    /// The number of answers that said so.
+    seen: u64,
+    /// The latest of these answers.
+    seen_at: Option<Moment>,
+}
 
+impl DependencyTally {
+    fn see(&mut self, at: Moment) {
+        self.seen = self.seen.saturating_add(1);
+        self.seen_at = Some(at);
+    }
+}
+
+impl DependencyHistory {
     /// Returns the dependency as the service reports it, or with the status *error* when too many heartbeats are missing.
     fn evaluate<'a>(&self, dependency: &'a Dependency) -> Cow<'a, Dependency> {
-        let unsaid = !matches!(
-            dependency.status,
-            DependencyStatus::Error | DependencyStatus::NotUsed
-        );
-        let heartbeat = self
-            .heartbeat
-            .as_ref()
-            .filter(|_| unsaid && dependency.heartbeat.is_some());
+        let judged = dependency.heartbeat.is_some()
+            && !matches!(
+                dependency.status,
+                DependencyStatus::Error | DependencyStatus::NotUsed
+            );
+        let heartbeat = self.heartbeat.as_ref().filter(|_| judged);
         match heartbeat.and_then(HeartbeatState::failure) {
             Some(missed) => Cow::Owned(Dependency {
                 status: DependencyStatus::Error,
@@ -68,13 +68,12 @@ impl DependencyHistory {
 #[derive(Debug, Default)]
 struct CounterTotal {
     before: u64,
-    processes: Vec<(ProcessId, u64)>,
+    processes: BTreeMap<ProcessId, u64>,
 }
 
 impl CounterTotal {
     fn last(&self, process: ProcessId) -> Option<u64> {
-        let mut last = self.processes.iter();
-        last.find(|(id, _)| *id == process).map(|(_, count)| *count)
+        self.processes.get(&process).copied()
     }
 
     fn would_fall(&self, process: ProcessId, count: Option<u64>) -> bool {
@@ -82,30 +81,24 @@ impl CounterTotal {
     }
 
     fn set(&mut self, process: ProcessId, count: u64) {
-        match self.processes.iter_mut().find(|(id, _)| *id == process) {
-            Some((_, last)) => *last = count,
-            None => self.processes.push((process, count)),
-        }
-        if self.processes.len() > PROCESSES {
-            let (_, oldest) = self.processes.remove(0);
+        self.processes.insert(process, count);
+        if self.processes.len() > PROCESSES
+            && let Some((_, oldest)) = self.processes.pop_first()
+        {
             self.before = self.before.saturating_add(oldest);
         }
     }
 
     /// Adds the count of a process that is gone to the total.
     fn new_process(&mut self, process: ProcessId) {
-        let gone = self.last(process).unwrap_or(0);
+        let gone = self.processes.remove(&process).unwrap_or(0);
         self.before = self.before.saturating_add(gone);
-        self.processes.retain(|(id, _)| *id != process);
     }
 
     fn total(&self) -> Option<u64> {
+        let counts = self.processes.values();
         let ever = self.before > 0 || !self.processes.is_empty();
-        ever.then(|| {
-            self.processes
-                .iter()
-                .fold(self.before, |sum, (_, count)| sum.saturating_add(*count))
-        })
+        ever.then(|| counts.fold(self.before, |sum, count| sum.saturating_add(*count)))
     }
 }
 
@@ -120,21 +113,20 @@ impl Dependencies {
         asked: Moment,
         at: Moment,
     ) {
-        let fallen: BTreeSet<&str> = table
-            .iter()
-            .filter(|dependency| {
-                self.known.get(&dependency.name).is_some_and(|memory| {
-                    memory.success.would_fall(process, dependency.success_count)
-                        || memory.failure.would_fall(process, dependency.failure_count)
-                })
+        let fell = |dependency: &&Dependency| {
+            self.known.get(&dependency.name).is_some_and(|memory| {
+                let (success, failure) = (&memory.success.reported, &memory.failure.reported);
+                success.would_fall(process, dependency.success_count)
+                    || failure.would_fall(process, dependency.failure_count)
             })
-            .map(|dependency| dependency.name.as_str())
-            .collect();
+        };
+        let names = table.iter().filter(fell).map(|it| it.name.as_str());
+        let fallen: BTreeSet<&str> = names.collect();
         if !fallen.is_empty() {
             for (name, memory) in &mut self.known {
                 if !same || fallen.contains(name.as_str()) {
-                    memory.success.new_process(process);
-                    memory.failure.new_process(process);
+                    memory.success.reported.new_process(process);
+                    memory.failure.reported.new_process(process);
                 }
             }
         }
@@ -148,32 +140,28 @@ impl Dependencies {
     }
 
     fn remember(&mut self, dependency: &Dependency, process: ProcessId, asked: Moment, at: Moment) {
-        let memory = self
-            .known
-            .entry(dependency.name.clone())
-            .or_insert_with(|| DependencyHistory::new(at));
+        let name = dependency.name.clone();
+        let memory = self.known.entry(name).or_insert_with(|| DependencyHistory {
+            success: DependencyTally::default(),
+            failure: DependencyTally::default(),
+            known_since: at,
+            heartbeat: None,
+        });
         if let Some(reported) = &dependency.heartbeat {
-            match &mut memory.heartbeat {
-                Some(heartbeat) => heartbeat.update(reported, asked, at),
-                none => *none = Some(HeartbeatState::new(reported, asked, at)),
+            HeartbeatState::record(&mut memory.heartbeat, reported, asked, at);
+        }
+        for (tally, count) in [
+            (&mut memory.success, dependency.success_count),
+            (&mut memory.failure, dependency.failure_count),
+        ] {
+            if let Some(count) = count {
+                tally.reported.set(process, count);
             }
-        }
-        if let Some(count) = dependency.success_count {
-            memory.success.set(process, count);
-        }
-        if let Some(count) = dependency.failure_count {
-            memory.failure.set(process, count);
         }
         match memory.evaluate(dependency).status {
             // Degraded is bad work, but work.
-            DependencyStatus::Working | DependencyStatus::Degraded => {
-                memory.seen.success = memory.seen.success.saturating_add(1);
-                memory.seen_success = Some(at);
-            }
-            DependencyStatus::Error => {
-                memory.seen.failure = memory.seen.failure.saturating_add(1);
-                memory.seen_failure = Some(at);
-            }
+            DependencyStatus::Working | DependencyStatus::Degraded => memory.success.see(at),
+            DependencyStatus::Error => memory.failure.see(at),
             DependencyStatus::NotUsed | DependencyStatus::Unknown => {}
         }
     }
@@ -189,10 +177,8 @@ impl Dependencies {
     /// The sign of life of a dependency of a table, where it is one that beats.
     pub(super) fn heartbeat(&self, dependency: &Dependency) -> Option<&HeartbeatState> {
         let memory = self.known.get(&dependency.name)?;
-        memory
-            .heartbeat
-            .as_ref()
-            .filter(|_| dependency.heartbeat.is_some())
+        let heartbeat = memory.heartbeat.as_ref();
+        heartbeat.filter(|_| dependency.heartbeat.is_some())
     }
 
     /// When the dependency was first reported on.
@@ -212,30 +198,26 @@ impl Dependencies {
         let heartbeat = self.heartbeat(dependency);
         let dependency = &*self.evaluate(dependency);
         let used = dependency.status != DependencyStatus::NotUsed;
-        // What is switched off was never tried, rather than tried zero times.
-        let seen = |count: u64| (used || count > 0).then_some(count);
-        let count = |reported: Option<u64>, meter: Option<&CounterTotal>, saw: Option<u64>| {
-            let total = meter.and_then(CounterTotal::total);
-            let last = meter.and_then(|meter| meter.last(process));
-            let count = reported.or(last).or_else(|| saw.and_then(seen));
-            (count, total.or(count))
+        let tally = |of: fn(&DependencyHistory) -> &DependencyTally, reported: Option<u64>| {
+            let tally = memory.map(of);
+            // What is switched off was never tried, rather than tried zero times.
+            let seen = tally.map(|it| it.seen).filter(|&seen| used || seen > 0);
+            let last = tally.and_then(|it| it.reported.last(process));
+            let count = reported.or(last).or(seen);
+            let total = tally.and_then(|it| it.reported.total()).or(count);
+            (count, total, tally.and_then(|it| it.seen_at))
         };
-        let (success_count, success_total) = count(
-            dependency.success_count,
-            memory.map(|it| &it.success),
-            memory.map(|it| it.seen.success),
-        );
-        let (failure_count, failure_total) = count(
-            dependency.failure_count,
-            memory.map(|it| &it.failure),
-            memory.map(|it| it.seen.failure),
-        );
-        let moment = |age: Age, saw: Option<Moment>| DependencySnapshot::moment_of(age, at, saw);
+        let (success_count, success_total, seen_success) =
+            tally(|it| &it.success, dependency.success_count);
+        let (failure_count, failure_total, seen_failure) =
+            tally(|it| &it.failure, dependency.failure_count);
+        let moment = |age: Age, seen: Option<Moment>| match age {
+            Age::NotReported => seen,
+            Age::Never => None,
+            Age::Ago(ago) => Some(at.minus(ago)),
+        };
         // Whoever beats was well when it last did.
-        let saw_success = match heartbeat {
-            Some(heartbeat) => heartbeat.beat_at(),
-            None => memory.and_then(|it| it.seen_success),
-        };
+        let seen_success = heartbeat.map_or(seen_success, HeartbeatState::beat_at);
         DependencySnapshot {
             name: dependency.name.clone(),
             status: dependency.status,
@@ -246,11 +228,8 @@ impl Dependencies {
             failure_count,
             success_total,
             failure_total,
-            last_success: moment(dependency.last_success, saw_success),
-            last_failure: moment(
-                dependency.last_failure,
-                memory.and_then(|it| it.seen_failure),
-            ),
+            last_success: moment(dependency.last_success, seen_success),
+            last_failure: moment(dependency.last_failure, seen_failure),
             latency: dependency.latency,
             heartbeat: heartbeat.map(HeartbeatState::snapshot),
             observed_at: at,

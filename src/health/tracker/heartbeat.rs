@@ -30,8 +30,21 @@ pub(super) struct HeartbeatState {
 }
 
 impl HeartbeatState {
+    /// Takes in what an answer says of a heartbeat, which may be the first.
+    pub(super) fn record(
+        known: &mut Option<Self>,
+        reported: &Heartbeat,
+        asked: Moment,
+        at: Moment,
+    ) {
+        match known {
+            Some(heartbeat) => heartbeat.update(reported, asked, at),
+            none => *none = Some(Self::new(reported, asked, at)),
+        }
+    }
+
     /// Creates the memory of a heartbeat that is reported for the first time.
-    pub(super) fn new(reported: &Heartbeat, asked: Moment, at: Moment) -> Self {
+    fn new(reported: &Heartbeat, asked: Moment, at: Moment) -> Self {
         Self {
             beat_at: dated(reported.beat, at, None),
             probed_at: asked,
@@ -42,7 +55,7 @@ impl HeartbeatState {
     }
 
     /// Takes in what a later answer says of it.
-    pub(super) fn update(&mut self, reported: &Heartbeat, asked: Moment, at: Moment) {
+    fn update(&mut self, reported: &Heartbeat, asked: Moment, at: Moment) {
         if asked.mono < self.probed_at.mono {
             return;
         }
@@ -85,14 +98,9 @@ impl HeartbeatState {
     pub(super) fn end(&self) -> Option<HeartbeatEnd> {
         self.reported.is_final.then(|| {
             let age = self.probed_at.since(self.beat_at);
-            if self
-                .reported
-                .fresh_for
-                .is_none_or(|fresh_for| age > fresh_for)
-            {
-                HeartbeatEnd::Silent
-            } else {
-                HeartbeatEnd::Announced
+            match self.reported.fresh_for {
+                Some(fresh_for) if age <= fresh_for => HeartbeatEnd::Announced,
+                _ => HeartbeatEnd::Silent,
             }
         })
     }
@@ -106,25 +114,22 @@ impl HeartbeatState {
     pub(super) fn notes(&self, subject: &str) -> Vec<String> {
         let missed = self.missed();
         let state = match self.end() {
-            Some(HeartbeatEnd::Announced) => Some(format!(
-                "{subject}: the last beat says that it is shutting down"
-            )),
-            Some(HeartbeatEnd::Silent) => Some(format!(
-                "{subject}: stopped on purpose, the last beat said so"
-            )),
-            None if (1..TOO_MANY).contains(&missed) => {
-                Some(format!("{subject}: {}", self.say_missed(missed)))
+            Some(HeartbeatEnd::Announced) => {
+                Some("the last beat says that it is shutting down".to_owned())
             }
-            None => None,
+            Some(HeartbeatEnd::Silent) => {
+                Some("stopped on purpose, the last beat said so".to_owned())
+            }
+            None => (1..TOO_MANY)
+                .contains(&missed)
+                .then(|| self.say_missed(missed)),
         };
         let relieved = self.relieved.as_ref().map(|(before, at)| {
             let now = self.last_holder.as_deref().unwrap_or("another");
-            format!(
-                "{subject}: taken over by {now} from {before} at {}",
-                clock(*at)
-            )
+            format!("taken over by {now} from {before} at {}", clock(*at))
         });
-        state.into_iter().chain(relieved).collect()
+        let notes = state.into_iter().chain(relieved);
+        notes.map(|note| format!("{subject}: {note}")).collect()
     }
 
     fn say_missed(&self, missed: u64) -> String {

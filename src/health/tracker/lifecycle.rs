@@ -35,8 +35,9 @@ pub enum LifecycleEvent {
 }
 
 /// The wait of an action for a start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum StartWait {
+    #[default]
     No,
     Pending,
     /// The action saw the service ready at this time; our own probes may know only of the time before.
@@ -44,33 +45,34 @@ enum StartWait {
 }
 
 /// The progress of the start of a process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct StartupState {
-    has_startup: bool,
+    pub(super) has_startup: bool,
     start_period: Duration,
-    passed: bool,
-    succeeded: bool,
+    /// The startup probe holds the others back.
+    pub(super) holds_back: bool,
+    /// A probe succeeded: the start period is over.
+    pub(super) succeeded: bool,
     period_ends: Option<Moment>,
     awaited: StartWait,
 }
 
 impl StartupState {
-    pub(super) const fn new(has_startup: bool, start_period: Duration) -> Self {
+    pub(super) fn new(has_startup: bool, start_period: Duration) -> Self {
         Self {
             has_startup,
             start_period,
-            passed: !has_startup,
-            succeeded: false,
-            period_ends: None,
-            awaited: StartWait::No,
+            holds_back: has_startup,
+            ..Self::default()
         }
     }
 
     /// Another process begins. It may be the one that is waited for.
-    pub(super) const fn reset(&mut self) {
-        let awaited = self.awaited;
-        *self = Self::new(self.has_startup, self.start_period);
-        self.awaited = awaited;
+    pub(super) fn reset(&mut self) {
+        *self = Self {
+            awaited: self.awaited,
+            ..Self::new(self.has_startup, self.start_period)
+        };
     }
 
     /// Takes in the progress of the start that an action waits for.
@@ -111,29 +113,14 @@ impl StartupState {
         if self.period_ends.is_some() || self.start_period.is_zero() || self.succeeded {
             return;
         }
-        let age = now.wall.duration_since(start.at);
-        let age = Duration::try_from(age).unwrap_or_default();
+        let age = Duration::try_from(now.wall.duration_since(start.at)).unwrap_or_default();
         self.period_ends = Some(now.plus(self.start_period.saturating_sub(age)));
-    }
-
-    /// A probe succeeded: the start period is over.
-    pub(super) const fn succeed(&mut self) {
-        self.succeeded = true;
     }
 
     /// The startup probe succeeded.
     pub(super) const fn pass(&mut self) {
-        self.passed = true;
+        self.holds_back = false;
         self.succeeded = true;
-    }
-
-    pub(super) const fn has_startup(&self) -> bool {
-        self.has_startup
-    }
-
-    /// Returns whether the startup probe holds the others back.
-    pub(super) const fn holds_back(&self) -> bool {
-        !self.passed
     }
 
     /// The end of the start period, while it lasts.
@@ -144,56 +131,33 @@ impl StartupState {
 }
 
 /// The progress of the shutdown of a process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct ShutdownState {
     /// The time that draining may take, and the age up to which a shutdown explains a refused connection.
-    timeout: Duration,
+    pub(super) timeout: Duration,
     /// The first draining answer of those that go on.
     draining_since: Option<Moment>,
     /// The latest draining answer.
     drained_at: Option<Moment>,
     /// When a shutdown was accepted.
-    accepted_at: Option<Moment>,
-    stopped: Option<StoppedState>,
-    /// The process is known to run although nothing listens any more.
-    process_runs: bool,
-}
-
-#[derive(Debug)]
-struct StoppedState {
-    at: Moment,
-    why: String,
+    pub(super) accepted_at: Option<Moment>,
+    /// When the service stopped, and why.
+    stopped: Option<(Moment, String)>,
+    /// The process is known to run although nothing listens any more: then a refused connection is not the end yet.
+    pub(super) process_runs: bool,
 }
 
 impl ShutdownState {
-    pub(super) const fn new(timeout: Duration) -> Self {
+    pub(super) fn new(timeout: Duration) -> Self {
         Self {
             timeout,
-            draining_since: None,
-            drained_at: None,
-            accepted_at: None,
-            stopped: None,
-            process_runs: false,
+            ..Self::default()
         }
-    }
-
-    /// Takes in whether the process still runs after it stopped listening.
-    pub(super) const fn set_process_runs(&mut self, runs_on: bool) {
-        self.process_runs = runs_on;
-    }
-
-    /// Returns whether the process is known to run: then a refused connection is not the end yet.
-    pub(super) const fn process_runs(&self) -> bool {
-        self.process_runs
     }
 
     /// Another process begins, of which none of this is true.
     pub(super) fn reset(&mut self) {
         *self = Self::new(self.timeout);
-    }
-
-    pub(super) const fn accept(&mut self, now: Moment) {
-        self.accepted_at = Some(now);
     }
 
     /// An answer says that it is draining.
@@ -220,7 +184,7 @@ impl ShutdownState {
             Some(message) => format!("{cause}: {message}"),
             None => cause.to_owned(),
         };
-        self.stopped = Some(StoppedState { at, why });
+        self.stopped = Some((at, why));
         true
     }
 
@@ -238,23 +202,17 @@ impl ShutdownState {
 
     /// Why it is stopped, while it is.
     pub(super) fn stopped(&self) -> Option<&str> {
-        self.stopped.as_ref().map(|stop| stop.why.as_str())
+        self.stopped.as_ref().map(|(_, why)| why.as_str())
     }
 
     /// Returns whether a probe that began at `asked` began after the service stopped, so that its answer ends that state.
     pub(super) fn stopped_before(&self, asked: Moment) -> bool {
-        self.stopped
-            .as_ref()
-            .is_some_and(|stop| asked.mono >= stop.at.mono)
+        let stopped = self.stopped.as_ref();
+        stopped.is_some_and(|(at, _)| asked.mono >= at.mono)
     }
 
     /// When draining has lasted too long.
     pub(super) fn drain_until(&self) -> Option<Moment> {
         self.draining_since.map(|since| since.plus(self.timeout))
-    }
-
-    /// Returns the time that draining may take.
-    pub(super) const fn timeout(&self) -> Duration {
-        self.timeout
     }
 }

@@ -70,13 +70,11 @@ impl Tracker {
     pub fn new(info: impl Into<Arc<ServiceInfo>>, now: Moment) -> Self {
         let info = info.into();
         let has_startup = info.probes.iter().any(|probe| probe.role == Role::Startup);
+        let probes = info.probes.iter().cloned();
+        let probes = probes.map(|probe| ProbeState::new(Arc::new(probe)));
         let mut tracker = Self {
-            probes: info
-                .probes
-                .iter()
-                .map(|probe| ProbeState::new(Arc::new(probe.clone())))
-                .collect(),
-            processes: Processes::new(),
+            probes: probes.collect(),
+            processes: Processes::default(),
             startup: StartupState::new(has_startup, info.start_period),
             shutdown: ShutdownState::new(info.shutdown_timeout),
             dependencies: Dependencies::default(),
@@ -106,21 +104,16 @@ impl Tracker {
     /// Whether this probe is to be asked now: `startup` holds the others back until it has passed, and is not asked
     /// again after that.
     pub fn wants(&self, probe: usize) -> bool {
-        self.probes
-            .get(probe)
-            .is_some_and(|probe| (probe.info.role == Role::Startup) == self.startup.holds_back())
+        let probe = self.probes.get(probe);
+        probe.is_some_and(|it| (it.info.role == Role::Startup) == self.startup.holds_back)
     }
 
     /// The probes that are to be asked now and of which nothing counts yet, at the beginning and whenever a process was
     /// replaced: whoever asks may ask them before their time.
     pub fn unanswered(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.probes.len()).filter(|&index| {
-            self.wants(index)
-                && self
-                    .probes
-                    .get(index)
-                    .is_some_and(|probe| probe.thresholds.is_fresh())
-        })
+        let probes = self.probes.iter().enumerate();
+        let fresh = probes.filter(|(index, it)| self.wants(*index) && it.thresholds.is_fresh());
+        fresh.map(|(index, _)| index)
     }
 
     /// Takes in what a probe found. A probe that is not there is passed over.
@@ -142,23 +135,13 @@ impl Tracker {
     /// Takes in what an action did to the process of the service.
     pub fn lifecycle(&mut self, event: LifecycleEvent, now: Moment) {
         match event {
-            LifecycleEvent::ShutdownAccepted => self.shutdown_accepted(now),
-            LifecycleEvent::NotListening { process_runs } => self.not_listening(process_runs, now),
+            LifecycleEvent::ShutdownAccepted => self.shutdown.accepted_at = Some(now),
+            LifecycleEvent::NotListening { process_runs } => {
+                self.shutdown.process_runs = process_runs;
+            }
             LifecycleEvent::Started => self.started(now),
-            LifecycleEvent::Start(awaiting) => self.awaited(awaiting, now),
+            LifecycleEvent::Start(progress) => self.set_progress(progress, now),
         }
-    }
-
-    /// A shutdown was accepted: from now on silence means *stopped*.
-    fn shutdown_accepted(&mut self, now: Moment) {
-        self.shutdown.accept(now);
-        self.reassess(now);
-    }
-
-    /// Whoever watches its process says whether that runs on while nobody listens any more. Until it is gone the
-    /// service drains and is not stopped.
-    fn not_listening(&mut self, process_runs: bool, now: Moment) {
-        self.shutdown.set_process_runs(process_runs);
         self.reassess(now);
     }
 
@@ -167,35 +150,38 @@ impl Tracker {
         self.new_process();
         self.processes.succeeded_by(&Identity::default(), now);
         self.startup.begin_period(now);
-        let explained = self.startup.has_startup() || !self.info.start_period.is_zero();
+        let explained = self.startup.has_startup || !self.info.start_period.is_zero();
         // Without either of them *stopped* ends as always, at the first answer: failures would count at once.
         if explained || self.shutdown.stopped().is_none() {
             self.shutdown.reset();
         }
-        self.reassess(now);
     }
 
     /// Whoever started it says whether it is waited for. Until it has come up nothing that it does not yet answer speaks
     /// against it, and once it has, no shutdown explains a silence any more.
-    fn awaited(&mut self, awaiting: StartProgress, now: Moment) {
-        if awaiting == StartProgress::Proved && self.shutdown.stopped().is_none() {
-            self.shutdown.reset();
-        }
-        self.startup.set_progress(awaiting, now);
-        if awaiting == StartProgress::Failed {
-            // What was known is of the process before it. The next answer counts, and its silence is no stop.
-            self.shutdown.reset();
-            self.forget();
-        }
-        if awaiting == StartProgress::Abandoned {
-            // What was set aside while it was waited for puts nothing off: the next answer counts.
-            for probe in &mut self.probes {
-                if probe.thresholds.counted().is_none() {
-                    probe.thresholds.forget(probe.info.role != Role::Startup);
+    fn set_progress(&mut self, progress: StartProgress, now: Moment) {
+        self.startup.set_progress(progress, now);
+        match progress {
+            StartProgress::Begun => {}
+            StartProgress::Proved => {
+                if self.shutdown.stopped().is_none() {
+                    self.shutdown.reset();
+                }
+            }
+            StartProgress::Failed => {
+                // What was known is of the process before it. The next answer counts, and its silence is no stop.
+                self.shutdown.reset();
+                self.forget();
+            }
+            StartProgress::Abandoned => {
+                // What was set aside while it was waited for puts nothing off: the next answer counts.
+                for probe in &mut self.probes {
+                    if probe.thresholds.counted.is_none() {
+                        probe.thresholds.forget(probe.info.role != Role::Startup);
+                    }
                 }
             }
         }
-        self.reassess(now);
     }
 
     /// Sets a flag that no probe can know, with a sentence about it that may be empty, or clears it (`None`).
@@ -218,13 +204,12 @@ impl Tracker {
 
     /// Returns whether probes of the service fail that its own state does not explain.
     pub(super) fn is_failing_itself(&self) -> bool {
-        !matches!(
+        let explained = matches!(
             self.assessment.state,
             State::Healthy | State::Stopped | State::Draining | State::Starting
-        ) && self
-            .probes
-            .iter()
-            .any(|probe| probe.counted() == Some(ProbeResult::Fail))
+        );
+        let fails = |probe: &ProbeState| probe.counted() == Some(ProbeResult::Fail);
+        !explained && self.probes.iter().any(fails)
     }
 
     fn apply(&mut self, index: usize, mut outcome: Outcome) {
@@ -234,7 +219,6 @@ impl Tracker {
         let whole = reachability == Reachability::Answered && is_whole(&outcome);
         let identity = identity_of(&outcome);
         let reading = outcome.reading.take().map(Arc::new);
-        let outcome = outcome;
         let Some(probe) = self.probes.get_mut(index) else {
             return;
         };
@@ -257,10 +241,9 @@ impl Tracker {
         let mut proved_same = false;
         if reachability == Reachability::Answered && self.speaks_for_service(index) {
             match self.processes.answered(&identity, asked) {
-                AnsweredBy::Same { proved } => proved_same = proved,
+                AnsweredBy::Known { proved } => proved_same = proved,
                 AnsweredBy::New if !self.info.replicas => self.process_replaced(),
                 AnsweredBy::New => {}
-                AnsweredBy::Other => proved_same = true,
                 AnsweredBy::Late => return,
             }
             if let Some(start) = self.processes.start() {
@@ -281,8 +264,8 @@ impl Tracker {
         if outcome.result.is_success() {
             if role == Role::Startup {
                 self.startup.pass();
-            } else if self.speaks_for_service(index) && !self.startup.holds_back() {
-                self.startup.succeed();
+            } else if self.speaks_for_service(index) && !self.startup.holds_back {
+                self.startup.succeeded = true;
             }
         }
         self.record_answer(index, &outcome, reachability, reading, claims);
@@ -301,13 +284,9 @@ impl Tracker {
         if let Some(probe) = self.probes.get_mut(index) {
             probe.read(reading, asked, at);
         }
-        let Some((provider, _, _)) = self.table() else {
-            return;
-        };
-        let Some(probe) = self.probes.get_mut(provider) else {
-            return;
-        };
-        if let Some((reading, at)) = &probe.reading
+        let provider = self.table().map(|(provider, _, _)| provider);
+        if let Some(probe) = provider.and_then(|provider| self.probes.get_mut(provider))
+            && let Some((reading, at)) = &probe.reading
             && !std::mem::replace(&mut probe.is_remembered, true)
         {
             let table = reading.dependencies.as_deref().unwrap_or_default();
@@ -327,7 +306,7 @@ impl Tracker {
         reading: Option<Arc<Reading>>,
         claims: bool,
     ) {
-        let held_back = self.startup.holds_back();
+        let held_back = self.startup.holds_back;
         let asked = outcome.at.minus(outcome.latency.unwrap_or_default());
         let awaited = self.startup.is_awaited() && !self.startup.was_ready(asked);
         let in_period = awaited || self.startup.period_until(outcome.at).is_some();
@@ -345,24 +324,16 @@ impl Tracker {
             return;
         }
         let success = outcome.result.is_success();
+        let answered = reachability == Reachability::Answered;
         // A draining or starting word explains codes, and readiness whatever it shows; never a time-out.
         let excused = explained
-            && (claims
-                || probe.info.role == Role::Ready
-                || (reachability == Reachability::Answered && probe.claim.is_none()));
-        if !success && in_period {
-            probe.thresholds.set_aside(true);
-            probe.excused = true;
-        } else if !success && excused {
-            probe.thresholds.set_aside(false);
+            && (claims || probe.info.role == Role::Ready || (answered && probe.claim.is_none()));
+        if !success && (in_period || excused) {
+            probe.thresholds.set_aside(in_period);
             probe.excused = true;
         } else {
-            let turned = probe.thresholds.record_answer(
-                outcome,
-                reading,
-                reachability == Reachability::Answered,
-            );
-            if turned && probe.claim.take().is_some_and(|claim| claim.is_draining()) {
+            let turned = probe.thresholds.record_answer(outcome, reading, answered);
+            if turned && probe.claim.take().is_some_and(|claim| claim.is_draining) {
                 self.end_draining(false);
             }
         }
@@ -386,12 +357,12 @@ impl Tracker {
         };
         let claim = reading.and_then(PhaseClaim::of);
         let claims = claim.is_some();
-        if claim.as_ref().is_some_and(PhaseClaim::is_draining) {
+        if claim.as_ref().is_some_and(|claim| claim.is_draining) {
             self.shutdown.drain(at);
         }
         if claims || whole {
             let before = std::mem::replace(&mut probe.claim, claim);
-            if before.is_some_and(|before| before.is_draining()) {
+            if before.is_some_and(|before| before.is_draining) {
                 self.end_draining(true);
             }
         }
@@ -399,7 +370,7 @@ impl Tracker {
     }
 
     fn end_draining(&mut self, taken_back: bool) {
-        if !self.claim().is_some_and(PhaseClaim::is_draining) {
+        if !self.claim().is_some_and(|claim| claim.is_draining) {
             self.shutdown.end_draining(taken_back);
         }
     }
@@ -408,7 +379,7 @@ impl Tracker {
     fn claim(&self) -> Option<&PhaseClaim> {
         let claims = || self.probes.iter().filter_map(|probe| probe.claim.as_ref());
         claims()
-            .find(|claim| claim.is_draining())
+            .find(|claim| claim.is_draining)
             .or_else(|| claims().next())
     }
 
@@ -424,7 +395,7 @@ impl Tracker {
         self.startup.reset();
         self.forget_claims();
         self.host.process_is_gone();
-        if self.startup.has_startup() {
+        if self.startup.has_startup {
             self.forget();
         }
     }
@@ -478,18 +449,12 @@ impl Tracker {
     }
 
     fn next_due(&self, now: Moment) -> Option<Moment> {
-        let drained = self
-            .claim()
-            .filter(|claim| claim.is_draining())
-            .and_then(|_| self.shutdown.drain_until());
-        [
-            drained,
-            self.startup.period_until(now),
-            self.success_age_due(now),
-        ]
-        .into_iter()
-        .flatten()
-        .filter(|due| due.mono > now.mono)
-        .min_by_key(|due| due.mono)
+        let draining = self.claim().filter(|claim| claim.is_draining);
+        let drained = draining.and_then(|_| self.shutdown.drain_until());
+        let started = self.startup.period_until(now);
+        let dues = drained.into_iter().chain(started);
+        dues.chain(self.success_age_dues())
+            .filter(|due| due.mono > now.mono)
+            .min_by_key(|due| due.mono)
     }
 }

@@ -1,22 +1,22 @@
 //! One probe of a service: what an outcome says of who is there, what is remembered of it, and its statistics.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::heartbeat::HeartbeatState;
 use super::thresholds::{Flapping, Thresholds};
 use crate::health::{
-    Counters, Failure, FailureKind, Moment, Outcome, Phases, ProbeInfo, ProbeResult, ProbeSnapshot,
-    Reading, Role, State,
+    FailureKind, Moment, Outcome, ProbeInfo, ProbeResult, ProbeSnapshot, Reading, Role, State,
 };
 
 /// The state of one probe: its configuration, statistics, thresholds and last reading.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct ProbeState {
     pub(super) info: Arc<ProbeInfo>,
     /// The endpoint: two probes with the same endpoint are refused together.
     pub(super) endpoint: String,
-    pub(super) stats: ProbeStats,
+    /// The statistics, in the shape in which they are shown, without the result with the thresholds applied.
+    pub(super) stats: ProbeSnapshot,
+    flapping: Flapping,
     pub(super) thresholds: Thresholds,
     /// The latest reading that came; an answer without one leaves it.
     pub(super) reading: Option<(Arc<Reading>, Moment)>,
@@ -39,30 +39,60 @@ impl ProbeState {
     pub(super) fn new(info: Arc<ProbeInfo>) -> Self {
         Self {
             endpoint: endpoint(info.kind, &info.target).to_owned(),
-            stats: ProbeStats::new(&info),
+            stats: ProbeSnapshot {
+                info: Arc::clone(&info),
+                ..ProbeSnapshot::default()
+            },
             thresholds: Thresholds::new(
                 info.failure_threshold,
                 info.success_threshold,
                 counts_first(info.role),
             ),
-            reading: None,
-            asked: None,
-            heartbeat: None,
-            is_remembered: false,
-            claim: None,
-            reachability: None,
-            excused: false,
-            broke_off: false,
             info,
+            ..Self::default()
         }
     }
 
     /// Takes in what needs no weighing.
     pub(super) fn observe(&mut self, outcome: &Outcome, reachability: Reachability) {
-        self.stats.record(outcome, reachability.is_answer());
+        self.count(outcome, reachability.is_answer());
         self.reachability = Some(reachability);
         self.excused = false;
         self.broke_off &= broke_off(outcome);
+    }
+
+    /// Counts an answer; `came` is false where there was none, so that no time of one can be shown.
+    fn count(&mut self, outcome: &Outcome, came: bool) {
+        let stats = &mut self.stats;
+        let success = outcome.result.is_success();
+        if success {
+            stats.counters.success = stats.counters.success.saturating_add(1);
+            stats.consecutive_successes = stats.consecutive_successes.saturating_add(1);
+            stats.consecutive_failures = 0;
+            stats.last_success = Some(outcome.at);
+        } else {
+            stats.consecutive_failures = stats.consecutive_failures.saturating_add(1);
+            stats.consecutive_successes = 0;
+        }
+        if outcome.result == ProbeResult::Fail {
+            stats.counters.failure = stats.counters.failure.saturating_add(1);
+            stats.last_failure = Some(outcome.at);
+        }
+        if stats.history.len() == HISTORY {
+            stats.history.pop_front();
+        }
+        stats.history.push_back(outcome.latency.filter(|_| came));
+        stats.latest = Some(outcome.result);
+        stats.failure.clone_from(&outcome.failure);
+        stats.latency = outcome.latency;
+        stats.phases = outcome.phases;
+        stats.code = outcome.code;
+        stats.checked_at = Some(outcome.at);
+        if outcome.address.is_some() {
+            stats.address.clone_from(&outcome.address);
+        }
+        self.flapping.record(success);
+        stats.flapping = self.flapping.raised;
     }
 
     /// Takes in what was read.
@@ -70,10 +100,7 @@ impl ProbeState {
         self.reading = Some((Arc::clone(reading), at));
         self.asked = Some(asked);
         if let Some(reported) = &reading.heartbeat {
-            match &mut self.heartbeat {
-                Some(heartbeat) => heartbeat.update(reported, asked, at),
-                none => *none = Some(HeartbeatState::new(reported, asked, at)),
-            }
+            HeartbeatState::record(&mut self.heartbeat, reported, asked, at);
         }
         self.is_remembered = false;
     }
@@ -87,17 +114,21 @@ impl ProbeState {
 
     /// Returns the result with the thresholds applied.
     pub(super) fn counted(&self) -> Option<ProbeResult> {
-        self.thresholds.counted().map(|counted| counted.result)
+        Some(self.thresholds.counted.as_ref()?.result)
+    }
+
+    /// Returns the reading of the result with the thresholds applied.
+    pub(super) fn counted_reading(&self) -> Option<&Arc<Reading>> {
+        self.thresholds.counted.as_ref()?.reading.as_ref()
     }
 
     /// Good, bad, or not to be reported.
     pub(super) fn verdict(&self) -> Option<bool> {
-        match self.counted() {
-            _ if self.excused => Some(false),
-            Some(ProbeResult::Pass | ProbeResult::Warn) => Some(true),
-            Some(ProbeResult::Fail) => Some(false),
-            Some(ProbeResult::Unknown) | None => None,
+        if self.excused {
+            return Some(false);
         }
+        let counted = self.counted().filter(|it| *it != ProbeResult::Unknown)?;
+        Some(counted.is_success())
     }
 }
 
@@ -126,92 +157,6 @@ fn endpoint<'a>(kind: &str, target: &'a str) -> &'a str {
 /// As many latencies as a sparkline has room for.
 const HISTORY: usize = 60;
 
-/// The stats of one probe, kept in the shape in which they are shown.
-#[derive(Debug)]
-pub(super) struct ProbeStats {
-    shown: ProbeSnapshot,
-    flapping: Flapping,
-}
-
-impl ProbeStats {
-    pub(super) fn new(info: &Arc<ProbeInfo>) -> Self {
-        Self {
-            shown: ProbeSnapshot {
-                info: Arc::clone(info),
-                address: None,
-                latest: None,
-                counted: None,
-                failure: None,
-                latency: None,
-                phases: Phases::default(),
-                code: None,
-                checked_at: None,
-                counters: Counters::default(),
-                consecutive_successes: 0,
-                consecutive_failures: 0,
-                last_success: None,
-                last_failure: None,
-                flapping: false,
-                history: VecDeque::new(),
-            },
-            flapping: Flapping::default(),
-        }
-    }
-
-    /// Takes in an answer; `came` is false where there was none, so that no time of one can be shown.
-    pub(super) fn record(&mut self, outcome: &Outcome, came: bool) {
-        let shown = &mut self.shown;
-        let success = outcome.result.is_success();
-        if success {
-            shown.counters.success = shown.counters.success.saturating_add(1);
-            shown.consecutive_successes = shown.consecutive_successes.saturating_add(1);
-            shown.consecutive_failures = 0;
-            shown.last_success = Some(outcome.at);
-        } else {
-            shown.consecutive_failures = shown.consecutive_failures.saturating_add(1);
-            shown.consecutive_successes = 0;
-        }
-        if outcome.result == ProbeResult::Fail {
-            shown.counters.failure = shown.counters.failure.saturating_add(1);
-            shown.last_failure = Some(outcome.at);
-        }
-        if shown.history.len() == HISTORY {
-            shown.history.pop_front();
-        }
-        shown.history.push_back(outcome.latency.filter(|_| came));
-        shown.latest = Some(outcome.result);
-        shown.failure.clone_from(&outcome.failure);
-        shown.latency = outcome.latency;
-        shown.phases = outcome.phases;
-        shown.code = outcome.code;
-        shown.checked_at = Some(outcome.at);
-        if outcome.address.is_some() {
-            shown.address.clone_from(&outcome.address);
-        }
-        self.flapping.record(success);
-        shown.flapping = self.flapping.is_raised();
-    }
-
-    pub(super) const fn latest(&self) -> Option<ProbeResult> {
-        self.shown.latest
-    }
-
-    pub(super) const fn failure(&self) -> Option<&Failure> {
-        self.shown.failure.as_ref()
-    }
-
-    pub(super) const fn is_flapping(&self) -> bool {
-        self.shown.flapping
-    }
-
-    pub(super) fn snapshot(&self, counted: Option<ProbeResult>) -> ProbeSnapshot {
-        ProbeSnapshot {
-            counted,
-            ..self.shown.clone()
-        }
-    }
-}
-
 /// The reachability of a service, as one outcome shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reachability {
@@ -233,7 +178,7 @@ impl Reachability {
         {
             Self::Answered
         } else {
-            match outcome.failure.as_ref().map(|failure| failure.kind) {
+            match outcome.failure_kind() {
                 Some(
                     FailureKind::Timeout
                     | FailureKind::Dns
@@ -256,9 +201,8 @@ impl Reachability {
 /// Whether the connection broke off: what a process that ends does to whoever is being served. Nobody listening is more
 /// than that, and a time-out less.
 pub(super) fn broke_off(outcome: &Outcome) -> bool {
-    let kind = outcome.failure.as_ref().map(|failure| failure.kind);
     let broke = matches!(
-        kind,
+        outcome.failure_kind(),
         Some(FailureKind::Connect | FailureKind::Tls | FailureKind::Protocol)
     );
     broke && !outcome.refused
@@ -266,44 +210,40 @@ pub(super) fn broke_off(outcome: &Outcome) -> bool {
 
 /// A word, header or flag of an answer that explains its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum PhaseClaim {
-    /// The service says that it is finishing.
-    Draining(Option<String>),
-    /// The service says that it is coming up.
-    Starting(Option<String>),
+pub(super) struct PhaseClaim {
+    /// The service says that it is finishing, or that it is coming up.
+    pub(super) is_draining: bool,
+    /// The status word that says so, as written.
+    pub(super) raw: Option<String>,
 }
 
 impl PhaseClaim {
     pub(super) fn of(reading: &Reading) -> Option<Self> {
         let status = reading.status.as_ref();
         let raw = status.and_then(|status| status.raw.clone());
-        match status.map(|status| status.state) {
-            Some(State::Draining | State::Stopped) => Some(Self::Draining(raw)),
+        let (is_draining, raw) = match status.map(|status| status.state) {
+            Some(State::Draining | State::Stopped) => (true, raw),
             // A flag or header says so, not the word.
-            _ if reading.draining => Some(Self::Draining(None)),
-            Some(State::Starting) => Some(Self::Starting(raw)),
-            _ => None,
-        }
-    }
-
-    pub(super) const fn is_draining(&self) -> bool {
-        matches!(self, Self::Draining(_))
+            _ if reading.draining => (true, None),
+            Some(State::Starting) => (false, raw),
+            _ => return None,
+        };
+        Some(Self { is_draining, raw })
     }
 }
 
 /// Returns whether the answer is complete, so that a claim that it leaves out has ended.
 pub(super) fn is_whole(outcome: &Outcome) -> bool {
-    let kind = outcome.failure.as_ref().map(|failure| failure.kind);
-    outcome.reading.is_some()
-        || !matches!(
-            kind,
-            Some(
-                FailureKind::Timeout
-                    | FailureKind::Decode
-                    | FailureKind::BodyLimit
-                    | FailureKind::Protocol
-            )
+    let partial = matches!(
+        outcome.failure_kind(),
+        Some(
+            FailureKind::Timeout
+                | FailureKind::Decode
+                | FailureKind::BodyLimit
+                | FailureKind::Protocol
         )
+    );
+    outcome.reading.is_some() || !partial
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which process answers: the same as before, a new one, or two in turn.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::health::{Identity, Moment, Outcome, Sameness, Start};
 
@@ -12,16 +12,14 @@ const UPTIME_TOLERANCE: std::time::Duration = std::time::Duration::from_secs(2);
 /// A number for each process that was told from the others.
 pub(super) type ProcessId = u32;
 
-/// AnsweredBy answer it was.
+/// The process that gave an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnsweredBy {
-    /// Nothing says that it is another process than before.
-    Same {
+    /// The same process as before, or one of those that answer in turn.
+    Known {
         /// A strong signal proves it.
         proved: bool,
     },
-    /// A process that was seen in the latest answers, in turn with another.
-    Other,
     /// A process not seen before.
     New,
     /// A process that is gone by now: the probe began before its successor answered.
@@ -29,9 +27,9 @@ pub(super) enum AnsweredBy {
 }
 
 /// The processes that gave the latest answers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Processes {
-    known: Vec<(ProcessId, Identity)>,
+    known: BTreeMap<ProcessId, Identity>,
     current: ProcessId,
     /// The number of the process told last.
     newest: ProcessId,
@@ -42,16 +40,6 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    pub(super) fn new() -> Self {
-        Self {
-            known: vec![(0, Identity::default())],
-            current: 0,
-            newest: 0,
-            answers: VecDeque::new(),
-            current_since: None,
-        }
-    }
-
     /// The number of the process that answers.
     pub(super) const fn current(&self) -> ProcessId {
         self.current
@@ -64,12 +52,12 @@ impl Processes {
 
     /// All that is known of the process that answers.
     pub(super) fn identity(&self) -> Identity {
-        self.get(self.current).cloned().unwrap_or_default()
+        self.known.get(&self.current).cloned().unwrap_or_default()
     }
 
     /// Returns the start of the process that answers.
     pub(super) fn start(&self) -> Option<Start> {
-        self.get(self.current).and_then(|identity| identity.start)
+        self.known.get(&self.current)?.start
     }
 
     /// Takes in who answered a question that was asked at `asked`.
@@ -77,14 +65,12 @@ impl Processes {
         let sameness = self.compare_with_current(identity);
         if sameness != Sameness::New {
             self.see(self.current, identity);
-            return AnsweredBy::Same {
+            return AnsweredBy::Known {
                 proved: sameness == Sameness::Same,
             };
         }
-        if self
-            .current_since
-            .is_some_and(|since| asked.mono <= since.mono)
-        {
+        let since = self.current_since;
+        if since.is_some_and(|since| asked.mono <= since.mono) {
             return AnsweredBy::Late;
         }
         let seen = self.known.iter().find(|(id, known)| {
@@ -92,10 +78,10 @@ impl Processes {
                 && known.shares_signal_with(identity)
                 && Identity::compare(known, identity).sameness != Sameness::New
         });
-        if let Some(&(id, _)) = seen {
+        if let Some((&id, _)) = seen {
             self.current = id;
             self.see(id, identity);
-            return AnsweredBy::Other;
+            return AnsweredBy::Known { proved: true };
         }
         self.new_process(identity, asked);
         AnsweredBy::New
@@ -127,15 +113,9 @@ impl Processes {
         false
     }
 
-    fn get(&self, id: ProcessId) -> Option<&Identity> {
-        self.known
-            .iter()
-            .find(|(known, _)| *known == id)
-            .map(|(_, identity)| identity)
-    }
-
     fn compare_with_current(&self, identity: &Identity) -> Sameness {
-        self.get(self.current).map_or(Sameness::Unknown, |current| {
+        let current = self.known.get(&self.current);
+        current.map_or(Sameness::Unknown, |current| {
             Identity::compare(current, identity).sameness
         })
     }
@@ -143,15 +123,12 @@ impl Processes {
     fn new_process(&mut self, identity: &Identity, asked: Moment) {
         self.newest = self.newest.wrapping_add(1);
         self.current = self.newest;
-        self.known.push((self.current, Identity::default()));
         self.current_since = Some(asked);
         self.see(self.current, identity);
     }
 
     fn see(&mut self, id: ProcessId, identity: &Identity) {
-        if let Some((_, known)) = self.known.iter_mut().find(|(known, _)| *known == id) {
-            known.absorb(identity);
-        }
+        self.known.entry(id).or_default().absorb(identity);
         if identity.is_telling() {
             if self.answers.len() == LATEST {
                 self.answers.pop_front();
@@ -160,7 +137,7 @@ impl Processes {
         }
         let (answers, current) = (&self.answers, self.current);
         self.known
-            .retain(|(known, _)| *known == current || answers.contains(known));
+            .retain(|known, _| *known == current || answers.contains(known));
     }
 }
 
@@ -182,20 +159,6 @@ pub(super) fn identity_of(outcome: &Outcome) -> Identity {
     identity.start = reading.started.or(identity.start).or(derived);
     identity.instance = reading.instance.clone().or(identity.instance);
     identity.version = reading.version.clone().or(identity.version);
-    let counts = reading
-        .dependencies
-        .iter()
-        .flatten()
-        .flat_map(|dependency| {
-            dependency
-                .success_count
-                .into_iter()
-                .chain(dependency.failure_count)
-        });
-    identity.counted = counts
-        .fold(None, |sum: Option<u64>, count| {
-            Some(sum.unwrap_or(0).saturating_add(count))
-        })
-        .or(identity.counted);
+    identity.counted = reading.counted().or(identity.counted);
     identity
 }

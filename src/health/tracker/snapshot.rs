@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Tracker;
+use super::heartbeat::HeartbeatState;
 use super::probe::Reachability;
 use crate::health::{
-    Dependency, DependencySnapshot, DependencyStatus, Flag, Moment, Reading, Role, ServiceSnapshot,
-    State,
+    Dependency, DependencySnapshot, DependencyStatus, Flag, Moment, ProbeSnapshot, Reading, Role,
+    ServiceSnapshot, State,
 };
 
 /// No process is older, and no sum of this with an age overflows.
@@ -25,53 +26,40 @@ impl Tracker {
         } else {
             self.assess(now)
         };
-        let since = if assessed.state == self.assessment.state {
-            self.since
-        } else {
-            now
-        };
+        let same = assessed.state == self.assessment.state;
         let stopped = assessed.state == State::Stopped;
         let flags = self.flags_at(now);
+        let blocked_by = self.blocked_by.clone();
+        let probes = self.probes.iter().map(|probe| ProbeSnapshot {
+            // While it is stopped nothing is weighed, and what counted before is no longer so.
+            counted: if stopped {
+                probe.stats.latest
+            } else {
+                probe.counted()
+            },
+            ..probe.stats.clone()
+        });
+        let mut heartbeats = self.probes.iter().filter_map(|it| it.heartbeat.as_ref());
+        let resources = self
+            .merged(|reading| (!reading.resources.is_empty()).then(|| reading.resources.clone()));
         ServiceSnapshot {
             info: Arc::clone(&self.info),
             state: assessed.state,
-            since,
+            since: if same { self.since } else { now },
             ready: self.verdict_of(Role::Ready),
             live: self.verdict_of(Role::Live),
             verdict: assessed.state.verdict(self.info.degraded),
             notes: self.notes(&assessed.reasons, now),
-            blocked_by: flags
-                .contains(&Flag::Blocked)
-                .then(|| self.blocked_by.clone())
-                .flatten(),
+            blocked_by: blocked_by.filter(|_| flags.contains(&Flag::Blocked)),
             flags,
             reasons: assessed.reasons,
             service: self.merged(|reading| reading.service.clone()),
             version: self.merged(|reading| reading.version.clone()),
             started: self.processes.start(),
             uptime: self.uptime(),
-            resources: self
-                .merged(|reading| {
-                    Some(reading.resources.clone()).filter(|resources| !resources.is_empty())
-                })
-                .unwrap_or_default(),
-            heartbeat: self
-                .probes
-                .iter()
-                .find_map(|probe| Some(probe.heartbeat.as_ref()?.snapshot())),
-            probes: self
-                .probes
-                .iter()
-                .map(|probe| {
-                    // While it is stopped nothing is weighed, and what counted before is no longer so.
-                    let counted = if stopped {
-                        probe.stats.latest()
-                    } else {
-                        probe.counted()
-                    };
-                    probe.stats.snapshot(counted)
-                })
-                .collect(),
+            resources: resources.unwrap_or_default(),
+            heartbeat: heartbeats.next().map(HeartbeatState::snapshot),
+            probes: probes.collect(),
             dependencies: self.dependency_snapshots(),
             code_changed: self.host.code.changed(),
             process: self.host.process,
@@ -82,14 +70,20 @@ impl Tracker {
 
     /// The latest readings in probe order; those of a process that is gone after all others.
     fn readings(&self) -> impl Iterator<Item = (&Arc<Reading>, Moment)> + '_ {
+        let readings = || {
+            self.probes
+                .iter()
+                .filter_map(|probe| probe.reading.as_ref())
+        };
+        let current = readings().filter(|(_, at)| self.is_current(*at));
+        let gone = readings().filter(|(_, at)| !self.is_current(*at));
+        current.chain(gone).map(|(reading, at)| (reading, *at))
+    }
+
+    /// Returns whether an answer is of the process that answers now.
+    fn is_current(&self, at: Moment) -> bool {
         let since = self.processes.current_since();
-        let is_current = move |at: Moment| since.is_none_or(|since| since.mono <= at.mono);
-        [true, false].into_iter().flat_map(move |current| {
-            self.probes.iter().filter_map(move |probe| {
-                let (reading, at) = probe.reading.as_ref()?;
-                (is_current(*at) == current).then_some((reading, *at))
-            })
-        })
+        since.is_none_or(|since| since.mono <= at.mono)
     }
 
     /// The first value that a reading holds.
@@ -115,10 +109,7 @@ impl Tracker {
         if gone {
             return None;
         }
-        let since = self.processes.current_since();
-        let mut readings = self
-            .readings()
-            .filter(|(_, at)| since.is_none_or(|since| since.mono <= at.mono));
+        let mut readings = self.readings().filter(|(_, at)| self.is_current(*at));
         readings.find_map(|(reading, at)| {
             let start = || {
                 reading.started?;
@@ -141,17 +132,10 @@ impl Tracker {
         ] {
             notes.extend(note.iter().map(|note| format!("{flag}: {note}")));
         }
-        for probe in &self.probes {
-            let message = probe
-                .reading
-                .as_ref()
-                .and_then(|(reading, _)| reading.message.as_ref());
-            if let Some(message) = message
-                && !notes.contains(message)
-                && !reasons
-                    .iter()
-                    .any(|reason| reason.contains(message.as_str()))
-            {
+        let readings = self.probes.iter().filter_map(|it| it.reading.as_ref());
+        for message in readings.filter_map(|(reading, _)| reading.message.as_ref()) {
+            let is_reason = reasons.iter().any(|it| it.contains(message.as_str()));
+            if !is_reason && !notes.contains(message) {
                 notes.push(message.clone());
             }
         }
@@ -165,22 +149,18 @@ impl Tracker {
 
     /// Why the process that runs is stale, where one runs and is.
     fn stale(&self, now: Moment) -> Option<String> {
-        if self.shutdown.stopped().is_some() {
-            return None;
-        }
-        self.host.stale(self.processes.start(), now.wall)
+        let stale = || self.host.stale(self.processes.start(), now.wall);
+        self.shutdown.stopped().is_none().then(stale).flatten()
     }
 
     /// Returns the remarks about the heartbeats of the dependencies.
     fn heartbeat_notes(&self) -> Vec<String> {
         let table = self.table().map_or(&[][..], |(_, table, _)| table);
-        let mut notes: Vec<String> = table
-            .iter()
-            .filter_map(|dependency| Some((dependency, self.dependencies.heartbeat(dependency)?)))
-            .flat_map(|(dependency, heartbeat)| {
-                heartbeat.notes(&format!("dependency {}", dependency.name))
-            })
-            .collect();
+        let notes = table.iter().filter_map(|dependency| {
+            let heartbeat = self.dependencies.heartbeat(dependency)?;
+            Some(heartbeat.notes(&format!("dependency {}", dependency.name)))
+        });
+        let mut notes: Vec<String> = notes.flatten().collect();
         let more = notes.len().saturating_sub(MOST_NOTES);
         if more > 0 {
             notes.truncate(MOST_NOTES);
@@ -207,79 +187,60 @@ impl Tracker {
         let Some((_, table, at)) = self.table() else {
             return Vec::new();
         };
-        table
-            .iter()
-            .map(|dependency| {
-                self.dependencies.snapshot(
-                    dependency,
-                    self.processes.current(),
-                    self.is_required(dependency),
-                    at,
-                )
-            })
-            .collect()
+        let process = self.processes.current();
+        let snapshots = table.iter().map(|dependency| {
+            let required = self.is_required(dependency);
+            self.dependencies
+                .snapshot(dependency, process, required, at)
+        });
+        snapshots.collect()
     }
 
     fn flags_at(&self, now: Moment) -> BTreeSet<Flag> {
-        let mut flags: BTreeSet<Flag> = self.flags.keys().copied().collect();
-        let mut set = |flag, on: bool| {
-            if on {
-                flags.insert(flag);
-            }
-        };
-        let flapping = self.probes.iter().any(|probe| probe.stats.is_flapping());
-        set(Flag::Flapping, flapping);
-        set(
-            Flag::Blocked,
-            self.blocked_by.is_some() && self.is_failing_itself(),
-        );
-        set(Flag::Stale, self.stale(now).is_some());
-        set(Flag::Foreign, self.host.foreign.is_some());
-        let split =
-            !self.info.replicas && (self.processes.alternate() || self.host.split.is_some());
-        set(Flag::Split, split);
-        let old = self.success_ages().any(|limit| limit.mono < now.mono);
-        set(Flag::SuccessAge, old);
-        flags
+        let split = self.processes.alternate() || self.host.split.is_some();
+        let blocked = self.blocked_by.is_some() && self.is_failing_itself();
+        let mut limits = self.success_age_limits();
+        let derived = [
+            (
+                Flag::Flapping,
+                self.probes.iter().any(|it| it.stats.flapping),
+            ),
+            (Flag::Blocked, blocked),
+            (Flag::Stale, self.stale(now).is_some()),
+            (Flag::Foreign, self.host.foreign.is_some()),
+            (Flag::Split, split && !self.info.replicas),
+            (Flag::SuccessAge, limits.any(|limit| limit.mono < now.mono)),
+        ];
+        let derived = derived.into_iter().filter(|(_, on)| *on);
+        let given = self.flags.keys().copied();
+        given.chain(derived.map(|(flag, _)| flag)).collect()
     }
 
     /// When the last success of each required dependency becomes too old. One that never succeeded is judged from the
     /// start of its process, where that is not known from when it was first reported on.
-    fn success_ages(&self) -> impl Iterator<Item = Moment> + '_ {
-        let limit = self
-            .info
-            .max_success_age
-            .filter(|_| self.shutdown.stopped().is_none());
+    fn success_age_limits(&self) -> impl Iterator<Item = Moment> + '_ {
+        let stopped = self.shutdown.stopped().is_some();
+        let limit = self.info.max_success_age.filter(|_| !stopped);
         let table = limit.and_then(|limit| Some((limit, self.table()?)));
         table.into_iter().flat_map(move |(limit, (_, table, at))| {
-            let started = self
-                .processes
-                .start()
-                .and_then(|start| Duration::try_from(at.wall.duration_since(start.at)).ok())
-                .map(|uptime| at.minus(uptime));
-            table
-                .iter()
-                .filter(|dependency| {
-                    self.is_required(dependency) && dependency.status != DependencyStatus::NotUsed
-                })
-                .map(move |dependency| {
-                    let process = self.processes.current();
-                    let shown = self.dependencies.snapshot(dependency, process, true, at);
-                    shown
-                        .last_success
-                        .or(started)
-                        .or_else(|| self.dependencies.known_since(&dependency.name))
-                        .unwrap_or(at)
-                        .plus(limit)
-                })
+            let start = self.processes.start();
+            let age = start.map(|start| Duration::try_from(at.wall.duration_since(start.at)));
+            let started = age.and_then(Result::ok).map(|age| at.minus(age));
+            let process = self.processes.current();
+            let judged =
+                |it: &&Dependency| self.is_required(it) && it.status != DependencyStatus::NotUsed;
+            table.iter().filter(judged).map(move |dependency| {
+                let shown = self.dependencies.snapshot(dependency, process, true, at);
+                let known_since = || self.dependencies.known_since(&dependency.name);
+                let since = shown.last_success.or(started).or_else(known_since);
+                since.unwrap_or(at).plus(limit)
+            })
         })
     }
 
-    /// When time alone raises the flag `success-age`.
-    pub(super) fn success_age_due(&self, now: Moment) -> Option<Moment> {
-        self.success_ages()
+    /// When time alone raises the flag `success-age`, for each required dependency.
+    pub(super) fn success_age_dues(&self) -> impl Iterator<Item = Moment> + '_ {
+        self.success_age_limits()
             .map(|limit| limit.plus(Duration::from_nanos(1)))
-            .filter(|due| due.mono > now.mono)
-            .min_by_key(|due| due.mono)
     }
 }

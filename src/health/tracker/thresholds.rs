@@ -19,13 +19,14 @@ pub(super) struct CountedResult {
 }
 
 /// The thresholds of one probe and how far the latest answers have come towards them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Thresholds {
     failure_threshold: u64,
     success_threshold: u64,
     /// The next answer counts whatever the thresholds say: nothing is known to record_answer it against.
     first_counts: bool,
-    counted: Option<CountedResult>,
+    /// The result with the thresholds applied; `None` where no answer counts yet.
+    pub(super) counted: Option<CountedResult>,
     successes: u64,
     non_successes: u64,
     /// The latest fail, with the number of non-successes after it.
@@ -38,15 +39,8 @@ impl Thresholds {
             failure_threshold: u64::from(failure_threshold.max(1)),
             success_threshold: u64::from(success_threshold.max(1)),
             first_counts,
-            counted: None,
-            successes: 0,
-            non_successes: 0,
-            fail: None,
+            ..Self::default()
         }
-    }
-
-    pub(super) const fn counted(&self) -> Option<&CountedResult> {
-        self.counted.as_ref()
     }
 
     /// Whether no answer has been weighed, or set aside, since the beginning or [`Thresholds::forget`].
@@ -59,7 +53,8 @@ impl Thresholds {
         *self = Self {
             failure_threshold: self.failure_threshold,
             success_threshold: self.success_threshold,
-            ..Self::new(1, 1, first_counts)
+            first_counts,
+            ..Self::default()
         };
     }
 
@@ -90,7 +85,9 @@ impl Thresholds {
             self.successes = self.successes.saturating_add(1);
             self.non_successes = 0;
             self.fail = None;
-            if !self.has_turned() || self.successes >= self.success_threshold {
+            let counted = self.counted.as_ref();
+            let turned = counted.is_some_and(|counted| !counted.result.is_success());
+            if !turned || self.successes >= self.success_threshold {
                 self.counted = Some(latest);
             }
             return false;
@@ -115,12 +112,6 @@ impl Thresholds {
         }
         true
     }
-
-    fn has_turned(&self) -> bool {
-        self.counted
-            .as_ref()
-            .is_some_and(|counted| !counted.result.is_success())
-    }
 }
 
 const LATEST: usize = 10;
@@ -131,7 +122,7 @@ const CLEARED_AFTER_EQUAL: usize = 5;
 #[derive(Debug, Default)]
 pub(super) struct Flapping {
     successes: VecDeque<bool>,
-    raised: bool,
+    pub(super) raised: bool,
 }
 
 impl Flapping {
@@ -140,32 +131,19 @@ impl Flapping {
             self.successes.pop_front();
         }
         self.successes.push_back(success);
-        let equal = self
-            .successes
-            .iter()
-            .rev()
-            .take_while(|&&earlier| earlier == success)
-            .count();
+        let latest = self.successes.iter().rev();
+        let equal = latest.take_while(|&&earlier| earlier == success).count();
         if equal >= CLEARED_AFTER_EQUAL {
             // What came before must not raise it again.
             self.successes.drain(..self.successes.len() - equal);
             self.raised = false;
-        } else if self.changes() >= RAISED_AT_CHANGES {
+            return;
+        }
+        let later = self.successes.iter().skip(1);
+        let pairs = self.successes.iter().zip(later);
+        if pairs.filter(|(earlier, later)| earlier != later).count() >= RAISED_AT_CHANGES {
             self.raised = true;
         }
-    }
-
-    fn changes(&self) -> usize {
-        let next = self.successes.iter().skip(1);
-        self.successes
-            .iter()
-            .zip(next)
-            .filter(|(earlier, later)| earlier != later)
-            .count()
-    }
-
-    pub(super) const fn is_raised(&self) -> bool {
-        self.raised
     }
 }
 
@@ -188,7 +166,7 @@ mod tests {
                     _ => Outcome::failed(FailureKind::Local, "no descriptor", at),
                 };
                 thresholds.record_answer(&outcome, None, false);
-                match thresholds.counted().map(|counted| counted.result) {
+                match thresholds.counted.as_ref().map(|counted| counted.result) {
                     None => '-',
                     Some(result) => result.as_str().chars().next().unwrap_or('?'),
                 }
@@ -237,7 +215,7 @@ mod tests {
             .chars()
             .map(|c| {
                 flapping.record(c == '+');
-                if flapping.is_raised() { 'F' } else { '.' }
+                if flapping.raised { 'F' } else { '.' }
             })
             .collect();
         assert_eq!(found, expected, "{answers}");
