@@ -19,9 +19,9 @@ pub(crate) use order::{needs, stop_order};
 pub(crate) use plan::{ActionPlan, Goal, RefusalReason, START_COMMAND, plan_action, shown_command};
 pub(crate) use proof::{
     AddressHolder, Baseline, ChildExit, ConnectOutcome, ExitProof, LOOKS_APART, NOTHING_TO_LOOK_AT,
-    Observation, ProcessState, ProofSubject, Prover, ReadinessProof, ReloadProof, ReloadResponse,
-    Responder, ResponderKind, StartProof, StopProof, StopStage, WOULD_SHOW, all_refuse,
-    restart_verdict,
+    Observation, ProcessState, ProofLook, ProofSubject, Prover, ReadinessProof, ReloadProof,
+    ReloadResponse, Responder, ResponderKind, StartProof, StopProof, StopStage, WOULD_SHOW,
+    all_refuse, restart_verdict,
 };
 pub(crate) use proposal::{Consent, MissingConsent, PlanStep, Proposal, ProposedAction, Refusal};
 pub(crate) use rollout::{ActionPhase, Rollout, RolloutNode, RolloutPolicy, RolloutTask};

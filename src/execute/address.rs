@@ -23,9 +23,10 @@ use crate::probe::Prober;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The address at which a service listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum ServiceAddress {
     /// No address is known.
+    #[default]
     Nowhere,
     /// A name or IP address, as the inventory has it, and a port.
     Name { host: String, port: u16 },

@@ -17,7 +17,8 @@ use super::address::connect_all;
 use super::result::{ActionEnd, Flow};
 use super::send::Delivery;
 use crate::action::{
-    ChildExit, ConnectOutcome, LOOKS_APART, Observation, ProcessState, Prover, StopStage, Verdict,
+    ChildExit, ConnectOutcome, LOOKS_APART, Observation, ProcessState, ProofLook, Prover,
+    StopStage, Verdict,
 };
 use crate::health::{Moment, Process};
 use crate::host::{Clock, Endpoint, alive};
@@ -137,11 +138,11 @@ pub(super) async fn monitor<W: Monitored>(
                 looks.taken(clock.now(), addresses);
                 watch.looked(&looks.latest);
                 // Last, so that a process seen alive was alive when its addresses were looked at.
-                Some(Observation::Look {
+                Some(Observation::Look(ProofLook {
                     addresses: looks.latest.clone(),
                     processes: watch.process_states(),
                     child: watch.child_exit(),
-                })
+                }))
             }
             Some(answer) = &mut question, if asking => {
                 asking = false;
@@ -276,11 +277,11 @@ mod tests {
         };
         let at = Moment::at_seconds(1.0);
         let mut proof = StopProof::new(subject, at);
-        let look = Observation::Look {
+        let look = Observation::Look(ProofLook {
             addresses: vec![address],
             processes: process.into_iter().collect(),
             child: None,
-        };
+        });
         proof.observe(at, look);
         let left_out = may_be_left_out(&proof, &[address]);
         assert_eq!(left_out, expected, "{address:?}, {process:?}");

@@ -116,12 +116,12 @@ impl Monitored for ReloadWatch<'_> {
         Some(Box::pin(self.run.identity_question(&self.baseline).ask()))
     }
 
-    fn answered(&mut self, answer: IdentityAnswer) -> Observation {
-        self.after = answer.identity;
-        if let Observation::Answer { evidence, .. } = &answer.observation {
+    fn answered(&mut self, (observation, identity): IdentityAnswer) -> Observation {
+        self.after = identity;
+        if let Observation::Answer { evidence, .. } = &observation {
             self.compared.clone_from(evidence);
         }
-        answer.observation
+        observation
     }
 
     fn interrupted(&self) -> String {

@@ -1,5 +1,6 @@
 //! The outcome of an action on one service, and the flow of control that leads to it.
 
+use std::fmt::Display;
 use std::ops::ControlFlow;
 
 use crate::action::{ResponderKind, Verdict};
@@ -64,8 +65,13 @@ impl ActionEnd {
 
 /// Goes on with a value, or ends as refused: `nothing was sent: …`
 pub(super) fn or_refuse<T>(what: &str, result: Result<T, String>) -> Flow<T> {
+    or_end(Verdict::Refused, what, result)
+}
+
+/// Goes on with a value, or ends with this verdict: `it could not be started: …`
+pub(super) fn or_end<T>(verdict: Verdict, what: &str, result: Result<T, impl Display>) -> Flow<T> {
     match result {
         Ok(value) => ControlFlow::Continue(value),
-        Err(why) => ControlFlow::Break(ActionEnd::refused(format!("{what}: {why}"))),
+        Err(why) => ControlFlow::Break(ActionEnd::new(verdict, format!("{what}: {why}"))),
     }
 }

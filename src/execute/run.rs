@@ -25,12 +25,6 @@ struct Obstacle {
     busy: Option<String>,
 }
 
-impl From<String> for Obstacle {
-    fn from(reason: String) -> Self {
-        Self { reason, busy: None }
-    }
-}
-
 impl Executor {
     /// Carries the plan out and returns the end of each of its services, in the order of the plan. When `cancel` is
     /// cancelled, nothing more is sent, and what is under way is no longer watched: the ends say so.
@@ -42,7 +36,10 @@ impl Executor {
     ) -> Vec<ActionResult> {
         let audit = match Audit::open(self.policy.audit.as_deref(), &self.policy.command) {
             Ok(audit) => audit,
-            Err(reason) => return self.refuse_all(&prepared, &reason.into(), None, engine),
+            Err(reason) => {
+                let obstacle = Obstacle { reason, busy: None };
+                return self.refuse_all(&prepared, &obstacle, None, engine);
+            }
         };
         let locks = match self.lock_all(&prepared) {
             Ok(locks) => locks,
@@ -109,8 +106,8 @@ impl PreparedAction {
         let tasks = Rollout::new(nodes(self), RolloutPolicy::default()).rehearsed();
         let mut proposal = Proposal::default();
         for task in tasks {
-            let target = self.targets.get(task.node);
-            let Some((target, offer)) = target.and_then(|it| Some((it, it.offer()?))) else {
+            let target = &self.targets[task.node];
+            let Some(offer) = target.offer() else {
                 continue;
             };
             let goal = match (target.goal, task.phase) {
@@ -153,7 +150,7 @@ async fn carry_out(
     let mut running = FuturesUnordered::new();
     loop {
         while let Some(task) = rollout.begin() {
-            if let Some(run) = runs.get_mut(task.node).and_then(Option::take) {
+            if let Some(run) = runs[task.node].take() {
                 running.push(phase(task, run));
             }
         }
@@ -163,12 +160,8 @@ async fn carry_out(
             biased;
             Some((task, run, verdict, done)) = running.next() => {
                 rollout.ended(task, verdict);
-                if let Some(place) = ended.get_mut(task.node) {
-                    *place = done;
-                }
-                if let Some(place) = runs.get_mut(task.node) {
-                    *place = Some(run);
-                }
+                ended[task.node] = done;
+                runs[task.node] = Some(run);
                 if cancel.is_cancelled() {
                     rollout.interrupt();
                 }

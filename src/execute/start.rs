@@ -1,7 +1,6 @@
 //! Starts a service, or waits for the successor that something else starts, until it is ready and proved to be the instance
 //! that was waited for.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tokio::time::Instant;
 use super::facts::{Recorded, ServiceFacts, belongs, heads, name};
 use super::monitor::{Monitored, Pending, monitor, states};
 use super::phases::{StartedInstance, TargetRun};
-use super::result::{ActionEnd, Flow};
+use super::result::{ActionEnd, Flow, or_end};
 use super::{Executor, PlanTarget};
 use crate::action::{
     AddressHolder, ChildExit, ConnectOutcome, Observation, ProcessState, ProofSubject, Prover,
@@ -24,7 +23,7 @@ use crate::host::launch::{LaunchedProcess, StartOrder, launch, startable};
 use crate::host::log::excerpt;
 use crate::host::records::{Record, RecordKey};
 use crate::host::{Endpoint, RunningProcess, process};
-use crate::inventory::{Means, Probe, Secret, Service, StartSpec};
+use crate::inventory::{Means, Probe, Secret, Service};
 use crate::probe::{Prober, Redactions, reveal};
 use crate::text;
 
@@ -77,28 +76,18 @@ impl TargetRun<'_> {
         let PlanTarget { service, key, .. } = &self.target;
         let executor = self.context.executor;
         let began = Instant::now();
-        let launched = match executor.launch(service, key).await {
-            Ok(launched) => launched,
-            Err(why) => {
-                let text = format!("it could not be started: {why}");
-                return Flow::Break(ActionEnd::new(Verdict::Died, text));
-            }
-        };
+        let launched = executor.launch(service, key).await;
+        let launched = or_end(Verdict::Died, "it could not be started", launched)?;
         let (order, redactions, LaunchedProcess { record, child }) = launched;
         let started = record.process;
         let running = process(started.pid)
             .filter(|running| running.process == started)
             .unwrap_or_else(|| named(started, &order.shown));
-        let log = &order.log;
-        let what = format!(
-            "started {}, its output goes to {}",
-            name(&running),
-            log.display()
-        );
+        let (named, log) = (name(&running), order.log.display());
+        let what = format!("started {named}, its output goes to {log}");
         self.tell(StepKind::Started, &what);
         let interrupted = format!(
-            "interrupted: {} was started and runs on; whether it gets ready was not waited for",
-            name(&running)
+            "interrupted: {named} was started and runs on; whether it gets ready was not waited for"
         );
         let mut watch = StartWatch {
             process: Some(running.clone()),
@@ -129,11 +118,8 @@ impl TargetRun<'_> {
                 process: other,
                 ..record
             };
-            if let Err(why) = records.write(key, &record) {
-                let pid = other.pid;
-                let text = format!("it runs as pid {pid}, which could not be recorded: {why}");
-                return Flow::Break(ActionEnd::new(Verdict::Unverified, text));
-            }
+            let what = format!("it runs as pid {}, which could not be recorded", other.pid);
+            or_end(Verdict::Unverified, &what, records.write(key, &record))?;
         }
         Flow::Continue(instance)
     }
@@ -257,22 +243,18 @@ impl Executor {
             }
             env.push((name.clone(), value));
         }
+        let records = self.policy.records.as_ref();
+        let default_log = || records.map(|records| records.default_log(key));
         let order = StartOrder {
             key: key.clone(),
             command: exec.command.clone(),
             shown: exec.shown.clone(),
             env,
             cwd: exec.cwd.clone(),
-            log: self.log_of(key, start),
+            log: start.log.clone().or_else(default_log).unwrap_or_default(),
             entry: start.fingerprint(),
         };
         Ok((order, Redactions::new(exec, secrets)))
-    }
-
-    fn log_of(&self, key: &RecordKey, start: &StartSpec) -> PathBuf {
-        let records = self.policy.records.as_ref();
-        let default = || records.map(|records| records.default_log(key));
-        start.log.clone().or_else(default).unwrap_or_default()
     }
 }
 
@@ -467,10 +449,9 @@ fn missing(probe: &Probe, outcome: &Outcome) -> Option<String> {
     if outcome.result.is_success() {
         return None;
     }
-    let why = outcome.failure.as_ref().map_or_else(
-        || outcome.result.to_string(),
-        |failure| failure.message.clone(),
-    );
+    let failure = outcome.failure.as_ref();
+    let why = failure.map(|failure| failure.message.clone());
+    let why = why.unwrap_or_else(|| outcome.result.to_string());
     Some(format!("{}: {why}", probe.name))
 }
 

@@ -198,12 +198,12 @@ impl Monitored for StopWatch<'_> {
         Some(Box::pin(question.ask()))
     }
 
-    fn answered(&mut self, answer: IdentityAnswer) -> Observation {
+    fn answered(&mut self, (observation, identity): IdentityAnswer) -> Observation {
         if let Observation::Answer {
             responder,
             evidence,
             ..
-        } = &answer.observation
+        } = &observation
         {
             self.responder = Some(*responder);
             for line in evidence {
@@ -214,10 +214,10 @@ impl Monitored for StopWatch<'_> {
         }
         // An answer that broke off tells that something is there, but not which process.
         let tells = |identity: &Identity| identity.start.is_some() || identity.instance.is_some();
-        if self.after.is_none() || answer.identity.as_ref().is_some_and(tells) {
-            self.after = answer.identity.or(self.after.take());
+        if self.after.is_none() || identity.as_ref().is_some_and(tells) {
+            self.after = identity.or(self.after.take());
         }
-        answer.observation
+        observation
     }
 
     fn looked(&mut self, looks: &[ConnectOutcome]) {

@@ -113,10 +113,8 @@ impl RecordKey {
     fn file_name(&self) -> String {
         let path = absolute(&self.inventory);
         let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
-        let number = digest
-            .iter()
-            .take(8)
-            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        let bytes = digest.iter().take(8);
+        let number = bytes.fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         format!("{}-{number:016x}", self.service)
     }
 }

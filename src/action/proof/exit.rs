@@ -27,12 +27,9 @@ impl ExitProof {
 impl Prover for ExitProof {
     fn observe(&mut self, at: Moment, observation: Observation) -> ProofProgress {
         let verdict = match observation {
-            Observation::Look {
-                addresses,
-                processes,
-                ..
-            } => {
-                let gone = all_exited(&processes) && !addresses.contains(&ConnectOutcome::Accepted);
+            Observation::Look(look) => {
+                let accepts = look.addresses.contains(&ConnectOutcome::Accepted);
+                let gone = all_exited(&look.processes) && !accepts;
                 self.gone_since = gone.then(|| self.gone_since.unwrap_or(at));
                 self.gone_since
                     .filter(|since| at.since(*since) >= self.looks_apart)

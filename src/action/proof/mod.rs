@@ -47,14 +47,7 @@ pub(crate) trait Prover {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Observation {
     /// All addresses and processes of the [`ProofSubject`] were looked at together, in its order.
-    Look {
-        /// The result for each address.
-        addresses: Vec<ConnectOutcome>,
-        /// The result for each process.
-        processes: Vec<ProcessState>,
-        /// The exit of the process that was started here, where it has exited.
-        child: Option<ChildExit>,
-    },
+    Look(ProofLook),
     /// The service answered a question about itself.
     Answer {
         draining: bool,
@@ -78,6 +71,17 @@ pub(crate) enum Observation {
     },
     /// The time is up.
     TimeUp,
+}
+
+/// The result of one look at a [`ProofSubject`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ProofLook {
+    /// The result for each address.
+    pub(crate) addresses: Vec<ConnectOutcome>,
+    /// The result for each process.
+    pub(crate) processes: Vec<ProcessState>,
+    /// The exit of the process that was started here, where it has exited.
+    pub(crate) child: Option<ChildExit>,
 }
 
 /// The result of one attempt to connect to an address.
@@ -156,6 +160,11 @@ impl LatestLook {
             processes: vec![ProcessState::Unknown; subject.processes.len()],
             subject,
         }
+    }
+
+    fn take(&mut self, look: ProofLook) {
+        self.addresses = look.addresses;
+        self.processes = look.processes;
     }
 
     /// Returns whether neither an address nor a process is known: no look will ever show anything.

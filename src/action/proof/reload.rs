@@ -121,37 +121,30 @@ impl ReloadProof {
 
     fn exited(&self) -> ProcessFate {
         let exits = self.look.exits();
-        ProcessFate::Died(if self.look.accepts() {
-            let accepting = self.look.accepting();
-            format!("{exits}; something else listens at {accepting}")
-        } else {
-            exits
-        })
+        if !self.look.accepts() {
+            return ProcessFate::Died(exits);
+        }
+        let accepting = self.look.accepting();
+        ProcessFate::Died(format!("{exits}; something else listens at {accepting}"))
     }
 
     fn silent(&self) -> ProcessFate {
         let addresses = list(&self.look.subject.addresses);
-        if self.look.runs() {
-            let processes = list(&self.look.subject.processes);
-            ProcessFate::Silent(format!(
-                "{processes} runs, but {addresses} refuses connections"
-            ))
-        } else {
-            ProcessFate::Died(format!("nothing listens at {addresses} any more"))
+        if !self.look.runs() {
+            return ProcessFate::Died(format!("nothing listens at {addresses} any more"));
         }
+        let processes = list(&self.look.subject.processes);
+        ProcessFate::Silent(format!(
+            "{processes} runs, but {addresses} refuses connections"
+        ))
     }
 }
 
 impl Prover for ReloadProof {
     fn observe(&mut self, at: Moment, observation: Observation) -> ProofProgress {
         let fate = match observation {
-            Observation::Look {
-                addresses,
-                processes,
-                ..
-            } => {
-                self.look.addresses = addresses;
-                self.look.processes = processes;
+            Observation::Look(look) => {
+                self.look.take(look);
                 self.looked(at)
             }
             Observation::Answer {
@@ -177,11 +170,9 @@ impl Prover for ReloadProof {
 /// Returns the verdict on a reload.
 fn verdict(response: &ReloadResponse, fate: &ProcessFate) -> (Verdict, String) {
     let (known, there) = match fate {
-        ProcessFate::Died(text) => {
-            return (Verdict::Died, format!("{text}; {}", clause(response)));
-        }
+        ProcessFate::Died(text) => return (Verdict::Died, text.clone() + &clause(response)),
         ProcessFate::Silent(text) => {
-            return (Verdict::Unverified, format!("{text}; {}", clause(response)));
+            return (Verdict::Unverified, text.clone() + &clause(response));
         }
         ProcessFate::GoesOn(text) => (true, text),
         ProcessFate::Unknown(text) => (false, text),
@@ -209,12 +200,10 @@ fn of_reply(code: u16, how: &str, reply: &ReloadReply, there: &str) -> (Verdict,
         (Some(message), true) => message.clone(),
         (None, true) => format!("it {how}"),
     };
-    match classify(code, reply) {
-        ReplyClass::Reloaded if parts.is_empty() => {
-            (Verdict::Reloaded, format!("it {how}; {there}"))
-        }
-        ReplyClass::Reloaded => (Verdict::Reloaded, format!("{parts}; {there}")),
-        ReplyClass::Partial => (Verdict::ReloadPartial, format!("{told}; {there}")),
+    let (verdict, text) = match classify(code, reply) {
+        ReplyClass::Reloaded if parts.is_empty() => (Verdict::Reloaded, format!("it {how}")),
+        ReplyClass::Reloaded => (Verdict::Reloaded, parts),
+        ReplyClass::Partial => (Verdict::ReloadPartial, told),
         ReplyClass::Rejected => {
             // The service often says of the whole what it says of the part that is to blame.
             let repeated = |message: &String| {
@@ -226,35 +215,31 @@ fn of_reply(code: u16, how: &str, reply: &ReloadReply, there: &str) -> (Verdict,
                 Some(message) => format!("{message}; {told}"),
                 None => told,
             };
-            let text = format!("it keeps its old configuration: {why}; {there}");
+            let text = format!("it keeps its old configuration: {why}");
             (Verdict::ReloadRejected, text)
         }
         ReplyClass::NotTaken => (
             Verdict::ReloadRejected,
-            format!(
-                "it does not take the request, and keeps its old configuration: it {how}; {there}"
-            ),
+            format!("it does not take the request, and keeps its old configuration: it {how}"),
         ),
-        ReplyClass::Accepted => (Verdict::Accepted, format!("it {how}; {there}")),
+        ReplyClass::Accepted => (Verdict::Accepted, format!("it {how}")),
         ReplyClass::Unclear => {
-            let parts = if parts.is_empty() {
-                String::new()
-            } else {
-                format!("; {parts}")
-            };
-            let text =
-                format!("it {how}, which does not tell whether it was reloaded{parts}; {there}");
-            (Verdict::Unverified, text)
+            let semicolon = if parts.is_empty() { "" } else { "; " };
+            let unclear = "which does not tell whether it was reloaded";
+            (
+                Verdict::Unverified,
+                format!("it {how}, {unclear}{semicolon}{parts}"),
+            )
         }
-    }
+    };
+    (verdict, format!("{text}; {there}"))
 }
 
 /// The response as a clause behind what became of the process.
 fn clause(response: &ReloadResponse) -> String {
+    use ReloadResponse::{Failed, Lost, Replied, Taken};
     match response {
-        ReloadResponse::Replied { how, .. } => format!("it had {how}"),
-        ReloadResponse::Taken(text) | ReloadResponse::Failed(text) | ReloadResponse::Lost(text) => {
-            text.clone()
-        }
+        Replied { how, .. } => format!("; it had {how}"),
+        Taken(text) | Failed(text) | Lost(text) => format!("; {text}"),
     }
 }

@@ -94,10 +94,8 @@ impl Baseline {
             return (ResponderKind::Unknown, Vec::new());
         };
         if self.older_than_the_request(responder) {
-            return (
-                ResponderKind::Other,
-                vec!["it was up before the request".to_owned()],
-            );
+            let evidence = vec!["it was up before the request".to_owned()];
+            return (ResponderKind::Other, evidence);
         }
         (ResponderKind::New, evidence)
     }
@@ -121,28 +119,18 @@ impl Baseline {
             pids(owners)
         );
         // One that was there before the request and did not listen then has taken the other's place all the same.
-        let new = self.all_owners
-            || owners
-                .iter()
-                .all(|owner| owner.start_ticks >= self.sent_ticks);
-        Some((
-            if new {
-                ResponderKind::New
-            } else {
-                ResponderKind::Other
-            },
-            vec![evidence],
-        ))
+        let is_younger = |owner: &Process| owner.start_ticks >= self.sent_ticks;
+        if self.all_owners || owners.iter().all(is_younger) {
+            Some((ResponderKind::New, vec![evidence]))
+        } else {
+            Some((ResponderKind::Other, vec![evidence]))
+        }
     }
 
     /// An uptime is the one figure that tells an age without two clocks having to agree.
     fn older_than_the_request(&self, responder: &Responder) -> bool {
-        match (responder.uptime, responder.at) {
-            (Some(uptime), Some(at)) => {
-                uptime > at.since(self.sent).saturating_add(UPTIME_TOLERANCE)
-            }
-            _ => false,
-        }
+        let uptime = responder.uptime.zip(responder.at);
+        uptime.is_some_and(|(uptime, at)| uptime > at.since(self.sent) + UPTIME_TOLERANCE)
     }
 }
 

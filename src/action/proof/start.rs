@@ -139,17 +139,12 @@ impl StartProof {
 impl Prover for StartProof {
     fn observe(&mut self, at: Moment, observation: Observation) -> ProofProgress {
         let end = match observation {
-            Observation::Look {
-                addresses, child, ..
-            } => {
+            Observation::Look(look) => {
                 self.looked = true;
-                self.listens =
-                    (!addresses.is_empty()).then(|| addresses.contains(&ConnectOutcome::Accepted));
-                self.exited = match (self.exited.take(), child) {
-                    (_, None) => None,
-                    (Some(known), Some(_)) => Some(known),
-                    (None, Some(exit)) => Some((at, exit)),
-                };
+                let accepts = look.addresses.contains(&ConnectOutcome::Accepted);
+                self.listens = (!look.addresses.is_empty()).then_some(accepts);
+                let known = self.exited.take();
+                self.exited = look.child.map(|exit| known.unwrap_or((at, exit)));
                 self.died(at)
             }
             Observation::Readiness { missing, holder } => {
@@ -218,8 +213,8 @@ impl ReadinessProof {
 impl Prover for ReadinessProof {
     fn observe(&mut self, _at: Moment, observation: Observation) -> ProofProgress {
         let end = match observation {
-            Observation::Look { processes, .. } => {
-                self.exited = !processes.is_empty() && all_exited(&processes);
+            Observation::Look(look) => {
+                self.exited = !look.processes.is_empty() && all_exited(&look.processes);
                 None
             }
             Observation::Readiness { missing, .. } if missing.is_empty() => {

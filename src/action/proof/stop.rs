@@ -53,13 +53,8 @@ impl Prover for StopProof {
     fn observe(&mut self, at: Moment, observation: Observation) -> ProofProgress {
         let mut stage = None;
         match observation {
-            Observation::Look {
-                addresses,
-                processes,
-                ..
-            } => {
-                self.look.addresses = addresses;
-                self.look.processes = processes;
+            Observation::Look(look) => {
+                self.look.take(look);
                 stage = self.looked(at);
             }
             Observation::Answer {

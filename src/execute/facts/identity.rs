@@ -24,11 +24,8 @@ pub(crate) struct IdentityQuestion {
     pub(crate) search: bool,
 }
 
-/// The answer to an [`IdentityQuestion`].
-pub(crate) struct IdentityAnswer {
-    pub(crate) observation: Observation,
-    pub(crate) identity: Option<Identity>,
-}
+/// The answer to an [`IdentityQuestion`], and the identity that it reports.
+pub(crate) type IdentityAnswer = (Observation, Option<Identity>);
 
 impl IdentityQuestion {
     /// Asks, and compares the process that answers with those before.
@@ -39,18 +36,12 @@ impl IdentityQuestion {
             .map(|probe| self.prober.probe(probe, self.pin));
         let outcomes: Vec<Outcome> = join_all(asked).await;
         let Some(identity) = identity(&outcomes) else {
-            return IdentityAnswer {
-                observation: Observation::NoAnswer,
-                identity: None,
-            };
+            return (Observation::NoAnswer, None);
         };
         let answers = outcomes.iter().filter(|outcome| outcome.code.is_some());
         let by_gateway: Option<Vec<u16>> = answers.map(gateway_error).collect();
         if let Some(code) = by_gateway.and_then(|codes| codes.first().copied()) {
-            return IdentityAnswer {
-                observation: Observation::GatewayError(code),
-                identity: None,
-            };
+            return (Observation::GatewayError(code), None);
         }
         let mut readings = outcomes.iter().filter_map(|it| it.reading.as_ref());
         let mut responder = Responder {
@@ -65,14 +56,12 @@ impl IdentityQuestion {
             responder.owners = owners.first().and_then(Owners::all);
         }
         let (kind, evidence) = self.baseline.compare(&responder);
-        IdentityAnswer {
-            observation: Observation::Answer {
-                draining: outcomes.iter().any(is_draining),
-                responder: kind,
-                evidence,
-            },
-            identity: Some(identity),
-        }
+        let observation = Observation::Answer {
+            draining: outcomes.iter().any(is_draining),
+            responder: kind,
+            evidence,
+        };
+        (observation, Some(identity))
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Recorded {
 }
 
 /// All that is known of a service.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ServiceFacts {
     pub(crate) address: ServiceAddress,
     /// Every endpoint behind the address.
@@ -113,14 +113,9 @@ impl ServiceFacts {
             address,
             endpoints,
             looks,
-            pin: None,
-            probes: Vec::new(),
-            identities: Vec::new(),
-            draining: false,
             processes: processes.map_err(|_| "the pid file could not be read".to_owned())?,
             can_start: service.start.is_some(),
-            passing: None,
-            read_at: None,
+            ..Self::default()
         };
         facts.ask_probes(service, prober).await;
         if facts.address == ServiceAddress::Nowhere && !stopped && !facts.process_is_known() {

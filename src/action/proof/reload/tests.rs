@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::action::ProcessState;
+use crate::action::{ProcessState, ProofLook};
 use crate::profile::{Profile, ReplyDecode, builtin};
 use crate::yaml::{self, Node, Problems, SourceFile};
 
@@ -130,11 +130,11 @@ fn survives(processes: &str, looks: &[&str]) -> (ReloadProof, Option<(Verdict, S
             _ => Vec::new(),
         };
         let at = Moment::at_seconds(words[0].parse().unwrap());
-        let look = Observation::Look {
+        let look = Observation::Look(ProofLook {
             addresses: vec![address],
             processes,
             child: None,
-        };
+        });
         end = proof.observe(at, look).end;
     }
     (proof, end)

@@ -1,7 +1,8 @@
 use super::*;
+use crate::action::ProofLook;
 
 fn look(listens: bool, exit: Option<(bool, &str)>) -> Observation {
-    Observation::Look {
+    Observation::Look(ProofLook {
         addresses: vec![if listens {
             ConnectOutcome::Accepted
         } else {
@@ -12,7 +13,7 @@ fn look(listens: bool, exit: Option<(bool, &str)>) -> Observation {
             success,
             how: how.to_owned(),
         }),
-    }
+    })
 }
 
 fn subject(processes: &[&str]) -> ProofSubject {

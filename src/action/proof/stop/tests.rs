@@ -4,7 +4,7 @@ use include_dir::{Dir, include_dir};
 
 use super::StopProof;
 use crate::action::{
-    ConnectOutcome, Observation, ProcessState, ProofSubject, Prover, ResponderKind,
+    ConnectOutcome, Observation, ProcessState, ProofLook, ProofSubject, Prover, ResponderKind,
 };
 use crate::health::Moment;
 
@@ -101,7 +101,7 @@ fn observation(text: &str, case: &str) -> Observation {
         return Observation::TimeUp;
     }
     let (addresses, processes) = text.split_once('|').unwrap_or((text, ""));
-    Observation::Look {
+    Observation::Look(ProofLook {
         addresses: addresses
             .split_ascii_whitespace()
             .map(|word| match word {
@@ -122,5 +122,5 @@ fn observation(text: &str, case: &str) -> Observation {
             })
             .collect(),
         child: None,
-    }
+    })
 }
