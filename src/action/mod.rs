@@ -16,7 +16,7 @@ mod verdict;
 
 pub(crate) use auto_restart::{AutoRestart, CurrentInstance, RestartOutcome, RestartRequest};
 pub(crate) use order::{needs, stop_order};
-pub(crate) use plan::{ActionPlan, Goal, RefusalReason, START_COMMAND, plan_action, shown_command};
+pub(crate) use plan::{ActionPlan, RefusalReason, START_COMMAND, plan_action, shown_command};
 pub(crate) use proof::{
     AddressHolder, Baseline, ChildExit, ConnectOutcome, ExitProof, LOOKS_APART, NOTHING_TO_LOOK_AT,
     Observation, ProcessState, ProofLook, ProofSubject, Prover, ReadinessProof, ReloadProof,
@@ -26,4 +26,5 @@ pub(crate) use proof::{
 pub(crate) use proposal::{Consent, MissingConsent, PlanStep, Proposal, ProposedAction, Refusal};
 pub(crate) use rollout::{ActionPhase, Rollout, RolloutNode, RolloutPolicy, RolloutTask};
 pub(crate) use transitions::{StateTransition, TransitionQueue};
+pub(crate) use verdict::Goal;
 pub use verdict::{Action, Verdict, exit_code};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Action, Refusal};
+use super::{Action, Goal, Refusal};
 use crate::inventory::{ActionSpec, Means, Service, Signal};
 use crate::text;
 use crate::yaml::{is_secret_name, mask_secrets};
@@ -55,31 +55,6 @@ const SHUTDOWN: &str = "shutdown";
 
 /// The name for people of the means of a service that is only started.
 pub(crate) const START_COMMAND: &str = "start command";
-
-/// The result that an action, or one phase of it, is to have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Goal {
-    /// The process of the service ends.
-    Stop,
-    /// The process goes on with its configuration read again.
-    Reload,
-    /// The process, where there is one, ends, and healthctl starts another.
-    Start,
-    /// Something else puts another process in the place of this one.
-    Replace,
-}
-
-impl Goal {
-    /// Returns the verb for people.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Start => "start",
-            Self::Replace => "restart",
-            Self::Reload => "reload",
-        }
-    }
-}
 
 /// Plans an action on a service. Whether its process is known plays no part here.
 ///

@@ -18,6 +18,31 @@ words! {
     }
 }
 
+/// The result that an action, or one phase of it, is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// The process of the service ends.
+    Stop,
+    /// The process goes on with its configuration read again.
+    Reload,
+    /// The process, where there is one, ends, and healthctl starts another.
+    Start,
+    /// Something else puts another process in the place of this one.
+    Replace,
+}
+
+impl Goal {
+    /// Returns the verb for people.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Start => "start",
+            Self::Replace => "restart",
+            Self::Reload => "reload",
+        }
+    }
+}
+
 words! {
     /// The verdict on an action: what was proved.
     Verdict {

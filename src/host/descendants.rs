@@ -11,9 +11,9 @@ pub(crate) const VARIABLE: &str = "HEALTHCTL_PROBE";
 /// The tag of a command and its descendants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CommandTag {
-    value: String,
+    pub(crate) value: String,
     /// The pid of the command; its descendants were started after it.
-    leader: u32,
+    pub(crate) leader: u32,
 }
 
 /// Returns a unique value for the variable. The pid alone is not unique: the processes of a container are visible from
@@ -21,12 +21,6 @@ pub(crate) struct CommandTag {
 pub(crate) fn new_value() -> String {
     let random = RandomState::new().build_hasher().finish();
     format!("{}-{random:016x}", std::process::id())
-}
-
-impl CommandTag {
-    pub(crate) const fn new(value: String, leader: u32) -> Self {
-        Self { value, leader }
-    }
 }
 
 /// Kills every process that has one of the tags and was started after its command. At the deadline it stops, whether
@@ -137,7 +131,10 @@ mod tests {
     fn kill_all(values: &[&String]) {
         let tags = values.iter();
         let tags: Vec<CommandTag> = tags
-            .map(|value| CommandTag::new((*value).clone(), std::process::id()))
+            .map(|value| CommandTag {
+                value: (*value).clone(),
+                leader: std::process::id(),
+            })
             .collect();
         kill_tagged(&tags, Instant::now() + Duration::from_secs(60));
     }

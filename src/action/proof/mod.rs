@@ -219,22 +219,22 @@ impl LatestLook {
 
     /// `pid 4711 (api) still runs`
     fn running(&self) -> String {
-        let names = self.subject.processes.iter().zip(&self.processes);
-        let running: Vec<String> = names
-            .filter(|(_, state)| **state == ProcessState::Running)
-            .map(|(name, _)| name.clone())
-            .collect();
+        let names = &self.subject.processes;
+        let running = names_with(names, &self.processes, &ProcessState::Running);
         let verb = agree(&running, "runs", "run");
         format!("{} still {verb}", list(&running))
     }
 
     fn addresses_with(&self, wanted: ConnectOutcome) -> Vec<String> {
-        let names = self.subject.addresses.iter().zip(&self.addresses);
-        names
-            .filter(|(_, outcome)| **outcome == wanted)
-            .map(|(name, _)| name.clone())
-            .collect()
+        names_with(&self.subject.addresses, &self.addresses, &wanted)
     }
+}
+
+/// Returns the names whose result is the one that is wanted.
+fn names_with<T: PartialEq>(names: &[String], results: &[T], wanted: &T) -> Vec<String> {
+    let pairs = names.iter().zip(results);
+    let wanted = pairs.filter(|(_, result)| *result == wanted);
+    wanted.map(|(name, _)| name.clone()).collect()
 }
 
 /// Returns whether every address that can be reached refuses, and there is one.

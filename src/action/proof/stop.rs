@@ -275,12 +275,10 @@ impl StopProof {
             );
             return (Verdict::StillAnswering, text);
         }
-        let hint = if look.is_blind() {
-            format!(": {WOULD_SHOW}")
-        } else {
-            String::new()
-        };
-        let text = format!("{} after {after}{rejected}{hint}", self.unanswered());
+        let mut text = format!("{} after {after}{rejected}", self.unanswered());
+        if look.is_blind() {
+            text = format!("{text}: {WOULD_SHOW}");
+        }
         (Verdict::Unverified, text)
     }
 
@@ -305,14 +303,12 @@ impl StopProof {
                 format!("{running} and another process answers at {place} after {after}")
             }
             _ if look.exited() || look.subject.replicas => {
-                let exits = if look.exited() {
-                    format!(" ({})", look.exits())
-                } else {
-                    String::new()
-                };
-                let text = format!(
-                    "something answers at {place} after {after}, and nothing tells whether it is the old process{exits}"
+                let mut text = format!(
+                    "something answers at {place} after {after}, and nothing tells whether it is the old process"
                 );
+                if look.exited() {
+                    text = format!("{text} ({})", look.exits());
+                }
                 return (Verdict::Unverified, text);
             }
             _ => format!("{place} still answers after {after}{rejected}"),

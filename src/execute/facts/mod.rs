@@ -154,11 +154,8 @@ impl ProcessFacts {
             let directories: BTreeSet<String> =
                 directories.map(|cwd| cwd.display().to_string()).collect();
             let directories: Vec<String> = directories.into_iter().collect();
-            let from = if directories.is_empty() {
-                String::new()
-            } else {
-                format!(" in {}", directories.join(" and "))
-            };
+            let lead = if directories.is_empty() { "" } else { " in " };
+            let from = format!("{lead}{}", directories.join(" and "));
             let command = start_command(service).unwrap_or_default();
             format!("{listening}{from} and does not come from its start command, {command}")
         })

@@ -109,7 +109,8 @@ impl CommandGroup {
     /// Registers the group of a child that was started as its leader, with this text in its environment.
     pub(super) fn of(child: &Child, text: String) -> Self {
         let pid = child.id();
-        let tag = CommandTag::new(text, pid.unwrap_or(0));
+        let (value, leader) = (text, pid.unwrap_or(0));
+        let tag = CommandTag { value, leader };
         let group = pid
             .and_then(|pid| i32::try_from(pid).ok())
             .and_then(Pid::from_raw);
