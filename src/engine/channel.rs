@@ -39,9 +39,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     order: VecDeque<Item>,
-    /// The slot of each service that was ever sent, by name.
-    slots: HashMap<String, usize>,
-    snapshots: Vec<Option<(Arc<ServiceSnapshot>, Vec<Change>)>>,
+    /// The newest snapshot of each service that waits, by name, and all that changed in it.
+    snapshots: HashMap<String, (Arc<ServiceSnapshot>, Vec<Change>)>,
     load: Option<Load>,
     /// The number of messages in `order`.
     messages: usize,
@@ -51,8 +50,8 @@ struct Queue {
 
 #[derive(Debug)]
 enum Item {
-    /// The snapshot in this slot.
-    Snapshot(usize),
+    /// The snapshot of the service with this name.
+    Snapshot(String),
     Load,
     /// An event of which each one counts: an action step, an action result, a notice.
     Message(Event),
@@ -101,9 +100,7 @@ impl EventReceiver {
     pub(crate) fn try_recv(&mut self) -> Option<Event> {
         self.0.queue().take()
     }
-}
 
-impl EventReceiver {
     /// Turns the receiver into a stream, which ends when the engine has ended.
     pub(crate) fn into_stream(self) -> impl Stream<Item = Event> {
         stream::unfold(self, |mut receiver| async move {
@@ -115,8 +112,7 @@ impl EventReceiver {
 
 impl Drop for EventReceiver {
     fn drop(&mut self) {
-        let mut queue = self.0.queue();
-        *queue = Queue {
+        *self.0.queue() = Queue {
             receiver_gone: true,
             ..Queue::default()
         };
@@ -150,27 +146,17 @@ impl Queue {
     }
 
     fn put_snapshot(&mut self, snapshot: Arc<ServiceSnapshot>, changed: Vec<Change>) {
-        let slot = if let Some(slot) = self.slots.get(&snapshot.info.name) {
-            *slot
-        } else {
-            let slot = self.snapshots.len();
-            self.slots.insert(snapshot.info.name.clone(), slot);
-            self.snapshots.push(None);
-            slot
-        };
-        let Some(waiting) = self.snapshots.get_mut(slot) else {
-            return;
-        };
-        if let Some((old, sum)) = waiting {
-            *old = snapshot;
+        if let Some((newest, sum)) = self.snapshots.get_mut(&snapshot.info.name) {
+            *newest = snapshot;
             for change in changed {
                 if !sum.contains(&change) {
                     sum.push(change);
                 }
             }
         } else {
-            *waiting = Some((snapshot, changed));
-            self.order.push_back(Item::Snapshot(slot));
+            let name = snapshot.info.name.clone();
+            self.order.push_back(Item::Snapshot(name.clone()));
+            self.snapshots.insert(name, (snapshot, changed));
         }
     }
 
@@ -186,24 +172,15 @@ impl Queue {
     }
 
     fn take(&mut self) -> Option<Event> {
-        loop {
-            match self.order.pop_front()? {
-                Item::Message(event) => {
-                    self.messages -= 1;
-                    return Some(event);
-                }
-                Item::Load => {
-                    if let Some(load) = self.load.take() {
-                        return Some(Event::Load(load));
-                    }
-                }
-                Item::Snapshot(slot) => {
-                    if let Some((snapshot, changed)) =
-                        self.snapshots.get_mut(slot).and_then(Option::take)
-                    {
-                        return Some(Event::Snapshot { snapshot, changed });
-                    }
-                }
+        match self.order.pop_front()? {
+            Item::Message(event) => {
+                self.messages -= 1;
+                Some(event)
+            }
+            Item::Load => self.load.take().map(Event::Load),
+            Item::Snapshot(name) => {
+                let (snapshot, changed) = self.snapshots.remove(&name)?;
+                Some(Event::Snapshot { snapshot, changed })
             }
         }
     }

@@ -77,9 +77,8 @@ impl<A: Ask> InFlight<A> {
 
     /// Has a probe asked as soon as it gets a permit. Returns false when it waits or is in flight already.
     pub(super) fn request(&mut self, number: usize, due: Duration) -> bool {
-        let (Some(request), Some(probe)) =
-            (self.requests.get_mut(number), self.table.probe(number))
-        else {
+        let request = self.requests.get_mut(number);
+        let (Some(request), Some(probe)) = (request, self.table.probe(number)) else {
             return false;
         };
         if request.due.is_some() {
@@ -152,10 +151,7 @@ impl<A: Ask> InFlight<A> {
         self.limiter.give_back(permit);
         let request = self.requests.get_mut(permit.probe)?;
         request.due = None;
-        request.slow = outcome
-            .failure
-            .as_ref()
-            .is_some_and(|failure| failure.kind == FailureKind::Timeout);
+        request.slow = outcome.failure_kind() == Some(FailureKind::Timeout);
         Some(ProbeAnswer {
             number: permit.probe,
             probe: self.table.probe(permit.probe)?,

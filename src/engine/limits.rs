@@ -108,15 +108,10 @@ impl Limiter {
         }
         let slow_first = self.taken_by_slow < self.caps.kept_for_slow();
         let slow_allowed = self.taken_by_slow < self.caps.slow();
-        let permit = if slow_first && let Some(permit) = self.slow.pop_front() {
-            permit
-        } else if let Some(permit) = self.quick.pop_front() {
-            permit
-        } else if slow_allowed {
-            self.slow.pop_front()?
-        } else {
-            return None;
-        };
+        let mut slow = |allowed: bool| allowed.then(|| self.slow.pop_front()).flatten();
+        let permit = slow(slow_first)
+            .or_else(|| self.quick.pop_front())
+            .or_else(|| slow(slow_allowed))?;
         self.taken_by_slow += usize::from(permit.slow);
         self.taken += 1;
         Some(permit)

@@ -3,7 +3,6 @@
 //! Three phases: wait for one thing, handle it, start what is due. Nothing but the `select!` is awaited, and publishing
 //! never waits, so neither a dead service nor a slow reader can hold up a probe.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use super::lateness::Lateness;
 use super::probes::ProbeTable;
 use super::schedule::{FirstPass, SLOT, Schedule};
 use super::{Ask, Caps};
-use crate::event::{ActionResult, ActionStep, Event, Input, Load};
+use crate::event::{Event, Input, Load};
 use crate::health::{Flag, Fleet, LifecycleEvent, ServiceSnapshot, State, Update};
 use crate::host::Clock;
 use crate::inventory::Service;
@@ -141,7 +140,6 @@ pub(super) struct Engine<'a, A> {
     services: Vec<ServiceStatus>,
     probes: Vec<ProbeStatus>,
     progress: Progress,
-    fast_polls: Vec<FastPoll>,
     next_fast_poll: Option<Duration>,
     next_tick: Duration,
     publish_unchanged: bool,
@@ -160,30 +158,14 @@ struct ProbeStatus {
 }
 
 /// The memory of the loop of one service.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct ServiceStatus {
     paused: bool,
     state: State,
     /// The condition of [`Until::AllHold`] held for the newest snapshot.
     holds: bool,
-}
-
-/// A service that is probed at short intervals.
-#[derive(Debug, Clone, Copy)]
-struct FastPoll {
-    service: usize,
-    until: Duration,
-}
-
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one at a time, and it is taken apart at once"
-)]
-enum Wake {
-    Input(Option<Input>),
-    Answer(ProbeAnswer),
-    Time,
-    Deadline,
+    /// The service is probed at short intervals until then, or until it has stopped.
+    fast_poll_until: Option<Duration>,
 }
 
 impl<'a, A: Ask> Engine<'a, A> {
@@ -197,11 +179,6 @@ impl<'a, A: Ask> Engine<'a, A> {
     ) -> Self {
         let infos = services.iter().map(|service| service.info()).collect();
         let fleet = Fleet::new(infos, clock.now());
-        let status = ServiceStatus {
-            paused: false,
-            state: State::Unknown,
-            holds: false,
-        };
         let table = ProbeTable::new(services);
         let schedule = match until {
             Until::Stopped => Schedule::new(table.grids(), FirstPass::Paced),
@@ -219,7 +196,7 @@ impl<'a, A: Ask> Engine<'a, A> {
             inputs_ended: false,
             fleet,
             schedule,
-            services: vec![status; table.services().len()],
+            services: vec![ServiceStatus::default(); table.services().len()],
             probes: vec![ProbeStatus::default(); table.len()],
             progress: Progress {
                 services: table.services().len(),
@@ -228,7 +205,6 @@ impl<'a, A: Ask> Engine<'a, A> {
             in_flight: InFlight::new(table, ask, options.caps, clock),
             lateness: Lateness::new(),
             skipped: 0,
-            fast_polls: Vec::new(),
             next_fast_poll: None,
             next_tick: TICK,
             publish_unchanged: options.unchanged,
@@ -241,7 +217,9 @@ impl<'a, A: Ask> Engine<'a, A> {
         mut inputs: UnboundedReceiver<Input>,
         mut progress: impl FnMut(Progress),
     ) -> Finished {
-        self.introduce();
+        // Every service is published before anything is known of it, so that a dashboard has its rows at once.
+        let updates = self.fleet.introduce();
+        self.publish_updates(updates);
         self.start = Instant::now();
         let end = match self.until {
             Until::AllHold {
@@ -260,15 +238,20 @@ impl<'a, A: Ask> Engine<'a, A> {
             if alarm.deadline() != next {
                 alarm.as_mut().reset(next);
             }
-            let wake = tokio::select! {
+            tokio::select! {
                 biased;
-                () = reached(end) => Wake::Deadline,
-                input = inputs.recv(), if !self.inputs_ended => Wake::Input(input),
-                answer = self.in_flight.answer() => Wake::Answer(answer),
-                () = &mut alarm => Wake::Time,
-            };
-            if self.handle(wake, &mut in_time).is_break() {
-                break;
+                () = reached(end) => {
+                    in_time = false;
+                    break;
+                }
+                input = inputs.recv(), if !self.inputs_ended => match input {
+                    Some(Input::Stop) => break,
+                    Some(input) => self.receive(input),
+                    None if matches!(self.until, Until::Stopped) => break,
+                    None => self.inputs_ended = true,
+                },
+                answer = self.in_flight.answer() => self.record(answer),
+                () = &mut alarm => {}
             }
             self.start_due();
             if self.progress != shown {
@@ -281,12 +264,6 @@ impl<'a, A: Ask> Engine<'a, A> {
             snapshots: self.fleet.snapshots(),
             in_time,
         }
-    }
-
-    /// Publishes every service before anything is known of it, so that a dashboard has its rows at once.
-    fn introduce(&mut self) {
-        let updates = self.fleet.introduce();
-        self.publish_updates(updates);
     }
 
     /// Returns whether what the engine runs for has come.
@@ -313,26 +290,6 @@ impl<'a, A: Ask> Engine<'a, A> {
             .into_iter()
             .flatten()
             .fold(self.next_tick, Duration::min)
-    }
-
-    fn handle(&mut self, wake: Wake, in_time: &mut bool) -> ControlFlow<()> {
-        match wake {
-            Wake::Input(None) => {
-                self.inputs_ended = true;
-                if matches!(self.until, Until::Stopped) {
-                    return ControlFlow::Break(());
-                }
-            }
-            Wake::Input(Some(Input::Stop)) => return ControlFlow::Break(()),
-            Wake::Input(Some(input)) => self.receive(input),
-            Wake::Answer(answer) => self.record(answer),
-            Wake::Time => {}
-            Wake::Deadline => {
-                *in_time = false;
-                return ControlFlow::Break(());
-            }
-        }
-        ControlFlow::Continue(())
     }
 
     /// Does all for which the time has come, then starts every probe that has a permit.
@@ -384,12 +341,14 @@ impl<'a, A: Ask> Engine<'a, A> {
         taken
     }
 
-    fn record(&mut self, answer: ProbeAnswer) {
-        let ProbeAnswer {
+    fn record(
+        &mut self,
+        ProbeAnswer {
             number,
             probe,
             outcome,
-        } = answer;
+        }: ProbeAnswer,
+    ) {
         if let Some(status) = self.probes.get_mut(number)
             && !std::mem::replace(&mut status.answered, true)
         {
@@ -419,16 +378,25 @@ impl<'a, A: Ask> Engine<'a, A> {
 
     /// Probes at once what startup held back and holds back no longer.
     fn release(&mut self, service: usize) {
+        self.request_where(service, |engine, _, number| {
+            let status = engine.probes.get_mut(number);
+            status.is_some_and(|status| std::mem::take(&mut status.held))
+        });
+    }
+
+    /// Requests those probes of a service that are to be asked now and that `chosen` picks by their place in the service
+    /// and their number.
+    fn request_where(&mut self, service: usize, chosen: impl Fn(&mut Self, usize, usize) -> bool) {
         let now = self.now();
         for (probe, number) in self.in_flight.table().of_service(service).enumerate() {
-            if let Some(status) = self.probes.get_mut(number)
-                && status.held
-                && self.fleet.wants(service, probe)
-            {
-                status.held = false;
+            if self.fleet.wants(service, probe) && chosen(self, probe, number) {
                 self.request(number, now);
             }
         }
+    }
+
+    fn probe_now(&mut self, service: usize) {
+        self.request_where(service, |_, _, _| true);
     }
 
     fn is_stopped(&self, service: usize) -> bool {
@@ -438,13 +406,8 @@ impl<'a, A: Ask> Engine<'a, A> {
 
     /// A stopped service answers again: what is known of its other probes is of a process that is gone.
     fn probe_unanswered(&mut self, service: usize) {
-        let now = self.now();
         let unanswered = self.fleet.unanswered(service);
-        for (probe, number) in self.in_flight.table().of_service(service).enumerate() {
-            if unanswered.contains(&probe) {
-                self.request(number, now);
-            }
-        }
+        self.request_where(service, |_, probe, _| unanswered.contains(&probe));
     }
 
     fn publish_updates(&mut self, updates: Vec<Update>) {
@@ -505,62 +468,58 @@ impl<'a, A: Ask> Engine<'a, A> {
             }
             Input::ProbeNow {
                 service: Some(name),
-            } => {
-                if let Some(service) = self.fleet.index(&name) {
-                    self.probe_now(service);
-                }
+            } => self.with_service(&name, Self::probe_now),
+            Input::ActionStep(step) => {
+                self.with_service(&step.service, |engine, service| {
+                    engine.lifecycle(service, step.lifecycle());
+                });
+                self.publish(&Event::ActionStep(step));
             }
-            Input::ActionStep(step) => self.action_step(step),
-            Input::ActionResult(result) => self.action_result(result),
+            Input::ActionResult(result) => {
+                self.with_service(&result.service, |engine, service| {
+                    engine.lifecycle(service, result.lifecycle());
+                    if result.calls_for_probe() {
+                        engine.probe_now(service);
+                    }
+                });
+                self.publish(&Event::ActionResult(result));
+            }
             Input::Notice { text } => {
                 let at = self.clock.now();
                 self.publish(&Event::Notice { at, text });
             }
             Input::Pause { service, on } => {
-                if let Some(service) = self.fleet.index(&service) {
-                    self.pause(service, on);
-                }
+                self.with_service(&service, |engine, service| engine.pause(service, on));
             }
             Input::HostFinding { service, finding } => {
-                if let Some(service) = self.fleet.index(&service) {
-                    let updates = self.fleet.update_host(service, *finding, self.clock.now());
-                    self.publish_updates(updates);
+                self.with_service(&service, |engine, service| {
+                    let now = engine.clock.now();
+                    let updates = engine.fleet.update_host(service, *finding, now);
+                    engine.publish_updates(updates);
+                });
+            }
+        }
+    }
+
+    /// Does something with the service of this name; nothing where it is not watched.
+    fn with_service(&mut self, name: &str, act: impl FnOnce(&mut Self, usize)) {
+        if let Some(service) = self.fleet.index(name) {
+            act(self, service);
+        }
+    }
+
+    fn lifecycle(&mut self, service: usize, events: impl IntoIterator<Item = LifecycleEvent>) {
+        for event in events {
+            let updates = self.fleet.lifecycle(service, event, self.clock.now());
+            self.publish_updates(updates);
+            match event {
+                LifecycleEvent::ShutdownAccepted => self.begin_fast_poll(service),
+                LifecycleEvent::Started => {
+                    self.set_fast_poll(service, None);
+                    self.probe_now(service);
                 }
+                LifecycleEvent::NotListening { .. } | LifecycleEvent::Start(_) => {}
             }
-        }
-    }
-
-    fn action_step(&mut self, step: ActionStep) {
-        if let Some(service) = self.fleet.index(&step.service) {
-            for event in step.lifecycle() {
-                self.lifecycle(service, event);
-            }
-        }
-        self.publish(&Event::ActionStep(step));
-    }
-
-    fn action_result(&mut self, result: Box<ActionResult>) {
-        if let Some(service) = self.fleet.index(&result.service) {
-            for event in result.lifecycle() {
-                self.lifecycle(service, event);
-            }
-            if result.calls_for_probe() {
-                self.probe_now(service);
-            }
-        }
-        self.publish(&Event::ActionResult(result));
-    }
-
-    fn lifecycle(&mut self, service: usize, event: LifecycleEvent) {
-        let updates = self.fleet.lifecycle(service, event, self.clock.now());
-        self.publish_updates(updates);
-        match event {
-            LifecycleEvent::ShutdownAccepted => self.begin_fast_poll(service),
-            LifecycleEvent::Started => {
-                self.fast_polls.retain(|poll| poll.service != service);
-                self.probe_now(service);
-            }
-            LifecycleEvent::NotListening { .. } | LifecycleEvent::Start(_) => {}
         }
     }
 
@@ -575,39 +534,33 @@ impl<'a, A: Ask> Engine<'a, A> {
         }
     }
 
-    fn probe_now(&mut self, service: usize) {
-        let now = self.now();
-        for (probe, number) in self.in_flight.table().of_service(service).enumerate() {
-            if self.fleet.wants(service, probe) {
-                self.request(number, now);
-            }
-        }
-    }
-
     fn begin_fast_poll(&mut self, service: usize) {
         let now = self.now();
         let limit = self.in_flight.table().services().get(service);
         let limit = limit.map_or(TICK, |service| service.shutdown_timeout());
-        self.fast_polls.retain(|poll| poll.service != service);
-        self.fast_polls.push(FastPoll {
-            service,
-            until: now.saturating_add(limit),
-        });
+        self.set_fast_poll(service, Some(now.saturating_add(limit)));
         self.probe_now(service);
         self.next_fast_poll = Some(now + FAST_POLL);
+    }
+
+    fn set_fast_poll(&mut self, service: usize, until: Option<Duration>) {
+        if let Some(status) = self.services.get_mut(service) {
+            status.fast_poll_until = until;
+        }
     }
 
     /// Probes the services that are to stop. Only the probe that tells most is asked: the thresholds of the
     /// others are meant for their interval.
     fn fast_poll(&mut self, now: Duration) {
-        let services = &self.services;
-        self.fast_polls.retain(|poll| {
-            let stopped = services
-                .get(poll.service)
-                .is_none_or(|it| it.state == State::Stopped);
-            !stopped && now < poll.until
-        });
-        for FastPoll { service, .. } in self.fast_polls.clone() {
+        self.next_fast_poll = None;
+        for service in 0..self.services.len() {
+            let status = self.services.get(service);
+            let until = status.and_then(|status| status.fast_poll_until);
+            if until.is_none_or(|until| now >= until) || self.is_stopped(service) {
+                self.set_fast_poll(service, None);
+                continue;
+            }
+            self.next_fast_poll = Some(now + FAST_POLL);
             let table = self.in_flight.table();
             if let Some(probe) = table.most_telling(service)
                 && self.fleet.wants(service, probe)
@@ -616,7 +569,6 @@ impl<'a, A: Ask> Engine<'a, A> {
                 self.request(number, now);
             }
         }
-        self.next_fast_poll = (!self.fast_polls.is_empty()).then(|| now + FAST_POLL);
     }
 }
 

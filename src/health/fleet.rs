@@ -45,11 +45,8 @@ struct Member {
 impl Fleet {
     /// Services of which nothing is known yet.
     pub fn new(infos: Vec<ServiceInfo>, now: Moment) -> Self {
-        let places: HashMap<String, usize> = infos
-            .iter()
-            .enumerate()
-            .map(|(place, info)| (info.name.clone(), place))
-            .collect();
+        let names = infos.iter().map(|info| info.name.clone());
+        let places: HashMap<String, usize> = names.zip(0..).collect();
         let mut members: Vec<Member> = infos
             .into_iter()
             .map(|info| {
@@ -82,46 +79,31 @@ impl Fleet {
         self.places.get(name).copied()
     }
 
-    /// Returns the number of services.
-    pub fn len(&self) -> usize {
-        self.members.len()
-    }
-
-    /// Returns whether the fleet has no service.
-    pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
-    }
-
     /// Returns whether a probe is to be asked now.
     pub fn wants(&self, service: usize, probe: usize) -> bool {
-        self.member(service)
-            .is_some_and(|member| member.tracker.wants(probe))
+        let member = self.member(service);
+        member.is_some_and(|member| member.tracker.wants(probe))
     }
 
     /// The probes of a service that are to be asked now and of which nothing counts yet: see [`Tracker::unanswered`].
     pub fn unanswered(&self, service: usize) -> Vec<usize> {
-        self.member(service)
-            .map(|member| member.tracker.unanswered().collect())
-            .unwrap_or_default()
+        let member = self.member(service).into_iter();
+        member.flat_map(|it| it.tracker.unanswered()).collect()
     }
 
     /// The newest snapshot of every service, in their order.
     pub fn snapshots(&self) -> Vec<Arc<ServiceSnapshot>> {
-        self.members
-            .iter()
-            .map(|member| Arc::clone(&member.snapshot))
-            .collect()
+        let snapshots = self.members.iter().map(|it| Arc::clone(&it.snapshot));
+        snapshots.collect()
     }
 
     /// The newest snapshot of every service as the first thing that is told of it.
     pub fn introduce(&self) -> Vec<Update> {
-        self.snapshots()
-            .into_iter()
-            .map(|snapshot| Update {
-                snapshot,
-                changed: vec![Change::First],
-            })
-            .collect()
+        let updates = self.members.iter().map(|it| Update {
+            snapshot: Arc::clone(&it.snapshot),
+            changed: vec![Change::First],
+        });
+        updates.collect()
     }
 
     /// Takes in what a probe found. The first update is this service's, with an empty `changed` where only stats moved;

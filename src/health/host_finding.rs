@@ -78,29 +78,21 @@ impl HostFinding {
         }
         let started = self.started(reported, now)?;
         let code = &self.code;
-        let newer = |changed: &&ChangedFile| changed.at > started;
-        let mut why = Vec::new();
-        if let Some(changed) = code.newest.as_ref().filter(newer) {
-            why.push(told(&changed.path, "changed", changed.at, started, now));
-        }
-        match code.executable.as_ref().filter(newer) {
-            Some(changed) => {
-                why.push(told(
-                    &changed.path,
-                    "was replaced",
-                    changed.at,
-                    started,
-                    now,
-                ));
-            }
-            None if code.replaced => {
-                why.push("its executable was replaced since it started".to_owned());
-            }
-            None => {}
-        }
-        if code.entry_differs {
-            why.push("its `start` entry has changed since it was started".to_owned());
-        }
+        let newer = |file: &Option<ChangedFile>, verb| {
+            let file = file.as_ref().filter(|file| file.at > started)?;
+            Some(told(&file.path, verb, file.at, started, now))
+        };
+        let replaced = || {
+            let text = "its executable was replaced since it started";
+            code.replaced.then(|| text.to_owned())
+        };
+        let entry = "its `start` entry has changed since it was started";
+        let reasons = [
+            newer(&code.newest, "changed"),
+            newer(&code.executable, "was replaced").or_else(replaced),
+            code.entry_differs.then(|| entry.to_owned()),
+        ];
+        let why: Vec<String> = reasons.into_iter().flatten().collect();
         (!why.is_empty()).then(|| why.join("; "))
     }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Identity, Process, Start};
+use super::{Identity, Moment, Process, Start};
 use crate::text;
 
 /// The result of comparing two identities: do they belong to the same process?
@@ -167,18 +167,14 @@ fn distance_of_starts(before: &Identity, after: &Identity) -> Option<Duration> {
     let (Some(read_old), Some(read_new)) = (before.read_at, after.read_at) else {
         return Some(apart);
     };
-    let uptime_old = read_old.wall.duration_since(old.at).as_nanos();
-    let uptime_new = read_new.wall.duration_since(new.at).as_nanos();
-    let begun_old = signed_nanos(read_old.mono).saturating_sub(uptime_old);
-    let begun_new = signed_nanos(read_new.mono).saturating_sub(uptime_new);
-    let apart = begun_new.saturating_sub(begun_old).unsigned_abs();
-    Some(Duration::from_nanos(
-        u64::try_from(apart).unwrap_or(u64::MAX),
-    ))
-}
-
-fn signed_nanos(duration: Duration) -> i128 {
-    i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)
+    let begun = |read: Moment, start: &Start| {
+        let uptime = read.wall.duration_since(start.at).as_nanos();
+        let mono = i128::try_from(read.mono.as_nanos()).unwrap_or(i128::MAX);
+        mono.saturating_sub(uptime)
+    };
+    let apart = begun(read_new, new).saturating_sub(begun(read_old, old));
+    let apart = u64::try_from(apart.unsigned_abs()).unwrap_or(u64::MAX);
+    Some(Duration::from_nanos(apart))
 }
 
 /// Whether a successor could have the same start: the process was read when it was younger than its start is exact.
@@ -244,7 +240,6 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::health::Moment;
 
     const SECOND: Duration = Duration::from_secs(1);
 

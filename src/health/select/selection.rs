@@ -51,20 +51,14 @@ impl Selection {
 
     /// Returns whether the service may be selected, as far as the inventory tells; then it has to be probed.
     pub fn matches_static(&self, candidate: Candidate<'_>) -> bool {
-        self.is_all()
-            || self
-                .selectors
-                .iter()
-                .any(|selector| selector.could_mean(candidate))
+        let mut selectors = self.selectors.iter();
+        self.is_all() || selectors.any(|selector| selector.matches_static(candidate))
     }
 
     /// Returns whether the service is selected.
     pub fn matches(&self, snapshot: &ServiceSnapshot) -> bool {
-        self.is_all()
-            || self
-                .selectors
-                .iter()
-                .any(|selector| selector.matches(snapshot))
+        let mut selectors = self.selectors.iter();
+        self.is_all() || selectors.any(|selector| selector.matches(snapshot))
     }
 }
 

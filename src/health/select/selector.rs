@@ -1,7 +1,5 @@
 //! One selector as typed: terms joined by commas, all of which have to hold.
 
-use std::collections::BTreeMap;
-
 use super::term::{Term, Test};
 use super::{Candidate, SelectError};
 use crate::health::ServiceSnapshot;
@@ -40,26 +38,13 @@ impl Selector {
             .any(|term| matches!(term.test, Test::State(_) | Test::Flag(_)))
     }
 
-    /// Returns whether the service may be selected, as far as the inventory tells: `state:` and `flag:` are left open.
-    pub fn matches_static(
-        &self,
-        name: &str,
-        group: Option<&str>,
-        labels: &BTreeMap<String, String>,
-    ) -> bool {
-        self.could_mean(Candidate {
-            name,
-            group,
-            labels,
-        })
-    }
-
     /// Returns whether the service is selected.
     pub fn matches(&self, snapshot: &ServiceSnapshot) -> bool {
         self.terms.iter().all(|term| term.holds_in(snapshot))
     }
 
-    pub(super) fn could_mean(&self, candidate: Candidate<'_>) -> bool {
+    /// Returns whether the service may be selected, as far as the inventory tells: `state:` and `flag:` are left open.
+    pub(super) fn matches_static(&self, candidate: Candidate<'_>) -> bool {
         self.terms
             .iter()
             .all(|term| term.holds(candidate) != Some(false))
@@ -78,10 +63,7 @@ impl Selector {
         if !errors.is_empty() {
             return Err(errors);
         }
-        if inventory
-            .iter()
-            .any(|&candidate| self.could_mean(candidate))
-        {
+        if inventory.iter().any(|&it| self.matches_static(it)) {
             return Ok(());
         }
         let shown = clean(&self.text, 80);
