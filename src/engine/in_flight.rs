@@ -107,10 +107,9 @@ impl<A: Ask> InFlight<A> {
     }
 
     fn spawn(&mut self, permit: Permit) {
-        let Some(probe) = self.table.probe(permit.probe) else {
-            return;
-        };
-        let Some(service) = self.table.services().get(probe.service).map(Arc::clone) else {
+        let probe = self.table.probe(permit.probe);
+        let service = probe.and_then(|it| self.table.services().get(it.service));
+        let (Some(probe), Some(service)) = (probe, service.map(Arc::clone)) else {
             return;
         };
         self.started += 1;
@@ -135,19 +134,18 @@ impl<A: Ask> InFlight<A> {
     pub(super) async fn answer(&mut self) -> ProbeAnswer {
         loop {
             match self.tasks.join_next().await {
-                Some(Ok((permit, outcome))) => {
-                    if let Some(answer) = self.done(permit, outcome) {
+                // Nothing of a task can fail but what is caught in it, and none is aborted before the end.
+                Some(answer) => {
+                    if let Some(answer) = answer.ok().and_then(|it| self.done(it)) {
                         return answer;
                     }
                 }
-                // Nothing of a task can fail but what is caught in it, and none is aborted before the end.
-                Some(Err(_)) => {}
                 None => std::future::pending().await,
             }
         }
     }
 
-    fn done(&mut self, permit: Permit, outcome: Outcome) -> Option<ProbeAnswer> {
+    fn done(&mut self, (permit, outcome): (Permit, Outcome)) -> Option<ProbeAnswer> {
         self.limiter.give_back(permit);
         let request = self.requests.get_mut(permit.probe)?;
         request.due = None;

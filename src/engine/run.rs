@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::channel::EventSender;
 use super::in_flight::{InFlight, ProbeAnswer};
 use super::lateness::Lateness;
-use super::probes::ProbeTable;
+use super::probes::{ProbeRef, ProbeTable};
 use super::schedule::{FirstPass, SLOT, Schedule};
 use super::{Ask, Caps};
 use crate::event::{Event, Input, Load};
@@ -180,15 +180,14 @@ impl<'a, A: Ask> Engine<'a, A> {
         let infos = services.iter().map(|service| service.info()).collect();
         let fleet = Fleet::new(infos, clock.now());
         let table = ProbeTable::new(services);
-        let schedule = match until {
-            Until::Stopped => Schedule::new(table.grids(), FirstPass::Paced),
-            Until::EachAnswered => Schedule::new(table.grids(), FirstPass::AtOnce),
-            Until::AllHold { .. } => {
-                let grids = table.grids();
-                let capped = grids.map(|(hash, interval)| (hash, interval.min(CONDITION_INTERVAL)));
-                Schedule::new(capped, FirstPass::AtOnce)
-            }
+        let (first, longest) = match until {
+            Until::Stopped => (FirstPass::Paced, Duration::MAX),
+            Until::EachAnswered => (FirstPass::AtOnce, Duration::MAX),
+            Until::AllHold { .. } => (FirstPass::AtOnce, CONDITION_INTERVAL),
         };
+        let grids = table.grids();
+        let grids = grids.map(|(hash, interval)| (hash, interval.min(longest)));
+        let schedule = Schedule::new(grids, first);
         Self {
             start: Instant::now(),
             clock,
@@ -281,15 +280,11 @@ impl<'a, A: Ask> Engine<'a, A> {
 
     /// Returns when something has to be done although nothing happens.
     fn next_time(&self) -> Duration {
-        let due = match self.until {
-            // The first pass is the only one.
-            Until::EachAnswered => None,
-            _ => self.schedule.next(),
-        };
-        [due, self.next_fast_poll]
-            .into_iter()
-            .flatten()
-            .fold(self.next_tick, Duration::min)
+        // The first pass of [`Until::EachAnswered`] is the only one.
+        let repeats = !matches!(self.until, Until::EachAnswered);
+        let due = self.schedule.next().filter(|_| repeats);
+        let times = due.into_iter().chain(self.next_fast_poll);
+        times.fold(self.next_tick, Duration::min)
     }
 
     /// Does all for which the time has come, then starts every probe that has a permit.
@@ -341,28 +336,24 @@ impl<'a, A: Ask> Engine<'a, A> {
         taken
     }
 
-    fn record(
-        &mut self,
-        ProbeAnswer {
-            number,
-            probe,
-            outcome,
-        }: ProbeAnswer,
-    ) {
-        if let Some(status) = self.probes.get_mut(number)
+    fn record(&mut self, answer: ProbeAnswer) {
+        if let Some(status) = self.probes.get_mut(answer.number)
             && !std::mem::replace(&mut status.answered, true)
         {
             self.progress.answered += 1;
         }
-        let was_stopped = self.is_stopped(probe.service);
-        let updates = self.fleet.record(probe.service, probe.probe, outcome);
+        let ProbeRef { service, probe, .. } = answer.probe;
+        let was_stopped = self.is_stopped(service);
+        let updates = self.fleet.record(service, probe, answer.outcome);
         self.publish_updates(updates);
-        self.release(probe.service);
+        self.release(service);
         let repeats = !matches!(self.until, Until::EachAnswered);
-        if repeats && was_stopped && !self.is_stopped(probe.service) {
-            self.probe_unanswered(probe.service);
+        if repeats && was_stopped && !self.is_stopped(service) {
+            // A stopped service answers again: what is known of its other probes is of a process that is gone.
+            let unanswered = self.fleet.unanswered(service);
+            self.request_where(service, |_, probe, _| unanswered.contains(&probe));
         }
-        self.catch_up(number);
+        self.catch_up(answer.number);
     }
 
     /// A time-out that is a multiple of the interval ends a moment after a grid point. That point is
@@ -402,12 +393,6 @@ impl<'a, A: Ask> Engine<'a, A> {
     fn is_stopped(&self, service: usize) -> bool {
         let status = self.services.get(service);
         status.is_some_and(|status| status.state == State::Stopped)
-    }
-
-    /// A stopped service answers again: what is known of its other probes is of a process that is gone.
-    fn probe_unanswered(&mut self, service: usize) {
-        let unanswered = self.fleet.unanswered(service);
-        self.request_where(service, |_, probe, _| unanswered.contains(&probe));
     }
 
     fn publish_updates(&mut self, updates: Vec<Update>) {

@@ -69,24 +69,21 @@ impl Term {
 impl Test {
     fn parse(text: &str) -> Result<Self, SelectError> {
         let shown = clean(text, 80);
-        if let Some((kind, word)) = text.split_once(':') {
-            match kind {
-                "group" => return named(word, &shown, "group:NAME").map(Self::Group),
-                "state" => {
-                    return word_of(word, "state", State::ALL, State::parse, State::as_str)
-                        .map(Self::State);
-                }
-                "flag" => {
-                    return word_of(word, "flag", Flag::ALL, Flag::parse, Flag::as_str)
-                        .map(Self::Flag);
-                }
-                _ => {}
+        let colon = text.split_once(':');
+        match colon {
+            Some(("group", word)) => return named(word, &shown, "group:NAME").map(Self::Group),
+            Some(("state", word)) => {
+                return word_of(word, "state", State::ALL, State::as_str).map(Self::State);
             }
+            Some(("flag", word)) => {
+                return word_of(word, "flag", Flag::ALL, Flag::as_str).map(Self::Flag);
+            }
+            _ => {}
         }
         if let Some((key, value)) = text.split_once('=') {
             return named(key, &shown, "KEY=VALUE").map(|key| Self::Label(key, value.to_owned()));
         }
-        if let Some((kind, _)) = text.split_once(':') {
+        if let Some((kind, _)) = colon {
             let message = format!("selector `{shown}` is of no kind that there is");
             return Err(SelectError::near(message, kind, ["group", "state", "flag"])
                 .hint("with a colon there are group:NAME, state:STATE and flag:FLAG"));
@@ -161,10 +158,10 @@ fn word_of<T: Copy>(
     word: &str,
     what: &str,
     all: &'static [T],
-    parse: impl Fn(&str) -> Option<T>,
     spell: impl Fn(T) -> &'static str,
 ) -> Result<T, SelectError> {
-    parse(word).ok_or_else(|| {
+    let named = all.iter().copied().find(|one| spell(*one) == word);
+    named.ok_or_else(|| {
         let all: Vec<&str> = all.iter().map(|one| spell(*one)).collect();
         let message = format!("`{}` is no {what}", clean(word, 80));
         SelectError::near(message, word, all.iter().copied())

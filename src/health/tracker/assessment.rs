@@ -39,28 +39,26 @@ const fn rank(state: State) -> u8 {
 impl Tracker {
     pub(super) fn assess(&self, now: Moment) -> Assessment {
         if let Some(why) = self.shutdown.stopped() {
-            if self.shutdown.process_runs {
-                return Assessment::new(
-                    State::Draining,
-                    "nobody listens any more, its process still runs",
-                );
-            }
-            if self.startup.is_awaited() {
-                return Assessment::new(State::Starting, "was started and does not answer yet");
-            }
-            return Assessment::new(State::Stopped, why);
-        }
-        if let Some(ending) = self.heartbeat_end() {
-            return match ending {
-                HeartbeatEnd::Announced => Assessment::new(
-                    State::Draining,
-                    "the last beat says that it is shutting down",
-                ),
-                HeartbeatEnd::Silent => Assessment::new(
-                    State::Stopped,
-                    "on purpose: the last beat said that it was shutting down",
-                ),
+            let (state, reason) = if self.shutdown.process_runs {
+                let reason = "nobody listens any more, its process still runs";
+                (State::Draining, reason)
+            } else if self.startup.is_awaited() {
+                (State::Starting, "was started and does not answer yet")
+            } else {
+                (State::Stopped, why)
             };
+            return Assessment::new(state, reason);
+        }
+        match self.heartbeat_end() {
+            None => {}
+            Some(HeartbeatEnd::Announced) => {
+                let reason = "the last beat says that it is shutting down";
+                return Assessment::new(State::Draining, reason);
+            }
+            Some(HeartbeatEnd::Silent) => {
+                let reason = "on purpose: the last beat said that it was shutting down";
+                return Assessment::new(State::Stopped, reason);
+            }
         }
         if let Some(claim) = self.claim() {
             return self.assess_claim(claim, now);

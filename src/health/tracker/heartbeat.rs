@@ -59,13 +59,13 @@ impl HeartbeatState {
         if asked.mono < self.probed_at.mono {
             return;
         }
-        match reported.beat {
+        let since = match reported.beat {
             // No clock but ours has a part in an age.
-            Beat::Ago(_) => self.beat_at = dated(reported.beat, at, None),
-            Beat::At(_) | Beat::Never if reported.beat != self.reported.beat => {
-                self.beat_at = dated(reported.beat, at, Some(self.probed_at));
-            }
-            Beat::At(_) | Beat::Never => {}
+            Beat::Ago(_) => None,
+            Beat::At(_) | Beat::Never => Some(self.probed_at),
+        };
+        if since.is_none() || reported.beat != self.reported.beat {
+            self.beat_at = dated(reported.beat, at, since);
         }
         if let Some(holder) = &reported.holder {
             let before = self.last_holder.replace(holder.clone());

@@ -290,7 +290,7 @@ impl Tracker {
             && !std::mem::replace(&mut probe.is_remembered, true)
         {
             let table = reading.dependencies.as_deref().unwrap_or_default();
-            let process = self.processes.current();
+            let process = self.processes.current;
             let asked = probe.asked.unwrap_or(*at);
             self.dependencies
                 .record(table, process, proved_same, asked, *at);

@@ -30,26 +30,17 @@ pub(super) enum AnsweredBy {
 #[derive(Debug, Default)]
 pub(super) struct Processes {
     known: BTreeMap<ProcessId, Identity>,
-    current: ProcessId,
+    /// The number of the process that answers.
+    pub(super) current: ProcessId,
     /// The number of the process told last.
     newest: ProcessId,
     /// The processes that gave the latest answers, oldest first.
     answers: VecDeque<ProcessId>,
-    /// When the question was asked by whose answer the current process became known.
-    current_since: Option<Moment>,
+    /// When the current process was first asked, where another answered before it.
+    pub(super) current_since: Option<Moment>,
 }
 
 impl Processes {
-    /// The number of the process that answers.
-    pub(super) const fn current(&self) -> ProcessId {
-        self.current
-    }
-
-    /// When it was first asked, where another answered before it.
-    pub(super) const fn current_since(&self) -> Option<Moment> {
-        self.current_since
-    }
-
     /// All that is known of the process that answers.
     pub(super) fn identity(&self) -> Identity {
         self.known.get(&self.current).cloned().unwrap_or_default()
@@ -87,14 +78,13 @@ impl Processes {
         AnsweredBy::New
     }
 
-    /// The process is known to be another one (unless a signal proves that it is not): true where it is taken so.
-    pub(super) fn succeeded_by(&mut self, identity: &Identity, asked: Moment) -> bool {
+    /// The process is known to be another one, unless a signal proves that it is not.
+    pub(super) fn succeeded_by(&mut self, identity: &Identity, asked: Moment) {
         if self.compare_with_current(identity) == Sameness::Same {
             self.see(self.current, identity);
-            return false;
+        } else {
+            self.new_process(identity, asked);
         }
-        self.new_process(identity, asked);
-        true
     }
 
     /// Returns whether two processes answer in turn: one of the latest answers came from a process that another had replaced.

@@ -82,7 +82,7 @@ impl Tracker {
 
     /// Returns whether an answer is of the process that answers now.
     fn is_current(&self, at: Moment) -> bool {
-        let since = self.processes.current_since();
+        let since = self.processes.current_since;
         since.is_none_or(|since| since.mono <= at.mono)
     }
 
@@ -187,7 +187,7 @@ impl Tracker {
         let Some((_, table, at)) = self.table() else {
             return Vec::new();
         };
-        let process = self.processes.current();
+        let process = self.processes.current;
         let snapshots = table.iter().map(|dependency| {
             let required = self.is_required(dependency);
             self.dependencies
@@ -226,7 +226,7 @@ impl Tracker {
             let start = self.processes.start();
             let age = start.map(|start| Duration::try_from(at.wall.duration_since(start.at)));
             let started = age.and_then(Result::ok).map(|age| at.minus(age));
-            let process = self.processes.current();
+            let process = self.processes.current;
             let judged =
                 |it: &&Dependency| self.is_required(it) && it.status != DependencyStatus::NotUsed;
             table.iter().filter(judged).map(move |dependency| {
