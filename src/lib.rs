@@ -100,7 +100,7 @@
 //! 10. `action/proof/stop.rs::observe`: observations become the proof that it has stopped.
 //! 11. `execute/start.rs::start`: the new process, watched by the same monitor.
 //! 12. `action/proof/start.rs::observe`: observations become the verdict.
-//! 13. `engine/run.rs::action_result`: the engine publishes the result after the snapshot that shows it.
+//! 13. `engine/run.rs::receive`: the engine publishes the result after the snapshot that shows it.
 //! 14. `tui/update.rs::event`: the dashboard keeps the result.
 //! 15. `tui/view/action.rs::ended`: the verdict is drawn.
 //!
