@@ -188,7 +188,7 @@ impl Fleet {
         };
         change(&mut member.tracker);
         let mut updates = Vec::new();
-        // By depth: what a service depends on is assessed_at before it is looked at, and nothing is looked at twice.
+        // By depth: what a service depends on is assessed before the service itself, and nothing is assessed twice.
         let mut open = BTreeSet::from([(member.depth, service)]);
         while let Some((_, place)) = open.pop_first() {
             let cause = self.cause_of(place);

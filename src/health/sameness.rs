@@ -187,52 +187,36 @@ fn was_too_young(before: &Identity, start: &Start) -> bool {
 fn processes(before: &Identity, after: &Identity, old_process: OldProcess) -> Signal {
     let (old, new) = (before.process?, after.process?);
     let Process { pid, start_ticks } = new;
-    Some(if old == new {
-        (
-            Weight::ProvesSame,
-            format!("pid is still {pid} with the same kernel start"),
-        )
-    } else if old.pid == pid {
-        (
-            Weight::ProvesNew,
-            format!(
-                "pid {pid} was given again: kernel start was {}, is {start_ticks}",
-                old.start_ticks
-            ),
-        )
-    } else {
-        match old_process {
-            OldProcess::Gone => (
-                Weight::ProvesNew,
-                format!("pid was {}, which is gone, is {pid}", old.pid),
-            ),
-            OldProcess::Alive => (
-                Weight::Supports,
-                format!("pid was {}, which still lives, is {pid}", old.pid),
-            ),
-            OldProcess::Unknown => (Weight::Supports, format!("pid was {}, is {pid}", old.pid)),
-        }
-    })
+    if old == new {
+        let line = format!("pid is still {pid} with the same kernel start");
+        return Some((Weight::ProvesSame, line));
+    }
+    if old.pid == pid {
+        let was = old.start_ticks;
+        let line = format!("pid {pid} was given again: kernel start was {was}, is {start_ticks}");
+        return Some((Weight::ProvesNew, line));
+    }
+    let (weight, fate) = match old_process {
+        OldProcess::Gone => (Weight::ProvesNew, ", which is gone"),
+        OldProcess::Alive => (Weight::Supports, ", which still lives"),
+        OldProcess::Unknown => (Weight::Supports, ""),
+    };
+    Some((weight, format!("pid was {}{fate}, is {pid}", old.pid)))
 }
 
 fn versions(before: &Identity, after: &Identity) -> Signal {
     let (old, new) = (before.version.as_ref()?, after.version.as_ref()?);
-    (old != new).then(|| {
-        (
-            Weight::Supports,
-            format!("version was {old}, is {new} (supports, proves nothing)"),
-        )
-    })
+    (old != new).then(|| supports(&format!("version was {old}, is {new}")))
 }
 
 fn counters(before: &Identity, after: &Identity) -> Signal {
     let (old, new) = (before.counted?, after.counted?);
-    (new < old).then(|| {
-        (
-            Weight::Supports,
-            format!("counters fell from {old} to {new} (supports, proves nothing)"),
-        )
-    })
+    (new < old).then(|| supports(&format!("counters fell from {old} to {new}")))
+}
+
+fn supports(line: &str) -> (Weight, String) {
+    let line = format!("{line} (supports, proves nothing)");
+    (Weight::Supports, line)
 }
 
 #[cfg(test)]

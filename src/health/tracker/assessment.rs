@@ -270,8 +270,8 @@ impl Finding {
     }
 }
 
-/// The worst state, and the reasons in the order of what they record_answer. Of several probes that tell the same, the first is
-/// enough.
+/// Returns the worst state, and the reasons with the worst first. Of several probes with the same reason, only the first
+/// is kept.
 fn combine(mut findings: Vec<Finding>) -> Assessment {
     findings.sort_by_key(|finding| std::cmp::Reverse(rank(finding.state)));
     let state = findings.first().map_or(State::Healthy, |it| it.state);

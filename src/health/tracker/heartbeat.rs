@@ -5,8 +5,8 @@
 //! the one before it, and not after the answer that first showed it. In between the reported time counts. A clock that
 //! jumps, here or there, moves nothing that was dated.
 //!
-//! A beat is missing only where somebody probed_at and it was not there: time alone would blame it for the pause between
-//! two looks, and whoever is listed by a service that cannot be asked for what that service has lost.
+//! A beat is missing only where a probe looked and it was not there: time alone would blame it for the pause between
+//! two probes, and whoever is listed by a service that cannot be asked for what that service has lost.
 
 use std::time::Duration;
 

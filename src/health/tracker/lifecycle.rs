@@ -94,7 +94,7 @@ impl StartupState {
         matches!(self.awaited, StartWait::Ready(at) if asked.mono >= at.mono)
     }
 
-    /// Our own probes know it now: nobody has to be assessed any more.
+    /// Our own probes know now that the service is ready: nobody has to tell them any more.
     pub(super) const fn confirm(&mut self) {
         if matches!(self.awaited, StartWait::Ready(_)) {
             self.awaited = StartWait::No;

@@ -23,7 +23,7 @@ pub(super) struct CountedResult {
 pub(super) struct Thresholds {
     failure_threshold: u64,
     success_threshold: u64,
-    /// The next answer counts whatever the thresholds say: nothing is known to record_answer it against.
+    /// The next answer counts whatever the thresholds say: nothing is known to weigh it against.
     first_counts: bool,
     /// The result with the thresholds applied; `None` where no answer counts yet.
     pub(super) counted: Option<CountedResult>,
