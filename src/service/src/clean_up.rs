@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::Service;
 use crate::task::{BoxFuture, TaskError, run_isolated};
 
 /// The result of one clean-up handler.
@@ -31,8 +32,9 @@ impl fmt::Debug for CleanUps {
     }
 }
 
-impl CleanUps {
-    pub(crate) fn register<F, R, E>(&self, name: String, handler: F)
+impl Service {
+    /// Registers a clean-up handler for the shutdown; the handler registered last runs first.
+    pub fn on_shutdown<F, R, E>(&self, name: impl Into<String>, handler: F)
     where
         F: FnOnce() -> R + Send + 'static,
         R: Future<Output = Result<(), E>> + Send + 'static,
@@ -42,14 +44,14 @@ impl CleanUps {
             let running = handler();
             Box::pin(async move { running.await.map_err(|error| error.to_string()) })
         });
-        self.0.lock().push((name, handler));
+        self.inner.clean_ups.0.lock().push((name.into(), handler));
     }
 
     /// Runs each handler, the last registered first. A handler that is registered meanwhile runs next.
-    pub(crate) async fn run(&self, timeout: Duration) -> Vec<CleanUpResult> {
+    pub(crate) async fn clean_up(&self, timeout: Duration) -> Vec<CleanUpResult> {
         let mut results = Vec::new();
         loop {
-            let Some((name, handler)) = self.0.lock().pop() else {
+            let Some((name, handler)) = self.inner.clean_ups.0.lock().pop() else {
                 return results;
             };
             let begin = Instant::now();
@@ -69,23 +71,23 @@ impl CleanUps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Settings;
 
     #[tokio::test(start_paused = true)]
     async fn the_last_registered_runs_first_and_none_stops_the_rest() {
         let limit = Duration::from_secs(10);
-        let clean_ups = CleanUps::default();
-        clean_ups.register("first".into(), || async { Ok::<(), String>(()) });
-        clean_ups.register("hangs".into(), std::future::pending::<Result<(), String>>);
-        clean_ups.register("panics".into(), || -> BoxFuture<Result<(), String>> {
+        let service = Service::new("orders", "1.0", Settings::default());
+        service.on_shutdown("first", || async { Ok::<(), String>(()) });
+        service.on_shutdown("hangs", std::future::pending::<Result<(), String>>);
+        service.on_shutdown("panics", || -> BoxFuture<Result<(), String>> {
             Box::pin(async { panic!("in the future") })
         });
-        clean_ups.register(
-            "panics early".into(),
-            || -> BoxFuture<Result<(), String>> { panic!("before there is a future") },
-        );
-        clean_ups.register("fails".into(), || async { Err("disk full") });
-        let results: Vec<_> = clean_ups
-            .run(limit)
+        service.on_shutdown("panics early", || -> BoxFuture<Result<(), String>> {
+            panic!("before there is a future")
+        });
+        service.on_shutdown("fails", || async { Err("disk full") });
+        let results: Vec<_> = service
+            .clean_up(limit)
             .await
             .into_iter()
             .map(|clean_up| (clean_up.name, clean_up.outcome, clean_up.took))

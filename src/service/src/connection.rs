@@ -27,29 +27,19 @@ const MAX_DISCARDED: usize = 64 * 1024;
 /// The connection on which a request came; found among the extensions of the request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ConnectionHandle {
-    closed: CancellationToken,
-    busy: Arc<AtomicBool>,
-}
-
-impl ConnectionHandle {
-    /// Returns a token that is cancelled when the connection has closed and all writes are flushed.
-    pub(crate) fn closed(&self) -> CancellationToken {
-        self.closed.clone()
-    }
-
-    /// Marks whether a request to the service's own routes is in flight on the connection.
-    pub(crate) fn set_busy(&self, busy: bool) {
-        self.busy.store(busy, Ordering::SeqCst);
-    }
+    /// Cancelled when the connection has closed and all writes are flushed.
+    pub(crate) closed: CancellationToken,
+    /// Says that a request to the service's own routes is in flight on the connection.
+    pub(crate) busy: Arc<AtomicBool>,
 }
 
 /// Tokens that close the connections of a server.
 #[derive(Debug, Clone, Default)]
-struct CloseTokens {
-    /// Closes each connection after its present response.
-    finish: CancellationToken,
+pub(crate) struct CloseTokens {
+    /// Closes each connection after its present response; idle ones close at once.
+    pub(crate) finish: CancellationToken,
     /// Closes the connections on which a request is in flight.
-    close_busy: CancellationToken,
+    pub(crate) close_busy: CancellationToken,
     /// Closes all connections at once.
     close_all: CancellationToken,
 }
@@ -59,7 +49,7 @@ struct CloseTokens {
 pub(crate) struct Connections {
     app: Router,
     open: TaskTracker,
-    tokens: CloseTokens,
+    pub(crate) tokens: CloseTokens,
     _close_on_drop: DropGuard,
 }
 
@@ -85,24 +75,25 @@ impl Connections {
         });
         let tokens = self.tokens.clone();
         self.open.spawn(async move {
-            let _closed = handle.closed().drop_guard();
-            serve(io, respond, &handle.busy, tokens).await;
+            let _closed = handle.closed.drop_guard();
+            let busy_closed = async {
+                tokens.close_busy.cancelled().await;
+                if !handle.busy.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
+                }
+            };
+            // The end of this drops what is in flight.
+            tokio::select! {
+                () = serve(io, respond, &tokens.finish) => {}
+                () = busy_closed => {}
+                () = tokens.close_all.cancelled() => {}
+            }
         });
-    }
-
-    /// Asks each connection to close after its present response; idle ones close at once.
-    pub(crate) fn finish(&self) {
-        self.tokens.finish.cancel();
-    }
-
-    /// Closes the connections whose request is still in flight.
-    pub(crate) fn close_busy(&self) {
-        self.tokens.close_busy.cancel();
     }
 
     /// Ends all connections; those that do not finish within the limit are closed.
     pub(crate) async fn end(self, limit: Duration) {
-        self.finish();
+        self.tokens.finish.cancel();
         self.open.close();
         if timeout(limit, self.open.wait()).await.is_err() {
             self.tokens.close_all.cancel();
@@ -111,12 +102,12 @@ impl Connections {
     }
 }
 
-/// Serves one connection until it ends by itself or is closed, which drops what is in flight.
+/// Serves one connection until it ends by itself, or after its present response once `finish` is
+/// cancelled.
 async fn serve<S>(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     respond: S,
-    busy: &AtomicBool,
-    tokens: CloseTokens,
+    finish: &CancellationToken,
 ) where
     S: HyperService<Request<Incoming>, Response = Response, Error = Infallible>,
 {
@@ -125,24 +116,13 @@ async fn serve<S>(
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(io), respond);
     let mut connection = std::pin::pin!(connection);
-    let (mut finishing, mut busy_closed) = (false, false);
-    loop {
-        tokio::select! {
-            // A client that disconnects is no fault of the service.
-            _ = connection.as_mut() => return,
-            () = tokens.finish.cancelled(), if !finishing => {
-                finishing = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = tokens.close_busy.cancelled(), if !busy_closed => {
-                busy_closed = true;
-                if busy.load(Ordering::SeqCst) {
-                    return;
-                }
-            }
-            () = tokens.close_all.cancelled() => return,
-        }
+    // A client that disconnects is no fault of the service.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = finish.cancelled() => {}
     }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
 }
 
 /// Reads a body that no handler wants. Were it left unread, the kernel would reset the connection

@@ -57,7 +57,7 @@ pub enum DependencyStatus {
 }
 
 /// A dependency at one point in time. Ages are as of that time.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DependencySnapshot {
     /// The name of the dependency.
     pub name: String,
@@ -89,24 +89,20 @@ pub struct DependencySnapshot {
 
 #[derive(Debug, Default)]
 struct DependencyState {
-    need: Need,
-    status: DependencyStatus,
-    message: Option<String>,
-    checked_at: Option<Timestamp>,
+    /// What a snapshot copies; the ages, the error and the circuit are added to the copy.
+    facts: DependencySnapshot,
     last_success: Option<Instant>,
     last_failure: Option<Instant>,
-    success_count: u64,
-    failure_count: u64,
-    latency: Option<Duration>,
     circuit: Option<Arc<Mutex<Circuit>>>,
-    details: IndexMap<String, Value>,
 }
 
 impl Dependency {
     pub(crate) fn new(name: &str) -> Self {
+        let mut state = DependencyState::default();
+        name.clone_into(&mut state.facts.name);
         Self {
             name: name.into(),
-            state: Arc::default(),
+            state: Arc::new(Mutex::new(state)),
         }
     }
 
@@ -117,7 +113,7 @@ impl Dependency {
 
     /// Sets whether the service can do its work without the dependency; at first it is required.
     pub fn set_need(&self, need: Need) {
-        self.state.lock().need = need;
+        self.state.lock().facts.need = need;
     }
 
     /// Records an attempt that has just succeeded.
@@ -133,9 +129,9 @@ impl Dependency {
     /// Records the result of an attempt that has just ended, and logs it if the status changes.
     pub fn record(&self, result: CheckResult) {
         let mut state = self.state.lock();
-        let before = state.status;
+        let before = state.facts.status;
         let now = Instant::now();
-        state.status = match result.health {
+        state.facts.status = match result.health {
             Health::Unknown => DependencyStatus::Unknown,
             Health::Healthy => DependencyStatus::Working,
             Health::Degraded => DependencyStatus::Degraded,
@@ -144,18 +140,18 @@ impl Dependency {
         match result.health {
             Health::Healthy | Health::Degraded => {
                 state.last_success = Some(now);
-                state.success_count = state.success_count.saturating_add(1);
+                state.facts.success_count = state.facts.success_count.saturating_add(1);
             }
             Health::Unhealthy => {
                 state.last_failure = Some(now);
-                state.failure_count = state.failure_count.saturating_add(1);
+                state.facts.failure_count = state.facts.failure_count.saturating_add(1);
             }
             Health::Unknown => {}
         }
-        state.checked_at = Some(Timestamp::now());
-        state.message.clone_from(&result.message);
-        state.details.extend(result.details);
-        let changed = state.status != before;
+        state.facts.checked_at = Some(Timestamp::now());
+        state.facts.message.clone_from(&result.message);
+        state.facts.details.extend(result.details);
+        let changed = state.facts.status != before;
         // A subscriber may ask for the state of this very dependency.
         drop(state);
         if changed {
@@ -171,7 +167,7 @@ impl Dependency {
 
     /// Records how long the last attempt took.
     pub fn record_latency(&self, latency: Duration) {
-        self.state.lock().latency = Some(latency);
+        self.state.lock().facts.latency = Some(latency);
     }
 
     /// Makes an attempt and records its result and its duration.
@@ -195,19 +191,23 @@ impl Dependency {
 
     /// Marks the dependency as not configured, until the next attempt is recorded.
     pub fn set_not_used(&self) {
-        self.state.lock().status = DependencyStatus::NotUsed;
+        self.state.lock().facts.status = DependencyStatus::NotUsed;
     }
 
     /// Forgets the last result: the dependency is used, but nothing is known of it.
     pub(crate) fn reset(&self) {
         let mut state = self.state.lock();
-        state.status = DependencyStatus::Unknown;
-        state.message = None;
+        state.facts.status = DependencyStatus::Unknown;
+        state.facts.message = None;
     }
 
     /// Sets a fact about the dependency, such as the size of a pool.
     pub fn set_detail(&self, key: impl Into<String>, value: impl Into<Value>) {
-        self.state.lock().details.insert(key.into(), value.into());
+        self.state
+            .lock()
+            .facts
+            .details
+            .insert(key.into(), value.into());
     }
 
     /// Returns the circuit of its breaker; the first call creates it.
@@ -220,15 +220,17 @@ impl Dependency {
         let state = self.state.lock();
         let age = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
         let circuit = state.circuit.as_ref();
-        let circuit = circuit.map(|circuit| circuit.lock().state(now));
-        let is_failing = state.status == DependencyStatus::Failing;
-        let mut message = state.message.clone();
-        let mut details = state.details.clone();
-        if let Some(circuit) = circuit {
+        let mut snapshot = state.facts.clone();
+        snapshot.last_success = age(state.last_success);
+        snapshot.last_failure = age(state.last_failure);
+        snapshot.circuit = circuit.map(|circuit| circuit.lock().state(now));
+        let is_failing = snapshot.status == DependencyStatus::Failing;
+        if let Some(circuit) = snapshot.circuit {
             let name = circuit.as_str();
-            details.insert("circuit_breaker".to_owned(), name.into());
+            let detail = ("circuit_breaker".to_owned(), name.into());
+            snapshot.details.extend([detail]);
             if circuit != CircuitState::Closed {
-                message = Some(match message {
+                snapshot.message = Some(match snapshot.message {
                     Some(message) => format!("{message} (circuit {name})"),
                     None if is_failing => format!("failed (circuit {name})"),
                     // Something else, such as a check, has found the dependency well.
@@ -236,21 +238,9 @@ impl Dependency {
                 });
             }
         }
-        DependencySnapshot {
-            name: self.name.to_string(),
-            need: state.need,
-            status: state.status,
-            error: is_failing.then(|| message.clone().unwrap_or_else(|| "failed".to_owned())),
-            message,
-            checked_at: state.checked_at,
-            last_success: age(state.last_success),
-            last_failure: age(state.last_failure),
-            success_count: state.success_count,
-            failure_count: state.failure_count,
-            latency: state.latency,
-            circuit,
-            details,
-        }
+        let message = snapshot.message.as_deref().unwrap_or("failed");
+        snapshot.error = is_failing.then(|| message.to_owned());
+        snapshot
     }
 }
 

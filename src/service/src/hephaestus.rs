@@ -42,18 +42,7 @@ use serde_json::{Map, Value, json};
 use crate::connection::{ConnectionHandle, discard};
 use crate::{DependencySnapshot, DependencyStatus, Service, ShutdownCause};
 
-/// The keys that a dependency always has; a detail cannot replace one.
-const DEPENDENCY_KEYS: [&str; 7] = [
-    "status",
-    "message",
-    "error",
-    "last_success_seconds",
-    "last_failure_seconds",
-    "success_count",
-    "failure_count",
-];
-
-/// Returns the four routes.
+/// Returns the routes of the convention.
 pub fn routes(service: &Service) -> Router {
     Router::new()
         .route("/health/live", get(live))
@@ -88,8 +77,8 @@ async fn shutdown(
 ) -> impl IntoResponse {
     service.shut_down(ShutdownCause::BlockingRequest);
     discard(body).await;
-    let closed = connection.map(|Extension(connection)| connection.closed());
-    let report = service.inner.lifecycle.finished(closed).await;
+    let closed = connection.map(|Extension(connection)| connection.closed);
+    let report = service.finished(closed).await;
     let duration = report.map_or(Duration::ZERO, |report| report.clean_up_time);
     let payload = json!({
         "status": "shutdown_complete",
@@ -138,30 +127,29 @@ fn dependency_payload(snapshot: DependencySnapshot) -> Value {
             return json!({"status": "not_used"});
         }
     };
-    let mut payload = Map::new();
-    payload.insert("status".to_owned(), status.into());
-    payload.extend(
-        snapshot
-            .details
-            .into_iter()
-            .filter(|(key, _)| !DEPENDENCY_KEYS.contains(&key.as_str())),
-    );
+    let age = |age: Option<Duration>| age.map_or(json!(-1), seconds);
+    let known = json!({
+        "error": snapshot.error,
+        "last_success_seconds": age(snapshot.last_success),
+        "last_failure_seconds": age(snapshot.last_failure),
+        "success_count": snapshot.success_count,
+        "failure_count": snapshot.failure_count,
+    });
+    let mut payload = json!({"status": status});
+    for (key, value) in snapshot.details {
+        // A detail cannot replace a key of the convention.
+        if key != "status" && key != "message" && known.get(&key).is_none() {
+            payload[key] = value;
+        }
+    }
     if snapshot.status == DependencyStatus::Degraded {
         // The convention has no status word for it.
-        payload.insert("message".to_owned(), json!(snapshot.message));
+        payload["message"] = json!(snapshot.message);
     }
-    let age = |age: Option<Duration>| age.map_or(json!(-1), seconds);
-    payload.extend(
-        [
-            ("error", json!(snapshot.error)),
-            ("last_success_seconds", age(snapshot.last_success)),
-            ("last_failure_seconds", age(snapshot.last_failure)),
-            ("success_count", snapshot.success_count.into()),
-            ("failure_count", snapshot.failure_count.into()),
-        ]
-        .map(|(key, value)| (key.to_owned(), value)),
-    );
-    payload.into()
+    for (key, value) in known.as_object().into_iter().flatten() {
+        payload[key] = value.clone();
+    }
+    payload
 }
 
 /// Returns a duration in seconds, to the microsecond.

@@ -1,17 +1,16 @@
 //! The requests to the service's own routes: counted while they are in flight, refused during a
 //! shutdown. Health and shutdown routes never pass through here.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -38,7 +37,7 @@ impl InFlight {
     fn enter(&self, connection: Option<ConnectionHandle>) -> InFlightGuard {
         self.0.send_modify(|count| *count += 1);
         if let Some(connection) = &connection {
-            connection.set_busy(true);
+            connection.busy.store(true, Ordering::SeqCst);
         }
         InFlightGuard {
             in_flight: self.clone(),
@@ -57,7 +56,7 @@ struct InFlightGuard {
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
         if let Some(connection) = &self.connection {
-            connection.set_busy(false);
+            connection.busy.store(false, Ordering::SeqCst);
         }
         let count = &self.in_flight.0;
         count.send_modify(|count| *count = count.saturating_sub(1));
@@ -87,39 +86,17 @@ pub(crate) async fn track(
         seconds = begin.elapsed().as_secs_f64(),
         "request answered"
     );
-    response.map(|body| Body::new(TrackedBody { body, guard }))
+    response.map(|body| {
+        // The body owns the guard, so the request is in flight until the body is sent or dropped.
+        Body::new(body.map_err(move |error| {
+            let _in_flight = &guard;
+            error
+        }))
+    })
 }
 
 fn refusal() -> Response {
     let body = json!({"status": "shutting_down", "message": "no new work while shutting down"});
     let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
     (StatusCode::SERVICE_UNAVAILABLE, close, Json(body)).into_response()
-}
-
-/// A response body that keeps its request in flight until it is sent or dropped.
-#[derive(Debug)]
-struct TrackedBody {
-    body: Body,
-    #[expect(dead_code, reason = "held for its drop")]
-    guard: InFlightGuard,
-}
-
-impl HttpBody for TrackedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

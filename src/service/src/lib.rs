@@ -111,13 +111,9 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Display;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::serve::Listener;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -251,82 +247,11 @@ impl Service {
         self.inner.in_flight.count()
     }
 
-    /// Returns the present phase.
-    pub fn phase(&self) -> Phase {
-        self.inner.lifecycle.phase()
-    }
-
-    /// Returns whether a shutdown was requested.
-    pub fn is_shutting_down(&self) -> bool {
-        self.phase() > Phase::Serving
-    }
-
-    /// Waits until the service is in this phase or a later one.
-    pub async fn wait_for_phase(&self, phase: Phase) {
-        self.inner.lifecycle.wait_for_phase(phase).await;
-    }
-
-    /// Requests the shutdown and returns at once; a second call changes nothing.
-    pub fn shut_down(&self, cause: ShutdownCause) {
-        self.inner.lifecycle.begin(cause);
-    }
-
-    /// Registers a clean-up handler for the shutdown; the handler registered last runs first.
-    pub fn on_shutdown<F, R, E>(&self, name: impl Into<String>, handler: F)
-    where
-        F: FnOnce() -> R + Send + 'static,
-        R: Future<Output = Result<(), E>> + Send + 'static,
-        E: Display,
-    {
-        self.inner.clean_ups.register(name.into(), handler);
-    }
-
     /// Runs a task until the clean-up begins, when it is dropped. [`Service::resources`] counts it.
     pub fn background(&self, task: impl Future<Output = ()> + Send + 'static) {
         let end = self.inner.background_end.clone();
         self.inner.background.spawn(async move {
             end.run_until_cancelled(task).await;
         });
-    }
-
-    /// Creates a server on a listener, with the signal handlers installed.
-    ///
-    /// The routes of `health` always answer. Requests to `work` count as in flight, and are refused
-    /// during a shutdown.
-    ///
-    /// # Errors
-    ///
-    /// When the signal handlers cannot be installed.
-    pub fn server<L: Listener>(
-        &self,
-        listener: L,
-        health: Router,
-        work: Router,
-    ) -> io::Result<Server<L>> {
-        Server::new(self.clone(), listener, health, work)
-    }
-
-    /// Creates a server as [`Service::server`] does, and runs it until the shutdown is done.
-    ///
-    /// # Errors
-    ///
-    /// When the signal handlers cannot be installed.
-    pub async fn serve<L: Listener>(
-        &self,
-        listener: L,
-        health: Router,
-        work: Router,
-    ) -> io::Result<ShutdownReport> {
-        Ok(self.server(listener, health, work)?.run().await)
-    }
-
-    /// Runs without a listener until a shutdown is requested and done, for a service that reports
-    /// by [heartbeats](Service::send_heartbeats) alone.
-    ///
-    /// # Errors
-    ///
-    /// When the signal handlers cannot be installed.
-    pub async fn run(&self) -> io::Result<ShutdownReport> {
-        server::run_without_listener(self).await
     }
 }

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::Service;
 use crate::clean_up::CleanUpResult;
 
 /// The phase of a service; it only ever moves forward.
@@ -109,36 +110,40 @@ impl fmt::Display for ShutdownReport {
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
     phase: watch::Sender<Phase>,
-    cause: OnceLock<ShutdownCause>,
+    pub(crate) cause: OnceLock<ShutdownCause>,
     report: OnceLock<ShutdownReport>,
     /// The connections on which a reply waits for the end, each cancelled when it has closed.
     waiting: Mutex<Vec<CancellationToken>>,
 }
 
-impl Lifecycle {
-    pub(crate) fn phase(&self) -> Phase {
-        *self.phase.borrow()
+impl Service {
+    /// Returns the present phase.
+    pub fn phase(&self) -> Phase {
+        *self.inner.lifecycle.phase.borrow()
     }
 
-    pub(crate) async fn wait_for_phase(&self, phase: Phase) {
+    /// Returns whether a shutdown was requested.
+    pub fn is_shutting_down(&self) -> bool {
+        self.phase() > Phase::Serving
+    }
+
+    /// Waits until the service is in this phase or a later one.
+    pub async fn wait_for_phase(&self, phase: Phase) {
+        let mut now = self.inner.lifecycle.phase.subscribe();
         // The channel stays open while `self` holds the sender.
-        let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
+        let _ = now.wait_for(|now| *now >= phase).await;
     }
 
-    /// Requests the shutdown; the first cause is kept.
-    pub(crate) fn begin(&self, cause: ShutdownCause) {
-        if self.cause.set(cause).is_ok() {
+    /// Requests the shutdown and returns at once; a second call changes nothing.
+    pub fn shut_down(&self, cause: ShutdownCause) {
+        if self.inner.lifecycle.cause.set(cause).is_ok() {
             tracing::info!(cause = %cause, "shutdown begins");
         }
         self.advance(Phase::Draining);
     }
 
-    pub(crate) fn cause(&self) -> ShutdownCause {
-        self.cause.get().copied().unwrap_or(ShutdownCause::Program)
-    }
-
     pub(crate) fn advance(&self, to: Phase) {
-        self.phase.send_if_modified(|phase| {
+        self.inner.lifecycle.phase.send_if_modified(|phase| {
             let forward = to > *phase;
             if forward {
                 *phase = to;
@@ -149,7 +154,7 @@ impl Lifecycle {
 
     /// Stores the report and releases those who wait for the end.
     pub(crate) fn finish(&self, report: ShutdownReport) -> &ShutdownReport {
-        let report = self.report.get_or_init(|| report);
+        let report = self.inner.lifecycle.report.get_or_init(|| report);
         tracing::info!(
             drain_seconds = report.drain_time.as_secs_f64(),
             cut = report.aborted,
@@ -165,14 +170,14 @@ impl Lifecycle {
         &self,
         connection: Option<CancellationToken>,
     ) -> Option<&ShutdownReport> {
-        self.waiting.lock().extend(connection);
+        self.inner.lifecycle.waiting.lock().extend(connection);
         self.wait_for_phase(Phase::Finished).await;
-        self.report.get()
+        self.inner.lifecycle.report.get()
     }
 
     /// Waits until every reply to a request that waited for the end is written.
     pub(crate) async fn replies_written(&self) {
-        let waiting = std::mem::take(&mut *self.waiting.lock());
+        let waiting = std::mem::take(&mut *self.inner.lifecycle.waiting.lock());
         for connection in waiting {
             connection.cancelled().await;
         }

@@ -28,56 +28,77 @@ pub struct Server<L> {
     service: Service,
     listener: L,
     connections: Connections,
-    signals: Option<ShutdownSignals>,
+    signals: ShutdownSignals,
 }
 
-/// The installed signal handlers; while they exist, the signals no longer end the process.
-#[derive(Debug)]
-struct ShutdownSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
+/// The installed handlers of SIGTERM and SIGINT; while they exist, the signals no longer end the
+/// process. `None` where the settings want no handlers.
+type ShutdownSignals = Option<(Signal, Signal)>;
 
-impl ShutdownSignals {
-    /// Installs the handlers if the settings of the service want them.
-    fn install(service: &Service) -> io::Result<Option<Self>> {
-        if !service.inner.settings.handle_signals {
-            return Ok(None);
-        }
-        Ok(Some(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        }))
+fn install_signals(service: &Service) -> io::Result<ShutdownSignals> {
+    if !service.inner.settings.handle_signals {
+        return Ok(None);
     }
-
-    async fn recv(&mut self) -> ShutdownCause {
-        tokio::select! {
-            _ = self.terminate.recv() => ShutdownCause::Signal("SIGTERM"),
-            _ = self.interrupt.recv() => ShutdownCause::Signal("SIGINT"),
-        }
-    }
+    let terminate = signal(SignalKind::terminate())?;
+    Ok(Some((terminate, signal(SignalKind::interrupt())?)))
 }
 
-impl<L: Listener> Server<L> {
-    pub(crate) fn new(
-        service: Service,
+impl Service {
+    /// Creates a server on a listener, with the signal handlers installed.
+    ///
+    /// The routes of `health` always answer. Requests to `work` count as in flight, and are refused
+    /// during a shutdown.
+    ///
+    /// # Errors
+    ///
+    /// When the signal handlers cannot be installed.
+    pub fn server<L: Listener>(
+        &self,
         listener: L,
         health: Router,
         work: Router,
-    ) -> io::Result<Self> {
-        let signals = ShutdownSignals::install(&service)?;
-        let tracked = work.layer(from_fn_with_state(service.clone(), in_flight::track));
+    ) -> io::Result<Server<L>> {
+        let signals = install_signals(self)?;
+        let tracked = work.layer(from_fn_with_state(self.clone(), in_flight::track));
         let app = health
             .fallback_service(tracked)
             .layer(from_fn(correlation::correlate));
-        Ok(Self {
-            connections: Connections::new(app, service.inner.connections.clone()),
-            service,
+        Ok(Server {
+            service: self.clone(),
             listener,
+            connections: Connections::new(app, self.inner.connections.clone()),
             signals,
         })
     }
 
+    /// Creates a server as [`Service::server`] does, and runs it until the shutdown is done.
+    ///
+    /// # Errors
+    ///
+    /// When the signal handlers cannot be installed.
+    pub async fn serve<L: Listener>(
+        &self,
+        listener: L,
+        health: Router,
+        work: Router,
+    ) -> io::Result<ShutdownReport> {
+        Ok(self.server(listener, health, work)?.run().await)
+    }
+
+    /// Runs without a listener until a shutdown is requested and done, for a service that reports
+    /// by [heartbeats](Service::send_heartbeats) alone.
+    ///
+    /// # Errors
+    ///
+    /// When the signal handlers cannot be installed.
+    pub async fn run(&self) -> io::Result<ShutdownReport> {
+        let signals = install_signals(self)?;
+        shutdown_requested(self, signals).await;
+        Ok(shut_down(self, None).await)
+    }
+}
+
+impl<L: Listener> Server<L> {
     /// Returns the address of the listener.
     ///
     /// # Errors
@@ -102,7 +123,7 @@ impl<L: Listener> Server<L> {
                 let shutdown = async {
                     let report = shut_down(&service, Some(&connections)).await;
                     // A client that does not read its reply must not delay the exit.
-                    let replied = service.inner.lifecycle.replies_written();
+                    let replied = service.replies_written();
                     let _ = timeout(REPLY_TIMEOUT, replied).await;
                     report
                 };
@@ -112,20 +133,13 @@ impl<L: Listener> Server<L> {
             }
             WhileDraining::Refuse => {
                 drop(listener);
-                connections.finish();
+                connections.tokens.finish.cancel();
                 shut_down(&service, Some(&connections)).await
             }
         };
         connections.end(FINISH_TIMEOUT).await;
         report
     }
-}
-
-/// Runs the service without a listener.
-pub(crate) async fn run_without_listener(service: &Service) -> io::Result<ShutdownReport> {
-    let signals = ShutdownSignals::install(service)?;
-    shutdown_requested(service, signals).await;
-    Ok(shut_down(service, None).await)
 }
 
 /// Accepts connections until the future is ready.
@@ -144,16 +158,19 @@ async fn accept_until<L: Listener, T>(
 }
 
 /// Waits until a shutdown is requested, by a signal or otherwise.
-async fn shutdown_requested(service: &Service, signals: Option<ShutdownSignals>) {
+async fn shutdown_requested(service: &Service, signals: ShutdownSignals) {
     let signalled = async {
-        match signals {
-            Some(mut signals) => service.shut_down(signals.recv().await),
-            None => std::future::pending().await,
+        let Some((mut terminate, mut interrupt)) = signals else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
         }
     };
     tokio::select! {
         () = service.wait_for_phase(Phase::Draining) => {}
-        () = signalled => {}
+        name = signalled => service.shut_down(ShutdownCause::Signal(name)),
     }
 }
 
@@ -167,25 +184,30 @@ async fn shut_down(service: &Service, connections: Option<&Connections>) -> Shut
     let drain_time = begin.elapsed();
     let aborted = if drained { 0 } else { inner.in_flight.count() };
     if !drained && let Some(connections) = connections {
-        connections.close_busy();
+        connections.tokens.close_busy.cancel();
         // Clean-up takes away what a handler may still be using. One that never yields is not waited for.
         let _ = timeout(FINISH_TIMEOUT, inner.in_flight.idle()).await;
     }
 
-    inner.lifecycle.advance(Phase::CleaningUp);
+    service.advance(Phase::CleaningUp);
     inner.background_end.cancel();
     inner.background.close();
     let begin = Instant::now();
     // A background task that never yields must not delay the clean-up.
     let _ = timeout(settings.clean_up_timeout, inner.background.wait()).await;
-    let clean_ups = inner.clean_ups.run(settings.clean_up_timeout).await;
+    let clean_ups = service.clean_up(settings.clean_up_timeout).await;
     let report = ShutdownReport {
-        cause: inner.lifecycle.cause(),
+        cause: inner
+            .lifecycle
+            .cause
+            .get()
+            .copied()
+            .unwrap_or(ShutdownCause::Program),
         drained,
         aborted,
         drain_time,
         clean_up_time: begin.elapsed(),
         clean_ups,
     };
-    inner.lifecycle.finish(report).clone()
+    service.finish(report).clone()
 }

@@ -104,8 +104,7 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
         let parse = move |text: &str| parse(text).map_err(|error| error.to_string());
         let valid = parse(&text).and_then(|config| {
             for part in &parts {
-                part.validate(&config)
-                    .map_err(|error| format!("{}: {error}", part.name()))?;
+                (part.validate)(&config).map_err(|error| format!("{}: {error}", part.name))?;
             }
             Ok(Arc::new(config))
         });
@@ -280,9 +279,9 @@ impl<C: Clone + Send + Sync + 'static> ConfigurationInner<C> {
         let mut parts = self.unchanged_parts();
         let mut reasons = Vec::new();
         for part in &self.parts {
-            if let Err(reason) = part.validate(&next) {
-                reasons.push(format!("{}: {reason}", part.name()));
-                parts.insert(part.name().to_owned(), PartResult::Rejected(reason));
+            if let Err(reason) = (part.validate)(&next) {
+                reasons.push(format!("{}: {reason}", part.name));
+                parts.insert(part.name.clone(), PartResult::Rejected(reason));
             }
         }
         if !reasons.is_empty() {
@@ -290,19 +289,19 @@ impl<C: Clone + Send + Sync + 'static> ConfigurationInner<C> {
         }
 
         let mut status = ReloadStatus::Success;
-        for part in self.parts.iter().filter(|part| part.is_fixed()) {
-            if part.differs(&old, &mut next) {
+        for part in self.parts.iter().filter(|part| part.is_fixed) {
+            if (part.differs)(&old, &mut next) {
                 status = ReloadStatus::Partial;
-                parts.insert(part.name().to_owned(), PartResult::NeedsRestart);
+                parts.insert(part.name.clone(), PartResult::NeedsRestart);
             }
         }
         let mut changed = Vec::new();
-        for part in self.parts.iter().filter(|part| !part.is_fixed()) {
-            if part.differs(&old, &mut next) {
+        for part in self.parts.iter().filter(|part| !part.is_fixed) {
+            if (part.differs)(&old, &mut next) {
                 changed.push(part);
                 // A summary may panic, so it is made before anything is applied.
-                let reloaded = PartResult::Reloaded(part.summary(&next));
-                parts.insert(part.name().to_owned(), reloaded);
+                let reloaded = PartResult::Reloaded((part.summarize)(&next));
+                parts.insert(part.name.clone(), reloaded);
             }
         }
         let next = Arc::new(next);
@@ -356,7 +355,7 @@ impl<C: Clone + Send + Sync + 'static> ConfigurationInner<C> {
     }
 
     fn unchanged_parts(&self) -> IndexMap<String, PartResult> {
-        let names = self.parts.iter().map(|part| part.name().to_owned());
+        let names = self.parts.iter().map(|part| part.name.clone());
         names.map(|name| (name, PartResult::Unchanged)).collect()
     }
 
@@ -392,11 +391,11 @@ async fn apply<C: Clone + Send + Sync + 'static>(
         };
         for applied in changed.iter().take(index.saturating_add(1)).rev() {
             if let Err(reason) = applied.apply(old).await {
-                let part = applied.name();
+                let part = &applied.name;
                 tracing::error!(part, reason, "cannot apply the old configuration");
             }
         }
-        return Err((part.name().to_owned(), reason));
+        return Err((part.name.clone(), reason));
     }
     Ok(())
 }

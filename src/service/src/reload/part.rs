@@ -42,13 +42,13 @@ type Apply<C> = dyn Fn(Arc<C>) -> BoxFuture<Result<(), String>> + Send + Sync;
 /// let parts: Vec<ConfigPart<Config>> = vec![workers, port];
 /// ```
 pub struct ConfigPart<C> {
-    name: String,
-    is_fixed: bool,
+    pub(super) name: String,
+    pub(super) is_fixed: bool,
     /// Returns whether the part differs between the old and the new version. A fixed part also gives
     /// the new version the old value.
-    differs: Box<Differs<C>>,
-    summarize: Box<dyn Fn(&C) -> Value + Send + Sync>,
-    validate: Box<Validate<C>>,
+    pub(super) differs: Box<Differs<C>>,
+    pub(super) summarize: Box<dyn Fn(&C) -> Value + Send + Sync>,
+    pub(super) validate: Box<Validate<C>>,
     apply: Option<Arc<Apply<C>>>,
 }
 
@@ -129,27 +129,6 @@ impl<C: Clone + Send + Sync + 'static> ConfigPart<C> {
         self
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(super) fn is_fixed(&self) -> bool {
-        self.is_fixed
-    }
-
-    pub(super) fn differs(&self, old: &C, new: &mut C) -> bool {
-        (self.differs)(old, new)
-    }
-
-    pub(super) fn summary(&self, config: &C) -> Value {
-        (self.summarize)(config)
-    }
-
-    pub(super) fn validate(&self, config: &C) -> Result<(), String> {
-        (self.validate)(config)
-    }
-
-    /// Applies a version in a task of its own, within the timeout.
     pub(super) async fn apply(&self, config: &Arc<C>) -> Result<(), String> {
         let Some(apply) = self.apply.clone() else {
             return Ok(());
