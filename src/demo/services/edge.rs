@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use healthctl_service::{
-    DependencySnapshot, DependencyStatus, Heartbeat, HeartbeatSchedule, HeartbeatStatus, Service,
+    DependencySnapshot, Health, Heartbeat, HeartbeatSchedule, HeartbeatStatus, Service,
 };
 use serde_json::json;
 
@@ -79,7 +79,7 @@ impl EdgeAgent {
     async fn report(&self, status: &str) -> std::io::Result<()> {
         let mut vms = self.service.dependencies();
         vms.retain(|vm| vm.name.starts_with("vm-"));
-        let is_working = |vm: &&DependencySnapshot| vm.status == DependencyStatus::Working;
+        let is_working = |vm: &&DependencySnapshot| vm.health == Some(Health::Healthy);
         let working = vms.iter().filter(is_working).count();
         let running = working.saturating_sub(self.stopped.load(Ordering::SeqCst));
         let report = json!({

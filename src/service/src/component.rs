@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::Service;
-use crate::dependency::{DependencySnapshot, DependencyStatus};
+use crate::dependency::DependencySnapshot;
 use crate::health::{Health, Need};
 
 /// The message of a component whose readiness gate has not opened yet.
@@ -36,17 +36,10 @@ pub struct Component {
 impl Component {
     /// Converts a dependency; `None` when the dependency is not used.
     fn of(snapshot: DependencySnapshot) -> Option<Self> {
-        let health = match snapshot.status {
-            DependencyStatus::Unknown => Health::Unknown,
-            DependencyStatus::Working => Health::Healthy,
-            DependencyStatus::Degraded => Health::Degraded,
-            DependencyStatus::Failing => Health::Unhealthy,
-            DependencyStatus::NotUsed => return None,
-        };
         Some(Self {
             name: snapshot.name,
             need: snapshot.need,
-            health,
+            health: snapshot.health?,
             message: snapshot.error.or(snapshot.message),
             checked_at: snapshot.checked_at,
             details: snapshot.details,

@@ -16,7 +16,7 @@ use crate::health::{CheckResult, Health, Need};
 /// A component that the service depends on. Clones refer to the same dependency.
 ///
 /// ```
-/// use healthctl_service::{DependencyStatus, Need, Service, Settings};
+/// use healthctl_service::{Health, Need, Service, Settings};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
@@ -30,7 +30,7 @@ use crate::health::{CheckResult, Health, Need};
 /// assert!(paid.is_err());
 ///
 /// let snapshot = service.dependencies().remove(0);
-/// assert_eq!(snapshot.status, DependencyStatus::Failing);
+/// assert_eq!(snapshot.health, Some(Health::Unhealthy));
 /// assert_eq!(snapshot.failure_count, 1);
 /// # }
 /// ```
@@ -40,22 +40,6 @@ pub struct Dependency {
     state: Arc<Mutex<DependencyState>>,
 }
 
-/// The status of a dependency, which follows from the last attempt to use it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum DependencyStatus {
-    /// The dependency is used, but nothing is known of it.
-    #[default]
-    Unknown,
-    /// The last attempt succeeded.
-    Working,
-    /// The last attempt succeeded, but not as well as it should.
-    Degraded,
-    /// The last attempt failed.
-    Failing,
-    /// The dependency is not configured, or its check is disabled.
-    NotUsed,
-}
-
 /// A dependency at one point in time. Ages are as of that time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DependencySnapshot {
@@ -63,8 +47,9 @@ pub struct DependencySnapshot {
     pub name: String,
     /// Says whether the service can do its work without the dependency.
     pub need: Need,
-    /// The status after the last attempt.
-    pub status: DependencyStatus,
+    /// The health after the last attempt; `None` when the dependency is not configured, or its check
+    /// is disabled.
+    pub health: Option<Health>,
     /// The message of the last attempt, whether it failed or not.
     pub message: Option<String>,
     /// The message of the last attempt, if it failed.
@@ -100,6 +85,7 @@ impl Dependency {
     pub(crate) fn new(name: &str) -> Self {
         let mut state = DependencyState::default();
         name.clone_into(&mut state.facts.name);
+        state.facts.health = Some(Health::Unknown);
         Self {
             name: name.into(),
             state: Arc::new(Mutex::new(state)),
@@ -129,14 +115,9 @@ impl Dependency {
     /// Records the result of an attempt that has just ended, and logs it if the status changes.
     pub fn record(&self, result: CheckResult) {
         let mut state = self.state.lock();
-        let before = state.facts.status;
+        let before = state.facts.health;
         let now = Instant::now();
-        state.facts.status = match result.health {
-            Health::Unknown => DependencyStatus::Unknown,
-            Health::Healthy => DependencyStatus::Working,
-            Health::Degraded => DependencyStatus::Degraded,
-            Health::Unhealthy => DependencyStatus::Failing,
-        };
+        state.facts.health = Some(result.health);
         match result.health {
             Health::Healthy | Health::Degraded => {
                 state.last_success = Some(now);
@@ -151,7 +132,7 @@ impl Dependency {
         state.facts.checked_at = Some(Timestamp::now());
         state.facts.message.clone_from(&result.message);
         state.facts.details.extend(result.details);
-        let changed = state.facts.status != before;
+        let changed = state.facts.health != before;
         // A subscriber may ask for the state of this very dependency.
         drop(state);
         if changed {
@@ -191,13 +172,13 @@ impl Dependency {
 
     /// Marks the dependency as not configured, until the next attempt is recorded.
     pub fn set_not_used(&self) {
-        self.state.lock().facts.status = DependencyStatus::NotUsed;
+        self.state.lock().facts.health = None;
     }
 
     /// Forgets the last result: the dependency is used, but nothing is known of it.
     pub(crate) fn reset(&self) {
         let mut state = self.state.lock();
-        state.facts.status = DependencyStatus::Unknown;
+        state.facts.health = Some(Health::Unknown);
         state.facts.message = None;
     }
 
@@ -224,7 +205,7 @@ impl Dependency {
         snapshot.last_success = age(state.last_success);
         snapshot.last_failure = age(state.last_failure);
         snapshot.circuit = circuit.map(|circuit| circuit.lock().state(now));
-        let is_failing = snapshot.status == DependencyStatus::Failing;
+        let is_failing = snapshot.health == Some(Health::Unhealthy);
         if let Some(circuit) = snapshot.circuit {
             let name = circuit.as_str();
             let detail = ("circuit_breaker".to_owned(), name.into());
@@ -252,19 +233,19 @@ mod tests {
     async fn ages_and_counts_follow_the_attempts() {
         let dependency = Dependency::new("database");
         let unknown = dependency.snapshot(Instant::now());
-        assert_eq!(unknown.status, DependencyStatus::Unknown);
+        assert_eq!(unknown.health, Some(Health::Unknown));
         assert_eq!((unknown.last_success, unknown.last_failure), (None, None));
 
         dependency.record_failure("timeout after 2s");
         tokio::time::advance(Duration::from_secs(3)).await;
         let failing = dependency.snapshot(Instant::now());
-        assert_eq!(failing.status, DependencyStatus::Failing);
+        assert_eq!(failing.health, Some(Health::Unhealthy));
         assert_eq!(failing.error.as_deref(), Some("timeout after 2s"));
         assert_eq!(failing.last_failure, Some(Duration::from_secs(3)));
 
         dependency.record_success();
         let working = dependency.snapshot(Instant::now());
-        assert_eq!(working.status, DependencyStatus::Working);
+        assert_eq!(working.health, Some(Health::Healthy));
         assert_eq!(working.error, None);
         assert_eq!((working.success_count, working.failure_count), (1, 1));
     }

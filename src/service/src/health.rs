@@ -6,7 +6,8 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 /// The health of a component or of the whole service, from the least to the most severe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Health {
     /// Nothing is known of the component yet.
     Unknown,
@@ -38,13 +39,8 @@ impl Health {
     ];
 
     /// Returns the name in lower case, as payloads and metrics write it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Healthy => "healthy",
-            Self::Degraded => "degraded",
-            Self::Unhealthy => "unhealthy",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Combines the health of components into that of the service.

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::Service;
 use crate::dependency::Dependency;
 use crate::health::CheckResult;
-use crate::task::run_isolated;
+use crate::task::{BoxFuture, boxed, run_isolated};
+
+type SendHeartbeat = dyn Fn(Heartbeat) -> BoxFuture<Result<(), String>> + Send + Sync;
 
 /// The number of heartbeats missed in a row that makes the component unhealthy.
 const UNHEALTHY_AFTER: u64 = 3;
@@ -88,12 +90,12 @@ impl HeartbeatSender {
     }
 
     /// Sends one heartbeat and returns whether it arrived.
-    async fn beat<F, R, E>(&self, status: HeartbeatStatus, timeout: Duration, send: &Arc<F>) -> bool
-    where
-        F: Fn(Heartbeat) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<(), E>> + Send + 'static,
-        E: Display + Send + 'static,
-    {
+    async fn beat(
+        &self,
+        status: HeartbeatStatus,
+        timeout: Duration,
+        send: &Arc<SendHeartbeat>,
+    ) -> bool {
         let counts = self.counts();
         let heartbeat = Heartbeat {
             number: counts.sent.saturating_add(counts.missed).saturating_add(1),
@@ -177,7 +179,7 @@ impl Service {
             counts: Arc::default(),
         };
         let HeartbeatSchedule { interval, timeout } = schedule;
-        let send = Arc::new(send);
+        let send: Arc<SendHeartbeat> = Arc::new(move |heartbeat| boxed(send(heartbeat)));
         let end = CancellationToken::new();
         // A strong reference would keep the service alive.
         let inner = Arc::downgrade(&self.inner);

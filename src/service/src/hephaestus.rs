@@ -33,14 +33,14 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
+use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde_json::{Map, Value, json};
 
 use crate::connection::{ConnectionHandle, discard};
-use crate::{DependencySnapshot, DependencyStatus, Service, ShutdownCause};
+use crate::{DependencySnapshot, Health, Service, ShutdownCause};
 
 /// Returns the routes of the convention.
 pub fn routes(service: &Service) -> Router {
@@ -86,7 +86,7 @@ async fn shutdown(
         "mode": "immediate",
     });
     // The end of the connection tells the server that the reply is written.
-    let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
+    let close = [(header::CONNECTION, "close")];
     (close, Json(payload))
 }
 
@@ -119,11 +119,11 @@ fn live_payload(service: &Service) -> Value {
 }
 
 fn dependency_payload(snapshot: DependencySnapshot) -> Value {
-    let status = match snapshot.status {
-        DependencyStatus::Working | DependencyStatus::Degraded => "working",
-        DependencyStatus::Failing => "error",
+    let status = match snapshot.health {
+        Some(Health::Healthy | Health::Degraded) => "working",
+        Some(Health::Unhealthy) => "error",
         // A dependency that was never tried has not been used; to call it working would be a guess.
-        DependencyStatus::NotUsed | DependencyStatus::Unknown => {
+        None | Some(Health::Unknown) => {
             return json!({"status": "not_used"});
         }
     };
@@ -142,7 +142,7 @@ fn dependency_payload(snapshot: DependencySnapshot) -> Value {
             payload[key] = value;
         }
     }
-    if snapshot.status == DependencyStatus::Degraded {
+    if snapshot.health == Some(Health::Degraded) {
         // The convention has no status word for it.
         payload["message"] = json!(snapshot.message);
     }

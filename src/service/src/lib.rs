@@ -75,7 +75,7 @@
 //! | --- | --- |
 //! | `health`, `component`, `dependency`, `check` | what the health of the service is made of |
 //! | `circuit`, `circuit_breaker`, `heartbeat` | the state machine of a circuit, its guard, and heartbeats |
-//! | `lifecycle`, `clean_up`, `server`, `connection`, `in_flight` | from serving to finished, and the order of the shutdown |
+//! | `lifecycle`, `server`, `connection` | from serving to finished, and the order of the shutdown |
 //! | `settings` | the limits of all this |
 //! | [`hephaestus`], [`control_plane`], [`scry_ingestor`], [`kcp_syncer`], [`metrics`] | routes: a file a convention |
 //! | [`reload`] | the configuration and its versions |
@@ -88,7 +88,6 @@
 mod check;
 mod circuit;
 mod circuit_breaker;
-mod clean_up;
 mod component;
 mod connection;
 pub mod control_plane;
@@ -97,7 +96,6 @@ mod dependency;
 mod health;
 mod heartbeat;
 pub mod hephaestus;
-mod in_flight;
 pub mod kcp_syncer;
 mod lifecycle;
 pub mod log;
@@ -121,22 +119,20 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use clean_up::CleanUps;
-use in_flight::InFlight;
-use lifecycle::Lifecycle;
+use connection::InFlight;
+use lifecycle::{CleanUps, Lifecycle};
 use reload::ReloadCounts;
 
 pub use check::Check;
 pub use circuit::CircuitState;
 pub use circuit_breaker::{CallError, CircuitBreaker};
-pub use clean_up::CleanUpResult;
 pub use component::{Component, ReadinessGate};
-pub use dependency::{Dependency, DependencySnapshot, DependencyStatus};
+pub use dependency::{Dependency, DependencySnapshot};
 pub use health::{CheckResult, Health, Need};
 pub use heartbeat::{
     Heartbeat, HeartbeatCounts, HeartbeatSchedule, HeartbeatSender, HeartbeatStatus,
 };
-pub use lifecycle::{Phase, ShutdownCause, ShutdownReport};
+pub use lifecycle::{CleanUpResult, Phase, ShutdownCause, ShutdownReport};
 pub use server::Server;
 pub use settings::{Settings, WhileDraining};
 pub use task::TaskError;

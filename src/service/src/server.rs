@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use crate::connection::Connections;
 use crate::lifecycle::{Phase, ShutdownCause, ShutdownReport};
 use crate::settings::WhileDraining;
-use crate::{Service, correlation, in_flight};
+use crate::{Service, connection, correlation};
 
 /// The time that a client may take to read the reply to its shutdown request.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,7 +59,7 @@ impl Service {
         work: Router,
     ) -> io::Result<Server<L>> {
         let signals = install_signals(self)?;
-        let tracked = work.layer(from_fn_with_state(self.clone(), in_flight::track));
+        let tracked = work.layer(from_fn_with_state(self.clone(), connection::track));
         let app = health
             .fallback_service(tracked)
             .layer(from_fn(correlation::correlate));

@@ -1,5 +1,6 @@
 //! Runs code of the program in a task of its own, so that a panic or a hang ends nothing else.
 
+use std::fmt::Display;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -20,17 +21,20 @@ pub enum TaskError {
     TimedOut(Duration),
 }
 
+/// Boxes the future of a handler; an error becomes its text.
+pub(crate) fn boxed<E: Display>(
+    future: impl Future<Output = Result<(), E>> + Send + 'static,
+) -> BoxFuture<Result<(), String>> {
+    Box::pin(async move { future.await.map_err(|error| error.to_string()) })
+}
+
 /// Runs the handler that `start` creates in a task of its own and waits for it, at most for
 /// `timeout`. A panic in `start` itself is caught too.
-pub(crate) async fn run_isolated<F, E>(
+pub(crate) async fn run_isolated(
     timeout: Duration,
-    start: impl FnOnce() -> F + Send + 'static,
-) -> Result<(), TaskError>
-where
-    F: Future<Output = Result<(), E>> + Send + 'static,
-    E: ToString,
-{
-    let mut task = tokio::spawn(async move { start().await.map_err(|error| error.to_string()) });
+    start: impl FnOnce() -> BoxFuture<Result<(), String>> + Send + 'static,
+) -> Result<(), TaskError> {
+    let mut task = tokio::spawn(async move { start().await });
     match tokio::time::timeout(timeout, &mut task).await {
         Ok(Ok(result)) => result.map_err(TaskError::Failed),
         Ok(Err(_)) => Err(TaskError::Panicked),

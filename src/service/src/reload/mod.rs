@@ -55,7 +55,6 @@
 mod configuration;
 mod part;
 mod result;
-mod watch;
 
 pub use configuration::{ConfigError, ConfigVersion, Configuration};
 pub use part::ConfigPart;

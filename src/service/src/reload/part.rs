@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::task::{BoxFuture, run_isolated};
+use crate::task::{BoxFuture, boxed, run_isolated};
 
 /// The time that applying one part may take.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -122,10 +122,7 @@ impl<C: Clone + Send + Sync + 'static> ConfigPart<C> {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Display,
     {
-        self.apply = Some(Arc::new(move |config| {
-            let applied = apply(config);
-            Box::pin(async move { applied.await.map_err(|error| error.to_string()) })
-        }));
+        self.apply = Some(Arc::new(move |config| boxed(apply(config))));
         self
     }
 
@@ -141,10 +138,7 @@ impl<C: Clone + Send + Sync + 'static> ConfigPart<C> {
 }
 
 impl<C> fmt::Debug for ConfigPart<C> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ConfigPart")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ConfigPart").field(&self.name).finish()
     }
 }

@@ -1,43 +1,32 @@
 //! The result of a reload, as the reload route and the metrics report it.
 
-use std::fmt;
-
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 /// The source of the request for a reload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display)]
+#[strum(serialize_all = "lowercase")]
 pub enum ReloadTrigger {
     /// The start of the service, which reads the first version.
     Start,
     /// A change of the file.
     File,
     /// The signal SIGHUP, for daemons the usual one to reload.
+    #[strum(to_string = "SIGHUP")]
     Hangup,
     /// A request to the reload route.
     Request,
     /// The program itself, by [`Configuration::reload`](super::Configuration::reload).
     Program,
     /// The program, which went back to this version.
+    #[strum(to_string = "roll-back to version {0}")]
     RollBack(u64),
 }
 
-impl fmt::Display for ReloadTrigger {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Start => formatter.write_str("start"),
-            Self::File => formatter.write_str("file"),
-            Self::Hangup => formatter.write_str("SIGHUP"),
-            Self::Request => formatter.write_str("request"),
-            Self::Program => formatter.write_str("program"),
-            Self::RollBack(version) => write!(formatter, "roll-back to version {version}"),
-        }
-    }
-}
-
 /// The overall status of a reload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum ReloadStatus {
     /// The new configuration is in force.
     Success,
@@ -52,17 +41,14 @@ impl ReloadStatus {
     pub const ALL: [Self; 3] = [Self::Success, Self::Partial, Self::Failed];
 
     /// Returns the name, as the reload route and the metrics write it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Partial => "partial",
-            Self::Failed => "failed",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 /// The result of a reload for one part of the configuration.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum PartResult {
     /// The new value is in force; the summary describes it.
     Reloaded(Value),
@@ -76,13 +62,8 @@ pub enum PartResult {
 
 impl PartResult {
     /// Returns the name of the variant, as the reload route writes it.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Reloaded(_) => "reloaded",
-            Self::Unchanged => "unchanged",
-            Self::Rejected(_) => "rejected",
-            Self::NeedsRestart => "needs-restart",
-        }
+    pub fn as_str(&self) -> &'static str {
+        self.into()
     }
 }
 

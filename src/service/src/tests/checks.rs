@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, advance, sleep};
 
-use crate::{Check, CheckResult, DependencyStatus, Health, Need, Service, Settings};
+use crate::{Check, CheckResult, Health, Need, Service, Settings};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(5);
@@ -134,7 +134,7 @@ async fn checks_are_disabled_and_their_timeouts_changed_while_the_service_runs()
     check.set_enabled(false);
     assert_eq!(service.components(), []);
     let snapshot = service.dependencies().remove(0);
-    assert_eq!(snapshot.status, DependencyStatus::NotUsed);
+    assert_eq!(snapshot.health, None);
     check.run().await;
     assert_eq!(service.components(), [], "it does not run while it is off");
 
