@@ -10,7 +10,7 @@ use tui_input::Input;
 use crate::event::Load;
 use crate::health::{Moment, Selection, ServiceSnapshot};
 
-use super::dialog::Dialog;
+use super::dialog::{Dialog, DialogKind};
 use super::keymap::Mode;
 use super::list::ServiceList;
 use super::log::EventLog;
@@ -118,12 +118,10 @@ impl App {
 
     /// Returns which keys count.
     pub(crate) fn mode(&self) -> Mode {
-        match &self.dialog {
-            Some(Dialog::Confirm(question)) if question.name_to_type().is_some() => {
-                Mode::ConfirmTyped
-            }
-            Some(Dialog::Confirm(_) | Dialog::Leave(_)) => Mode::Confirm,
-            Some(Dialog::Preparing { .. } | Dialog::Refused(_)) => Mode::Notice,
+        match self.dialog.as_ref().map(|dialog| &dialog.kind) {
+            Some(DialogKind::Confirm(plan)) if plan.name_to_type().is_some() => Mode::ConfirmTyped,
+            Some(DialogKind::Confirm(_) | DialogKind::Leave) => Mode::Confirm,
+            Some(DialogKind::Preparing { .. } | DialogKind::Refused { .. }) => Mode::Notice,
             None if self.help_top.is_some() => Mode::Help,
             None if self.typing_filter => Mode::Filter,
             None => Mode::Browse,

@@ -9,7 +9,19 @@ use super::message::Ticket;
 
 /// The dialog over the screen.
 #[derive(Debug)]
-pub(crate) enum Dialog {
+pub(crate) struct Dialog {
+    pub(crate) kind: DialogKind,
+    /// The button that Enter presses, where there are two.
+    pub(crate) focus: Button,
+    /// The first line on the screen.
+    pub(crate) top: usize,
+    /// The last line has been on the screen.
+    pub(crate) read: bool,
+}
+
+/// The subject of a dialog.
+#[derive(Debug)]
+pub(crate) enum DialogKind {
     /// The identities are being read, and nothing was sent.
     Preparing {
         ticket: Ticket,
@@ -18,10 +30,13 @@ pub(crate) enum Dialog {
     },
     /// The plan is known and waits for an answer.
     Confirm(Box<PlanDialog>),
-    /// The action is refused.
-    Refused(RefusalNotice),
-    /// The dashboard is about to quit although actions run; holds the button that has the focus.
-    Leave(Button),
+    /// The action is refused. `meant` is the number of services that were meant.
+    Refused {
+        refusals: Vec<Refusal>,
+        meant: usize,
+    },
+    /// The dashboard is about to quit although actions run.
+    Leave,
 }
 
 /// A plan that waits for an answer.
@@ -33,26 +48,10 @@ pub(crate) struct PlanDialog {
     pub(crate) services: Vec<String>,
     /// The plan, with at least one offer.
     pub(crate) proposal: Proposal,
-    /// The button that Enter presses.
-    pub(crate) focus: Button,
     /// The name as far as it is typed, for protected services.
     pub(crate) typed: Input,
     /// The number of names of protected services that have been typed.
     pub(crate) named: usize,
-    /// The first line on the screen.
-    pub(crate) top: usize,
-    /// The last line has been on the screen.
-    pub(crate) read: bool,
-}
-
-/// The reasons why nothing is done.
-#[derive(Debug)]
-pub(crate) struct RefusalNotice {
-    pub(crate) refusals: Vec<Refusal>,
-    /// The number of services that were meant.
-    pub(crate) meant: usize,
-    /// The first line on the screen.
-    pub(crate) top: usize,
 }
 
 /// The part of a text that is on the screen.
@@ -74,78 +73,51 @@ pub(crate) enum Button {
 /// A viewport with fewer rows cannot be read.
 const FEWEST_ROWS: usize = 3;
 
-impl Dialog {
-    /// Returns the first line on the screen.
-    pub(crate) const fn top(&self) -> usize {
-        match self {
-            Self::Confirm(question) => question.top,
-            Self::Refused(notice) => notice.top,
-            Self::Preparing { .. } | Self::Leave(_) => 0,
-        }
-    }
-
-    /// Scrolls to a line. [`settle`](Self::settle) brings it back where it is too far.
-    pub(crate) const fn scroll(&mut self, to: usize) {
-        match self {
-            Self::Confirm(question) => question.top = to,
-            Self::Refused(notice) => notice.top = to,
-            Self::Preparing { .. } | Self::Leave(_) => {}
-        }
-    }
-
-    /// Brings the scroll position back to where there is text.
-    pub(crate) fn settle(&mut self, viewport: Viewport) {
-        let last = viewport.lines.saturating_sub(viewport.rows);
-        self.scroll(self.top().min(last));
-    }
-
-    /// Returns the button that has the focus, where the dialog has two.
-    pub(crate) const fn focus(&mut self) -> Option<&mut Button> {
-        match self {
-            Self::Confirm(question) => Some(&mut question.focus),
-            Self::Leave(focus) => Some(focus),
-            Self::Preparing { .. } | Self::Refused(_) => None,
-        }
-    }
-
-    /// Notes that this viewport has been on the screen.
-    pub(crate) fn seen(&mut self, viewport: Viewport) {
-        if let Self::Confirm(question) = self {
-            let legible = viewport.rows >= FEWEST_ROWS.min(viewport.lines);
-            question.read |= legible && question.top + viewport.rows >= viewport.lines;
-        }
-    }
-
-    /// Notes that the screen has another size: the text has to be seen again.
-    pub(crate) fn unseen(&mut self) {
-        if let Self::Confirm(question) = self {
-            question.read = false;
-            question.top = 0;
-        }
-    }
-}
-
-impl PlanDialog {
-    /// Returns the confirmation of a plan, with Cancel in focus.
-    pub(crate) fn new(
-        ticket: Ticket,
-        action: Action,
-        services: Vec<String>,
-        proposal: Proposal,
-    ) -> Self {
+impl From<DialogKind> for Dialog {
+    /// Returns the dialog at its first line, with Cancel in focus.
+    fn from(kind: DialogKind) -> Self {
         Self {
-            ticket,
-            action,
-            services,
-            proposal,
+            kind,
             focus: Button::Cancel,
-            typed: Input::default(),
-            named: 0,
             top: 0,
             read: false,
         }
     }
+}
 
+impl Dialog {
+    /// Notes that this viewport has been on the screen.
+    pub(crate) fn seen(&mut self, viewport: Viewport) {
+        let legible = viewport.rows >= FEWEST_ROWS.min(viewport.lines);
+        self.read |= legible && self.top + viewport.rows >= viewport.lines;
+    }
+
+    /// Notes that the screen has another size: the text of a plan has to be seen again.
+    pub(crate) fn unseen(&mut self) {
+        if let DialogKind::Confirm(_) = self.kind {
+            self.read = false;
+            self.top = 0;
+        }
+    }
+
+    /// Returns whether the confirming button may be pressed: the whole plan has been seen and every name typed.
+    pub(crate) fn may_confirm(&self) -> bool {
+        match &self.kind {
+            DialogKind::Confirm(plan) => self.read && plan.names_typed(),
+            DialogKind::Leave => true,
+            DialogKind::Preparing { .. } | DialogKind::Refused { .. } => false,
+        }
+    }
+}
+
+impl Viewport {
+    /// Returns the first line on the screen when the last one is at the bottom.
+    pub(crate) const fn last_top(self) -> usize {
+        self.lines.saturating_sub(self.rows)
+    }
+}
+
+impl PlanDialog {
     /// Returns the names of the protected services, which have to be typed one after the other.
     pub(crate) fn names_to_type(&self) -> Vec<&str> {
         let offers = self.proposal.offers.iter();
@@ -176,11 +148,6 @@ impl PlanDialog {
             || (self.named + 1 == names.len() && names.last() == Some(&self.typed.value().trim()))
     }
 
-    /// Returns whether the confirming button may be pressed: the whole text has been seen and every name typed.
-    pub(crate) fn may_confirm(&self) -> bool {
-        self.read && self.names_typed()
-    }
-
     /// Returns whether the plan does this to the service.
     pub(crate) fn does(&self, offer: &ProposedAction, goal: Goal) -> bool {
         let mut steps = self.proposal.order.iter();
@@ -203,16 +170,6 @@ impl Button {
         match self {
             Self::Cancel => Self::Confirm,
             Self::Confirm => Self::Cancel,
-        }
-    }
-}
-
-impl RefusalNotice {
-    pub(crate) const fn new(refusals: Vec<Refusal>, meant: usize) -> Self {
-        Self {
-            refusals,
-            meant,
-            top: 0,
         }
     }
 }

@@ -17,38 +17,26 @@ pub(crate) fn shows(filter: &str, picture: &ServiceSnapshot) -> bool {
     })
 }
 
-fn matches(word: &str, picture: &ServiceSnapshot) -> bool {
+fn matches(word: &str, snapshot: &ServiceSnapshot) -> bool {
     let starts = |text: &str, value: &str| text.to_lowercase().starts_with(&value.to_lowercase());
-    if let Some(value) = word.strip_prefix("state:") {
-        return starts(picture.state.as_str(), value);
-    }
-    if let Some(value) = word.strip_prefix("flag:") {
-        return picture
-            .flags
-            .iter()
-            .any(|flag| starts(flag.as_str(), value));
-    }
-    if let Some(value) = word.strip_prefix("group:") {
-        return picture
-            .info
-            .group
-            .as_deref()
-            .is_some_and(|group| starts(group, value));
+    let info = &snapshot.info;
+    let group = info.group.as_deref();
+    match word.split_once(':') {
+        Some(("state", value)) => return starts(snapshot.state.as_str(), value),
+        Some(("flag", value)) => {
+            let mut flags = snapshot.flags.iter();
+            return flags.any(|flag| starts(flag.as_str(), value));
+        }
+        Some(("group", value)) => return group.is_some_and(|group| starts(group, value)),
+        _ => {}
     }
     if let Some((key, value)) = word.split_once('=') {
-        return picture
-            .info
-            .labels
-            .get(key)
-            .is_some_and(|label| starts(label, value));
+        let label = info.labels.get(key);
+        return label.is_some_and(|label| starts(label, value));
     }
     let wanted = squash(word);
-    squash(&picture.info.name).contains(&wanted)
-        || picture
-            .info
-            .group
-            .as_deref()
-            .is_some_and(|group| squash(group).contains(&wanted))
+    let contains = |text: &str| squash(text).contains(&wanted);
+    contains(&info.name) || group.is_some_and(contains)
 }
 
 /// Returns the text in lower case without the characters that people leave out.

@@ -72,7 +72,7 @@ impl App {
         if let Some(viewport) = view::dialog_viewport(self)
             && let Some(dialog) = &mut self.dialog
         {
-            dialog.settle(viewport);
+            dialog.top = dialog.top.min(viewport.last_top());
         }
     }
 

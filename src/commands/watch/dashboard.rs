@@ -30,7 +30,8 @@ const BATCH: usize = 10_000;
 pub(super) struct Connections {
     pub(super) app: App,
     pub(super) clock: Clock,
-    pub(super) events: EventReceiver,
+    /// `None` once no event will come any more.
+    pub(super) events: Option<EventReceiver>,
     pub(super) engine: Handle,
     pub(super) actions: Actions,
     pub(super) automation: Automation,
@@ -47,23 +48,10 @@ pub(super) async fn run(context: &Context, parts: Connections) -> Result<Exit, E
             "`-o text` streams changes instead",
         )
     })?;
-    let Connections {
-        app,
-        clock,
-        events,
-        engine,
-        actions,
-        automation,
-    } = parts;
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut dashboard = Dashboard {
-        app,
-        clock,
-        events: Some(events),
-        engine: &engine,
-        actions,
-        automation,
+        parts,
         keys: EventStream::new(),
         signals,
         resumed,
@@ -73,33 +61,22 @@ pub(super) async fn run(context: &Context, parts: Connections) -> Result<Exit, E
         suspended: false,
     };
     let exit = dashboard.run().await;
-    let Dashboard {
-        actions,
-        automation,
-        screen,
-        ..
-    } = dashboard;
+    let Dashboard { parts, screen, .. } = dashboard;
     // The terminal is restored before anything is waited for or printed.
     drop(screen);
-    let (acted, by_itself) = tokio::join!(actions.end(), automation.end());
+    let (acted, by_itself) = tokio::join!(parts.actions.end(), parts.automation.end());
     for done in acted.into_iter().chain(by_itself) {
         context.message(&format!(
             "{} of {}: {}: {}",
             done.action, done.service, done.verdict, done.text
         ));
     }
-    engine.stop().await;
+    parts.engine.stop().await;
     exit
 }
 
-struct Dashboard<'a> {
-    app: App,
-    clock: Clock,
-    /// `None` once no event will come any more.
-    events: Option<EventReceiver>,
-    engine: &'a Handle,
-    actions: Actions,
-    automation: Automation,
+struct Dashboard {
+    parts: Connections,
     keys: EventStream,
     signals: Signals,
     /// SIGCONT: the shell has continued this process, and another one had the terminal meanwhile.
@@ -125,7 +102,7 @@ enum LoopInput {
     Nothing,
 }
 
-impl Dashboard<'_> {
+impl Dashboard {
     async fn run(&mut self) -> Result<Exit, Error> {
         self.draw()?;
         loop {
@@ -148,7 +125,7 @@ impl Dashboard<'_> {
                 LoopInput::Nothing => continue,
             };
             let now = self.take_ready(&mut batch) || now;
-            for effect in self.app.update_all(batch) {
+            for effect in self.parts.app.update_all(batch) {
                 if effect == Effect::Quit {
                     return Ok(Exit::Done);
                 }
@@ -171,16 +148,16 @@ impl Dashboard<'_> {
             // The report has been printed; the code is that of a panic.
             () = terminal::panicked() => LoopInput::End(Exit::Code(101)),
             event = self.keys.next() => read(event),
-            message = self.actions.next() => LoopInput::Now(message),
-            Ok(()) = self.automation.status.changed() => {
-                let AutoRestartStatus { on, given_up } = self.automation.status.borrow().clone();
+            message = self.parts.actions.next() => LoopInput::Now(message),
+            Ok(()) = self.parts.automation.status.changed() => {
+                let AutoRestartStatus { on, given_up } = self.parts.automation.status.borrow().clone();
                 LoopInput::Now(Message::Automatic { on, given_up })
             }
             _ = self.ticks.tick() => {
-                if self.suspended { LoopInput::Redraw } else { LoopInput::Now(Message::Tick(self.clock.now())) }
+                if self.suspended { LoopInput::Redraw } else { LoopInput::Now(Message::Tick(self.parts.clock.now())) }
             }
             () = sleep_until(frame.unwrap_or_else(Instant::now)), if frame.is_some() => LoopInput::Frame,
-            event = next(&mut self.events) => event.map_or(LoopInput::Nothing, |event| LoopInput::Soon(Message::Event(event))),
+            event = next(&mut self.parts.events) => event.map_or(LoopInput::Nothing, |event| LoopInput::Soon(Message::Event(event))),
         }
     }
 
@@ -200,12 +177,12 @@ impl Dashboard<'_> {
                 _ => {}
             }
         }
-        while let Some(message) = self.actions.next().now_or_never() {
+        while let Some(message) = self.parts.actions.next().now_or_never() {
             batch.push(message);
             now = true;
         }
         while batch.len() < BATCH
-            && let Some(event) = self.events.as_mut().and_then(EventReceiver::try_recv)
+            && let Some(event) = self.parts.events.as_mut().and_then(EventReceiver::try_recv)
         {
             batch.push(Message::Event(event));
         }
@@ -216,17 +193,17 @@ impl Dashboard<'_> {
         match effect {
             Effect::Quit => {}
             Effect::Suspend => self.suspend(),
-            Effect::SwitchAutomatic => self.automation.toggle_restarts(),
-            Effect::ProbeNow { service } => self.engine.send(Input::ProbeNow { service }),
+            Effect::SwitchAutomatic => self.parts.automation.toggle_restarts(),
+            Effect::ProbeNow { service } => self.parts.engine.send(Input::ProbeNow { service }),
             Effect::Prepare {
                 ticket,
                 services,
                 action,
             } => {
-                self.actions.prepare(ticket, services, action);
+                self.parts.actions.prepare(ticket, services, action);
             }
-            Effect::Run { ticket } => self.actions.run(ticket),
-            Effect::Forget { ticket } => self.actions.forget(ticket),
+            Effect::Run { ticket } => self.parts.actions.run(ticket),
+            Effect::Forget { ticket } => self.parts.actions.forget(ticket),
         }
     }
 
@@ -235,7 +212,8 @@ impl Dashboard<'_> {
         if self.suspended {
             return Ok(());
         }
-        self.screen.draw(|frame| tui::draw(&self.app, frame))?;
+        self.screen
+            .draw(|frame| tui::draw(&self.parts.app, frame))?;
         Ok(())
     }
 
@@ -253,9 +231,8 @@ impl Dashboard<'_> {
         self.screen.take_again()?;
         let (width, height) = crossterm::terminal::size()?;
         let resized = Message::Resize { width, height };
-        let effects = self
-            .app
-            .update_all([resized, Message::Tick(self.clock.now())]);
+        let tick = Message::Tick(self.parts.clock.now());
+        let effects = self.parts.app.update_all([resized, tick]);
         debug_assert!(effects.is_empty(), "neither asks for anything");
         Ok(())
     }

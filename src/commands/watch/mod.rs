@@ -137,7 +137,7 @@ pub(crate) async fn with_notices(
         dashboard::Connections {
             app,
             clock,
-            events,
+            events: Some(events),
             engine,
             actions,
             automation,

@@ -111,7 +111,7 @@ async fn dashboard(script: &str) -> u8 {
     let parts = Connections {
         app,
         clock,
-        events,
+        events: Some(events),
         engine,
         actions,
         automation,

@@ -6,7 +6,7 @@ use super::fleet::{app, offer, press, proposal, screen, services, tell, tick};
 use crate::action::{Action, ProposedAction, Refusal};
 use crate::health::{Change, State};
 use crate::tui::app::App;
-use crate::tui::dialog::Dialog;
+use crate::tui::dialog::DialogKind;
 use crate::tui::message::Ticket;
 use crate::tui::samples::picture;
 use crate::tui::{Effect, Message};
@@ -200,10 +200,10 @@ fn what_is_under_way_keeps_the_others_from_being_asked_about() {
     press(&mut app, "y");
     press(&mut app, "gg j ");
     assert!(press(&mut app, "x").is_empty());
-    let Some(Dialog::Refused(denial)) = &app.dialog else {
-        panic!("{:?}", app.dialog);
+    let Some(DialogKind::Refused { refusals, meant }) = app.dialog.map(|dialog| dialog.kind) else {
+        panic!("no refusal");
     };
-    assert_eq!((denial.refusals.len(), denial.meant), (2, 2));
+    assert_eq!((refusals.len(), meant), (2, 2));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::action::{Action, Proposal, Verdict};
 use crate::event::{ActionResult, ActionStep, Event, StepKind};
 use crate::health::{Change, State};
 use crate::tui::app::{App, Page};
-use crate::tui::dialog::{Button, Dialog};
+use crate::tui::dialog::{Button, DialogKind};
 use crate::tui::message::Ticket;
 use crate::tui::samples::{at, picture};
 use crate::tui::{Effect, Message};
@@ -123,10 +123,9 @@ fn escape_goes_back_one_step_at_a_time() {
 #[test]
 fn cancel_has_the_focus_and_enter_presses_it() {
     let (mut app, ticket) = asked(false);
-    let Some(Dialog::Confirm(question)) = &app.dialog else {
-        panic!("{:?}", app.dialog)
-    };
-    assert_eq!(question.focus, Button::Cancel);
+    let dialog = app.dialog.as_ref().unwrap();
+    assert!(matches!(dialog.kind, DialogKind::Confirm(_)));
+    assert_eq!(dialog.focus, Button::Cancel);
     assert_eq!(press(&mut app, "<Enter>"), [Effect::Forget { ticket }]);
     assert!(app.dialog.is_none());
 }
@@ -185,7 +184,8 @@ fn a_key_pressed_before_the_question_is_seen_confirms_nothing() {
     press(&mut app, "x");
     assert!(press(&mut app, "y").is_empty());
     assert!(prepared(&mut app, Ticket(1), false).is_empty());
-    assert!(matches!(app.dialog, Some(Dialog::Confirm(_))));
+    let dialog = app.dialog.unwrap();
+    assert!(matches!(dialog.kind, DialogKind::Confirm(_)));
 }
 
 #[test]
@@ -201,7 +201,8 @@ fn an_answer_to_a_question_that_was_left_opens_nothing() {
         prepared(&mut app, Ticket(1), false),
         [Effect::Forget { ticket: Ticket(1) }]
     );
-    assert!(matches!(app.dialog, Some(Dialog::Preparing { .. })));
+    let dialog = app.dialog.unwrap();
+    assert!(matches!(dialog.kind, DialogKind::Preparing { .. }));
 }
 
 #[test]
@@ -235,7 +236,7 @@ fn one_action_at_a_time_on_a_service() {
     press(&mut app, "y");
     assert!(press(&mut app, "X").is_empty());
     assert!(
-        matches!(&app.dialog, Some(Dialog::Refused(denial)) if denial.refusals[0].reason.contains("under way"))
+        matches!(&app.dialog.unwrap().kind, DialogKind::Refused { refusals, .. } if refusals[0].reason.contains("under way"))
     );
 }
 

@@ -1,8 +1,11 @@
 //! From an action key to the confirmed plan: which services are meant, what is asked, what has been seen.
 
+use tui_input::Input;
+
 use crate::action::{Action, Proposal, Refusal};
+use crate::health::ServiceSnapshot;
 use crate::tui::app::App;
-use crate::tui::dialog::{Dialog, PlanDialog, RefusalNotice};
+use crate::tui::dialog::{Dialog, DialogKind, PlanDialog};
 use crate::tui::message::{Effect, Ticket};
 use crate::tui::progress::ActionProgress;
 use crate::tui::view;
@@ -30,15 +33,17 @@ impl App {
             .filter_map(|service| self.busy(service, action))
             .collect();
         if !busy.is_empty() {
-            self.dialog = Some(Dialog::Refused(RefusalNotice::new(busy, services.len())));
+            let (refusals, meant) = (busy, services.len());
+            self.dialog = Some(DialogKind::Refused { refusals, meant }.into());
             return;
         }
         let ticket = self.new_ticket();
-        self.dialog = Some(Dialog::Preparing {
+        let preparing = DialogKind::Preparing {
             ticket,
             services: services.clone(),
             action,
-        });
+        };
+        self.dialog = Some(preparing.into());
         effects.push(Effect::Prepare {
             ticket,
             services,
@@ -48,15 +53,11 @@ impl App {
 
     /// Returns the services that an action means: the marked ones, shown or not, else the selected one.
     fn targets(&self) -> Vec<String> {
-        let marked: Vec<String> = self.list.marked().map(|it| it.info.name.clone()).collect();
-        if marked.is_empty() {
-            let selected = self.list.selected();
-            return selected
-                .map(|it| it.info.name.clone())
-                .into_iter()
-                .collect();
+        let mut meant: Vec<&ServiceSnapshot> = self.list.marked().collect();
+        if meant.is_empty() {
+            meant.extend(self.list.selected());
         }
-        marked
+        meant.iter().map(|it| it.info.name.clone()).collect()
     }
 
     /// Returns a refusal where another action on the service still runs.
@@ -78,10 +79,14 @@ impl App {
         effects: &mut Vec<Effect>,
     ) {
         let (services, action) = match self.dialog.take() {
-            Some(Dialog::Preparing {
-                ticket: expected,
-                services,
-                action,
+            Some(Dialog {
+                kind:
+                    DialogKind::Preparing {
+                        ticket: expected,
+                        services,
+                        action,
+                    },
+                ..
             }) if expected == ticket => (services, action),
             other => {
                 self.dialog = other;
@@ -89,44 +94,45 @@ impl App {
                 return;
             }
         };
-        self.dialog = match result {
+        let kind = match result {
             // All services have stopped already, or run: nothing would be sent, so there is nothing to confirm.
             Ok(proposal) if proposal.offers.is_empty() => {
                 effects.push(Effect::Run { ticket });
                 self.list.unmark();
-                None
+                return;
             }
-            Ok(proposal) => {
-                let confirmation = PlanDialog::new(ticket, action, services, proposal);
-                Some(Dialog::Confirm(Box::new(confirmation)))
-            }
-            Err(refusals) => Some(Dialog::Refused(RefusalNotice::new(
+            Ok(proposal) => DialogKind::Confirm(Box::new(PlanDialog {
+                ticket,
+                action,
+                services,
+                proposal,
+                typed: Input::default(),
+                named: 0,
+            })),
+            Err(refusals) => DialogKind::Refused {
                 refusals,
-                services.len(),
-            ))),
+                meant: services.len(),
+            },
         };
+        self.dialog = Some(kind.into());
     }
 
     /// Confirms the dialog, where that is allowed.
     pub(super) fn confirm(&mut self, effects: &mut Vec<Effect>) {
-        match self.dialog.take() {
-            Some(Dialog::Leave(_)) => effects.push(Effect::Quit),
-            Some(Dialog::Confirm(confirmation)) if confirmation.may_confirm() => {
-                let PlanDialog {
-                    ticket,
-                    action,
-                    proposal,
-                    ..
-                } = *confirmation;
-                for (n, offer) in proposal.offers.into_iter().enumerate() {
-                    let progress = ActionProgress::confirmed(action, self.now, n > 0);
+        let dialog = self.dialog.take_if(|dialog| dialog.may_confirm());
+        match dialog.map(|dialog| dialog.kind) {
+            Some(DialogKind::Confirm(plan)) => {
+                for (n, offer) in plan.proposal.offers.into_iter().enumerate() {
+                    let progress = ActionProgress::confirmed(plan.action, self.now, n > 0);
                     self.progress.insert(offer.service, progress);
                 }
+                let ticket = plan.ticket;
                 effects.push(Effect::Run { ticket });
                 // Marks are for one action: a later key must not mean services that nobody thinks of any more.
                 self.list.unmark();
             }
-            other => self.dialog = other,
+            Some(_) => effects.push(Effect::Quit),
+            None => {}
         }
     }
 }

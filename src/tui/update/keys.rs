@@ -5,7 +5,7 @@ use tui_input::{Input, InputRequest};
 
 use crate::action::Action;
 use crate::tui::app::{App, Page};
-use crate::tui::dialog::{Button, Dialog};
+use crate::tui::dialog::{Button, DialogKind};
 use crate::tui::keymap::{self, KeyCommand, Mode};
 use crate::tui::message::Effect;
 use crate::tui::view::{self, Regions};
@@ -37,7 +37,7 @@ impl App {
     fn command(&mut self, mode: Mode, command: KeyCommand, effects: &mut Vec<Effect>) {
         match command {
             KeyCommand::Leave if self.running_count() > 0 => {
-                self.dialog = Some(Dialog::Leave(Button::Cancel));
+                self.dialog = Some(DialogKind::Leave.into());
             }
             KeyCommand::Leave | KeyCommand::Quit => effects.push(Effect::Quit),
             KeyCommand::Suspend => effects.push(Effect::Suspend),
@@ -87,13 +87,13 @@ impl App {
             KeyCommand::Automatic => effects.push(Effect::SwitchAutomatic),
             KeyCommand::Mark => self.list.mark(),
             KeyCommand::Confirm => self.confirm(effects),
-            KeyCommand::Press => match self.dialog.as_mut().and_then(Dialog::focus) {
+            KeyCommand::Press => match self.dialog.as_ref().map(|dialog| dialog.focus) {
                 Some(Button::Confirm) => self.confirm(effects),
                 Some(Button::Cancel) | None => self.back(mode, effects),
             },
             KeyCommand::Switch => {
-                if let Some(focus) = self.dialog.as_mut().and_then(Dialog::focus) {
-                    *focus = focus.other();
+                if let Some(dialog) = &mut self.dialog {
+                    dialog.focus = dialog.focus.other();
                 }
             }
             KeyCommand::Up
@@ -110,13 +110,14 @@ impl App {
     /// Goes one step back: dialog, help, filter being typed, page, filter, marks; never out of the program.
     fn back(&mut self, mode: Mode, effects: &mut Vec<Effect>) {
         match mode {
-            Mode::Confirm | Mode::ConfirmTyped | Mode::Notice => match self.dialog.take() {
-                Some(Dialog::Preparing { ticket, .. }) => effects.push(Effect::Forget { ticket }),
-                Some(Dialog::Confirm(confirmation)) => effects.push(Effect::Forget {
-                    ticket: confirmation.ticket,
-                }),
-                Some(Dialog::Refused(_) | Dialog::Leave(_)) | None => {}
-            },
+            Mode::Confirm | Mode::ConfirmTyped | Mode::Notice => {
+                let ticket = match self.dialog.take().map(|dialog| dialog.kind) {
+                    Some(DialogKind::Preparing { ticket, .. }) => ticket,
+                    Some(DialogKind::Confirm(plan)) => plan.ticket,
+                    Some(DialogKind::Refused { .. } | DialogKind::Leave) | None => return,
+                };
+                effects.push(Effect::Forget { ticket });
+            }
             Mode::Help => self.help_top = None,
             Mode::Filter => {
                 self.typing_filter = false;
@@ -149,7 +150,7 @@ impl App {
         let viewport = view::dialog_viewport(self);
         if let Some(dialog) = &mut self.dialog {
             let rows = viewport.map_or(1, |viewport| viewport.rows);
-            dialog.scroll(moved(dialog.top(), command, rows));
+            dialog.top = moved(dialog.top, command, rows);
             return;
         }
         let regions = view::regions(self, self.area);
@@ -179,14 +180,14 @@ impl App {
         let Some(request) = edit_request(key) else {
             return;
         };
-        match (mode, &mut self.dialog) {
+        match (mode, self.dialog.as_mut().map(|dialog| &mut dialog.kind)) {
             (Mode::Filter, _) => {
                 edit(&mut self.filter, request);
                 self.list.touch();
             }
-            (Mode::ConfirmTyped, Some(Dialog::Confirm(confirmation))) => {
-                edit(&mut confirmation.typed, request);
-                confirmation.name_edited();
+            (Mode::ConfirmTyped, Some(DialogKind::Confirm(plan))) => {
+                edit(&mut plan.typed, request);
+                plan.name_edited();
             }
             _ => {}
         }

@@ -19,10 +19,10 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Padding, Paragraph};
 
-use crate::action::{Action, Goal, ProposedAction};
+use crate::action::{Action, Goal, ProposedAction, Refusal};
 use crate::text::{cut, short_age};
 use crate::tui::app::App;
-use crate::tui::dialog::{Button, Dialog, PlanDialog, RefusalNotice, Viewport};
+use crate::tui::dialog::{Button, DialogKind, PlanDialog, Viewport};
 use crate::tui::theme;
 
 use super::layout::regions;
@@ -78,13 +78,11 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         return;
     };
     let viewport = content.viewport(area.height);
-    let top = dialog
-        .top()
-        .min(viewport.lines.saturating_sub(viewport.rows));
+    let top = dialog.top.min(viewport.last_top());
     let body = content.body.lines.into_iter();
     let mut lines: Vec<Line<'_>> = body.skip(top).take(viewport.rows).collect();
     if viewport.rows < viewport.lines {
-        let read = !matches!(dialog, Dialog::Confirm(confirmation) if !confirmation.read);
+        let read = dialog.read || !matches!(dialog.kind, DialogKind::Confirm(_));
         let text = position(viewport, top, read);
         lines.push(Line::styled(text, app.theme.alarm()).centered());
     }
@@ -136,30 +134,45 @@ fn inner_width(area: Rect) -> usize {
 }
 
 fn content(app: &App, columns: usize) -> Option<DialogContent> {
-    Some(match app.dialog.as_ref()? {
-        Dialog::Preparing {
+    let dialog = app.dialog.as_ref()?;
+    let allowed = dialog.may_confirm();
+    let (mut content, cancel, confirm) = match &dialog.kind {
+        DialogKind::Preparing {
             services, action, ..
-        } => preparing(services, *action, columns),
-        Dialog::Confirm(confirmation) => plan(confirmation, columns),
-        Dialog::Refused(notice) => refusals(notice, columns),
-        Dialog::Leave(focus) => leave(app, *focus, columns),
-    })
+        } => return Some(preparing(services, *action, columns)),
+        DialogKind::Refused { refusals, meant } => return Some(refused(refusals, *meant, columns)),
+        DialogKind::Confirm(confirmation) => {
+            let content = plan(confirmation, columns);
+            let verb = verb(confirmation.action);
+            let confirm = match confirmation.proposal.offers.len() {
+                1 => verb.to_owned(),
+                count => format!("{verb} {count}"),
+            };
+            (content, "Cancel", confirm)
+        }
+        DialogKind::Leave => (leave(app, columns), "Stay", "Leave".to_owned()),
+    };
+    let buttons = buttons(dialog.focus, cancel, &confirm, allowed);
+    content.foot.push(buttons);
+    Some(content)
+}
+
+/// Returns the question about these services, as a title.
+fn question(action: Action, services: &[&str]) -> String {
+    let verb = verb(action);
+    match services {
+        [one] => format!(" {verb} {one}? "),
+        several => format!(" {verb} {} services? ", several.len()),
+    }
 }
 
 fn preparing(services: &[String], action: Action, columns: usize) -> DialogContent {
-    let verb = verb(action);
-    let (title, text) = match services {
-        [one] => (format!(" {verb} {one}? "), "reading identity…".to_owned()),
-        several => {
-            let count = several.len();
-            (
-                format!(" {verb} {count} services? "),
-                format!("reading {count} identities…"),
-            )
-        }
-    };
-    let mut content = DialogContent::new(columns, title);
-    content.body.push(text);
+    let names: Vec<&str> = services.iter().map(String::as_str).collect();
+    let mut content = DialogContent::new(columns, question(action, &names));
+    content.body.push(match names.len() {
+        1 => "reading identity…".to_owned(),
+        count => format!("reading {count} identities…"),
+    });
     content.body.push("");
     content.body.push("nothing has been sent");
     content
@@ -168,28 +181,15 @@ fn preparing(services: &[String], action: Action, columns: usize) -> DialogConte
 /// Returns the dialog with the plan of an action. One service has a field for everything. Of several, first comes what is done in which order,
 /// then the exact request of each.
 fn plan(confirmation: &PlanDialog, columns: usize) -> DialogContent {
-    let verb = verb(confirmation.action);
     let offers = confirmation.proposal.offers.as_slice();
-    let (title, button) = match offers {
-        [offer] => (format!(" {verb} {}? ", offer.service), verb.to_owned()),
-        several => {
-            let count = several.len();
-            (
-                format!(" {verb} {count} services? "),
-                format!("{verb} {count}"),
-            )
-        }
-    };
-    let mut content = DialogContent::new(columns, title);
+    let names: Vec<&str> = offers.iter().map(|offer| offer.service.as_str()).collect();
+    let mut content = DialogContent::new(columns, question(confirmation.action, &names));
     match offers {
         [offer] => describe_one(confirmation, offer, &mut content.body),
         several => describe_several(confirmation, several, &mut content.body),
     }
     content.foot.push("");
     content.cursor = ask_name(confirmation, &mut content.foot);
-    let allowed = confirmation.may_confirm();
-    let buttons = buttons(confirmation.focus, "Cancel", &button, allowed);
-    content.foot.push(buttons);
     content
 }
 
@@ -339,14 +339,14 @@ fn consequence(confirmation: &PlanDialog, offer: &ProposedAction) -> String {
 }
 
 /// Returns the dialog with every refusal and what to do about it.
-fn refusals(notice: &RefusalNotice, columns: usize) -> DialogContent {
+fn refused(refusals: &[Refusal], meant: usize, columns: usize) -> DialogContent {
     let mut content = DialogContent::new(columns, " Refused: nothing was sent ".to_owned());
     let body = &mut content.body;
-    if notice.meant > 1 {
-        body.text(&refused_of_several(notice), Style::new());
+    if meant > 1 {
+        body.text(&refused_of_several(refusals.len(), meant), Style::new());
         body.push("");
     }
-    for refusal in &notice.refusals {
+    for refusal in refusals {
         let text = format!("{} {}: {}", refusal.action, refusal.service, refusal.reason);
         body.text(&text, theme::strong());
         if let Some(hint) = &refusal.hint {
@@ -359,8 +359,7 @@ fn refusals(notice: &RefusalNotice, columns: usize) -> DialogContent {
     content
 }
 
-fn refused_of_several(notice: &RefusalNotice) -> String {
-    let (refused, meant) = (notice.refusals.len(), notice.meant);
+fn refused_of_several(refused: usize, meant: usize) -> String {
     let them = match refused {
         all if all >= meant => return format!("None of the {meant} services can have this done."),
         1 => "it",
@@ -372,21 +371,19 @@ fn refused_of_several(notice: &RefusalNotice) -> String {
 }
 
 /// Returns the dialog that lists the actions that leaving would leave undone.
-fn leave(app: &App, focus: Button, columns: usize) -> DialogContent {
+fn leave(app: &App, columns: usize) -> DialogContent {
     let title = " Leave with actions under way? ".to_owned();
     let mut content = DialogContent::new(columns, title);
     let body = &mut content.body;
-    for picture in app.list.all() {
-        let Some(progress) = app.running(&picture.info.name) else {
+    for snapshot in app.list.all() {
+        let Some(progress) = app.running(&snapshot.info.name) else {
             continue;
         };
         let age = short_age(app.now.since(progress.since));
         let latest = progress.steps.last();
         let step = latest.map_or("waiting for its turn", |step| step.text.as_str());
-        let text = format!(
-            "{} {} for {age}: {step}",
-            progress.action, picture.info.name
-        );
+        let action = progress.action;
+        let text = format!("{action} {} for {age}: {step}", snapshot.info.name);
         body.styled(cut(&text, columns), theme::strong());
     }
     if body.lines.is_empty() {
@@ -396,7 +393,6 @@ fn leave(app: &App, focus: Button, columns: usize) -> DialogContent {
     let text = "Leaving now sends nothing more and waits for nothing: what has stopped is not started again.";
     body.text(text, Style::new());
     content.foot.push("");
-    content.foot.push(buttons(focus, "Stay", "Leave", true));
     content
 }
 

@@ -2,7 +2,8 @@
 //! on the screen.
 
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Layout, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders};
@@ -37,41 +38,34 @@ impl Regions {
         }
         let (header, rest) = top(area, if area.height < 14 { 1 } else { 2 });
         let (body, footer) = top(rest, rest.height - 1);
-        let mut regions = Self {
-            header,
-            services: None,
-            detail: None,
-            events: None,
-            footer,
-        };
-        match page {
-            Page::Detail => regions.detail = Some(body),
-            Page::Events => regions.events = Some(body),
-            Page::Fleet if !panes || body.height < 12 => regions.services = Some(body),
+        let (services, detail, events) = match page {
+            Page::Detail => (None, Some(body), None),
+            Page::Events => (None, None, Some(body)),
+            Page::Fleet if !panes || body.height < 12 => (Some(body), None, None),
             Page::Fleet if area.width >= VERY_WIDE => {
                 let (services, side) = left(body, body.width - 90);
                 let (detail, events) = top(side, side.height * 2 / 3);
-                regions.services = Some(services);
-                regions.detail = Some(detail);
-                regions.events = Some(events);
+                (Some(services), Some(detail), Some(events))
             }
             Page::Fleet => {
-                let wanted = u16::try_from(rows)
-                    .unwrap_or(u16::MAX)
-                    .saturating_add(1)
-                    .max(3);
+                let rows = u16::try_from(rows).unwrap_or(u16::MAX);
+                let wanted = rows.saturating_add(1).max(3);
                 let (services, below) = top(body, wanted.min(body.height * 9 / 20));
                 let (detail, events) = if area.width >= WIDE {
                     left(below, below.width * 5 / 8)
                 } else {
                     top(below, below.height - (body.height / 5).clamp(3, 12))
                 };
-                regions.services = Some(services);
-                regions.detail = Some(detail);
-                regions.events = Some(events);
+                (Some(services), Some(detail), Some(events))
             }
-        }
-        Some(regions)
+        };
+        Some(Self {
+            header,
+            services,
+            detail,
+            events,
+            footer,
+        })
     }
 
     /// Returns everything between header and footer.
@@ -135,27 +129,13 @@ fn inner_rows(area: Rect) -> usize {
 }
 
 fn top(area: Rect, height: u16) -> (Rect, Rect) {
-    let height = height.min(area.height);
-    (
-        Rect { height, ..area },
-        Rect {
-            y: area.y + height,
-            height: area.height - height,
-            ..area
-        },
-    )
+    let [above, below] = Layout::vertical([Length(height), Fill(1)]).areas(area);
+    (above, below)
 }
 
 fn left(area: Rect, width: u16) -> (Rect, Rect) {
-    let width = width.min(area.width);
-    (
-        Rect { width, ..area },
-        Rect {
-            x: area.x + width,
-            width: area.width - width,
-            ..area
-        },
-    )
+    let [left, right] = Layout::horizontal([Length(width), Fill(1)]).areas(area);
+    (left, right)
 }
 
 #[cfg(test)]
