@@ -45,7 +45,9 @@ pub fn run(words: Vec<OsString>) -> ExitCode {
     let context = Context { global: cli.global };
     install_hooks(context.color_stderr());
     if let Err(error) = check_spare_descriptors(DESCRIPTORS) {
-        return context.report(&Error::Starved(error)).into();
+        let hint = "let this process have more files open: `ulimit -n 1024`";
+        let error = Error::usage_hint(format!("cannot begin: {error}"), hint);
+        return context.report(&error).into();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -31,9 +31,6 @@ pub(crate) enum Error {
         message: String,
         hint: Option<String>,
     },
-    /// This process may not open enough files.
-    #[error("cannot begin: {0}")]
-    Starved(io::Error),
     /// The inventory has mistakes.
     #[error("the inventory has mistakes")]
     Inventory(Problems),
@@ -190,19 +187,18 @@ impl Context {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
+    fn print_error(&self, message: &str, hint: Option<&str>) {
+        self.message(&format!("error: {message}"));
+        if let Some(hint) = hint {
+            self.message(&format!("hint: {hint}"));
+        }
+    }
+
     /// Prints an error on stderr and returns its exit code.
     pub(crate) fn report(&self, error: &Error) -> Exit {
         match error {
             Error::Usage { message, hint } => {
-                self.message(&format!("error: {message}"));
-                if let Some(hint) = hint {
-                    self.message(&format!("hint: {hint}"));
-                }
-                Exit::Usage
-            }
-            Error::Starved(_) => {
-                self.message(&format!("error: {error}"));
-                self.message("hint: let this process have more files open: `ulimit -n 1024`");
+                self.print_error(message, hint.as_deref());
                 Exit::Usage
             }
             Error::Inventory(problems) => {
@@ -211,10 +207,7 @@ impl Context {
             }
             Error::Selection(errors) => {
                 for error in errors {
-                    self.message(&format!("error: {error}"));
-                    if let Some(hint) = &error.hint {
-                        self.message(&format!("hint: {hint}"));
-                    }
+                    self.print_error(&error.to_string(), error.hint.as_deref());
                 }
                 Exit::Usage
             }

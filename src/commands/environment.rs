@@ -9,7 +9,7 @@ use crate::inventory::{Environment, FileStatus};
 use crate::profile;
 
 /// The most bytes that are read of a file: no inventory is larger, and a device has no end.
-const LARGEST: u64 = (16 << 20) + 1;
+const LARGEST: usize = (16 << 20) + 1;
 
 /// Calls a function with the environment of this process.
 pub(crate) fn with<T>(ask: impl FnOnce(&Environment<'_>) -> T) -> T {
@@ -17,7 +17,7 @@ pub(crate) fn with<T>(ask: impl FnOnce(&Environment<'_>) -> T) -> T {
     let config = directories::config();
     ask(&Environment {
         env: &|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()),
-        read: &read,
+        read: &|path| read_at_most(path, LARGEST),
         status: &look,
         list: &list,
         directory: &directory,
@@ -27,12 +27,14 @@ pub(crate) fn with<T>(ask: impl FnOnce(&Environment<'_>) -> T) -> T {
     })
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads at most this many bytes of a file, or of standard input for `-`.
+pub(crate) fn read_at_most(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
     if path == Path::new("-") {
-        io::stdin().lock().take(LARGEST).read_to_end(&mut bytes)?;
+        io::stdin().lock().take(most).read_to_end(&mut bytes)?;
     } else {
-        File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
+        File::open(path)?.take(most).read_to_end(&mut bytes)?;
     }
     Ok(bytes)
 }

@@ -3,46 +3,21 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::action::{Action, Proposal, ProposedAction, START_COMMAND, Verdict};
-use crate::event::{ActionResult, InstanceInfo};
-use crate::health::Part;
+use crate::action::{Action, Goal, Proposal, ProposedAction, START_COMMAND};
+use crate::event::ActionResult;
 use crate::text::TextTable;
 
 /// The report of an action on one service: what was proposed, and the result where the action was carried out or refused.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct ActionReport<'a> {
     service: &'a str,
     action: Action,
-    means: Option<&'a str>,
-    request: Option<&'a str>,
-    /// The start command that follows, where the request is only the first phase of a restart.
-    then: Option<&'a str>,
-    target: Option<&'a str>,
-    /// The steps of a proposal, in the order of the whole plan.
-    steps: Vec<NumberedStep>,
-    verdict: Option<Verdict>,
-    exit_code: Option<u8>,
-    text: Option<&'a str>,
-    evidence: &'a [String],
-    parts: &'a [Part],
-    before: Option<&'a InstanceInfo>,
-    after: Option<&'a InstanceInfo>,
-    drain_seconds: Option<f64>,
-    start_seconds: Option<f64>,
-    ready_seconds: Option<f64>,
-    log: &'a [String],
-    elapsed_seconds: Option<f64>,
-    at: Option<Timestamp>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct NumberedStep {
-    /// The place of the step among all steps, from 1.
-    number: usize,
-    does: &'static str,
+    proposed: Option<&'a ProposedAction>,
+    /// The steps of a proposal, with the place of each in the whole plan, from 1.
+    steps: Vec<(usize, Goal)>,
+    result: Option<&'a ActionResult>,
 }
 
 impl<'a> ActionReport<'a> {
@@ -51,65 +26,63 @@ impl<'a> ActionReport<'a> {
         result: &'a ActionResult,
         proposed: Option<&'a ProposedAction>,
     ) -> Self {
-        Self::new((&result.service, result.action), proposed, Some(result))
+        Self {
+            service: &result.service,
+            action: result.action,
+            proposed,
+            steps: Vec::new(),
+            result: Some(result),
+        }
     }
 
     /// Reports what would be done, in the order in which it begins.
     pub(crate) fn of_proposal(proposal: &'a Proposal) -> Vec<Self> {
         let offers = proposal.offers.iter();
         offers
-            .map(|offer| {
-                let steps = proposal.steps_of(&offer.service);
-                Self {
-                    steps: steps
-                        .map(|(number, goal)| NumberedStep {
-                            number,
-                            does: goal.as_str(),
-                        })
-                        .collect(),
-                    ..Self::new((&offer.service, offer.action), Some(offer), None)
-                }
+            .map(|offer| Self {
+                service: &offer.service,
+                action: offer.action,
+                proposed: Some(offer),
+                steps: proposal.steps_of(&offer.service).collect(),
+                result: None,
             })
             .collect()
     }
 
-    fn new(
-        (service, action): (&'a str, Action),
-        proposed: Option<&'a ProposedAction>,
-        result: Option<&'a ActionResult>,
-    ) -> Self {
+    fn json_one(&self) -> Value {
+        let (offer, result) = (self.proposed, self.result);
         let details = result.map(|result| &result.details);
         let times = details.map(|details| details.times).unwrap_or_default();
-        Self {
-            service,
-            action,
-            means: proposed.map(|it| it.means.as_str()),
-            request: proposed.map(|it| it.request.as_str()),
-            then: proposed.and_then(|it| it.then.as_deref()),
-            target: proposed.map(|it| it.target.as_str()),
-            steps: Vec::new(),
-            verdict: result.map(|it| it.verdict),
-            exit_code: result.map(|it| it.verdict.exit_code()),
-            text: result.map(|it| it.text.as_str()),
-            evidence: result.map(|it| it.evidence.as_slice()).unwrap_or_default(),
-            parts: result.map(|it| it.parts.as_slice()).unwrap_or_default(),
-            before: details.and_then(|it| it.before.as_ref()),
-            after: details.and_then(|it| it.after.as_ref()),
-            drain_seconds: times.drain.map(seconds),
-            start_seconds: times.start.map(seconds),
-            ready_seconds: times.ready.map(seconds),
-            log: details.map(|it| it.log.as_slice()).unwrap_or_default(),
-            elapsed_seconds: result.map(|it| seconds(it.elapsed)),
-            at: result.map(|it| it.at.wall),
-        }
+        let steps = self.steps.iter();
+        let steps = steps.map(|(number, goal)| json!({"number": number, "does": goal.as_str()}));
+        json!({
+            "service": self.service,
+            "action": self.action,
+            "means": offer.map(|it| &it.means),
+            "request": offer.map(|it| &it.request),
+            "then": offer.and_then(|it| it.then.as_ref()),
+            "target": offer.map(|it| &it.target),
+            "steps": steps.collect::<Vec<_>>(),
+            "verdict": result.map(|it| it.verdict),
+            "exit_code": result.map(|it| it.verdict.exit_code()),
+            "text": result.map(|it| &it.text),
+            "evidence": result.map(|it| it.evidence.as_slice()).unwrap_or_default(),
+            "parts": result.map(|it| it.parts.as_slice()).unwrap_or_default(),
+            "before": details.and_then(|it| it.before.as_ref()),
+            "after": details.and_then(|it| it.after.as_ref()),
+            "drain_seconds": times.drain.map(seconds),
+            "start_seconds": times.start.map(seconds),
+            "ready_seconds": times.ready.map(seconds),
+            "log": details.map(|it| it.log.as_slice()).unwrap_or_default(),
+            "elapsed_seconds": result.map(|it| seconds(it.elapsed)),
+            "at": result.map(|it| it.at.wall),
+        })
     }
 
     /// Formats the array for programs, a service a line.
     pub(crate) fn json(reports: &[Self]) -> String {
-        let lines: Vec<String> = reports
-            .iter()
-            .filter_map(|report| serde_json::to_string(report).ok())
-            .collect();
+        let lines = reports.iter().map(|report| report.json_one().to_string());
+        let lines: Vec<String> = lines.collect();
         if lines.is_empty() {
             return "[]\n".to_owned();
         }
@@ -123,7 +96,7 @@ impl<'a> ActionReport<'a> {
             let _ = writeln!(out, "{}", report.line(color));
         }
         let starts = |report: &Self| {
-            report.verdict.is_some() && matches!(report.action, Action::Start | Action::Restart)
+            report.result.is_some() && matches!(report.action, Action::Start | Action::Restart)
         };
         if reports.len() > 1 && reports.iter().all(starts) {
             let _ = write!(out, "\n{}", Self::table(reports));
@@ -143,58 +116,59 @@ impl<'a> ActionReport<'a> {
     fn table(reports: &[Self]) -> TextTable {
         let titles = ["SERVICE", "VERDICT", "DRAIN", "START", "READY", "IN ALL"];
         let mut table = TextTable::new(&titles, false);
-        let time = |seconds: Option<f64>| {
-            seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}s"))
-        };
-        for report in reports {
-            table.add_row([
-                report.service.to_owned(),
-                report.verdict.map(|it| it.to_string()).unwrap_or_default(),
-                time(report.drain_seconds),
-                time(report.start_seconds),
-                time(report.ready_seconds),
-                time(report.elapsed_seconds),
+        let time = |span: Option<Duration>| Some(format!("{:.1}s", seconds(span?)));
+        for result in reports.iter().filter_map(|report| report.result) {
+            let times = result.details.times;
+            table.add_texts([
+                Some(result.service.clone()),
+                Some(result.verdict.to_string()),
+                time(times.drain),
+                time(times.start),
+                time(times.ready),
+                time(Some(result.elapsed)),
             ]);
         }
         table
     }
 
     fn line(&self, color: bool) -> String {
-        let Some(verdict) = self.verdict else {
-            return self.conditional();
+        let Some(result) = self.result else {
+            return self.proposed.map(conditional).unwrap_or_default();
         };
+        let verdict = result.verdict;
         let verdict = match (color, verdict.exit_code()) {
             (false, _) => verdict.to_string(),
             (true, 0) => format!("\u{1b}[32m{verdict}\u{1b}[0m"),
             (true, _) => format!("\u{1b}[31m{verdict}\u{1b}[0m"),
         };
-        let text = self.text.unwrap_or_default();
-        let took = match self.elapsed_seconds {
-            Some(seconds) if seconds > 0.0 => format!(" ({seconds:.1}s)"),
+        let took = match seconds(result.elapsed) {
+            seconds if seconds > 0.0 => format!(" ({seconds:.1}s)"),
             _ => String::new(),
         };
-        format!("{}: {verdict}: {text}{took}", self.service)
+        format!("{}: {verdict}: {}{took}", self.service, result.text)
     }
+}
 
-    fn conditional(&self) -> String {
-        let means = self.means.unwrap_or("-");
-        let verb = if means == START_COMMAND {
-            "run"
-        } else {
-            "send"
-        };
-        let then = match self.then {
-            Some(then) => format!(", then run {then}"),
-            None => String::new(),
-        };
-        format!(
-            "{}: {} would {verb} {}{then}; target: {}; means: {means}",
-            self.service,
-            self.action,
-            self.request.unwrap_or("-"),
-            self.target.unwrap_or("-"),
-        )
-    }
+/// Formats what would be done to a service.
+fn conditional(offer: &ProposedAction) -> String {
+    let ProposedAction {
+        service,
+        action,
+        means,
+        request,
+        target,
+        ..
+    } = offer;
+    let verb = if means == START_COMMAND {
+        "run"
+    } else {
+        "send"
+    };
+    let then = match &offer.then {
+        Some(then) => format!(", then run {then}"),
+        None => String::new(),
+    };
+    format!("{service}: {action} would {verb} {request}{then}; target: {target}; means: {means}")
 }
 
 /// Converts to seconds, rounded to the millisecond.
@@ -205,9 +179,9 @@ fn seconds(duration: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::{Goal, PlanStep};
+    use crate::action::{PlanStep, Verdict};
     use crate::event::{ActionDetails, PhaseTimes};
-    use crate::health::{Moment, ReloadStatus};
+    use crate::health::{Moment, Part, ReloadStatus};
 
     fn done() -> ActionResult {
         ActionResult {

@@ -109,10 +109,8 @@ impl ServiceList {
 
     /// Returns how many services are in this state.
     pub(crate) fn count(&self, state: State) -> usize {
-        self.pictures
-            .iter()
-            .filter(|picture| picture.state == state)
-            .count()
+        let snapshots = self.pictures.iter();
+        snapshots.filter(|it| it.state == state).count()
     }
 
     /// Returns how many rows there are.

@@ -1,25 +1,22 @@
 //! `--try`: what each probe of a profile makes of a saved reply, or of a running service that is probed once.
 
 use std::fmt::Write as _;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::commands::{Context, Error};
-use crate::health::{
-    Age, Beat, Dependency, Failure, Heartbeat, ProbeResult, Reading, Start, StatusWord,
-};
+use crate::commands::{Context, Error, environment};
+use crate::health::{Age, Beat, Dependency, Heartbeat, Reading, Start, StatusWord};
 use crate::host::Clock;
 use crate::inventory::{AdHoc, AdHocTarget, AvailableProfile};
 use crate::probe::Prober;
-use crate::profile::{Captured, HttpResponse, Profile, judge};
+use crate::profile::{Captured, HttpResponse, Judgement, Profile, judge};
 use crate::text::{TextTable, ago, clean, long_age, long_latency};
 
-/// The most bytes of a reply that a probe would read, and one more to notice that there are more.
-const LARGEST: u64 = (1 << 20) + 1;
+/// The most bytes of a reply that a probe would read.
+const LARGEST: usize = 1 << 20;
 
 /// The result of one probe of a profile on one reply.
 #[derive(Debug)]
@@ -28,9 +25,7 @@ pub(super) struct Trial {
     probe: String,
     /// The URL that was asked, where a service was.
     target: Option<String>,
-    result: ProbeResult,
-    failure: Option<Failure>,
-    reading: Option<Reading>,
+    judgement: Judgement,
 }
 
 /// Tries one profile, or without a name every profile, on a saved reply.
@@ -82,9 +77,11 @@ pub(super) async fn of_url(
                 profile: offered.name.clone(),
                 probe: probe.name.clone(),
                 target: Some(probe.kind.target()),
-                result: outcome.result,
-                failure: outcome.failure,
-                reading: outcome.reading,
+                judgement: Judgement {
+                    result: outcome.result,
+                    failure: outcome.failure,
+                    reading: outcome.reading,
+                },
             });
         }
     }
@@ -123,32 +120,20 @@ fn judge_saved(profile: &Profile, probe: &str, reply: &Captured) -> Trial {
         latency: Duration::ZERO,
     };
     let decode = profile.decode_of(probe).map(Arc::as_ref);
-    let judgement = judge(decode, &profile.expect_of(probe), &response);
     Trial {
         profile: profile.name.clone(),
         probe: probe.to_owned(),
         target: None,
-        result: judgement.result,
-        failure: judgement.failure,
-        reading: judgement.reading,
+        judgement: judge(decode, &profile.expect_of(probe), &response),
     }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let result = if path == Path::new("-") {
-        let stdin = std::io::stdin().lock();
-        stdin.take(LARGEST).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes))
-    };
     let shown = clean(&path.display().to_string(), 200);
-    let message = match result {
+    let message = match environment::read_at_most(path, LARGEST + 1) {
         Err(error) => format!("cannot read `{shown}`: {error}"),
-        Ok(length) if u64::try_from(length).is_ok_and(|length| length >= LARGEST) => {
-            format!("`{shown}` is larger than 1 MiB")
-        }
-        Ok(_) => return Ok(bytes),
+        Ok(bytes) if bytes.len() > LARGEST => format!("`{shown}` is larger than 1 MiB"),
+        Ok(bytes) => return Ok(bytes),
     };
     let hint = "a reply as `curl -i` saves it, a mere body, `-`, or a URL";
     Err(Error::usage_hint(message, hint))
@@ -161,14 +146,17 @@ pub(super) fn text(trials: &[Trial]) -> String {
 }
 
 fn text_of(trial: &Trial) -> String {
-    let mut out = format!("{} {}: {}", trial.profile, trial.probe, trial.result);
+    let mut out = format!(
+        "{} {}: {}",
+        trial.profile, trial.probe, trial.judgement.result
+    );
     if let Some(target) = &trial.target {
         let _ = write!(out, " ({target})");
     }
     out.push('\n');
-    let failure = trial.failure.as_ref();
+    let failure = trial.judgement.failure.as_ref();
     let nothing = Reading::default();
-    let reading = trial.reading.as_ref().unwrap_or(&nothing);
+    let reading = trial.judgement.reading.as_ref().unwrap_or(&nothing);
     for (name, value) in [
         (
             "failure",
@@ -284,8 +272,7 @@ fn heartbeat(heartbeat: &Heartbeat) -> String {
         heartbeat.holder.as_ref().map(|it| format!("held by {it}")),
         heartbeat.is_final.then(|| "the last one".to_owned()),
     ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    parts.join(", ")
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Formats values as `a=1 b=2`, text without quotes.
@@ -306,16 +293,17 @@ pub(super) fn json(trials: &[Trial]) -> String {
 }
 
 fn json_of(trial: &Trial) -> Value {
-    let failure = trial.failure.as_ref();
+    let judgement = &trial.judgement;
+    let failure = judgement.failure.as_ref();
     let nothing = Reading::default();
-    let reading = trial.reading.as_ref().unwrap_or(&nothing);
+    let reading = judgement.reading.as_ref().unwrap_or(&nothing);
     let status = reading.status.as_ref();
     let dependencies = reading.dependencies.as_ref();
     json!({
         "profile": trial.profile,
         "probe": trial.probe,
         "target": trial.target,
-        "result": trial.result,
+        "result": judgement.result,
         "failure": failure.map(|failure| json!({"kind": failure.kind, "message": failure.message})),
         "state": status.map(|status| status.state),
         "word": status.and_then(|status| status.raw.as_deref()),
@@ -326,7 +314,7 @@ fn json_of(trial: &Trial) -> Value {
         "uptime_seconds": reading.uptime.map(|uptime| uptime.as_secs_f64()),
         "message": reading.message,
         "heartbeat": reading.heartbeat.as_ref().map(json_heartbeat),
-        "resources": trial.reading.as_ref().map(|reading| &reading.resources),
+        "resources": judgement.reading.as_ref().map(|reading| &reading.resources),
         "dependencies": dependencies.map(|all| all.iter().map(json_dependency).collect::<Vec<_>>()),
     })
 }
