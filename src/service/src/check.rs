@@ -6,7 +6,7 @@
 //! one of the same check is started.
 
 use std::fmt;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -262,19 +262,17 @@ async fn run_in_thread(
     check: Arc<impl Fn() -> CheckResult + Send + Sync + 'static>,
 ) -> CheckResult {
     let (sender, receiver) = oneshot::channel();
-    // Nothing waits for the result once the timeout has passed.
-    let run = move || drop(sender.send(check()));
-    let thread = match std::thread::Builder::new().spawn(run) {
-        Ok(thread) => thread,
-        Err(error) => return CheckResult::unhealthy(format_args!("cannot start: {error}")),
+    let run = move || {
+        let result = catch_unwind(AssertUnwindSafe(|| check()));
+        // Nothing waits for the result once the timeout has passed.
+        drop(sender.send(result));
     };
+    if let Err(error) = std::thread::Builder::new().spawn(run) {
+        return CheckResult::unhealthy(format_args!("cannot start: {error}"));
+    }
     match receiver.await {
-        Ok(result) => result,
-        // A panic has dropped the sender.
-        Err(_) => match thread.join() {
-            Ok(()) => CheckResult::unhealthy("was cancelled"),
-            Err(panic) => resume_unwind(panic),
-        },
+        Ok(result) => result.unwrap_or_else(|panic| resume_unwind(panic)),
+        Err(_) => CheckResult::unhealthy("was cancelled"),
     }
 }
 
@@ -335,7 +333,7 @@ impl Service {
                 state: Mutex::new(CheckState {
                     enabled: true,
                     timeout,
-                    result_ttl: self.inner.settings.check_result_ttl,
+                    result_ttl: self.about.settings.check_result_ttl,
                     result_at: None,
                     gate: None,
                 }),
@@ -382,20 +380,21 @@ impl Service {
             }
         };
         // What is not known by then keeps its last result.
-        let _ = tokio::time::timeout(self.inner.settings.check_wait, settled).await;
+        let _ = tokio::time::timeout(self.about.settings.check_wait, settled).await;
     }
 
     /// Runs all checks now and then once per interval, until the shutdown.
     pub fn check_every(&self, interval: Duration) {
         // A strong reference would keep the service alive.
-        let inner = Arc::downgrade(&self.inner);
+        let (about, inner) = (Arc::clone(&self.about), Arc::downgrade(&self.inner));
         self.background(async move {
             let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
                 let Some(inner) = inner.upgrade() else { return };
-                Self { inner }.start_checks(Start::All);
+                let about = Arc::clone(&about);
+                Self { about, inner }.start_checks(Start::All);
             }
         });
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::Service;
 use crate::dependency::DependencySnapshot;
@@ -48,6 +48,15 @@ impl Component {
     }
 
     /// Combines the health of components into that of the service.
+    /// Writes each component as `payload` does, by its name.
+    pub(crate) fn payloads(
+        components: Vec<Self>,
+        payload: fn(Self) -> Value,
+    ) -> Map<String, Value> {
+        let named = |component: Self| (component.name.clone(), payload(component));
+        components.into_iter().map(named).collect()
+    }
+
     pub(crate) fn overall(components: &[Self]) -> Health {
         Health::of(components.iter().map(|part| (part.need, part.health)))
     }

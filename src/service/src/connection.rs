@@ -20,7 +20,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -141,38 +140,24 @@ pub(crate) async fn discard(body: Body) {
     let _ = to_bytes(body, MAX_DISCARDED).await;
 }
 
-/// The number of requests in flight. Clones refer to the same number.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct InFlight(Arc<watch::Sender<usize>>);
-
-impl InFlight {
-    pub(crate) fn count(&self) -> usize {
-        *self.0.borrow()
-    }
-
-    /// Waits until no request is in flight.
-    pub(crate) async fn idle(&self) {
-        // The channel stays open while `self` holds the sender.
-        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
-    }
-
-    fn enter(&self, connection: Option<ConnectionHandle>) -> InFlightGuard {
-        self.0.send_modify(|count| *count += 1);
-        if let Some(connection) = &connection {
-            connection.busy.store(true, Ordering::SeqCst);
-        }
-        InFlightGuard {
-            in_flight: self.clone(),
-            connection,
-        }
-    }
-}
-
 /// Keeps one request in flight, from its head to the last byte of the response's body.
 #[derive(Debug)]
 struct InFlightGuard {
-    in_flight: InFlight,
+    service: Service,
     connection: Option<ConnectionHandle>,
+}
+
+impl InFlightGuard {
+    fn new(service: Service, connection: Option<ConnectionHandle>) -> Self {
+        service.inner.in_flight.send_modify(|count| *count += 1);
+        if let Some(connection) = &connection {
+            connection.busy.store(true, Ordering::SeqCst);
+        }
+        Self {
+            service,
+            connection,
+        }
+    }
 }
 
 impl Drop for InFlightGuard {
@@ -180,8 +165,22 @@ impl Drop for InFlightGuard {
         if let Some(connection) = &self.connection {
             connection.busy.store(false, Ordering::SeqCst);
         }
-        let count = &self.in_flight.0;
+        let count = &self.service.inner.in_flight;
         count.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+impl Service {
+    /// Returns the number of requests in flight; health and shutdown routes do not count.
+    pub fn in_flight(&self) -> usize {
+        *self.inner.in_flight.borrow()
+    }
+
+    /// Waits until no request is in flight.
+    pub(crate) async fn idle(&self) {
+        let mut count = self.inner.in_flight.subscribe();
+        // The channel stays open while `self` holds the sender.
+        let _ = count.wait_for(|count| *count == 0).await;
     }
 }
 
@@ -193,7 +192,7 @@ pub(crate) async fn track(
 ) -> Response {
     // The request is counted before the phase is read, so that a drain that begins in between waits for it.
     let connection = request.extensions().get::<ConnectionHandle>().cloned();
-    let guard = service.inner.in_flight.enter(connection);
+    let guard = InFlightGuard::new(service.clone(), connection);
     if service.is_shutting_down() {
         return refusal();
     }

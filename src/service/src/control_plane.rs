@@ -31,7 +31,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{Component, Health, Service};
 
@@ -45,11 +45,7 @@ pub fn routes(service: &Service) -> Router {
 
 async fn readyz(State(service): State<Service>) -> (StatusCode, Json<Value>) {
     service.run_due_checks().await;
-    let checks: Map<String, Value> = service
-        .components()
-        .into_iter()
-        .map(|component| (component.name.clone(), check_payload(component)))
-        .collect();
+    let checks = Component::payloads(service.components(), check_payload);
     let pass = checks.values().all(|check| check["status"] == "pass");
     let (code, status) = if pass && !service.is_shutting_down() {
         (StatusCode::OK, "healthy")

@@ -182,7 +182,7 @@ impl Service {
         let send: Arc<SendHeartbeat> = Arc::new(move |heartbeat| boxed(send(heartbeat)));
         let end = CancellationToken::new();
         // A strong reference would keep the service alive.
-        let inner = Arc::downgrade(&self.inner);
+        let (about, inner) = (Arc::clone(&self.about), Arc::downgrade(&self.inner));
         let (beating, sending, ended) = (sender.clone(), Arc::clone(&send), end.clone());
         let task = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
@@ -194,7 +194,8 @@ impl Service {
                     _ = ticks.tick() => {}
                 }
                 let Some(inner) = inner.upgrade() else { return };
-                let status = if (Self { inner }).is_shutting_down() {
+                let about = Arc::clone(&about);
+                let status = if (Self { about, inner }).is_shutting_down() {
                     HeartbeatStatus::ShuttingDown
                 } else {
                     HeartbeatStatus::Running

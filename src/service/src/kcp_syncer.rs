@@ -128,10 +128,8 @@ impl Syncer {
         let stats = (self.stats)();
         let health = overall(&components);
         // Go sorts the keys of a map.
-        let components: BTreeMap<String, Value> = components
-            .into_iter()
-            .map(|component| (component.name.clone(), component_payload(component)))
-            .collect();
+        let mut components = Component::payloads(components, component_payload);
+        components.sort_keys();
         json!({
             "Status": go_word(health),
             "Components": components,

@@ -115,11 +115,11 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use connection::InFlight;
 use lifecycle::{CleanUps, Lifecycle};
 use reload::ReloadCounts;
 
@@ -140,16 +140,23 @@ pub use task::TaskError;
 /// A running service. Clones refer to the same service.
 #[derive(Debug, Clone)]
 pub struct Service {
+    about: Arc<ServiceInfo>,
     inner: Arc<ServiceInner>,
 }
 
+/// What a service is told at its start.
 #[derive(Debug)]
-struct ServiceInner {
+struct ServiceInfo {
     name: String,
     version: String,
     started: Instant,
     started_at: Timestamp,
     settings: Settings,
+}
+
+/// What changes while a service runs.
+#[derive(Debug, Default)]
+struct ServiceInner {
     dependencies: Mutex<IndexMap<String, Dependency>>,
     checks: Mutex<IndexMap<String, Check>>,
     gates: Mutex<IndexMap<String, ReadinessGate>>,
@@ -157,7 +164,8 @@ struct ServiceInner {
     reloads: Mutex<Option<ReloadCounts>>,
     heartbeats: Mutex<Vec<HeartbeatSender>>,
     lifecycle: Lifecycle,
-    in_flight: InFlight,
+    /// The number of requests in flight.
+    in_flight: watch::Sender<usize>,
     clean_ups: CleanUps,
     connections: TaskTracker,
     background: TaskTracker,
@@ -168,45 +176,35 @@ impl Service {
     /// Creates a service, whose uptime begins now.
     pub fn new(name: impl Into<String>, version: impl Into<String>, settings: Settings) -> Self {
         Self {
-            inner: Arc::new(ServiceInner {
+            about: Arc::new(ServiceInfo {
                 name: name.into(),
                 version: version.into(),
                 started: Instant::now(),
                 started_at: Timestamp::now(),
                 settings,
-                dependencies: Mutex::default(),
-                checks: Mutex::default(),
-                gates: Mutex::default(),
-                reloads: Mutex::default(),
-                heartbeats: Mutex::default(),
-                lifecycle: Lifecycle::default(),
-                in_flight: InFlight::default(),
-                clean_ups: CleanUps::default(),
-                connections: TaskTracker::new(),
-                background: TaskTracker::new(),
-                background_end: CancellationToken::new(),
             }),
+            inner: Arc::default(),
         }
     }
 
     /// Returns the name of the service.
     pub fn name(&self) -> &str {
-        &self.inner.name
+        &self.about.name
     }
 
     /// Returns the version of the service.
     pub fn version(&self) -> &str {
-        &self.inner.version
+        &self.about.version
     }
 
     /// Returns the wall-clock time at which the service started.
     pub fn started_at(&self) -> Timestamp {
-        self.inner.started_at
+        self.about.started_at
     }
 
     /// Returns the time since the start, by the monotonic clock.
     pub fn uptime(&self) -> Duration {
-        self.inner.started.elapsed()
+        self.about.started.elapsed()
     }
 
     /// Returns the dependency of this name; the first call creates it. Payloads list dependencies in
@@ -236,11 +234,6 @@ impl Service {
             ("open_connections", self.inner.connections.len()),
             ("background_tasks", self.inner.background.len()),
         ])
-    }
-
-    /// Returns the number of requests in flight; health and shutdown routes do not count.
-    pub fn in_flight(&self) -> usize {
-        self.inner.in_flight.count()
     }
 
     /// Runs a task until the clean-up begins, when it is dropped. [`Service::resources`] counts it.

@@ -32,7 +32,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{Component, Health, Need, Service};
 
@@ -96,10 +96,7 @@ fn payload(service: &Service) -> Value {
         Health::Unknown => Health::Healthy,
         known => known,
     };
-    let components: Map<String, Value> = components
-        .into_iter()
-        .map(|component| (component.name.clone(), component_payload(component)))
-        .collect();
+    let components = Component::payloads(components, component_payload);
     json!({
         "status": status.as_str(),
         "components": components,

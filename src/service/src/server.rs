@@ -36,7 +36,7 @@ pub struct Server<L> {
 type ShutdownSignals = Option<(Signal, Signal)>;
 
 fn install_signals(service: &Service) -> io::Result<ShutdownSignals> {
-    if !service.inner.settings.handle_signals {
+    if !service.about.settings.handle_signals {
         return Ok(None);
     }
     let terminate = signal(SignalKind::terminate())?;
@@ -109,35 +109,30 @@ impl<L: Listener> Server<L> {
     }
 
     /// Serves until a shutdown is requested and done. Dropping the future closes all connections.
-    pub async fn run(self) -> ShutdownReport {
-        let Self {
-            service,
-            mut listener,
-            connections,
-            signals,
-        } = self;
-        let requested = shutdown_requested(&service, signals);
-        accept_until(requested, &mut listener, &connections).await;
-        let report = match service.inner.settings.while_draining {
+    pub async fn run(mut self) -> ShutdownReport {
+        let (service, connections) = (&self.service, &self.connections);
+        let requested = shutdown_requested(service, self.signals);
+        accept_until(requested, &mut self.listener, connections).await;
+        let report = match service.about.settings.while_draining {
             WhileDraining::Answer => {
                 let shutdown = async {
-                    let report = shut_down(&service, Some(&connections)).await;
+                    let report = shut_down(service, Some(connections)).await;
                     // A client that does not read its reply must not delay the exit.
                     let replied = service.replies_written();
                     let _ = timeout(REPLY_TIMEOUT, replied).await;
                     report
                 };
-                let report = accept_until(shutdown, &mut listener, &connections).await;
-                drop(listener);
+                let report = accept_until(shutdown, &mut self.listener, connections).await;
+                drop(self.listener);
                 report
             }
             WhileDraining::Refuse => {
-                drop(listener);
+                drop(self.listener);
                 connections.tokens.finish.cancel();
-                shut_down(&service, Some(&connections)).await
+                shut_down(service, Some(connections)).await
             }
         };
-        connections.end(FINISH_TIMEOUT).await;
+        self.connections.end(FINISH_TIMEOUT).await;
         report
     }
 }
@@ -177,16 +172,16 @@ async fn shutdown_requested(service: &Service, signals: ShutdownSignals) {
 /// Drains, cleans up, and releases the requests that wait for the end.
 async fn shut_down(service: &Service, connections: Option<&Connections>) -> ShutdownReport {
     let inner = &service.inner;
-    let settings = &inner.settings;
+    let settings = &service.about.settings;
     let begin = Instant::now();
-    let idle = inner.in_flight.idle();
+    let idle = service.idle();
     let drained = timeout(settings.drain_timeout, idle).await.is_ok();
     let drain_time = begin.elapsed();
-    let aborted = if drained { 0 } else { inner.in_flight.count() };
+    let aborted = if drained { 0 } else { service.in_flight() };
     if !drained && let Some(connections) = connections {
         connections.tokens.close_busy.cancel();
         // Clean-up takes away what a handler may still be using. One that never yields is not waited for.
-        let _ = timeout(FINISH_TIMEOUT, inner.in_flight.idle()).await;
+        let _ = timeout(FINISH_TIMEOUT, service.idle()).await;
     }
 
     service.advance(Phase::CleaningUp);

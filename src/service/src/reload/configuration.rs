@@ -21,8 +21,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::part::ConfigPart;
-use super::result::{PartResult, ReloadCounts, ReloadResult, ReloadStatus, ReloadTrigger};
+use super::part::{
+    ConfigPart, PartResult, ReloadCounts, ReloadResult, ReloadStatus, ReloadTrigger,
+};
 use crate::Service;
 use crate::connection::discard;
 
@@ -418,7 +419,8 @@ impl<C: Clone + Send + Sync + 'static> ConfigurationInner<C> {
     /// Counts and logs the result.
     fn report(&self, result: &ReloadResult, trigger: ReloadTrigger) {
         if let Some(counts) = self.service.inner.reloads.lock().as_mut() {
-            counts.record(result);
+            counts.counts[result.status as usize] += 1;
+            counts.version = result.version;
         }
         let (trigger, version) = (trigger.to_string(), result.version);
         if let Some(reason) = &result.error {

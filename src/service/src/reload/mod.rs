@@ -54,9 +54,7 @@
 
 mod configuration;
 mod part;
-mod result;
 
 pub use configuration::{ConfigError, ConfigVersion, Configuration};
-pub use part::ConfigPart;
-pub(crate) use result::ReloadCounts;
-pub use result::{PartResult, ReloadResult, ReloadStatus, ReloadTrigger};
+pub(crate) use part::ReloadCounts;
+pub use part::{ConfigPart, PartResult, ReloadResult, ReloadStatus, ReloadTrigger};
