@@ -74,7 +74,7 @@ pub struct DependencySnapshot {
 
 #[derive(Debug, Default)]
 struct DependencyState {
-    /// What a snapshot copies; the ages, the error and the circuit are added to the copy.
+    /// The fields that a snapshot copies; the ages, the error and the circuit are added to the copy.
     facts: DependencySnapshot,
     last_success: Option<Instant>,
     last_failure: Option<Instant>,

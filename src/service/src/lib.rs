@@ -144,7 +144,7 @@ pub struct Service {
     inner: Arc<ServiceInner>,
 }
 
-/// What a service is told at its start.
+/// The name, version, start and settings of a service, which do not change.
 #[derive(Debug)]
 struct ServiceInfo {
     name: String,
@@ -154,7 +154,7 @@ struct ServiceInfo {
     settings: Settings,
 }
 
-/// What changes while a service runs.
+/// The fields of a service that change while it runs.
 #[derive(Debug, Default)]
 struct ServiceInner {
     dependencies: Mutex<IndexMap<String, Dependency>>,
