@@ -69,10 +69,11 @@ enum PhaseState {
     Skipped(String),
 }
 
-/// The answer to the question whether a waiting phase may begin.
-enum Readiness {
-    Ready,
+/// Why a waiting phase may not begin.
+enum Obstacle {
+    /// Another phase has to end first.
     Blocked,
+    /// The phase will never begin: why.
     Impossible(String),
 }
 
@@ -80,8 +81,8 @@ enum Readiness {
 struct NodeState {
     node: RolloutNode,
     needed_by: Vec<usize>,
-    stop: PhaseState,
-    start: PhaseState,
+    /// The state of each phase, by the number of the phase.
+    phases: [PhaseState; 2],
     /// The node was stopped when another stop failed, and the policy leaves it so.
     stays_stopped: bool,
 }
@@ -105,7 +106,7 @@ impl Rollout {
                 needed_by[need].push(index);
             }
         }
-        let planned = |planned| {
+        let state = |planned| {
             if planned {
                 PhaseState::Waiting
             } else {
@@ -116,8 +117,7 @@ impl Rollout {
         Self {
             nodes: nodes
                 .map(|(node, needed_by)| NodeState {
-                    stop: planned(node.stops),
-                    start: planned(node.starts),
+                    phases: [node.stops, node.starts].map(state),
                     stays_stopped: false,
                     needed_by,
                     node,
@@ -132,16 +132,12 @@ impl Rollout {
     /// Returns the next task that may begin and marks it as running. Starts come before further stops.
     pub(crate) fn begin(&mut self) -> Option<RolloutTask> {
         while self.skip_impossible() {}
-        let running = self
-            .tasks()
-            .filter(|task| self.is(*task, &PhaseState::Running));
+        let phases = self.nodes.iter().flat_map(|node| &node.phases);
+        let running = phases.filter(|state| **state == PhaseState::Running);
         if running.count() >= self.policy.parallel.max(1) {
             return None;
         }
-        let task = self.tasks().find(|task| {
-            self.is(*task, &PhaseState::Waiting)
-                && matches!(self.readiness(*task), Readiness::Ready)
-        })?;
+        let task = self.waiting().find(|task| self.may_begin(*task).is_ok())?;
         self.set(task, PhaseState::Running);
         Some(task)
     }
@@ -156,8 +152,7 @@ impl Rollout {
         self.failure.get_or_insert((task.node, verdict));
         if self.policy.leave_stopped && self.is_failed_stop(task, verdict) {
             for node in &mut self.nodes {
-                node.stays_stopped |=
-                    node.stop == PhaseState::Succeeded && node.start == PhaseState::Waiting;
+                node.stays_stopped |= node.phases == [PhaseState::Succeeded, PhaseState::Waiting];
             }
         }
     }
@@ -165,7 +160,7 @@ impl Rollout {
     /// Tells whether a failed task was the stop of its node. A node that something else replaces has one phase for both,
     /// and its verdict tells how far that came.
     fn is_failed_stop(&self, task: RolloutTask, verdict: Verdict) -> bool {
-        let replaced = self.nodes[task.node].stop == PhaseState::NotPlanned;
+        let replaced = self.nodes[task.node].phases[0] == PhaseState::NotPlanned;
         let still_runs = matches!(
             verdict,
             Verdict::SameProcess | Verdict::StillAnswering | Verdict::StillDraining
@@ -190,10 +185,9 @@ impl Rollout {
 
     /// Returns why a planned phase of this node will not begin any more; of two, the stop.
     pub(crate) fn skipped(&self, node: usize) -> Option<(ActionPhase, &str)> {
-        let node = &self.nodes[node];
-        match (&node.stop, &node.start) {
-            (PhaseState::Skipped(why), _) => Some((ActionPhase::Stop, why)),
-            (_, PhaseState::Skipped(why)) => Some((ActionPhase::Start, why)),
+        match &self.nodes[node].phases {
+            [PhaseState::Skipped(why), _] => Some((ActionPhase::Stop, why)),
+            [_, PhaseState::Skipped(why)] => Some((ActionPhase::Start, why)),
             _ => None,
         }
     }
@@ -201,51 +195,47 @@ impl Rollout {
     /// Skips the waiting tasks that can no longer begin; tells whether there was one.
     fn skip_impossible(&mut self) -> bool {
         let mut any = false;
-        for phase in [ActionPhase::Stop, ActionPhase::Start] {
-            for node in 0..self.nodes.len() {
-                let task = RolloutTask { node, phase };
-                if self.is(task, &PhaseState::Waiting)
-                    && let Readiness::Impossible(why) = self.readiness(task)
-                {
-                    self.set(task, PhaseState::Skipped(why));
-                    any = true;
-                }
+        let waiting: Vec<RolloutTask> = self.waiting().collect();
+        for task in waiting {
+            if let Err(Obstacle::Impossible(why)) = self.may_begin(task) {
+                self.set(task, PhaseState::Skipped(why));
+                any = true;
             }
         }
         any
     }
 
-    fn readiness(&self, task: RolloutTask) -> Readiness {
+    fn may_begin(&self, task: RolloutTask) -> Result<(), Obstacle> {
         match task.phase {
-            ActionPhase::Stop => self.readiness_to_stop(task.node),
-            ActionPhase::Start => self.readiness_to_start(task.node),
+            ActionPhase::Stop => self.may_stop(task.node),
+            ActionPhase::Start => self.may_start(task.node),
         }
     }
 
-    fn readiness_to_stop(&self, node: usize) -> Readiness {
+    fn may_stop(&self, node: usize) -> Result<(), Obstacle> {
         if let Some(why) = self.halted() {
-            return Readiness::Impossible(why);
+            return Err(Obstacle::Impossible(why));
         }
         for &dependent in &self.nodes[node].needed_by {
-            match self.nodes[dependent].stop {
-                PhaseState::Waiting | PhaseState::Running => return Readiness::Blocked,
+            match self.nodes[dependent].phases[0] {
+                PhaseState::Waiting | PhaseState::Running => return Err(Obstacle::Blocked),
                 PhaseState::Failed | PhaseState::Skipped(_) => {
-                    return Readiness::Impossible(format!(
+                    return Err(Obstacle::Impossible(format!(
                         "nothing was sent: {}, which needs it, has not stopped",
                         self.name(dependent)
-                    ));
+                    )));
                 }
                 PhaseState::Succeeded | PhaseState::NotPlanned => {}
             }
         }
-        Readiness::Ready
+        Ok(())
     }
 
-    fn readiness_to_start(&self, index: usize) -> Readiness {
+    fn may_start(&self, index: usize) -> Result<(), Obstacle> {
         let node = &self.nodes[index];
-        let impossible = |why: &str| Readiness::Impossible(why.to_owned());
-        let undone = match &node.stop {
-            PhaseState::Waiting | PhaseState::Running => return Readiness::Blocked,
+        let impossible = |why: &str| Err(Obstacle::Impossible(why.to_owned()));
+        let undone = match &node.phases[0] {
+            PhaseState::Waiting | PhaseState::Running => return Err(Obstacle::Blocked),
             PhaseState::Failed => return impossible("it has not stopped"),
             PhaseState::Skipped(why) => return impossible(why),
             PhaseState::Succeeded if self.interrupted => {
@@ -257,29 +247,30 @@ impl Rollout {
             PhaseState::Succeeded => "it was stopped and not started again",
             PhaseState::NotPlanned => {
                 // A service that something else replaces stops on the way, so the rules of a stop apply.
-                match self.readiness_to_stop(index) {
-                    Readiness::Ready => "nothing was done",
-                    other => return other,
-                }
+                self.may_stop(index)?;
+                "nothing was done"
             }
         };
         for &need in &node.node.needs {
-            match (&self.nodes[need].stop, &self.nodes[need].start) {
+            match &self.nodes[need].phases {
                 // The service that is needed has never been down.
-                (PhaseState::Failed | PhaseState::Skipped(_), _) => {}
-                (_, PhaseState::Waiting | PhaseState::Running)
-                | (PhaseState::Waiting | PhaseState::Running, _) => return Readiness::Blocked,
-                (PhaseState::Succeeded, PhaseState::Failed | PhaseState::Skipped(_))
-                | (_, PhaseState::Failed) => {
+                [PhaseState::Failed | PhaseState::Skipped(_), _] => {}
+                [_, PhaseState::Waiting | PhaseState::Running]
+                | [PhaseState::Waiting | PhaseState::Running, _] => return Err(Obstacle::Blocked),
+                [
+                    PhaseState::Succeeded,
+                    PhaseState::Failed | PhaseState::Skipped(_),
+                ]
+                | [_, PhaseState::Failed] => {
                     let need = self.name(need);
-                    return Readiness::Impossible(format!(
+                    return impossible(&format!(
                         "{undone}: {need}, which it needs, did not come up"
                     ));
                 }
                 _ => {}
             }
         }
-        Readiness::Ready
+        Ok(())
     }
 
     /// Returns why nothing new may begin, where that is so.
@@ -298,27 +289,17 @@ impl Rollout {
         &self.nodes[node].node.name
     }
 
-    /// Every task, those to be begun first in front.
-    fn tasks(&self) -> impl Iterator<Item = RolloutTask> + use<> {
+    /// Returns the waiting tasks, those to be begun first in front.
+    fn waiting(&self) -> impl Iterator<Item = RolloutTask> {
         let task = |phase| move |node| RolloutTask { node, phase };
         let nodes = 0..self.nodes.len();
         let starts = nodes.clone().rev().map(task(ActionPhase::Start));
-        starts.chain(nodes.map(task(ActionPhase::Stop)))
-    }
-
-    fn is(&self, task: RolloutTask, state: &PhaseState) -> bool {
-        let node = &self.nodes[task.node];
-        match task.phase {
-            ActionPhase::Stop => node.stop == *state,
-            ActionPhase::Start => node.start == *state,
-        }
+        let tasks = starts.chain(nodes.map(task(ActionPhase::Stop)));
+        tasks
+            .filter(|task| self.nodes[task.node].phases[task.phase as usize] == PhaseState::Waiting)
     }
 
     fn set(&mut self, task: RolloutTask, state: PhaseState) {
-        let node = &mut self.nodes[task.node];
-        match task.phase {
-            ActionPhase::Stop => node.stop = state,
-            ActionPhase::Start => node.start = state,
-        }
+        self.nodes[task.node].phases[task.phase as usize] = state;
     }
 }

@@ -8,13 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::PlannedRequest;
 use super::facts::ProcessFacts;
-use super::monitor::{Monitored, monitor, states};
+use super::monitor::{MonitorSubject, Monitored, monitor};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow};
 use super::signal::{ProvenTarget, send_to_all, target_names, word};
-use crate::action::{ExitProof, LOOKS_APART, Observation, ProcessState, Prover, Verdict};
+use crate::action::{ExitProof, LOOKS_APART, Observation, ProcessState, Verdict};
 use crate::event::StepKind;
-use crate::host::Endpoint;
 
 /// The time that SIGTERM has where the time of the stop is up already, unless all of it was less.
 const AFTER_TERM: Duration = Duration::from_secs(5);
@@ -24,33 +23,29 @@ const REAPING: Duration = Duration::from_secs(5);
 const LEFT_BEHIND: Duration = Duration::from_secs(5);
 
 /// Watches until processes have gone.
-struct ExitWatch<'a, F> {
-    proof: ExitProof,
-    endpoints: &'a [Endpoint],
-    process_states: F,
+struct ExitWatch<'a> {
+    subject: MonitorSubject<ExitProof>,
+    /// The facts by which the processes are found, where those of its session are watched.
+    session: Option<&'a ProcessFacts>,
 }
 
-impl<F: FnMut() -> Vec<ProcessState>> Monitored for ExitWatch<'_, F> {
+impl Monitored for ExitWatch<'_> {
+    type Proof = ExitProof;
     type Answer = Observation;
 
-    fn prover(&mut self) -> &mut (dyn Prover + Send) {
-        &mut self.proof
-    }
-
-    fn endpoints(&self) -> &[Endpoint] {
-        self.endpoints
+    fn subject(&mut self) -> &mut MonitorSubject<ExitProof> {
+        &mut self.subject
     }
 
     fn process_states(&mut self) -> Vec<ProcessState> {
-        (self.process_states)()
+        match self.session {
+            Some(facts) => vec![ProcessState::Running; facts.session().len()],
+            None => self.subject.process_states(),
+        }
     }
 
     fn answered(&mut self, answer: Observation) -> Observation {
         answer
-    }
-
-    fn interrupted(&self) -> String {
-        String::new()
     }
 }
 
@@ -139,17 +134,17 @@ impl TargetRun<'_> {
         limit: Duration,
         cancel: &CancellationToken,
     ) -> Verdict {
+        let processes = targets.iter().map(ProvenTarget::process).collect();
         let watch = ExitWatch {
-            proof: ExitProof::new(LOOKS_APART),
-            endpoints: &self.target.facts.endpoints,
-            process_states: || states(targets.iter().map(ProvenTarget::process)),
+            subject: self.subject(ExitProof::new(LOOKS_APART), processes, String::new()),
+            session: None,
         };
         self.verdict_of(watch, limit, cancel).await
     }
 
     async fn verdict_of(
         &self,
-        mut watch: ExitWatch<'_, impl FnMut() -> Vec<ProcessState>>,
+        mut watch: ExitWatch<'_>,
         limit: Duration,
         cancel: &CancellationToken,
     ) -> Verdict {
@@ -213,10 +208,13 @@ impl TargetRun<'_> {
         }
         let uncancelled = CancellationToken::new();
         let watch = |limit| {
+            let proof = ExitProof::new(Duration::ZERO);
             let watch = ExitWatch {
-                proof: ExitProof::new(Duration::ZERO),
-                endpoints: &[],
-                process_states: || vec![ProcessState::Running; facts.session().len()],
+                subject: MonitorSubject {
+                    endpoints: Vec::new(),
+                    ..self.subject(proof, Vec::new(), String::new())
+                },
+                session: Some(facts),
             };
             self.verdict_of(watch, limit, &uncancelled)
         };

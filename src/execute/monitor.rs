@@ -38,28 +38,43 @@ const RAREST: Duration = Duration::from_millis(500);
 
 pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// A proof, and the endpoints and processes that are looked at for it.
+pub(super) struct MonitorSubject<P> {
+    pub(super) proof: P,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) processes: Vec<Process>,
+    /// The result of the look at the endpoints from before the action.
+    pub(super) first_look: Vec<ConnectOutcome>,
+    /// Set where the service is behind a proxy, so that only its answers show whether anything listens.
+    pub(super) is_proxied: bool,
+    /// The text of the end where the action is interrupted before the proof is complete: what was done and what was not.
+    pub(super) interrupted: String,
+}
+
+impl<P> MonitorSubject<P> {
+    /// Looks at each of the processes.
+    pub(super) fn process_states(&self) -> Vec<ProcessState> {
+        let state = |process: &Process| match alive(*process) {
+            Some(true) => ProcessState::Running,
+            Some(false) => ProcessState::Exited,
+            None => ProcessState::Unknown,
+        };
+        self.processes.iter().map(state).collect()
+    }
+}
+
 /// A part of an action that the monitor watches, and the hooks by which it takes in what is observed.
 pub(super) trait Monitored {
+    type Proof: Prover;
     /// The answer to a question to the service.
     type Answer: Send;
 
-    fn prover(&mut self) -> &mut (dyn Prover + Send);
-
-    /// The endpoints that are looked at.
-    fn endpoints(&self) -> &[Endpoint];
-
-    /// The result of the look at the endpoints from before the action.
-    fn first_look(&self) -> Vec<ConnectOutcome> {
-        Vec::new()
-    }
-
-    /// Returns whether the service is behind a proxy, so that only its answers show whether anything listens.
-    fn is_proxied(&self) -> bool {
-        false
-    }
+    fn subject(&mut self) -> &mut MonitorSubject<Self::Proof>;
 
     /// Looks at its processes.
-    fn process_states(&mut self) -> Vec<ProcessState>;
+    fn process_states(&mut self) -> Vec<ProcessState> {
+        self.subject().process_states()
+    }
 
     /// Looks whether the process that was started here has exited.
     fn child_exit(&mut self) -> Option<ChildExit> {
@@ -94,9 +109,6 @@ pub(super) trait Monitored {
     fn observed(&mut self) -> Flow {
         Flow::Continue(())
     }
-
-    /// Says what was done and what was not, where it is interrupted before its proof is complete.
-    fn interrupted(&self) -> String;
 }
 
 /// Watches until the proof is complete, `limit` is up or `cancel` is cancelled.
@@ -114,7 +126,7 @@ pub(super) async fn monitor<W: Monitored>(
     let (mut looking, mut asking) = (false, false);
     let mut next_question = Instant::now();
     let mut looks = Looks {
-        latest: watch.first_look(),
+        latest: watch.subject().first_look.clone(),
         ..Looks::default()
     };
     let mut ticks = interval(TICK);
@@ -123,7 +135,7 @@ pub(super) async fn monitor<W: Monitored>(
         let observation = select! {
             biased;
             () = cancel.cancelled() => {
-                let text = watch.interrupted();
+                let text = watch.subject().interrupted.clone();
                 return Flow::Break(ActionEnd::new(Verdict::Unverified, text));
             }
             delivery = &mut request, if sending => {
@@ -158,12 +170,12 @@ pub(super) async fn monitor<W: Monitored>(
             }
             _ = ticks.tick() => {
                 if !looking {
-                    look = Some(looks.next(watch, clock.now())).into();
+                    look = Some(looks.next(watch.subject(), clock.now())).into();
                     looking = true;
                 }
                 if !asking
                     && Instant::now() >= next_question
-                    && watch.prover().wants_answer()
+                    && watch.subject().proof.wants_answer()
                     && let Some(asked) = watch.ask(&looks.latest)
                 {
                     question = Some(asked).into();
@@ -175,7 +187,7 @@ pub(super) async fn monitor<W: Monitored>(
         let Some(observation) = observation else {
             continue;
         };
-        let progress = watch.prover().observe(clock.now(), observation);
+        let progress = watch.subject().proof.observe(clock.now(), observation);
         if let Some((stage, text)) = progress.stage {
             watch.reached(stage, &text);
         }
@@ -201,14 +213,18 @@ struct Looks {
 }
 
 impl Looks {
-    fn next(&mut self, watch: &mut impl Monitored, now: Moment) -> Pending<Vec<ConnectOutcome>> {
+    fn next(
+        &mut self,
+        subject: &MonitorSubject<impl Prover>,
+        now: Moment,
+    ) -> Pending<Vec<ConnectOutcome>> {
         let is_young = self.answered.is_some_and(|at| now.since(at) < YOUNG);
         let is_rare = match (self.taken, self.accepts_since) {
             (Some(taken), Some(since)) => now.since(taken) < (now.since(since) / SHARE).min(RAREST),
             _ => false,
         };
-        let is_known = (is_young || is_rare) && may_be_left_out(watch.prover(), &self.latest);
-        let known = if watch.is_proxied() {
+        let is_known = (is_young || is_rare) && may_be_left_out(&subject.proof, &self.latest);
+        let known = if subject.is_proxied {
             // Nobody can look past a proxy: an answer is all that there is.
             let outcome = if is_young {
                 ConnectOutcome::Accepted
@@ -220,7 +236,7 @@ impl Looks {
             is_known.then(|| self.latest.clone())
         };
         self.left_out = known.is_some();
-        let endpoints = watch.endpoints().to_vec();
+        let endpoints = subject.endpoints.clone();
         Box::pin(async move {
             match known {
                 Some(known) => known,
@@ -249,18 +265,8 @@ impl Looks {
 }
 
 /// Returns whether the next look may be left out: never one that would prove an end.
-fn may_be_left_out(prover: &dyn Prover, latest: &[ConnectOutcome]) -> bool {
+fn may_be_left_out(prover: &impl Prover, latest: &[ConnectOutcome]) -> bool {
     latest.contains(&ConnectOutcome::Accepted) && !prover.nears_end()
-}
-
-/// Looks at each of the processes.
-pub(super) fn states(processes: impl IntoIterator<Item = Process>) -> Vec<ProcessState> {
-    let state = |process| match alive(process) {
-        Some(true) => ProcessState::Running,
-        Some(false) => ProcessState::Exited,
-        None => ProcessState::Unknown,
-    };
-    processes.into_iter().map(state).collect()
 }
 
 #[cfg(test)]

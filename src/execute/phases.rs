@@ -8,12 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::{Audit, AuditSubject, instance_info};
 use super::facts::{IdentityQuestion, ServiceFacts};
+use super::monitor::{MonitorSubject, Monitored, monitor};
 use super::request::offer_to_start;
 use super::result::{ActionEnd, Flow};
 use super::{Executor, PlanTarget, PlannedRequest, PlannedWork};
 use crate::action::{Action, Baseline, Goal, Responder, ResponderKind, Verdict, restart_verdict};
 use crate::event::{ActionDetails, ActionResult, ActionStep, Input, PhaseTimes, StepKind};
-use crate::health::{Identity, Moment, OldProcess};
+use crate::health::{Identity, Moment, OldProcess, Process};
 use crate::host::alive;
 use crate::host::records::Lock;
 use crate::inventory::Means;
@@ -113,6 +114,38 @@ impl<'a> TargetRun<'a> {
         }
     }
 
+    /// Returns the subject of a proof on the service's endpoints and these processes.
+    pub(super) fn subject<P>(
+        &self,
+        proof: P,
+        processes: Vec<Process>,
+        interrupted: String,
+    ) -> MonitorSubject<P> {
+        MonitorSubject {
+            proof,
+            endpoints: self.target.facts.endpoints.clone(),
+            processes,
+            first_look: Vec::new(),
+            is_proxied: false,
+            interrupted,
+        }
+    }
+
+    /// Watches until the proof is complete, `limit` is up or the action is interrupted.
+    pub(super) async fn monitor(
+        &self,
+        watch: &mut impl Monitored,
+        limit: Duration,
+    ) -> Flow<(Verdict, String)> {
+        monitor(
+            watch,
+            self.context.executor.clock,
+            limit,
+            self.context.cancel,
+        )
+        .await
+    }
+
     fn before(&self) -> Identity {
         let before = self.before.clone();
         before.unwrap_or_else(|| self.target.identity())
@@ -127,7 +160,7 @@ impl<'a> TargetRun<'a> {
             }
             Flow::Break(result) => return Flow::Break(result),
         };
-        self.mark_stopped();
+        self.note_stopped(true);
         let sent = self.begin_sending(&request, true);
         let mut result = self.stop(&request).await;
         if has_stopped(result.verdict) {
@@ -141,7 +174,7 @@ impl<'a> TargetRun<'a> {
                 result.verdict,
                 Verdict::Refused | Verdict::StillAnswering | Verdict::GoneThenBack
             ) {
-                self.clear_stopped();
+                self.note_stopped(false);
             }
             return Flow::Break(result);
         }
@@ -157,7 +190,7 @@ impl<'a> TargetRun<'a> {
     fn stopped_by_itself(&mut self, result: ActionEnd) -> Flow<Verdict> {
         let executor = self.context.executor;
         if self.target.goal != Goal::Start {
-            self.mark_stopped();
+            self.note_stopped(true);
             return Flow::Break(result);
         }
         if executor.policy.only_running {
@@ -179,15 +212,14 @@ impl<'a> TargetRun<'a> {
     /// Starts the service, or has it replaced.
     pub(super) async fn start_phase(&mut self) -> ActionEnd {
         if !self.context.cancel.is_cancelled() {
-            self.clear_stopped();
+            self.note_stopped(false);
         }
         let end = match self.target.goal {
             Goal::Replace => self.replaced().await,
             Goal::Start | Goal::Stop | Goal::Reload => self.started().await,
         };
-        match end {
-            Flow::Continue(result) | Flow::Break(result) => result,
-        }
+        let (Flow::Continue(result) | Flow::Break(result)) = end;
+        result
     }
 
     /// Has the service read its configuration again: the one action that leaves it running.
@@ -338,22 +370,21 @@ impl<'a> TargetRun<'a> {
         self.tell(StepKind::Sending, &what);
     }
 
-    /// Notes on record that the service is to be down, where that is what was asked for: automatic restart must not undo it.
-    fn mark_stopped(&mut self) {
+    /// Notes on record whether the service is to be down, so that automatic restart does not undo what was asked for. A
+    /// service that is stopped only to be started again is not to be down.
+    fn note_stopped(&mut self, stopped: bool) {
         let records = self.context.executor.policy.records.as_ref();
-        let records = records.filter(|_| self.target.goal == Goal::Stop);
-        if let Some(Err(why)) = records.map(|records| records.mark_stopped(&self.target.key)) {
-            let what = "the note that it was stopped could not be written";
-            self.evidence.push(format!("{what}: {why}"));
-        }
-    }
-
-    /// Notes on record that the service is to run.
-    fn clear_stopped(&mut self) {
-        let records = self.context.executor.policy.records.as_ref();
-        if let Some(Err(why)) = records.map(|records| records.clear_stopped(&self.target.key)) {
-            let what = "the note that it was stopped could not be removed";
-            self.evidence.push(format!("{what}: {why}"));
+        let Some(records) = records.filter(|_| !stopped || self.target.goal == Goal::Stop) else {
+            return;
+        };
+        let (noted, done) = if stopped {
+            (records.mark_stopped(&self.target.key), "written")
+        } else {
+            (records.clear_stopped(&self.target.key), "removed")
+        };
+        if let Err(why) = noted {
+            let what = "the note that it was stopped could not be";
+            self.evidence.push(format!("{what} {done}: {why}"));
         }
     }
 

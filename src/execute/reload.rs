@@ -4,31 +4,24 @@ use std::time::Duration;
 
 use tokio::select;
 
+use super::PlannedRequest;
 use super::facts::{IdentityAnswer, heads};
-use super::monitor::{Monitored, Pending, monitor, states};
+use super::monitor::{MonitorSubject, Monitored, Pending};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow};
 use super::send::{Delivery, answered, masked_body, send};
-use super::{PlannedRequest, ServiceFacts};
-use crate::action::{
-    Baseline, ConnectOutcome, Observation, ProcessState, Prover, ReloadProof, ReloadResponse,
-    Verdict,
-};
+use crate::action::{Baseline, ConnectOutcome, Observation, ReloadProof, ReloadResponse, Verdict};
 use crate::event::StepKind;
-use crate::health::{Identity, Process, ReloadReply};
-use crate::host::Endpoint;
+use crate::health::{Identity, ReloadReply};
 use crate::inventory::ActionSpec;
 use crate::probe::Redactions;
 
 /// A reload that was sent.
 struct ReloadWatch<'a> {
     run: &'a TargetRun<'a>,
-    facts: &'a ServiceFacts,
-    proof: ReloadProof,
+    /// Its processes are those that have to go on: their workers may be replaced by the new configuration.
+    subject: MonitorSubject<ReloadProof>,
     baseline: Baseline,
-    /// The processes that have to go on: their workers may be replaced by the new configuration.
-    processes: Vec<Process>,
-    interrupted: String,
     after: Option<Identity>,
     /// The evidence on the process that answers, where that is a new one.
     compared: Vec<String>,
@@ -68,20 +61,19 @@ impl TargetRun<'_> {
         };
         self.tell(StepKind::Accepted, &answer);
         let subject = facts.subject(&self.target.service, &lasting);
+        let proof = ReloadProof::new(subject, &facts.looks, response, self.now());
+        let processes = lasting.iter().map(|one| one.process).collect();
+        let interrupted = format!(
+            "interrupted: {name} was sent ({answer}); whether its process goes on was not waited for"
+        );
         let mut watch = ReloadWatch {
             run: self,
-            facts,
-            proof: ReloadProof::new(subject, &facts.looks, response, self.now()),
+            subject: self.subject(proof, processes, interrupted),
             baseline,
-            processes: lasting.iter().map(|one| one.process).collect(),
-            interrupted: format!(
-                "interrupted: {name} was sent ({answer}); whether its process goes on was not waited for"
-            ),
             after: None,
             compared: Vec::new(),
         };
-        let (clock, cancel) = (executor.clock, self.context.cancel);
-        let (verdict, text) = match monitor(&mut watch, clock, Duration::MAX, cancel).await {
+        let (verdict, text) = match self.monitor(&mut watch, Duration::MAX).await {
             Flow::Continue(end) => end,
             Flow::Break(result) => return result,
         };
@@ -98,18 +90,11 @@ impl TargetRun<'_> {
 }
 
 impl Monitored for ReloadWatch<'_> {
+    type Proof = ReloadProof;
     type Answer = IdentityAnswer;
 
-    fn prover(&mut self) -> &mut (dyn Prover + Send) {
-        &mut self.proof
-    }
-
-    fn endpoints(&self) -> &[Endpoint] {
-        &self.facts.endpoints
-    }
-
-    fn process_states(&mut self) -> Vec<ProcessState> {
-        states(self.processes.iter().copied())
+    fn subject(&mut self) -> &mut MonitorSubject<ReloadProof> {
+        &mut self.subject
     }
 
     fn ask(&mut self, _looks: &[ConnectOutcome]) -> Option<Pending<IdentityAnswer>> {
@@ -122,10 +107,6 @@ impl Monitored for ReloadWatch<'_> {
             self.compared.clone_from(evidence);
         }
         observation
-    }
-
-    fn interrupted(&self) -> String {
-        self.interrupted.clone()
     }
 }
 

@@ -9,20 +9,20 @@ use tokio::process::Child;
 use tokio::time::Instant;
 
 use super::facts::{Recorded, ServiceFacts, belongs, heads, name};
-use super::monitor::{Monitored, Pending, monitor, states};
+use super::monitor::{MonitorSubject, Monitored, Pending};
 use super::phases::{StartedInstance, TargetRun};
 use super::result::{ActionEnd, Flow, or_end};
 use super::{Executor, PlanTarget};
 use crate::action::{
-    AddressHolder, ChildExit, ConnectOutcome, Observation, ProcessState, ProofSubject, Prover,
-    ReadinessProof, StartProof, Verdict,
+    AddressHolder, ChildExit, ConnectOutcome, Observation, ProofSubject, Prover, ReadinessProof,
+    StartProof, Verdict,
 };
 use crate::event::StepKind;
 use crate::health::{Outcome, Process, Role};
 use crate::host::launch::{LaunchedProcess, StartOrder, launch, startable};
 use crate::host::log::excerpt;
-use crate::host::records::{Record, RecordKey};
-use crate::host::{Endpoint, RunningProcess, process};
+use crate::host::records::{Record, RecordKey, Records};
+use crate::host::{RunningProcess, process};
 use crate::inventory::{Means, Probe, Secret, Service};
 use crate::probe::{Prober, Redactions, reveal};
 use crate::text;
@@ -45,12 +45,10 @@ struct ReadinessAnswer {
 }
 
 /// An instance that is waited for.
-struct StartWatch<'a> {
+struct StartWatch<'a, P> {
     run: &'a TargetRun<'a>,
-    proof: Box<dyn Prover + Send + 'a>,
-    endpoints: &'a [Endpoint],
-    /// The processes of a service that ran already.
-    running: Vec<RunningProcess>,
+    /// Its processes are those of a service that ran already.
+    subject: MonitorSubject<P>,
     /// The means of the request that has the successor started.
     means: Option<&'a Means>,
     /// The process that was started here.
@@ -59,7 +57,6 @@ struct StartWatch<'a> {
     child: Option<Child>,
     /// Set where the facts of the instance are gathered once it is ready.
     gathers: bool,
-    interrupted: String,
     not_ready: &'static str,
     began: Instant,
     listened: Option<Instant>,
@@ -76,9 +73,14 @@ impl TargetRun<'_> {
         let PlanTarget { service, key, .. } = &self.target;
         let executor = self.context.executor;
         let began = Instant::now();
-        let launched = executor.launch(service, key).await;
-        let launched = or_end(Verdict::Died, "it could not be started", launched)?;
-        let (order, redactions, LaunchedProcess { record, child }) = launched;
+        let launched = async {
+            let (records, order, redactions) = executor.start_order(service, key).await?;
+            let program = executor.policy.program.as_ref().ok_or(NO_RECORDS)?;
+            let launched = launch(program, records, &order).await?;
+            Ok::<_, String>((records, order, redactions, launched))
+        };
+        let launched = or_end(Verdict::Died, "it could not be started", launched.await)?;
+        let (records, order, redactions, LaunchedProcess { record, child }) = launched;
         let started = record.process;
         let running = process(started.pid)
             .filter(|running| running.process == started)
@@ -94,7 +96,7 @@ impl TargetRun<'_> {
             record: Some(record.clone()),
             child: Some(child),
             began,
-            ..self.start_watch(self.start_proof(Some(&running)), interrupted)
+            ..self.start_watch(self.start_proof(Some(&running), interrupted))
         };
         let instance = match watch.until_ready(executor.ready_timeout(service)).await {
             Flow::Continue(instance) => instance,
@@ -111,9 +113,7 @@ impl TargetRun<'_> {
                 return Flow::Break(result);
             }
         };
-        if let Some(other) = instance.in_background(started)
-            && let Some(records) = &executor.policy.records
-        {
+        if let Some(other) = instance.in_background(started) {
             let record = Record {
                 process: other,
                 ..record
@@ -133,7 +133,7 @@ impl TargetRun<'_> {
         let interrupted = "interrupted: whether it is started again was not waited for";
         let mut watch = StartWatch {
             means: Some(means),
-            ..self.start_watch(self.start_proof(None), interrupted.to_owned())
+            ..self.start_watch(self.start_proof(None, interrupted.to_owned()))
         };
         watch.until_ready(limit).await
     }
@@ -144,45 +144,47 @@ impl TargetRun<'_> {
         let limit = executor.ready_timeout(&self.target.service);
         let interrupted = format!("{running}; interrupted before it was ready");
         let proof = ReadinessProof::new(running, limit);
+        let processes = self.target.facts.processes.all();
+        let processes = processes.iter().map(|one| one.process).collect();
+        let subject = MonitorSubject {
+            endpoints: Vec::new(),
+            ..self.subject(proof, processes, interrupted)
+        };
         let mut watch = StartWatch {
-            running: self.target.facts.processes.all(),
-            endpoints: &[],
             gathers: false,
             not_ready: "it runs already and is not ready yet",
-            ..self.start_watch(Box::new(proof), interrupted)
+            ..self.start_watch(subject)
         };
-        match monitor(&mut watch, executor.clock, limit, self.context.cancel).await {
+        match self.monitor(&mut watch, limit).await {
             Flow::Continue((verdict, text)) => ActionEnd::new(verdict, text),
             Flow::Break(result) => result,
         }
     }
 
-    fn start_proof(&self, process: Option<&RunningProcess>) -> Box<StartProof> {
+    fn start_proof(
+        &self,
+        process: Option<&RunningProcess>,
+        interrupted: String,
+    ) -> MonitorSubject<StartProof> {
         let endpoints = &self.target.facts.endpoints;
         let subject = ProofSubject {
             addresses: endpoints.iter().map(ToString::to_string).collect(),
             processes: process.into_iter().map(name).collect(),
             replicas: self.target.service.replicas,
         };
-        Box::new(StartProof::new(subject, self.now()))
+        let proof = StartProof::new(subject, self.now());
+        self.subject(proof, Vec::new(), interrupted)
     }
 
-    fn start_watch<'a>(
-        &'a self,
-        proof: Box<dyn Prover + Send + 'a>,
-        interrupted: String,
-    ) -> StartWatch<'a> {
+    fn start_watch<P>(&self, subject: MonitorSubject<P>) -> StartWatch<'_, P> {
         StartWatch {
             run: self,
-            proof,
-            endpoints: &self.target.facts.endpoints,
-            running: Vec::new(),
+            subject,
             means: None,
             process: None,
             record: None,
             child: None,
             gathers: true,
-            interrupted,
             not_ready: "not ready yet",
             began: Instant::now(),
             listened: None,
@@ -194,43 +196,26 @@ impl TargetRun<'_> {
 }
 
 impl Executor {
-    /// Starts the program of a service, and records it.
-    async fn launch(
-        &self,
-        service: &Service,
-        key: &RecordKey,
-    ) -> Result<(StartOrder, Redactions, LaunchedProcess), String> {
-        let (order, redactions) = self.start_order(service, key).await?;
-        let (Some(records), Some(program)) = (&self.policy.records, &self.policy.program) else {
-            return Err(NO_RECORDS.to_owned());
-        };
-        let launched = launch(program, records, &order).await?;
-        Ok((order, redactions, launched))
-    }
-
     /// Checks that the service could be started, as far as that is known before it is stopped.
     ///
     /// # Errors
     /// Why it could not be.
     pub(super) async fn startable(&self, service: &Service, key: &RecordKey) -> Result<(), String> {
-        let (order, _) = self.start_order(service, key).await?;
-        let Some(records) = self.policy.records.clone() else {
-            return Err(NO_RECORDS.to_owned());
-        };
+        let (records, order, _) = self.start_order(service, key).await?;
+        let records = records.clone();
         tokio::task::spawn_blocking(move || startable(&records, &order))
             .await
             .map_err(|error| error.to_string())?
     }
 
-    /// Returns all that a start needs, secrets read; and the redactions for what the service writes.
+    /// Returns the records and all that a start needs, secrets read; and the redactions for what the service writes.
     async fn start_order(
         &self,
         service: &Service,
         key: &RecordKey,
-    ) -> Result<(StartOrder, Redactions), String> {
-        let Some(start) = &service.start else {
-            return Err("it does not say how".to_owned());
-        };
+    ) -> Result<(&Records, StartOrder, Redactions), String> {
+        let start = service.start.as_ref().ok_or("it does not say how")?;
+        let records = self.policy.records.as_ref().ok_or(NO_RECORDS)?;
         let exec = &start.exec;
         let mut env = Vec::with_capacity(exec.env.len());
         let mut secrets = Vec::new();
@@ -243,27 +228,24 @@ impl Executor {
             }
             env.push((name.clone(), value));
         }
-        let records = self.policy.records.as_ref();
-        let default_log = || records.map(|records| records.default_log(key));
+        let default_log = || records.default_log(key);
         let order = StartOrder {
             key: key.clone(),
             command: exec.command.clone(),
             shown: exec.shown.clone(),
             env,
             cwd: exec.cwd.clone(),
-            log: start.log.clone().or_else(default_log).unwrap_or_default(),
+            log: start.log.clone().unwrap_or_else(default_log),
             entry: start.fingerprint(),
         };
-        Ok((order, Redactions::new(exec, secrets)))
+        Ok((records, order, Redactions::new(exec, secrets)))
     }
 }
 
-impl StartWatch<'_> {
+impl StartWatch<'_, StartProof> {
     async fn until_ready(&mut self, limit: Duration) -> Flow<StartedInstance> {
-        let context = self.run.context;
         let limit = limit.saturating_sub(self.began.elapsed());
-        let clock = context.executor.clock;
-        let (verdict, text) = monitor(self, clock, limit, context.cancel).await?;
+        let (verdict, text) = self.run.monitor(self, limit).await?;
         let (Verdict::Started, Some((facts, is_expected))) = (verdict, self.ready.take()) else {
             return Flow::Break(ActionEnd::new(verdict, text));
         };
@@ -278,7 +260,9 @@ impl StartWatch<'_> {
             ready,
         })
     }
+}
 
+impl<P> StartWatch<'_, P> {
     /// Says which process listens now.
     fn holder(&self, facts: &ServiceFacts) -> AddressHolder {
         let owners = facts.processes.owning();
@@ -308,19 +292,12 @@ impl StartWatch<'_> {
     }
 }
 
-impl Monitored for StartWatch<'_> {
+impl<P: Prover> Monitored for StartWatch<'_, P> {
+    type Proof = P;
     type Answer = ReadinessAnswer;
 
-    fn prover(&mut self) -> &mut (dyn Prover + Send) {
-        &mut *self.proof
-    }
-
-    fn endpoints(&self) -> &[Endpoint] {
-        self.endpoints
-    }
-
-    fn process_states(&mut self) -> Vec<ProcessState> {
-        states(self.running.iter().map(|one| one.process))
+    fn subject(&mut self) -> &mut MonitorSubject<P> {
+        &mut self.subject
     }
 
     fn child_exit(&mut self) -> Option<ChildExit> {
@@ -386,10 +363,6 @@ impl Monitored for StartWatch<'_> {
         if listens {
             self.listened.get_or_insert_with(Instant::now);
         }
-    }
-
-    fn interrupted(&self) -> String {
-        self.interrupted.clone()
     }
 }
 

@@ -6,17 +6,17 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::Instant;
 
+use super::PlannedRequest;
 use super::address::ServiceAddress;
 use super::facts::{IdentityAnswer, IdentityQuestion};
-use super::monitor::{Monitored, Pending, monitor, states};
+use super::monitor::{MonitorSubject, Monitored, Pending};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow};
 use super::send::{Delivery, NotSent, StopResponse, send};
 use super::signal::{ProvenTarget, send_to_all, target_names};
-use super::{PlannedRequest, ServiceFacts};
 use crate::action::{
-    Action, Baseline, ConnectOutcome, Goal, NOTHING_TO_LOOK_AT, Observation, ProcessState, Prover,
-    ResponderKind, StopProof, StopStage, Verdict, WOULD_SHOW,
+    Action, Baseline, ConnectOutcome, Goal, NOTHING_TO_LOOK_AT, Observation, ResponderKind,
+    StopProof, StopStage, Verdict, WOULD_SHOW,
 };
 use crate::event::StepKind;
 use crate::health::{Identity, Moment, Process};
@@ -33,9 +33,8 @@ const MOST_EVIDENCE: usize = 12;
 /// A stop under way.
 struct StopWatch<'a> {
     run: &'a TargetRun<'a>,
-    facts: &'a ServiceFacts,
     request: &'a PlannedRequest,
-    proof: StopProof,
+    subject: MonitorSubject<StopProof>,
     baseline: Baseline,
     looks: Vec<ConnectOutcome>,
     response: Option<StopResponse>,
@@ -75,12 +74,21 @@ impl TargetRun<'_> {
         let began = self.now();
         let facts = &self.target.facts;
         let subject = facts.subject(&self.target.service, &facts.processes.all());
+        let proof = StopProof::new(subject, began);
+        let baseline = facts.baseline(began);
+        let so_far = format!(
+            "{} was on its way and not yet answered",
+            request.offer.request
+        );
         let mut watch = StopWatch {
             run: self,
-            facts,
             request,
-            proof: StopProof::new(subject, began),
-            baseline: facts.baseline(began),
+            subject: MonitorSubject {
+                first_look: facts.looks.clone(),
+                is_proxied: matches!(facts.address, ServiceAddress::Proxied(_)),
+                ..self.subject(proof, baseline.processes.clone(), interrupted(&so_far))
+            },
+            baseline,
             looks: facts.looks.clone(),
             response: None,
             after: None,
@@ -91,9 +99,7 @@ impl TargetRun<'_> {
             leftover_signalled: false,
             signalled: Vec::new(),
         };
-        let clock = self.context.executor.clock;
-        let limit = request.method.timeout;
-        let mut result = match monitor(&mut watch, clock, limit, self.context.cancel).await {
+        let mut result = match self.monitor(&mut watch, request.method.timeout).await {
             Flow::Continue((verdict, text)) => watch.proved(verdict, text),
             Flow::Break(result) => result,
         };
@@ -106,32 +112,17 @@ impl TargetRun<'_> {
 }
 
 impl Monitored for StopWatch<'_> {
+    type Proof = StopProof;
     type Answer = IdentityAnswer;
 
-    fn prover(&mut self) -> &mut (dyn Prover + Send) {
-        &mut self.proof
-    }
-
-    fn endpoints(&self) -> &[Endpoint] {
-        &self.facts.endpoints
-    }
-
-    fn first_look(&self) -> Vec<ConnectOutcome> {
-        self.facts.looks.clone()
-    }
-
-    fn is_proxied(&self) -> bool {
-        matches!(self.facts.address, ServiceAddress::Proxied(_))
-    }
-
-    fn process_states(&mut self) -> Vec<ProcessState> {
-        states(self.baseline.processes.iter().copied())
+    fn subject(&mut self) -> &mut MonitorSubject<StopProof> {
+        &mut self.subject
     }
 
     fn request(&self) -> Option<Pending<Delivery>> {
         let prober = self.run.context.executor.prober.clone();
         let request = self.request.clone();
-        let pin = self.facts.pin_for(&request.method.means);
+        let pin = self.run.target.facts.pin_for(&request.method.means);
         Some(Box::pin(async move { send(&prober, &request, pin).await }))
     }
 
@@ -154,22 +145,32 @@ impl Monitored for StopWatch<'_> {
             }
             _ => {}
         }
-        let (kind, rejected) = match &response {
-            StopResponse::Taken(_) => (StepKind::Accepted, None),
-            StopResponse::Unclear(_) => (StepKind::Remark, None),
-            StopResponse::Rejected(how) => (StepKind::Remark, Some(how.clone())),
+        let name = &self.request.offer.request;
+        let (kind, rejected, so_far) = match &response {
+            StopResponse::Taken(what) => {
+                let so_far = format!("{name} was sent and taken ({what})");
+                (StepKind::Accepted, None, so_far)
+            }
+            StopResponse::Unclear(what) => {
+                (StepKind::Remark, None, format!("{name} was sent ({what})"))
+            }
+            StopResponse::Rejected(how) => {
+                let so_far = format!("{name} was sent and it {how}");
+                (StepKind::Remark, Some(how.clone()), so_far)
+            }
             StopResponse::NotSent(why) => {
                 let how = format!("could not be asked ({why})");
-                (StepKind::Remark, Some(how))
+                (StepKind::Remark, Some(how), "nothing was sent".to_owned())
             }
         };
+        self.subject.interrupted = interrupted(&so_far);
         let text = response.to_string();
         self.run.tell(kind, &text);
         self.evidence.push(match self.request.method.means {
             Means::Http(_) => format!("reply: {text}"),
             Means::Signal(_) | Means::Exec(_) => text,
         });
-        if self.proof.is_blind() {
+        if self.subject.proof.is_blind() {
             return Flow::Break(unseen(&response));
         }
         self.response = Some(response);
@@ -179,11 +180,11 @@ impl Monitored for StopWatch<'_> {
     /// Asks the service about itself, at the address that was asked before or, where that has closed, at one that still
     /// accepts.
     fn ask(&mut self, looks: &[ConnectOutcome]) -> Option<Pending<IdentityAnswer>> {
-        if self.facts.probes.is_empty() {
+        if self.run.target.facts.probes.is_empty() {
             return None;
         }
         let pin = self.open_address(looks);
-        let endpoint = match (&self.facts.address, pin) {
+        let endpoint = match (&self.run.target.facts.address, pin) {
             _ if self.baseline.processes.is_empty() => None,
             (ServiceAddress::Socket(path), _) => Some(Endpoint::Socket(path.clone())),
             (_, Some(address)) if is_local(address.ip()) => Some(Endpoint::Tcp(address)),
@@ -192,7 +193,7 @@ impl Monitored for StopWatch<'_> {
         let question = IdentityQuestion {
             pin,
             endpoint,
-            search: !self.proof.runs(),
+            search: !self.subject.proof.runs(),
             ..self.run.identity_question(&self.baseline)
         };
         Some(Box::pin(question.ask()))
@@ -240,22 +241,10 @@ impl Monitored for StopWatch<'_> {
     fn observed(&mut self) -> Flow {
         let in_doubt = self.run.context.action == Action::Schedule
             && matches!(self.response, Some(StopResponse::Unclear(_)));
-        if in_doubt && self.proof.drains() {
+        if in_doubt && self.subject.proof.drains() {
             return Flow::Break(ActionEnd::new(Verdict::Accepted, "it is draining"));
         }
         Flow::Continue(())
-    }
-
-    fn interrupted(&self) -> String {
-        let request = &self.request.offer.request;
-        let so_far = match &self.response {
-            Some(StopResponse::Taken(what)) => format!("{request} was sent and taken ({what})"),
-            Some(StopResponse::Rejected(how)) => format!("{request} was sent and it {how}"),
-            Some(StopResponse::Unclear(what)) => format!("{request} was sent ({what})"),
-            Some(StopResponse::NotSent(_)) => "nothing was sent".to_owned(),
-            None => format!("{request} was on its way and not yet answered"),
-        };
-        format!("interrupted: {so_far}; whether it stops was not waited for")
     }
 }
 
@@ -264,7 +253,7 @@ impl StopWatch<'_> {
     /// its own process has gone and they have not followed in some time: a child of a shell or of npm, which the signal to its
     /// parent has not reached.
     fn end_leftover(&mut self) {
-        let processes = &self.facts.processes;
+        let processes = &self.run.target.facts.processes;
         let record = processes.record.as_ref().filter(|_| processes.leader_seen);
         let has_gone = record.is_some_and(|record| alive(record.process) == Some(false));
         // Where another process takes its place, one of the session may be the successor that is waited for.
@@ -295,12 +284,12 @@ impl StopWatch<'_> {
 
     /// The address at which the service may still answer.
     fn open_address(&self, looks: &[ConnectOutcome]) -> Option<SocketAddr> {
-        let pinned = self.facts.pin?;
-        let endpoints = self.facts.endpoints.iter().zip(looks);
+        let pinned = self.run.target.facts.pin?;
+        let endpoints = self.run.target.facts.endpoints.iter().zip(looks);
         let is_closed = endpoints.into_iter().any(|(endpoint, look)| {
             *endpoint == Endpoint::Tcp(pinned) && *look == ConnectOutcome::Refused
         });
-        let open = is_closed.then(|| self.facts.accepting_address(looks));
+        let open = is_closed.then(|| self.run.target.facts.accepting_address(looks));
         open.flatten().or(Some(pinned))
     }
 
@@ -326,6 +315,10 @@ impl StopWatch<'_> {
             _ => ActionEnd::new(verdict, text),
         }
     }
+}
+
+fn interrupted(so_far: &str) -> String {
+    format!("interrupted: {so_far}; whether it stops was not waited for")
 }
 
 /// Gives the result where there is nothing to look at: the response is all that there will ever be.

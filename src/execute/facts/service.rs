@@ -258,31 +258,26 @@ impl ServiceFacts {
 
     /// Returns all endpoints: `127.0.0.1:8000 and [::1]:8000`.
     pub(crate) fn places(&self) -> String {
-        let all = vec![ConnectOutcome::Accepted; self.endpoints.len()];
-        self.accepting_of(&all)
+        joined(self.endpoints.iter())
     }
 
     /// Those of the endpoints that accept according to `looks`.
     pub(crate) fn accepting_of(&self, looks: &[ConnectOutcome]) -> String {
-        let endpoints = self.endpoints.iter().zip(looks);
-        let accepting: Vec<String> = endpoints
-            .filter(|(_, look)| **look == ConnectOutcome::Accepted)
-            .map(|(endpoint, _)| endpoint.to_string())
-            .collect();
-        if accepting.is_empty() {
-            "its address".to_owned()
-        } else {
-            accepting.join(" and ")
-        }
+        joined(self.accepting(looks))
     }
 
     /// The first TCP address that accepts according to `looks`.
     pub(crate) fn accepting_address(&self, looks: &[ConnectOutcome]) -> Option<SocketAddr> {
-        let mut endpoints = self.endpoints.iter().zip(looks);
-        endpoints.find_map(|pair| match pair {
-            (Endpoint::Tcp(address), ConnectOutcome::Accepted) => Some(*address),
-            _ => None,
+        self.accepting(looks).find_map(|endpoint| match endpoint {
+            Endpoint::Tcp(address) => Some(*address),
+            Endpoint::Socket(_) => None,
         })
+    }
+
+    fn accepting<'a>(&'a self, looks: &'a [ConnectOutcome]) -> impl Iterator<Item = &'a Endpoint> {
+        let endpoints = self.endpoints.iter().zip(looks);
+        let accepts = |look: &ConnectOutcome| *look == ConnectOutcome::Accepted;
+        endpoints.filter_map(move |(endpoint, look)| accepts(look).then_some(endpoint))
     }
 
     async fn ask_probes(&mut self, service: &Service, prober: &Prober) {
@@ -332,8 +327,8 @@ impl ServiceFacts {
             return vec![Endpoint::Socket(path.clone())];
         }
         let mut all: Vec<Endpoint> = self.pin.map(Endpoint::Tcp).into_iter().collect();
-        for (endpoint, look) in self.endpoints.iter().zip(&self.looks) {
-            if *look == ConnectOutcome::Accepted && !all.contains(endpoint) {
+        for endpoint in self.accepting(&self.looks) {
+            if !all.contains(endpoint) {
                 all.push(endpoint.clone());
             }
         }
@@ -343,6 +338,15 @@ impl ServiceFacts {
         });
         all
     }
+}
+
+/// Returns the endpoints as a text: `127.0.0.1:8000 and [::1]:8000`.
+fn joined<'a>(endpoints: impl Iterator<Item = &'a Endpoint>) -> String {
+    let names: Vec<String> = endpoints.map(ToString::to_string).collect();
+    if names.is_empty() {
+        return "its address".to_owned();
+    }
+    names.join(" and ")
 }
 
 /// Returns the first of the service's own probes, but for its startup and named ones, that passes.
