@@ -10,7 +10,7 @@ use super::audit::{Audit, AuditSubject, instance_info};
 use super::facts::{IdentityQuestion, ServiceFacts};
 use super::monitor::{MonitorSubject, Monitored, monitor};
 use super::request::offer_to_start;
-use super::result::{ActionEnd, Flow};
+use super::result::{ActionEnd, Flow, ended};
 use super::{Executor, PlanTarget, PlannedRequest, PlannedWork};
 use crate::action::{Action, Baseline, Goal, Responder, ResponderKind, Verdict, restart_verdict};
 use crate::event::{ActionDetails, ActionResult, ActionStep, Input, PhaseTimes, StepKind};
@@ -218,19 +218,14 @@ impl<'a> TargetRun<'a> {
             Goal::Replace => self.replaced().await,
             Goal::Start | Goal::Stop | Goal::Reload => self.started().await,
         };
-        let (Flow::Continue(result) | Flow::Break(result)) = end;
-        result
+        ended(end)
     }
 
     /// Has the service read its configuration again: the one action that leaves it running.
-    pub(super) async fn reload_phase(&mut self) -> ActionEnd {
-        match self.preflight().await {
-            Flow::Break(result) => result,
-            Flow::Continue(request) => {
-                self.tell_sending(&request);
-                self.reload(&request).await
-            }
-        }
+    pub(super) async fn reload_phase(&mut self) -> Flow<ActionEnd> {
+        let request = self.preflight().await?;
+        self.tell_sending(&request);
+        self.reload(&request).await
     }
 
     async fn started(&mut self) -> Flow<ActionEnd> {

@@ -29,7 +29,7 @@ struct ReloadWatch<'a> {
 
 impl TargetRun<'_> {
     /// Sends the request and says how the reload ended.
-    pub(super) async fn reload(&self, request: &PlannedRequest) -> ActionEnd {
+    pub(super) async fn reload(&self, request: &PlannedRequest) -> Flow<ActionEnd> {
         let facts = &self.target.facts;
         let executor = self.context.executor;
         let mut lasting = heads(&facts.processes.all());
@@ -43,14 +43,11 @@ impl TargetRun<'_> {
             biased;
             () = self.context.cancel.cancelled() => {
                 let text = format!("interrupted: {name} was on its way and not yet answered");
-                return ActionEnd::new(Verdict::Unverified, text);
+                return Flow::Break(ActionEnd::new(Verdict::Unverified, text));
             }
             delivery = send(&executor.prober, request, pin) => delivery,
         };
-        let response = match response_of(delivery, &request.method) {
-            Flow::Continue(response) => response,
-            Flow::Break(result) => return result,
-        };
+        let response = response_of(delivery, &request.method)?;
         let (answer, parts) = match &response {
             ReloadResponse::Replied { how, reply, .. } => {
                 (format!("reply: it {how}"), reply.parts.clone())
@@ -73,10 +70,7 @@ impl TargetRun<'_> {
             after: None,
             compared: Vec::new(),
         };
-        let (verdict, text) = match self.monitor(&mut watch, Duration::MAX).await {
-            Flow::Continue(end) => end,
-            Flow::Break(result) => return result,
-        };
+        let (verdict, text) = self.monitor(&mut watch, Duration::MAX).await?;
         let mut evidence = vec![answer];
         evidence.extend(parts.iter().map(ToString::to_string));
         if verdict == Verdict::Died {
@@ -85,7 +79,7 @@ impl TargetRun<'_> {
         let mut result = ActionEnd::new(verdict, text).with_evidence(evidence);
         result.parts = parts;
         result.after = watch.after.map(Box::new);
-        result
+        Flow::Continue(result)
     }
 }
 

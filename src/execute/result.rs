@@ -9,6 +9,12 @@ use crate::health::{Identity, Part, Process};
 /// The flow of control after a part of an action: the action goes on with a value, or ends with the result.
 pub(super) type Flow<T = ()> = ControlFlow<ActionEnd, T>;
 
+/// Returns the end of an action that has come to it in either way.
+pub(super) fn ended(flow: Flow<ActionEnd>) -> ActionEnd {
+    let (ControlFlow::Continue(end) | ControlFlow::Break(end)) = flow;
+    end
+}
+
 /// The outcome of an action on one service.
 #[derive(Debug)]
 pub(super) struct ActionEnd {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::Audit;
 use super::phases::{ActionContext, TargetRun};
-use super::result::{ActionEnd, Flow};
+use super::result::{ActionEnd, Flow, ended};
 use super::{Executor, PlanTarget, PlannedWork, PreparedAction};
 use crate::action::{
     ActionPhase, Goal, PlanStep, Proposal, Rollout, RolloutNode, RolloutPolicy, RolloutTask,
@@ -180,7 +180,7 @@ async fn phase(
 ) -> (RolloutTask, TargetRun<'_>, Verdict, Option<ActionResult>) {
     run.begin();
     let end = match (task.phase, run.target.goal) {
-        (_, Goal::Reload) => Flow::Break(run.reload_phase().await),
+        (_, Goal::Reload) => Flow::Break(ended(run.reload_phase().await)),
         (ActionPhase::Stop, _) => run.stop_phase().await,
         (ActionPhase::Start, _) => Flow::Break(run.start_phase().await),
     };

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::facts::{Recorded, ServiceFacts, belongs, heads, name};
 use super::monitor::{MonitorSubject, Monitored, Pending};
 use super::phases::{StartedInstance, TargetRun};
-use super::result::{ActionEnd, Flow, or_end};
+use super::result::{ActionEnd, Flow, ended, or_end};
 use super::{Executor, PlanTarget};
 use crate::action::{
     AddressHolder, ChildExit, ConnectOutcome, Observation, ProofSubject, Prover, ReadinessProof,
@@ -155,10 +155,8 @@ impl TargetRun<'_> {
             not_ready: "it runs already and is not ready yet",
             ..self.start_watch(subject)
         };
-        match self.monitor(&mut watch, limit).await {
-            Flow::Continue((verdict, text)) => ActionEnd::new(verdict, text),
-            Flow::Break(result) => result,
-        }
+        let end = self.monitor(&mut watch, limit).await;
+        ended(end.map_continue(|(verdict, text)| ActionEnd::new(verdict, text)))
     }
 
     fn start_proof(

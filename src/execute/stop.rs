@@ -11,7 +11,7 @@ use super::address::ServiceAddress;
 use super::facts::{IdentityAnswer, IdentityQuestion};
 use super::monitor::{MonitorSubject, Monitored, Pending};
 use super::phases::TargetRun;
-use super::result::{ActionEnd, Flow};
+use super::result::{ActionEnd, Flow, ended};
 use super::send::{Delivery, NotSent, StopResponse, send};
 use super::signal::{ProvenTarget, send_to_all, target_names};
 use crate::action::{
@@ -99,10 +99,8 @@ impl TargetRun<'_> {
             leftover_signalled: false,
             signalled: Vec::new(),
         };
-        let mut result = match self.monitor(&mut watch, request.method.timeout).await {
-            Flow::Continue((verdict, text)) => watch.proved(verdict, text),
-            Flow::Break(result) => result,
-        };
+        let end = self.monitor(&mut watch, request.method.timeout).await;
+        let mut result = ended(end.map_continue(|(verdict, text)| watch.proved(verdict, text)));
         result.evidence.append(&mut watch.evidence);
         result.after = result.after.or(watch.after.map(Box::new));
         result.responder = watch.responder;
