@@ -99,7 +99,7 @@ impl ActionFailure {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Failed => "failed",
-            Self::NotDone => "not result",
+            Self::NotDone => "not done",
         }
     }
 }
