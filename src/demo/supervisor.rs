@@ -7,10 +7,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::select_all;
+use parking_lot::Mutex;
 use rustix::process::Pid;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::Child;
@@ -220,7 +221,7 @@ impl Supervisor {
     async fn apply(&self, command: FaultCommand) -> FaultReply {
         command.validate()?;
         let name = command.service.clone();
-        let attached = || lock(&self.attached).get(name.as_str()).cloned();
+        let attached = || self.attached.lock().get(name.as_str()).cloned();
         if command.target == PROCESS {
             let process = attached().ok_or_else(|| Error::new(format!("{name} is not running")))?;
             // As long as its connection is open, the pid belongs to the process.
@@ -229,7 +230,7 @@ impl Supervisor {
                 .map_err(|error| Error::new(format!("cannot kill {name}: {error}")));
         }
         {
-            let mut faults = lock(&self.faults);
+            let mut faults = self.faults.lock();
             faults.retain(|it| it.service != name || it.target != command.target);
             faults.push(command.clone());
         }
@@ -255,7 +256,7 @@ impl Supervisor {
         };
         // A process that has just exited may not have been noticed yet.
         let Ok(_exclusive) = timeout(REPLY_TIMEOUT, exclusive.lock()).await else {
-            let running = lock(&self.attached).get(service).map(|process| process.pid);
+            let running = self.attached.lock().get(service).map(|process| process.pid);
             let pid = running.map_or_else(String::new, |pid| format!(", pid {pid}"));
             let refusal: Result<Assignment, _> = Err(Error::hint(
                 format!("{service} is already running{pid}"),
@@ -268,7 +269,9 @@ impl Supervisor {
         // The pid file exists before anybody can see that the service is healthy.
         let written = directory::write(&pid_file, &format!("{pid}\n"));
         let (commands, receiver) = mpsc::channel(1);
-        lock(&self.attached).insert(service, AttachedProcess { pid, commands });
+        self.attached
+            .lock()
+            .insert(service, AttachedProcess { pid, commands });
         let starting = timeout(
             START_TIMEOUT,
             self.assign(definition, &mut connection, written),
@@ -294,7 +297,7 @@ impl Supervisor {
             }
             self.forward(service, receiver, &mut connection).await;
         }
-        lock(&self.attached).remove(service);
+        self.attached.lock().remove(service);
         end(connection, pid, self.kill).await;
         // The file is missing if it could not be written.
         let _ = fs::remove_file(pid_file);
@@ -313,7 +316,7 @@ impl Supervisor {
             !definition.convention.needs_control_plane() || all.contains_key(CONTROL_PLANE)
         };
         let endpoints = endpoints(&*started.wait_for(is_ready).await.ok()?);
-        let mut faults = lock(&self.faults).clone();
+        let mut faults = self.faults.lock().clone();
         faults.retain(|command| command.service == definition.name);
         let assignment = Assignment {
             calm: self.calm,
@@ -366,10 +369,6 @@ fn endpoints(started: &EndpointsByService) -> Endpoints {
     let all = started.values().flatten();
     all.map(|(name, address)| (name.clone(), *address))
         .collect()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Display for DemoEvent {

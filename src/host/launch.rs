@@ -108,20 +108,17 @@ pub(crate) async fn launch(
         .map_err(|error| format!("the program to run could not be passed on: {error}"))?;
     let (recorded, failure) = reported.split_once('\n').unwrap_or((reported.as_str(), ""));
     let record: Option<Record> = serde_json::from_str(recorded).ok();
-    match (record, failure) {
-        (Some(record), "") => Ok(LaunchedProcess { record, child }),
-        (recorded, failure) => {
-            let status = child.wait().await;
-            let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-            Err(match (recorded, failure) {
-                (None, "") if reported.is_empty() => {
-                    format!("it ended before it was recorded ({status})")
-                }
-                (None, _) => text::clean(reported.trim(), 400),
-                (Some(_), failure) => text::clean(failure.trim(), 400),
-            })
-        }
+    let why = match record {
+        Some(record) if failure.is_empty() => return Ok(LaunchedProcess { record, child }),
+        Some(_) => failure,
+        None => &reported,
+    };
+    let status = child.wait().await;
+    let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+    if reported.is_empty() {
+        return Err(format!("it ended before it was recorded ({status})"));
     }
+    Err(text::clean(why.trim(), 400))
 }
 
 /// Checks a start as far as possible without starting or changing anything: a service is not to be stopped for a start that

@@ -22,7 +22,7 @@ const BLOCK: usize = 64 * 1024;
 const MAX_SEARCH: u64 = 16 * 1024 * 1024;
 
 /// The position in a log at which reading starts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LogStart {
     /// The first byte that may be read; zero if the file is shorter, because it is another file then.
     pub(crate) offset: u64,
@@ -137,7 +137,8 @@ impl LogReader {
     }
 
     fn open(&mut self) -> io::Result<LogChunk> {
-        let start = std::mem::replace(&mut self.start, LogStart::FIRST_BYTE);
+        // A file that replaces the first one is read from its first byte.
+        let start = std::mem::take(&mut self.start);
         let Some((file, metadata)) = open(&self.path)? else {
             return Ok(LogChunk {
                 event: Some(LogFileEvent::Missing),
@@ -145,13 +146,16 @@ impl LogReader {
             });
         };
         let length = metadata.len();
-        let offset = if start.offset > length {
-            0
-        } else {
-            start.offset
-        };
+        let offset = Some(start.offset).filter(|offset| *offset <= length);
+        let offset = offset.unwrap_or(0);
         let position = find_start(&file, offset, length, start.lines)?;
-        self.open = Some(OpenLog::new(file, &metadata, position));
+        self.open = Some(OpenLog {
+            file,
+            identity: identity(&metadata),
+            position,
+            end: length,
+            replaced: false,
+        });
         Ok(LogChunk {
             event: (position > offset).then_some(LogFileEvent::Skipped),
             has_more: true,
@@ -170,14 +174,11 @@ impl LogReader {
         }
         if open.replaced {
             self.open = None;
-            return match self.open()? {
+            if self.open()?.event == Some(LogFileEvent::Missing) {
                 // The new file was removed again; the next one is read when it exists.
-                LogChunk {
-                    event: Some(LogFileEvent::Missing),
-                    ..
-                } => Ok(LogChunk::default()),
-                _ => Ok(self.restart(LogFileEvent::Replaced)),
-            };
+                return Ok(LogChunk::default());
+            }
+            return Ok(self.restart(LogFileEvent::Replaced));
         }
         match fs::metadata(&self.path) {
             Ok(metadata) if identity(&metadata) != open.identity => {
@@ -199,26 +200,6 @@ impl LogReader {
             lines: self.lines.take_partial().into_iter().collect(),
             event: Some(event),
             has_more: true,
-        }
-    }
-}
-
-impl LogStart {
-    /// A file that replaces the first one is read from its first byte.
-    const FIRST_BYTE: Self = Self {
-        offset: 0,
-        lines: None,
-    };
-}
-
-impl OpenLog {
-    fn new(file: File, metadata: &Metadata, position: u64) -> Self {
-        Self {
-            file,
-            identity: identity(metadata),
-            position,
-            end: metadata.len(),
-            replaced: false,
         }
     }
 }

@@ -133,12 +133,7 @@ fn map<'a>(entries: impl Iterator<Item = (&'a str, Node)>, place: &Place) -> Nod
         key_place: place.clone(),
         value,
     });
-    Node {
-        value: Value::Map(entries.collect()),
-        place: place.clone(),
-        style: Style::Plain,
-        put_in: Vec::new(),
-    }
+    Node::new(Value::Map(entries.collect()), place.clone(), Style::Plain)
 }
 
 /// Returns the map of probes `{live: {KIND: …}}`.
@@ -163,12 +158,9 @@ fn words(command: &str, problems: &mut Problems) -> Option<Node> {
                 .label("expected a program and its arguments")
                 .hint("let a shell read it: `--cmd \"sh -c '…'\"`; where it is an argument, quote it once more: `';'`").reject(problems);
     }
-    let words = words.into_iter().map(|word| Node {
-        value: Value::Text(word),
-        place: whole.place.clone(),
-        style: Style::Quoted,
-        put_in: Vec::new(),
-    });
+    let words = words
+        .into_iter()
+        .map(|word| Node::new(Value::Text(word), whole.place.clone(), Style::Quoted));
     Some(Node {
         value: Value::List(words.collect()),
         ..whole
@@ -217,22 +209,10 @@ fn name(target: AdHocTarget<'_>) -> String {
             .and_then(|words| words.into_iter().next())
             .map(|program| file_name(Path::new(&program))),
     };
-    let text = text.unwrap_or_default();
-    let name: String = text
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    let name: String = name
-        .trim_start_matches(['.', '_', '-'])
-        .chars()
-        .take(63)
-        .collect();
+    let is_invalid = |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-');
+    let name = text.unwrap_or_default().replace(is_invalid, "-");
+    let name = name.trim_start_matches(['.', '_', '-']);
+    let name: String = name.chars().take(63).collect();
     if is_name(&name) {
         return name;
     }

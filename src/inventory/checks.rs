@@ -45,52 +45,38 @@ pub(super) fn check_dependencies(services: &[RawService], problems: &mut Problem
     cycles(services, &index, problems);
 }
 
-/// The state of a service during the search for cycles.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum VisitState {
-    Fresh,
-    /// On the path from the root that is being followed.
-    Open,
-    Done,
-}
-
 /// Reports each cycle once, where it closes. A path may be as long as the inventory, so it is kept in a list.
 fn cycles(services: &[RawService], index: &HashMap<&str, usize>, problems: &mut Problems) {
-    let mut states = vec![VisitState::Fresh; services.len()];
+    // The services visited: whether all below each was followed; until then it is on the path from the root.
+    let mut visited: HashMap<usize, bool> = HashMap::with_capacity(services.len());
     for root in 0..services.len() {
         let mut path: Vec<(usize, usize)> = vec![(root, 0)];
-        if states.get(root) != Some(&VisitState::Fresh) {
+        if visited.contains_key(&root) {
             continue;
         }
-        set(&mut states, root, VisitState::Open);
+        visited.insert(root, false);
         while let Some((at, next)) = path.last_mut() {
             let edge: Option<&Spanned<String>> = services
                 .get(*at)
                 .and_then(|service| dependencies(service).get(*next));
             *next += 1;
             let Some(edge) = edge else {
-                set(&mut states, *at, VisitState::Done);
+                visited.insert(*at, true);
                 path.pop();
                 continue;
             };
             let Some(&to) = index.get(edge.value.as_str()) else {
                 continue;
             };
-            match states.get(to).copied().unwrap_or(VisitState::Done) {
-                VisitState::Fresh => {
-                    set(&mut states, to, VisitState::Open);
+            match visited.get(&to) {
+                None => {
+                    visited.insert(to, false);
                     path.push((to, 0));
                 }
-                VisitState::Open => problems.push(cycle(services, &path, to, edge)),
-                VisitState::Done => {}
+                Some(false) => problems.push(cycle(services, &path, to, edge)),
+                Some(true) => {}
             }
         }
-    }
-}
-
-fn set(states: &mut [VisitState], index: usize, state: VisitState) {
-    if let Some(place) = states.get_mut(index) {
-        *place = state;
     }
 }
 

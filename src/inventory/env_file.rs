@@ -193,14 +193,12 @@ impl<'a> EnvFileReader<'a> {
         let trimmed = line.trim_start();
         let quote = trimmed.chars().next().filter(|c| matches!(c, '"' | '\''));
         let Some(quote) = quote else {
-            let end = trimmed
-                .char_indices()
-                .find(|(at, c)| {
-                    let before = trimmed.get(..*at).unwrap_or_default();
-                    *c == '#' && (before.is_empty() || before.ends_with(char::is_whitespace))
-                })
-                .map_or(trimmed.len(), |(at, _)| at);
-            let value = trimmed.get(..end).unwrap_or_default().trim_end().to_owned();
+            let mut before_signs = trimmed
+                .match_indices('#')
+                .map(|(at, _)| trimmed.split_at(at).0);
+            let before_comment = before_signs
+                .find(|before| before.is_empty() || before.ends_with(char::is_whitespace));
+            let value = before_comment.unwrap_or(trimmed).trim_end().to_owned();
             return self.checked(value, self.at, self.at + line.len());
         };
         let open = self.at + (line.len() - trimmed.len());

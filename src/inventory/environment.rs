@@ -66,25 +66,19 @@ impl Environment<'_> {
         const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
         let status = (self.status)(path)?;
         let shown = shown.display();
-        if status.owner != self.user && status.owner != 0 {
-            return Some(
-                Problem::general(format!(
-                    "`{shown}` belongs to the user with the id {}, and what it says would be run by you",
-                    status.owner
-                ))
-                .hint(format!("read it, then name it yourself: `-f {shown}`")),
-            );
-        }
-        if status.mode & GROUP_OR_OTHERS_WRITE != 0 {
-            return Some(
-                Problem::general(format!(
-                    "`{shown}` may be written by others than its owner (mode {:04o}), and what it says would be run by you",
-                    status.mode & 0o7777
-                ))
-                .hint(format!("`chmod go-w {shown}`, or name it yourself: `-f {shown}`")),
-            );
-        }
-        None
+        let (why, hint) = if status.owner != self.user && status.owner != 0 {
+            let why = format!("belongs to the user with the id {}", status.owner);
+            (why, "read it, then".to_owned())
+        } else if status.mode & GROUP_OR_OTHERS_WRITE != 0 {
+            let mode = status.mode & 0o7777;
+            let why = format!("may be written by others than its owner (mode {mode:04o})");
+            (why, format!("`chmod go-w {shown}`, or"))
+        } else {
+            return None;
+        };
+        let message = format!("`{shown}` {why}, and what it says would be run by you");
+        let hint = format!("{hint} name it yourself: `-f {shown}`");
+        Some(Problem::general(message).hint(hint))
     }
 
     /// Reads a file that an inventory or a profile stands in.
@@ -118,18 +112,12 @@ impl std::fmt::Debug for Environment<'_> {
 
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
     let path = path.display();
-    let reason = match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-        _ => error.to_string(),
-    };
-    let problem = Problem::general(format!("cannot read `{path}`: {reason}"));
+    let problem = |reason: &str| Problem::general(format!("cannot read `{path}`: {reason}"));
     match error.kind() {
-        io::ErrorKind::NotFound => {
-            problem.hint("`healthctl init` writes an inventory to start from")
-        }
-        io::ErrorKind::IsADirectory => problem.hint("name the file in it"),
-        _ => problem,
+        io::ErrorKind::NotFound => problem("there is no such file")
+            .hint("`healthctl init` writes an inventory to start from"),
+        io::ErrorKind::PermissionDenied => problem("permission denied"),
+        io::ErrorKind::IsADirectory => problem("it is a directory").hint("name the file in it"),
+        _ => problem(&error.to_string()),
     }
 }

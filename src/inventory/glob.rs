@@ -1,5 +1,6 @@
 //! Patterns of files: `services/*.yaml`, `**/health.yaml`, or a plain path.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -62,14 +63,9 @@ pub(super) fn files(
         }
         paths = next;
     }
-    paths.retain(|path| environment.is_file(path));
-    let mut seen = Vec::with_capacity(paths.len());
-    for path in paths {
-        if !seen.contains(&path) {
-            seen.push(path);
-        }
-    }
-    Ok(seen)
+    let mut seen = HashSet::new();
+    paths.retain(|path| environment.is_file(path) && seen.insert(path.clone()));
+    Ok(paths)
 }
 
 fn part(text: &str) -> Result<PatternPart<'_>, BadPattern> {

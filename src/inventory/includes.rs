@@ -71,13 +71,10 @@ impl Includes<'_> {
         let before = self.problems.error_count();
         let Some((file, mut node)) = self.parsed(path, above.map(|(_, place)| place)) else {
             if self.problems.error_count() == before {
-                let problem = Problem::general(format!("`{}` is empty", path.display()))
-                    .hint("`healthctl init --stdout` shows an example");
-                Problem {
-                    place: above.map(|(_, place)| place.clone()),
-                    ..problem
-                }
-                .report(self.problems);
+                Problem::general(format!("`{}` is empty", path.display()))
+                    .hint("`healthctl init --stdout` shows an example")
+                    .placed(above.map(|(_, place)| place))
+                    .report(self.problems);
             }
             return;
         };
@@ -111,13 +108,7 @@ impl Includes<'_> {
     fn parsed(&mut self, path: &Path, at: Option<&Place>) -> Option<(Arc<SourceFile>, Node)> {
         let file = match self.environment.read_source(path) {
             Ok(file) => file,
-            Err(problem) => {
-                return Problem {
-                    place: at.cloned(),
-                    ..*problem
-                }
-                .reject(self.problems);
-            }
+            Err(problem) => return problem.placed(at).reject(self.problems),
         };
         let node = parse(&file, self.problems)?;
         Some((file, node))
@@ -144,12 +135,10 @@ impl Includes<'_> {
         let own = match read {
             Ok(file) => env_file::parse(&file.path, &file.text, self.problems),
             Err(problem) => {
-                Problem {
-                    place: Some(value.place.clone()),
-                    label: Some("is needed for the variables in it".to_owned()),
-                    ..*problem
-                }
-                .report(self.problems);
+                problem
+                    .placed(&value.place)
+                    .label("is needed for the variables in it")
+                    .report(self.problems);
                 return outer;
             }
         };
@@ -185,8 +174,9 @@ impl Includes<'_> {
                 if done.contains(&identity) {
                     continue;
                 }
-                if self.may_include(item, &path, &identity) {
-                    self.file(&path, Some((index, &item.place)));
+                match self.refusal(item, &path, &identity) {
+                    Some(problem) => self.problems.push(problem),
+                    None => self.file(&path, Some((index, &item.place))),
                 }
                 done.push(identity);
             }
@@ -228,8 +218,8 @@ impl Includes<'_> {
         Vec::new()
     }
 
-    /// Returns whether a file can be included here, and reports why not.
-    fn may_include(&mut self, item: &Node, path: &Path, identity: &Path) -> bool {
+    /// Returns why a file cannot be included here; one that can be is remembered as included.
+    fn refusal(&mut self, item: &Node, path: &Path, identity: &Path) -> Option<Problem> {
         if let Some(start) = self.open.iter().position(|(open, _)| open == identity) {
             let cycle: Vec<_> = self
                 .open
@@ -243,39 +233,23 @@ impl Includes<'_> {
                 [one, _] => format!("{one} includes itself"),
                 _ => format!("include cycle: {}", cycle.join(" -> ")),
             };
-            Problem::at(&item.place, message)
-                .label("closes the cycle")
-                .hint("take one of these out, or make the pattern narrower")
-                .report(self.problems);
-            return false;
+            let problem = Problem::at(&item.place, message).label("closes the cycle");
+            return Some(problem.hint("take one of these out, or make the pattern narrower"));
         }
         if let Some((_, first)) = self.included.iter().find(|(known, _)| known == identity) {
             let message = format!("`{}` is included a second time", path.display());
-            Problem::at(&item.place, message)
-                .label("here again")
-                .related(first, "first here")
-                .hint("its services would be there twice: keep one of them")
-                .report(self.problems);
-            return false;
+            let problem = Problem::at(&item.place, message).label("here again");
+            let problem = problem.related(first, "first here");
+            return Some(problem.hint("its services would be there twice: keep one of them"));
         }
         self.included
             .push((identity.to_owned(), item.place.clone()));
         if self.open.len() > DEEPEST {
-            Problem::at(&item.place, "files include each other too deeply")
-                .label(format!("more than {DEEPEST} files inside each other"))
-                .report(self.problems);
-            return false;
+            let problem = Problem::at(&item.place, "files include each other too deeply");
+            return Some(problem.label(format!("more than {DEEPEST} files inside each other")));
         }
-        if let Some(problem) = self.distrusted(path) {
-            Problem {
-                place: Some(item.place.clone()),
-                label: Some("is included here".to_owned()),
-                ..problem
-            }
-            .report(self.problems);
-            return false;
-        }
-        true
+        let problem = self.distrusted(path)?;
+        Some(problem.placed(&item.place).label("is included here"))
     }
 
     /// Returns the identity of a path: absolute, without `.` and `..`.

@@ -32,21 +32,13 @@ const KEYS: Keys = Keys {
                     | ("file", "env")
             )
     },
-    holds_names: |key| {
-        matches!(
-            key,
-            "services"
-                | "profiles"
-                | "probes"
-                | "labels"
-                | "links"
-                | "headers"
-                | "env"
-                | "json"
-                | "words"
-        )
-    },
+    holds_names: |key| MAPS_BY_NAME.contains(&key),
 };
+
+/// The keys whose maps have names of the user's own as keys.
+const MAPS_BY_NAME: [&str; 9] = [
+    "services", "profiles", "probes", "labels", "links", "headers", "env", "json", "words",
+];
 
 /// A service or a profile as far as it has been merged.
 #[derive(Debug)]
@@ -148,13 +140,8 @@ fn lay(below: &mut EntriesByName, above: EntriesByName, root: usize, before: &[u
         under.entry.value.lay(over.entry.value, KEYS);
         under.defaults.extend(over.defaults);
         if !over.variables.is_empty() {
-            let mut variables = Arc::unwrap_or_clone(std::mem::take(&mut under.variables));
-            variables.extend(
-                over.variables
-                    .iter()
-                    .map(|(name, value)| (name.clone(), value.clone())),
-            );
-            under.variables = Arc::new(variables);
+            let variables = Arc::unwrap_or_clone(over.variables);
+            Arc::make_mut(&mut under.variables).extend(variables);
         }
     }
 }

@@ -116,15 +116,8 @@ fn probe(
             .map(|decode| Arc::clone(&decode.value));
         probe.expect = RawExpect::resolve(&expects);
         let bodiless = kind::without_body(&kinds);
-        let max_body = probe.max_body;
-        RawExpect::check(
-            &expects,
-            &probe.expect,
-            decode.as_deref(),
-            max_body,
-            bodiless,
-            problems,
-        );
+        let (expect, read, max_body) = (&probe.expect, decode.as_deref(), probe.max_body);
+        RawExpect::check(&expects, expect, read, max_body, bodiless, problems);
         probe.decode = decode;
     }
     let required = levels.probes().find_map(|probe| probe.required.as_ref());

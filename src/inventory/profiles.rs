@@ -87,11 +87,7 @@ impl<'a> ProfileLoader<'a> {
                 let profile = read(&name.value, &file, problems);
                 profile.map(|profile| Arc::new(Profile { builtin, ..profile }))
             }
-            Some(Err(problem)) => Problem {
-                place: Some(name.place.clone()),
-                ..*problem
-            }
-            .reject(problems),
+            Some(Err(problem)) => problem.placed(&name.place).reject(problems),
             None => {
                 // Not remembered: each service that names it is marked.
                 return self.missing(name).reject(problems);
@@ -187,11 +183,8 @@ impl<'a> ProfileLoader<'a> {
                 (file.text.clone(), origin, profile)
             }
             Err(problem) => {
-                Problem {
-                    place: Some(Place::whole(&Arc::new(SourceFile::new(&name, &name)))),
-                    ..*problem
-                }
-                .report(&mut problems);
+                let place = Place::whole(&Arc::new(SourceFile::new(&name, &name)));
+                problem.placed(&place).report(&mut problems);
                 (String::new(), "refused".to_owned(), None)
             }
         };

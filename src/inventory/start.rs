@@ -13,7 +13,7 @@ use crate::profile::annotated::AnnotatedYaml;
 use crate::profile::raw::command::{self, Exec, RawExec, RawExecSettings};
 use crate::profile::raw::read::{directory, path, positive_duration};
 use crate::profile::setting::{
-    self, Level, Origin, Setting, SettingValue, Spanned, settings, strongest,
+    self, Declaration, Level, Origin, Setting, SettingValue, Spanned, settings, strongest,
 };
 use crate::yaml::{Entry, Fields, Problem, Problems, Style, Value};
 
@@ -46,21 +46,19 @@ settings! {
     timeout: Duration, default(Duration::from_secs(10)), "duration", since "0.1", positive_duration;
 }
 
-/// The value of `start` as written.
+/// A map with a command and its settings as written.
 #[derive(Debug, Clone)]
-pub(crate) struct RawStart {
+pub(crate) struct RawCommandMap<S> {
     command: RawExec,
     exec_settings: RawExecSettings,
-    settings: RawStartSettings,
+    settings: S,
 }
 
+/// The value of `start` as written.
+pub(crate) type RawStart = RawCommandMap<RawStartSettings>;
+
 /// The value of `on_change` as written.
-#[derive(Debug, Clone)]
-pub(crate) struct RawHook {
-    command: RawExec,
-    exec_settings: RawExecSettings,
-    settings: RawHookSettings,
-}
+pub(crate) type RawHook = RawCommandMap<RawHookSettings>;
 
 /// The files that a service's code is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +74,7 @@ impl SettingValue for RawStart {
 
     fn resolved(&self) -> StartSpec {
         StartSpec {
-            exec: exec(&self.command, &self.exec_settings),
+            exec: self.exec(),
             ..RawStartSettings::resolve(&own(&self.settings))
         }
     }
@@ -87,18 +85,14 @@ impl SettingValue for RawStart {
 
     fn show(key: &str, start: Setting<'_, &Self>, out: &mut AnnotatedYaml) {
         let raw = start.value;
-        let exec = exec(&raw.command, &raw.exec_settings);
+        let exec = raw.exec();
         out.open(key, None);
         out.leaf("command", exec.yaml(), raw.command.command.place.short());
         let cwd = own(&raw.exec_settings);
         let cwd = strongest(&cwd, |raw| raw.cwd.as_ref());
         let origin = cwd.map_or(Origin::BuiltIn, |cwd| cwd.origin);
         out.leaf("cwd", setting::path(&exec.cwd), origin);
-        show_env(&exec, &raw.exec_settings, out);
-        for setting in RawStartSettings::DECLARED {
-            (setting.show)(&own(&raw.settings), out);
-        }
-        out.close();
+        raw.show_settings(&exec, RawStartSettings::DECLARED, out);
     }
 }
 
@@ -107,7 +101,7 @@ impl SettingValue for RawHook {
 
     fn resolved(&self) -> Hook {
         Hook {
-            exec: exec(&self.command, &self.exec_settings),
+            exec: self.exec(),
             ..RawHookSettings::resolve(&own(&self.settings))
         }
     }
@@ -118,14 +112,10 @@ impl SettingValue for RawHook {
 
     fn show(key: &str, hook: Setting<'_, &Self>, out: &mut AnnotatedYaml) {
         let raw = hook.value;
-        let exec = exec(&raw.command, &raw.exec_settings);
+        let exec = raw.exec();
         out.open(key, None);
         out.leaf("exec", exec.yaml(), raw.command.command.place.short());
-        show_env(&exec, &raw.exec_settings, out);
-        for setting in RawHookSettings::DECLARED {
-            (setting.show)(&own(&raw.settings), out);
-        }
-        out.close();
+        raw.show_settings(&exec, RawHookSettings::DECLARED, out);
     }
 }
 
@@ -146,15 +136,23 @@ fn own<T>(raw: &T) -> [(Level<'_>, &T); 1] {
     [(Level::Service { own: true }, raw)]
 }
 
-fn exec(command: &RawExec, settings: &RawExecSettings) -> Exec {
-    let place = &command.command.place;
-    let exec = command::resolve(&own(command), &own(settings), place);
-    exec.unwrap_or_default()
-}
+impl<S> RawCommandMap<S> {
+    fn exec(&self) -> Exec {
+        let place = &self.command.command.place;
+        let exec = command::resolve(&own(&self.command), &own(&self.exec_settings), place);
+        exec.unwrap_or_default()
+    }
 
-fn show_env(exec: &Exec, settings: &RawExecSettings, out: &mut AnnotatedYaml) {
-    let names = settings.env.iter().map(|variable| &variable.name.value);
-    command::show_env(exec, names, &own(settings), out);
+    /// Shows what stands behind the command, and closes the map.
+    fn show_settings(&self, exec: &Exec, declared: &[Declaration<S>], out: &mut AnnotatedYaml) {
+        let settings = &self.exec_settings;
+        let names = settings.env.iter().map(|variable| &variable.name.value);
+        command::show_env(exec, names, &own(settings), out);
+        for setting in declared {
+            (setting.show)(&own(&self.settings), out);
+        }
+        out.close();
+    }
 }
 
 /// Reads `start`; its place is that of its key.
@@ -162,42 +160,27 @@ pub(super) fn start(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Ra
     const EXAMPLE: &str = "{command: [uvicorn, \"app:app\"]}";
     read_map(entry, "command", EXAMPLE, problems, |fields, problems| {
         let exec_settings = RawExecSettings::take(fields, problems);
-        let settings = RawStartSettings::take(fields, problems);
-        |command| RawStart {
-            command,
-            exec_settings,
-            settings,
-        }
+        (exec_settings, RawStartSettings::take(fields, problems))
     })
 }
 
 /// Reads `on_change`; its place is that of its key.
 pub(super) fn on_change(entry: &Entry, problems: &mut Problems) -> Option<Spanned<RawHook>> {
-    read_map(
-        entry,
-        "exec",
-        "{exec: [./notify.sh]}",
-        problems,
-        |fields, problems| {
-            let exec_settings = RawExecSettings::take_env(fields, problems);
-            let settings = RawHookSettings::take(fields, problems);
-            |command| RawHook {
-                command,
-                exec_settings,
-                settings,
-            }
-        },
-    )
+    const EXAMPLE: &str = "{exec: [./notify.sh]}";
+    read_map(entry, "exec", EXAMPLE, problems, |fields, problems| {
+        let exec_settings = RawExecSettings::take_env(fields, problems);
+        (exec_settings, RawHookSettings::take(fields, problems))
+    })
 }
 
 /// Reads a map with a command. `take` takes all its other keys.
-fn read_map<T, F: FnOnce(RawExec) -> T>(
+fn read_map<S>(
     entry: &Entry,
     key: &'static str,
     example: &str,
     problems: &mut Problems,
-    take: impl FnOnce(&mut Fields<'_>, &mut Problems) -> F,
-) -> Option<Spanned<T>> {
+    take: impl FnOnce(&mut Fields<'_>, &mut Problems) -> (RawExecSettings, S),
+) -> Option<Spanned<RawCommandMap<S>>> {
     let expected = format!("a map with `{key}`");
     if let Some(hint) = as_command(entry, key) {
         return entry.value.wrong(&expected).hint(hint).reject(problems);
@@ -206,7 +189,7 @@ fn read_map<T, F: FnOnce(RawExec) -> T>(
     let reported = problems.error_count();
     let written = fields.take(key);
     let command = written.and_then(|entry| RawExec::read(entry, problems));
-    let finish = take(&mut fields, problems);
+    let (exec_settings, settings) = take(&mut fields, problems);
     fields.finish_with(problems, |unknown| match (key, unknown) {
         ("command", "exec" | "cmd" | "run") => Some("did you mean `command`?".to_owned()),
         ("command", "timeout" | "wait") => Some("did you mean `ready_timeout`?".to_owned()),
@@ -229,7 +212,11 @@ fn read_map<T, F: FnOnce(RawExec) -> T>(
             .report(problems);
     }
     Some(Spanned {
-        value: finish(command?),
+        value: RawCommandMap {
+            command: command?,
+            exec_settings,
+            settings,
+        },
         place: entry.key_place.clone(),
     })
 }

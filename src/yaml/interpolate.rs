@@ -47,12 +47,8 @@ pub fn interpolate(node: &mut Node, env: &dyn Fn(&str) -> Option<String>, proble
                         node.style = Style::Interpolated;
                     }
                 }
-                Err(mistake) => {
-                    problems.push_last(
-                        Problem::at(&node.place, mistake.message)
-                            .label(mistake.label)
-                            .maybe_hint(mistake.hint),
-                    );
+                Err(problem) => {
+                    problems.push_last(problem.placed(&node.place));
                     // The value is unknown; with the text, the rest of the file can still be read.
                     node.value = Value::Text(text);
                     node.style = Style::Interpolated;
@@ -63,29 +59,22 @@ pub fn interpolate(node: &mut Node, env: &dyn Fn(&str) -> Option<String>, proble
     }
 }
 
-/// A mistake in a `${…}`.
-struct Mistake {
-    message: String,
-    label: &'static str,
-    hint: Option<String>,
+/// Returns the problem of a `${…}` that cannot be parsed; its place is not set yet.
+fn malformed(message: impl Into<String>) -> Problem {
+    Problem::general(message)
+        .expected("`${VAR}`, `${VAR:-default}` or `${VAR:?message}`")
+        .hint("a dollar sign before `{` is written `$$`")
 }
 
-impl Mistake {
-    fn form(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            label: "expected `${VAR}`, `${VAR:-default}` or `${VAR:?message}`",
-            hint: Some("a dollar sign before `{` is written `$$`".to_owned()),
-        }
-    }
-}
+/// A text with its variables replaced, and each value with the text that was written for it.
+type ExpandedText = (String, Vec<(String, String)>);
 
 /// Returns the text with its variables replaced, and each value with the text that was written for it.
 fn expand(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
     nesting: usize,
-) -> Result<(String, Vec<(String, String)>), Mistake> {
+) -> Result<ExpandedText, Box<Problem>> {
     let mut put_in = Vec::new();
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -95,7 +84,7 @@ fn expand(
             out.push('$');
             rest = after;
         } else if let Some(after) = after.strip_prefix('{') {
-            let end = closing(after).ok_or_else(|| Mistake::form("`${` without its `}`"))?;
+            let end = closing(after).ok_or_else(|| malformed("`${` without its `}`"))?;
             let (inside, after) = after.split_at(end);
             let value = variable(inside, env, nesting)?;
             out.push_str(&value);
@@ -130,57 +119,44 @@ fn variable(
     inside: &str,
     env: &dyn Fn(&str) -> Option<String>,
     nesting: usize,
-) -> Result<String, Mistake> {
+) -> Result<String, Box<Problem>> {
     let end = inside
         .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .unwrap_or(inside.len());
     let (name, rule) = inside.split_at(end);
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(Mistake::form(format!(
-            "`${{{inside}}}` does not name a variable"
-        )));
+        return Err(malformed(format!("`${{{inside}}}` does not name a variable")).into());
     }
     let value = env(name);
     let filled = value.clone().filter(|value| !value.is_empty());
     if rule.is_empty() {
-        return value.ok_or_else(|| Mistake {
-            message: format!("the variable `{name}` is not set"),
-            label: "needs it",
-            hint: Some(format!(
-                "set it, or write `${{{name}:-default}}` with what holds otherwise"
-            )),
-        });
+        let hint = format!("set it, or write `${{{name}:-default}}` with what holds otherwise");
+        let problem = || Problem::general(format!("the variable `{name}` is not set"));
+        return value.ok_or_else(|| problem().label("needs it").hint(hint).into());
     }
     if let Some(default) = rule.strip_prefix(":-") {
         return match filled {
             Some(value) => Ok(value),
-            None if nesting == 0 => Err(Mistake::form("too many defaults inside each other")),
+            None if nesting == 0 => Err(malformed("too many defaults inside each other").into()),
             None => expand(default, env, nesting - 1).map(|(text, _)| text),
         };
     }
     if let Some(message) = rule.strip_prefix(":?") {
-        return filled.ok_or_else(|| Mistake {
-            message: if message.trim().is_empty() {
-                format!("the variable `{name}` is not set or empty")
-            } else {
-                format!(
-                    "the variable `{name}` is not set or empty: {}",
-                    message.trim()
-                )
-            },
-            label: "needs it",
-            hint: Some(format!("set `{name}`")),
+        return filled.ok_or_else(|| {
+            let mut text = format!("the variable `{name}` is not set or empty");
+            if !message.trim().is_empty() {
+                text = format!("{text}: {}", message.trim());
+            }
+            let problem = Problem::general(text).label("needs it");
+            problem.hint(format!("set `{name}`")).into()
         });
     }
     let hint = ["-", "?"]
         .into_iter()
         .find_map(|sign| rule.strip_prefix(sign).map(|rest| (sign, rest)))
         .map(|(sign, rest)| format!("did you mean `${{{name}:{sign}{rest}}}`?"));
-    let mistake = Mistake::form(format!("`${{{inside}}}` is not understood"));
-    Err(Mistake {
-        hint: hint.or(mistake.hint),
-        ..mistake
-    })
+    let problem = malformed(format!("`${{{inside}}}` is not understood"));
+    Err(problem.maybe_hint(hint).into())
 }
 
 /// Returns the first `$VAR` without braces, written as in a shell.

@@ -73,7 +73,8 @@ impl Node {
         Self::new(value, Place::whole(&file), Style::Quoted)
     }
 
-    pub(super) fn new(value: Value, place: Place, style: Style) -> Self {
+    /// Makes a node without variables in it.
+    pub fn new(value: Value, place: Place, style: Style) -> Self {
         Self {
             value,
             place,
@@ -132,19 +133,14 @@ impl Node {
 
 /// Types the text of an unquoted scalar. In the core schema, `no`, `on` and `yes` are text.
 pub(super) fn typed(text: &str) -> Value {
-    if !may_be_typed(text) {
-        return Value::Text(text.to_owned());
-    }
-    match serde_yaml::from_str::<serde_yaml::Value>(text) {
-        Ok(serde_yaml::Value::Null) => Value::Null,
-        Ok(serde_yaml::Value::Bool(value)) => Value::Bool(value),
-        Ok(serde_yaml::Value::Number(number)) => json_number(&number).map_or_else(
-            || Value::Text(text.to_owned()),
-            |number| Value::Number {
-                text: text.to_owned(),
-                number,
-            },
-        ),
+    let parsed = may_be_typed(text).then(|| serde_yaml::from_str(text));
+    match parsed {
+        Some(Ok(serde_json::Value::Null)) => Value::Null,
+        Some(Ok(serde_json::Value::Bool(value))) => Value::Bool(value),
+        Some(Ok(serde_json::Value::Number(number))) => Value::Number {
+            text: text.to_owned(),
+            number,
+        },
         _ => Value::Text(text.to_owned()),
     }
 }
@@ -162,17 +158,6 @@ fn may_be_typed(text: &str) -> bool {
             text.to_ascii_lowercase().as_str(),
             "~" | "null" | "true" | "false"
         )
-}
-
-/// Returns the number as JSON; infinities and NaN have no JSON form.
-fn json_number(number: &serde_yaml::Number) -> Option<serde_json::Number> {
-    if let Some(value) = number.as_u64() {
-        Some(value.into())
-    } else if let Some(value) = number.as_i64() {
-        Some(value.into())
-    } else {
-        serde_json::Number::from_f64(number.as_f64()?)
-    }
 }
 
 /// The relations between keys when one tree is laid over another.

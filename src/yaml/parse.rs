@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::node::{Entry, Node, Style, Value, typed};
@@ -110,11 +111,10 @@ impl Builder {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err(Box::new(
-                        Problem::at(&place, "a second document starts here")
-                            .label("expected the end of the file")
-                            .hint("one file is one document: put everything into the first"),
-                    ));
+                    return Err(Problem::at(&place, "a second document starts here")
+                        .label("expected the end of the file")
+                        .hint("one file is one document: put everything into the first")
+                        .into());
                 }
                 Ok(())
             }
@@ -186,25 +186,23 @@ impl Builder {
 
     fn alias(&mut self, id: usize, place: &Place, problems: &mut Problems) -> EventResult {
         let Some(anchored) = self.anchors.get(&id) else {
-            return Err(Box::new(
-                Problem::at(place, "an alias inside its own anchor")
-                    .label("would hold itself")
-                    .hint("put the anchor on something that does not hold the alias"),
-            ));
+            return Err(Problem::at(place, "an alias inside its own anchor")
+                .label("would hold itself")
+                .hint("put the anchor on something that does not hold the alias")
+                .into());
         };
         if self.stack.len() + anchored.height > MAX_DEPTH {
             return Err(Box::new(too_deep(place)));
         }
         self.expanded = self.expanded.saturating_add(anchored.weight);
         if self.expanded > MAX_EXPANSION {
-            return Err(Box::new(
+            let most = MAX_EXPANSION >> 20;
+            return Err(
                 Problem::at(place, "the aliases of this file expand to too much")
-                    .label(format!(
-                        "from here on it is more than {} MiB",
-                        MAX_EXPANSION >> 20
-                    ))
-                    .hint("use fewer aliases of large anchors"),
-            ));
+                    .label(format!("from here on it is more than {most} MiB"))
+                    .hint("use fewer aliases of large anchors")
+                    .into(),
+            );
         }
         let node = anchored.node.clone();
         self.add(node, problems);
@@ -216,14 +214,12 @@ impl Builder {
             let (weight, height) = measure(node);
             // The copy for the anchor costs as much as a use of it.
             self.expanded = self.expanded.saturating_add(weight);
-            self.anchors.insert(
-                anchor,
-                AnchoredNode {
-                    node: node.clone(),
-                    weight,
-                    height,
-                },
-            );
+            let anchored = AnchoredNode {
+                node: node.clone(),
+                weight,
+                height,
+            };
+            self.anchors.insert(anchor, anchored);
         }
     }
 
@@ -270,31 +266,22 @@ impl Builder {
     }
 
     fn syntax(&self, error: &ScanError) -> Problem {
-        let length = self.file.text.len();
-        let at = self.offsets.byte(error.marker().index(), length);
-        // After the last character there is nothing to mark.
-        let at = if at >= length {
-            self.file.text.trim_end().len()
-        } else {
-            at
-        };
-        let next = self
-            .file
-            .text
-            .get(at..)
-            .and_then(|rest| rest.chars().next());
+        let text = &self.file.text;
+        let mut at = self.offsets.byte(error.marker().index(), text.len());
+        if at >= text.len() {
+            // After the last character there is nothing to mark.
+            at = text.trim_end().len();
+        }
+        let (before, rest) = text.split_at_checked(at).unwrap_or_default();
+        let next = rest.chars().next().filter(|c| !c.is_whitespace());
         let place = Place {
             file: Arc::clone(&self.file),
             start: at,
-            end: at
-                + next
-                    .filter(|c| !c.is_whitespace())
-                    .map_or(0, char::len_utf8),
+            end: at + next.map_or(0, char::len_utf8),
         };
-        let start = self.file.text.get(..at).unwrap_or_default();
-        let begin = start.rfind('\n').map_or(0, |n| n + 1);
-        let line = self.file.text.get(begin..).unwrap_or_default();
-        let line = line.lines().next().unwrap_or_default();
+        let begin = before.rfind('\n').map_or(0, |n| n + 1);
+        let line = text.get(begin..).and_then(|rest| rest.lines().next());
+        let line = line.unwrap_or_default();
         Problem::at(&place, "this is not YAML")
             .label(error.info())
             .maybe_hint(advice(error.info(), line))
@@ -395,8 +382,7 @@ fn unknown_tag(tag: &Tag, place: &Place) -> Problem {
 /// Returns the entries of a map with unique keys: reports duplicates and resolves merge keys. The keys of the map itself
 /// win over merged ones, and an earlier map of a list wins over a later one.
 fn entries_of(pairs: Vec<(Node, Node)>, problems: &mut Problems) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::with_capacity(pairs.len());
-    let mut seen: HashMap<String, usize> = HashMap::with_capacity(pairs.len());
+    let mut entries: IndexMap<String, Entry> = IndexMap::with_capacity(pairs.len());
     let mut merged = Vec::new();
     for (key, value) in pairs {
         let plain = key.style == Style::Plain;
@@ -410,7 +396,7 @@ fn entries_of(pairs: Vec<(Node, Node)>, problems: &mut Problems) -> Vec<Entry> {
             merged.push((key.place, value));
             continue;
         }
-        if let Some(first) = seen.get(&text).and_then(|index| entries.get(*index)) {
+        if let Some(first) = entries.get(&text) {
             Problem::at(&key.place, format!("duplicate key `{text}`"))
                 .label("here again")
                 .related(&first.key_place, "first here")
@@ -418,12 +404,12 @@ fn entries_of(pairs: Vec<(Node, Node)>, problems: &mut Problems) -> Vec<Entry> {
                 .report(problems);
             continue;
         }
-        seen.insert(text.clone(), entries.len());
-        entries.push(Entry {
-            key: text,
+        let entry = Entry {
+            key: text.clone(),
             key_place: key.place,
             value,
-        });
+        };
+        entries.insert(text, entry);
     }
     if let [(first, _), (second, _), ..] = merged.as_slice() {
         Problem::at(second, "duplicate key `<<`")
@@ -452,13 +438,10 @@ fn entries_of(pairs: Vec<(Node, Node)>, problems: &mut Problems) -> Vec<Entry> {
             }
         };
         for entry in sources.into_iter().flatten() {
-            if !seen.contains_key(&entry.key) {
-                seen.insert(entry.key.clone(), entries.len());
-                entries.push(entry);
-            }
+            entries.entry(entry.key.clone()).or_insert(entry);
         }
     }
-    entries
+    entries.into_values().collect()
 }
 
 fn not_mergeable(node: &Node) -> Problem {

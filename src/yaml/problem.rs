@@ -97,7 +97,7 @@ impl Place {
 }
 
 /// A mistake in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problem {
     /// The message: one lower-case sentence without a full stop, such as ``unknown key `timeuot` ``.
     pub message: String,
@@ -116,22 +116,22 @@ pub struct Problem {
 impl Problem {
     /// Makes a problem at a place.
     pub fn at(place: &Place, message: impl Into<String>) -> Self {
-        Self {
-            place: Some(place.clone()),
-            ..Self::general(message)
-        }
+        Self::general(message).placed(place)
     }
 
     /// Makes a problem without a place.
     pub fn general(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            place: None,
-            label: None,
-            hint: None,
-            related: None,
-            warning: false,
+            ..Self::default()
         }
+    }
+
+    /// Sets the place that the problem is reported at.
+    #[must_use]
+    pub fn placed<'a>(mut self, place: impl Into<Option<&'a Place>>) -> Self {
+        self.place = place.into().cloned();
+        self
     }
 
     /// Sets the text under the marked place.

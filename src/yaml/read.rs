@@ -54,16 +54,12 @@ impl Node {
             return self.wrong(expected).reject(problems);
         }
         if let Some(hidden) = text.chars().find(|c| is_hidden(*c)) {
-            return Problem::at(
-                &self.place,
-                format!(
-                    "a control character ({}) in what is shown to people",
-                    hidden.escape_unicode()
-                ),
-            )
-            .expected(expected)
-            .hint("take it out")
-            .reject(problems);
+            let hidden = hidden.escape_unicode();
+            let message = format!("a control character ({hidden}) in what is shown to people");
+            return Problem::at(&self.place, message)
+                .expected(expected)
+                .hint("take it out")
+                .reject(problems);
         }
         Some(text.to_owned())
     }

@@ -5,9 +5,10 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use annotate_snippets::{Element, Group, Level, Renderer};
+use indexmap::IndexSet;
 
 use super::mask::safe;
-use super::problem::{Place, Problem, Problems, SourceFile};
+use super::problem::{Problem, Problems};
 use super::snippet::Snippets;
 
 /// The number of problems that are shown: nobody reads more, and the output must not be a hundred times the file.
@@ -54,28 +55,14 @@ impl Problems {
 
     /// Returns each problem once, file by file in the order in which files were first met, and by place in each file.
     fn sorted(&self) -> Vec<&Problem> {
-        let mut files: Vec<*const SourceFile> = Vec::new();
-        let mut order = |place: &Place| {
-            let file = Arc::as_ptr(&place.file);
-            files
-                .iter()
-                .position(|known| *known == file)
-                .unwrap_or_else(|| {
-                    files.push(file);
-                    files.len() - 1
-                })
+        let mut files = IndexSet::new();
+        let mut key = |problem: &Problem| {
+            let place = problem.place.as_ref()?;
+            let (file, _) = files.insert_full(Arc::as_ptr(&place.file));
+            Some((file, place.start))
         };
-        let mut list: Vec<_> = self
-            .list
-            .iter()
-            .map(|problem| {
-                let key = problem
-                    .place
-                    .as_ref()
-                    .map(|place| (order(place), place.start));
-                (key, problem)
-            })
-            .collect();
+        let problems = self.list.iter();
+        let mut list: Vec<_> = problems.map(|problem| (key(problem), problem)).collect();
         list.sort_by_key(|(key, _)| *key);
         let mut seen = HashSet::new();
         // A mistake behind an alias is one mistake, however often the alias is used.
@@ -91,13 +78,11 @@ fn group(problem: &Problem, snippets: &mut Snippets) -> Group<'static> {
         Level::ERROR
     };
     let title = level.primary_title(safe(&problem.message));
-    let Some(place) = &problem.place else {
-        return Group::with_title(title);
-    };
     let mut group = Group::with_title(title);
-    for element in snippets.marked(place, problem) {
-        group = group.element(element);
-    }
+    let Some(place) = &problem.place else {
+        return group;
+    };
+    group = group.elements(snippets.marked(place, problem));
     if let Some(hint) = &problem.hint {
         let hint: Element<'_> = Level::HELP.with_name("hint").message(safe(hint)).into();
         group = group.element(hint);

@@ -3,9 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -39,7 +40,7 @@ pub(super) struct TaskMonitor {
 }
 
 /// The state of a task, as the routes show it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct TaskState {
     pub(super) name: &'static str,
     pub(super) check: &'static str,
@@ -72,10 +73,7 @@ impl TaskMonitor {
                 name: kind.name(),
                 check: kind.check(),
                 status: "starting",
-                error: None,
-                consecutive_failures: 0,
-                replaced: 0,
-                pid: None,
+                ..TaskState::default()
             }),
             fault: simulation.switch(kind.name()),
             replacement: simulation.switch(REPLACEMENT),
@@ -98,7 +96,7 @@ impl TaskMonitor {
     }
 
     pub(super) fn state(&self) -> TaskState {
-        self.lock().clone()
+        self.state.lock().clone()
     }
 
     /// Watches the process and each that replaces it, until the end; then stops the last one.
@@ -113,12 +111,12 @@ impl TaskMonitor {
                 if let Some(unhealthy) = process.take() {
                     unhealthy.stop(self.kind).await;
                 }
-                self.lock().replaced += 1;
+                self.state.lock().replaced += 1;
                 match self.start_process(port).await {
                     Ok(new) => process = Some(new),
                     Err(error) => {
                         // A task that cannot be started is unhealthy at once.
-                        let failures = self.lock().consecutive_failures + 1;
+                        let failures = self.state.lock().consecutive_failures + 1;
                         self.record("unhealthy", failures, Some(error.to_string()));
                         sleep(INTERVAL).await;
                     }
@@ -146,7 +144,7 @@ impl TaskMonitor {
         let line = timeout(REPLY_TIMEOUT, BufReader::new(output).lines().next_line()).await;
         let line = line.map_err(|_| silent())??.ok_or_else(silent)?;
         self.record("starting", 0, None);
-        self.lock().pid = child.id();
+        self.state.lock().pid = child.id();
         Ok(TaskProcess {
             child,
             faults,
@@ -158,13 +156,13 @@ impl TaskMonitor {
     async fn wait_until_started(&self, address: Option<SocketAddr>) {
         let started = async {
             while let Err(error) = check(self.kind, address, "/started").await {
-                self.lock().error = Some(error);
+                self.state.lock().error = Some(error);
                 sleep(INTERVAL / 4).await;
             }
-            self.lock().error = None;
+            self.state.lock().error = None;
         };
         let _ = timeout(START_PERIOD, started).await;
-        self.lock().status = "healthy";
+        self.state.lock().status = "healthy";
     }
 
     /// Checks the process and forwards fault commands to it, until it has to be replaced.
@@ -202,14 +200,10 @@ impl TaskMonitor {
     }
 
     fn record(&self, status: &'static str, failures: u32, error: Option<String>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.status = status;
         state.consecutive_failures = failures;
         state.error = error;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, TaskState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
