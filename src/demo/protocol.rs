@@ -100,13 +100,10 @@ pub(super) async fn attach(service: &str) -> Result<(ControlConnection, Assignme
     let stream = UnixStream::connect(Path::new(directory::SOCKET)).await;
     let stream = stream.map_err(|error| {
         let here = std::env::current_dir().unwrap_or_default();
-        Error::hint(
-            format!(
-                "{service} needs a running demo, and none is running in {}: {error}",
-                here.display()
-            ),
-            "start one: `healthctl demo`",
-        )
+        let here = here.display();
+        let message =
+            format!("{service} needs a running demo, and none is running in {here}: {error}");
+        Error::hint(message, "start one: `healthctl demo`")
     })?;
     let mut connection = ControlConnection::new(stream);
     let request = ControlRequest::Attach(service.to_owned());

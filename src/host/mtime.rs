@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use ignore::WalkBuilder;
 use jiff::Timestamp;
 
@@ -51,7 +51,7 @@ pub(crate) fn newest_file(
         }
     }
     for (start, globs) in walks {
-        let set = glob_set(&globs)?;
+        let set = glob_set(&globs).map_err(|error| error.to_string())?;
         let place = root.join(&start);
         let mut left = MAX_FILES;
         for entry in walk(&place, &globs).flatten() {
@@ -97,16 +97,12 @@ fn split(pattern: &str) -> (PathBuf, Option<String>) {
     (start, first.map(|_| rest.join("/")))
 }
 
-fn glob_set(globs: &[String]) -> Result<GlobSet, String> {
+fn glob_set(globs: &[String]) -> Result<GlobSet, globset::Error> {
     let mut set = GlobSetBuilder::new();
     for glob in globs {
-        let built: Glob = GlobBuilder::new(glob)
-            .literal_separator(true)
-            .build()
-            .map_err(|error| error.to_string())?;
-        set.add(built);
+        set.add(GlobBuilder::new(glob).literal_separator(true).build()?);
     }
-    set.build().map_err(|error| error.to_string())
+    set.build()
 }
 
 fn walk(place: &Path, globs: &[String]) -> ignore::Walk {

@@ -381,29 +381,21 @@ fn remove(path: &Path) -> Result<(), RecordError> {
 }
 
 fn read(path: &Path) -> Result<Option<Record>, RecordError> {
+    use io::ErrorKind::{NotADirectory, NotFound};
     let unreadable = RecordError::of(path, "read");
     let file = match File::open(path) {
         // Where there can be no file there is no record.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Ok(None);
-        }
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(None),
         opened => opened.map_err(&unreadable)?,
     };
     let mut bytes = Vec::new();
     file.take(LONGEST)
         .read_to_end(&mut bytes)
         .map_err(&unreadable)?;
-    let record = serde_json::from_slice(&bytes).map_err(|error| {
-        unreadable(io::Error::other(format!(
-            "{error}; remove it when the service has ended"
-        )))
-    })?;
-    Ok(Some(record))
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let why = format!("{error}; remove it when the service has ended");
+        unreadable(io::Error::other(why))
+    })
 }
 
 /// Describes the owner of a lock, as far as its file tells: `: pid 4711, restart api, since 10:00:00Z`.

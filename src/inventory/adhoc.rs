@@ -78,10 +78,8 @@ pub(crate) fn adhoc(
     let Some(question) = question else {
         return Err(problems);
     };
-    let profile = match typed.target {
-        AdHocTarget::Url(_) => Some(typed.profile.unwrap_or(PLAIN)),
-        AdHocTarget::Tcp(_) | AdHocTarget::Command(_) => typed.profile,
-    };
+    let is_url = matches!(typed.target, AdHocTarget::Url(_));
+    let profile = typed.profile.or(is_url.then_some(PLAIN));
     let options = [
         ("profile", "--profile", profile),
         ("interval", "--interval", typed.interval),

@@ -221,14 +221,9 @@ impl Includes<'_> {
     /// Returns why a file cannot be included here; one that can be is remembered as included.
     fn refusal(&mut self, item: &Node, path: &Path, identity: &Path) -> Option<Problem> {
         if let Some(start) = self.open.iter().position(|(open, _)| open == identity) {
-            let cycle: Vec<_> = self
-                .open
-                .iter()
-                .skip(start)
-                .map(|(_, path)| path)
-                .chain([&path.to_owned()])
-                .map(|path| format!("`{}`", path.display()))
-                .collect();
+            let open = self.open.iter().skip(start);
+            let paths = open.map(|(_, path)| path.as_path()).chain([path]);
+            let cycle: Vec<_> = paths.map(|path| format!("`{}`", path.display())).collect();
             let message = match cycle.as_slice() {
                 [one, _] => format!("{one} includes itself"),
                 _ => format!("include cycle: {}", cycle.join(" -> ")),

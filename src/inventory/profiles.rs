@@ -255,14 +255,11 @@ pub(crate) fn catalogue(
     let defined = merge(documents, &mut ignored).profiles;
     let mut names = loader.names();
     names.extend(defined.iter().map(|entry| entry.key.clone()));
-    let offered =
-        names.into_iter().filter_map(
-            |name| match defined.iter().find(|entry| entry.key == name) {
-                Some(entry) => Some(AvailableProfile::defined(entry)),
-                None => loader.offered(name),
-            },
-        );
-    offered.collect()
+    let offered = |name: String| match defined.iter().find(|entry| entry.key == name) {
+        Some(entry) => Some(AvailableProfile::defined(entry)),
+        None => loader.offered(name),
+    };
+    names.into_iter().filter_map(offered).collect()
 }
 
 /// Moves a part of a file to the left, as far as all its lines after the first allow.
@@ -272,12 +269,8 @@ fn outdented(text: &str) -> String {
     let least = rest.map(indent).min().unwrap_or(0);
     let mut out = String::with_capacity(text.len());
     for (number, line) in text.lines().enumerate() {
-        let line = if number == 0 {
-            line
-        } else {
-            line.get(least..).unwrap_or("")
-        };
-        out.push_str(line);
+        let cut = if number == 0 { 0 } else { least };
+        out.push_str(line.get(cut..).unwrap_or(""));
         out.push('\n');
     }
     out

@@ -190,19 +190,20 @@ fn read_map<S>(
     let written = fields.take(key);
     let command = written.and_then(|entry| RawExec::read(entry, problems));
     let (exec_settings, settings) = take(&mut fields, problems);
-    fields.finish_with(problems, |unknown| match (key, unknown) {
-        ("command", "exec" | "cmd" | "run") => Some("did you mean `command`?".to_owned()),
-        ("command", "timeout" | "wait") => Some("did you mean `ready_timeout`?".to_owned()),
-        ("command", "dir" | "directory" | "working_dir") => Some("did you mean `cwd`?".to_owned()),
-        ("command", "environment") => Some("did you mean `env`?".to_owned()),
-        ("command", "stdout" | "stderr" | "output") => {
-            Some("did you mean `log`? Both outputs go there".to_owned())
-        }
-        ("exec", "command" | "cmd" | "run") => Some("did you mean `exec`?".to_owned()),
-        ("exec", "http" | "webhook" | "url") => {
-            Some("a command is run, as in `{exec: [curl, …]}`".to_owned())
-        }
-        _ => None,
+    fields.finish_with(problems, |unknown| {
+        let hint = match (key, unknown) {
+            ("command", "exec" | "cmd" | "run") => "did you mean `command`?",
+            ("command", "timeout" | "wait") => "did you mean `ready_timeout`?",
+            ("command", "dir" | "directory" | "working_dir") => "did you mean `cwd`?",
+            ("command", "environment") => "did you mean `env`?",
+            ("command", "stdout" | "stderr" | "output") => {
+                "did you mean `log`? Both outputs go there"
+            }
+            ("exec", "command" | "cmd" | "run") => "did you mean `exec`?",
+            ("exec", "http" | "webhook" | "url") => "a command is run, as in `{exec: [curl, …]}`",
+            _ => return None,
+        };
+        Some(hint.to_owned())
     });
     if written.is_none() && problems.error_count() == reported {
         entry

@@ -176,7 +176,7 @@ fn a_log_that_does_not_exist_yet_is_read_from_its_first_line() {
 #[test]
 fn only_regular_files_are_opened() {
     let folder = tempfile::tempdir().unwrap();
-    let start = LogStart::FIRST_BYTE;
+    let start = LogStart::default();
     let mut log = LogReader::new(folder.path().to_owned(), start, LogMode::ToEnd);
     let error = log.read().unwrap_err().to_string();
     assert!(error.contains("not a regular file"), "{error}");
