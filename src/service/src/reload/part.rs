@@ -94,7 +94,7 @@ impl<C: Clone + Send + Sync + 'static> ConfigPart<C> {
         }
     }
 
-    /// Sets what a [`ReloadResult`](super::ReloadResult) says of the new value, such as the number of
+    /// Sets what a [`ReloadResult`] says of the new value, such as the number of
     /// its entries; `true` by default.
     #[must_use]
     pub fn summarize_with<V: Into<Value>>(
