@@ -19,7 +19,7 @@ use crate::host::records::{Lock, RecordError};
 use crate::text;
 
 /// Why a plan is not begun.
-struct Obstacle {
+struct PlanObstacle {
     reason: String,
     /// The service on which another healthctl acts.
     busy: Option<String>,
@@ -37,7 +37,7 @@ impl Executor {
         let audit = match Audit::open(self.policy.audit.as_deref(), &self.policy.command) {
             Ok(audit) => audit,
             Err(reason) => {
-                let obstacle = Obstacle { reason, busy: None };
+                let obstacle = PlanObstacle { reason, busy: None };
                 return self.refuse_all(&prepared, &obstacle, None, engine);
             }
         };
@@ -59,7 +59,7 @@ impl Executor {
     }
 
     /// Locks every service on which something is to be done.
-    fn lock_all(&self, prepared: &PreparedAction) -> Result<Vec<Option<Lock>>, Obstacle> {
+    fn lock_all(&self, prepared: &PreparedAction) -> Result<Vec<Option<Lock>>, PlanObstacle> {
         let lock = |target: &PlanTarget| {
             let records = self.policy.records.as_ref();
             let works = !matches!(target.work, PlannedWork::Nothing);
@@ -70,7 +70,7 @@ impl Executor {
             match records.lock(&target.key, &doing) {
                 // Whoever can do without an audit has a state directory that cannot be written.
                 Err(RecordError::File { .. }) if self.policy.audit.is_none() => Ok(None),
-                lock => lock.map(Some).map_err(|error| Obstacle {
+                lock => lock.map(Some).map_err(|error| PlanObstacle {
                     reason: format!("nothing was sent to any service: {error}"),
                     busy: matches!(error, RecordError::Busy(_))
                         .then(|| target.service.name.clone()),
@@ -83,7 +83,7 @@ impl Executor {
     fn refuse_all(
         &self,
         prepared: &PreparedAction,
-        obstacle: &Obstacle,
+        obstacle: &PlanObstacle,
         audit: Option<&Audit>,
         engine: &UnboundedSender<Input>,
     ) -> Vec<ActionResult> {

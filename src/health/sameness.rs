@@ -47,7 +47,7 @@ enum Weight {
     Supports,
 }
 
-type Signal = Option<(Weight, String)>;
+type IdentitySignal = Option<(Weight, String)>;
 
 impl Identity {
     /// Compares who answered `before` with who answers in `after`, with nothing known of the old process.
@@ -116,7 +116,7 @@ impl Identity {
     }
 }
 
-fn instances(before: &Identity, after: &Identity) -> Signal {
+fn instances(before: &Identity, after: &Identity) -> IdentitySignal {
     let (old, new) = (before.instance.as_ref()?, after.instance.as_ref()?);
     Some(if old == new {
         (Weight::ProvesSame, format!("instance is still {old}"))
@@ -125,7 +125,7 @@ fn instances(before: &Identity, after: &Identity) -> Signal {
     })
 }
 
-fn starts(before: &Identity, after: &Identity) -> Signal {
+fn starts(before: &Identity, after: &Identity) -> IdentitySignal {
     let (old, new) = (before.start.as_ref()?, after.start.as_ref()?);
     let tolerance = old.tolerance.max(new.tolerance);
     let distance = distance_of_starts(before, after)?;
@@ -184,7 +184,7 @@ fn was_too_young(before: &Identity, start: &Start) -> bool {
         .is_some_and(|read| read.wall.duration_since(start.at).unsigned_abs() <= start.tolerance)
 }
 
-fn processes(before: &Identity, after: &Identity, old_process: OldProcess) -> Signal {
+fn processes(before: &Identity, after: &Identity, old_process: OldProcess) -> IdentitySignal {
     let (old, new) = (before.process?, after.process?);
     let Process { pid, start_ticks } = new;
     if old == new {
@@ -204,12 +204,12 @@ fn processes(before: &Identity, after: &Identity, old_process: OldProcess) -> Si
     Some((weight, format!("pid was {}{fate}, is {pid}", old.pid)))
 }
 
-fn versions(before: &Identity, after: &Identity) -> Signal {
+fn versions(before: &Identity, after: &Identity) -> IdentitySignal {
     let (old, new) = (before.version.as_ref()?, after.version.as_ref()?);
     (old != new).then(|| supports(&format!("version was {old}, is {new}")))
 }
 
-fn counters(before: &Identity, after: &Identity) -> Signal {
+fn counters(before: &Identity, after: &Identity) -> IdentitySignal {
     let (old, new) = (before.counted?, after.counted?);
     (new < old).then(|| supports(&format!("counters fell from {old} to {new}")))
 }

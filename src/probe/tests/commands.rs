@@ -262,9 +262,9 @@ async fn output_has_a_limit() {
     passed(&run(&full).await);
 }
 
-/// Whoever asks may lose interest: the command ends with the get, and so does what has left its group.
+/// A probe may be dropped while its command runs: the command is ended with it, and so is what has left its group.
 #[tokio::test]
-async fn a_question_that_is_dropped_takes_its_command_along() {
+async fn a_dropped_probe_ends_its_command() {
     for rest in ["sleep 600", "setsid sleep 600 & sleep 600"] {
         dropped(rest).await;
     }

@@ -318,7 +318,7 @@ fn variables(entry: &Entry, problems: &mut Problems) -> Option<Vec<RawVariable>>
     Some(variables)
 }
 
-/// Text, which may be empty here, or a secret from other_host.
+/// Text, which may be empty here, or a secret that is read elsewhere.
 fn value(entry: &Entry, problems: &mut Problems) -> Option<Secret> {
     let node = &entry.value;
     if matches!(node.value, Value::Map(_)) {
