@@ -36,11 +36,11 @@
 //! | `profile` | a convention as data, the kinds of probes, and what a reply decodes to | `health`, `yaml` |
 //! | `inventory` | YAML text to resolved services, or every problem | `health`, `yaml`, `profile` |
 //! | `action` | plans, order, refusals, proofs and verdicts, the decision to restart automatically | `health`, `yaml`, `profile`, `inventory` |
-//! | `event` | what the engine publishes (`Event`) and what may be told to it (`Input`) | `health`, `action` |
+//! | `event` | what the engine publishes (`Event`) and what it accepts (`Input`) | `health`, `action` |
 //! | `host` | this machine: clock, processes, port owners, what we have started, the newest file | `health` |
 //! | `probe` | one question asked | `health`, `profile`, `inventory`, `host` |
 //! | `engine` | when to ask; owner of the trackers | `health`, `profile`, `inventory`, `probe`, `host`, `event` |
-//! | `execute` | carries out a plan: facts, preflight, stop, start, monitor, audit; the only sender of signals; the host scan | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event` |
+//! | `execute` | carries out a plan: facts, preflight, stop, start, monitor, audit; the only module that signals a service; the host scan | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event` |
 //! | `automation` | automatic restart and `on_change` commands | `health`, `profile`, `inventory`, `action`, `probe`, `host`, `event`, `execute` |
 //! | `service` | the crate `healthctl-service`, a kit for well-behaved services | nothing of ours |
 //! | `output` | a finished report as text | `health`, `profile`, `inventory`, `action`, `event` |
@@ -55,15 +55,15 @@
 //!
 //! | question | file |
 //! | --- | --- |
-//! | How does a 503 with a body become a state? | `profile/decode/judge.rs` judges the reply, `health/tracker/assessment.rs` derives the state from all probes |
-//! | How old is a dependency's last success? | `health/tracker/dependencies.rs` |
-//! | May this process be signalled? | `execute/signal.rs`: `ProvenTarget`; what is known of a process is gathered in `execute/facts/` |
+//! | How does a 503 with a body become a state? | `profile/decode/code.rs` says what the code means, `judge.rs` weighs it with the payload, `health/tracker/assessment.rs` derives the state of the service from all its probes |
+//! | How old is a dependency's last success? | reported: `profile/decode/field.rs`; kept as a time: `health/tracker/dependencies.rs`; shown as an age: `tui/view/age.rs`, `output/json.rs` |
+//! | May this process be signalled? | `execute/request.rs`: `signal_target` decides; `execute/signal.rs`: a `ProvenTarget` is the proof; the facts are gathered in `execute/facts/` |
 //! | When has a stop, a start or a reload succeeded? | `action/proof/stop.rs`, `start.rs`, `reload.rs` |
 //! | In which order are several services acted on? | `action/rollout.rs` |
 //! | How is a column added to the dashboard? | a row of `COLUMNS` in `tui/view/services.rs` |
 //! | How is a key added? | a row of `KEYMAP` in `tui/keymap.rs` |
 //! | How is a key of the inventory added? | one declaration in `inventory/service.rs` |
-//! | How is a kind of probe added? | `profile/kind/X.rs`, `probe/X.rs`, and its row in `profile/kind/mod.rs` |
+//! | How is a kind of probe added? | `profile/kind/X.rs`, `probe/X.rs`, and its row in `profile/kind/mod.rs`; where it connects otherwise than by HTTP or TCP, a variant of `ProbeAddress` too |
 //!
 //! # Two walks
 //!
@@ -71,37 +71,38 @@
 //!
 //! ## From a reply to a dependency row
 //!
-//! 1. `probe/exchange.rs::send`: one request over one connection gives the bytes of an HTTP response, under one deadline.
-//! 2. `probe/http.rs::probe`: an HTTP probe hands the response to the decoding and makes the [`health::Outcome`].
-//! 3. `profile/decode/judge.rs::judge`: status code, expectations and payload become a probe result.
-//! 4. `profile/decode/reading.rs::read`: the payload becomes a [`health::Reading`].
-//! 5. `profile/decode/json.rs::parse`: the body becomes a JSON value.
-//! 6. `profile/decode/dependencies/reader.rs::read`: an entry of the payload becomes a [`health::Dependency`].
-//! 7. `engine/in_flight.rs::answer`: the outcome reaches the loop that owns all state.
-//! 8. `engine/run.rs::record`: the loop gives the outcome to the fleet.
-//! 9. `health/fleet.rs::record`: the fleet gives it to the tracker of the service and recomputes causes.
-//! 10. `health/tracker/mod.rs::record`: thresholds decide which reading counts.
-//! 11. `health/tracker/dependencies.rs::snapshot`: counters and ages make it a row of a [`health::ServiceSnapshot`].
-//! 12. `engine/channel.rs::send`: the snapshot is published as an `Event`.
-//! 13. `tui/update.rs::event`: the dashboard keeps the newest snapshot.
-//! 14. `tui/view/dependencies.rs::cells`: the row is drawn.
+//! 1. `probe/exchange.rs::send`: one request, redirects included, gives status code, headers and body under one deadline.
+//! 2. `probe/http.rs::probe`: gets that response, has it judged, and makes the judgement a [`health::Outcome`].
+//! 3. `profile/decode/judge.rs::judge`: code, expectations and payload become a `Judgement`: result, failure, reading.
+//! 4. `profile/decode/reading.rs::read`: the body is parsed (`json`, `lines`), and its fields become a [`health::Reading`].
+//! 5. `profile/decode/dependencies/reader.rs::read`: each entry of the payload becomes a [`health::Dependency`].
+//! 6. `engine/in_flight.rs::answer`: the outcome leaves its task and reaches the loop that owns all state.
+//! 7. `engine/run.rs::record`: the loop gives the outcome to the fleet.
+//! 8. `health/fleet.rs::record`: the fleet gives it to the tracker of the service, then recomputes causes and snapshots.
+//! 9. `health/tracker/mod.rs::record`: the reading is kept as it came; thresholds decide which one counts for the state.
+//! 10. `health/tracker/dependencies.rs::snapshot`: an entry of the latest reading becomes a row with counters and times.
+//! 11. `health/tracker/snapshot.rs::snapshot`: rows, probes and state become a [`health::ServiceSnapshot`].
+//! 12. `engine/channel.rs::send`: published as an `Event`; of each service the channel keeps the newest snapshot.
+//! 13. `commands/watch/dashboard.rs::wait`: the watch loop receives the event and makes it a `Message`.
+//! 14. `tui/update.rs::event`: the dashboard puts the snapshot into its list in place of the one before.
+//! 15. `tui/view/dependencies.rs::cells`: the row is drawn; only here do its times become ages.
 //!
 //! ## From a key to a verdict
 //!
-//! 1. `tui/update/confirm.rs::confirm`: Enter in the restart dialog becomes an `Effect`.
-//! 2. `commands/watch/dashboard.rs::perform`: the watch loop hands it to the actions.
-//! 3. `commands/watch/actions.rs::run`: the prepared plan becomes a task.
-//! 4. `execute/run.rs::run`: the executor takes the locks and begins the phases in the order of the rollout.
-//! 5. `execute/phases.rs::stop_phase`: the stop of one service.
-//! 6. `execute/preflight.rs::preflight`: the facts are read again before anything is sent.
-//! 7. `execute/stop.rs::stop`: the request and what it is proved by.
-//! 8. `execute/send.rs::send`: the only place that sends it.
-//! 9. `execute/monitor.rs::monitor`: looks at addresses and processes become observations.
-//! 10. `action/proof/stop.rs::observe`: observations become the proof that it has stopped.
-//! 11. `execute/start.rs::start`: the new process, watched by the same monitor.
-//! 12. `action/proof/start.rs::observe`: observations become the verdict.
-//! 13. `engine/run.rs::receive`: the engine publishes the result after the snapshot that shows it.
-//! 14. `tui/update.rs::event`: the dashboard keeps the result.
+//! 1. `tui/update/confirm.rs::confirm`: Enter on the confirming button makes the ticket of the plan an `Effect::Run`.
+//! 2. `commands/watch/actions.rs::run`: the loop's `perform` hands the ticket over; the prepared plan becomes a task.
+//! 3. `execute/run.rs::run`: locks the services; each becomes a `TargetRun`, whose phases begin as the rollout allows.
+//! 4. `execute/phases.rs::stop_phase`: stops one service and gives the verdict on that back to the rollout.
+//! 5. `execute/preflight.rs::preflight`: facts that are not fresh are gathered again and compared with those shown.
+//! 6. `execute/stop.rs::stop`: pairs the request with the `StopProof` that is to be completed.
+//! 7. `execute/monitor.rs::monitor`: begins the request and goes on looking: response, looks and answers are observations.
+//! 8. `execute/send.rs::send`: the one place that sends a planned request; what became of it is a `Delivery`.
+//! 9. `action/proof/stop.rs::observe`: observations become the verdict on the stop.
+//! 10. `execute/start.rs::start`: `host/launch.rs` starts and records the new process; the same monitor watches it.
+//! 11. `action/proof/start.rs::observe`: observations become `Started`: the new instance is ready.
+//! 12. `execute/phases.rs::is_ready`: old and new instance are compared, and `restart_verdict` gives the verdict.
+//! 13. `engine/run.rs::receive`: the tracker learns of the `ActionResult`; that snapshot is published, then the result.
+//! 14. `tui/update.rs::event`: the dashboard keeps the result beside the steps.
 //! 15. `tui/view/action.rs::ended`: the verdict is drawn.
 //!
 //! # Glossary
@@ -138,6 +139,9 @@
 //! | restart candidate | a service that may be restarted automatically |
 //! | transition | a change of state that an `on_change` command is told of |
 //! | permit | the right to have one probe in flight |
+//! | pin | the IP address at which the identity was read; the request goes to the same one |
+//! | head | a process of several that none of the others has started |
+//! | look | one attempt to connect to an address, or one check of a process |
 //! | redaction | a secret and what is shown in its place |
 //!
 //! # What is absent, and why
@@ -149,7 +153,7 @@
 //! * No name of a product stands in Rust: conventions are files under `profiles/`.
 //! * `execute` does not use the engine: a proof rests on its own observations, not on what a schedule happened to see.
 //! * Views change nothing; `tui`'s `update` awaits nothing. A dead service can never freeze a key.
-//! * Formatters compute no verdict, so all formats say the same.
+//! * Formatters compute no verdict: every format of `check` says pass or fail of the same services.
 //!
 //! # What a change costs
 //!
