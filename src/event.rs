@@ -1,6 +1,7 @@
 //! The two enums between the engine and everything else: [`Event`], which only the engine publishes, and [`Input`],
 //! the only way in which anything but a probe changes what the engine knows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -230,6 +231,13 @@ impl ActionResult {
         );
         changes && self.verdict != Verdict::Refused
     }
+}
+
+/// The status of automatic restart: whether it is on, and which services it has given up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct AutoRestartStatus {
+    pub(crate) on: bool,
+    pub(crate) given_up: BTreeSet<String>,
 }
 
 #[cfg(test)]

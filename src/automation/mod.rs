@@ -17,9 +17,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::hooks::Hooks;
-pub(crate) use self::restarts::AutoRestartStatus;
 use self::restarts::Restarts;
-use crate::event::{ActionResult, Event, Input};
+use crate::event::{ActionResult, AutoRestartStatus, Event, Input};
 use crate::execute::Executor;
 use crate::host::Clock;
 use crate::inventory::{Inventory, Service};

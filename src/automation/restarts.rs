@@ -10,17 +10,10 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::action::{Action, AutoRestart, RestartOutcome, RestartRequest, Verdict};
-use crate::event::{ActionResult, Event, Input};
+use crate::event::{ActionResult, AutoRestartStatus, Event, Input};
 use crate::execute::Executor;
 use crate::host::Clock;
 use crate::inventory::{Inventory, Service};
-
-/// The status of automatic restart: whether it is on, and which services it has given up.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct AutoRestartStatus {
-    pub(crate) on: bool,
-    pub(crate) given_up: BTreeSet<String>,
-}
 
 /// Carries out automatic restarts.
 pub(super) struct Restarts {

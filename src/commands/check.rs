@@ -111,7 +111,7 @@ const fn exit(verdict: CheckVerdict) -> Exit {
 /// Runs `healthctl check`.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let fail_on = FailOn::parse(args.fail_on.iter().map(String::as_str))
-        .map_err(|error| fail_on_error(&error))?;
+        .map_err(|FailOnError { message, hint }| Error::Usage { message, hint })?;
     let outputs = Outputs::new(&args.output)?;
     // The rest of the inventory has done its work: with many services it is not small.
     let SelectedServices {
@@ -178,21 +178,6 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     } else {
         Exit::Done
     })
-}
-
-fn fail_on_error(error: &FailOnError) -> Error {
-    let message = error.to_string();
-    match error {
-        FailOnError::Unknown {
-            nearest: Some(nearest),
-            ..
-        } => Error::usage_hint(message, format!("did you mean `{nearest}`?")),
-        FailOnError::Unknown { nearest: None, .. } => Error::usage_hint(
-            message,
-            "expected states (degraded, unready, …), `warn`, or flags (flapping, success-age, …)",
-        ),
-        FailOnError::NotYet(_) => Error::usage(message),
-    }
 }
 
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crate::health::{Candidate, SelectError, Selection};
 use crate::host::directories;
 use crate::host::launch::own_program;
 use crate::host::records::Records;
-use crate::inventory::{self, AdHoc, Inventory, LoadedInventory, Service};
+use crate::inventory::{self, AdHocTarget, Inventory, LoadedInventory, Service};
 use crate::text;
 use crate::yaml::Problems;
 
@@ -110,8 +110,13 @@ impl Context {
     }
 
     /// Returns the inventory of one service that was typed.
-    pub(crate) fn adhoc(&self, typed: &AdHoc<'_>) -> Result<LoadedInventory, Error> {
-        environment::with(|environment| inventory::adhoc(typed, environment))
+    pub(crate) fn adhoc(
+        &self,
+        target: AdHocTarget<'_>,
+        profile: Option<&str>,
+        settings: &[(&'static str, &str)],
+    ) -> Result<LoadedInventory, Error> {
+        environment::with(|environment| inventory::adhoc(target, profile, settings, environment))
             .map_err(Error::Inventory)
     }
 
@@ -175,10 +180,7 @@ impl Context {
 
     /// Writes machine output or a report to stdout, all at once.
     pub(crate) fn print(&self, text: &str) -> Result<(), Error> {
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.flush()?;
-        Ok(())
+        Ok(write_stdout(text)?)
     }
 
     /// Writes a line for people to stderr.
@@ -218,6 +220,13 @@ impl Context {
             }
         }
     }
+}
+
+/// Writes a text to stdout, all at once.
+pub(crate) fn write_stdout(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// Returns the part of a service that a selector matches.

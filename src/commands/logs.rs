@@ -1,7 +1,7 @@
 //! `healthctl logs`: the output of a service that healthctl has started.
 
 use std::fmt::Write as _;
-use std::io::{Write as _, stdout};
+use std::io::stdout;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::{Context, Error, Signals};
+use super::{Context, Error, Signals, write_stdout};
 use crate::exit::Exit;
-use crate::host::log::{LogFileEvent, LogLine, LogMode, LogReader, LogStart};
+use crate::host::log::{LogChunk, LogFileEvent, LogLine, LogMode, LogReader, LogStart};
 use crate::host::records::RecordKey;
 use crate::inventory::{Inventory, Service};
 use crate::text::{Colors, clean, clean_line};
@@ -50,9 +50,9 @@ const QUIET_READS: u32 = 5;
 
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let loaded = context.inventory()?;
-    let source = LogSource::of(context, &loaded.inventory, &args.name)?;
+    let (log, started_at) = log_of(context, &loaded.inventory, &args.name)?;
     let (offset, lines) = match args.lines {
-        None => (source.since, Some(LINES)),
+        None => (started_at, Some(LINES)),
         Some(LineCount::Last(lines)) => (0, Some(lines)),
         Some(LineCount::All) => (0, None),
     };
@@ -62,7 +62,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         LogMode::ToEnd
     };
     let mut printer = LogPrinter {
-        log: LogReader::new(source.log, LogStart { offset, lines }, mode),
+        log: LogReader::new(log, LogStart { offset, lines }, mode),
         colors: if context.color_stdout() {
             Colors::Keep
         } else {
@@ -79,9 +79,9 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
             exit = signals.recv() => return Ok(exit),
             read = spawn_blocking(move || printer.read()) => read,
         };
-        let read = read.map_err(|error| Error::Bug(error.into()))??;
-        printer = read.printer;
-        if let Some(news) = read.news {
+        let (back, piece) = read.map_err(|error| Error::Bug(error.into()))??;
+        printer = back;
+        if let Some(news) = piece.event {
             match news {
                 LogFileEvent::Missing if !args.follow => {
                     return Err(not_written(&printer.log, &args.name));
@@ -93,7 +93,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
             }
             waiting = news == LogFileEvent::Missing;
         }
-        if read.more {
+        if piece.has_more {
             continue;
         }
         if !args.follow {
@@ -128,47 +128,36 @@ fn line_count(typed: &str) -> Result<LineCount, String> {
     }
 }
 
-/// The log of a service.
-struct LogSource {
-    log: PathBuf,
-    /// The length of the log when the service was last started, in bytes; 0 where that is not known.
-    since: u64,
-}
-
-impl LogSource {
-    /// Returns the log that the record of the service names. The inventory may have changed since the start.
-    fn of(context: &Context, inventory: &Inventory, name: &str) -> Result<Self, Error> {
-        let key = RecordKey::new(&inventory.file(), name);
-        let records = context.policy().records;
-        let service = inventory.services.get(name);
-        // What cannot be the name of a service names no record either.
-        let may_be_known = service.is_some() || is_name(name);
-        if let Some(records) = records.as_ref().filter(|_| may_be_known) {
-            let record = records.read(&key);
-            let record = record.map_err(|error| Error::usage(error.to_string()))?;
-            if let Some(record) = record {
-                return Ok(Self {
-                    log: record.log,
-                    since: record.log_offset,
-                });
-            }
+/// Returns the log that the record of the service names, and its length in bytes when the service was last started; 0
+/// where that is not known. The inventory may have changed since the start.
+fn log_of(context: &Context, inventory: &Inventory, name: &str) -> Result<(PathBuf, u64), Error> {
+    let key = RecordKey::new(&inventory.file(), name);
+    let records = context.policy().records;
+    let service = inventory.services.get(name);
+    // What cannot be the name of a service names no record either.
+    let may_be_known = service.is_some() || is_name(name);
+    if let Some(records) = records.as_ref().filter(|_| may_be_known) {
+        let record = records.read(&key);
+        let record = record.map_err(|error| Error::usage(error.to_string()))?;
+        if let Some(record) = record {
+            return Ok((record.log, record.log_offset));
         }
-        let Some(service) = service else {
-            return Err(Error::unknown_service(inventory, name));
-        };
-        let start = service.start.as_ref().ok_or_else(|| not_started(service))?;
-        let log = start
-            .log
-            .clone()
-            .or_else(|| Some(records?.default_log(&key)));
-        let log = log.ok_or_else(|| {
-            Error::usage_hint(
-                "there is no home directory for a log",
-                "set HOME or XDG_STATE_HOME, or `start.log` of the service",
-            )
-        })?;
-        Ok(Self { log, since: 0 })
     }
+    let Some(service) = service else {
+        return Err(Error::unknown_service(inventory, name));
+    };
+    let start = service.start.as_ref().ok_or_else(|| not_started(service))?;
+    let log = start
+        .log
+        .clone()
+        .or_else(|| Some(records?.default_log(&key)));
+    let log = log.ok_or_else(|| {
+        Error::usage_hint(
+            "there is no home directory for a log",
+            "set HOME or XDG_STATE_HOME, or `start.log` of the service",
+        )
+    })?;
+    Ok((log, 0))
 }
 
 fn is_name(text: &str) -> bool {
@@ -223,16 +212,9 @@ struct LogPrinter {
     quiet: u32,
 }
 
-/// The result of one read, after its lines are printed.
-struct LogRead {
-    printer: LogPrinter,
-    news: Option<LogFileEvent>,
-    more: bool,
-}
-
 impl LogPrinter {
-    /// Reads on and prints the new lines.
-    fn read(mut self) -> Result<LogRead, Error> {
+    /// Reads on and prints the new lines. Returns the printer with what was read.
+    fn read(mut self) -> Result<(Self, LogChunk), Error> {
         let mut piece = self.log.read().map_err(|error| {
             Error::usage(format!("{} cannot be read: {error}", shown(&self.log)))
         })?;
@@ -246,15 +228,9 @@ impl LogPrinter {
             .map(|line| text(line, self.colors))
             .collect();
         if !text.is_empty() {
-            let mut out = stdout().lock();
-            out.write_all(text.as_bytes())?;
-            out.flush()?;
+            write_stdout(&text)?;
         }
-        Ok(LogRead {
-            printer: self,
-            news: piece.event,
-            more: piece.has_more,
-        })
+        Ok((self, piece))
     }
 }
 

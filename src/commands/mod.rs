@@ -18,5 +18,5 @@ pub(crate) mod validate;
 pub(crate) mod watch;
 
 pub(crate) use arguments::{Global, ListFormat, default_args, duration, ignore_empty_variables};
-pub(crate) use context::{Context, Error, candidate};
+pub(crate) use context::{Context, Error, candidate, write_stdout};
 pub(crate) use signals::Signals;

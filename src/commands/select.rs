@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use clap::ArgGroup;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::host_scan::HostScanner;
@@ -9,23 +10,24 @@ use super::{Context, Error, candidate};
 use crate::engine::{self, Until};
 use crate::health::Selection;
 use crate::host::Clock;
-use crate::inventory::{AdHoc, AdHocTarget, LoadedInventory, Service};
+use crate::inventory::{AdHocTarget, LoadedInventory, Service};
 use crate::probe::Prober;
 
 /// The arguments that select services.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(
+    group = ArgGroup::new("asked").args(["url", "tcp", "cmd"]).conflicts_with("selectors"),
+    group = ArgGroup::new("settings")
+        .args(["interval", "timeout", "retries", "start_period"])
+        .multiple(true)
+        .requires("asked")
+)]
 pub(crate) struct ServiceArgs {
     /// Services: NAME, GLOB, group:NAME, KEY=VALUE, state:STATE, flag:FLAG; all when left out.
     #[arg(value_name = "SELECTOR")]
     pub(crate) selectors: Vec<String>,
     /// Probe this URL alone, without an inventory.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "HEALTHCTL_URL",
-        group = "asked",
-        conflicts_with = "selectors"
-    )]
+    #[arg(long, value_name = "URL", env = "HEALTHCTL_URL")]
     pub(crate) url: Option<String>,
     /// The profile that the URL follows: see `healthctl profiles`.
     #[arg(
@@ -37,49 +39,22 @@ pub(crate) struct ServiceArgs {
     )]
     pub(crate) profile: Option<String>,
     /// Probe this TCP port alone, without an inventory: a connection is enough.
-    #[arg(
-        long,
-        value_name = "HOST:PORT",
-        env = "HEALTHCTL_TCP",
-        group = "asked",
-        conflicts_with = "selectors"
-    )]
+    #[arg(long, value_name = "HOST:PORT", env = "HEALTHCTL_TCP")]
     pub(crate) tcp: Option<String>,
     /// Probe with this command alone, without an inventory: exit status 0 is good. No shell runs it, but quotes work.
-    #[arg(
-        long,
-        value_name = "COMMAND",
-        env = "HEALTHCTL_CMD",
-        group = "asked",
-        conflicts_with = "selectors"
-    )]
+    #[arg(long, value_name = "COMMAND", env = "HEALTHCTL_CMD")]
     pub(crate) cmd: Option<String>,
     /// Time between two probes (5s), without an inventory.
-    #[arg(
-        long,
-        value_name = "DURATION",
-        requires = "asked",
-        env = "HEALTHCTL_INTERVAL"
-    )]
+    #[arg(long, value_name = "DURATION", env = "HEALTHCTL_INTERVAL")]
     pub(crate) interval: Option<String>,
     /// Timeout of a probe (2s), without an inventory.
-    #[arg(
-        long,
-        value_name = "DURATION",
-        requires = "asked",
-        env = "HEALTHCTL_TIMEOUT"
-    )]
+    #[arg(long, value_name = "DURATION", env = "HEALTHCTL_TIMEOUT")]
     pub(crate) timeout: Option<String>,
     /// Failures in a row that turn a probe (3), without an inventory.
-    #[arg(long, value_name = "N", requires = "asked", env = "HEALTHCTL_RETRIES")]
+    #[arg(long, value_name = "N", env = "HEALTHCTL_RETRIES")]
     pub(crate) retries: Option<String>,
     /// Time after a known start in which failures do not count (0s), without an inventory.
-    #[arg(
-        long,
-        value_name = "DURATION",
-        requires = "asked",
-        env = "HEALTHCTL_START_PERIOD"
-    )]
+    #[arg(long, value_name = "DURATION", env = "HEALTHCTL_START_PERIOD")]
     pub(crate) start_period: Option<String>,
 }
 
@@ -101,20 +76,26 @@ impl ServiceArgs {
         url.or_else(tcp).or_else(command)
     }
 
+    /// Returns the settings that were typed, by their keys in an inventory.
+    fn settings(&self) -> Vec<(&'static str, &str)> {
+        let settings = [
+            ("interval", &self.interval),
+            ("timeout", &self.timeout),
+            ("retries", &self.retries),
+            ("start_period", &self.start_period),
+        ];
+        let typed = settings.into_iter();
+        let typed = typed.filter_map(|(key, text)| Some((key, text.as_deref()?)));
+        typed.collect()
+    }
+
     /// Reads the inventory, prints its warnings and selects.
     ///
     /// # Errors
     /// Returns the mistakes of the inventory, or the selectors that match nothing.
     pub(crate) fn services(&self, context: &Context) -> Result<SelectedServices, Error> {
         let loaded = match self.target() {
-            Some(target) => context.adhoc(&AdHoc {
-                target,
-                profile: self.profile.as_deref(),
-                interval: self.interval.as_deref(),
-                timeout: self.timeout.as_deref(),
-                retries: self.retries.as_deref(),
-                start_period: self.start_period.as_deref(),
-            })?,
+            Some(target) => context.adhoc(target, self.profile.as_deref(), &self.settings())?,
             None => context.inventory()?,
         };
         let selection = context.selection(&loaded, &self.selectors)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::profile::Signal;
 use crate::profile::annotated::AnnotatedYaml;
-use crate::profile::kind::http::RawHttp;
+use crate::profile::kind::http::{self, RawHttp};
 use crate::profile::kind::{KindContext, RawKind};
 use crate::profile::raw::action::{RawAction, RawMeans};
 use crate::profile::raw::command::{self, RawExec};
@@ -123,7 +123,7 @@ impl<'a> ActionLevels<'a> {
                     let origin = origin(&self.written, |action| action.waits.as_ref());
                     out.leaf("waits", action.waits, origin);
                 }
-                RawHttp::show_beside(sent, &self.https(), &self.context, out);
+                http::show_request(sent, &self.https(), &self.context, out);
             }
             Means::Signal(signal) => {
                 let origin = origin(&self.written, |action| match &action.means {

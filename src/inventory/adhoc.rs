@@ -13,18 +13,6 @@ use super::load::{LoadedInventory, resolve_all};
 use super::profiles::ProfileLoader;
 use super::raw::{RawInventory, RawService};
 
-/// A service as it was typed; each text is read as it would be read in an inventory.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct AdHoc<'a> {
-    pub(crate) target: AdHocTarget<'a>,
-    /// `--profile`, of a URL; `http` where it was left out.
-    pub(crate) profile: Option<&'a str>,
-    pub(crate) interval: Option<&'a str>,
-    pub(crate) timeout: Option<&'a str>,
-    pub(crate) retries: Option<&'a str>,
-    pub(crate) start_period: Option<&'a str>,
-}
-
 /// The target of a service that was typed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum AdHocTarget<'a> {
@@ -33,37 +21,26 @@ pub(crate) enum AdHocTarget<'a> {
     Command(&'a str),
 }
 
-impl<'a> AdHoc<'a> {
-    /// Makes a service of which only the target was typed.
-    pub(crate) const fn new(target: AdHocTarget<'a>) -> Self {
-        Self {
-            target,
-            profile: None,
-            interval: None,
-            timeout: None,
-            retries: None,
-            start_period: None,
-        }
-    }
-}
-
 /// The profile of a URL without `--profile`.
 const PLAIN: &str = "http";
 
 /// The name of the probe of a service without a profile.
 const PROBE: &str = "live";
 
-/// Returns an inventory of the service that was typed.
+/// Returns an inventory of the service that was typed: its target, its profile (`http` where that was left out), and its
+/// settings, by their keys. Each text is read as it would be read in an inventory.
 ///
 /// # Errors
 ///
 /// Every mistake in what was typed.
 pub(crate) fn adhoc(
-    typed: &AdHoc<'_>,
+    target: AdHocTarget<'_>,
+    profile: Option<&str>,
+    settings: &[(&'static str, &str)],
     environment: &Environment<'_>,
 ) -> Result<LoadedInventory, Problems> {
     let mut problems = Problems::default();
-    let (flag, text, question) = match typed.target {
+    let (flag, text, question) = match target {
         AdHocTarget::Url(url) => ("--url", url, Some(("url", Node::argument("--url", url)))),
         AdHocTarget::Tcp(address) => {
             let node = Node::argument("--tcp", address);
@@ -78,21 +55,17 @@ pub(crate) fn adhoc(
     let Some(question) = question else {
         return Err(problems);
     };
-    let is_url = matches!(typed.target, AdHocTarget::Url(_));
-    let profile = typed.profile.or(is_url.then_some(PLAIN));
-    let options = [
-        ("profile", "--profile", profile),
-        ("interval", "--interval", typed.interval),
-        ("timeout", "--timeout", typed.timeout),
-        ("retries", "--retries", typed.retries),
-        ("start_period", "--start-period", typed.start_period),
-    ];
-    let options = options
-        .into_iter()
-        .filter_map(|(key, flag, text)| Some((key, Node::argument(flag, text?))));
+    let is_url = matches!(target, AdHocTarget::Url(_));
+    let profile = profile.or(is_url.then_some(PLAIN));
+    let profile_setting = profile.map(|profile| ("profile", profile));
+    let settings = profile_setting.into_iter().chain(settings.iter().copied());
+    let settings = settings.map(|(key, text)| {
+        let flag = format!("--{}", key.replace('_', "-"));
+        (key, Node::argument(&flag, text))
+    });
     let mut profiles = ProfileLoader::new(&[], true, environment);
     let mut plain = None;
-    if let (AdHocTarget::Url(url), Some(profile)) = (typed.target, profile) {
+    if let (AdHocTarget::Url(url), Some(profile)) = (target, profile) {
         let node = Node::argument("--profile", profile);
         let profile = Spanned::new(profile.to_owned(), &node);
         // A profile without probes is for those of an inventory; here the address itself is the probe.
@@ -103,9 +76,9 @@ pub(crate) fn adhoc(
     }
     let place = Place::whole(&Arc::new(SourceFile::new(flag, text)));
     let service = Entry {
-        key: name(typed.target),
+        key: name(target),
         key_place: place.clone(),
-        value: map(options.chain([question]).chain(plain), &place),
+        value: map(settings.chain([question]).chain(plain), &place),
     };
     let raw = RawInventory {
         services: RawService::read(&service, &mut problems)

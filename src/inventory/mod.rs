@@ -29,7 +29,7 @@ pub(crate) use crate::profile::raw::command::Exec;
 pub(crate) use crate::profile::raw::options::Probe;
 pub(crate) use crate::profile::raw::request::{HttpRequest, Tls};
 pub(crate) use crate::profile::{Auth, Connection, Proxy, Secret, Signal, Target};
-pub(crate) use adhoc::{AdHoc, AdHocTarget, adhoc};
+pub(crate) use adhoc::{AdHocTarget, adhoc};
 pub(crate) use environment::{Environment, FileStatus};
 pub(crate) use find::find;
 pub(crate) use load::{LoadedInventory, load};

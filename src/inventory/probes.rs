@@ -144,7 +144,7 @@ pub(super) fn show(service: &ServiceLevels<'_>, probe: &Probe, out: &mut Annotat
             (setting.show)(&settings, out);
         }
     }
-    probe.kind.show_beside(&kinds, &levels.context, out);
+    probe.kind.show_request(&kinds, &levels.context, out);
     RawExpect::show(&expects, &probe.expect, out);
     let of_profile = service
         .profile

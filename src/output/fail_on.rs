@@ -15,20 +15,17 @@ pub(crate) struct FailOn {
 
 /// A word that `--fail-on` does not accept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum FailOnError {
-    /// No level and no flag.
-    #[error("`--fail-on {word}`: not a level or flag")]
-    Unknown {
-        word: String,
-        nearest: Option<&'static str>,
-    },
-    /// A flag that nothing raises yet.
-    #[error("`--fail-on {0}` is not supported yet")]
-    NotYet(Flag),
+#[error("{message}")]
+pub(crate) struct FailOnError {
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
 }
 
 /// Flags that nothing raises yet: a `--fail-on` that can never fail would be a lie.
 const NOT_YET: [Flag; 1] = [Flag::Certificate];
+
+const EXPECTED: &str =
+    "expected states (degraded, unready, …), `warn`, or flags (flapping, success-age, …)";
 
 impl FailOn {
     /// Reads words that are separated by commas: `degraded,stale`; `warn` is the verdict.
@@ -40,7 +37,10 @@ impl FailOn {
                 fail_on.states.insert(state);
             } else if let Some(flag) = Flag::parse(word) {
                 if NOT_YET.contains(&flag) {
-                    return Err(FailOnError::NotYet(flag));
+                    return Err(FailOnError {
+                        message: format!("`--fail-on {flag}` is not supported yet"),
+                        hint: None,
+                    });
                 }
                 fail_on.flags.insert(flag);
             } else if word == "warn" {
@@ -48,10 +48,14 @@ impl FailOn {
             } else {
                 let states = State::ALL.iter().map(|state| state.as_str());
                 let flags = Flag::ALL.iter().map(|flag| flag.as_str());
-                let known = states.chain(flags).chain(["warn"]);
-                return Err(FailOnError::Unknown {
-                    word: clean(word, 60),
-                    nearest: nearest(word, known),
+                let near = nearest(word, states.chain(flags).chain(["warn"]));
+                let hint = near.map_or_else(
+                    || EXPECTED.to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                return Err(FailOnError {
+                    message: format!("`--fail-on {}`: not a level or flag", clean(word, 60)),
+                    hint: Some(hint),
                 });
             }
         }

@@ -236,22 +236,17 @@ fn fail_on_makes_levels_and_flags_fail() {
 
 #[test]
 fn fail_on_refuses_what_can_never_fail() {
-    assert_eq!(
-        FailOn::parse(["certificate"]),
-        Err(FailOnError::NotYet(Flag::Certificate))
-    );
-    assert_eq!(
-        FailOn::parse(["degarded"]),
-        Err(FailOnError::Unknown {
-            word: "degarded".to_owned(),
-            nearest: Some("degraded")
-        })
-    );
-    assert_eq!(
-        FailOn::parse([""]),
-        Err(FailOnError::Unknown {
-            word: String::new(),
-            nearest: None
-        })
-    );
+    let refused = |word: &str| {
+        let error = FailOn::parse([word]).unwrap_err();
+        (error.message, error.hint.unwrap_or_default())
+    };
+    let (message, hint) = refused("certificate");
+    assert_eq!(message, "`--fail-on certificate` is not supported yet");
+    assert!(hint.is_empty());
+    let (message, hint) = refused("degarded");
+    assert_eq!(message, "`--fail-on degarded`: not a level or flag");
+    assert_eq!(hint, "did you mean `degraded`?");
+    let (message, hint) = refused("");
+    assert_eq!(message, "`--fail-on `: not a level or flag");
+    assert!(hint.starts_with("expected states"), "{hint}");
 }

@@ -3,6 +3,8 @@
 
 use url::Url;
 
+use crate::profile::mask_password;
+
 /// The number of redirects that are followed.
 const MOST: usize = 10;
 
@@ -48,7 +50,8 @@ impl RedirectRule<'_> {
             format!("redirects ({code}) to {location:?}, which is no URL: {error}")
         })?;
         url.set_fragment(None);
-        let refused = |why: &str| Err(format!("redirects ({code}) to {}, {why}", shown(&url)));
+        let shown = mask_password(url.clone());
+        let refused = |why: &str| Err(format!("redirects ({code}) to {shown}, {why}"));
         if !repeatable(self.method) {
             return refused(&format!("and a {} is not sent twice", self.method));
         }
@@ -71,16 +74,6 @@ impl RedirectRule<'_> {
         }
         Ok(RedirectTarget { url, elsewhere })
     }
-}
-
-/// Returns the URL without its password.
-fn shown(url: &Url) -> String {
-    let mut shown = url.clone();
-    if shown.password().is_some() {
-        // A URL with a password has a host, so this cannot fail.
-        let _ = shown.set_password(Some("***"));
-    }
-    shown.to_string()
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub use expect::{Expect, StatusRange};
 pub use host_port::HostPort;
 pub(crate) use request::{Auth, Connection, Proxy, Secret};
 pub use signal::Signal;
+pub(crate) use target::mask_password;
 pub use target::{BadAddress, Target, check_path};
 
 mod decode;

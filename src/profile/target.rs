@@ -251,14 +251,19 @@ fn without_slashes(text: &str) -> BadAddress {
     }
 }
 
+/// Returns the URL with a password masked.
+pub(crate) fn mask_password(mut url: Url) -> Url {
+    if url.password().is_some() {
+        // A URL without a host has no password either, so this cannot fail.
+        let _ = url.set_password(Some("***"));
+    }
+    url
+}
+
 impl fmt::Display for Target {
     /// Writes the URL with passwords masked, or `unix:///run/x.sock` with the path of the request after a colon.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = self.url.clone();
-        if self.url.password().is_some() {
-            // A URL without a host has no password either, so this cannot fail.
-            let _ = shown.set_password(Some("***"));
-        }
+        let mut shown = mask_password(self.url.clone());
         if let Some(query) = self.url.query() {
             shown.set_query(Some(&masked(query)));
         }

@@ -1,14 +1,13 @@
 //! The state of the dashboard: all that it knows. Views read it and change nothing; it names no view.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 use tui_input::Input;
 
-use crate::event::Load;
-use crate::health::{Moment, Selection, ServiceSnapshot};
+use crate::event::{AutoRestartStatus, Load};
+use crate::health::{Moment, ServiceSnapshot};
 
 use super::dialog::{Dialog, DialogKind};
 use super::keymap::Mode;
@@ -18,14 +17,11 @@ use super::message::Ticket;
 use super::progress::{ActionFailure, ActionProgress};
 use super::theme::Theme;
 
-/// The initial state of the dashboard.
+/// The facts about the dashboard that do not change while it runs.
 #[derive(Debug)]
 pub(crate) struct Setup {
     /// The path of the inventory, or what was typed instead of one. Cleaned.
     pub(crate) inventory: String,
-    /// The services in inventory order, as known before any probe answered.
-    pub(crate) services: Vec<Arc<ServiceSnapshot>>,
-    pub(crate) selection: Selection,
     /// The selection as it was typed. Cleaned.
     pub(crate) selectors: String,
     /// Actions are refused, and their keys removed.
@@ -33,9 +29,6 @@ pub(crate) struct Setup {
     pub(crate) color: bool,
     /// The zone in which times of day are shown.
     pub(crate) zone: TimeZone,
-    /// Columns and rows of the terminal.
-    pub(crate) size: (u16, u16),
-    pub(crate) now: Moment,
 }
 
 /// The page that fills the screen.
@@ -52,15 +45,9 @@ pub(crate) enum Page {
 /// The state of the dashboard.
 #[derive(Debug)]
 pub(crate) struct App {
-    pub(super) inventory: String,
-    pub(super) selectors: String,
-    pub(super) read_only: bool,
-    /// Automatic restart is switched on.
-    pub(super) automatic: bool,
-    /// The services that automatic restart has given up on.
-    pub(super) given_up: BTreeSet<String>,
+    pub(super) setup: Setup,
+    pub(super) automatic: AutoRestartStatus,
     pub(super) theme: Theme,
-    pub(super) zone: TimeZone,
     pub(super) area: Rect,
     pub(super) now: Moment,
     pub(super) list: ServiceList,
@@ -84,20 +71,21 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Returns the dashboard before anything happened.
-    pub(crate) fn new(setup: Setup) -> Self {
-        let (width, height) = setup.size;
+    /// Returns the dashboard before anything happened: the services are those known before any probe answered, `size`
+    /// is the columns and rows of the terminal.
+    pub(crate) fn new(
+        setup: Setup,
+        list: ServiceList,
+        (width, height): (u16, u16),
+        now: Moment,
+    ) -> Self {
         let mut app = Self {
-            inventory: setup.inventory,
-            selectors: setup.selectors,
-            read_only: setup.read_only,
-            automatic: false,
-            given_up: BTreeSet::new(),
             theme: Theme::new(setup.color),
-            zone: setup.zone,
+            setup,
+            automatic: AutoRestartStatus::default(),
             area: Rect::new(0, 0, width, height),
-            now: setup.now,
-            list: ServiceList::new(setup.services, setup.selection),
+            now,
+            list,
             log: EventLog::default(),
             load: Load::default(),
             newest: None,

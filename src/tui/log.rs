@@ -32,6 +32,17 @@ pub(crate) struct LogEntry {
     pub(crate) text: String,
 }
 
+impl LogEntry {
+    pub(super) fn new(at: Moment, service: Option<&str>, kind: LogKind, text: String) -> Self {
+        Self {
+            at,
+            service: service.map(str::to_owned),
+            kind,
+            text,
+        }
+    }
+}
+
 /// The newest entries, newest first.
 #[derive(Debug, Default)]
 pub(crate) struct EventLog {
@@ -62,12 +73,7 @@ pub(crate) fn of_picture(
 ) -> Vec<LogEntry> {
     let mut entries = Vec::new();
     let mut add = |kind, text| {
-        entries.push(LogEntry {
-            at: new.at,
-            service: Some(new.info.name.clone()),
-            kind,
-            text,
-        });
+        entries.push(LogEntry::new(new.at, Some(&new.info.name), kind, text));
     };
     // That 1,000 services answer for the first time and are well is no news.
     let first =
@@ -94,18 +100,11 @@ pub(crate) fn of_picture(
         add(LogKind::Remark, format!("no longer {flag}"));
     }
     for dependency in &new.dependencies {
-        let was = old
-            .dependencies
-            .iter()
-            .find(|it| it.name == dependency.name);
-        if let Some(was) = was
+        let mut before = old.dependencies.iter();
+        if let Some(was) = before.find(|it| it.name == dependency.name)
             && was.status != dependency.status
         {
-            let why = dependency
-                .error
-                .as_deref()
-                .map(|why| format!(": {why}"))
-                .unwrap_or_default();
+            let why = reason(dependency.error.as_ref());
             let text = format!(
                 "dependency {}: {} → {}{why}",
                 dependency.name, was.status, dependency.status
@@ -119,41 +118,28 @@ pub(crate) fn of_picture(
         } else {
             format!("{} → ", old.state)
         };
-        let why = new
-            .reasons
-            .first()
-            .map(|why| format!(": {why}"))
-            .unwrap_or_default();
-        add(
-            LogKind::State(new.state),
-            format!("{was}{}{why}", new.state),
-        );
+        let text = format!("{was}{}{}", new.state, reason(new.reasons.first()));
+        add(LogKind::State(new.state), text);
     }
     entries
 }
 
+/// Formats a reason as it stands behind what it explains; nothing where there is none.
+fn reason(why: Option<&String>) -> String {
+    why.map_or_else(String::new, |why| format!(": {why}"))
+}
+
 pub(crate) fn of_step(step: &ActionStep) -> LogEntry {
-    LogEntry {
-        at: step.at,
-        service: Some(step.service.clone()),
-        kind: LogKind::Step,
-        text: format!("{}: {}", step.action, step.text),
-    }
+    let text = format!("{}: {}", step.action, step.text);
+    LogEntry::new(step.at, Some(&step.service), LogKind::Step, text)
 }
 
 pub(crate) fn of_result(result: &ActionResult) -> LogEntry {
-    LogEntry {
-        at: result.at,
-        service: Some(result.service.clone()),
-        kind: LogKind::Verdict(result.verdict),
-        text: format!(
-            "{}: {} after {}: {}",
-            result.action,
-            result.verdict,
-            short_latency(result.elapsed),
-            result.text
-        ),
-    }
+    let elapsed = short_latency(result.elapsed);
+    let (action, verdict) = (result.action, result.verdict);
+    let text = format!("{action}: {verdict} after {elapsed}: {}", result.text);
+    let kind = LogKind::Verdict(verdict);
+    LogEntry::new(result.at, Some(&result.service), kind, text)
 }
 
 /// Formats a time of day in UTC. The date is left out because it would hide what is different.
@@ -257,12 +243,8 @@ mod tests {
     fn only_the_newest_are_kept() {
         let mut log = EventLog::default();
         for n in 0..KEPT + 5 {
-            log.push(LogEntry {
-                at: Moment::at_seconds(0.0),
-                service: None,
-                kind: LogKind::Remark,
-                text: n.to_string(),
-            });
+            let at = Moment::at_seconds(0.0);
+            log.push(LogEntry::new(at, None, LogKind::Remark, n.to_string()));
         }
         assert_eq!(log.len(), KEPT);
         assert_eq!(log.entries().next().unwrap().text, (KEPT + 4).to_string());

@@ -1,11 +1,9 @@
 //! The messages to the dashboard, and the effects that it asks for.
 
-use std::collections::BTreeSet;
-
 use ratatui::crossterm::event::KeyEvent;
 
 use crate::action::{Action, Proposal, Refusal};
-use crate::event::Event;
+use crate::event::{AutoRestartStatus, Event};
 use crate::health::Moment;
 
 /// Identifies one preparation of an action, so that a late answer does not reopen a dialog that was left.
@@ -24,10 +22,7 @@ pub(crate) enum Message {
     Tick(Moment),
     Event(Event),
     /// Automatic restart was switched on or off, or has given up on a service.
-    Automatic {
-        on: bool,
-        given_up: BTreeSet<String>,
-    },
+    Automatic(AutoRestartStatus),
     /// The answer to [`Effect::Prepare`]: the plan, or every refusal.
     Prepared {
         ticket: Ticket,

@@ -20,5 +20,6 @@ mod update;
 mod view;
 
 pub(crate) use app::{App, Setup};
+pub(crate) use list::ServiceList;
 pub(crate) use message::{Effect, Message, Ticket};
 pub(crate) use view::draw;

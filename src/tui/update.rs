@@ -42,10 +42,7 @@ impl App {
                 Message::Resize { width, height } => self.resize(width, height),
                 Message::Tick(now) => self.now = now,
                 Message::Event(event) => self.event(event),
-                Message::Automatic { on, given_up } => {
-                    self.automatic = on;
-                    self.given_up = given_up;
-                }
+                Message::Automatic(status) => self.automatic = status,
                 Message::Prepared { ticket, result } => self.prepared(ticket, result, &mut effects),
             }
         }
@@ -117,12 +114,7 @@ impl App {
             }
             Event::Notice { at, text } => {
                 self.advance(at);
-                self.record(LogEntry {
-                    at,
-                    service: None,
-                    kind: LogKind::Remark,
-                    text,
-                });
+                self.record(LogEntry::new(at, None, LogKind::Remark, text));
             }
         }
     }

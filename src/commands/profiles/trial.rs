@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::commands::{Context, Error, environment};
 use crate::health::{Age, Beat, Dependency, Heartbeat, Reading, Start, StatusWord};
 use crate::host::Clock;
-use crate::inventory::{AdHoc, AdHocTarget, AvailableProfile};
+use crate::inventory::{AdHocTarget, AvailableProfile};
 use crate::probe::Prober;
 use crate::profile::{Captured, HttpResponse, Judgement, Profile, judge};
 use crate::text::{TextTable, ago, clean, long_age, long_latency};
@@ -63,10 +63,7 @@ pub(super) async fn of_url(
         return Ok(Vec::new());
     };
     let wanted = probes(profile, true, probe)?;
-    let loaded = context.adhoc(&AdHoc {
-        profile: Some(&offered.name),
-        ..AdHoc::new(AdHocTarget::Url(url))
-    })?;
+    let loaded = context.adhoc(AdHocTarget::Url(url), Some(&offered.name), &[])?;
     let prober = Prober::new(Clock::start());
     let mut trials = Vec::new();
     for service in loaded.inventory.services.values() {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::actions::Actions;
 use super::terminal::{self, TerminalGuard};
-use crate::automation::{AutoRestartStatus, Automation};
+use crate::automation::Automation;
 use crate::commands::{Context, Error, Signals};
 use crate::engine::{EventReceiver, Handle};
 use crate::event::Input;
@@ -150,8 +150,7 @@ impl Dashboard {
             event = self.keys.next() => read(event),
             message = self.parts.actions.next() => LoopInput::Now(message),
             Ok(()) = self.parts.automation.status.changed() => {
-                let AutoRestartStatus { on, given_up } = self.parts.automation.status.borrow().clone();
-                LoopInput::Now(Message::Automatic { on, given_up })
+                LoopInput::Now(Message::Automatic(self.parts.automation.status.borrow().clone()))
             }
             _ = self.ticks.tick() => {
                 if self.suspended { LoopInput::Redraw } else { LoopInput::Now(Message::Tick(self.parts.clock.now())) }

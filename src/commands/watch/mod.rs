@@ -36,7 +36,7 @@ use crate::host::Clock;
 use crate::inventory::{Inventory, Service};
 use crate::probe::Prober;
 use crate::text;
-use crate::tui::{App, Setup};
+use crate::tui::{App, ServiceList, Setup};
 use actions::Actions;
 use stream::StreamFormat;
 
@@ -120,17 +120,15 @@ pub(crate) async fn with_notices(
         engine.stop().await;
         return exit;
     }
-    let app = App::new(Setup {
+    let setup = Setup {
         inventory: inventory_name(&inventory),
-        services: snapshots,
-        selection,
         selectors: text::clean(&args.choice.selectors.join(" "), 100),
         read_only: context.global.read_only,
         color: context.color_stdout(),
         zone: TimeZone::system(),
-        size: crossterm::terminal::size()?,
-        now,
-    });
+    };
+    let list = ServiceList::new(snapshots, selection);
+    let app = App::new(setup, list, crossterm::terminal::size()?, now);
     let actions = Actions::new(executor, inventory, engine.inputs.clone());
     dashboard::run(
         context,

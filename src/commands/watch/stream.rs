@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{Write as _, stdout};
 use std::sync::Arc;
 
 use clap::ValueEnum;
 use tokio::task::spawn_blocking;
 
-use crate::commands::{Context, Error, Signals};
+use crate::commands::{Context, Error, Signals, write_stdout};
 use crate::engine::EventReceiver;
 use crate::event::Event;
 use crate::exit::Exit;
@@ -56,17 +55,11 @@ pub(super) async fn run(
         tokio::select! {
             biased;
             exit = signals.recv() => return Ok(exit),
-            written = spawn_blocking(move || write(&text)) => {
+            written = spawn_blocking(move || write_stdout(&text)) => {
                 written.map_err(|error| Error::Bug(error.into()))??;
             }
         }
     }
-}
-
-fn write(text: &str) -> std::io::Result<()> {
-    let mut out = stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }
 
 /// The last line about each service, by its name.

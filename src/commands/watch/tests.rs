@@ -18,11 +18,11 @@ use crate::commands::Context;
 use crate::commands::arguments::{Color, Global};
 use crate::engine::{self, Ask, Caps, Options};
 use crate::execute::{Executor, Policy};
-use crate::health::{Fleet, Outcome, ProbeResult};
+use crate::health::{Fleet, Outcome, ProbeResult, Selection};
 use crate::host::Clock;
 use crate::inventory::{Inventory, Probe, Service};
 use crate::probe::Prober;
-use crate::tui::{App, Setup};
+use crate::tui::{App, ServiceList, Setup};
 
 /// What the child shall do, as the value of this variable.
 const SCRIPT: &str = "HEALTHCTL_TEST_SCRIPT";
@@ -75,17 +75,15 @@ async fn dashboard(script: &str) -> u8 {
         caps: Caps::of_this_machine(),
         unchanged: true,
     };
-    let app = App::new(Setup {
+    let setup = Setup {
         inventory: "scripted".to_owned(),
-        services: Fleet::new(rules, now).snapshots(),
-        selection: crate::health::Selection::default(),
         selectors: String::new(),
         read_only: false,
         color: true,
         zone: TimeZone::UTC,
-        size: crossterm::terminal::size().unwrap(),
-        now,
-    });
+    };
+    let list = ServiceList::new(Fleet::new(rules, now).snapshots(), Selection::default());
+    let app = App::new(setup, list, crossterm::terminal::size().unwrap(), now);
     let engine = engine::watch(services, Script { clock }, options, clock, vec![sender]);
     let context = Context {
         global: Global {

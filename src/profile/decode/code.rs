@@ -4,7 +4,7 @@ use hyper::StatusCode;
 
 use super::words::Vocabulary;
 use crate::health::{Failure, FailureKind, State};
-use crate::profile::{Expect, StatusRange};
+use crate::profile::{Expect, StatusRange, mask_password};
 use crate::text::clean;
 use crate::yaml::{Entry, Problem, Problems};
 
@@ -128,11 +128,7 @@ fn failure(code: u16, expect: &Expect, location: Option<&str>) -> Failure {
 /// Returns the target of a redirect without a password in it.
 fn without_password(target: &str) -> String {
     match url::Url::parse(target) {
-        Ok(mut url) if url.password().is_some() => {
-            // This cannot fail for a URL that has a password.
-            let _ = url.set_password(Some("***"));
-            url.into()
-        }
+        Ok(url) if url.password().is_some() => mask_password(url).into(),
         // A URL without a password stays as it was written.
         _ => target.to_owned(),
     }

@@ -35,15 +35,6 @@ pub(crate) trait RawKind: Sized {
         out: &mut AnnotatedYaml,
     );
 
-    /// Shows the keys beside it, below the settings that every kind has.
-    fn show_beside(
-        _spec: &Self::Spec,
-        _levels: Levels<'_, '_, Self>,
-        _context: &KindContext<'_>,
-        _out: &mut AnnotatedYaml,
-    ) {
-    }
-
     /// Returns the place of what makes every answer one without a body.
     fn without_body<'a>(_levels: Levels<'_, 'a, Self>) -> Option<&'a Place> {
         None

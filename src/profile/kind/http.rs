@@ -154,16 +154,6 @@ impl RawKind for RawHttp {
         out.close();
     }
 
-    fn show_beside(
-        sent: &Box<HttpRequest>,
-        levels: Levels<'_, '_, Self>,
-        context: &KindContext<'_>,
-        out: &mut AnnotatedYaml,
-    ) {
-        let headers = merged_headers(levels, context);
-        request::show(sent, &headers, &context.requests, out);
-    }
-
     fn without_body<'a>(levels: Levels<'_, 'a, Self>) -> Option<&'a Place> {
         let mut methods = levels
             .iter()
@@ -172,6 +162,17 @@ impl RawKind for RawHttp {
         let method = methods.next().filter(|method| method.value == "HEAD");
         method.map(|method| &method.place)
     }
+}
+
+/// Shows the keys beside the question that every request has.
+pub(crate) fn show_request(
+    sent: &HttpRequest,
+    levels: Levels<'_, '_, RawHttp>,
+    context: &KindContext<'_>,
+    out: &mut AnnotatedYaml,
+) {
+    let headers = merged_headers(levels, context);
+    request::show(sent, &headers, &context.requests, out);
 }
 
 impl ProbeSpec for Box<HttpRequest> {

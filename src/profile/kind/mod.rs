@@ -114,20 +114,6 @@ macro_rules! declare {
                     })+
                 }
             }
-
-            /// Shows the keys beside the question that only this kind gives a meaning.
-            pub(crate) fn show_beside(
-                &self,
-                levels: &[(Level<'_>, &RawProbeKind)],
-                context: &KindContext<'_>,
-                out: &mut AnnotatedYaml,
-            ) {
-                match self {
-                    $(Self::$variant(spec) => {
-                        <$module::$raw as RawKind>::show_beside(spec, &of_kind!(levels, $variant), context, out);
-                    })+
-                }
-            }
         }
 
         /// Returns the place of what makes every answer one without a body.
@@ -173,6 +159,18 @@ impl ProbeKind {
         match self {
             Self::Http(request) => Some(request),
             _ => None,
+        }
+    }
+
+    /// Shows the keys of a request beside the question, below the settings that every kind has.
+    pub(crate) fn show_request(
+        &self,
+        levels: &[(Level<'_>, &RawProbeKind)],
+        context: &KindContext<'_>,
+        out: &mut AnnotatedYaml,
+    ) {
+        if let Self::Http(request) = self {
+            http::show_request(request, &of_kind!(levels, Http), context, out);
         }
     }
 }

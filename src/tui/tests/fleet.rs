@@ -13,25 +13,24 @@ use serde_json::{Value, json};
 use crate::action::{Action, Goal, PlanStep, Proposal, ProposedAction};
 use crate::event::Event;
 use crate::health::{
-    Change, DependencyStatus, Failure, FailureKind, Flag, ProbeResult, Role, ServiceInfo,
-    ServiceSnapshot, Start, State,
+    Change, DependencyStatus, Failure, FailureKind, Flag, ProbeResult, Role, Selection,
+    ServiceInfo, ServiceSnapshot, Start, State,
 };
 use crate::tui::samples::{self, answered, at, dependency, picture, probe};
-use crate::tui::{App, Effect, Message, Setup, draw};
+use crate::tui::{App, Effect, Message, ServiceList, Setup, draw};
 
 /// An app over these services.
 pub(super) fn app(services: Vec<ServiceSnapshot>, width: u16, height: u16) -> App {
-    App::new(Setup {
+    let setup = Setup {
         inventory: "~/shop/healthctl.yaml".to_owned(),
-        services: services.into_iter().map(Arc::new).collect(),
-        selection: crate::health::Selection::default(),
         selectors: String::new(),
         read_only: false,
         color: true,
         zone: TimeZone::UTC,
-        size: (width, height),
-        now: at(),
-    })
+    };
+    let services = services.into_iter().map(Arc::new).collect();
+    let list = ServiceList::new(services, Selection::default());
+    App::new(setup, list, (width, height), at())
 }
 
 /// What stands on the screen.

@@ -7,10 +7,10 @@ use ratatui::style::Color;
 
 use super::fleet::{app, offer, orders, press, proposal, screen, services, tell, tick};
 use crate::action::{Action, Refusal};
-use crate::health::{Change, DependencyStatus, State};
+use crate::health::{Change, DependencyStatus, Selection, State};
 use crate::tui::app::App;
 use crate::tui::samples::{dependency, picture};
-use crate::tui::{Effect, Message, Setup, draw};
+use crate::tui::{Effect, Message, ServiceList, Setup, draw};
 
 /// The fleet a few seconds later, with something that happened.
 fn lively(width: u16, height: u16) -> App {
@@ -222,17 +222,16 @@ fn a_terminal_that_is_too_small_says_so() {
 
 #[test]
 fn without_colour_nothing_is_told_by_colour() {
-    let mut app = App::new(Setup {
+    let setup = Setup {
         inventory: "healthctl.yaml".to_owned(),
-        services: services().into_iter().map(std::sync::Arc::new).collect(),
-        selection: crate::health::Selection::default(),
         selectors: String::new(),
         read_only: true,
         color: false,
         zone: jiff::tz::TimeZone::UTC,
-        size: (80, 24),
-        now: crate::tui::samples::at(),
-    });
+    };
+    let services = services().into_iter().map(std::sync::Arc::new).collect();
+    let list = ServiceList::new(services, Selection::default());
+    let mut app = App::new(setup, list, (80, 24), crate::tui::samples::at());
     tick(&mut app, 1.0);
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
     terminal.draw(|frame| draw(&app, frame)).unwrap();

@@ -6,7 +6,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::fleet::{app, offer, orders, press, proposal, screen, services, tell, tick};
 use crate::action::{Action, Proposal, Verdict};
-use crate::event::{ActionResult, ActionStep, Event, StepKind};
+use crate::event::{ActionResult, ActionStep, AutoRestartStatus, Event, StepKind};
 use crate::health::{Change, State};
 use crate::tui::app::{App, Page};
 use crate::tui::dialog::{Button, DialogKind};
@@ -243,7 +243,7 @@ fn one_action_at_a_time_on_a_service() {
 #[test]
 fn read_only_has_no_action() {
     let mut app = app(vec![orders()], 80, 24);
-    app.read_only = true;
+    app.setup.read_only = true;
     assert!(press(&mut app, "xXrSL ").is_empty());
     assert!(app.dialog.is_none());
     assert_eq!(app.list.marked().count(), 0);
@@ -394,7 +394,8 @@ fn automatic_restart_that_has_come_to_its_limit_says_so() {
     let name = "orders";
     let say = |app: &mut App, given_up: &[&str]| {
         let given_up = given_up.iter().map(|name| (*name).to_owned()).collect();
-        let effects = app.update_all([Message::Automatic { on: true, given_up }]);
+        let effects =
+            app.update_all([Message::Automatic(AutoRestartStatus { on: true, given_up })]);
         assert!(effects.is_empty());
         screen(app)
     };

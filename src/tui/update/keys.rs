@@ -28,7 +28,7 @@ impl App {
             return;
         }
         let mode = self.mode();
-        match keymap::command(mode, key, self.read_only) {
+        match keymap::command(mode, key, self.setup.read_only) {
             Some(command) => self.command(mode, command, effects),
             None => self.text(mode, key),
         }

@@ -20,8 +20,8 @@ pub(super) fn since(app: &App, then: Moment) -> String {
 
 /// Formats a time of day, with the date instead of the seconds where it was on another day.
 pub(super) fn time_of_day(app: &App, at: Moment) -> String {
-    let at = at.wall.to_zoned(app.zone.clone());
-    let today = app.now.wall.to_zoned(app.zone.clone()).date();
+    let at = at.wall.to_zoned(app.setup.zone.clone());
+    let today = app.now.wall.to_zoned(app.setup.zone.clone()).date();
     let format = if at.date() == today {
         "%H:%M:%S"
     } else {

@@ -149,7 +149,7 @@ fn reasons(app: &App, picture: &ServiceSnapshot, most: usize, lines: &mut TextLi
     for reason in &picture.reasons {
         say(reason, theme::strong());
     }
-    if app.automatic && app.given_up.contains(&picture.info.name) {
+    if app.automatic.on && app.automatic.given_up.contains(&picture.info.name) {
         say(
             "automatic restart has given up on it, until its code changes or `a` is switched off and on",
             app.theme.alarm(),
@@ -205,7 +205,7 @@ fn facts(
 }
 
 fn started(app: &App, start: Start) -> String {
-    let at = start.at.to_zoned(app.zone.clone());
+    let at = start.at.to_zoned(app.setup.zone.clone());
     let text = at.strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
     if start.derived {
         format!("about {text}, computed from its uptime")

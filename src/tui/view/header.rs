@@ -22,7 +22,7 @@ const SHORTEST_PATH: usize = 12;
 pub(super) fn draw(app: &App, regions: &Regions, frame: &mut Frame<'_>) {
     let area = regions.header;
     let mut line = Rect { height: 1, ..area };
-    let now = app.now.wall.to_zoned(app.zone.clone());
+    let now = app.now.wall.to_zoned(app.setup.zone.clone());
     let clock = format!("{} ", now.strftime("%H:%M:%S %Z"));
     let room = usize::from(area.width).saturating_sub(width(&clock) + 1);
     frame.render_widget(states(app, room), line);
@@ -72,14 +72,15 @@ fn status(app: &App, regions: &Regions, columns: usize) -> Line<'static> {
     let running = app.running_count();
     let before = [
         Some(Span::raw(format!("{total}{}", off_screen(app, regions)))),
-        (!app.selectors.is_empty()).then(|| Span::raw(format!("only {}", app.selectors))),
+        (!app.setup.selectors.is_empty())
+            .then(|| Span::raw(format!("only {}", app.setup.selectors))),
         (!filter.is_empty()).then(|| alarm(format!("filter {filter}: {} shown", app.list.len()))),
         marked(app).map(strong),
         (running > 0).then(|| strong(format!("{} under way", counted(running, "action")))),
         failed(app).map(alarm),
     ];
     let after = [
-        app.read_only.then(|| Span::raw("read-only")),
+        app.setup.read_only.then(|| Span::raw("read-only")),
         automatic(app),
         Some(freshness(app)),
     ];
@@ -94,7 +95,10 @@ fn status(app: &App, regions: &Regions, columns: usize) -> Line<'static> {
     }
     let room = columns.saturating_sub(taken(&parts));
     if room >= SHORTEST_PATH {
-        parts.insert(0, Span::raw(cut_middle(&app.inventory, room).into_owned()));
+        parts.insert(
+            0,
+            Span::raw(cut_middle(&app.setup.inventory, room).into_owned()),
+        );
     }
     let mut spans = vec![Span::raw(" ")];
     for (n, part) in parts.into_iter().enumerate() {
@@ -150,10 +154,10 @@ fn failed(app: &App) -> Option<String> {
 
 /// Returns the state of automatic restart: off is not shown, and giving up is an alarm.
 fn automatic(app: &App) -> Option<Span<'static>> {
-    if !app.automatic {
+    if !app.automatic.on {
         return None;
     }
-    let given_up: Vec<&String> = app.given_up.iter().collect();
+    let given_up: Vec<&String> = app.automatic.given_up.iter().collect();
     let text = match given_up.as_slice() {
         [] => return Some(Span::styled("automatic restart on", theme::strong())),
         [name] => format!("gave up restarting {}", cut_middle(name, 20)),

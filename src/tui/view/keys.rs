@@ -31,7 +31,7 @@ pub(super) fn draw_footer(app: &App, area: Rect, frame: &mut Frame<'_>) {
         line.push_span("   ");
     }
     let room = usize::from(area.width);
-    for row in keymap::bindings(app.mode(), app.read_only) {
+    for row in keymap::bindings(app.mode(), app.setup.read_only) {
         let (Some(word), Some(key)) = (row.footer, row.keys.first()) else {
             continue;
         };
@@ -78,11 +78,11 @@ fn lines(app: &App, area: Rect) -> Vec<Line<'static>> {
         lead.push(Span::raw("  "));
         lines.hanging(lead, KEYS + 3, text, Style::new());
     };
-    for binding in keymap::bindings(Mode::Browse, app.read_only) {
+    for binding in keymap::bindings(Mode::Browse, app.setup.read_only) {
         let keys = Span::styled(binding.names(), app.theme.key());
         row(vec![keys], binding.command.help());
     }
-    if app.read_only {
+    if app.setup.read_only {
         row(Vec::new(), "read-only: the keys of actions are gone");
     }
     row(Vec::new(), "");
