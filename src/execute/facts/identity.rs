@@ -88,13 +88,11 @@ pub(super) fn identity(outcomes: &[Outcome]) -> Option<Identity> {
         known.start = known.start.or(reading.started);
         known.instance = known.instance.take().or_else(|| reading.instance.clone());
         known.version = known.version.take().or_else(|| reading.version.clone());
-        if let Some(dependencies) = &reading.dependencies {
-            let counts = dependencies
-                .iter()
-                .flat_map(|one| [one.success_count, one.failure_count]);
-            let counted = counts.flatten().fold(0, u64::saturating_add);
-            known.counted = known.counted.or(Some(counted));
-        }
+        // A table without counters counts as zero, so that the second of two tables does not stand in for the first.
+        let counted = || reading.counted().unwrap_or(0);
+        known.counted = known
+            .counted
+            .or_else(|| reading.dependencies.as_ref().map(|_| counted()));
     }
     merged
 }
