@@ -135,24 +135,12 @@ impl TargetRun<'_> {
         cancel: &CancellationToken,
     ) -> Verdict {
         let processes = targets.iter().map(ProvenTarget::process).collect();
-        let watch = ExitWatch {
-            subject: self.subject(ExitProof::new(LOOKS_APART), processes, String::new()),
-            session: None,
+        let subject = MonitorSubject {
+            cancel: cancel.clone(),
+            ..self.subject(ExitProof::new(LOOKS_APART), processes, String::new())
         };
-        self.verdict_of(watch, limit, cancel).await
-    }
-
-    async fn verdict_of(
-        &self,
-        mut watch: ExitWatch<'_>,
-        limit: Duration,
-        cancel: &CancellationToken,
-    ) -> Verdict {
-        let clock = self.context.executor.clock;
-        match monitor(&mut watch, clock, limit, cancel).await {
-            Flow::Continue((verdict, _)) => verdict,
-            Flow::Break(result) => result.verdict,
-        }
+        let session = None;
+        verdict_of(ExitWatch { subject, session }, limit).await
     }
 
     /// Ends what a started service that has stopped left of its session, and removes its record.
@@ -206,17 +194,15 @@ impl TargetRun<'_> {
             // A process that has gone meanwhile needs none, and one that stays is told below.
             send_to_all(&unasked, Signal::TERM);
         }
-        let uncancelled = CancellationToken::new();
         let watch = |limit| {
             let proof = ExitProof::new(Duration::ZERO);
-            let watch = ExitWatch {
-                subject: MonitorSubject {
-                    endpoints: Vec::new(),
-                    ..self.subject(proof, Vec::new(), String::new())
-                },
-                session: Some(facts),
+            let subject = MonitorSubject {
+                endpoints: Vec::new(),
+                cancel: CancellationToken::new(),
+                ..self.subject(proof, Vec::new(), String::new())
             };
-            self.verdict_of(watch, limit, &uncancelled)
+            let session = Some(facts);
+            verdict_of(ExitWatch { subject, session }, limit)
         };
         if watch(patience).await != Verdict::Stopped && self.context.executor.policy.force {
             let remaining = left();
@@ -229,6 +215,13 @@ impl TargetRun<'_> {
             watch(REAPING).await;
         }
         left()
+    }
+}
+
+async fn verdict_of(mut watch: ExitWatch<'_>, limit: Duration) -> Verdict {
+    match monitor(&mut watch, limit).await {
+        Flow::Continue((verdict, _)) => verdict,
+        Flow::Break(end) => end.verdict,
     }
 }
 

@@ -49,6 +49,9 @@ pub(super) struct MonitorSubject<P> {
     pub(super) is_proxied: bool,
     /// The text of the end where the action is interrupted before the proof is complete: what was done and what was not.
     pub(super) interrupted: String,
+    pub(super) clock: Clock,
+    /// Interrupts the action when it is cancelled.
+    pub(super) cancel: CancellationToken,
 }
 
 impl<P> MonitorSubject<P> {
@@ -111,13 +114,12 @@ pub(super) trait Monitored {
     }
 }
 
-/// Watches until the proof is complete, `limit` is up or `cancel` is cancelled.
+/// Watches until the proof is complete, `limit` is up or the action is interrupted.
 pub(super) async fn monitor<W: Monitored>(
     watch: &mut W,
-    clock: Clock,
     limit: Duration,
-    cancel: &CancellationToken,
 ) -> Flow<(Verdict, String)> {
+    let (clock, cancel) = (watch.subject().clock, watch.subject().cancel.clone());
     let mut request = OptionFuture::from(watch.request());
     let mut sending = true;
     let mut deadline = Instant::now() + limit.min(FURTHEST);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::{Audit, AuditSubject, instance_info};
 use super::facts::{IdentityQuestion, ServiceFacts};
-use super::monitor::{MonitorSubject, Monitored, monitor};
+use super::monitor::MonitorSubject;
 use super::request::offer_to_start;
 use super::result::{ActionEnd, Flow, ended};
 use super::{Executor, PlanTarget, PlannedRequest, PlannedWork};
@@ -128,22 +128,9 @@ impl<'a> TargetRun<'a> {
             first_look: Vec::new(),
             is_proxied: false,
             interrupted,
+            clock: self.context.executor.clock,
+            cancel: self.context.cancel.clone(),
         }
-    }
-
-    /// Watches until the proof is complete, `limit` is up or the action is interrupted.
-    pub(super) async fn monitor(
-        &self,
-        watch: &mut impl Monitored,
-        limit: Duration,
-    ) -> Flow<(Verdict, String)> {
-        monitor(
-            watch,
-            self.context.executor.clock,
-            limit,
-            self.context.cancel,
-        )
-        .await
     }
 
     fn before(&self) -> Identity {

@@ -6,7 +6,7 @@ use tokio::select;
 
 use super::PlannedRequest;
 use super::facts::{IdentityAnswer, heads};
-use super::monitor::{MonitorSubject, Monitored, Pending};
+use super::monitor::{MonitorSubject, Monitored, Pending, monitor};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow};
 use super::send::{Delivery, answered, masked_body, send};
@@ -70,7 +70,7 @@ impl TargetRun<'_> {
             after: None,
             compared: Vec::new(),
         };
-        let (verdict, text) = self.monitor(&mut watch, Duration::MAX).await?;
+        let (verdict, text) = monitor(&mut watch, Duration::MAX).await?;
         let mut evidence = vec![answer];
         evidence.extend(parts.iter().map(ToString::to_string));
         if verdict == Verdict::Died {

@@ -9,7 +9,7 @@ use tokio::process::Child;
 use tokio::time::Instant;
 
 use super::facts::{Recorded, ServiceFacts, belongs, heads, name};
-use super::monitor::{MonitorSubject, Monitored, Pending};
+use super::monitor::{MonitorSubject, Monitored, Pending, monitor};
 use super::phases::{StartedInstance, TargetRun};
 use super::result::{ActionEnd, Flow, ended, or_end};
 use super::{Executor, PlanTarget};
@@ -155,7 +155,7 @@ impl TargetRun<'_> {
             not_ready: "it runs already and is not ready yet",
             ..self.start_watch(subject)
         };
-        let end = self.monitor(&mut watch, limit).await;
+        let end = monitor(&mut watch, limit).await;
         ended(end.map_continue(|(verdict, text)| ActionEnd::new(verdict, text)))
     }
 
@@ -243,7 +243,7 @@ impl Executor {
 impl StartWatch<'_, StartProof> {
     async fn until_ready(&mut self, limit: Duration) -> Flow<StartedInstance> {
         let limit = limit.saturating_sub(self.began.elapsed());
-        let (verdict, text) = self.run.monitor(self, limit).await?;
+        let (verdict, text) = monitor(self, limit).await?;
         let (Verdict::Started, Some((facts, is_expected))) = (verdict, self.ready.take()) else {
             return Flow::Break(ActionEnd::new(verdict, text));
         };

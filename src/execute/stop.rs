@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::PlannedRequest;
 use super::address::ServiceAddress;
 use super::facts::{IdentityAnswer, IdentityQuestion};
-use super::monitor::{MonitorSubject, Monitored, Pending};
+use super::monitor::{MonitorSubject, Monitored, Pending, monitor};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow, ended};
 use super::send::{Delivery, NotSent, StopResponse, send};
@@ -99,7 +99,7 @@ impl TargetRun<'_> {
             leftover_signalled: false,
             signalled: Vec::new(),
         };
-        let end = self.monitor(&mut watch, request.method.timeout).await;
+        let end = monitor(&mut watch, request.method.timeout).await;
         let mut result = ended(end.map_continue(|(verdict, text)| watch.proved(verdict, text)));
         result.evidence.append(&mut watch.evidence);
         result.after = result.after.or(watch.after.map(Box::new));
