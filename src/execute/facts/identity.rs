@@ -88,11 +88,7 @@ pub(super) fn identity(outcomes: &[Outcome]) -> Option<Identity> {
         known.start = known.start.or(reading.started);
         known.instance = known.instance.take().or_else(|| reading.instance.clone());
         known.version = known.version.take().or_else(|| reading.version.clone());
-        // A table without counters counts as zero, so that the second of two tables does not stand in for the first.
-        let counted = || reading.counted().unwrap_or(0);
-        known.counted = known
-            .counted
-            .or_else(|| reading.dependencies.as_ref().map(|_| counted()));
+        known.counted = known.counted.or_else(|| reading.counted());
     }
     merged
 }
