@@ -34,10 +34,6 @@ pub(crate) enum Event {
 
 /// A message to the engine. A message about a service that is not watched is ignored.
 #[derive(Debug, Clone)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "no command pauses a service yet")
-)]
 pub(crate) enum Input {
     /// Probe now, beside the schedule: all probes of one service, or of all services (`None`).
     ProbeNow {
@@ -51,6 +47,10 @@ pub(crate) enum Input {
     /// Something that belongs to no probe and that people should read.
     Notice { text: String },
     /// Stops or resumes the probes of a service.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "no command pauses a service yet")
+    )]
     Pause {
         /// The name of the service.
         service: String,
@@ -126,7 +126,7 @@ pub(crate) struct InstanceInfo {
     pub(crate) address: Option<String>,
     /// The pid, where the process is on this machine.
     pub(crate) pid: Option<u32>,
-    /// When the kernel started that, RFC 3339, UTC.
+    /// When the kernel started that process, RFC 3339, UTC.
     pub(crate) process_started_at: Option<Timestamp>,
     /// The name of the instance, as reported.
     pub(crate) instance: Option<String>,
@@ -283,7 +283,7 @@ mod tests {
                 LifecycleEvent::ShutdownAccepted => "accepted".to_owned(),
                 LifecycleEvent::NotListening { process_runs } => format!("runs {process_runs}"),
                 LifecycleEvent::Started => "started".to_owned(),
-                LifecycleEvent::Start(awaiting) => format!("{awaiting:?}"),
+                LifecycleEvent::Start(progress) => format!("{progress:?}"),
             })
             .collect();
         words.join(", ")

@@ -143,7 +143,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         done = async {
             let show = |progress| meter.show(progress);
             if let Some(limit) = args.wait {
-                // What has not been seen yet is not known to be good.
+                // A flag of the host scan can fail a service, so the wait must not end before the first scan.
                 let mut problems = scanner.scan_once(sender.clone()).await;
                 let scans = scanner.start(sender);
                 let until = Until::AllHold { condition: &good, limit: Some(limit) };

@@ -106,14 +106,14 @@ impl Fleet {
         updates.collect()
     }
 
-    /// Takes in what a probe found. The first update is this service's, with an empty `changed` where only stats moved;
-    /// the others are of services that are blocked or freed by it.
+    /// Takes in what a probe found. The first update is this service's, with an empty `changed` where only counters,
+    /// ages and latencies moved; the others are of services that are blocked or freed by it.
     pub fn record(&mut self, service: usize, probe: usize, outcome: Outcome) -> Vec<Update> {
         let at = outcome.at;
         self.change(service, at, |tracker| tracker.record(probe, outcome))
     }
 
-    /// Draws what follows from time alone; only services of which something changed are told.
+    /// Assesses what follows from time alone; only services of which something changed are told.
     pub fn tick(&mut self, now: Moment) -> Vec<Update> {
         let mut updates = Vec::new();
         for service in 0..self.members.len() {

@@ -14,10 +14,15 @@ pub struct Start {
     /// The time of the start, UTC.
     pub at: Timestamp,
     /// Two starts closer than this may be the same one: the resolution of the reported time (a second for
-    /// whole seconds), or 2 s plus the latency for a start derived from an uptime.
+    /// whole seconds), or [`Self::UPTIME_TOLERANCE`] plus the latency for a start derived from an uptime.
     pub tolerance: Duration,
     /// True where it was derived from an uptime and not reported itself.
     pub derived: bool,
+}
+
+impl Start {
+    /// The tolerance of a start derived from an uptime: that is often in whole seconds, and measured before it arrives.
+    pub const UPTIME_TOLERANCE: Duration = Duration::from_secs(2);
 }
 
 /// A process of this machine, told from any later one with the same pid by its kernel start.

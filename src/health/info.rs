@@ -41,7 +41,7 @@ pub struct ProbeInfo {
     pub name: String,
     /// The subject of the probe.
     pub role: Role,
-    /// `http`, `tcp`, `exec` or `grpc`.
+    /// `http`, `tcp` or `exec`.
     pub kind: &'static str,
     /// The target, for people: the URL without its password, the address or the command.
     pub target: String,

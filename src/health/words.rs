@@ -1,4 +1,4 @@
-//! The closed sets of words that every face, format and test uses.
+//! The closed sets of words that all views, reports and tests use.
 
 /// Declares an enum whose variants have one fixed spelling on every output, and a reader for it.
 macro_rules! words {

@@ -150,11 +150,11 @@ impl Record {
     /// Returns what else runs in the session that its process has begun. A session is known by a pid, and a pid alone proves
     /// nothing: unless the process was `seen` to run a moment ago, one of the members has to write to its log, as it did.
     pub(crate) fn session(&self, seen: bool) -> Vec<RunningProcess> {
-        let given_out = || {
+        let pid_was_reused = || {
             let running = process(self.process.pid);
             running.is_some_and(|running| running.process != self.process)
         };
-        if self.boot != boot() || given_out() {
+        if self.boot != boot() || pid_was_reused() {
             return Vec::new();
         }
         let members = session_of(self.process);

@@ -151,7 +151,7 @@ impl Stage {
         Ok(updates)
     }
 
-    /// Keeps what was told, as a face does, and compares it with what the fleet holds.
+    /// Keeps what was told, as a view does, and compares it with what the fleet holds.
     fn take_over(&mut self, updates: &[Update]) -> Result<()> {
         for update in updates {
             let name = &update.snapshot.info.name;

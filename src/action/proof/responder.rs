@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::health::{Identity, Moment, Process, Sameness};
+use crate::health::{Identity, Moment, Process, Sameness, Start};
 
 /// The process that answers, compared with those before the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +54,6 @@ pub(crate) struct Responder {
     /// When the answer came.
     pub(crate) at: Option<Moment>,
 }
-
-/// An uptime is whole seconds at worst, and the answer took its time.
-const UPTIME_TOLERANCE: Duration = Duration::from_secs(2);
 
 impl Baseline {
     /// Compares the process that answers now with those before, and returns what told that, a line each.
@@ -130,7 +127,7 @@ impl Baseline {
     /// An uptime is the one figure that tells an age without two clocks having to agree.
     fn older_than_the_request(&self, responder: &Responder) -> bool {
         let uptime = responder.uptime.zip(responder.at);
-        uptime.is_some_and(|(uptime, at)| uptime > at.since(self.sent) + UPTIME_TOLERANCE)
+        uptime.is_some_and(|(uptime, at)| uptime > at.since(self.sent) + Start::UPTIME_TOLERANCE)
     }
 }
 

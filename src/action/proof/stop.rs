@@ -20,7 +20,7 @@ pub(crate) const WOULD_SHOW: &str =
 
 /// A service that rejected the request and still answers this much later has not taken it.
 const REJECTED_FOR: Duration = Duration::from_secs(1);
-/// A service that came back, and whose answers tell nothing of its process, has come back after this.
+/// A service counts as back after answering for this long, where answers tell nothing of the process.
 const BACK_FOR: Duration = Duration::from_secs(1);
 /// A new process has to answer this often, and for this long, where the old one cannot be looked at: a load balancer may
 /// send a single request to another instance.

@@ -1,5 +1,5 @@
-//! The state of a service and the reasons for it: what each probe and each dependency contributes, and what explains a
-//! failure. A 503 with a body becomes a state here.
+//! Derives the state of a service and the reasons for it from what each probe and each dependency contributes. Draining,
+//! starting and the start period explain failures. This is the last step from a 503 with a body to a state.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const fn rank(state: State) -> u8 {
         State::Unhealthy => 5,
         State::Unready => 4,
         State::Unknown => 3,
-        // A probe that has not come to count while the process comes up: less than known trouble, more than none.
+        // A probe of which no answer counts yet, while the process starts: less than known trouble, more than none.
         State::Starting => 2,
         State::Degraded => 1,
         State::Healthy | State::Draining | State::Stopped => 0,
@@ -86,8 +86,8 @@ impl Tracker {
         assessment
     }
 
-    /// How far a service has come to an announced end of which nothing is known but its beats: that of the lease it is,
-    /// or that of everyone who beats to it. While there is trouble in looking, or a word of its own, that counts.
+    /// Returns how far an announced shutdown has come, as far as final heartbeats tell: that of the service itself, or,
+    /// where it reports no status, those of all its dependencies in use. `None` while a probe does not succeed.
     fn heartbeat_end(&self) -> Option<HeartbeatEnd> {
         let well = |probe: &ProbeState| probe.counted().is_some_and(ProbeResult::is_success);
         if !self.probes.iter().all(well) {
@@ -242,6 +242,61 @@ impl Tracker {
         let asked = probe.stats.latest.is_some();
         Finding::new(state, name, if asked { NOT_ASKED_AGAIN } else { NOT_ASKED })
     }
+
+    /// Returns the findings about the dependencies that the service reports on.
+    fn dependency_findings(&self) -> Vec<Finding> {
+        let Some(table) = self.counted_table() else {
+            return Vec::new();
+        };
+        let ours = |dependency: &&Dependency| {
+            !table.ignores_dependencies || self.info.required.contains(&dependency.name)
+        };
+        let dependencies = table.dependencies.iter().flatten().filter(ours);
+        let findings = dependencies.filter_map(|dependency| {
+            let dependency = &*self.dependencies.evaluate(dependency);
+            let required = self.is_required(dependency);
+            let state = match dependency.status {
+                DependencyStatus::Error if required => State::Unhealthy,
+                DependencyStatus::Error | DependencyStatus::Degraded => State::Degraded,
+                DependencyStatus::Unknown if required => State::Unknown,
+                _ => return None,
+            };
+            let subject = format!("dependency {}", dependency.name);
+            Some(Finding::new(state, &subject, describe(dependency)))
+        });
+        findings.collect()
+    }
+
+    /// Those that the inventory requires and no payload names: nothing is known of them.
+    fn absent_findings(&self) -> Vec<Finding> {
+        let readings = self.probes.iter().filter_map(ProbeState::counted_reading);
+        let tables: Vec<_> = readings.filter(|it| it.dependencies.is_some()).collect();
+        // Where only failures are listed, not to be there is good news.
+        let good_news = tables.iter().any(|it| it.lists_failures_only);
+        if self.info.required.is_empty() || tables.is_empty() || good_news {
+            return Vec::new();
+        }
+        let listed = tables
+            .iter()
+            .flat_map(|it| it.dependencies.iter().flatten());
+        let listed: BTreeSet<_> = listed.map(|dependency| &dependency.name).collect();
+        let required = self.info.required.iter();
+        let absent = required.filter(|name| !listed.contains(name)).map(|name| {
+            let subject = format!("dependency {name}");
+            Finding::new(State::Unknown, &subject, "not reported")
+        });
+        absent.collect()
+    }
+
+    /// The reading whose dependencies count: of the first probe that has some, thresholds applied.
+    fn counted_table(&self) -> Option<&Arc<Reading>> {
+        let mut readings = self.probes.iter().filter_map(ProbeState::counted_reading);
+        readings.find(|it| it.dependencies.as_ref().is_some_and(|it| !it.is_empty()))
+    }
+
+    pub(super) fn is_required(&self, dependency: &Dependency) -> bool {
+        dependency.required || self.info.required.contains(&dependency.name)
+    }
 }
 
 /// The state that the failure of a probe speaks for.
@@ -319,63 +374,6 @@ fn state_word(state: State, raw: Option<&str>) -> String {
             format!("{state} (says `{raw}`)")
         }
         _ => state.to_string(),
-    }
-}
-
-impl Tracker {
-    /// Returns the findings about the dependencies that the service reports on.
-    fn dependency_findings(&self) -> Vec<Finding> {
-        let Some(table) = self.counted_table() else {
-            return Vec::new();
-        };
-        let ours = |dependency: &&Dependency| {
-            !table.ignores_dependencies || self.info.required.contains(&dependency.name)
-        };
-        let dependencies = table.dependencies.iter().flatten().filter(ours);
-        let findings = dependencies.filter_map(|dependency| {
-            let dependency = &*self.dependencies.evaluate(dependency);
-            let required = self.is_required(dependency);
-            let state = match dependency.status {
-                DependencyStatus::Error if required => State::Unhealthy,
-                DependencyStatus::Error | DependencyStatus::Degraded => State::Degraded,
-                DependencyStatus::Unknown if required => State::Unknown,
-                _ => return None,
-            };
-            let subject = format!("dependency {}", dependency.name);
-            Some(Finding::new(state, &subject, describe(dependency)))
-        });
-        findings.collect()
-    }
-
-    /// Those that the inventory requires and no payload names: nothing is known of them.
-    fn absent_findings(&self) -> Vec<Finding> {
-        let readings = self.probes.iter().filter_map(ProbeState::counted_reading);
-        let tables: Vec<_> = readings.filter(|it| it.dependencies.is_some()).collect();
-        // Where only failures are listed, not to be there is good news.
-        let good_news = tables.iter().any(|it| it.lists_failures_only);
-        if self.info.required.is_empty() || tables.is_empty() || good_news {
-            return Vec::new();
-        }
-        let listed = tables
-            .iter()
-            .flat_map(|it| it.dependencies.iter().flatten());
-        let listed: BTreeSet<_> = listed.map(|dependency| &dependency.name).collect();
-        let required = self.info.required.iter();
-        let absent = required.filter(|name| !listed.contains(name)).map(|name| {
-            let subject = format!("dependency {name}");
-            Finding::new(State::Unknown, &subject, "not reported")
-        });
-        absent.collect()
-    }
-
-    /// The reading whose dependencies count: of the first probe that has some, thresholds applied.
-    fn counted_table(&self) -> Option<&Arc<Reading>> {
-        let mut readings = self.probes.iter().filter_map(ProbeState::counted_reading);
-        readings.find(|it| it.dependencies.as_ref().is_some_and(|it| !it.is_empty()))
-    }
-
-    pub(super) fn is_required(&self, dependency: &Dependency) -> bool {
-        dependency.required || self.info.required.contains(&dependency.name)
     }
 }
 

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::heartbeat::HeartbeatState;
-use super::process::ProcessId;
+use super::process::InstanceNumber;
 use crate::health::{Age, Dependency, DependencySnapshot, DependencyStatus, Moment};
 
-/// More processes than ever answer in turn; the stats of earlier ones are added up.
+/// The number of processes whose counters are kept apart; those of earlier ones are summed up.
 const PROCESSES: usize = 12;
 /// The number of names that are remembered beyond those of the latest payload.
 const FORGOTTEN_BEYOND: usize = 256;
@@ -68,19 +68,19 @@ impl DependencyHistory {
 #[derive(Debug, Default)]
 struct CounterTotal {
     before: u64,
-    processes: BTreeMap<ProcessId, u64>,
+    processes: BTreeMap<InstanceNumber, u64>,
 }
 
 impl CounterTotal {
-    fn last(&self, process: ProcessId) -> Option<u64> {
+    fn last(&self, process: InstanceNumber) -> Option<u64> {
         self.processes.get(&process).copied()
     }
 
-    fn would_fall(&self, process: ProcessId, count: Option<u64>) -> bool {
+    fn would_fall(&self, process: InstanceNumber, count: Option<u64>) -> bool {
         matches!((self.last(process), count), (Some(last), Some(count)) if count < last)
     }
 
-    fn set(&mut self, process: ProcessId, count: u64) {
+    fn set(&mut self, process: InstanceNumber, count: u64) {
         self.processes.insert(process, count);
         if self.processes.len() > PROCESSES
             && let Some((_, oldest)) = self.processes.pop_first()
@@ -90,7 +90,7 @@ impl CounterTotal {
     }
 
     /// Adds the count of a process that is gone to the total.
-    fn new_process(&mut self, process: ProcessId) {
+    fn new_process(&mut self, process: InstanceNumber) {
         let gone = self.processes.remove(&process).unwrap_or(0);
         self.before = self.before.saturating_add(gone);
     }
@@ -108,14 +108,14 @@ impl Dependencies {
     pub(super) fn record(
         &mut self,
         table: &[Dependency],
-        process: ProcessId,
+        process: InstanceNumber,
         same: bool,
         asked: Moment,
         at: Moment,
     ) {
         let fell = |dependency: &&Dependency| {
-            self.known.get(&dependency.name).is_some_and(|memory| {
-                let (success, failure) = (&memory.success.reported, &memory.failure.reported);
+            self.known.get(&dependency.name).is_some_and(|history| {
+                let (success, failure) = (&history.success.reported, &history.failure.reported);
                 success.would_fall(process, dependency.success_count)
                     || failure.would_fall(process, dependency.failure_count)
             })
@@ -123,10 +123,10 @@ impl Dependencies {
         let names = table.iter().filter(fell).map(|it| it.name.as_str());
         let fallen: BTreeSet<&str> = names.collect();
         if !fallen.is_empty() {
-            for (name, memory) in &mut self.known {
+            for (name, history) in &mut self.known {
                 if !same || fallen.contains(name.as_str()) {
-                    memory.success.reported.new_process(process);
-                    memory.failure.reported.new_process(process);
+                    history.success.reported.new_process(process);
+                    history.failure.reported.new_process(process);
                 }
             }
         }
@@ -139,29 +139,29 @@ impl Dependencies {
         }
     }
 
-    fn remember(&mut self, dependency: &Dependency, process: ProcessId, asked: Moment, at: Moment) {
-        let name = dependency.name.clone();
-        let memory = self.known.entry(name).or_insert_with(|| DependencyHistory {
+    fn remember(&mut self, entry: &Dependency, process: InstanceNumber, asked: Moment, at: Moment) {
+        let name = entry.name.clone();
+        let history = self.known.entry(name).or_insert_with(|| DependencyHistory {
             success: DependencyTally::default(),
             failure: DependencyTally::default(),
             known_since: at,
             heartbeat: None,
         });
-        if let Some(reported) = &dependency.heartbeat {
-            HeartbeatState::record(&mut memory.heartbeat, reported, asked, at);
+        if let Some(reported) = &entry.heartbeat {
+            HeartbeatState::record(&mut history.heartbeat, reported, asked, at);
         }
         for (tally, count) in [
-            (&mut memory.success, dependency.success_count),
-            (&mut memory.failure, dependency.failure_count),
+            (&mut history.success, entry.success_count),
+            (&mut history.failure, entry.failure_count),
         ] {
             if let Some(count) = count {
                 tally.reported.set(process, count);
             }
         }
-        match memory.evaluate(dependency).status {
+        match history.evaluate(entry).status {
             // Degraded is bad work, but work.
-            DependencyStatus::Working | DependencyStatus::Degraded => memory.success.see(at),
-            DependencyStatus::Error => memory.failure.see(at),
+            DependencyStatus::Working | DependencyStatus::Degraded => history.success.see(at),
+            DependencyStatus::Error => history.failure.see(at),
             DependencyStatus::NotUsed | DependencyStatus::Unknown => {}
         }
     }
@@ -169,37 +169,37 @@ impl Dependencies {
     /// Returns a dependency of a table with the status that its heartbeat gives it.
     pub(super) fn evaluate<'a>(&self, dependency: &'a Dependency) -> Cow<'a, Dependency> {
         match self.known.get(&dependency.name) {
-            Some(memory) => memory.evaluate(dependency),
+            Some(history) => history.evaluate(dependency),
             None => Cow::Borrowed(dependency),
         }
     }
 
     /// The sign of life of a dependency of a table, where it is one that beats.
     pub(super) fn heartbeat(&self, dependency: &Dependency) -> Option<&HeartbeatState> {
-        let memory = self.known.get(&dependency.name)?;
-        let heartbeat = memory.heartbeat.as_ref();
+        let history = self.known.get(&dependency.name)?;
+        let heartbeat = history.heartbeat.as_ref();
         heartbeat.filter(|_| dependency.heartbeat.is_some())
     }
 
     /// When the dependency was first reported on.
     pub(super) fn known_since(&self, name: &str) -> Option<Moment> {
-        self.known.get(name).map(|memory| memory.known_since)
+        self.known.get(name).map(|history| history.known_since)
     }
 
     /// An entry of the latest table with what is remembered of it.
     pub(super) fn snapshot(
         &self,
         dependency: &Dependency,
-        process: ProcessId,
+        process: InstanceNumber,
         required: bool,
         at: Moment,
     ) -> DependencySnapshot {
-        let memory = self.known.get(&dependency.name);
+        let history = self.known.get(&dependency.name);
         let heartbeat = self.heartbeat(dependency);
         let dependency = &*self.evaluate(dependency);
         let used = dependency.status != DependencyStatus::NotUsed;
         let tally = |of: fn(&DependencyHistory) -> &DependencyTally, reported: Option<u64>| {
-            let tally = memory.map(of);
+            let tally = history.map(of);
             // What is switched off was never tried, rather than tried zero times.
             let seen = tally.map(|it| it.seen).filter(|&seen| used || seen > 0);
             let last = tally.and_then(|it| it.reported.last(process));

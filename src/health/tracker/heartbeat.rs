@@ -139,7 +139,7 @@ impl HeartbeatState {
         }
     }
 
-    /// All of it, for faces.
+    /// Returns the heartbeat as it is shown.
     pub(super) fn snapshot(&self) -> HeartbeatSnapshot {
         HeartbeatSnapshot {
             beat_at: self.beat_at(),

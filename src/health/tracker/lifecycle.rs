@@ -76,8 +76,8 @@ impl StartupState {
     }
 
     /// Takes in the progress of the start that an action waits for.
-    pub(super) const fn set_progress(&mut self, awaiting: StartProgress, now: Moment) {
-        self.awaited = match awaiting {
+    pub(super) const fn set_progress(&mut self, progress: StartProgress, now: Moment) {
+        self.awaited = match progress {
             StartProgress::Begun => StartWait::Pending,
             StartProgress::Proved => StartWait::Ready(now),
             StartProgress::Failed | StartProgress::Abandoned => StartWait::No,
@@ -108,7 +108,7 @@ impl StartupState {
         }
     }
 
-    /// The process says when it started. What is known already is not put off.
+    /// Takes in when the process says that it started. Changes nothing once the end of the start period is known.
     pub(super) fn learn_start(&mut self, start: Start, now: Moment) {
         if self.period_ends.is_some() || self.start_period.is_zero() || self.succeeded {
             return;

@@ -42,7 +42,7 @@ impl Assessment {
     }
 }
 
-/// The memory of one service: probe results go in, a [`ServiceSnapshot`](super::ServiceSnapshot) comes out.
+/// The state machine of one service: probe results go in, a [`ServiceSnapshot`](super::ServiceSnapshot) comes out.
 #[derive(Debug)]
 pub struct Tracker {
     info: Arc<ServiceInfo>,
@@ -58,7 +58,7 @@ pub struct Tracker {
     /// The root cause, where another service keeps this one from working.
     blocked_by: Option<String>,
     assessment: Assessment,
-    /// When that was drawn.
+    /// When that was assessed.
     assessed_at: Moment,
     since: Moment,
     /// When time alone changes what is assessed.
@@ -123,7 +123,7 @@ impl Tracker {
         self.reassess(at);
     }
 
-    /// Draws what follows from time alone; true where something may have changed.
+    /// Assesses what follows from time alone; true where something may have changed.
     pub fn tick(&mut self, now: Moment) -> bool {
         let due = self.due.is_some_and(|due| due.mono <= now.mono);
         if due {
@@ -434,7 +434,7 @@ impl Tracker {
             })
     }
 
-    /// Draws the state anew.
+    /// Assesses the state anew.
     fn reassess(&mut self, now: Moment) {
         if self.shutdown.stopped().is_none() && self.unanswered().next().is_none() {
             self.startup.confirm();

@@ -29,7 +29,7 @@ pub(super) struct ProbeState {
     /// The claim of the latest answers that explains status codes.
     pub(super) claim: Option<PhaseClaim>,
     pub(super) reachability: Option<Reachability>,
-    /// The latest answer was no success, and does not count for it.
+    /// The latest answer was no success, and something explains it, so the thresholds did not see it.
     pub(super) excused: bool,
     /// The connection broke off at the end of the process and this was excused; it is excused only once.
     pub(super) broke_off: bool,
@@ -122,7 +122,8 @@ impl ProbeState {
         self.thresholds.counted.as_ref()?.reading.as_ref()
     }
 
-    /// Good, bad, or not to be reported.
+    /// Returns whether the probe counts as a success; `None` where nothing counts or it is unknown. An excused failure is
+    /// a failure here.
     pub(super) fn verdict(&self) -> Option<bool> {
         if self.excused {
             return Some(false);
@@ -211,7 +212,7 @@ pub(super) fn broke_off(outcome: &Outcome) -> bool {
 /// A word, header or flag of an answer that explains its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PhaseClaim {
-    /// The service says that it is finishing, or that it is coming up.
+    /// True: it says that it is draining; false: that it is starting.
     pub(super) is_draining: bool,
     /// The status word that says so, as written.
     pub(super) raw: Option<String>,

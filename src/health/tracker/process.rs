@@ -6,11 +6,9 @@ use crate::health::{Identity, Moment, Outcome, Sameness, Start};
 
 /// As many answers as are remembered: an identity seen in them is not new.
 const LATEST: usize = 10;
-/// The tolerance of a start that is derived from an uptime.
-const UPTIME_TOLERANCE: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// A number for each process that was told from the others.
-pub(super) type ProcessId = u32;
+/// A number of our own for each process told apart; not a pid.
+pub(super) type InstanceNumber = u32;
 
 /// The process that gave an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +27,13 @@ pub(super) enum AnsweredBy {
 /// The processes that gave the latest answers.
 #[derive(Debug, Default)]
 pub(super) struct Processes {
-    known: BTreeMap<ProcessId, Identity>,
+    known: BTreeMap<InstanceNumber, Identity>,
     /// The number of the process that answers.
-    pub(super) current: ProcessId,
+    pub(super) current: InstanceNumber,
     /// The number of the process told last.
-    newest: ProcessId,
+    newest: InstanceNumber,
     /// The processes that gave the latest answers, oldest first.
-    answers: VecDeque<ProcessId>,
+    answers: VecDeque<InstanceNumber>,
     /// When the current process was first asked, where another answered before it.
     pub(super) current_since: Option<Moment>,
 }
@@ -89,7 +87,7 @@ impl Processes {
 
     /// Returns whether two processes answer in turn: one of the latest answers came from a process that another had replaced.
     pub(super) fn alternate(&self) -> bool {
-        let mut relieved: Vec<ProcessId> = Vec::new();
+        let mut relieved: Vec<InstanceNumber> = Vec::new();
         let mut before = None;
         for &id in &self.answers {
             if before != Some(id) {
@@ -117,7 +115,7 @@ impl Processes {
         self.see(self.current, identity);
     }
 
-    fn see(&mut self, id: ProcessId, identity: &Identity) {
+    fn see(&mut self, id: InstanceNumber, identity: &Identity) {
         self.known.entry(id).or_default().absorb(identity);
         if identity.is_telling() {
             if self.answers.len() == LATEST {
@@ -143,7 +141,7 @@ pub(super) fn identity_of(outcome: &Outcome) -> Identity {
     };
     let derived = reading.uptime.map(|uptime| Start {
         at: outcome.at.minus(uptime).wall,
-        tolerance: UPTIME_TOLERANCE.saturating_add(outcome.latency.unwrap_or_default()),
+        tolerance: Start::UPTIME_TOLERANCE.saturating_add(outcome.latency.unwrap_or_default()),
         derived: true,
     });
     identity.start = reading.started.or(identity.start).or(derived);

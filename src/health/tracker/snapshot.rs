@@ -1,4 +1,4 @@
-//! The snapshot of a service: everything its tracker knows, in the shape in which faces show it.
+//! The snapshot of a service: everything its tracker knows, in the shape in which views and reports show it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -47,7 +47,6 @@ impl Component {
         })
     }
 
-    /// Combines the health of components into that of the service.
     /// Writes each component as `payload` does, by its name.
     pub(crate) fn payloads(
         components: Vec<Self>,
@@ -57,6 +56,7 @@ impl Component {
         components.into_iter().map(named).collect()
     }
 
+    /// Combines the health of components into that of the service.
     pub(crate) fn overall(components: &[Self]) -> Health {
         Health::of(components.iter().map(|part| (part.need, part.health)))
     }

@@ -24,8 +24,10 @@ const INTERVAL: Duration = Duration::from_millis(400);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// The number of consecutive failures that make a task unhealthy.
 const FAILURE_THRESHOLD: u32 = 3;
-/// The time that a task has to report its address, and to exit.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time that a task has to report its address.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time that a task has to exit.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time that a task has to start; failures before its end do not count.
 const START_PERIOD: Duration = Duration::from_secs(5);
 
@@ -35,7 +37,7 @@ pub(super) struct TaskMonitor {
     calm: bool,
     state: Mutex<TaskState>,
     fault: FaultSwitch,
-    /// Broken, it stops the replacement of an unhealthy task.
+    /// While this fault is on, an unhealthy task is not replaced.
     replacement: FaultSwitch,
 }
 
@@ -141,7 +143,7 @@ impl TaskMonitor {
         let silent = || io::Error::other("it does not report its address");
         let faults = child.stdin.take().ok_or_else(silent)?;
         let output = child.stdout.take().ok_or_else(silent)?;
-        let line = timeout(REPLY_TIMEOUT, BufReader::new(output).lines().next_line()).await;
+        let line = timeout(ADDRESS_TIMEOUT, BufReader::new(output).lines().next_line()).await;
         let line = line.map_err(|_| silent())??.ok_or_else(silent)?;
         self.record("starting", 0, None);
         self.state.lock().pid = child.id();
@@ -167,7 +169,7 @@ impl TaskMonitor {
 
     /// Checks the process and forwards fault commands to it, until it has to be replaced.
     async fn watch(&self, process: &mut TaskProcess) {
-        // What was broken before was broken in the process before.
+        // A fault of the process before does not carry over.
         let mut fault = self.fault.clone();
         fault.mark_unchanged();
         let checks = self.check_until_unhealthy(process.address);
@@ -211,7 +213,7 @@ impl TaskProcess {
     /// Closes the standard input of the process and waits until it has exited; kills it if it does not.
     async fn stop(mut self, kind: TaskKind) {
         drop(self.faults);
-        if timeout(REPLY_TIMEOUT, self.child.wait()).await.is_err() {
+        if timeout(EXIT_TIMEOUT, self.child.wait()).await.is_err() {
             // An error means that it has exited.
             let _ = self.child.kill().await;
         }
