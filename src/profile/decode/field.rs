@@ -88,7 +88,7 @@ pub(super) fn has_content(value: &Value) -> bool {
 }
 
 /// Returns the value as a word or a line of text; a list or a map as JSON.
-pub(super) fn raw(value: &Value) -> String {
+pub(super) fn as_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.trim().to_owned(),
         other => other.to_string(),
@@ -115,7 +115,7 @@ pub(super) fn alike(found: &Value, wanted: &Value) -> bool {
         (Value::Array(_) | Value::Object(_), _) | (_, Value::Array(_) | Value::Object(_)) => {
             found == wanted
         }
-        (found, wanted) => plain(&raw(found)) == plain(&raw(wanted)),
+        (found, wanted) => plain(&as_text(found)) == plain(&as_text(wanted)),
     }
 }
 
@@ -180,7 +180,7 @@ impl FieldSpec {
         // `-1` in whatever unit is how programs without an option type write *never*.
         let minus_one = |number: f64| (number + 1.0).abs() < f64::EPSILON;
         match seconds {
-            Some(_) if raw(value).parse().is_ok_and(minus_one) => TimeValue::Never,
+            Some(_) if as_text(value).parse().is_ok_and(minus_one) => TimeValue::Never,
             // The clock of the service was set back, or is ahead of ours: this was just now.
             Some(seconds) if (-1.0..0.0).contains(&seconds) => TimeValue::Seconds(0.0),
             Some(seconds) => TimeValue::Seconds(seconds),
@@ -212,16 +212,16 @@ impl FieldSpecs {
         })
     }
 
-    /// Like [`Self::find`], without values that mean *never*.
-    fn find_any<'a>(&self, view: PayloadView<'a>) -> Option<(&FieldSpec, Cow<'a, Value>)> {
+    /// Like [`Self::find`]; `None` where the value means *never*.
+    fn find_unless_never<'a>(&self, view: PayloadView<'a>) -> Option<(&FieldSpec, Cow<'a, Value>)> {
         self.find(view)
             .filter(|(spec, value)| !spec.means_never(value))
     }
 
     /// Returns one line of text, cleaned and cut to `limit` characters.
     pub(super) fn text(&self, view: PayloadView<'_>, limit: usize) -> Option<String> {
-        let (_, value) = self.find_any(view)?;
-        Some(clean(&raw(&value), limit))
+        let (_, value) = self.find_unless_never(view)?;
+        Some(clean(&as_text(&value), limit))
     }
 
     pub(super) fn flag(&self, view: PayloadView<'_>) -> bool {
@@ -230,7 +230,7 @@ impl FieldSpecs {
 
     /// Returns a counter: a whole number that is not negative, in whatever notation.
     pub(super) fn count(&self, view: PayloadView<'_>) -> Option<u64> {
-        let (_, value) = self.find_any(view)?;
+        let (_, value) = self.find_unless_never(view)?;
         let number: f64 = match &*value {
             Value::Number(number) => match number.as_u64() {
                 Some(count) => return Some(count),
@@ -256,7 +256,7 @@ impl FieldSpecs {
         let (spec, value) = self.find(view)?;
         match spec.time_value(&value) {
             // What was just now for an age is negative as a duration.
-            TimeValue::Seconds(_) if raw(&value).starts_with('-') => None,
+            TimeValue::Seconds(_) if as_text(&value).starts_with('-') => None,
             TimeValue::Seconds(seconds) => time::duration(seconds),
             TimeValue::Unreadable | TimeValue::Never | TimeValue::At(_) => None,
         }
@@ -291,7 +291,7 @@ impl FieldSpecs {
             TimeValue::Never => Some(Beat::Never),
             TimeValue::At(point) => Some(Beat::At(point.at)),
             TimeValue::Seconds(seconds) if seconds >= FIRST_EPOCH => {
-                let point = time::point_of_epoch(&raw(&value), spec.unit)?;
+                let point = time::point_of_epoch(&as_text(&value), spec.unit)?;
                 Some(Beat::At(point.at))
             }
             TimeValue::Seconds(seconds) => time::duration(seconds).map(Beat::Ago),
@@ -324,7 +324,7 @@ impl FieldSpecs {
 
     /// Returns a point in time: RFC 3339, or an epoch in the unit of the field.
     pub(super) fn time(&self, view: PayloadView<'_>) -> Option<TimePoint> {
-        let (spec, value) = self.find_any(view)?;
+        let (spec, value) = self.find_unless_never(view)?;
         let point = match &*value {
             Value::Number(number) => time::point_of_epoch(&number.to_string(), spec.unit),
             Value::String(text) => {
@@ -347,7 +347,7 @@ pub(super) struct FoundWord<'t, 'a, S> {
 impl<S: Vocabulary> FoundWord<'_, '_, S> {
     /// Returns the meaning of the word, if it is known, and the word.
     pub(super) fn meaning(&self) -> (Option<S>, String) {
-        let text = raw(&self.value);
+        let text = as_text(&self.value);
         (meaning(self.words, &text), text)
     }
 }

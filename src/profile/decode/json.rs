@@ -1,5 +1,5 @@
-//! Reads a JSON body into a value, with a limit on its depth, and tolerates numbers and characters that are valid in JSON
-//! but not in memory.
+//! Reads a JSON body into a value, with a limit on its depth, and tolerates what JSON allows and no machine number or
+//! UTF-8 string can hold.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;

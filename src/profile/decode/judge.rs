@@ -29,21 +29,21 @@ pub fn judge(decode: Option<&Decode>, expect: &Expect, response: &HttpResponse<'
         code,
         overall,
         payload,
-        number: response.code,
+        status_code: response.code,
     };
     evidence.judge()
 }
 
 /// Returns the failure of a code that is not accepted, unless something in the payload stands in for it.
-fn code_failure(code: &CodeVerdict, overall: Overall, payload: &Payload) -> Option<Failure> {
+fn code_failure(code: &CodeVerdict, overall: Overall, payload: &Payload<'_>) -> Option<Failure> {
     let status = payload.status.as_ref();
     let has_status = status.is_some_and(|status| status.unclear.is_none());
-    let has_dependencies = payload.dependencies.is_some();
+    let has_dependencies = payload.dependency_state.is_some();
     let (failure, stands_in) = match code {
         CodeVerdict::Accepted | CodeVerdict::State(_) | CodeVerdict::Body(None) => return None,
         CodeVerdict::Unrelated(failure) => (failure, false),
         CodeVerdict::Body(Some(failure)) => {
-            let has_rule = matches!(payload.rule, Some((Some(_), _)));
+            let has_rule = payload.rule.is_some_and(|rule| rule.state.is_some());
             (failure, has_status || has_rule || has_dependencies)
         }
         CodeVerdict::Rejected(failure) => match overall {
@@ -56,9 +56,9 @@ fn code_failure(code: &CodeVerdict, overall: Overall, payload: &Payload) -> Opti
 }
 
 /// Returns draining or starting, when the status, a header, a flag, a rule or the code says so.
-fn explained(code: &CodeVerdict, payload: &Payload) -> Option<State> {
+fn explained(code: &CodeVerdict, payload: &Payload<'_>) -> Option<State> {
     let status = payload.status.as_ref().map(|status| status.state);
-    let rule = payload.rule.as_ref().and_then(|(state, _)| *state);
+    let rule = payload.rule.and_then(|rule| rule.state);
     let code = match code {
         CodeVerdict::State(state) => Some(*state),
         _ => None,
@@ -72,16 +72,16 @@ fn explained(code: &CodeVerdict, payload: &Payload) -> Option<State> {
 }
 
 /// All from which the judgement follows.
-struct ResponseEvidence {
+struct ResponseEvidence<'d> {
     code: CodeVerdict,
     overall: Overall,
-    payload: Payload,
+    payload: Payload<'d>,
     failure: Option<Failure>,
     explained: Option<State>,
-    number: u16,
+    status_code: u16,
 }
 
-impl ResponseEvidence {
+impl ResponseEvidence<'_> {
     fn judge(self) -> Judgement {
         // The body of an unrelated response is about the request, not about the service.
         let dropped = self.is_unrelated() && self.explained.is_none();
@@ -124,9 +124,10 @@ impl ResponseEvidence {
         if self.failure.is_some() {
             all.push((State::Unready, None));
         }
-        if let Some((Some(state), note)) = &payload.rule {
+        let rule = payload.rule.map(|rule| (rule.state, &rule.note));
+        if let Some((Some(state), note)) = rule {
             let why = || format!("a rule of the profile says {state}");
-            all.push((*state, failure(note.clone().unwrap_or_else(why))));
+            all.push((state, failure(note.clone().unwrap_or_else(why))));
         }
         if matches!(self.overall, Overall::All | Overall::Status)
             && let Some(status) = &payload.status
@@ -140,14 +141,15 @@ impl ResponseEvidence {
             all.push((status.state, why));
         }
         if matches!(self.overall, Overall::All | Overall::Worst)
-            && let Some(state) = payload.dependencies
+            && let Some(state) = payload.dependency_state
         {
             let why = payload.required_error.clone();
             let why = why.unwrap_or_else(|| "the state of no dependency is known".to_owned());
             all.push((state, failure(why)));
         }
         if let CodeVerdict::State(state) = self.code {
-            let mut why = format!("answered {}, which means {state}", with_reason(self.number));
+            let answered = with_reason(self.status_code);
+            let mut why = format!("answered {answered}, which means {state}");
             if payload.raw_status().is_some() {
                 why = format!("{why}; {}", self.reports());
             }

@@ -2,10 +2,10 @@
 
 use super::HttpResponse;
 use super::dependencies::LONGEST_WORD;
-use super::field::{PayloadView, raw, truthy};
+use super::field::{PayloadView, as_text, truthy};
 use super::json::{self, body_text};
 use super::parser::BodyFormat;
-use super::spec::{Decode, Overall};
+use super::spec::{Decode, Overall, StateRule};
 use super::words::{WordMap, meaning};
 use crate::health::{Reading, Start, State};
 use crate::text::clean;
@@ -29,22 +29,22 @@ pub(super) struct DecodedStatus {
 
 /// All that a response says about a service.
 #[derive(Debug, Default)]
-pub(super) struct Payload {
+pub(super) struct Payload<'d> {
     /// The fields; the status is left out until everything has been weighed.
     pub(super) reading: Reading,
     /// The status word, if the profile has a path for one.
     pub(super) status: Option<DecodedStatus>,
-    /// The state and note of the first rule that matches.
-    pub(super) rule: Option<(Option<State>, Option<String>)>,
+    /// The first rule that matches.
+    pub(super) rule: Option<&'d StateRule>,
     /// The state that follows from the dependencies.
-    pub(super) dependencies: Option<State>,
+    pub(super) dependency_state: Option<State>,
     /// A sentence about a required dependency in error.
     pub(super) required_error: Option<String>,
     /// The reason why the body does not decode.
     pub(super) decode_error: Option<String>,
 }
 
-impl Payload {
+impl Payload<'_> {
     /// Returns the status word as written.
     pub(super) fn raw_status(&self) -> Option<&str> {
         self.status.as_ref()?.raw.as_deref()
@@ -53,7 +53,7 @@ impl Payload {
 
 impl Decode {
     /// Reads a response, whatever its code.
-    pub(super) fn read(&self, response: &HttpResponse<'_>) -> Payload {
+    pub(super) fn read(&self, response: &HttpResponse<'_>) -> Payload<'_> {
         let json = match self.format {
             BodyFormat::Json => json::parse(response.body).map(Some),
             BodyFormat::Lines => {
@@ -90,11 +90,9 @@ impl Decode {
             let error = || format!("there is no heartbeat at {}", heartbeat.first_path());
             payload.decode_error.get_or_insert_with(error);
         }
-        let mut rules = self.rules.iter();
-        let rule = rules.find(|rule| rule.when.holds(view));
-        payload.rule = rule.map(|rule| (rule.state, rule.note.clone()));
+        payload.rule = self.rules.iter().find(|rule| rule.when.holds(view));
         self.read_dependencies(view, response, &mut payload);
-        let note = payload.rule.as_ref().and_then(|(_, note)| note.clone());
+        let note = payload.rule.and_then(|rule| rule.note.clone());
         payload.reading.message = joined([payload.reading.message.take(), note]);
         payload
     }
@@ -111,8 +109,7 @@ impl Decode {
             // A start before 1970 means that the unit of the uptime is wrong.
             (at > jiff::Timestamp::UNIX_EPOCH).then_some(Start {
                 at,
-                // The uptime was measured some time between request and response, and is often in whole seconds.
-                tolerance: std::time::Duration::from_secs(2).saturating_add(response.latency),
+                tolerance: Start::UPTIME_TOLERANCE.saturating_add(response.latency),
                 derived: true,
             })
         });
@@ -142,7 +139,7 @@ impl Decode {
         let (first, _) = self.status.0.first()?;
         let found = self.status.find(view, self.words.as_ref());
         Some(match found {
-            Some(word) => decoded(word.words, &raw(&word.value), &word.path.to_string()),
+            Some(word) => decoded(word.words, &as_text(&word.value), &word.path.to_string()),
             None => DecodedStatus {
                 state: State::Unknown,
                 raw: None,
@@ -155,7 +152,7 @@ impl Decode {
         &self,
         view: PayloadView<'_>,
         response: &HttpResponse<'_>,
-        payload: &mut Payload,
+        payload: &mut Payload<'_>,
     ) {
         let Some(table) = &self.dependencies else {
             return;
@@ -170,7 +167,7 @@ impl Decode {
             }
             return;
         };
-        payload.dependencies = found.state();
+        payload.dependency_state = found.state();
         payload.required_error = found.required_error();
         payload.reading.message = joined([payload.reading.message.take(), found.note()]);
         payload.reading.lists_failures_only = table.failures_only;

@@ -18,7 +18,7 @@
 
 use serde_json::Value;
 
-use super::field::{FieldSpecs, PayloadView, WordSpecs, has_content, raw};
+use super::field::{FieldSpecs, PayloadView, WordSpecs, as_text, has_content};
 use super::json;
 use super::parser::{BodyFormat, FieldKind, Parser};
 use super::words::{Vocabulary, meaning};
@@ -135,7 +135,7 @@ impl ReplyDecode {
         // Nobody said that the word is there, so one that is not known is about something else.
         let usual = FieldSpecs::pointers(&USUAL_STATUS);
         usual.0.iter().find_map(|spec| {
-            let word = raw(&*spec.path.look_up(view)?);
+            let word = as_text(&*spec.path.look_up(view)?);
             Some((meaning(None, &word)?, word))
         })
     }
@@ -207,7 +207,7 @@ impl PartsTable {
                 Value::Object(map) => map.get("name"),
                 _ => Some(entry),
             };
-            own.filter(|own| has_content(own)).map(raw)
+            own.filter(|own| has_content(own)).map(as_text)
         };
         let name = self.name.text(view, LONGEST_NAME).or_else(|| {
             let name = key.map(|key| key.trim().to_owned()).or_else(own)?;
@@ -252,7 +252,7 @@ impl PartsTable {
         if !has_content(entry) {
             return (self.all, None);
         }
-        let word = raw(entry);
+        let word = as_text(entry);
         // A count of zero means no change, and so does a flag that is not set.
         let count = entry.as_f64().map(|count| {
             if count > 0.0 {

@@ -14,7 +14,7 @@ pub(crate) trait RawKind: Sized {
     /// The question with everything that it needs.
     type Spec: ProbeSpec;
 
-    /// The keys beside the kind's own to which it gives a meaning, of those that not every kind gives one.
+    /// The keys that this kind accepts beside its own, without those that every kind accepts.
     const KEYS: &'static [&'static str];
 
     /// Reads the value of the key that names the kind.
@@ -35,7 +35,7 @@ pub(crate) trait RawKind: Sized {
         out: &mut AnnotatedYaml,
     );
 
-    /// Returns the place of what makes every answer one without a body.
+    /// Returns the place of the setting, such as `method: HEAD`, by which no response has a body.
     fn without_body<'a>(_levels: Levels<'_, 'a, Self>) -> Option<&'a Place> {
         None
     }
@@ -43,7 +43,7 @@ pub(crate) trait RawKind: Sized {
 
 /// The resolved question of a probe.
 pub(crate) trait ProbeSpec {
-    /// Returns what is asked, for people: without password; control characters are left in.
+    /// Returns the target as it is shown: without its password, but with control characters, which the caller removes.
     fn target(&self) -> String;
 
     /// Lets the question use the variables of an `env_file`, where it has secrets or an environment.

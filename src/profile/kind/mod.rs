@@ -137,6 +137,9 @@ macro_rules! of_kind {
 
 probe_kinds!(declare);
 
+/// The key of a kind of probe that is planned; it excludes the others all the same.
+pub(crate) const GRPC: &str = "grpc";
+
 impl Default for ProbeKind {
     fn default() -> Self {
         Self::Exec(super::raw::command::Exec::default())
@@ -211,10 +214,10 @@ pub(crate) fn takes_away(above: &str, below: &str) -> bool {
     let of_kind = |key: &str| KINDS.iter().find(|(kind, _)| *kind == key);
     match of_kind(above) {
         Some((_, keys)) => {
-            let other = below == "grpc" || (of_kind(below).is_some() && below != above);
+            let other = below == GRPC || (of_kind(below).is_some() && below != above);
             other || (is_kind_specific(below) && !keys.contains(&below))
         }
-        None => above == "grpc" && of_kind(below).is_some(),
+        None => above == GRPC && of_kind(below).is_some(),
     }
 }
 

@@ -99,8 +99,8 @@ impl RawExec {
     }
 }
 
-/// Resolves a command and the keys beside it. It runs in the directory that is named, else in that of the file that
-/// says what is run; what a profile says is run in that of the inventory, where `service` stands.
+/// Resolves a command with its settings. It runs in `cwd`; without that, a command of a service runs in the directory of
+/// the file that it is written in, and any other in that of the file in which `service` is written.
 pub(crate) fn resolve(
     commands: Levels<'_, '_, RawExec>,
     beside: Levels<'_, '_, RawExecSettings>,

@@ -69,8 +69,8 @@ impl RawProbe {
                 .map(|decode| Spanned::new(Arc::new(decode), &entry.value));
             probe.decode_written = Some(entry.value.to_json());
         }
-        fields.not_yet("grpc", problems);
-        probe.broken = (written || node.get("grpc").is_some()) && kind.is_none();
+        fields.not_yet(kind::GRPC, problems);
+        probe.broken = (written || node.get(kind::GRPC).is_some()) && kind.is_none();
         probe.kind_keys = keys_where(node, kind::is_kind_specific);
         if let Some(kind) = &kind {
             kind::check_keys(kind.name(), &probe.kind_keys, problems);

@@ -10,7 +10,7 @@ use super::{
     UniqueNames,
 };
 use crate::health::{Age, Dependency, DependencyStatus, Moment};
-use crate::profile::decode::field::{PayloadPath, PayloadView, raw, truthy};
+use crate::profile::decode::field::{PayloadPath, PayloadView, as_text, truthy};
 use crate::profile::decode::words::meaning;
 use crate::profile::decode::{details, pointer};
 use crate::text::clean;
@@ -29,7 +29,7 @@ impl DependencyTable {
             now,
             found: DependencyList::default(),
             names: UniqueNames::default(),
-            absent: Vec::new(),
+            lacks_ages: Vec::new(),
             reports: false,
         };
         match self.entries(view) {
@@ -76,7 +76,7 @@ impl DependencyTable {
 
     /// Returns the status of an entry that is a flag, a word or the text of an error.
     fn status_of_scalar(&self, entry: &Value) -> EntryStatus<'_> {
-        let text = raw(entry);
+        let text = as_text(entry);
         let is_flag = self.kind == Some(EntryKind::Bool);
         if text.is_empty() && !is_flag {
             return EntryStatus::default();
@@ -118,8 +118,8 @@ struct DependencyReader<'a> {
     now: Moment,
     found: DependencyList,
     names: UniqueNames,
-    /// For each dependency kept, whether its last success and its last failure are not in the payload.
-    absent: Vec<[bool; 2]>,
+    /// In the order of `found.list`: whether the payload lacks the last success, and the last failure, of that entry.
+    lacks_ages: Vec<[bool; 2]>,
     /// True when any entry has a counter or an age: then their absence elsewhere means *never*.
     reports: bool,
 }
@@ -147,7 +147,7 @@ impl DependencyReader<'_> {
         }
     }
 
-    /// Reads one entry; `listed` is one of a list, whose key is only its number.
+    /// Reads one entry. `listed`: it is an item of a list, so `key` is only its position, and its field `name` is tried.
     fn entry(&mut self, key: &str, entry: &Value, parent: Option<&str>, listed: bool) {
         let ignored = |name: &str| self.table.ignore.iter().any(|ignored| ignored == name);
         // Inside an entry, a value without a status is a detail and no dependency.
@@ -236,7 +236,7 @@ impl DependencyReader<'_> {
         let checked = self.last_check(status, view);
         let last_success = table.last_success.age(view, self.now).or(checked[0]);
         let last_failure = table.last_failure.age(view, self.now).or(checked[1]);
-        self.absent
+        self.lacks_ages
             .push([last_success.is_none(), last_failure.is_none()]);
         let dependency = Dependency {
             word: of_entry.word,
@@ -339,7 +339,7 @@ impl DependencyReader<'_> {
         }
         for name in names {
             if !self.found.list.iter().any(|known| known.name == *name) {
-                self.absent.push([false, false]);
+                self.lacks_ages.push([false, false]);
                 self.found.list.push(Dependency {
                     required: true,
                     error: Some("not reported".to_owned()),
@@ -356,11 +356,11 @@ impl DependencyReader<'_> {
         if self.reports {
             let fields = [&self.table.last_success, &self.table.last_failure];
             let [success, failure] = fields.map(|field| !field.is_empty());
-            for (dependency, absent) in self.found.list.iter_mut().zip(&self.absent) {
-                if absent[0] && success {
+            for (dependency, lacks) in self.found.list.iter_mut().zip(&self.lacks_ages) {
+                if lacks[0] && success {
                     dependency.last_success = Age::Never;
                 }
-                if absent[1] && failure {
+                if lacks[1] && failure {
                     dependency.last_failure = Age::Never;
                 }
             }
