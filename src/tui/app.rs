@@ -127,10 +127,10 @@ impl App {
     }
 
     /// Returns how the last action on a service failed, unless that has become history.
-    pub(super) fn failure(&self, picture: &ServiceSnapshot) -> Option<ActionFailure> {
-        let progress = self.progress.get(&picture.info.name)?;
+    pub(super) fn failure(&self, snapshot: &ServiceSnapshot) -> Option<ActionFailure> {
+        let progress = self.progress.get(&snapshot.info.name)?;
         let result = progress.ended.as_ref()?;
-        if progress.is_history(picture, self.now) {
+        if progress.is_history(snapshot, self.now) {
             return None;
         }
         ActionFailure::of(result)

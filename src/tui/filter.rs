@@ -7,12 +7,12 @@
 use crate::health::ServiceSnapshot;
 
 /// Returns whether the filter shows the service. An empty filter shows all.
-pub(crate) fn shows(filter: &str, picture: &ServiceSnapshot) -> bool {
+pub(crate) fn shows(filter: &str, snapshot: &ServiceSnapshot) -> bool {
     filter.split_whitespace().all(|word| {
         word.strip_prefix('!').map_or_else(
-            || matches(word, picture),
+            || matches(word, snapshot),
             // A lone `!` is the start of a word, not a wish to see nothing.
-            |rest| rest.is_empty() || !matches(rest, picture),
+            |rest| rest.is_empty() || !matches(rest, snapshot),
         )
     })
 }
@@ -55,11 +55,11 @@ mod tests {
 
     #[test]
     fn words_choose_services() {
-        let mut picture = samples::picture("api-gw.eu", State::Unhealthy);
-        let info = std::sync::Arc::make_mut(&mut picture.info);
+        let mut snapshot = samples::snapshot("api-gw.eu", State::Unhealthy);
+        let info = std::sync::Arc::make_mut(&mut snapshot.info);
         info.group = Some("Backend".to_owned());
         info.labels.insert("tier".to_owned(), "web".to_owned());
-        picture.flags.insert(Flag::Flapping);
+        snapshot.flags.insert(Flag::Flapping);
         let cases = [
             ("", true),
             ("api", true),
@@ -83,7 +83,7 @@ mod tests {
             ("api state:degraded", false),
         ];
         for (filter, expected) in cases {
-            assert_eq!(shows(filter, &picture), expected, "{filter:?}");
+            assert_eq!(shows(filter, &snapshot), expected, "{filter:?}");
         }
     }
 }

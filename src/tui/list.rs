@@ -40,13 +40,13 @@ impl SortOrder {
 /// The services, with order, selection and marks.
 #[derive(Debug, Default)]
 pub(crate) struct ServiceList {
-    pictures: Vec<Arc<ServiceSnapshot>>,
+    snapshots: Vec<Arc<ServiceSnapshot>>,
     /// The selectors of the command line.
     selection: Selection,
     by_name: HashMap<String, usize>,
-    /// Indices into `pictures`: what is shown, in order.
+    /// Indices into `snapshots`: what is shown, in order.
     shown: Vec<usize>,
-    /// The selected service, an index into `pictures`.
+    /// The selected service, an index into `snapshots`.
     selected: Option<usize>,
     /// Names of the services that actions mean. They are kept by name, so that a mark goes with its service.
     marked: HashSet<String>,
@@ -57,44 +57,44 @@ pub(crate) struct ServiceList {
     pub(crate) sort: SortOrder,
     longest_name: usize,
     grouped: bool,
-    stale: bool,
+    unsorted: bool,
 }
 
 impl ServiceList {
     /// Returns the list of these services, given in inventory order.
-    pub(crate) fn new(pictures: Vec<Arc<ServiceSnapshot>>, selection: Selection) -> Self {
+    pub(crate) fn new(snapshots: Vec<Arc<ServiceSnapshot>>, selection: Selection) -> Self {
         let mut list = Self {
             selection,
             follow_first: true,
             ..Self::default()
         };
-        for picture in pictures {
-            list.put(picture);
+        for snapshot in snapshots {
+            list.put(snapshot);
         }
         list
     }
 
     /// Stores the newest snapshot of a service and returns the one before.
-    pub(crate) fn put(&mut self, picture: Arc<ServiceSnapshot>) -> Option<Arc<ServiceSnapshot>> {
-        self.stale = true;
-        self.grouped |= picture.info.group.is_some();
+    pub(crate) fn put(&mut self, snapshot: Arc<ServiceSnapshot>) -> Option<Arc<ServiceSnapshot>> {
+        self.unsorted = true;
+        self.grouped |= snapshot.info.group.is_some();
         if let Some(old) = self
             .by_name
-            .get(&picture.info.name)
-            .and_then(|index| self.pictures.get_mut(*index))
+            .get(&snapshot.info.name)
+            .and_then(|index| self.snapshots.get_mut(*index))
         {
-            return Some(std::mem::replace(old, picture));
+            return Some(std::mem::replace(old, snapshot));
         }
         self.by_name
-            .insert(picture.info.name.clone(), self.pictures.len());
-        self.longest_name = self.longest_name.max(text::width(&picture.info.name));
-        self.pictures.push(picture);
+            .insert(snapshot.info.name.clone(), self.snapshots.len());
+        self.longest_name = self.longest_name.max(text::width(&snapshot.info.name));
+        self.snapshots.push(snapshot);
         None
     }
 
     /// Returns all services in inventory order.
     pub(crate) fn all(&self) -> &[Arc<ServiceSnapshot>] {
-        &self.pictures
+        &self.snapshots
     }
 
     /// Returns the width in cells of the longest name of all services, so that columns do not move while scrolling.
@@ -109,7 +109,7 @@ impl ServiceList {
 
     /// Returns how many services are in this state.
     pub(crate) fn count(&self, state: State) -> usize {
-        let snapshots = self.pictures.iter();
+        let snapshots = self.snapshots.iter();
         snapshots.filter(|it| it.state == state).count()
     }
 
@@ -128,21 +128,21 @@ impl ServiceList {
             .iter()
             .skip(from)
             .take(count)
-            .filter_map(|index| self.pictures.get(*index))
+            .filter_map(|index| self.snapshots.get(*index))
             .map(AsRef::as_ref)
     }
 
     /// Returns the selected service.
     pub(crate) fn selected(&self) -> Option<&ServiceSnapshot> {
         self.selected
-            .and_then(|index| self.pictures.get(index))
+            .and_then(|index| self.snapshots.get(index))
             .map(AsRef::as_ref)
     }
 
     /// Marks the selected service, or removes its mark. The selection stays with the service from then on.
     pub(crate) fn mark(&mut self) {
         self.pin();
-        let Some(name) = self.selected().map(|picture| picture.info.name.clone()) else {
+        let Some(name) = self.selected().map(|snapshot| snapshot.info.name.clone()) else {
             return;
         };
         if !self.marked.remove(&name) {
@@ -154,20 +154,20 @@ impl ServiceList {
         self.marked.clear();
     }
 
-    pub(crate) fn is_marked(&self, picture: &ServiceSnapshot) -> bool {
-        self.marked.contains(&picture.info.name)
+    pub(crate) fn is_marked(&self, snapshot: &ServiceSnapshot) -> bool {
+        self.marked.contains(&snapshot.info.name)
     }
 
     /// Returns the marked services in inventory order, shown or not.
     pub(crate) fn marked(&self) -> impl Iterator<Item = &ServiceSnapshot> {
-        let all = self.pictures.iter().map(AsRef::as_ref);
-        all.filter(|picture| self.is_marked(picture))
+        let all = self.snapshots.iter().map(AsRef::as_ref);
+        all.filter(|snapshot| self.is_marked(snapshot))
     }
 
     /// Returns how many marked services have no row now.
     pub(crate) fn marked_unseen(&self) -> usize {
         let shown = self.window(0, self.len());
-        self.marked().count() - shown.filter(|picture| self.is_marked(picture)).count()
+        self.marked().count() - shown.filter(|snapshot| self.is_marked(snapshot)).count()
     }
 
     /// Returns the row of the selected service.
@@ -196,13 +196,13 @@ impl ServiceList {
 
     /// Sorts and filters again at the next [`settle`](Self::settle).
     pub(crate) fn touch(&mut self) {
-        self.stale = true;
+        self.unsorted = true;
     }
 
     /// Brings order, selection and window up to date: `rows` of them are on the screen.
     pub(crate) fn settle(&mut self, filter: &str, rows: usize) {
-        if self.stale {
-            self.stale = false;
+        if self.unsorted {
+            self.unsorted = false;
             self.arrange(filter);
         }
         let last_top = self.shown.len().saturating_sub(rows);
@@ -215,22 +215,22 @@ impl ServiceList {
 
     fn arrange(&mut self, filter: &str) {
         let row = self.position();
-        let pictures = &self.pictures;
-        let shows = |picture: &Arc<ServiceSnapshot>| {
-            self.selection.matches(picture) && filter::shows(filter, picture)
+        let snapshots = &self.snapshots;
+        let shows = |snapshot: &Arc<ServiceSnapshot>| {
+            self.selection.matches(snapshot) && filter::shows(filter, snapshot)
         };
-        self.shown = (0..pictures.len())
-            .filter(|index| pictures.get(*index).is_some_and(shows))
+        self.shown = (0..snapshots.len())
+            .filter(|index| snapshots.get(*index).is_some_and(shows))
             .collect();
         match self.sort {
             SortOrder::Inventory => {}
             SortOrder::Trouble => self.shown.sort_by_key(|index| {
-                pictures
+                snapshots
                     .get(*index)
                     .map(|it| (trouble_rank(it), it.flags.contains(&Flag::Blocked)))
             }),
             SortOrder::Name => self.shown.sort_by(|a, b| {
-                let name = |index: &usize| pictures.get(*index).map(|it| it.info.name.as_str());
+                let name = |index: &usize| snapshots.get(*index).map(|it| it.info.name.as_str());
                 name(a).cmp(&name(b))
             }),
         }
@@ -246,13 +246,13 @@ impl ServiceList {
 
 /// Returns the rank of a service when trouble comes first. A service that was not probed yet ranks with the healthy
 /// ones, so its row does not move when the first answer is good.
-fn trouble_rank(picture: &ServiceSnapshot) -> u8 {
-    let waiting = picture.state == State::Unknown
-        && picture.probes.iter().all(|probe| probe.latest.is_none());
+fn trouble_rank(snapshot: &ServiceSnapshot) -> u8 {
+    let waiting = snapshot.state == State::Unknown
+        && snapshot.probes.iter().all(|probe| probe.latest.is_none());
     rank(if waiting {
         State::Healthy
     } else {
-        picture.state
+        snapshot.state
     })
 }
 
@@ -276,18 +276,18 @@ mod tests {
     use crate::tui::samples;
 
     fn list(states: &[(&str, State)]) -> ServiceList {
-        let pictures = states
+        let snapshots = states
             .iter()
             .map(|(name, state)| samples::shared(name, *state))
             .collect();
-        let mut list = ServiceList::new(pictures, Selection::default());
+        let mut list = ServiceList::new(snapshots, Selection::default());
         list.settle("", 10);
         list
     }
 
     fn names(list: &ServiceList) -> Vec<&str> {
         list.window(0, 99)
-            .map(|picture| picture.info.name.as_str())
+            .map(|snapshot| snapshot.info.name.as_str())
             .collect()
     }
 
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_cause_stands_above_what_it_blocks() {
-        let mut blocked = samples::picture("a", State::Unhealthy);
+        let mut blocked = samples::snapshot("a", State::Unhealthy);
         blocked.flags.insert(Flag::Blocked);
         let mut list = list(&[("b", State::Unhealthy)]);
         list.put(Arc::new(blocked));
@@ -346,7 +346,7 @@ mod tests {
         let mut list = list(&[("a", State::Healthy), ("b", State::Healthy)]);
         let marked = |list: &ServiceList| -> Vec<String> {
             list.marked()
-                .map(|picture| picture.info.name.clone())
+                .map(|snapshot| snapshot.info.name.clone())
                 .collect()
         };
         list.select(1);

@@ -66,7 +66,7 @@ impl EventLog {
 }
 
 /// Returns an entry for each change that matters between two snapshots of a service.
-pub(crate) fn of_picture(
+pub(crate) fn of_snapshot(
     old: &ServiceSnapshot,
     new: &ServiceSnapshot,
     changed: &[Change],
@@ -157,7 +157,7 @@ mod tests {
     use crate::tui::samples;
 
     fn texts(old: &ServiceSnapshot, new: &ServiceSnapshot, changed: &[Change]) -> Vec<String> {
-        of_picture(old, new, changed)
+        of_snapshot(old, new, changed)
             .into_iter()
             .map(|entry| entry.text)
             .collect()
@@ -166,9 +166,9 @@ mod tests {
     #[test]
     fn a_first_healthy_answer_is_no_news_and_a_bad_one_is() {
         let waiting = samples::waiting("api");
-        let healthy = samples::picture("api", State::Healthy);
+        let healthy = samples::snapshot("api", State::Healthy);
         assert!(texts(&waiting, &healthy, &[Change::State]).is_empty());
-        let mut bad = samples::picture("api", State::Unhealthy);
+        let mut bad = samples::snapshot("api", State::Unhealthy);
         bad.reasons = vec!["live: connection refused".to_owned()];
         assert_eq!(
             texts(&waiting, &bad, &[Change::State]),
@@ -178,8 +178,8 @@ mod tests {
 
     #[test]
     fn turns_name_both_states_and_the_reason() {
-        let healthy = samples::picture("api", State::Healthy);
-        let mut degraded = samples::picture("api", State::Degraded);
+        let healthy = samples::snapshot("api", State::Healthy);
+        let mut degraded = samples::snapshot("api", State::Degraded);
         degraded.reasons = vec!["dependency qdrant: error".to_owned(), "another".to_owned()];
         degraded.flags.insert(Flag::Flapping);
         assert_eq!(
@@ -197,9 +197,9 @@ mod tests {
 
     #[test]
     fn a_dependency_that_turns_is_news_of_its_own() {
-        let mut old = samples::picture("api", State::Healthy);
+        let mut old = samples::snapshot("api", State::Healthy);
         old.dependencies = vec![samples::dependency("db", DependencyStatus::Working)];
-        let mut new = samples::picture("api", State::Healthy);
+        let mut new = samples::snapshot("api", State::Healthy);
         let mut db = samples::dependency("db", DependencyStatus::Error);
         db.error = Some("timeout".to_owned());
         new.dependencies = vec![db];
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn figures_that_move_are_no_news() {
-        let old = samples::picture("api", State::Healthy);
+        let old = samples::snapshot("api", State::Healthy);
         let mut new = old.clone();
         for probe in &mut new.probes {
             probe.latest = Some(ProbeResult::Pass);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::action::{Action, Verdict};
 use crate::event::{ActionResult, ActionStep};
-use crate::health::{Moment, ServiceSnapshot, State};
+use crate::health::{Moment, ServiceSnapshot, Start, State};
 
 /// The largest number of steps kept: a start that is never ready reports again and again what is missing.
 const KEPT: usize = 100;
@@ -12,9 +12,6 @@ const KEPT: usize = 100;
 const SUCCESS_SHOWN: Duration = Duration::from_secs(60);
 /// The time for which a failure is shown first.
 const FAILURE_SHOWN: Duration = Duration::from_secs(3_600);
-
-/// The difference allowed between two reports of one start: each is rounded, or computed from an uptime.
-const ROUNDED: Duration = Duration::from_secs(2);
 
 /// The latest action on one service.
 #[derive(Debug)]
@@ -63,7 +60,7 @@ impl ActionProgress {
     }
 
     /// Returns whether the result no longer says how the service is: after a while, or when another process answers.
-    pub(crate) fn is_history(&self, picture: &ServiceSnapshot, now: Moment) -> bool {
+    pub(crate) fn is_history(&self, snapshot: &ServiceSnapshot, now: Moment) -> bool {
         let Some(result) = &self.ended else {
             return false;
         };
@@ -72,7 +69,7 @@ impl ActionProgress {
         } else {
             FAILURE_SHOWN
         };
-        now.since(result.at) > shown || is_back(result, picture) || is_another(result, picture)
+        now.since(result.at) > shown || is_back(result, snapshot) || is_another(result, snapshot)
     }
 }
 
@@ -105,31 +102,31 @@ impl ActionFailure {
 }
 
 /// Returns whether a service that had stopped answers again.
-fn is_back(result: &ActionResult, picture: &ServiceSnapshot) -> bool {
+fn is_back(result: &ActionResult, snapshot: &ServiceSnapshot) -> bool {
     let stopped = matches!(
         result.verdict,
         Verdict::Stopped | Verdict::NotListening | Verdict::AlreadyStopped
     );
     let answers = !matches!(
-        picture.state,
+        snapshot.state,
         State::Stopped | State::Draining | State::Unknown | State::Unhealthy
     );
-    stopped && answers && picture.since.mono > result.at.mono
+    stopped && answers && snapshot.since.mono > result.at.mono
 }
 
 /// Returns whether another process answers than at the end of the action.
-fn is_another(result: &ActionResult, picture: &ServiceSnapshot) -> bool {
+fn is_another(result: &ActionResult, snapshot: &ServiceSnapshot) -> bool {
     let Some(after) = &result.details.after else {
         return false;
     };
-    let pid = picture.identity.process.map(|process| process.pid);
+    let pid = snapshot.identity.process.map(|process| process.pid);
     if let (Some(then), Some(now)) = (after.pid, pid) {
         return then != now;
     }
-    match (after.started_at, picture.started) {
+    match (after.started_at, snapshot.started) {
         (Some(then), Some(now)) => {
             let apart = now.at.duration_since(then).unsigned_abs();
-            apart > now.tolerance.saturating_add(ROUNDED)
+            apart > now.tolerance.saturating_add(Start::UPTIME_TOLERANCE)
         }
         _ => false,
     }

@@ -15,7 +15,7 @@ pub(crate) fn at() -> Moment {
 }
 
 /// A service that answered once.
-pub(crate) fn picture(name: &str, state: State) -> ServiceSnapshot {
+pub(crate) fn snapshot(name: &str, state: State) -> ServiceSnapshot {
     let result = match state {
         State::Unhealthy | State::Stopped => ProbeResult::Fail,
         _ => ProbeResult::Pass,
@@ -31,7 +31,7 @@ pub(crate) fn picture(name: &str, state: State) -> ServiceSnapshot {
 
 /// The same, shared.
 pub(crate) fn shared(name: &str, state: State) -> Arc<ServiceSnapshot> {
-    Arc::new(picture(name, state))
+    Arc::new(snapshot(name, state))
 }
 
 /// A service that was not asked yet.

@@ -82,15 +82,12 @@ impl App {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Snapshot {
-                snapshot: picture,
-                changed,
-            } => {
-                self.advance(picture.at);
-                self.note_newest(&picture);
-                let new = picture.clone();
-                if let Some(old) = self.list.put(picture) {
-                    for entry in log::of_picture(&old, &new, &changed) {
+            Event::Snapshot { snapshot, changed } => {
+                self.advance(snapshot.at);
+                self.note_newest(&snapshot);
+                let new = snapshot.clone();
+                if let Some(old) = self.list.put(snapshot) {
+                    for entry in log::of_snapshot(&old, &new, &changed) {
                         self.record(entry);
                     }
                 }
@@ -119,8 +116,8 @@ impl App {
         }
     }
 
-    fn note_newest(&mut self, picture: &ServiceSnapshot) {
-        let answered = picture.probes.iter().filter_map(|probe| probe.checked_at);
+    fn note_newest(&mut self, snapshot: &ServiceSnapshot) {
+        let answered = snapshot.probes.iter().filter_map(|probe| probe.checked_at);
         let newest = self.newest.into_iter().chain(answered);
         self.newest = newest.max_by_key(|at| at.mono);
     }

@@ -16,7 +16,7 @@ use crate::health::{
     Change, DependencyStatus, Failure, FailureKind, Flag, ProbeResult, Role, Selection,
     ServiceInfo, ServiceSnapshot, Start, State,
 };
-use crate::tui::samples::{self, answered, at, dependency, picture, probe};
+use crate::tui::samples::{self, answered, at, dependency, probe, snapshot};
 use crate::tui::{App, Effect, Message, ServiceList, Setup, draw};
 
 /// An app over these services.
@@ -73,11 +73,11 @@ pub(super) fn press(app: &mut App, keys: &str) -> Vec<Effect> {
     effects
 }
 
-/// Tells the app a new picture.
-pub(super) fn tell(app: &mut App, picture: ServiceSnapshot, changed: &[Change]) {
-    let picture = Arc::new(picture);
+/// Tells the app a new snapshot.
+pub(super) fn tell(app: &mut App, snapshot: ServiceSnapshot, changed: &[Change]) {
+    let snapshot = Arc::new(snapshot);
     let effects = app.update(Message::Event(Event::Snapshot {
-        snapshot: picture,
+        snapshot,
         changed: changed.to_vec(),
     }));
     assert!(effects.is_empty());
@@ -176,7 +176,7 @@ pub(super) fn orders() -> ServiceSnapshot {
             answered(probe("status", Role::Status), ProbeResult::Warn),
         ],
         dependencies: vec![database, qdrant, groq, cache],
-        ..picture("orders", State::Degraded)
+        ..snapshot("orders", State::Degraded)
     }
 }
 
@@ -191,16 +191,16 @@ pub(super) fn services() -> Vec<ServiceSnapshot> {
         }),
         version: Some("1.4.2".to_owned()),
         uptime: Some((Duration::from_secs(93_784), at())),
-        ..picture("control-plane", State::Healthy)
+        ..snapshot("control-plane", State::Healthy)
     };
-    let mut postgres = picture("postgres", State::Unhealthy);
+    let mut postgres = snapshot("postgres", State::Unhealthy);
     postgres.reasons = vec!["live: connection refused: 127.0.0.1:5432".to_owned()];
     postgres.since = at().minus(Duration::from_secs(94));
     postgres.probes[0].failure = Some(Failure::new(
         FailureKind::Connect,
         "connection refused by 127.0.0.1:5432",
     ));
-    let mut billing = picture("billing", State::Unhealthy);
+    let mut billing = snapshot("billing", State::Unhealthy);
     billing.flags.insert(Flag::Blocked);
     billing.blocked_by = Some("postgres".to_owned());
     Arc::make_mut(&mut billing.info).depends_on = vec!["postgres".to_owned()];

@@ -9,7 +9,7 @@ use super::fleet::{app, offer, orders, press, proposal, screen, services, tell, 
 use crate::action::{Action, Refusal};
 use crate::health::{Change, DependencyStatus, Selection, State};
 use crate::tui::app::App;
-use crate::tui::samples::{dependency, picture};
+use crate::tui::samples::{dependency, snapshot};
 use crate::tui::{Effect, Message, ServiceList, Setup, draw};
 
 /// The fleet a few seconds later, with something that happened.
@@ -165,7 +165,7 @@ fn a_filter_without_a_match() {
 fn a_thousand_services_scrolled() {
     let all = (0..1_000)
         .map(|n| {
-            picture(
+            snapshot(
                 &format!("service-{n:04}"),
                 if n % 100 == 7 {
                     State::Degraded
@@ -196,7 +196,7 @@ fn hostile_and_wide_text_stays_in_its_cells() {
     let family = dependency("👩‍👩‍👧‍👦 family", DependencyStatus::Degraded);
     let combining = dependency("e\u{301}le\u{300}ve", DependencyStatus::Unknown);
     long.dependencies = vec![wide, family, combining];
-    let mut app = app(vec![long, picture("b", State::Healthy)], 80, 24);
+    let mut app = app(vec![long, snapshot("b", State::Healthy)], 80, 24);
     press(&mut app, "g");
     assert_snapshot!(screen(&app));
 }

@@ -8,7 +8,7 @@ use crate::health::{Change, State};
 use crate::tui::app::App;
 use crate::tui::dialog::DialogKind;
 use crate::tui::message::Ticket;
-use crate::tui::samples::picture;
+use crate::tui::samples::snapshot;
 use crate::tui::{Effect, Message};
 
 const TICKET: Ticket = Ticket(1);
@@ -27,7 +27,7 @@ fn restart(service: &str, protected: bool) -> ProposedAction {
 
 /// A fleet of `a`, `b` and `c`, all of them healthy.
 fn fleet(width: u16, height: u16) -> App {
-    let all = ["a", "b", "c"].map(|name| picture(name, State::Healthy));
+    let all = ["a", "b", "c"].map(|name| snapshot(name, State::Healthy));
     app(all.to_vec(), width, height)
 }
 
@@ -35,7 +35,7 @@ fn fleet(width: u16, height: u16) -> App {
 fn asked(width: u16, height: u16, offers: Vec<ProposedAction>) -> App {
     let all = offers
         .iter()
-        .map(|offer| picture(&offer.service, State::Healthy))
+        .map(|offer| snapshot(&offer.service, State::Healthy))
         .collect();
     let mut app = app(all, width, height);
     for _ in &offers {
@@ -82,7 +82,7 @@ fn without_a_mark_the_selected_service_is_meant() {
 fn with_marks_the_marked_ones_are_meant_in_inventory_order() {
     let mut app = fleet(80, 24);
     press(&mut app, "G gg j");
-    tell(&mut app, picture("c", State::Unhealthy), &[Change::State]);
+    tell(&mut app, snapshot("c", State::Unhealthy), &[Change::State]);
     assert_eq!(
         meant(&press(&mut app, "r")),
         (Action::Restart, vec!["a", "c"])

@@ -11,7 +11,7 @@ use crate::health::{Change, State};
 use crate::tui::app::{App, Page};
 use crate::tui::dialog::{Button, DialogKind};
 use crate::tui::message::Ticket;
-use crate::tui::samples::{at, picture};
+use crate::tui::samples::{at, snapshot};
 use crate::tui::{Effect, Message};
 
 fn prepared(app: &mut App, ticket: Ticket, protected: bool) -> Vec<Effect> {
@@ -221,12 +221,12 @@ fn where_nothing_would_be_sent_nothing_is_asked() {
 #[test]
 fn the_question_stays_about_its_service_when_rows_move() {
     let mut app = app(
-        vec![picture("a", State::Healthy), picture("b", State::Healthy)],
+        vec![snapshot("a", State::Healthy), snapshot("b", State::Healthy)],
         80,
         24,
     );
     press(&mut app, "x");
-    tell(&mut app, picture("b", State::Unhealthy), &[Change::State]);
+    tell(&mut app, snapshot("b", State::Unhealthy), &[Change::State]);
     assert_eq!(app.list.selected().unwrap().info.name, "a");
 }
 
@@ -375,7 +375,7 @@ fn scrolling_stops_at_the_ends() {
 #[test]
 fn a_smaller_terminal_keeps_the_selection_in_sight() {
     let all = (0..50)
-        .map(|n| picture(&format!("s{n:02}"), State::Healthy))
+        .map(|n| snapshot(&format!("s{n:02}"), State::Healthy))
         .collect();
     let mut app = app(all, 80, 40);
     press(&mut app, "GG");

@@ -73,8 +73,8 @@ impl App {
             KeyCommand::Previous => self.select_neighbour(-1),
             KeyCommand::Next => self.select_neighbour(1),
             KeyCommand::ProbeOne => {
-                if let Some(picture) = self.list.selected() {
-                    let service = Some(picture.info.name.clone());
+                if let Some(snapshot) = self.list.selected() {
+                    let service = Some(snapshot.info.name.clone());
                     effects.push(Effect::ProbeNow { service });
                 }
             }

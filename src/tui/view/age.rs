@@ -31,23 +31,24 @@ pub(super) fn time_of_day(app: &App, at: Moment) -> String {
 }
 
 /// Returns the uptime of the process by now, where the service reported it lately: one that hangs must not look busy.
-pub(super) fn uptime(app: &App, picture: &ServiceSnapshot) -> Option<Duration> {
-    let (uptime, at) = picture.uptime?;
-    (!is_old(app, picture, at)).then(|| uptime.saturating_add(app.now.since(at)))
+pub(super) fn uptime(app: &App, snapshot: &ServiceSnapshot) -> Option<Duration> {
+    let (uptime, at) = snapshot.uptime?;
+    (!is_old(app, snapshot, at)).then(|| uptime.saturating_add(app.now.since(at)))
 }
 
 /// Returns the age of what the service reported about its dependencies, where that may hold no more: the service is
 /// stopped or silent.
-pub(super) fn outdated_dependencies(app: &App, picture: &ServiceSnapshot) -> Option<Duration> {
-    let observed = picture.dependencies.iter().map(|it| it.observed_at);
+pub(super) fn outdated_dependencies(app: &App, snapshot: &ServiceSnapshot) -> Option<Duration> {
+    let observed = snapshot.dependencies.iter().map(|it| it.observed_at);
     let newest = observed.max_by_key(|at| at.mono)?;
-    let old = picture.state == State::Stopped || is_old(app, picture, newest);
+    let old = snapshot.state == State::Stopped || is_old(app, snapshot, newest);
     old.then(|| app.now.since(newest))
 }
 
 /// Returns whether a report is too old to be taken for the present: two rounds of probes went by without another.
-fn is_old(app: &App, picture: &ServiceSnapshot, reported: Moment) -> bool {
-    let interval = picture.probes.iter().map(|probe| probe.info.interval).max();
+fn is_old(app: &App, snapshot: &ServiceSnapshot, reported: Moment) -> bool {
+    let probes = snapshot.probes.iter();
+    let interval = probes.map(|probe| probe.info.interval).max();
     let limit = interval.unwrap_or_default().saturating_mul(2) + Duration::from_secs(1);
     app.now.since(reported) > limit
 }

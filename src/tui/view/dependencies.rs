@@ -10,8 +10,8 @@ use super::lines::TextLines;
 use super::table::{Cell, Fit, TableLayout};
 
 /// Adds the table, where the service reports any dependency.
-pub(super) fn add(app: &App, picture: &ServiceSnapshot, zoomed: bool, lines: &mut TextLines) {
-    let mut sorted: Vec<&DependencySnapshot> = picture.dependencies.iter().collect();
+pub(super) fn add(app: &App, snapshot: &ServiceSnapshot, zoomed: bool, lines: &mut TextLines) {
+    let mut sorted: Vec<&DependencySnapshot> = snapshot.dependencies.iter().collect();
     if sorted.is_empty() {
         return;
     }
@@ -22,7 +22,7 @@ pub(super) fn add(app: &App, picture: &ServiceSnapshot, zoomed: bool, lines: &mu
     let longest = names.max().unwrap_or(0);
     let last = ("ERROR", Fit::Left);
     let table = TableLayout::of_history("DEPENDENCY", longest, "STATUS", last, lines.columns);
-    let outdated = age::outdated_dependencies(app, picture);
+    let outdated = age::outdated_dependencies(app, snapshot);
     if let Some(age) = outdated {
         let age = short_age(age);
         let text = format!(" last reported {age} ago; their present status is not known:");
@@ -45,7 +45,7 @@ pub(super) fn add(app: &App, picture: &ServiceSnapshot, zoomed: bool, lines: &mu
             }
         }
     }
-    if picture.dependencies.iter().any(|it| it.required) {
+    if snapshot.dependencies.iter().any(|it| it.required) {
         let text = " * required: its error makes the service unhealthy";
         lines.styled(text, theme::quiet());
     }

@@ -24,12 +24,12 @@ const LABEL: usize = 12;
 pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     let zoomed = app.page == Page::Detail;
     let columns = usize::from(area.width);
-    let Some(picture) = app.list.selected() else {
+    let Some(snapshot) = app.list.selected() else {
         let title = Line::raw(" no service selected ");
         layout::pane(area, title, Line::default(), frame);
         return;
     };
-    let detail = Detail::new(app, picture, columns, zoomed);
+    let detail = Detail::new(app, snapshot, columns, zoomed);
     let all = detail.lines.len();
     let lines = detail.window(app.detail_top, usize::from(area.height.saturating_sub(1)));
     let hidden = all.saturating_sub(app.detail_top + lines.len());
@@ -39,9 +39,9 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         (hidden, _) if zoomed => format!(" {hidden} more lines "),
         (hidden, _) => format!(" {hidden} more lines: Enter "),
     };
-    let left = title(app, picture, columns.saturating_sub(more.len() + 1));
+    let left = title(app, snapshot, columns.saturating_sub(more.len() + 1));
     let room = columns.saturating_sub(left.width() + 4);
-    let right = match &picture.info.url {
+    let right = match &snapshot.info.url {
         Some(url) if more.is_empty() && url.len() <= room => format!(" {url} "),
         _ => more,
     };
@@ -51,29 +51,29 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
 
 /// Returns the number of lines of the detail in its region.
 pub(crate) fn line_count(app: &App, regions: &Regions) -> usize {
-    let (Some(area), Some(picture)) = (regions.detail, app.list.selected()) else {
+    let (Some(area), Some(snapshot)) = (regions.detail, app.list.selected()) else {
         return 0;
     };
     let zoomed = app.page == Page::Detail;
-    let detail = Detail::new(app, picture, usize::from(area.width), zoomed);
+    let detail = Detail::new(app, snapshot, usize::from(area.width), zoomed);
     detail.lines.len()
 }
 
-fn title(app: &App, picture: &ServiceSnapshot, columns: usize) -> Line<'static> {
-    let mark = if app.list.is_marked(picture) {
+fn title(app: &App, snapshot: &ServiceSnapshot, columns: usize) -> Line<'static> {
+    let mark = if app.list.is_marked(snapshot) {
         "*"
     } else {
         " "
     };
-    let state = picture.state.as_str();
-    let since = format!(" for {} ", age::since(app, picture.since));
+    let state = snapshot.state.as_str();
+    let since = format!(" for {} ", age::since(app, snapshot.since));
     let taken = state.len() + since.len() + 5;
-    let name = cut_middle(&picture.info.name, columns.saturating_sub(taken).max(8)).into_owned();
+    let name = cut_middle(&snapshot.info.name, columns.saturating_sub(taken).max(8)).into_owned();
     let mut spans = vec![
         Span::styled(format!("{mark}{name}"), theme::strong()),
         Span::raw("  "),
     ];
-    spans.extend(app.theme.state(picture.state).spans(state));
+    spans.extend(app.theme.state(snapshot.state).spans(state));
     spans.push(Span::raw(since));
     Line::from(spans)
 }
@@ -88,24 +88,24 @@ struct Detail {
 
 impl Detail {
     /// Returns the running action first, then what is wrong, then the last result, tables and facts.
-    fn new(app: &App, picture: &ServiceSnapshot, columns: usize, zoomed: bool) -> Self {
+    fn new(app: &App, snapshot: &ServiceSnapshot, columns: usize, zoomed: bool) -> Self {
         let mut lines = TextLines::new(columns);
-        let progress = app.progress.get(&picture.info.name);
+        let progress = app.progress.get(&snapshot.info.name);
         let result = progress.and_then(|progress| Some((progress, progress.ended.as_deref()?)));
-        if let Some(running) = app.running(&picture.info.name) {
+        if let Some(running) = app.running(&snapshot.info.name) {
             action::running(app, running, zoomed, &mut lines);
         }
         let most = if zoomed { usize::MAX } else { SENTENCE };
-        reasons(app, picture, most, &mut lines);
+        reasons(app, snapshot, most, &mut lines);
         let mut last_action = None;
         match result {
-            Some((progress, result)) if progress.is_history(picture, app.now) => {
+            Some((progress, result)) if progress.is_history(snapshot, app.now) => {
                 last_action = Some(result);
             }
             Some((progress, result)) => action::ended(app, progress, result, zoomed, &mut lines),
             None => {}
         }
-        for note in &picture.notes {
+        for note in &snapshot.notes {
             lines.sentence(note, Style::new(), most);
         }
         if zoomed && !lines.lines.is_empty() {
@@ -114,7 +114,7 @@ impl Detail {
         let mut titles = Vec::new();
         for add in [dependencies::add, probes::add] {
             let first = lines.lines.len();
-            add(app, picture, zoomed, &mut lines);
+            add(app, snapshot, zoomed, &mut lines);
             if lines.lines.len() > first {
                 titles.push(first);
                 if zoomed {
@@ -122,7 +122,7 @@ impl Detail {
                 }
             }
         }
-        facts(app, picture, last_action, &mut lines);
+        facts(app, snapshot, last_action, &mut lines);
         let lines = lines.lines;
         Self { lines, titles }
     }
@@ -137,25 +137,25 @@ impl Detail {
 }
 
 /// Adds why the service is in its state.
-fn reasons(app: &App, picture: &ServiceSnapshot, most: usize, lines: &mut TextLines) {
+fn reasons(app: &App, snapshot: &ServiceSnapshot, most: usize, lines: &mut TextLines) {
     let mut say = |text: &str, style: Style| lines.sentence(text, style, most);
-    if picture.probes.iter().all(|probe| probe.latest.is_none()) {
+    if snapshot.probes.iter().all(|probe| probe.latest.is_none()) {
         say("not probed yet", theme::quiet());
     }
-    if let Some(root) = &picture.blocked_by {
+    if let Some(root) = &snapshot.blocked_by {
         let text = format!("blocked by {root}: look there first");
         say(&text, app.theme.alarm());
     }
-    for reason in &picture.reasons {
+    for reason in &snapshot.reasons {
         say(reason, theme::strong());
     }
-    if app.automatic.on && app.automatic.given_up.contains(&picture.info.name) {
+    if app.automatic.on && app.automatic.given_up.contains(&snapshot.info.name) {
         say(
             "automatic restart has given up on it, until its code changes or `a` is switched off and on",
             app.theme.alarm(),
         );
     }
-    let flags = picture.flags.iter().filter(|flag| **flag != Flag::Blocked);
+    let flags = snapshot.flags.iter().filter(|flag| **flag != Flag::Blocked);
     let flags: Vec<&str> = flags.map(|flag| flag.as_str()).collect();
     if !flags.is_empty() {
         say(&format!("flags: {}", flags.join(", ")), app.theme.alarm());
@@ -165,33 +165,33 @@ fn reasons(app: &App, picture: &ServiceSnapshot, most: usize, lines: &mut TextLi
 /// Adds the facts about the service that say nothing of its state. `last_action` is a result that has become history.
 fn facts(
     app: &App,
-    picture: &ServiceSnapshot,
+    snapshot: &ServiceSnapshot,
     last_action: Option<&ActionResult>,
     lines: &mut TextLines,
 ) {
     let all = |words: Vec<String>| (!words.is_empty()).then(|| words.join(", "));
-    let labels = picture.info.labels.iter();
+    let labels = snapshot.info.labels.iter();
     let labels = labels.map(|(key, value)| format!("{key}={value}"));
-    let process = picture.identity.process.as_ref();
-    let heartbeat = picture.heartbeat.as_ref();
-    let configured = picture.info.rows.iter();
+    let process = snapshot.identity.process.as_ref();
+    let heartbeat = snapshot.heartbeat.as_ref();
+    let configured = snapshot.info.rows.iter();
     let configured = configured.map(|(label, text)| (label.as_str(), Some(text.clone())));
     let facts = [
-        ("url", picture.info.url.clone()),
-        ("profile", picture.info.profile.clone()),
-        ("version", picture.version.clone()),
-        ("own name", picture.service.clone()),
-        ("uptime", age::uptime(app, picture).map(short_age)),
-        ("started", picture.started.map(|start| started(app, start))),
+        ("url", snapshot.info.url.clone()),
+        ("profile", snapshot.info.profile.clone()),
+        ("version", snapshot.version.clone()),
+        ("own name", snapshot.service.clone()),
+        ("uptime", age::uptime(app, snapshot).map(short_age)),
+        ("started", snapshot.started.map(|start| started(app, start))),
         ("heartbeat", heartbeat.map(|it| age::heartbeat(app, it))),
         ("process", process.map(|it| format!("pid {}", it.pid))),
-        ("instance", picture.identity.instance.clone()),
-        ("group", picture.info.group.clone()),
+        ("instance", snapshot.identity.instance.clone()),
+        ("group", snapshot.info.group.clone()),
         ("labels", all(labels.collect())),
-        ("depends on", all(picture.info.depends_on.clone())),
+        ("depends on", all(snapshot.info.depends_on.clone())),
     ];
     let reported = [
-        ("resources", all(details(&picture.resources))),
+        ("resources", all(details(&snapshot.resources))),
         (
             "last action",
             last_action.map(|it| action::summary(app, it)),

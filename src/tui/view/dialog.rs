@@ -178,8 +178,8 @@ fn preparing(services: &[String], action: Action, columns: usize) -> DialogConte
     content
 }
 
-/// Returns the dialog with the plan of an action. One service has a field for everything. Of several, first comes what is done in which order,
-/// then the exact request of each.
+/// Returns the dialog with the plan of an action. One service has a field for everything. Of several, first comes what
+/// is done in which order, then the exact request of each.
 fn plan(confirmation: &PlanDialog, columns: usize) -> DialogContent {
     let offers = confirmation.proposal.offers.as_slice();
     let names: Vec<&str> = offers.iter().map(|offer| offer.service.as_str()).collect();

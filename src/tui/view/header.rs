@@ -172,7 +172,7 @@ fn freshness(app: &App) -> Span<'static> {
         return Span::raw("no answer yet");
     };
     let age = app.now.since(newest);
-    let probes = app.list.all().iter().flat_map(|picture| &picture.probes);
+    let probes = app.list.all().iter().flat_map(|snapshot| &snapshot.probes);
     let interval = probes
         .map(|probe| probe.info.interval)
         .min()

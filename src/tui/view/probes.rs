@@ -10,13 +10,13 @@ use super::lines::TextLines;
 use super::table::{Cell, Fit, TableLayout};
 
 /// Adds the table, with the failure of a probe below its row.
-pub(super) fn add(app: &App, picture: &ServiceSnapshot, zoomed: bool, lines: &mut TextLines) {
-    let names = picture.probes.iter().map(|probe| width(&probe.info.name));
+pub(super) fn add(app: &App, snapshot: &ServiceSnapshot, zoomed: bool, lines: &mut TextLines) {
+    let names = snapshot.probes.iter().map(|probe| width(&probe.info.name));
     let longest = names.max().unwrap_or(0);
     let last = ("TARGET", Fit::Name);
     let table = TableLayout::of_history("PROBE", longest, "RESULT", last, lines.columns);
     lines.push(table.titles());
-    for probe in &picture.probes {
+    for probe in &snapshot.probes {
         lines.push(table.row(cells(app, probe)));
         let mut note = |text: &str, style| lines.hanging("     ", 5, text, style);
         if let Some(failure) = &probe.failure {

@@ -25,10 +25,11 @@ struct ServiceColumn {
     fit: Fit,
     /// The narrowest width, in cells.
     width: usize,
-    /// The columns with the lowest number go first where there is little room. Those with 0 are shown only where there
-    /// is room left.
+    /// The columns with the lowest number are left out first where there is little room. Those with 0 are shown only
+    /// where there is room left.
     priority: u8,
-    /// The widths at which the column appears or to which it grows where there is room left, each with its turn.
+    /// Pairs of a turn and a width: where there is room left, the column appears at that width or grows to it. The
+    /// lowest turn comes first.
     growth: &'static [(u8, usize)],
     /// Returns the greatest width that the services need.
     limit: fn(&ServiceList) -> usize,
@@ -61,6 +62,7 @@ const COLUMNS: &[ServiceColumn] = &[
     column("WHY", Fit::Left, 20, 0, &[(4, 20), (10, 999)], why),
 ];
 
+/// Makes a column. The numbers are its width and its priority; see [`ServiceColumn`].
 const fn column(
     title: &'static str,
     fit: Fit,
@@ -93,9 +95,9 @@ pub(super) fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     let table = TableLayout { columns };
     let rows = usize::from(area.height.saturating_sub(1));
     let mut lines = vec![table.titles()];
-    for (n, picture) in app.list.window(app.list.top, rows).enumerate() {
+    for (n, snapshot) in app.list.window(app.list.top, rows).enumerate() {
         let cells = fitting.iter();
-        let line = table.row(cells.map(|(spec, column)| (spec.cell)(app, picture, column.width)));
+        let line = table.row(cells.map(|(spec, column)| (spec.cell)(app, snapshot, column.width)));
         lines.push(if app.list.position() == Some(app.list.top + n) {
             table::selected(line, room)
         } else {
@@ -173,39 +175,39 @@ fn group_width(list: &ServiceList) -> usize {
     if list.grouped() { usize::MAX } else { 0 }
 }
 
-fn state(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
-    Cell::status(app.theme.state(picture.state), picture.state.as_str())
+fn state(app: &App, snapshot: &ServiceSnapshot, _: usize) -> Cell {
+    Cell::status(app.theme.state(snapshot.state), snapshot.state.as_str())
 }
 
-fn since(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
-    Cell::new(age::since(app, picture.since))
+fn since(app: &App, snapshot: &ServiceSnapshot, _: usize) -> Cell {
+    Cell::new(age::since(app, snapshot.since))
 }
 
-fn name(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
-    let mark = if app.list.is_marked(picture) {
+fn name(app: &App, snapshot: &ServiceSnapshot, _: usize) -> Cell {
+    let mark = if app.list.is_marked(snapshot) {
         "*"
     } else {
         " "
     };
-    Cell::styled(format!("{mark}{}", picture.info.name), theme::strong())
+    Cell::styled(format!("{mark}{}", snapshot.info.name), theme::strong())
 }
 
-fn group(_: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
-    Cell::new(picture.info.group.as_deref().unwrap_or(""))
+fn group(_: &App, snapshot: &ServiceSnapshot, _: usize) -> Cell {
+    Cell::new(snapshot.info.group.as_deref().unwrap_or(""))
 }
 
-fn live(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
-    let (style, word) = app.theme.yes_no(picture.live);
+fn live(app: &App, snapshot: &ServiceSnapshot, _: usize) -> Cell {
+    let (style, word) = app.theme.yes_no(snapshot.live);
     Cell::styled(word, style)
 }
 
-fn ready(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
-    let (style, word) = app.theme.yes_no(picture.ready);
+fn ready(app: &App, snapshot: &ServiceSnapshot, _: usize) -> Cell {
+    let (style, word) = app.theme.yes_no(snapshot.ready);
     Cell::styled(word, style)
 }
 
 /// Returns the latest latency of the most telling probe, and those before it, newest at the right.
-fn latency(_: &App, picture: &ServiceSnapshot, width: usize) -> Cell {
+fn latency(_: &App, snapshot: &ServiceSnapshot, width: usize) -> Cell {
     let weight = |probe: &&ProbeSnapshot| match probe.info.role {
         Role::Status => 0,
         Role::Ready => 1,
@@ -213,7 +215,7 @@ fn latency(_: &App, picture: &ServiceSnapshot, width: usize) -> Cell {
         Role::Named => 3,
         Role::Startup => 4,
     };
-    let answered = picture.probes.iter().filter(|it| it.checked_at.is_some());
+    let answered = snapshot.probes.iter().filter(|it| it.checked_at.is_some());
     let probe = answered.min_by_key(weight);
     let latest = probe.and_then(|probe| probe.latency);
     let latest = latest.map_or_else(|| "–".to_owned(), short_latency);
@@ -253,28 +255,28 @@ fn sparkline<'a>(
     out
 }
 
-fn uptime(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
-    let uptime = age::uptime(app, picture).map(short_age);
+fn uptime(app: &App, snapshot: &ServiceSnapshot, _: usize) -> Cell {
+    let uptime = age::uptime(app, snapshot).map(short_age);
     Cell::new(uptime.unwrap_or_else(|| "–".to_owned()))
 }
 
-fn version(_: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
-    Cell::new(picture.version.as_deref().unwrap_or("–"))
+fn version(_: &App, snapshot: &ServiceSnapshot, _: usize) -> Cell {
+    Cell::new(snapshot.version.as_deref().unwrap_or("–"))
 }
 
 /// Returns the number of working dependencies of those in use: `2/3`.
-fn dependencies(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
-    if picture.dependencies.is_empty() {
+fn dependencies(app: &App, snapshot: &ServiceSnapshot, _: usize) -> Cell {
+    if snapshot.dependencies.is_empty() {
         return Cell::or_dash(None);
     }
     let count = |counts: fn(DependencyStatus) -> bool| {
-        let all = picture.dependencies.iter();
+        let all = snapshot.dependencies.iter();
         all.filter(|it| counts(it.status)).count()
     };
     let total = count(|status| status != DependencyStatus::NotUsed);
     let working = count(|status| status == DependencyStatus::Working);
     let text = format!("{working}/{total}");
-    if age::outdated_dependencies(app, picture).is_some() {
+    if age::outdated_dependencies(app, snapshot).is_some() {
         Cell::styled(text, theme::quiet())
     } else if working == total {
         Cell::new(text)
@@ -284,8 +286,8 @@ fn dependencies(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
 }
 
 /// Returns the age of the last success of the probe for which that is longest ago.
-fn last_success(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
-    let probes = probes_in_use(picture);
+fn last_success(app: &App, snapshot: &ServiceSnapshot, _: usize) -> Cell {
+    let probes = probes_in_use(snapshot);
     if probes.is_empty() {
         return Cell::or_dash(None);
     }
@@ -303,9 +305,9 @@ fn last_success(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
 
 /// Returns the probes that have answered and go on being asked. Once the service has started, its startup probe is not,
 /// and the age of its last answer means nothing.
-fn probes_in_use(picture: &ServiceSnapshot) -> Vec<&ProbeSnapshot> {
+fn probes_in_use(snapshot: &ServiceSnapshot) -> Vec<&ProbeSnapshot> {
     let answered = || {
-        let probes = picture.probes.iter();
+        let probes = snapshot.probes.iter();
         probes.filter(|probe| probe.checked_at.is_some())
     };
     let started = answered().any(|probe| probe.info.role != Role::Startup);
@@ -315,8 +317,8 @@ fn probes_in_use(picture: &ServiceSnapshot) -> Vec<&ProbeSnapshot> {
 }
 
 /// Returns the action that runs, else how the last one failed and the flags.
-fn flags(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
-    if let Some(running) = app.running(&picture.info.name) {
+fn flags(app: &App, snapshot: &ServiceSnapshot, _: usize) -> Cell {
+    if let Some(running) = app.running(&snapshot.info.name) {
         let word = match running.action {
             _ if running.waits => "waiting",
             Action::Shutdown | Action::Schedule => "stopping",
@@ -326,8 +328,8 @@ fn flags(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
         };
         return Cell::styled(word, theme::strong());
     }
-    let words = picture.flags.iter().map(|flag| flag.as_str());
-    let failure = app.failure(picture).map(ActionFailure::as_str);
+    let words = snapshot.flags.iter().map(|flag| flag.as_str());
+    let failure = app.failure(snapshot).map(ActionFailure::as_str);
     let mut flags = failure.into_iter().chain(words);
     let Some(first) = flags.next() else {
         return Cell::default();
@@ -339,8 +341,8 @@ fn flags(app: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
     Cell::styled(text, app.theme.alarm())
 }
 
-fn why(_: &App, picture: &ServiceSnapshot, _: usize) -> Cell {
-    Cell::new(picture.reasons.first().map_or("", String::as_str))
+fn why(_: &App, snapshot: &ServiceSnapshot, _: usize) -> Cell {
+    Cell::new(snapshot.reasons.first().map_or("", String::as_str))
 }
 
 #[cfg(test)]
@@ -353,9 +355,9 @@ mod tests {
 
     /// A list with one service in a group, whose name has this length.
     fn list(name_length: usize) -> ServiceList {
-        let mut picture = samples::picture(&"n".repeat(name_length), State::Healthy);
-        Arc::make_mut(&mut picture.info).group = Some("backend".to_owned());
-        ServiceList::new(vec![Arc::new(picture)], Selection::default())
+        let mut snapshot = samples::snapshot(&"n".repeat(name_length), State::Healthy);
+        Arc::make_mut(&mut snapshot.info).group = Some("backend".to_owned());
+        ServiceList::new(vec![Arc::new(snapshot)], Selection::default())
     }
 
     fn titles(room: usize, name_length: usize) -> Vec<&'static str> {
@@ -368,20 +370,20 @@ mod tests {
     fn a_startup_probe_counts_until_the_others_are_asked() {
         let answered =
             |name, role| samples::answered(samples::probe(name, role), ProbeResult::Pass);
-        let mut picture = samples::picture("api", State::Starting);
-        picture.probes = vec![
+        let mut snapshot = samples::snapshot("api", State::Starting);
+        snapshot.probes = vec![
             answered("startup", Role::Startup),
             samples::probe("live", Role::Live),
         ];
-        let names = |picture: &ServiceSnapshot| -> Vec<String> {
-            let probes = probes_in_use(picture);
+        let names = |snapshot: &ServiceSnapshot| -> Vec<String> {
+            let probes = probes_in_use(snapshot);
             probes.iter().map(|probe| probe.info.name.clone()).collect()
         };
-        assert_eq!(names(&picture), ["startup"]);
-        picture.probes[1] = answered("live", Role::Live);
-        assert_eq!(names(&picture), ["live"]);
-        picture.probes.clear();
-        assert!(names(&picture).is_empty());
+        assert_eq!(names(&snapshot), ["startup"]);
+        snapshot.probes[1] = answered("live", Role::Live);
+        assert_eq!(names(&snapshot), ["live"]);
+        snapshot.probes.clear();
+        assert!(names(&snapshot).is_empty());
     }
 
     #[test]
