@@ -100,7 +100,7 @@
 //! 9. `action/proof/stop.rs::observe`: observations become the verdict on the stop.
 //! 10. `execute/start.rs::start`: `host/launch.rs` starts and records the new process; the same monitor watches it.
 //! 11. `action/proof/start.rs::observe`: observations become `Started`: the new instance is ready.
-//! 12. `execute/phases.rs::is_ready`: old and new instance are compared, and `restart_verdict` gives the verdict.
+//! 12. `execute/phases.rs::result_when_ready`: old and new instance are compared, and `restart_verdict` gives the verdict.
 //! 13. `engine/run.rs::receive`: the tracker learns of the `ActionResult`; that snapshot is published, then the result.
 //! 14. `tui/update.rs::event`: the dashboard keeps the result beside the steps.
 //! 15. `tui/view/action.rs::ended`: the verdict is drawn.

@@ -54,7 +54,7 @@ impl HostScanner {
             return Vec::new();
         };
         let snapshot = scan.look().await;
-        for (service, finding) in snapshot.sights {
+        for (service, finding) in snapshot.findings {
             // An engine that has ended needs no finding.
             let _ = send(&engine, service, finding);
         }
@@ -79,7 +79,7 @@ impl HostScanner {
                         let _ = sender.send(problem);
                     }
                 }
-                for (service, finding) in snapshot.sights {
+                for (service, finding) in snapshot.findings {
                     if known.get(&service) == Some(&finding) {
                         continue;
                     }

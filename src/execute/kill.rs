@@ -1,5 +1,5 @@
-//! The last resort, where it was asked for: signals to the processes that are proved to be the service's own; and the end of
-//! what a started service left of its session when its own process went.
+//! Kills a service that has not stopped otherwise, where that was asked for; and ends the processes that a started service
+//! has left in its session when its own process has exited.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use super::facts::ProcessFacts;
 use super::monitor::{MonitorSubject, Monitored, monitor};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow};
-use super::signal::{ProvenTarget, send_to_all, target_names, word};
+use super::signal::{ProvenTarget, send_to_all, signal_name, target_names};
 use crate::action::{ExitProof, LOOKS_APART, Observation, ProcessState, Verdict};
 use crate::event::StepKind;
 
 /// The time that SIGTERM has where the time of the stop is up already, unless all of it was less.
 const AFTER_TERM: Duration = Duration::from_secs(5);
-/// The time within which the kernel ends a process that was killed, unless that is stuck in it.
-const REAPING: Duration = Duration::from_secs(5);
+/// The time that a process has to end after SIGKILL; only one that is stuck in the kernel needs longer.
+const AFTER_KILL: Duration = Duration::from_secs(5);
 /// The time that a leftover of the session has where the time of the stop is up already.
 const LEFT_BEHIND: Duration = Duration::from_secs(5);
 
@@ -97,7 +97,7 @@ impl TargetRun<'_> {
         // A process of the first ones that went by itself has to be gone as well.
         killed.extend(first);
         let uncancelled = CancellationToken::new();
-        if self.watch_exit(&killed, REAPING, &uncancelled).await == Verdict::Stopped {
+        if self.watch_exit(&killed, AFTER_KILL, &uncancelled).await == Verdict::Stopped {
             killed.sort_by_key(|one| one.process().pid);
             killed.dedup_by_key(|one| one.process());
             return self.killed(&killed, "did not stop and was killed", evidence);
@@ -113,10 +113,10 @@ impl TargetRun<'_> {
         why: &str,
         evidence: &mut Vec<String>,
     ) {
-        let (word, names) = (word(signal), target_names(targets));
+        let (sent, names) = (signal_name(signal), target_names(targets));
         self.tell(
             StepKind::Remark,
-            &format!("{why}; sending {word} to {names}"),
+            &format!("{why}; sending {sent} to {names}"),
         );
         evidence.extend(send_to_all(targets, signal));
     }
@@ -143,7 +143,7 @@ impl TargetRun<'_> {
         verdict_of(ExitWatch { subject, session }, limit).await
     }
 
-    /// Ends what a started service that has stopped left of its session, and removes its record.
+    /// Ends the processes that a started service has left in its session after it has stopped, and removes its record.
     pub(super) async fn end_session(&self, result: &mut ActionEnd, left: Duration) {
         let facts = &self.target.facts.processes;
         let records = self.context.executor.policy.records.as_ref();
@@ -212,7 +212,7 @@ impl TargetRun<'_> {
             let what = format!("SIGKILL was sent to {names}, which it left behind");
             result.evidence.push(what);
             send_to_all(&remaining, Signal::KILL);
-            watch(REAPING).await;
+            watch(AFTER_KILL).await;
         }
         left()
     }

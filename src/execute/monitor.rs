@@ -31,9 +31,10 @@ const BETWEEN_QUESTIONS: Duration = Duration::from_millis(50);
 const FURTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// An answer so young says as much of the address as a look.
 const YOUNG: Duration = Duration::from_millis(150);
-/// A service that accepts connections and takes none off its queue is not to be buried in looks: the longer nothing changes,
-/// the rarer they are, by this share of the time that has gone by, and this far apart at the most.
-const SHARE: u32 = 8;
+/// The time between two looks is the time for which nothing has changed, divided by this: a service that accepts connections
+/// and takes none off its queue must not be flooded with them.
+const WAIT_DIVISOR: u32 = 8;
+/// The longest time between two looks, however long nothing has changed.
 const RAREST: Duration = Duration::from_millis(500);
 
 pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -221,10 +222,9 @@ impl Looks {
         now: Moment,
     ) -> Pending<Vec<ConnectOutcome>> {
         let is_young = self.answered.is_some_and(|at| now.since(at) < YOUNG);
-        let is_rare = match (self.taken, self.accepts_since) {
-            (Some(taken), Some(since)) => now.since(taken) < (now.since(since) / SHARE).min(RAREST),
-            _ => false,
-        };
+        let wait = |since| (now.since(since) / WAIT_DIVISOR).min(RAREST);
+        let times = self.taken.zip(self.accepts_since);
+        let is_rare = times.is_some_and(|(taken, since)| now.since(taken) < wait(since));
         let is_known = (is_young || is_rare) && may_be_left_out(&subject.proof, &self.latest);
         let known = if subject.is_proxied {
             // Nobody can look past a proxy: an answer is all that there is.

@@ -202,8 +202,8 @@ impl<'a> TargetRun<'a> {
             self.note_stopped(false);
         }
         let end = match self.target.goal {
-            Goal::Replace => self.replaced().await,
-            Goal::Start | Goal::Stop | Goal::Reload => self.started().await,
+            Goal::Replace => self.replace_and_prove().await,
+            Goal::Start | Goal::Stop | Goal::Reload => self.start_and_prove().await,
         };
         ended(end)
     }
@@ -215,7 +215,7 @@ impl<'a> TargetRun<'a> {
         self.reload(&request).await
     }
 
-    async fn started(&mut self) -> Flow<ActionEnd> {
+    async fn start_and_prove(&mut self) -> Flow<ActionEnd> {
         let was_stopped = self.times.drain.is_some();
         match self.preflight_start(was_stopped).await {
             Flow::Continue(()) => {}
@@ -228,7 +228,7 @@ impl<'a> TargetRun<'a> {
             self.baseline = Some(self.target.facts.baseline(self.now()));
         }
         match self.start().await {
-            Flow::Continue(started) => Flow::Continue(self.is_ready(&started, was_stopped)),
+            Flow::Continue(new) => Flow::Continue(self.result_when_ready(&new, was_stopped)),
             Flow::Break(mut result) => {
                 if was_stopped {
                     result.text = format!("it was stopped; {}", result.text);
@@ -238,7 +238,7 @@ impl<'a> TargetRun<'a> {
         }
     }
 
-    async fn replaced(&mut self) -> Flow<ActionEnd> {
+    async fn replace_and_prove(&mut self) -> Flow<ActionEnd> {
         let request = self.preflight().await?;
         let ran_before = !self.target.facts.nothing_there();
         let sent = self.begin_sending(&request, ran_before);
@@ -262,7 +262,7 @@ impl<'a> TargetRun<'a> {
             let result = ActionEnd::new(Verdict::Unverified, text);
             return Flow::Continue(result.with_identity(started.facts.identity()));
         }
-        Flow::Continue(self.is_ready(&started, ran_before))
+        Flow::Continue(self.result_when_ready(&started, ran_before))
     }
 
     fn note_times(&mut self, started: &StartedInstance) {
@@ -270,8 +270,8 @@ impl<'a> TargetRun<'a> {
         self.times.ready = Some(started.ready);
     }
 
-    /// Gives the result for an instance that is ready. Where one ran before, the two are compared.
-    fn is_ready(&mut self, started: &StartedInstance, ran_before: bool) -> ActionEnd {
+    /// Returns the result for an instance that is ready. Where one ran before, the two are compared.
+    fn result_when_ready(&mut self, started: &StartedInstance, ran_before: bool) -> ActionEnd {
         self.note_times(started);
         let after = started.facts.identity();
         let is = describe(&after);

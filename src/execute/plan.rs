@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use tokio::time::sleep;
 
 use super::audit::Audit;
-use super::facts::{Recorded, ServiceFacts, find_owners, name};
+use super::facts::{ServiceFacts, StoredState, find_owners, name};
 use super::request::{offer_to_start, plan_request, refuse_foreign};
 use super::signal::{ProcessProof, ProvenTarget};
 use super::{Executor, PlanTarget, PlannedWork, PreparedAction};
@@ -108,7 +108,7 @@ impl Executor {
             method.timeout = self.policy.timeout.unwrap_or(method.timeout);
         }
         let key = RecordKey::new(file, &service.name);
-        let recorded = self.recorded(&key).map_err(refuse)?;
+        let stored = self.stored_state(&key).map_err(refuse)?;
         if plan.goal == Goal::Start
             && (self.policy.records.is_none() || self.policy.program.is_none())
         {
@@ -118,7 +118,7 @@ impl Executor {
         }
         let means = plan.request.as_ref().map(|method| &method.means);
         let ask = async || {
-            let facts = ServiceFacts::ask(&service, means, &self.prober, recorded.clone()).await;
+            let facts = ServiceFacts::ask(&service, means, &self.prober, stored.clone()).await;
             facts.map_err(refuse)
         };
         let mut facts = ask().await?;
@@ -135,13 +135,13 @@ impl Executor {
     ///
     /// # Errors
     /// The record cannot be read.
-    pub(super) fn recorded(&self, key: &RecordKey) -> Result<Recorded, String> {
+    pub(super) fn stored_state(&self, key: &RecordKey) -> Result<StoredState, String> {
         let Some(records) = &self.policy.records else {
-            return Ok(Recorded::default());
+            return Ok(StoredState::default());
         };
         let now = self.clock.now().wall;
         let stopped = records.stopped_since(key);
-        Ok(Recorded {
+        Ok(StoredState {
             record: records.read(key).map_err(|error| error.to_string())?,
             stopped: stopped.is_some_and(|at| now.duration_since(at) < STILL_FRESH),
         })
@@ -157,8 +157,8 @@ impl Executor {
         key: &RecordKey,
         means: Option<&Means>,
     ) -> Result<ServiceFacts, String> {
-        let recorded = self.recorded(key)?;
-        ServiceFacts::gather(service, means, &self.prober, self.clock, recorded).await
+        let stored = self.stored_state(key)?;
+        ServiceFacts::gather(service, means, &self.prober, self.clock, stored).await
     }
 
     /// Returns how long the service may take to be ready after it was started.
@@ -196,8 +196,8 @@ impl Executor {
         })
     }
 
-    /// Gathers the facts of a service again that was just ending, or beginning; at its end in two looks, as for any proof of
-    /// that.
+    /// Gathers the facts again of a service that was just stopping or starting; if nothing is there then, once more, as one
+    /// look proves no end.
     async fn settled(
         &self,
         service: &Arc<Service>,

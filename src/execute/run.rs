@@ -117,7 +117,7 @@ impl PreparedAction {
                 (_, ActionPhase::Start) => Goal::Start,
             };
             let service = offer.service.clone();
-            if proposal.order.iter().all(|leg| leg.service != service) {
+            if proposal.order.iter().all(|step| step.service != service) {
                 proposal.offers.push(offer.clone());
             }
             proposal.order.push(PlanStep { service, goal });

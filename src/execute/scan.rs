@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::address::ServiceAddress;
-use super::facts::{KnownOwners, ProcessFacts, heads, owners_if_changed, together};
+use super::facts::{KnownOwners, ProcessFacts, heads, merge_owners, owners_cached};
 use crate::health::{ChangedFile, CodeFiles, HostFinding, Process};
 use crate::host::mtime::{executable, modified, newest_file};
 use crate::host::pid_file::PidFile;
@@ -42,7 +42,7 @@ struct ScannedService {
 /// The result of one look at this machine.
 #[derive(Debug, Default)]
 pub(crate) struct HostSnapshot {
-    pub(crate) sights: Vec<(String, HostFinding)>,
+    pub(crate) findings: Vec<(String, HostFinding)>,
     /// A sentence on each thing that could not be looked at.
     pub(crate) problems: Vec<String>,
 }
@@ -75,7 +75,7 @@ impl HostScan {
     pub(crate) async fn look(&mut self) -> HostSnapshot {
         let endpoints = self.services.iter().flat_map(|it| it.endpoints.clone());
         let endpoints = endpoints.collect();
-        let (owners, listened) = owners_if_changed(endpoints, self.listened.take()).await;
+        let (owners, listened) = owners_cached(endpoints, self.listened.take()).await;
         self.listened = listened;
         let (services, records) = (Arc::clone(&self.services), self.records.clone());
         let search = tokio::task::spawn_blocking(move || {
@@ -83,8 +83,8 @@ impl HostScan {
             let mut owners = owners.into_iter();
             for subject in services.iter() {
                 let owners = owners.by_ref().take(subject.endpoints.len());
-                let sight = subject.look(owners, records.as_ref(), &mut found.problems);
-                found.sights.push((subject.service.name.clone(), sight));
+                let finding = subject.look(owners, records.as_ref(), &mut found.problems);
+                found.findings.push((subject.service.name.clone(), finding));
             }
             found
         });
@@ -124,7 +124,7 @@ impl ScannedService {
             }
         };
         let facts = ProcessFacts {
-            owners: owners.reduce(together),
+            owners: owners.reduce(merge_owners),
             ..ProcessFacts::read(service, record)
         };
         let recorded = facts.recorded();

@@ -1,4 +1,5 @@
-//! The only sender of signals: a signal goes to a process that is proved to be the service's own, and to no other.
+//! Signals a service's own processes: those that are proved to be its own, and no others. `host` and `probe/exec` end only
+//! children of their own.
 
 use rustix::process::Signal;
 
@@ -12,7 +13,7 @@ use crate::host::signals::{self, SignalError};
 pub(super) enum ProcessProof {
     /// The record of its start names it.
     Record,
-    /// The session that was made for the process on record has it.
+    /// It runs in the session that was made for the process on record.
     Session,
     /// The pid file names it.
     PidFile,
@@ -93,21 +94,21 @@ pub(super) fn send_signal(target: &ProvenTarget, signal: Signal) -> Result<(), S
 
 /// Sends a signal to each of the processes, and returns why it was not delivered where one still runs, a line each.
 pub(super) fn send_to_all(targets: &[ProvenTarget], signal: Signal) -> Vec<String> {
-    let word = word(signal);
+    let sent = signal_name(signal);
     targets
         .iter()
         .filter_map(|target| match send_signal(target, signal) {
             Ok(()) | Err(SignalError::Gone) => None,
             Err(error) => {
                 let name = name(&target.running);
-                Some(format!("{word} could not be sent to {name}: {error}"))
+                Some(format!("{sent} could not be sent to {name}: {error}"))
             }
         })
         .collect()
 }
 
 /// Returns the name of SIGTERM or SIGKILL.
-pub(super) fn word(signal: Signal) -> &'static str {
+pub(super) fn signal_name(signal: Signal) -> &'static str {
     if signal == Signal::KILL {
         "SIGKILL"
     } else {

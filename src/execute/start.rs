@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::process::Child;
 use tokio::time::Instant;
 
-use super::facts::{Recorded, ServiceFacts, belongs, heads, name};
+use super::facts::{ServiceFacts, StoredState, belongs, heads, name};
 use super::monitor::{MonitorSubject, Monitored, Pending, monitor};
 use super::phases::{StartedInstance, TargetRun};
 use super::result::{ActionEnd, Flow, ended, or_end};
@@ -84,7 +84,7 @@ impl TargetRun<'_> {
         let started = record.process;
         let running = process(started.pid)
             .filter(|running| running.process == started)
-            .unwrap_or_else(|| named(started, &order.shown));
+            .unwrap_or_else(|| unseen_process(started, &order.shown));
         let (named, log) = (name(&running), order.log.display());
         let what = format!("started {named}, its output goes to {log}");
         self.tell(StepKind::Started, &what);
@@ -319,13 +319,13 @@ impl<P: Prover> Monitored for StartWatch<'_, P> {
             let mut missing = check.ask(&executor.prober).await;
             let mut facts = None;
             if missing.is_empty() && gathers {
-                let recorded = Recorded {
+                let stored = StoredState {
                     record,
                     stopped: false,
                 };
                 let (service, prober) = (&check.service, &executor.prober);
                 let means = means.as_ref();
-                match ServiceFacts::gather(service, means, prober, executor.clock, recorded).await {
+                match ServiceFacts::gather(service, means, prober, executor.clock, stored).await {
                     Ok(gathered) => facts = Some(gathered),
                     Err(why) => missing.push(why),
                 }
@@ -427,7 +427,7 @@ fn missing(probe: &Probe, outcome: &Outcome) -> Option<String> {
 }
 
 /// Describes a process that has exited before it could be looked at, by the name of its program.
-fn named(process: Process, command: &[String]) -> RunningProcess {
+fn unseen_process(process: Process, command: &[String]) -> RunningProcess {
     let program = command.first().map(String::as_str).unwrap_or_default();
     let name = program.rsplit('/').next().unwrap_or_default();
     RunningProcess {

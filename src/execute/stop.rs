@@ -25,7 +25,7 @@ use crate::inventory::Means;
 
 /// A scheduled stop of which nobody knows whether it was taken is watched for this long.
 const IN_DOUBT: Duration = Duration::from_secs(2);
-/// A process that is passed on the signal by a parent that goes closes its port within this time.
+/// Once a parent has exited, a child to which it passed the signal on closes its port within this time.
 const FOLLOWS_WITHIN: Duration = Duration::from_secs(1);
 /// The largest number of lines of evidence on the process that answers.
 const MOST_EVIDENCE: usize = 12;

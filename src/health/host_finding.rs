@@ -136,66 +136,70 @@ mod tests {
 
     /// A process that started at 100, looked at at 200.
     fn check(expected: Option<&str>, change: impl FnOnce(&mut HostFinding)) {
-        let mut sight = HostFinding {
+        let mut finding = HostFinding {
             process: Some(LocalProcess {
                 pid: 4711,
                 started: at(100),
             }),
             ..HostFinding::default()
         };
-        change(&mut sight);
-        assert_eq!(sight.stale(None, at(200)).as_deref(), expected, "{sight:?}");
+        change(&mut finding);
+        assert_eq!(
+            finding.stale(None, at(200)).as_deref(),
+            expected,
+            "{finding:?}"
+        );
     }
 
     #[test]
     fn code_that_is_newer_than_its_process_makes_it_stale() {
         check(None, |_| {});
-        check(None, |sight| sight.code.newest = Some(changed(99)));
+        check(None, |finding| finding.code.newest = Some(changed(99)));
         check(
             Some("src/app.py changed 1m 30s ago, 10s after it started"),
-            |sight| sight.code.newest = Some(changed(110)),
+            |finding| finding.code.newest = Some(changed(110)),
         );
         check(
             Some("src/app.py was replaced 5s ago, 1m 30s after it started"),
-            |sight| sight.code.executable = Some(changed(195)),
+            |finding| finding.code.executable = Some(changed(195)),
         );
         check(
             Some("its executable was replaced since it started"),
-            |sight| {
-                sight.code.replaced = true;
-                sight.code.executable = Some(changed(90));
+            |finding| {
+                finding.code.replaced = true;
+                finding.code.executable = Some(changed(90));
             },
         );
         check(
             Some(
                 "src/app.py changed 50s ago, 50s after it started; its `start` entry has changed since it was started",
             ),
-            |sight| {
-                sight.code.newest = Some(changed(150));
-                sight.code.entry_differs = true;
+            |finding| {
+                finding.code.newest = Some(changed(150));
+                finding.code.entry_differs = true;
             },
         );
     }
 
     #[test]
     fn what_does_not_run_or_is_another_is_not_stale() {
-        check(None, |sight| {
-            sight.code.newest = Some(changed(150));
-            sight.gone = true;
+        check(None, |finding| {
+            finding.code.newest = Some(changed(150));
+            finding.gone = true;
         });
-        check(None, |sight| {
-            sight.code.newest = Some(changed(150));
-            sight.foreign = Some("pid 7 (nginx) listens at its address".to_owned());
+        check(None, |finding| {
+            finding.code.newest = Some(changed(150));
+            finding.foreign = Some("pid 7 (nginx) listens at its address".to_owned());
         });
-        check(None, |sight| {
-            sight.code.newest = Some(changed(150));
-            sight.process = None;
+        check(None, |finding| {
+            finding.code.newest = Some(changed(150));
+            finding.process = None;
         });
     }
 
     #[test]
     fn a_later_start_that_it_reports_counts_as_exactly_as_it_is_known() {
-        let sight = HostFinding {
+        let finding = HostFinding {
             process: Some(LocalProcess {
                 pid: 4711,
                 started: at(100),
@@ -222,7 +226,7 @@ mod tests {
             (reported(500, 0), true),
             (None, true),
         ] {
-            let stale = sight.stale(start, at(200)).is_some();
+            let stale = finding.stale(start, at(200)).is_some();
             assert_eq!(stale, expected, "{start:?}");
         }
     }

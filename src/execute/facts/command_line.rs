@@ -57,8 +57,9 @@ pub(super) fn is_like(command: &[String], cwd: &Path, line: &CommandLine) -> boo
     alike && !is_other_code(&telling, cwd, line)
 }
 
-/// Returns whether a runner runs code from another directory than the start command does: `python3 app.py` names many programs. Where both files can
-/// be seen they tell, else the directories do. A program that is no runner may change its directory once it runs.
+/// Returns whether a runner runs code from another directory than the start command does: `python3 app.py` names many
+/// programs. Where both files can be seen they tell, else the directories do. A program that is no runner may change its
+/// directory once it runs.
 fn is_other_code(telling: &[&str], cwd: &Path, line: &CommandLine) -> bool {
     let mut words = line.text.split(' ');
     let runner = words.next().unwrap_or_default();

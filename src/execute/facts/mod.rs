@@ -19,8 +19,8 @@ use crate::inventory::Service;
 
 pub(super) use command_line::{shown, start_command};
 pub(super) use identity::{IdentityAnswer, IdentityQuestion};
-pub(super) use owners::{KnownOwners, owners_if_changed, together};
-pub(super) use service::{Recorded, ServiceFacts, find_owners};
+pub(super) use owners::{KnownOwners, merge_owners, owners_cached};
+pub(super) use service::{ServiceFacts, StoredState, find_owners};
 
 /// All that is known of the processes of a service, but for what it says of itself.
 #[derive(Debug, Clone, Default)]
@@ -74,7 +74,7 @@ impl ProcessFacts {
         self.owners.as_ref()?.all()
     }
 
-    /// Returns the processes of the session that was made for it, without the recorded process itself.
+    /// Returns the processes that run in the session that was made for the process on record, without that one.
     pub(super) fn session(&self) -> Vec<RunningProcess> {
         let record = self.record.as_ref();
         record.map_or_else(Vec::new, |record| record.session(self.leader_seen))

@@ -18,7 +18,7 @@ fn is_forwarder(name: &str) -> bool {
 }
 
 /// Merges the owners of two addresses of one service.
-pub(crate) fn together(one: Owners, other: Owners) -> Owners {
+pub(crate) fn merge_owners(one: Owners, other: Owners) -> Owners {
     match (one, other) {
         (Owners::Nobody, other) | (other, Owners::Nobody) => other,
         (Owners::Unknown(why), Owners::Unknown(_)) => Owners::Unknown(why),
@@ -46,7 +46,7 @@ pub(crate) struct KnownOwners {
 
 /// Returns the owners of the listening socket at each of these endpoints of this machine. The search is left out where the
 /// same sockets listen as at the search before and all their owners still run.
-pub(crate) async fn owners_if_changed(
+pub(crate) async fn owners_cached(
     endpoints: Vec<Endpoint>,
     known: Option<KnownOwners>,
 ) -> (Vec<Owners>, Option<KnownOwners>) {

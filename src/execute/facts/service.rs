@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::sleep;
 
 use super::identity::{identity, identity_probes, is_draining};
-use super::owners::{owners_of, together};
+use super::owners::{merge_owners, owners_of};
 use super::{ProcessFacts, heads, name};
 use crate::action::{Baseline, ConnectOutcome, LOOKS_APART, ProofSubject, all_refuse};
 use crate::execute::address::{ServiceAddress, connect_all};
@@ -24,9 +24,9 @@ const QUICK: Duration = Duration::from_millis(300);
 /// The number of times that it is asked then.
 const REPEATS: usize = 2;
 
-/// The records of a service.
+/// The state of a service as the records store it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Recorded {
+pub(crate) struct StoredState {
     /// The record of its start.
     pub(crate) record: Option<Record>,
     /// Set where it was stopped a moment ago, so that a probe that still passes, by a file that is fresh, says nothing.
@@ -61,7 +61,7 @@ pub(crate) async fn find_owners(all: &mut [ServiceFacts]) {
     let endpoints: Vec<Vec<Endpoint>> = all.iter().map(ServiceFacts::local_endpoints).collect();
     let mut owners = owners_of(endpoints.concat()).await.into_iter();
     for (facts, endpoints) in all.iter_mut().zip(endpoints) {
-        facts.processes.owners = owners.by_ref().take(endpoints.len()).reduce(together);
+        facts.processes.owners = owners.by_ref().take(endpoints.len()).reduce(merge_owners);
     }
 }
 
@@ -75,11 +75,11 @@ impl ServiceFacts {
         means: Option<&Means>,
         prober: &Prober,
         clock: Clock,
-        recorded: Recorded,
+        stored: StoredState,
     ) -> Result<Self, String> {
         let mut repeats = REPEATS;
         loop {
-            let mut facts = [Self::ask(service, means, prober, recorded.clone()).await?];
+            let mut facts = [Self::ask(service, means, prober, stored.clone()).await?];
             find_owners(&mut facts).await;
             let [mut facts] = facts;
             if repeats > 0 && facts.is_changing() {
@@ -101,7 +101,7 @@ impl ServiceFacts {
         service: &Arc<Service>,
         means: Option<&Means>,
         prober: &Prober,
-        Recorded { record, stopped }: Recorded,
+        StoredState { record, stopped }: StoredState,
     ) -> Result<Self, String> {
         let address = ServiceAddress::of(service, means);
         let endpoints = address.endpoints(prober).await?;

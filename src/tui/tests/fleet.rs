@@ -104,19 +104,19 @@ pub(super) fn offer(service: &str, action: Action, protected: bool) -> ProposedA
 
 /// A plan of these offers: all that stops does so first, and comes up again in the opposite order.
 pub(super) fn proposal(offers: Vec<ProposedAction>) -> Proposal {
-    let leg = |offer: &ProposedAction, goal| PlanStep {
+    let step = |offer: &ProposedAction, goal| PlanStep {
         service: offer.service.clone(),
         goal,
     };
     let down = |offer: &ProposedAction| match offer.action {
-        Action::Shutdown | Action::Schedule => Some(leg(offer, Goal::Stop)),
-        Action::Restart => offer.then.as_ref().map(|_| leg(offer, Goal::Stop)),
-        Action::Reload => Some(leg(offer, Goal::Reload)),
+        Action::Shutdown | Action::Schedule => Some(step(offer, Goal::Stop)),
+        Action::Restart => offer.then.as_ref().map(|_| step(offer, Goal::Stop)),
+        Action::Reload => Some(step(offer, Goal::Reload)),
         Action::Start => None,
     };
     let up = |offer: &ProposedAction| {
         let comes_up = matches!(offer.action, Action::Start | Action::Restart);
-        comes_up.then(|| leg(offer, Goal::Start))
+        comes_up.then(|| step(offer, Goal::Start))
     };
     let downs = offers.iter().filter_map(down);
     let order = downs.chain(offers.iter().rev().filter_map(up)).collect();
