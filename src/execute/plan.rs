@@ -14,6 +14,7 @@ use super::audit::Audit;
 use super::facts::{ServiceFacts, StoredState, find_owners, name};
 use super::request::{offer_to_start, plan_request, refuse_foreign};
 use super::signal::{ProcessProof, ProvenTarget};
+use super::start::{NO_PROGRAM, NO_RECORDS};
 use super::{Executor, PlanTarget, PlannedWork, PreparedAction};
 use crate::action::{
     Action, ActionPlan, Goal, LOOKS_APART, Refusal, RefusalReason, needs, plan_action, stop_order,
@@ -109,12 +110,11 @@ impl Executor {
         }
         let key = RecordKey::new(file, &service.name);
         let stored = self.stored_state(&key).map_err(refuse)?;
-        if plan.goal == Goal::Start
-            && (self.policy.records.is_none() || self.policy.program.is_none())
-        {
-            return Err(refuse(
-                "there is no home directory to record in what is started".to_owned(),
-            ));
+        if plan.goal == Goal::Start && self.policy.records.is_none() {
+            return Err(refuse(NO_RECORDS.to_owned()));
+        }
+        if plan.goal == Goal::Start && self.policy.program.is_none() {
+            return Err(refuse(NO_PROGRAM.to_owned()));
         }
         let means = plan.request.as_ref().map(|method| &method.means);
         let ask = async || {

@@ -27,7 +27,8 @@ use crate::inventory::{Means, Probe, Secret, Service};
 use crate::probe::{Prober, Redactions, reveal};
 use crate::text;
 
-const NO_RECORDS: &str = "there is no state directory to record the start in";
+pub(super) const NO_RECORDS: &str = "there is no home directory to record in what is started";
+pub(super) const NO_PROGRAM: &str = "healthctl cannot find its own executable to start it by";
 
 /// The probes that have to pass before an instance is ready.
 struct ReadinessCheck {
@@ -75,7 +76,7 @@ impl TargetRun<'_> {
         let began = Instant::now();
         let launched = async {
             let (records, order, redactions) = executor.start_order(service, key).await?;
-            let program = executor.policy.program.as_ref().ok_or(NO_RECORDS)?;
+            let program = executor.policy.program.as_ref().ok_or(NO_PROGRAM)?;
             let launched = launch(program, records, &order).await?;
             Ok::<_, String>((records, order, redactions, launched))
         };
