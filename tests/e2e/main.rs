@@ -7,6 +7,7 @@ mod actions;
 mod check;
 mod contracts;
 mod demo;
+mod field;
 mod files;
 mod heartbeats;
 mod inventory;

@@ -61,7 +61,7 @@ impl Scene {
 
     /// The binary in this folder, with nothing of the caller's environment that could change what it does.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_healthctl"));
+        let mut command = Command::new(program());
         command
             .args(words)
             .current_dir(self.path())
@@ -89,6 +89,15 @@ impl Scene {
     pub fn run(&self, words: &[&str]) -> Ran {
         Ran::from(self.command(words).output().expect("the binary can be run"))
     }
+}
+
+/// The program under test: the one that was built with the tests, or the one that `HEALTHCTL_TEST_PROGRAM` names, so that
+/// the same tests can be run against an older program.
+pub fn program() -> PathBuf {
+    std::env::var_os("HEALTHCTL_TEST_PROGRAM").map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_healthctl")),
+        PathBuf::from,
+    )
 }
 
 impl From<Output> for Ran {

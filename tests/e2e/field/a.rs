@@ -1,0 +1,1 @@
+//! Who is signalled, and who never is.

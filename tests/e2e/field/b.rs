@@ -1,0 +1,1 @@
+//! Verdicts: nothing is said to be proved that was not.

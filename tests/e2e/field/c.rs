@@ -1,0 +1,1 @@
+//! States: what a service is called, and from when on.

@@ -1,0 +1,1 @@
+//! Old code: which process runs code that has changed since.

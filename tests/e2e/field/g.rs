@@ -1,0 +1,1 @@
+//! Terminals and processes that end at the worst moment.

@@ -1,0 +1,1 @@
+//! The inventory and the command line.

@@ -1,0 +1,1 @@
+//! Services as developers of Java, Go and Node run them.
