@@ -74,6 +74,12 @@ pub(super) fn plan_request(
         Means::Exec(exec) => shown(exec),
     };
     let then = (plan.goal == Goal::Start).then(|| start_command(service));
+    let then = then.or_else(|| {
+        plan.starts_by_need(service).then(|| {
+            let command = start_command(service)?;
+            Some(format!("where it is not back by itself, {command}"))
+        })
+    });
     Ok(PlannedRequest {
         method: method.clone(),
         offer: ProposedAction {
