@@ -159,6 +159,11 @@ fn signal_target(
         Some(PidFile::Unknown(why)) => {
             return Err(format!("its process is not known: {why}").into());
         }
+        Some(PidFile::Missing) | None if service.supervised => {
+            let reason = "a supervisor runs it, so no process is known to be its own";
+            let hint = "give `actions.shutdown` a route or a command, or name its `pid_file`";
+            return Err(RefusalReason::new(reason, hint));
+        }
         Some(PidFile::Missing) | None => sole_owner(declared, facts)?.process,
     };
     let mut targets = ProvenTarget::all(&facts.processes).into_iter();

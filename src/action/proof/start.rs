@@ -165,8 +165,8 @@ impl Prover for StartProof {
                 self.looked = true;
                 let accepts = look.addresses.contains(&ConnectOutcome::Accepted);
                 self.listens = (!look.addresses.is_empty()).then_some(accepts);
-                let known = self.exited.take();
-                self.exited = look.child.map(|exit| known.unwrap_or((at, exit)));
+                let since = self.exited.take().map_or(at, |(since, _)| since);
+                self.exited = look.child.map(|exit| (since, exit));
                 self.died(at)
             }
             Observation::Readiness { missing, holder } => {
