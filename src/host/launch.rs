@@ -1,7 +1,7 @@
 //! Starts a program so that it outlives healthctl: below a keeper, in a session without a terminal, its output in a file,
 //! recorded before it runs.
 //!
-//! A second run of healthctl becomes the [keeper](super::keeper), and a third one, [`stand_in`], the program: that alone
+//! A second run of healthctl becomes the [`keeper`], and a third one, [`stand_in`], the program: that alone
 //! knows its pid before the program runs, so it writes the record and only then executes the program in its own place.
 //! Whenever one of them is killed, either nothing was started or a record names it.
 
