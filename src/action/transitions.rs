@@ -104,6 +104,7 @@ mod tests {
             success_threshold: 1,
             required: false,
             interval: Duration::from_secs(1),
+            reports_dependencies: false,
         });
         let fleet = Fleet::new(vec![rules], Moment::at_seconds(0.0));
         (*fleet.snapshots()[0]).clone()

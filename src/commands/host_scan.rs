@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::select;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -89,11 +88,7 @@ impl HostScanner {
                         return;
                     }
                 }
-                let period = self.period.max(began.elapsed() * SHARE);
-                select! {
-                    () = sleep(period) => {}
-                    () = scan.process_end() => {}
-                }
+                sleep(self.period.max(began.elapsed() * SHARE)).await;
             }
         });
         PeriodicScans { problems, task }

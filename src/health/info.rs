@@ -53,6 +53,8 @@ pub struct ProbeInfo {
     pub required: bool,
     /// Time between two of it.
     pub interval: Duration,
+    /// Its payload can tell of dependencies.
+    pub reports_dependencies: bool,
 }
 
 /// The configuration of one service, as far as its state and the views depend on it. Snapshots share it.

@@ -58,8 +58,10 @@ pub struct Heartbeat {
 /// A component that a service reports on.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Dependency {
-    /// The name; nested names are joined by `/`.
+    /// The name, which no other entry has; nested names are joined by `/`.
     pub name: String,
+    /// The name as it was reported, where another entry has it too: `name` is a number longer then.
+    pub repeats: Option<String>,
     /// The meaning of the status word.
     pub status: DependencyStatus,
     /// The word as written, cleaned.
@@ -92,6 +94,11 @@ impl Dependency {
             status,
             ..Self::default()
         }
+    }
+
+    /// Returns the name as it was reported. A rule on that name holds for every entry that has it.
+    pub fn reported_name(&self) -> &str {
+        self.repeats.as_ref().unwrap_or(&self.name)
     }
 }
 

@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-pub(crate) use excerpt::{excerpt, last_line};
+pub(crate) use excerpt::excerpt;
 use lines::LineSplitter;
 pub(crate) use lines::LogLine;
 

@@ -1,5 +1,5 @@
-//! Checks across keys and services: `depends_on` names services and has no cycle, an automatic restart has a cause and a
-//! means.
+//! Checks across keys and services: `depends_on` names services and has no cycle, one thing starts a service, an
+//! automatic restart has a cause and a means.
 
 use std::collections::HashMap;
 
@@ -8,6 +8,7 @@ use crate::profile::setting::Spanned;
 use crate::text::nearest;
 use crate::yaml::{Problem, Problems};
 
+use super::Probe;
 use super::raw::RawService;
 use super::service::Service;
 
@@ -103,8 +104,41 @@ fn cycle(
         .hint("take one of these out: none of them could be started or stopped first")
 }
 
-/// Reports an automatic restart without a cause or a means.
-pub(super) fn check_restart_on(service: &Service, raw: &RawService, problems: &mut Problems) {
+/// Reports dependencies that are required of a service none of whose probes can tell of dependencies.
+pub(super) fn check_required(service: &Service, raw: &RawService, problems: &mut Problems) {
+    let required = raw.settings.required.as_ref();
+    let first = required.and_then(|required| required.value.first());
+    let cannot = !service.probes.iter().any(Probe::reports_dependencies);
+    if let Some(first) = first.filter(|_| cannot && !service.probes.is_empty()) {
+        let message = "no probe of the service tells of its dependencies";
+        Problem::at(&first.place, message)
+            .label("nothing can report it")
+            .hint("a `profile` with `dependencies`, or a `decode: {dependencies: {at: …}}` in a probe, can")
+            .report(problems);
+    }
+}
+
+/// Reports two things that start a service, and an automatic restart without a cause or a means.
+pub(super) fn check_starting(service: &Service, raw: &RawService, problems: &mut Problems) {
+    check_single_starter(raw, problems);
+    check_restart_on(service, raw, problems);
+}
+
+fn check_single_starter(raw: &RawService, problems: &mut Problems) {
+    let settings = &raw.settings;
+    if let (Some(start), Some(supervised)) = (&settings.start, &settings.supervised)
+        && supervised.value
+    {
+        let message = "`supervised: true` beside `start`: two would start it";
+        Problem::at(&supervised.place, message)
+            .label("something else starts it")
+            .related(&start.place, "and healthctl does")
+            .hint("take one of them out")
+            .report(problems);
+    }
+}
+
+fn check_restart_on(service: &Service, raw: &RawService, problems: &mut Problems) {
     let Some(causes) = &raw.settings.restart_on else {
         return;
     };

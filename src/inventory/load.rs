@@ -110,7 +110,10 @@ fn resolve(levels: &ServiceLevels<'_>, problems: &mut Problems) -> Service {
         start_period: RawSharedSettings::resolve(&levels.shared()).start_period,
         ..RawServiceSettings::resolve(&own)
     };
-    checks::check_restart_on(&service, raw, problems);
+    checks::check_starting(&service, raw, problems);
+    if !raw.broken_probes && !levels.profile_missing {
+        checks::check_required(&service, raw, problems);
+    }
     if !raw.variables.is_empty() {
         add_variables(&mut service, &raw.variables);
     }

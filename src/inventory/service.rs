@@ -62,7 +62,7 @@ settings! {
     url: Target, optional, "URL", since "0.1", target;
     /// The verdict of `check` on a degraded service: `fail`, `warn` or `pass`.
     degraded: DegradedPolicy, default(DegradedPolicy::Fail), "word", since "0.1", degraded;
-    /// Dependencies whose error makes the service unhealthy, not only degraded.
+    /// Dependencies whose error makes the service unhealthy, not only degraded; one that is not reported makes it unknown.
     required: Vec<Spanned<String>>, or_empty, "list of text", since "0.1", required;
     /// Age of the last success of a required dependency from which on the flag `success-age` is raised.
     max_success_age: Duration, optional, "duration", since "0.1", positive_duration;
@@ -74,7 +74,7 @@ settings! {
     start: RawStart, optional, "map, see below", since "0.1", start;
     /// The files that the code is made of; a process that is older than the newest of them is `stale`.
     sources: Sources, optional, "list of patterns", since "0.1", sources;
-    /// systemd, docker or another supervisor runs the service: its start command may end, nothing is put on record, healthctl waits for the proof.
+    /// Something else starts the service again, so that healthctl only waits for the proof.
     supervised: bool, default(false), "`true` or `false`", since "0.1", boolean;
     /// The causes that automatic restart may react to, where it is switched on: `stale`, `unhealthy`.
     restart_on: Vec<Spanned<RestartCause>>, default(Vec::new()), "list of words", since "0.1", restart_on;
@@ -158,6 +158,7 @@ impl Service {
                     success_threshold: probe.success_threshold,
                     required: probe.required,
                     interval: probe.interval,
+                    reports_dependencies: probe.reports_dependencies(),
                 })
                 .collect(),
             required: self.required.iter().cloned().collect(),

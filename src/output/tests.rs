@@ -24,6 +24,7 @@ fn probe(at: Moment) -> ProbeSnapshot {
             success_threshold: 1,
             required: false,
             interval: ms(5_000),
+            reports_dependencies: false,
         }),
         address: Some("127.0.0.1:8000".to_owned()),
         latest: Some(ProbeResult::Pass),

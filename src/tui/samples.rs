@@ -74,6 +74,7 @@ pub(crate) fn probe(name: &str, role: Role) -> ProbeSnapshot {
             success_threshold: 1,
             required: false,
             interval: Duration::from_secs(5),
+            reports_dependencies: false,
         }),
         address: None,
         latest: None,

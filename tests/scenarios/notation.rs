@@ -104,6 +104,7 @@ fn probe(name: &str, value: &Value) -> Result<ProbeInfo> {
         success_threshold: 1,
         required: false,
         interval: Duration::from_secs(5),
+        reports_dependencies: false,
     };
     if value.is_null() {
         return Ok(rule);
@@ -114,6 +115,7 @@ fn probe(name: &str, value: &Value) -> Result<ProbeInfo> {
             "failure_threshold" => rule.failure_threshold = threshold()?,
             "success_threshold" => rule.success_threshold = threshold()?,
             "required" => rule.required = flag(value)?,
+            "reports_dependencies" => rule.reports_dependencies = flag(value)?,
             "target" => text(value)?.clone_into(&mut rule.target),
             _ => return Err(format!("`{key}` is no key of a probe")),
         }

@@ -72,6 +72,7 @@ fn rules(dice: &mut Dice, name: &str, depends_on: Vec<String>) -> ServiceInfo {
                 success_threshold: dice.of(&[0, 1, 2, u32::MAX]),
                 required: dice.one_in(2),
                 interval: Duration::from_secs(5),
+                reports_dependencies: dice.one_in(2),
             })
             .collect(),
         required: BTreeSet::from(["db".to_owned()]),

@@ -31,6 +31,7 @@ fn rules(service: &Service) -> crate::health::ServiceInfo {
         success_threshold: 1,
         required: false,
         interval: Duration::from_secs(1),
+        reports_dependencies: false,
     });
     rules
 }

@@ -49,9 +49,6 @@ impl Tracker {
             };
             return Assessment::new(state, reason);
         }
-        if let Some(assessment) = self.assess_exit() {
-            return assessment;
-        }
         match self.heartbeat_end() {
             None => {}
             Some(HeartbeatEnd::Announced) => {
@@ -87,29 +84,6 @@ impl Tracker {
             return Assessment::new(State::Starting, reason);
         }
         assessment
-    }
-
-    /// The end of the process that healthctl started, where nothing has answered since and no action waits for another one:
-    /// no probe has to find out.
-    fn assess_exit(&self) -> Option<Assessment> {
-        let exit = self.host.exit.as_ref().filter(|exit| !exit.asked)?;
-        let answers = |probe: &ProbeState| {
-            let last = probe.stats.last_success;
-            last.is_some_and(|last| last.wall > exit.at)
-        };
-        if self.startup.is_awaited() || self.probes.iter().any(answers) {
-            return None;
-        }
-        let reason = format!(
-            "its process, pid {}, has ended by itself ({})",
-            exit.pid, exit.how
-        );
-        let state = if exit.is_failure {
-            State::Unhealthy
-        } else {
-            State::Stopped
-        };
-        Some(Assessment::new(state, reason))
     }
 
     /// Returns how far an announced shutdown has come, as far as final heartbeats tell: that of the service itself, or,
@@ -275,7 +249,7 @@ impl Tracker {
             return Vec::new();
         };
         let ours = |dependency: &&Dependency| {
-            !table.ignores_dependencies || self.info.required.contains(&dependency.name)
+            !table.ignores_dependencies || self.is_required_here(dependency)
         };
         let dependencies = table.dependencies.iter().flatten().filter(ours);
         let findings = dependencies.filter_map(|dependency| {
@@ -293,21 +267,27 @@ impl Tracker {
         findings.collect()
     }
 
-    /// Those that the inventory requires and no payload names: nothing is known of them.
+    /// Those that the inventory requires and no payload names, also where an answer that should tell of dependencies has
+    /// no table of them: nothing is known of them.
     fn absent_findings(&self) -> Vec<Finding> {
         let readings = self.probes.iter().filter_map(ProbeState::counted_reading);
         let tables: Vec<_> = readings.filter(|it| it.dependencies.is_some()).collect();
+        let tells = |probe: &ProbeState| {
+            probe.info.reports_dependencies && probe.counted().is_some_and(ProbeResult::is_success)
+        };
         // Where only failures are listed, not to be there is good news.
         let good_news = tables.iter().any(|it| it.lists_failures_only);
-        if self.info.required.is_empty() || tables.is_empty() || good_news {
+        let answered = !tables.is_empty() || self.probes.iter().any(tells);
+        if self.info.required.is_empty() || !answered || good_news {
             return Vec::new();
         }
         let listed = tables
             .iter()
             .flat_map(|it| it.dependencies.iter().flatten());
-        let listed: BTreeSet<_> = listed.map(|dependency| &dependency.name).collect();
+        let listed: BTreeSet<_> = listed.map(Dependency::reported_name).collect();
         let required = self.info.required.iter();
-        let absent = required.filter(|name| !listed.contains(name)).map(|name| {
+        let absent = required.filter(|name| !listed.contains(name.as_str()));
+        let absent = absent.map(|name| {
             let subject = format!("dependency {name}");
             Finding::new(State::Unknown, &subject, "not reported")
         });
@@ -321,7 +301,12 @@ impl Tracker {
     }
 
     pub(super) fn is_required(&self, dependency: &Dependency) -> bool {
-        dependency.required || self.info.required.contains(&dependency.name)
+        dependency.required || self.is_required_here(dependency)
+    }
+
+    /// Returns whether the inventory requires the dependency.
+    fn is_required_here(&self, dependency: &Dependency) -> bool {
+        self.info.required.contains(dependency.reported_name())
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::field::{FieldSpecs, PayloadPath, PayloadView};
 use super::parser::{FieldKind, Parser};
-use super::pointer;
+use super::{json, pointer};
 use crate::text::clean;
 use crate::yaml::{Entry, Value as Yaml};
 
@@ -93,6 +93,7 @@ fn tidy_map<'a, M: FromIterator<(String, Value)>>(
     levels: usize,
 ) -> M {
     let mut cut = false;
+    let map = map.filter(|(key, _)| !json::is_replaced(key));
     map.map_while(|(key, item)| match *budget {
         _ if cut => None,
         0 => {

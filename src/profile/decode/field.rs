@@ -167,6 +167,7 @@ impl FieldSpec {
             return TimeValue::Never;
         }
         let seconds = match value {
+            Value::String(text) if plain(text) == "never" => return TimeValue::Never,
             Value::Number(number) => number
                 .as_f64()
                 .and_then(|number| self.unit.unwrap_or(Unit::Seconds).in_seconds(number)),

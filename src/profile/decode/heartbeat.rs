@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::field::{FieldSpecs, PayloadPath, PayloadView, alike};
+use super::dependencies::LONGEST_WORD;
+use super::field::{FieldSpecs, PayloadPath, PayloadView, alike, as_text};
 use super::parser::{FieldKind, Parser};
 use crate::health::{Beat, Heartbeat};
+use crate::text::clean;
 use crate::yaml::{Entry, Fields, Node, Value as Yaml};
 
 /// The longest holder, in characters.
@@ -137,21 +139,34 @@ impl HeartbeatDecode {
         Some(heartbeat)
     }
 
-    /// Returns the heartbeat of a payload, or `None` when no field of it is there. A time that cannot be read counts as
-    /// never, so that the heartbeat is missed in the end.
-    pub(super) fn read(&self, view: PayloadView<'_>) -> Option<Heartbeat> {
+    /// Returns the heartbeat of a payload, or `None` when no field of it is there.
+    ///
+    /// # Errors
+    /// The time of the heartbeat is there and cannot be read: a sentence that quotes it.
+    pub(super) fn read(&self, view: PayloadView<'_>) -> Result<Option<Heartbeat>, String> {
         let all = [&self.at, &self.holder];
         let mut all = all.into_iter().chain(self.fresh_for.fields());
         if !all.any(|field| field.exists(view)) {
-            return None;
+            return Ok(None);
         }
-        Some(Heartbeat {
-            beat: self.at.beat(view).unwrap_or(Beat::Never),
+        let beat = match self.at.beat(view) {
+            Some(beat) => beat,
+            None => self
+                .at
+                .find(view)
+                .map_or(Ok(Beat::Never), |(spec, value)| {
+                    let shown = clean(&as_text(&value), LONGEST_WORD);
+                    let path = &spec.path;
+                    Err(format!("the last heartbeat `{shown}` at {path} is no time"))
+                })?,
+        };
+        Ok(Some(Heartbeat {
+            beat,
             fresh_for: self.fresh_for.read(view),
             every: self.every.read(view),
             holder: self.holder.text(view, LONGEST_HOLDER),
             is_final: self.last.as_ref().is_some_and(|last| last.holds(view)),
-        })
+        }))
     }
 
     /// Returns the paths that were read.

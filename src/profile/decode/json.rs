@@ -2,10 +2,12 @@
 //! UTF-8 string can hold.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
-use serde_json::Value;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 use crate::text::clean;
 
@@ -19,8 +21,18 @@ pub(super) fn body_text(body: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
 }
 
-/// Reads a body, or returns the reason why it is not JSON.
+/// Reads a body, or returns the reason why it is not JSON. Of several values with one key the last counts.
 pub(super) fn parse(body: &[u8]) -> Result<Value, String> {
+    parse_as(body)
+}
+
+/// Reads a body as [`parse`] does, and keeps the values that a later one of the same key replaces, each with a key of
+/// its own: see [`key`].
+pub(super) fn parse_all(body: &[u8]) -> Result<Value, String> {
+    parse_as(body).map(|Body(value)| value)
+}
+
+fn parse_as<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     let text = body_text(body);
     let text = text.trim();
     if text.is_empty() {
@@ -37,6 +49,86 @@ pub(super) fn parse(body: &[u8]) -> Result<Value, String> {
             )
         })
     })
+}
+
+/// What stands behind the key of a value that a later one of the same key has replaced, before its number. No key that
+/// people write holds it.
+const REPEATED: char = '\0';
+
+/// Returns the key as it was written.
+pub(super) fn key(key: &str) -> &str {
+    key.split_once(REPEATED).map_or(key, |(written, _)| written)
+}
+
+/// Returns whether the value of this key was replaced by a later one: only a list of all entries has a use for it.
+pub(super) fn is_replaced(key: &str) -> bool {
+    key.contains(REPEATED)
+}
+
+/// A body in which no value is lost: of several with one key the last has it, as everywhere, and the others are kept
+/// beside it.
+struct Body(Value);
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BodyVisitor).map(Self)
+    }
+}
+
+struct BodyVisitor;
+
+impl<'de> Visitor<'de> for BodyVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(flag.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Body(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some((key, Body(value))) = entries.next_entry::<String, Body>()? {
+            if let Some(replaced) = map.insert(key.clone(), value) {
+                map.insert(format!("{key}{REPEATED}{}", map.len()), replaced);
+            }
+        }
+        Ok(Value::Object(map))
+    }
 }
 
 /// Returns the deepest nesting outside of strings.
@@ -97,7 +189,7 @@ static ESCAPE: LazyLock<Regex> = LazyLock::new(|| {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{MAX_DEPTH, parse};
+    use super::{MAX_DEPTH, is_replaced, key, parse, parse_all};
 
     #[test]
     fn what_is_json_by_the_letter_decodes() {
@@ -124,6 +216,16 @@ mod tests {
         for (body, expected) in cases {
             assert_eq!(parse(body).as_ref(), Ok(expected), "{body:?}");
         }
+    }
+
+    #[test]
+    fn no_value_is_lost() {
+        let body = br#"{"a": 1, "b": {"c": true, "c": null}, "a": [1.5, -2], "a": "x"}"#;
+        let all =
+            json!({"a": "x", "b": {"c": null, "c\x001": true}, "a\x002": 1, "a\x003": [1.5, -2]});
+        assert_eq!(parse_all(body), Ok(all));
+        assert_eq!((key("a\x002"), key("b"), key("")), ("a", "b", ""));
+        assert!(is_replaced("a\x002") && !is_replaced("a2"));
     }
 
     #[test]

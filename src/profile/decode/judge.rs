@@ -6,7 +6,7 @@
 
 use super::code::{CodeTable, CodeVerdict, with_reason};
 use super::expectation;
-use super::reading::Payload;
+use super::reading::{DecodedStatus, Payload};
 use super::spec::{Decode, Overall};
 use super::{HttpResponse, Judgement};
 use crate::health::{Failure, FailureKind, ProbeResult, Reading, State, StatusWord};
@@ -129,7 +129,8 @@ impl ResponseEvidence<'_> {
             let why = || format!("a rule of the profile says {state}");
             all.push((state, failure(note.clone().unwrap_or_else(why))));
         }
-        if matches!(self.overall, Overall::All | Overall::Status)
+        let own_word = |status: &DecodedStatus| status.unclear.is_none();
+        if self.overall != Overall::Codes
             && let Some(status) = &payload.status
             // The body of an error need not have the shape of a report.
             && (self.failure.is_none() || status.raw.is_some())
@@ -142,6 +143,10 @@ impl ResponseEvidence<'_> {
         }
         if matches!(self.overall, Overall::All | Overall::Worst)
             && let Some(state) = payload.dependency_state
+            // The service's own word stands where nothing is known of its dependencies, unless that word passes over them.
+            && (state != State::Unknown
+                || self.overall == Overall::Worst
+                || !payload.status.as_ref().is_some_and(own_word))
         {
             let why = payload.required_error.clone();
             let why = why.unwrap_or_else(|| "the state of no dependency is known".to_owned());

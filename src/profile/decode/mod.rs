@@ -47,8 +47,8 @@
 //! ```
 //!
 //! A word in `words:` is compared whole, ignoring case, `-`, `_` and space; `{contains: phrase}` is looked for in a
-//! longer text, whole words only, the longest phrase first. `default:` is what any other word means. Where a profile
-//! has no words, the vocabulary in `words` holds.
+//! longer text, whole words only, the longest phrase first. `default:` is what any other word means. Without it the
+//! vocabulary in `words` stands behind those of the profile; `only: true` replaces it.
 
 mod code;
 mod dependencies;

@@ -55,7 +55,7 @@ impl Decode {
     /// Reads a response, whatever its code.
     pub(super) fn read(&self, response: &HttpResponse<'_>) -> Payload<'_> {
         let json = match self.format {
-            BodyFormat::Json => json::parse(response.body).map(Some),
+            BodyFormat::Json => json::parse_all(response.body).map(Some),
             BodyFormat::Lines => {
                 let read = self.lines.as_ref().map(|lines| lines.read(response.body));
                 read.transpose()
@@ -84,11 +84,12 @@ impl Decode {
                 payload.status = None;
             }
         }
-        if let Some(heartbeat) = &self.heartbeat
-            && payload.reading.heartbeat.is_none()
-        {
-            let error = || format!("there is no heartbeat at {}", heartbeat.first_path());
-            payload.decode_error.get_or_insert_with(error);
+        if let Some(heartbeat) = &self.heartbeat {
+            let missing = || format!("there is no heartbeat at {}", heartbeat.first_path());
+            match heartbeat.read(view).and_then(|it| it.ok_or_else(missing)) {
+                Ok(read) => payload.reading.heartbeat = Some(read),
+                Err(why) => _ = payload.decode_error.get_or_insert(why),
+            }
         }
         payload.rule = self.rules.iter().find(|rule| rule.when.holds(view));
         self.read_dependencies(view, response, &mut payload);
@@ -126,10 +127,6 @@ impl Decode {
             uptime,
             message: self.message.text(view, LONGEST_MESSAGE),
             resources: self.resources.read(view),
-            heartbeat: self
-                .heartbeat
-                .as_ref()
-                .and_then(|heartbeat| heartbeat.read(view)),
             ..Reading::default()
         }
     }
@@ -161,7 +158,8 @@ impl Decode {
             return;
         }
         let Some(found) = table.read(view, response.at) else {
-            if self.overall == Overall::Worst {
+            let is_unclear = || payload.raw_status().is_none() && payload.status.is_some();
+            if self.overall == Overall::Worst && !is_unclear() {
                 let path = table.at.first_path();
                 payload.decode_error = Some(format!("there are no dependencies at {path}"));
             }

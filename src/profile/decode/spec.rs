@@ -39,10 +39,11 @@ pub struct Decode {
 /// gives a state count always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overall {
-    /// The worst of all that is known.
+    /// The worst of all that is known. A dependency of which nothing is known says nothing against the service's word.
     All,
     Status,
-    /// The state of the worst dependency.
+    /// The worse of the word and the worst dependency, as far as there are some. Where no dependency is known the
+    /// service is unknown, whatever its word.
     Worst,
     Codes,
 }
@@ -61,6 +62,11 @@ impl Decode {
     /// Returns whether a response can be judged only with its body.
     pub fn needs_body(&self) -> bool {
         self.format != BodyFormat::None
+    }
+
+    /// Returns whether the payload can tell of dependencies.
+    pub(crate) fn reports_dependencies(&self) -> bool {
+        self.dependencies.is_some()
     }
 
     /// Returns whether the response is about other services: it has heartbeats and no status word of its own. Then

@@ -7,7 +7,7 @@ use crate::yaml::{Entry, Fields, Node, Problems, Value};
 pub(super) trait Vocabulary: Copy + PartialEq + std::fmt::Debug + 'static {
     /// The states with their keys in `words:`.
     const KEYS: &'static [(&'static str, Self)];
-    /// Returns the meaning of a [`plain`] word when the profile has no `words:`.
+    /// Returns the meaning of a [`plain`] word that no `words:` of the profile list.
     fn known(plain: &str) -> Option<Self>;
 }
 
@@ -139,8 +139,10 @@ pub(super) struct WordMap<S> {
     exact: Vec<(String, S)>,
     /// Phrases to be found in a longer text, with their meanings.
     contains: Vec<(String, S)>,
-    /// The meaning of every other word; without it, an unlisted word is not known.
+    /// The meaning of every other word; without it, the vocabulary that all share stands behind these words.
     default: Option<S>,
+    /// The words replace the vocabulary: without a default, an unlisted word is not known.
+    only: bool,
 }
 
 impl<S: Vocabulary> WordMap<S> {
@@ -149,10 +151,11 @@ impl<S: Vocabulary> WordMap<S> {
             exact: Vec::new(),
             contains: Vec::new(),
             default: None,
+            only: false,
         }
     }
 
-    /// Reads `{healthy: [ok, {contains: is fine}], default: unhealthy}`.
+    /// Reads `{healthy: [ok, {contains: is fine}], default: unhealthy, only: true}`.
     pub(super) fn parse(entry: Option<&Entry>, problems: &mut Problems) -> Option<Self> {
         let expected = "a map from states to words, such as `{healthy: [ok]}`";
         let mut fields = Fields::read(&entry?.value, expected, problems)?;
@@ -165,6 +168,8 @@ impl<S: Vocabulary> WordMap<S> {
         }
         let default = fields.take("default");
         words.default = default.and_then(|entry| entry.value.word(S::KEYS, problems));
+        let only = fields.take("only");
+        words.only = only.is_some_and(|entry| entry.value.boolean(problems) == Some(true));
         fields.finish(problems);
         Some(words)
     }
@@ -221,7 +226,8 @@ impl<S: Vocabulary> WordMap<S> {
         }
     }
 
-    /// Returns the meaning of a word or text: that of an exact word, else that of the longest phrase in it.
+    /// Returns the meaning of a word or text: that of an exact word, else that of the longest phrase in it, else the
+    /// default, else that of the vocabulary which all share.
     pub(super) fn lookup(&self, raw: &str) -> Option<S> {
         let word = plain(raw);
         let exact = self.exact.iter().find(|(known, _)| *known == word);
@@ -237,11 +243,12 @@ impl<S: Vocabulary> WordMap<S> {
                 .rev()
                 .max_by_key(|(phrase, _)| phrase.len())
         });
-        found.map(|(_, state)| *state).or(self.default)
+        let own = found.map(|(_, state)| *state).or(self.default);
+        own.or_else(|| S::known(&word).filter(|_| !self.only))
     }
 }
 
-/// Returns the meaning of a word: by the profile's words when it has some, else by the vocabulary that all share.
+/// Returns the meaning of a word: by the profile's words, and behind them by the vocabulary that all share.
 pub(super) fn meaning<S: Vocabulary>(words: Option<&WordMap<S>>, raw: &str) -> Option<S> {
     match words {
         Some(words) => words.lookup(raw),
@@ -323,8 +330,13 @@ mod tests {
     }
 
     #[test]
-    fn own_words_replace_the_vocabulary() {
-        let (own, _) = words("healthy: [fine]");
+    fn own_words_stand_before_the_vocabulary() {
+        let (own, _) = words("{healthy: [fine], draining: ok}");
+        assert_eq!(own.lookup("FINE"), Some(State::Healthy));
+        assert_eq!(own.lookup("ok"), Some(State::Draining));
+        assert_eq!(own.lookup("Un-Healthy"), Some(State::Unhealthy));
+        assert_eq!(own.lookup("banana"), None);
+        let (own, _) = words("{healthy: [fine], only: true}");
         assert_eq!(own.lookup("FINE"), Some(State::Healthy));
         assert_eq!(own.lookup("ok"), None);
         let (own, _) = words("{healthy: fine, default: degraded}");

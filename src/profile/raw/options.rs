@@ -41,6 +41,14 @@ settings! {
     max_body: u64, default(1 << 20), "size", since "0.1", max_body;
 }
 
+impl Probe {
+    /// Returns whether its payload can tell of dependencies.
+    pub(crate) fn reports_dependencies(&self) -> bool {
+        let decode = self.decode.as_ref();
+        decode.is_some_and(|decode| decode.reports_dependencies())
+    }
+}
+
 settings! {
     /// The settings as written that hold for a whole service and may stand in `defaults` and in a profile too.
     raw RawSharedSettings;

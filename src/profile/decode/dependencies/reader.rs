@@ -12,7 +12,7 @@ use super::{
 use crate::health::{Age, Dependency, DependencyStatus, Moment};
 use crate::profile::decode::field::{PayloadPath, PayloadView, as_text, truthy};
 use crate::profile::decode::words::meaning;
-use crate::profile::decode::{details, pointer};
+use crate::profile::decode::{details, json, pointer};
 use crate::text::clean;
 
 /// The longest name, in characters.
@@ -130,7 +130,7 @@ impl DependencyReader<'_> {
         match table {
             Value::Object(map) => {
                 for (key, entry) in map {
-                    self.entry(key, entry, parent, false);
+                    self.entry(json::key(key), entry, parent, false);
                 }
             }
             Value::Array(items) => {
@@ -205,7 +205,14 @@ impl DependencyReader<'_> {
             status = DependencyStatus::Error;
         }
         let heartbeat = table.heartbeat.as_ref();
-        let heartbeat = heartbeat.and_then(|heartbeat| heartbeat.read(view));
+        let heartbeat = heartbeat.map(|heartbeat| heartbeat.read(view));
+        let (heartbeat, unreadable) = match heartbeat.transpose() {
+            Ok(heartbeat) => (heartbeat.flatten(), None),
+            Err(why) => (None, Some(why)),
+        };
+        if unreadable.is_some() && status == DependencyStatus::Working {
+            status = DependencyStatus::Unknown;
+        }
         if heartbeat.as_ref().is_some_and(|beat| beat.is_final) {
             // It has ended, and nobody expects it to be there.
             status = DependencyStatus::NotUsed;
@@ -225,6 +232,7 @@ impl DependencyReader<'_> {
         let own_error = of_entry.error;
         let error =
             own_error.or_else(|| (!works).then(|| table.error.text(view, LONGEST_ERROR))?);
+        let error = error.or(unreadable);
         self.reports |= [
             &table.last_success,
             &table.last_failure,
@@ -238,7 +246,9 @@ impl DependencyReader<'_> {
         let last_failure = table.last_failure.age(view, self.now).or(checked[1]);
         self.lacks_ages
             .push([last_success.is_none(), last_failure.is_none()]);
+        let unique = self.names.unique(name);
         let dependency = Dependency {
+            repeats: (unique != name).then(|| name.to_owned()),
             word: of_entry.word,
             required: match &table.required {
                 Required::Names(names) => names.iter().any(|known| known == name),
@@ -252,7 +262,7 @@ impl DependencyReader<'_> {
             last_failure: last_failure.unwrap_or_default(),
             latency: table.latency.duration(view),
             heartbeat,
-            ..Dependency::new(self.names.unique(name), status)
+            ..Dependency::new(unique, status)
         };
         self.found.list.push(dependency);
     }
