@@ -13,7 +13,7 @@ use crate::cli::{Cli, Command};
 use crate::commands::act::ActionCommand;
 use crate::commands::{self, Context, Error, default_args, ignore_empty_variables};
 use crate::exit::Exit;
-use crate::host::{check_spare_descriptors, launch};
+use crate::host::{check_spare_descriptors, keeper};
 use crate::probe::Commands;
 use crate::text;
 
@@ -24,11 +24,12 @@ const DESCRIPTORS: usize = 8;
 ///
 /// It is not generic, so that the program is compiled with the library, in parallel, and not again with `main`.
 pub fn run(words: Vec<OsString>) -> ExitCode {
-    if let [_, word] = words.as_slice()
-        && word == launch::WORD
-    {
-        return launch::stand_in();
+    // Before anything else: a keeper is small and stays.
+    if let Some(code) = keeper::step(&words) {
+        return code;
     }
+    // One TLS provider for all clients; it fails only where one is already installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match parse(words) {
         Ok(cli) => cli,
         Err(error) => {

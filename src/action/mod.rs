@@ -18,10 +18,10 @@ pub(crate) use auto_restart::{AutoRestart, CurrentInstance, RestartOutcome, Rest
 pub(crate) use order::{needs, stop_order};
 pub(crate) use plan::{ActionPlan, RefusalReason, START_COMMAND, plan_action, shown_command};
 pub(crate) use proof::{
-    AddressHolder, Baseline, ChildExit, ConnectOutcome, ExitProof, LOOKS_APART, NOTHING_TO_LOOK_AT,
-    Observation, ProcessState, ProofLook, ProofSubject, Prover, ReadinessProof, ReloadProof,
-    ReloadResponse, Responder, ResponderKind, StartProof, StopProof, StopStage, WOULD_SHOW,
-    all_refuse, restart_verdict,
+    AddressHolder, Baseline, ChildExit, ConnectOutcome, ExitProof, Heir, LOOKS_APART,
+    NOTHING_TO_LOOK_AT, Observation, ProcessState, ProofLook, ProofSubject, Prover, ReadinessProof,
+    ReloadProof, ReloadResponse, Responder, ResponderKind, StartProof, StopProof, StopStage,
+    WOULD_SHOW, all_refuse, restart_verdict,
 };
 pub(crate) use proposal::{Consent, MissingConsent, PlanStep, Proposal, ProposedAction, Refusal};
 pub(crate) use rollout::{ActionPhase, Rollout, RolloutNode, RolloutPolicy, RolloutTask};

@@ -79,8 +79,8 @@ pub(crate) fn plan_action(service: &Service, action: Action) -> Result<ActionPla
         Action::Restart if actions.restart.is_some() => {
             (actions.restart.as_ref(), "restart", Goal::Replace)
         }
-        Action::Restart if service.start.is_some() => (stop(), SHUTDOWN, Goal::Start),
         Action::Restart if service.supervised => (stop(), SHUTDOWN, Goal::Replace),
+        Action::Restart if service.start.is_some() => (stop(), SHUTDOWN, Goal::Start),
         Action::Restart => {
             return Err(RefusalReason::new(
                 "it could be stopped, but nothing is known to start it again",
@@ -159,6 +159,11 @@ fn request(service: &Service, action: Action, spec: Option<&ActionSpec>) -> Acti
 }
 
 impl ActionPlan {
+    /// Returns whether the start command of a supervised service is run where its supervisor has not started it again.
+    pub(crate) fn starts_by_need(&self, service: &Service) -> bool {
+        self.goal == Goal::Replace && service.actions.restart.is_none() && service.start.is_some()
+    }
+
     /// Returns the means for people, without the request itself.
     pub(crate) fn describe(&self) -> String {
         let Some(method) = &self.request else {
@@ -349,6 +354,20 @@ mod tests {
         );
         check(
             "start",
+            Start,
+            Ok(("nothing", Goal::Start, "start command")),
+        );
+        check(
+            "supervised start waits",
+            Restart,
+            Ok((
+                "route waits",
+                Goal::Replace,
+                "shutdown route (waits for the end); something else starts it again",
+            )),
+        );
+        check(
+            "supervised start",
             Start,
             Ok(("nothing", Goal::Start, "start command")),
         );

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::select;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -88,7 +89,11 @@ impl HostScanner {
                         return;
                     }
                 }
-                sleep(self.period.max(began.elapsed() * SHARE)).await;
+                let period = self.period.max(began.elapsed() * SHARE);
+                select! {
+                    () = sleep(period) => {}
+                    () = scan.process_end() => {}
+                }
             }
         });
         PeriodicScans { problems, task }

@@ -6,13 +6,16 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
+use super::address::connect_all;
 use super::audit::{Audit, AuditSubject, instance_info};
 use super::facts::{IdentityQuestion, ServiceFacts};
 use super::monitor::MonitorSubject;
 use super::request::offer_to_start;
 use super::result::{ActionEnd, Flow, ended};
 use super::{Executor, PlanTarget, PlannedRequest, PlannedWork};
-use crate::action::{Action, Baseline, Goal, Responder, ResponderKind, Verdict, restart_verdict};
+use crate::action::{
+    Action, Baseline, ConnectOutcome, Goal, Responder, ResponderKind, Verdict, restart_verdict,
+};
 use crate::event::{ActionDetails, ActionResult, ActionStep, Input, PhaseTimes, StepKind};
 use crate::health::{Identity, Moment, OldProcess, Process};
 use crate::host::alive;
@@ -252,7 +255,7 @@ impl<'a> TargetRun<'a> {
         }
         self.keep_evidence(result);
         let left = request.method.timeout.saturating_sub(took);
-        let mut started = self.wait_for_successor(&request.method.means, left).await?;
+        let mut started = self.successor(&request.method.means, left).await?;
         if ran_before && !unseen {
             started.is_ours = verdict == Verdict::Stopped;
         } else if unseen {
@@ -263,6 +266,25 @@ impl<'a> TargetRun<'a> {
             return Flow::Continue(result.with_identity(started.facts.identity()));
         }
         Flow::Continue(self.result_when_ready(&started, ran_before))
+    }
+
+    /// Waits until something else has started a successor; where nothing has, the start command of the service does.
+    async fn successor(&self, means: &Means, left: Duration) -> Flow<StartedInstance> {
+        let service = &self.target.service;
+        if service.actions.restart.is_some() || service.start.is_none() {
+            return self.wait_for_successor(means, left).await;
+        }
+        let limit = self.context.executor.ready_timeout(service);
+        let end = match self.wait_for_successor(means, limit).await {
+            Flow::Break(end) if end.verdict == Verdict::NotReady => end,
+            other => return other,
+        };
+        let looks = connect_all(&self.target.facts.endpoints).await;
+        if looks.contains(&ConnectOutcome::Accepted) {
+            return Flow::Break(end);
+        }
+        self.tell(StepKind::Remark, "it is not back by itself");
+        self.start().await
     }
 
     fn note_times(&mut self, started: &StartedInstance) {
@@ -338,9 +360,18 @@ impl<'a> TargetRun<'a> {
     fn begin_sending(&mut self, request: &PlannedRequest, ran_before: bool) -> Moment {
         self.tell_sending(request);
         let sent = self.now();
+        self.note_asked();
         self.baseline = Some(self.target.facts.baseline(sent));
         self.before = ran_before.then(|| self.target.identity());
         sent
+    }
+
+    /// Notes that the process on record is asked to end, so that its end counts as none by itself.
+    fn note_asked(&self) {
+        let records = self.context.executor.policy.records.as_ref();
+        if let (Some(records), Some(record)) = (records, &self.target.facts.processes.record) {
+            records.note_asked(&self.target.key, record.process);
+        }
     }
 
     fn tell_sending(&self, request: &PlannedRequest) {

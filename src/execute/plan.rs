@@ -110,10 +110,11 @@ impl Executor {
         }
         let key = RecordKey::new(file, &service.name);
         let stored = self.stored_state(&key).map_err(refuse)?;
-        if plan.goal == Goal::Start && self.policy.records.is_none() {
+        let needs_record = plan.goal == Goal::Start && !service.supervised;
+        if needs_record && self.policy.records.is_none() {
             return Err(refuse(NO_RECORDS.to_owned()));
         }
-        if plan.goal == Goal::Start && self.policy.program.is_none() {
+        if needs_record && self.policy.program.is_none() {
             return Err(refuse(NO_PROGRAM.to_owned()));
         }
         let means = plan.request.as_ref().map(|method| &method.means);
@@ -187,11 +188,12 @@ impl Executor {
             let startable = self.startable(&service, &key).await;
             startable.map_err(|why| refuse(format!("it could not be started again: {why}")))?;
         }
+        let only_starts = matches!(work, PlannedWork::Start(_));
         Ok(PlanTarget {
             service,
             key,
             facts,
-            goal: plan.goal,
+            goal: if only_starts { Goal::Start } else { plan.goal },
             work,
         })
     }
@@ -249,6 +251,7 @@ impl Executor {
             Goal::Reload if gone => {
                 return no(&does_not_run(), "it reads its configuration when it starts");
             }
+            Goal::Replace if gone && service.start.is_some() => return Ok(start()),
             // A supervisor can be told to start what does not run.
             Goal::Replace if gone && !matches!(method.means, Means::Exec(_)) => {
                 return no(&does_not_run(), "what supervises it has to start it");

@@ -74,6 +74,12 @@ pub(super) fn plan_request(
         Means::Exec(exec) => shown(exec),
     };
     let then = (plan.goal == Goal::Start).then(|| start_command(service));
+    let then = then.or_else(|| {
+        plan.starts_by_need(service).then(|| {
+            let command = start_command(service)?;
+            Some(format!("where it is not back by itself, {command}"))
+        })
+    });
     Ok(PlannedRequest {
         method: method.clone(),
         offer: ProposedAction {
@@ -152,6 +158,11 @@ fn signal_target(
         }
         Some(PidFile::Unknown(why)) => {
             return Err(format!("its process is not known: {why}").into());
+        }
+        Some(PidFile::Missing) | None if service.supervised => {
+            let reason = "a supervisor runs it, so no process is known to be its own";
+            let hint = "give `actions.shutdown` a route or a command, or name its `pid_file`";
+            return Err(RefusalReason::new(reason, hint));
         }
         Some(PidFile::Missing) | None => sole_owner(declared, facts)?.process,
     };

@@ -7,19 +7,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 
 use super::address::ServiceAddress;
 use super::facts::{KnownOwners, ProcessFacts, heads, merge_owners, owners_cached};
-use crate::health::{ChangedFile, CodeFiles, HostFinding, Process};
+use crate::health::{ChangedFile, CodeFiles, HostFinding, Process, ProcessExit, is_crash_loop};
+use crate::host::log::last_line;
 use crate::host::mtime::{executable, modified, newest_file};
 use crate::host::pid_file::PidFile;
-use crate::host::records::{RecordKey, Records};
+use crate::host::records::{ExitRecord, Record, RecordKey, Records};
 use crate::host::{
-    Endpoint, Owners, RunningProcess, ancestors, is_local, loaded, local_process,
+    Endpoint, Owners, RunningProcess, ancestors, ended, is_local, loaded, local_process,
     runs_another_file_than,
 };
 use crate::inventory::{Inventory, Secret, Service, StartSpec};
+use crate::probe::Redactions;
 use crate::text;
 
 /// The services that are looked at, again and again.
@@ -29,6 +32,8 @@ pub(crate) struct HostScan {
     records: Option<Records>,
     /// The owners of the sockets at the last look.
     listened: Option<KnownOwners>,
+    /// The processes of started services, and their keepers, that ran at the last look.
+    started: Vec<Process>,
 }
 
 /// A service, and where it listens on this machine.
@@ -43,6 +48,8 @@ struct ScannedService {
 #[derive(Debug, Default)]
 pub(crate) struct HostSnapshot {
     pub(crate) findings: Vec<(String, HostFinding)>,
+    /// The processes of started services, and their keepers, that run.
+    started: Vec<Process>,
     /// A sentence on each thing that could not be looked at.
     pub(crate) problems: Vec<String>,
 }
@@ -68,6 +75,7 @@ impl HostScan {
             services: Arc::new(services),
             records,
             listened: None,
+            started: Vec::new(),
         })
     }
 
@@ -83,15 +91,29 @@ impl HostScan {
             let mut owners = owners.into_iter();
             for subject in services.iter() {
                 let owners = owners.by_ref().take(subject.endpoints.len());
-                let finding = subject.look(owners, records.as_ref(), &mut found.problems);
+                let finding = subject.look(owners, records.as_ref(), &mut found);
                 found.findings.push((subject.service.name.clone(), finding));
             }
             found
         });
-        search.await.unwrap_or_else(|error| HostSnapshot {
+        let found = search.await.unwrap_or_else(|error| HostSnapshot {
             problems: vec![format!("this machine could not be looked at: {error}")],
             ..HostSnapshot::default()
-        })
+        });
+        self.started.clone_from(&found.started);
+        found
+    }
+
+    /// Waits until a process of a started service has ended that ran at the last look, so that the next look tells it.
+    pub(crate) async fn process_end(&self) {
+        let ends = self.started.iter().map(|process| ended(*process));
+        let mut ends: FuturesUnordered<_> = ends.collect();
+        while let Some(is_known) = ends.next().await {
+            if is_known {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
     }
 }
 
@@ -108,7 +130,9 @@ impl ScannedService {
         &self,
         owners: impl Iterator<Item = Owners>,
         records: Option<&Records>,
-        problems: &mut Vec<String>,
+        HostSnapshot {
+            problems, started, ..
+        }: &mut HostSnapshot,
     ) -> HostFinding {
         let service = &self.service;
         let mut problem = |what: String| {
@@ -128,6 +152,8 @@ impl ScannedService {
             ..ProcessFacts::read(service, record)
         };
         let recorded = facts.recorded();
+        started.extend(recorded.as_ref().map(|running| running.process));
+        started.extend(facts.record.as_ref().and_then(Record::live_keeper));
         let proved = recorded.as_ref().or(facts.in_pid_file());
         let foreign = facts.foreign(service, recorded.as_ref());
         let process = match (proved, heads(facts.owning()).as_slice()) {
@@ -153,6 +179,15 @@ impl ScannedService {
             look_at_executable(start, process, &mut code);
         }
         let process = process.map(|process| reader(process, facts.owning()));
+        let exits = records.map(|records| records.recent_exits(&self.key));
+        let exits = exits.unwrap_or_default();
+        let ended = facts.record.as_ref().filter(|_| recorded.is_none());
+        let start = service.start.as_ref();
+        let exit = ended.filter(|_| self.is_gone(&facts)).and_then(|_| {
+            let exit = records?.exit(&self.key)?;
+            Some(process_exit(&exit, start?))
+        });
+        let crash_loop = start.and_then(|start| crash_loop(&exits, start));
         HostFinding {
             gone: process.is_none() && self.is_gone(&facts),
             process: process.and_then(local_process),
@@ -161,6 +196,8 @@ impl ScannedService {
                 .then(|| facts.split(proved))
                 .flatten(),
             foreign: foreign.map(|why| text::clean(&why, 300)),
+            exit,
+            crash_loop,
         }
     }
 
@@ -171,6 +208,41 @@ impl ScannedService {
         let has_trace = owners.is_some() || self.service.start.is_some() || pid_file.is_some();
         silent && has_trace && !matches!(pid_file, Some(PidFile::Unknown(_)))
     }
+}
+
+/// Tells how a process has ended.
+fn process_exit(exit: &ExitRecord, start: &StartSpec) -> ProcessExit {
+    // What it wrote may hold a secret that it was given, and that is not read for this.
+    let mut env = start.exec.env.values();
+    let keeps_secrets = env.any(|from| !matches!(from, Secret::Plain(_)));
+    let line = (!keeps_secrets).then(|| last_line(&exit.log, &exit.written));
+    let line = line.flatten().map(|line| {
+        let line = Redactions::new(&start.exec, Vec::new()).apply(&line);
+        format!("; its last line: {line}")
+    });
+    ProcessExit {
+        pid: exit.process.pid,
+        at: exit.at,
+        how: exit.how() + &line.unwrap_or_default(),
+        is_failure: !start.success_codes.contains(&exit.status()),
+        asked: exit.asked,
+    }
+}
+
+/// Tells a crash loop.
+fn crash_loop(exits: &[ExitRecord], start: &StartSpec) -> Option<String> {
+    let is_failure =
+        |exit: &&ExitRecord| !exit.asked && !start.success_codes.contains(&exit.status());
+    let failures: Vec<&ExitRecord> = exits.iter().filter(is_failure).collect();
+    let times: Vec<Timestamp> = failures.iter().map(|exit| exit.at).collect();
+    let last = process_exit(failures.last()?, start);
+    is_crash_loop(&times, Timestamp::now()).then(|| {
+        let count = times.len();
+        format!(
+            "it has ended by itself {count} times within an hour, last with {}",
+            last.how
+        )
+    })
 }
 
 /// Returns where a service listens on this machine, as far as that is known without resolving a name.

@@ -129,7 +129,7 @@ fn deliver(target: &ProvenTarget, signal: Signal) -> Delivery {
 }
 
 /// Runs a command to its end. A command that takes longer than `limit` goes on.
-async fn run_command(exec: &Exec, limit: Duration) -> Delivery {
+pub(super) async fn run_command(exec: &Exec, limit: Duration) -> Delivery {
     let shown = shown_command(exec.shown.iter().map(String::as_str));
     let shown = text::clean(&shown, KEPT);
     let began = Instant::now();

@@ -5,25 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::process::Child;
 use tokio::time::Instant;
 
-use super::facts::{ServiceFacts, StoredState, belongs, heads, name};
+use super::facts::{ServiceFacts, StoredState, heads, name, shown};
 use super::monitor::{MonitorSubject, Monitored, Pending, monitor};
 use super::phases::{StartedInstance, TargetRun};
 use super::result::{ActionEnd, Flow, ended, or_end};
+use super::send::{Delivery, run_command};
 use super::{Executor, PlanTarget};
 use crate::action::{
-    AddressHolder, ChildExit, ConnectOutcome, Observation, ProofSubject, Prover, ReadinessProof,
-    StartProof, Verdict,
+    AddressHolder, ChildExit, ConnectOutcome, Heir, Observation, ProofSubject, Prover,
+    ReadinessProof, StartProof, Verdict,
 };
 use crate::event::StepKind;
 use crate::health::{Outcome, Process, Role};
-use crate::host::launch::{LaunchedProcess, StartOrder, launch, startable};
+use crate::host::keeper::enclosing_unit;
+use crate::host::launch::{StartOrder, launch, startable};
 use crate::host::log::excerpt;
-use crate::host::records::{Record, RecordKey, Records};
-use crate::host::{RunningProcess, process};
-use crate::inventory::{Means, Probe, Secret, Service};
+use crate::host::pid_file::{self, PidFile};
+use crate::host::records::{Record, RecordError, RecordKey, Records};
+use crate::host::{RunningProcess, alive, ancestors, process};
+use crate::inventory::{Exec, Means, Probe, Secret, Service, StartSpec};
 use crate::probe::{Prober, Redactions, reveal};
 use crate::text;
 
@@ -52,14 +54,18 @@ struct StartWatch<'a, P> {
     subject: MonitorSubject<P>,
     /// The means of the request that has the successor started.
     means: Option<&'a Means>,
+    /// The command that has a supervisor start it.
+    command: Option<&'a Exec>,
     /// The process that was started here.
     process: Option<RunningProcess>,
     record: Option<Record>,
-    child: Option<Child>,
+    records: Option<&'a Records>,
     /// Set where the facts of the instance are gathered once it is ready.
     gathers: bool,
     not_ready: &'static str,
     began: Instant,
+    /// The time that is left for it to be ready.
+    limit: Duration,
     listened: Option<Instant>,
     check: Option<ReadinessCheck>,
     /// The missing probes that were reported last.
@@ -73,6 +79,9 @@ impl TargetRun<'_> {
     pub(super) async fn start(&self) -> Flow<StartedInstance> {
         let PlanTarget { service, key, .. } = &self.target;
         let executor = self.context.executor;
+        if let Some(start) = service.start.as_ref().filter(|_| service.supervised) {
+            return self.hand_over(start).await;
+        }
         let began = Instant::now();
         let launched = async {
             let (records, order, redactions) = executor.start_order(service, key).await?;
@@ -81,7 +90,7 @@ impl TargetRun<'_> {
             Ok::<_, String>((records, order, redactions, launched))
         };
         let launched = or_end(Verdict::Died, "it could not be started", launched.await)?;
-        let (records, order, redactions, LaunchedProcess { record, child }) = launched;
+        let (records, order, redactions, record) = launched;
         let started = record.process;
         let running = process(started.pid)
             .filter(|running| running.process == started)
@@ -89,13 +98,19 @@ impl TargetRun<'_> {
         let (named, log) = (name(&running), order.log.display());
         let what = format!("started {named}, its output goes to {log}");
         self.tell(StepKind::Started, &what);
+        if let Some(unit) = enclosing_unit() {
+            let what = format!(
+                "healthctl runs inside {unit}: when that unit ends, so do this service and its keeper"
+            );
+            self.tell(StepKind::Remark, &what);
+        }
         let interrupted = format!(
             "interrupted: {named} was started and runs on; whether it gets ready was not waited for"
         );
         let mut watch = StartWatch {
             process: Some(running.clone()),
             record: Some(record.clone()),
-            child: Some(child),
+            records: Some(records),
             began,
             ..self.start_watch(self.start_proof(Some(&running), interrupted))
         };
@@ -114,15 +129,54 @@ impl TargetRun<'_> {
                 return Flow::Break(result);
             }
         };
-        if let Some(other) = instance.in_background(started) {
-            let record = Record {
-                process: other,
-                ..record
-            };
-            let what = format!("it runs as pid {}, which could not be recorded", other.pid);
-            or_end(Verdict::Unverified, &what, records.write(key, &record))?;
-        }
+        let what = "what runs of it could not be recorded";
+        or_end(
+            Verdict::Unverified,
+            what,
+            self.record_heirs(&record, &instance),
+        )?;
         Flow::Continue(instance)
+    }
+
+    /// Runs the start command of a supervised service, which may end, and waits until the service is ready.
+    async fn hand_over(&self, start: &StartSpec) -> Flow<StartedInstance> {
+        let shown = shown(&start.exec);
+        self.tell(StepKind::Started, &format!("running `{shown}`"));
+        let interrupted = format!(
+            "interrupted: `{shown}` was run; whether the service gets ready was not waited for"
+        );
+        let mut watch = StartWatch {
+            command: Some(&start.exec),
+            ..self.start_watch(self.start_proof(None, interrupted))
+        };
+        let limit = self.context.executor.ready_timeout(&self.target.service);
+        watch.until_ready(limit).await
+    }
+
+    /// Records the process that runs in place of the one that was started, where that has gone into the background, and the
+    /// descendants that have left its session and listen.
+    fn record_heirs(&self, record: &Record, instance: &StartedInstance) -> Result<(), RecordError> {
+        let (key, executor) = (&self.target.key, self.context.executor);
+        let Some(records) = executor
+            .policy
+            .records
+            .as_ref()
+            .filter(|_| instance.is_ours)
+        else {
+            return Ok(());
+        };
+        let owners = instance.facts.processes.owning().iter();
+        let owners: Vec<Process> = owners.map(|owner| owner.process).collect();
+        records.add_descendants(key, &owners)?;
+        let Some(heir) = instance.in_background(record.process) else {
+            return Ok(());
+        };
+        let of_heir = Record {
+            process: heir,
+            ..record.clone()
+        };
+        records.note_start(key, &of_heir)?;
+        records.update(key, record.process, |record| record.process = heir)
     }
 
     /// Waits until something else has started a successor and that is ready.
@@ -180,12 +234,14 @@ impl TargetRun<'_> {
             run: self,
             subject,
             means: None,
+            command: None,
             process: None,
             record: None,
-            child: None,
+            records: None,
             gathers: true,
             not_ready: "not ready yet",
             began: Instant::now(),
+            limit: Duration::ZERO,
             listened: None,
             check: Some(ReadinessCheck::of(&self.target.service)),
             reported: String::new(),
@@ -236,6 +292,7 @@ impl Executor {
             cwd: exec.cwd.clone(),
             log: start.log.clone().unwrap_or_else(default_log),
             entry: start.fingerprint(),
+            sources: None,
         };
         Ok((records, order, Redactions::new(exec, secrets)))
     }
@@ -244,6 +301,7 @@ impl Executor {
 impl StartWatch<'_, StartProof> {
     async fn until_ready(&mut self, limit: Duration) -> Flow<StartedInstance> {
         let limit = limit.saturating_sub(self.began.elapsed());
+        self.limit = limit;
         let (verdict, text) = monitor(self, limit).await?;
         let (Verdict::Started, Some((facts, is_expected))) = (verdict, self.ready.take()) else {
             return Flow::Break(ActionEnd::new(verdict, text));
@@ -276,10 +334,21 @@ impl<P> StartWatch<'_, P> {
                 AddressHolder::Unknown
             };
         }
-        let family = std::slice::from_ref(started);
+        let named = facts.processes.in_pid_file();
+        let record = self.record.as_ref();
+        let below = record.map_or_else(Vec::new, Record::below_keeper);
+        let session = record.map_or_else(Vec::new, |record| record.session(false));
+        let is_below = |process: Process, above: &RunningProcess| {
+            process == above.process || ancestors(process).contains(&above.process)
+        };
         let is_stranger = |owner: &&RunningProcess| {
-            owner.process.start_ticks < started.process.start_ticks
-                && !belongs(owner.process, family)
+            let process = owner.process;
+            !is_below(process, started)
+                && !named.is_some_and(|named| is_below(process, named))
+                && !below
+                    .iter()
+                    .chain(&session)
+                    .any(|one| one.process == process)
         };
         let strangers: Vec<String> = owners.iter().filter(is_stranger).map(name).collect();
         let shared = self.run.target.service.replicas && strangers.len() < owners.len();
@@ -299,13 +368,56 @@ impl<P: Prover> Monitored for StartWatch<'_, P> {
         &mut self.subject
     }
 
+    fn request(&self) -> Option<Pending<Delivery>> {
+        let (exec, limit) = (self.command?.clone(), self.limit);
+        Some(Box::pin(async move { run_command(&exec, limit).await }))
+    }
+
+    fn sent(&mut self, delivery: Delivery, _deadline: &mut Instant) -> Flow<Option<Observation>> {
+        match delivery {
+            Delivery::Failed { command, how } => {
+                let text = format!("its start command `{command}` failed ({how})");
+                return Flow::Break(ActionEnd::new(Verdict::Died, text));
+            }
+            Delivery::NotSent(why) => {
+                let text = format!("its start command was not run: {why}");
+                return Flow::Break(ActionEnd::new(Verdict::Died, text));
+            }
+            Delivery::Done(what) | Delivery::Lost(what) => self.run.tell(StepKind::Remark, &what),
+            Delivery::Replied(_) | Delivery::Cut(..) => {}
+        }
+        Flow::Continue(None)
+    }
+
     fn child_exit(&mut self) -> Option<ChildExit> {
-        let (success, how) = match self.child.as_mut()?.try_wait() {
-            Ok(None) => return None,
-            Ok(Some(status)) => (status.success(), status.to_string()),
-            Err(error) => (false, error.to_string()),
+        let (record, records) = (self.record.as_ref()?, self.records?);
+        if alive(record.process) != Some(false) {
+            return None;
+        }
+        let target = &self.run.target;
+        let exit = records.exit_of(&target.key, record.process);
+        if exit.is_none() && record.live_keeper().is_some() {
+            // It writes the status down in a moment.
+            return None;
+        }
+        let start = target.service.start.as_ref();
+        let success = exit
+            .as_ref()
+            .zip(start)
+            .is_some_and(|(exit, start)| start.success_codes.contains(&exit.status()));
+        let how = exit.map_or_else(
+            || "its keeper was killed, so its status is not known".to_owned(),
+            |exit| exit.how(),
+        );
+        let named = target.service.pid_file.as_deref().map(pid_file::read);
+        let heir = match named {
+            _ if !success => Heir::Nobody,
+            Some(PidFile::Proved(_)) => Heir::Runs,
+            _ if !record.below_keeper().is_empty() => Heir::Runs,
+            Some(_) => Heir::Awaited,
+            None => Heir::Nobody,
         };
-        Some(ChildExit { success, how })
+        Some(ChildExit { success, how, heir })
     }
 
     fn ask(&mut self, _looks: &[ConnectOutcome]) -> Option<Pending<ReadinessAnswer>> {

@@ -1,7 +1,7 @@
 //! What a look at this machine finds of a service, beside what its own probes say: which process runs its code, whether
 //! that code has changed since, who else listens at its address.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Start;
 use crate::text::approximate_duration;
@@ -19,6 +19,44 @@ pub struct HostFinding {
     pub foreign: Option<String>,
     /// The independent processes that listen at the address of the service, as a sentence.
     pub split: Option<String>,
+    /// How the process that healthctl started has ended, where nothing of it runs.
+    pub exit: Option<ProcessExit>,
+    /// How often what healthctl started has ended by itself, where that is a crash loop, as a sentence.
+    pub crash_loop: Option<String>,
+}
+
+/// The end of a process that healthctl started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessExit {
+    /// The process id (pid).
+    pub pid: u32,
+    /// When it ended, UTC.
+    pub at: Timestamp,
+    /// The status in words, and the last line of its log: `exit status: 3; its last line: no such table`.
+    pub how: String,
+    /// Set where the status is none of the service's `success_codes`.
+    pub is_failure: bool,
+    /// Set where healthctl had asked it to end.
+    pub asked: bool,
+}
+
+/// The number of exits that make a crash loop, and the time in which they do.
+const LOOP_EXITS: usize = 3;
+const LOOP_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// Returns whether a service whose processes have ended by themselves at these times, the earliest first, is in a crash loop:
+/// at least three exits in five minutes, and since then never five minutes without one.
+pub fn is_crash_loop(exits: &[Timestamp], now: Timestamp) -> bool {
+    let is_close =
+        |earlier: Timestamp, later: Timestamp| later.duration_since(earlier) <= LOOP_WITHIN;
+    let mut is_loop = false;
+    for (index, exit) in exits.iter().enumerate() {
+        let before = |count: usize| exits.get(index.checked_sub(count)?);
+        let goes_on = before(1).is_some_and(|before| is_close(*before, *exit));
+        let begins = before(LOOP_EXITS - 1).is_some_and(|first| is_close(*first, *exit));
+        is_loop = begins || (is_loop && goes_on);
+    }
+    is_loop && exits.last().is_some_and(|last| is_close(*last, now))
 }
 
 /// A process of this machine.
@@ -179,6 +217,25 @@ mod tests {
                 finding.code.entry_differs = true;
             },
         );
+    }
+
+    #[test]
+    fn a_crash_loop_lasts_until_five_minutes_have_passed_without_an_exit() {
+        for (exits, now, expected) in [
+            (&[][..], 0, false),
+            (&[0, 10], 20, false),
+            (&[0, 10, 20], 20, true),
+            (&[0, 150, 300], 300, true),
+            (&[0, 150, 301], 301, false),
+            (&[0, 10, 20], 320, true),
+            (&[0, 10, 20], 321, false),
+            (&[0, 10, 20, 300, 590], 700, true),
+            (&[0, 10, 20, 321], 330, false),
+            (&[0, 10, 20, 321, 322, 323], 330, true),
+        ] {
+            let exits: Vec<Timestamp> = exits.iter().map(|second| at(*second)).collect();
+            assert_eq!(is_crash_loop(&exits, at(now)), expected, "{exits:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,9 @@ mod words;
 pub use change::Change;
 pub use details::details;
 pub use fleet::{Fleet, Update};
-pub use host_finding::{ChangedFile, CodeFiles, HostFinding, LocalProcess};
+pub use host_finding::{
+    ChangedFile, CodeFiles, HostFinding, LocalProcess, ProcessExit, is_crash_loop,
+};
 pub use identity::{Identity, OwnedPort, Process, Start};
 pub use info::{ProbeInfo, Role, ServiceInfo};
 pub use moment::Moment;

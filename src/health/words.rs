@@ -78,6 +78,8 @@ words! {
         SuccessAge = "success-age",
         /// The certificate is about to expire.
         Certificate = "certificate",
+        /// What healthctl started has ended by itself again and again.
+        CrashLoop = "crash-loop",
     }
 }
 

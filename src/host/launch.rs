@@ -1,8 +1,9 @@
-//! Starts a program so that it outlives healthctl: in a session of its own, its output in a file, recorded before it runs.
+//! Starts a program so that it outlives healthctl: below a keeper, in a session without a terminal, its output in a file,
+//! recorded before it runs.
 //!
-//! A second run of healthctl, [`stand_in`], starts it: that alone knows its pid before the program runs, so it writes the
-//! record and only then executes the program in its own place. Whenever healthctl is killed, either nothing was started or a
-//! record names it.
+//! A second run of healthctl becomes the [`keeper`], and a third one, [`stand_in`], the program: that alone
+//! knows its pid before the program runs, so it writes the record and only then executes the program in its own place.
+//! Whenever one of them is killed, either nothing was started or a record names it.
 
 use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
@@ -15,19 +16,21 @@ use std::process::{ExitCode, Stdio};
 
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid};
+use rustix::process::{Resource, Rlimit, getppid, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 
 use super::descendants;
 use super::descriptors::original_descriptor_limit;
+use super::keeper::{self, is_keeper};
 use super::process::process;
-use super::records::{Record, RecordError, RecordKey, Records};
+use super::records::{Record, RecordError, RecordKey, Records, file_id};
+use crate::health::Process;
 use crate::text;
 
 /// The argument that makes a run of healthctl the stand-in.
-pub(crate) const WORD: &str = "stand-in";
+pub(super) const WORD: &str = "stand-in";
 
 /// A program to start, with all that the start needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,15 +47,8 @@ pub(crate) struct StartOrder {
     pub(crate) log: PathBuf,
     /// The fingerprint of the `start` entry of the inventory.
     pub(crate) entry: String,
-}
-
-/// A program that was started.
-#[derive(Debug)]
-pub(crate) struct LaunchedProcess {
-    /// The record of its process, which may have ended already.
-    pub(crate) record: Record,
-    /// The process, to learn its exit; dropping it leaves the process alone.
-    pub(crate) child: Child,
+    /// The fingerprint of its sources, where the inventory names some.
+    pub(crate) sources: Option<String>,
 }
 
 /// The task of the stand-in, which it reads from a pipe: secrets are in it.
@@ -74,8 +70,8 @@ pub(crate) fn own_program() -> Option<PathBuf> {
     std::env::current_exe().ok()
 }
 
-/// Starts a program by another run of healthctl, which is `program`. After this it runs and is recorded, or nothing was
-/// started.
+/// Starts a program by another run of healthctl, which is `program`, and returns the record of its process, which may have
+/// ended already. After this it runs and is recorded, or nothing was started.
 ///
 /// # Errors
 /// Why it could not be started, for people.
@@ -83,7 +79,7 @@ pub(crate) async fn launch(
     program: &Path,
     records: &Records,
     order: &StartOrder,
-) -> Result<LaunchedProcess, String> {
+) -> Result<Record, String> {
     if order.log == records.default_log(&order.key) {
         records.make_logs().map_err(|error| error.to_string())?;
     }
@@ -91,10 +87,10 @@ pub(crate) async fn launch(
         .map_err(|error| format!("its log {} cannot be written: {error}", order.log.display()))?;
     let task = task(records, order, log_offset).map_err(|error| error.to_string())?;
     let task = serde_json::to_vec(&task).map_err(|error| error.to_string())?;
-    let mut command = tokio::process::Command::new(program);
+    let starts = std::path::absolute(records.starts(&order.key));
+    let starts = starts.map_err(|error| error.to_string())?;
+    let mut command = tokio::process::Command::from(keeper::command(program, &starts));
     command
-        .arg0("healthctl")
-        .arg(WORD)
         .env_remove(descendants::VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -109,14 +105,14 @@ pub(crate) async fn launch(
     let (recorded, failure) = reported.split_once('\n').unwrap_or((reported.as_str(), ""));
     let record: Option<Record> = serde_json::from_str(recorded).ok();
     let why = match record {
-        Some(record) if failure.is_empty() => return Ok(LaunchedProcess { record, child }),
+        Some(record) if failure.is_empty() => return Ok(record),
         Some(_) => failure,
         None => &reported,
     };
-    let status = child.wait().await;
-    let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+    // Its keeper ends with it.
+    let _ = child.wait().await;
     if reported.is_empty() {
-        return Err(format!("it ended before it was recorded ({status})"));
+        return Err("it or its keeper was killed before it was recorded".to_owned());
     }
     Err(text::clean(why.trim(), 400))
 }
@@ -214,6 +210,8 @@ fn task(records: &Records, order: &StartOrder, log_offset: u64) -> io::Result<La
     {
         *program = std::path::absolute(&*program)?.display().to_string();
     }
+    // The stand-in runs in another directory.
+    order.key.inventory = std::path::absolute(&order.key.inventory)?;
     order.cwd = directory(&order.cwd)?;
     order.log = std::path::absolute(&order.log)?;
     Ok(LaunchTask {
@@ -250,7 +248,7 @@ fn is_log(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Leaves the session, records this process, and executes the program in its place. Returns only where that fails.
+/// Records this process, and executes the program in its place. Returns only where that fails.
 pub(crate) fn stand_in() -> ExitCode {
     let Err(why) = carry_out_task();
     report(&why);
@@ -277,15 +275,17 @@ fn carry_out_task() -> Result<Infallible, String> {
     report(&recorded);
     let why = not_run(order, &run_program(order));
     // It never ran, so nothing is to be remembered of it.
+    if let Some(own) = process(std::process::id()) {
+        records.forget_start(&order.key, own.process);
+    }
     Err(match records.forget(&order.key) {
         Ok(()) => why,
         Err(error) => format!("{why}; {error}"),
     })
 }
 
-/// Leaves the session and writes the record, which it returns as one line, where no other run has started the service.
+/// Writes the record, which it returns as one line, where no other run has started the service.
 fn record(records: &Records, task: &LaunchTask) -> Result<(File, String), String> {
-    setsid().map_err(|errno| format!("no session of its own: {errno}"))?;
     if let Some(soft) = task.descriptors {
         let maximum = getrlimit(Resource::Nofile).maximum;
         let limit = Rlimit {
@@ -310,11 +310,24 @@ fn record(records: &Records, task: &LaunchTask) -> Result<(File, String), String
         command: order.shown.clone(),
         log: order.log.clone(),
         log_offset: task.log_offset,
+        // The log is this process's standard error, whatever stands at its path now.
+        log_file: file_id(Path::new("/proc/self/fd/2")),
+        keeper: Some(own_keeper()?),
+        sources: order.sources.clone(),
         ..Record::new(key, own)
     };
+    records.note_start(key, &record).map_err(why)?;
     records.write(key, &record).map_err(why)?;
     let line = serde_json::to_string(&record).map_err(|error| error.to_string())?;
     Ok((alone, line))
+}
+
+/// Returns the keeper, which has started this process.
+fn own_keeper() -> Result<Process, String> {
+    let parent = getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
+    let parent = parent.and_then(process).map(|parent| parent.process);
+    let keeper = parent.filter(|parent| is_keeper(*parent));
+    keeper.ok_or_else(|| "its keeper was killed".to_owned())
 }
 
 /// Executes the program in place of this process. Returns only where that fails.

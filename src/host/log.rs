@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-pub(crate) use excerpt::excerpt;
+pub(crate) use excerpt::{excerpt, last_line};
 use lines::LineSplitter;
 pub(crate) use lines::LogLine;
 

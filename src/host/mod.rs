@@ -7,12 +7,14 @@ mod clock;
 pub(crate) mod descendants;
 mod descriptors;
 pub(crate) mod directories;
+pub(crate) mod keeper;
 pub(crate) mod launch;
 pub(crate) mod log;
 pub(crate) mod mtime;
 pub(crate) mod pid_file;
 mod ports;
 mod process;
+mod process_end;
 pub(crate) mod records;
 pub(crate) mod signals;
 mod sockets;
@@ -25,3 +27,4 @@ pub(crate) use process::{
     CommandLine, RunningProcess, alive, ancestors, command_line, loaded, local_process,
     one_of_a_pool, process, runs_another_file_than, started_at, ticks_now,
 };
+pub(crate) use process_end::{ProcessEnd, ended};

@@ -4,6 +4,7 @@
 //! [`Process`]. What cannot be seen is unknown here, never gone.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -135,6 +136,27 @@ pub(crate) fn session_of(leader: Process) -> Vec<RunningProcess> {
     members
 }
 
+/// Returns all processes that run below this one, which is not among them; those nearest to it first.
+pub(crate) fn below(ancestor: Process) -> Vec<RunningProcess> {
+    let all: Vec<RunningProcess> = pids().filter_map(process).collect();
+    let mut found: Vec<RunningProcess> = Vec::new();
+    let mut parents = vec![ancestor.pid];
+    // A process that has ended meanwhile, and whose pid another one has, has no children of its own any more.
+    while !parents.is_empty() && alive(ancestor) == Some(true) {
+        let mut children: Vec<RunningProcess> = all
+            .iter()
+            .filter(|one| parents.contains(&one.parent))
+            .filter(|one| one.process.start_ticks >= ancestor.start_ticks)
+            .cloned()
+            .collect();
+        children.retain(|one| !found.contains(one) && one.process != ancestor);
+        children.sort_by_key(|one| one.process.pid);
+        parents = children.iter().map(|one| one.process.pid).collect();
+        found.append(&mut children);
+    }
+    found
+}
+
 /// The command line and the current directory of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CommandLine {
@@ -153,14 +175,29 @@ pub(crate) fn command_line(process: Process) -> Option<CommandLine> {
     (!text.is_empty() && alive(process) == Some(true)).then_some(CommandLine { text, cwd })
 }
 
-/// Returns whether what the process says, on either of its two outputs, goes to this file.
-pub(crate) fn writes_to(process: Process, file: &Path) -> bool {
-    let wanted = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let goes_there = |descriptor: u8| {
-        std::fs::read_link(format!("/proc/{}/fd/{descriptor}", process.pid))
-            .is_ok_and(|path| path == wanted)
+/// The device and inode of a file.
+pub(crate) type FileId = (u64, u64);
+
+/// Returns whether exactly this process holds the file open for writing.
+pub(crate) fn holds_for_writing(process: Process, file: FileId) -> bool {
+    let directory = PathBuf::from(format!("/proc/{}", process.pid));
+    let descriptors = std::fs::read_dir(directory.join("fd"));
+    let is_held = |descriptor: std::fs::DirEntry| {
+        let is_file = std::fs::metadata(descriptor.path())
+            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == file);
+        is_file
+            && std::fs::read_to_string(directory.join("fdinfo").join(descriptor.file_name()))
+                .is_ok_and(|info| is_open_for_writing(&info))
     };
-    (goes_there(1) || goes_there(2)) && alive(process) == Some(true)
+    let mut descriptors = descriptors.into_iter().flatten().flatten();
+    descriptors.any(is_held) && alive(process) == Some(true)
+}
+
+/// Reads `/proc/PID/fdinfo/FD` (proc(5)): the flags of `open` are octal, and the last two bits say reading, writing or both.
+fn is_open_for_writing(info: &str) -> bool {
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & 0o3 != 0)
 }
 
 /// Returns whether this process is one of several that their parent, the same program in the same process group, has started
@@ -326,6 +363,19 @@ mod tests {
             assert_eq!(stat.name, name);
             assert_eq!((stat.state, stat.parent), ('S', 7), "{name}");
             assert_eq!((stat.threads, stat.start_ticks), (3, 987_654), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_flags_that_write_are_for_writing() {
+        for (info, expected) in [
+            ("pos:\t0\nflags:\t0100000\nmnt_id:\t9\n", false),
+            ("pos:\t0\nflags:\t0100001\nmnt_id:\t9\n", true),
+            ("pos:\t0\nflags:\t02102002\nmnt_id:\t9\n", true),
+            ("pos:\t0\n", false),
+            ("flags:\tx\n", false),
+        ] {
+            assert_eq!(is_open_for_writing(info), expected, "{info:?}");
         }
     }
 

@@ -1,12 +1,14 @@
 //! Records of started services, and locks on services that are acted on: one record and one lock file for each service, in
 //! the user's state directory.
 //!
-//! A record names a process by its pid, its kernel start and the boot of the machine, so that it never stands for another one
-//! that was given the same pid. Must not start, end or judge anything.
+//! A record names a process by its pid, its kernel start, the boot of the machine and the pid namespace, so that it never
+//! stands for another one that was given the same pid. Must not start, end or judge anything.
+
+mod exits;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -15,9 +17,12 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::process::{RunningProcess, process, session_of, writes_to};
+use super::process::{FileId, RunningProcess, below, holds_for_writing, process, session_of};
 use crate::health::Process;
 use crate::text;
+
+pub(crate) use exits::ExitRecord;
+pub(super) use exits::{note_exit, start_files};
 
 /// The longest record or lock file, in bytes.
 const LONGEST: u64 = 1024 * 1024;
@@ -51,6 +56,21 @@ pub(crate) struct Record {
     pub(crate) log: PathBuf,
     /// The length of that file, in bytes, when it was started.
     pub(crate) log_offset: u64,
+    /// The device and inode of that file, where it is a regular one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log_file: Option<FileId>,
+    /// The keeper below which it runs, which leads its session; `None` where an earlier version has started it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "keeper")]
+    pub(crate) keeper: Option<Process>,
+    /// The pid namespace that its pids belong to: the inode of `/proc/PID/ns/pid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pid_namespace: Option<u64>,
+    /// Processes that have left its session, and were seen below the keeper to listen at its address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "processes")]
+    pub(crate) descendants: Vec<Process>,
+    /// The fingerprint of its sources when it was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sources: Option<String>,
 }
 
 /// [`Process`] as it is written.
@@ -59,6 +79,49 @@ pub(crate) struct Record {
 struct Numbers {
     pid: u32,
     start_ticks: u64,
+}
+
+/// A process as a value of its own.
+#[derive(Serialize, Deserialize)]
+struct Written(#[serde(with = "Numbers")] Process);
+
+/// How several processes are written.
+mod processes {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Process, Written};
+
+    pub(super) fn serialize<S: Serializer>(all: &[Process], out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(all.iter().map(|one| Written(*one)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Process>, D::Error> {
+        let all = Vec::<Written>::deserialize(from)?;
+        Ok(all.into_iter().map(|one| one.0).collect())
+    }
+}
+
+/// How the keeper is written.
+mod keeper {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Process, Written};
+
+    #[expect(clippy::ref_option, reason = "serde passes the field")]
+    pub(super) fn serialize<S: Serializer>(
+        one: &Option<Process>,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        one.map(Written).serialize(out)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Process>, D::Error> {
+        Ok(Option::<Written>::deserialize(from)?.map(|one| one.0))
+    }
 }
 
 /// The content of a lock file.
@@ -132,38 +195,80 @@ impl Record {
             command: Vec::new(),
             log: PathBuf::new(),
             log_offset: 0,
+            log_file: None,
+            keeper: None,
+            pid_namespace: pid_namespace(),
+            descendants: Vec::new(),
+            sources: None,
         }
+    }
+
+    /// Returns whether its pids mean here what they meant when it was written.
+    fn is_of_this_boot(&self) -> bool {
+        self.boot == boot()
+            && self
+                .pid_namespace
+                .is_none_or(|it| pid_namespace() == Some(it))
+    }
+
+    /// Returns the recorded process, where it still runs.
+    fn still_runs(&self, recorded: Process) -> Option<RunningProcess> {
+        let running = process(recorded.pid).filter(|running| running.process == recorded);
+        running.filter(|_| self.is_of_this_boot())
     }
 
     /// Returns the process that was started, where it still runs.
     pub(crate) fn leader(&self) -> Option<RunningProcess> {
-        let running = process(self.process.pid).filter(|running| running.process == self.process);
-        running.filter(|_| self.boot == boot())
+        self.still_runs(self.process)
     }
 
-    /// Returns the process that was started, where it still runs; else the first that it has left in its session.
+    /// Returns the process that was started, where it still runs; else the first that it has left behind.
     pub(crate) fn running(&self) -> Option<RunningProcess> {
         self.leader()
             .or_else(|| self.session(false).into_iter().next())
     }
 
-    /// Returns what else runs in the session that its process has begun. A session is known by a pid, and a pid alone proves
-    /// nothing: unless the process was `seen` to run a moment ago, one of the members has to write to its log, as it did.
+    /// Returns the keeper, where it still runs.
+    pub(crate) fn live_keeper(&self) -> Option<Process> {
+        Some(self.still_runs(self.keeper?)?.process)
+    }
+
+    /// Returns all that runs below the keeper; nothing where the keeper has ended.
+    pub(crate) fn below_keeper(&self) -> Vec<RunningProcess> {
+        self.live_keeper().map_or_else(Vec::new, below)
+    }
+
+    /// Returns what else of it runs: the members of the session that was made for it, without its own process and the keeper,
+    /// and the recorded descendants that have left that session.
+    ///
+    /// A session is known by a pid, and a pid alone proves nothing. So while neither the keeper runs nor the process was
+    /// `seen` to run a moment ago, a member has to hold the recorded log open for writing, as the process did.
     pub(crate) fn session(&self, seen: bool) -> Vec<RunningProcess> {
-        let pid_was_reused = || {
-            let running = process(self.process.pid);
-            running.is_some_and(|running| running.process != self.process)
-        };
-        if self.boot != boot() || pid_was_reused() {
+        if !self.is_of_this_boot() {
             return Vec::new();
         }
-        let members = session_of(self.process);
-        let is_ours = |member: &RunningProcess| writes_to(member.process, &self.log);
-        if seen || members.iter().any(is_ours) {
-            members
-        } else {
+        let first = self.keeper.unwrap_or(self.process);
+        let pid_was_reused = process(first.pid).is_some_and(|running| running.process != first);
+        let mut members = if pid_was_reused {
             Vec::new()
+        } else {
+            session_of(first)
+        };
+        members.retain(|member| member.process != self.process);
+        if !seen && self.live_keeper().is_none() {
+            let log = self.log_file.or_else(|| file_id(&self.log));
+            let is_ours = |member: &RunningProcess| {
+                log.is_some_and(|log| holds_for_writing(member.process, log))
+            };
+            members.retain(is_ours);
         }
+        let descendants = self.descendants.iter();
+        for one in descendants.filter_map(|one| self.still_runs(*one)) {
+            if one.process != self.process && !members.contains(&one) {
+                members.push(one);
+            }
+        }
+        members
     }
 }
 
@@ -265,6 +370,62 @@ impl Records {
         })
     }
 
+    /// Changes the record of a process, where it is still the one on record. Others that start the service wait meanwhile.
+    ///
+    /// # Errors
+    /// The record cannot be read or written.
+    pub(crate) fn update(
+        &self,
+        key: &RecordKey,
+        process: Process,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<(), RecordError> {
+        let _alone = self.starting(key)?;
+        let Some(mut record) = self.read(key)?.filter(|it| it.process == process) else {
+            return Ok(());
+        };
+        let before = record.clone();
+        change(&mut record);
+        if record == before {
+            return Ok(());
+        }
+        self.write(key, &record)
+    }
+
+    /// Records those of the processes that run below the keeper of the service, which is asked, and have left its session.
+    ///
+    /// # Errors
+    /// The record cannot be read or written.
+    pub(crate) fn add_descendants(
+        &self,
+        key: &RecordKey,
+        processes: &[Process],
+    ) -> Result<(), RecordError> {
+        let Some(record) = self.read(key)? else {
+            return Ok(());
+        };
+        let known = record.session(false);
+        let is_known = |one: &Process| {
+            *one == record.process || known.iter().any(|member| member.process == *one)
+        };
+        let mut unknown: Vec<Process> = processes.to_vec();
+        unknown.retain(|one| !is_known(one));
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let below = record.below_keeper();
+        unknown.retain(|one| below.iter().any(|it| it.process == *one));
+        self.update(key, record.process, |record| {
+            let ended: Vec<Process> = record.descendants.clone();
+            let ended = ended
+                .into_iter()
+                .filter(|one| record.still_runs(*one).is_none());
+            let ended: Vec<Process> = ended.collect();
+            record.descendants.retain(|one| !ended.contains(one));
+            record.descendants.extend(unknown);
+        })
+    }
+
     /// Removes a record.
     ///
     /// # Errors
@@ -343,7 +504,7 @@ impl Records {
             .open(path)
     }
 
-    fn make(&self, folder: &str) -> io::Result<()> {
+    fn make(&self, folder: impl AsRef<Path>) -> io::Result<()> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -416,6 +577,17 @@ fn owner(file: &mut File) -> String {
 fn absolute(path: &Path) -> PathBuf {
     let plain = || std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     fs::canonicalize(path).unwrap_or_else(|_| plain())
+}
+
+/// Returns the device and inode of a file, where it is a regular one.
+pub(super) fn file_id(path: &Path) -> Option<FileId> {
+    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Returns the pid namespace of this process.
+fn pid_namespace() -> Option<u64> {
+    Some(fs::metadata("/proc/self/ns/pid").ok()?.ino())
 }
 
 /// Returns the id of this boot; empty where the system does not tell, as then no process is known either.

@@ -146,6 +146,12 @@ pub(crate) fn disposition(process: Process, signal: Signal) -> Option<Dispositio
     (alive(process) == Some(true)).then_some(found)
 }
 
+/// Returns what this process does with the signal, or `None` when it cannot be read.
+pub(super) fn own_disposition(signal: Signal) -> Option<Disposition> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    disposition_in(&status, u32::try_from(signal.as_raw()).ok()?)
+}
+
 /// Reads the masks of proc(5): hexadecimal, the lowest bit is signal 1.
 fn disposition_in(status: &str, signal: u32) -> Option<Disposition> {
     let bit = 1_u64.checked_shl(signal.checked_sub(1)?)?;

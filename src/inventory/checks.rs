@@ -1,5 +1,5 @@
-//! Checks across keys and services: `depends_on` names services and has no cycle, one thing starts a service, an
-//! automatic restart has a cause and a means.
+//! Checks across keys and services: `depends_on` names services and has no cycle, an automatic restart has a cause and a
+//! means.
 
 use std::collections::HashMap;
 
@@ -118,27 +118,8 @@ pub(super) fn check_required(service: &Service, raw: &RawService, problems: &mut
     }
 }
 
-/// Reports two things that start a service, and an automatic restart without a cause or a means.
-pub(super) fn check_starting(service: &Service, raw: &RawService, problems: &mut Problems) {
-    check_single_starter(raw, problems);
-    check_restart_on(service, raw, problems);
-}
-
-fn check_single_starter(raw: &RawService, problems: &mut Problems) {
-    let settings = &raw.settings;
-    if let (Some(start), Some(supervised)) = (&settings.start, &settings.supervised)
-        && supervised.value
-    {
-        let message = "`supervised: true` beside `start`: two would start it";
-        Problem::at(&supervised.place, message)
-            .label("something else starts it")
-            .related(&start.place, "and healthctl does")
-            .hint("take one of them out")
-            .report(problems);
-    }
-}
-
-fn check_restart_on(service: &Service, raw: &RawService, problems: &mut Problems) {
+/// Reports an automatic restart without a cause or a means.
+pub(super) fn check_restart_on(service: &Service, raw: &RawService, problems: &mut Problems) {
     let Some(causes) = &raw.settings.restart_on else {
         return;
     };

@@ -74,7 +74,7 @@ settings! {
     start: RawStart, optional, "map, see below", since "0.1", start;
     /// The files that the code is made of; a process that is older than the newest of them is `stale`.
     sources: Sources, optional, "list of patterns", since "0.1", sources;
-    /// Something else starts the service again, so that healthctl only waits for the proof.
+    /// systemd, docker or another supervisor runs the service: its start command may end, nothing is put on record, healthctl waits for the proof.
     supervised: bool, default(false), "`true` or `false`", since "0.1", boolean;
     /// The causes that automatic restart may react to, where it is switched on: `stale`, `unhealthy`.
     restart_on: Vec<Spanned<RestartCause>>, default(Vec::new()), "list of words", since "0.1", restart_on;

@@ -30,6 +30,8 @@ settings! {
     log: PathBuf, optional, "path", since "0.1", path("the path of a file");
     /// The time that the service may take to be ready.
     ready_timeout: Duration, default(Duration::from_secs(60)), "duration", since "0.1", positive_duration;
+    /// The exit statuses that are no failure when the service ends by itself; 128 and its number for a signal.
+    success_codes: Vec<i32>, default(vec![0]), "list of numbers", since "0.1", success_codes;
 }
 
 settings! {
@@ -195,6 +197,9 @@ fn read_map<S>(
             ("command", "exec" | "cmd" | "run") => "did you mean `command`?",
             ("command", "timeout" | "wait") => "did you mean `ready_timeout`?",
             ("command", "dir" | "directory" | "working_dir") => "did you mean `cwd`?",
+            ("command", "success_code" | "exit_codes" | "ok_codes") => {
+                "did you mean `success_codes`?"
+            }
             ("command", "environment") => "did you mean `env`?",
             ("command", "stdout" | "stderr" | "output") => {
                 "did you mean `log`? Both outputs go there"
@@ -272,6 +277,21 @@ pub(super) fn sources(entry: &Entry, problems: &mut Problems) -> Option<Spanned<
     let root = directory(&entry.value.place);
     let sources = Sources { root, patterns };
     (!sources.patterns.is_empty()).then(|| Spanned::new(sources, &entry.value))
+}
+
+/// Reads the exit statuses in `success_codes`.
+fn success_codes(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Vec<i32>>> {
+    const EXPECTED: &str = "a list of exit statuses such as `[0, 143]`";
+    if let Value::Number { text, .. } = &entry.value.value {
+        let hint = format!("did you mean `success_codes: [{text}]`?");
+        return entry.value.wrong(EXPECTED).hint(hint).reject(problems);
+    }
+    let items = entry.value.list(EXPECTED, problems)?;
+    let codes = items
+        .iter()
+        .filter_map(|item| item.whole(0..=255, problems));
+    let codes = codes.filter_map(|code| i32::try_from(code).ok()).collect();
+    Some(Spanned::new(codes, &entry.value))
 }
 
 /// Reads the causes in `restart_on`.

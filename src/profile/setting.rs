@@ -195,6 +195,8 @@ plain_values! {
     u32: |value| *value;
     // A size in bytes.
     u64: |value| crate::text::format_size(*value);
+    // Exit statuses.
+    Vec<i32>: |value| value.iter().map(|it| Yaml::from(*it)).collect::<Vec<_>>();
     String: |value| value.as_str();
     Duration: |value| crate::text::format_duration(*value).to_string();
     PathBuf: |value| path(value);

@@ -19,7 +19,9 @@ use crate::health::Moment;
 pub(crate) use exit::ExitProof;
 pub(crate) use reload::{ReloadProof, ReloadResponse};
 pub(crate) use responder::{Baseline, Responder, ResponderKind};
-pub(crate) use start::{AddressHolder, ChildExit, ReadinessProof, StartProof, restart_verdict};
+pub(crate) use start::{
+    AddressHolder, ChildExit, Heir, ReadinessProof, StartProof, restart_verdict,
+};
 pub(crate) use stop::{NOTHING_TO_LOOK_AT, StopProof, WOULD_SHOW};
 
 /// The time between the first and the last of the looks that prove an end.

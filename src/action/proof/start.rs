@@ -15,24 +15,36 @@ use crate::text::format_duration;
 #[cfg(test)]
 mod tests;
 
-/// A program that goes into the background exits this long, at most, before the one that it leaves behind listens.
-const BACKGROUND: Duration = Duration::from_secs(2);
+/// A program that hands over to another one exits this long, at most, before its pid file names that.
+const HANDS_OVER_WITHIN: Duration = Duration::from_secs(2);
 
 /// The exit of a process that was started here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChildExit {
-    /// Set where its status was 0.
+    /// Set where its status was one of the service's `success_codes`.
     pub(crate) success: bool,
     /// The status in words: `exit status: 1`.
     pub(crate) how: String,
+    pub(crate) heir: Heir,
+}
+
+/// Who runs the service once the process that was started has exited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heir {
+    /// A process that it has left behind, or the one that its pid file names.
+    Runs,
+    /// Nobody yet; its pid file may name somebody in a moment.
+    Awaited,
+    /// Nobody.
+    Nobody,
 }
 
 /// The process that listens at the address of a service that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AddressHolder {
-    /// The process that was started, one of its family, or one that was started after it.
+    /// The process that was started, one that it has started, or the one that its pid file names.
     Expected,
-    /// A process that was there before: `pid 4711 (other)`.
+    /// Another process: `pid 4711 (other)`.
     Stranger(String),
     /// A process that cannot be told.
     Unknown,
@@ -77,21 +89,22 @@ impl StartProof {
         }
     }
 
-    /// Returns whether it runs, or has left a process in the background that listens.
+    /// Returns whether it runs, or has left a process in the background.
     fn is_alive(&self) -> bool {
-        match &self.exited {
-            None => true,
-            Some((_, exit)) => exit.success && self.listens == Some(true),
-        }
+        let exited = self.exited.as_ref();
+        exited.is_none_or(|(_, exit)| exit.success && exit.heir == Heir::Runs)
     }
 
     fn died(&self, at: Moment) -> Option<(Verdict, String)> {
         let (since, exit) = self.exited.as_ref()?;
         let process = self.subject.processes.first()?;
-        let in_background = exit.success
-            && (at.since(*since) < BACKGROUND
-                || (self.listens == Some(true) && self.stranger.is_none()));
-        if in_background {
+        let goes_on = exit.success
+            && match exit.heir {
+                Heir::Runs => true,
+                Heir::Awaited => at.since(*since) < HANDS_OVER_WITHIN,
+                Heir::Nobody => false,
+            };
+        if goes_on {
             return None;
         }
         let stranger = match &self.stranger {
@@ -103,8 +116,14 @@ impl StartProof {
             None => String::new(),
         };
         let how = &exit.how;
-        let text =
-            format!("{process} was started and has ended before it was ready ({how}){stranger}");
+        let hint = if exit.success {
+            ", and nothing that it has started runs; where it hands over to something else, as `docker compose up -d` and `systemctl start` do, `supervised: true` says so"
+        } else {
+            ""
+        };
+        let text = format!(
+            "{process} was started and has ended before it was ready ({how}){hint}{stranger}"
+        );
         Some((Verdict::Died, text))
     }
 
@@ -114,10 +133,13 @@ impl StartProof {
         let process = self.subject.processes.first();
         if let Some(stranger) = &self.stranger {
             let own = process.map_or_else(String::new, |it| format!("{it} was started, but "));
-            let text = format!("{own}{stranger}, which was there before, listens at its address");
+            let text = format!("{own}{stranger}, which it has not started, listens at its address");
             return (Verdict::Unverified, text);
         }
         let own = match process {
+            Some(process) if self.exited.is_some() => {
+                format!("{process} has ended, and what it left behind runs")
+            }
             Some(process) => format!("{process} runs"),
             None if self.listens == Some(false) => "nothing has started it again".to_owned(),
             None if self.subject.addresses.is_empty() => {
@@ -143,8 +165,8 @@ impl Prover for StartProof {
                 self.looked = true;
                 let accepts = look.addresses.contains(&ConnectOutcome::Accepted);
                 self.listens = (!look.addresses.is_empty()).then_some(accepts);
-                let known = self.exited.take();
-                self.exited = look.child.map(|exit| known.unwrap_or((at, exit)));
+                let since = self.exited.take().map_or(at, |(since, _)| since);
+                self.exited = look.child.map(|exit| (since, exit));
                 self.died(at)
             }
             Observation::Readiness { missing, holder } => {

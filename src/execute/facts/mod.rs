@@ -142,7 +142,8 @@ impl ProcessFacts {
             let (file, proved) = (file.display(), name(proved));
             return Some(format!("{listening}, but {file} names {proved}"));
         }
-        let start = service.start.as_ref()?;
+        // What a supervisor runs need not look like the command that tells it to.
+        let start = service.start.as_ref().filter(|_| !service.supervised)?;
         let lines: Vec<_> = owners.iter().map(|one| command_line(one.process)).collect();
         let is_unlike = |line: &Option<_>| {
             line.as_ref().is_some_and(|line| {

@@ -255,7 +255,7 @@ mod tests {
         check_wrong(
             "flag:stael",
             "`stael` is no flag; did you mean `stale`? (flag is one of: stale, flapping, paused, blocked, foreign, \
-             split, success-age, certificate)",
+             split, success-age, certificate, crash-loop)",
         );
     }
 }

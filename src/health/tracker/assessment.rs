@@ -49,6 +49,9 @@ impl Tracker {
             };
             return Assessment::new(state, reason);
         }
+        if let Some(assessment) = self.assess_exit() {
+            return assessment;
+        }
         match self.heartbeat_end() {
             None => {}
             Some(HeartbeatEnd::Announced) => {
@@ -84,6 +87,29 @@ impl Tracker {
             return Assessment::new(State::Starting, reason);
         }
         assessment
+    }
+
+    /// The end of the process that healthctl started, where nothing has answered since and no action waits for another one:
+    /// no probe has to find out.
+    fn assess_exit(&self) -> Option<Assessment> {
+        let exit = self.host.exit.as_ref().filter(|exit| !exit.asked)?;
+        let answers = |probe: &ProbeState| {
+            let last = probe.stats.last_success;
+            last.is_some_and(|last| last.wall > exit.at)
+        };
+        if self.startup.is_awaited() || self.probes.iter().any(answers) {
+            return None;
+        }
+        let reason = format!(
+            "its process, pid {}, has ended by itself ({})",
+            exit.pid, exit.how
+        );
+        let state = if exit.is_failure {
+            State::Unhealthy
+        } else {
+            State::Stopped
+        };
+        Some(Assessment::new(state, reason))
     }
 
     /// Returns how far an announced shutdown has come, as far as final heartbeats tell: that of the service itself, or,

@@ -129,6 +129,7 @@ impl Tracker {
             (Flag::Stale, &self.stale(now)),
             (Flag::Foreign, &host.foreign),
             (Flag::Split, &host.split),
+            (Flag::CrashLoop, &host.crash_loop),
         ] {
             notes.extend(note.iter().map(|note| format!("{flag}: {note}")));
         }
@@ -209,6 +210,7 @@ impl Tracker {
             (Flag::Stale, self.stale(now).is_some()),
             (Flag::Foreign, self.host.foreign.is_some()),
             (Flag::Split, split && !self.info.replicas),
+            (Flag::CrashLoop, self.host.crash_loop.is_some()),
             (Flag::SuccessAge, limits.any(|limit| limit.mono < now.mono)),
         ];
         let derived = derived.into_iter().filter(|(_, on)| *on);

@@ -1,5 +1,8 @@
 //! The excerpt of a log: its first and last lines, for a service that did not start.
 
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::{LogLine, LogMode, LogReader, LogStart};
@@ -31,6 +34,17 @@ pub(crate) fn excerpt(log: &Path, offset: u64) -> Vec<String> {
     }
     shown.extend(last);
     shown
+}
+
+/// Returns the last line with text among these bytes of a log, cleaned. Blocks.
+pub(crate) fn last_line(log: &Path, written: &Range<u64>) -> Option<String> {
+    const TAIL: u64 = 4096;
+    let start = written.start.max(written.end.saturating_sub(TAIL));
+    let mut bytes = vec![0; usize::try_from(written.end.checked_sub(start)?).ok()?];
+    let length = File::open(log).ok()?.read_at(&mut bytes, start).ok()?;
+    let text = String::from_utf8_lossy(bytes.get(..length)?).into_owned();
+    let mut lines = text.lines().rev().map(str::trim);
+    Some(text::clean(lines.find(|line| !line.is_empty())?, 160))
 }
 
 /// Reads lines, and returns whether the end of the log was reached.

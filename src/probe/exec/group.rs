@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Pid;
 use tokio::process::Child;
 
+use crate::host::ProcessEnd;
 use crate::host::descendants::{self, CommandTag};
 use crate::host::signals::end_group;
 
@@ -159,33 +160,14 @@ fn end_tagged(tag: CommandTag) {
 }
 
 /// Waits for the end of a child without reaping it, so that its pid is not reused.
-#[cfg(target_os = "linux")]
-#[expect(
-    deprecated,
-    reason = "sound for a descriptor that is owned; its successor is unsafe for all others' sake"
-)]
 pub(super) async fn ended(child: &mut Child) {
-    use rustix::process::{PidfdFlags, pidfd_open};
-    use tokio::io::Interest;
-    use tokio::io::unix::AsyncFd;
-    let descriptor = child
-        .id()
-        .and_then(|pid| i32::try_from(pid).ok())
-        .and_then(Pid::from_raw)
-        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
-        .and_then(|descriptor| AsyncFd::with_interest(descriptor, Interest::READABLE).ok());
-    if let Some(descriptor) = descriptor
-        && descriptor.readable().await.is_ok()
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+    let end = pid.and_then(Pid::from_raw).and_then(ProcessEnd::of);
+    if let Some(end) = end
+        && end.wait().await
     {
         return;
     }
-    // The kernel is older than 5.3, or there is no descriptor left. The status is returned when it is waited for again.
-    let _ = child.wait().await;
-}
-
-/// Waits for the end of a child.
-#[cfg(not(target_os = "linux"))]
-pub(super) async fn ended(child: &mut Child) {
-    // The status is returned when it is waited for again.
+    // There is no descriptor. The status is returned when it is waited for again.
     let _ = child.wait().await;
 }

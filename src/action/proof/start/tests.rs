@@ -1,7 +1,7 @@
 use super::*;
 use crate::action::ProofLook;
 
-fn look(listens: bool, exit: Option<(bool, &str)>) -> Observation {
+fn look(listens: bool, exit: Option<(&str, Heir)>) -> Observation {
     Observation::Look(ProofLook {
         addresses: vec![if listens {
             ConnectOutcome::Accepted
@@ -9,9 +9,10 @@ fn look(listens: bool, exit: Option<(bool, &str)>) -> Observation {
             ConnectOutcome::Refused
         }],
         processes: Vec::new(),
-        child: exit.map(|(success, how)| ChildExit {
-            success,
-            how: how.to_owned(),
+        child: exit.map(|(code, heir)| ChildExit {
+            success: code == "0",
+            how: format!("exit status: {code}"),
+            heir,
         }),
     })
 }
@@ -24,8 +25,8 @@ fn subject(processes: &[&str]) -> ProofSubject {
     }
 }
 
-/// Plays observations, one a word and a second after the one before: `runs`, `exit0`, `exit1` (with `+` behind it something
-/// listens), `ready`, `ready-unknown`, `ready-stranger`, `missing`, `up`.
+/// Plays observations, one a word and a second after the one before: `runs`, `exit0` (it has left a process behind),
+/// `exit0-nobody`, `exit0-awaited`, `exit1` (with `+` behind it something listens), `ready`, `ready-unknown`, `ready-stranger`, `missing`, `up`.
 fn play(observations: &str) -> String {
     let mut proof = StartProof::new(subject(&["pid 7 (api)"]), Moment::at_seconds(0.0));
     for (second, word) in observations.split(' ').enumerate() {
@@ -37,8 +38,10 @@ fn play(observations: &str) -> String {
         };
         let observation = match word.trim_end_matches('+') {
             "runs" => look(listens, None),
-            "exit0" => look(listens, Some((true, "exit status: 0"))),
-            "exit1" => look(listens, Some((false, "exit status: 1"))),
+            "exit0" => look(listens, Some(("0", Heir::Runs))),
+            "exit0-nobody" => look(listens, Some(("0", Heir::Nobody))),
+            "exit0-awaited" => look(listens, Some(("0", Heir::Awaited))),
+            "exit1" => look(listens, Some(("1", Heir::Nobody))),
             "ready" => asked(&[], AddressHolder::Expected),
             "ready-unknown" => asked(&[], AddressHolder::Unknown),
             "ready-stranger" => asked(&[], AddressHolder::Stranger("pid 9 (old)".to_owned())),
@@ -67,7 +70,7 @@ fn what_somebody_else_answers_is_not_its_readiness() {
     assert_eq!(play("runs+ ready-stranger runs+"), "waits");
     assert_eq!(
         play("runs+ ready-stranger up"),
-        "2: unverified: pid 7 (api) was started, but pid 9 (old), which was there before, listens at its address"
+        "2: unverified: pid 7 (api) was started, but pid 9 (old), which it has not started, listens at its address"
     );
     assert_eq!(
         play("runs+ ready-stranger exit1+"),
@@ -84,12 +87,27 @@ fn an_end_before_it_is_ready_is_told_at_once() {
 }
 
 #[test]
-fn a_program_may_go_into_the_background() {
+fn a_program_may_hand_over_to_one_that_it_has_started() {
     assert_eq!(play("exit0 exit0+ ready"), "2: ready");
-    assert_eq!(play("exit0 exit0+ exit0+ exit0+ missing"), "waits");
+    assert_eq!(play("exit0 exit0 exit0 exit0+ exit0+ missing"), "waits");
     assert_eq!(
-        play("exit0 exit0 exit0"),
-        "2: died: pid 7 (api) was started and has ended before it was ready (exit status: 0)"
+        play("exit0 exit0 up"),
+        "2: not-ready: pid 7 (api) has ended, and what it left behind runs, nothing listens at 127.0.0.1:80 after 3s"
+    );
+    assert_eq!(play("exit0-awaited exit0+ ready"), "2: ready");
+}
+
+#[test]
+fn one_that_has_left_nothing_behind_has_not_started_a_service() {
+    const DIED: &str = "died: pid 7 (api) was started and has ended before it was ready (exit status: 0), and nothing that it has started runs; where it hands over to something else, as `docker compose up -d` and `systemctl start` do, `supervised: true` says so";
+    assert_eq!(play("runs exit0-nobody"), format!("1: {DIED}"));
+    assert_eq!(
+        play("runs exit0-nobody+"),
+        format!("1: {DIED}; somebody else listens at 127.0.0.1:80")
+    );
+    assert_eq!(
+        play("exit0-awaited exit0-awaited exit0-awaited"),
+        format!("2: {DIED}")
     );
 }
 
