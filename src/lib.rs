@@ -98,7 +98,7 @@
 //! 7. `execute/monitor.rs::monitor`: begins the request and goes on looking: response, looks and answers are observations.
 //! 8. `execute/send.rs::send`: the one place that sends a planned request; what became of it is a `Delivery`.
 //! 9. `action/proof/stop.rs::observe`: observations become the verdict on the stop.
-//! 10. `execute/start.rs::start`: `host/launch.rs` starts and records the new process; the same monitor watches it.
+//! 10. `execute/start.rs::start`: `host/launch.rs` starts a keeper and below it the new process, on record; the same monitor watches it.
 //! 11. `action/proof/start.rs::observe`: observations become `Started`: the new instance is ready.
 //! 12. `execute/phases.rs::result_when_ready`: old and new instance are compared, and `restart_verdict` gives the verdict.
 //! 13. `engine/run.rs::receive`: the tracker learns of the `ActionResult`; that snapshot is published, then the result.
@@ -121,6 +121,8 @@
 //! | host scan | one look at this machine for what no probe can tell: stale, foreign, split |
 //! | process facts | what is known of a service's processes: socket owners, ancestors, record, pid file, command line |
 //! | record | what is kept on disk of a process that healthctl started |
+//! | keeper | the small process below which a started service runs, and which writes down how it ends |
+//! | start | as a file: one start of a service, and how its process ended |
 //! | proven target | a process proved to be the service's own; the only thing that a signal can be sent to |
 //! | method | how an action is done: route, signal or command |
 //! | goal | what an action plan is to achieve: stop, reload, start, replace |

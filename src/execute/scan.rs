@@ -152,6 +152,12 @@ impl ScannedService {
             ..ProcessFacts::read(service, record)
         };
         let recorded = facts.recorded();
+        let owners: Vec<Process> = facts.owning().iter().map(|owner| owner.process).collect();
+        if let (Some(records), Some(_)) = (records, &facts.record)
+            && let Err(error) = records.add_descendants(&self.key, &owners)
+        {
+            problem(error.to_string());
+        }
         started.extend(recorded.as_ref().map(|running| running.process));
         started.extend(facts.record.as_ref().and_then(Record::live_keeper));
         let proved = recorded.as_ref().or(facts.in_pid_file());

@@ -136,6 +136,12 @@ pub(crate) fn session_of(leader: Process) -> Vec<RunningProcess> {
     members
 }
 
+/// Returns the number of the session of exactly this process.
+pub(crate) fn session_number(process: Process) -> Option<u32> {
+    let stat = read(process.pid).ok()??;
+    (stat.start_ticks == process.start_ticks).then_some(stat.session)
+}
+
 /// Returns all processes that run below this one, which is not among them; those nearest to it first.
 pub(crate) fn below(ancestor: Process) -> Vec<RunningProcess> {
     let all: Vec<RunningProcess> = pids().filter_map(process).collect();

@@ -17,7 +17,9 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::process::{FileId, RunningProcess, below, holds_for_writing, process, session_of};
+use super::process::{
+    FileId, RunningProcess, below, holds_for_writing, process, session_number, session_of,
+};
 use crate::health::Process;
 use crate::text;
 
@@ -392,7 +394,7 @@ impl Records {
         self.write(key, &record)
     }
 
-    /// Records those of the processes that run below the keeper of the service, which is asked, and have left its session.
+    /// Records those of the processes that have left the session of the service, and run below its keeper all the same.
     ///
     /// # Errors
     /// The record cannot be read or written.
@@ -404,25 +406,24 @@ impl Records {
         let Some(record) = self.read(key)? else {
             return Ok(());
         };
-        let known = record.session(false);
-        let is_known = |one: &Process| {
-            *one == record.process || known.iter().any(|member| member.process == *one)
+        let Some(keeper) = record.keeper else {
+            return Ok(());
         };
         let mut unknown: Vec<Process> = processes.to_vec();
-        unknown.retain(|one| !is_known(one));
+        unknown.retain(|one| {
+            let has_left = session_number(*one).is_some_and(|number| number != keeper.pid);
+            has_left && *one != record.process && !record.descendants.contains(one)
+        });
         if unknown.is_empty() {
             return Ok(());
         }
         let below = record.below_keeper();
         unknown.retain(|one| below.iter().any(|it| it.process == *one));
         self.update(key, record.process, |record| {
-            let ended: Vec<Process> = record.descendants.clone();
-            let ended = ended
-                .into_iter()
-                .filter(|one| record.still_runs(*one).is_none());
-            let ended: Vec<Process> = ended.collect();
-            record.descendants.retain(|one| !ended.contains(one));
-            record.descendants.extend(unknown);
+            let known = std::mem::take(&mut record.descendants);
+            let known = known.into_iter().chain(unknown);
+            let running = known.filter(|one| record.still_runs(*one).is_some());
+            record.descendants = running.collect();
         })
     }
 

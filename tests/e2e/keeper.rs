@@ -17,24 +17,29 @@ use crate::support::scene::{Ran, Scene};
 use crate::support::started::{MARK, Stage, Startable};
 
 /// A stage with a worker, a service without an address: a shell that runs this script.
-fn worker(script: &str) -> Stage {
+pub(crate) fn worker(script: &str) -> Stage {
+    worker_with(script, "")
+}
+
+/// The same with more keys of its `start`.
+pub(crate) fn worker_with(script: &str, more: &str) -> Stage {
     let scene = Scene::new();
     let folder = scene.path().display();
     let inventory = format!(
         "services:\n  api:\n    probes: {{live: {{exec: [sh, -c, \"kill -0 $(cat pid)\"]}}}}\n    start:\n      \
-         command: [sh, -c, \"echo $$$$ > pid; {script}\"]\n      log: api.log\n      env: {{{MARK}: \"{folder}\"}}\n"
+         command: [sh, -c, \"echo $$$$ > pid; {script}\"]\n      log: api.log\n      env: {{{MARK}: \"{folder}\"}}\n{more}"
     );
     scene.write("healthctl.yaml", &inventory);
     Stage::of(scene)
 }
 
-fn run(stage: &Stage, words: &str) -> Ran {
+pub(crate) fn run(stage: &Stage, words: &str) -> Ran {
     let words: Vec<&str> = words.split_ascii_whitespace().collect();
     stage.scene().run(&words)
 }
 
 #[track_caller]
-fn assert_ran(stage: &Stage, words: &str, verdict: &str) {
+pub(crate) fn assert_ran(stage: &Stage, words: &str, verdict: &str) {
     let ran = run(stage, words);
     assert!(
         ran.stdout.starts_with(&format!("api: {verdict}: ")),
@@ -44,7 +49,7 @@ fn assert_ran(stage: &Stage, words: &str, verdict: &str) {
 
 /// Looks again until there is something: there is no event to wait for in a process that is not ours.
 #[track_caller]
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -55,24 +60,24 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn send(pid: u32, signal: Signal) {
+pub(crate) fn send(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     // It may have ended just now.
     let _ = kill_process(pid.expect("a pid is not zero"), signal);
 }
 
-fn pid_at(record: &Value, key: &str) -> u32 {
+pub(crate) fn pid_at(record: &Value, key: &str) -> u32 {
     let pid = record[key]["pid"].as_u64().expect("it has a pid");
     u32::try_from(pid).expect("a pid is small")
 }
 
 /// The keeper on record.
-fn keeper(stage: &Stage) -> u32 {
+pub(crate) fn keeper(stage: &Stage) -> u32 {
     pid_at(&stage.record("api").expect("it is on record"), "keeper")
 }
 
 /// The service on record.
-fn service(stage: &Stage) -> u32 {
+pub(crate) fn service(stage: &Stage) -> u32 {
     pid_at(&stage.record("api").expect("it is on record"), "process")
 }
 
@@ -94,7 +99,7 @@ fn keepers(stage: &Stage) -> Vec<u32> {
 }
 
 /// Whether a process is there, and does not only wait to be reaped by whoever has adopted it.
-fn exists(pid: u32) -> bool {
+pub(crate) fn exists(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.is_ok_and(|stat| !stat.contains(") Z "))
 }

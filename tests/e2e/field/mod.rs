@@ -4,6 +4,7 @@ mod a;
 mod b;
 mod c;
 mod d;
+mod exits;
 mod g;
 mod i;
 mod k;

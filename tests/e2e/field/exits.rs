@@ -1,0 +1,173 @@
+//! States that follow from how a started service has ended.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::actions::SERVICE;
+use crate::keeper::{assert_ran, run, send, service, until, worker, worker_with};
+use crate::support::started::{Stage, Startable};
+use crate::support::watching::Watching;
+
+/// What `check` tells of the only service.
+fn checked(stage: &Stage) -> Value {
+    let ran = run(stage, "check -o json");
+    let report: Value = serde_json::from_str(&ran.stdout).expect("a report is JSON");
+    report["services"][0].clone()
+}
+
+fn has_flag(service: &Value, flag: &str) -> bool {
+    let flags = service["flags"].as_array().expect("it has flags");
+    flags.iter().any(|it| it == flag)
+}
+
+fn text_of(service: &Value, key: &str) -> String {
+    service[key].to_string()
+}
+
+/// Starts it, and waits until it has ended by this signal.
+fn start_and_end(stage: &Stage, signal: Signal) {
+    assert_ran(stage, "start --yes api", "started");
+    let keeper = crate::keeper::keeper(stage);
+    send(service(stage), signal);
+    until("its keeper ends", || {
+        (!crate::keeper::exists(keeper)).then_some(())
+    });
+}
+
+#[test]
+fn c3_the_end_of_what_was_started_is_told_at_once_with_its_status() {
+    // A probe finds out after three intervals.
+    let api = Startable::new("api", "").with("    interval: 20s\n    failure_threshold: 3\n");
+    let stage = Stage::new(SERVICE, &[&api]);
+    assert_ran(&stage, "start --yes api", "started");
+    let mut watching = Watching::start(stage.scene(), &["api"]);
+    watching.until_state("api", "healthy");
+    send(service(&stage), Signal::KILL);
+    let told = watching.until_state("api", "unhealthy");
+    let reasons = text_of(&told, "reasons");
+    assert!(
+        reasons.contains("has ended by itself (signal: 9 (SIGKILL)"),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn c3_neighbour_a_status_is_told_with_the_last_line_of_the_log() {
+    let stage = worker("until test -e go; do sleep 0.05; done; echo no such table; exit 3");
+    assert_ran(&stage, "start --yes api", "started");
+    let keeper = crate::keeper::keeper(&stage);
+    stage.scene().write("go", "");
+    until("its keeper ends", || {
+        (!crate::keeper::exists(keeper)).then_some(())
+    });
+    let told = checked(&stage);
+    assert_eq!(told["state"], "unhealthy");
+    let reasons = text_of(&told, "reasons");
+    assert!(
+        reasons.contains("exit status: 3; its last line: no such table"),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn c3_neighbour_a_status_that_is_no_failure_is_a_stop() {
+    let script = "until test -e go; do sleep 0.05; done; exit 3";
+    let stage = worker_with(script, "      success_codes: [0, 3]\n");
+    assert_ran(&stage, "start --yes api", "started");
+    let keeper = crate::keeper::keeper(&stage);
+    stage.scene().write("go", "");
+    until("its keeper ends", || {
+        (!crate::keeper::exists(keeper)).then_some(())
+    });
+    assert_eq!(checked(&stage)["state"], "stopped");
+}
+
+#[test]
+fn c3_neighbour_a_descendant_that_listens_goes_on_when_its_launcher_is_killed() {
+    let api = Startable::new("api", "").under_a_shell();
+    let stage = Stage::new(SERVICE, &[&api]);
+    assert_ran(&stage, "start --yes api", "started");
+    send(service(&stage), Signal::KILL);
+    let is_alone = || (stage.running().len() == 1).then_some(());
+    until("the shell has gone", is_alone);
+    assert_eq!(checked(&stage)["state"], "healthy");
+}
+
+#[test]
+fn c3_neighbour_the_next_start_is_not_judged_by_the_end_before() {
+    let api = Startable::new("api", "");
+    let stage = Stage::new(SERVICE, &[&api]);
+    start_and_end(&stage, Signal::KILL);
+    assert_eq!(checked(&stage)["state"], "unhealthy");
+    assert_ran(&stage, "start --yes api", "started");
+    assert_eq!(checked(&stage)["state"], "healthy");
+}
+
+#[test]
+fn c11_what_ends_again_and_again_is_in_a_crash_loop() {
+    let stage = worker("echo no such table; exec sleep 600");
+    for _ in 0..2 {
+        start_and_end(&stage, Signal::KILL);
+        assert!(!has_flag(&checked(&stage), "crash-loop"));
+    }
+    start_and_end(&stage, Signal::KILL);
+    let told = checked(&stage);
+    assert!(has_flag(&told, "crash-loop"), "{told}");
+    let notes = text_of(&told, "notes");
+    assert!(
+        notes.contains("3 times")
+            && notes.contains("signal: 9 (SIGKILL); its last line: no such table"),
+        "{notes}"
+    );
+    // It holds while the next one runs, and healthy as it is, a check can fail for it.
+    assert_ran(&stage, "start --yes api", "started");
+    assert!(has_flag(&checked(&stage), "crash-loop"));
+    assert_eq!(run(&stage, "check --fail-on crash-loop").code, 1);
+}
+
+#[test]
+fn c11_neighbour_who_was_asked_to_end_is_in_no_loop() {
+    let stage = worker("exec sleep 600");
+    for _ in 0..4 {
+        assert_ran(&stage, "start --yes api", "started");
+        assert_ran(&stage, "restart --yes api", "restarted");
+        assert_ran(&stage, "shutdown --yes api", "stopped");
+    }
+    assert!(!has_flag(&checked(&stage), "crash-loop"));
+}
+
+#[test]
+fn c11_neighbour_a_status_that_is_no_failure_makes_no_loop() {
+    let stage = worker_with("exec sleep 600", "      success_codes: [143]\n");
+    for _ in 0..3 {
+        start_and_end(&stage, Signal::TERM);
+    }
+    assert!(!has_flag(&checked(&stage), "crash-loop"));
+    for _ in 0..3 {
+        start_and_end(&stage, Signal::INT);
+    }
+    assert!(has_flag(&checked(&stage), "crash-loop"));
+}
+
+#[test]
+fn c11_neighbour_another_service_has_a_loop_of_its_own() {
+    let (bad, good) = (Startable::new("bad", ""), Startable::new("good", ""));
+    let stage = Stage::new(SERVICE, &[&bad, &good]);
+    run(&stage, "start --yes good");
+    for _ in 0..3 {
+        run(&stage, "start --yes bad");
+        let record = stage.record("bad").expect("it is on record");
+        let pid = |key: &str| crate::keeper::pid_at(&record, key);
+        send(pid("process"), Signal::KILL);
+        until("its keeper ends", || {
+            (!crate::keeper::exists(pid("keeper"))).then_some(())
+        });
+    }
+    let ran = run(&stage, "check -o json");
+    let report: Value = serde_json::from_str(&ran.stdout).expect("a report is JSON");
+    let services = report["services"].as_array().expect("it has services");
+    for service in services {
+        let expected = service["name"] == "bad";
+        assert_eq!(has_flag(service, "crash-loop"), expected, "{service}");
+    }
+}
