@@ -34,7 +34,7 @@ pub(crate) enum Command {
     /// Have services read their configuration again, and report the result
     Reload(act::Args),
     /// Start services, and wait until they are ready
-    Start(act::Args),
+    Start(act::StartArgs),
     /// Stop services, start them again, and prove that the process is a new one
     Restart(act::RestartArgs),
     /// List the services in the inventory

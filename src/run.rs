@@ -123,9 +123,7 @@ async fn dispatch(context: &Context, command: Option<Command>) -> Result<Exit, E
         Command::Watch(args) => commands::watch::run(context, &args).await,
         Command::Check(args) => commands::check::run(context, &args).await,
         Command::Shutdown(args) => commands::act::run(context, args.into()).await,
-        Command::Start(args) => {
-            commands::act::run(context, ActionCommand::new(Action::Start, args)).await
-        }
+        Command::Start(args) => commands::act::run(context, args.into()).await,
         Command::Restart(args) => commands::act::run(context, args.into()).await,
         Command::Reload(args) => {
             commands::act::run(context, ActionCommand::new(Action::Reload, args)).await

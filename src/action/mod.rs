@@ -15,7 +15,7 @@ mod transitions;
 mod verdict;
 
 pub(crate) use auto_restart::{AutoRestart, CurrentInstance, RestartOutcome, RestartRequest};
-pub(crate) use order::{needs, stop_order};
+pub(crate) use order::{needed_beside, needs, stop_order};
 pub(crate) use plan::{ActionPlan, RefusalReason, START_COMMAND, plan_action, shown_command};
 pub(crate) use proof::{
     AddressHolder, Baseline, ChildExit, ConnectOutcome, ExitProof, Heir, LOOKS_APART,

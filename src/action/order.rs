@@ -19,6 +19,18 @@ pub(super) fn transitive_needs<'a>(inventory: &'a Inventory, service: &'a str) -
     found
 }
 
+/// Returns the services that have to run for `targets` to be ready, the targets left out: all that they need, directly or
+/// through others, in inventory order.
+pub(crate) fn needed_beside(inventory: &Inventory, targets: &[String]) -> Vec<String> {
+    let needs = targets
+        .iter()
+        .map(|target| transitive_needs(inventory, target));
+    let needs: HashSet<&str> = needs.flatten().collect();
+    let names = inventory.services.keys();
+    let names = names.filter(|name| needs.contains(name.as_str()) && !targets.contains(name));
+    names.cloned().collect()
+}
+
 /// Returns for each target the numbers of the other targets that it needs, directly or through services that are no
 /// targets.
 pub(crate) fn needs(inventory: &Inventory, targets: &[String]) -> Vec<Vec<usize>> {
@@ -83,6 +95,18 @@ mod tests {
     fn independent_services_keep_their_order() {
         check("a b c", "c a b", "c a b");
         check("a", "a x", "a x");
+    }
+
+    #[test]
+    fn what_is_needed_beside_the_targets_is_found_through_others() {
+        let inventory = samples::inventory("web<api,cache api<db db cache lonely");
+        let beside = |targets: &[&str]| {
+            let targets: Vec<String> = targets.iter().map(|name| (*name).to_owned()).collect();
+            needed_beside(&inventory, &targets).join(" ")
+        };
+        assert_eq!(beside(&["web"]), "api db cache");
+        assert_eq!(beside(&["web", "api"]), "db cache");
+        assert_eq!(beside(&["db", "lonely"]), "");
     }
 
     #[test]

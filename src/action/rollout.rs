@@ -11,7 +11,7 @@ mod tests;
 /// The policy by which a plan for several services is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RolloutPolicy {
-    /// The number of services that are acted on at once; at least 1.
+    /// The number of services that are acted on at once; at least 1. The default is 4.
     pub(crate) parallel: usize,
     /// After a failure the services that do not depend on the failed one go on.
     pub(crate) keep_going: bool,
@@ -22,7 +22,7 @@ pub(crate) struct RolloutPolicy {
 impl Default for RolloutPolicy {
     fn default() -> Self {
         Self {
-            parallel: 1,
+            parallel: 4,
             keep_going: false,
             leave_stopped: false,
         }

@@ -173,6 +173,7 @@ impl Context {
             timeout: None,
             force: false,
             only_running: false,
+            no_deps: false,
             rollout: RolloutPolicy::default(),
             program: own_program(),
         }

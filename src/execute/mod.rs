@@ -43,6 +43,7 @@ use audit::{Audit, AuditSubject, instance_info};
 use facts::ServiceFacts;
 use signal::ProvenTarget;
 
+pub(crate) use plan::startable_beside;
 pub(crate) use scan::HostScan;
 
 /// Settings that hold for every action of a run.
@@ -58,6 +59,8 @@ pub(crate) struct Policy {
     pub(crate) timeout: Option<Duration>,
     /// Allows to kill a service that has not stopped in time.
     pub(crate) force: bool,
+    /// A start leaves alone the services that its own need.
+    pub(crate) no_deps: bool,
     /// Leaves down a service that is to be restarted and has ended since the plan was made.
     pub(crate) only_running: bool,
     pub(crate) rollout: RolloutPolicy,
@@ -93,6 +96,8 @@ struct PlanTarget {
     facts: ServiceFacts,
     goal: Goal,
     work: PlannedWork,
+    /// The services that it needs, directly or through others.
+    needs: Vec<Arc<Service>>,
 }
 
 /// The work that is to be done on a service.

@@ -17,7 +17,8 @@ use super::signal::{ProcessProof, ProvenTarget};
 use super::start::{NO_PROGRAM, NO_RECORDS};
 use super::{Executor, PlanTarget, PlannedWork, PreparedAction};
 use crate::action::{
-    Action, ActionPlan, Goal, LOOKS_APART, Refusal, RefusalReason, needs, plan_action, stop_order,
+    Action, ActionPlan, Goal, LOOKS_APART, Refusal, RefusalReason, needed_beside, needs,
+    plan_action, stop_order,
 };
 use crate::host::pid_file::PidFile;
 use crate::host::records::RecordKey;
@@ -47,30 +48,61 @@ impl Executor {
         inventory: &Inventory,
         names: &[String],
     ) -> Result<PreparedAction, Vec<Refusal>> {
+        let beside = match action {
+            Action::Start if !self.policy.no_deps => startable_beside(inventory, names),
+            _ => Vec::new(),
+        };
+        let mut all: Vec<String> = names.iter().chain(&beside).cloned().collect();
         let order = match action {
             // Dependencies do not matter where all services go on.
-            Action::Reload => names.to_vec(),
-            _ => stop_order(inventory, names),
+            Action::Reload => all,
+            // Services start in the reverse of the order in which they stop.
+            Action::Start => {
+                all.reverse();
+                stop_order(inventory, &all)
+            }
+            _ => stop_order(inventory, &all),
         };
-        let services: Vec<Arc<Service>> = order
-            .iter()
-            .filter_map(|name| inventory.services.get(name).cloned())
-            .collect();
-        if let Some(no) = self.refuses_all() {
+        let services = named(inventory, &order);
+        let starts = |service: &Arc<Service>| service.start.is_some() && !service.supervised;
+        let needs_records =
+            matches!(action, Action::Start | Action::Restart) && services.iter().any(starts);
+        if let Some(no) = self.refuses_all(needs_records) {
             let refuse = |service: &Arc<Service>| no.clone().of(service, action);
             return Err(services.iter().map(refuse).collect());
         }
         let file = inventory.file();
         let mut refusals = Vec::new();
         let asking = stream::iter(services).map(|service| self.ask(action, service, &file));
-        let asked = accepted(asking.buffered(AT_ONCE).collect().await, &mut refusals);
+        let mut asked = accepted(asking.buffered(AT_ONCE).collect().await, &mut refusals);
+        // What runs already needs no start, whoever has started it.
+        asked.retain(|(candidate, facts)| {
+            !beside.contains(&candidate.service.name) || facts.nothing_there()
+        });
         let (candidates, mut all_facts): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
         find_owners(&mut all_facts).await;
         let planning = stream::iter(candidates.into_iter().zip(all_facts))
             .map(|(candidate, facts)| self.plan(action, candidate, facts));
-        let targets = accepted(planning.buffered(AT_ONCE).collect().await, &mut refusals);
+        let mut targets = accepted(planning.buffered(AT_ONCE).collect().await, &mut refusals);
         if !refusals.is_empty() {
             return Err(refusals);
+        }
+        let order: Vec<String> = targets.iter().map(|it| it.service.name.clone()).collect();
+        for target in &mut targets {
+            let name = &target.service.name;
+            target.needs = named(
+                inventory,
+                &needed_beside(inventory, std::slice::from_ref(name)),
+            );
+            if let PlannedWork::Start(offer) = &mut target.work
+                && beside.contains(name)
+            {
+                let needed_by = names.iter().filter(|other| {
+                    needed_beside(inventory, std::slice::from_ref(other)).contains(name)
+                });
+                let needed_by: Vec<&str> = needed_by.map(String::as_str).collect();
+                offer.means = format!("{}; {} needs it", offer.means, needed_by.join(", "));
+            }
         }
         let needs = match action {
             Action::Reload => vec![Vec::new(); targets.len()],
@@ -83,8 +115,9 @@ impl Executor {
         })
     }
 
-    /// Returns why every action is refused, where one is.
-    fn refuses_all(&self) -> Option<RefusalReason> {
+    /// Returns why every action is refused, where one is. A start that `needs_records` is of no use without the audit file:
+    /// its records stand in the same directory.
+    fn refuses_all(&self, needs_records: bool) -> Option<RefusalReason> {
         if self.policy.read_only {
             return Some(RefusalReason::new(
                 "read-only: actions are switched off",
@@ -92,7 +125,11 @@ impl Executor {
             ));
         }
         let reason = Audit::open(self.policy.audit.as_deref(), &self.policy.command).err()?;
-        let hint = "`--no-audit` acts without a record";
+        let hint = if needs_records {
+            "set `XDG_STATE_HOME` to a directory that can be written: the audit file and the records of what is started stand there"
+        } else {
+            "`--no-audit` acts without it; or set `XDG_STATE_HOME` to a directory that can be written"
+        };
         Some(RefusalReason::new(reason, hint))
     }
 
@@ -195,6 +232,7 @@ impl Executor {
             facts,
             goal: if only_starts { Goal::Start } else { plan.goal },
             work,
+            needs: Vec::new(),
         })
     }
 
@@ -270,6 +308,21 @@ impl Executor {
         }
         Ok(PlannedWork::Request(Box::new(request)))
     }
+}
+
+/// Returns the services that healthctl can start, of those that `names` need beside themselves.
+pub(crate) fn startable_beside(inventory: &Inventory, names: &[String]) -> Vec<String> {
+    let mut beside = needed_beside(inventory, names);
+    beside.retain(|name| {
+        let service = inventory.services.get(name);
+        service.is_some_and(|it| it.start.is_some() && !it.supervised)
+    });
+    beside
+}
+
+fn named(inventory: &Inventory, names: &[String]) -> Vec<Arc<Service>> {
+    let services = names.iter().filter_map(|name| inventory.services.get(name));
+    services.cloned().collect()
 }
 
 /// Returns SIGTERM in place of a route that cannot be reached, where a process is proved to be the service's own: one that

@@ -1,12 +1,14 @@
 //! Carries a plan out: in the order of its rollout and as many services at once as that says.
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use tokio::select;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::audit::Audit;
+use super::facts::{ServiceFacts, StoredState};
 use super::phases::{ActionContext, TargetRun};
 use super::result::{ActionEnd, Flow, ended};
 use super::{Executor, PlanTarget, PlannedWork, PreparedAction};
@@ -186,10 +188,37 @@ async fn phase(
     };
     match end {
         Flow::Continue(verdict) => (task, run, verdict, None),
-        Flow::Break(result) => {
+        Flow::Break(mut result) => {
             let verdict = result.verdict;
+            if task.phase == ActionPhase::Start && verdict.exit_code() != 0 {
+                run.name_what_is_down(&mut result).await;
+            }
             let done = run.conclude(result);
             (task, run, verdict, Some(done))
+        }
+    }
+}
+
+impl TargetRun<'_> {
+    /// Adds to the result of a failed start which of the services that it needs do not run.
+    async fn name_what_is_down(&self, end: &mut ActionEnd) {
+        let prober = &self.context.executor.prober;
+        let looks = self.target.needs.iter().map(|need| async move {
+            let facts = ServiceFacts::ask(need, None, prober, StoredState::default()).await;
+            // Of a name that cannot be resolved nothing is known.
+            facts
+                .is_ok_and(|facts| !facts.something_there())
+                .then_some(need.name.as_str())
+        });
+        let down: Vec<&str> = join_all(looks).await.into_iter().flatten().collect();
+        if let [name] = down.as_slice() {
+            end.text = format!("{}; {name}, which it needs, does not run", end.text);
+        } else if !down.is_empty() {
+            end.text = format!(
+                "{}; {}, which it needs, do not run",
+                end.text,
+                down.join(", ")
+            );
         }
     }
 }

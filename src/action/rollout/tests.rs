@@ -135,7 +135,7 @@ fn after_a_failed_stop_no_service_is_stopped_and_stopped_ones_are_started_again(
     );
     let leave = RolloutPolicy {
         leave_stopped: true,
-        ..RolloutPolicy::default()
+        ..at_once(1)
     };
     assert_eq!(
         play("web<api api", leave, "api-"),
@@ -145,7 +145,7 @@ fn after_a_failed_stop_no_service_is_stopped_and_stopped_ones_are_started_again(
     );
     let keep = RolloutPolicy {
         keep_going: true,
-        ..RolloutPolicy::default()
+        ..at_once(1)
     };
     assert_eq!(
         play(chain, keep, "api-"),
@@ -160,7 +160,7 @@ fn only_services_that_are_stopped_when_a_stop_fails_are_left_stopped() {
     let leave = RolloutPolicy {
         leave_stopped: true,
         keep_going: true,
-        ..RolloutPolicy::default()
+        ..at_once(1)
     };
     assert_eq!(
         play("a b c", leave, "a-"),
@@ -201,7 +201,7 @@ fn a_failed_start_leaves_its_dependents_unstarted() {
     );
     let keep = RolloutPolicy {
         keep_going: true,
-        ..RolloutPolicy::default()
+        ..at_once(1)
     };
     assert_eq!(
         play("web^<db x^ db^", keep, "db+"),

@@ -8,7 +8,7 @@ use clap::builder::FalseyValueParser;
 use crate::action::Action;
 use crate::commands::duration;
 
-/// The arguments of every action; `start` and `reload` take no others.
+/// The arguments of every action; `reload` takes no others.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(crate) struct Args {
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "N",
-        default_value = "1",
+        default_value = "4",
         env = "HEALTHCTL_PARALLEL"
     )]
     pub(super) parallel: NonZeroUsize,
@@ -84,6 +84,16 @@ pub(crate) struct RestartArgs {
     leave_stopped: bool,
 }
 
+/// The arguments of `start`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct StartArgs {
+    #[command(flatten)]
+    act: Args,
+    /// Do not start the services that the selected ones need.
+    #[arg(long, env = "HEALTHCTL_NO_DEPS", value_parser = FalseyValueParser::new())]
+    no_deps: bool,
+}
+
 /// An action with its arguments.
 #[derive(Debug)]
 pub(crate) struct ActionCommand {
@@ -93,6 +103,8 @@ pub(crate) struct ActionCommand {
     pub(super) force: bool,
     /// A service that was stopped is not started again after a failed stop.
     pub(super) leave_stopped: bool,
+    /// The services that the selected ones need are not started with them.
+    pub(super) no_deps: bool,
 }
 
 impl ActionCommand {
@@ -103,6 +115,7 @@ impl ActionCommand {
             args,
             force: false,
             leave_stopped: false,
+            no_deps: false,
         }
     }
 }
@@ -117,6 +130,15 @@ impl From<ShutdownArgs> for ActionCommand {
         Self {
             force: args.force,
             ..Self::new(action, args.act)
+        }
+    }
+}
+
+impl From<StartArgs> for ActionCommand {
+    fn from(args: StartArgs) -> Self {
+        Self {
+            no_deps: args.no_deps,
+            ..Self::new(Action::Start, args.act)
         }
     }
 }

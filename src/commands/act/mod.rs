@@ -8,12 +8,12 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
 use self::args::ActionFormat;
-pub(crate) use self::args::{ActionCommand, Args, RestartArgs, ShutdownArgs};
+pub(crate) use self::args::{ActionCommand, Args, RestartArgs, ShutdownArgs, StartArgs};
 use super::select::ServiceArgs;
-use super::{Context, Error, Signals};
+use super::{Context, Error, Signals, candidate};
 use crate::action::{Action, Consent, Proposal, Refusal, RolloutPolicy, exit_code};
 use crate::event::{ActionResult, Input};
-use crate::execute::{Executor, Policy, PreparedAction};
+use crate::execute::{Executor, Policy, PreparedAction, startable_beside};
 use crate::exit::Exit;
 use crate::host::Clock;
 use crate::output::ActionReport;
@@ -33,11 +33,19 @@ pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exi
         context.message("probing every service once, for the selectors by state and flag");
     }
     chosen.settle(context, &prober, clock).await;
+    let selection = &chosen.selection;
+    chosen
+        .services
+        .sort_by_key(|service| selection.position(candidate(service)));
     let names: Vec<String> = chosen.services.iter().map(|one| one.name.clone()).collect();
-    if let Some(other) = args.confirm.iter().find(|name| !names.contains(name)) {
+    let mut confirmable = names.clone();
+    if action == Action::Start && !command.no_deps {
+        confirmable.extend(startable_beside(&chosen.loaded.inventory, &names));
+    }
+    if let Some(other) = args.confirm.iter().find(|name| !confirmable.contains(name)) {
         return Err(Error::usage_hint(
             format!("--confirm names `{other}`, which is not selected"),
-            format!("selected: {}", first_names(&names)),
+            format!("selected: {}", first_names(&confirmable)),
         ));
     }
     if names.is_empty() {
@@ -90,6 +98,7 @@ fn policy(context: &Context, command: &ActionCommand) -> Result<Policy, Error> {
     }
     policy.timeout = args.timeout;
     policy.force = command.force;
+    policy.no_deps = command.no_deps;
     policy.rollout = RolloutPolicy {
         parallel: args.parallel.get(),
         keep_going: args.keep_going,

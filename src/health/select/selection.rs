@@ -55,6 +55,12 @@ impl Selection {
         self.is_all() || selectors.any(|selector| selector.matches_static(candidate))
     }
 
+    /// Returns the number of the first selector that may select the service, for the order in which services were named.
+    pub fn position(&self, candidate: Candidate<'_>) -> Option<usize> {
+        let mut selectors = self.selectors.iter();
+        selectors.position(|selector| selector.matches_static(candidate))
+    }
+
     /// Returns whether the service is selected.
     pub fn matches(&self, snapshot: &ServiceSnapshot) -> bool {
         let mut selectors = self.selectors.iter();
