@@ -21,7 +21,7 @@ pub(crate) use proof::{
     AddressHolder, Baseline, ChildExit, ConnectOutcome, ExitProof, Heir, LOOKS_APART,
     NOTHING_TO_LOOK_AT, Observation, ProcessState, ProofLook, ProofSubject, Prover, ReadinessProof,
     ReloadProof, ReloadResponse, Responder, ResponderKind, StartProof, StopProof, StopStage,
-    WOULD_SHOW, all_refuse, restart_verdict,
+    WOULD_SHOW, all_refuse, has_done_nothing, restart_verdict,
 };
 pub(crate) use proposal::{Consent, MissingConsent, PlanStep, Proposal, ProposedAction, Refusal};
 pub(crate) use rollout::{ActionPhase, Rollout, RolloutNode, RolloutPolicy, RolloutTask};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Action, Goal, Refusal};
-use crate::inventory::{ActionSpec, Means, Service, Signal};
+use crate::inventory::{ActionSpec, Exec, Means, Service, Signal};
 use crate::text;
 use crate::yaml::{is_secret_name, mask_secrets};
 
@@ -19,6 +19,14 @@ impl RefusalReason {
         Self {
             reason: reason.into(),
             hint: Some(hint.into()),
+        }
+    }
+
+    /// Returns the reason and what can be done about it, as one text.
+    pub(crate) fn with_hint(self) -> String {
+        match self.hint {
+            Some(hint) => format!("{}; {hint}", self.reason),
+            None => self.reason,
         }
     }
 
@@ -151,10 +159,12 @@ fn request(service: &Service, action: Action, spec: Option<&ActionSpec>) -> Acti
         means: Means::Signal(Signal::Term),
         waits: false,
         timeout: service.shutdown_timeout(),
+        then: None,
         reply: None,
     });
     // A scheduled shutdown does not wait for a reply that comes at the end.
     request.waits &= action != Action::Schedule;
+    request.then = request.then.filter(|_| action != Action::Schedule);
     request
 }
 
@@ -162,6 +172,27 @@ impl ActionPlan {
     /// Returns whether the start command of a supervised service is run where its supervisor has not started it again.
     pub(crate) fn starts_by_need(&self, service: &Service) -> bool {
         self.goal == Goal::Replace && service.actions.restart.is_none() && service.start.is_some()
+    }
+
+    /// Returns the other means by which a service may be stopped, where its route is not offered: the signal that its
+    /// inventory names, else SIGTERM, and its command, where it has one.
+    pub(crate) fn other_means(&self, service: &Service) -> Option<(Signal, Option<Exec>)> {
+        let method = self.request.as_ref()?;
+        let is_route = matches!(method.means, Means::Http(_));
+        if !is_route || self.asks_for != SHUTDOWN || self.goal == Goal::Reload {
+            return None;
+        }
+        let declared = [&service.actions.shutdown, &service.actions.schedule];
+        let means = declared.into_iter().flatten().map(|action| &action.means);
+        let (mut signal, mut command) = (Signal::Term, None);
+        for other in means {
+            match other {
+                Means::Signal(named) => signal = *named,
+                Means::Exec(exec) => command = Some(exec.clone()),
+                Means::Http(_) => {}
+            }
+        }
+        Some((signal, command))
     }
 
     /// Returns the means for people, without the request itself.

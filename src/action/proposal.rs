@@ -15,6 +15,10 @@ pub(crate) struct ProposedAction {
     pub(crate) means: String,
     /// The exact request: `POST http://127.0.0.1:8000/health/shutdown`, `SIGTERM to pid 4711`, `systemctl stop api`.
     pub(crate) request: String,
+    /// The signal that follows a good reply: `where it still runs 2s after its reply, SIGTERM to pid 4711`.
+    pub(crate) after_reply: Option<String>,
+    /// The request that takes the place of this one: `where that is not offered, SIGTERM to pid 4711`.
+    pub(crate) otherwise: Option<String>,
     /// The start command that follows, where the request is only the first phase of a restart.
     pub(crate) then: Option<String>,
     /// The address and, where known, the pid and start of the process.
@@ -131,6 +135,19 @@ impl Consent {
 }
 
 impl ProposedAction {
+    /// Returns the request with all that may be sent beside it: `POST http://…/stop; or, where that is not offered, SIGTERM
+    /// to pid 4711`.
+    pub(crate) fn request_in_full(&self) -> String {
+        let mut text = self.request.clone();
+        if let Some(after_reply) = &self.after_reply {
+            text = format!("{text}; then, {after_reply}");
+        }
+        if let Some(otherwise) = &self.otherwise {
+            text = format!("{text}; or, {otherwise}");
+        }
+        text
+    }
+
     /// Returns the refusal of this action.
     pub(crate) fn refused(&self, reason: &str, hint: Option<String>) -> Refusal {
         Refusal {

@@ -61,6 +61,8 @@ pub(crate) fn offer(service: &str, protected: bool) -> ProposedAction {
         action: Action::Shutdown,
         means: "signal".to_owned(),
         request: "SIGTERM to pid 4711".to_owned(),
+        after_reply: None,
+        otherwise: None,
         then: None,
         target: "pid 4711".to_owned(),
         timeout: Duration::from_secs(40),
@@ -90,6 +92,7 @@ fn spec(text: &str) -> Option<ActionSpec> {
         means,
         waits: text.ends_with("waits"),
         timeout: Duration::from_secs(40),
+        then: None,
         reply: None,
     })
 }

@@ -106,6 +106,11 @@ impl TargetRun<'_> {
         ActionEnd::new(Verdict::StillAnswering, text).with_evidence(evidence)
     }
 
+    /// Returns whether there is a process that a kill could reach.
+    pub(super) fn can_be_killed(&self) -> bool {
+        !killable(&self.target.facts.processes).is_empty()
+    }
+
     fn send_to(
         &self,
         targets: &[ProvenTarget],

@@ -118,6 +118,10 @@ struct PlannedRequest {
     offer: ProposedAction,
     /// The process to signal, where the request is a signal.
     signalled: Option<ProvenTarget>,
+    /// The request that is sent in its place where its route is not offered; or why there is none.
+    otherwise: Result<Box<PlannedRequest>, String>,
+    /// The process that gets the signal after a good reply, where one is to follow; or why none can get it.
+    after_reply: Option<Result<ProvenTarget, String>>,
 }
 
 impl Executor {
@@ -238,8 +242,8 @@ impl PlanTarget {
     fn request(&self) -> Option<String> {
         let offer = self.offer()?;
         Some(match &offer.then {
-            Some(then) => format!("{}; then {then}", offer.request),
-            None => offer.request.clone(),
+            Some(then) => format!("{}; then {then}", offer.request_in_full()),
+            None => offer.request_in_full(),
         })
     }
 }

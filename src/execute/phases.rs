@@ -18,8 +18,8 @@ use crate::action::{
 };
 use crate::event::{ActionDetails, ActionResult, ActionStep, Input, PhaseTimes, StepKind};
 use crate::health::{Identity, Moment, OldProcess, Process};
-use crate::host::alive;
 use crate::host::records::Lock;
+use crate::host::{alive, image};
 use crate::inventory::Means;
 use crate::text;
 
@@ -302,12 +302,13 @@ impl<'a> TargetRun<'a> {
             return ActionEnd::new(Verdict::Started, text).with_identity(after);
         }
         let before = self.before();
-        let responder = Responder {
+        let mut responder = Responder {
             identity: after.clone(),
-            uptime: None,
             owners: started.facts.processes.all_owners(),
             at: after.read_at,
+            ..Responder::default()
         };
+        responder.image = responder.sole_owner().and_then(image);
         let baseline = self.baseline.as_ref();
         let responder = baseline.map(|baseline| baseline.compare(&responder).0);
         let responder = responder.unwrap_or(ResponderKind::Unknown);

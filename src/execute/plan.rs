@@ -221,9 +221,14 @@ impl Executor {
         facts.complete(&self.prober, self.clock).await;
         let work = self.work(action, &service, &plan, &facts);
         let work = work.map_err(|no| no.of(&service, action))?;
-        if plan.goal == Goal::Start && matches!(work, PlannedWork::Request(_)) {
-            let startable = self.startable(&service, &key).await;
-            startable.map_err(|why| refuse(format!("it could not be started again: {why}")))?;
+        if plan.goal == Goal::Start && !matches!(work, PlannedWork::Nothing) {
+            let again = if matches!(work, PlannedWork::Request(_)) {
+                " again"
+            } else {
+                ""
+            };
+            let startable = self.startable(&service, &key, false).await;
+            startable.map_err(|why| refuse(format!("it could not be started{again}: {why}")))?;
         }
         let only_starts = matches!(work, PlannedWork::Start(_));
         Ok(PlanTarget {
@@ -336,6 +341,7 @@ fn by_signal(action: Action, method: &ActionSpec, facts: &ServiceFacts) -> Optio
     let proved = || ProvenTarget::all(&facts.processes).iter().any(is_proved);
     (action != Action::Reload && unreachable && proved()).then(|| ActionSpec {
         means: Means::Signal(Signal::Term),
+        then: None,
         reply: None,
         ..method.clone()
     })

@@ -106,7 +106,7 @@ impl TargetRun<'_> {
         if self.target.goal == Goal::Start {
             let executor = self.context.executor;
             let target = &self.target;
-            let startable = executor.startable(&target.service, &target.key).await;
+            let startable = executor.startable(&target.service, &target.key, true).await;
             let startable =
                 startable.map_err(|why| format!("it could not be started again: {why}"));
             or_refuse(NOT_SENT, startable)?;

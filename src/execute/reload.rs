@@ -109,7 +109,7 @@ fn response_of(delivery: Delivery, method: &ActionSpec) -> Flow<ReloadResponse> 
     Flow::Continue(match delivery {
         Delivery::Replied(reply) => {
             let decode = method.reply.clone().unwrap_or_default();
-            let read = decode.read(&reply.body, &reply.headers);
+            let read = decode.read(reply.code, &reply.body, &reply.headers);
             ReloadResponse::Replied {
                 code: reply.code,
                 how: answered(reply.code, &masked_body(&reply)),

@@ -7,7 +7,7 @@ use crate::action::{Action, ActionPlan, Goal, ProposedAction, RefusalReason, STA
 use crate::host::pid_file::PidFile;
 use crate::host::signals::{Disposition, SignalError, disposition};
 use crate::host::{Owners, RunningProcess, started_at};
-use crate::inventory::{Means, Service, Signal};
+use crate::inventory::{ActionSpec, Means, Service, Signal};
 use crate::text;
 
 use super::PlannedRequest;
@@ -80,20 +80,83 @@ pub(super) fn plan_request(
             Some(format!("where it is not back by itself, {command}"))
         })
     });
-    Ok(PlannedRequest {
+    let after_reply = method.then.map(|then| {
+        let target = signal_target(service, true, facts).map_err(RefusalReason::with_hint);
+        (then, target)
+    });
+    let follows = after_reply.as_ref().and_then(|(then, target)| {
+        let pid = target.as_ref().ok()?.process().pid;
+        let (after, signal) = (text::format_duration(then.after), then.signal.as_str());
+        Some(format!(
+            "where it still runs {after} after its reply, SIG{signal} to pid {pid}"
+        ))
+    });
+    let request = PlannedRequest {
         method: method.clone(),
+        otherwise: Err(String::new()),
+        after_reply: after_reply.map(|(_, target)| target),
         offer: ProposedAction {
             service: service.name.clone(),
             action,
             means: plan.describe(),
             request: text::clean(&request, 300),
+            after_reply: follows,
+            otherwise: None,
             then: then.flatten(),
             target: text::clean(&target_text(facts, signalled.as_ref()), 300),
             timeout: method.timeout,
             protected: service.protected,
         },
         signalled,
-    })
+    };
+    Ok(with_otherwise(request, service, plan, facts))
+}
+
+/// Adds the request that takes the place of a route to stop by where that is not offered: a signal to the process that is
+/// proved to be the service's own, else its command.
+fn with_otherwise(
+    mut request: PlannedRequest,
+    service: &Service,
+    plan: &ActionPlan,
+    facts: &ServiceFacts,
+) -> PlannedRequest {
+    let Some((signal, command)) = plan.other_means(service) else {
+        return request;
+    };
+    let (means, signalled, shown) = match (signal_target(service, true, facts), command) {
+        (Ok(target), _) => {
+            let shown = format!("SIG{} to pid {}", signal.as_str(), target.process().pid);
+            (Means::Signal(signal), Some(target), shown)
+        }
+        (Err(_), Some(command)) => {
+            let shown = text::clean(&shown(&command), 300);
+            (Means::Exec(command), None, shown)
+        }
+        (Err(no), None) => {
+            request.otherwise = Err(no.with_hint());
+            return request;
+        }
+    };
+    let other = PlannedRequest {
+        method: ActionSpec {
+            means,
+            waits: false,
+            then: None,
+            reply: None,
+            timeout: request.method.timeout,
+        },
+        offer: ProposedAction {
+            request: shown.clone(),
+            after_reply: None,
+            ..request.offer.clone()
+        },
+        signalled,
+        otherwise: Err(String::new()),
+        after_reply: None,
+    };
+    request.offer.otherwise = Some(format!("where that is not offered, {shown}"));
+    request.otherwise = Ok(Box::new(other));
+    request
 }
 
 /// Returns the offer to start a service that does not run.
@@ -108,6 +171,8 @@ pub(super) fn offer_to_start(
         action,
         means: START_COMMAND.to_owned(),
         request: start_command(service).unwrap_or_default(),
+        after_reply: None,
+        otherwise: None,
         then: None,
         target: text::clean(&facts.absence(), 300),
         timeout,

@@ -29,6 +29,8 @@ pub(super) struct ActionEnd {
     pub(super) unseen: bool,
     /// Set where nothing was sent, since the service takes no connection.
     pub(super) unreached: bool,
+    /// The answer of a route that is not offered: nothing was done.
+    pub(super) not_offered: Option<String>,
     /// The first and the last lines that a service wrote which did not start.
     pub(super) log: Vec<String>,
     /// The processes that have had SIGTERM.
@@ -47,6 +49,7 @@ impl ActionEnd {
             responder: None,
             unseen: false,
             unreached: false,
+            not_offered: None,
             log: Vec::new(),
             signalled: Vec::new(),
             parts: Vec::new(),

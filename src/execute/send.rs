@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::PlannedRequest;
 use super::signal::{ProvenTarget, send_signal};
-use crate::action::shown_command;
+use crate::action::{has_done_nothing, shown_command};
 use crate::health::FailureKind;
 use crate::host::descendants;
 use crate::host::signals::SignalError;
@@ -65,6 +65,8 @@ pub(super) enum NotSent {
 pub(super) enum StopResponse {
     /// The request was taken: the answer.
     Taken(String),
+    /// The route is not offered, not enabled or not allowed, so nothing was done: the answer.
+    NotOffered(String),
     /// The request was rejected: how.
     Rejected(String),
     /// The request went out, and what became of it is not known: why.
@@ -234,7 +236,7 @@ impl std::fmt::Display for StopResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Taken(what) | Self::Unclear(what) => f.write_str(what),
-            Self::Rejected(how) => write!(f, "it {how}"),
+            Self::NotOffered(how) | Self::Rejected(how) => write!(f, "it {how}"),
             Self::NotSent(why) => write!(f, "nothing was sent: {why}"),
         }
     }
@@ -267,6 +269,7 @@ fn by_code(code: u16, body: &[u8]) -> StopResponse {
     let answer = answered(code, body);
     match code {
         200..=299 => StopResponse::Taken(answer),
+        _ if has_done_nothing(code) => StopResponse::NotOffered(answer),
         // Too early, in conflict with a shutdown under way, too often: it may go down all the same.
         408 | 409 | 425 | 429 => StopResponse::Unclear(answer),
         300..=499 => StopResponse::Rejected(answer),
@@ -307,16 +310,21 @@ mod tests {
             (202, "taken"),
             (204, "taken"),
             (301, "rejected"),
-            (401, "rejected"),
-            (404, "rejected"),
-            (405, "rejected"),
+            (400, "rejected"),
+            (401, "not offered"),
+            (403, "not offered"),
+            (404, "not offered"),
+            (405, "not offered"),
+            (410, "rejected"),
             (409, "unclear"),
             (500, "unclear"),
+            (501, "not offered"),
             (502, "unclear"),
             (503, "unclear"),
         ] {
             let found = match by_code(code, &[]) {
                 StopResponse::Taken(_) => "taken",
+                StopResponse::NotOffered(_) => "not offered",
                 StopResponse::Rejected(_) => "rejected",
                 StopResponse::Unclear(_) => "unclear",
                 StopResponse::NotSent(_) => "?",

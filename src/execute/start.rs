@@ -20,7 +20,7 @@ use crate::action::{
 use crate::event::StepKind;
 use crate::health::{Outcome, Process, Role};
 use crate::host::keeper::enclosing_unit;
-use crate::host::launch::{StartOrder, launch, startable};
+use crate::host::launch::{StartOrder, launch, make_log, startable};
 use crate::host::log::excerpt;
 use crate::host::pid_file::{self, PidFile};
 use crate::host::records::{Record, RecordError, RecordKey, Records};
@@ -89,7 +89,12 @@ impl TargetRun<'_> {
             let launched = launch(program, records, &order).await?;
             Ok::<_, String>((records, order, redactions, launched))
         };
-        let launched = or_end(Verdict::Died, "it could not be started", launched.await)?;
+        let (verdict, what) = if self.times.drain.is_some() {
+            (Verdict::Died, "it could not be started")
+        } else {
+            (Verdict::Refused, "nothing was started")
+        };
+        let launched = or_end(verdict, what, launched.await)?;
         let (records, order, redactions, record) = launched;
         let started = record.process;
         let running = process(started.pid)
@@ -251,14 +256,27 @@ impl TargetRun<'_> {
 }
 
 impl Executor {
-    /// Checks that the service could be started, as far as that is known before it is stopped.
+    /// Checks that the service could be started, as far as that is known before it is stopped, and makes its log where that is
+    /// asked for.
     ///
     /// # Errors
     /// Why it could not be.
-    pub(super) async fn startable(&self, service: &Service, key: &RecordKey) -> Result<(), String> {
+    pub(super) async fn startable(
+        &self,
+        service: &Service,
+        key: &RecordKey,
+        makes_log: bool,
+    ) -> Result<(), String> {
         let (records, order, _) = self.start_order(service, key).await?;
         let records = records.clone();
-        tokio::task::spawn_blocking(move || startable(&records, &order))
+        let check = move || {
+            startable(&records, &order)?;
+            if makes_log {
+                make_log(&records, &order)?;
+            }
+            Ok(())
+        };
+        tokio::task::spawn_blocking(check)
             .await
             .map_err(|error| error.to_string())?
     }
@@ -522,9 +540,52 @@ impl ReadinessCheck {
         let questions = self.others.iter().map(|probe| prober.probe(probe, None));
         let outcomes = join_all(questions).await;
         let answers = self.others.iter().zip(&outcomes);
-        answers
+        let missing: Vec<String> = answers
             .filter_map(|(probe, outcome)| missing(probe, outcome))
-            .collect()
+            .collect();
+        if missing.is_empty() {
+            self.unrouted(&outcomes, prober).await
+        } else {
+            missing
+        }
+    }
+
+    /// Says which routes are not there, where a profile takes that for a pass and no other route of the service answers
+    /// either: then nothing of it has answered.
+    async fn unrouted(&self, passed: &[Outcome], prober: &Prober) -> Vec<String> {
+        let passed: Vec<_> = self.others.iter().zip(passed).collect();
+        let is_missing = |probe: &Probe, outcome: &Outcome| {
+            let no_route = outcome.code.filter(|code| matches!(code, 404 | 405 | 501));
+            no_route.is_some_and(|code| !probe.expect.accepts(code))
+        };
+        if passed
+            .iter()
+            .any(|(probe, outcome)| !is_missing(probe, outcome))
+        {
+            return Vec::new();
+        }
+        let asked = |probe: &&Probe| {
+            let of_service = !matches!(probe.role, Role::Named | Role::Startup);
+            of_service && self.others.iter().all(|other| other.name != probe.name)
+        };
+        let rest: Vec<&Probe> = self.service.probes.iter().filter(asked).collect();
+        let outcomes = join_all(rest.iter().map(|probe| prober.probe(probe, None))).await;
+        let answered = |(probe, outcome): (&&Probe, &Outcome)| {
+            outcome.code.is_some() && !is_missing(probe, outcome)
+        };
+        if rest.iter().zip(&outcomes).any(answered) {
+            return Vec::new();
+        }
+        let others = rest.into_iter().zip(&outcomes);
+        let all = passed.into_iter().chain(others);
+        all.map(|(probe, outcome)| {
+            let answer = match outcome.code {
+                Some(code) => format!("answered {code}"),
+                None => "did not answer".to_owned(),
+            };
+            format!("{}: {} {answer}", probe.name, probe.kind.target())
+        })
+        .collect()
     }
 }
 

@@ -12,8 +12,8 @@ use super::facts::{IdentityAnswer, IdentityQuestion};
 use super::monitor::{MonitorSubject, Monitored, Pending, monitor};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow, ended};
-use super::send::{Delivery, NotSent, StopResponse, send};
-use super::signal::{ProvenTarget, send_to_all, target_names};
+use super::send::{Delivery, NotSent, StopResponse, kernel_signal, send};
+use super::signal::{ProvenTarget, send_signal, send_to_all, target_names};
 use crate::action::{
     Action, Baseline, ConnectOutcome, Goal, NOTHING_TO_LOOK_AT, Observation, ResponderKind,
     StopProof, StopStage, Verdict, WOULD_SHOW,
@@ -22,6 +22,7 @@ use crate::event::StepKind;
 use crate::health::{Identity, Moment, Process};
 use crate::host::{Endpoint, alive, is_local};
 use crate::inventory::Means;
+use crate::text;
 
 /// A scheduled stop of which nobody knows whether it was taken is watched for this long.
 const IN_DOUBT: Duration = Duration::from_secs(2);
@@ -49,14 +50,24 @@ struct StopWatch<'a> {
     leader_gone: Option<Moment>,
     /// Set once the processes that it has left behind were signalled.
     leftover_signalled: bool,
+    /// When a good reply came, until the signal that follows it was sent.
+    taken: Option<Moment>,
     signalled: Vec<Process>,
 }
 
 impl TargetRun<'_> {
-    /// Sends the request, watches, and kills where that was asked for.
+    /// Sends the request, or what takes its place where its route is not offered, watches, and kills where that was asked
+    /// for.
     pub(super) async fn stop(&self, request: &PlannedRequest) -> ActionEnd {
         let began = Instant::now();
-        let result = self.request_stop(request).await;
+        let left = || request.method.timeout.saturating_sub(began.elapsed());
+        let first = self.request_stop(request, request.method.timeout).await;
+        let (request, mut result) = match (&first.not_offered, &request.otherwise) {
+            (Some(_), Ok(other)) if !self.context.cancel.is_cancelled() => {
+                (&**other, self.stop_otherwise(other, first, left()).await)
+            }
+            _ => (request, first),
+        };
         let stays = result.unreached
             || matches!(
                 result.verdict,
@@ -64,13 +75,39 @@ impl TargetRun<'_> {
             );
         let context = self.context;
         if stays && context.executor.policy.force && !context.cancel.is_cancelled() {
-            let left = request.method.timeout.saturating_sub(began.elapsed());
-            return self.kill(request, left, result).await;
+            return self.kill(request, left(), result).await;
+        }
+        let goes_on = matches!(
+            result.verdict,
+            Verdict::StillAnswering | Verdict::StillDraining
+        );
+        if goes_on && self.can_be_killed() {
+            result.text += "; `--force` ends it";
         }
         result
     }
 
-    async fn request_stop(&self, request: &PlannedRequest) -> ActionEnd {
+    /// Sends what takes the place of a route that is not offered.
+    async fn stop_otherwise(
+        &self,
+        other: &PlannedRequest,
+        first: ActionEnd,
+        limit: Duration,
+    ) -> ActionEnd {
+        let answer = first.not_offered.unwrap_or_default();
+        let name = &other.offer.request;
+        let what = format!("its route is not offered (it {answer}); sending {name}");
+        self.tell(StepKind::Sending, &what);
+        let mut result = self.request_stop(other, limit).await;
+        result.text = format!(
+            "{}; its route {answer}, so its next means was used: {name}",
+            result.text
+        );
+        result.evidence.splice(0..0, first.evidence);
+        result
+    }
+
+    async fn request_stop(&self, request: &PlannedRequest, limit: Duration) -> ActionEnd {
         let began = self.now();
         let facts = &self.target.facts;
         let subject = facts.subject(&self.target.service, &facts.processes.all());
@@ -97,9 +134,10 @@ impl TargetRun<'_> {
             compared: Vec::new(),
             leader_gone: None,
             leftover_signalled: false,
+            taken: None,
             signalled: Vec::new(),
         };
-        let end = monitor(&mut watch, request.method.timeout).await;
+        let end = monitor(&mut watch, limit).await;
         let mut result = ended(end.map_continue(|(verdict, text)| watch.proved(verdict, text)));
         result.evidence.append(&mut watch.evidence);
         result.after = result.after.or(watch.after.map(Box::new));
@@ -133,6 +171,9 @@ impl Monitored for StopWatch<'_> {
                 result.unreached = matches!(why, NotSent::Unreached(_));
                 return Flow::Break(result);
             }
+            StopResponse::NotOffered(answer) => {
+                return Flow::Break(self.not_offered(answer));
+            }
             StopResponse::Taken(what) if scheduled => {
                 self.run.tell(StepKind::Accepted, what);
                 return Flow::Break(ActionEnd::new(Verdict::Accepted, what));
@@ -146,13 +187,14 @@ impl Monitored for StopWatch<'_> {
         let name = &self.request.offer.request;
         let (kind, rejected, so_far) = match &response {
             StopResponse::Taken(what) => {
+                self.taken = Some(self.run.now());
                 let so_far = format!("{name} was sent and taken ({what})");
                 (StepKind::Accepted, None, so_far)
             }
             StopResponse::Unclear(what) => {
                 (StepKind::Remark, None, format!("{name} was sent ({what})"))
             }
-            StopResponse::Rejected(how) => {
+            StopResponse::NotOffered(how) | StopResponse::Rejected(how) => {
                 let so_far = format!("{name} was sent and it {how}");
                 (StepKind::Remark, Some(how.clone()), so_far)
             }
@@ -222,6 +264,7 @@ impl Monitored for StopWatch<'_> {
     fn looked(&mut self, looks: &[ConnectOutcome]) {
         // The look before this one decides: what listened then goes on listening.
         self.end_leftover();
+        self.follow_reply();
         self.looks = looks.to_vec();
     }
 
@@ -242,7 +285,7 @@ impl Monitored for StopWatch<'_> {
         if in_doubt && self.subject.proof.drains() {
             return Flow::Break(ActionEnd::new(Verdict::Accepted, "it is draining"));
         }
-        Flow::Continue(())
+        self.unproved_after_reply()
     }
 }
 
@@ -278,6 +321,69 @@ impl StopWatch<'_> {
         self.signalled
             .extend(left.iter().map(ProvenTarget::process));
         self.evidence.extend(send_to_all(&left, Signal::TERM));
+    }
+
+    /// Gives the result for a route that is not offered.
+    fn not_offered(&self, answer: &str) -> ActionEnd {
+        let request = &self.request.offer.request;
+        let mut text = format!("nothing was done: {request} {answer}");
+        if let Err(why) = &self.request.otherwise {
+            let why = if why.is_empty() {
+                "is the route enabled, and is the caller allowed to use it?"
+            } else {
+                why
+            };
+            text = format!("{text}, and there is no other means: {why}");
+        }
+        let mut result = ActionEnd::refused(text);
+        result.evidence.push(format!("reply: it {answer}"));
+        result.not_offered = Some(answer.to_owned());
+        result
+    }
+
+    /// Returns whether the time after a good reply is up, after which a process that still runs is signalled.
+    fn reply_is_old(&self) -> bool {
+        let then = self.request.method.then.zip(self.taken);
+        then.is_some_and(|(then, taken)| self.run.now().since(taken) >= then.after)
+    }
+
+    /// Sends the signal that follows a good reply, once, where the process still runs.
+    fn follow_reply(&mut self) {
+        let (Some(Ok(target)), Some(then)) = (&self.request.after_reply, self.request.method.then)
+        else {
+            return;
+        };
+        if !self.reply_is_old() || alive(target.process()) != Some(true) {
+            return;
+        }
+        self.taken = None;
+        let (signal, names) = (then.signal, target_names(std::slice::from_ref(target)));
+        let what = format!(
+            "SIG{} to {names}, which still runs {} after its reply",
+            signal.as_str(),
+            text::format_duration(then.after)
+        );
+        self.run.tell(StepKind::Remark, &format!("sending {what}"));
+        self.evidence
+            .push(match send_signal(target, kernel_signal(signal)) {
+                Ok(()) => format!("sent {what}"),
+                Err(error) => format!("could not send {what}: {error}"),
+            });
+        self.signalled.push(target.process());
+    }
+
+    /// Ends the stop where a good reply should be followed by a signal, the service goes on, and no process is proved.
+    fn unproved_after_reply(&self) -> Flow {
+        let Some(Err(why)) = &self.request.after_reply else {
+            return Flow::Continue(());
+        };
+        if !self.reply_is_old() || !self.looks.contains(&ConnectOutcome::Accepted) {
+            return Flow::Continue(());
+        }
+        let text = format!(
+            "its reply was good, and something goes on answering; no signal can follow: {why}"
+        );
+        Flow::Break(ActionEnd::new(Verdict::StillAnswering, text))
     }
 
     /// The address at which the service may still answer.

@@ -23,6 +23,7 @@ use tokio::process::Child;
 
 use super::descendants;
 use super::descriptors::original_descriptor_limit;
+use super::interpreter::{missing_interpreter, missing_script};
 use super::keeper::{self, is_keeper};
 use super::process::process;
 use super::records::{Record, RecordError, RecordKey, Records, file_id};
@@ -83,8 +84,7 @@ pub(crate) async fn launch(
     if order.log == records.default_log(&order.key) {
         records.make_logs().map_err(|error| error.to_string())?;
     }
-    let (log, log_offset) = open_log(&order.log)
-        .map_err(|error| format!("its log {} cannot be written: {error}", order.log.display()))?;
+    let (log, log_offset) = open_log(&order.log).map_err(|error| no_log(order, &error))?;
     let task = task(records, order, log_offset).map_err(|error| error.to_string())?;
     let task = serde_json::to_vec(&task).map_err(|error| error.to_string())?;
     let starts = std::path::absolute(records.starts(&order.key));
@@ -134,27 +134,59 @@ pub(crate) fn startable(records: &Records, order: &StartOrder) -> Result<(), Str
     }
     let first = |words: &[String]| words.first().cloned().unwrap_or_default();
     let (program, shown) = (&first(&order.command), &first(&order.shown));
-    let path_variable = order.env.iter().find(|(name, _)| name == "PATH");
-    let path_variable = path_variable.map(|(_, path)| path.as_str());
     if program.contains('/') {
-        return runnable(Path::new(program)).map_err(|why| {
+        runnable(Path::new(program)).map_err(|why| {
             let elsewhere = if why == NO_FILE {
                 in_directory(program, &cwd)
             } else {
                 String::new()
             };
             cannot_run(shown, &(why + &elsewhere))
-        });
+        })?;
+        return has_interpreter(Path::new(program), order, &cwd);
     }
+    match find_command(program, order, &cwd) {
+        Some(file) => has_interpreter(&file, order, &cwd),
+        None => Err(cannot_run(shown, NO_COMMAND)),
+    }
+}
+
+/// Makes the log of a start, with its directory.
+///
+/// # Errors
+/// Why it cannot be written, for people.
+pub(crate) fn make_log(records: &Records, order: &StartOrder) -> Result<(), String> {
+    if order.log == records.default_log(&order.key) {
+        records.make_logs().map_err(|error| error.to_string())?;
+    }
+    let opened = open_log(&order.log);
+    opened.map(|_| ()).map_err(|error| no_log(order, &error))
+}
+
+fn no_log(order: &StartOrder, error: &io::Error) -> String {
+    format!("its log {} cannot be written: {error}", order.log.display())
+}
+
+/// Finds a command as the kernel's library does: from where the program will run, and past what may not be executed.
+fn find_command(command: &str, order: &StartOrder, cwd: &Path) -> Option<PathBuf> {
+    let path_variable = order.env.iter().find(|(name, _)| name == "PATH");
     let own = std::env::var_os("PATH").map(|path| path.to_string_lossy().into_owned());
-    let searched = path_variable.map(str::to_owned).or(own);
+    let searched = path_variable.map(|(_, path)| path.clone()).or(own);
     let searched = searched.unwrap_or_else(|| "/bin:/usr/bin".to_owned());
-    // As the kernel's library looks for it: from where the program will run, and past what may not be executed.
-    let mut places = std::env::split_paths(&searched).map(|place| cwd.join(place).join(program));
-    if places.any(|file| runnable(&file).is_ok()) {
-        Ok(())
-    } else {
-        Err(cannot_run(shown, NO_COMMAND))
+    let mut places = std::env::split_paths(&searched).map(|place| cwd.join(place).join(command));
+    places.find(|file| runnable(file).is_ok())
+}
+
+/// Checks that the interpreter of a script is there, and so is the script that an interpreter is to run.
+fn has_interpreter(file: &Path, order: &StartOrder, cwd: &Path) -> Result<(), String> {
+    let is_command = |command: &str| find_command(command, order, cwd).is_some();
+    let missing = missing_interpreter(file, is_command);
+    match missing.or_else(|| missing_script(&order.command, cwd)) {
+        Some(why) => Err(cannot_run(
+            order.shown.first().map_or("", String::as_str),
+            &why,
+        )),
+        None => Ok(()),
     }
 }
 
@@ -388,6 +420,11 @@ fn not_run(order: &StartOrder, error: &io::Error) -> String {
         return no_directory(&order.cwd);
     }
     let why = match error.kind() {
+        io::ErrorKind::NotFound
+            if let Some(why) = missing_interpreter(Path::new(&program), |_| true) =>
+        {
+            why
+        }
         io::ErrorKind::NotFound if program.contains('/') => {
             NO_FILE.to_owned() + &in_directory(&shown, &order.cwd)
         }

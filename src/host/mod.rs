@@ -7,6 +7,7 @@ mod clock;
 pub(crate) mod descendants;
 mod descriptors;
 pub(crate) mod directories;
+mod interpreter;
 pub(crate) mod keeper;
 pub(crate) mod launch;
 pub(crate) mod log;
@@ -24,7 +25,7 @@ pub(crate) use clock::Clock;
 pub(crate) use descriptors::{check_spare_descriptors, raise_descriptor_limit};
 pub(crate) use ports::{Endpoint, Listening, Owners, owners};
 pub(crate) use process::{
-    CommandLine, RunningProcess, alive, ancestors, command_line, loaded, local_process,
+    CommandLine, RunningProcess, alive, ancestors, command_line, image, loaded, local_process,
     one_of_a_pool, process, runs_another_file_than, started_at, ticks_now,
 };
 pub(crate) use process_end::{ProcessEnd, ended};

@@ -99,19 +99,21 @@ pub(crate) fn ancestors(of: Process) -> Vec<Process> {
 /// The process that has loaded the program which this one runs: itself, or the one that it was forked from, as a
 /// worker from its master. Itself where that cannot be told.
 pub(crate) fn loaded(by: Process) -> Process {
-    // Each program is loaded at another place of its own memory; a fork shares it.
-    let stack = |process: Process| {
-        let stat = read(process.pid).ok()??;
-        (stat.start_ticks == process.start_ticks && stat.stack > 1).then_some(stat.stack)
-    };
-    let Some(own) = stack(by) else {
+    let Some(own) = image(by) else {
         return by;
     };
     ancestors(by)
         .into_iter()
-        .take_while(|ancestor| stack(*ancestor) == Some(own))
+        .take_while(|ancestor| image(*ancestor) == Some(own))
         .last()
         .unwrap_or(by)
+}
+
+/// Returns what tells the program that a process runs from one that it has run before: the place in its memory at which the
+/// program was loaded, another one after each `exec`, and the same in a fork. `None` where that cannot be read.
+pub(crate) fn image(process: Process) -> Option<u64> {
+    let stat = read(process.pid).ok()??;
+    (stat.start_ticks == process.start_ticks && stat.stack > 1).then_some(stat.stack)
 }
 
 /// Returns the pids of all processes; none where this system has no `/proc`.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_yaml::Mapping;
+
 use crate::profile::Signal;
 use crate::profile::annotated::AnnotatedYaml;
 use crate::profile::kind::http::{self, RawHttp};
@@ -100,7 +102,10 @@ impl<'a> ActionLevels<'a> {
             None => Means::Signal(Signal::Term),
         };
         let reply = strongest(&self.written, |action| action.reply.as_ref());
+        let then = strongest(&self.written, |action| action.then.as_ref());
+        let then = then.and_then(|then| *then.value);
         Some(ActionSpec {
+            then: then.filter(|_| matches!(means, Means::Http(_))),
             means,
             waits: waits.is_some_and(|waits| *waits.value),
             timeout: self.timeout().value,
@@ -122,6 +127,13 @@ impl<'a> ActionLevels<'a> {
                 if name != "reload" {
                     let origin = origin(&self.written, |action| action.waits.as_ref());
                     out.leaf("waits", action.waits, origin);
+                }
+                if let Some(then) = action.then {
+                    let origin = origin(&self.written, |action| action.then.as_ref());
+                    let mut written = Mapping::new();
+                    written.insert("signal".into(), then.signal.as_str().into());
+                    written.insert("after".into(), then.after.yaml());
+                    out.leaf("then", written, origin);
                 }
                 http::show_request(sent, &self.https(), &self.context, out);
             }

@@ -15,7 +15,7 @@ use crate::profile::raw::read::{
 };
 use crate::profile::raw::request::HttpRequest;
 use crate::profile::setting::{NamedTexts, Spanned, settings};
-use crate::profile::{ReplyDecode, Signal, Target};
+use crate::profile::{ReplyDecode, Signal, SignalAfterReply, Target};
 use crate::yaml::{Entry, Problem, Problems, Value};
 
 use super::start::{RawHook, RawStart, Sources, on_change, restart_on, sources, start};
@@ -110,6 +110,8 @@ pub(crate) struct ActionSpec {
     pub(crate) means: Means,
     /// Set where the reply comes only when the work is done.
     pub(crate) waits: bool,
+    /// The signal that follows a good reply where the process still runs.
+    pub(crate) then: Option<SignalAfterReply>,
     /// The time-out, the proof included.
     pub(crate) timeout: Duration,
     /// The decoding of the reply to a reload by a route.

@@ -60,6 +60,8 @@ impl<'a> ActionReport<'a> {
             "action": self.action,
             "means": offer.map(|it| &it.means),
             "request": offer.map(|it| &it.request),
+            "after_reply": offer.and_then(|it| it.after_reply.as_ref()),
+            "otherwise": offer.and_then(|it| it.otherwise.as_ref()),
             "then": offer.and_then(|it| it.then.as_ref()),
             "target": offer.map(|it| &it.target),
             "steps": steps.collect::<Vec<_>>(),
@@ -155,10 +157,10 @@ fn conditional(offer: &ProposedAction) -> String {
         service,
         action,
         means,
-        request,
         target,
         ..
     } = offer;
+    let request = offer.request_in_full();
     let verb = if means == START_COMMAND {
         "run"
     } else {
@@ -213,6 +215,8 @@ mod tests {
             action: Action::Shutdown,
             means: "shutdown route (waits for the end)".to_owned(),
             request: "POST http://localhost:8000/health/shutdown".to_owned(),
+            after_reply: None,
+            otherwise: None,
             then: None,
             target: "127.0.0.1:8000, pid 4711 (api)".to_owned(),
             timeout: Duration::from_secs(40),

@@ -22,7 +22,7 @@ pub use definition::{Profile, ProfileSource};
 pub use expect::{Expect, StatusRange};
 pub use host_port::HostPort;
 pub(crate) use request::{Auth, Connection, Proxy, Secret};
-pub use signal::Signal;
+pub use signal::{Signal, SignalAfterReply};
 pub(crate) use target::mask_password;
 pub use target::{BadAddress, Target, check_path};
 

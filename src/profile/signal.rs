@@ -17,6 +17,15 @@ pub enum Signal {
     Usr2,
 }
 
+/// A signal that follows the reply of a route, where the process still runs some time later: `then` of a shutdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignalAfterReply {
+    /// The signal.
+    pub signal: Signal,
+    /// The time between the reply and the signal.
+    pub after: std::time::Duration,
+}
+
 impl Signal {
     /// All signals with their names in files.
     pub const ALL: [(&'static str, Self); 6] = [

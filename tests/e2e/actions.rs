@@ -36,7 +36,7 @@ fn service(words: &str) -> FaultyService {
 }
 
 /// Starts a service whose process cannot be known: its program has the name of one that only forwards connections.
-fn hidden(words: &str) -> FaultyService {
+pub(crate) fn hidden(words: &str) -> FaultyService {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let program = folder.path().join("docker-proxy");
     let own = std::env::current_exe().expect("this binary has a path");
@@ -53,12 +53,12 @@ fn entry(name: &str, faulty: &FaultyService, more: &str) -> String {
 }
 
 /// A scene with the service `api`.
-fn scene(faulty: &FaultyService, more: &str) -> Scene {
+pub(crate) fn scene(faulty: &FaultyService, more: &str) -> Scene {
     Scene::with_inventory(&format!("services:\n{}", entry("api", faulty, more)))
 }
 
 /// Runs an action to its end.
-fn run(scene: &Scene, words: &str) -> Ran {
+pub(crate) fn run(scene: &Scene, words: &str) -> Ran {
     let words: Vec<&str> = words.split_ascii_whitespace().collect();
     scene.run(&words)
 }
@@ -71,7 +71,7 @@ fn begin(scene: &Scene, words: &str) -> Acting {
 
 /// Asserts the verdict and exit code of the only service.
 #[track_caller]
-fn assert_ended(ran: &Ran, verdict: &str, code: i32) {
+pub(crate) fn assert_ended(ran: &Ran, verdict: &str, code: i32) {
     assert!(
         ran.stdout.starts_with(&format!("api: {verdict}: ")) && ran.stdout.lines().count() == 1,
         "expected {verdict}: {ran:?}"
@@ -80,7 +80,7 @@ fn assert_ended(ran: &Ran, verdict: &str, code: i32) {
 }
 
 /// The lines of the audit file.
-fn audit(scene: &Scene) -> Vec<Value> {
+pub(crate) fn audit(scene: &Scene) -> Vec<Value> {
     let path = scene.path().join("state/healthctl/audit.jsonl");
     std::fs::read_to_string(path)
         .unwrap_or_default()

@@ -147,7 +147,7 @@ fn check_reload(profile: &Profile, reply: &Path, expected: &Value) -> Option<Str
     let decode = profile.reload_reply();
     let decode = decode.unwrap_or_else(|| panic!("{place}: the profile reads no such reply"));
     let reply = Reply::parse(&fs::read(reply).unwrap());
-    let found = decode.read(&reply.body, &reply.headers);
+    let found = decode.read(reply.code, &reply.body, &reply.headers);
     compared(&place, &shown_reload(&found), expected)
 }
 

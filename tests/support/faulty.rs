@@ -26,7 +26,7 @@ pub struct FaultyService {
 }
 
 impl FaultyService {
-    /// Starts one that does as the words say: `shutdown=stay`, `sigterm=ignore`, `reload=parts`, `sighup=take`,
+    /// Starts one that does as the words say: `shutdown=stay`, `shutdown=404` (an error page), `boot` (Spring Boot's routes), `sigterm=ignore`, `reload=parts`, `sighup=take`,
     /// `status=401`, `port=8000`, `v6`, `shared`, `standby`, `start=whole`, `start=none`, `gate=FILE`, `sigusr2=handover`, `when=FILE` (it listens once that is there), `writes=FILE` (at
     /// its start), `broken=FILE` (it does not start while that is there). `test` is the full name of the test that calls
     /// [`serve_if_asked`].
@@ -349,10 +349,17 @@ impl Service {
         let mut words = line.split_ascii_whitespace();
         match (words.next(), words.next()) {
             (Some("GET"), Some("/health/live" | "/health/status")) => self.status(stream),
-            (Some("POST"), Some("/health/shutdown")) => self.shutdown("shutdown", stream),
+            (Some("POST"), Some("/health/shutdown" | "/actuator/shutdown")) => {
+                self.shutdown("shutdown", stream);
+            }
             (Some("POST"), Some("/health/shutdown/schedule")) => self.shutdown("schedule", stream),
-            (Some("POST"), Some("/config/reload")) => self.reload(stream),
-            _ => reply(stream, 404, "{}"),
+            (Some("POST"), Some("/config/reload" | "/actuator/refresh")) => self.reload(stream),
+            (Some("GET"), Some("/actuator/health" | "/actuator/health/liveness"))
+                if self.words.get("boot").is_some() =>
+            {
+                reply(stream, 200, r#"{"status":"UP"}"#);
+            }
+            (_, path) => error_page(stream, 404, path.unwrap_or_default()),
         }
     }
 
@@ -364,6 +371,12 @@ impl Service {
                 let fixed: jiff::Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
                 let real: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
                 fixed - self.started.duration_since(real)
+            }
+            // Computed anew each time from an uptime in whole seconds.
+            Some("wander") => {
+                let now = jiff::Timestamp::now();
+                let uptime = now.duration_since(self.started).as_secs();
+                now - jiff::SignedDuration::from_secs(uptime)
             }
             _ => self.started,
         };
@@ -451,7 +464,11 @@ impl Service {
                 reply(stream, 200, complete);
                 self.close(SocketAddr::is_ipv4);
             }
-            other => panic!("an unknown word: {route}={other}"),
+            code => error_page(
+                stream,
+                code.parse().expect("a word or a code"),
+                "/health/shutdown",
+            ),
         }
     }
 }
@@ -491,9 +508,21 @@ impl Service {
                 let _ = stream.read_to_end(&mut Vec::new());
                 thread::park();
             }
-            other => panic!("an unknown word: reload={other}"),
+            code => error_page(
+                stream,
+                code.parse().expect("a word or a code"),
+                "/config/reload",
+            ),
         }
     }
+}
+
+/// Replies with the error page of Spring Boot, whose fields are about the request.
+fn error_page(stream: TcpStream, code: u16, path: &str) {
+    let page = serde_json::json!({
+        "timestamp": "2026-01-01T00:00:00Z", "status": code, "error": "No", "path": path,
+    });
+    reply(stream, code, &page.to_string());
 }
 
 fn reply(mut stream: TcpStream, code: u16, body: &str) {

@@ -18,6 +18,7 @@ pub struct Startable {
     port: u16,
     words: String,
     more: String,
+    profile: &'static str,
     /// What a shell that runs it does beside it; it is run without one where this is empty.
     shell: &'static str,
 }
@@ -30,6 +31,7 @@ impl Startable {
             port: free_port(),
             words: words.to_owned(),
             more: String::new(),
+            profile: "hephaestus",
             shell: "",
         }
     }
@@ -43,6 +45,12 @@ impl Startable {
     /// A shell stays between it and healthctl.
     pub fn under_a_shell(mut self) -> Self {
         self.shell = "; exit 0";
+        self
+    }
+
+    /// It follows another profile.
+    pub fn of_profile(mut self, profile: &'static str) -> Self {
+        self.profile = profile;
         self
     }
 
@@ -69,11 +77,12 @@ impl Startable {
             )
         };
         format!(
-            "  {name}:\n    profile: hephaestus\n    url: http://127.0.0.1:{port}\n    start:\n      \
+            "  {name}:\n    profile: {profile}\n    url: http://127.0.0.1:{port}\n    start:\n      \
              command: [{command}]\n      \
              env: {{{VARIABLE}: \"alone port={port} {words}\", {MARK}: \"{folder}\"}}\n      \
              log: logs/{name}.log\n      ready_timeout: 30s\n{more}",
             name = self.name,
+            profile = self.profile,
             port = self.port,
             words = self.words,
             more = self.more,

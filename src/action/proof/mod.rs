@@ -27,6 +27,11 @@ pub(crate) use stop::{NOTHING_TO_LOOK_AT, StopProof, WOULD_SHOW};
 /// The time between the first and the last of the looks that prove an end.
 pub(crate) const LOOKS_APART: Duration = Duration::from_millis(100);
 
+/// Returns whether a status code says that a route has done nothing: it is not offered, not enabled or not allowed.
+pub(crate) const fn has_done_nothing(code: u16) -> bool {
+    matches!(code, 401 | 403 | 404 | 405 | 501)
+}
+
 /// Comes to a verdict from what is observed.
 pub(crate) trait Prover {
     /// Takes in one observation made at `at`.

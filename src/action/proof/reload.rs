@@ -222,6 +222,12 @@ fn of_reply(code: u16, how: &str, reply: &ReloadReply, there: &str) -> (Verdict,
             Verdict::ReloadRejected,
             format!("it does not take the request, and keeps its old configuration: it {how}"),
         ),
+        ReplyClass::NotOffered => (
+            Verdict::Refused,
+            format!(
+                "nothing was reloaded: it {how}: its route is not offered, not enabled or not allowed; where it reloads by another route, a signal or a command, say so: `actions: {{reload: {{signal: HUP}}}}`"
+            ),
+        ),
         ReplyClass::Accepted => (Verdict::Accepted, format!("it {how}")),
         ReplyClass::Unclear => {
             let semicolon = if parts.is_empty() { "" } else { "; " };

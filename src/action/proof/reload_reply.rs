@@ -1,6 +1,6 @@
 //! Classifies the reply to a reload: status code, word and parts weighed against each other.
 
-use super::list;
+use super::{has_done_nothing, list};
 use crate::health::{Part, ReloadReply, ReloadStatus};
 
 /// Names told one by one; of more, only how many they are.
@@ -15,6 +15,8 @@ pub(super) enum ReplyClass {
     Partial,
     /// Nothing of it holds: it was judged and refused.
     Rejected,
+    /// The route is not offered, not enabled or not allowed.
+    NotOffered,
     /// The request itself was rejected.
     NotTaken,
     /// The configuration will be read later.
@@ -30,8 +32,9 @@ const fn of_code(code: u16) -> ReplyClass {
         200..=299 => ReplyClass::Reloaded,
         // Too early, too slow, or the word of a proxy.
         408 | 425 | 502..=504 => ReplyClass::Unclear,
-        // No such route, no leave, the wrong method, switched off, somewhere else.
-        300..=399 | 401 | 403..=407 | 429 | 501 => ReplyClass::NotTaken,
+        code if has_done_nothing(code) => ReplyClass::NotOffered,
+        // Somewhere else, in another form, too often.
+        300..=399 | 406 | 407 | 429 => ReplyClass::NotTaken,
         _ => ReplyClass::Rejected,
     }
 }
@@ -43,6 +46,9 @@ pub(super) fn classify(code: u16, reply: &ReloadReply) -> ReplyClass {
     let whole = |wanted| reply.status == Some(wanted);
     let says = |wanted| part(wanted) || whole(wanted);
     let code = of_code(code);
+    if code == ReplyClass::NotOffered {
+        return code;
+    }
     let told = reply.status.is_some_and(|status| status != Unknown)
         || reply.parts.iter().any(|part| part.status != Unknown);
     if !told && matches!(code, ReplyClass::Unclear | ReplyClass::NotTaken) {

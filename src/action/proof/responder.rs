@@ -36,6 +36,10 @@ pub(crate) struct Baseline {
     pub(crate) processes: Vec<Process>,
     /// All processes that listened at its address are among them.
     pub(crate) all_owners: bool,
+    /// The program that its process runs, where there is exactly one (`host::image`).
+    pub(crate) image: Option<u64>,
+    /// Set where it listens on this machine, whose clock is ours.
+    pub(crate) is_local: bool,
     /// When the request was sent.
     pub(crate) sent: Moment,
     /// The same in clock ticks since boot, as the kernel stamps processes.
@@ -51,8 +55,20 @@ pub(crate) struct Responder {
     pub(crate) uptime: Option<Duration>,
     /// The processes that listen at its address now, where all of them can be seen.
     pub(crate) owners: Option<Vec<Process>>,
+    /// The program that its process runs, where there is exactly one (`host::image`).
+    pub(crate) image: Option<u64>,
     /// When the answer came.
     pub(crate) at: Option<Moment>,
+}
+
+impl Responder {
+    /// Returns the process that listens at its address, where there is exactly one.
+    pub(crate) fn sole_owner(&self) -> Option<Process> {
+        match self.owners.as_deref() {
+            Some([one]) => Some(*one),
+            _ => None,
+        }
+    }
 }
 
 impl Baseline {
@@ -67,30 +83,53 @@ impl Baseline {
         };
         // Nobody else listens or has listened, so the same process reports another start or instance.
         let alone = owners == self.processes.as_slice() && owners.len() == 1;
-        if by_owner.0 == ResponderKind::Same && alone && reported.0 == ResponderKind::New {
-            let (_, mut evidence) = reported;
-            evidence.extend(by_owner.1);
-            return (ResponderKind::Reborn, evidence);
+        if by_owner.0 != ResponderKind::Same || !alone || reported.0 != ResponderKind::New {
+            return by_owner;
         }
-        by_owner
+        let (_, mut evidence) = reported;
+        evidence.extend(by_owner.1);
+        let kind = match (self.image, responder.image) {
+            (Some(before), Some(now)) if before != now => ResponderKind::Reborn,
+            (Some(_), Some(_)) => {
+                evidence = vec![format!(
+                    "pid {} with the same kernel start runs the same program, whatever it reports",
+                    owners[0].pid
+                )];
+                ResponderKind::Same
+            }
+            _ => ResponderKind::Unknown,
+        };
+        (kind, evidence)
     }
 
     /// Compares by what the service reports of itself.
     fn by_report(&self, responder: &Responder) -> (ResponderKind, Vec<String>) {
+        let now = reported(&responder.identity);
+        let wanders = self.start_wanders();
         let mut new = None;
         for before in &self.identities {
             // The kernel's word is weighed with all owners; here only reported signals count.
-            let comparison = Identity::compare(&reported(before), &reported(&responder.identity));
+            let before = reported(before);
+            let comparison = Identity::compare(&before, &now);
             match comparison.sameness {
                 Sameness::Same => return (ResponderKind::Same, comparison.evidence),
+                Sameness::New if wanders => {
+                    let comparison =
+                        Identity::compare(&without_start(before), &without_start(now.clone()));
+                    new = (comparison.sameness == Sameness::New)
+                        .then_some(comparison.evidence)
+                        .or(new);
+                }
                 Sameness::New => new = Some(comparison.evidence),
                 Sameness::Unknown => {}
             }
         }
         let Some(evidence) = new else {
-            return (ResponderKind::Unknown, Vec::new());
+            let why = "the start that it reports differed from answer to answer before, so it tells nothing";
+            let evidence = wanders.then(|| why.to_owned());
+            return (ResponderKind::Unknown, evidence.into_iter().collect());
         };
-        if self.older_than_the_request(responder) {
+        if self.older_than_the_request(responder) || self.starts_before_the_request(responder) {
             let evidence = vec!["it was up before the request".to_owned()];
             return (ResponderKind::Other, evidence);
         }
@@ -124,10 +163,42 @@ impl Baseline {
         }
     }
 
+    /// Returns whether the start that is reported differed between two answers before the request.
+    fn start_wanders(&self) -> bool {
+        let starts = self.identities.iter().map(|identity| Identity {
+            start: identity.start,
+            read_at: identity.read_at,
+            ..Identity::default()
+        });
+        let starts: Vec<Identity> = starts.collect();
+        let differs =
+            |pair: &[Identity]| Identity::compare(&pair[0], &pair[1]).sameness == Sameness::New;
+        starts.windows(2).any(differs)
+    }
+
+    /// Returns whether the start that is reported lies before the request, by the clock of this machine.
+    fn starts_before_the_request(&self, responder: &Responder) -> bool {
+        let start = responder
+            .identity
+            .start
+            .filter(|start| self.is_local && !start.derived);
+        start.is_some_and(|start| {
+            let latest = start.at.checked_add(start.tolerance).unwrap_or(start.at);
+            latest < self.sent.wall
+        })
+    }
+
     /// An uptime is the one figure that tells an age without two clocks having to agree.
     fn older_than_the_request(&self, responder: &Responder) -> bool {
         let uptime = responder.uptime.zip(responder.at);
         uptime.is_some_and(|(uptime, at)| uptime > at.since(self.sent) + Start::UPTIME_TOLERANCE)
+    }
+}
+
+fn without_start(identity: Identity) -> Identity {
+    Identity {
+        start: None,
+        ..identity
     }
 }
 
@@ -163,6 +234,8 @@ mod tests {
             identities: vec![started("2026-11-22T09:00:00Z")],
             processes: vec![process(10, 100)],
             all_owners: false,
+            image: Some(1),
+            is_local: false,
             sent: Moment::at_seconds(0.0),
             sent_ticks: 1000,
         }
@@ -203,8 +276,8 @@ mod tests {
         let says = |identity: Identity, uptime: Option<u64>| Responder {
             identity,
             uptime: uptime.map(Duration::from_secs),
-            owners: None,
             at: Some(Moment::at_seconds(3.0)),
+            ..Responder::default()
         };
         check(
             &known(),
@@ -237,6 +310,7 @@ mod tests {
     fn a_process_that_reports_another_start_has_replaced_itself() {
         let says = |owners: &[Process], start: &str| Responder {
             identity: started(start),
+            image: Some(2),
             ..owned(owners)
         };
         let old = process(10, 100);
@@ -268,6 +342,47 @@ mod tests {
             &says(&left, "2026-11-22T10:00:01Z"),
             ResponderKind::Same,
         );
+    }
+
+    #[test]
+    fn the_same_process_is_never_new_unless_it_has_called_exec() {
+        let says = |image| Responder {
+            identity: started("2026-11-22T10:00:01Z"),
+            image,
+            ..owned(&[process(10, 100)])
+        };
+        check(&known(), &says(Some(2)), ResponderKind::Reborn);
+        check(&known(), &says(Some(1)), ResponderKind::Same);
+        check(&known(), &says(None), ResponderKind::Unknown);
+    }
+
+    #[test]
+    fn a_start_that_wanders_or_lies_before_the_request_proves_nothing() {
+        let says = |start: &str, instance: Option<&str>| Responder {
+            identity: Identity {
+                instance: instance.map(str::to_owned),
+                ..started(start)
+            },
+            ..Responder::default()
+        };
+        let mut wanders = known();
+        wanders.identities.push(started("2026-11-22T09:00:00.1Z"));
+        let later = "2026-11-22T10:00:00Z";
+        check(&wanders, &says(later, None), ResponderKind::Unknown);
+        // An instance goes on counting.
+        for identity in &mut wanders.identities {
+            identity.instance = Some("a".to_owned());
+        }
+        check(&wanders, &says(later, Some("b")), ResponderKind::New);
+        let sent = Moment::at_seconds(0.0).wall;
+        let local = Baseline {
+            is_local: true,
+            ..known()
+        };
+        for (seconds, expected) in [(-1, ResponderKind::Other), (1, ResponderKind::New)] {
+            let start = sent + jiff::SignedDuration::from_secs(seconds);
+            check(&local, &says(&start.to_string(), None), expected);
+        }
     }
 
     #[test]

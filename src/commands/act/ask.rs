@@ -19,8 +19,14 @@ pub(super) fn show(context: &Context, proposal: &Proposal) {
             Some(then) => format!("\n  then     {then}"),
             None => String::new(),
         };
+        let more = |label, text: &Option<String>| match text {
+            Some(text) => format!("\n  {label:<9}{text}"),
+            None => String::new(),
+        };
+        let after_reply = more("then", &offer.after_reply);
+        let otherwise = more("or", &offer.otherwise);
         context.message(&format!(
-            "{} {}{protected}\n  means    {}\n  request  {}{then}\n  target   {}\n  at most  {}",
+            "{} {}{protected}\n  means    {}\n  request  {}{after_reply}{otherwise}{then}\n  target   {}\n  at most  {}",
             offer.action,
             offer.service,
             offer.means,

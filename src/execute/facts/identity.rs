@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::owners::owners_of;
 use crate::action::{Baseline, Observation, Responder, ResponderKind};
 use crate::health::{Identity, Outcome, Role, State};
-use crate::host::{Endpoint, Owners};
+use crate::host::{Endpoint, Owners, image};
 use crate::inventory::Probe;
 use crate::probe::Prober;
 
@@ -48,12 +48,14 @@ impl IdentityQuestion {
             uptime: readings.find_map(|reading| reading.uptime),
             at: identity.read_at,
             identity: identity.clone(),
-            owners: None,
+            ..Responder::default()
         };
         // While its process runs the search is worth it only where another process seems to answer.
-        if self.search || self.baseline.compare(&responder).0 == ResponderKind::New {
+        let differs = [ResponderKind::New, ResponderKind::Other];
+        if self.search || differs.contains(&self.baseline.compare(&responder).0) {
             let owners = owners_of(self.endpoint.into_iter().collect()).await;
             responder.owners = owners.first().and_then(Owners::all);
+            responder.image = responder.sole_owner().and_then(image);
         }
         let (kind, evidence) = self.baseline.compare(&responder);
         let observation = Observation::Answer {

@@ -15,7 +15,7 @@ use crate::execute::address::{ServiceAddress, connect_all};
 use crate::health::{Identity, Moment, Outcome, Role};
 use crate::host::pid_file::PidFile;
 use crate::host::records::Record;
-use crate::host::{Clock, Endpoint, Owners, RunningProcess, alive, is_local, ticks_now};
+use crate::host::{Clock, Endpoint, Owners, RunningProcess, alive, image, is_local, ticks_now};
 use crate::inventory::{Connection, Means, Probe, ProbeKind, Service};
 use crate::probe::Prober;
 
@@ -159,6 +159,14 @@ impl ServiceFacts {
             identities: self.identities.clone(),
             processes: processes.iter().map(|one| one.process).collect(),
             all_owners: self.processes.all_owners().is_some(),
+            image: match processes.as_slice() {
+                [one] => image(one.process),
+                _ => None,
+            },
+            is_local: match (&self.address, self.pin) {
+                (ServiceAddress::Socket(_), _) => true,
+                (_, pin) => pin.is_some_and(|pin| is_local(pin.ip())),
+            },
             sent,
             sent_ticks: ticks_now(),
         }

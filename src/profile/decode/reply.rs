@@ -103,8 +103,9 @@ impl ReplyDecode {
         })
     }
 
-    /// Reads a reply, whatever its code.
-    pub fn read(&self, body: &[u8], headers: &[(String, String)]) -> ReloadReply {
+    /// Reads a reply. Of one with an error status only what names a part with a word of its own is one: the fields of an
+    /// error page are none.
+    pub fn read(&self, code: u16, body: &[u8], headers: &[(String, String)]) -> ReloadReply {
         let json = json::parse(body).ok();
         let view = PayloadView {
             json: json.as_ref(),
@@ -122,7 +123,21 @@ impl ReplyDecode {
         };
         for table in &self.parts {
             let known = reply.parts.len();
+            if code < 400 {
+                table.read(view, known, &mut reply);
+                continue;
+            }
+            let table = PartsTable {
+                all: None,
+                ..table.clone()
+            };
             table.read(view, known, &mut reply);
+        }
+        if code >= 400 {
+            let is_told = |word: &String| word.parse::<f64>().is_err();
+            reply.parts.retain(|part| {
+                part.status != ReloadStatus::Unknown && part.word.as_ref().is_some_and(is_told)
+            });
         }
         reply
     }

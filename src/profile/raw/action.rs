@@ -9,7 +9,7 @@ use crate::yaml::{Entry, Fields, Node, Problem, Problems, Value};
 use super::super::kind::RawKind;
 use super::super::kind::http::RawHttp;
 use super::super::setting::Spanned;
-use super::super::{ReplyDecode, Signal};
+use super::super::{ReplyDecode, Signal, SignalAfterReply};
 use super::command::{RawExec, RawExecSettings, split};
 use super::read::{boolean, check_keys, check_single, is_off, keys_where, positive_duration};
 use super::request::{self, RawRequest};
@@ -28,6 +28,8 @@ pub(crate) struct RawAction {
     pub(crate) means: Option<RawMeans>,
     /// Set where the reply comes only when the work is done.
     pub(crate) waits: Option<Spanned<bool>>,
+    /// The signal that follows the reply; `Some(None)`: none, whatever the profile says.
+    pub(crate) then: Option<Spanned<Option<SignalAfterReply>>>,
     pub(crate) timeout: Option<Spanned<Duration>>,
     pub(crate) exec_settings: RawExecSettings,
     /// The keys to which only some means give a meaning.
@@ -139,6 +141,9 @@ impl RawAction {
         } else {
             action.waits = fields.read_key("waits", problems, boolean);
         }
+        if entry.key == "shutdown" {
+            action.then = fields.read_key("then", problems, read_then);
+        }
         action.timeout = fields.read_key("timeout", problems, positive_duration);
         action.request = RawRequest::take(&mut fields, problems);
         action.means_keys = keys_where(node, |key| owner(key).is_some());
@@ -155,6 +160,7 @@ impl RawAction {
                 Some("take it out: the reply to a reload is always waited for".to_owned())
             }
             "reply" => Some("only the reply to a `reload` is read".to_owned()),
+            "then" => Some("only a `shutdown` has one".to_owned()),
             "parts" if reloads => {
                 Some("it stands inside `reply`: `reply: {parts: {at: …}}`".to_owned())
             }
@@ -210,8 +216,42 @@ impl RawAction {
 fn owner(key: &str) -> Option<&'static str> {
     match key {
         "env" | "cwd" => Some("exec"),
+        "then" => Some("http"),
         key if request::keys().any(|known| known == key) => Some("http"),
         _ => None,
+    }
+}
+
+/// Reads `then`.
+fn read_then(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Option<SignalAfterReply>>> {
+    const EXPECTED: &str = "a map such as `{signal: TERM, after: 2s}`, or `off`";
+    let node = &entry.value;
+    if is_off(node) {
+        return Some(Spanned::new(None, node));
+    }
+    let mut fields = Fields::read(node, EXPECTED, problems)?;
+    let signal = fields.read_key("signal", problems, |entry, problems| {
+        read_signal(&entry.value, problems)
+    });
+    let after = fields.read_key("after", problems, positive_duration);
+    fields.finish_with(problems, |key| match key {
+        "delay" | "wait" | "timeout" => Some("did you mean `after`?".to_owned()),
+        "http" | "exec" => Some("only a signal can follow a reply".to_owned()),
+        _ => None,
+    });
+    match (signal, after) {
+        (Some(signal), Some(after)) => {
+            let then = SignalAfterReply {
+                signal: signal.value,
+                after: after.value,
+            };
+            Some(Spanned::new(Some(then), node))
+        }
+        _ if node.get("signal").is_some() && node.get("after").is_some() => None,
+        _ => node
+            .problem("says either no signal or no time")
+            .expected(EXPECTED)
+            .reject(problems),
     }
 }
 

@@ -95,6 +95,8 @@ pub(super) fn offer(service: &str, action: Action, protected: bool) -> ProposedA
         action,
         means: "schedule route".to_owned(),
         request: "POST http://127.0.0.1:8000/health/shutdown/schedule".to_owned(),
+        after_reply: None,
+        otherwise: None,
         then: None,
         target: "127.0.0.1:8000, pid 4711, started 2026-11-22T10:00:00Z".to_owned(),
         timeout: Duration::from_secs(40),

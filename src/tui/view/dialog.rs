@@ -281,6 +281,9 @@ fn request<'a>(
         ("request", &offer.request, strong),
         ("target", &offer.target, plain),
     ];
+    let rest = [("after", &offer.after_reply), ("or", &offer.otherwise)];
+    let rest = rest.into_iter();
+    fields.extend(rest.filter_map(|(label, text)| Some((label, text.as_deref()?, strong))));
     fields.extend(offer.then.as_deref().map(|then| ("start", then, strong)));
     fields
 }

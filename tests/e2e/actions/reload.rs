@@ -87,8 +87,8 @@ fn a_refusal_is_told_in_the_words_of_the_service() {
 #[test]
 fn a_service_without_reload_switched_on_keeps_its_configuration() {
     let (_rogue, _, ran) = by_route("reload=deny", "");
-    assert_ended(&ran, "reload-rejected", 5);
-    assert!(ran.stdout.contains("does not take the request"), "{ran:?}");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("nothing was reloaded"), "{ran:?}");
     assert!(
         ran.stdout
             .contains("403 Forbidden: Lifecycle API is not enabled."),

@@ -145,7 +145,7 @@ fn a_service_that_does_not_stop_is_killed_only_where_that_was_asked_for() {
 
 #[test]
 fn a_service_that_a_signal_ends_is_not_killed() {
-    let stage = started(&Startable::new("api", "shutdown=deny"));
+    let stage = started(&Startable::new("api", "shutdown=400"));
     let ended = restart(&stage, "--force");
     assert_verdict(&ended, "restarted", 0);
     assert!(ended.0.stderr.contains("sending SIGTERM"), "{ended:?}");

@@ -117,7 +117,7 @@ fn the_question_shows_the_order_as_well() {
 #[test]
 fn only_a_service_that_was_down_when_a_stop_failed_is_left_so() {
     let [a, b, c] = [
-        Startable::new("a", "shutdown=stay"),
+        Startable::new("a", "shutdown=stay sigterm=ignore"),
         Startable::new("b", "shutdown=exit"),
         Startable::new("c", "shutdown=exit"),
     ];

@@ -39,7 +39,7 @@ fn a_program_that_cannot_be_run_is_told_as_it_was_written() {
     let mut command = scene.command(&["start", "--yes", "api"]);
     command.env("PROGRAM", "/nowhere/hunter22");
     let ran = Ran::from(command.output().expect("the binary can be run"));
-    assert_ended(&ran, "died", 5);
+    assert_ended(&ran, "refused", 4);
     let why = "cannot run `${PROGRAM}`: there is no such file";
     assert!(ran.stdout.contains(why), "{ran:?}");
     assert!(!format!("{ran:?}").contains("hunter22"), "{ran:?}");
@@ -134,7 +134,7 @@ fn a_program_that_does_not_exist_is_named() {
         "services:\n  api:\n    url: http://127.0.0.1:9\n    profile: http\n    start: {command: [no-such-program-anywhere]}\n",
     );
     let ran = run(&scene, "start --yes api");
-    assert_ended(&ran, "died", 5);
+    assert_ended(&ran, "refused", 4);
     assert!(ran.stdout.contains("no-such-program-anywhere"), "{ran:?}");
 }
 

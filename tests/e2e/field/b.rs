@@ -1,1 +1,213 @@
 //! Verdicts: nothing is said to be proved that was not.
+
+use super::*;
+
+#[test]
+fn b1_a_process_that_reports_another_start_each_time_is_not_new() {
+    let service = FaultyService::start(SERVICE, "start=wander");
+    let scene = scene(
+        &service,
+        "    actions: {restart: {exec: [\"true\"]}, shutdown: off, schedule: off}\n",
+    );
+    let ran = run(&scene, "restart --yes --timeout 2s api");
+    assert_ended(&ran, "same-process", 5);
+    assert!(!ran.stderr.contains("proved new"), "{ran:?}");
+}
+
+#[test]
+fn b1_neighbour_nor_where_its_process_is_not_known() {
+    let service = hidden("start=wander");
+    let more = "    actions: {restart: {exec: [\"true\"]}, shutdown: off, schedule: off}\n";
+    let ran = run(&scene(&service, more), "restart --yes --timeout 2s api");
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert!(!ran.stdout.contains("restarted"), "{ran:?}");
+    assert!(!ran.stderr.contains("proved new"), "{ran:?}");
+    let said = ran.stderr.matches("differed from answer to answer").count();
+    assert_eq!(said, 1, "{ran:?}");
+}
+
+#[test]
+fn b2_a_reply_that_says_ready_to_terminate_is_followed_by_a_signal() {
+    let stage = started("shutdown=stay", "");
+    let dry = run(stage.scene(), "restart --dry-run api");
+    assert!(
+        dry.stdout
+            .contains("where it still runs 2s after its reply, SIGTERM to pid"),
+        "{dry:?}"
+    );
+    let ran = run(stage.scene(), "restart --yes api");
+    assert_ended(&ran, "restarted", 0);
+    assert!(
+        ran.stderr.contains("which still runs 2s after its reply"),
+        "{ran:?}"
+    );
+    let lines = audit(stage.scene());
+    let request = lines.last().unwrap()["request"].as_str().unwrap();
+    assert!(
+        request.contains("2s after its reply, SIGTERM to pid"),
+        "{request}"
+    );
+}
+
+#[test]
+fn b2_neighbour_the_service_may_say_after_how_long_and_by_which_signal_or_not_at_all() {
+    for (then, verdict, code) in [
+        ("{signal: INT, after: 100ms}", "stopped", 0),
+        ("off", "still-answering", 5),
+    ] {
+        let service = FaultyService::start(SERVICE, "shutdown=stay");
+        let more = format!("    actions: {{shutdown: {{timeout: 3s, then: {then}}}}}\n");
+        let scene = scene(&service, &more);
+        let show = run(&scene, "show api");
+        assert_eq!(show.stdout.contains("signal: INT"), code == 0, "{show:?}");
+        let ran = run(&scene, "shutdown --yes api");
+        assert_ended(&ran, verdict, code);
+    }
+}
+
+#[test]
+fn b2_neighbour_without_a_proved_process_it_ends_soon_and_says_what_would_help() {
+    let service = hidden("shutdown=stay");
+    // Without that it would take the 40 s of the profile.
+    let ran = run(&scene(&service, ""), "shutdown --yes api");
+    assert_ended(&ran, "still-answering", 5);
+    assert!(ran.stdout.contains("no signal can follow"), "{ran:?}");
+    assert!(ran.stdout.contains("`pid_file`"), "{ran:?}");
+}
+
+#[test]
+fn b2_neighbour_a_signal_after_a_reply_belongs_to_a_route_to_shut_down() {
+    for (actions, expected) in [
+        (
+            "shutdown: {signal: TERM, then: {signal: TERM, after: 2s}}",
+            "`then`",
+        ),
+        (
+            "reload: {http: /r, then: {signal: TERM, after: 2s}}",
+            "only a `shutdown` has one",
+        ),
+        ("shutdown: {http: /s, then: {signal: TERM}}", "no time"),
+        (
+            "shutdown: {http: /s, then: {signal: KILL, after: 2s}}",
+            "SIGKILL leaves no chance",
+        ),
+    ] {
+        let scene = Scene::with_inventory(&format!(
+            "services:\n  api:\n    profile: http\n    url: http://127.0.0.1:9\n    actions: {{{actions}}}\n"
+        ));
+        let ran = run(&scene, "validate");
+        assert_eq!(ran.code, 2, "{actions}: {ran:?}");
+        assert!(ran.stderr.contains(expected), "{actions}: {ran:?}");
+    }
+}
+
+#[test]
+fn b3_a_shutdown_route_that_is_not_offered_gives_way_to_a_signal() {
+    for code in [401, 403, 404, 405, 501] {
+        let stage = started(&format!("shutdown={code}"), "");
+        let dry = run(stage.scene(), "restart --dry-run api");
+        assert!(
+            dry.stdout
+                .contains("or, where that is not offered, SIGTERM to pid"),
+            "{dry:?}"
+        );
+        let ran = run(stage.scene(), "restart --yes api");
+        assert_ended(&ran, "restarted", 0);
+        let answer = format!("answered {code}");
+        assert!(ran.stderr.contains(&answer), "{ran:?}");
+        let ran = run(stage.scene(), "shutdown --yes api");
+        assert_ended(&ran, "stopped", 0);
+        assert!(ran.stdout.contains(&answer), "{ran:?}");
+        assert!(ran.stdout.contains("SIGTERM to pid"), "{ran:?}");
+    }
+}
+
+#[test]
+fn b3_neighbour_a_command_is_used_where_no_process_is_proved() {
+    let service = hidden("shutdown=404");
+    let more = format!(
+        "    actions: {{schedule: {{exec: [kill, \"{}\"]}}}}\n",
+        service.pid()
+    );
+    let scene = scene(&service, &more);
+    let ran = run(&scene, "shutdown --yes api");
+    assert_ended(&ran, "not-listening", 0);
+    assert!(ran.stdout.contains("answered 404"), "{ran:?}");
+    assert!(ran.stdout.contains("kill"), "{ran:?}");
+}
+
+#[test]
+fn b3_neighbour_without_another_means_nothing_was_done() {
+    let mut service = hidden("shutdown=403");
+    let scene = scene(&service, "");
+    let ran = run(&scene, "shutdown --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("nothing was done"), "{ran:?}");
+    assert!(ran.stdout.contains("answered 403 Forbidden"), "{ran:?}");
+    assert_eq!(service.asked(), 1);
+    let lines = audit(&scene);
+    assert_eq!(lines.last().unwrap()["verdict"], "refused");
+}
+
+#[test]
+fn b3_neighbour_a_scheduled_stop_gives_way_as_well() {
+    let service = FaultyService::start(SERVICE, "schedule=405");
+    let ran = run(&scene(&service, ""), "shutdown --schedule --yes api");
+    assert_ended(&ran, "accepted", 0);
+    assert!(ran.stdout.contains("answered 405"), "{ran:?}");
+}
+
+#[test]
+fn b8_a_start_that_fails_before_it_is_launched_is_refused() {
+    for (start, expected) in [
+        (
+            "{command: [sleep, \"9\"], cwd: nowhere}",
+            "there is no directory",
+        ),
+        (
+            "{command: [./x.sh]}",
+            "its interpreter /usr/bin/nosuch does not exist",
+        ),
+        ("{command: [python3, gone.py]}", "gone.py"),
+        ("{command: [./gone]}", "there is no such file"),
+        ("{command: [sleep, \"9\"], log: x.sh/api.log}", "its log"),
+    ] {
+        let scene = Scene::with_inventory(&format!(
+            "services:\n  api:\n    profile: http\n    url: http://127.0.0.1:{}\n    start: {start}\n",
+            free_port()
+        ));
+        let script = scene.write("x.sh", "#!/usr/bin/nosuch\n");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(script, mode).expect("permissions can be set");
+        let ran = run(&scene, "start --yes api");
+        assert_ended(&ran, "refused", 4);
+        assert!(ran.stdout.contains(expected), "{start}: {ran:?}");
+    }
+}
+
+#[test]
+fn b8_neighbour_a_restart_checks_that_before_it_stops_anything() {
+    for (command, log, expected) in [
+        (
+            "./x.sh",
+            "api.log",
+            "its interpreter /usr/bin/nosuch does not exist",
+        ),
+        ("./fine.sh", "/proc/nowhere/api.log", "its log"),
+    ] {
+        let mut service = FaultyService::start(SERVICE, "shutdown=exit");
+        let more =
+            format!("    pid_file: api.pid\n    start: {{command: [{command}], log: {log}}}\n");
+        let scene = scene(&service, &more);
+        scene.write("api.pid", &service.pid().to_string());
+        for (name, first_line) in [("x.sh", "#!/usr/bin/nosuch\n"), ("fine.sh", "#!/bin/sh\n")] {
+            let script = scene.write(name, first_line);
+            let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(script, executable).expect("permissions can be set");
+        }
+        let ran = run(&scene, "restart --yes api");
+        assert_ended(&ran, "refused", 4);
+        assert!(ran.stdout.contains(expected), "{ran:?}");
+        assert!(service.runs() && service.asked() == 0);
+    }
+}

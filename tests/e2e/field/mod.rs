@@ -8,3 +8,18 @@ mod exits;
 mod g;
 mod i;
 mod k;
+
+use serde_json::Value;
+
+use crate::actions::{SERVICE, assert_ended, audit, hidden, run, scene};
+use crate::support::faulty::FaultyService;
+use crate::support::process::free_port;
+use crate::support::scene::Scene;
+use crate::support::started::{Stage, Startable};
+
+/// A stage on which the service `api` was started, which does as the words say.
+fn started(words: &str, more: &str) -> Stage {
+    let stage = Stage::new(SERVICE, &[&Startable::new("api", words).with(more)]);
+    assert_ended(&run(stage.scene(), "start --yes api"), "started", 0);
+    stage
+}

@@ -69,7 +69,7 @@ fn check(case: &Node) -> Option<String> {
         let response = ReloadResponse::Replied {
             code,
             how: format!("answered {code}"),
-            reply: decode.unwrap_or_default().read(body.as_bytes(), &[]),
+            reply: decode.unwrap_or_default().read(code, body.as_bytes(), &[]),
         };
         let goes_on = ProcessFate::GoesOn("pid 4711 (api) goes on".to_owned());
         let (verdict, why) = verdict(&response, &goes_on);
