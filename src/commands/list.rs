@@ -62,7 +62,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
 /// Returns the processes that healthctl has started for this inventory and that still run.
 fn started(context: &Context, inventory: &Inventory) -> Vec<StartedProcess> {
     let records = context.policy().records;
-    let records = records.map(|records| records.of_inventory(&inventory.file()));
+    let records = records.map(|records| records.of_inventory(&inventory.files));
     let mut started = Vec::new();
     for record in records.unwrap_or_default() {
         match record {

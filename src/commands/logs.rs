@@ -10,9 +10,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::{Context, Error, Signals, write_stdout};
+use crate::execute::record_key;
 use crate::exit::Exit;
 use crate::host::log::{LogChunk, LogFileEvent, LogLine, LogMode, LogReader, LogStart};
-use crate::host::records::RecordKey;
 use crate::inventory::{Inventory, Service};
 use crate::text::{Colors, clean, clean_line};
 
@@ -131,7 +131,7 @@ fn line_count(typed: &str) -> Result<LineCount, String> {
 /// Returns the log that the record of the service names, and its length in bytes when the service was last started; 0
 /// where that is not known. The inventory may have changed since the start.
 fn log_of(context: &Context, inventory: &Inventory, name: &str) -> Result<(PathBuf, u64), Error> {
-    let key = RecordKey::new(&inventory.file(), name);
+    let key = record_key(inventory, name);
     let records = context.policy().records;
     let service = inventory.services.get(name);
     // What cannot be the name of a service names no record either.

@@ -150,7 +150,7 @@ impl Executor {
 
     /// Returns when somebody shut this service down, where nobody has started it with healthctl since.
     pub(crate) fn stopped_since(&self, inventory: &Inventory, service: &str) -> Option<Timestamp> {
-        let key = RecordKey::new(&inventory.file(), service);
+        let key = record_key(inventory, service);
         self.policy.records.as_ref()?.stopped_since(&key)
     }
 
@@ -202,6 +202,11 @@ impl Executor {
             at: self.clock.now(),
         }
     }
+}
+
+/// Returns the key of the record of a service.
+pub(crate) fn record_key(inventory: &Inventory, service: &str) -> RecordKey {
+    RecordKey::new(&inventory.declares(service), service).once_by(&inventory.file())
 }
 
 impl PreparedAction {

@@ -2,7 +2,6 @@
 //!
 //! Must not send anything.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use super::facts::{ServiceFacts, StoredState, find_owners, name};
 use super::request::{offer_to_start, plan_request, refuse_foreign};
 use super::signal::{ProcessProof, ProvenTarget};
 use super::start::{NO_PROGRAM, NO_RECORDS};
-use super::{Executor, PlanTarget, PlannedWork, PreparedAction};
+use super::{Executor, PlanTarget, PlannedWork, PreparedAction, record_key};
 use crate::action::{
     Action, ActionPlan, Goal, LOOKS_APART, Refusal, RefusalReason, needed_beside, needs,
     plan_action, stop_order,
@@ -71,9 +70,11 @@ impl Executor {
             let refuse = |service: &Arc<Service>| no.clone().of(service, action);
             return Err(services.iter().map(refuse).collect());
         }
-        let file = inventory.file();
         let mut refusals = Vec::new();
-        let asking = stream::iter(services).map(|service| self.ask(action, service, &file));
+        let asking = stream::iter(services).map(|service| {
+            let key = record_key(inventory, &service.name);
+            self.ask(action, service, key)
+        });
         let mut asked = accepted(asking.buffered(AT_ONCE).collect().await, &mut refusals);
         // What runs already needs no start, whoever has started it.
         asked.retain(|(candidate, facts)| {
@@ -138,14 +139,13 @@ impl Executor {
         &self,
         action: Action,
         service: Arc<Service>,
-        file: &Path,
+        key: RecordKey,
     ) -> Result<(PlanCandidate, ServiceFacts), Refusal> {
         let refuse = |reason: String| RefusalReason::from(reason).of(&service, action);
         let mut plan = plan_action(&service, action).map_err(|no| no.of(&service, action))?;
         if let Some(method) = &mut plan.request {
             method.timeout = self.policy.timeout.unwrap_or(method.timeout);
         }
-        let key = RecordKey::new(file, &service.name);
         let stored = self.stored_state(&key).map_err(refuse)?;
         let needs_record = plan.goal == Goal::Start && !service.supervised;
         if needs_record && self.policy.records.is_none() {

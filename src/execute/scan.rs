@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::address::ServiceAddress;
 use super::facts::{KnownOwners, ProcessFacts, heads, merge_owners, owners_cached};
+use super::record_key;
 use crate::health::{ChangedFile, CodeFiles, HostFinding, Process, ProcessExit, is_crash_loop};
 use crate::host::log::last_line;
 use crate::host::mtime::{executable, modified, newest_file};
@@ -61,11 +62,10 @@ impl HostScan {
         inventory: &Inventory,
         records: Option<Records>,
     ) -> Option<Self> {
-        let file = inventory.file();
         let services: Vec<ScannedService> = services
             .iter()
             .map(|service| ScannedService {
-                key: RecordKey::new(&file, &service.name),
+                key: record_key(inventory, &service.name),
                 endpoints: endpoints(service),
                 service: Arc::clone(service),
             })

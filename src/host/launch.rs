@@ -243,7 +243,7 @@ fn task(records: &Records, order: &StartOrder, log_offset: u64) -> io::Result<La
         *program = std::path::absolute(&*program)?.display().to_string();
     }
     // The stand-in runs in another directory.
-    order.key.inventory = std::path::absolute(&order.key.inventory)?;
+    order.key.make_absolute()?;
     order.cwd = directory(&order.cwd)?;
     order.log = std::path::absolute(&order.log)?;
     Ok(LaunchTask {

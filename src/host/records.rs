@@ -32,16 +32,19 @@ const LONGEST: u64 = 1024 * 1024;
 /// The key of a record: two inventories may have services of the same name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RecordKey {
-    /// The first file of the inventory.
+    /// The file that declares the service.
     pub(crate) inventory: PathBuf,
     pub(crate) service: String,
+    /// The file by which an earlier version has known it, where that is another one.
+    #[serde(default)]
+    once_by: Option<PathBuf>,
 }
 
 /// A service that was started here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) service: String,
-    /// The first file of the inventory, absolute.
+    /// The file that declares the service, absolute.
     pub(crate) inventory: PathBuf,
     /// The process that was started; it may have ended since.
     #[serde(with = "Numbers")]
@@ -171,7 +174,30 @@ impl RecordKey {
         Self {
             inventory: inventory.to_owned(),
             service: service.to_owned(),
+            once_by: None,
         }
+    }
+
+    /// The same key, by which files are found as well that earlier versions have written: these took the first file of an
+    /// inventory for the key of all its services.
+    pub(crate) fn once_by(mut self, first: &Path) -> Self {
+        self.once_by = (first != self.inventory).then(|| first.to_owned());
+        self
+    }
+
+    /// The key by which an earlier version has known it.
+    fn earlier(&self) -> Option<Self> {
+        let first = self.once_by.as_ref()?;
+        Some(Self::new(first, &self.service))
+    }
+
+    /// Makes its paths absolute, for a process in another directory.
+    pub(super) fn make_absolute(&mut self) -> io::Result<()> {
+        self.inventory = std::path::absolute(&self.inventory)?;
+        if let Some(first) = &mut self.once_by {
+            *first = std::path::absolute(&*first)?;
+        }
+        Ok(())
     }
 
     /// Returns the name of its files: readable, and different for the same service of another inventory.
@@ -296,16 +322,19 @@ impl Records {
     /// # Errors
     /// The record cannot be read, or is none.
     pub(crate) fn read(&self, key: &RecordKey) -> Result<Option<Record>, RecordError> {
-        read(&self.path(key, "json"))
+        match (read(&self.path(key, "json"))?, key.earlier()) {
+            (None, Some(earlier)) => self.read(&earlier),
+            (record, _) => Ok(record),
+        }
     }
 
-    /// Reads the records of an inventory of which a process still runs, with that process, in the order of their names. The
+    /// Reads the records of the services of these files of which a process still runs, with that process, in the order of their names. The
     /// error of a record that cannot be read stands in its place.
     pub(crate) fn of_inventory(
         &self,
-        inventory: &Path,
+        files: &[PathBuf],
     ) -> Vec<Result<(Record, RunningProcess), RecordError>> {
-        let wanted = absolute(inventory);
+        let wanted: Vec<PathBuf> = files.iter().map(|file| absolute(file)).collect();
         let entries = fs::read_dir(self.services());
         let mut paths: Vec<PathBuf> = entries
             .into_iter()
@@ -317,7 +346,7 @@ impl Records {
         let records = paths.iter().filter_map(|path| read(path).transpose());
         records
             .filter_map(|record| match record {
-                Ok(record) if record.inventory != wanted => None,
+                Ok(record) if !wanted.contains(&record.inventory) => None,
                 Ok(record) => {
                     let running = record.running()?;
                     Some(Ok((record, running)))
@@ -340,8 +369,10 @@ impl Records {
 
     /// Returns when the service was noted to be down; `None` where it has been started since.
     pub(crate) fn stopped_since(&self, key: &RecordKey) -> Option<Timestamp> {
-        let metadata = fs::metadata(self.path(key, DOWN)).ok()?;
-        Timestamp::try_from(metadata.modified().ok()?).ok()
+        let earlier = key.earlier();
+        let keys = [Some(key), earlier.as_ref()].into_iter().flatten();
+        let mut notes = keys.filter_map(|key| fs::metadata(self.path(key, DOWN)).ok());
+        Timestamp::try_from(notes.next()?.modified().ok()?).ok()
     }
 
     /// Notes that the service is to run.
@@ -349,7 +380,7 @@ impl Records {
     /// # Errors
     /// The note that it is to be down cannot be removed.
     pub(crate) fn clear_stopped(&self, key: &RecordKey) -> Result<(), RecordError> {
-        remove(&self.path(key, DOWN))
+        self.remove(key, DOWN)
     }
 
     /// Writes a record in place of the one before: all of it, or nothing.
@@ -363,7 +394,12 @@ impl Records {
             let mut file = self.open(&fresh)?;
             file.set_len(0)?;
             file.write_all(&serde_json::to_vec_pretty(record)?)?;
-            fs::rename(&fresh, &path)
+            fs::rename(&fresh, &path)?;
+            // The record by the earlier key is out of date; where it cannot be removed, this one is found first.
+            if let Some(earlier) = key.earlier() {
+                let _ = fs::remove_file(self.path(&earlier, "json"));
+            }
+            Ok(())
         };
         write().map_err(|error| {
             // A part of a record says nothing that the error does not.
@@ -432,7 +468,7 @@ impl Records {
     /// # Errors
     /// The record is there and cannot be removed.
     pub(crate) fn forget(&self, key: &RecordKey) -> Result<(), RecordError> {
-        remove(&self.path(key, "json"))
+        self.remove(key, "json")
     }
 
     /// Returns the path of the log of a service that names none.
@@ -486,6 +522,14 @@ impl Records {
             Ok(file)
         };
         lock().map_err(RecordError::of(&path, "written"))
+    }
+
+    /// Removes a file of the service, by whichever key it was written.
+    fn remove(&self, key: &RecordKey, extension: &str) -> Result<(), RecordError> {
+        if let Some(earlier) = key.earlier() {
+            remove(&self.path(&earlier, extension))?;
+        }
+        remove(&self.path(key, extension))
     }
 
     fn path(&self, key: &RecordKey, extension: &str) -> PathBuf {

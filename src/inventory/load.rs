@@ -103,8 +103,11 @@ pub(super) fn resolve_all(
 fn resolve(levels: &ServiceLevels<'_>, problems: &mut Problems) -> Service {
     let raw = levels.raw;
     let own = [(Level::Service { own: false }, &raw.settings)];
+    let start = raw.settings.start.as_ref();
+    let declared = start.map_or(&raw.name.place, |start| &start.place);
     let mut service = Service {
         name: raw.name.value.clone(),
+        declared_in: declared.file.path.clone(),
         probes: probes::resolve(levels, problems),
         actions: ServiceActions::resolve(levels, problems),
         start_period: RawSharedSettings::resolve(&levels.shared()).start_period,

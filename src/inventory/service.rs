@@ -29,10 +29,18 @@ pub(crate) struct Inventory {
 }
 
 impl Inventory {
-    /// Returns the file that tells the services from those of other inventories with the same names: the first one
-    /// given.
+    /// Returns the first file given.
     pub(crate) fn file(&self) -> PathBuf {
         self.files.first().cloned().unwrap_or_default()
+    }
+
+    /// Returns the file that tells a service from those of other inventories with the same name: the one that declares it,
+    /// in whatever order the files are given.
+    pub(crate) fn declares(&self, service: &str) -> PathBuf {
+        let service = self.services.get(service);
+        let declared = service.map(|service| service.declared_in.clone());
+        let declared = declared.filter(|file| !file.as_os_str().is_empty());
+        declared.unwrap_or_else(|| self.file())
     }
 }
 
@@ -43,6 +51,8 @@ settings! {
     #[derive(Debug, Clone)]
     resolved Service {
         name: String = String::new(),
+        /// The file that says how it is started; without a start, the first one that names it.
+        declared_in: PathBuf = PathBuf::new(),
         /// Time after a known start in which failures do not count.
         start_period: Duration = Duration::ZERO,
         /// At least one: `startup` first, then `live`, `ready`, `status`, then the user's in file order.

@@ -487,7 +487,7 @@ fn a6_a_server_in_a_session_of_its_own_is_ended_with_its_launcher_that_stays() {
 }
 
 #[test]
-fn a6_a_server_in_a_session_of_its_own_is_ended_though_its_launcher_has_gone() {
+fn a6_neighbour_a_server_in_a_session_of_its_own_is_ended_though_its_launcher_has_gone() {
     assert_restarted_again_and_again(&started_by("setsid SERVICE & exit 0"));
 }
 
@@ -550,4 +550,25 @@ server.serve_forever()
     );
     scene.write("healthctl.yaml", &inventory);
     Stage::of(scene)
+}
+
+#[test]
+fn another_order_of_the_files_finds_what_was_started() {
+    let stage = worker("exec sleep 600");
+    let other = "services:\n  other: {profile: http, url: \"http://127.0.0.1:9\"}\n";
+    stage.scene().write("other.yaml", other);
+    let (one, two) = (
+        "-f healthctl.yaml -f other.yaml",
+        "-f other.yaml -f healthctl.yaml",
+    );
+    assert_ran(&stage, &format!("start --yes {one} api"), "started");
+    assert_ran(&stage, &format!("start --yes {two} api"), "already-running");
+    assert_ran(&stage, "start --yes api", "already-running");
+    let listed = run(&stage, &format!("list {two}"));
+    assert!(
+        listed.stdout.contains(&service(&stage).to_string()),
+        "{listed:?}"
+    );
+    assert_ran(&stage, &format!("shutdown --yes {two} api"), "stopped");
+    assert!(stage.running().is_empty());
 }

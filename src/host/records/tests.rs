@@ -2,10 +2,7 @@ use super::*;
 use std::os::unix::fs::PermissionsExt;
 
 fn key(inventory: &Path, service: &str) -> RecordKey {
-    RecordKey {
-        inventory: inventory.to_owned(),
-        service: service.to_owned(),
-    }
+    RecordKey::new(inventory, service)
 }
 
 fn own() -> Process {
@@ -21,12 +18,12 @@ fn a_record_comes_back_as_it_was_written_and_can_be_forgotten() {
     let record = Record::new(&key, own());
     records.write(&key, &record).unwrap();
     assert_eq!(records.read(&key).unwrap(), Some(record.clone()));
-    let listed = records.of_inventory(&key.inventory);
+    let listed = records.of_inventory(std::slice::from_ref(&key.inventory));
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].as_ref().unwrap().0, record);
     assert!(
         records
-            .of_inventory(&home.path().join("other.yaml"))
+            .of_inventory(&[home.path().join("other.yaml")])
             .is_empty()
     );
     let path = records.path(&key, "json");
@@ -141,7 +138,7 @@ fn what_is_no_record_is_told_and_left_where_it_is() {
     let error = records.read(&key).unwrap_err().to_string();
     assert!(error.contains("cannot be read"), "{error}");
     assert!(records.path(&key, "json").exists());
-    assert!(records.of_inventory(home.path())[0].is_err());
+    assert!(records.of_inventory(&[home.path().to_owned()])[0].is_err());
 }
 
 #[test]
@@ -181,9 +178,28 @@ fn what_somebody_has_put_down_is_known_until_it_is_started() {
     assert!(records.stopped_since(&api).is_some());
     assert_eq!(records.stopped_since(&other), None);
     assert!(
-        records.of_inventory(home.path()).is_empty(),
+        records.of_inventory(&[home.path().to_owned()]).is_empty(),
         "it is no record"
     );
     records.clear_stopped(&api).unwrap();
     assert_eq!(records.stopped_since(&api), None);
+}
+
+#[test]
+fn what_an_earlier_version_has_written_by_the_first_file_is_found() {
+    let home = tempfile::tempdir().unwrap();
+    let records = Records::new(home.path());
+    let earlier = key(&home.path().join("first.yaml"), "api");
+    let now = key(&home.path().join("second.yaml"), "api").once_by(&home.path().join("first.yaml"));
+    let record = Record::new(&earlier, own());
+    records.write(&earlier, &record).unwrap();
+    records.mark_stopped(&earlier).unwrap();
+    assert_eq!(records.read(&now).unwrap(), Some(record));
+    assert!(records.stopped_since(&now).is_some());
+    records.clear_stopped(&now).unwrap();
+    assert_eq!(records.stopped_since(&earlier), None);
+    records.write(&now, &Record::new(&now, own())).unwrap();
+    assert_eq!(records.read(&earlier).unwrap(), None);
+    records.forget(&now).unwrap();
+    assert_eq!(records.read(&now).unwrap(), None);
 }
