@@ -57,7 +57,7 @@
 //! | --- | --- |
 //! | How does a 503 with a body become a state? | `profile/decode/code.rs` says what the code means, `judge.rs` weighs it with the payload, `health/tracker/assessment.rs` derives the state of the service from all its probes |
 //! | How old is a dependency's last success? | reported: `profile/decode/field.rs`; kept as a time: `health/tracker/dependencies.rs`; shown as an age: `tui/view/age.rs`, `output/json.rs` |
-//! | May this process be signalled? | `execute/request.rs`: `signal_target` decides; `execute/signal.rs`: a `ProvenTarget` is the proof; the facts are gathered in `execute/facts/` |
+//! | May this process be signalled? | `execute/ownership.rs`: `decide` says which processes are the service's own, and by which proof; `execute/signal.rs`: a `ProvenTarget` is one of them, held open; the facts are gathered in `execute/facts/evidence.rs` |
 //! | When has a stop, a start or a reload succeeded? | `action/proof/stop.rs`, `start.rs`, `reload.rs` |
 //! | In which order are several services acted on? | `action/rollout.rs` |
 //! | How is a column added to the dashboard? | a row of `COLUMNS` in `tui/view/services.rs` |
@@ -123,7 +123,9 @@
 //! | record | what is kept on disk of a process that healthctl started |
 //! | keeper | the small process below which a started service runs, and which writes down how it ends |
 //! | start | as a file: one start of a service, and how its process ended |
-//! | proven target | a process proved to be the service's own; the only thing that a signal can be sent to |
+//! | own process | a process that is decided to be the service's own, and by which proof |
+//! | neighbourhood | the other services of the inventory: where they listen, what is on record for them |
+//! | proven target | a process proved to be the service's own and held open; the only thing that a signal can be sent to |
 //! | method | how an action is done: route, signal or command |
 //! | goal | what an action plan is to achieve: stop, reload, start, replace |
 //! | proposal | a plan as people see it before they consent |

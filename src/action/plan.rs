@@ -35,8 +35,8 @@ impl RefusalReason {
         Refusal {
             service: service.name.clone(),
             action,
-            reason: text::clean(&self.reason, 300),
-            hint: self.hint.map(|hint| text::clean(&hint, 300)),
+            reason: text::clean(&self.reason, 600),
+            hint: self.hint.map(|hint| text::clean(&hint, 400)),
         }
     }
 }
@@ -193,6 +193,31 @@ impl ActionPlan {
             }
         }
         Some((signal, command))
+    }
+
+    /// Returns the same plan by a signal to a process that the person names: the declared signal, else SIGTERM.
+    ///
+    /// # Errors
+    /// The action is no signal to a process.
+    pub(crate) fn by_signal(mut self, service: &Service) -> Result<Self, RefusalReason> {
+        let no = |reason: &str| Err(RefusalReason::new(reason, "leave out `--pid`"));
+        let Some(method) = &mut self.request else {
+            return no("a start goes to no process");
+        };
+        if service.actions.restart.is_some() && self.asks_for == "restart" {
+            return no("its restart is a request of its own, and no signal to a process");
+        }
+        match (&method.means, self.goal) {
+            (Means::Signal(_), _) => {}
+            (_, Goal::Reload) => return no("its reload is no signal to a process"),
+            _ => {
+                method.means = Means::Signal(Signal::Term);
+                method.waits = false;
+                method.reply = None;
+            }
+        }
+        self.declared = true;
+        Ok(self)
     }
 
     /// Returns the means for people, without the request itself.

@@ -176,6 +176,8 @@ impl Context {
             no_deps: false,
             rollout: RolloutPolicy::default(),
             program: own_program(),
+            is_shown: false,
+            pid: None,
         }
     }
 

@@ -1,18 +1,20 @@
 //! Kills a service that has not stopped otherwise, where that was asked for; and ends the processes that a started service
 //! has left in its session when its own process has exited.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
 use super::PlannedRequest;
-use super::facts::ProcessFacts;
+use super::facts::{Circumstances, ProcessFacts};
 use super::monitor::{MonitorSubject, Monitored, monitor};
+use super::ownership::ProcessProof;
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow};
 use super::signal::{ProvenTarget, send_to_all, signal_name, target_names};
-use crate::action::{ExitProof, LOOKS_APART, Observation, ProcessState, Verdict};
+use crate::action::{ExitProof, LOOKS_APART, Observation, Verdict};
 use crate::event::StepKind;
 
 /// The time that SIGTERM has where the time of the stop is up already, unless all of it was less.
@@ -23,25 +25,16 @@ const AFTER_KILL: Duration = Duration::from_secs(5);
 const LEFT_BEHIND: Duration = Duration::from_secs(5);
 
 /// Watches until processes have gone.
-struct ExitWatch<'a> {
+struct ExitWatch {
     subject: MonitorSubject<ExitProof>,
-    /// The facts by which the processes are found, where those of its session are watched.
-    session: Option<&'a ProcessFacts>,
 }
 
-impl Monitored for ExitWatch<'_> {
+impl Monitored for ExitWatch {
     type Proof = ExitProof;
     type Answer = Observation;
 
     fn subject(&mut self) -> &mut MonitorSubject<ExitProof> {
         &mut self.subject
-    }
-
-    fn process_states(&mut self) -> Vec<ProcessState> {
-        match self.session {
-            Some(facts) => vec![ProcessState::Running; facts.session().len()],
-            None => self.subject.process_states(),
-        }
     }
 
     fn answered(&mut self, answer: Observation) -> Observation {
@@ -58,8 +51,7 @@ impl TargetRun<'_> {
         left: Duration,
         mut result: ActionEnd,
     ) -> ActionEnd {
-        let facts = &self.target.facts.processes;
-        let first = killable(facts);
+        let first = self.killable(request).await;
         if first.is_empty() {
             result.text += "; no process is known that could be killed";
             return result;
@@ -67,9 +59,11 @@ impl TargetRun<'_> {
         let mut evidence = result.evidence;
         evidence.push(format!("before it was forced: {}", result.text));
         let mut why = result.text;
-        let signalled = request.signalled.as_ref().map(ProvenTarget::process);
+        let asked = request.first().map(ProvenTarget::process);
         let mut unasked = first.clone();
-        unasked.retain(|one| Some(one.process()) != signalled);
+        unasked.retain(|one| {
+            Some(one.process()) != asked && !result.signalled.contains(&one.process())
+        });
         if !unasked.is_empty() {
             let patience = left.max(AFTER_TERM.min(request.method.timeout));
             self.send_to(&unasked, Signal::TERM, &why, &mut evidence);
@@ -85,7 +79,7 @@ impl TargetRun<'_> {
                 _ => "SIGTERM has not ended it".clone_into(&mut why),
             }
         }
-        let mut killed = killable(facts);
+        let mut killed = self.killable(request).await;
         if killed.is_empty() {
             let text = format!(
                 "{} was ended by SIGTERM, and something listens at its address all the same",
@@ -104,11 +98,6 @@ impl TargetRun<'_> {
         }
         let text = "SIGKILL was sent, and it is still there";
         ActionEnd::new(Verdict::StillAnswering, text).with_evidence(evidence)
-    }
-
-    /// Returns whether there is a process that a kill could reach.
-    pub(super) fn can_be_killed(&self) -> bool {
-        !killable(&self.target.facts.processes).is_empty()
     }
 
     fn send_to(
@@ -144,11 +133,10 @@ impl TargetRun<'_> {
             cancel: cancel.clone(),
             ..self.subject(ExitProof::new(LOOKS_APART), processes, String::new())
         };
-        let session = None;
-        verdict_of(ExitWatch { subject, session }, limit).await
+        verdict_of(ExitWatch { subject }, limit).await
     }
 
-    /// Ends the processes that a started service has left in its session after it has stopped, and removes its record.
+    /// Ends the processes that a started service has left behind after it has stopped, and removes its record.
     pub(super) async fn end_session(&self, result: &mut ActionEnd, left: Duration) {
         let facts = &self.target.facts.processes;
         let records = self.context.executor.policy.records.as_ref();
@@ -158,14 +146,14 @@ impl TargetRun<'_> {
         if record.leader().is_some() {
             return;
         }
-        let patience = left.max(LEFT_BEHIND);
-        let remaining = self.end_leftovers(facts, patience, result).await;
+        let remaining = self.end_leftovers(left.max(LEFT_BEHIND), result).await;
         if !remaining.is_empty() {
             result.verdict = Verdict::StillDraining;
+            let names: Vec<String> = remaining.iter().map(ProvenTarget::described).collect();
             result.text = format!(
                 "{}, but {} still run, which it left behind",
                 result.text,
-                target_names(&remaining)
+                names.join("; ")
             );
             result.after = None;
             result.responder = None;
@@ -175,19 +163,14 @@ impl TargetRun<'_> {
         }
     }
 
-    /// Signals what is left of the session, and returns the processes that remain.
-    async fn end_leftovers(
-        &self,
-        facts: &ProcessFacts,
-        patience: Duration,
-        result: &mut ActionEnd,
-    ) -> Vec<ProvenTarget> {
-        let left = || ProvenTarget::left_in_session(facts);
-        let mut unasked = left();
-        if unasked.is_empty() {
-            return unasked;
+    /// Signals what is left behind, and returns the processes that remain.
+    async fn end_leftovers(&self, patience: Duration, result: &mut ActionEnd) -> Vec<ProvenTarget> {
+        let all = self.left_behind().await;
+        if all.is_empty() {
+            return all;
         }
         let signalled = std::mem::take(&mut result.signalled);
+        let mut unasked = all.clone();
         unasked.retain(|one| !signalled.contains(&one.process()));
         if !unasked.is_empty() {
             let what = format!(
@@ -201,16 +184,17 @@ impl TargetRun<'_> {
         }
         let watch = |limit| {
             let proof = ExitProof::new(Duration::ZERO);
+            let processes = all.iter().map(ProvenTarget::process).collect();
             let subject = MonitorSubject {
                 endpoints: Vec::new(),
                 cancel: CancellationToken::new(),
-                ..self.subject(proof, Vec::new(), String::new())
+                ..self.subject(proof, processes, String::new())
             };
-            let session = Some(facts);
-            verdict_of(ExitWatch { subject, session }, limit)
+            verdict_of(ExitWatch { subject }, limit)
         };
         if watch(patience).await != Verdict::Stopped && self.context.executor.policy.force {
-            let remaining = left();
+            let mut remaining = all.clone();
+            remaining.retain(|one| one.accepts_signals().is_ok());
             let names = target_names(&remaining);
             let what = format!("SIGTERM has not ended them; sending SIGKILL to {names}");
             self.tell(StepKind::Remark, &what);
@@ -219,20 +203,57 @@ impl TargetRun<'_> {
             send_to_all(&remaining, Signal::KILL);
             watch(AFTER_KILL).await;
         }
-        left()
+        self.left_behind().await
+    }
+
+    /// Decides anew which processes are the service's own, now that nothing of it listens: what its start has left behind.
+    async fn left_behind(&self) -> Vec<ProvenTarget> {
+        let mut left = self.proved_now().await;
+        let from_start =
+            |one: &ProvenTarget| matches!(one.proof(), ProcessProof::Keeper | ProcessProof::Record);
+        left.retain(from_start);
+        left
+    }
+
+    /// Decides anew which processes are the service's own, by its record and its pid file.
+    async fn proved_now(&self) -> Vec<ProvenTarget> {
+        let target = &self.target;
+        let service = Arc::clone(&target.service);
+        let record = target.facts.processes.record.clone();
+        let neighbours = target.neighbourhood.look().await;
+        let circumstances = Circumstances {
+            named: target.facts.named,
+            ..Circumstances::default()
+        };
+        let deciding = tokio::task::spawn_blocking(move || {
+            let mut facts = ProcessFacts::read(&service, record);
+            facts.decide(&service, &[], &neighbours, circumstances);
+            ProvenTarget::all(&facts)
+        });
+        match deciding.await {
+            Ok(Ok(all)) => all,
+            // Where none can be held open, none may be signalled.
+            Ok(Err(_)) | Err(_) => Vec::new(),
+        }
+    }
+
+    /// Returns every process that is proved to be the service's own and can be signalled: who is left of the list from before
+    /// anything was sent, and who was proved since.
+    async fn killable(&self, request: &PlannedRequest) -> Vec<ProvenTarget> {
+        let mut targets = request.list.clone();
+        for one in self.proved_now().await {
+            if targets.iter().all(|it| it.process() != one.process()) {
+                targets.push(one);
+            }
+        }
+        targets.retain(|target| target.accepts_signals().is_ok());
+        targets
     }
 }
 
-async fn verdict_of(mut watch: ExitWatch<'_>, limit: Duration) -> Verdict {
+async fn verdict_of(mut watch: ExitWatch, limit: Duration) -> Verdict {
     match monitor(&mut watch, limit).await {
         Flow::Continue((verdict, _)) => verdict,
         Flow::Break(end) => end.verdict,
     }
-}
-
-/// Returns every process that is proved to be the service's own and can be signalled.
-fn killable(facts: &ProcessFacts) -> Vec<ProvenTarget> {
-    let mut targets = ProvenTarget::all(facts);
-    targets.retain(|target| target.accepts_signals().is_ok());
-    targets
 }

@@ -9,6 +9,7 @@ mod audit;
 mod facts;
 mod kill;
 mod monitor;
+mod ownership;
 mod phases;
 mod plan;
 mod preflight;
@@ -40,7 +41,8 @@ use crate::probe::Prober;
 use crate::text;
 
 use audit::{Audit, AuditSubject, instance_info};
-use facts::ServiceFacts;
+use facts::{Neighbourhood, ServiceFacts};
+use ownership::OwnProcess;
 use signal::ProvenTarget;
 
 pub(crate) use plan::startable_beside;
@@ -68,6 +70,10 @@ pub(crate) struct Policy {
     pub(crate) records: Option<Records>,
     /// This program, to start services detached; `None` where it cannot be found.
     pub(crate) program: Option<PathBuf>,
+    /// Set where a person sees the process that is meant before anything is sent.
+    pub(crate) is_shown: bool,
+    /// The one process to signal, which the person has named.
+    pub(crate) pid: Option<u32>,
 }
 
 /// Carries out actions. Cheap to clone.
@@ -93,6 +99,7 @@ struct PlanTarget {
     service: Arc<Service>,
     /// The key of its record.
     key: RecordKey,
+    neighbourhood: Arc<Neighbourhood>,
     facts: ServiceFacts,
     goal: Goal,
     work: PlannedWork,
@@ -116,12 +123,14 @@ enum PlannedWork {
 struct PlannedRequest {
     method: ActionSpec,
     offer: ProposedAction,
-    /// The process to signal, where the request is a signal.
-    signalled: Option<ProvenTarget>,
+    /// The process to signal first, where the request is a signal.
+    signalled: Option<OwnProcess>,
     /// The request that is sent in its place where its route is not offered; or why there is none.
     otherwise: Result<Box<PlannedRequest>, String>,
     /// The process that gets the signal after a good reply, where one is to follow; or why none can get it.
-    after_reply: Option<Result<ProvenTarget, String>>,
+    after_reply: Option<Result<OwnProcess, String>>,
+    /// Every process that is proved to be the service's own, held open from before anything is sent.
+    list: Vec<ProvenTarget>,
 }
 
 impl Executor {
@@ -145,6 +154,12 @@ impl Executor {
     /// stopped it.
     pub(crate) fn only_running(mut self, only_running: bool) -> Self {
         self.policy.only_running = only_running;
+        self
+    }
+
+    /// Returns the same executor, whose actions nobody sees before they are carried out.
+    pub(crate) fn unseen(mut self) -> Self {
+        self.policy.is_shown = false;
         self
     }
 
@@ -227,6 +242,14 @@ impl PreparedAction {
             identity,
             draining: facts.draining,
         })
+    }
+}
+
+impl PlannedRequest {
+    /// Returns the process to signal first, held open; `None` where the request is no signal, or it has gone.
+    fn first(&self) -> Option<&ProvenTarget> {
+        let signalled = self.signalled.as_ref()?.running.process;
+        self.list.iter().find(|one| one.process() == signalled)
     }
 }
 

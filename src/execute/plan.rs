@@ -10,9 +10,9 @@ use jiff::SignedDuration;
 use tokio::time::sleep;
 
 use super::audit::Audit;
-use super::facts::{ServiceFacts, StoredState, find_owners, name};
+use super::facts::{FactsQuestion, Neighbourhood, ServiceFacts, StoredState, find_owners, name};
 use super::request::{offer_to_start, plan_request, refuse_foreign};
-use super::signal::{ProcessProof, ProvenTarget};
+use super::scan::endpoints;
 use super::start::{NO_PROGRAM, NO_RECORDS};
 use super::{Executor, PlanTarget, PlannedWork, PreparedAction, record_key};
 use crate::action::{
@@ -32,6 +32,7 @@ const AT_ONCE: usize = 32;
 struct PlanCandidate {
     service: Arc<Service>,
     key: RecordKey,
+    neighbourhood: Arc<Neighbourhood>,
     plan: ActionPlan,
 }
 
@@ -70,18 +71,22 @@ impl Executor {
             let refuse = |service: &Arc<Service>| no.clone().of(service, action);
             return Err(services.iter().map(refuse).collect());
         }
+        let neighbourhood = Arc::new(self.neighbourhood(inventory));
         let mut refusals = Vec::new();
         let asking = stream::iter(services).map(|service| {
             let key = record_key(inventory, &service.name);
-            self.ask(action, service, key)
+            self.ask(action, service, key, &neighbourhood)
         });
         let mut asked = accepted(asking.buffered(AT_ONCE).collect().await, &mut refusals);
         // What runs already needs no start, whoever has started it.
         asked.retain(|(candidate, facts)| {
             !beside.contains(&candidate.service.name) || facts.nothing_there()
         });
-        let (candidates, mut all_facts): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-        find_owners(&mut all_facts).await;
+        let (candidates, mut all_facts): (Vec<PlanCandidate>, Vec<_>) = asked.into_iter().unzip();
+        let questions = candidates.iter().map(|candidate| self.question(candidate));
+        let mut asked: Vec<_> = questions.zip(&mut all_facts).collect();
+        find_owners(&mut asked).await;
+        drop(asked);
         let planning = stream::iter(candidates.into_iter().zip(all_facts))
             .map(|(candidate, facts)| self.plan(action, candidate, facts));
         let mut targets = accepted(planning.buffered(AT_ONCE).collect().await, &mut refusals);
@@ -140,9 +145,15 @@ impl Executor {
         action: Action,
         service: Arc<Service>,
         key: RecordKey,
+        neighbourhood: &Arc<Neighbourhood>,
     ) -> Result<(PlanCandidate, ServiceFacts), Refusal> {
         let refuse = |reason: String| RefusalReason::from(reason).of(&service, action);
-        let mut plan = plan_action(&service, action).map_err(|no| no.of(&service, action))?;
+        let plan = plan_action(&service, action);
+        let plan = plan.and_then(|plan| match self.policy.pid {
+            Some(_) => plan.by_signal(&service),
+            None => Ok(plan),
+        });
+        let mut plan = plan.map_err(|no| no.of(&service, action))?;
         if let Some(method) = &mut plan.request {
             method.timeout = self.policy.timeout.unwrap_or(method.timeout);
         }
@@ -154,9 +165,15 @@ impl Executor {
         if needs_record && self.policy.program.is_none() {
             return Err(refuse(NO_PROGRAM.to_owned()));
         }
-        let means = plan.request.as_ref().map(|method| &method.means);
+        let candidate = PlanCandidate {
+            service: Arc::clone(&service),
+            key,
+            neighbourhood: Arc::clone(neighbourhood),
+            plan,
+        };
+        let question = self.question(&candidate);
         let ask = async || {
-            let facts = ServiceFacts::ask(&service, means, &self.prober, stored.clone()).await;
+            let facts = ServiceFacts::ask(question, stored.clone()).await;
             facts.map_err(refuse)
         };
         let mut facts = ask().await?;
@@ -165,8 +182,32 @@ impl Executor {
             sleep(LOOKS_APART).await;
             facts = ask().await?;
         }
-        let candidate = PlanCandidate { service, key, plan };
         Ok((candidate, facts))
+    }
+
+    /// Returns where the services of the inventory listen and are on record.
+    fn neighbourhood(&self, inventory: &Inventory) -> Neighbourhood {
+        let places = inventory.services.values();
+        Neighbourhood {
+            files: inventory.files.clone(),
+            places: places
+                .map(|service| (service.name.clone(), endpoints(service)))
+                .collect(),
+            records: self.policy.records.clone(),
+        }
+    }
+
+    /// Returns the question for the facts of a service of a plan.
+    fn question<'a>(&'a self, candidate: &'a PlanCandidate) -> FactsQuestion<'a> {
+        let method = candidate.plan.request.as_ref();
+        FactsQuestion {
+            service: &candidate.service,
+            means: method.map(|method| &method.means),
+            prober: &self.prober,
+            neighbourhood: &candidate.neighbourhood,
+            is_shown: self.policy.is_shown,
+            named: self.policy.pid,
+        }
     }
 
     /// Returns what the records tell of a service.
@@ -191,12 +232,18 @@ impl Executor {
     /// Its record cannot be read, or its name not be resolved.
     pub(super) async fn gather(
         &self,
-        service: &Arc<Service>,
-        key: &RecordKey,
+        target: &PlanTarget,
         means: Option<&Means>,
     ) -> Result<ServiceFacts, String> {
-        let stored = self.stored_state(key)?;
-        ServiceFacts::gather(service, means, &self.prober, self.clock, stored).await
+        let question = FactsQuestion {
+            service: &target.service,
+            means,
+            prober: &self.prober,
+            neighbourhood: &target.neighbourhood,
+            is_shown: self.policy.is_shown,
+            named: self.policy.pid,
+        };
+        ServiceFacts::gather(question, self.clock, self.stored_state(&target.key)?).await
     }
 
     /// Returns how long the service may take to be ready after it was started.
@@ -212,12 +259,17 @@ impl Executor {
         candidate: PlanCandidate,
         mut facts: ServiceFacts,
     ) -> Result<PlanTarget, Refusal> {
-        let PlanCandidate { service, key, plan } = candidate;
-        let refuse = |reason: String| RefusalReason::from(reason).of(&service, action);
+        let refuse = |reason: String| RefusalReason::from(reason).of(&candidate.service, action);
         if facts.is_changing() {
-            let settled = self.settled(&service, &plan, &key).await;
-            facts = settled.map_err(refuse)?;
+            facts = self.settled(&candidate).await.map_err(refuse)?;
         }
+        let PlanCandidate {
+            service,
+            key,
+            neighbourhood,
+            plan,
+        } = candidate;
+        let refuse = |reason: String| RefusalReason::from(reason).of(&service, action);
         facts.complete(&self.prober, self.clock).await;
         let work = self.work(action, &service, &plan, &facts);
         let work = work.map_err(|no| no.of(&service, action))?;
@@ -234,6 +286,7 @@ impl Executor {
         Ok(PlanTarget {
             service,
             key,
+            neighbourhood,
             facts,
             goal: if only_starts { Goal::Start } else { plan.goal },
             work,
@@ -243,16 +296,11 @@ impl Executor {
 
     /// Gathers the facts again of a service that was just stopping or starting; if nothing is there then, once more, as one
     /// look proves no end.
-    async fn settled(
-        &self,
-        service: &Arc<Service>,
-        plan: &ActionPlan,
-        key: &RecordKey,
-    ) -> Result<ServiceFacts, String> {
-        let means = plan.request.as_ref().map(|method| &method.means);
+    async fn settled(&self, candidate: &PlanCandidate) -> Result<ServiceFacts, String> {
         let gather = async || {
             sleep(LOOKS_APART).await;
-            self.gather(service, key, means).await
+            let recorded = self.stored_state(&candidate.key)?;
+            ServiceFacts::gather(self.question(candidate), self.clock, recorded).await
         };
         let facts = gather().await?;
         if facts.nothing_there() {
@@ -337,8 +385,7 @@ fn by_signal(action: Action, method: &ActionSpec, facts: &ServiceFacts) -> Optio
         return None;
     };
     let unreachable = facts.address.holds(request) && facts.refuses();
-    let is_proved = |target: &ProvenTarget| target.proof() != ProcessProof::AddressOwner;
-    let proved = || ProvenTarget::all(&facts.processes).iter().any(is_proved);
+    let proved = || facts.processes.leader().is_some();
     (action != Action::Reload && unreachable && proved()).then(|| ActionSpec {
         means: Means::Signal(Signal::Term),
         then: None,

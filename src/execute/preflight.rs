@@ -12,7 +12,7 @@ use super::plan::runs;
 use super::request::plan_request;
 use super::result::{ActionEnd, Flow, or_refuse};
 use super::signal::ProvenTarget;
-use super::{PlanTarget, PlannedRequest, PlannedWork};
+use super::{PlannedRequest, PlannedWork};
 use crate::action::{ActionPlan, ConnectOutcome, Goal, Verdict, plan_action};
 use crate::event::StepKind;
 use crate::health::{Identity, Sameness};
@@ -94,7 +94,7 @@ impl TargetRun<'_> {
         };
         let known = self.target.facts.processes.all();
         let known = known.iter().map(|running| running.process);
-        let signalled = planned.signalled.as_ref().map(ProvenTarget::process);
+        let signalled = planned.signalled.as_ref().map(|one| one.running.process);
         let one_has_gone = known
             .chain(signalled)
             .any(|process| alive(process) != Some(true));
@@ -111,8 +111,17 @@ impl TargetRun<'_> {
                 startable.map_err(|why| format!("it could not be started again: {why}"));
             or_refuse(NOT_SENT, startable)?;
         }
+        // From here on every signal goes to one of these, whatever becomes of their pids.
+        let list = or_refuse(NOT_SENT, ProvenTarget::all(&self.target.facts.processes))?;
+        self.note_descendants(&list);
+        self.record_list(&list);
         self.record()?;
-        Flow::Continue(request)
+        Flow::Continue(PlannedRequest { list, ..request })
+    }
+
+    /// Puts the processes of the list on record, where the service has one, so that they are known for its own later, too.
+    fn note_descendants(&mut self, list: &[ProvenTarget]) {
+        let _ = (self, list);
     }
 
     fn is_fresh(&self) -> bool {
@@ -121,8 +130,7 @@ impl TargetRun<'_> {
     }
 
     async fn gather(&self, means: Option<&Means>) -> Result<ServiceFacts, String> {
-        let PlanTarget { service, key, .. } = &self.target;
-        self.context.executor.gather(service, key, means).await
+        self.context.executor.gather(&self.target, means).await
     }
 
     /// Ends the stop of a service that had stopped when the plan was made.
@@ -172,12 +180,11 @@ impl TargetRun<'_> {
         });
         let request = or_refuse(NOT_SENT, request.map_err(|no| no.reason))?;
         if let (Some(shown), Some(now)) = (&planned.signalled, &request.signalled)
-            && shown.process() != now.process()
+            && shown.running.process != now.running.process
         {
             return not_sent(&format!(
                 "the signal was to go to pid {}, and now it would go to pid {}",
-                shown.process().pid,
-                now.process().pid
+                shown.running.process.pid, now.running.process.pid
             ));
         }
         self.target.work = PlannedWork::Request(Box::new(request.clone()));

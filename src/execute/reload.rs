@@ -34,7 +34,7 @@ impl TargetRun<'_> {
         let executor = self.context.executor;
         let mut lasting = heads(&facts.processes.all());
         if let Some(signalled) = &request.signalled {
-            lasting.retain(|running| running.process == signalled.process());
+            lasting.retain(|running| running.process == signalled.running.process);
         }
         let baseline = facts.baseline(self.now());
         let name = &request.offer.request;

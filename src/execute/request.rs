@@ -1,25 +1,22 @@
 //! The request that would be sent for a service, and the process that it would reach; or why none will be sent.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::action::{Action, ActionPlan, Goal, ProposedAction, RefusalReason, START_COMMAND};
 use crate::host::pid_file::PidFile;
-use crate::host::signals::{Disposition, SignalError, disposition};
-use crate::host::{Owners, RunningProcess, started_at};
+use crate::host::signals::{Disposition, SignalError, disposition, may_send};
+use crate::host::{Owners, started_at};
 use crate::inventory::{ActionSpec, Means, Service, Signal};
 use crate::text;
 
 use super::PlannedRequest;
 use super::address::ServiceAddress;
-use super::facts::{ServiceFacts, heads, name, shown, start_command};
+use super::facts::{ForeignFinding, ServiceFacts, heads, name, names, shown, start_command};
+use super::ownership::{OwnProcess, ProcessProof, UnprovenProcess};
 use super::send::kernel_signal;
-use super::signal::ProvenTarget;
 
 const NOT_A_SPLIT: &str =
     "stop one of them by its pid; where several are meant to, say `replicas: true`";
-const NOT_FOREIGN: &str =
-    "is another service running on its port? Where it is this one, name its `pid_file`";
 
 /// Checks all that has to be known of a service before anything is sent to it, and returns the request.
 ///
@@ -34,23 +31,25 @@ pub(super) fn plan_request(
     let Some(method) = &plan.request else {
         return Err("it is only started".to_owned().into());
     };
-    refuse_foreign(service, facts)?;
     let processes = &facts.processes;
+    if facts.named.is_none() {
+        refuse_foreign(service, facts)?;
+    }
     // One of two would be stopped, and the other one be taken for what is left of it, or for its successor.
     if plan.goal != Goal::Reload
-        && !service.replicas
-        && let Some(both) = processes.split(processes.proved().as_ref())
+        && facts.named.is_none()
+        && let Some(both) = processes.split()
     {
         return Err(RefusalReason::new(format!("split: {both}"), NOT_A_SPLIT));
     }
     let mut signalled = None;
     let request = match &method.means {
         Means::Signal(signal) => {
-            let target = signal_target(service, plan.declared, facts)?;
+            let target = signal_target(service, action, plan.declared, facts)?;
             if action == Action::Reload {
                 handles(&target, *signal)?;
             }
-            let pid = target.process().pid;
+            let pid = target.running.process.pid;
             signalled = Some(target);
             format!("SIG{} to pid {pid}", signal.as_str())
         }
@@ -81,11 +80,11 @@ pub(super) fn plan_request(
         })
     });
     let after_reply = method.then.map(|then| {
-        let target = signal_target(service, true, facts).map_err(RefusalReason::with_hint);
+        let target = signal_target(service, action, true, facts).map_err(RefusalReason::with_hint);
         (then, target)
     });
     let follows = after_reply.as_ref().and_then(|(then, target)| {
-        let pid = target.as_ref().ok()?.process().pid;
+        let pid = target.as_ref().ok()?.running.process.pid;
         let (after, signal) = (text::format_duration(then.after), then.signal.as_str());
         Some(format!(
             "where it still runs {after} after its reply, SIG{signal} to pid {pid}"
@@ -103,11 +102,12 @@ pub(super) fn plan_request(
             after_reply: follows,
             otherwise: None,
             then: then.flatten(),
-            target: text::clean(&target_text(facts, signalled.as_ref()), 300),
+            target: text::clean(&target_text(facts, signalled.as_ref()), 500),
             timeout: method.timeout,
             protected: service.protected,
         },
         signalled,
+        list: Vec::new(),
     };
     Ok(with_otherwise(request, service, plan, facts))
 }
@@ -123,9 +123,9 @@ fn with_otherwise(
     let Some((signal, command)) = plan.other_means(service) else {
         return request;
     };
-    let (means, signalled, shown) = match (signal_target(service, true, facts), command) {
+    let (means, signalled, shown) = match (signal_target(service, request.offer.action, true, facts), command) {
         (Ok(target), _) => {
-            let shown = format!("SIG{} to pid {}", signal.as_str(), target.process().pid);
+            let shown = format!("SIG{} to pid {}", signal.as_str(), target.running.process.pid);
             (Means::Signal(signal), Some(target), shown)
         }
         (Err(_), Some(command)) => {
@@ -151,6 +151,7 @@ fn with_otherwise(
             ..request.offer.clone()
         },
         signalled,
+        list: Vec::new(),
         otherwise: Err(String::new()),
         after_reply: None,
     };
@@ -180,76 +181,132 @@ pub(super) fn offer_to_start(
     }
 }
 
-/// Refuses a service at whose address the process of another program listens: that must not be asked to stop in its place.
+/// Refuses a service at whose address somebody else listens, who must not be asked to stop in its place: another program, or a
+/// process that is known to be another service's, or to be none of its own because those are known.
 ///
 /// # Errors
-/// Which process listens, and what contradicts it.
+/// Which process listens, what contradicts it, and the ways out.
 pub(super) fn refuse_foreign(service: &Service, facts: &ServiceFacts) -> Result<(), RefusalReason> {
-    let recorded = facts.processes.recorded();
-    match facts.processes.foreign(service, recorded.as_ref()) {
-        None => Ok(()),
-        Some(why) => Err(RefusalReason::new(format!("foreign: {why}"), NOT_FOREIGN)),
+    let processes = &facts.processes;
+    let listening = processes.ownership.unproven.iter();
+    let listening: Vec<&UnprovenProcess> = listening.filter(|one| one.listens).collect();
+    let Some(first) = listening.first() else {
+        return Ok(());
+    };
+    let ways = first.ways_out(service.start.is_some());
+    if let ForeignFinding::Yes(why) = processes.foreign(service) {
+        return Err(RefusalReason::new(format!("foreign: {why}"), ways));
     }
+    if listening.len() < processes.owning().len() {
+        return Ok(());
+    }
+    let excepted = listening.iter().find(|one| one.is_of_another);
+    let known = processes
+        .leader()
+        .map(|one| format!("{} is known to be its own", name(one)));
+    let claimed = || match &processes.pid_file {
+        Some(PidFile::Names(named)) => Some(match &named.doubt {
+            Some(doubt) => doubt.clone(),
+            None => format!("its pid file names {}", name(&named.running)),
+        }),
+        _ => None,
+    };
+    let why = match excepted {
+        Some(one) => Some(one.why.clone()),
+        None => known.or_else(claimed),
+    };
+    let who = excepted.unwrap_or(first).described();
+    why.map_or(Ok(()), |why| {
+        let reason = format!("{who}, listens at its address, and {why}");
+        Err(RefusalReason::new(reason, ways))
+    })
 }
 
-/// Returns the one process that a signal may go to.
+/// Returns the one process that a signal may go to first: that of the pid file, else the topmost one that is proved. A reload
+/// goes to one that listens itself, as a shell or npm in front of it would end by the signal.
 fn signal_target(
     service: &Service,
+    action: Action,
     declared: bool,
     facts: &ServiceFacts,
-) -> Result<ProvenTarget, RefusalReason> {
-    let file = service
-        .pid_file
-        .as_deref()
-        .unwrap_or(Path::new(""))
-        .display();
-    let recorded = facts.processes.recorded();
-    let target = match &facts.processes.pid_file {
-        _ if let Some(running) = &recorded => running.process,
-        Some(PidFile::Proved(running)) => running.process,
-        Some(PidFile::Recycled(pid)) => {
-            let reason = format!(
-                "{file} names pid {pid}, which was given to another process since the file was written"
-            );
-            let hint = "delete the file if the service has ended";
-            return Err(RefusalReason::new(reason, hint));
-        }
-        Some(PidFile::Exited(pid)) => {
-            let reason = format!(
-                "{file} names pid {pid}, which has exited, but something still listens at its address"
-            );
-            let hint = "delete the file if it is out of date";
-            return Err(RefusalReason::new(reason, hint));
-        }
-        Some(PidFile::Unknown(why)) => {
-            return Err(format!("its process is not known: {why}").into());
-        }
-        Some(PidFile::Missing) | None if service.supervised => {
-            let reason = "a supervisor runs it, so no process is known to be its own";
-            let hint = "give `actions.shutdown` a route or a command, or name its `pid_file`";
-            return Err(RefusalReason::new(reason, hint));
-        }
-        Some(PidFile::Missing) | None => sole_owner(declared, facts)?.process,
+) -> Result<OwnProcess, RefusalReason> {
+    let mut own = facts.processes.ownership.own.iter();
+    let listens_nowhere = facts.address == ServiceAddress::Nowhere;
+    let may_be_told = |one: &&OwnProcess| {
+        action != Action::Reload
+            || one.owns
+            || listens_nowhere
+            || matches!(one.proof, ProcessProof::PidFile | ProcessProof::Named)
     };
-    let mut targets = ProvenTarget::all(&facts.processes).into_iter();
-    let target = targets
-        .find(|it| it.process() == target)
-        .ok_or_else(|| "its process has just ended".to_owned())?;
-    let Err(error) = target.accepts_signals() else {
-        return Ok(target);
+    let Some(target) = own.find(may_be_told) else {
+        return Err(unproven(service, declared, facts));
+    };
+    let Err(error) = may_send(target.running.process) else {
+        return Ok(target.clone());
     };
     let hint =
         (error == SignalError::NotPermitted).then_some("run healthctl as its user or as root");
     Err(RefusalReason {
-        reason: format!("{} cannot be signalled: {error}", name(target.running())),
+        reason: format!("{} cannot be signalled: {error}", name(&target.running)),
         hint: hint.map(str::to_owned),
     })
 }
 
+/// Says why no process is proved to be the service's own, with what was found and the ways out.
+fn unproven(service: &Service, declared: bool, facts: &ServiceFacts) -> RefusalReason {
+    let processes = &facts.processes;
+    let own = &processes.ownership.own;
+    let lead = if declared {
+        ""
+    } else {
+        "it has no shutdown route and no command, and "
+    };
+    if !own.is_empty() {
+        let own = names(own.iter().map(|one| &one.running));
+        let reason = format!("none of its processes ({own}) listens at its address itself");
+        return RefusalReason::new(
+            reason,
+            "name its `pid_file`, or reload it by a route or a command",
+        );
+    }
+    if service.supervised && service.pid_file.is_none() {
+        let reason = "a supervisor runs it, so no process is known to be its own";
+        let hint = "give `actions.shutdown` a route or a command, or name its `pid_file`";
+        return RefusalReason::new(reason, hint);
+    }
+    if let [one, others @ ..] = processes.ownership.unproven.as_slice() {
+        let others = others.iter().map(|one| format!("; {}", one.described()));
+        let reason = format!(
+            "{lead}its process is not proved to be its own: {}: {}{}",
+            one.described(),
+            one.why,
+            others.collect::<String>()
+        );
+        return RefusalReason::new(reason, one.ways_out(service.start.is_some()));
+    }
+    let file = service
+        .pid_file
+        .as_deref()
+        .unwrap_or_else(|| "".as_ref())
+        .display();
+    let why = match &processes.pid_file {
+        Some(PidFile::Exited(pid)) => {
+            let reason =
+                format!("{file} names pid {pid}, which has exited, but the service still answers");
+            return RefusalReason::new(reason, "delete the file if it is out of date");
+        }
+        Some(PidFile::Unknown(why)) => why.clone(),
+        Some(PidFile::Names(_) | PidFile::Missing) | None => no_owner(facts),
+    };
+    let hint =
+        "name its `pid_file`, or a route or command under `actions`; or start it with healthctl";
+    RefusalReason::new(format!("{lead}its process is not known: {why}"), hint)
+}
+
 /// Checks that a signal will not end the process, and will not be ignored: neither would be a reload.
-fn handles(target: &ProvenTarget, signal: Signal) -> Result<(), RefusalReason> {
-    let (name, signal_name) = (name(target.running()), format!("SIG{}", signal.as_str()));
-    let reason = match disposition(target.process(), kernel_signal(signal)) {
+fn handles(target: &OwnProcess, signal: Signal) -> Result<(), RefusalReason> {
+    let (name, signal_name) = (name(&target.running), format!("SIG{}", signal.as_str()));
+    let reason = match disposition(target.running.process, kernel_signal(signal)) {
         Some(Disposition::Default) => {
             format!("{name} has no handler for {signal_name}: it would end it")
         }
@@ -260,40 +317,22 @@ fn handles(target: &ProvenTarget, signal: Signal) -> Result<(), RefusalReason> {
     Err(RefusalReason::new(reason, hint))
 }
 
-/// Returns the one process at the head of those that own the listening socket.
-fn sole_owner(declared: bool, facts: &ServiceFacts) -> Result<RunningProcess, RefusalReason> {
-    let why = match &facts.processes.owners {
+/// Says why no process is known to listen at the address.
+fn no_owner(facts: &ServiceFacts) -> String {
+    match &facts.processes.owners {
         None => match (facts.pin, &facts.address) {
             (Some(address), _) => format!("{address} is not on this machine"),
             (None, ServiceAddress::Nowhere) => "it has no address".to_owned(),
             (None, ServiceAddress::Proxied(_)) => "it is behind a proxy".to_owned(),
             (None, _) => "nothing answers at its address".to_owned(),
         },
-        Some(Owners::Nobody) => "no socket of this machine listens at its address".to_owned(),
         Some(Owners::Unknown(why)) => why.clone(),
-        Some(Owners::Visible(_)) => {
-            "another process, which cannot be seen, listens there as well".to_owned()
-        }
-        Some(Owners::All(processes)) => match heads(processes).as_slice() {
-            [one] => return Ok(one.clone()),
-            several => {
-                let names: Vec<String> = several.iter().map(name).collect();
-                let names = names.join(" and ");
-                format!("{names} listen at its address independently")
-            }
-        },
-    };
-    let reason = if declared {
-        format!("its process is not known: {why}")
-    } else {
-        format!("it has no shutdown route and no command, and its process is not known: {why}")
-    };
-    let hint = "name its `pid_file`, or a route or command under `actions`";
-    Err(RefusalReason::new(reason, hint))
+        Some(_) => "no socket of this machine listens at its address".to_owned(),
+    }
 }
 
 /// Returns address, process and start, as far as each is known.
-fn target_text(facts: &ServiceFacts, signalled: Option<&ProvenTarget>) -> String {
+fn target_text(facts: &ServiceFacts, signalled: Option<&OwnProcess>) -> String {
     let mut parts = Vec::new();
     match (&facts.address, facts.pin) {
         (ServiceAddress::Socket(path), _) => parts.push(path.display().to_string()),
@@ -302,19 +341,24 @@ fn target_text(facts: &ServiceFacts, signalled: Option<&ProvenTarget>) -> String
         (ServiceAddress::Name { host, port }, None) => parts.push(format!("{host}:{port}")),
         (ServiceAddress::Nowhere, None) => {}
     }
-    let signalled = signalled.map(ProvenTarget::running).cloned();
+    let line = signalled.filter(|one| one.proof == ProcessProof::Named);
+    let line = line.map(|one| format!("`{}`", one.line));
+    let proof = signalled.map(|one| one.proof.to_string());
+    let signalled = signalled.map(|one| one.running.clone());
     let sole_head = || match heads(&facts.processes.all()).as_slice() {
         [one] => Some(one.clone()),
         _ => None,
     };
     if let Some(running) = signalled.or_else(sole_head) {
         parts.push(name(&running));
+        parts.extend(line);
         if let Some(started) = started_at(running.process) {
             parts.push(format!("started {started:.0}"));
         }
     } else if let Some(start) = facts.identity().start {
         parts.push(format!("started {:.0}", start.at));
     }
+    parts.extend(proof);
     if facts.draining {
         parts.push("draining already".to_owned());
     }

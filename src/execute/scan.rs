@@ -11,7 +11,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 
 use super::address::ServiceAddress;
-use super::facts::{KnownOwners, ProcessFacts, heads, merge_owners, owners_cached};
+use super::facts::{
+    Circumstances, ForeignFinding, KnownOwners, Neighbours, ProcessFacts, heads, merge_owners,
+    owners_cached,
+};
 use super::record_key;
 use crate::health::{ChangedFile, CodeFiles, HostFinding, Process, ProcessExit, is_crash_loop};
 use crate::host::log::last_line;
@@ -147,10 +150,21 @@ impl ScannedService {
                 None
             }
         };
-        let facts = ProcessFacts {
+        let mut facts = ProcessFacts {
             owners: owners.reduce(merge_owners),
             ..ProcessFacts::read(service, record)
         };
+        let circumstances = Circumstances {
+            without_address: ServiceAddress::of(service, None) == ServiceAddress::Nowhere,
+            listeners_only: true,
+            ..Circumstances::default()
+        };
+        facts.decide(
+            service,
+            &self.endpoints,
+            &Neighbours::default(),
+            circumstances,
+        );
         let recorded = facts.recorded();
         let owners: Vec<Process> = facts.owning().iter().map(|owner| owner.process).collect();
         if let (Some(records), Some(_)) = (records, &facts.record)
@@ -160,10 +174,12 @@ impl ScannedService {
         }
         started.extend(recorded.as_ref().map(|running| running.process));
         started.extend(facts.record.as_ref().and_then(Record::live_keeper));
-        let proved = recorded.as_ref().or(facts.in_pid_file());
-        let foreign = facts.foreign(service, recorded.as_ref());
-        let process = match (proved, heads(facts.owning()).as_slice()) {
-            (Some(proved), _) => Some(proved.process),
+        let foreign = match facts.foreign(service) {
+            ForeignFinding::Yes(why) => Some(why),
+            ForeignFinding::No | ForeignFinding::Unclear(_) => None,
+        };
+        let process = match (facts.leader(), heads(facts.owning()).as_slice()) {
+            (Some(leader), _) => Some(leader.process),
             (None, [head]) if foreign.is_none() => Some(head.process),
             (None, _) => None,
         };
@@ -198,9 +214,7 @@ impl ScannedService {
             gone: process.is_none() && self.is_gone(&facts),
             process: process.and_then(local_process),
             code,
-            split: (foreign.is_none() && !service.replicas)
-                .then(|| facts.split(proved))
-                .flatten(),
+            split: facts.split().filter(|_| foreign.is_none()),
             foreign: foreign.map(|why| text::clean(&why, 300)),
             exit,
             crash_loop,
@@ -252,7 +266,7 @@ fn crash_loop(exits: &[ExitRecord], start: &StartSpec) -> Option<String> {
 }
 
 /// Returns where a service listens on this machine, as far as that is known without resolving a name.
-fn endpoints(service: &Service) -> Vec<Endpoint> {
+pub(super) fn endpoints(service: &Service) -> Vec<Endpoint> {
     match ServiceAddress::of(service, None) {
         ServiceAddress::Nowhere | ServiceAddress::Proxied(_) => Vec::new(),
         ServiceAddress::Socket(path) => vec![Endpoint::Socket(path)],

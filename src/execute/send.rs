@@ -78,15 +78,16 @@ pub(super) enum StopResponse {
 /// Sends the request, once; an HTTP request goes to the IP address `pin`, where there is one.
 pub(super) async fn send(
     prober: &Prober,
-    PlannedRequest {
-        method, signalled, ..
-    }: &PlannedRequest,
+    request: &PlannedRequest,
     pin: Option<SocketAddr>,
 ) -> Delivery {
-    match (&method.means, signalled) {
+    let method = &request.method;
+    match (&method.means, request.first()) {
         (Means::Http(request), _) => send_http(prober, request, pin, method.timeout).await,
         (Means::Signal(signal), Some(target)) => deliver(target, *signal),
-        (Means::Signal(_), None) => not_sent("its process is not known"),
+        (Means::Signal(_), None) => {
+            Delivery::NotSent(NotSent::Gone("its process had exited already".to_owned()))
+        }
         (Means::Exec(exec), _) => run_command(exec, method.timeout).await,
     }
 }

@@ -1,78 +1,62 @@
-//! Signals a service's own processes: those that are proved to be its own, and no others. `host` and `probe/exec` end only
-//! children of their own.
+//! The only sender of signals: a signal goes to a process that is proved to be the service's own, and to no other.
+
+use std::sync::Arc;
 
 use rustix::process::Signal;
 
-use super::facts::{ProcessFacts, name};
+use super::facts::ProcessFacts;
+use super::ownership::{OwnProcess, ProcessProof};
 use crate::health::Process;
 use crate::host::RunningProcess;
-use crate::host::signals::{self, SignalError};
+use crate::host::signals::{self, Disposition, ProcessHandle, SignalError, disposition};
 
-/// The proof that a process is the service's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ProcessProof {
-    /// The record of its start names it.
-    Record,
-    /// It runs in the session that was made for the process on record.
-    Session,
-    /// The pid file names it.
-    PidFile,
-    /// The listening socket at the service's address is its own.
-    AddressOwner,
-}
-
-/// A process that is proved to be the service's own. Only [`ProvenTarget::all`] makes one.
+/// A process that is proved to be the service's own, held open so that no signal can reach another one. Only
+/// [`ProvenTarget::all`] makes one.
 #[derive(Debug, Clone)]
 pub(super) struct ProvenTarget {
-    running: RunningProcess,
-    proof: ProcessProof,
+    own: OwnProcess,
+    handle: Arc<ProcessHandle>,
 }
 
 impl ProvenTarget {
-    /// Returns every process that the facts prove to be the service's own, each once, the one to signal first in front.
-    pub(super) fn all(facts: &ProcessFacts) -> Vec<Self> {
-        let leader = facts.record.as_ref().map(|record| record.process);
-        let recorded = facts.recorded().map(|running| {
-            let is_leader = leader == Some(running.process);
-            let proof = if is_leader {
-                ProcessProof::Record
-            } else {
-                ProcessProof::Session
-            };
-            (running, proof)
-        });
-        let with = |proof| move |running: &RunningProcess| (running.clone(), proof);
-        let in_pid_file = facts.in_pid_file().map(with(ProcessProof::PidFile));
-        let owning = facts.owning().iter().map(with(ProcessProof::AddressOwner));
-        let session = facts.session();
-        let session = session.iter().map(with(ProcessProof::Session));
-        let known = recorded.into_iter().chain(in_pid_file);
-        let mut all: Vec<Self> = Vec::new();
-        for (running, proof) in known.chain(owning).chain(session) {
-            if all.iter().all(|one| one.running.process != running.process) {
-                all.push(Self { running, proof });
+    /// Opens every process that is decided to be the service's own, the one to signal first in front. One that has gone
+    /// meanwhile needs no signal.
+    ///
+    /// # Errors
+    /// A process cannot be held open, so that a signal could reach another one: which, and why.
+    pub(super) fn all(facts: &ProcessFacts) -> Result<Vec<Self>, String> {
+        let mut all = Vec::new();
+        for own in &facts.ownership.own {
+            match ProcessHandle::open(own.running.process) {
+                Ok(handle) => all.push(Self {
+                    own: own.clone(),
+                    handle: Arc::new(handle),
+                }),
+                Err(SignalError::Gone) => {}
+                Err(why) => {
+                    let name = super::facts::name(&own.running);
+                    return Err(format!("{name} cannot be signalled: {why}"));
+                }
             }
         }
-        all
-    }
-
-    /// Returns what still runs of the session that was made for the service, without the process on record.
-    pub(super) fn left_in_session(facts: &ProcessFacts) -> Vec<Self> {
-        let session = facts.session();
-        let is_left = |target: &Self| session.iter().any(|one| one.process == target.process());
-        Self::all(facts).into_iter().filter(is_left).collect()
+        Ok(all)
     }
 
     pub(super) const fn running(&self) -> &RunningProcess {
-        &self.running
+        &self.own.running
     }
 
     pub(super) const fn process(&self) -> Process {
-        self.running.process
+        self.own.running.process
     }
 
     pub(super) const fn proof(&self) -> ProcessProof {
-        self.proof
+        self.own.proof
+    }
+
+    /// Returns whether another one of the service's processes has started it.
+    pub(super) const fn is_below(&self) -> bool {
+        self.own.is_below
     }
 
     /// Checks whether a signal could be sent to it.
@@ -80,7 +64,22 @@ impl ProvenTarget {
     /// # Errors
     /// Why none could be.
     pub(super) fn accepts_signals(&self) -> Result<(), SignalError> {
-        signals::may_send(self.running.process)
+        signals::may_send(self.process())
+    }
+
+    /// Returns whether it may pass SIGTERM on to the others: it does not simply end by it. In doubt it may.
+    pub(super) fn may_pass_on(&self) -> bool {
+        disposition(self.process(), Signal::TERM) != Some(Disposition::Default)
+    }
+
+    /// Returns pid, name and command line.
+    pub(super) fn described(&self) -> String {
+        let name = super::facts::name(&self.own.running);
+        if self.own.line.is_empty() {
+            name
+        } else {
+            format!("{name}, `{}`", self.own.line)
+        }
     }
 }
 
@@ -89,7 +88,7 @@ impl ProvenTarget {
 /// # Errors
 /// Why it was not delivered.
 pub(super) fn send_signal(target: &ProvenTarget, signal: Signal) -> Result<(), SignalError> {
-    signals::send(target.running.process, signal)
+    target.handle.send(signal)
 }
 
 /// Sends a signal to each of the processes, and returns why it was not delivered where one still runs, a line each.
@@ -100,7 +99,7 @@ pub(super) fn send_to_all(targets: &[ProvenTarget], signal: Signal) -> Vec<Strin
         .filter_map(|target| match send_signal(target, signal) {
             Ok(()) | Err(SignalError::Gone) => None,
             Err(error) => {
-                let name = name(&target.running);
+                let name = super::facts::name(target.running());
                 Some(format!("{sent} could not be sent to {name}: {error}"))
             }
         })

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::facts::{ServiceFacts, StoredState, heads, name, shown};
+use super::facts::{FactsQuestion, ServiceFacts, StoredState, heads, name, shown};
 use super::monitor::{MonitorSubject, Monitored, Pending, monitor};
 use super::phases::{StartedInstance, TargetRun};
 use super::result::{ActionEnd, Flow, ended, or_end};
@@ -427,10 +427,11 @@ impl<P: Prover> Monitored for StartWatch<'_, P> {
             || "its keeper was killed, so its status is not known".to_owned(),
             |exit| exit.how(),
         );
-        let named = target.service.pid_file.as_deref().map(pid_file::read);
+        let read = |path| pid_file::read(path, Some(record.started_at));
+        let named = target.service.pid_file.as_deref().map(read);
         let heir = match named {
             _ if !success => Heir::Nobody,
-            Some(PidFile::Proved(_)) => Heir::Runs,
+            Some(PidFile::Names(named)) if named.doubt.is_none() => Heir::Runs,
             _ if !record.below_keeper().is_empty() => Heir::Runs,
             Some(_) => Heir::Awaited,
             None => Heir::Nobody,
@@ -443,6 +444,7 @@ impl<P: Prover> Monitored for StartWatch<'_, P> {
         let means = self.means.cloned();
         let gathers = self.gathers;
         let executor = self.run.context.executor.clone();
+        let neighbourhood = Arc::clone(&self.run.target.neighbourhood);
         // The owner of the socket tells more; without an address only the record tells which process it is.
         let record = self.record.clone();
         let record = record.filter(|_| self.run.target.facts.endpoints.is_empty());
@@ -454,9 +456,15 @@ impl<P: Prover> Monitored for StartWatch<'_, P> {
                     record,
                     stopped: false,
                 };
-                let (service, prober) = (&check.service, &executor.prober);
-                let means = means.as_ref();
-                match ServiceFacts::gather(service, means, prober, executor.clock, stored).await {
+                let question = FactsQuestion {
+                    service: &check.service,
+                    means: means.as_ref(),
+                    prober: &executor.prober,
+                    neighbourhood: &neighbourhood,
+                    is_shown: false,
+                    named: None,
+                };
+                match ServiceFacts::gather(question, executor.clock, stored).await {
                     Ok(gathered) => facts = Some(gathered),
                     Err(why) => missing.push(why),
                 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::PlannedRequest;
 use super::address::ServiceAddress;
-use super::facts::{IdentityAnswer, IdentityQuestion};
+use super::facts::{IdentityAnswer, IdentityQuestion, name};
 use super::monitor::{MonitorSubject, Monitored, Pending, monitor};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow, ended};
@@ -20,14 +20,14 @@ use crate::action::{
 };
 use crate::event::StepKind;
 use crate::health::{Identity, Moment, Process};
-use crate::host::{Endpoint, alive, is_local};
+use crate::host::{Endpoint, alive, ancestors, is_local};
 use crate::inventory::Means;
 use crate::text;
 
 /// A scheduled stop of which nobody knows whether it was taken is watched for this long.
 const IN_DOUBT: Duration = Duration::from_secs(2);
-/// Once a parent has exited, a child to which it passed the signal on closes its port within this time.
-const FOLLOWS_WITHIN: Duration = Duration::from_secs(1);
+/// The others have this share of the time, where the first one may have passed the stop on.
+const SHARE_OF_OTHERS: u32 = 2;
 /// The largest number of lines of evidence on the process that answers.
 const MOST_EVIDENCE: usize = 12;
 
@@ -46,12 +46,13 @@ struct StopWatch<'a> {
     evidence: Vec<String>,
     /// The evidence on the process that answers.
     compared: Vec<String>,
-    /// When the service's own process was first seen to be gone.
-    leader_gone: Option<Moment>,
-    /// Set once the processes that it has left behind were signalled.
-    leftover_signalled: bool,
     /// When a good reply came, until the signal that follows it was sent.
     taken: Option<Moment>,
+    began: Moment,
+    /// Set where the first process of the list does not simply end by the request.
+    may_pass_on: bool,
+    /// Set once the other processes of the list were signalled.
+    others_signalled: bool,
     signalled: Vec<Process>,
 }
 
@@ -81,7 +82,11 @@ impl TargetRun<'_> {
             result.verdict,
             Verdict::StillAnswering | Verdict::StillDraining
         );
-        if goes_on && self.can_be_killed() {
+        let can_be_killed = || {
+            let mut list = request.list.iter();
+            list.any(|one| one.accepts_signals().is_ok())
+        };
+        if goes_on && can_be_killed() {
             result.text += "; `--force` ends it";
         }
         result
@@ -132,14 +137,20 @@ impl TargetRun<'_> {
             responder: None,
             evidence: Vec::new(),
             compared: Vec::new(),
-            leader_gone: None,
-            leftover_signalled: false,
             taken: None,
+            began,
+            may_pass_on: request.first().is_none_or(ProvenTarget::may_pass_on),
+            others_signalled: false,
             signalled: Vec::new(),
         };
         let end = monitor(&mut watch, limit).await;
         let mut result = ended(end.map_continue(|(verdict, text)| watch.proved(verdict, text)));
         result.evidence.append(&mut watch.evidence);
+        for (running, why) in &facts.processes.ownership.left_alone {
+            result
+                .evidence
+                .push(format!("left alone: {}, which {why}", name(running)));
+        }
         result.after = result.after.or(watch.after.map(Box::new));
         result.responder = watch.responder;
         result.signalled = watch.signalled;
@@ -204,6 +215,10 @@ impl Monitored for StopWatch<'_> {
             }
         };
         self.subject.interrupted = interrupted(&so_far);
+        if let (StopResponse::Taken(_), Some(first)) = (&response, self.request.first()) {
+            self.signalled.push(first.process());
+            self.signal_independent(first.process());
+        }
         let text = response.to_string();
         self.run.tell(kind, &text);
         self.evidence.push(match self.request.method.means {
@@ -262,10 +277,9 @@ impl Monitored for StopWatch<'_> {
     }
 
     fn looked(&mut self, looks: &[ConnectOutcome]) {
-        // The look before this one decides: what listened then goes on listening.
-        self.end_leftover();
         self.follow_reply();
         self.looks = looks.to_vec();
+        self.signal_others();
     }
 
     fn reached(&mut self, stage: StopStage, text: &str) {
@@ -290,37 +304,75 @@ impl Monitored for StopWatch<'_> {
 }
 
 impl StopWatch<'_> {
-    /// Sends SIGTERM, once, to the processes that the service has left behind in its session and that go on listening, where
-    /// its own process has gone and they have not followed in some time: a child of a shell or of npm, which the signal to its
-    /// parent has not reached.
-    fn end_leftover(&mut self) {
-        let processes = &self.run.target.facts.processes;
-        let record = processes.record.as_ref().filter(|_| processes.leader_seen);
-        let has_gone = record.is_some_and(|record| alive(record.process) == Some(false));
-        // Where another process takes its place, one of the session may be the successor that is waited for.
-        if !has_gone || self.leftover_signalled || self.run.target.goal == Goal::Replace {
+    /// Signals those of the list that the first one cannot have passed the signal on to: workers that are left of a process which
+    /// has gone, each on its own.
+    fn signal_independent(&mut self, first: Process) {
+        let above = ancestors(first);
+        let mut independent = self.request.list.clone();
+        independent.retain(|one| {
+            !one.is_below() && one.process() != first && !above.contains(&one.process())
+        });
+        self.signal(&independent, "the others of it have none above them");
+    }
+
+    /// Signals the others of the list, once: as soon as the first one has gone, where it cannot have passed the stop on, else
+    /// after half of the time, so that nothing is told twice that drains. One that was asked by a route or a command has to
+    /// have gone before.
+    fn signal_others(&mut self) {
+        // Where something else takes their place, their end is its work.
+        if self.others_signalled || self.run.target.goal == Goal::Replace || self.response.is_none()
+        {
             return;
         }
-        let now = self.run.now();
-        let since = *self.leader_gone.get_or_insert(now);
-        if now.since(since) < FOLLOWS_WITHIN || !self.looks.contains(&ConnectOutcome::Accepted) {
+        let list = &self.request.list;
+        let by_signal = self.request.first();
+        let Some(first) = by_signal.or(list.first()) else {
+            return;
+        };
+        let first_process = first.process();
+        let has_gone = alive(first_process) == Some(false);
+        let half = self.request.method.timeout / SHARE_OF_OTHERS;
+        let had_time = self.run.now().since(self.began) >= half;
+        let is_due = match by_signal {
+            Some(_) if !self.may_pass_on => has_gone,
+            Some(_) => had_time,
+            None => has_gone && had_time,
+        };
+        if !is_due {
             return;
         }
-        self.leftover_signalled = true;
-        let owning = processes.owning();
-        let mut left = ProvenTarget::left_in_session(processes);
-        left.retain(|one| owning.iter().any(|it| it.process == one.process()));
-        if left.is_empty() {
+        self.others_signalled = true;
+        let mut others = list.clone();
+        others.retain(|one| {
+            one.process() != first_process
+                && !self.signalled.contains(&one.process())
+                && alive(one.process()) == Some(true)
+        });
+        let why = if has_gone {
+            "its first process has gone"
+        } else {
+            "half of the time is up"
+        };
+        self.signal(&others, why);
+    }
+
+    fn signal(&mut self, targets: &[ProvenTarget], why: &str) {
+        if targets.is_empty() {
             return;
         }
-        let what = format!(
-            "its process has gone; sending SIGTERM to {}, which it left behind and which listens",
-            target_names(&left)
-        );
+        let what = format!("{why}; sending SIGTERM to {}", target_names(targets));
         self.run.tell(StepKind::Remark, &what);
-        self.signalled
-            .extend(left.iter().map(ProvenTarget::process));
-        self.evidence.extend(send_to_all(&left, Signal::TERM));
+        let processes = targets.iter().map(ProvenTarget::process);
+        self.signalled.extend(processes);
+        self.evidence.extend(send_to_all(targets, Signal::TERM));
+    }
+
+    /// Returns who of the list still runs, with their command lines.
+    fn survivors(&self) -> String {
+        let list = self.request.list.iter();
+        let alive = list.filter(|one| alive(one.process()) == Some(true));
+        let names: Vec<String> = alive.map(ProvenTarget::described).collect();
+        names.join("; ")
     }
 
     /// Gives the result for a route that is not offered.
@@ -349,8 +401,12 @@ impl StopWatch<'_> {
 
     /// Sends the signal that follows a good reply, once, where the process still runs.
     fn follow_reply(&mut self) {
-        let (Some(Ok(target)), Some(then)) = (&self.request.after_reply, self.request.method.then)
+        let (Some(Ok(own)), Some(then)) = (&self.request.after_reply, self.request.method.then)
         else {
+            return;
+        };
+        let mut list = self.request.list.iter();
+        let Some(target) = list.find(|one| one.process() == own.running.process) else {
             return;
         };
         if !self.reply_is_old() || alive(target.process()) != Some(true) {
@@ -398,7 +454,11 @@ impl StopWatch<'_> {
     }
 
     /// Gives the result for the verdict of the proof, as far as anything was sent at all.
-    fn proved(&mut self, verdict: Verdict, text: String) -> ActionEnd {
+    fn proved(&mut self, verdict: Verdict, mut text: String) -> ActionEnd {
+        let survivors = self.survivors();
+        if verdict == Verdict::StillDraining && !survivors.is_empty() {
+            text = format!("{text}; still there: {survivors}");
+        }
         let stopped = matches!(verdict, Verdict::Stopped | Verdict::NotListening);
         if stopped {
             // The identity that answered before the end says nothing of the end.

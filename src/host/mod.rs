@@ -6,6 +6,7 @@ mod addresses;
 mod clock;
 pub(crate) mod descendants;
 mod descriptors;
+mod details;
 pub(crate) mod directories;
 mod interpreter;
 pub(crate) mod keeper;
@@ -23,9 +24,10 @@ mod sockets;
 pub(crate) use addresses::is_local;
 pub(crate) use clock::Clock;
 pub(crate) use descriptors::{check_spare_descriptors, raise_descriptor_limit};
+pub(crate) use details::{ProcessLine, ProcessTable, ProcessTraits};
 pub(crate) use ports::{Endpoint, Listening, Owners, owners};
 pub(crate) use process::{
-    CommandLine, RunningProcess, alive, ancestors, command_line, image, loaded, local_process,
-    one_of_a_pool, process, runs_another_file_than, started_at, ticks_now,
+    RunningProcess, alive, ancestors, image, loaded, local_process, one_of_a_pool, process,
+    runs_another_file_than, started_at, ticks_now,
 };
 pub(crate) use process_end::{ProcessEnd, ended};

@@ -1,61 +1,104 @@
-//! What a pid file proves: a process that started before the file was written is the one that it names.
+//! A pid file: the process that it names, and what speaks against it.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::fs::OFlags;
 
+use super::details::ProcessTraits;
 use super::process::{RunningProcess, available, process, started_at};
+
+/// File systems keep whole seconds, FAT every other; the clock of the machine may be set meanwhile.
+const TOLERANCE: Duration = Duration::from_secs(2);
+/// A program writes its file soon after its start.
+const SOON: Duration = Duration::from_secs(5 * 60);
 
 /// The content of a pid file, compared with the process that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PidFile {
-    /// The file does not exist.
+    /// The file does not exist, or a predecessor has left it.
     Missing,
-    /// The process that it names runs, and started no later than the file was written.
-    Proved(RunningProcess),
+    /// The process that it names runs.
+    Names(NamedProcess),
     /// The process that it names has exited.
     Exited(u32),
-    /// The pid was given to another process since: one that started after the file was written.
-    Recycled(u32),
-    /// The file cannot be read, or its content cannot be checked: why.
+    /// The file cannot be read, or may have been written by anybody: why.
     Unknown(String),
 }
 
-/// Reads a pid file and looks at the process that it names.
-pub(crate) fn read(path: &Path) -> PidFile {
-    let (text, written) = match content(path) {
-        Ok(found) => found,
+/// The process that a pid file names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedProcess {
+    pub(crate) running: RunningProcess,
+    /// Why the process may not be the one that was meant, with both times; `None` where nothing speaks against it.
+    pub(crate) doubt: Option<String>,
+}
+
+/// Reads a pid file and looks at the process that it names. One that was written before `since`, when the service was
+/// started, is a predecessor's.
+pub(crate) fn read(path: &Path, since: Option<Timestamp>) -> PidFile {
+    let shown = path.display();
+    let content = match content(path) {
+        // A file that changes is being written just now.
+        Ok(first) => match self::content(path) {
+            Ok(second) if second.text == first.text => first,
+            _ => return PidFile::Unknown(format!("{shown} changes while it is read")),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => return PidFile::Missing,
-        Err(error) => return PidFile::Unknown(format!("cannot read {}: {error}", path.display())),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            return PidFile::Unknown(format!("{shown} is a symbolic link"));
+        }
+        Err(error) => return PidFile::Unknown(format!("cannot read {shown}: {error}")),
     };
-    let Some(pid) = pid_in(&text) else {
-        return PidFile::Unknown(format!("{} holds no pid", path.display()));
+    let written = content.written;
+    if since.is_some_and(|since| written.saturating_add(TOLERANCE).unwrap_or(written) < since) {
+        return PidFile::Missing;
+    }
+    let Some(pid) = pid_in(&content.text) else {
+        return PidFile::Unknown(format!("{shown} holds no pid"));
     };
+    if content.for_everybody {
+        return PidFile::Unknown(format!("{shown} may be written by everybody"));
+    }
     if !available() {
         return PidFile::Unknown("pid files are not available here: needs /proc".to_owned());
     }
     let Some(running) = process(pid) else {
         return PidFile::Exited(pid);
     };
+    let users = [Some(0), Some(rustix::process::geteuid().as_raw())];
+    let user = ProcessTraits::of(pid).user;
+    if !users.contains(&Some(content.user)) && user != Some(content.user) {
+        return PidFile::Unknown(format!(
+            "{shown} belongs to user {}, who is neither root nor you, and pid {pid} is not theirs",
+            content.user
+        ));
+    }
     let Some(started) = started_at(running.process) else {
         return PidFile::Unknown(format!("the start of pid {pid} cannot be told"));
     };
-    if not_later(started, written) {
-        PidFile::Proved(running)
-    } else {
-        PidFile::Recycled(pid)
-    }
+    PidFile::Names(NamedProcess {
+        running,
+        doubt: doubt(pid, started, written).map(|why| format!("{shown} names pid {pid}, {why}")),
+    })
 }
 
-/// The beginning of the file and when it was written.
-fn content(path: &Path) -> io::Result<(String, Timestamp)> {
+/// What is read of a file.
+struct Content {
+    text: String,
+    written: Timestamp,
+    user: u32,
+    for_everybody: bool,
+}
+
+/// Reads the beginning of the file, and when and by whom it was written.
+fn content(path: &Path) -> io::Result<Content> {
     // A named pipe in its place would block until another process writes to it.
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits()).unwrap_or_default();
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(flags)
@@ -67,26 +110,33 @@ fn content(path: &Path) -> io::Result<(String, Timestamp)> {
     let written = Timestamp::try_from(metadata.modified()?).map_err(io::Error::other)?;
     let mut bytes = Vec::new();
     file.take(64).read_to_end(&mut bytes)?;
-    Ok((String::from_utf8_lossy(&bytes).into_owned(), written))
+    Ok(Content {
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+        written,
+        user: metadata.uid(),
+        for_everybody: metadata.mode() & 0o002 != 0,
+    })
 }
 
-/// The pid on the first line; some servers write more lines below it. 0 names nobody, and 1 is never a service
-/// that may be signalled.
+/// Returns the pid on the first line; some servers write more lines below it. 0 names nobody, and 1 is never a service that
+/// may be signalled.
 fn pid_in(text: &str) -> Option<u32> {
-    let pid: u32 = text.lines().next()?.trim().parse().ok()?;
-    (pid > 1 && i32::try_from(pid).is_ok()).then_some(pid)
+    let word = text.lines().next()?.trim();
+    let pid: u32 = word.parse().ok()?;
+    let is_plain = word.bytes().all(|byte| byte.is_ascii_digit());
+    (is_plain && pid > 1 && i32::try_from(pid).is_ok()).then_some(pid)
 }
 
-/// Returns whether a process with this start can have been there when the file was written, as exactly as the file's
-/// time is known.
-fn not_later(started: Timestamp, written: Timestamp) -> bool {
-    // Some file systems keep whole seconds, FAT every other; the kernel's file times lag by a tick.
-    let tolerance = if written.subsec_nanosecond() == 0 {
-        Duration::from_secs(2)
-    } else {
-        Duration::from_millis(50)
-    };
-    started <= written.saturating_add(tolerance).unwrap_or(written)
+/// Says why a process with this start may not be the one that the file was written for.
+fn doubt(pid: u32, started: Timestamp, written: Timestamp) -> Option<String> {
+    let times = format!("which started at {started:.0}, and was written at {written:.0}");
+    if started > written.saturating_add(TOLERANCE).unwrap_or(written) {
+        return Some(format!(
+            "{times}, before that: pid {pid} may have been given out again"
+        ));
+    }
+    let latest = started.saturating_add(SOON).unwrap_or(started);
+    (latest < written).then(|| format!("{times}, more than five minutes later"))
 }
 
 #[cfg(test)]
@@ -108,34 +158,38 @@ mod tests {
             ("4294967295", None),
             ("99999999999999999999", None),
             ("pid: 4711", None),
+            ("+5", None),
+            ("4711 x", None),
         ] {
             assert_eq!(pid_in(text), expected, "{text:?}");
         }
     }
 
     #[test]
-    fn a_process_younger_than_the_file_is_not_the_one() {
+    fn a_file_is_written_soon_after_the_start() {
         let written: Timestamp = "2026-11-22T10:00:00.5Z".parse().unwrap();
-        let whole: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
-        for (started, file, expected) in [
-            ("2026-11-22T09:00:00Z", written, true),
-            ("2026-11-22T10:00:00.5Z", written, true),
-            ("2026-11-22T10:00:00.6Z", written, false),
-            ("2026-11-22T10:00:01.9Z", whole, true),
-            ("2026-11-22T10:00:03Z", whole, false),
+        for (started, expected) in [
+            ("2026-11-22T09:54:00Z", Some("more than five minutes later")),
+            ("2026-11-22T09:55:01Z", None),
+            ("2026-11-22T10:00:00.5Z", None),
+            ("2026-11-22T10:00:02.4Z", None),
+            (
+                "2026-11-22T10:00:03Z",
+                Some("may have been given out again"),
+            ),
         ] {
-            assert_eq!(
-                not_later(started.parse().unwrap(), file),
-                expected,
-                "{started}"
-            );
+            let found = doubt(7, started.parse().unwrap(), written);
+            match expected {
+                None => assert_eq!(found, None, "{started}"),
+                Some(text) => assert!(found.unwrap().contains(text), "{started}"),
+            }
         }
     }
 
     #[test]
     fn a_missing_file_says_nothing() {
-        assert_eq!(read(Path::new("/nowhere/x.pid")), PidFile::Missing);
-        assert!(matches!(read(Path::new("/")), PidFile::Unknown(_)));
+        assert_eq!(read(Path::new("/nowhere/x.pid"), None), PidFile::Missing);
+        assert!(matches!(read(Path::new("/"), None), PidFile::Unknown(_)));
     }
 
     #[test]
@@ -144,7 +198,7 @@ mod tests {
         let path = directory.path().join("x.pid");
         let made = std::process::Command::new("mkfifo").arg(&path).status();
         assert!(made.unwrap().success());
-        let PidFile::Unknown(why) = read(&path) else {
+        let PidFile::Unknown(why) = read(&path, None) else {
             panic!("a named pipe holds no pid");
         };
         assert!(why.contains("not a regular file"), "{why}");
@@ -153,15 +207,32 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn files_are_held_against_the_process() {
+        use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.pid");
-        std::fs::write(&path, format!("{}\n", std::process::id())).unwrap();
-        assert!(
-            matches!(read(&path), PidFile::Proved(found) if found.process.pid == std::process::id())
-        );
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        std::fs::write(&path, format!("{}\n", child.id())).unwrap();
+        let found = read(&path, None);
+        assert!(matches!(found, PidFile::Names(found) if found.doubt.is_none()));
+        let later = Timestamp::now() + Duration::from_secs(60);
+        assert_eq!(read(&path, Some(later)), PidFile::Missing);
         let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
         let file = std::fs::File::options().write(true).open(&path).unwrap();
         file.set_modified(old).unwrap();
-        assert_eq!(read(&path), PidFile::Recycled(std::process::id()));
+        let found = read(&path, None);
+        assert!(matches!(found, PidFile::Names(found) if found.doubt.is_some()));
+        let link = directory.path().join("link.pid");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let permissions = std::fs::Permissions::from_mode(0o666);
+        std::fs::set_permissions(&path, permissions).unwrap();
+        for (path, expected) in [(&link, "symbolic link"), (&path, "by everybody")] {
+            let found = read(path, None);
+            assert!(matches!(found, PidFile::Unknown(why) if why.contains(expected)));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }

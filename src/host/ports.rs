@@ -84,6 +84,18 @@ pub(crate) fn owners(endpoints: &[Endpoint]) -> Vec<Owners> {
 }
 
 impl Listening {
+    /// Returns which of the sockets each process has open, by pid.
+    pub(crate) fn open_by_pid(&self) -> BTreeMap<u32, BTreeSet<u64>> {
+        let all: BTreeSet<u64> = self.inodes.iter().flatten().flatten().copied().collect();
+        let mut found: BTreeMap<u32, BTreeSet<u64>> = BTreeMap::new();
+        for (inode, pids) in holders(&all).0 {
+            for pid in pids {
+                found.entry(pid).or_default().insert(inode);
+            }
+        }
+        found
+    }
+
     /// Returns the sockets that listen on these endpoints, all of which have to be on this machine.
     pub(crate) fn at(endpoints: &[Endpoint]) -> Self {
         Self {

@@ -165,24 +165,6 @@ pub(crate) fn below(ancestor: Process) -> Vec<RunningProcess> {
     found
 }
 
-/// The command line and the current directory of a process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CommandLine {
-    /// The words as the process shows them: it may write others over them.
-    pub(crate) text: String,
-    /// The current directory, where it may be read.
-    pub(crate) cwd: Option<PathBuf>,
-}
-
-/// The command line of exactly this process; `None` where it is gone or may not be seen.
-pub(crate) fn command_line(process: Process) -> Option<CommandLine> {
-    let bytes = std::fs::read(format!("/proc/{}/cmdline", process.pid)).ok()?;
-    let cwd = std::fs::read_link(format!("/proc/{}/cwd", process.pid)).ok();
-    let words = bytes.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-    let text = words.collect::<Vec<_>>().join(" ").trim().to_owned();
-    (!text.is_empty() && alive(process) == Some(true)).then_some(CommandLine { text, cwd })
-}
-
 /// The device and inode of a file.
 pub(crate) type FileId = (u64, u64);
 

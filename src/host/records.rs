@@ -335,14 +335,7 @@ impl Records {
         files: &[PathBuf],
     ) -> Vec<Result<(Record, RunningProcess), RecordError>> {
         let wanted: Vec<PathBuf> = files.iter().map(|file| absolute(file)).collect();
-        let entries = fs::read_dir(self.services());
-        let mut paths: Vec<PathBuf> = entries
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|it| it == "json"))
-            .collect();
-        paths.sort();
+        let paths = self.paths();
         let records = paths.iter().filter_map(|path| read(path).transpose());
         records
             .filter_map(|record| match record {
@@ -354,6 +347,26 @@ impl Records {
                 Err(error) => Some(Err(error)),
             })
             .collect()
+    }
+
+    /// Reads the records of all inventories, as far as they can be read.
+    pub(crate) fn all(&self) -> Vec<Record> {
+        let paths = self.paths();
+        let records = paths.iter().filter_map(|path| read(path).ok()?);
+        records.collect()
+    }
+
+    /// Returns the paths of all records, in the order of their names.
+    fn paths(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.services());
+        let mut paths: Vec<PathBuf> = entries
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|it| it == "json"))
+            .collect();
+        paths.sort();
+        paths
     }
 
     /// Notes that the service is to be down, so that nothing starts it by itself.

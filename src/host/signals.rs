@@ -13,6 +13,9 @@ pub(crate) enum SignalError {
     /// The process has exited.
     #[error("the process has exited")]
     Gone,
+    /// The process is hidden from this user, so that it cannot be told from another one with its pid.
+    #[error("the process is hidden")]
+    Hidden,
     /// The process belongs to another user.
     #[error("not permitted: the process belongs to another user")]
     NotPermitted,
@@ -20,7 +23,7 @@ pub(crate) enum SignalError {
     #[error("{0} is never signalled")]
     Never(&'static str),
     /// This system cannot tell a process from its successor.
-    #[error("signals are not available here: needs /proc")]
+    #[error("signals are not available here: needs /proc and descriptors for processes")]
     NotAvailable,
     /// The kernel gave another reason.
     #[error("{0}")]
@@ -37,19 +40,76 @@ impl From<Errno> for SignalError {
     }
 }
 
-/// Sends the signal to this process.
-pub(crate) fn send(process: Process, signal: Signal) -> Result<(), SignalError> {
-    let pid = target(process)?;
-    Ok(send_if(pid, signal, || alive(process) == Some(true))?)
+/// Exactly one process, held open so that nothing else can ever be reached by it.
+#[derive(Debug)]
+pub(crate) struct ProcessHandle {
+    #[cfg(target_os = "linux")]
+    descriptor: std::os::fd::OwnedFd,
+}
+
+impl ProcessHandle {
+    /// Opens this process.
+    ///
+    /// # Errors
+    /// The process has exited, is never signalled, or this system cannot hold it open.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn open(process: Process) -> Result<Self, SignalError> {
+        use rustix::process::{PidfdFlags, pidfd_open};
+        let pid = target(process)?;
+        let descriptor = match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(Errno::NOSYS | Errno::INVAL) => return Err(SignalError::NotAvailable),
+            opened => opened?,
+        };
+        // From here on the descriptor stands for one process, whatever becomes of the pid.
+        match alive(process) {
+            Some(true) => Ok(Self { descriptor }),
+            _ => Err(SignalError::Gone),
+        }
+    }
+
+    /// Opens this process.
+    ///
+    /// # Errors
+    /// Always: this system cannot hold a process open.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn open(_process: Process) -> Result<Self, SignalError> {
+        Err(SignalError::NotAvailable)
+    }
+
+    /// Sends the signal.
+    ///
+    /// # Errors
+    /// Why it was not delivered.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn send(&self, signal: Signal) -> Result<(), SignalError> {
+        Ok(rustix::process::pidfd_send_signal(
+            &self.descriptor,
+            signal,
+        )?)
+    }
+
+    /// Sends the signal.
+    ///
+    /// # Errors
+    /// Always: there is no handle without a descriptor.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn send(&self, _signal: Signal) -> Result<(), SignalError> {
+        Err(SignalError::NotAvailable)
+    }
 }
 
 /// Checks whether a signal could be sent to this process.
+///
+/// # Errors
+/// Why it could not be.
 pub(crate) fn may_send(process: Process) -> Result<(), SignalError> {
     let pid = target(process)?;
-    if alive(process) != Some(true) {
-        return Err(SignalError::Gone);
+    // A process that only `/proc` hides is not gone, and cannot be told from its successor.
+    match alive(process) {
+        Some(true) => Ok(may_signal(pid)?),
+        Some(false) => Err(SignalError::Gone),
+        None => Err(SignalError::Hidden),
     }
-    Ok(may_signal(pid)?)
 }
 
 fn target(process: Process) -> Result<Pid, SignalError> {
@@ -152,6 +212,13 @@ pub(super) fn own_disposition(signal: Signal) -> Option<Disposition> {
     disposition_in(&status, u32::try_from(signal.as_raw()).ok()?)
 }
 
+/// Returns whether this process was started with the signal ignored, or ignores it since.
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let signal = u32::try_from(signal).unwrap_or(0);
+    disposition_in(&status, signal) == Some(Disposition::Ignored)
+}
+
 /// Reads the masks of proc(5): hexadecimal, the lowest bit is signal 1.
 fn disposition_in(status: &str, signal: u32) -> Option<Disposition> {
     let bit = 1_u64.checked_shl(signal.checked_sub(1)?)?;
@@ -185,7 +252,7 @@ mod tests {
         assert!(matches!(may_send(one), Err(SignalError::Never(_))));
         let own = process(std::process::id()).unwrap().process;
         assert!(matches!(
-            send(own, Signal::TERM),
+            ProcessHandle::open(own),
             Err(SignalError::Never(_))
         ));
     }
@@ -201,11 +268,13 @@ mod tests {
             start_ticks: own.start_ticks - 1,
             ..own
         };
-        assert_eq!(send(predecessor, Signal::TERM), Err(SignalError::Gone));
+        let opened = ProcessHandle::open(predecessor);
+        assert_eq!(opened.err(), Some(SignalError::Gone));
         assert_eq!(may_send(own), Ok(()));
-        assert_eq!(send(own, Signal::TERM), Ok(()));
+        let handle = ProcessHandle::open(own).unwrap();
+        assert_eq!(handle.send(Signal::TERM), Ok(()));
         assert_eq!(child.wait().unwrap().signal(), Some(15));
-        assert_eq!(send(own, Signal::TERM), Err(SignalError::Gone));
+        assert_eq!(handle.send(Signal::TERM), Err(SignalError::Gone));
     }
 
     #[test]

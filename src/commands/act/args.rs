@@ -69,6 +69,9 @@ pub(crate) struct ShutdownArgs {
     /// Kill services that have not stopped in time.
     #[arg(long, conflicts_with = "schedule")]
     force: bool,
+    /// Signal exactly this process, once: it has to listen at the address of the one service, or to stand in its pid file or record.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(2..))]
+    pid: Option<u32>,
 }
 
 /// The arguments of `restart`.
@@ -79,6 +82,9 @@ pub(crate) struct RestartArgs {
     /// Kill services that have not stopped in time.
     #[arg(long)]
     force: bool,
+    /// Signal exactly this process, once: it has to listen at the address of the one service, or to stand in its pid file or record.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(2..))]
+    pid: Option<u32>,
     /// When a stop fails, do not restart the services that were stopped before it.
     #[arg(long, env = "HEALTHCTL_LEAVE_STOPPED", value_parser = FalseyValueParser::new())]
     leave_stopped: bool,
@@ -101,6 +107,8 @@ pub(crate) struct ActionCommand {
     pub(super) args: Args,
     /// A service that has not stopped in time is killed.
     pub(super) force: bool,
+    /// The one process to signal, which the person names.
+    pub(super) pid: Option<u32>,
     /// A service that was stopped is not started again after a failed stop.
     pub(super) leave_stopped: bool,
     /// The services that the selected ones need are not started with them.
@@ -114,6 +122,7 @@ impl ActionCommand {
             action,
             args,
             force: false,
+            pid: None,
             leave_stopped: false,
             no_deps: false,
         }
@@ -129,6 +138,7 @@ impl From<ShutdownArgs> for ActionCommand {
         };
         Self {
             force: args.force,
+            pid: args.pid,
             ..Self::new(action, args.act)
         }
     }
@@ -147,6 +157,7 @@ impl From<RestartArgs> for ActionCommand {
     fn from(args: RestartArgs) -> Self {
         Self {
             force: args.force,
+            pid: args.pid,
             leave_stopped: args.leave_stopped,
             ..Self::new(Action::Restart, args.act)
         }

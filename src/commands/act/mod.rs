@@ -53,6 +53,12 @@ pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exi
         print_reports(context, args, &[])?;
         return Ok(Exit::Done);
     }
+    if command.pid.is_some() && names.len() > 1 {
+        return Err(Error::usage_hint(
+            "--pid names one process, and several services are selected".to_owned(),
+            format!("selected: {}", first_names(&names)),
+        ));
+    }
     let executor = Executor::new(prober, clock, policy(context, &command)?);
     let prepared = match executor
         .prepare(action, &chosen.loaded.inventory, &names)
@@ -99,6 +105,9 @@ fn policy(context: &Context, command: &ActionCommand) -> Result<Policy, Error> {
     policy.timeout = args.timeout;
     policy.force = command.force;
     policy.no_deps = command.no_deps;
+    policy.pid = command.pid;
+    // A dry run shows the process, and sends nothing.
+    policy.is_shown = args.dry_run || (!args.yes && args.confirm.is_empty() && ask::possible());
     policy.rollout = RolloutPolicy {
         parallel: args.parallel.get(),
         keep_going: args.keep_going,

@@ -102,12 +102,13 @@ pub(crate) async fn with_notices(
     scan_until_end(scanner, engine.inputs.clone());
     let policy = Policy {
         command: "healthctl watch".to_owned(),
+        is_shown: format.is_none(),
         ..context.policy()
     };
     let executor = Executor::new(prober, clock, policy);
     let inventory = Arc::new(inventory);
     let automation = Automation::start(
-        executor.clone(),
+        executor.clone().unseen(),
         clock,
         Arc::clone(&inventory),
         &services,

@@ -1,26 +1,28 @@
 //! The facts of a service's processes, gathered in one place: the record of its start, its pid file, the owners of its
-//! listening socket. [`ServiceFacts`] adds what its address and its own answers tell.
+//! listening socket, and which of them are decided to be its own. [`ServiceFacts`] adds what its address and its own answers
+//! tell.
 //!
 //! Must not decide what is done about them.
 
 mod command_line;
+mod evidence;
 mod identity;
+mod launchers;
 mod owners;
 mod service;
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
+use super::ownership::{Ownership, ProcessProof, decide};
 use crate::health::Process;
 use crate::host::pid_file::{self, PidFile};
 use crate::host::records::Record;
-use crate::host::{Owners, RunningProcess, ancestors, command_line, one_of_a_pool};
+use crate::host::{Endpoint, Owners, RunningProcess, ancestors};
 use crate::inventory::Service;
 
-pub(super) use command_line::{shown, start_command};
+pub(super) use command_line::{CommandMatch, shown, start_command};
+pub(super) use evidence::{Circumstances, Neighbourhood, Neighbours};
 pub(super) use identity::{IdentityAnswer, IdentityQuestion};
 pub(super) use owners::{KnownOwners, merge_owners, owners_cached};
-pub(super) use service::{ServiceFacts, StoredState, find_owners};
+pub(super) use service::{FactsQuestion, ServiceFacts, StoredState, find_owners};
 
 /// All that is known of the processes of a service, but for what it says of itself.
 #[derive(Debug, Clone, Default)]
@@ -33,35 +35,58 @@ pub(super) struct ProcessFacts {
     pub(super) pid_file: Option<PidFile>,
     /// The owners of its listening socket; `None` where it does not listen on this machine.
     pub(super) owners: Option<Owners>,
+    /// Which of the processes are decided to be its own, once that is decided.
+    pub(super) ownership: Ownership,
+}
+
+/// Whether the process that listens at a service's address is another program's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ForeignFinding {
+    /// It is not, as far as anything tells.
+    No,
+    /// It is: who listens, and what contradicts it.
+    Yes(String),
+    /// It cannot be told: who listens, and why.
+    Unclear(String),
 }
 
 impl ProcessFacts {
     /// Reads the pid file of the service. Blocks. The owners of the socket are searched for all services at once, later.
     pub(super) fn read(service: &Service, record: Option<Record>) -> Self {
+        let since = record.as_ref().map(|record| record.started_at);
+        let read = |path| pid_file::read(path, since);
         Self {
             leader_seen: record.as_ref().is_some_and(|one| one.leader().is_some()),
+            pid_file: service.pid_file.as_deref().map(read),
             record,
-            pid_file: service.pid_file.as_deref().map(pid_file::read),
             owners: None,
+            ownership: Ownership::default(),
         }
     }
 
-    /// The process that was started here, where it still runs; else the first that it has left in its session.
+    /// Decides which processes are the service's own, now that the owners of its socket are known. Blocks.
+    pub(super) fn decide(
+        &mut self,
+        service: &Service,
+        endpoints: &[Endpoint],
+        neighbours: &Neighbours,
+        circumstances: Circumstances,
+    ) {
+        let evidence = evidence::gather(service, self, endpoints, neighbours, circumstances);
+        self.ownership = decide(&evidence);
+    }
+
+    /// The process that was started here, where it still runs; else the first that it has left behind.
     pub(super) fn recorded(&self) -> Option<RunningProcess> {
         self.record.as_ref().and_then(Record::running)
     }
 
-    /// The process that the pid file proves to be the service's.
+    /// The process that the pid file names, where nothing speaks against it.
     pub(super) fn in_pid_file(&self) -> Option<&RunningProcess> {
         match &self.pid_file {
-            Some(PidFile::Proved(running)) => Some(running),
+            Some(PidFile::Names(named)) if named.doubt.is_none() => Some(&named.running),
             _ => None,
         }
-    }
-
-    /// The process that is proved to be the service's own whoever listens.
-    pub(super) fn proved(&self) -> Option<RunningProcess> {
-        self.recorded().or_else(|| self.in_pid_file().cloned())
     }
 
     /// The processes that own its listening socket.
@@ -74,92 +99,65 @@ impl ProcessFacts {
         self.owners.as_ref()?.all()
     }
 
-    /// Returns the processes that run in the session that was made for the process on record, without that one.
-    pub(super) fn session(&self) -> Vec<RunningProcess> {
-        let record = self.record.as_ref();
-        record.map_or_else(Vec::new, |record| record.session(self.leader_seen))
+    /// The first of the processes that are decided to be its own, by more than that it listens.
+    pub(super) fn leader(&self) -> Option<&RunningProcess> {
+        let mut own = self.ownership.own.iter();
+        let found = own.find(|one| one.proof != ProcessProof::SoleOwner)?;
+        Some(&found.running)
     }
 
-    /// Every process that is known to be the service's own, each once, the one to signal first in front.
+    /// Every process that is known to be the service's own or listens in its place, each once, the one to signal first in
+    /// front.
     pub(super) fn all(&self) -> Vec<RunningProcess> {
-        let mut all: Vec<RunningProcess> = Vec::new();
-        let known = self.recorded().into_iter();
-        let known = known.chain(self.in_pid_file().cloned());
-        for one in known.chain(self.owning().iter().cloned()) {
+        let own = self.ownership.own.iter().map(|one| one.running.clone());
+        let mut all: Vec<RunningProcess> = own.collect();
+        for one in self.owning() {
             if !all.iter().any(|other| other.process == one.process) {
-                all.push(one);
+                all.push(one.clone());
             }
         }
         all
     }
 
-    /// Names both, where two processes listen that are no pool of workers and do not all come from `proved`.
-    pub(super) fn split(&self, proved: Option<&RunningProcess>) -> Option<String> {
-        let heads = heads(self.owning());
-        let [first, .., last] = heads.as_slice() else {
-            return None;
-        };
-        let come_from = |proved: &RunningProcess| {
-            let is_below = |one: &RunningProcess| {
-                one.process == proved.process || ancestors(one.process).contains(&proved.process)
-            };
-            heads.iter().all(is_below)
-        };
-        if proved.is_some_and(come_from)
-            || (heads.iter().all(one_of_a_pool) && first.parent == last.parent)
-        {
-            return None;
-        }
-        let names: Vec<String> = heads.iter().map(name).collect();
-        Some(format!(
-            "{} listen at its address independently of each other",
-            names.join(" and ")
-        ))
+    /// Names the listeners that are independent of each other, where there are several and that is not meant.
+    pub(super) fn split(&self) -> Option<String> {
+        let heads: Vec<String> = self.ownership.split.iter().map(name).collect();
+        (!heads.is_empty()).then(|| {
+            format!(
+                "{} listen at its address independently of each other",
+                heads.join(" and ")
+            )
+        })
     }
 
-    /// Says why the processes that listen at the address are not the service's, where something contradicts it.
-    /// `recorded` is the process that was started here, where it still runs.
-    pub(super) fn foreign(
-        &self,
-        service: &Service,
-        recorded: Option<&RunningProcess>,
-    ) -> Option<String> {
-        let owners = self.owning();
-        let names: Vec<String> = owners.iter().map(name).collect();
-        let listening = format!("{} listens at its address", names.join(", "));
-        let in_pid_file = self.in_pid_file();
-        // Either may be out of date, so one that fits is enough.
-        let mut own = recorded.into_iter().chain(in_pid_file);
-        if owners.is_empty() || own.any(|one| belongs(one.process, owners)) {
-            return None;
-        }
-        if let Some(started) = recorded {
-            let started = name(started);
-            return Some(format!("{listening}, but healthctl has started {started}"));
-        }
-        if let Some(proved) = in_pid_file {
-            let file = service.pid_file.as_deref().unwrap_or(Path::new(""));
-            let (file, proved) = (file.display(), name(proved));
-            return Some(format!("{listening}, but {file} names {proved}"));
-        }
-        // What a supervisor runs need not look like the command that tells it to.
-        let start = service.start.as_ref().filter(|_| !service.supervised)?;
-        let lines: Vec<_> = owners.iter().map(|one| command_line(one.process)).collect();
-        let is_unlike = |line: &Option<_>| {
-            line.as_ref().is_some_and(|line| {
-                !command_line::is_like(&start.exec.command, &start.exec.cwd, line)
-            })
+    /// Says whether what listens at the address is another program than the service.
+    pub(super) fn foreign(&self, service: &Service) -> ForeignFinding {
+        let unproven = self.ownership.unproven.iter();
+        let strangers: Vec<_> = unproven.filter(|one| one.listens).collect();
+        let Some(command) = start_command(service).filter(|_| !service.supervised) else {
+            return ForeignFinding::No;
         };
-        lines.iter().all(is_unlike).then(|| {
-            let directories = lines.iter().flatten().filter_map(|line| line.cwd.as_ref());
-            let directories: BTreeSet<String> =
-                directories.map(|cwd| cwd.display().to_string()).collect();
-            let directories: Vec<String> = directories.into_iter().collect();
-            let lead = if directories.is_empty() { "" } else { " in " };
-            let from = format!("{lead}{}", directories.join(" and "));
-            let command = start_command(service).unwrap_or_default();
-            format!("{listening}{from} and does not come from its start command, {command}")
-        })
+        if matches!(self.owners, Some(Owners::Unknown(_))) {
+            let Some(Owners::Unknown(why)) = &self.owners else {
+                return ForeignFinding::No;
+            };
+            return ForeignFinding::Unclear(why.clone());
+        }
+        let all_differ = strangers.iter().all(|one| one.differs.is_some());
+        if strangers.is_empty() || strangers.len() < self.owning().len() {
+            return ForeignFinding::No;
+        }
+        let who: Vec<String> = strangers.iter().map(|one| one.described()).collect();
+        let listening = format!("{} listens at its address", who.join(" and "));
+        let why = strangers.first().map_or("", |one| one.why.as_str());
+        if all_differ && matches!(self.owners, Some(Owners::All(_))) {
+            let differs = strangers[0].differs.unwrap_or_default();
+            ForeignFinding::Yes(format!(
+                "{listening} and is not its start command, {command}: {differs}"
+            ))
+        } else {
+            ForeignFinding::Unclear(format!("{listening}: {why}"))
+        }
     }
 }
 
@@ -186,14 +184,4 @@ pub(super) fn heads(processes: &[RunningProcess]) -> Vec<RunningProcess> {
             .any(|other| other.process != one.process && above.contains(&other.process))
     };
     processes.iter().filter(is_head).cloned().collect()
-}
-
-/// Returns whether `process` is one of `family`, has started one of them or was started by one.
-pub(super) fn belongs(process: Process, family: &[RunningProcess]) -> bool {
-    let above = ancestors(process);
-    family.iter().any(|one| {
-        one.process == process
-            || above.contains(&one.process)
-            || ancestors(one.process).contains(&process)
-    })
 }

@@ -1,20 +1,22 @@
 //! The owners of listening sockets: a search that is left out where nothing has changed, without the programs that only
 //! forward connections.
 
+use super::evidence::is_named;
 use crate::host::{Endpoint, Listening, Owners, RunningProcess, alive, owners};
 
 /// Programs that listen for another one: whether they run says nothing of the service behind them. A name that ends in `*`
 /// is the beginning of several.
 const FORWARDERS: &str = "systemd init docker-proxy dockerd containerd* conmon* rootlesskit* rootlessport* slirp4netns \
-    pasta* passt* vpnkit* gvproxy limactl com.docker* kubectl ssh sshd";
+    pasta* passt* vpnkit* gvproxy limactl com.docker* kubectl ssh sshd*";
 
-fn is_forwarder(name: &str) -> bool {
-    FORWARDERS
-        .split(' ')
-        .any(|known| match known.strip_suffix('*') {
-            Some(beginning) => name.starts_with(beginning),
-            None => name == known,
-        })
+/// Programs that pass requests on, and may as well be the service themselves: nothing but their listening speaks for one.
+const PROXIES: &str = "socat ncat code* nginx haproxy caddy envoy* traefik squid varnishd pgbouncer stunnel* autossh \
+    cloudflared ngrok frpc frps tailscaled xinetd inetd";
+
+/// Returns whether a program of this name passes on to another one what it is asked, unless the profile is that program's.
+pub(super) fn is_forwarder(name: &str, profile: Option<&str>) -> bool {
+    is_named(FORWARDERS, name)
+        || (is_named(PROXIES, name) && !profile.is_some_and(|profile| profile.starts_with(name)))
 }
 
 /// Merges the owners of two addresses of one service.
@@ -123,7 +125,7 @@ fn without_forwarders(owners: Owners) -> Owners {
     }
     let processes = owners.processes().iter().cloned();
     let (forwarding, own): (Vec<RunningProcess>, Vec<RunningProcess>) =
-        processes.partition(|one| one.process.pid == 1 || is_forwarder(&one.name));
+        processes.partition(|one| one.process.pid == 1 || is_named(FORWARDERS, &one.name));
     match forwarding.first() {
         Some(one) if own.is_empty() => Owners::Unknown(format!(
             "pid {} ({}), which listens there, only forwards connections",

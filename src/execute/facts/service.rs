@@ -9,10 +9,11 @@ use tokio::time::sleep;
 
 use super::identity::{identity, identity_probes, is_draining};
 use super::owners::{merge_owners, owners_of};
-use super::{ProcessFacts, heads, name};
+use super::{Circumstances, Neighbourhood, Neighbours, ProcessFacts, heads, name};
 use crate::action::{Baseline, ConnectOutcome, LOOKS_APART, ProofSubject, all_refuse};
 use crate::execute::address::{ServiceAddress, connect_all};
-use crate::health::{Identity, Moment, Outcome, Role};
+use crate::execute::ownership::AnswerKind;
+use crate::health::{Identity, Moment, Outcome, ProbeResult, Role};
 use crate::host::pid_file::PidFile;
 use crate::host::records::Record;
 use crate::host::{Clock, Endpoint, Owners, RunningProcess, alive, image, is_local, ticks_now};
@@ -48,6 +49,10 @@ pub(crate) struct ServiceFacts {
     /// Every identity that answered; the first is the one that counts.
     pub(crate) identities: Vec<Identity>,
     pub(crate) draining: bool,
+    /// The pid that the person has named.
+    pub(crate) named: Option<u32>,
+    /// The kind of answer that it gave at its own address.
+    answer: AnswerKind,
     pub(crate) processes: ProcessFacts,
     /// Set where it could be started here, so that no trace of it means that it does not run.
     can_start: bool,
@@ -56,12 +61,34 @@ pub(crate) struct ServiceFacts {
     pub(crate) read_at: Option<Moment>,
 }
 
-/// Finds the owners of the listening sockets of all services in one search.
-pub(crate) async fn find_owners(all: &mut [ServiceFacts]) {
-    let endpoints: Vec<Vec<Endpoint>> = all.iter().map(ServiceFacts::local_endpoints).collect();
+/// All that is needed to gather the facts of a service.
+#[derive(Clone, Copy)]
+pub(crate) struct FactsQuestion<'a> {
+    pub(crate) service: &'a Arc<Service>,
+    /// The means of the request that is to be sent.
+    pub(crate) means: Option<&'a Means>,
+    pub(crate) prober: &'a Prober,
+    pub(crate) neighbourhood: &'a Arc<Neighbourhood>,
+    /// Set where a person sees the process before anything is sent.
+    pub(crate) is_shown: bool,
+    /// The pid that the person has named.
+    pub(crate) named: Option<u32>,
+}
+
+/// Finds the owners of the listening sockets of all services in one search, and decides which processes are each one's own.
+pub(crate) async fn find_owners(all: &mut [(FactsQuestion<'_>, &mut ServiceFacts)]) {
+    let Some((question, _)) = all.first() else {
+        return;
+    };
+    let neighbours = question.neighbourhood.look().await;
+    let endpoints = all.iter().map(|(_, facts)| facts.local_endpoints());
+    let endpoints: Vec<Vec<Endpoint>> = endpoints.collect();
     let mut owners = owners_of(endpoints.concat()).await.into_iter();
-    for (facts, endpoints) in all.iter_mut().zip(endpoints) {
+    for ((question, facts), endpoints) in all.iter_mut().zip(endpoints) {
         facts.processes.owners = owners.by_ref().take(endpoints.len()).reduce(merge_owners);
+        facts
+            .decide(*question, endpoints, Arc::clone(&neighbours))
+            .await;
     }
 }
 
@@ -71,17 +98,15 @@ impl ServiceFacts {
     /// # Errors
     /// Its name cannot be resolved: why.
     pub(crate) async fn gather(
-        service: &Arc<Service>,
-        means: Option<&Means>,
-        prober: &Prober,
+        question: FactsQuestion<'_>,
         clock: Clock,
         stored: StoredState,
     ) -> Result<Self, String> {
+        let prober = question.prober;
         let mut repeats = REPEATS;
         loop {
-            let mut facts = [Self::ask(service, means, prober, stored.clone()).await?];
-            find_owners(&mut facts).await;
-            let [mut facts] = facts;
+            let mut facts = Self::ask(question, stored.clone()).await?;
+            find_owners(&mut [(question, &mut facts)]).await;
             if repeats > 0 && facts.is_changing() {
                 repeats -= 1;
                 sleep(LOOKS_APART).await;
@@ -98,9 +123,13 @@ impl ServiceFacts {
     /// # Errors
     /// Its name cannot be resolved: why.
     pub(crate) async fn ask(
-        service: &Arc<Service>,
-        means: Option<&Means>,
-        prober: &Prober,
+        FactsQuestion {
+            service,
+            means,
+            prober,
+            named,
+            ..
+        }: FactsQuestion<'_>,
         StoredState { record, stopped }: StoredState,
     ) -> Result<Self, String> {
         let address = ServiceAddress::of(service, means);
@@ -115,6 +144,7 @@ impl ServiceFacts {
             looks,
             processes: processes.map_err(|_| "the pid file could not be read".to_owned())?,
             can_start: service.start.is_some(),
+            named,
             ..Self::default()
         };
         facts.ask_probes(service, prober).await;
@@ -123,6 +153,31 @@ impl ServiceFacts {
         }
         facts.pin = facts.pin.or_else(|| facts.accepting_address(&facts.looks));
         Ok(facts)
+    }
+
+    /// Decides which processes are the service's own, by what listens at these of its endpoints.
+    async fn decide(
+        &mut self,
+        question: FactsQuestion<'_>,
+        endpoints: Vec<Endpoint>,
+        neighbours: Arc<Neighbours>,
+    ) {
+        let circumstances = Circumstances {
+            answer: self.answer,
+            is_shown: question.is_shown,
+            named: question.named,
+            without_address: self.address == ServiceAddress::Nowhere,
+            listeners_only: false,
+        };
+        let service = Arc::clone(question.service);
+        let mut processes = self.processes.clone();
+        let deciding = tokio::task::spawn_blocking(move || {
+            processes.decide(&service, &endpoints, &neighbours, circumstances);
+            processes
+        });
+        if let Ok(decided) = deciding.await {
+            self.processes = decided;
+        }
     }
 
     /// Asks again where the owners of the socket tell nothing, and notes the time.
@@ -134,12 +189,13 @@ impl ServiceFacts {
     }
 
     /// Returns whether its process is known to run, or to have exited, so that no probe has to tell.
-    const fn process_is_known(&self) -> bool {
-        self.processes.record.is_some()
-            || matches!(
-                self.processes.pid_file,
-                Some(PidFile::Proved(_) | PidFile::Exited(_) | PidFile::Recycled(_))
-            )
+    fn process_is_known(&self) -> bool {
+        let named = match &self.processes.pid_file {
+            Some(PidFile::Names(named)) => named.doubt.is_none(),
+            // A file that names a dead process may be as old as it is.
+            _ => false,
+        };
+        self.processes.record.is_some() || named
     }
 
     /// Returns whether the facts contradict each other: a socket that nobody owns accepts connections, or a process has gone
@@ -195,7 +251,11 @@ impl ServiceFacts {
     /// The identity that counts, with the process where there is exactly one that no other has started.
     pub(crate) fn identity(&self) -> Identity {
         let mut identity = self.identities.first().cloned().unwrap_or_default();
-        if let [head] = heads(&self.processes.all()).as_slice() {
+        // Like is compared with like: the server where one is known, else what has started it.
+        let serving = heads(self.processes.owning());
+        let own = || heads(&self.processes.all());
+        let known = if serving.is_empty() { own() } else { serving };
+        if let [head] = known.as_slice() {
             identity.process = Some(head.process);
         }
         if identity.address.is_none() {
@@ -212,12 +272,13 @@ impl ServiceFacts {
     /// Returns whether nothing at all answers or runs: every address that can be reached refuses, and no known process is there.
     pub(crate) fn nothing_there(&self) -> bool {
         let pid_file = &self.processes.pid_file;
-        let may_run = matches!(pid_file, Some(PidFile::Proved(_) | PidFile::Unknown(_)));
+        let may_run = matches!(pid_file, Some(PidFile::Names(_) | PidFile::Unknown(_)));
         let without_address =
             self.address == ServiceAddress::Nowhere && (pid_file.is_some() || self.can_start);
         (self.refuses() || without_address)
             && !may_run
             && self.processes.recorded().is_none()
+            && self.processes.ownership.own.is_empty()
             && self.identities.is_empty()
             && self.passing.is_none()
     }
@@ -302,7 +363,10 @@ impl ServiceFacts {
             return;
         };
         let outcome = prober.probe(first, None).await;
-        self.pin = outcome.address.as_deref().and_then(|it| it.parse().ok());
+        // What a proxy or a redirect leads to is not the service's own address.
+        let own = |address: &SocketAddr| self.endpoints.contains(&Endpoint::Tcp(*address));
+        let answered = outcome.address.as_deref().and_then(|it| it.parse().ok());
+        self.pin = answered.filter(own);
         let pin = self.pin;
         let others = others.iter().filter(|one| one.decode.is_some());
         let others = others.map(|probe| async move { (probe, prober.probe(probe, pin).await) });
@@ -311,6 +375,11 @@ impl ServiceFacts {
         self.probes = identity_probes(&answers);
         let outcomes: Vec<Outcome> = answers.into_iter().map(|(_, outcome)| outcome).collect();
         self.draining = outcomes.iter().any(is_draining);
+        let is_direct = self.pin.is_some() || matches!(self.address, ServiceAddress::Socket(_));
+        if is_direct {
+            let kinds = outcomes.iter().map(|it| answer_kind(service, it));
+            self.answer = kinds.max().unwrap_or_default();
+        }
         self.identities.extend(identity(&outcomes));
     }
 
@@ -345,6 +414,21 @@ impl ServiceFacts {
             Endpoint::Socket(_) => true,
         });
         all
+    }
+}
+
+/// Returns what an answer says of whoever gave it.
+fn answer_kind(service: &Service, outcome: &Outcome) -> AnswerKind {
+    if outcome.code.is_none() {
+        return AnswerKind::None;
+    }
+    let tells = outcome.reading.as_ref().is_some_and(|it| {
+        it.status.is_some() || it.version.is_some() || it.started.is_some() || it.instance.is_some()
+    });
+    if tells && service.profile.is_some() && outcome.result != ProbeResult::Unknown {
+        AnswerKind::Recognised
+    } else {
+        AnswerKind::Bytes
     }
 }
 

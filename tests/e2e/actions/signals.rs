@@ -5,12 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 
-/// A scene with the service `api` that has no route to stop it.
+/// A scene with the service `api` that has no route to stop it, and answers as its profile has it.
 fn bare(faulty: &FaultyService, more: &str) -> Scene {
-    Scene::with_inventory(&format!(
-        "services:\n  api:\n    url: http://127.0.0.1:{}\n    probes: {{live: {{http: /health/live}}}}\n{more}",
-        faulty.port()
-    ))
+    let actions = if more.contains("actions:") {
+        ""
+    } else {
+        "    actions: {shutdown: off, schedule: off}\n"
+    };
+    scene(faulty, &format!("{actions}{more}"))
 }
 
 fn pid_file(scene: &Scene, pid: u32) -> PathBuf {
@@ -96,7 +98,10 @@ fn a_recycled_pid_is_refused() {
     age(&pid_file(&scene, stranger.pid()));
     let ran = run(&scene, "shutdown --yes api");
     assert_ended(&ran, "refused", 4);
-    assert!(ran.stdout.contains("given to another process"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("may have been given out again"),
+        "{ran:?}"
+    );
     assert!(faulty.runs() && stranger.runs());
 }
 
@@ -108,7 +113,13 @@ fn a_foreign_process_on_the_port_is_refused() {
     pid_file(&scene, own.pid());
     let ran = run(&scene, "shutdown --yes api");
     assert_ended(&ran, "refused", 4);
-    assert!(ran.stdout.contains("foreign"), "{ran:?}");
+    for text in ["its pid file names", &format!("pid {} ", foreign.pid())] {
+        assert!(ran.stdout.contains(text), "{ran:?}");
+    }
+    assert!(
+        ran.stderr.contains(&format!("--pid {}", foreign.pid())),
+        "{ran:?}"
+    );
     assert!(foreign.runs() && own.runs());
     assert_eq!(foreign.asked(), 0);
 }

@@ -1,0 +1,534 @@
+//! Gathers all that decides which processes are a service's own: see [`Evidence`] for what counts, and `ownership` for how.
+//!
+//! Blocks. Must not decide anything itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::ProcessFacts;
+use super::command_line::{CommandMatch, StartLine, compare, file_head};
+use super::owners::is_forwarder;
+use crate::action::shown_command;
+use crate::execute::ownership::{
+    AnswerKind, Evidence, Exception, PidFileClaim, RecordedAs, SeenProcess,
+};
+use crate::health::Process;
+use crate::host::pid_file::PidFile;
+use crate::host::records::{Record, Records};
+use crate::host::{
+    Endpoint, Listening, Owners, ProcessLine, ProcessTable, ProcessTraits, RunningProcess,
+    one_of_a_pool,
+};
+use crate::inventory::Service;
+use crate::text;
+
+/// Terminals, multiplexers of terminals and servers for logins, by the names that the kernel keeps. A name that ends in `*` is
+/// the beginning of several.
+const MULTIPLEXERS: &str = "tmux* screen SCREEN zellij abduco dtach mosh-server sshd* dropbear login getty agetty \
+    gnome-terminal* konsole xterm* urxvt* alacritty kitty wezterm* foot ghostty terminator tilix xfce4-terminal ptyxis* \
+    code-tunnel ttyd gotty";
+
+/// What other services have on this machine, so that nothing of theirs is taken for a service's own.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Neighbours {
+    /// Each address of another service: whose, and who listens there.
+    listening: Vec<(String, Endpoint, Vec<Process>)>,
+    /// Each process on record, with the service that it was started for, the key of its record, and since when it runs.
+    recorded: Vec<RecordedNeighbour>,
+}
+
+#[derive(Debug, Clone)]
+struct RecordedNeighbour {
+    service: String,
+    /// Set where it is a service of the same inventory.
+    is_of_inventory: bool,
+    processes: Vec<Process>,
+    keeper: Option<Process>,
+    started: Timestamp,
+}
+
+/// Where the services of an inventory listen on this machine, and where it is on record what was started for them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Neighbourhood {
+    pub(crate) files: Vec<PathBuf>,
+    /// Each service with its endpoints on this machine, as far as they are known without resolving a name.
+    pub(crate) places: Vec<(String, Vec<Endpoint>)>,
+    pub(crate) records: Option<Records>,
+}
+
+impl Neighbourhood {
+    /// Looks who listens there and what is on record.
+    pub(crate) async fn look(self: &Arc<Self>) -> Arc<Neighbours> {
+        let neighbourhood = Arc::clone(self);
+        let search = tokio::task::spawn_blocking(move || {
+            Neighbours::find(
+                &neighbourhood.places,
+                &neighbourhood.files,
+                neighbourhood.records.as_ref(),
+            )
+        });
+        Arc::new(search.await.unwrap_or_default())
+    }
+}
+
+/// The circumstances of a decision that are not facts of the machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Circumstances {
+    pub(crate) answer: AnswerKind,
+    /// Set where a person sees the process before anything is sent.
+    pub(crate) is_shown: bool,
+    /// The pid that the person has named.
+    pub(crate) named: Option<u32>,
+    /// Set where the service has no address that anything could be asked at.
+    pub(crate) without_address: bool,
+    /// Looks only at who listens and what is above: enough to tell strangers, not to signal anybody.
+    pub(crate) listeners_only: bool,
+}
+
+impl Neighbours {
+    /// Looks for the processes of these services, and of all that is on record. Blocks for up to about a second.
+    fn find(
+        services: &[(String, Vec<Endpoint>)],
+        files: &[PathBuf],
+        records: Option<&Records>,
+    ) -> Self {
+        let places = services.iter();
+        let places: Vec<(String, Endpoint)> = places
+            .flat_map(|(name, endpoints)| endpoints.iter().map(|it| (name.clone(), it.clone())))
+            .collect();
+        let endpoints: Vec<Endpoint> = places.iter().map(|(_, it)| it.clone()).collect();
+        let owners = Listening::at(&endpoints).owners();
+        let listening = places
+            .into_iter()
+            .zip(owners)
+            .map(|((name, endpoint), owners)| {
+                let owners = owners.processes().iter().map(|one| one.process);
+                (name, endpoint, owners.collect())
+            });
+        let own = files.iter().map(std::fs::canonicalize);
+        let own: Vec<PathBuf> = own.flatten().collect();
+        let recorded = records.map_or_else(Vec::new, Records::all);
+        let recorded = recorded.into_iter().map(|record| RecordedNeighbour {
+            is_of_inventory: own.contains(&record.inventory),
+            processes: recorded_processes(&record),
+            keeper: record.keeper,
+            started: record.started_at,
+            service: record.service,
+        });
+        Self {
+            listening: listening.collect(),
+            recorded: recorded.collect(),
+        }
+    }
+
+    /// Returns the keepers of all services.
+    fn keepers(&self) -> impl Iterator<Item = Process> {
+        self.recorded.iter().filter_map(|one| one.keeper)
+    }
+
+    /// Says whose a process is, where it is another service's than this one with these endpoints.
+    fn owner(
+        &self,
+        process: Process,
+        above: &[RunningProcess],
+        service: &str,
+        endpoints: &[Endpoint],
+    ) -> Option<Exception> {
+        let recorded = self.recorded.iter().find(|one| {
+            let mut all = std::iter::once(process).chain(above.iter().map(|it| it.process));
+            one.is_of_inventory
+                && one.service != service
+                && all.any(|it| one.processes.contains(&it))
+        });
+        if let Some(one) = recorded {
+            let text = format!("{}, started {:.0}", one.service, one.started);
+            return Some(Exception::OtherService(text));
+        }
+        let is_theirs = |(name, endpoint, owners): &&(String, Endpoint, Vec<Process>)| {
+            name != service && !endpoints.contains(endpoint) && owners.contains(&process)
+        };
+        let (name, endpoint, _) = self.listening.iter().find(is_theirs)?;
+        Some(Exception::OtherAddress(format!(
+            "{name}, which listens at {endpoint},"
+        )))
+    }
+
+    /// Returns whose keeper a process is below, where it is another service's.
+    fn kept_for(&self, above: &[RunningProcess], service: &str) -> Option<String> {
+        let mut others = self.recorded.iter().filter(|one| {
+            !(one.is_of_inventory && one.service == service)
+                && one
+                    .keeper
+                    .is_some_and(|keeper| above.iter().any(|it| it.process == keeper))
+        });
+        others.next().map(|one| one.service.clone())
+    }
+}
+
+/// Returns the processes of a start that still run: the one that was started, or what it has left behind.
+fn recorded_processes(record: &Record) -> Vec<Process> {
+    match record.leader() {
+        Some(leader) => vec![leader.process],
+        None => record
+            .session(false)
+            .iter()
+            .map(|one| one.process)
+            .collect(),
+    }
+}
+
+/// Gathers the evidence for a service.
+pub(super) fn gather(
+    service: &Service,
+    facts: &ProcessFacts,
+    endpoints: &[Endpoint],
+    neighbours: &Neighbours,
+    circumstances: Circumstances,
+) -> Evidence {
+    let mut table = ProcessTable::default();
+    let own = table.get(std::process::id());
+    let ours = own.map_or_else(Vec::new, |own| {
+        let mut ours = table.ancestors(&own);
+        ours.push(own);
+        ours
+    });
+    let mut search = Search {
+        service,
+        facts,
+        endpoints,
+        neighbours,
+        start: StartLine::of(service).filter(|_| !service.supervised),
+        table,
+        lines: BTreeMap::new(),
+        ours,
+        recorded: Vec::new(),
+        kept: Vec::new(),
+    };
+    search.look_up_record(circumstances.listeners_only);
+    let mut wanted = search.candidates(circumstances);
+    if !circumstances.listeners_only {
+        search.add_families(&mut wanted);
+    }
+    let sockets = search.sockets();
+    let processes = wanted.into_values();
+    let processes = processes
+        .map(|running| search.seen(running, &sockets))
+        .collect();
+    let session = facts.record.as_ref().map(|record| {
+        let maker = record.keeper.unwrap_or(record.process);
+        maker.pid
+    });
+    Evidence {
+        processes,
+        pid_file: match &facts.pid_file {
+            Some(PidFile::Names(named)) => {
+                PidFileClaim::Names(named.running.process, named.doubt.clone())
+            }
+            _ => PidFileClaim::Nothing,
+        },
+        session,
+        declares: service.start.is_some() || service.pid_file.is_some(),
+        supervised: service.supervised,
+        has_address: !circumstances.without_address,
+        sees_all_owners: matches!(facts.owners, Some(Owners::All(_))),
+        replicas: service.replicas,
+        answer: circumstances.answer,
+        is_shown: circumstances.is_shown,
+        named: circumstances.named,
+    }
+}
+
+/// A search for the processes that count for one service.
+struct Search<'a> {
+    service: &'a Service,
+    facts: &'a ProcessFacts,
+    endpoints: &'a [Endpoint],
+    neighbours: &'a Neighbours,
+    start: Option<StartLine>,
+    table: ProcessTable,
+    lines: BTreeMap<u32, ProcessLine>,
+    /// This run of healthctl, and what has started it.
+    ours: Vec<RunningProcess>,
+    /// What else of the start on record runs: its session, its recorded descendants.
+    recorded: Vec<RunningProcess>,
+    /// What runs below the keeper of that start.
+    kept: Vec<RunningProcess>,
+}
+
+impl Search<'_> {
+    fn owners(&self) -> &[RunningProcess] {
+        self.facts.owning()
+    }
+
+    /// Looks for all that is left of the start on record. To tell strangers this is left out where the recorded process is
+    /// above all that listens.
+    fn look_up_record(&mut self, listeners_only: bool) {
+        let Some(record) = &self.facts.record else {
+            return;
+        };
+        let owners = self.owners().to_vec();
+        let is_above = |table: &mut ProcessTable, one: &RunningProcess| {
+            one.process == record.process
+                || table
+                    .ancestors(one)
+                    .iter()
+                    .any(|it| it.process == record.process)
+        };
+        if listeners_only && owners.iter().all(|one| is_above(&mut self.table, one)) {
+            return;
+        }
+        self.recorded = record.session(false);
+        self.kept = record.below_keeper();
+    }
+
+    fn line(&mut self, running: &RunningProcess) -> &ProcessLine {
+        self.lines
+            .entry(running.process.pid)
+            .or_insert_with(|| ProcessLine::of(running.process))
+    }
+
+    fn command(&mut self, running: &RunningProcess) -> CommandMatch {
+        let owns = self.owns(running);
+        let line = self.line(running).clone();
+        match &self.start {
+            Some(start) => compare(start, &line, owns, &file_head),
+            None => CommandMatch::Unclear("no command line of its own is known"),
+        }
+    }
+
+    fn is_leader(&self, running: &RunningProcess) -> bool {
+        let record = self.facts.record.as_ref();
+        self.facts.leader_seen && record.is_some_and(|it| it.process == running.process)
+    }
+
+    fn owns(&self, running: &RunningProcess) -> bool {
+        let mut owners = self.owners().iter();
+        owners.any(|owner| owner.process == running.process)
+    }
+
+    /// Returns who owns the socket, is on record or in the pid file, and what is above each, by pid.
+    fn candidates(&mut self, circumstances: Circumstances) -> BTreeMap<u32, RunningProcess> {
+        let mut first: Vec<RunningProcess> = self.owners().to_vec();
+        if let Some(PidFile::Names(named)) = &self.facts.pid_file {
+            first.push(named.running.clone());
+        }
+        first.extend(self.facts.record.as_ref().and_then(Record::leader));
+        first.extend(self.recorded.iter().chain(&self.kept).cloned());
+        if let Some(pid) = circumstances.named {
+            first.extend(self.table.get(pid));
+        }
+        if first.is_empty() && circumstances.without_address && self.start.is_some() {
+            first.extend(self.workers());
+        }
+        let mut wanted = BTreeMap::new();
+        for one in first {
+            for above in self.table.ancestors(&one) {
+                wanted.insert(above.process.pid, above);
+            }
+            wanted.insert(one.process.pid, one);
+        }
+        wanted
+    }
+
+    /// Returns the processes of this user that run the start command of a service without an address.
+    fn workers(&mut self) -> Vec<RunningProcess> {
+        let own = rustix::process::geteuid().as_raw();
+        let pids = self.table.pids();
+        let all: Vec<RunningProcess> = pids
+            .into_iter()
+            .filter_map(|it| self.table.get(it))
+            .collect();
+        let mut found = Vec::new();
+        for running in all {
+            let is_own = || ProcessTraits::of(running.process.pid).user == Some(own);
+            if self.command(&running) == CommandMatch::Runs && is_own() {
+                found.push(running);
+            }
+        }
+        found
+    }
+
+    /// Adds all that is below a process which may be proved.
+    fn add_families(&mut self, wanted: &mut BTreeMap<u32, RunningProcess>) {
+        let mut heads: Vec<RunningProcess> = Vec::new();
+        for one in wanted.values() {
+            let in_file =
+                matches!(&self.facts.pid_file, Some(PidFile::Names(it)) if it.running == *one);
+            let recorded = self.is_leader(one);
+            if self.owns(one) || in_file || recorded || self.command(one) == CommandMatch::Runs {
+                heads.push(one.clone());
+            }
+        }
+        for head in heads {
+            for below in self.table.descendants(head.process.pid) {
+                wanted.insert(below.process.pid, below);
+            }
+        }
+    }
+
+    /// Returns the listening sockets that each owner has open, where several own them.
+    fn sockets(&self) -> BTreeMap<u32, BTreeSet<u64>> {
+        if self.owners().len() < 2 {
+            return BTreeMap::new();
+        }
+        Listening::at(self.endpoints).open_by_pid()
+    }
+
+    fn seen(
+        &mut self,
+        running: RunningProcess,
+        sockets: &BTreeMap<u32, BTreeSet<u64>>,
+    ) -> SeenProcess {
+        let pid = running.process.pid;
+        let traits = ProcessTraits::of(pid);
+        let command = self.command(&running);
+        let above = self.table.ancestors(&running);
+        let recorded = RecordedAs {
+            leader: self.is_leader(&running),
+            member: self.recorded.contains(&running),
+            below_keeper: self.kept.contains(&running),
+        };
+        let exception = self.exception(&running, &above, &traits, &command);
+        let line = self.line(&running).clone();
+        SeenProcess {
+            session: traits.session,
+            terminal: traits.terminal,
+            owns: self.owns(&running),
+            sockets: sockets.get(&pid).cloned().unwrap_or_default(),
+            command,
+            line: self.shown(&line),
+            cwd: line.cwd,
+            forwards: is_forwarder(&running.name, self.service.profile.as_deref()),
+            held_by: supervisor(&traits.control_groups, &above),
+            exception,
+            recorded,
+            is_one_of_a_pool: one_of_a_pool(&running),
+            running,
+        }
+    }
+
+    /// Returns the command line for people, without the secrets that were put into it.
+    fn shown(&self, line: &ProcessLine) -> String {
+        let mut shown = shown_command(line.words.iter().map(String::as_str));
+        let start = self.service.start.as_ref();
+        for (secret, written) in start.iter().flat_map(|start| &start.exec.hidden) {
+            shown = shown.replace(secret, written);
+        }
+        text::clean(&shown, 200)
+    }
+
+    fn exception(
+        &self,
+        running: &RunningProcess,
+        above: &[RunningProcess],
+        traits: &ProcessTraits,
+        command: &CommandMatch,
+    ) -> Option<Exception> {
+        let process = running.process;
+        if process.pid == 1 || in_init_scope(&traits.control_groups) {
+            Some(Exception::Init)
+        } else if self.ours.iter().any(|it| it.process == process) {
+            Some(Exception::Ourselves)
+        } else if traits.is_kernel_thread {
+            Some(Exception::Kernel)
+        } else if traits.is_nested {
+            Some(Exception::Container)
+        } else if self.neighbours.keepers().any(|keeper| keeper == process) {
+            Some(Exception::AKeeper)
+        } else if let Some(whose) = self.neighbours.kept_for(above, &self.service.name) {
+            Some(Exception::OtherKeeper(whose))
+        } else if *command != CommandMatch::Runs && is_named(MULTIPLEXERS, &running.name) {
+            Some(Exception::Multiplexer)
+        } else {
+            let service = &self.service.name;
+            self.neighbours
+                .owner(process, above, service, self.endpoints)
+        }
+    }
+}
+
+/// Returns whether the name is one of these; one of them that ends in `*` is the beginning of several.
+pub(super) fn is_named(names: &str, name: &str) -> bool {
+    let mut names = names.split_whitespace();
+    names.any(|known| match known.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == known,
+    })
+}
+
+fn in_init_scope(control_groups: &str) -> bool {
+    control_groups
+        .lines()
+        .any(|line| line.ends_with("/init.scope"))
+}
+
+/// Returns the supervisor that holds a process, in words: a unit of systemd, pm2.
+fn supervisor(control_groups: &str, above: &[RunningProcess]) -> Option<String> {
+    let unit = control_groups.lines().find_map(|line| {
+        let unit = line.rsplit('/').find(|part| part.ends_with(".service"))?;
+        (!unit.starts_with("user@")).then(|| text::clean(unit, 80))
+    });
+    if let Some(unit) = unit {
+        return Some(format!("the unit {unit} of systemd"));
+    }
+    let is_pm2 = |one: &RunningProcess| one.name.starts_with("PM2");
+    let pm2 = above.iter().find(|one| is_pm2(one))?;
+    Some(format!("pm2 (pid {})", pm2.process.pid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_or_pm2_is_named_as_the_supervisor() {
+        let pm2 = RunningProcess {
+            process: Process {
+                pid: 7,
+                start_ticks: 1,
+            },
+            parent: 1,
+            name: "PM2 v5.3.0: God".to_owned(),
+        };
+        for (groups, above, expected) in [
+            (
+                "0::/system.slice/nginx.service\n",
+                vec![],
+                Some("the unit nginx.service of systemd"),
+            ),
+            (
+                "1:name=systemd:/system.slice/a.service/b\n0::/\n",
+                vec![],
+                Some("the unit a.service of systemd"),
+            ),
+            (
+                "0::/user.slice/user-1.slice/user@1.service/app.slice/x.scope\n",
+                vec![],
+                None,
+            ),
+            ("0::/\n", vec![pm2], Some("pm2 (pid 7)")),
+            ("0::/\n", vec![], None),
+        ] {
+            let found = supervisor(groups, &above);
+            assert_eq!(found.as_deref(), expected, "{groups}");
+        }
+    }
+
+    #[test]
+    fn whatever_belongs_to_the_init_system_is_known_by_its_group() {
+        assert!(in_init_scope(
+            "0::/user.slice/user@1000.service/init.scope\n"
+        ));
+        assert!(!in_init_scope("0::/user.slice/x.scope\n"));
+        for (name, expected) in [
+            ("tmux: server", true),
+            ("sshd-session", true),
+            ("ssh", false),
+        ] {
+            assert_eq!(is_named(MULTIPLEXERS, name), expected, "{name}");
+        }
+    }
+}
