@@ -15,7 +15,7 @@ use super::signal::ProvenTarget;
 use super::{PlannedRequest, PlannedWork};
 use crate::action::{ActionPlan, ConnectOutcome, Goal, Verdict, plan_action};
 use crate::event::StepKind;
-use crate::health::{Identity, Sameness};
+use crate::health::{Identity, Process, Sameness};
 use crate::host::alive;
 use crate::inventory::Means;
 
@@ -113,15 +113,19 @@ impl TargetRun<'_> {
         }
         // From here on every signal goes to one of these, whatever becomes of their pids.
         let list = or_refuse(NOT_SENT, ProvenTarget::all(&self.target.facts.processes))?;
-        self.note_descendants(&list);
-        self.record_list(&list);
+        self.note_list(&list);
         self.record()?;
         Flow::Continue(PlannedRequest { list, ..request })
     }
 
     /// Puts the processes of the list on record, where the service has one, so that they are known for its own later, too.
-    fn note_descendants(&mut self, list: &[ProvenTarget]) {
-        let _ = (self, list);
+    fn note_list(&mut self, list: &[ProvenTarget]) {
+        let records = self.context.executor.policy.records.as_ref();
+        let processes: Vec<Process> = list.iter().map(ProvenTarget::process).collect();
+        let noted = records.map(|records| records.add_descendants(&self.target.key, &processes));
+        if let Some(Err(why)) = noted {
+            self.evidence.push(format!("its record stays as it was: {why}"));
+        }
     }
 
     fn is_fresh(&self) -> bool {
