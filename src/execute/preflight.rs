@@ -124,7 +124,8 @@ impl TargetRun<'_> {
         let processes: Vec<Process> = list.iter().map(ProvenTarget::process).collect();
         let noted = records.map(|records| records.add_descendants(&self.target.key, &processes));
         if let Some(Err(why)) = noted {
-            self.evidence.push(format!("its record stays as it was: {why}"));
+            self.evidence
+                .push(format!("its record stays as it was: {why}"));
         }
     }
 
