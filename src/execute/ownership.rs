@@ -17,7 +17,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use super::facts::{CommandMatch, name};
 use crate::health::Process;
 use crate::host::RunningProcess;
 
@@ -61,6 +60,17 @@ pub(super) enum Exception {
     Ourselves,
     /// It keeps a service that was started.
     AKeeper,
+}
+
+/// Whether a process runs the start command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CommandMatch {
+    /// It does.
+    Runs,
+    /// It would have to be equal and is not: what differs.
+    Differs(&'static str),
+    /// Nothing that could be compared tells: why.
+    Unclear(&'static str),
 }
 
 /// A process, with all that counts for a proof.
@@ -237,7 +247,7 @@ impl UnprovenProcess {
         };
         let cwd = self.cwd.as_ref();
         let cwd = cwd.map_or_else(String::new, |cwd| format!(" in {}", cwd.display()));
-        format!("{}{line}{cwd}", name(&self.running))
+        format!("{}{line}{cwd}", self.running)
     }
 
     /// Returns the ways out, as far as they fit: `starts` where the inventory says how the service is started.
@@ -614,10 +624,7 @@ impl<'a> Tree<'a> {
                 .iter()
                 .filter_map(|it| Some((*it, self.exception(*it)?)));
             if let Some((other, why)) = others.next() {
-                let (above, other) = (
-                    name(&self.at(*above).running),
-                    name(&self.at(other).running),
-                );
+                let (above, other) = (&self.at(*above).running, &self.at(other).running);
                 return format!(
                     "{above}, which runs its start command, has also started {other}, which {why}"
                 );

@@ -25,6 +25,13 @@ pub(crate) struct RunningProcess {
     pub(crate) name: String,
 }
 
+impl std::fmt::Display for RunningProcess {
+    /// Writes pid and name: `pid 4711 (api)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "pid {} ({})", self.process.pid, self.name)
+    }
+}
+
 /// The running process with this pid; `None` where there is none, where it only waits to be reaped, and
 /// where this system has no `/proc`.
 pub(crate) fn process(pid: u32) -> Option<RunningProcess> {

@@ -19,6 +19,7 @@ use super::launchers::{
     cargo_run, is_interpreter, is_shell, last, launched, package_script, starts_others,
 };
 use crate::action::shown_command;
+use crate::execute::ownership::CommandMatch;
 use crate::host::ProcessLine;
 use crate::inventory::{Exec, Service};
 use crate::text;
@@ -44,17 +45,6 @@ pub(super) struct FileHead {
 
 /// Returns the head of a file; `None` where there is none.
 pub(super) type FileLookup<'a> = &'a dyn Fn(&Path) -> Option<FileHead>;
-
-/// Whether a process runs the start command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum CommandMatch {
-    /// It does.
-    Runs,
-    /// It would have to be equal and is not: what differs.
-    Differs(&'static str),
-    /// Nothing that could be compared tells: why.
-    Unclear(&'static str),
-}
 
 /// Returns a command in backticks, with the directory in which it is run unless that is the current one.
 pub(crate) fn shown(exec: &Exec) -> String {

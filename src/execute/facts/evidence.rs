@@ -8,12 +8,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::ProcessFacts;
-use super::command_line::{CommandMatch, StartLine, compare, file_head};
-use super::owners::is_forwarder;
+use super::command_line::{StartLine, compare, file_head};
+use super::owners::{is_forwarder, is_named};
 use crate::action::shown_command;
 use crate::execute::ownership::{
-    AnswerKind, Evidence, Exception, PidFileClaim, RecordedAs, SeenProcess,
+    AnswerKind, CommandMatch, Evidence, Exception, PidFileClaim, RecordedAs, SeenProcess,
 };
 use crate::health::Process;
 use crate::host::pid_file::PidFile;
@@ -86,6 +85,18 @@ pub(crate) struct Circumstances {
     pub(crate) without_address: bool,
     /// Looks only at who listens and what is above: enough to tell strangers, not to signal anybody.
     pub(crate) listeners_only: bool,
+}
+
+/// The processes that are known before anything is decided.
+#[derive(Clone, Copy)]
+pub(super) struct KnownProcesses<'a> {
+    /// The record of the service's start.
+    pub(super) record: Option<&'a Record>,
+    /// Set where the recorded process itself was seen to run.
+    pub(super) leader_seen: bool,
+    pub(super) pid_file: Option<&'a PidFile>,
+    /// The owners of the socket that listens at its address.
+    pub(super) owners: Option<&'a Owners>,
 }
 
 impl Neighbours {
@@ -183,7 +194,7 @@ fn recorded_processes(record: &Record) -> Vec<Process> {
 /// Gathers the evidence for a service.
 pub(super) fn gather(
     service: &Service,
-    facts: &ProcessFacts,
+    facts: KnownProcesses<'_>,
     endpoints: &[Endpoint],
     neighbours: &Neighbours,
     circumstances: Circumstances,
@@ -217,13 +228,13 @@ pub(super) fn gather(
     let processes = processes
         .map(|running| search.seen(running, &sockets))
         .collect();
-    let session = facts.record.as_ref().map(|record| {
+    let session = facts.record.map(|record| {
         let maker = record.keeper.unwrap_or(record.process);
         maker.pid
     });
     Evidence {
         processes,
-        pid_file: match &facts.pid_file {
+        pid_file: match facts.pid_file {
             Some(PidFile::Names(named)) => {
                 PidFileClaim::Names(named.running.process, named.doubt.clone())
             }
@@ -244,7 +255,7 @@ pub(super) fn gather(
 /// A search for the processes that count for one service.
 struct Search<'a> {
     service: &'a Service,
-    facts: &'a ProcessFacts,
+    facts: KnownProcesses<'a>,
     endpoints: &'a [Endpoint],
     neighbours: &'a Neighbours,
     start: Option<StartLine>,
@@ -260,13 +271,13 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn owners(&self) -> &[RunningProcess] {
-        self.facts.owning()
+        self.facts.owners.map_or(&[], Owners::processes)
     }
 
     /// Looks for all that is left of the start on record. To tell strangers this is left out where the recorded process is
     /// above all that listens.
     fn look_up_record(&mut self, listeners_only: bool) {
-        let Some(record) = &self.facts.record else {
+        let Some(record) = self.facts.record else {
             return;
         };
         let owners = self.owners().to_vec();
@@ -300,7 +311,7 @@ impl Search<'_> {
     }
 
     fn is_leader(&self, running: &RunningProcess) -> bool {
-        let record = self.facts.record.as_ref();
+        let record = self.facts.record;
         self.facts.leader_seen && record.is_some_and(|it| it.process == running.process)
     }
 
@@ -312,10 +323,10 @@ impl Search<'_> {
     /// Returns who owns the socket, is on record or in the pid file, and what is above each, by pid.
     fn candidates(&mut self, circumstances: Circumstances) -> BTreeMap<u32, RunningProcess> {
         let mut first: Vec<RunningProcess> = self.owners().to_vec();
-        if let Some(PidFile::Names(named)) = &self.facts.pid_file {
+        if let Some(PidFile::Names(named)) = self.facts.pid_file {
             first.push(named.running.clone());
         }
-        first.extend(self.facts.record.as_ref().and_then(Record::leader));
+        first.extend(self.facts.record.and_then(Record::leader));
         first.extend(self.recorded.iter().chain(&self.kept).cloned());
         if let Some(pid) = circumstances.named {
             first.extend(self.table.get(pid));
@@ -356,7 +367,7 @@ impl Search<'_> {
         let mut heads: Vec<RunningProcess> = Vec::new();
         for one in wanted.values() {
             let in_file =
-                matches!(&self.facts.pid_file, Some(PidFile::Names(it)) if it.running == *one);
+                matches!(self.facts.pid_file, Some(PidFile::Names(it)) if it.running == *one);
             let recorded = self.is_leader(one);
             if self.owns(one) || in_file || recorded || self.command(one) == CommandMatch::Runs {
                 heads.push(one.clone());
@@ -448,15 +459,6 @@ impl Search<'_> {
                 .owner(process, above, service, self.endpoints)
         }
     }
-}
-
-/// Returns whether the name is one of these; one of them that ends in `*` is the beginning of several.
-pub(super) fn is_named(names: &str, name: &str) -> bool {
-    let mut names = names.split_whitespace();
-    names.any(|known| match known.strip_suffix('*') {
-        Some(beginning) => name.starts_with(beginning),
-        None => name == known,
-    })
 }
 
 fn in_init_scope(control_groups: &str) -> bool {

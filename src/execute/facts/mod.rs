@@ -11,6 +11,8 @@ mod launchers;
 mod owners;
 mod service;
 
+use evidence::KnownProcesses;
+
 use super::ownership::{Ownership, ProcessProof, decide};
 use crate::health::Process;
 use crate::host::pid_file::{self, PidFile};
@@ -18,7 +20,7 @@ use crate::host::records::Record;
 use crate::host::{Endpoint, Owners, RunningProcess, ancestors};
 use crate::inventory::Service;
 
-pub(super) use command_line::{CommandMatch, shown, start_command};
+pub(super) use command_line::{shown, start_command};
 pub(super) use evidence::{Circumstances, Neighbourhood, Neighbours};
 pub(super) use identity::{IdentityAnswer, IdentityQuestion};
 pub(super) use owners::{KnownOwners, merge_owners, owners_cached};
@@ -72,7 +74,13 @@ impl ProcessFacts {
         neighbours: &Neighbours,
         circumstances: Circumstances,
     ) {
-        let evidence = evidence::gather(service, self, endpoints, neighbours, circumstances);
+        let known = KnownProcesses {
+            record: self.record.as_ref(),
+            leader_seen: self.leader_seen,
+            pid_file: self.pid_file.as_ref(),
+            owners: self.owners.as_ref(),
+        };
+        let evidence = evidence::gather(service, known, endpoints, neighbours, circumstances);
         self.ownership = decide(&evidence);
     }
 
@@ -163,7 +171,7 @@ impl ProcessFacts {
 
 /// Returns pid and name: `pid 4711 (api)`.
 pub(super) fn name(running: &RunningProcess) -> String {
-    format!("pid {} ({})", running.process.pid, running.name)
+    running.to_string()
 }
 
 /// `pid 4711 (api), pid 4712 (api)`

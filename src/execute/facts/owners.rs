@@ -1,7 +1,6 @@
 //! The owners of listening sockets: a search that is left out where nothing has changed, without the programs that only
 //! forward connections.
 
-use super::evidence::is_named;
 use crate::host::{Endpoint, Listening, Owners, RunningProcess, alive, owners};
 
 /// Programs that listen for another one: whether they run says nothing of the service behind them. A name that ends in `*`
@@ -12,6 +11,15 @@ const FORWARDERS: &str = "systemd init docker-proxy dockerd containerd* conmon* 
 /// Programs that pass requests on, and may as well be the service themselves: nothing but their listening speaks for one.
 const PROXIES: &str = "socat ncat code* nginx haproxy caddy envoy* traefik squid varnishd pgbouncer stunnel* autossh \
     cloudflared ngrok frpc frps tailscaled xinetd inetd";
+
+/// Returns whether the name is one of these; one of them that ends in `*` is the beginning of several.
+pub(super) fn is_named(names: &str, name: &str) -> bool {
+    let mut names = names.split_whitespace();
+    names.any(|known| match known.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == known,
+    })
+}
 
 /// Returns whether a program of this name passes on to another one what it is asked, unless the profile is that program's.
 pub(super) fn is_forwarder(name: &str, profile: Option<&str>) -> bool {
