@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::audit::Audit;
-use super::facts::{ServiceFacts, StoredState};
+use super::facts::{FactsQuestion, ServiceFacts, StoredState};
 use super::phases::{ActionContext, TargetRun};
 use super::result::{ActionEnd, Flow, ended};
 use super::{Executor, PlanTarget, PlannedWork, PreparedAction};
@@ -204,7 +204,15 @@ impl TargetRun<'_> {
     async fn name_what_is_down(&self, end: &mut ActionEnd) {
         let prober = &self.context.executor.prober;
         let looks = self.target.needs.iter().map(|need| async move {
-            let facts = ServiceFacts::ask(need, None, prober, StoredState::default()).await;
+            let question = FactsQuestion {
+                service: need,
+                means: None,
+                prober,
+                neighbourhood: &self.target.neighbourhood,
+                is_shown: false,
+                named: None,
+            };
+            let facts = ServiceFacts::ask(question, StoredState::default()).await;
             // Of a name that cannot be resolved nothing is known.
             facts
                 .is_ok_and(|facts| !facts.something_there())

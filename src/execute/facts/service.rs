@@ -289,6 +289,8 @@ impl ServiceFacts {
             || !self.identities.is_empty()
             || self.passing.is_some()
             || !self.processes.all().is_empty()
+            || self.processes.recorded().is_some()
+            || self.processes.in_pid_file().is_some()
     }
 
     /// Says how it is known that nothing is there.
