@@ -246,6 +246,15 @@ impl PreparedAction {
 }
 
 impl PlannedRequest {
+    /// Returns the same request, and what takes its place, with the processes that may be signalled.
+    fn with_list(self, list: &[ProvenTarget]) -> Self {
+        Self {
+            list: list.to_vec(),
+            otherwise: self.otherwise.map(|other| Box::new(other.with_list(list))),
+            ..self
+        }
+    }
+
     /// Returns the process to signal first, held open; `None` where the request is no signal, or it has gone.
     fn first(&self) -> Option<&ProvenTarget> {
         let signalled = self.signalled.as_ref()?.running.process;

@@ -115,7 +115,7 @@ impl TargetRun<'_> {
         let list = or_refuse(NOT_SENT, ProvenTarget::all(&self.target.facts.processes))?;
         self.note_list(&list);
         self.record()?;
-        Flow::Continue(PlannedRequest { list, ..request })
+        Flow::Continue(request.with_list(&list))
     }
 
     /// Puts the processes of the list on record, where the service has one, so that they are known for its own later, too.

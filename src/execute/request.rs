@@ -123,9 +123,16 @@ fn with_otherwise(
     let Some((signal, command)) = plan.other_means(service) else {
         return request;
     };
-    let (means, signalled, shown) = match (signal_target(service, request.offer.action, true, facts), command) {
+    let (means, signalled, shown) = match (
+        signal_target(service, request.offer.action, true, facts),
+        command,
+    ) {
         (Ok(target), _) => {
-            let shown = format!("SIG{} to pid {}", signal.as_str(), target.running.process.pid);
+            let shown = format!(
+                "SIG{} to pid {}",
+                signal.as_str(),
+                target.running.process.pid
+            );
             (Means::Signal(signal), Some(target), shown)
         }
         (Err(_), Some(command)) => {
