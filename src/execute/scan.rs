@@ -203,11 +203,13 @@ impl ScannedService {
         let process = process.map(|process| reader(process, facts.owning()));
         let exits = records.map(|records| records.recent_exits(&self.key));
         let exits = exits.unwrap_or_default();
-        let ended = facts.record.as_ref().filter(|_| recorded.is_none());
         let start = service.start.as_ref();
-        let exit = ended.filter(|_| self.is_gone(&facts)).and_then(|_| {
-            let exit = records?.exit(&self.key)?;
-            Some(process_exit(&exit, start?))
+        let has_ended = facts.record.is_some() && !facts.leader_seen && self.is_gone(&facts);
+        let exit = records.filter(|_| has_ended).and_then(|records| {
+            let exit = process_exit(&records.exit(&self.key)?, start?);
+            // What it has left behind may be about to listen, unless it has failed.
+            let is_told = recorded.is_none() || (exit.is_failure && !self.endpoints.is_empty());
+            is_told.then_some(exit)
         });
         let crash_loop = start.and_then(|start| crash_loop(&exits, start));
         HostFinding {

@@ -146,9 +146,9 @@ impl TargetRun<'_> {
     /// Runs the start command of a supervised service, which may end, and waits until the service is ready.
     async fn hand_over(&self, start: &StartSpec) -> Flow<StartedInstance> {
         let shown = shown(&start.exec);
-        self.tell(StepKind::Started, &format!("running `{shown}`"));
+        self.tell(StepKind::Started, &format!("running {shown}"));
         let interrupted = format!(
-            "interrupted: `{shown}` was run; whether the service gets ready was not waited for"
+            "interrupted: {shown} was run; whether the service gets ready was not waited for"
         );
         let mut watch = StartWatch {
             command: Some(&start.exec),

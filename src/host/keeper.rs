@@ -20,7 +20,7 @@ use rustix::process::{
 };
 
 use super::launch;
-use super::records::{note_exit, start_files};
+use super::records::{note_exit, note_heir_exit, start_files};
 use super::signals::{Disposition, own_disposition};
 use crate::health::Process;
 
@@ -105,12 +105,11 @@ fn keep() -> io::Result<()> {
     std::fs::write("/proc/self/comm", NAME)?;
     std::env::set_current_dir("/")?;
     // In a process group of its own: a service may signal its group.
-    drop(
-        next(launch::WORD)?
-            .env_remove(STARTS)
-            .process_group(0)
-            .spawn()?,
-    );
+    let service = next(launch::WORD)?
+        .env_remove(STARTS)
+        .process_group(0)
+        .spawn()?
+        .id();
     let nothing = OpenOptions::new()
         .read(true)
         .write(true)
@@ -119,11 +118,13 @@ fn keep() -> io::Result<()> {
     rustix::stdio::dup2_stdout(&nothing)?;
     rustix::stdio::dup2_stderr(&nothing)?;
     drop(nothing);
-    reap(&starts)
+    reap(&starts, service)
 }
 
-/// Waits for the end of everything below, and writes down that of each process that has the file of a start.
-fn reap(starts: &Path) -> io::Result<()> {
+/// Waits for the end of everything below, and writes down that of each process that has the file of a start, and of those
+/// that `service` has left behind.
+fn reap(starts: &Path, service: u32) -> io::Result<()> {
+    let mut heirs: Vec<Process> = Vec::new();
     loop {
         // Until it is waited for, no other process has the pid of the one that has ended.
         match waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
@@ -134,8 +135,17 @@ fn reap(starts: &Path) -> io::Result<()> {
         }
         let files = start_files(starts);
         if let Some((pid, status)) = wait(WaitOptions::NOHANG)? {
+            let pid = pid.as_raw_nonzero().get().unsigned_abs();
             let status = ExitStatus::from_raw(status.as_raw());
-            note_exit(&files, pid.as_raw_nonzero().get().unsigned_abs(), status);
+            let is_noted = note_exit(&files, pid, status);
+            if pid == service {
+                heirs = children();
+            } else if let Some(place) = heirs.iter().position(|heir| heir.pid == pid) {
+                let heir = heirs.swap_remove(place);
+                if !is_noted {
+                    note_heir_exit(&files, service, heir, status);
+                }
+            }
         }
     }
 }
@@ -158,6 +168,14 @@ fn unit_in(cgroup: &str) -> Option<String> {
         matches!(kind, "service" | "scope").then_some((name, kind))
     })?;
     (kind == "service" && !unit.starts_with("user@")).then(|| unit.to_owned())
+}
+
+/// Returns the children of this process.
+fn children() -> Vec<Process> {
+    let own = std::process::id();
+    let running = super::process::pids().filter_map(super::process);
+    let children = running.filter(|one| one.parent == own);
+    children.map(|one| one.process).collect()
 }
 
 /// Returns the command that runs this program again, as another step.

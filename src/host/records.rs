@@ -24,7 +24,7 @@ use crate::health::Process;
 use crate::text;
 
 pub(crate) use exits::ExitRecord;
-pub(super) use exits::{note_exit, start_files};
+pub(super) use exits::{note_exit, note_heir_exit, start_files};
 
 /// The longest record or lock file, in bytes.
 const LONGEST: u64 = 1024 * 1024;

@@ -74,6 +74,17 @@ enum EventLine {
         /// The length of its log then.
         log_length: u64,
     },
+    /// A process that it had left behind has ended.
+    HeirExited {
+        pid: u32,
+        start_ticks: u64,
+        at: Timestamp,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<i32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
+        log_length: u64,
+    },
 }
 
 /// What a file tells.
@@ -179,27 +190,53 @@ impl Records {
 }
 
 /// Writes how the process with this pid has ended into the file of its start, where `files` has one. They have to be those
-/// that were there before it was waited for: since then another process may have its pid.
-pub(in crate::host) fn note_exit(files: &[PathBuf], pid: u32, status: ExitStatus) {
-    let beginning = format!("{pid}-");
-    let is_its = |path: &&PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with(&beginning))
-    };
-    for path in files.iter().filter(is_its) {
+/// that were there before it was waited for: since then another process may have its pid. Returns whether one has it.
+pub(in crate::host) fn note_exit(files: &[PathBuf], pid: u32, status: ExitStatus) -> bool {
+    let mut is_noted = false;
+    for path in of_pid(files, pid) {
         let Some(start) = read(path).filter(|it| it.exit().is_none()) else {
             continue;
         };
-        let log = fs::metadata(&start.start.log);
+        is_noted = true;
         let event = EventLine::Exited {
             at: Timestamp::now(),
             code: status.code(),
             signal: status.signal(),
-            log_length: log.map_or(0, |metadata| metadata.len()),
+            log_length: start.log_length(),
         };
         // There is nobody to tell that it cannot be written.
         let _ = append(path, &event);
     }
+    is_noted
+}
+
+/// Writes how a process has ended that the one with the pid `of` has left behind, into the file of that one's start.
+pub(in crate::host) fn note_heir_exit(
+    files: &[PathBuf],
+    of: u32,
+    heir: Process,
+    status: ExitStatus,
+) {
+    let mut ended = of_pid(files, of).filter_map(|path| Some((path, read(path)?)));
+    if let Some((path, start)) = ended.find(|(_, start)| start.exit().is_some()) {
+        let event = EventLine::HeirExited {
+            pid: heir.pid,
+            start_ticks: heir.start_ticks,
+            at: Timestamp::now(),
+            code: status.code(),
+            signal: status.signal(),
+            log_length: start.log_length(),
+        };
+        let _ = append(path, &event);
+    }
+}
+
+fn of_pid(files: &[PathBuf], pid: u32) -> impl Iterator<Item = &PathBuf> {
+    let beginning = format!("{pid}-");
+    files.iter().filter(move |path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(&beginning))
+    })
 }
 
 /// Returns the files of the starts in this directory.
@@ -208,36 +245,53 @@ pub(in crate::host) fn start_files(starts: &Path) -> Vec<PathBuf> {
 }
 
 impl StartFile {
+    fn log_length(&self) -> u64 {
+        let log = fs::metadata(&self.start.log);
+        log.map_or(0, |metadata| metadata.len())
+    }
+
+    /// Returns how the process has ended; where that was no failure, how those have that it has left behind: the first one
+    /// that has failed, else the last one.
     fn exit(&self) -> Option<ExitRecord> {
-        let start = &self.start;
-        let mut asked = None;
-        let (at, code, signal, log_length) = self.events.iter().find_map(|event| match *event {
-            EventLine::Asked { at } => {
-                asked = Some(at);
-                None
+        let (mut asked, mut found) = (None, None::<ExitRecord>);
+        let own = (self.start.pid, self.start.start_ticks);
+        for event in &self.events {
+            let (pid, start_ticks, at, code, signal, log_length) = match *event {
+                EventLine::Asked { at } => {
+                    asked = Some(at);
+                    continue;
+                }
+                EventLine::Exited {
+                    at,
+                    code,
+                    signal,
+                    log_length,
+                } => (own.0, own.1, at, code, signal, log_length),
+                EventLine::HeirExited {
+                    pid,
+                    start_ticks,
+                    at,
+                    code,
+                    signal,
+                    log_length,
+                } => (pid, start_ticks, at, code, signal, log_length),
+            };
+            if found.as_ref().is_some_and(|exit| exit.code != Some(0)) {
+                break;
             }
-            EventLine::Exited {
-                at,
+            found = Some(ExitRecord {
+                process: Process { pid, start_ticks },
                 code,
                 signal,
-                log_length,
-            } => Some((at, code, signal, log_length)),
-        })?;
-        // Whoever was asked long ago and went on has not ended for that.
-        let asked = asked.is_some_and(|asked| at.duration_since(asked).unsigned_abs() <= ASKED);
-        Some(ExitRecord {
-            process: Process {
-                pid: start.pid,
-                start_ticks: start.start_ticks,
-            },
-            code,
-            signal,
-            at,
-            started_at: start.started_at,
-            asked,
-            log: start.log.clone(),
-            written: start.log_offset..log_length,
-        })
+                at,
+                started_at: self.start.started_at,
+                // Whoever was asked long ago and went on has not ended for that.
+                asked: asked.is_some_and(|asked| at.duration_since(asked).unsigned_abs() <= ASKED),
+                log: self.start.log.clone(),
+                written: self.start.log_offset..log_length,
+            });
+        }
+        found
     }
 }
 
@@ -349,6 +403,35 @@ mod tests {
         let recent = records.recent_exits(&key);
         let statuses: Vec<i32> = recent.iter().map(ExitRecord::status).collect();
         assert_eq!(statuses, [3, 143]);
+    }
+
+    #[test]
+    fn who_was_left_behind_ends_for_one_that_has_ended_well() {
+        let home = tempfile::tempdir().unwrap();
+        let records = Records::new(home.path());
+        let key = RecordKey::new(home.path(), "api");
+        let heir = |pid| Process {
+            pid,
+            start_ticks: 9,
+        };
+        for (own, heirs, expected) in [
+            (0, &[][..], (4711, 0)),
+            (0, &[(7, 0)], (7, 0)),
+            (0, &[(7, 0), (8, 3), (9, 0)], (8, 3)),
+            (1, &[(7, 3)], (4711, 1)),
+        ] {
+            started(&records, &key, PROCESS);
+            let files = start_files(&records.starts(&key));
+            note_heir_exit(&files, PROCESS.pid, heir(6), exited(9));
+            assert!(note_exit(&files, PROCESS.pid, exited(own)));
+            assert!(!note_exit(&files, PROCESS.pid, exited(own)));
+            for (pid, code) in heirs {
+                note_heir_exit(&files, PROCESS.pid, heir(*pid), exited(*code));
+            }
+            let exit = records.exit(&key).unwrap();
+            assert_eq!((exit.process.pid, exit.status()), expected);
+            assert_eq!(records.recent_exits(&key).len(), 1);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::actions::SERVICE;
-use crate::keeper::{assert_ran, run, send, service, until, worker, worker_with};
+use crate::keeper::{assert_ran, run, send, service, started_by, until, worker, worker_with};
 use crate::support::started::{Stage, Startable};
 use crate::support::watching::Watching;
 
@@ -170,4 +170,43 @@ fn c11_neighbour_another_service_has_a_loop_of_its_own() {
         let expected = service["name"] == "bad";
         assert_eq!(has_flag(service, "crash-loop"), expected, "{service}");
     }
+}
+
+#[test]
+fn c3_neighbour_what_is_left_and_does_not_listen_hides_no_end() {
+    let stage = started_by("sleep 600 & exec SERVICE");
+    assert_ran(&stage, "start --yes api", "started");
+    let process = service(&stage);
+    send(process, Signal::KILL);
+    until("it has gone", || {
+        (!crate::keeper::exists(process)).then_some(())
+    });
+    let told = until("its end is written down", || {
+        Some(checked(&stage)).filter(|told| text_of(told, "reasons").contains("by itself"))
+    });
+    assert_eq!(told["state"], "unhealthy", "{told}");
+    assert_eq!(stage.running().len(), 1);
+    // A start ends what is left first, or says what does.
+    assert_ran(&stage, "restart --yes api", "restarted");
+    assert_eq!(stage.running().len(), 2);
+}
+
+#[test]
+fn c3_neighbour_one_that_has_gone_into_the_background_has_its_end_told() {
+    let api = Startable::new("api", "").in_background();
+    let stage = Stage::new(SERVICE, &[&api]);
+    assert_ran(&stage, "start --yes api", "started");
+    let keeper = crate::keeper::keeper(&stage);
+    let server = until("the command has ended and its service runs", || {
+        let running = stage.running();
+        (running.len() == 1).then(|| running[0])
+    });
+    send(server, Signal::KILL);
+    until("its keeper ends", || {
+        (!crate::keeper::exists(keeper)).then_some(())
+    });
+    let told = checked(&stage);
+    assert_eq!(told["state"], "unhealthy");
+    let reasons = text_of(&told, "reasons");
+    assert!(reasons.contains("signal: 9 (SIGKILL)"), "{reasons}");
 }
