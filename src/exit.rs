@@ -19,11 +19,13 @@ pub(crate) enum Exit {
     Unproved,
     /// A deadline passed before the proof or the condition.
     Deadline,
+    /// SIGHUP ended the command, or its terminal has gone.
+    HungUp,
     /// SIGINT ended the command.
     Interrupted,
     /// SIGTERM ended the command.
     Terminated,
-    /// A code computed from a signal or a panic.
+    /// A code of its own, as that of a panic.
     Code(u8),
 }
 
@@ -38,6 +40,8 @@ impl Exit {
             Self::Refused => 4,
             Self::Unproved => 5,
             Self::Deadline => 124,
+            // 128 and the number of the signal, as a shell reports it.
+            Self::HungUp => 129,
             Self::Interrupted => 130,
             Self::Terminated => 143,
             Self::Code(code) => code,
@@ -76,8 +80,8 @@ pub(crate) const TABLE: &[(&str, &str)] = &[
         "a deadline passed: `--wait`; still draining; not ready after a start",
     ),
     (
-        "130, 143",
-        "interrupted, terminated; leaving the dashboard by `q` or Ctrl-C is 0",
+        "129, 130, 143",
+        "hung up, interrupted, terminated; leaving the dashboard by `q` or Ctrl-C is 0",
     ),
 ];
 
@@ -85,7 +89,7 @@ pub(crate) const TABLE: &[(&str, &str)] = &[
 pub(crate) fn help() -> String {
     let lines: Vec<_> = TABLE
         .iter()
-        .map(|(codes, meaning)| format!("  {codes:<9} {}", meaning.replace('`', "")))
+        .map(|(codes, meaning)| format!("  {codes:<13} {}", meaning.replace('`', "")))
         .collect();
     format!("Exit codes:\n{}", lines.join("\n"))
 }
@@ -111,6 +115,7 @@ mod tests {
             Exit::Refused,
             Exit::Unproved,
             Exit::Deadline,
+            Exit::HungUp,
             Exit::Interrupted,
             Exit::Terminated,
         ] {

@@ -1,7 +1,7 @@
 //! From the arguments to an exit code.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -104,11 +104,16 @@ fn color_typed(words: &[OsString]) -> clap::ColorChoice {
 /// Reports of our own faults, coloured only where colour is wanted: the library asks no terminal.
 fn install_hooks(color: bool) {
     let theme = if color { Theme::dark() } else { Theme::new() };
-    // It fails only where a hook is installed already, as when `run` is called twice.
-    let _ = HookBuilder::default()
+    let (panic_hook, eyre_hook) = HookBuilder::default()
         .theme(theme)
         .panic_section("this is a fault of healthctl, not of your services")
-        .install();
+        .into_hooks();
+    // It fails only where a hook is installed already, as when `run` is called twice.
+    let _ = eyre_hook.install();
+    std::panic::set_hook(Box::new(move |info| {
+        // A terminal that has gone takes no report; a panic about that would end the process without any cleaning up.
+        let _ = writeln!(std::io::stderr(), "{}", panic_hook.panic_report(info));
+    }));
 }
 
 async fn dispatch(context: &Context, command: Option<Command>) -> Result<Exit, Error> {

@@ -1,5 +1,7 @@
 //! The context of every command: global flags, output, the inventory; and how a command fails.
 
+use rustix::fs::{FileType, fstat};
+use rustix::io::Errno;
 use std::io::{self, IsTerminal, Write};
 
 use crate::action::{RolloutPolicy, shown_command};
@@ -40,6 +42,9 @@ pub(crate) enum Error {
     /// The reader of our output has closed the pipe: the command ends quietly.
     #[error("broken pipe")]
     BrokenPipe,
+    /// The terminal that our output goes to has gone.
+    #[error("the terminal has gone")]
+    HungUp,
     /// A fault that is not the user's.
     #[error(transparent)]
     Bug(#[from] color_eyre::eyre::Report),
@@ -79,6 +84,8 @@ impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             Self::BrokenPipe
+        } else if Errno::from_io_error(&error) == Some(Errno::IO) && is_device(&io::stdout()) {
+            Self::HungUp
         } else {
             Self::usage_hint(
                 format!("cannot write the output: {error}"),
@@ -86,6 +93,10 @@ impl From<io::Error> for Error {
             )
         }
     }
+}
+
+fn is_device(out: &io::Stdout) -> bool {
+    fstat(out).is_ok_and(|it| FileType::from_raw_mode(it.st_mode).is_char_device())
 }
 
 #[expect(
@@ -217,6 +228,7 @@ impl Context {
                 Exit::Usage
             }
             Error::BrokenPipe => Exit::Done,
+            Error::HungUp => Exit::HungUp,
             Error::Bug(report) => {
                 self.message(&format!("{report:?}"));
                 Exit::Code(101)

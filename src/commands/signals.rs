@@ -42,8 +42,7 @@ impl Signals {
         tokio::select! {
             () = next(&mut self.interrupt) => Exit::Interrupted,
             () = next(&mut self.terminate) => Exit::Terminated,
-            // 128 and the number of the signal, as a shell reports it.
-            () = next(&mut self.hangup) => Exit::Code(129),
+            () = next(&mut self.hangup) => Exit::HungUp,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -32,9 +33,9 @@ pub const CTRL_C: &str = "\u{3}";
 pub struct Pty {
     shared: Arc<Shared>,
     reader: Option<JoinHandle<()>>,
-    writer: Box<dyn Write + Send>,
+    writer: Option<Box<dyn Write + Send>>,
     child: Box<dyn Child + Send + Sync>,
-    master: Box<dyn MasterPty + Send>,
+    master: Option<Box<dyn MasterPty + Send>>,
     /// Kept open until the end: the modes of the terminal are asked for after the program has gone.
     slave: Option<Box<dyn SlavePty + Send>>,
     before: String,
@@ -61,6 +62,8 @@ pub struct Ended {
 }
 
 struct Shared {
+    /// The reader ends with the next bytes.
+    hanging_up: AtomicBool,
     seen: Mutex<Seen>,
     changed: Condvar,
 }
@@ -92,6 +95,7 @@ impl Pty {
             .spawn_command(builder(command))
             .expect("the program can be started");
         let shared = Arc::new(Shared {
+            hanging_up: AtomicBool::new(false),
             seen: Mutex::new(Seen {
                 parser: Parser::new(cells(rows), cells(columns), 0),
                 closed: false,
@@ -107,7 +111,11 @@ impl Pty {
                     let mut seen = shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
                     seen.parser.process(&bytes[..count]);
                     shared.changed.notify_all();
+                    if shared.hanging_up.load(Ordering::SeqCst) {
+                        break;
+                    }
                 }
+                drop(reader);
                 shared
                     .seen
                     .lock()
@@ -119,9 +127,9 @@ impl Pty {
         Self {
             shared,
             reader: Some(reader),
-            writer,
+            writer: Some(writer),
             child,
-            master: pair.master,
+            master: Some(pair.master),
             slave: Some(pair.slave),
             before,
             started,
@@ -142,10 +150,11 @@ impl Pty {
 
     /// Types.
     pub fn keys(&mut self, keys: &str) {
-        self.writer
+        let writer = self.writer.as_mut().expect("the terminal is open");
+        writer
             .write_all(keys.as_bytes())
+            .and_then(|()| writer.flush())
             .expect("the terminal takes keys");
-        self.writer.flush().expect("the terminal takes keys");
     }
 
     /// Gives the terminal another size.
@@ -159,7 +168,7 @@ impl Pty {
             .screen_mut()
             .set_size(cells(rows), cells(columns));
         drop(seen);
-        self.master
+        self.master()
             .resize(size(columns, rows))
             .expect("a pseudo-terminal can be resized");
     }
@@ -229,10 +238,32 @@ impl Pty {
         }
     }
 
+    fn master(&self) -> &dyn MasterPty {
+        self.master.as_deref().expect("the terminal is open")
+    }
+
+    /// Closes the terminal as a window manager does, and gives the exit code of the program: 128 and the number of the
+    /// signal where one ended it.
+    pub fn hang_up(mut self) -> u32 {
+        self.shared.hanging_up.store(true, Ordering::SeqCst);
+        // A key that means nothing: it is echoed, or something is drawn, so that the reader wakes and lets go.
+        self.keys("\0");
+        let reader = self.reader.take().expect("the terminal is open");
+        reader.join().expect("the reader does not panic");
+        drop((self.writer.take(), self.slave.take(), self.master.take()));
+        let status = self.wait();
+        let signals = [("Aborted", 134), ("Hangup", 129), ("Killed", 137)];
+        let ended_by = |signal: &str| {
+            let known = signals.iter().find(|(name, _)| signal.starts_with(name));
+            known.map_or(255, |(_, code)| *code)
+        };
+        status.signal().map_or(status.exit_code(), ended_by)
+    }
+
     /// Waits for the program's end and gives what it left behind.
     pub fn end(mut self) -> Ended {
         let status = self.wait();
-        let after = modes(self.master.as_ref());
+        let after = modes(self.master());
         self.close();
         let seen = self
             .shared

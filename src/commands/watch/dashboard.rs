@@ -247,7 +247,7 @@ fn read(event: Option<std::io::Result<TerminalEvent>>) -> LoopInput {
         Some(Ok(TerminalEvent::Paste(text))) => LoopInput::Now(Message::Paste(text)),
         Some(Ok(_)) => LoopInput::Nothing,
         // The terminal has gone, as at a hangup.
-        Some(Err(_)) | None => LoopInput::End(Exit::Code(129)),
+        Some(Err(_)) | None => LoopInput::End(Exit::HungUp),
     }
 }
 

@@ -38,7 +38,8 @@ type Buffered = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
 /// The terminal. It is restored when this is dropped.
 pub(super) struct TerminalGuard {
-    terminal: Buffered,
+    /// `None` only while this is dropped.
+    terminal: Option<Buffered>,
 }
 
 impl TerminalGuard {
@@ -46,7 +47,7 @@ impl TerminalGuard {
         static HOOK: Once = Once::new();
         HOOK.call_once(install_hook);
         let screen = Self {
-            terminal: terminal()?,
+            terminal: Some(terminal()?),
         };
         take()?;
         Ok(screen)
@@ -59,7 +60,8 @@ impl TerminalGuard {
             return Ok(());
         }
         DRAWS.set(true);
-        let drawn = self.terminal.draw(draw).map(|_| ());
+        let terminal = self.terminal.as_mut();
+        let drawn = terminal.map_or(Ok(()), |terminal| terminal.draw(draw).map(|_| ()));
         DRAWS.set(false);
         drawn
     }
@@ -71,7 +73,7 @@ impl TerminalGuard {
         take()?;
         // A new one knows nothing of what stood there. Clearing the old one would ask the terminal for its
         // cursor, and the answer would go to who waits for keys.
-        self.terminal = terminal()?;
+        self.terminal = Some(terminal()?);
         Ok(())
     }
 }
@@ -79,6 +81,8 @@ impl TerminalGuard {
 impl Drop for TerminalGuard {
     fn drop(&mut self) {
         give_back();
+        // Its own end would print to stderr where the terminal has gone, and panic because that has gone too.
+        std::mem::forget(self.terminal.take());
     }
 }
 
