@@ -1,7 +1,7 @@
 //! Decides which state transitions of a service are passed to its `on_change` command, and when: one after another, the
 //! newest first.
 
-use crate::health::{Moment, ServiceSnapshot, State};
+use crate::health::{Moment, ProbeResult, ServiceSnapshot, State};
 use crate::text;
 
 /// The longest reason that is passed to a command, in characters.
@@ -45,6 +45,9 @@ impl TransitionQueue {
             self.waiting = None;
             return None;
         }
+        if is_premature(snapshot) {
+            return None;
+        }
         let waiting = self.waiting.as_ref();
         if waiting.is_none_or(|waiting| waiting.state != snapshot.state) {
             let reason = snapshot.reasons.first().map(String::as_str);
@@ -83,6 +86,18 @@ fn is_known(snapshot: &ServiceSnapshot) -> bool {
         State::Unhealthy => true,
         _ => snapshot.probes.iter().all(|probe| probe.latest.is_some()),
     }
+}
+
+/// Tells whether a state follows from fewer failures than the threshold of a probe, as after its first answer ever: it is
+/// shown, and nothing else follows from it.
+fn is_premature(snapshot: &ServiceSnapshot) -> bool {
+    let weighed = matches!(
+        snapshot.state,
+        State::Unhealthy | State::Unready | State::Unknown | State::Degraded
+    );
+    let fails = |result: Option<ProbeResult>| result.is_some_and(|it| !it.is_success());
+    let mut probes = snapshot.probes.iter();
+    weighed && probes.any(|it| fails(it.counted) && fails(it.latest) && !it.has_turned())
 }
 
 #[cfg(test)]

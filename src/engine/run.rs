@@ -216,6 +216,10 @@ impl<'a, A: Ask> Engine<'a, A> {
         mut inputs: UnboundedReceiver<Input>,
         mut progress: impl FnMut(Progress),
     ) -> Finished {
+        if matches!(self.until, Until::Stopped) {
+            // What follows from that is a part of what is published first.
+            let _ = self.fleet.begin_watch(self.clock.now());
+        }
         // Every service is published before anything is known of it, so that a dashboard has its rows at once.
         let updates = self.fleet.introduce();
         self.publish_updates(updates);

@@ -16,13 +16,15 @@ use super::facts::{
     owners_cached,
 };
 use super::record_key;
-use crate::health::{ChangedFile, CodeFiles, HostFinding, Process, ProcessExit, is_crash_loop};
+use crate::health::{
+    ChangedFile, CodeFiles, HostFinding, OnRecord, Process, ProcessExit, is_crash_loop,
+};
 use crate::host::log::last_line;
 use crate::host::mtime::{executable, modified, newest_file};
 use crate::host::pid_file::PidFile;
 use crate::host::records::{ExitRecord, Record, RecordKey, Records};
 use crate::host::{
-    Endpoint, Owners, RunningProcess, ancestors, ended, is_local, loaded, local_process,
+    Endpoint, Owners, RunningProcess, alive, ancestors, ended, is_local, loaded, local_process,
     runs_another_file_than,
 };
 use crate::inventory::{Inventory, Secret, Service, StartSpec};
@@ -36,8 +38,11 @@ pub(crate) struct HostScan {
     records: Option<Records>,
     /// The owners of the sockets at the last look.
     listened: Option<KnownOwners>,
-    /// The processes of started services, and their keepers, that ran at the last look.
+    /// The processes whose end the next look has to tell: those of started services, their keepers, and what no longer
+    /// listens.
     started: Vec<Process>,
+    /// The process of each service at the last look.
+    known: Vec<Option<Process>>,
 }
 
 /// A service, and where it listens on this machine.
@@ -52,8 +57,8 @@ struct ScannedService {
 #[derive(Debug, Default)]
 pub(crate) struct HostSnapshot {
     pub(crate) findings: Vec<(String, HostFinding)>,
-    /// The processes of started services, and their keepers, that run.
     started: Vec<Process>,
+    known: Vec<Option<Process>>,
     /// A sentence on each thing that could not be looked at.
     pub(crate) problems: Vec<String>,
 }
@@ -79,6 +84,7 @@ impl HostScan {
             records,
             listened: None,
             started: Vec::new(),
+            known: Vec::new(),
         })
     }
 
@@ -89,12 +95,14 @@ impl HostScan {
         let (owners, listened) = owners_cached(endpoints, self.listened.take()).await;
         self.listened = listened;
         let (services, records) = (Arc::clone(&self.services), self.records.clone());
+        let mut known = std::mem::take(&mut self.known).into_iter();
         let search = tokio::task::spawn_blocking(move || {
             let mut found = HostSnapshot::default();
             let mut owners = owners.into_iter();
             for subject in services.iter() {
                 let owners = owners.by_ref().take(subject.endpoints.len());
-                let finding = subject.look(owners, records.as_ref(), &mut found);
+                let known = known.next().flatten();
+                let finding = subject.look(owners, known, records.as_ref(), &mut found);
                 found.findings.push((subject.service.name.clone(), finding));
             }
             found
@@ -104,6 +112,7 @@ impl HostScan {
             ..HostSnapshot::default()
         });
         self.started.clone_from(&found.started);
+        self.known.clone_from(&found.known);
         found
     }
 
@@ -132,16 +141,24 @@ impl ScannedService {
     fn look(
         &self,
         owners: impl Iterator<Item = Owners>,
+        last_seen: Option<Process>,
         records: Option<&Records>,
         HostSnapshot {
-            problems, started, ..
+            problems,
+            started,
+            known,
+            ..
         }: &mut HostSnapshot,
     ) -> HostFinding {
         let service = &self.service;
         let mut problem = |what: String| {
             problems.push(text::clean(&format!("{}: {what}", service.name), 300));
         };
+        let owners = owners.reduce(merge_owners);
         // What cannot be started has no record, and looking for a thousand of them takes its time.
+        let is_silent = matches!(owners, None | Some(Owners::Nobody));
+        let shut_down = records.filter(|_| service.start.is_some() || is_silent);
+        let shut_down = shut_down.and_then(|records| records.stopped_since(&self.key));
         let records = records.filter(|_| service.start.is_some());
         let record = match records.map(|records| records.read(&self.key)).transpose() {
             Ok(record) => record.flatten(),
@@ -151,7 +168,7 @@ impl ScannedService {
             }
         };
         let mut facts = ProcessFacts {
-            owners: owners.reduce(merge_owners),
+            owners,
             ..ProcessFacts::read(service, record)
         };
         let circumstances = Circumstances {
@@ -181,8 +198,13 @@ impl ScannedService {
         let process = match (facts.leader(), heads(facts.owning()).as_slice()) {
             (Some(leader), _) => Some(leader.process),
             (None, [head]) if foreign.is_none() => Some(head.process),
+            // It may go on for a while after it has closed its port.
+            (None, []) => last_seen.filter(|process| alive(*process) == Some(true)),
             (None, _) => None,
         };
+        known.push(process);
+        let listens = facts.owners.as_ref().is_none_or(|it| *it != Owners::Nobody);
+        started.extend(process.filter(|_| !listens));
         let entry_differs = match (&recorded, &facts.record, &service.start) {
             (Some(_), Some(record), Some(start)) => record.entry != start.fingerprint(),
             _ => false,
@@ -212,8 +234,21 @@ impl ScannedService {
             is_told.then_some(exit)
         });
         let crash_loop = start.and_then(|start| crash_loop(&exits, start));
+        let gone = process.is_none() && self.is_gone(&facts);
+        let on_record = match (shut_down, &facts.record, start) {
+            (Some(at), ..) => OnRecord::ShutDown(at),
+            (None, Some(record), Some(start)) if recorded.is_some() => {
+                let until = record.started_at.checked_add(start.ready_timeout);
+                until.map_or(OnRecord::Nothing, OnRecord::StartedUntil)
+            }
+            (None, None, Some(_)) if records.is_some() && gone && self.could_be_started() => {
+                OnRecord::NeverStarted
+            }
+            _ => OnRecord::Nothing,
+        };
         HostFinding {
-            gone: process.is_none() && self.is_gone(&facts),
+            gone,
+            on_record,
             process: process.and_then(local_process),
             code,
             split: facts.split().filter(|_| foreign.is_none()),
@@ -221,6 +256,11 @@ impl ScannedService {
             exit,
             crash_loop,
         }
+    }
+
+    /// Returns whether only healthctl starts the service, and only on this machine.
+    fn could_be_started(&self) -> bool {
+        !self.service.supervised && !self.endpoints.is_empty()
     }
 
     /// Returns whether nothing listens where the service would, and its pid file is no contradiction.

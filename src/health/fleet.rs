@@ -144,7 +144,15 @@ impl Fleet {
         finding: HostFinding,
         now: Moment,
     ) -> Vec<Update> {
-        self.change(service, now, |tracker| tracker.update_host(finding))
+        self.change(service, now, |tracker| tracker.update_host(finding, now))
+    }
+
+    /// Begins to watch: the start period of what nobody knows the start of counts from now.
+    pub fn begin_watch(&mut self, now: Moment) -> Vec<Update> {
+        let services = 0..self.members.len();
+        let updates =
+            services.flat_map(|it| self.change(it, now, |tracker| tracker.begin_watch(now)));
+        updates.collect()
     }
 
     /// Tells everyone who depends on them, and finds the first causes: a service with a startup probe begins as one.

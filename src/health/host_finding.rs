@@ -21,8 +21,24 @@ pub struct HostFinding {
     pub split: Option<String>,
     /// How the process that healthctl started has ended, where nothing of it runs.
     pub exit: Option<ProcessExit>,
+    /// What the records tell of its life.
+    pub on_record: OnRecord,
     /// How often what healthctl started has ended by itself, where that is a crash loop, as a sentence.
     pub crash_loop: Option<String>,
+}
+
+/// What the records of this machine tell of the life of a service, whoever made them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnRecord {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It can be started here and never was, and nothing listens at its address, which is on this machine.
+    NeverStarted,
+    /// It was shut down on purpose at this time, UTC.
+    ShutDown(Timestamp),
+    /// It was started, its process lives, and it may take until this time, UTC, to answer.
+    StartedUntil(Timestamp),
 }
 
 /// The end of a process that healthctl started.

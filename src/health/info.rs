@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::DegradedPolicy;
+use super::VerdictPolicy;
 
 /// The subject of a probe.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,7 +75,9 @@ pub struct ServiceInfo {
     /// Dependencies whose error makes the service unhealthy.
     pub required: BTreeSet<String>,
     /// The verdict of `check` for a degraded service.
-    pub degraded: DegradedPolicy,
+    pub degraded: VerdictPolicy,
+    /// The verdict of `check` for a service that was stopped on purpose or never started.
+    pub stopped: VerdictPolicy,
     /// For the flag `success-age`.
     pub max_success_age: Option<Duration>,
     /// Failures do not count for this long after a known start.

@@ -57,6 +57,13 @@ pub struct ProbeSnapshot {
     pub history: VecDeque<Option<Duration>>,
 }
 
+impl ProbeSnapshot {
+    /// Returns whether so many non-successes have come in a row that something may follow from them by itself.
+    pub fn has_turned(&self) -> bool {
+        self.consecutive_failures >= u64::from(self.info.failure_threshold)
+    }
+}
+
 /// A sign of life, with what is remembered of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeartbeatSnapshot {

@@ -174,9 +174,9 @@ words! {
 }
 
 words! {
-    /// The verdict of `check` on a degraded service: the inventory's `degraded:`.
+    /// The verdict of `check` on a state that is not always a failure: the inventory's `degraded:` and `stopped:`.
     #[derive(Default)]
-    DegradedPolicy {
+    VerdictPolicy {
         /// A failure (the default).
         #[default]
         Fail = "fail",
@@ -191,6 +191,16 @@ impl ProbeResult {
     /// Pass and warn are successes: the service answered as it should, whatever it said.
     pub const fn is_success(self) -> bool {
         matches!(self, Self::Pass | Self::Warn)
+    }
+}
+
+impl VerdictPolicy {
+    const fn verdict(self) -> CheckVerdict {
+        match self {
+            Self::Fail => CheckVerdict::Fail,
+            Self::Warn => CheckVerdict::Warn,
+            Self::Pass => CheckVerdict::Pass,
+        }
     }
 }
 
@@ -210,15 +220,12 @@ impl State {
     }
 
     /// The check verdict of a service in this state.
-    pub const fn verdict(self, degraded: DegradedPolicy) -> CheckVerdict {
+    pub const fn verdict(self, degraded: VerdictPolicy, stopped: VerdictPolicy) -> CheckVerdict {
         match self {
             Self::Healthy => CheckVerdict::Pass,
-            Self::Degraded => match degraded {
-                DegradedPolicy::Fail => CheckVerdict::Fail,
-                DegradedPolicy::Warn => CheckVerdict::Warn,
-                DegradedPolicy::Pass => CheckVerdict::Pass,
-            },
-            Self::Unready | Self::Unhealthy | Self::Stopped | Self::Draining => CheckVerdict::Fail,
+            Self::Degraded => degraded.verdict(),
+            Self::Stopped => stopped.verdict(),
+            Self::Unready | Self::Unhealthy | Self::Draining => CheckVerdict::Fail,
             Self::Unknown | Self::Starting => CheckVerdict::Unknown,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::health::{DegradedPolicy, ProbeInfo, RestartCause, ServiceInfo};
+use crate::health::{ProbeInfo, RestartCause, ServiceInfo, VerdictPolicy};
 use crate::profile::raw::command::Exec;
 use crate::profile::raw::options::Probe;
 use crate::profile::raw::read::{
@@ -71,7 +71,9 @@ settings! {
     /// The base address, `http://`, `https://` or `unix://`.
     url: Target, optional, "URL", since "0.1", target;
     /// The verdict of `check` on a degraded service: `fail`, `warn` or `pass`.
-    degraded: DegradedPolicy, default(DegradedPolicy::Fail), "word", since "0.1", degraded;
+    degraded: VerdictPolicy, default(VerdictPolicy::Fail), "word", since "0.1", verdict_policy;
+    /// The same for a service that was stopped on purpose or never started.
+    stopped: VerdictPolicy, default(VerdictPolicy::Fail), "word", since "0.1", verdict_policy;
     /// Dependencies whose error makes the service unhealthy, not only degraded; one that is not reported makes it unknown.
     required: Vec<Spanned<String>>, or_empty, "list of text", since "0.1", required;
     /// Age of the last success of a required dependency from which on the flag `success-age` is raised.
@@ -175,6 +177,7 @@ impl Service {
                 .collect(),
             required: self.required.iter().cloned().collect(),
             degraded: self.degraded,
+            stopped: self.stopped,
             max_success_age: self.max_success_age,
             start_period: self.start_period,
             shutdown_timeout: self.shutdown_timeout(),
@@ -212,8 +215,8 @@ fn description(entry: &Entry, problems: &mut Problems) -> Option<Spanned<String>
     ))
 }
 
-fn degraded(entry: &Entry, problems: &mut Problems) -> Option<Spanned<DegradedPolicy>> {
-    let words = DegradedPolicy::ALL
+fn verdict_policy(entry: &Entry, problems: &mut Problems) -> Option<Spanned<VerdictPolicy>> {
+    let words = VerdictPolicy::ALL
         .iter()
         .map(|policy| (policy.as_str(), *policy));
     let words: Vec<_> = words.collect();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_yaml::Value as Yaml;
 
-use crate::health::{DegradedPolicy, RestartCause};
+use crate::health::{RestartCause, VerdictPolicy};
 use crate::yaml::{Entry, Fields, Node, Place, Problems};
 
 use super::annotated::AnnotatedYaml;
@@ -201,7 +201,7 @@ plain_values! {
     Duration: |value| crate::text::format_duration(*value).to_string();
     PathBuf: |value| path(value);
     Target: |value| value.to_string();
-    DegradedPolicy: |value| value.as_str();
+    VerdictPolicy: |value| value.as_str();
     Connection: |value| value.as_str();
     Proxy: |value| value.to_string();
 }

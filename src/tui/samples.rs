@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::health::{
-    CheckVerdict, Counters, DegradedPolicy, DependencySnapshot, DependencyStatus, Identity, Moment,
-    Phases, ProbeInfo, ProbeResult, ProbeSnapshot, Role, ServiceInfo, ServiceSnapshot, State,
+    CheckVerdict, Counters, DependencySnapshot, DependencyStatus, Identity, Moment, Phases,
+    ProbeInfo, ProbeResult, ProbeSnapshot, Role, ServiceInfo, ServiceSnapshot, State,
+    VerdictPolicy,
 };
 
 /// When everything in the samples happened.
@@ -24,7 +25,7 @@ pub(crate) fn snapshot(name: &str, state: State) -> ServiceSnapshot {
         probes: vec![answered(probe("live", Role::Live), result)],
         live: Some(result == ProbeResult::Pass),
         state,
-        verdict: state.verdict(DegradedPolicy::Fail),
+        verdict: state.verdict(VerdictPolicy::Fail, VerdictPolicy::Fail),
         ..waiting(name)
     }
 }

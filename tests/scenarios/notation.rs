@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use healthctl::health::{
-    Age, Beat, DegradedPolicy, Dependency, DependencyStatus, FailureKind, Heartbeat, Identity,
-    Moment, Outcome, ProbeInfo, ProbeResult, Process, Reading, Role, ServiceInfo, Start, State,
-    StatusWord,
+    Age, Beat, Dependency, DependencyStatus, FailureKind, Heartbeat, HostFinding, Identity,
+    LocalProcess, Moment, OnRecord, Outcome, ProbeInfo, ProbeResult, Process, Reading, Role,
+    ServiceInfo, Start, State, StatusWord, VerdictPolicy,
 };
 use serde_yaml::{Mapping, Value};
 
@@ -78,7 +78,10 @@ pub(crate) fn service(name: &str, value: Option<&Value>) -> Result<ServiceInfo> 
             }
             "required" => rules.required = texts(value)?.into_iter().collect(),
             "degraded" => {
-                rules.degraded = DegradedPolicy::parse(text(value)?).ok_or("no such policy")?;
+                rules.degraded = VerdictPolicy::parse(text(value)?).ok_or("no such policy")?;
+            }
+            "stopped" => {
+                rules.stopped = VerdictPolicy::parse(text(value)?).ok_or("no such policy")?;
             }
             "max_success_age" => rules.max_success_age = Some(duration(value)?),
             "start_period" => rules.start_period = duration(value)?,
@@ -335,4 +338,33 @@ fn dependency(name: &str, value: &Value) -> Result<Dependency> {
         }
     }
     Ok(dependency)
+}
+
+/// What was seen on this machine: `runs 7`, `runs 7 since 80s`, `never started`, `shut down at 50s`, `started until 60s`,
+/// `nothing`; nothing of it runs where no process is named. The clock begins at 10:00:00.
+pub(crate) fn host(text: &str) -> Result<HostFinding> {
+    let second = |word: &str| {
+        let time = humantime::parse_duration(word).map_err(|error| format!("`{word}`: {error}"))?;
+        Ok::<_, String>(Moment::at_seconds(time.as_secs_f64()).wall)
+    };
+    let mut finding = HostFinding::default();
+    for part in text.split(", ") {
+        let words: Vec<&str> = part.split(' ').collect();
+        match words.as_slice() {
+            ["nothing"] => {}
+            ["runs", pid, since @ ..] => {
+                let since = since.last().copied().unwrap_or("0s");
+                finding.process = Some(LocalProcess {
+                    pid: pid.parse().map_err(|_| format!("`{pid}` is no pid"))?,
+                    started: second(since)?,
+                });
+            }
+            ["never", "started"] => finding.on_record = OnRecord::NeverStarted,
+            ["shut", "down", "at", time] => finding.on_record = OnRecord::ShutDown(second(time)?),
+            ["started", "until", time] => finding.on_record = OnRecord::StartedUntil(second(time)?),
+            _ => return Err(format!("`{part}` is nothing that is seen on a machine")),
+        }
+    }
+    finding.gone = finding.process.is_none() && text != "nothing";
+    Ok(finding)
 }

@@ -10,7 +10,7 @@ use healthctl::health::{
 use serde_yaml::Value;
 
 use crate::expectation::Found;
-use crate::notation::{Result, answer, duration, entries, service, show, text};
+use crate::notation::{Result, answer, duration, entries, host, service, show, text};
 
 /// The name of the service where a scenario has only one.
 const ONLY: &str = "api";
@@ -109,7 +109,13 @@ impl Stage {
             None => (ONLY, key),
         };
         let place = self.fleet.index(service).ok_or("no such service")?;
+        if probe == "host" {
+            return Ok(self.fleet.update_host(place, host(text(value)?)?, now));
+        }
         if probe == "event" {
+            if text(value)? == "watched" {
+                return Ok(self.fleet.begin_watch(now));
+            }
             let start = LifecycleEvent::Start;
             let event = match text(value)? {
                 "started" => LifecycleEvent::Started,

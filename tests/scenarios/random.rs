@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use healthctl::health::{
-    Age, Beat, DegradedPolicy, Dependency, DependencyStatus, Failure, FailureKind, Flag, Fleet,
-    Heartbeat, Identity, LifecycleEvent, Moment, Outcome, ProbeInfo, ProbeResult, Process, Reading,
-    Role, ServiceInfo, ServiceSnapshot, Start, State, StatusWord, Tracker,
+    Age, Beat, Dependency, DependencyStatus, Failure, FailureKind, Flag, Fleet, Heartbeat,
+    Identity, LifecycleEvent, Moment, Outcome, ProbeInfo, ProbeResult, Process, Reading, Role,
+    ServiceInfo, ServiceSnapshot, Start, State, StatusWord, Tracker, VerdictPolicy,
 };
 
 /// SplitMix64: the same numbers in every run.
@@ -76,7 +76,7 @@ fn rules(dice: &mut Dice, name: &str, depends_on: Vec<String>) -> ServiceInfo {
             })
             .collect(),
         required: BTreeSet::from(["db".to_owned()]),
-        degraded: DegradedPolicy::Fail,
+        degraded: VerdictPolicy::Fail,
         max_success_age: dice.one_in(2).then(|| dice.duration()),
         start_period: dice.of(&[Duration::ZERO, Duration::from_secs(30), Duration::MAX]),
         shutdown_timeout: dice.of(&[Duration::ZERO, Duration::from_secs(20), Duration::MAX]),
@@ -267,7 +267,9 @@ fn a_snapshot_is_coherent() {
                 healthy,
                 "story {seed}: {snapshot:?}"
             );
-            let verdict = snapshot.state.verdict(DegradedPolicy::Fail);
+            let verdict = snapshot
+                .state
+                .verdict(VerdictPolicy::Fail, VerdictPolicy::Fail);
             assert_eq!(snapshot.verdict, verdict, "story {seed}");
             for probe in &snapshot.probes {
                 let counters = probe.counters;

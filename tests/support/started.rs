@@ -1,6 +1,7 @@
 //! Services that healthctl starts in a test: they outlive it, so the test ends them.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -87,6 +88,74 @@ impl Startable {
             words = self.words,
             more = self.more,
         )
+    }
+}
+
+/// The script of [`Scripted`]; its head says what it does.
+const SCRIPT: &str = include_str!("script.py");
+
+/// A service in Python that healthctl can start, and its scene: see `script.py`.
+pub struct Scripted {
+    stage: Stage,
+    port: u16,
+}
+
+impl Scripted {
+    /// A service `api` with these words of the script and more keys, a line each.
+    pub fn new(words: &str, more: &str) -> Self {
+        let (scene, port) = (Scene::new(), free_port());
+        scene.write("script.py", SCRIPT);
+        for pipe in ["boot", "end"] {
+            let path = scene.path().join(pipe);
+            let made = Command::new("mkfifo").arg(path).status();
+            assert!(made.expect("mkfifo can be run").success());
+        }
+        let words: String = words
+            .split(' ')
+            .filter(|it| !it.is_empty())
+            .fold(String::new(), |all, word| format!("{all}, {word}"));
+        let folder = scene.path().display();
+        let more = more.replace('\n', "\n    ");
+        let entry = format!(
+            "services:\n  api:\n    profile: http\n    url: http://127.0.0.1:{port}\n    interval: 50ms\n    \
+             start: {{command: [python3, script.py, \"{port}\"{words}], env: {{{MARK}: \"{folder}\"}}}}\n    {more}\n"
+        );
+        scene.write("healthctl.yaml", &entry);
+        let stage = Stage::of(scene);
+        Self { stage, port }
+    }
+
+    /// Its scene.
+    pub fn scene(&self) -> &Scene {
+        self.stage.scene()
+    }
+
+    /// Its stage.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The command that starts it by hand, as its inventory has it.
+    pub fn by_hand(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("python3");
+        command
+            .args(["script.py", &self.port.to_string()])
+            .args(words)
+            .current_dir(self.scene().path())
+            .env(MARK, self.scene().path());
+        command
+    }
+
+    /// Lets it go on that waits at this pipe; waits until it does wait there.
+    pub fn release(&self, pipe: &str) {
+        let path = self.scene().path().join(pipe);
+        let opened = std::fs::OpenOptions::new().write(true).open(path);
+        drop(opened.expect("a pipe can be opened"));
     }
 }
 

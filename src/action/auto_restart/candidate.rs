@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use super::precondition::{ExpectedState, Precondition};
 use crate::action::Verdict;
-use crate::health::{Flag, Identity, LocalProcess, Moment, RestartCause, ServiceSnapshot, State};
+use crate::health::{
+    Flag, Identity, LocalProcess, Moment, ProbeSnapshot, RestartCause, Role, ServiceSnapshot, State,
+};
 use crate::text;
 
 /// The number of attempts that are made in a row.
@@ -447,7 +449,12 @@ impl Observed {
         }
         // A service that waits for a dependency is not restarted.
         let blocked = snapshot.flags.contains(&Flag::Blocked);
-        let dead = snapshot.live == Some(false) && snapshot.state == State::Unhealthy && !blocked;
+        // The first answer is shown at once, and nothing follows from it.
+        let turned = |probe: &ProbeSnapshot| probe.info.role == Role::Live && probe.has_turned();
+        let dead = snapshot.live == Some(false)
+            && snapshot.state == State::Unhealthy
+            && snapshot.probes.iter().any(turned)
+            && !blocked;
         let since = self.unhealthy.take().map_or(now, |(_, since)| since);
         let reason = snapshot.reasons.first().cloned().unwrap_or_default();
         self.unhealthy = dead.then_some((reason, since));

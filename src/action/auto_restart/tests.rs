@@ -76,6 +76,7 @@ impl Scene {
         if well {
             snapshot.probes[0].last_success = Some(at(seconds));
         }
+        snapshot.probes[0].consecutive_failures = 0;
         snapshot.flags.clear();
         snapshot.notes.clear();
         snapshot.process = None;
@@ -90,6 +91,7 @@ impl Scene {
                 "dead" => {
                     snapshot.state = State::Unhealthy;
                     snapshot.live = Some(false);
+                    snapshot.probes[0].consecutive_failures = 1;
                     snapshot.reasons = vec!["live: refused".to_owned()];
                 }
                 "blocked" => drop(snapshot.flags.insert(Flag::Blocked)),

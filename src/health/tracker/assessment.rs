@@ -3,14 +3,20 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::heartbeat::{HeartbeatEnd, HeartbeatState};
-use super::probe::{PhaseClaim, ProbeState};
+use super::probe::{PhaseClaim, ProbeState, Reachability};
 use super::thresholds::CountedResult;
 use super::{Assessment, Tracker};
-use crate::health::{Dependency, DependencyStatus, Moment, ProbeResult, Reading, Role, State};
+use crate::health::{
+    Dependency, DependencyStatus, Moment, OnRecord, ProbeResult, Reading, Role, State,
+};
 use crate::text;
 
+const STILL_RUNS: &str = "nobody listens any more, its process still runs";
 const NOT_ASKED: &str = "not asked yet";
 const NOT_ASKED_AGAIN: &str = "not asked again yet";
 
@@ -39,9 +45,8 @@ const fn rank(state: State) -> u8 {
 impl Tracker {
     pub(super) fn assess(&self, now: Moment) -> Assessment {
         if let Some(why) = self.shutdown.stopped() {
-            let (state, reason) = if self.shutdown.process_runs {
-                let reason = "nobody listens any more, its process still runs";
-                (State::Draining, reason)
+            let (state, reason) = if self.shutdown.process_runs || self.host.process.is_some() {
+                (State::Draining, STILL_RUNS)
             } else if self.startup.is_awaited() {
                 (State::Starting, "was started and does not answer yet")
             } else {
@@ -50,6 +55,9 @@ impl Tracker {
             return Assessment::new(state, reason);
         }
         if let Some(assessment) = self.assess_exit() {
+            return assessment;
+        }
+        if let Some(assessment) = self.assess_record(now) {
             return assessment;
         }
         match self.heartbeat_end() {
@@ -87,6 +95,65 @@ impl Tracker {
             return Assessment::new(State::Starting, reason);
         }
         assessment
+    }
+
+    /// What the records tell of a service that does not answer, whoever made them; `None` where it answers, or an action
+    /// of our own tells more.
+    fn assess_record(&self, now: Moment) -> Option<Assessment> {
+        if self.startup.is_awaited() || !self.is_unanswering() {
+            return None;
+        }
+        let (state, reason) = match self.host.on_record {
+            OnRecord::NeverStarted if !self.has_answered() => {
+                (State::Stopped, "not running; healthctl has not started it")
+            }
+            OnRecord::ShutDown(at) if self.is_explained_by(at) => match self.host.process {
+                Some(_) => (State::Draining, STILL_RUNS),
+                None => (State::Stopped, "shut down on purpose"),
+            },
+            OnRecord::StartedUntil(until) if now.wall < until => {
+                (State::Starting, "was started and does not answer yet")
+            }
+            _ => return None,
+        };
+        let is_shut_down = matches!(self.host.on_record, OnRecord::ShutDown(_));
+        let why = self.latest_trouble();
+        let why = why.filter(|_| is_shut_down && state == State::Stopped);
+        let reason = why.map_or_else(|| reason.to_owned(), |why| format!("{reason}; {why}"));
+        Some(Assessment::new(state, reason))
+    }
+
+    /// Returns whether the records say that it does not run, and nothing contradicts them.
+    pub(super) fn is_down_on_record(&self, now: Moment) -> bool {
+        let assessment = self.assess_record(now);
+        assessment.is_some_and(|it| it.state == State::Stopped)
+    }
+
+    /// Returns whether nothing of the service answers, as far as anybody has looked.
+    fn is_unanswering(&self) -> bool {
+        let own = || self.own_probes().filter_map(|probe| probe.reachability);
+        let has_looked = self.host.gone || own().next().is_some();
+        has_looked && !own().any(Reachability::is_answer)
+    }
+
+    fn has_answered(&self) -> bool {
+        self.own_probes().any(|probe| probe.answered_at.is_some())
+    }
+
+    /// Returns whether a shutdown at this time explains that the service does not answer: it has not answered since, but
+    /// for the time that it may take to drain.
+    fn is_explained_by(&self, shutdown: Timestamp) -> bool {
+        let since = |answered: Moment| answered.wall.duration_since(shutdown);
+        let mut ages = self.own_probes().filter_map(|it| it.answered_at.map(since));
+        self.past_shutdown != Some(shutdown)
+            && ages.all(|age| Duration::try_from(age).unwrap_or_default() <= self.shutdown.timeout)
+    }
+
+    /// The probes that ask the service itself.
+    fn own_probes(&self) -> impl Iterator<Item = &ProbeState> {
+        let probes = self.probes.iter().enumerate();
+        let own = probes.filter(|(index, _)| self.speaks_for_service(*index));
+        own.map(|(_, probe)| probe)
     }
 
     /// The end of the process that healthctl started, where nothing has answered since and no action waits for another one:

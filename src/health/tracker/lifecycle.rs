@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::health::{Moment, Start};
+use jiff::Timestamp;
+
+use crate::health::Moment;
 
 /// The progress of a start that an action waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub(super) struct StartupState {
     /// A probe succeeded: the start period is over.
     pub(super) succeeded: bool,
     period_ends: Option<Moment>,
+    /// The end of the start period is not known: it is counted from the beginning of the watch.
+    is_assumed: bool,
     awaited: StartWait,
 }
 
@@ -105,16 +109,26 @@ impl StartupState {
     pub(super) fn begin_period(&mut self, now: Moment) {
         if !self.start_period.is_zero() {
             self.period_ends = Some(now.plus(self.start_period));
+            self.is_assumed = false;
         }
     }
 
-    /// Takes in when the process says that it started. Changes nothing once the end of the start period is known.
-    pub(super) fn learn_start(&mut self, start: Start, now: Moment) {
-        if self.period_ends.is_some() || self.start_period.is_zero() || self.succeeded {
+    /// Somebody begins to watch it, now, and nothing is known of its start.
+    pub(super) fn assume_start(&mut self, now: Moment) {
+        self.begin_period(now);
+        self.is_assumed = true;
+    }
+
+    /// Takes in when the process started, as it says or as this machine knows. Changes nothing once the end of the start
+    /// period is known.
+    pub(super) fn learn_start(&mut self, start: Timestamp, now: Moment) {
+        let is_known = self.period_ends.is_some() && !self.is_assumed;
+        if is_known || self.start_period.is_zero() || self.succeeded {
             return;
         }
-        let age = Duration::try_from(now.wall.duration_since(start.at)).unwrap_or_default();
+        let age = Duration::try_from(now.wall.duration_since(start)).unwrap_or_default();
         self.period_ends = Some(now.plus(self.start_period.saturating_sub(age)));
+        self.is_assumed = false;
     }
 
     /// The startup probe succeeded.

@@ -15,6 +15,9 @@ mod thresholds;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use self::dependencies::Dependencies;
 pub use self::lifecycle::{LifecycleEvent, StartProgress};
@@ -22,7 +25,8 @@ use self::lifecycle::{ShutdownState, StartupState};
 use self::probe::{PhaseClaim, ProbeState, Reachability, broke_off, is_whole};
 use self::process::{AnsweredBy, Processes, identity_of};
 use super::{
-    Flag, HostFinding, Identity, Moment, Outcome, ProbeResult, Reading, Role, ServiceInfo, State,
+    Flag, HostFinding, Identity, Moment, OnRecord, Outcome, ProbeResult, Reading, Role,
+    ServiceInfo, State,
 };
 
 /// The state of a service and the reasons for it.
@@ -55,6 +59,8 @@ pub struct Tracker {
     flags: BTreeMap<Flag, String>,
     /// The findings on this machine.
     host: HostFinding,
+    /// The shutdown on record after which it has answered again: it explains nothing any more.
+    past_shutdown: Option<Timestamp>,
     /// The root cause, where another service keeps this one from working.
     blocked_by: Option<String>,
     assessment: Assessment,
@@ -80,6 +86,7 @@ impl Tracker {
             dependencies: Dependencies::default(),
             flags: BTreeMap::new(),
             host: HostFinding::default(),
+            past_shutdown: None,
             blocked_by: None,
             assessment: Assessment::default(),
             assessed_at: now,
@@ -138,6 +145,9 @@ impl Tracker {
             LifecycleEvent::ShutdownAccepted => self.shutdown.accepted_at = Some(now),
             LifecycleEvent::NotListening { process_runs } => {
                 self.shutdown.process_runs = process_runs;
+                if !process_runs {
+                    self.host.process_is_gone();
+                }
             }
             LifecycleEvent::Started => self.started(now),
             LifecycleEvent::Start(progress) => self.set_progress(progress, now),
@@ -193,8 +203,18 @@ impl Tracker {
     }
 
     /// Takes in what was seen of it on this machine.
-    pub fn update_host(&mut self, finding: HostFinding) {
+    pub fn update_host(&mut self, finding: HostFinding, now: Moment) {
         self.host = finding;
+        if let Some(process) = self.host.process {
+            self.startup.learn_start(process.started, now);
+        }
+        self.reassess(now);
+    }
+
+    /// Somebody begins to watch it: its start period counts from now, unless a start is known.
+    pub fn begin_watch(&mut self, now: Moment) {
+        self.startup.assume_start(now);
+        self.reassess(now);
     }
 
     /// Says which service keeps this one from working, if any.
@@ -219,12 +239,20 @@ impl Tracker {
         let whole = reachability == Reachability::Answered && is_whole(&outcome);
         let identity = identity_of(&outcome);
         let reading = outcome.reading.take().map(Arc::new);
+        let was_down = self.is_down_on_record(at);
         let Some(probe) = self.probes.get_mut(index) else {
             return;
         };
         probe.observe(&outcome, reachability);
         let role = probe.info.role;
 
+        if was_down && self.speaks_for_service(index) && reachability.is_answer() {
+            if let OnRecord::ShutDown(at) = self.host.on_record {
+                self.past_shutdown = Some(at);
+            }
+            self.new_process();
+            self.processes.succeeded_by(&identity, asked);
+        }
         if self.shutdown.stopped().is_some() {
             let ends = reachability.is_answer()
                 && self.speaks_for_service(index)
@@ -247,7 +275,7 @@ impl Tracker {
                 AnsweredBy::Late => return,
             }
             if let Some(start) = self.processes.start() {
-                self.startup.learn_start(start, at);
+                self.startup.learn_start(start.at, at);
             }
         }
         if let Some(reading) = &reading {
@@ -452,7 +480,14 @@ impl Tracker {
         let draining = self.claim().filter(|claim| claim.is_draining);
         let drained = draining.and_then(|_| self.shutdown.drain_until());
         let started = self.startup.period_until(now);
-        let dues = drained.into_iter().chain(started);
+        let awaited = match self.host.on_record {
+            OnRecord::StartedUntil(until) => {
+                Duration::try_from(until.duration_since(now.wall)).ok()
+            }
+            _ => None,
+        };
+        let awaited = awaited.map(|left| now.plus(left));
+        let dues = drained.into_iter().chain(started).chain(awaited);
         dues.chain(self.success_age_dues())
             .filter(|due| due.mono > now.mono)
             .min_by_key(|due| due.mono)

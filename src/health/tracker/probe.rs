@@ -29,6 +29,8 @@ pub(super) struct ProbeState {
     /// The claim of the latest answers that explains status codes.
     pub(super) claim: Option<PhaseClaim>,
     pub(super) reachability: Option<Reachability>,
+    /// When something last answered.
+    pub(super) answered_at: Option<Moment>,
     /// The latest answer was no success, and something explains it, so the thresholds did not see it.
     pub(super) excused: bool,
     /// The connection broke off at the end of the process and this was excused; it is excused only once.
@@ -57,6 +59,9 @@ impl ProbeState {
     pub(super) fn observe(&mut self, outcome: &Outcome, reachability: Reachability) {
         self.count(outcome, reachability.is_answer());
         self.reachability = Some(reachability);
+        if reachability.is_answer() {
+            self.answered_at = Some(outcome.at);
+        }
         self.excused = false;
         self.broke_off &= broke_off(outcome);
     }

@@ -48,7 +48,9 @@ impl Tracker {
             since: if same { self.since } else { now },
             ready: self.verdict_of(Role::Ready),
             live: self.verdict_of(Role::Live),
-            verdict: assessed.state.verdict(self.info.degraded),
+            verdict: assessed
+                .state
+                .verdict(self.info.degraded, self.info.stopped),
             notes: self.notes(&assessed.reasons, now),
             blocked_by: blocked_by.filter(|_| flags.contains(&Flag::Blocked)),
             flags,
@@ -221,7 +223,7 @@ impl Tracker {
     /// When the last success of each required dependency becomes too old. One that never succeeded is judged from the
     /// start of its process, where that is not known from when it was first reported on.
     fn success_age_limits(&self) -> impl Iterator<Item = Moment> + '_ {
-        let stopped = self.shutdown.stopped().is_some();
+        let stopped = self.assessment.state == State::Stopped;
         let limit = self.info.max_success_age.filter(|_| !stopped);
         let table = limit.and_then(|limit| Some((limit, self.table()?)));
         table.into_iter().flat_map(move |(limit, (_, table, at))| {

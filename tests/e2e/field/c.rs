@@ -1,9 +1,17 @@
 //! States: what a service is called, and from when on.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use serde_json::Value;
 
+use crate::support::acting::Acting;
 use crate::support::fake::Fake;
+use crate::support::process::{Running, free_port, wait_for_port};
 use crate::support::scene::{Ran, Scene};
+use crate::support::started::Scripted;
+use crate::support::terminal::{ENTER, Pty, TAB};
+use crate::support::watching::Watching;
 
 /// The report of `check` on one service, of this entry, whose every route answers 200 with this body.
 fn check(entry: &str, body: &str) -> (Value, i32) {
@@ -198,4 +206,255 @@ fn a_neighbour_the_heartbeat_of_one_agent_that_cannot_be_read_is_its_own_matter(
             "{seen}: {service:#}"
         );
     }
+}
+
+/// Runs the words to their end, which has to be good.
+#[track_caller]
+fn done(scene: &Scene, words: &str) {
+    let words: Vec<&str> = words.split(' ').collect();
+    let ran = scene.run(&words);
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+/// The state, exit code and reasons that a check from another terminal gives.
+fn checked(scene: &Scene) -> (String, i32, String) {
+    let ran = scene.run(&["check", "--exit-code", "-o", "json"]);
+    let service = api(&ran);
+    let state = service["state"].as_str().unwrap_or_default().to_owned();
+    (state, ran.code, service["reasons"].to_string())
+}
+
+#[test]
+fn c1_what_was_shut_down_on_purpose_is_stopped_in_every_terminal() {
+    let service = Scripted::new("", "");
+    let scene = service.scene();
+    done(scene, "start --yes api");
+    done(scene, "shutdown --yes api");
+    let (state, code, why) = checked(scene);
+    assert_eq!((state.as_str(), code), ("stopped", 1), "{why}");
+    assert!(why.contains("shut down on purpose"), "{why}");
+    let mut watching = Watching::start(scene, &[]);
+    watching.until_state("api", "stopped");
+    done(scene, "start --yes api");
+    watching.until_state("api", "healthy");
+    done(scene, "shutdown --yes api");
+}
+
+#[test]
+fn c1_what_was_started_and_still_boots_is_starting() {
+    let service = Scripted::new("boot", "");
+    let scene = service.scene();
+    let mut start = Acting::start(scene.command(&["start", "--yes", "api"]));
+    start.until("started");
+    let (state, code, why) = checked(scene);
+    assert_eq!((state.as_str(), code), ("starting", 3), "{why}");
+    assert!(why.contains("was started"), "{why}");
+    service.release("boot");
+    let ran = start.end();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(checked(scene).0, "healthy");
+    done(scene, "shutdown --yes api");
+}
+
+/// A dashboard with automatic restart switched on.
+fn with_automatic_restart(scene: &Scene) -> Pty {
+    let mut dashboard = Pty::start(scene.command(&["watch"]).env("TZ", "UTC"), 120, 30);
+    dashboard.wait_for("api");
+    dashboard.keys("a");
+    dashboard.wait_for("automatic restart on");
+    dashboard
+}
+
+#[test]
+fn c2_nothing_automatic_happens_inside_the_start_period() {
+    let asked = AtomicUsize::new(0);
+    let fake = Fake::http(move |_, _| {
+        let code = if asked.fetch_add(1, Ordering::SeqCst) < 200 {
+            503
+        } else {
+            200
+        };
+        (code, String::new())
+    });
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api:\n    {{profile: http, url: \"{}\", interval: 20ms, retries: 2, start_period: 24h, \
+         restart_on: [unhealthy], actions: {{restart: {{exec: [touch, restarted]}}}}}}\n",
+        fake.url()
+    ));
+    let mut watching = Watching::start(&scene, &[]);
+    let dashboard = with_automatic_restart(&scene);
+    let passed = watching.until(|change| change["state"] == "healthy");
+    let states: Vec<&Value> = passed.iter().map(|change| &change["state"]).collect();
+    assert!(
+        !states.iter().any(|state| **state == "unhealthy"),
+        "{states:?}"
+    );
+    assert!(
+        states.iter().any(|state| **state == "starting"),
+        "{states:?}"
+    );
+    dashboard.wait_for("✓ 1 healthy");
+    assert!(!scene.path().join("restarted").exists());
+}
+
+#[test]
+fn c2_the_start_of_the_process_is_known_to_a_check() {
+    let service = Scripted::new("refuse", "start_period: 24h");
+    let _running = Running::start(&mut service.by_hand(&["refuse"])).expect("python3 can be run");
+    wait_for_port(service.port(), Duration::from_secs(60));
+    let (state, code, why) = checked(service.scene());
+    assert_eq!((state.as_str(), code), ("starting", 3), "{why}");
+    service.scene().write("ready", "");
+    assert_eq!(checked(service.scene()).0, "healthy");
+}
+
+#[test]
+fn c2_the_start_period_of_a_command_counts_from_the_beginning() {
+    let scene = Scene::new();
+    let words = [
+        "--cmd",
+        "test -e here",
+        "--interval",
+        "20ms",
+        "--start-period",
+        "24h",
+    ];
+    let mut watching = Watching::start(&scene, &words);
+    let change = watching
+        .until(|change| change["probes"][0]["result"] == "fail")
+        .pop()
+        .unwrap();
+    assert_eq!(change["state"], "starting", "{change:#}");
+    scene.write("here", "");
+    watching.until(|change| change["state"] == "healthy");
+    std::fs::remove_file(scene.path().join("here")).unwrap();
+    // The start period has ended with the first success.
+    watching.until(|change| change["state"] == "unhealthy");
+}
+
+#[test]
+fn a_neighbour_one_failure_after_the_start_period_restarts_nothing() {
+    // The threshold is out of reach, whatever is shown after the first answer.
+    let fake = Fake::http(|_, _| (503, String::new()));
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api:\n    {{profile: http, url: \"{}\", interval: 20ms, retries: 1000000, \
+         restart_on: [unhealthy], actions: {{restart: {{exec: [touch, restarted]}}}}, \
+         on_change: {{exec: [touch, changed]}}}}\n",
+        fake.url()
+    ));
+    let dashboard = with_automatic_restart(&scene);
+    dashboard.wait_for("✗ unhealthy");
+    while fake.asked().len() < 50 {
+        std::thread::yield_now();
+    }
+    assert!(!scene.path().join("restarted").exists());
+    assert!(!scene.path().join("changed").exists());
+}
+
+#[test]
+fn c10_what_was_never_started_is_stopped() {
+    let service = Scripted::new("", "");
+    let (state, code, why) = checked(service.scene());
+    assert_eq!((state.as_str(), code), ("stopped", 1), "{why}");
+    assert!(
+        why.contains("not running; healthctl has not started it"),
+        "{why}"
+    );
+    let mut watching = Watching::start(service.scene(), &[]);
+    watching.until_state("api", "stopped");
+    // Somebody starts it by hand.
+    let running = Running::start(&mut service.by_hand(&[])).expect("python3 can be run");
+    watching.until_state("api", "healthy");
+    // What has answered once and is silent has not stopped on purpose.
+    drop(running);
+    watching.until_state("api", "unhealthy");
+}
+
+#[test]
+fn c10_what_a_supervisor_starts_is_unhealthy() {
+    let service = Scripted::new("", "supervised: true");
+    let (state, code, _) = checked(service.scene());
+    assert_eq!((state.as_str(), code), ("unhealthy", 1));
+}
+
+#[test]
+fn a_neighbour_what_listens_elsewhere_or_cannot_be_started_is_unhealthy() {
+    let port = free_port();
+    for entry in [
+        format!("{{profile: http, url: \"http://127.0.0.1:{port}\"}}"),
+        format!(
+            "{{profile: http, url: \"http://somewhere.invalid:{port}\", start: {{command: [x]}}}}"
+        ),
+    ] {
+        let scene = Scene::with_inventory(&format!("services:\n  api: {entry}\n"));
+        assert_eq!(checked(&scene).0, "unhealthy", "{entry}");
+    }
+}
+
+#[test]
+fn a_neighbour_stopped_services_count_as_the_inventory_says() {
+    for (policy, code) in [("fail", 1), ("warn", 0), ("pass", 0)] {
+        let service = Scripted::new("", &format!("stopped: {policy}"));
+        let (state, found, why) = checked(service.scene());
+        assert_eq!(
+            (state.as_str(), found),
+            ("stopped", code),
+            "{policy}: {why}"
+        );
+    }
+}
+
+#[test]
+fn k8_a_stop_from_another_terminal_is_no_failure() {
+    let service = Scripted::new("", "");
+    let scene = service.scene();
+    done(scene, "start --yes api");
+    let mut watching = Watching::start(scene, &[]);
+    watching.until_state("api", "healthy");
+    done(scene, "shutdown --yes api");
+    let passed = watching.until(|change| change["state"] == "stopped");
+    let mut states = passed.iter().map(|change| &change["state"]);
+    assert!(!states.any(|state| *state == "unhealthy"), "{passed:#?}");
+}
+
+#[test]
+fn k3_a_service_drains_until_its_process_has_gone() {
+    let service = Scripted::new("linger", "");
+    let scene = service.scene();
+    done(scene, "start --yes api");
+    let mut dashboard = Pty::start(scene.command(&["watch"]).env("TZ", "UTC"), 120, 30);
+    dashboard.wait_for("✓ 1 healthy");
+    dashboard.keys("x");
+    dashboard.wait_for(">[ Cancel ]");
+    dashboard.keys(TAB);
+    dashboard.wait_without(">[ Cancel ]");
+    dashboard.keys(ENTER);
+    dashboard.wait_for("its process still runs");
+    dashboard.wait_for("↓ draining");
+    service.release("end");
+    dashboard.wait_for("■ stopped");
+    dashboard.keys("q");
+    assert_eq!(dashboard.end().code, 0);
+}
+
+#[test]
+fn a_neighbour_a_scheduled_shutdown_of_a_process_that_nobody_started_drains_too() {
+    let service = Scripted::new("linger", "");
+    let scene = service.scene();
+    let mut running =
+        Running::start(&mut service.by_hand(&["linger"])).expect("python3 can be run");
+    wait_for_port(service.port(), Duration::from_secs(60));
+    let mut watching = Watching::start(scene, &[]);
+    watching.until(|change| change["state"] == "healthy");
+    done(scene, "shutdown --schedule --yes api");
+    let change = watching.until_state("api", "draining");
+    assert!(
+        change["reasons"]
+            .to_string()
+            .contains("its process still runs"),
+        "{change:#}"
+    );
+    service.release("end");
+    running.wait();
+    watching.until_state("api", "stopped");
 }

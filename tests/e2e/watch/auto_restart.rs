@@ -184,7 +184,7 @@ fn a_service_that_writes_into_its_own_sources_at_its_start_is_found_out() {
 fn an_unhealthy_service_that_was_shut_down_in_another_terminal_is_not_restarted() {
     let work = Work::permitting("stale, unhealthy", "shutdown=exit", "shutdown=exit");
     assert_eq!(work.elsewhere("shutdown").end().code, 0);
-    work.pty.wait_for("api: somebody has shut it down");
+    work.pty.wait_for("■ 1 stopped");
     work.go_on();
     assert_eq!(work.pid("api"), None);
     assert_eq!(work.elsewhere("start").end().code, 0);
