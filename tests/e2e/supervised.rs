@@ -41,7 +41,7 @@ impl Supervisor {
         );
         scene.write("healthctl.yaml", &inventory);
         let (sender, carried_out) = channel();
-        let fifo = orders.clone();
+        let (fifo, pid_file) = (orders.clone(), scene.path().join("api.pid"));
         thread::spawn(move || {
             let mut running: Option<FaultyService> = None;
             loop {
@@ -59,7 +59,9 @@ impl Supervisor {
                     }
                     if up || brings_back {
                         let words = format!("port={port}");
-                        running = Some(FaultyService::start(SERVICE, &words));
+                        let service = FaultyService::start(SERVICE, &words);
+                        fs::write(&pid_file, service.pid().to_string()).expect("it can be written");
+                        running = Some(service);
                     }
                     // The test may be over.
                     let _ = sender.send(order.to_owned());
@@ -211,4 +213,15 @@ fn a2_neighbour_no_likeness_is_signalled() {
     assert_told(&told, "refused", 4);
     let check = supervisor.run("check --exit-code");
     assert_eq!(check.code, 0, "{check:?}");
+}
+
+#[test]
+fn a2_neighbour_a_command_may_hand_over_to_whom_the_pid_file_names() {
+    let supervisor = Supervisor::new("    pid_file: api.pid\n", false);
+    assert_told(&supervisor.run("start --yes api"), "started", 0);
+    let check = supervisor.run("check --exit-code");
+    assert_eq!(check.code, 0, "{check:?}");
+    assert!(!check.stdout.contains("foreign"), "{check:?}");
+    assert_told(&supervisor.run("shutdown --yes api"), "stopped", 0);
+    assert_eq!(supervisor.carried_out(), ["up", "down"]);
 }

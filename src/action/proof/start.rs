@@ -16,7 +16,7 @@ use crate::text::format_duration;
 mod tests;
 
 /// A program that hands over to another one exits this long, at most, before its pid file names that.
-const HANDS_OVER_WITHIN: Duration = Duration::from_secs(2);
+const HANDS_OVER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The exit of a process that was started here.
 #[derive(Debug, Clone, PartialEq, Eq)]
