@@ -159,20 +159,8 @@ fn exited(stage: &Stage) -> Value {
 fn it_stands_apart_and_holds_nothing_of_its_caller() {
     let stage = worker("exec sleep 600");
     let lock = stage.scene().path().join("callers.lock");
-    let start = stage.scene().command(&["start", "--yes", "api"]);
     let script = format!("exec 9>'{}' && exec \"$0\" \"$@\"", lock.display());
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", &script])
-        .arg(start.get_program())
-        .args(start.get_args())
-        .current_dir(stage.scene().path());
-    for (name, value) in start.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    let mut command = started_through(&stage, Command::new("sh").args(["-c", &script]));
     assert!(command.status().expect("sh can be run").success());
     let (keeper, service) = (keeper(&stage), service(&stage));
     assert_eq!(keepers(&stage), [keeper]);
@@ -240,12 +228,45 @@ fn what_a_careless_hand_sends_to_many_does_not_end_it() {
 }
 
 #[test]
-fn a_signal_that_was_ignored_stays_ignored_and_no_other() {
+fn a_signal_that_was_ignored_or_blocked_stays_so_and_no_other() {
+    const CALLER: &str = "\
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+os.execv(sys.argv[1], sys.argv[1:])
+";
     let stage = worker("exec sleep 600");
+    let mut command = started_through(&stage, Command::new("python3").args(["-c", CALLER]));
+    assert!(command.status().expect("python3 can be run").success());
+    let service = service(&stage);
+    let ignored = mask(service, "SigIgn:");
+    for (signal, expected) in [
+        (Signal::HUP, true),
+        (Signal::USR2, true),
+        (Signal::INT, false),
+        (Signal::TERM, false),
+        (Signal::QUIT, false),
+        (Signal::PIPE, false),
+        (Signal::CHILD, false),
+    ] {
+        assert_eq!(has(ignored, signal), expected, "{signal:?}");
+    }
+    let blocked = mask(service, "SigBlk:");
+    assert_eq!(blocked, 1 << (Signal::USR1.as_raw() - 1));
+    // What the service ignores, its keeper survives as well.
+    let keeper = keeper(&stage);
+    send(keeper, Signal::HUP);
+    assert_ran(&stage, "shutdown --yes api", "stopped");
+    assert_eq!(exited(&stage)["signal"], 15);
+}
+
+/// The start of the only service, by a caller that executes what follows its own words.
+fn started_through(stage: &Stage, caller: &mut Command) -> Command {
     let start = stage.scene().command(&["start", "--yes", "api"]);
-    let mut command = Command::new("sh");
+    let mut command = Command::new(caller.get_program());
     command
-        .args(["-c", "trap '' USR1 USR2; exec \"$0\" \"$@\""])
+        .args(caller.get_args())
         .arg(start.get_program())
         .args(start.get_args())
         .current_dir(stage.scene().path());
@@ -255,22 +276,7 @@ fn a_signal_that_was_ignored_stays_ignored_and_no_other() {
             None => command.env_remove(name),
         };
     }
-    assert!(command.status().expect("sh can be run").success());
-    let service = service(&stage);
-    let ignored = mask(service, "SigIgn:");
-    for (signal, expected) in [
-        (Signal::USR1, true),
-        (Signal::USR2, true),
-        (Signal::HUP, false),
-        (Signal::INT, false),
-        (Signal::TERM, false),
-        (Signal::QUIT, false),
-        (Signal::PIPE, false),
-        (Signal::CHILD, false),
-    ] {
-        assert_eq!(has(ignored, signal), expected, "{signal:?}");
-    }
-    assert_eq!(mask(service, "SigBlk:"), 0);
+    command
 }
 
 #[test]
