@@ -156,6 +156,8 @@ pub(crate) struct ActionDetails {
     pub(crate) log: Vec<String>,
     /// The action was refused because another healthctl was acting on the service.
     pub(crate) busy: bool,
+    /// The precheck of the start command failed, so nothing was done.
+    pub(crate) unfit: bool,
     /// The action was an automatic restart.
     pub(crate) automatic: bool,
 }

@@ -84,6 +84,7 @@ impl Restarts {
                 |_| RestartOutcome::Refused {
                     reason: "it was interrupted".to_owned(),
                     busy: false,
+                    unfit: false,
                 },
                 |(outcome, _)| outcome,
             );
@@ -160,6 +161,7 @@ async fn restart(
         Some(result) if result.verdict == Verdict::Refused => RestartOutcome::Refused {
             reason: result.text.clone(),
             busy: result.details.busy,
+            unfit: result.details.unfit,
         },
         Some(result) => RestartOutcome::Ended {
             verdict: result.verdict,

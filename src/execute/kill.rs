@@ -16,6 +16,7 @@ use super::result::{ActionEnd, Flow};
 use super::signal::{ProvenTarget, send_to_all, signal_name, target_names};
 use crate::action::{ExitProof, LOOKS_APART, Observation, Verdict};
 use crate::event::StepKind;
+use crate::health::Process;
 
 /// The time that SIGTERM has where the time of the stop is up already, unless all of it was less.
 const AFTER_TERM: Duration = Duration::from_secs(5);
@@ -133,6 +134,12 @@ impl TargetRun<'_> {
             cancel: cancel.clone(),
             ..self.subject(ExitProof::new(LOOKS_APART), processes, String::new())
         };
+        verdict_of(ExitWatch { subject }, limit).await
+    }
+
+    /// Watches until a service that was asked to stop before has ended: [`Verdict::Stopped`].
+    pub(super) async fn watch_end(&self, processes: Vec<Process>, limit: Duration) -> Verdict {
+        let subject = self.subject(ExitProof::new(LOOKS_APART), processes, String::new());
         verdict_of(ExitWatch { subject }, limit).await
     }
 

@@ -437,6 +437,7 @@ impl<'a> TargetRun<'a> {
                 times: self.times,
                 log: result.log,
                 busy: false,
+                unfit: result.unfit,
                 automatic: false,
             },
             elapsed: self.began.map(|it| at.since(it)).unwrap_or_default(),

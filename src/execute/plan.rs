@@ -222,7 +222,7 @@ impl Executor {
         let stopped = records.stopped_since(key);
         Ok(StoredState {
             record: records.read(key).map_err(|error| error.to_string())?,
-            stopped: stopped.is_some_and(|at| now.duration_since(at) < STILL_FRESH),
+            stopped: stopped.filter(|at| now.duration_since(*at) < STILL_FRESH),
         })
     }
 
@@ -328,11 +328,8 @@ impl Executor {
             if gone {
                 return Ok(start());
             }
-            if facts.draining {
-                return no(
-                    "it is still stopping",
-                    "start it when it has stopped, or `restart` it",
-                );
+            if facts.is_stopping() && !service.supervised {
+                return Ok(start());
             }
             return runs(service, facts).map(|()| PlannedWork::Nothing);
         };

@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use super::address::connect_all;
-use super::facts::ServiceFacts;
+use super::facts::{ServiceFacts, shown};
 use super::phases::{TargetRun, gone_then_back};
 use super::plan::runs;
 use super::request::plan_request;
 use super::result::{ActionEnd, Flow, or_refuse};
+use super::send::{Delivery, run_check};
 use super::signal::ProvenTarget;
 use super::{PlannedRequest, PlannedWork};
 use crate::action::{ActionPlan, ConnectOutcome, Goal, Verdict, plan_action};
@@ -18,6 +19,7 @@ use crate::event::StepKind;
 use crate::health::{Identity, Process, Sameness};
 use crate::host::alive;
 use crate::inventory::Means;
+use crate::text;
 
 /// The facts of a plan older than this are gathered again before anything is sent.
 const FRESH: Duration = Duration::from_millis(500);
@@ -61,6 +63,12 @@ impl TargetRun<'_> {
             return Flow::Continue(());
         }
         let ran = matches!(self.target.work, PlannedWork::Nothing);
+        if !ran {
+            self.precheck(NOT_STARTED).await?;
+            if !self.target.facts.nothing_there() {
+                Box::pin(self.wait_for_end()).await?;
+            }
+        }
         if self.is_fresh() {
             if ran {
                 return already_running(&self.target.facts);
@@ -84,6 +92,58 @@ impl TargetRun<'_> {
         self.record()
     }
 
+    /// Runs the precheck of its start command, where it has one: where that fails, nothing is stopped or started.
+    async fn precheck(&self, not_done: &str) -> Flow {
+        let service = &self.target.service;
+        let start = service.start.as_ref();
+        let Some(precheck) = start.and_then(|start| start.precheck.as_ref()) else {
+            return Flow::Continue(());
+        };
+        let what = format!("running its precheck `{}`", shown(precheck));
+        self.tell(StepKind::Remark, &what);
+        let limit = self.context.executor.ready_timeout(service);
+        let why = match Box::pin(run_check(precheck, limit)).await {
+            Delivery::Failed { command, how } => format!("its precheck `{command}` failed ({how})"),
+            Delivery::Lost(why) => format!("its precheck failed: {why}"),
+            Delivery::NotSent(why) => format!("its precheck cannot be run: {why}"),
+            Delivery::Done(_) | Delivery::Replied(_) | Delivery::Cut(..) => {
+                return Flow::Continue(());
+            }
+        };
+        let mut refused = ActionEnd::refused(format!("{not_done}: {why}"));
+        refused.unfit = true;
+        Flow::Break(refused)
+    }
+
+    /// Waits until a service that is stopping has ended.
+    async fn wait_for_end(&mut self) -> Flow {
+        let facts = &mut self.target.facts;
+        // What is known of it now is soon out of date.
+        facts.read_at = None;
+        let processes: Vec<_> = facts.processes.all();
+        let shown = facts.presence();
+        self.tell(
+            StepKind::Remark,
+            &format!("{shown}; waiting until it has ended"),
+        );
+        let limit = self.context.executor.policy.timeout;
+        let limit = limit.unwrap_or(self.target.service.shutdown_timeout());
+        let processes = processes.iter().map(|one| one.process).collect();
+        match self.watch_end(processes, limit).await {
+            Verdict::Stopped => Flow::Continue(()),
+            Verdict::Unverified => not_started("interrupted while it was stopping"),
+            _ => {
+                let facts = or_refuse(NOT_STARTED, self.gather(None).await)?;
+                let text = format!(
+                    "{} and is still stopping after {}; nothing was started; `restart --force` ends it",
+                    facts.presence(),
+                    text::format_duration(limit)
+                );
+                Flow::Break(ActionEnd::new(Verdict::StillDraining, text))
+            }
+        }
+    }
+
     /// Goes on with the request that is to be sent now.
     pub(super) async fn preflight(&mut self) -> Flow<PlannedRequest> {
         if self.context.cancel.is_cancelled() {
@@ -92,6 +152,9 @@ impl TargetRun<'_> {
         let PlannedWork::Request(planned) = self.target.work.clone() else {
             return self.still_stopped().await;
         };
+        if self.target.goal == Goal::Start {
+            self.precheck(NOT_SENT).await?;
+        }
         let known = self.target.facts.processes.all();
         let known = known.iter().map(|running| running.process);
         let signalled = planned.signalled.as_ref().map(|one| one.running.process);

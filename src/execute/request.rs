@@ -174,6 +174,14 @@ pub(super) fn offer_to_start(
     facts: &ServiceFacts,
     timeout: Duration,
 ) -> ProposedAction {
+    let now = if facts.nothing_there() {
+        facts.absence()
+    } else {
+        format!(
+            "{}, and is stopping: it is started once that has ended",
+            facts.presence()
+        )
+    };
     ProposedAction {
         service: service.name.clone(),
         action,
@@ -182,7 +190,7 @@ pub(super) fn offer_to_start(
         after_reply: None,
         otherwise: None,
         then: None,
-        target: text::clean(&facts.absence(), 300),
+        target: text::clean(&now, 300),
         timeout,
         protected: service.protected,
     }

@@ -29,6 +29,8 @@ pub(super) struct ActionEnd {
     pub(super) unseen: bool,
     /// Set where nothing was sent, since the service takes no connection.
     pub(super) unreached: bool,
+    /// Set where the precheck of the start command failed: the same code is not to be tried again.
+    pub(super) unfit: bool,
     /// The answer of a route that is not offered: nothing was done.
     pub(super) not_offered: Option<String>,
     /// The first and the last lines that a service wrote which did not start.
@@ -49,6 +51,7 @@ impl ActionEnd {
             responder: None,
             unseen: false,
             unreached: false,
+            unfit: false,
             not_offered: None,
             log: Vec::new(),
             signalled: Vec::new(),

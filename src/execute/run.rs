@@ -183,7 +183,7 @@ async fn phase(
     run.begin();
     let end = match (task.phase, run.target.goal) {
         (_, Goal::Reload) => Flow::Break(ended(run.reload_phase().await)),
-        (ActionPhase::Stop, _) => run.stop_phase().await,
+        (ActionPhase::Stop, _) => Box::pin(run.stop_phase()).await,
         (ActionPhase::Start, _) => Flow::Break(run.start_phase().await),
     };
     match end {

@@ -26,6 +26,8 @@ use crate::text;
 const KEPT: usize = 160;
 /// The number of bytes at the end of what a command wrote in which its last line is looked for.
 const TAIL: u64 = 4096;
+/// The number of last lines that are told of a check.
+const LAST_LINES: usize = 4;
 /// The largest body of a reply, in bytes: it is a sentence, not a download.
 const MAX_BODY: u64 = 64 * 1024;
 
@@ -131,8 +133,17 @@ fn deliver(target: &ProvenTarget, signal: Signal) -> Delivery {
     }
 }
 
-/// Runs a command to its end. A command that takes longer than `limit` goes on.
+/// Runs a command to its end, and tells the last line of its errors. A command that takes longer than `limit` goes on.
 pub(super) async fn run_command(exec: &Exec, limit: Duration) -> Delivery {
+    run_and_tell(exec, limit, KeptOutput::LastError).await
+}
+
+/// Runs a command that only checks something, and tells the end of its output. One that takes longer than `limit` is killed.
+pub(super) async fn run_check(exec: &Exec, limit: Duration) -> Delivery {
+    run_and_tell(exec, limit, KeptOutput::LastLines).await
+}
+
+async fn run_and_tell(exec: &Exec, limit: Duration, kept: KeptOutput) -> Delivery {
     let shown = shown_command(exec.shown.iter().map(String::as_str));
     let shown = text::clean(&shown, KEPT);
     let began = Instant::now();
@@ -144,7 +155,7 @@ pub(super) async fn run_command(exec: &Exec, limit: Duration) -> Delivery {
     let left = || limit.saturating_sub(began.elapsed());
     let lost = |how| Delivery::Lost(format!("`{shown}` {how}"));
     // A file system that hangs would hold up everybody else.
-    let starting = tokio::task::spawn_blocking(move || RunningCommand::start(ready));
+    let starting = tokio::task::spawn_blocking(move || RunningCommand::start(ready, kept));
     let mut running = match timeout(left(), starting).await {
         Ok(Ok(Ok(running))) => running,
         Ok(Ok(Err(why))) => return not_sent(why),
@@ -154,6 +165,11 @@ pub(super) async fn run_command(exec: &Exec, limit: Duration) -> Delivery {
     let status = match timeout(left(), running.child.wait()).await {
         Ok(Ok(status)) => status,
         Ok(Err(error)) => return Delivery::Lost(format!("`{shown}`: {error}")),
+        Err(_) if kept == KeptOutput::LastLines => {
+            // It may have ended just now.
+            let _ = running.child.kill().await;
+            return lost("has not ended in time and was killed");
+        }
         Err(_) => return lost("has not ended in time and goes on"),
     };
     if status.success() {
@@ -170,22 +186,39 @@ pub(super) async fn run_command(exec: &Exec, limit: Duration) -> Delivery {
     }
 }
 
+/// What is told of the output of a command that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeptOutput {
+    /// The last line of its standard error.
+    LastError,
+    /// The last lines of both outputs.
+    LastLines,
+}
+
 /// A command under way, with the file that holds its standard error; `None` where there is no room for one.
 struct RunningCommand {
     child: Child,
     redactions: Redactions,
     stderr: Option<File>,
+    kept: KeptOutput,
 }
 
 impl RunningCommand {
-    fn start(mut ready: PreparedCommand) -> Result<Self, String> {
+    fn start(mut ready: PreparedCommand, kept: KeptOutput) -> Result<Self, String> {
         let written = unnamed_file().ok();
-        let stderr = written.as_ref().and_then(|file| file.try_clone().ok());
+        let output = || {
+            let file = written.as_ref().and_then(|file| file.try_clone().ok());
+            file.map_or_else(Stdio::null, Stdio::from)
+        };
+        let stdout = match kept {
+            // What it says goes to nobody, and what it starts may go on saying it for ever.
+            KeptOutput::LastError => Stdio::null(),
+            KeptOutput::LastLines => output(),
+        };
         ready
             .command()
-            // What it says goes to nobody, and what it starts may go on saying it for ever.
-            .stdout(Stdio::null())
-            .stderr(stderr.map_or_else(Stdio::null, Stdio::from))
+            .stdout(stdout)
+            .stderr(output())
             // What a probe or a hook leaves behind is ended by this; what an action leaves behind is meant to stay.
             .env_remove(descendants::VARIABLE);
         let (child, redactions) = ready.start()?;
@@ -193,6 +226,7 @@ impl RunningCommand {
             child,
             redactions,
             stderr: written,
+            kept,
         })
     }
 
@@ -216,11 +250,15 @@ impl RunningCommand {
         } else {
             self.redactions.apply(&text)
         };
-        let mut lines = text.lines().rev().map(str::trim);
-        text::clean(
-            lines.find(|line| !line.is_empty()).unwrap_or_default(),
-            KEPT,
-        )
+        let lines = text.lines().rev().map(str::trim);
+        let count = match self.kept {
+            KeptOutput::LastError => 1,
+            KeptOutput::LastLines => LAST_LINES,
+        };
+        let lines = lines.filter(|line| !line.is_empty()).take(count);
+        let mut lines: Vec<String> = lines.map(|line| text::clean(line, KEPT)).collect();
+        lines.reverse();
+        lines.join(" / ")
     }
 }
 

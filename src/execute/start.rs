@@ -21,16 +21,19 @@ use crate::event::StepKind;
 use crate::health::{Outcome, Process, Role};
 use crate::host::keeper::enclosing_unit;
 use crate::host::launch::{StartOrder, launch, make_log, startable};
-use crate::host::log::excerpt;
+use crate::host::log::{excerpt, last_line};
 use crate::host::pid_file::{self, PidFile};
 use crate::host::records::{Record, RecordError, RecordKey, Records};
-use crate::host::{RunningProcess, alive, ancestors, process};
+use crate::host::{Endpoint, RunningProcess, alive, ancestors, listening_addresses, process};
 use crate::inventory::{Exec, Means, Probe, Secret, Service, StartSpec};
 use crate::probe::{Prober, Redactions, reveal};
 use crate::text;
 
 pub(super) const NO_RECORDS: &str = "there is no home directory to record in what is started";
 pub(super) const NO_PROGRAM: &str = "healthctl cannot find its own executable to start it by";
+
+const WROTE_NOTHING: &str =
+    "it wrote nothing: does it read its standard input, which is empty here?";
 
 /// The probes that have to pass before an instance is ready.
 struct ReadinessCheck {
@@ -123,13 +126,25 @@ impl TargetRun<'_> {
             Flow::Continue(instance) => instance,
             Flow::Break(mut result) => {
                 let (log, offset) = (order.log.clone(), record.log_offset);
-                let lines = tokio::task::spawn_blocking(move || excerpt(&log, offset)).await;
-                let lines = lines.unwrap_or_default();
+                let read = move || {
+                    let end = std::fs::metadata(&log).map_or(offset, |found| found.len());
+                    (excerpt(&log, offset), last_line(&log, &(offset..end)))
+                };
+                let (lines, last) = tokio::task::spawn_blocking(read).await.unwrap_or_default();
                 result.log = lines.iter().map(|line| redactions.apply(line)).collect();
-                let last = result.log.iter().rev().find(|line| !line.trim().is_empty());
-                if let (Verdict::Died, Some(last)) = (result.verdict, last) {
-                    let last = text::clean(last.trim(), 160);
-                    result.text = format!("{}; its last line: {last}", result.text);
+                let last = last.map(|last| redactions.apply(&last));
+                let more = match (result.verdict, last) {
+                    (Verdict::Died, Some(last)) => Some(format!("its last line: {last}")),
+                    (Verdict::Died, None) => {
+                        let exit = records.exit_of(key, started);
+                        let ended_well = exit.is_some_and(|exit| exit.status() == 0);
+                        ended_well.then(|| WROTE_NOTHING.to_owned())
+                    }
+                    (Verdict::NotReady, _) => self.listens_elsewhere(&record).await,
+                    _ => None,
+                };
+                if let Some(more) = more {
+                    result.text = format!("{}; {more}", result.text);
                 }
                 return Flow::Break(result);
             }
@@ -141,6 +156,26 @@ impl TargetRun<'_> {
             self.record_heirs(&record, &instance),
         )?;
         Flow::Continue(instance)
+    }
+
+    /// Says at which other address the process that was started, or one that it has started, listens.
+    async fn listens_elsewhere(&self, record: &Record) -> Option<String> {
+        let own = self.target.facts.endpoints.clone();
+        let record = record.clone();
+        let search = tokio::task::spawn_blocking(move || {
+            let mut family = record.below_keeper();
+            family.extend(record.leader());
+            family.extend(record.session(true));
+            let family: Vec<Process> = family.iter().map(|one| one.process).collect();
+            let mut found = listening_addresses(&family);
+            found.retain(|address| !own.contains(&Endpoint::Tcp(*address)));
+            found
+        });
+        let found: Vec<String> = search.await.ok()?.iter().map(ToString::to_string).collect();
+        (!found.is_empty()).then(|| {
+            let places = found.join(" and ");
+            format!("it listens at {places} instead: is its `url` or its port another one?")
+        })
     }
 
     /// Runs the start command of a supervised service, which may end, and waits until the service is ready.
@@ -454,7 +489,7 @@ impl<P: Prover> Monitored for StartWatch<'_, P> {
             if missing.is_empty() && gathers {
                 let stored = StoredState {
                     record,
-                    stopped: false,
+                    stopped: None,
                 };
                 let question = FactsQuestion {
                     service: &check.service,

@@ -119,6 +119,23 @@ impl Listening {
     }
 }
 
+/// Returns the TCP addresses at which one of the processes listens, as far as their open files can be read. Blocks.
+pub(crate) fn listening_addresses(processes: &[Process]) -> BTreeSet<SocketAddr> {
+    let files = processes.iter().flat_map(|one| {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", one.pid));
+        files.into_iter().flatten().flatten()
+    });
+    let inodes = files
+        .filter_map(|file| socket_inode(&file.path()))
+        .collect();
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let texts = tables
+        .iter()
+        .filter_map(|table| std::fs::read_to_string(table).ok());
+    let listeners: Vec<_> = texts.flat_map(|text| sockets::listeners(&text)).collect();
+    sockets::addresses(&listeners, &inodes)
+}
+
 /// Returns the inodes that listen on each endpoint, or `None` where the system does not provide them.
 fn inodes(endpoints: &[Endpoint]) -> Option<Vec<BTreeSet<u64>>> {
     let mut tcp = Vec::new();

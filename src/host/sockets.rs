@@ -53,6 +53,13 @@ fn parse_address(hex: &str) -> Option<IpAddr> {
     }
 }
 
+/// Returns the addresses of those of the listening sockets that have one of these inodes.
+pub(super) fn addresses(listeners: &[Listener], inodes: &BTreeSet<u64>) -> BTreeSet<SocketAddr> {
+    let held = listeners.iter().filter(|one| inodes.contains(&one.inode));
+    held.map(|one| SocketAddr::new(one.address.to_canonical(), one.port))
+        .collect()
+}
+
 /// Returns the inodes of the sockets that accept a connection to `address`. The kernel prefers a socket bound to the exact
 /// address, then the wildcard of its family, then (for IPv4) the wildcard of a dual-stack socket.
 pub(super) fn inodes(listeners: &[Listener], address: SocketAddr) -> BTreeSet<u64> {

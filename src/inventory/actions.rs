@@ -36,6 +36,11 @@ impl<'a> ActionLevels<'a> {
         if own.is_some_and(|own| own.off) {
             return None;
         }
+        // Whoever takes the shutdown away does not mean the other route to the same end.
+        let no_shutdown = service.raw.actions.get("shutdown").is_some_and(|it| it.off);
+        if name == "schedule" && no_shutdown && own.is_none() {
+            return None;
+        }
         let of_profile = service.profile.and_then(|it| it.actions.get(name));
         let of_profile = of_profile.filter(|action| !action.off);
         let all = service.own(of_profile, own);

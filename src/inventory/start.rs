@@ -30,6 +30,9 @@ settings! {
     log: PathBuf, optional, "path", since "0.1", path("the path of a file");
     /// The time that the service may take to be ready.
     ready_timeout: Duration, default(Duration::from_secs(60)), "duration", since "0.1", positive_duration;
+    /// A command that has to succeed before the service is stopped or started, such as a test of its configuration; it runs
+    /// with the directory and the variables of the start command.
+    precheck: RawExec, optional, "command", since "0.1", precheck;
     /// The exit statuses that are no failure when the service ends by itself; 128 and its number for a signal.
     success_codes: Vec<i32>, default(vec![0]), "list of numbers", since "0.1", success_codes;
 }
@@ -75,10 +78,16 @@ impl SettingValue for RawStart {
     type Resolved = StartSpec;
 
     fn resolved(&self) -> StartSpec {
-        StartSpec {
+        let mut start = StartSpec {
             exec: self.exec(),
             ..RawStartSettings::resolve(&own(&self.settings))
+        };
+        if let Some(precheck) = &mut start.precheck {
+            precheck.cwd.clone_from(&start.exec.cwd);
+            precheck.env.clone_from(&start.exec.env);
+            precheck.hidden.extend_from_slice(&start.exec.hidden);
         }
+        start
     }
 
     fn yaml(&self) -> Yaml {
@@ -118,6 +127,18 @@ impl SettingValue for RawHook {
         out.open(key, None);
         out.leaf("exec", exec.yaml(), raw.command.command.place.short());
         raw.show_settings(&exec, RawHookSettings::DECLARED, out);
+    }
+}
+
+impl SettingValue for RawExec {
+    type Resolved = Exec;
+
+    fn resolved(&self) -> Exec {
+        self.resolve([], PathBuf::new())
+    }
+
+    fn yaml(&self) -> Yaml {
+        self.resolved().yaml()
     }
 }
 
@@ -164,6 +185,11 @@ pub(super) fn start(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Ra
         let exec_settings = RawExecSettings::take(fields, problems);
         (exec_settings, RawStartSettings::take(fields, problems))
     })
+}
+
+/// Reads `precheck`.
+fn precheck(entry: &Entry, problems: &mut Problems) -> Option<Spanned<RawExec>> {
+    Some(Spanned::new(RawExec::read(entry, problems)?, &entry.value))
 }
 
 /// Reads `on_change`; its place is that of its key.

@@ -282,7 +282,7 @@ const SERVICE: &[ReferenceRow] = &[
     (
         "actions",
         "map of actions",
-        "`shutdown`, `schedule`, `reload` and `restart`, each by `http`, `signal` or `exec`; `off` takes the profile's away.",
+        "`shutdown`, `schedule`, `reload` and `restart`, each by `http`, `signal` or `exec`; `off` takes the profile's away, `shutdown: off` its `schedule` too unless the service names one.",
     ),
 ];
 

@@ -64,7 +64,7 @@ pub(crate) fn run(scene: &Scene, words: &str) -> Ran {
 }
 
 /// Begins an action that is to be watched.
-fn begin(scene: &Scene, words: &str) -> Acting {
+pub(crate) fn begin(scene: &Scene, words: &str) -> Acting {
     let words: Vec<&str> = words.split_ascii_whitespace().collect();
     Acting::start(scene.command(&words))
 }

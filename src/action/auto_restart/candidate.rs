@@ -42,6 +42,8 @@ pub(crate) enum RestartOutcome {
         reason: String,
         /// Another healthctl acts on the service.
         busy: bool,
+        /// The precheck of its start command failed.
+        unfit: bool,
     },
     /// The restart was not sent, because somebody has shut the service down.
     ShutDown,
@@ -92,6 +94,8 @@ struct History {
     self_changed: bool,
     /// Restarts in a row for such a change.
     self_changes: u32,
+    /// The time of the code that could not be started, or did not pass its precheck: the same is not tried again.
+    unfit: Option<Timestamp>,
     refused: Option<Refusals>,
     given_up: bool,
     /// The notice that the service changes its own code was returned.
@@ -102,6 +106,8 @@ struct History {
 struct RestartAttempt {
     began: Moment,
     cause: RestartCause,
+    /// The time of the code with which it is made.
+    code: Option<Timestamp>,
     /// The attempt is made for a change that came with the restart before.
     self_change: bool,
 }
@@ -261,7 +267,7 @@ impl RestartCandidate {
 
     /// Returns the cause of the next restart and the earliest time for it.
     pub(super) fn wanted(&self) -> Option<(RestartCause, Moment)> {
-        if self.history.given_up {
+        if self.history.given_up || self.code_is_unfit() {
             return None;
         }
         let (expected, cause, since) = self.wish()?;
@@ -276,6 +282,12 @@ impl RestartCandidate {
         let after_refusal = refused.map(|refused| refused.last.plus(doubled(refused.count)));
         let due = [after_last, after_refusal].into_iter().flatten();
         Some((cause, due.fold(from, later)))
+    }
+
+    /// Tells whether the code is still the one that could not be started or did not pass its precheck.
+    fn code_is_unfit(&self) -> bool {
+        let code = self.observed.code.map(|(code, _)| code);
+        code.is_some() && self.history.unfit == code
     }
 
     /// Returns the time between the last attempt and the next.
@@ -310,6 +322,7 @@ impl RestartCandidate {
         self.attempt = Some(RestartAttempt {
             began: now,
             cause,
+            code: self.observed.code.map(|(code, _)| code),
             self_change: std::mem::take(&mut self.history.self_changed),
         });
         Some((self.reason(expected), precondition))
@@ -345,7 +358,17 @@ impl RestartCandidate {
             RestartOutcome::Ended { verdict, stopped } => {
                 return self.conclude(name, attempt, verdict, stopped, now);
             }
-            RestartOutcome::Refused { reason, busy } => (
+            RestartOutcome::Refused {
+                reason,
+                unfit: true,
+                ..
+            } if attempt.code.is_some() => {
+                self.history.unfit = attempt.code;
+                return Some(format!(
+                    "{name}: the automatic restart was refused: {reason}; it waits for the next change of the code"
+                ));
+            }
+            RestartOutcome::Refused { reason, busy, .. } => (
                 Some(format!(
                     "{name}: the automatic restart was refused: {reason}; it is retried while it is needed, after increasing delays"
                 )),
@@ -397,6 +420,15 @@ impl RestartCandidate {
             };
         }
         let good = verdict.exit_code() == 0;
+        if verdict == Verdict::Died
+            && attempt.cause == RestartCause::Stale
+            && attempt.code.is_some()
+        {
+            history.unfit = attempt.code;
+            return Some(format!(
+                "{name}: the automatic restart ended as {verdict}; the same code is not tried again, the next change of it is"
+            ));
+        }
         if history.attempts >= MAX_ATTEMPTS {
             // A service that is alive is only given up for what it does itself.
             let all_self_changes = history.self_changes >= MAX_SELF_CHANGES;

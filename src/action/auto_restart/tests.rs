@@ -139,8 +139,23 @@ impl Scene {
 
     fn refuse(&mut self, seconds: f64, busy: bool) -> Option<String> {
         let reason = "another healthctl acts on it".to_owned();
-        self.auto_restart
-            .ended(RestartOutcome::Refused { reason, busy }, at(seconds))
+        let unfit = false;
+        let refused = RestartOutcome::Refused {
+            reason,
+            busy,
+            unfit,
+        };
+        self.auto_restart.ended(refused, at(seconds))
+    }
+
+    /// Its precheck fails.
+    fn fail_precheck(&mut self, seconds: f64) -> Option<String> {
+        let refused = RestartOutcome::Refused {
+            reason: "its precheck failed".to_owned(),
+            busy: false,
+            unfit: true,
+        };
+        self.auto_restart.ended(refused, at(seconds))
     }
 }
 
@@ -298,6 +313,25 @@ fn a_service_that_is_unready_or_blocked_is_not_restarted() {
 }
 
 #[test]
+fn code_that_is_unfit_is_not_tried_twice() {
+    for fails in ["precheck", "start"] {
+        let mut scene = Scene::new(vec![permitting("api", "")]);
+        scene.see(100.0, "api", "code=50 pid=7");
+        scene.see(101.0, "api", "stale code=101 pid=7");
+        assert_eq!(scene.begin(103.0).as_deref(), Some("api"));
+        let (said, then) = match fails {
+            "precheck" => (scene.fail_precheck(104.0), "stale code=101 pid=7"),
+            _ => (scene.end(104.0, Verdict::Died), "dead code=101"),
+        };
+        assert!(said.unwrap().contains("next change"), "{fails}");
+        scene.see(200.0, "api", then);
+        assert_eq!(scene.begin(900.0), None, "{fails}");
+        scene.see(1000.0, "api", &then.replace("code=101", "code=1000"));
+        assert_eq!(scene.begin(1100.0).as_deref(), Some("api"), "{fails}");
+    }
+}
+
+#[test]
 fn a_refusal_does_not_count_as_an_attempt() {
     let mut scene = Scene::new(vec![permitting("api", "")]);
     scene.see(1.0, "api", "stale");
@@ -366,13 +400,12 @@ fn a_service_that_somebody_else_has_started_is_left_alone() {
     assert_eq!(scene.begin(1000.0), None);
 }
 
-/// We have taken it down and it did not come up.
+/// We have taken it down and it did not come up; the time of its code is not known.
 fn taken_down(verdict: Verdict) -> Scene {
     let mut service = permitting("api", "");
     service.restart_on = [RestartCause::Stale].into();
     let mut scene = Scene::new(vec![service]);
-    scene.see(0.0, "api", "code=0");
-    scene.see(1.0, "api", "stale code=1");
+    scene.see(1.0, "api", "stale");
     assert_eq!(scene.begin(2.0).as_deref(), Some("api"));
     scene.end(3.0, verdict);
     scene.see(3.5, "api", "dead");

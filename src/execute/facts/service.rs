@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use tokio::time::sleep;
 
 use super::identity::{identity, identity_probes, is_draining};
@@ -16,7 +17,9 @@ use crate::execute::ownership::AnswerKind;
 use crate::health::{Identity, Moment, Outcome, ProbeResult, Role};
 use crate::host::pid_file::PidFile;
 use crate::host::records::Record;
-use crate::host::{Clock, Endpoint, Owners, RunningProcess, alive, image, is_local, ticks_now};
+use crate::host::{
+    Clock, Endpoint, Owners, RunningProcess, alive, image, is_local, started_at, ticks_now,
+};
 use crate::inventory::{Connection, Means, Probe, ProbeKind, Service};
 use crate::probe::Prober;
 
@@ -30,8 +33,9 @@ const REPEATS: usize = 2;
 pub(crate) struct StoredState {
     /// The record of its start.
     pub(crate) record: Option<Record>,
-    /// Set where it was stopped a moment ago, so that a probe that still passes, by a file that is fresh, says nothing.
-    pub(crate) stopped: bool,
+    /// When it was stopped, where that was a moment ago, so that a probe that still passes, by a file that is fresh, says
+    /// nothing.
+    pub(crate) stopped: Option<Timestamp>,
 }
 
 /// All that is known of a service.
@@ -58,6 +62,8 @@ pub(crate) struct ServiceFacts {
     can_start: bool,
     /// The liveness or readiness probe that passes, where there is no address to look at.
     pub(crate) passing: Option<String>,
+    /// When it was stopped, where that was a moment ago.
+    stopped: Option<Timestamp>,
     pub(crate) read_at: Option<Moment>,
 }
 
@@ -145,10 +151,14 @@ impl ServiceFacts {
             processes: processes.map_err(|_| "the pid file could not be read".to_owned())?,
             can_start: service.start.is_some(),
             named,
+            stopped,
             ..Self::default()
         };
         facts.ask_probes(service, prober).await;
-        if facts.address == ServiceAddress::Nowhere && !stopped && !facts.process_is_known() {
+        if facts.address == ServiceAddress::Nowhere
+            && stopped.is_none()
+            && !facts.process_is_known()
+        {
             facts.passing = passing(service, prober).await;
         }
         facts.pin = facts.pin.or_else(|| facts.accepting_address(&facts.looks));
@@ -281,6 +291,18 @@ impl ServiceFacts {
             && self.processes.ownership.own.is_empty()
             && self.identities.is_empty()
             && self.passing.is_none()
+    }
+
+    /// Returns whether it is on its way to its end: it says so, or somebody has stopped it since its process was started.
+    pub(crate) fn is_stopping(&self) -> bool {
+        let is_older = |one: &RunningProcess| {
+            let started = started_at(one.process);
+            self.stopped
+                .zip(started)
+                .is_some_and(|(stopped, started)| started < stopped)
+        };
+        let processes = self.processes.all();
+        self.draining || (!processes.is_empty() && processes.iter().all(is_older))
     }
 
     /// Returns whether anything of it was seen; one that is neither there nor absent is not known.

@@ -36,20 +36,44 @@ pub(crate) fn excerpt(log: &Path, offset: u64) -> Vec<String> {
     shown
 }
 
-/// Returns the last line with text among these bytes of a log, cleaned. Blocks.
+/// Returns the line among these bytes of a log that tells most of an end, cleaned: the last one with text, and of a trace of
+/// Java the last cause. Blocks.
 pub(crate) fn last_line(log: &Path, written: &Range<u64>) -> Option<String> {
-    const TAIL: u64 = 4096;
+    const TAIL: u64 = 16 * 1024;
     let start = written.start.max(written.end.saturating_sub(TAIL));
     let mut bytes = vec![0; usize::try_from(written.end.checked_sub(start)?).ok()?];
     let length = File::open(log).ok()?.read_at(&mut bytes, start).ok()?;
     let text = String::from_utf8_lossy(bytes.get(..length)?).into_owned();
-    let mut lines = text.lines().rev().map(str::trim);
-    Some(text::clean(lines.find(|line| !line.is_empty())?, 160))
+    let lines: Vec<String> = text.lines().map(|line| cleaned(line, 160)).collect();
+    most_telling(&lines).map(str::to_owned)
+}
+
+/// Returns the last line with text; where that is a frame of a trace, the last cause before it.
+fn most_telling(lines: &[String]) -> Option<&str> {
+    let has_text = |line: &&str| line.contains(|c: char| c.is_alphanumeric());
+    let lines = || lines.iter().rev().map(|line| line.trim()).filter(has_text);
+    let is_frame = |line: &&str| line.starts_with("at ") || line.starts_with("... ");
+    let last = lines().next()?;
+    if !is_frame(&last) {
+        return Some(last);
+    }
+    let cause = lines().find(|line| line.starts_with("Caused by:"));
+    cause
+        .or_else(|| lines().find(|line| !is_frame(line)))
+        .or(Some(last))
+}
+
+/// Returns a line without its colour codes, cleaned.
+fn cleaned(line: &str, longest: usize) -> String {
+    text::clean(text::clean_line(line, text::Colors::Drop).trim(), longest)
 }
 
 /// Reads lines, and returns whether the end of the log was reached.
 fn read(mut log: LogReader) -> (Vec<String>, bool) {
-    let clean = |line: LogLine| text::clean(&String::from_utf8_lossy(&line.bytes), 300);
+    let clean = |line: LogLine| {
+        let line = String::from_utf8_lossy(&line.bytes);
+        text::clean(&text::clean_line(&line, text::Colors::Drop), 300)
+    };
     let mut lines = Vec::new();
     for _ in 0..READS {
         let chunk = log.read().unwrap_or_default();
@@ -71,6 +95,38 @@ mod tests {
         let log = directory.path().join("api.log");
         std::fs::write(&log, format!("before\n{content}")).unwrap();
         excerpt(&log, 7)
+    }
+
+    #[test]
+    fn the_most_telling_line_is_the_last_one_with_text_or_the_last_cause() {
+        for (content, expected) in [
+            ("one\ntwo\n\n", Some("two")),
+            (
+                "ERROR port 8080 is taken\n\u{1b}[0m\u{1b}[0m\n",
+                Some("ERROR port 8080 is taken"),
+            ),
+            ("\u{1b}[31mred\u{1b}[0m\n---\n", Some("red")),
+            (
+                "java.lang.A: a\n\tat x.Y(Z.java:1)\nCaused by: b\n\tat x\nCaused by: c\n\tat y\n\t... 12 more\n",
+                Some("Caused by: c"),
+            ),
+            (
+                "Exception in thread main A: a\n\tat x.Y(Z.java:1)\n",
+                Some("Exception in thread main A: a"),
+            ),
+            ("", None),
+            ("\n\u{1b}[0m\n", None),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let log = directory.path().join("api.log");
+            std::fs::write(&log, content).unwrap();
+            let length = u64::try_from(content.len()).unwrap();
+            assert_eq!(
+                last_line(&log, &(0..length)).as_deref(),
+                expected,
+                "{content:?}"
+            );
+        }
     }
 
     fn lines(numbers: std::ops::RangeInclusive<u32>) -> String {

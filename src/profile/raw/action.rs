@@ -110,9 +110,21 @@ impl RawAction {
         if action.off {
             return Some(action);
         }
+        if node.value == Value::Null {
+            return entry
+                .problem("says nothing: null is no action")
+                .label("expected a map with `http`, `signal` or `exec`, or `off`")
+                .hint(format!(
+                    "`{}: off` takes the profile's action away",
+                    entry.key
+                ))
+                .reject(problems);
+        }
         if let Value::Text(text) = &node.value {
             let hint = if text.starts_with('/') || text.contains("://") {
                 format!("did you mean `{{http: {text}}}`?")
+            } else if matches!(text.as_str(), "none" | "no" | "disabled" | "disable") {
+                format!("did you mean `{}: off`?", entry.key)
             } else if Signal::parse(text).is_some() {
                 format!("did you mean `{{signal: {text}}}`?")
             } else {

@@ -123,6 +123,7 @@ fn restarted() -> ActionDetails {
         },
         log: Vec::new(),
         busy: false,
+        unfit: false,
         automatic: false,
     }
 }

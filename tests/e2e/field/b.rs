@@ -211,3 +211,74 @@ fn b8_neighbour_a_restart_checks_that_before_it_stops_anything() {
         assert!(service.runs() && service.asked() == 0);
     }
 }
+
+#[test]
+fn b10_a_precheck_that_fails_leaves_the_service_running() {
+    let precheck = "      precheck: [sh, -c, \"echo line 7 is bad; test ! -e broken\"]\n";
+    let stage = started("", precheck);
+    let old = stage.running();
+    stage.scene().write("broken", "");
+    let ran = run(stage.scene(), "restart --yes api");
+    assert_ended(&ran, "refused", 4);
+    assert!(ran.stdout.contains("its precheck"), "{ran:?}");
+    assert!(ran.stdout.contains("line 7 is bad"), "{ran:?}");
+    assert_eq!(stage.running(), old);
+    std::fs::remove_file(stage.scene().path().join("broken")).expect("it is there");
+    assert_ended(&run(stage.scene(), "restart --yes api"), "restarted", 0);
+}
+
+#[test]
+fn b10_neighbour_a_start_is_checked_as_well() {
+    for (precheck, expected) in [("[\"false\"]", "exit status: 1"), ("[./gone]", "gone")] {
+        let more = format!("      precheck: {precheck}\n");
+        let stage = Stage::new(SERVICE, &[&Startable::new("api", "").with(&more)]);
+        let ran = run(stage.scene(), "start --yes api");
+        assert_ended(&ran, "refused", 4);
+        assert!(ran.stdout.contains(expected), "{ran:?}");
+        assert!(stage.running().is_empty());
+    }
+}
+
+#[test]
+fn b_neighbour_a_service_that_goes_on_can_be_ended_by_force_and_it_is_said() {
+    for (words, verdict) in [
+        ("shutdown=stay", "still-answering"),
+        ("shutdown=close", "still-draining"),
+    ] {
+        let service = FaultyService::start(SERVICE, words);
+        let ran = run(&scene(&service, ""), "shutdown --yes --timeout 1s api");
+        assert!(ran.stdout.contains(verdict), "{ran:?}");
+        assert!(ran.stdout.contains("`--force` ends it"), "{ran:?}");
+    }
+}
+
+#[test]
+fn b_neighbour_a_service_that_listens_elsewhere_is_told_by_its_address() {
+    let service = Startable::new("api", "");
+    let stage = Stage::new(SERVICE, &[&service]);
+    let path = stage.scene().path().join("healthctl.yaml");
+    let inventory = std::fs::read_to_string(path).expect("it is there");
+    let (own, other) = (
+        format!("url: http://127.0.0.1:{}", service.port()),
+        free_port(),
+    );
+    let other = format!("url: http://127.0.0.1:{other}");
+    stage
+        .scene()
+        .write("healthctl.yaml", &inventory.replace(&own, &other));
+    let ran = run(stage.scene(), "start --yes --timeout 3s api");
+    assert_ended(&ran, "not-ready", 124);
+    let elsewhere = format!("it listens at 127.0.0.1:{}", service.port());
+    assert!(ran.stdout.contains(&elsewhere), "{ran:?}");
+}
+
+#[test]
+fn b_neighbour_a_program_that_reads_its_empty_input_is_told_so() {
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api:\n    profile: http\n    url: http://127.0.0.1:{}\n    start: {{command: [cat]}}\n",
+        free_port()
+    ));
+    let ran = run(&scene, "start --yes api");
+    assert_ended(&ran, "died", 5);
+    assert!(ran.stdout.contains("standard input"), "{ran:?}");
+}

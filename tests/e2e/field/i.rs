@@ -146,3 +146,31 @@ fn a_start_that_fails_says_what_it_needs_and_does_not_run() {
         "{ran:?}"
     );
 }
+
+/// Runs a command on a service of the profile hephaestus with this as its shutdown.
+fn with_shutdown(shutdown: &str, command: &str) -> Ran {
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api:\n    profile: hephaestus\n    url: http://127.0.0.1:9\n    actions: {{{shutdown}}}\n"
+    ));
+    super::run(&scene, command)
+}
+
+#[test]
+fn i2_an_action_is_taken_away_by_off_and_by_nothing_else() {
+    for shutdown in ["shutdown: null", "shutdown:", "shutdown: none", "reload: ~"] {
+        let ran = with_shutdown(shutdown, "validate");
+        assert_eq!(ran.code, 2, "{shutdown}: {ran:?}");
+        assert!(ran.stderr.contains("off`"), "{shutdown}: {ran:?}");
+    }
+    let ran = with_shutdown("shutdown: off", "show api");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(!ran.stdout.contains("schedule"), "{ran:?}");
+}
+
+#[test]
+fn i2_neighbour_a_service_may_keep_its_schedule_alone() {
+    let own = "shutdown: off, schedule: {http: {method: POST, path: /stop}}";
+    let ran = with_shutdown(own, "show api");
+    assert!(ran.stdout.contains("/stop"), "{ran:?}");
+    assert!(!ran.stdout.contains("/health/shutdown"), "{ran:?}");
+}

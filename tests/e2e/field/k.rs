@@ -70,3 +70,70 @@ fn k6_a_shutdown_route_that_is_off_gives_way_to_the_proved_process() {
     assert!(ran.stdout.contains("answered 404"), "{ran:?}");
     assert!(ran.stdout.contains(&pid), "{ran:?}");
 }
+
+#[test]
+fn k2_a_start_waits_for_the_end_of_what_is_still_stopping() {
+    let stage = Stage::new(
+        SERVICE,
+        &[&Startable::new("api", "schedule=late gate=gate")],
+    );
+    assert_ended(&run(stage.scene(), "start --yes api"), "started", 0);
+    let old = stage.running();
+    let ran = run(stage.scene(), "shutdown --yes --schedule api");
+    assert_ended(&ran, "accepted", 0);
+    let mut acting = begin(stage.scene(), "start --yes api");
+    acting.until("waiting until it has ended");
+    stage.scene().write("gate", "");
+    let ran = acting.end();
+    assert_ended(&ran, "started", 0);
+    assert_ne!(stage.running(), old);
+    assert!(!ran.stdout.contains(&format!("pid {}", old[0])), "{ran:?}");
+}
+
+#[test]
+fn k2_neighbour_one_that_does_not_end_in_time_is_named() {
+    let stage = started("schedule=close", "");
+    let old = stage.running();
+    let ran = run(stage.scene(), "shutdown --yes --schedule api");
+    assert_ended(&ran, "accepted", 0);
+    let ran = run(stage.scene(), "start --yes --timeout 1s api");
+    assert_ended(&ran, "still-draining", 124);
+    assert!(ran.stdout.contains(&format!("pid {}", old[0])), "{ran:?}");
+    assert_eq!(stage.running(), old, "nothing was started beside it");
+}
+
+/// Starts a program that prints this and fails.
+fn failing(output: &str) -> Ran {
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api:\n    profile: http\n    url: http://127.0.0.1:{}\n    start: {{command: [./fail.sh]}}\n",
+        free_port()
+    ));
+    let script = scene.write(
+        "fail.sh",
+        &format!("#!/bin/sh\nprintf '{output}'\nexit 1\n"),
+    );
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(script, mode).expect("permissions can be set");
+    run(&scene, "start --yes api")
+}
+
+#[test]
+fn k9_colour_codes_are_no_last_words() {
+    let ran = failing("ERROR port 8080 is taken\\n\\033[0m\\033[0m\\n");
+    assert_ended(&ran, "died", 5);
+    assert!(
+        ran.stdout
+            .contains("its last line: ERROR port 8080 is taken"),
+        "{ran:?}"
+    );
+    assert!(!ran.stderr.contains("u{1b}"), "{ran:?}");
+}
+
+#[test]
+fn k9_neighbour_of_a_trace_the_last_cause_is_told() {
+    let ran = failing(
+        "java.lang.A: a\\n\\tat x.Y(Z.java:1)\\nCaused by: b\\n\\tat x\\nCaused by: bind failed\\n\\t... 12 more\\n",
+    );
+    assert_ended(&ran, "died", 5);
+    assert!(ran.stdout.contains("Caused by: bind failed"), "{ran:?}");
+}

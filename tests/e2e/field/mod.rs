@@ -11,10 +11,10 @@ mod k;
 
 use serde_json::Value;
 
-use crate::actions::{SERVICE, assert_ended, audit, hidden, run, scene};
+use crate::actions::{SERVICE, assert_ended, audit, begin, hidden, run, scene};
 use crate::support::faulty::FaultyService;
 use crate::support::process::free_port;
-use crate::support::scene::Scene;
+use crate::support::scene::{Ran, Scene};
 use crate::support::started::{Stage, Startable};
 
 /// A stage on which the service `api` was started, which does as the words say.

@@ -32,7 +32,7 @@ impl Work {
             let file = code.path().join(name);
             std::fs::write(file, "pass\n").expect("a file can be written");
             Startable::new(name, &words.replace("DIR", &directory)).with(&format!(
-                "    interval: 1s\n    sources: [\"{directory}/{name}*\"]\n    restart_on: [{causes}]\n"
+                "    interval: 1s\n    sources: [\"{directory}/{name}*\"]\n    restart_on: [{causes}]\n    actions: {{shutdown: {{then: off}}}}\n"
             ))
         };
         let stage = Stage::new(SERVICE, &[&service("api", api), &service("other", other)]);
