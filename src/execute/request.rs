@@ -208,14 +208,18 @@ pub(super) fn refuse_foreign(service: &Service, facts: &ServiceFacts) -> Result<
     let Some(first) = listening.first() else {
         return Ok(());
     };
+    let of_another = listening.iter().find(|one| one.is_of_another);
+    let first = of_another.unwrap_or(first);
     let ways = first.ways_out(service.start.is_some());
-    if let ForeignFinding::Yes(why) = processes.foreign(service) {
-        return Err(RefusalReason::new(format!("foreign: {why}"), ways));
+    match processes.foreign(service) {
+        ForeignFinding::Yes(why) if of_another.is_none() => {
+            return Err(RefusalReason::new(format!("foreign: {why}"), ways));
+        }
+        _ => {}
     }
     if listening.len() < processes.owning().len() {
         return Ok(());
     }
-    let excepted = listening.iter().find(|one| one.is_of_another);
     let known = processes
         .leader()
         .map(|one| format!("{} is known to be its own", name(one)));
@@ -226,11 +230,11 @@ pub(super) fn refuse_foreign(service: &Service, facts: &ServiceFacts) -> Result<
         }),
         _ => None,
     };
-    let why = match excepted {
+    let why = match of_another {
         Some(one) => Some(one.why.clone()),
         None => known.or_else(claimed),
     };
-    let who = excepted.unwrap_or(first).described();
+    let who = first.described();
     why.map_or(Ok(()), |why| {
         let reason = format!("{who}, listens at its address, and {why}");
         Err(RefusalReason::new(reason, ways))

@@ -2,6 +2,9 @@
 //! means.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
 
 use crate::health::{RestartCause, Role};
 use crate::profile::setting::Spanned;
@@ -115,6 +118,46 @@ pub(super) fn check_required(service: &Service, raw: &RawService, problems: &mut
             .label("nothing can report it")
             .hint("a `profile` with `dependencies`, or a `decode: {dependencies: {at: …}}` in a probe, can")
             .report(problems);
+    }
+}
+
+/// Warns of services that are started at the address of another one: only one of them can run.
+pub(super) fn check_addresses(
+    services: &IndexMap<String, Arc<Service>>,
+    raw: &[RawService],
+    problems: &mut Problems,
+) {
+    let mut known: HashMap<(String, Option<u16>), &str> = HashMap::new();
+    for service in raw {
+        let name = service.name.value.as_str();
+        // A service that only sends heartbeats to another one is asked for at that one's address.
+        let tells_of_others =
+            |probe: &Probe| probe.decode.as_ref().is_some_and(|it| it.is_of_others());
+        let is_started = services.get(name).is_some_and(|one| {
+            let mut own = one.probes.iter().filter(|it| it.role != Role::Named);
+            one.start.is_some() && own.any(|probe| !tells_of_others(probe))
+        });
+        let Some(url) = service.settings.url.as_ref().filter(|_| is_started) else {
+            continue;
+        };
+        let target = &url.value;
+        let address = match (&target.socket, target.url.host_str()) {
+            (Some(socket), _) => (socket.display().to_string(), None),
+            (None, Some(host)) => {
+                let host = host.replace("localhost", "127.0.0.1");
+                (host, target.url.port_or_known_default())
+            }
+            (None, None) => continue,
+        };
+        if let Some(other) = known.get(&address) {
+            Problem::at(&url.place, format!("`{name}` has the address of `{other}`"))
+                .label("the same address")
+                .hint("only one of them can run there, and none is stopped in place of the other")
+                .warning()
+                .report(problems);
+        } else {
+            known.insert(address, name);
+        }
     }
 }
 

@@ -61,6 +61,11 @@ pub(crate) fn load(
     if problems.has_errors() {
         return Err(problems);
     }
+    checks::check_addresses(
+        &loaded.inventory.services,
+        &loaded.raw.services,
+        &mut problems,
+    );
     loaded.inventory.files = chosen.files;
     loaded.inventory.files.extend(included);
     loaded.warnings = problems;

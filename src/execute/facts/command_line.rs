@@ -309,7 +309,10 @@ impl Comparison<'_> {
     ) -> CommandMatch {
         let any = |test: &dyn Fn(&[String]) -> bool| commands.iter().any(|it| test(it));
         let is_shell_script = |words: &[String]| {
-            let head = words.first().and_then(|program| self.file(program));
+            let program = words.first().filter(|program| !is_interpreter(program));
+            // A shim of pyenv, rbenv or asdf gives way to the program of its own name.
+            let head = program.and_then(|program| self.file(program));
+            let head = head.filter(|it| !it.path.iter().any(|part| part == "shims"));
             let line = head.and_then(|it| it.interpreter).unwrap_or_default();
             line.iter().any(|word| is_shell(word))
         };

@@ -168,14 +168,19 @@ impl Neighbours {
     }
 
     /// Returns whose keeper a process is below, where it is another service's.
-    fn kept_for(&self, above: &[RunningProcess], service: &str) -> Option<String> {
+    fn kept_for(&self, above: &[RunningProcess], service: &str) -> Option<Exception> {
         let mut others = self.recorded.iter().filter(|one| {
             !(one.is_of_inventory && one.service == service)
                 && one
                     .keeper
                     .is_some_and(|keeper| above.iter().any(|it| it.process == keeper))
         });
-        others.next().map(|one| one.service.clone())
+        let one = others.next()?;
+        Some(if one.is_of_inventory {
+            Exception::OtherService(format!("{}, started {:.0}", one.service, one.started))
+        } else {
+            Exception::OtherKeeper(format!("{} of another inventory", one.service))
+        })
     }
 }
 
@@ -449,8 +454,8 @@ impl Search<'_> {
             Some(Exception::Container)
         } else if self.neighbours.keepers().any(|keeper| keeper == process) {
             Some(Exception::AKeeper)
-        } else if let Some(whose) = self.neighbours.kept_for(above, &self.service.name) {
-            Some(Exception::OtherKeeper(whose))
+        } else if let Some(kept) = self.neighbours.kept_for(above, &self.service.name) {
+            Some(kept)
         } else if *command != CommandMatch::Runs && is_named(MULTIPLEXERS, &running.name) {
             Some(Exception::Multiplexer)
         } else {

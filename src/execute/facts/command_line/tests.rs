@@ -15,6 +15,16 @@ const FILES: &[(&str, &str, &str)] = &[
         "/srv/node_modules/nodemon/bin.js",
         "/usr/bin/env node",
     ),
+    (
+        "/usr/bin/ruby",
+        "/root/.rbenv/shims/ruby",
+        "/usr/bin/env bash",
+    ),
+    (
+        "/usr/bin/puma",
+        "/root/.rbenv/shims/puma",
+        "/usr/bin/env bash",
+    ),
     ("/srv/run.sh", "/srv/run.sh", "/bin/sh"),
     ("/srv/stay.sh", "/srv/stay.sh", "/bin/bash -e"),
     ("/srv/app.py", "/srv/app.py", "/usr/bin/env -S python3 -u"),
@@ -321,6 +331,9 @@ fn another_program_other_arguments_another_directory() {
             "python3 /usr/bin/uvicorn app:app  @/other",
             "another directory",
         ),
+        // A shim is no script that may start anything.
+        ("ruby app.rb", "ruby other.rb", "other arguments"),
+        ("puma -p 80", "python3 srv.py", "another program"),
         // A daemon changes its directory, and an absolute path means the same everywhere.
         ("python3 srv.py", "python3 srv.py  @/", "unclear"),
         (
