@@ -15,9 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rustix::io::Errno;
-use rustix::process::{
-    Signal, WaitId, WaitIdOptions, WaitOptions, getpid, set_child_subreaper, setsid, wait, waitid,
-};
+use rustix::process::{Signal, WaitId, WaitIdOptions, WaitOptions, setsid, wait, waitid};
 
 use super::launch;
 use super::records::{note_exit, note_heir_exit, start_files};
@@ -92,7 +90,7 @@ fn begin() -> io::Error {
 
 /// Starts the service and waits until nothing of it runs.
 fn keep() -> io::Result<()> {
-    set_child_subreaper(Some(getpid()))?;
+    adopt_descendants()?;
     for signal in SURVIVED {
         // What is ignored stays so, in the service too.
         if own_disposition(signal) != Some(Disposition::Ignored) {
@@ -119,6 +117,19 @@ fn keep() -> io::Result<()> {
     rustix::stdio::dup2_stderr(&nothing)?;
     drop(nothing);
     reap(&starts, service)
+}
+
+/// Makes this process the parent of every descendant whose own parent ends.
+#[cfg(target_os = "linux")]
+fn adopt_descendants() -> io::Result<()> {
+    use rustix::process::{getpid, set_child_subreaper};
+    Ok(set_child_subreaper(Some(getpid()))?)
+}
+
+/// Not available here.
+#[cfg(not(target_os = "linux"))]
+fn adopt_descendants() -> io::Result<()> {
+    Err(io::Error::other("not available here: needs a subreaper"))
 }
 
 /// Waits for the end of everything below, and writes down that of each process that has the file of a start, and of those
