@@ -56,7 +56,18 @@ impl ProcessFacts {
     /// Reads the pid file of the service. Blocks. The owners of the socket are searched for all services at once, later.
     pub(super) fn read(service: &Service, record: Option<Record>) -> Self {
         let since = record.as_ref().map(|record| record.started_at);
-        let read = |path| pid_file::read(path, since);
+        let recorded = record.as_ref().map(|record| record.process);
+        let read = |path| match pid_file::read(path, since) {
+            // The file means the process on record, whose pid was given out again since.
+            PidFile::Names(named)
+                if recorded.is_some_and(|one| {
+                    one.pid == named.running.process.pid && one != named.running.process
+                }) =>
+            {
+                PidFile::Exited(named.running.process.pid)
+            }
+            read => read,
+        };
         Self {
             leader_seen: record.as_ref().is_some_and(|one| one.leader().is_some()),
             pid_file: service.pid_file.as_deref().map(read),

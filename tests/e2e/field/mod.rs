@@ -8,6 +8,7 @@ mod exits;
 mod g;
 mod i;
 mod k;
+mod property;
 mod signals;
 
 use serde_json::Value;
