@@ -78,7 +78,15 @@ impl<'a> TargetRun<'a> {
 
     /// Notes that the first phase begins, where it does.
     pub(super) fn begin(&mut self) {
-        self.began = self.began.or_else(|| Some(self.now()));
+        let now = self.now();
+        let facts = &self.target.facts;
+        // What was asked just before belongs to it; where a person has thought about it, nothing did.
+        let took = if facts.are_fresh(now) {
+            facts.took
+        } else {
+            Duration::ZERO
+        };
+        self.began = self.began.or(Some(now.minus(took)));
     }
 
     /// Tells a step of the action.
@@ -215,7 +223,18 @@ impl<'a> TargetRun<'a> {
     pub(super) async fn reload_phase(&mut self) -> Flow<ActionEnd> {
         let request = self.preflight().await?;
         self.tell_sending(&request);
-        self.reload(&request).await
+        let sent = self.now().wall;
+        let mut result = self.reload(&request).await?;
+        // By a signal or a command nobody says more than that it was asked, and goes on.
+        let has_read = matches!(result.verdict, Verdict::Reloaded | Verdict::Accepted);
+        let records = self.context.executor.policy.records.as_ref();
+        if let Some(records) = records.filter(|_| has_read)
+            && let Err(why) = records.mark_reloaded(&self.target.key, sent)
+        {
+            let what = "that it was reloaded could not be noted";
+            result.evidence.push(format!("{what}: {why}"));
+        }
+        Flow::Continue(result)
     }
 
     async fn start_and_prove(&mut self) -> Flow<ActionEnd> {

@@ -3,8 +3,6 @@
 //! What has changed is told, nothing that was agreed to is done to another process, and nothing is done that is not on
 //! record.
 
-use std::time::Duration;
-
 use super::address::connect_all;
 use super::facts::{ServiceFacts, shown};
 use super::phases::{TargetRun, gone_then_back};
@@ -20,9 +18,6 @@ use crate::health::{Identity, Process, Sameness};
 use crate::host::alive;
 use crate::inventory::Means;
 use crate::text;
-
-/// The facts of a plan older than this are gathered again before anything is sent.
-const FRESH: Duration = Duration::from_millis(500);
 
 const NOT_SENT: &str = "nothing was sent";
 const NOT_STARTED: &str = "nothing was started";
@@ -193,8 +188,7 @@ impl TargetRun<'_> {
     }
 
     fn is_fresh(&self) -> bool {
-        let read_at = self.target.facts.read_at;
-        read_at.is_some_and(|at| self.now().since(at) <= FRESH)
+        self.target.facts.are_fresh(self.now())
     }
 
     async fn gather(&self, means: Option<&Means>) -> Result<ServiceFacts, String> {

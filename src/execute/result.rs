@@ -33,6 +33,8 @@ pub(super) struct ActionEnd {
     pub(super) unfit: bool,
     /// The answer of a route that is not offered: nothing was done.
     pub(super) not_offered: Option<String>,
+    /// Set where what was started says that its address is in use, and nobody listens there.
+    pub(super) in_use: bool,
     /// The first and the last lines that a service wrote which did not start.
     pub(super) log: Vec<String>,
     /// The processes that have had SIGTERM.
@@ -52,6 +54,7 @@ impl ActionEnd {
             unseen: false,
             unreached: false,
             unfit: false,
+            in_use: false,
             not_offered: None,
             log: Vec::new(),
             signalled: Vec::new(),

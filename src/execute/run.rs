@@ -47,6 +47,7 @@ impl Executor {
             Ok(locks) => locks,
             Err(obstacle) => return self.refuse_all(&prepared, &obstacle, Some(&audit), engine),
         };
+        let _fresh = self.prober.fresh_connections();
         let context = ActionContext {
             executor: self,
             action: prepared.action,

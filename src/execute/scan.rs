@@ -135,6 +135,7 @@ impl ScannedService {
         !self.endpoints.is_empty()
             || service.start.is_some()
             || service.sources.is_some()
+            || service.config_files.is_some()
             || service.pid_file.is_some()
     }
 
@@ -155,6 +156,7 @@ impl ScannedService {
             problems.push(text::clean(&format!("{}: {what}", service.name), 300));
         };
         let owners = owners.reduce(merge_owners);
+        let all_records = records;
         // What cannot be started has no record, and looking for a thousand of them takes its time.
         let is_silent = matches!(owners, None | Some(Owners::Nobody));
         let shut_down = records.filter(|_| service.start.is_some() || is_silent);
@@ -218,6 +220,15 @@ impl ScannedService {
                 Ok(found) => code.newest = found.map(|(path, at)| changed_file(&path, at)),
                 Err(why) => problem(format!("its sources cannot be looked through: {why}")),
             }
+        }
+        if let Some(files) = &service.config_files {
+            match newest_file(&files.root, &files.patterns) {
+                Ok(found) => code.config = found.map(|(path, at)| changed_file(&path, at)),
+                Err(why) => problem(format!(
+                    "its `config_files` cannot be looked through: {why}"
+                )),
+            }
+            code.reloaded = all_records.and_then(|records| records.reloaded_at(&self.key));
         }
         if let Some(start) = &service.start {
             look_at_executable(start, process, &mut code);

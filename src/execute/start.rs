@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
+use super::address::connect_all;
 use super::facts::{FactsQuestion, ServiceFacts, StoredState, heads, name, shown};
 use super::monitor::{MonitorSubject, Monitored, Pending, monitor};
 use super::phases::{StartedInstance, TargetRun};
@@ -14,7 +15,7 @@ use super::result::{ActionEnd, Flow, ended, or_end};
 use super::send::{Delivery, run_command};
 use super::{Executor, PlanTarget};
 use crate::action::{
-    AddressHolder, ChildExit, ConnectOutcome, Heir, Observation, ProofSubject, Prover,
+    AddressHolder, ChildExit, ConnectOutcome, Heir, LOOKS_APART, Observation, ProofSubject, Prover,
     ReadinessProof, StartProof, Verdict,
 };
 use crate::event::StepKind;
@@ -24,7 +25,9 @@ use crate::host::launch::{StartOrder, launch, make_log, startable};
 use crate::host::log::{excerpt, last_line};
 use crate::host::pid_file::{self, PidFile};
 use crate::host::records::{Record, RecordError, RecordKey, Records};
-use crate::host::{Endpoint, RunningProcess, alive, ancestors, listening_addresses, process};
+use crate::host::{
+    Endpoint, RunningProcess, alive, ancestors, can_bind, listening_addresses, process,
+};
 use crate::inventory::{Exec, Means, Probe, Secret, Service, StartSpec};
 use crate::probe::{Prober, Redactions, reveal};
 use crate::text;
@@ -32,6 +35,8 @@ use crate::text;
 pub(super) const NO_RECORDS: &str = "there is no home directory to record in what is started";
 pub(super) const NO_PROGRAM: &str = "healthctl cannot find its own executable to start it by";
 
+/// The kernel holds the address of a closed connection this long.
+const HELD_FOR: Duration = Duration::from_secs(60);
 const WROTE_NOTHING: &str =
     "it wrote nothing: does it read its standard input, which is empty here?";
 
@@ -80,6 +85,44 @@ struct StartWatch<'a, P> {
 impl TargetRun<'_> {
     /// Starts the service and waits until it is ready.
     pub(super) async fn start(&self) -> Flow<StartedInstance> {
+        match self.start_once().await {
+            Flow::Break(end) if end.in_use => {
+                self.wait_for_address(end).await?;
+                self.start_once().await
+            }
+            flow => flow,
+        }
+    }
+
+    /// Waits until the closed connections of the process before hold the address of the service no longer; ends where they
+    /// still do, or where somebody listens there meanwhile.
+    async fn wait_for_address(&self, end: ActionEnd) -> Flow {
+        let endpoints = &self.target.facts.endpoints;
+        let held = || {
+            let mut addresses = endpoints.iter().filter_map(|endpoint| match endpoint {
+                Endpoint::Tcp(address) => Some(*address),
+                Endpoint::Socket(_) => None,
+            });
+            addresses.any(|address| !can_bind(address))
+        };
+        let limit = text::format_duration(HELD_FOR);
+        let what = format!(
+            "its address is in use and nobody listens there: closed connections hold it; waiting until it is free, {limit} at most"
+        );
+        self.tell(StepKind::Remark, &what);
+        let until = Instant::now() + HELD_FOR;
+        while held() {
+            let looks = connect_all(endpoints).await;
+            let is_over = Instant::now() >= until || looks.contains(&ConnectOutcome::Accepted);
+            if is_over || self.context.cancel.is_cancelled() {
+                return Flow::Break(end);
+            }
+            sleep(LOOKS_APART).await;
+        }
+        Flow::Continue(())
+    }
+
+    async fn start_once(&self) -> Flow<StartedInstance> {
         let PlanTarget { service, key, .. } = &self.target;
         let executor = self.context.executor;
         if let Some(start) = service.start.as_ref().filter(|_| service.supervised) {
@@ -133,6 +176,11 @@ impl TargetRun<'_> {
                 let (lines, last) = tokio::task::spawn_blocking(read).await.unwrap_or_default();
                 result.log = lines.iter().map(|line| redactions.apply(line)).collect();
                 let last = last.map(|last| redactions.apply(&last));
+                result.in_use = result.verdict == Verdict::Died
+                    && result.log.iter().any(|line| says_in_use(line))
+                    && !connect_all(&self.target.facts.endpoints)
+                        .await
+                        .contains(&ConnectOutcome::Accepted);
                 let more = match (result.verdict, last) {
                     (Verdict::Died, Some(last)) => Some(format!("its last line: {last}")),
                     (Verdict::Died, None) => {
@@ -630,6 +678,13 @@ impl ReadinessCheck {
         })
         .collect()
     }
+}
+
+/// Returns whether a line of a log says that the address to listen at is in use.
+fn says_in_use(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    let names_it = line.contains("address") || line.contains("port");
+    line.contains("eaddrinuse") || (names_it && line.contains("in use"))
 }
 
 /// Says why a probe has not passed.

@@ -61,8 +61,13 @@ impl TargetRun<'_> {
     /// for.
     pub(super) async fn stop(&self, request: &PlannedRequest) -> ActionEnd {
         let began = Instant::now();
-        let left = || request.method.timeout.saturating_sub(began.elapsed());
-        let first = self.request_stop(request, request.method.timeout).await;
+        // What was asked before belongs to the time-out; most of that is the service's all the same.
+        let timeout = request.method.timeout;
+        let limit = timeout
+            .saturating_sub(self.target.facts.took)
+            .max(timeout / 2);
+        let left = || limit.saturating_sub(began.elapsed());
+        let first = self.request_stop(request, limit).await;
         let (request, mut result) = match (&first.not_offered, &request.otherwise) {
             (Some(_), Ok(other)) if !self.context.cancel.is_cancelled() => {
                 (&**other, self.stop_otherwise(other, first, left()).await)

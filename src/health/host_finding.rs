@@ -89,6 +89,10 @@ pub struct LocalProcess {
 pub struct CodeFiles {
     /// The newest of its sources.
     pub newest: Option<ChangedFile>,
+    /// The newest of the files that its configuration is made of.
+    pub config: Option<ChangedFile>,
+    /// When it was asked last to read its configuration again, and has.
+    pub reloaded: Option<Timestamp>,
     /// The executable of its start command.
     pub executable: Option<ChangedFile>,
     /// The file that its process runs has another one in its place.
@@ -109,7 +113,8 @@ pub struct ChangedFile {
 impl CodeFiles {
     /// The time of the newest of it, UTC.
     pub fn changed(&self) -> Option<Timestamp> {
-        let files = [&self.newest, &self.executable].into_iter().flatten();
+        let files = [&self.newest, &self.config, &self.executable];
+        let files = files.into_iter().flatten();
         files.map(|changed| changed.at).max()
     }
 }
@@ -132,10 +137,12 @@ impl HostFinding {
         }
         let started = self.started(reported, now)?;
         let code = &self.code;
-        let newer = |file: &Option<ChangedFile>, verb| {
-            let file = file.as_ref().filter(|file| file.at > started)?;
+        let newer_than = |file: &Option<ChangedFile>, read: Timestamp, verb| {
+            let file = file.as_ref().filter(|file| file.at > read)?;
             Some(told(&file.path, verb, file.at, started, now))
         };
+        let newer = |file, verb| newer_than(file, started, verb);
+        let configured = code.reloaded.map_or(started, |at| at.max(started));
         let replaced = || {
             let text = "its executable was replaced since it started";
             code.replaced.then(|| text.to_owned())
@@ -143,6 +150,7 @@ impl HostFinding {
         let entry = "its `start` entry has changed since it was started";
         let reasons = [
             newer(&code.newest, "changed"),
+            newer_than(&code.config, configured, "changed"),
             newer(&code.executable, "was replaced").or_else(replaced),
             code.entry_differs.then(|| entry.to_owned()),
         ];

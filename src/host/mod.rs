@@ -25,7 +25,7 @@ pub(crate) use addresses::is_local;
 pub(crate) use clock::Clock;
 pub(crate) use descriptors::{check_spare_descriptors, raise_descriptor_limit};
 pub(crate) use details::{ProcessLine, ProcessTable, ProcessTraits};
-pub(crate) use ports::{Endpoint, Listening, Owners, listening_addresses, owners};
+pub(crate) use ports::{Endpoint, Listening, Owners, can_bind, listening_addresses, owners};
 pub(crate) use process::{
     RunningProcess, alive, ancestors, image, loaded, local_process, one_of_a_pool, process,
     runs_another_file_than, started_at, ticks_now,

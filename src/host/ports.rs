@@ -119,6 +119,21 @@ impl Listening {
     }
 }
 
+/// Returns whether a server that does not ask for `SO_REUSEADDR` could listen at this address of this machine: closed
+/// connections hold it for some time after the server before. True where that cannot be told.
+pub(crate) fn can_bind(address: SocketAddr) -> bool {
+    use rustix::net::{AddressFamily, SocketType, bind, socket};
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let Ok(socket) = socket(family, SocketType::STREAM, None) else {
+        return true;
+    };
+    bind(&socket, &address) != Err(rustix::io::Errno::ADDRINUSE)
+}
+
 /// Returns the TCP addresses at which one of the processes listens, as far as their open files can be read. Blocks.
 pub(crate) fn listening_addresses(processes: &[Process]) -> BTreeSet<SocketAddr> {
     let files = processes.iter().flat_map(|one| {

@@ -168,6 +168,8 @@ const SERVICES: &str = "services";
 const LOGS: &str = "logs";
 /// The extension of the file that notes that a service is to be down.
 const DOWN: &str = "down";
+/// The extension of the file that notes when a service has read its configuration again.
+const RELOADED: &str = "reloaded";
 
 impl RecordKey {
     pub(crate) fn new(inventory: &Path, service: &str) -> Self {
@@ -386,6 +388,24 @@ impl Records {
         let keys = [Some(key), earlier.as_ref()].into_iter().flatten();
         let mut notes = keys.filter_map(|key| fs::metadata(self.path(key, DOWN)).ok());
         Timestamp::try_from(notes.next()?.modified().ok()?).ok()
+    }
+
+    /// Notes that the service has read its configuration again, as it was at this time.
+    ///
+    /// # Errors
+    /// The note cannot be written.
+    pub(crate) fn mark_reloaded(&self, key: &RecordKey, at: Timestamp) -> Result<(), RecordError> {
+        let path = self.path(key, RELOADED);
+        let note = self
+            .open(&path)
+            .and_then(|file| file.set_modified(at.into()));
+        note.map_err(RecordError::of(&path, "written"))
+    }
+
+    /// Returns the time of the configuration that the service has read again; `None` where it has not.
+    pub(crate) fn reloaded_at(&self, key: &RecordKey) -> Option<Timestamp> {
+        let note = fs::metadata(self.path(key, RELOADED)).ok()?;
+        Timestamp::try_from(note.modified().ok()?).ok()
     }
 
     /// Notes that the service is to run.

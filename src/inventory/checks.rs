@@ -183,6 +183,7 @@ pub(super) fn check_restart_on(service: &Service, raw: &RawService, problems: &m
     for cause in &causes.value {
         let needs_code = cause.value == RestartCause::Stale
             && service.sources.is_none()
+            && service.config_files.is_none()
             && service.start.is_none()
             && !broken_start;
         if needs_code && can_restart {

@@ -86,6 +86,8 @@ settings! {
     start: RawStart, optional, "map, see below", since "0.1", start;
     /// The files that the code is made of; a process that is older than the newest of them is `stale`.
     sources: Sources, optional, "list of patterns", since "0.1", sources;
+    /// The files that its configuration is made of: a change raises `stale` too, and a reload clears that where there is one.
+    config_files: Sources, optional, "list of patterns", since "0.1", sources;
     /// systemd, docker or another supervisor runs the service: its start command may end, nothing is put on record, healthctl waits for the proof.
     supervised: bool, default(false), "`true` or `false`", since "0.1", boolean;
     /// The causes that automatic restart may react to, where it is switched on: `stale`, `unhealthy`.

@@ -265,15 +265,15 @@ fn as_command(entry: &Entry, inside: &str) -> Option<String> {
     }
 }
 
-/// Reads `sources`; an empty list is as good as none.
+/// Reads `sources` or `config_files`; an empty list is as good as none.
 pub(super) fn sources(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Sources>> {
     const EXPECTED: &str = "a list of patterns";
     if entry.value.as_text().is_some() {
         let hint = match entry.value.style {
-            Style::Interpolated => "write a list: `sources: […]`".to_owned(),
+            Style::Interpolated => format!("write a list: `{}: […]`", entry.key),
             Style::Plain | Style::Quoted => {
                 let text = entry.value.as_text().unwrap_or_default();
-                format!("did you mean `sources: [\"{text}\"]`?")
+                format!("did you mean `{}: [\"{text}\"]`?", entry.key)
             }
         };
         return entry.value.wrong(EXPECTED).hint(hint).reject(problems);

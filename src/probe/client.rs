@@ -63,6 +63,12 @@ impl Clients {
         Ok(clients.entry(key).or_insert(client).clone())
     }
 
+    /// Closes all kept connections that no request uses just now.
+    pub(super) fn drop_kept(&self) {
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.retain(|key, _| key.connection != Connection::Reuse);
+    }
+
     fn known(&self, key: &ClientKey) -> Option<Client> {
         let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         clients.get(key).cloned()

@@ -100,6 +100,11 @@ impl Exchange {
         }
     }
 
+    /// Closes all kept connections that no request uses just now.
+    pub(super) fn drop_kept_connections(&self) {
+        self.clients.drop_kept();
+    }
+
     /// Returns all addresses of a name.
     pub(super) async fn addresses(
         &self,
@@ -179,7 +184,14 @@ impl Exchange {
     ) -> Result<(Response, Redactions), ProbeError> {
         let http = request.http;
         let client = self.clients.of(http, request.connection).await?;
-        let prepared = PreparedRequest::new(&client, http, request.connection).await?;
+        // Whoever closes a connection first waits with its port for a minute; so a probe closes it, and asks nobody to.
+        let closes_first = request.expect.is_some();
+        let asked = if closes_first {
+            Connection::Reuse
+        } else {
+            request.connection
+        };
+        let prepared = PreparedRequest::new(&client, http, asked).await?;
         let mut asked = vec![http.target.url.clone()];
         let mut elsewhere = false;
         loop {

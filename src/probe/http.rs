@@ -30,7 +30,7 @@ pub(super) async fn probe(
     let request = ExchangeRequest {
         http,
         pin,
-        connection: http.connection,
+        connection: prober.connection(http.connection),
         expect: Some(&probe.expect),
         body: if needs_body {
             BodyUse::Plain(probe.max_body)

@@ -1,6 +1,8 @@
 //! What all probes share: connections and the clock. Also sends the requests of actions.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::health::{Failure, Phases};
@@ -15,6 +17,19 @@ use super::redact::Redactions;
 pub(crate) struct Prober {
     pub(super) exchange: Exchange,
     pub(super) clock: Clock,
+    /// How many have asked for fresh connections.
+    fresh: Arc<AtomicUsize>,
+}
+
+/// As long as this lives, every probe makes a connection of its own: a kept one would hold up a service that ends when its last
+/// connection has closed, and go on answering behind a closed listener.
+#[derive(Debug)]
+pub(crate) struct FreshConnections(Arc<AtomicUsize>);
+
+impl Drop for FreshConnections {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// The response to a request of an action.
@@ -54,6 +69,23 @@ impl Prober {
         Self {
             exchange: Exchange::new(),
             clock,
+            fresh: Arc::default(),
+        }
+    }
+
+    /// Drops the kept connections, and has every probe make a new one until the result is dropped.
+    pub(crate) fn fresh_connections(&self) -> FreshConnections {
+        self.fresh.fetch_add(1, Ordering::SeqCst);
+        self.exchange.drop_kept_connections();
+        FreshConnections(Arc::clone(&self.fresh))
+    }
+
+    /// Returns how a probe connects now, which asks for `wanted`.
+    pub(super) fn connection(&self, wanted: Connection) -> Connection {
+        if self.fresh.load(Ordering::SeqCst) > 0 {
+            Connection::Fresh
+        } else {
+            wanted
         }
     }
 

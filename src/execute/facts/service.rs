@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::identity::{identity, identity_probes, is_draining};
 use super::owners::{merge_owners, owners_of};
@@ -14,7 +14,7 @@ use super::{Circumstances, Neighbourhood, Neighbours, ProcessFacts, heads, name}
 use crate::action::{Baseline, ConnectOutcome, LOOKS_APART, ProofSubject, all_refuse};
 use crate::execute::address::{ServiceAddress, connect_all};
 use crate::execute::ownership::AnswerKind;
-use crate::health::{Identity, Moment, Outcome, ProbeResult, Role};
+use crate::health::{FailureKind, Identity, Moment, Outcome, ProbeResult, Role};
 use crate::host::pid_file::PidFile;
 use crate::host::records::Record;
 use crate::host::{
@@ -25,6 +25,8 @@ use crate::probe::Prober;
 
 /// A service that answers faster than this is asked again, to see whether another instance answers in turn.
 const QUICK: Duration = Duration::from_millis(300);
+/// The facts of a plan older than this are gathered again before anything is sent.
+const FRESH: Duration = Duration::from_millis(500);
 /// The number of times that it is asked then.
 const REPEATS: usize = 2;
 
@@ -64,6 +66,9 @@ pub(crate) struct ServiceFacts {
     pub(crate) passing: Option<String>,
     /// When it was stopped, where that was a moment ago.
     stopped: Option<Timestamp>,
+    /// When the facts began to be gathered, and how long that took.
+    begun: Option<Instant>,
+    pub(crate) took: Duration,
     pub(crate) read_at: Option<Moment>,
 }
 
@@ -138,6 +143,7 @@ impl ServiceFacts {
         }: FactsQuestion<'_>,
         StoredState { record, stopped }: StoredState,
     ) -> Result<Self, String> {
+        let begun = Instant::now();
         let address = ServiceAddress::of(service, means);
         let endpoints = address.endpoints(prober).await?;
         let looks = connect_all(&endpoints).await;
@@ -152,6 +158,7 @@ impl ServiceFacts {
             can_start: service.start.is_some(),
             named,
             stopped,
+            begun: Some(begun),
             ..Self::default()
         };
         facts.ask_probes(service, prober).await;
@@ -195,7 +202,13 @@ impl ServiceFacts {
         if self.processes.all().is_empty() {
             self.repeat(prober).await;
         }
+        self.took = self.begun.map(|begun| begun.elapsed()).unwrap_or_default();
         self.read_at = Some(clock.now());
+    }
+
+    /// Returns whether the facts were gathered a moment ago.
+    pub(crate) fn are_fresh(&self, now: Moment) -> bool {
+        self.read_at.is_some_and(|at| now.since(at) <= FRESH)
     }
 
     /// Returns whether its process is known to run, or to have exited, so that no probe has to tell.
@@ -392,7 +405,11 @@ impl ServiceFacts {
         let answered = outcome.address.as_deref().and_then(|it| it.parse().ok());
         self.pin = answered.filter(own);
         let pin = self.pin;
-        let others = others.iter().filter(|one| one.decode.is_some());
+        // One that does not answer in time answers no other question either.
+        let is_silent = outcome.failure_kind() == Some(FailureKind::Timeout);
+        let others = others
+            .iter()
+            .filter(|one| one.decode.is_some() && !is_silent);
         let others = others.map(|probe| async move { (probe, prober.probe(probe, pin).await) });
         let mut answers: Vec<(&Probe, Outcome)> = vec![(first, outcome)];
         answers.extend(join_all(others).await);

@@ -244,6 +244,31 @@ async fn a_listener_that_is_closed_while_its_connection_lives() {
     serving.await.unwrap();
 }
 
+/// A service that ends when its last connection has closed is not held up by a kept one.
+#[tokio::test]
+async fn kept_connections_are_dropped_and_not_made_while_something_is_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            while !head(&mut stream).await.is_empty() {
+                stream.write_all(OK).await.unwrap();
+            }
+        }
+    });
+    let mut kept = get(&format!("http://{address}/"));
+    kept.connection = Connection::Reuse;
+    let prober = prober();
+    passed(&run_by(&prober, &probe(kept.clone())).await);
+    let fresh = prober.fresh_connections();
+    passed(&run_by(&prober, &probe(kept)).await);
+    // Both connections have closed, though the prober lives.
+    serving.await.unwrap();
+    drop(fresh);
+    assert_eq!(prober.connection(Connection::Reuse), Connection::Reuse);
+}
+
 #[tokio::test]
 async fn a_fresh_connection_each_time() {
     let count = Arc::new(AtomicUsize::new(0));

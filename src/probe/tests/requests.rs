@@ -60,7 +60,6 @@ async fn the_request_as_it_is_sent() {
             "GET /health?x=1 HTTP/1.1\n\
              accept: application/health+json, application/json;q=0.9, text/plain;q=0.5, */*;q=0.1\n\
              user-agent: healthctl/{version}\n\
-             connection: close\n\
              host: 127.0.0.1:PORT\n\n"
         )
     );

@@ -282,3 +282,76 @@ fn b_neighbour_a_program_that_reads_its_empty_input_is_told_so() {
     assert_ended(&ran, "died", 5);
     assert!(ran.stdout.contains("standard input"), "{ran:?}");
 }
+
+#[test]
+fn b5_a_reload_clears_what_its_configuration_has_raised() {
+    let reload = "    config_files: [conf.yaml]\n    actions: {reload: {http: /config/reload}}\n";
+    let stage = Stage::new(SERVICE, &[&Startable::new("api", "").with(reload)]);
+    stage.scene().write("conf.yaml", "a: 1\n");
+    assert_ended(&run(stage.scene(), "start --yes api"), "started", 0);
+    let check = || run(stage.scene(), "check --fail-on stale -o json");
+    let is_told = |ran: &Ran| ran.stdout.contains("conf.yaml changed");
+    assert!(!is_told(&check()));
+    stage.scene().write("conf.yaml", "a: 2\n");
+    let ran = check();
+    assert!(ran.code == 1 && is_told(&ran), "{ran:?}");
+    assert_ended(&run(stage.scene(), "reload --yes api"), "reloaded", 0);
+    let ran = check();
+    assert!(ran.code == 0 && !is_told(&ran), "{ran:?}");
+    stage.scene().write("conf.yaml", "a: 3\n");
+    assert!(is_told(&check()), "a later change is another one");
+}
+
+#[test]
+fn b5_neighbour_a_reload_that_is_rejected_clears_nothing() {
+    let reload = "    config_files: [conf.yaml]\n    actions: {reload: {http: /config/reload}}\n";
+    let stage = Stage::new(
+        SERVICE,
+        &[&Startable::new("api", "reload=reject").with(reload)],
+    );
+    assert_ended(&run(stage.scene(), "start --yes api"), "started", 0);
+    stage.scene().write("conf.yaml", "a: 2\n");
+    assert_ended(
+        &run(stage.scene(), "reload --yes api"),
+        "reload-rejected",
+        5,
+    );
+    let ran = run(stage.scene(), "check --fail-on stale");
+    assert!(ran.code == 1 && ran.stdout.contains("conf.yaml"), "{ran:?}");
+    assert_ended(&run(stage.scene(), "restart --yes api"), "restarted", 0);
+    let ran = run(stage.scene(), "check --fail-on stale");
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+/// Holds a port without listening on it, as closed connections do for a minute.
+fn hold(port: u16) -> rustix::fd::OwnedFd {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
+    let socket = socket.expect("a socket can be made");
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    bind(&socket, &address).expect("the port is free");
+    socket
+}
+
+#[test]
+fn b6_a_port_that_nobody_listens_on_is_waited_for() {
+    let service = Startable::new("api", "");
+    let stage = Stage::new(SERVICE, &[&service]);
+    let held = hold(service.port());
+    let mut acting = begin(stage.scene(), "start --yes api");
+    acting.until("waiting until it is free");
+    drop(held);
+    assert_ended(&acting.end(), "started", 0);
+    assert_eq!(stage.running().len(), 1);
+}
+
+#[test]
+fn b6_neighbour_a_start_that_fails_for_another_reason_is_not_tried_again() {
+    let service = Startable::new("api", "fail");
+    let stage = Stage::new(SERVICE, &[&service]);
+    let _held = hold(service.port());
+    let ran = run(stage.scene(), "start --yes api");
+    assert_ended(&ran, "died", 5);
+    assert!(!ran.stderr.contains("waiting until"), "{ran:?}");
+}

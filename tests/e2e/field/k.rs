@@ -137,3 +137,18 @@ fn k9_neighbour_of_a_trace_the_last_cause_is_told() {
     assert_ended(&ran, "died", 5);
     assert!(ran.stdout.contains("Caused by: bind failed"), "{ran:?}");
 }
+
+#[test]
+fn k11_the_figure_is_what_has_passed_and_the_time_out_holds() {
+    let stage = started("", "");
+    let pid = i32::try_from(stage.running()[0]).expect("a pid is small");
+    let pid = rustix::process::Pid::from_raw(pid).expect("it runs");
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("it can be stopped");
+    let began = std::time::Instant::now();
+    let ran = run(stage.scene(), "shutdown --yes --timeout 6s -o json api");
+    let passed = began.elapsed().as_secs_f64();
+    let results: Value = serde_json::from_str(&ran.stdout).expect("an array");
+    let told = results[0]["elapsed_seconds"].as_f64().expect("a figure");
+    assert_ne!(ran.code, 0, "{ran:?}");
+    assert!((passed - told).abs() < 2.0, "{told} of {passed}: {ran:?}");
+}
