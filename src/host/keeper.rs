@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions, WaitOptions, setsid, wait, waitid};
 
 use super::launch;
+use super::process::children;
 use super::records::{note_exit, note_heir_exit, start_files};
 use super::signals::{Disposition, own_disposition};
 use crate::health::Process;
@@ -150,7 +151,7 @@ fn reap(starts: &Path, service: u32) -> io::Result<()> {
             let status = ExitStatus::from_raw(status.as_raw());
             let is_noted = note_exit(&files, pid, status);
             if pid == service {
-                heirs = children();
+                heirs = children(std::process::id());
             } else if let Some(place) = heirs.iter().position(|heir| heir.pid == pid) {
                 let heir = heirs.swap_remove(place);
                 if !is_noted {
@@ -179,14 +180,6 @@ fn unit_in(cgroup: &str) -> Option<String> {
         matches!(kind, "service" | "scope").then_some((name, kind))
     })?;
     (kind == "service" && !unit.starts_with("user@")).then(|| unit.to_owned())
-}
-
-/// Returns the children of this process.
-fn children() -> Vec<Process> {
-    let own = std::process::id();
-    let running = super::process::pids().filter_map(super::process);
-    let children = running.filter(|one| one.parent == own);
-    children.map(|one| one.process).collect()
 }
 
 /// Returns the command that runs this program again, as another step.

@@ -151,6 +151,18 @@ pub(crate) fn session_number(process: Process) -> Option<u32> {
     (stat.start_ticks == process.start_ticks).then_some(stat.session)
 }
 
+/// Returns the children of the process with this pid, those that only wait to be reaped as well.
+pub(super) fn children(parent: u32) -> Vec<Process> {
+    let child = |pid| {
+        let stat = read(pid).ok()??;
+        (stat.parent == parent).then_some(Process {
+            pid,
+            start_ticks: stat.start_ticks,
+        })
+    };
+    pids().filter_map(child).collect()
+}
+
 /// Returns all processes that run below this one, which is not among them; those nearest to it first.
 pub(crate) fn below(ancestor: Process) -> Vec<RunningProcess> {
     let all: Vec<RunningProcess> = pids().filter_map(process).collect();
