@@ -203,3 +203,62 @@ fn what_an_earlier_version_has_written_by_the_first_file_is_found() {
     records.forget(&now).unwrap();
     assert_eq!(records.read(&now).unwrap(), None);
 }
+
+#[test]
+fn a_pid_of_another_namespace_is_not_the_recorded_process() {
+    let home = tempfile::tempdir().unwrap();
+    let record = Record::new(&key(home.path(), "api"), own());
+    assert!(record.pid_namespace.is_some() && record.running().is_some());
+    let elsewhere = Record {
+        pid_namespace: record.pid_namespace.map(|number| number + 1),
+        ..record.clone()
+    };
+    assert_eq!(elsewhere.running(), None);
+    assert!(elsewhere.session(true).is_empty());
+    let of_an_earlier_version = Record {
+        pid_namespace: None,
+        ..record
+    };
+    assert!(of_an_earlier_version.running().is_some());
+}
+
+#[test]
+fn without_its_keeper_a_member_of_the_session_has_to_hold_the_log_itself() {
+    use std::process::{Command, Stdio};
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("log");
+    let mut leader = Command::new("setsid");
+    leader
+        .args(["sh", "-c", "sleep 300 & sleep 301 > /dev/null & exit 0"])
+        .stdout(Stdio::from(File::create(&log).unwrap()));
+    let mut leader = leader.spawn().unwrap();
+    let gone = Process {
+        pid: leader.id(),
+        start_ticks: 1,
+    };
+    assert!(leader.wait().unwrap().success());
+    // Until it runs its program, a child of the shell has the output of the shell.
+    let members = loop {
+        let members = session_of(gone);
+        if members.iter().filter(|one| one.name == "sleep").count() == 2 {
+            break members;
+        }
+        std::thread::yield_now();
+    };
+    let record = Record {
+        keeper: Some(gone),
+        log_file: file_id(&log),
+        ..Record::new(&key(home.path(), "api"), own())
+    };
+    assert_eq!(record.live_keeper(), None);
+    // Another file in its place changes nothing.
+    fs::rename(&log, home.path().join("log.1")).unwrap();
+    let left = record.session(false);
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(record.session(true).len(), 2);
+    for one in members {
+        let pid = i32::try_from(one.process.pid).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+}
