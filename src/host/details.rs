@@ -127,7 +127,7 @@ impl ProcessTraits {
 }
 
 /// The processes of this machine at one time, each read when it is first asked for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ProcessTable {
     known: BTreeMap<u32, Option<RunningProcess>>,
     all: Option<BTreeMap<u32, Vec<u32>>>,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rustix::fs::OFlags;
 
 use super::details::ProcessTraits;
-use super::process::{RunningProcess, available, process, started_at};
+use super::process::{RunningProcess, available, is_hidden, process, started_at};
 
 /// File systems keep whole seconds, FAT every other; the clock of the machine may be set meanwhile.
 const TOLERANCE: Duration = Duration::from_secs(2);
@@ -68,7 +68,12 @@ pub(crate) fn read(path: &Path, since: Option<Timestamp>) -> PidFile {
         return PidFile::Unknown("pid files are not available here: needs /proc".to_owned());
     }
     let Some(running) = process(pid) else {
-        return PidFile::Exited(pid);
+        // Unless the process is gone, it is not said to be.
+        return if is_hidden(pid) {
+            PidFile::Unknown(format!("{shown} names pid {pid}, which is hidden"))
+        } else {
+            PidFile::Exited(pid)
+        };
     };
     let users = [Some(0), Some(rustix::process::geteuid().as_raw())];
     let user = ProcessTraits::of(pid).user;

@@ -304,6 +304,12 @@ fn exists(pid: u32) -> Option<bool> {
     }
 }
 
+/// Returns whether a process with this pid may run that only `/proc` hides from this user.
+pub(super) fn is_hidden(pid: u32) -> bool {
+    let is_hidden = |error: &io::Error| vanished(error) && exists(pid) != Some(false);
+    read(pid).as_ref().err().is_some_and(is_hidden)
+}
+
 /// Checks whether a signal could be sent to the process with this pid; sends none.
 pub(super) fn may_signal(pid: Pid) -> Result<(), Errno> {
     rustix::process::test_kill_process(pid)

@@ -35,8 +35,10 @@ const MULTIPLEXERS: &str = "tmux* screen SCREEN zellij abduco dtach mosh-server 
 pub(crate) struct Neighbours {
     /// Each address of another service: whose, and who listens there.
     listening: Vec<(String, Endpoint, Vec<Process>)>,
-    /// Each process on record, with the service that it was started for, the key of its record, and since when it runs.
+    /// Each process on record, with the service that it was started for, and since when it runs.
     recorded: Vec<RecordedNeighbour>,
+    /// All processes of this machine, so that they are listed once for all services.
+    table: ProcessTable,
 }
 
 #[derive(Debug, Clone)]
@@ -122,16 +124,19 @@ impl Neighbours {
         let own = files.iter().map(std::fs::canonicalize);
         let own: Vec<PathBuf> = own.flatten().collect();
         let recorded = records.map_or_else(Vec::new, Records::all);
+        let mut table = ProcessTable::default();
+        table.pids();
         let recorded = recorded.into_iter().map(|record| RecordedNeighbour {
             is_of_inventory: own.contains(&record.inventory),
-            processes: recorded_processes(&record),
+            processes: recorded_processes(&record, &mut table),
             keeper: record.keeper,
             started: record.started_at,
             service: record.service,
         });
         Self {
-            listening: listening.collect(),
             recorded: recorded.collect(),
+            listening: listening.collect(),
+            table,
         }
     }
 
@@ -185,15 +190,13 @@ impl Neighbours {
 }
 
 /// Returns the processes of a start that still run: the one that was started, or what it has left behind.
-fn recorded_processes(record: &Record) -> Vec<Process> {
-    match record.leader() {
-        Some(leader) => vec![leader.process],
-        None => record
-            .session(false)
-            .iter()
-            .map(|one| one.process)
-            .collect(),
-    }
+fn recorded_processes(record: &Record, table: &mut ProcessTable) -> Vec<Process> {
+    let left = match (record.leader(), record.live_keeper()) {
+        (Some(leader), _) => vec![leader],
+        (None, Some(keeper)) => table.descendants(keeper.pid),
+        (None, None) => record.session(false),
+    };
+    left.iter().map(|one| one.process).collect()
 }
 
 /// Gathers the evidence for a service.
@@ -204,7 +207,7 @@ pub(super) fn gather(
     neighbours: &Neighbours,
     circumstances: Circumstances,
 ) -> Evidence {
-    let mut table = ProcessTable::default();
+    let mut table = neighbours.table.clone();
     let own = table.get(std::process::id());
     let ours = own.map_or_else(Vec::new, |own| {
         let mut ours = table.ancestors(&own);
@@ -296,8 +299,26 @@ impl Search<'_> {
         if listeners_only && owners.iter().all(|one| is_above(&mut self.table, one)) {
             return;
         }
-        self.recorded = record.session(false);
-        self.kept = record.below_keeper();
+        let Some(keeper) = record.live_keeper() else {
+            self.recorded = record.session(false);
+            return;
+        };
+        // All that it keeps is below it, whatever its session.
+        let descendants = record.descendants.iter();
+        self.recorded = descendants
+            .filter_map(|one| self.table.get(one.pid).filter(|it| it.process == *one))
+            .collect();
+        self.kept = if listeners_only {
+            let is_kept = |table: &mut ProcessTable, one: &RunningProcess| {
+                let above = table.ancestors(one);
+                above.iter().any(|it| it.process == keeper)
+            };
+            let mut kept = owners;
+            kept.retain(|one| is_kept(&mut self.table, one));
+            kept
+        } else {
+            self.table.descendants(keeper.pid)
+        };
     }
 
     fn line(&mut self, running: &RunningProcess) -> &ProcessLine {
@@ -336,7 +357,9 @@ impl Search<'_> {
         if let Some(pid) = circumstances.named {
             first.extend(self.table.get(pid));
         }
-        if first.is_empty() && circumstances.without_address && self.start.is_some() {
+        let is_worker = circumstances.without_address && self.start.is_some();
+        // To tell strangers no worker has to be searched for.
+        if first.is_empty() && is_worker && !circumstances.listeners_only {
             first.extend(self.workers());
         }
         let mut wanted = BTreeMap::new();
@@ -359,8 +382,8 @@ impl Search<'_> {
             .collect();
         let mut found = Vec::new();
         for running in all {
-            let is_own = || ProcessTraits::of(running.process.pid).user == Some(own);
-            if self.command(&running) == CommandMatch::Runs && is_own() {
+            let is_own = ProcessTraits::of(running.process.pid).user == Some(own);
+            if is_own && self.command(&running) == CommandMatch::Runs {
                 found.push(running);
             }
         }
