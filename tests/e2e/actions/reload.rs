@@ -250,7 +250,7 @@ fn after_a_rejected_reload_no_other_service_is_asked() {
         entry("api", &first, ROUTE),
         entry("web", &second, ROUTE)
     ));
-    let ran = run(&scene, "reload --yes --all");
+    let ran = run(&scene, "reload --yes --parallel 1 --all");
     assert_eq!(ran.code, 5, "{ran:?}");
     assert!(ran.stdout.contains("api: reload-rejected"), "{ran:?}");
     assert!(

@@ -202,7 +202,7 @@ fn a_service_that_was_started_since_the_plan_was_made_is_not_called_stopped() {
     let (a, b) = pair(folder.path());
     let stage = Stage::new(SERVICE, &[&a, &b]);
     assert_eq!(run(stage.scene(), "start --yes a").code, 0);
-    let mut acting = begin(stage.scene(), "shutdown --yes -o json a b");
+    let mut acting = begin(stage.scene(), "shutdown --yes --parallel 1 -o json a b");
     acting.until("draining");
     let mut by_hand = service(&format!("port={}", b.port()));
     std::fs::write(folder.path().join("open"), "").expect("the gate can be opened");
@@ -225,7 +225,7 @@ fn a_service_that_ends_by_itself_before_its_turn_is_started_and_told_once() {
         .as_u64()
         .and_then(|pid| u32::try_from(pid).ok())
         .expect("a pid is a number");
-    let mut acting = begin(stage.scene(), "restart --yes -o json a b");
+    let mut acting = begin(stage.scene(), "restart --yes --parallel 1 -o json a b");
     acting.until("draining");
     kill(pid);
     wait_for_end(pid);
