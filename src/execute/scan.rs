@@ -3,6 +3,7 @@
 //!
 //! Must not ask any service or resolve a name.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,10 +18,10 @@ use super::facts::{
 };
 use super::record_key;
 use crate::health::{
-    ChangedFile, CodeFiles, HostFinding, OnRecord, Process, ProcessExit, is_crash_loop,
+    ChangedFile, CodeFiles, Flag, HostFinding, OnRecord, Process, ProcessExit, is_crash_loop,
 };
 use crate::host::log::last_line;
-use crate::host::mtime::{executable, modified, newest_file};
+use crate::host::mtime::{executable, matching_files, modified};
 use crate::host::pid_file::PidFile;
 use crate::host::records::{ExitRecord, Record, RecordKey, Records};
 use crate::host::{
@@ -193,9 +194,10 @@ impl ScannedService {
         }
         started.extend(recorded.as_ref().map(|running| running.process));
         started.extend(facts.record.as_ref().and_then(Record::live_keeper));
-        let foreign = match facts.foreign(service) {
-            ForeignFinding::Yes(why) => Some(why),
-            ForeignFinding::No | ForeignFinding::Unclear(_) => None,
+        let (foreign, foreign_unclear) = match facts.foreign(service) {
+            ForeignFinding::Yes(why) => (Some(why), None),
+            ForeignFinding::No => (None, None),
+            ForeignFinding::Unclear(why) => (None, Some(why)),
         };
         let process = match (facts.leader(), heads(facts.owning()).as_slice()) {
             (Some(leader), _) => Some(leader.process),
@@ -211,19 +213,30 @@ impl ScannedService {
             (Some(_), Some(record), Some(start)) => record.entry != start.fingerprint(),
             _ => false,
         };
+        let mut untold = self.untold(&facts, foreign_unclear, process);
         let mut code = CodeFiles {
             entry_differs,
+            hot: service.hot_reload.clone(),
             ..CodeFiles::default()
         };
         if let Some(sources) = &service.sources {
-            match newest_file(&sources.root, &sources.patterns) {
-                Ok(found) => code.newest = found.map(|(path, at)| changed_file(&path, at)),
-                Err(why) => problem(format!("its sources cannot be looked through: {why}")),
+            match matching_files(&sources.root, &sources.patterns) {
+                Ok(found) => {
+                    let record = facts.record.as_ref().filter(|_| recorded.is_some());
+                    let earlier = record.and_then(|record| record.sources.as_deref());
+                    code.differs = earlier.is_some_and(|earlier| found.differ_from(earlier));
+                    code.newest = found.newest.map(|(path, at)| changed_file(&path, at));
+                }
+                Err(why) => {
+                    let why = format!("its sources cannot be looked through: {why}");
+                    problem(why.clone());
+                    untold.insert(Flag::Stale, why);
+                }
             }
         }
         if let Some(files) = &service.config_files {
-            match newest_file(&files.root, &files.patterns) {
-                Ok(found) => code.config = found.map(|(path, at)| changed_file(&path, at)),
+            match matching_files(&files.root, &files.patterns) {
+                Ok(found) => code.config = found.newest.map(|(path, at)| changed_file(&path, at)),
                 Err(why) => problem(format!(
                     "its `config_files` cannot be looked through: {why}"
                 )),
@@ -234,6 +247,13 @@ impl ScannedService {
             look_at_executable(start, process, &mut code);
         }
         let process = process.map(|process| reader(process, facts.owning()));
+        let answering = process.and_then(|process| oldest_fork(process, facts.owning()));
+        let record = facts.record.as_ref();
+        let started_by = record
+            .zip(service.start.as_ref())
+            .and_then(|(record, start)| record.started_at.checked_add(start.ready_timeout).ok());
+        code.read_by = answering.and_then(local_process);
+        code.first_until = started_by;
         let exits = records.map(|records| records.recent_exits(&self.key));
         let exits = exits.unwrap_or_default();
         let start = service.start.as_ref();
@@ -260,6 +280,7 @@ impl ScannedService {
         HostFinding {
             gone,
             on_record,
+            untold,
             process: process.and_then(local_process),
             code,
             split: facts.split().filter(|_| foreign.is_none()),
@@ -267,6 +288,47 @@ impl ScannedService {
             exit,
             crash_loop,
         }
+    }
+
+    /// Returns the flags that cannot be told of the service, each with the reason.
+    fn untold(
+        &self,
+        facts: &ProcessFacts,
+        foreign_unclear: Option<String>,
+        process: Option<Process>,
+    ) -> BTreeMap<Flag, String> {
+        let service = &self.service;
+        let hidden = match &facts.owners {
+            Some(Owners::Unknown(why)) => Some(why.clone()),
+            Some(Owners::Visible(_)) => {
+                Some("the process of another user listens at its address too".to_owned())
+            }
+            None => Some("it does not listen on this machine".to_owned()),
+            Some(Owners::Nobody | Owners::All(_)) => None,
+        };
+        let mut untold = BTreeMap::new();
+        let has_code = service.sources.is_some() || service.start.is_some();
+        let is_seen = process.is_some() || facts.owners == Some(Owners::Nobody);
+        if has_code && !is_seen {
+            let unknown = || "which process runs its code is not known".to_owned();
+            let why = foreign_unclear.clone().or_else(|| hidden.clone());
+            untold.insert(Flag::Stale, why.unwrap_or_else(unknown));
+        }
+        let is_proved = facts.leader().is_some();
+        let compares = service.start.is_some() || service.pid_file.is_some();
+        let elsewhere = hidden
+            .clone()
+            .filter(|_| compares && !is_proved && !service.supervised);
+        if let Some(why) = foreign_unclear.or(elsewhere) {
+            untold.insert(Flag::Foreign, why);
+        }
+        if let (Some(why), Some(_), false) = (hidden, &facts.owners, service.replicas) {
+            untold.insert(Flag::Split, why);
+        }
+        for why in untold.values_mut() {
+            *why = text::clean(why, 300);
+        }
+        untold
     }
 
     /// Returns whether only healthctl starts the service, and only on this machine.
@@ -364,6 +426,23 @@ fn reader(process: Process, owning: &[RunningProcess]) -> Process {
     oldest
         .filter(|loaded| loaded.start_ticks > process.start_ticks)
         .unwrap_or(process)
+}
+
+/// The process that has begun last of those that answer, where it was forked after `loaded`, whose program it runs: it may
+/// have read code since then. `None` where those that answer have begun with it.
+fn oldest_fork(loaded_by: Process, owning: &[RunningProcess]) -> Option<Process> {
+    let serving = heads_below(owning);
+    let oldest = serving.into_iter().min_by_key(|one| one.start_ticks)?;
+    let is_fork = oldest != loaded_by && loaded(oldest) == loaded_by;
+    is_fork.then_some(oldest)
+}
+
+/// The processes that own the socket without those that have started another one of them.
+fn heads_below(owning: &[RunningProcess]) -> Vec<Process> {
+    let above: Vec<Vec<Process>> = owning.iter().map(|one| ancestors(one.process)).collect();
+    let all = owning.iter().map(|one| one.process);
+    all.filter(|one| !above.iter().any(|above| above.contains(one)))
+        .collect()
 }
 
 fn look_at_executable(start: &StartSpec, process: Option<Process>, code: &mut CodeFiles) {

@@ -23,6 +23,7 @@ use crate::health::{Outcome, Process, Role};
 use crate::host::keeper::enclosing_unit;
 use crate::host::launch::{StartOrder, launch, make_log, startable};
 use crate::host::log::{excerpt, last_line};
+use crate::host::mtime::matching_files;
 use crate::host::pid_file::{self, PidFile};
 use crate::host::records::{Record, RecordError, RecordKey, Records};
 use crate::host::{
@@ -393,7 +394,7 @@ impl Executor {
             cwd: exec.cwd.clone(),
             log: start.log.clone().unwrap_or_else(default_log),
             entry: start.fingerprint(),
-            sources: None,
+            sources: sources_fingerprint(service).await,
         };
         Ok((records, order, Redactions::new(exec, secrets)))
     }
@@ -707,4 +708,13 @@ fn unseen_process(process: Process, command: &[String]) -> RunningProcess {
         parent: 0,
         name: text::clean(name, 40),
     }
+}
+
+/// Returns the fingerprint of the files that the service's code is made of now; `None` where it names none, or they cannot
+/// be looked through.
+async fn sources_fingerprint(service: &Service) -> Option<String> {
+    let sources = service.sources.clone()?;
+    let look = move || matching_files(&sources.root, &sources.patterns);
+    let found = tokio::task::spawn_blocking(look).await.ok()?;
+    Some(found.ok()?.fingerprint)
 }

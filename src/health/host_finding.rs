@@ -1,10 +1,11 @@
 //! What a look at this machine finds of a service, beside what its own probes say: which process runs its code, whether
 //! that code has changed since, who else listens at its address.
 
-use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Start;
+use super::{Flag, HotFiles, Start};
 use crate::text::approximate_duration;
+use jiff::{SignedDuration, Timestamp};
 
 /// The findings about a service on this machine; empty where nothing could be found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct HostFinding {
     pub exit: Option<ProcessExit>,
     /// What the records tell of its life.
     pub on_record: OnRecord,
+    /// The flags that cannot be told, each with the reason.
+    pub untold: BTreeMap<Flag, String>,
     /// How often what healthctl started has ended by itself, where that is a crash loop, as a sentence.
     pub crash_loop: Option<String>,
 }
@@ -99,6 +102,26 @@ pub struct CodeFiles {
     pub replaced: bool,
     /// The `start` entry differs from the one that the process was started by.
     pub entry_differs: bool,
+    /// The sources are not those that healthctl started it with, whatever their times say.
+    pub differs: bool,
+    /// What the process reads again by itself.
+    pub hot: BTreeSet<HotFiles>,
+    /// The oldest process that answers, where it was forked from the one that has loaded the program: it may have read the
+    /// sources again, or not.
+    pub read_by: Option<LocalProcess>,
+    /// Until when a process belongs to the start that healthctl made, UTC.
+    pub first_until: Option<Timestamp>,
+}
+
+/// Whether a process runs code that has changed since it read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Staleness {
+    /// As far as anything tells it does not.
+    No,
+    /// It does, for these reasons.
+    Stale(String),
+    /// It cannot be told, for this reason.
+    Unclear(String),
 }
 
 /// A file and when it was written last, UTC.
@@ -127,15 +150,17 @@ impl HostFinding {
         self.code.entry_differs = false;
     }
 
-    /// Why its process runs old code, for people; `None` where nothing says so.
+    /// Tells whether its process runs old code.
     ///
     /// `reported` is the start that the service tells of itself: where it is later than that of its process, as behind a
     /// reloader, the code was read then.
-    pub fn stale(&self, reported: Option<Start>, now: Timestamp) -> Option<String> {
+    pub fn staleness(&self, reported: Option<Start>, now: Timestamp) -> Staleness {
+        let Some(started) = self.started(reported, now) else {
+            return Staleness::No;
+        };
         if self.gone || self.foreign.is_some() {
-            return None;
+            return Staleness::No;
         }
-        let started = self.started(reported, now)?;
         let code = &self.code;
         let newer_than = |file: &Option<ChangedFile>, read: Timestamp, verb| {
             let file = file.as_ref().filter(|file| file.at > read)?;
@@ -148,14 +173,62 @@ impl HostFinding {
             code.replaced.then(|| text.to_owned())
         };
         let entry = "its `start` entry has changed since it was started";
+        let changed = newer(&code.newest, "changed").map(|why| format!("{why}{HOT}"));
+        let changed = changed.or_else(|| code.differs.then(|| DIFFER.to_owned()));
+        let changed = changed.filter(|_| !code.hot.contains(&HotFiles::Sources));
+        let unclear = changed.as_ref().and_then(|_| self.unclear_reader(started));
         let reasons = [
-            newer(&code.newest, "changed"),
-            newer_than(&code.config, configured, "changed"),
+            changed.filter(|_| unclear.is_none()),
+            newer_than(&code.config, configured, "changed")
+                .filter(|_| !code.hot.contains(&HotFiles::ConfigFiles)),
             newer(&code.executable, "was replaced").or_else(replaced),
             code.entry_differs.then(|| entry.to_owned()),
         ];
         let why: Vec<String> = reasons.into_iter().flatten().collect();
-        (!why.is_empty()).then(|| why.join("; "))
+        match unclear {
+            _ if !why.is_empty() => Staleness::Stale(why.join("; ")),
+            Some(why) => Staleness::Unclear(why),
+            None => Staleness::No,
+        }
+    }
+
+    /// Why it is not known whether the sources were read since they changed: who answers was forked since then, or is not
+    /// the process that healthctl started. `started` is when its program was loaded.
+    fn unclear_reader(&self, started: Timestamp) -> Option<String> {
+        let code = &self.code;
+        let changed = code.newest.as_ref().filter(|file| file.at > started);
+        match (changed, code.read_by) {
+            (Some(file), Some(fork)) if file.at <= fork.started => Some(format!(
+                "pid {}, which answers, was forked after {} changed and may have read it, or not",
+                fork.pid, file.path
+            )),
+            (None, Some(fork)) if fork.started > started => Some(format!(
+                "its sources were replaced, and pid {}, which answers, may have read them since, or not",
+                fork.pid
+            )),
+            (None, _) if code.first_until.is_some_and(|until| started > until) => Some(
+                "its sources were replaced since healthctl started it, and whoever answers has begun later"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Tells of the newest change of sources that its process reads again by itself.
+    pub fn hot_change(&self, now: Timestamp) -> Option<String> {
+        let started = self.process?.started;
+        let code = &self.code;
+        let of = |files, newest| Some(newest).filter(|_| code.hot.contains(&files));
+        let files = [
+            of(HotFiles::Sources, &code.newest),
+            of(HotFiles::ConfigFiles, &code.config),
+        ];
+        let files = files.into_iter().flatten().flatten();
+        let file = files.max_by_key(|file| file.at)?;
+        let is_newer = file.at > started;
+        is_newer.then(|| {
+            told(&file.path, "changed", file.at, started, now) + ", and is read again by itself"
+        })
     }
 
     /// When its process read its code, at the latest.
@@ -167,6 +240,12 @@ impl HostFinding {
         seen.max(reported)
     }
 }
+
+/// What is said where the times of the sources tell nothing.
+const DIFFER: &str =
+    "its sources are not those that it was started with: one was replaced, removed or added";
+/// What to do about a service that is not stale.
+const HOT: &str = " (`hot_reload: true` where it reads its code again by itself)";
 
 /// `src/app.py changed 12s ago, 3m after it started`
 fn told(path: &str, verb: &str, at: Timestamp, started: Timestamp, now: Timestamp) -> String {
@@ -206,11 +285,12 @@ mod tests {
             ..HostFinding::default()
         };
         change(&mut finding);
-        assert_eq!(
-            finding.stale(None, at(200)).as_deref(),
-            expected,
-            "{finding:?}"
-        );
+        let found = match finding.staleness(None, at(200)) {
+            Staleness::No => None,
+            Staleness::Stale(why) => Some(why.replace(HOT, "")),
+            Staleness::Unclear(why) => Some(format!("unclear: {why}")),
+        };
+        assert_eq!(found.as_deref(), expected, "{finding:?}");
     }
 
     #[test]
@@ -263,6 +343,65 @@ mod tests {
     }
 
     #[test]
+    fn sources_whose_times_tell_nothing_are_compared_with_those_of_the_start() {
+        check(Some(DIFFER), |finding| finding.code.differs = true);
+        check(None, |finding| {
+            finding.code.differs = true;
+            finding.code.hot = HotFiles::ALL.iter().copied().collect();
+            finding.code.newest = Some(changed(150));
+            finding.code.config = Some(changed(150));
+        });
+        check(Some(DIFFER), |finding| {
+            finding.code.differs = true;
+            finding.code.first_until = Some(at(100));
+        });
+        check(
+            Some(
+                "unclear: its sources were replaced since healthctl started it, and whoever answers has begun later",
+            ),
+            |finding| {
+                finding.code.differs = true;
+                finding.code.first_until = Some(at(99));
+            },
+        );
+    }
+
+    #[test]
+    fn a_fork_may_have_read_what_changed_before_it() {
+        let forked = |started| {
+            Some(LocalProcess {
+                pid: 12,
+                started: at(started),
+            })
+        };
+        check(
+            Some(
+                "unclear: pid 12, which answers, was forked after src/app.py changed and may have read it, or not",
+            ),
+            |finding| {
+                finding.code.newest = Some(changed(150));
+                finding.code.read_by = forked(160);
+            },
+        );
+        check(
+            Some("src/app.py changed 50s ago, 50s after it started"),
+            |finding| {
+                finding.code.newest = Some(changed(150));
+                finding.code.read_by = forked(140);
+            },
+        );
+        // What else is old is known all the same.
+        check(
+            Some("its executable was replaced since it started"),
+            |finding| {
+                finding.code.newest = Some(changed(150));
+                finding.code.read_by = forked(160);
+                finding.code.replaced = true;
+            },
+        );
+    }
+
+    #[test]
     fn what_does_not_run_or_is_another_is_not_stale() {
         check(None, |finding| {
             finding.code.newest = Some(changed(150));
@@ -307,7 +446,7 @@ mod tests {
             (reported(500, 0), true),
             (None, true),
         ] {
-            let stale = finding.stale(start, at(200)).is_some();
+            let stale = finding.staleness(start, at(200)) != Staleness::No;
             assert_eq!(stale, expected, "{start:?}");
         }
     }

@@ -23,7 +23,8 @@ pub use change::Change;
 pub use details::details;
 pub use fleet::{Fleet, Update};
 pub use host_finding::{
-    ChangedFile, CodeFiles, HostFinding, LocalProcess, OnRecord, ProcessExit, is_crash_loop,
+    ChangedFile, CodeFiles, HostFinding, LocalProcess, OnRecord, ProcessExit, Staleness,
+    is_crash_loop,
 };
 pub use identity::{Identity, OwnedPort, Process, Start};
 pub use info::{ProbeInfo, Role, ServiceInfo};
@@ -39,6 +40,6 @@ pub use snapshot::{
 pub use tracker::{LifecycleEvent, StartProgress, Tracker};
 pub(crate) use words::words_macro;
 pub use words::{
-    CheckVerdict, DependencyStatus, FailureKind, Flag, ProbeResult, RestartCause, State,
+    CheckVerdict, DependencyStatus, FailureKind, Flag, HotFiles, ProbeResult, RestartCause, State,
     VerdictPolicy,
 };

@@ -131,6 +131,8 @@ pub struct ServiceSnapshot {
     pub verdict: CheckVerdict,
     /// The flags that are set.
     pub flags: BTreeSet<Flag>,
+    /// The flags that cannot be told, each with the reason.
+    pub untold: BTreeMap<Flag, String>,
     /// Why it is not healthy, most important first; empty when it is.
     pub reasons: Vec<String>,
     /// Remarks that are no reasons (a role, a take-over).

@@ -160,6 +160,16 @@ words! {
 }
 
 words! {
+    /// Files that a process reads again by itself: the inventory's `hot_reload:`.
+    HotFiles {
+        /// What its code is made of.
+        Sources = "sources",
+        /// Its configuration.
+        ConfigFiles = "config_files",
+    }
+}
+
+words! {
     /// The verdict of `check` on a service.
     CheckVerdict {
         /// The service is good.

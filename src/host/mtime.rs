@@ -1,27 +1,48 @@
-//! Modification times: the newest of the files that glob patterns name, ignore files respected.
+//! The files that glob patterns name, ignore files respected: the newest of them, and a fingerprint of all.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use ignore::WalkBuilder;
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 /// The number of files under a pattern above which the pattern is an error: source code has fewer.
 const MAX_FILES: usize = 100_000;
 
-/// Returns the newest of the files under `root` that match one of the patterns, by its path from there, and its modification
-/// time. The path of a directory matches all files
+/// The files that patterns name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct MatchingFiles {
+    /// The newest of them, by its path from the root, and its modification time.
+    pub(crate) newest: Option<(PathBuf, Timestamp)>,
+    /// A digest of the patterns, and one of path, size, modification time and inode of every file: it differs when one of
+    /// them was added, replaced or removed, whatever their times say.
+    pub(crate) fingerprint: String,
+}
+
+impl MatchingFiles {
+    /// Returns whether this is the fingerprint of other files than `earlier`, which was made for the same patterns.
+    pub(crate) fn differ_from(&self, earlier: &str) -> bool {
+        let patterns = |fingerprint: &str| fingerprint.split('-').next().map(str::to_owned);
+        self.fingerprint != earlier && patterns(&self.fingerprint) == patterns(earlier)
+    }
+}
+
+/// Returns the files under `root` that match one of the patterns. The path of a directory matches all files
 /// in it. Hidden files and those that `.gitignore` and `.ignore` exclude match only a pattern that names them.
 ///
 /// # Errors
 ///
 /// A message if a pattern is invalid or leads to too many files.
-pub(crate) fn newest_file(
-    root: &Path,
-    patterns: &[String],
-) -> Result<Option<(PathBuf, Timestamp)>, String> {
+pub(crate) fn matching_files(root: &Path, patterns: &[String]) -> Result<MatchingFiles, String> {
+    let mut wanted = Digest::default();
+    wanted.add(root, &[]);
+    for pattern in patterns {
+        wanted.add(Path::new(pattern), &[]);
+    }
     // An empty path is the current directory.
     let root = if root == Path::new("") {
         Path::new(".")
@@ -29,7 +50,11 @@ pub(crate) fn newest_file(
         root
     };
     let mut newest = None;
-    let mut keep = |path: PathBuf, at: Timestamp| {
+    let mut files = Digest::default();
+    let mut keep = |path: PathBuf, metadata: &std::fs::Metadata| {
+        let time = [metadata.mtime(), metadata.mtime_nsec()].map(i64::cast_unsigned);
+        files.add(&path, &[metadata.size(), time[0], time[1], metadata.ino()]);
+        let Some(at) = modified(metadata) else { return };
         if newest.as_ref().is_none_or(|(_, known)| *known < at) {
             newest = Some((path, at));
         }
@@ -41,9 +66,7 @@ pub(crate) fn newest_file(
         match (rest, std::fs::metadata(&place)) {
             // A pattern without wildcards names a file that counts whatever an ignore file says.
             (None, Ok(metadata)) if metadata.is_file() => {
-                if let Some(at) = modified(&metadata) {
-                    keep(start, at);
-                }
+                keep(start, &metadata);
             }
             (None, Ok(_)) => walks.entry(start).or_default().push("**".to_owned()),
             (Some(rest), Ok(_)) => walks.entry(start).or_default().push(rest),
@@ -68,13 +91,33 @@ pub(crate) fn newest_file(
                 && set.is_match(below)
                 && let Ok(metadata) = std::fs::metadata(entry.path())
                 && metadata.is_file()
-                && let Some(at) = modified(&metadata)
             {
-                keep(start.join(below), at);
+                keep(start.join(below), &metadata);
             }
         }
     }
-    Ok(newest)
+    Ok(MatchingFiles {
+        newest,
+        fingerprint: format!("{:016x}-{:016x}", wanted.0, files.0),
+    })
+}
+
+/// A digest of several things in whatever order.
+#[derive(Default)]
+struct Digest(u64);
+
+impl Digest {
+    fn add(&mut self, path: &Path, numbers: &[u64]) {
+        let mut digest = Sha256::new();
+        digest.update(path.as_os_str().as_encoded_bytes());
+        for number in numbers {
+            digest.update(number.to_le_bytes());
+        }
+        let bytes = digest.finalize();
+        let number = bytes.iter().take(8);
+        let number = number.fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        self.0 = self.0.wrapping_add(number);
+    }
 }
 
 /// Returns the modification time, or `None` where the file system has none.
@@ -165,8 +208,8 @@ mod tests {
     #[track_caller]
     fn check(root: &Path, patterns: &[&str], expected: Option<&str>) {
         let patterns: Vec<String> = patterns.iter().map(|one| (*one).to_owned()).collect();
-        let found = newest_file(root, &patterns).unwrap();
-        let path = found.map(|(path, _)| path.display().to_string());
+        let found = matching_files(root, &patterns).unwrap();
+        let path = found.newest.map(|(path, _)| path.display().to_string());
         assert_eq!(path.as_deref(), expected, "{patterns:?}");
     }
 
@@ -199,6 +242,37 @@ mod tests {
         check(&above, &["../*.py"], Some("../a.py"));
         let absolute = root.join("app.py").display().to_string();
         check(&above, &[&absolute], Some(&absolute));
+    }
+
+    #[test]
+    fn a_file_that_comes_goes_or_is_replaced_is_noticed_whatever_its_time() {
+        let root = tree(&[("a.py", 10), ("b.py", 20), ("other.txt", 5)]);
+        let place = |name: &str| root.path().join(name);
+        let patterns = ["*.py".to_owned()];
+        let look = || matching_files(root.path(), &patterns).unwrap();
+        let first = look();
+        assert!(!look().differ_from(&first.fingerprint));
+        fs::write(place("other.txt"), "more").unwrap();
+        assert!(!look().differ_from(&first.fingerprint));
+        let copy = |to: &str| {
+            fs::copy(place("b.py"), place("copy")).unwrap();
+            let time = fs::metadata(place("b.py")).unwrap().modified().unwrap();
+            let copy = File::options().write(true).open(place("copy")).unwrap();
+            copy.set_modified(time).unwrap();
+            fs::rename(place("copy"), place(to)).unwrap();
+        };
+        copy("b.py");
+        let replaced = look();
+        assert!(replaced.differ_from(&first.fingerprint));
+        assert_eq!(replaced.newest, first.newest);
+        copy("c.py");
+        assert!(look().differ_from(&replaced.fingerprint));
+        fs::remove_file(place("c.py")).unwrap();
+        assert!(!look().differ_from(&replaced.fingerprint));
+        fs::remove_file(place("b.py")).unwrap();
+        assert!(look().differ_from(&replaced.fingerprint));
+        let others = matching_files(root.path(), &["a.py".to_owned()]).unwrap();
+        assert!(!others.differ_from(&first.fingerprint), "other patterns");
     }
 
     #[test]

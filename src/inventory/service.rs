@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::health::{ProbeInfo, RestartCause, ServiceInfo, VerdictPolicy};
+use crate::health::{HotFiles, ProbeInfo, RestartCause, ServiceInfo, VerdictPolicy};
 use crate::profile::raw::command::Exec;
 use crate::profile::raw::options::Probe;
 use crate::profile::raw::read::{
@@ -18,7 +18,7 @@ use crate::profile::setting::{NamedTexts, Spanned, settings};
 use crate::profile::{ReplyDecode, Signal, SignalAfterReply, Target};
 use crate::yaml::{Entry, Problem, Problems, Value};
 
-use super::start::{RawHook, RawStart, Sources, on_change, restart_on, sources, start};
+use super::start::{RawHook, RawStart, Sources, hot_reload, on_change, restart_on, sources, start};
 
 /// All services of one inventory, in the order of the file.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +88,9 @@ settings! {
     sources: Sources, optional, "list of patterns", since "0.1", sources;
     /// The files that its configuration is made of: a change raises `stale` too, and a reload clears that where there is one.
     config_files: Sources, optional, "list of patterns", since "0.1", sources;
+    /// `true`, or which of `sources` and `config_files` the process reads again by itself: a change of them is shown, and
+    /// never makes it `stale`.
+    hot_reload: Vec<Spanned<HotFiles>>, default(Vec::new()), "`true` or list of words", since "0.1", hot_reload;
     /// systemd, docker or another supervisor runs the service: its start command may end, nothing is put on record, healthctl waits for the proof.
     supervised: bool, default(false), "`true` or `false`", since "0.1", boolean;
     /// The causes that automatic restart may react to, where it is switched on: `stale`, `unhealthy`.

@@ -7,7 +7,7 @@ use globset::Glob;
 use serde_yaml::Value as Yaml;
 use sha2::{Digest, Sha256};
 
-use crate::health::RestartCause;
+use crate::health::{HotFiles, RestartCause};
 use crate::profile::Secret;
 use crate::profile::annotated::AnnotatedYaml;
 use crate::profile::raw::command::{self, Exec, RawExec, RawExecSettings};
@@ -318,6 +318,29 @@ fn success_codes(entry: &Entry, problems: &mut Problems) -> Option<Spanned<Vec<i
         .filter_map(|item| item.whole(0..=255, problems));
     let codes = codes.filter_map(|code| i32::try_from(code).ok()).collect();
     Some(Spanned::new(codes, &entry.value))
+}
+
+/// Reads `hot_reload`: `true` means all that a process can read again.
+pub(super) fn hot_reload(
+    entry: &Entry,
+    problems: &mut Problems,
+) -> Option<Spanned<Vec<Spanned<HotFiles>>>> {
+    const EXPECTED: &str = "`true`, or a list of `sources` and `config_files`";
+    let node = &entry.value;
+    if let Value::Bool(on) = &node.value {
+        let all = HotFiles::ALL.iter().filter(|_| *on);
+        let all = all.map(|files| Spanned::new(*files, node)).collect();
+        return Some(Spanned::new(all, node));
+    }
+    if let Some(text) = node.as_text() {
+        let hint = format!("did you mean `hot_reload: [{text}]`?");
+        return node.wrong(EXPECTED).hint(hint).reject(problems);
+    }
+    let words = HotFiles::ALL.iter().map(|word| (word.as_str(), *word));
+    let words: Vec<_> = words.collect();
+    let items = node.list(EXPECTED, problems)?.iter();
+    let files = items.filter_map(|item| Some(Spanned::new(item.word(&words, problems)?, item)));
+    Some(Spanned::new(files.collect(), node))
 }
 
 /// Reads the causes in `restart_on`.

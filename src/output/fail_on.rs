@@ -69,8 +69,17 @@ impl FailOn {
             || (self.warn && snapshot.verdict == CheckVerdict::Warn);
         if named {
             CheckVerdict::Fail
+        } else if self.untold(snapshot).next().is_some() {
+            snapshot.verdict.max(CheckVerdict::Unknown)
         } else {
             snapshot.verdict
         }
+    }
+
+    /// Why a flag that was named cannot be told of a service: `stale cannot be told: …`.
+    pub(crate) fn untold(&self, snapshot: &ServiceSnapshot) -> impl Iterator<Item = String> {
+        let untold = snapshot.untold.iter();
+        let named = untold.filter(|(flag, _)| self.flags.contains(flag));
+        named.map(|(flag, why)| format!("{flag} cannot be told: {why}"))
     }
 }

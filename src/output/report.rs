@@ -22,6 +22,8 @@ pub(crate) struct Report {
 pub(crate) struct ServiceReport {
     pub(crate) snapshot: Arc<ServiceSnapshot>,
     pub(crate) verdict: CheckVerdict,
+    /// Why a flag that was asked for cannot be told, a sentence each.
+    pub(crate) untold: Vec<String>,
 }
 
 impl Report {
@@ -53,7 +55,12 @@ impl Report {
 impl ServiceReport {
     pub(crate) fn new(snapshot: Arc<ServiceSnapshot>, fail_on: &FailOn) -> Self {
         let verdict = fail_on.verdict(&snapshot);
-        Self { snapshot, verdict }
+        let untold = fail_on.untold(&snapshot).collect();
+        Self {
+            snapshot,
+            verdict,
+            untold,
+        }
     }
 
     /// Returns the notes that explain a flag: `stale: src/app.py changed 12s ago, …`.
@@ -64,6 +71,7 @@ impl ServiceReport {
             flags.any(|flag| Some(flag.as_str()) == word)
         };
         let notes = self.snapshot.notes.iter().map(String::as_str);
-        notes.filter(move |note| explains_flag(note))
+        let notes = notes.filter(move |note| explains_flag(note));
+        notes.chain(self.untold.iter().map(String::as_str))
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_yaml::Value as Yaml;
 
-use crate::health::{RestartCause, VerdictPolicy};
+use crate::health::{HotFiles, RestartCause, VerdictPolicy};
 use crate::yaml::{Entry, Fields, Node, Place, Problems};
 
 use super::annotated::AnnotatedYaml;
@@ -226,19 +226,25 @@ impl SettingValue for Vec<Spanned<String>> {
     }
 }
 
-impl SettingValue for Vec<Spanned<RestartCause>> {
-    type Resolved = BTreeSet<RestartCause>;
+/// Lists of words of a closed set.
+macro_rules! word_lists {
+    ($($word:ty)*) => {$(
+        impl SettingValue for Vec<Spanned<$word>> {
+            type Resolved = BTreeSet<$word>;
 
-    fn resolved(&self) -> BTreeSet<RestartCause> {
-        self.iter().map(|cause| cause.value).collect()
-    }
+            fn resolved(&self) -> BTreeSet<$word> {
+                self.iter().map(|word| word.value).collect()
+            }
 
-    fn yaml(&self) -> Yaml {
-        let causes = self.resolved().into_iter();
-        let words = causes.map(|cause| Yaml::from(cause.as_str()));
-        words.collect::<Vec<_>>().into()
-    }
+            fn yaml(&self) -> Yaml {
+                let words = self.resolved().into_iter();
+                let words = words.map(|word| Yaml::from(word.as_str()));
+                words.collect::<Vec<_>>().into()
+            }
+        }
+    )*};
 }
+word_lists! { RestartCause HotFiles }
 
 /// A map from names of the user's own to text.
 pub(crate) type NamedTexts = Vec<(Spanned<String>, String)>;

@@ -130,7 +130,7 @@ impl Tracker {
     }
 
     /// Returns whether nothing of the service answers, as far as anybody has looked.
-    fn is_unanswering(&self) -> bool {
+    pub(super) fn is_unanswering(&self) -> bool {
         let own = || self.own_probes().filter_map(|probe| probe.reachability);
         let has_looked = self.host.gone || own().next().is_some();
         has_looked && !own().any(Reachability::is_answer)

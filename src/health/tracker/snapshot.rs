@@ -1,6 +1,6 @@
 //! The snapshot of a service: everything its tracker knows, in the shape in which views and reports show it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::heartbeat::HeartbeatState;
 use super::probe::Reachability;
 use crate::health::{
     Dependency, DependencySnapshot, DependencyStatus, Flag, Moment, ProbeSnapshot, Reading, Role,
-    ServiceSnapshot, State,
+    ServiceSnapshot, Staleness, State,
 };
 
 /// No process is older, and no sum of this with an age overflows.
@@ -52,6 +52,7 @@ impl Tracker {
                 .state
                 .verdict(self.info.degraded, self.info.stopped),
             notes: self.notes(&assessed.reasons, now),
+            untold: self.untold(&flags, now),
             blocked_by: blocked_by.filter(|_| flags.contains(&Flag::Blocked)),
             flags,
             reasons: assessed.reasons,
@@ -135,6 +136,7 @@ impl Tracker {
         ] {
             notes.extend(note.iter().map(|note| format!("{flag}: {note}")));
         }
+        notes.extend(host.hot_change(now.wall));
         let readings = self.probes.iter().filter_map(|it| it.reading.as_ref());
         for message in readings.filter_map(|(reading, _)| reading.message.as_ref()) {
             let is_reason = reasons.iter().any(|it| it.contains(message.as_str()));
@@ -152,8 +154,34 @@ impl Tracker {
 
     /// Why the process that runs is stale, where one runs and is.
     fn stale(&self, now: Moment) -> Option<String> {
-        let stale = || self.host.stale(self.processes.start(), now.wall);
-        self.shutdown.stopped().is_none().then(stale).flatten()
+        match self.staleness(now) {
+            Staleness::Stale(why) => Some(why),
+            Staleness::No | Staleness::Unclear(_) => None,
+        }
+    }
+
+    fn staleness(&self, now: Moment) -> Staleness {
+        if self.shutdown.stopped().is_some() {
+            return Staleness::No;
+        }
+        self.host.staleness(self.processes.start(), now.wall)
+    }
+
+    /// Returns the flags that cannot be told of a service that answers, each with the reason.
+    fn untold(&self, flags: &BTreeSet<Flag>, now: Moment) -> BTreeMap<Flag, String> {
+        if self.is_unanswering() {
+            return BTreeMap::new();
+        }
+        let mut untold = self.host.untold.clone();
+        if self.processes.start().is_some() {
+            // What it reports of its start tells as much as its process would.
+            untold.remove(&Flag::Stale);
+        }
+        if let Staleness::Unclear(why) = self.staleness(now) {
+            untold.insert(Flag::Stale, why);
+        }
+        untold.retain(|flag, _| !flags.contains(flag));
+        untold
     }
 
     /// Returns the remarks about the heartbeats of the dependencies.

@@ -1,1 +1,226 @@
-//! Old code: which process runs code that has changed since.
+//! Old code: whether what runs has read what is on disk.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value;
+
+use crate::actions::SERVICE;
+use crate::support::fake::Fake;
+use crate::support::faulty::FaultyService;
+use crate::support::process::{Running, free_port, wait_for_port};
+use crate::support::scene::Scene;
+use crate::support::started::Scripted;
+
+/// What `check --fail-on` these flags gives: the exit code, the flags and the notes.
+fn check(scene: &Scene, fail_on: &str) -> (i32, String, String) {
+    let ran = scene.run(&["check", "--fail-on", fail_on, "-o", "json"]);
+    let report: Value =
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    let service = &report["services"][0];
+    let text = |value: &Value| value.to_string();
+    (ran.code, text(&service["flags"]), text(&service["notes"]))
+}
+
+/// When a file was written.
+fn written(path: &Path) -> SystemTime {
+    let metadata = fs::metadata(path).expect("the file is there");
+    metadata.modified().expect("files have times here")
+}
+
+/// Writes a file whose time is that of another one.
+fn write_with_time_of(path: &Path, text: &str, other: &Path) {
+    let time = written(other);
+    fs::write(path, text).expect("a file can be written");
+    let file = File::options().write(true).open(path);
+    let set = file.and_then(|file| file.set_modified(time));
+    set.expect("its time can be set");
+}
+
+/// A started service with two sources, and what is done to them.
+#[track_caller]
+fn changed(change: impl FnOnce(&Path), more: &str) -> (i32, String, String) {
+    let service = Scripted::new("", &format!("sources: [\"code/**/*.py\"]\n{more}"));
+    let scene = service.scene();
+    scene.write("code/a.py", "a");
+    scene.write("code/deep/b.py", "b");
+    let ran = scene.run(&["start", "--yes", "api"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let (code, flags, notes) = check(scene, "stale");
+    assert_eq!((code, flags.as_str()), (0, "[]"), "{notes}");
+    change(&scene.path().join("code"));
+    check(scene, "stale")
+}
+
+#[track_caller]
+fn assert_stale(change: impl FnOnce(&Path)) {
+    let (code, flags, notes) = changed(change, "");
+    assert_eq!((code, flags.as_str()), (1, "[\"stale\"]"), "{notes}");
+}
+
+#[test]
+fn d1_a_source_that_was_replaced_makes_it_stale_whatever_its_time() {
+    assert_stale(|code| {
+        write_with_time_of(&code.join("new"), "other", &code.join("a.py"));
+        fs::rename(code.join("new"), code.join("a.py")).unwrap();
+    });
+}
+
+#[test]
+fn d1_a_source_that_was_removed_makes_it_stale() {
+    assert_stale(|code| fs::remove_file(code.join("deep/b.py")).unwrap());
+}
+
+#[test]
+fn d1_a_source_that_was_added_with_an_old_time_makes_it_stale() {
+    assert_stale(|code| write_with_time_of(&code.join("c.py"), "c", &code.join("a.py")));
+}
+
+#[test]
+fn a_neighbour_a_source_that_was_renamed_makes_it_stale() {
+    assert_stale(|code| fs::rename(code.join("a.py"), code.join("deep/a.py")).unwrap());
+}
+
+#[test]
+fn a_neighbour_what_is_no_source_makes_nothing_stale() {
+    let (code, flags, notes) = changed(
+        |code| {
+            write_with_time_of(&code.join("notes.txt"), "x", &code.join("a.py"));
+            fs::remove_file(code.join("notes.txt")).unwrap();
+        },
+        "",
+    );
+    assert_eq!((code, flags.as_str()), (0, "[]"), "{notes}");
+}
+
+#[test]
+fn d2_what_cannot_be_told_is_unknown() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    // Who listens for somebody else hides the process that answers, as that of another user is hidden.
+    let program = folder.path().join("docker-proxy");
+    std::os::unix::fs::symlink(std::env::current_exe().unwrap(), &program).unwrap();
+    let service = FaultyService::start_as(&program, SERVICE, "");
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api: {{profile: http, url: \"http://127.0.0.1:{}/health/live\", sources: [a.py], start: {{command: [x]}}}}\n",
+        service.port()
+    ));
+    scene.write("a.py", "");
+    for flag in ["stale", "foreign", "split"] {
+        let (code, flags, notes) = check(&scene, flag);
+        assert_eq!((code, flags.as_str()), (3, "[]"), "{flag}: {notes}");
+        assert!(
+            notes.contains(&format!("{flag} cannot be told: ")),
+            "{notes}"
+        );
+        assert!(notes.contains("only forwards connections"), "{notes}");
+    }
+    let (code, _, notes) = check(&scene, "flapping");
+    assert_eq!(code, 0, "{notes}");
+    let table = scene.run(&["check", "--fail-on", "stale"]);
+    assert!(table.stdout.contains("stale cannot be told"), "{table:?}");
+}
+
+#[test]
+fn a_neighbour_what_runs_elsewhere_cannot_be_told() {
+    let proxy = Fake::http(|_, _| (200, String::new()));
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api: {{profile: http, url: \"http://elsewhere.invalid\", proxy: \"{}\", sources: [a.py]}}\n",
+        proxy.url()
+    ));
+    scene.write("a.py", "");
+    let (code, flags, notes) = check(&scene, "stale");
+    assert_eq!((code, flags.as_str()), (3, "[]"), "{notes}");
+    assert!(notes.contains("does not listen on this machine"), "{notes}");
+    // Where nothing is named as its code there is nothing to tell.
+    let plain = Scene::with_inventory(&format!(
+        "services:\n  api: {{profile: http, url: \"http://elsewhere.invalid\", proxy: \"{}\"}}\n",
+        proxy.url()
+    ));
+    assert_eq!(check(&plain, "stale,foreign,split").0, 0);
+}
+
+/// Waits until the file holds this text.
+fn wait_for_text(path: &Path, text: &str) {
+    let start = Instant::now();
+    while fs::read_to_string(path).unwrap_or_default() != text {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "no {text} in {}",
+            path.display()
+        );
+        // The process is not ours to be told by, so this looks again.
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+/// Waits until the time of this file is past by more than the kernel's count of starts is exact (a hundredth of a second).
+fn wait_past(path: &Path) {
+    let time = written(path);
+    while time.elapsed().unwrap_or_default() < Duration::from_millis(50) {
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn d4_a_worker_that_was_forked_after_the_change_may_have_read_it() {
+    let (scene, port) = (Scene::new(), free_port());
+    scene.write("forks.py", include_str!("../../support/forks.py"));
+    scene.write("app.txt", "one");
+    scene.write(
+        "healthctl.yaml",
+        &format!(
+            "services:\n  api: {{profile: http, url: \"http://127.0.0.1:{port}\", sources: [app.txt], \
+             start: {{command: [python3, forks.py, \"{port}\"]}}}}\n"
+        ),
+    );
+    let again = scene.path().join("again");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&again)
+            .status()
+            .unwrap()
+            .success()
+    );
+    wait_past(&scene.path().join("app.txt"));
+    let mut command = Command::new("python3");
+    command
+        .args(["forks.py", &port.to_string()])
+        .current_dir(scene.path());
+    let _server = Running::start(&mut command).expect("python3 can be run");
+    wait_for_port(port, Duration::from_secs(60));
+    wait_for_text(&scene.path().join("forks"), "1");
+    let (code, flags, notes) = check(&scene, "stale");
+    assert_eq!((code, flags.as_str()), (0, "[]"), "{notes}");
+    wait_past(&scene.path().join("forks"));
+    // The worker is older than the change: it has not read it.
+    scene.write("app.txt", "two");
+    let (code, flags, notes) = check(&scene, "stale");
+    assert_eq!((code, flags.as_str()), (1, "[\"stale\"]"), "{notes}");
+    wait_past(&scene.path().join("app.txt"));
+    drop(File::options().write(true).open(&again).unwrap());
+    wait_for_text(&scene.path().join("forks"), "2");
+    let (code, flags, notes) = check(&scene, "stale");
+    assert_eq!((code, flags.as_str()), (3, "[]"), "{notes}");
+    assert!(
+        notes.contains("was forked after app.txt changed"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn k7_a_service_that_reads_its_code_again_is_not_stale() {
+    let save = |code: &Path| fs::write(code.join("a.py"), "changed").expect("it can be written");
+    for (entry, code, told) in [
+        ("", 1, "hot_reload: true"),
+        ("hot_reload: true", 0, "is read again by itself"),
+        ("hot_reload: [sources]", 0, "is read again by itself"),
+        ("hot_reload: [config_files]", 1, "stale: code/a.py changed"),
+        ("hot_reload: false", 1, "stale: code/a.py changed"),
+    ] {
+        let (found, _, notes) = changed(save, entry);
+        assert_eq!(found, code, "{entry}: {notes}");
+        assert!(notes.contains(told), "{entry}: {notes}");
+    }
+}
