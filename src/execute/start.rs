@@ -516,7 +516,8 @@ impl<P: Prover> Monitored for StartWatch<'_, P> {
         let heir = match named {
             _ if !success => Heir::Nobody,
             Some(PidFile::Names(named)) if named.doubt.is_none() => Heir::Runs,
-            _ if !record.below_keeper().is_empty() => Heir::Runs,
+            // It ends when nothing below it runs.
+            _ if record.live_keeper().is_some() => Heir::Runs,
             Some(_) => Heir::Awaited,
             None => Heir::Nobody,
         };

@@ -165,6 +165,24 @@ pub(super) fn children(parent: u32) -> Vec<Process> {
 
 /// Returns all processes that run below this one, which is not among them; those nearest to it first.
 pub(crate) fn below(ancestor: Process) -> Vec<RunningProcess> {
+    // One that forks and ends while the list is read hides what it has started, so the list has to be the same twice.
+    const ROUNDS: usize = 8;
+    let mut found = below_at_a_look(ancestor);
+    for _ in 0..ROUNDS {
+        let again = below_at_a_look(ancestor);
+        let is_same = again
+            .iter()
+            .map(|one| one.process)
+            .eq(found.iter().map(|one| one.process));
+        found = again;
+        if is_same {
+            break;
+        }
+    }
+    found
+}
+
+fn below_at_a_look(ancestor: Process) -> Vec<RunningProcess> {
     let all: Vec<RunningProcess> = pids().filter_map(process).collect();
     let mut found: Vec<RunningProcess> = Vec::new();
     let mut parents = vec![ancestor.pid];
