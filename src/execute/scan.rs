@@ -25,8 +25,8 @@ use crate::host::mtime::{executable, matching_files, modified};
 use crate::host::pid_file::PidFile;
 use crate::host::records::{ExitRecord, Record, RecordKey, Records};
 use crate::host::{
-    Endpoint, Owners, RunningProcess, alive, ancestors, ended, is_local, loaded, local_process,
-    runs_another_file_than,
+    Endpoint, Owners, RunningProcess, alive, ancestors, ended, image, is_local, loaded,
+    local_process, runs_another_file_than,
 };
 use crate::inventory::{Inventory, Secret, Service, StartSpec};
 use crate::probe::Redactions;
@@ -281,6 +281,7 @@ impl ScannedService {
             gone,
             on_record,
             untold,
+            image: process.and_then(image),
             process: process.and_then(local_process),
             code,
             split: facts.split().filter(|_| foreign.is_none()),

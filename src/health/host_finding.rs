@@ -12,6 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 pub struct HostFinding {
     /// The process that runs its code.
     pub process: Option<LocalProcess>,
+    /// What tells the program that this process runs from one that it has run before, where that can be read.
+    pub image: Option<u64>,
     /// Nothing of it runs, as far as that can be known.
     pub gone: bool,
     /// The files that the service runs from.

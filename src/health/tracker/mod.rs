@@ -205,6 +205,8 @@ impl Tracker {
     /// Takes in what was seen of it on this machine.
     pub fn update_host(&mut self, finding: HostFinding, now: Moment) {
         self.host = finding;
+        let seen = self.host.process.zip(self.host.image);
+        self.processes.seen_on_host(seen);
         if let Some(process) = self.host.process {
             self.startup.learn_start(process.started, now);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::health::{Identity, Moment, Outcome, Sameness, Start};
+use crate::health::{Identity, LocalProcess, Moment, Outcome, Sameness, Start};
 
 /// As many answers as are remembered: an identity seen in them is not new.
 const LATEST: usize = 10;
@@ -36,6 +36,12 @@ pub(super) struct Processes {
     answers: VecDeque<InstanceNumber>,
     /// When the current process was first asked, where another answered before it.
     pub(super) current_since: Option<Moment>,
+    /// The process that was seen last on this machine, and the program that it runs.
+    on_host: Option<(LocalProcess, u64)>,
+    /// Set where another process was told by an answer since then.
+    told_new: bool,
+    /// Set where the start that is reported differs though the process seen on this machine is the same: it is no signal.
+    start_wanders: bool,
 }
 
 impl Processes {
@@ -49,8 +55,34 @@ impl Processes {
         self.known.get(&self.current)?.start
     }
 
+    /// Takes in which process was seen on this machine. One that is still the same, and runs the same program, is not new,
+    /// whatever it reports.
+    pub(super) fn seen_on_host(&mut self, seen: Option<(LocalProcess, u64)>) {
+        let told_new = std::mem::take(&mut self.told_new);
+        if seen.is_none() || seen != self.on_host {
+            self.start_wanders = false;
+        } else if told_new {
+            self.start_wanders = true;
+        }
+        self.on_host = seen;
+    }
+
+    /// Returns the note on a start that is no signal.
+    pub(super) fn start_note(&self) -> Option<String> {
+        let (process, _) = self.on_host.filter(|_| self.start_wanders)?;
+        Some(format!(
+            "the start that it reports differs from answer to answer and is no signal: pid {} is the same process",
+            process.pid
+        ))
+    }
+
     /// Takes in who answered a question that was asked at `asked`.
     pub(super) fn answered(&mut self, identity: &Identity, asked: Moment) -> AnsweredBy {
+        let steady = self.start_wanders.then(|| Identity {
+            start: None,
+            ..identity.clone()
+        });
+        let identity = steady.as_ref().unwrap_or(identity);
         let sameness = self.compare_with_current(identity);
         if sameness != Sameness::New {
             self.see(self.current, identity);
@@ -72,7 +104,13 @@ impl Processes {
             self.see(id, identity);
             return AnsweredBy::Known { proved: true };
         }
+        // A second new process while the one on this machine was not seen to change: what differs is only what it reports.
+        if self.told_new && self.on_host.is_some() && !self.start_wanders {
+            self.start_wanders = true;
+            return self.answered(identity, asked);
+        }
         self.new_process(identity, asked);
+        self.told_new = true;
         AnsweredBy::New
     }
 
@@ -149,4 +187,40 @@ pub(super) fn identity_of(outcome: &Outcome) -> Identity {
     identity.version = reading.version.clone().or(identity.version);
     identity.counted = reading.counted().or(identity.counted);
     identity
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_wanders_makes_no_process_new() {
+        let at = Moment::at_seconds;
+        let answer = |seconds: f64| Identity {
+            start: Some(Start {
+                at: at(seconds).wall,
+                tolerance: std::time::Duration::from_micros(1),
+                derived: false,
+            }),
+            ..Identity::default()
+        };
+        let seen = |pid, image| {
+            let started = at(0.0).wall;
+            Some((LocalProcess { pid, started }, image))
+        };
+        let mut processes = Processes::default();
+        processes.seen_on_host(seen(7, 1));
+        processes.answered(&answer(1.0), at(1.0));
+        assert_eq!(processes.answered(&answer(2.0), at(2.0)), AnsweredBy::New);
+        let known = processes.answered(&answer(3.0), at(3.0));
+        assert!(matches!(known, AnsweredBy::Known { .. }), "{known:?}");
+        assert!(processes.start_note().is_some());
+        // It has called exec, or another process has taken its place.
+        for (pid, image, start) in [(7, 2, 10.0), (8, 3, 20.0)] {
+            processes.seen_on_host(seen(pid, image));
+            assert_eq!(processes.start_note(), None);
+            let new = processes.answered(&answer(start), at(start));
+            assert_eq!(new, AnsweredBy::New);
+        }
+    }
 }

@@ -137,6 +137,7 @@ impl Tracker {
             notes.extend(note.iter().map(|note| format!("{flag}: {note}")));
         }
         notes.extend(host.hot_change(now.wall));
+        notes.extend(self.processes.start_note());
         let readings = self.probes.iter().filter_map(|it| it.reading.as_ref());
         for message in readings.filter_map(|(reading, _)| reading.message.as_ref()) {
             let is_reason = reasons.iter().any(|it| it.contains(message.as_str()));

@@ -1,6 +1,7 @@
 //! Verdicts: nothing is said to be proved that was not.
 
 use super::*;
+use crate::support::watching::Watching;
 
 #[test]
 fn b1_a_process_that_reports_another_start_each_time_is_not_new() {
@@ -24,6 +25,21 @@ fn b1_neighbour_nor_where_its_process_is_not_known() {
     assert!(!ran.stderr.contains("proved new"), "{ran:?}");
     let said = ran.stderr.matches("differed from answer to answer").count();
     assert_eq!(said, 1, "{ran:?}");
+}
+
+#[test]
+fn b1_neighbour_nor_is_it_started_anew_for_those_who_watch() {
+    let service = FaultyService::start(SERVICE, "start=wander");
+    let probes =
+        "    interval: 200ms\n    probes: {startup: {http: /health/live, interval: 200ms}}\n";
+    let scene = scene(&service, probes);
+    let mut watching = Watching::start(&scene, &[]);
+    let seen = watching.until(|change| change["notes"].to_string().contains("is no signal"));
+    assert!(seen.len() < 60, "{seen:?}");
+    if seen.last().is_some_and(|last| last["state"] != "healthy") {
+        watching.until_state("api", "healthy");
+    }
+    watching.end(rustix::process::Signal::TERM);
 }
 
 #[test]
