@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use rustix::process::Signal;
 
-use super::facts::ProcessFacts;
+use super::facts::{ProcessFacts, is_shell};
 use super::ownership::{OwnProcess, ProcessProof};
 use crate::health::Process;
-use crate::host::RunningProcess;
 use crate::host::signals::{self, Disposition, ProcessHandle, SignalError, disposition};
+use crate::host::{ProcessTraits, RunningProcess};
 
 /// A process that is proved to be the service's own, held open so that no signal can reach another one. Only
 /// [`ProvenTarget::all`] makes one.
@@ -16,6 +16,61 @@ use crate::host::signals::{self, Disposition, ProcessHandle, SignalError, dispos
 pub(super) struct ProvenTarget {
     own: OwnProcess,
     handle: Arc<ProcessHandle>,
+    reception: Reception,
+}
+
+/// How a process takes SIGTERM, and from whom it can come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reception {
+    pid: u32,
+    parent: u32,
+    /// The number of its process group.
+    group: u32,
+    /// Set where it does not simply end by SIGTERM. In doubt it does not.
+    handles: bool,
+    /// Set where it is a shell, whose script may signal its whole group.
+    is_shell: bool,
+}
+
+impl Reception {
+    fn of(running: &RunningProcess) -> Self {
+        let pid = running.process.pid;
+        Self {
+            pid,
+            parent: running.parent,
+            group: ProcessTraits::of(pid).group,
+            handles: disposition(running.process, Signal::TERM) != Some(Disposition::Default),
+            is_shell: is_shell(&running.name),
+        }
+    }
+
+    /// Returns whether `first`, which was signalled and has gone, may have told this one of `all`, so that it may be draining.
+    ///
+    /// One without a handler would have ended. A launcher such as npm or make tells its child alone, so a process between
+    /// that has no handler ends the chain; but a shell may have told its group, and a supervisor that of its child.
+    fn may_have_been_told(&self, first: &Self, all: &[Self]) -> bool {
+        if !first.handles || !self.handles {
+            return false;
+        }
+        if first.is_shell || self.group != first.group {
+            return true;
+        }
+        let mut parent = self.parent;
+        // A list is as long as a chain can be.
+        for _ in all {
+            let Some(link) = all.iter().find(|one| one.pid == parent) else {
+                return true;
+            };
+            if link.pid == first.pid {
+                return true;
+            }
+            if !link.handles {
+                return false;
+            }
+            parent = link.parent;
+        }
+        true
+    }
 }
 
 impl ProvenTarget {
@@ -31,6 +86,7 @@ impl ProvenTarget {
                 Ok(handle) => all.push(Self {
                     own: own.clone(),
                     handle: Arc::new(handle),
+                    reception: Reception::of(&own.running),
                 }),
                 Err(SignalError::Gone) => {}
                 Err(why) => {
@@ -67,9 +123,10 @@ impl ProvenTarget {
         signals::may_send(self.process())
     }
 
-    /// Returns whether it may pass SIGTERM on to the others: it does not simply end by it. In doubt it may.
-    pub(super) fn may_pass_on(&self) -> bool {
-        disposition(self.process(), Signal::TERM) != Some(Disposition::Default)
+    /// Returns whether `first`, which was signalled and has gone, may have told this one of the list, so that it may be draining.
+    pub(super) fn may_have_been_told(&self, first: &Self, list: &[Self]) -> bool {
+        let all: Vec<Reception> = list.iter().map(|one| one.reception).collect();
+        self.reception.may_have_been_told(&first.reception, &all)
     }
 
     /// Returns pid, name and command line.
@@ -118,4 +175,51 @@ pub(super) fn signal_name(signal: Signal) -> &'static str {
 /// Returns the names of the processes: `pid 4711 (api), pid 4712 (api)`.
 pub(super) fn target_names(targets: &[ProvenTarget]) -> String {
     super::facts::names(targets.iter().map(ProvenTarget::running))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `PID<PARENT` with `h` where it has a handler, `s` where it is a shell, `gN` for its group; the first one was signalled.
+    fn told(list: &str, pid: u32) -> bool {
+        let all: Vec<Reception> = list
+            .split("; ")
+            .map(|one| {
+                let mut words = one.split(' ');
+                let (pid, parent) = words.next().unwrap().split_once('<').unwrap();
+                let words: Vec<&str> = words.collect();
+                let group = words.iter().find_map(|word| word.strip_prefix('g'));
+                Reception {
+                    pid: pid.parse().unwrap(),
+                    parent: parent.parse().unwrap(),
+                    group: group.map_or(10, |group| group.parse().unwrap()),
+                    handles: words.contains(&"h"),
+                    is_shell: words.contains(&"s"),
+                }
+            })
+            .collect();
+        let one = all.iter().find(|one| one.pid == pid).unwrap();
+        one.may_have_been_told(&all[0], &all)
+    }
+
+    #[test]
+    fn who_may_have_been_told_is_left_to_drain() {
+        for (list, pid, expected) in [
+            // FIELD B4: a leader that passes it on, and its child.
+            ("10<1 h; 11<10 h", 11, true),
+            ("10<1; 11<10 h", 11, false),
+            ("10<1 h; 11<10", 11, false),
+            // npm, make: the shell between ends by it and tells nobody.
+            ("10<1 h; 11<10; 12<11 h", 12, false),
+            ("10<1 h; 11<10 h; 12<11 h", 12, true),
+            // A shell may signal its group, a supervisor that of its child.
+            ("10<1 h s; 11<10; 12<11 h", 12, true),
+            ("10<1 h; 11<10 g11; 12<11 h g11", 12, true),
+            // Nothing is known of what was between.
+            ("10<1 h; 12<1 h", 12, true),
+        ] {
+            assert_eq!(told(list, pid), expected, "{list}: {pid}");
+        }
+    }
 }

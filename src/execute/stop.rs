@@ -49,10 +49,6 @@ struct StopWatch<'a> {
     /// When a good reply came, until the signal that follows it was sent.
     taken: Option<Moment>,
     began: Moment,
-    /// Set where the first process of the list does not simply end by the request.
-    may_pass_on: bool,
-    /// Set once the other processes of the list were signalled.
-    others_signalled: bool,
     signalled: Vec<Process>,
 }
 
@@ -144,8 +140,6 @@ impl TargetRun<'_> {
             compared: Vec::new(),
             taken: None,
             began,
-            may_pass_on: request.first().is_none_or(ProvenTarget::may_pass_on),
-            others_signalled: false,
             signalled: Vec::new(),
         };
         let end = monitor(&mut watch, limit).await;
@@ -320,13 +314,12 @@ impl StopWatch<'_> {
         self.signal(&independent, "the others of it have none above them");
     }
 
-    /// Signals the others of the list, once: as soon as the first one has gone, where it cannot have passed the stop on, else
-    /// after half of the time, so that nothing is told twice that drains. One that was asked by a route or a command has to
-    /// have gone before.
+    /// Signals the others of the list, each once: as soon as the first one has gone, where it cannot have passed the signal on
+    /// to them, else after half of the time, so that nothing is told twice that drains. After a route or a command the first
+    /// one has to have gone before.
     fn signal_others(&mut self) {
         // Where something else takes their place, their end is its work.
-        if self.others_signalled || self.run.target.goal == Goal::Replace || self.response.is_none()
-        {
+        if self.run.target.goal == Goal::Replace || self.response.is_none() {
             return;
         }
         let list = &self.request.list;
@@ -334,23 +327,18 @@ impl StopWatch<'_> {
         let Some(first) = by_signal.or(list.first()) else {
             return;
         };
-        let first_process = first.process();
-        let has_gone = alive(first_process) == Some(false);
+        let has_gone = alive(first.process()) == Some(false);
         let half = self.request.method.timeout / SHARE_OF_OTHERS;
         let had_time = self.run.now().since(self.began) >= half;
-        let is_due = match by_signal {
-            Some(_) if !self.may_pass_on => has_gone,
-            Some(_) => had_time,
+        let is_due = |one: &ProvenTarget| match by_signal {
+            Some(first) => had_time || (has_gone && !one.may_have_been_told(first, list)),
             None => has_gone && had_time,
         };
-        if !is_due {
-            return;
-        }
-        self.others_signalled = true;
         let mut others = list.clone();
         others.retain(|one| {
-            one.process() != first_process
+            one.process() != first.process()
                 && !self.signalled.contains(&one.process())
+                && is_due(one)
                 && alive(one.process()) == Some(true)
         });
         let why = if has_gone {

@@ -86,6 +86,8 @@ fn script(environment: &[u8]) -> Option<(String, PathBuf)> {
 /// What decides whether a process may be signalled at all, and with which others it belongs together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ProcessTraits {
+    /// The number of its process group.
+    pub(crate) group: u32,
     /// The number of its session.
     pub(crate) session: u32,
     /// The device number of its controlling terminal; 0 where it has none.
@@ -114,6 +116,7 @@ impl ProcessTraits {
         let line = |key: &str| status.lines().find_map(|line| line.strip_prefix(key));
         let numbers = |key: &str| line(key).map(|line| line.split_ascii_whitespace());
         Self {
+            group: field(5).and_then(|it| it.parse().ok()).unwrap_or(0),
             session: field(6).and_then(|it| it.parse().ok()).unwrap_or(0),
             terminal: field(7).and_then(|it| it.parse().ok()).unwrap_or(0),
             is_kernel_thread: field(9)

@@ -47,7 +47,7 @@ const INTERPRETERS: &[&str] = &[
     "python", "ruby",
 ];
 
-/// Launchers with the options of theirs that take a value, and the words before what they run.
+/// Launchers, each with the words that follow it and its options that take a value.
 const LAUNCHERS: &[(&str, &[&str], &str)] = &[
     ("env", &[], "-u --unset -C --chdir"),
     ("nice", &[], "-n --adjustment"),
@@ -89,7 +89,8 @@ fn is_one_of(names: &[&str], program: &str) -> bool {
     names.contains(&name) || names.contains(&last(program))
 }
 
-pub(super) fn is_shell(program: &str) -> bool {
+/// Returns whether the program is a shell.
+pub(crate) fn is_shell(program: &str) -> bool {
     is_one_of(SHELLS, program)
 }
 

@@ -23,6 +23,7 @@ use crate::inventory::Service;
 pub(super) use command_line::{shown, start_command};
 pub(super) use evidence::{Circumstances, Neighbourhood, Neighbours};
 pub(super) use identity::{IdentityAnswer, IdentityQuestion};
+pub(super) use launchers::is_shell;
 pub(super) use owners::{KnownOwners, merge_owners, owners_cached};
 pub(super) use service::{FactsQuestion, ServiceFacts, StoredState, find_owners};
 
