@@ -321,9 +321,8 @@ impl Course {
         self.look();
         let start = start_of(pid);
         signal(pid, Signal::KILL);
-        self.wait("the killed process is gone", |_| {
-            start_of(pid) != start || is_zombie(pid)
-        });
+        // Until its parent has taken note of its end, a program that looks at its pid file takes it for running.
+        self.wait("the killed process is gone", |_| start_of(pid) != start);
         self.note(format!("{what} killed"));
     }
 
