@@ -246,7 +246,7 @@ async fn a_listener_that_is_closed_while_its_connection_lives() {
 
 /// A service that ends when its last connection has closed is not held up by a kept one.
 #[tokio::test]
-async fn kept_connections_are_dropped_and_not_made_while_something_is_sent() {
+async fn b7_kept_connections_are_dropped_and_not_made_while_something_is_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn(async move {
