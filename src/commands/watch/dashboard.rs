@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use crossterm::event::{Event as TerminalEvent, EventStream};
-use futures_util::{FutureExt, StreamExt};
+use crossterm::event::Event as TerminalEvent;
+use futures_util::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::actions::Actions;
@@ -52,7 +53,7 @@ pub(super) async fn run(context: &Context, parts: Connections) -> Result<Exit, E
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut dashboard = Dashboard {
         parts,
-        keys: EventStream::new(),
+        keys: keys(),
         signals,
         resumed,
         ticks,
@@ -77,7 +78,7 @@ pub(super) async fn run(context: &Context, parts: Connections) -> Result<Exit, E
 
 struct Dashboard {
     parts: Connections,
-    keys: EventStream,
+    keys: UnboundedReceiver<std::io::Result<TerminalEvent>>,
     signals: Signals,
     /// SIGCONT: the shell has continued this process, and another one had the terminal meanwhile.
     resumed: Signal,
@@ -147,7 +148,7 @@ impl Dashboard {
             _ = self.resumed.recv() => LoopInput::Redraw,
             // The report has been printed; the code is that of a panic.
             () = terminal::panicked() => LoopInput::End(Exit::Code(101)),
-            event = self.keys.next() => read(event),
+            event = self.keys.recv() => read(event),
             message = self.parts.actions.next() => LoopInput::Now(message),
             Ok(()) = self.parts.automation.status.changed() => {
                 LoopInput::Now(Message::Automatic(self.parts.automation.status.borrow().clone()))
@@ -164,9 +165,9 @@ impl Dashboard {
     fn take_ready(&mut self, batch: &mut Vec<Message>) -> bool {
         let mut now = false;
         while batch.len() < BATCH
-            && let Some(event) = self.keys.next().now_or_never()
+            && let Ok(event) = self.keys.try_recv()
         {
-            match read(event) {
+            match read(Some(event)) {
                 LoopInput::Now(message) => {
                     batch.push(message);
                     now = true;
@@ -235,6 +236,22 @@ impl Dashboard {
         debug_assert!(effects.is_empty(), "neither asks for anything");
         Ok(())
     }
+}
+
+/// Reads the events of the terminal in a thread of its own. Where the terminal has gone, crossterm may never return from
+/// reading it; that must not hold up the loop, nor the end of the process.
+fn keys() -> UnboundedReceiver<std::io::Result<TerminalEvent>> {
+    let (sender, receiver) = unbounded_channel();
+    std::thread::spawn(move || {
+        loop {
+            let event = crossterm::event::read();
+            let has_ended = event.is_err();
+            if sender.send(event).is_err() || has_ended {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 /// Translates an event of the terminal.

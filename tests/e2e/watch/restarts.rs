@@ -77,7 +77,7 @@ fn a_restart_is_confirmed_followed_and_proved() {
 fn a_start_is_confirmed_and_the_service_is_starting_until_it_is_ready() {
     let stage = Stage::new(SERVICE, &[&Startable::new("api", "status=503")]);
     let mut pty = dashboard(stage.scene(), &[]);
-    pty.wait_for("✗ 1 unhealthy");
+    pty.wait_for("■ 1 stopped");
     pty.keys("S");
     let question = pty.wait_for(">[ Cancel ]");
     assert!(question.contains("command  `"), "{question}");
