@@ -125,7 +125,8 @@ fn failures_do_not_count_in_the_start_period_of_a_known_start() {
     for (age, state, code) in [
         (hours(0), "starting", 3),
         (hours(2), "unhealthy", 1),
-        (None, "unhealthy", 1),
+        // It reports no start, so that of its process counts, which is this test.
+        (None, "starting", 3),
     ] {
         let fake = failing(age);
         let scene = Scene::with_inventory(&format!(

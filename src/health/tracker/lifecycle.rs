@@ -119,10 +119,10 @@ impl StartupState {
         self.is_assumed = true;
     }
 
-    /// Takes in when the process started, as it says or as this machine knows. Changes nothing once the end of the start
-    /// period is known.
-    pub(super) fn learn_start(&mut self, start: Timestamp, now: Moment) {
-        let is_known = self.period_ends.is_some() && !self.is_assumed;
+    /// Takes in when the process started, as it reports itself or as this machine knows. What it reports comes first;
+    /// otherwise nothing changes once the end of the start period is known.
+    pub(super) fn learn_start(&mut self, start: Timestamp, now: Moment, reported: bool) {
+        let is_known = self.period_ends.is_some() && !self.is_assumed && !reported;
         if is_known || self.start_period.is_zero() || self.succeeded {
             return;
         }

@@ -208,7 +208,7 @@ impl Tracker {
         let seen = self.host.process.zip(self.host.image);
         self.processes.seen_on_host(seen);
         if let Some(process) = self.host.process {
-            self.startup.learn_start(process.started, now);
+            self.startup.learn_start(process.started, now, false);
         }
         self.reassess(now);
     }
@@ -277,7 +277,7 @@ impl Tracker {
                 AnsweredBy::Late => return,
             }
             if let Some(start) = self.processes.start() {
-                self.startup.learn_start(start.at, at);
+                self.startup.learn_start(start.at, at, true);
             }
         }
         if let Some(reading) = &reading {
