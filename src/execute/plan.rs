@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use jiff::SignedDuration;
 use tokio::time::sleep;
 
 use super::audit::Audit;
 use super::facts::{FactsQuestion, Neighbourhood, ServiceFacts, StoredState, find_owners, name};
-use super::request::{offer_to_start, plan_request, refuse_foreign};
+use super::request::{offer_to_start, plan_request, refuse_foreign, refuse_split};
 use super::scan::endpoints;
 use super::start::{NO_PROGRAM, NO_RECORDS};
 use super::{Executor, PlanTarget, PlannedWork, PreparedAction, record_key};
@@ -19,12 +18,11 @@ use crate::action::{
     Action, ActionPlan, Goal, LOOKS_APART, Refusal, RefusalReason, needed_beside, needs,
     plan_action, stop_order,
 };
+use crate::health::STILL_FRESH;
 use crate::host::pid_file::PidFile;
 use crate::host::records::RecordKey;
 use crate::inventory::{ActionSpec, Inventory, Means, Service, Signal};
 
-/// A file that shows that a service runs may look fresh for this long after its end.
-const STILL_FRESH: SignedDuration = SignedDuration::from_mins(5);
 /// The number of services whose facts are gathered at once.
 const AT_ONCE: usize = 32;
 
@@ -397,6 +395,7 @@ fn by_signal(action: Action, method: &ActionSpec, facts: &ServiceFacts) -> Optio
 /// Why that cannot be said.
 pub(super) fn runs(service: &Service, facts: &ServiceFacts) -> Result<(), RefusalReason> {
     refuse_foreign(service, facts)?;
+    refuse_split(facts)?;
     let processes = &facts.processes;
     if processes.all().is_empty()
         && let Some(probe) = &facts.passing

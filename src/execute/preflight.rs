@@ -94,7 +94,7 @@ impl TargetRun<'_> {
         let Some(precheck) = start.and_then(|start| start.precheck.as_ref()) else {
             return Flow::Continue(());
         };
-        let what = format!("running its precheck `{}`", shown(precheck));
+        let what = format!("running its precheck {}", shown(precheck));
         self.tell(StepKind::Remark, &what);
         let limit = self.context.executor.ready_timeout(service);
         let why = match Box::pin(run_check(precheck, limit)).await {

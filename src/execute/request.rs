@@ -18,6 +18,18 @@ use super::send::kernel_signal;
 const NOT_A_SPLIT: &str =
     "stop one of them by its pid; where several are meant to, say `replicas: true`";
 
+/// Checks that no two processes listen at the address independently of each other: one of them would be stopped, and the
+/// other one be taken for what is left of it, or for its successor.
+///
+/// # Errors
+/// Names both.
+pub(super) fn refuse_split(facts: &ServiceFacts) -> Result<(), RefusalReason> {
+    match facts.processes.split() {
+        Some(both) => Err(RefusalReason::new(format!("split: {both}"), NOT_A_SPLIT)),
+        None => Ok(()),
+    }
+}
+
 /// Checks all that has to be known of a service before anything is sent to it, and returns the request.
 ///
 /// # Errors
@@ -35,12 +47,8 @@ pub(super) fn plan_request(
     if facts.named.is_none() {
         refuse_foreign(service, facts)?;
     }
-    // One of two would be stopped, and the other one be taken for what is left of it, or for its successor.
-    if plan.goal != Goal::Reload
-        && facts.named.is_none()
-        && let Some(both) = processes.split()
-    {
-        return Err(RefusalReason::new(format!("split: {both}"), NOT_A_SPLIT));
+    if plan.goal != Goal::Reload && facts.named.is_none() {
+        refuse_split(facts)?;
     }
     let mut signalled = None;
     let request = match &method.means {

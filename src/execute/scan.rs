@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
@@ -372,10 +373,14 @@ fn crash_loop(exits: &[ExitRecord], start: &StartSpec) -> Option<String> {
     let failures: Vec<&ExitRecord> = exits.iter().filter(is_failure).collect();
     let times: Vec<Timestamp> = failures.iter().map(|exit| exit.at).collect();
     let last = process_exit(failures.last()?, start);
-    is_crash_loop(&times, Timestamp::now()).then(|| {
-        let count = times.len();
+    let now = Timestamp::now();
+    is_crash_loop(&times, now).then(|| {
+        let since = times.first().map(|first| now.duration_since(*first));
+        let since = since.and_then(|since| Duration::try_from(since).ok());
         format!(
-            "it has ended by itself {count} times within an hour, last with {}",
+            "it has ended by itself {} times in {}, last with {}",
+            times.len(),
+            text::long_age(since.unwrap_or_default()),
             last.how
         )
     })

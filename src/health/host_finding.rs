@@ -7,6 +7,9 @@ use super::{Flag, HotFiles, Start};
 use crate::text::approximate_duration;
 use jiff::{SignedDuration, Timestamp};
 
+/// A file that shows that a service runs, such as a heartbeat, may look fresh for this long after its end.
+pub const STILL_FRESH: SignedDuration = SignedDuration::from_mins(5);
+
 /// The findings about a service on this machine; empty where nothing could be found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostFinding {

@@ -23,8 +23,8 @@ pub use change::Change;
 pub use details::details;
 pub use fleet::{Fleet, Update};
 pub use host_finding::{
-    ChangedFile, CodeFiles, HostFinding, LocalProcess, OnRecord, ProcessExit, Staleness,
-    is_crash_loop,
+    ChangedFile, CodeFiles, HostFinding, LocalProcess, OnRecord, ProcessExit, STILL_FRESH,
+    Staleness, is_crash_loop,
 };
 pub use identity::{Identity, OwnedPort, Process, Start};
 pub use info::{ProbeInfo, Role, ServiceInfo};

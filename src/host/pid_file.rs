@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_secs(5 * 60);
 /// The content of a pid file, compared with the process that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PidFile {
-    /// The file does not exist, or a predecessor has left it.
+    /// The file does not exist, is empty, or a predecessor has left it.
     Missing,
     /// The process that it names runs.
     Names(NamedProcess),
@@ -56,6 +56,10 @@ pub(crate) fn read(path: &Path, since: Option<Timestamp>) -> PidFile {
     };
     let written = content.written;
     if since.is_some_and(|since| written.saturating_add(TOLERANCE).unwrap_or(written) < since) {
+        return PidFile::Missing;
+    }
+    if content.text.trim().is_empty() {
+        // `nginx -t` leaves one.
         return PidFile::Missing;
     }
     let Some(pid) = pid_in(&content.text) else {
@@ -195,6 +199,16 @@ mod tests {
     fn a_missing_file_says_nothing() {
         assert_eq!(read(Path::new("/nowhere/x.pid"), None), PidFile::Missing);
         assert!(matches!(read(Path::new("/"), None), PidFile::Unknown(_)));
+    }
+
+    #[test]
+    fn an_empty_file_says_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.pid");
+        for text in ["", "\n"] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(read(&path, None), PidFile::Missing, "{text:?}");
+        }
     }
 
     #[test]

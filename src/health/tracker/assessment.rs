@@ -12,7 +12,7 @@ use super::probe::{PhaseClaim, ProbeState, Reachability};
 use super::thresholds::CountedResult;
 use super::{Assessment, Tracker};
 use crate::health::{
-    Dependency, DependencyStatus, Moment, OnRecord, ProbeResult, Reading, Role, State,
+    Dependency, DependencyStatus, Moment, OnRecord, ProbeResult, Reading, Role, STILL_FRESH, State,
 };
 use crate::text;
 
@@ -160,9 +160,15 @@ impl Tracker {
     /// no probe has to find out.
     fn assess_exit(&self) -> Option<Assessment> {
         let exit = self.host.exit.as_ref().filter(|exit| !exit.asked)?;
+        // A command may go by what the process has left behind, such as a heartbeat in a file.
+        let goes_by_traces =
+            |probe: &ProbeState| probe.info.kind == "exec" && self.host.process.is_none();
         let answers = |probe: &ProbeState| {
             let last = probe.stats.last_success;
-            last.is_some_and(|last| last.wall > exit.at)
+            let age = last.map(|last| last.wall.duration_since(exit.at));
+            age.is_some_and(|age| {
+                age.is_positive() && !(goes_by_traces(probe) && age < STILL_FRESH)
+            })
         };
         if self.startup.is_awaited() || self.probes.iter().any(answers) {
             return None;

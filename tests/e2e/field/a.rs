@@ -540,3 +540,28 @@ fn a_neighbour_only_one_service_and_only_a_process_of_its_own_can_be_named() {
     assert_ended(&ran, "refused", 4);
     assert_eq!((server.ended(), other.ended()), (None, None), "{ran:?}");
 }
+
+#[test]
+fn a_neighbour_a_start_beside_two_copies_does_not_take_both_for_the_service() {
+    let (stage, port) = stage("  api: {URL, start: {command: [python3, web.py, \"PORT\"]}}");
+    let inventory = stage.scene().path().join("healthctl.yaml");
+    let text = std::fs::read_to_string(&inventory).expect("the inventory can be read");
+    let text = text.replace("127.0.0.1", "localhost");
+    std::fs::write(&inventory, text).expect("the inventory can be written");
+    let ours = listening(&stage, "python3 web.py PORT", port);
+    let words = [
+        "python3",
+        "-m",
+        "http.server",
+        "--bind",
+        "::1",
+        &port.to_string(),
+    ];
+    let other = by_hand(&stage, &words, Path::new("/"));
+    while std::net::TcpStream::connect(("::1", port)).is_err() {
+        std::thread::yield_now();
+    }
+    let ran = act(&stage, "start --yes api");
+    assert_ended(&ran, "refused", 4);
+    drop((ours, other));
+}

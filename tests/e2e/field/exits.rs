@@ -52,6 +52,27 @@ fn c3_the_end_of_what_was_started_is_told_at_once_with_its_status() {
 }
 
 #[test]
+fn c3_neighbour_a_command_that_goes_by_what_is_left_behind_does_not_hide_the_end() {
+    let stage = worker("exec sleep 600");
+    let inventory = stage.scene().path().join("healthctl.yaml");
+    let text = std::fs::read_to_string(&inventory).expect("the inventory can be read");
+    // The file outlives the process, as a heartbeat does for a while.
+    stage.scene().write(
+        "healthctl.yaml",
+        &text.replace("kill -0 $(cat pid)", "test -s pid"),
+    );
+    start_and_end(&stage, Signal::KILL);
+    let told = checked(&stage);
+    assert_eq!(told["state"], "unhealthy", "{told}");
+    assert!(
+        text_of(&told, "reasons").contains("has ended by itself"),
+        "{told}"
+    );
+    assert_ran(&stage, "start --yes api", "started");
+    assert_eq!(checked(&stage)["state"], "healthy");
+}
+
+#[test]
 fn c3_neighbour_a_status_is_told_with_the_last_line_of_the_log() {
     let stage = worker("until test -e go; do sleep 0.05; done; echo no such table; exit 3");
     assert_ran(&stage, "start --yes api", "started");
