@@ -175,7 +175,7 @@ fn a_service_of_which_nothing_is_known_is_not_called_running() {
         "    pid_file: api.pid\n    start: {command: [touch, started]}\n",
     );
     faulty.exit();
-    scene.write("api.pid", "");
+    scene.write("api.pid", "soon\n");
     let ran = run(&scene, "start --yes api");
     assert_ended(&ran, "refused", 4);
     assert!(ran.stdout.contains("holds no pid"), "{ran:?}");
