@@ -255,6 +255,7 @@ impl ScannedService {
             .and_then(|(record, start)| record.started_at.checked_add(start.ready_timeout).ok());
         code.read_by = answering.and_then(local_process);
         code.first_until = started_by;
+        code.recorded_at = record.map(|record| record.started_at);
         let exits = records.map(|records| records.recent_exits(&self.key));
         let exits = exits.unwrap_or_default();
         let start = service.start.as_ref();

@@ -114,6 +114,8 @@ pub struct CodeFiles {
     /// The oldest process that answers, where it was forked from the one that has loaded the program: it may have read the
     /// sources again, or not.
     pub read_by: Option<LocalProcess>,
+    /// When healthctl started it.
+    pub recorded_at: Option<Timestamp>,
     /// Until when a process belongs to the start that healthctl made, UTC.
     pub first_until: Option<Timestamp>,
 }
@@ -179,7 +181,12 @@ impl HostFinding {
         };
         let entry = "its `start` entry has changed since it was started";
         let changed = newer(&code.newest, "changed").map(|why| format!("{why}{HOT}"));
-        let changed = changed.or_else(|| code.differs.then(|| DIFFER.to_owned()));
+        // An edit since its start, which whoever answers has begun after, is in what that one has read.
+        let is_read = code.newest.as_ref().is_some_and(|file| {
+            file.at <= started && code.recorded_at.is_some_and(|at| file.at > at)
+        });
+        let differs = code.differs && !is_read;
+        let changed = changed.or_else(|| differs.then(|| DIFFER.to_owned()));
         let changed = changed.filter(|_| !code.hot.contains(&HotFiles::Sources));
         let unclear = changed.as_ref().and_then(|_| self.unclear_reader(started));
         let reasons = [

@@ -152,7 +152,7 @@ fn a_reload_that_is_switched_off_is_called_so() {
     let (scene, _server) = with(&[]);
     assert_eq!(scene.run(&["check", "--wait", "60s"]).code, 0);
     let ran = scene.run(&["reload", "--yes", "metrics"]);
-    assert_eq!(ran.code, 5, "{ran:?}");
+    assert_eq!(ran.code, 4, "{ran:?}");
     assert!(
         ran.stdout
             .contains("403 Forbidden: Lifecycle API is not enabled."),

@@ -13,7 +13,15 @@ fn start(scene: &Scene, port: u16) -> Running {
     let server = Running::start(
         Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .args([
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--pidfile",
+                "redis.pid",
+                "--dir",
+            ])
             .arg(scene.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null()),
@@ -28,6 +36,7 @@ fn scene(port: u16) -> Scene {
         "defaults: {{interval: 200ms, timeout: 20s}}
 services:
   redis:
+    pid_file: redis.pid
     probes:
       live: {{tcp: 127.0.0.1:{port}}}
       ready: {{exec: [redis-cli, -e, -p, '{port}', ping]}}
