@@ -50,7 +50,7 @@ fn a_stop_and_a_start_run_the_command_with_the_reason() {
     let hook = "echo $HEALTHCTL_SERVICE $HEALTHCTL_PREVIOUS_STATE $HEALTHCTL_STATE $CHANNEL \
                 \"${HEALTHCTL_REASON%%:*}\" ${HEALTHCTL_AT%%-*} >> told";
     let startable = Startable::new("api", "shutdown=exit").with(&format!(
-        "    interval: 100ms\n    probes: {{status: off}}\n    \
+        "    interval: 100ms\n    failure_threshold: 30\n    probes: {{status: off}}\n    \
          on_change: {{exec: [sh, -c, '{}'], env: {{CHANNEL: ops}}}}\n",
         hook.replace('$', "$$")
     ));
