@@ -9,7 +9,7 @@ use crate::execute::Policy;
 use crate::exit::Exit;
 use crate::health::{Candidate, SelectError, Selection};
 use crate::host::directories;
-use crate::host::launch::own_program;
+use crate::host::own_program;
 use crate::host::records::Records;
 use crate::inventory::{self, AdHocTarget, Inventory, LoadedInventory, Service};
 use crate::text;

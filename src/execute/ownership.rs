@@ -258,7 +258,7 @@ impl UnprovenProcess {
             ways.push(format!("{supervisor} holds it: say `supervised: true`"));
         }
         if starts {
-            ways.push("start it with healthctl".to_owned());
+            ways.push("end it, and start the service with healthctl".to_owned());
         }
         ways.push("name its `pid_file`".to_owned());
         ways.push("give `actions.shutdown` a route or a command".to_owned());

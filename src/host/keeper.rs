@@ -17,8 +17,7 @@ use std::sync::atomic::AtomicBool;
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions, WaitOptions, setsid, wait, waitid};
 
-use super::launch;
-use super::process::children;
+use super::process::{children, own_program};
 use super::records::{note_exit, note_heir_exit, start_files};
 use super::signals::{Disposition, own_disposition};
 use crate::health::Process;
@@ -29,6 +28,8 @@ const NAME: &str = "keeper";
 const BEGIN: &str = "begin";
 /// The word of the step that keeps.
 const KEEP: &str = "keep";
+/// The word of the step that records itself and becomes the service.
+const STAND_IN: &str = "stand-in";
 /// The environment variable with the directory for the files of the starts. It is no argument: that would name the service.
 const STARTS: &str = "KEEPER_STARTS";
 
@@ -43,8 +44,8 @@ pub(super) fn command(program: &Path, starts: &Path) -> Command {
     command
 }
 
-/// Carries out the step of a keeper that these words name; `None` where they name none.
-pub(crate) fn step(words: &[OsString]) -> Option<ExitCode> {
+/// Carries out the step of a keeper that these words name; `None` where they name none. `stand_in` becomes the service.
+pub(crate) fn step(words: &[OsString], stand_in: fn() -> ExitCode) -> Option<ExitCode> {
     let [name, word] = words else {
         return None;
     };
@@ -57,7 +58,7 @@ pub(crate) fn step(words: &[OsString]) -> Option<ExitCode> {
             Ok(()) => return Some(ExitCode::SUCCESS),
             Err(error) => error,
         },
-        launch::WORD => return Some(launch::stand_in()),
+        STAND_IN => return Some(stand_in()),
         _ => return None,
     };
     // Whoever waits for it may have ended.
@@ -104,7 +105,7 @@ fn keep() -> io::Result<()> {
     std::fs::write("/proc/self/comm", NAME)?;
     std::env::set_current_dir("/")?;
     // In a process group of its own: a service may signal its group.
-    let service = next(launch::WORD)?
+    let service = next(STAND_IN)?
         .env_remove(STARTS)
         .process_group(0)
         .spawn()?
@@ -184,7 +185,7 @@ fn unit_in(cgroup: &str) -> Option<String> {
 
 /// Returns the command that runs this program again, as another step.
 fn next(word: &str) -> io::Result<Command> {
-    let program = launch::own_program().ok_or_else(|| io::Error::other("this program is gone"))?;
+    let program = own_program().ok_or_else(|| io::Error::other("this program is gone"))?;
     let mut command = Command::new(program);
     command.arg0(NAME).arg(word);
     Ok(command)

@@ -30,9 +30,6 @@ use super::records::{Record, RecordError, RecordKey, Records, file_id};
 use crate::health::Process;
 use crate::text;
 
-/// The argument that makes a run of healthctl the stand-in.
-pub(super) const WORD: &str = "stand-in";
-
 /// A program to start, with all that the start needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct StartOrder {
@@ -60,15 +57,6 @@ struct LaunchTask {
     log_offset: u64,
     /// The limit of open files that healthctl was given itself, where it has raised that since.
     descriptors: Option<u64>,
-}
-
-/// Returns the path at which this program can be run again, even where its file was replaced meanwhile.
-pub(crate) fn own_program() -> Option<PathBuf> {
-    let own = Path::new("/proc/self/exe");
-    if own.exists() {
-        return Some(own.to_owned());
-    }
-    std::env::current_exe().ok()
 }
 
 /// Starts a program by another run of healthctl, which is `program`, and returns the record of its process, which may have

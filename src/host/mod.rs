@@ -27,7 +27,7 @@ pub(crate) use descriptors::{check_spare_descriptors, raise_descriptor_limit};
 pub(crate) use details::{ProcessLine, ProcessTable, ProcessTraits};
 pub(crate) use ports::{Endpoint, Listening, Owners, can_bind, listening_addresses, owners};
 pub(crate) use process::{
-    RunningProcess, alive, ancestors, image, loaded, local_process, one_of_a_pool, process,
-    runs_another_file_than, started_at, ticks_now,
+    RunningProcess, alive, ancestors, image, loaded, local_process, one_of_a_pool, own_program,
+    process, runs_another_file_than, started_at, ticks_now,
 };
 pub(crate) use process_end::{ProcessEnd, ended};

@@ -202,6 +202,15 @@ fn below_at_a_look(ancestor: Process) -> Vec<RunningProcess> {
     found
 }
 
+/// Returns the path at which this program can be run again, even where its file was replaced meanwhile.
+pub(crate) fn own_program() -> Option<PathBuf> {
+    let own = Path::new("/proc/self/exe");
+    if own.exists() {
+        return Some(own.to_owned());
+    }
+    std::env::current_exe().ok()
+}
+
 /// The device and inode of a file.
 pub(crate) type FileId = (u64, u64);
 

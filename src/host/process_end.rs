@@ -16,8 +16,10 @@ pub(crate) async fn ended(process: Process) -> bool {
 }
 
 /// A descriptor of a process, which can be waited for; where the process is a child, it is not reaped by that.
-#[cfg(target_os = "linux")]
-pub(crate) struct ProcessEnd(tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>);
+pub(crate) struct ProcessEnd(
+    #[cfg(target_os = "linux")] tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>,
+    #[cfg(not(target_os = "linux"))] std::convert::Infallible,
+);
 
 #[cfg(target_os = "linux")]
 impl ProcessEnd {
@@ -41,10 +43,6 @@ impl ProcessEnd {
     }
 }
 
-/// Not available here.
-#[cfg(not(target_os = "linux"))]
-pub(crate) enum ProcessEnd {}
-
 #[cfg(not(target_os = "linux"))]
 impl ProcessEnd {
     pub(crate) fn of(_pid: Pid) -> Option<Self> {
@@ -53,6 +51,6 @@ impl ProcessEnd {
 
     #[expect(clippy::unused_async, reason = "as where it is available")]
     pub(crate) async fn wait(&self) -> bool {
-        match *self {}
+        match self.0 {}
     }
 }

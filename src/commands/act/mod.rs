@@ -37,7 +37,7 @@ pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exi
     chosen
         .services
         .sort_by_key(|service| selection.position(candidate(service)));
-    let names: Vec<String> = chosen.services.iter().map(|one| one.name.clone()).collect();
+    let mut names: Vec<String> = chosen.services.iter().map(|one| one.name.clone()).collect();
     let mut confirmable = names.clone();
     if action == Action::Start && !command.no_deps {
         confirmable.extend(startable_beside(&chosen.loaded.inventory, &names));
@@ -74,11 +74,14 @@ pub(crate) async fn run(context: &Context, command: ActionCommand) -> Result<Exi
             ActionFormat::Json => ActionReport::json(&ActionReport::of_proposal(&proposal)),
         };
         print(context, &plan)?;
-        if proposal.offers.len() < names.len() {
-            context.message(match action {
-                Action::Start => "the other selected services already run",
-                _ => "the other selected services have already stopped",
-            });
+        let is_proposed = |name: &String| proposal.offers.iter().any(|it| it.service == *name);
+        names.retain(|name| !is_proposed(name));
+        if !names.is_empty() {
+            let state = match action {
+                Action::Start => "already running",
+                _ => "already stopped",
+            };
+            context.message(&format!("{state}: {}", first_names(&names)));
         }
         return Ok(Exit::Done);
     }

@@ -6,10 +6,9 @@ mod stream;
 mod terminal;
 #[cfg(test)]
 #[path = "../../../tests/support/terminal.rs"]
-#[allow(
+#[expect(
     dead_code,
     unreachable_pub,
-    clippy::allow_attributes,
     reason = "shared with the end-to-end tests"
 )]
 mod terminal_harness;

@@ -75,7 +75,7 @@ pub(super) fn compare(
     if line.words.iter().all(String::is_empty) {
         return CommandMatch::Unclear("its command line cannot be read");
     }
-    let comparison = Comparison {
+    let comparison = CommandComparison {
         start,
         line,
         cwd,
@@ -105,14 +105,14 @@ pub(super) fn compare(
 }
 
 /// A process beside a start command.
-struct Comparison<'a> {
+struct CommandComparison<'a> {
     start: &'a StartLine,
     line: &'a ProcessLine,
     cwd: &'a Path,
     files: FileLookup<'a>,
 }
 
-impl Comparison<'_> {
+impl CommandComparison<'_> {
     /// Returns the start command, and what is left of it behind each launcher that gives way.
     fn commands(&self) -> Vec<Vec<String>> {
         let mut commands = vec![self.start.words.clone()];

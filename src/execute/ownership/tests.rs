@@ -356,12 +356,12 @@ fn refusals_name_who_it_is_and_the_ways_out() {
     let ways = one.ways_out(true);
     for way in [
         "supervised: true",
-        "start it with healthctl",
+        "start the service with healthctl",
         "pid_file",
         "actions.shutdown",
         "--pid 10",
     ] {
         assert!(ways.contains(way), "{ways}");
     }
-    assert!(!one.ways_out(false).contains("start it"));
+    assert!(!one.ways_out(false).contains("start the service"));
 }

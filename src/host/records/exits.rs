@@ -48,7 +48,7 @@ pub(crate) struct ExitRecord {
 
 /// The first line of a file.
 #[derive(Debug, Serialize, Deserialize)]
-struct StartLine {
+struct StartHeader {
     version: u32,
     pid: u32,
     start_ticks: u64,
@@ -61,7 +61,7 @@ struct StartLine {
 /// A line behind the first one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum EventLine {
+enum StartEvent {
     /// Healthctl asked the process to end.
     Asked { at: Timestamp },
     /// The process has ended.
@@ -90,8 +90,8 @@ enum EventLine {
 /// What a file tells.
 #[derive(Debug)]
 struct StartFile {
-    start: StartLine,
-    events: Vec<EventLine>,
+    start: StartHeader,
+    events: Vec<StartEvent>,
 }
 
 impl ExitRecord {
@@ -125,7 +125,7 @@ impl Records {
     pub(crate) fn note_start(&self, key: &RecordKey, record: &Record) -> Result<(), RecordError> {
         let directory = self.starts(key);
         let path = file(&directory, record.process);
-        let line = StartLine {
+        let line = StartHeader {
             version: VERSION,
             pid: record.process.pid,
             start_ticks: record.process.start_ticks,
@@ -157,7 +157,7 @@ impl Records {
 
     /// Notes that healthctl asks the process to end, where there is a file of its start.
     pub(crate) fn note_asked(&self, key: &RecordKey, process: Process) {
-        let event = EventLine::Asked {
+        let event = StartEvent::Asked {
             at: Timestamp::now(),
         };
         // Without the note its end counts as one by itself, which is told and changes nothing.
@@ -198,7 +198,7 @@ pub(in crate::host) fn note_exit(files: &[PathBuf], pid: u32, status: ExitStatus
             continue;
         };
         is_noted = true;
-        let event = EventLine::Exited {
+        let event = StartEvent::Exited {
             at: Timestamp::now(),
             code: status.code(),
             signal: status.signal(),
@@ -219,7 +219,7 @@ pub(in crate::host) fn note_heir_exit(
 ) {
     let mut ended = of_pid(files, of).filter_map(|path| Some((path, read(path)?)));
     if let Some((path, start)) = ended.find(|(_, start)| start.exit().is_some()) {
-        let event = EventLine::HeirExited {
+        let event = StartEvent::HeirExited {
             pid: heir.pid,
             start_ticks: heir.start_ticks,
             at: Timestamp::now(),
@@ -257,17 +257,17 @@ impl StartFile {
         let own = (self.start.pid, self.start.start_ticks);
         for event in &self.events {
             let (pid, start_ticks, at, code, signal, log_length) = match *event {
-                EventLine::Asked { at } => {
+                StartEvent::Asked { at } => {
                     asked = Some(at);
                     continue;
                 }
-                EventLine::Exited {
+                StartEvent::Exited {
                     at,
                     code,
                     signal,
                     log_length,
                 } => (own.0, own.1, at, code, signal, log_length),
-                EventLine::HeirExited {
+                StartEvent::HeirExited {
                     pid,
                     start_ticks,
                     at,
@@ -327,7 +327,7 @@ fn read(path: &Path) -> Option<StartFile> {
         .read_to_string(&mut text)
         .ok()?;
     let mut lines = text.lines();
-    let start: StartLine = serde_json::from_str(lines.next()?).ok()?;
+    let start: StartHeader = serde_json::from_str(lines.next()?).ok()?;
     (start.boot == boot()).then(|| StartFile {
         start,
         events: lines
@@ -336,7 +336,7 @@ fn read(path: &Path) -> Option<StartFile> {
     })
 }
 
-fn append(path: &Path, event: &EventLine) -> io::Result<()> {
+fn append(path: &Path, event: &StartEvent) -> io::Result<()> {
     // Never created here: without the first line it would be nobody's.
     let mut file = OpenOptions::new().append(true).open(path)?;
     write_line(&mut file, event)

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::dependencies::LONGEST_WORD;
 use super::field::{FieldSpecs, PayloadPath, PayloadView, alike, as_text};
 use super::parser::{FieldKind, Parser};
+use super::words::LONGEST_WORD;
 use crate::health::{Beat, Heartbeat};
 use crate::text::clean;
 use crate::yaml::{Entry, Fields, Node, Value as Yaml};

@@ -1,11 +1,11 @@
 //! Reads a response: fields, status word, rules and dependencies, not yet weighed against each other.
 
 use super::HttpResponse;
-use super::dependencies::LONGEST_WORD;
 use super::field::{PayloadView, as_text, truthy};
 use super::json::{self, body_text};
 use super::parser::BodyFormat;
 use super::spec::{Decode, Overall, StateRule};
+use super::words::LONGEST_WORD;
 use super::words::{WordMap, meaning};
 use crate::health::{Reading, Start, State};
 use crate::text::clean;

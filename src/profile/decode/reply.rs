@@ -21,7 +21,7 @@ use serde_json::Value;
 use super::field::{FieldSpecs, PayloadView, WordSpecs, as_text, has_content};
 use super::json;
 use super::parser::{BodyFormat, FieldKind, Parser};
-use super::words::{Vocabulary, meaning};
+use super::words::{LONGEST_WORD, Vocabulary, meaning};
 use crate::health::{Part, ReloadReply, ReloadStatus};
 use crate::text::clean;
 use crate::yaml::{Fields, Node, Problem, Problems};
@@ -30,8 +30,6 @@ use crate::yaml::{Fields, Node, Problem, Problems};
 const MOST_PARTS: usize = 200;
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 128;
-/// The longest word, in characters.
-const LONGEST_WORD: usize = 100;
 /// The longest message, in characters.
 const LONGEST_MESSAGE: usize = 300;
 

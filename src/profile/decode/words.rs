@@ -3,6 +3,9 @@
 use crate::health::{DependencyStatus, ReloadStatus, State};
 use crate::yaml::{Entry, Fields, Node, Problems, Value};
 
+/// The longest word that is shown, in characters.
+pub(super) const LONGEST_WORD: usize = 100;
+
 /// A closed set of states that words can stand for.
 pub(super) trait Vocabulary: Copy + PartialEq + std::fmt::Debug + 'static {
     /// The states with their keys in `words:`.

@@ -17,12 +17,12 @@ const FILES: &[(&str, &str, &str)] = &[
     ),
     (
         "/usr/bin/ruby",
-        "/root/.rbenv/shims/ruby",
+        "/home/dev/.rbenv/shims/ruby",
         "/usr/bin/env bash",
     ),
     (
         "/usr/bin/puma",
-        "/root/.rbenv/shims/puma",
+        "/home/dev/.rbenv/shims/puma",
         "/usr/bin/env bash",
     ),
     ("/srv/run.sh", "/srv/run.sh", "/bin/sh"),
@@ -101,7 +101,7 @@ fn the_whole_command_word_for_word() {
         ),
         (
             "python3 -m http.server 80",
-            "/root/.pyenv/versions/3.11/bin/python3 -m http.server 80",
+            "/home/dev/.pyenv/versions/3.11/bin/python3 -m http.server 80",
             "runs",
         ),
         ("/srv/api --port 80", "api --port 80", "runs"),

@@ -14,8 +14,6 @@ use crate::yaml::{Entry, Fields, Problem, Value};
 
 /// The number of entries kept of one payload; the others count towards the state, but are not listed.
 const MOST_DEPENDENCIES: usize = 1_000;
-/// The longest word, in characters.
-pub(crate) const LONGEST_WORD: usize = 100;
 
 /// `dependencies:` of a profile.
 #[derive(Debug, Clone, Default, PartialEq)]

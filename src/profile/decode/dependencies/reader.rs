@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    DependencyList, DependencyTable, EntryKind, LONGEST_WORD, MOST_DEPENDENCIES, Required, Shape,
-    UniqueNames,
+    DependencyList, DependencyTable, EntryKind, MOST_DEPENDENCIES, Required, Shape, UniqueNames,
 };
 use crate::health::{Age, Dependency, DependencyStatus, Moment};
 use crate::profile::decode::field::{PayloadPath, PayloadView, as_text, truthy};
-use crate::profile::decode::words::meaning;
+use crate::profile::decode::words::{LONGEST_WORD, meaning};
 use crate::profile::decode::{details, json, pointer};
 use crate::text::clean;
 
