@@ -139,9 +139,9 @@ fn check_startable(service: &Service) -> Result<(), RefusalReason> {
         Ok(())
     } else if service.supervised {
         Err(RefusalReason::new(
-            "it is `supervised`: something else starts it",
+            "it is `supervised` and has no `start`",
             format!(
-                "`healthctl restart {}` asks it to make room for another process",
+                "start it with its supervisor, or add the command that does: `start: {{command: [systemctl, start, {}]}}`",
                 service.name
             ),
         ))
@@ -200,22 +200,18 @@ impl ActionPlan {
     /// # Errors
     /// The action is no signal to a process.
     pub(crate) fn by_signal(mut self, service: &Service) -> Result<Self, RefusalReason> {
-        let no = |reason: &str| Err(RefusalReason::new(reason, "leave out `--pid`"));
-        let Some(method) = &mut self.request else {
-            return no("a start goes to no process");
+        let is_own_request = service.actions.restart.is_some() && self.asks_for == "restart";
+        let Some(method) = self.request.as_mut().filter(|_| !is_own_request) else {
+            let reason = "its request is no signal to a process";
+            return Err(RefusalReason::new(reason, "leave out `--pid`"));
         };
-        if service.actions.restart.is_some() && self.asks_for == "restart" {
-            return no("its restart is a request of its own, and no signal to a process");
+        if !matches!(method.means, Means::Signal(_)) {
+            method.means = Means::Signal(Signal::Term);
+            method.waits = false;
+            method.reply = None;
         }
-        match (&method.means, self.goal) {
-            (Means::Signal(_), _) => {}
-            (_, Goal::Reload) => return no("its reload is no signal to a process"),
-            _ => {
-                method.means = Means::Signal(Signal::Term);
-                method.waits = false;
-                method.reply = None;
-            }
-        }
+        // Exactly this process is signalled, and once.
+        method.then = None;
         self.declared = true;
         Ok(self)
     }
@@ -235,7 +231,7 @@ impl ActionPlan {
         match self.goal {
             Goal::Start => format!("{means}, then its start command"),
             Goal::Replace if self.asks_for == SHUTDOWN => {
-                format!("{means}; something else starts it again")
+                format!("{means}; its supervisor starts it again")
             }
             Goal::Replace | Goal::Stop | Goal::Reload => means,
         }
@@ -400,7 +396,7 @@ mod tests {
             Ok((
                 "route waits",
                 Goal::Replace,
-                "shutdown route (waits for the end); something else starts it again",
+                "shutdown route (waits for the end); its supervisor starts it again",
             )),
         );
         check(
@@ -419,7 +415,7 @@ mod tests {
             Ok((
                 "route waits",
                 Goal::Replace,
-                "shutdown route (waits for the end); something else starts it again",
+                "shutdown route (waits for the end); its supervisor starts it again",
             )),
         );
         check(
@@ -431,7 +427,7 @@ mod tests {
         check(
             "supervised",
             Start,
-            Err("it is `supervised`: something else starts it"),
+            Err("it is `supervised` and has no `start`"),
         );
     }
 }

@@ -97,7 +97,10 @@ fn is_premature(snapshot: &ServiceSnapshot) -> bool {
     );
     let fails = |result: Option<ProbeResult>| result.is_some_and(|it| !it.is_success());
     let mut probes = snapshot.probes.iter();
-    weighed && probes.any(|it| fails(it.counted) && fails(it.latest) && !it.has_turned())
+    let turned = probes
+        .clone()
+        .any(|it| fails(it.counted) && it.has_turned());
+    weighed && !turned && probes.any(|it| fails(it.counted) && fails(it.latest) && !it.has_turned())
 }
 
 #[cfg(test)]

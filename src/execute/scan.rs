@@ -214,7 +214,7 @@ impl ScannedService {
             (Some(_), Some(record), Some(start)) => record.entry != start.fingerprint(),
             _ => false,
         };
-        let mut untold = self.untold(&facts, foreign_unclear, process);
+        let untold = self.untold(&facts, foreign_unclear, process);
         let mut code = CodeFiles {
             entry_differs,
             hot: service.hot_reload.clone(),
@@ -231,16 +231,18 @@ impl ScannedService {
                 Err(why) => {
                     let why = format!("its sources cannot be looked through: {why}");
                     problem(why.clone());
-                    untold.insert(Flag::Stale, why);
+                    code.unreadable = Some(why);
                 }
             }
         }
         if let Some(files) = &service.config_files {
             match matching_files(&files.root, &files.patterns) {
                 Ok(found) => code.config = found.newest.map(|(path, at)| changed_file(&path, at)),
-                Err(why) => problem(format!(
-                    "its `config_files` cannot be looked through: {why}"
-                )),
+                Err(why) => {
+                    let why = format!("its `config_files` cannot be looked through: {why}");
+                    problem(why.clone());
+                    code.unreadable = Some(why);
+                }
             }
             code.reloaded = all_records.and_then(|records| records.reloaded_at(&self.key));
         }
@@ -310,7 +312,8 @@ impl ScannedService {
             Some(Owners::Nobody | Owners::All(_)) => None,
         };
         let mut untold = BTreeMap::new();
-        let has_code = service.sources.is_some() || service.start.is_some();
+        let has_code =
+            service.sources.is_some() || service.config_files.is_some() || service.start.is_some();
         let is_seen = process.is_some() || facts.owners == Some(Owners::Nobody);
         if has_code && !is_seen {
             let unknown = || "which process runs its code is not known".to_owned();

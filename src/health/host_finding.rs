@@ -114,6 +114,8 @@ pub struct CodeFiles {
     /// The oldest process that answers, where it was forked from the one that has loaded the program: it may have read the
     /// sources again, or not.
     pub read_by: Option<LocalProcess>,
+    /// Why some of the files cannot be looked through.
+    pub unreadable: Option<String>,
     /// When healthctl started it.
     pub recorded_at: Option<Timestamp>,
     /// Until when a process belongs to the start that healthctl made, UTC.
@@ -197,7 +199,7 @@ impl HostFinding {
             code.entry_differs.then(|| entry.to_owned()),
         ];
         let why: Vec<String> = reasons.into_iter().flatten().collect();
-        match unclear {
+        match unclear.or_else(|| code.unreadable.clone()) {
             _ if !why.is_empty() => Staleness::Stale(why.join("; ")),
             Some(why) => Staleness::Unclear(why),
             None => Staleness::No,
@@ -226,7 +228,7 @@ impl HostFinding {
         }
     }
 
-    /// Tells of the newest change of sources that its process reads again by itself.
+    /// Tells of the newest change of the sources or configuration files that its process reads again by itself.
     pub fn hot_change(&self, now: Timestamp) -> Option<String> {
         let started = self.process?.started;
         let code = &self.code;
@@ -256,7 +258,7 @@ impl HostFinding {
 /// What is said where the times of the sources tell nothing.
 const DIFFER: &str =
     "its sources are not those that it was started with: one was replaced, removed or added";
-/// What to do about a service that is not stale.
+/// The hint beside a changed source, for a process that reads its code again by itself.
 const HOT: &str = " (`hot_reload: true` where it reads its code again by itself)";
 
 /// `src/app.py changed 12s ago, 3m after it started`

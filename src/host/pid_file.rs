@@ -138,14 +138,16 @@ fn pid_in(text: &str) -> Option<u32> {
 
 /// Says why a process with this start may not be the one that the file was written for.
 fn doubt(pid: u32, started: Timestamp, written: Timestamp) -> Option<String> {
-    let times = format!("which started at {started:.0}, and was written at {written:.0}");
+    let start = format!("which started at {started:.0}");
     if started > written.saturating_add(TOLERANCE).unwrap_or(written) {
         return Some(format!(
-            "{times}, before that: pid {pid} may have been given out again"
+            "{start}, but the file was written before that, at {written:.0}: pid {pid} may have been given out again"
         ));
     }
     let latest = started.saturating_add(SOON).unwrap_or(started);
-    (latest < written).then(|| format!("{times}, more than five minutes later"))
+    (latest < written).then(|| {
+        format!("{start}, but the file was written more than five minutes later, at {written:.0}")
+    })
 }
 
 #[cfg(test)]

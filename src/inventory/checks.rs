@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::health::{RestartCause, Role};
+use crate::health::{HotFiles, RestartCause, Role};
 use crate::profile::setting::Spanned;
 use crate::text::nearest;
 use crate::yaml::{Problem, Problems};
@@ -158,6 +158,24 @@ pub(super) fn check_addresses(
         } else {
             known.insert(address, name);
         }
+    }
+}
+
+/// Warns of `hot_reload` where the service declares none of the files that it names.
+pub(super) fn check_hot_reload(service: &Service, raw: &RawService, problems: &mut Problems) {
+    let Some(hot) = &raw.settings.hot_reload else {
+        return;
+    };
+    let declared = |files: &HotFiles| match files {
+        HotFiles::Sources => service.sources.is_some(),
+        HotFiles::ConfigFiles => service.config_files.is_some(),
+    };
+    if !hot.value.is_empty() && !hot.value.iter().any(|files| declared(&files.value)) {
+        Problem::at(&hot.place, "names files that the service does not declare")
+            .label("changes nothing")
+            .hint("add `sources: […]` or `config_files: […]`")
+            .warning()
+            .report(problems);
     }
 }
 

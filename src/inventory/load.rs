@@ -118,6 +118,7 @@ fn resolve(levels: &ServiceLevels<'_>, problems: &mut Problems) -> Service {
         start_period: RawSharedSettings::resolve(&levels.shared()).start_period,
         ..RawServiceSettings::resolve(&own)
     };
+    checks::check_hot_reload(&service, raw, problems);
     checks::check_restart_on(&service, raw, problems);
     if !raw.broken_probes && !levels.profile_missing {
         checks::check_required(&service, raw, problems);

@@ -163,7 +163,7 @@ impl Course {
         command
     }
 
-    /// Starts strangers: the same interpreter elsewhere, and, where the program is a script, the same words elsewhere.
+    /// Starts strangers in another folder: a Python, a Node and a shell, which have nothing to do with the program.
     fn invite_strangers(&mut self) {
         let elsewhere = self.path().join("elsewhere");
         fs::create_dir_all(&elsewhere).expect("a folder can be made");

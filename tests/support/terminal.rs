@@ -242,9 +242,8 @@ impl Pty {
         self.master.as_deref().expect("the terminal is open")
     }
 
-    /// Closes the terminal as a window manager does, and gives the exit code of the program: 128 and the number of the
-    /// signal where one ended it.
-    pub fn hang_up(mut self) -> u32 {
+    /// Closes the terminal as a window manager does, and gives the exit code of the program, or the signal that ended it.
+    pub fn hang_up(mut self) -> Result<u32, String> {
         self.shared.hanging_up.store(true, Ordering::SeqCst);
         // A key that means nothing: it is echoed, or something is drawn, so that the reader wakes and lets go.
         self.keys("\0");
@@ -252,12 +251,10 @@ impl Pty {
         reader.join().expect("the reader does not panic");
         drop((self.writer.take(), self.slave.take(), self.master.take()));
         let status = self.wait();
-        let signals = [("Aborted", 134), ("Hangup", 129), ("Killed", 137)];
-        let ended_by = |signal: &str| {
-            let known = signals.iter().find(|(name, _)| signal.starts_with(name));
-            known.map_or(255, |(_, code)| *code)
-        };
-        status.signal().map_or(status.exit_code(), ended_by)
+        match status.signal() {
+            Some(signal) => Err(signal.to_owned()),
+            None => Ok(status.exit_code()),
+        }
     }
 
     /// Waits for the program's end and gives what it left behind.

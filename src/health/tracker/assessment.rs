@@ -111,7 +111,9 @@ impl Tracker {
                 Some(_) => (State::Draining, STILL_RUNS),
                 None => (State::Stopped, "shut down on purpose"),
             },
-            OnRecord::StartedUntil(until) if now.wall < until => {
+            OnRecord::StartedUntil(until)
+                if now.wall < until && !self.has_answered_since_start() =>
+            {
                 (State::Starting, "was started and does not answer yet")
             }
             _ => return None,
@@ -138,6 +140,13 @@ impl Tracker {
 
     fn has_answered(&self) -> bool {
         self.own_probes().any(|probe| probe.answered_at.is_some())
+    }
+
+    /// Returns whether it has answered since its process started, or at all where that process is not known.
+    fn has_answered_since_start(&self) -> bool {
+        let started = self.host.process.map(|process| process.started);
+        let mut answers = self.own_probes().filter_map(|probe| probe.answered_at);
+        answers.any(|answer| started.is_none_or(|started| answer.wall > started))
     }
 
     /// Returns whether a shutdown at this time explains that the service does not answer: it has not answered since, but
@@ -170,7 +179,7 @@ impl Tracker {
                 age.is_positive() && !(goes_by_traces(probe) && age < STILL_FRESH)
             })
         };
-        if self.startup.is_awaited() || self.probes.iter().any(answers) {
+        if self.startup.is_awaited() || self.own_probes().any(answers) {
             return None;
         }
         let reason = format!(

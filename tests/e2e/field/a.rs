@@ -288,18 +288,11 @@ fn a8_the_process_of_the_pid_file_is_signalled_before_its_wrapper() {
 fn a9_a_pid_file_that_names_nobody_who_may_be_signalled_is_refused_with_its_reason() {
     let (stage, port) = stage("  api: {URL, pid_file: api.pid}");
     let mut server = listening(&stage, "python3 web.py PORT", port);
-    for (text, reason) in [
-        ("+5\n", "holds no pid"),
-        ("-5\n", "holds no pid"),
-        ("1\n", "holds no pid"),
-    ] {
+    for text in ["+5\n", "-5\n", "1\n"] {
         stage.scene().write("api.pid", text);
         let ran = act(&stage, "shutdown --yes api");
         assert_ended(&ran, "refused", 4);
-        assert!(
-            ran.stdout.contains(reason) || ran.stdout.contains("not proved"),
-            "{text}: {ran:?}"
-        );
+        assert!(ran.stdout.contains("holds no pid"), "{text}: {ran:?}");
     }
     // The shell that calls healthctl.
     let healthctl = stage.scene().command(&[]).get_program().to_owned();
@@ -341,10 +334,7 @@ fn a9_a_pid_file_that_names_nobody_who_may_be_signalled_is_refused_with_its_reas
         std::os::unix::fs::chown(&file, Some(65534), None).expect("root may do that");
         let ran = act(&stage, "shutdown --yes api");
         assert_ended(&ran, "refused", 4);
-        assert!(
-            ran.stdout.contains("65534") || ran.stdout.contains("not proved"),
-            "{ran:?}"
-        );
+        assert!(ran.stdout.contains("65534"), "{ran:?}");
     }
     assert_eq!(server.ended(), None);
 }
@@ -374,7 +364,7 @@ fn a10_a_doubtful_pid_file_is_no_fact() {
         assert_ended(&ran, "refused", 4);
     }
     let ran = act(&stage, "shutdown --yes api");
-    for text in ["2001-09-09", "20"] {
+    for text in ["2001-09-09", "may have been given out again"] {
         assert!(ran.stdout.contains(text), "{ran:?}");
     }
     assert_eq!(stranger.ended(), None);
@@ -500,7 +490,7 @@ fn a_neighbour_a_script_that_gives_way_is_refused_without_a_flag() {
         hand.pid(),
         &[
             "web.py",
-            "start it with healthctl",
+            "start the service with healthctl",
             "pid_file",
             "actions.shutdown",
         ],
@@ -548,7 +538,7 @@ fn a_neighbour_a_start_beside_two_copies_does_not_take_both_for_the_service() {
     let text = std::fs::read_to_string(&inventory).expect("the inventory can be read");
     let text = text.replace("127.0.0.1", "localhost");
     std::fs::write(&inventory, text).expect("the inventory can be written");
-    let ours = listening(&stage, "python3 web.py PORT", port);
+    let mut ours = listening(&stage, "python3 web.py PORT", port);
     let words = [
         "python3",
         "-m",
@@ -557,11 +547,14 @@ fn a_neighbour_a_start_beside_two_copies_does_not_take_both_for_the_service() {
         "::1",
         &port.to_string(),
     ];
-    let other = by_hand(&stage, &words, Path::new("/"));
+    let mut other = by_hand(&stage, &words, Path::new("/"));
     while std::net::TcpStream::connect(("::1", port)).is_err() {
         std::thread::yield_now();
     }
     let ran = act(&stage, "start --yes api");
     assert_ended(&ran, "refused", 4);
-    drop((ours, other));
+    for pid in [ours.pid(), other.pid()] {
+        assert!(ran.stdout.contains(&format!("pid {pid} ")), "{ran:?}");
+    }
+    assert_eq!((ours.ended(), other.ended()), (None, None));
 }

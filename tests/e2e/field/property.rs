@@ -110,12 +110,10 @@ impl World {
         command
     }
 
-    /// Adds strangers: the same program with other arguments, the same words elsewhere, somebody in a session of their own.
-    fn add_strangers(&mut self, words: &[String]) {
+    /// Adds strangers: the same program with other arguments, the same program elsewhere, a session of its own.
+    fn add_strangers(&mut self) {
         let path: PathBuf = self.stage.scene().path().join("other");
         let port = free_port();
-        let mut alike = words.to_vec();
-        alike.retain(|word| !word.starts_with("TREE"));
         let same_program = ["python3", "tree.py", &port.to_string(), "l"].map(str::to_owned);
         let elsewhere = ["python3", "tree.py", &free_port().to_string(), "fl"].map(str::to_owned);
         let session = ["setsid", "sleep", "300"].map(str::to_owned);
@@ -177,7 +175,7 @@ fn a_stranger_is_never_signalled_and_what_was_started_is_found_again() {
         );
         let words = format!("{launcher}python3, tree.py, {port}, {steps}").replace('"', "");
         let words: Vec<String> = words.split(", ").map(str::to_owned).collect();
-        world.add_strangers(&words);
+        world.add_strangers();
         let mut hand = None;
         if by_hand {
             let mut command = world.command(&words);
