@@ -17,6 +17,7 @@ use super::signal::{ProvenTarget, send_to_all, signal_name, target_names};
 use crate::action::{ExitProof, LOOKS_APART, Observation, Verdict};
 use crate::event::StepKind;
 use crate::health::Process;
+use crate::host::pid_file::PidFile;
 
 /// The time that SIGTERM has where the time of the stop is up already, unless all of it was less.
 const AFTER_TERM: Duration = Duration::from_secs(5);
@@ -150,10 +151,17 @@ impl TargetRun<'_> {
         let (Some(records), Some(record)) = (records, &facts.record) else {
             return;
         };
-        if record.leader().is_some() {
+        // Exactly the process that the person has named is signalled, so that nothing is known of what else runs.
+        if record.may_run() || self.target.facts.named.is_some() {
             return;
         }
-        let remaining = self.end_leftovers(left.max(LEFT_BEHIND), result).await;
+        let remaining = match self.end_leftovers(left.max(LEFT_BEHIND), result).await {
+            Ok(remaining) => remaining,
+            Err(why) => {
+                result.evidence.push(format!("its record stays: {why}"));
+                return;
+            }
+        };
         if !remaining.is_empty() {
             result.verdict = Verdict::StillDraining;
             let names: Vec<String> = remaining.iter().map(ProvenTarget::described).collect();
@@ -171,10 +179,14 @@ impl TargetRun<'_> {
     }
 
     /// Signals what is left behind, and returns the processes that remain.
-    async fn end_leftovers(&self, patience: Duration, result: &mut ActionEnd) -> Vec<ProvenTarget> {
-        let all = self.left_behind().await;
+    async fn end_leftovers(
+        &self,
+        patience: Duration,
+        result: &mut ActionEnd,
+    ) -> Result<Vec<ProvenTarget>, String> {
+        let all = self.left_behind().await?;
         if all.is_empty() {
-            return all;
+            return Ok(all);
         }
         let signalled = std::mem::take(&mut result.signalled);
         let mut unasked = all.clone();
@@ -186,8 +198,7 @@ impl TargetRun<'_> {
             );
             self.tell(StepKind::Remark, &format!("sending {what}"));
             result.evidence.push(format!("sent {what}"));
-            // A process that has gone meanwhile needs none, and one that stays is told below.
-            send_to_all(&unasked, Signal::TERM);
+            result.evidence.extend(send_to_all(&unasked, Signal::TERM));
         }
         let watch = |limit| {
             let proof = ExitProof::new(Duration::ZERO);
@@ -202,31 +213,42 @@ impl TargetRun<'_> {
         if watch(patience).await != Verdict::Stopped && self.context.executor.policy.force {
             let mut remaining = all.clone();
             remaining.retain(|one| one.accepts_signals().is_ok());
-            let names = target_names(&remaining);
-            let what = format!("SIGTERM has not ended them; sending SIGKILL to {names}");
-            self.tell(StepKind::Remark, &what);
-            let what = format!("SIGKILL was sent to {names}, which it left behind");
-            result.evidence.push(what);
-            send_to_all(&remaining, Signal::KILL);
-            watch(AFTER_KILL).await;
+            if !remaining.is_empty() {
+                let names = target_names(&remaining);
+                let what = format!("SIGTERM has not ended them; sending SIGKILL to {names}");
+                self.tell(StepKind::Remark, &what);
+                let what = format!("SIGKILL was sent to {names}, which it left behind");
+                result.evidence.push(what);
+                result
+                    .evidence
+                    .extend(send_to_all(&remaining, Signal::KILL));
+                watch(AFTER_KILL).await;
+            }
         }
         self.left_behind().await
     }
 
     /// Decides anew which processes are the service's own, now that nothing of it listens: what its start has left behind.
-    async fn left_behind(&self) -> Vec<ProvenTarget> {
-        let mut left = self.proved_now().await;
+    async fn left_behind(&self) -> Result<Vec<ProvenTarget>, String> {
+        let mut left = self.proved_now().await?;
         let from_start =
             |one: &ProvenTarget| matches!(one.proof(), ProcessProof::Keeper | ProcessProof::Record);
         left.retain(from_start);
-        left
+        Ok(left)
     }
 
     /// Decides anew which processes are the service's own, by its record and its pid file.
-    async fn proved_now(&self) -> Vec<ProvenTarget> {
+    ///
+    /// # Errors
+    /// A process cannot be held open, so that none may be signalled.
+    async fn proved_now(&self) -> Result<Vec<ProvenTarget>, String> {
         let target = &self.target;
         let service = Arc::clone(&target.service);
         let record = target.facts.processes.record.clone();
+        // Who listens is not looked at here, so that a pid file proves no more than it did before anything was sent.
+        let own = target.facts.processes.ownership.own.iter();
+        let by_file = own.filter(|one| one.proof == ProcessProof::PidFile);
+        let by_file: Vec<Process> = by_file.map(|one| one.running.process).collect();
         let neighbours = target.neighbourhood.look().await;
         let circumstances = Circumstances {
             named: target.facts.named,
@@ -234,21 +256,20 @@ impl TargetRun<'_> {
         };
         let deciding = tokio::task::spawn_blocking(move || {
             let mut facts = ProcessFacts::read(&service, record);
+            let is_proved = |file: &PidFile| matches!(file, PidFile::Names(it) if by_file.contains(&it.running.process));
+            facts.pid_file = facts.pid_file.filter(is_proved);
             facts.decide(&service, &[], &neighbours, circumstances);
             ProvenTarget::all(&facts)
         });
-        match deciding.await {
-            Ok(Ok(all)) => all,
-            // Where none can be held open, none may be signalled.
-            Ok(Err(_)) | Err(_) => Vec::new(),
-        }
+        deciding.await.map_err(|error| error.to_string())?
     }
 
     /// Returns every process that is proved to be the service's own and can be signalled: who is left of the list from before
     /// anything was sent, and who was proved since.
     async fn killable(&self, request: &PlannedRequest) -> Vec<ProvenTarget> {
         let mut targets = request.list.clone();
-        for one in self.proved_now().await {
+        // Where newcomers cannot be held open, those of the list still are.
+        for one in self.proved_now().await.unwrap_or_default() {
             if targets.iter().all(|it| it.process() != one.process()) {
                 targets.push(one);
             }

@@ -297,8 +297,12 @@ pub(super) fn decide(evidence: &Evidence) -> Ownership {
     for index in 0..proofs.len() {
         let one = &evidence.processes[index];
         if one.recorded.below_keeper && left_alone.iter().all(|(it, _)| *it != one.running) {
-            let why = tree.exception(index).map(|it| it.to_string());
-            left_alone.push((one.running.clone(), why.unwrap_or_else(|| LEFT.to_owned())));
+            let why = match tree.exception(index) {
+                Some(exception) => exception.to_string(),
+                None if tree.shares_with_other_service(index) => SHARED.to_owned(),
+                None => LEFT_SESSION.to_owned(),
+            };
+            left_alone.push((one.running.clone(), why));
         }
     }
     left_alone.retain(|(one, _)| {
@@ -334,7 +338,8 @@ pub(super) fn decide(evidence: &Evidence) -> Ownership {
     }
 }
 
-const LEFT: &str = "has left its session and does not listen at its address";
+const SHARED: &str = "has started a process of another service";
+const LEFT_SESSION: &str = "has left its session and does not listen at its address";
 
 /// The processes of some evidence as they have started each other.
 struct Tree<'a> {
@@ -405,7 +410,7 @@ impl<'a> Tree<'a> {
         if other_terminal && one.command != CommandMatch::Runs {
             return Some(Exception::Terminal.to_string());
         }
-        (one.session != leader.session && !one.recorded.member).then(|| LEFT.to_owned())
+        (one.session != leader.session && !one.recorded.member).then(|| LEFT_SESSION.to_owned())
     }
 
     /// Returns the processes that are proved by themselves, by the strongest proof first.
@@ -553,7 +558,7 @@ impl<'a> Tree<'a> {
             return found;
         };
         let one = self.at(index);
-        let in_pid_file = matches!(&self.evidence.pid_file, PidFileClaim::Names(process, _) if process.pid == pid);
+        let in_pid_file = matches!(&self.evidence.pid_file, PidFileClaim::Names(process, _) if *process == one.running.process);
         if one.owns || in_pid_file || one.recorded.any() {
             found
                 .own

@@ -49,6 +49,8 @@ struct StopWatch<'a> {
     /// When a good reply came, until the signal that follows it was sent.
     taken: Option<Moment>,
     began: Moment,
+    /// The processes above the one that is signalled first.
+    above: Vec<Process>,
     signalled: Vec<Process>,
 }
 
@@ -140,6 +142,10 @@ impl TargetRun<'_> {
             compared: Vec::new(),
             taken: None,
             began,
+            // Read before it is signalled: of a process that has gone nothing is known.
+            above: request
+                .first()
+                .map_or_else(Vec::new, |first| ancestors(first.process())),
             signalled: Vec::new(),
         };
         let end = monitor(&mut watch, limit).await;
@@ -306,10 +312,9 @@ impl StopWatch<'_> {
     /// Signals those of the list that the first one cannot have passed the signal on to: workers that are left of a process which
     /// has gone, each on its own.
     fn signal_independent(&mut self, first: Process) {
-        let above = ancestors(first);
         let mut independent = self.request.list.clone();
         independent.retain(|one| {
-            !one.is_below() && one.process() != first && !above.contains(&one.process())
+            !one.is_below() && one.process() != first && !self.above.contains(&one.process())
         });
         self.signal(&independent, "the others of it have none above them");
     }
@@ -318,8 +323,7 @@ impl StopWatch<'_> {
     /// to them, else after half of the time, so that nothing is told twice that drains. After a route or a command the first
     /// one has to have gone before.
     fn signal_others(&mut self) {
-        // Where something else takes their place, their end is its work.
-        if self.run.target.goal == Goal::Replace || self.response.is_none() {
+        if self.response.is_none() {
             return;
         }
         let list = &self.request.list;
@@ -350,7 +354,8 @@ impl StopWatch<'_> {
     }
 
     fn signal(&mut self, targets: &[ProvenTarget], why: &str) {
-        if targets.is_empty() {
+        // Where something else takes their place, their end is its work.
+        if targets.is_empty() || self.run.target.goal == Goal::Replace {
             return;
         }
         let what = format!("{why}; sending SIGTERM to {}", target_names(targets));

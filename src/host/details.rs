@@ -198,6 +198,7 @@ impl ProcessTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::process::session_number;
 
     #[test]
     fn words_end_where_a_title_ends() {
@@ -238,7 +239,9 @@ mod tests {
         assert_eq!(line.cwd, std::env::current_dir().ok());
         assert!(!line.words.is_empty() && line.executable.is_some());
         let traits = ProcessTraits::of(own.process.pid);
-        assert!(!traits.is_kernel_thread && traits.session > 0);
+        assert!(!traits.is_kernel_thread);
+        // 0 where the leader of the session is outside of the pid namespace.
+        assert_eq!(Some(traits.session), session_number(own.process));
         let mut table = ProcessTable::default();
         let parent = table.ancestors(&own)[0].clone();
         assert!(table.descendants(parent.process.pid).contains(&own));

@@ -322,8 +322,11 @@ fn record(records: &Records, task: &LaunchTask) -> Result<(File, String), String
         .process;
     let why = |error: RecordError| error.to_string();
     let alone = records.starting(key).map_err(why)?;
-    if let Some(other) = records.read(key).map_err(why)?.and_then(|it| it.running()) {
-        return Err(format!("pid {} was started meanwhile", other.process.pid));
+    if let Some(earlier) = records.read(key).map_err(why)? {
+        let other = earlier.running().map(|other| other.process);
+        if let Some(other) = other.or(earlier.may_run().then_some(earlier.process)) {
+            return Err(format!("pid {} was started meanwhile", other.pid));
+        }
     }
     let record = Record {
         entry: order.entry.clone(),

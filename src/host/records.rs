@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::process::{
-    FileId, RunningProcess, below, holds_for_writing, process, session_number, session_of,
+    FileId, RunningProcess, alive, below, holds_for_writing, process, session_number, session_of,
 };
 use crate::health::Process;
 use crate::text;
@@ -245,6 +245,11 @@ impl Record {
     fn still_runs(&self, recorded: Process) -> Option<RunningProcess> {
         let running = process(recorded.pid).filter(|running| running.process == recorded);
         running.filter(|_| self.is_of_this_boot())
+    }
+
+    /// Returns whether the process that was started may still run: one that `/proc` hides is not known to have ended.
+    pub(crate) fn may_run(&self) -> bool {
+        self.is_of_this_boot() && alive(self.process) != Some(false)
     }
 
     /// Returns the process that was started, where it still runs.

@@ -63,7 +63,8 @@ impl ProcessHandle {
         // From here on the descriptor stands for one process, whatever becomes of the pid.
         match alive(process) {
             Some(true) => Ok(Self { descriptor }),
-            _ => Err(SignalError::Gone),
+            Some(false) => Err(SignalError::Gone),
+            None => Err(SignalError::Hidden),
         }
     }
 

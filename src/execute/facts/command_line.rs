@@ -91,9 +91,10 @@ pub(super) fn compare(
     let same_place = *cwd == start.cwd;
     let by_other_means = || {
         same_place
+            && owns
             && (comparison.is_package_script(&commands)
                 || comparison.is_cargo_run(&commands)
-                || (owns && commands.iter().any(|it| comparison.is_renamed(it))))
+                || commands.iter().any(|it| comparison.is_renamed(it)))
     };
     if (found.is_some() && same_place) || by_other_means() {
         return CommandMatch::Runs;

@@ -15,6 +15,7 @@ use crate::execute::ownership::{
     AnswerKind, CommandMatch, Evidence, Exception, PidFileClaim, RecordedAs, SeenProcess,
 };
 use crate::health::Process;
+use crate::host::keeper::is_keeper;
 use crate::host::pid_file::PidFile;
 use crate::host::records::{Record, Records};
 use crate::host::{
@@ -71,7 +72,11 @@ impl Neighbourhood {
                 neighbourhood.records.as_ref(),
             )
         });
-        Arc::new(search.await.unwrap_or_default())
+        match search.await {
+            Ok(found) => Arc::new(found),
+            // Without what belongs to others nothing can be decided.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 }
 
@@ -359,7 +364,7 @@ impl Search<'_> {
         }
         let is_worker = circumstances.without_address && self.start.is_some();
         // To tell strangers no worker has to be searched for.
-        if first.is_empty() && is_worker && !circumstances.listeners_only {
+        if is_worker && !circumstances.listeners_only {
             first.extend(self.workers());
         }
         let mut wanted = BTreeMap::new();
@@ -394,8 +399,7 @@ impl Search<'_> {
     fn add_families(&mut self, wanted: &mut BTreeMap<u32, RunningProcess>) {
         let mut heads: Vec<RunningProcess> = Vec::new();
         for one in wanted.values() {
-            let in_file =
-                matches!(self.facts.pid_file, Some(PidFile::Names(it)) if it.running == *one);
+            let in_file = matches!(self.facts.pid_file, Some(PidFile::Names(it)) if it.running.process == one.process);
             let recorded = self.is_leader(one);
             if self.owns(one) || in_file || recorded || self.command(one) == CommandMatch::Runs {
                 heads.push(one.clone());
@@ -427,8 +431,8 @@ impl Search<'_> {
         let above = self.table.ancestors(&running);
         let recorded = RecordedAs {
             leader: self.is_leader(&running),
-            member: self.recorded.contains(&running),
-            below_keeper: self.kept.contains(&running),
+            member: is_among(&self.recorded, &running),
+            below_keeper: is_among(&self.kept, &running),
         };
         let exception = self.exception(&running, &above, &traits, &command);
         let line = self.line(&running).clone();
@@ -475,11 +479,17 @@ impl Search<'_> {
             Some(Exception::Kernel)
         } else if traits.is_nested {
             Some(Exception::Container)
-        } else if self.neighbours.keepers().any(|keeper| keeper == process) {
+        } else if self.neighbours.keepers().any(|keeper| keeper == process) || is_keeper(process) {
             Some(Exception::AKeeper)
         } else if let Some(kept) = self.neighbours.kept_for(above, &self.service.name) {
             Some(kept)
-        } else if *command != CommandMatch::Runs && is_named(MULTIPLEXERS, &running.name) {
+        } else if above.iter().any(|it| self.is_foreign_keeper(it)) {
+            let whose = "a service that is not on record here";
+            Some(Exception::OtherKeeper(whose.to_owned()))
+        } else if is_named(MULTIPLEXERS, &running.name)
+            && !(*command == CommandMatch::Runs && self.owns(running))
+        {
+            // A server of tmux has the command line of its first client, which may be the start command.
             Some(Exception::Multiplexer)
         } else {
             let service = &self.service.name;
@@ -487,6 +497,24 @@ impl Search<'_> {
                 .owner(process, above, service, self.endpoints)
         }
     }
+}
+
+impl Search<'_> {
+    /// Returns whether a process is a keeper, and none that is on record here: of another user, or of a start whose record
+    /// is gone.
+    fn is_foreign_keeper(&self, running: &RunningProcess) -> bool {
+        let own = self.facts.record.and_then(|record| record.keeper);
+        let process = running.process;
+        running.name == "keeper"
+            && own != Some(process)
+            && self.neighbours.keepers().all(|keeper| keeper != process)
+            && is_keeper(process)
+    }
+}
+
+/// Returns whether a process is one of these, whatever its name and parent have become.
+fn is_among(processes: &[RunningProcess], running: &RunningProcess) -> bool {
+    processes.iter().any(|one| one.process == running.process)
 }
 
 fn in_init_scope(control_groups: &str) -> bool {

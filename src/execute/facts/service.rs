@@ -301,6 +301,7 @@ impl ServiceFacts {
         (self.refuses() || without_address)
             && !may_run
             && self.processes.recorded().is_none()
+            && !self.processes.record.as_ref().is_some_and(Record::may_run)
             && self.processes.ownership.own.is_empty()
             && self.identities.is_empty()
             && self.passing.is_none()
@@ -334,11 +335,13 @@ impl ServiceFacts {
             return format!("nothing listens at {}", self.places());
         }
         match (&self.processes.pid_file, &self.processes.record) {
-            (Some(_), _) => "the process that its pid file names has exited".to_owned(),
-            (None, Some(record)) => {
+            (Some(PidFile::Exited(_)), _) => {
+                "the process that its pid file names has exited".to_owned()
+            }
+            (_, Some(record)) => {
                 format!("pid {}, which was started, has exited", record.process.pid)
             }
-            (None, None) => "nothing of it is known to run".to_owned(),
+            (_, None) => "nothing of it is known to run".to_owned(),
         }
     }
 

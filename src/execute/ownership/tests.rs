@@ -201,6 +201,15 @@ fn what_a_keeper_keeps_is_its_own() {
         ),
         ("session=9", "8 keeper; 10<8 kept-for owns", "-10"),
     ]);
+    let shared = "9 keeper sid=9; 10<9 kept sid=9; 11<10 kept sid=9 owns; 12<10 kept sid=9 other";
+    let found = decide(&evidence("session=9", shared));
+    let why = |pid| {
+        let mut left_alone = found.left_alone.iter();
+        left_alone
+            .find(|(one, _)| one.process.pid == pid)
+            .map(|(_, why)| why.as_str())
+    };
+    assert_eq!(why(10), Some("has started a process of another service"));
 }
 
 #[test]

@@ -192,12 +192,11 @@ impl Records {
 /// Writes how the process with this pid has ended into the file of its start, where `files` has one. They have to be those
 /// that were there before it was waited for: since then another process may have its pid. Returns whether one has it.
 pub(in crate::host) fn note_exit(files: &[PathBuf], pid: u32, status: ExitStatus) -> bool {
-    let mut is_noted = false;
-    for path in of_pid(files, pid) {
-        let Some(start) = read(path).filter(|it| it.exit().is_none()) else {
-            continue;
-        };
-        is_noted = true;
+    let open = of_pid(files, pid).filter_map(|path| Some((path, read(path)?)));
+    let open = open.filter(|(_, it)| it.exit().is_none());
+    // An earlier process with this pid, whose keeper was killed, may have left its file open.
+    let newest = open.max_by_key(|(_, it)| it.start.start_ticks);
+    if let Some((path, start)) = &newest {
         let event = StartEvent::Exited {
             at: Timestamp::now(),
             code: status.code(),
@@ -207,7 +206,7 @@ pub(in crate::host) fn note_exit(files: &[PathBuf], pid: u32, status: ExitStatus
         // There is nobody to tell that it cannot be written.
         let _ = append(path, &event);
     }
-    is_noted
+    newest.is_some()
 }
 
 /// Writes how a process has ended that the one with the pid `of` has left behind, into the file of that one's start.

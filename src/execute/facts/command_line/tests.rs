@@ -253,6 +253,14 @@ fn what_npm_and_cargo_start_is_known() {
 }
 
 #[test]
+fn what_npm_and_cargo_start_proves_nothing_off_the_socket() {
+    let script = found("npm run dev", "node server.js  !dev", false);
+    assert_eq!(script, "unclear");
+    let program = "target/debug/api|  =/srv/target/debug/api";
+    assert_eq!(found("cargo run", program, false), "unclear");
+}
+
+#[test]
 fn a_rewritten_title_is_told_by_its_program() {
     check(&[
         (
