@@ -5,7 +5,6 @@ mod support;
 
 mod actions;
 mod check;
-mod contracts;
 mod demo;
 mod field;
 mod files;

@@ -1,4 +1,8 @@
-//! The services whose conventions are built in, as real processes: the states of each, and its peculiarities.
+//! The services whose conventions are built in, as real processes over real sockets: the promises of each contract, the states
+//! of each service, and its peculiarities.
+
+#[path = "../support/mod.rs"]
+mod support;
 
 mod control_plane;
 mod edge_agent;
