@@ -24,7 +24,7 @@ use super::{Error, http, load, protocol, services};
 pub(crate) async fn run(name: &str) -> Result<(), Error> {
     let definition =
         fleet::find(name).ok_or_else(|| Error::new(format!("the demo has no service `{name}`")))?;
-    init_log()?;
+    let log_level = init_log()?;
     let (mut connection, assignment) = protocol::attach(name).await?;
     let settings = Settings {
         check_result_ttl: Duration::from_millis(200),
@@ -35,7 +35,7 @@ pub(crate) async fn run(name: &str) -> Result<(), Error> {
         ..Settings::default()
     };
     let service = Service::new(definition.reported_name, definition.version, settings);
-    let simulation = Simulation::new(definition, &service, &assignment).await;
+    let simulation = Simulation::new(definition, &service, &assignment, log_level).await;
 
     let failed = |error: std::io::Error| Error::new(error.to_string());
     let opening = async {
@@ -87,13 +87,16 @@ pub(crate) async fn run(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes events to stderr, which is the log of the service; a line for each request would fill it.
-fn init_log() -> Result<(), Error> {
+/// Writes events to stderr, which is the log of the service; a line for each request would fill it. Returns the handle
+/// of the level.
+fn init_log() -> Result<log::LevelHandle, Error> {
     let wanted = filter_fn(|metadata| metadata.target() != log::REQUEST_TARGET);
     let layer = log::LogLayer::new(log::Format::Text, log::Level::INFO, std::io::stderr());
+    let level = layer.level_handle();
     let subscriber = Registry::default().with(layer.with_filter(wanted));
     tracing::subscriber::set_global_default(subscriber)
-        .map_err(|error| Error::new(format!("cannot write a log: {error}")))
+        .map_err(|error| Error::new(format!("cannot write a log: {error}")))?;
+    Ok(level)
 }
 
 /// Guards every health and shutdown route.

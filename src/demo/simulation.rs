@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use healthctl_service::log::LevelHandle;
 use healthctl_service::{Check, CheckResult, Dependency, Service};
 use tokio::sync::watch;
 
@@ -23,6 +24,7 @@ pub(super) struct Simulation {
     pub(super) definition: &'static ServiceDefinition,
     pub(super) service: Service,
     pub(super) calm: bool,
+    pub(super) log_level: LevelHandle,
     /// The last command for each target.
     faults: BTreeMap<&'static str, watch::Sender<Option<FaultAction>>>,
     /// The components that the service does not check, but records the use of.
@@ -64,12 +66,14 @@ impl Simulation {
         definition: &'static ServiceDefinition,
         service: &Service,
         assignment: &Assignment,
+        log_level: LevelHandle,
     ) -> Self {
         let targets = definition.targets();
         let mut simulation = Self {
             definition,
             service: service.clone(),
             calm: assignment.calm,
+            log_level,
             faults: targets
                 .map(|name| (name, watch::Sender::default()))
                 .collect(),

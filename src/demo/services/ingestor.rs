@@ -46,7 +46,12 @@ pub(super) fn open(simulation: &Simulation) -> Result<Router, Error> {
             .validate_with(validate),
         ConfigPart::new("feature_flags", |config: &Config| &config.feature_flags)
             .summarize_with(|config| config.feature_flags.len()),
-        ConfigPart::new("environment", |config: &Config| &config.log_level),
+        ConfigPart::log_level(
+            "environment",
+            |config: &Config| &config.log_level,
+            simulation.log_level.clone(),
+        )
+        .summarize_with(|_| true),
         ConfigPart::fixed("database_url", |config: &mut Config| {
             &mut config.database_url
         }),

@@ -235,6 +235,11 @@ impl CheckInner {
             return;
         }
         state.result_at = Some(Instant::now());
+        tracing::debug!(
+            component = self.dependency.name(),
+            health = result.health.as_str(),
+            "check done"
+        );
         let succeeded = matches!(result.health, Health::Healthy | Health::Degraded);
         self.dependency.record(result);
         if succeeded && let Some(gate) = &state.gate {
@@ -325,6 +330,7 @@ impl Service {
     ) -> Check {
         let dependency = self.dependency(name);
         dependency.set_need(need);
+        dependency.set_checked();
         let check = Check {
             inner: Arc::new(CheckInner {
                 dependency,

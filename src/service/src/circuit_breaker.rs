@@ -21,6 +21,10 @@ use crate::dependency::Dependency;
 /// Each call is recorded with the [`Dependency`], a panic as a failure. While the circuit is not
 /// closed, the dependency's message and its detail `circuit_breaker` say so in every payload.
 ///
+/// The service's readiness neither waits for a first call nor for the one that closes the circuit:
+/// without a check, the component is unhealthy while the circuit is open, and degraded while it is
+/// half-open, since the call that decides comes only to a service that is ready.
+///
 /// ```
 /// use std::time::Duration;
 /// use healthctl_service::{CallError, CircuitState, Service, Settings};

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::Service;
+use crate::circuit::CircuitState;
 use crate::dependency::DependencySnapshot;
 use crate::health::{Health, Need};
 
@@ -31,20 +32,39 @@ pub struct Component {
     pub details: IndexMap<String, Value>,
     /// The time that the last attempt took.
     pub latency: Option<Duration>,
+    /// True if the service waits for a first result: the component has a check or is a readiness
+    /// gate. False for a dependency of which nothing but its use tells how it is.
+    pub is_checked: bool,
 }
 
 impl Component {
     /// Converts a dependency; `None` when the dependency is not used.
     fn of(snapshot: DependencySnapshot) -> Option<Self> {
+        let health = match snapshot.health? {
+            // It is waiting for a call that decides, and a service that is not ready gets none.
+            Health::Unhealthy
+                if !snapshot.is_checked && snapshot.circuit == Some(CircuitState::HalfOpen) =>
+            {
+                Health::Degraded
+            }
+            health => health,
+        };
         Some(Self {
             name: snapshot.name,
             need: snapshot.need,
-            health: snapshot.health?,
+            health,
             message: snapshot.error.or(snapshot.message),
             checked_at: snapshot.checked_at,
             details: snapshot.details,
             latency: snapshot.latency,
+            is_checked: snapshot.is_checked,
         })
+    }
+
+    /// Returns whether the component is a dependency that has not been used yet, so that nothing is
+    /// known of it and nothing is wrong.
+    pub fn is_unused(&self) -> bool {
+        self.health == Health::Unknown && self.checked_at.is_none() && !self.is_checked
     }
 
     /// Writes each component as `payload` does, by its name.
@@ -104,6 +124,7 @@ impl ReadinessGate {
         let opened_at = self.opened_at.get().copied();
         let message = opened_at.is_none().then(|| NOT_INITIALIZED.to_owned());
         if let Some(component) = components.get_mut(&*self.name) {
+            component.is_checked |= opened_at.is_none();
             let works = matches!(component.health, Health::Healthy | Health::Degraded);
             if works && opened_at.is_none() {
                 component.health = Health::Unknown;
@@ -119,6 +140,7 @@ impl ReadinessGate {
             checked_at: opened_at,
             details: IndexMap::new(),
             latency: None,
+            is_checked: true,
         };
         components.insert(self.name.to_string(), component);
     }
@@ -168,10 +190,13 @@ impl Service {
     }
 
     /// Returns whether the service can take work: every gate is open, every required component is
-    /// healthy or degraded, and no shutdown was requested.
+    /// healthy or degraded, and no shutdown was requested. A dependency without a check that has not
+    /// been used yet does not count; what must be there before the first request is to have a check or
+    /// a [gate](Service::readiness_gate).
     pub fn is_ready(&self) -> bool {
         let blocks = |component: &Component| {
             component.need == Need::Required
+                && !component.is_unused()
                 && matches!(component.health, Health::Unhealthy | Health::Unknown)
         };
         !self.is_shutting_down()

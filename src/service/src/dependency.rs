@@ -68,6 +68,9 @@ pub struct DependencySnapshot {
     pub latency: Option<Duration>,
     /// The state of its circuit breaker, if it has one.
     pub circuit: Option<CircuitState>,
+    /// True if a check finds out the health; otherwise it is known from the use of the dependency
+    /// alone.
+    pub is_checked: bool,
     /// Further facts about the dependency, in the order in which they were first set.
     pub details: IndexMap<String, Value>,
 }
@@ -100,6 +103,11 @@ impl Dependency {
     /// Sets whether the service can do its work without the dependency; at first it is required.
     pub fn set_need(&self, need: Need) {
         self.state.lock().facts.need = need;
+    }
+
+    /// Says that a check finds out the health of the dependency.
+    pub(crate) fn set_checked(&self) {
+        self.state.lock().facts.is_checked = true;
     }
 
     /// Records an attempt that has just succeeded.

@@ -16,6 +16,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! The level can be changed while the program runs, by the [`LevelHandle`] that [`init`] returns or by
+//! a [reloaded configuration](crate::reload::ConfigPart::log_level).
+//!
 //! Spans and subscribers are those of `tracing-subscriber`, fields are turned into JSON by
 //! `tracing-serde`. The lines themselves are written here: the `fmt` layer of `tracing-subscriber`
 //! calls the time `timestamp`, writes levels in upper case, sorts the fields by name, nests those of
@@ -23,9 +26,10 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
@@ -53,13 +57,74 @@ pub enum Format {
     Json,
 }
 
-/// Writes lines of this level and more severe ones to the standard error stream, for the whole program.
+/// The level of a [`LogLayer`], which can be changed while the program runs. Clones refer to the same
+/// level.
+///
+/// ```
+/// use healthctl_service::log::{Format, Level, LogLayer};
+///
+/// let layer = LogLayer::new(Format::Text, Level::INFO, std::io::stderr());
+/// let level = layer.level_handle();
+/// level.set(Level::DEBUG);
+/// assert_eq!(level.get(), Level::DEBUG);
+/// ```
+#[derive(Debug, Clone)]
+pub struct LevelHandle(Arc<RwLock<Level>>);
+
+impl LevelHandle {
+    /// Returns the level; lines that are less severe are not written.
+    pub fn get(&self) -> Level {
+        *self.0.read()
+    }
+
+    /// Sets the level, from the next line on.
+    pub fn set(&self, level: Level) {
+        *self.0.write() = level;
+        // What each place in the code has been told about its level holds no longer.
+        tracing::callsite::rebuild_interest_cache();
+    }
+}
+
+/// A text that names no log level.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no log level: use error, warn, info, debug or trace")]
+pub struct UnknownLevel(String);
+
+/// Parses the name of a level in upper or lower case. Python's `warning` and `critical` count as
+/// `warn` and `error`.
+///
+/// # Errors
+///
+/// When the text names no level.
+///
+/// ```
+/// use healthctl_service::log::{Level, parse_level};
+///
+/// assert_eq!(parse_level("WARNING"), Ok(Level::WARN));
+/// assert!(parse_level("loud").is_err());
+/// ```
+pub fn parse_level(text: &str) -> Result<Level, UnknownLevel> {
+    match text.to_ascii_lowercase().as_str() {
+        "error" | "critical" => Ok(Level::ERROR),
+        "warn" | "warning" => Ok(Level::WARN),
+        "info" => Ok(Level::INFO),
+        "debug" => Ok(Level::DEBUG),
+        "trace" => Ok(Level::TRACE),
+        _ => Err(UnknownLevel(text.to_owned())),
+    }
+}
+
+/// Writes lines of this level and more severe ones to the standard error stream, for the whole
+/// program, and returns a handle that changes the level.
 ///
 /// # Errors
 ///
 /// When the program has a global subscriber already.
-pub fn init(format: Format, level: Level) -> Result<(), SetGlobalDefaultError> {
-    tracing::subscriber::set_global_default(subscriber(format, level, io::stderr()))
+pub fn init(format: Format, level: Level) -> Result<LevelHandle, SetGlobalDefaultError> {
+    let layer = LogLayer::new(format, level, io::stderr());
+    let handle = layer.level_handle();
+    tracing::subscriber::set_global_default(Registry::default().with(layer))?;
+    Ok(handle)
 }
 
 /// Creates a subscriber that writes lines of this level and more severe ones.
@@ -86,7 +151,7 @@ pub fn subscriber(
 /// ```
 pub struct LogLayer<W> {
     format: Format,
-    level: LevelFilter,
+    level: LevelHandle,
     writer: Mutex<W>,
 }
 
@@ -95,9 +160,15 @@ impl<W: Write> LogLayer<W> {
     pub fn new(format: Format, level: Level, writer: W) -> Self {
         Self {
             format,
-            level: LevelFilter::from_level(level),
+            level: LevelHandle(Arc::new(RwLock::new(level))),
             writer: Mutex::new(writer),
         }
+    }
+
+    /// Returns a handle that changes the level of the layer, also after it has become part of a
+    /// subscriber.
+    pub fn level_handle(&self) -> LevelHandle {
+        self.level.clone()
     }
 }
 
@@ -107,12 +178,12 @@ where
     W: Write + Send + 'static,
 {
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.level)
+        Some(LevelFilter::from_level(self.level.get()))
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         // Every event in a request needs the span of the request.
-        metadata.is_span() || *metadata.level() <= self.level
+        metadata.is_span() || *metadata.level() <= self.level.get()
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {

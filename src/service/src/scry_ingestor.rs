@@ -7,8 +7,9 @@
 //! | `GET /ready` | the health of the service; 503 while it is unhealthy or not ready; `?detailed=true` adds the components |
 //! | `GET /health/detailed` | the health of the service and of every component, always 200 |
 //!
-//! The convention has no word for *unknown*: a required component of which nothing is known yet is
-//! reported as unhealthy, an optional one as degraded.
+//! The convention has no word for *unknown*: a required component whose check has not ended yet is
+//! reported as unhealthy, an optional one as degraded. A dependency without a check that has not been
+//! used yet, such as one behind a [circuit breaker](crate::CircuitBreaker), is left out.
 //!
 //! ```
 //! use std::time::Duration;
@@ -85,7 +86,8 @@ async fn detailed(State(service): State<Service>) -> Json<Value> {
 }
 
 fn payload(service: &Service) -> Value {
-    let components = service.components();
+    let mut components = service.components();
+    components.retain(|component| !component.is_unused());
     let health = Health::of(
         components
             .iter()

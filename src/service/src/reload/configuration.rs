@@ -125,6 +125,9 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
             Ok(config) => config,
             Err(message) => return Err(ConfigError::Invalid { path, message }),
         };
+        for part in &parts {
+            (part.set)(&config);
+        }
         let first = ReloadCounts {
             counts: [0; 3],
             version: 1,

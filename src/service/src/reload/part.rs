@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use crate::log::{LevelHandle, parse_level};
 use crate::task::{BoxFuture, boxed, run_isolated};
 
 /// The time that applying one part may take.
@@ -16,6 +17,7 @@ const APPLY_TIMEOUT: Duration = Duration::from_secs(30);
 
 type Differs<C> = dyn Fn(&C, &mut C) -> bool + Send + Sync;
 type Validate<C> = dyn Fn(&C) -> Result<(), String> + Send + Sync;
+type Set<C> = dyn Fn(&C) + Send + Sync;
 type Apply<C> = dyn Fn(Arc<C>) -> BoxFuture<Result<(), String>> + Send + Sync;
 
 /// A part of the configuration that is reloaded, or kept, as a whole.
@@ -52,16 +54,45 @@ pub struct ConfigPart<C> {
     pub(super) differs: Box<Differs<C>>,
     pub(super) summarize: Box<dyn Fn(&C) -> Value + Send + Sync>,
     pub(super) validate: Box<Validate<C>>,
+    pub(super) set: Arc<Set<C>>,
     apply: Option<Arc<Apply<C>>>,
 }
 
 impl<C: Clone + Send + Sync + 'static> ConfigPart<C> {
     /// Creates a part that can change while the service runs.
-    pub fn new<P: PartialEq>(
+    pub fn new<P: PartialEq + ?Sized>(
         name: impl Into<String>,
         get: impl Fn(&C) -> &P + Send + Sync + 'static,
     ) -> Self {
         Self::with(name.into(), false, move |old, new| get(old) != get(new))
+    }
+
+    /// Creates a part that is the name of a log level: the level of the log follows it, from the
+    /// configuration with which the service starts on. A name that is no level is refused.
+    ///
+    /// ```
+    /// use healthctl_service::log::{Format, Level, LogLayer};
+    /// use healthctl_service::reload::ConfigPart;
+    ///
+    /// #[derive(Clone)]
+    /// struct Config {
+    ///     log_level: String,
+    /// }
+    ///
+    /// // Or the handle that `log::init` returns:
+    /// let level = LogLayer::new(Format::Text, Level::INFO, std::io::stderr()).level_handle();
+    /// let part = ConfigPart::log_level("log_level", |config: &Config| &config.log_level, level);
+    /// ```
+    pub fn log_level(name: impl Into<String>, get: fn(&C) -> &str, level: LevelHandle) -> Self {
+        Self::new(name, get)
+            .validate_with(move |config| parse_level(get(config)).map(drop))
+            .summarize_with(move |config| get(config).to_owned())
+            .set_with(move |config| {
+                // It is validated by now.
+                if let Ok(wanted) = parse_level(get(config)) {
+                    level.set(wanted);
+                }
+            })
     }
 
     /// Creates a part that cannot change while the service runs, such as a port or the address of a
@@ -90,6 +121,7 @@ impl<C: Clone + Send + Sync + 'static> ConfigPart<C> {
             differs: Box::new(differs),
             summarize: Box::new(|_| Value::Bool(true)),
             validate: Box::new(|_| Ok(())),
+            set: Arc::new(|_| ()),
             apply: None,
         }
     }
@@ -115,6 +147,15 @@ impl<C: Clone + Send + Sync + 'static> ConfigPart<C> {
         self
     }
 
+    /// Sets what takes the value over: it is called with the configuration with which the service
+    /// starts, and with each new one in which this part has changed. What could be wrong with a value
+    /// is to be found by [`ConfigPart::validate_with`].
+    #[must_use]
+    pub fn set_with(mut self, set: impl Fn(&C) + Send + Sync + 'static) -> Self {
+        self.set = Arc::new(set);
+        self
+    }
+
     /// Sets what to do with the new configuration when this part has changed. It is not called for
     /// the configuration with which the service starts.
     ///
@@ -130,11 +171,16 @@ impl<C: Clone + Send + Sync + 'static> ConfigPart<C> {
     }
 
     pub(super) async fn apply(&self, config: &Arc<C>) -> Result<(), String> {
-        let Some(apply) = self.apply.clone() else {
-            return Ok(());
-        };
+        let (set, apply) = (Arc::clone(&self.set), self.apply.clone());
         let config = Arc::clone(config);
-        run_isolated(APPLY_TIMEOUT, move || apply(config))
+        let run = move || -> BoxFuture<Result<(), String>> {
+            set(&config);
+            match apply {
+                Some(apply) => apply(config),
+                None => Box::pin(async { Ok(()) }),
+            }
+        };
+        run_isolated(APPLY_TIMEOUT, run)
             .await
             .map_err(|error| error.to_string())
     }

@@ -199,3 +199,27 @@ async fn a_dependency_that_a_check_finds_healthy_is_not_reported_as_failed() {
         (None, Some("circuit open"))
     );
 }
+
+/// A service that is not ready gets no call, and only a call closes the circuit.
+#[tokio::test(start_paused = true)]
+async fn readiness_waits_for_no_call() {
+    let scene = Scene::new();
+    assert!(scene.service.is_ready(), "nothing has called it yet");
+    scene.fail().await;
+    assert!(!scene.service.is_ready(), "it is required");
+    tokio::time::advance(PAUSE).await;
+    assert_eq!(scene.breaker.state(), CircuitState::HalfOpen);
+    assert_eq!(scene.service.health(), Health::Degraded);
+    assert!(scene.service.is_ready(), "for the call that decides");
+    let _ = scene.call(false).await;
+    assert!(!scene.service.is_ready());
+
+    tokio::time::advance(PAUSE).await;
+    let limit = Duration::from_secs(1);
+    let check = || async { Err::<(), _>("refused") };
+    let check = scene
+        .service
+        .register_check("payments", crate::Need::Required, limit, check);
+    check.run().await;
+    assert!(!scene.service.is_ready(), "a check finds it out itself");
+}

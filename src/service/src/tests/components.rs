@@ -134,6 +134,37 @@ async fn scry_ingestor_is_not_ready_before_its_gates_are_open_or_during_a_shutdo
 }
 
 #[tokio::test(start_paused = true)]
+async fn scry_ingestor_waits_for_no_dependency_that_is_optional_or_not_used_yet() {
+    let service = service("scry_ingestor", "1.0");
+    let port = serve(&service, scry_ingestor::routes(&service));
+    let ready = async || {
+        let answer = port.request("GET /ready?detailed=true").await;
+        let components = answer.json()["components"].as_object().unwrap().clone();
+        let names: Vec<String> = components.keys().cloned().collect();
+        (answer.status, names)
+    };
+    service.circuit_breaker("payments", 1, LIMIT);
+    let warehouse = service.dependency("warehouse");
+    assert_eq!(ready().await, (200, vec![]));
+    service.register_check("kafka", Need::Optional, LIMIT, std::future::pending::<()>);
+    assert_eq!(ready().await, (200, vec!["kafka".to_owned()]));
+    warehouse.record_success();
+    let both = vec!["warehouse".to_owned(), "kafka".to_owned()];
+    assert_eq!(ready().await, (200, both));
+    warehouse.record_failure("refused");
+    assert_eq!(ready().await.0, 503, "it is required");
+
+    warehouse.record_success();
+    service.register_check(
+        "database",
+        Need::Required,
+        LIMIT,
+        std::future::pending::<()>,
+    );
+    assert_eq!(ready().await.0, 503, "its check has not ended yet");
+}
+
+#[tokio::test(start_paused = true)]
 async fn kcp_syncer_writes_its_report_as_go_does() {
     let service = service("kcp-syncer", "1.0");
     let figures = kcp_syncer::SyncStats {

@@ -6,19 +6,23 @@ use std::sync::{Arc, LazyLock, Mutex};
 use axum::routing::get;
 use axum::{Extension, Router};
 use serde_json::Value;
+use tracing_subscriber::layer::SubscriberExt;
 
 use super::in_memory::port;
 use super::payloads::service;
-use crate::log::{CorrelationId, Format, Level, REQUEST_TARGET, subscriber};
+use crate::log::{CorrelationId, Format, Level, LevelHandle, LogLayer, REQUEST_TARGET};
+use crate::reload::{ConfigPart, Configuration, PartResult, ReloadTrigger};
 use crate::{Need, hephaestus};
 
 /// The log of all tests of this crate. There is one subscriber for all threads, since `tracing` caches
 /// for each call site whether the global subscriber is interested.
-static WRITTEN: LazyLock<Written> = LazyLock::new(|| {
+static WRITTEN: LazyLock<(Written, LevelHandle)> = LazyLock::new(|| {
     let written = Written::default();
-    let subscriber = subscriber(Format::Json, Level::INFO, written.clone());
+    let layer = LogLayer::new(Format::Json, Level::INFO, written.clone());
+    let level = layer.level_handle();
+    let subscriber = tracing_subscriber::registry().with(layer);
     tracing::subscriber::set_global_default(subscriber).unwrap();
-    written
+    (written, level)
 });
 
 #[derive(Clone, Default)]
@@ -53,7 +57,7 @@ async fn orders(Extension(id): Extension<CorrelationId>) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn every_line_of_a_request_has_its_correlation_id() {
-    let written = WRITTEN.clone();
+    let written = WRITTEN.0.clone();
     let service = service("orders-api", "2.4.1");
     let (port, listener) = port();
     let work = Router::new().route("/orders", get(orders));
@@ -90,7 +94,7 @@ async fn every_line_of_a_request_has_its_correlation_id() {
 
 #[tokio::test(start_paused = true)]
 async fn a_change_of_health_is_logged_once() {
-    let written = WRITTEN.clone();
+    let written = WRITTEN.0.clone();
     let service = service("orders-api", "2.4.1");
     let limit = std::time::Duration::from_secs(5);
     let check = service.register_check("logged-once", Need::Optional, limit, || async {
@@ -107,4 +111,42 @@ async fn a_change_of_health_is_logged_once() {
         (&line["level"], &line["reason"]),
         (&"error".into(), &"connection refused".into())
     );
+}
+
+/// No test needs fewer lines than the level `info` gives.
+#[tokio::test]
+async fn the_level_follows_the_configuration() {
+    let (written, level) = WRITTEN.clone();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("level");
+    let said = |text: &str| {
+        // One place in the code, as the level is cached for each place.
+        tracing::debug!(text, "said");
+        !written.lines("text", text).is_empty()
+    };
+    assert!(!said("before the start"));
+    std::fs::write(&path, "debug").unwrap();
+    let service = service("ingestor", "1.0");
+    let parse = |text: &str| Ok::<String, String>(text.to_owned());
+    let part = ConfigPart::log_level("log_level", |text: &String| text, level.clone());
+    let configuration = Configuration::open(&service, &path, parse, vec![part]).unwrap();
+    assert!(said("with the first configuration"));
+
+    let reload = async |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let mut result = configuration.reload(ReloadTrigger::Program).await;
+        result.parts.swap_remove("log_level").unwrap()
+    };
+    let reason = "`loud` is no log level: use error, warn, info, debug or trace";
+    assert_eq!(
+        reload("loud").await,
+        PartResult::Rejected(reason.to_owned())
+    );
+    assert!(said("after a refused one"));
+    assert_eq!(reload("INFO").await, PartResult::Reloaded("INFO".into()));
+    assert!(!said("after a reload"));
+    assert_eq!(level.get(), Level::INFO);
+    configuration.roll_back(1).await;
+    assert!(said("after going back"));
+    level.set(Level::INFO);
 }
