@@ -25,16 +25,17 @@ use crate::host::{Clock, Endpoint, alive};
 
 /// The time between two looks.
 const TICK: Duration = Duration::from_millis(25);
-/// The time between the end of a question to the service and the next one.
+/// The shortest time between the end of a question to the service and the next one.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(50);
 /// The furthest deadline: a later one might overflow the clock.
 const FURTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// An answer so young says as much of the address as a look.
 const YOUNG: Duration = Duration::from_millis(150);
 /// The time between two looks is the time for which nothing has changed, divided by this: a service that accepts connections
-/// and takes none off its queue must not be flooded with them.
+/// and takes none off its queue must not be flooded with them. Likewise that between two questions, each of which may be a
+/// line in its log, is the time that the action has taken, divided by this.
 const WAIT_DIVISOR: u32 = 8;
-/// The longest time between two looks, however long nothing has changed.
+/// The longest time between two looks or two questions, however long nothing has changed.
 const RAREST: Duration = Duration::from_millis(500);
 
 pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -123,7 +124,8 @@ pub(super) async fn monitor<W: Monitored>(
     let (clock, cancel) = (watch.subject().clock, watch.subject().cancel.clone());
     let mut request = OptionFuture::from(watch.request());
     let mut sending = true;
-    let mut deadline = Instant::now() + limit.min(FURTHEST);
+    let began = Instant::now();
+    let mut deadline = began + limit.min(FURTHEST);
     let mut look: OptionFuture<Pending<Vec<ConnectOutcome>>> = None.into();
     let mut question: OptionFuture<Pending<W::Answer>> = None.into();
     let (mut looking, mut asking) = (false, false);
@@ -161,7 +163,8 @@ pub(super) async fn monitor<W: Monitored>(
             }
             Some(answer) = &mut question, if asking => {
                 asking = false;
-                next_question = Instant::now() + BETWEEN_QUESTIONS;
+                let wait = (began.elapsed() / WAIT_DIVISOR).clamp(BETWEEN_QUESTIONS, RAREST);
+                next_question = Instant::now() + wait;
                 let observation = watch.answered(answer);
                 looks.heard(clock.now(), &observation);
                 Some(observation)

@@ -192,6 +192,8 @@ pub(super) struct UnprovenProcess {
     pub(super) is_of_another: bool,
     /// The supervisor that holds it, in words.
     pub(super) held_by: Option<String>,
+    /// Set where `--pid` may name it.
+    pub(super) may_be_named: bool,
 }
 
 /// What was decided.
@@ -262,7 +264,9 @@ impl UnprovenProcess {
         }
         ways.push("name its `pid_file`".to_owned());
         ways.push("give `actions.shutdown` a route or a command".to_owned());
-        ways.push(format!("`--pid {pid}` signals exactly this process, once"));
+        if self.may_be_named {
+            ways.push(format!("`--pid {pid}` signals exactly this process, once"));
+        }
         ways.join("; or ")
     }
 }
@@ -601,6 +605,7 @@ impl<'a> Tree<'a> {
                 Some(Exception::OtherService(_) | Exception::OtherKeeper(_))
             ),
             held_by: one.held_by.clone(),
+            may_be_named: self.evidence.named.is_none(),
         }
     }
 

@@ -421,6 +421,14 @@ pub(super) fn runs(service: &Service, facts: &ServiceFacts) -> Result<(), Refusa
         Some(PidFile::Unknown(why)) => {
             RefusalReason::new(unknown(why), "delete the file if it has ended")
         }
+        Some(PidFile::Names(named)) if named.doubt.is_some() => {
+            let doubt = named.doubt.as_deref().unwrap_or_default();
+            RefusalReason::new(unknown(doubt), "delete the file if it is out of date")
+        }
+        _ if facts.endpoints.is_empty() => {
+            let why = "it has no address, and no process of it is known";
+            RefusalReason::new(unknown(why), "name its `pid_file`")
+        }
         _ => unknown(&format!("{} neither accepts nor refuses", facts.places())).into(),
     })
 }

@@ -303,10 +303,14 @@ fn unproven(service: &Service, declared: bool, facts: &ServiceFacts) -> RefusalR
     }
     if let [one, others @ ..] = processes.ownership.unproven.as_slice() {
         let others = others.iter().map(|one| format!("; {}", one.described()));
+        // What is wrong with the file is what can be put right.
+        let why = match &processes.pid_file {
+            Some(PidFile::Unknown(why)) => why,
+            _ => &one.why,
+        };
         let reason = format!(
-            "{lead}its process is not proved to be its own: {}: {}{}",
+            "{lead}its process is not proved to be its own: {}: {why}{}",
             one.described(),
-            one.why,
             others.collect::<String>()
         );
         return RefusalReason::new(reason, one.ways_out(service.start.is_some()));

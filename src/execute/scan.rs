@@ -268,6 +268,12 @@ impl ScannedService {
             let is_told = recorded.is_none() || (exit.is_failure && !self.endpoints.is_empty());
             is_told.then_some(exit)
         });
+        // Where it was shut down, its record is gone, and its end is that of the latest start.
+        let was_asked = shut_down.is_some() && facts.record.is_none() && self.is_gone(&facts);
+        let exit = exit.or_else(|| {
+            let last = exits.last().filter(|last| was_asked && last.asked)?;
+            Some(process_exit(last, start?))
+        });
         let crash_loop = start.and_then(|start| crash_loop(&exits, start));
         let gone = process.is_none() && self.is_gone(&facts);
         let on_record = match (shut_down, &facts.record, start) {

@@ -18,6 +18,10 @@ mod tests;
 /// A program that hands over to another one exits this long, at most, before its pid file names that.
 const HANDS_OVER_WITHIN: Duration = Duration::from_secs(5);
 
+/// A process without an address has to stay up for this long: what passes before may be a trace of its predecessor, such as
+/// a heartbeat in a file. The same as `startsecs` of supervisord.
+const STAYS_UP: Duration = Duration::from_secs(1);
+
 /// The exit of a process that was started here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChildExit {
@@ -67,7 +71,8 @@ pub(crate) const fn restart_verdict(responder: ResponderKind, is_ours: bool) -> 
 pub(crate) struct StartProof {
     subject: ProofSubject,
     began: Moment,
-    looked: bool,
+    /// When it was looked at last.
+    looked: Option<Moment>,
     /// Set where something listens; `None` without an address.
     listens: Option<bool>,
     exited: Option<(Moment, ChildExit)>,
@@ -81,7 +86,7 @@ impl StartProof {
         Self {
             subject,
             began,
-            looked: false,
+            looked: None,
             listens: None,
             exited: None,
             missing: Vec::new(),
@@ -93,6 +98,13 @@ impl StartProof {
     fn is_alive(&self) -> bool {
         let exited = self.exited.as_ref();
         exited.is_none_or(|(_, exit)| exit.success && exit.heir == Heir::Runs)
+    }
+
+    /// Returns whether a process that has no address was still there a while after its start.
+    fn has_stayed_up(&self) -> bool {
+        let has_address = !self.subject.addresses.is_empty() || self.subject.processes.is_empty();
+        let stayed = |looked: Moment| looked.since(self.began) >= STAYS_UP;
+        has_address || self.looked.is_some_and(stayed)
     }
 
     fn died(&self, at: Moment) -> Option<(Verdict, String)> {
@@ -162,7 +174,7 @@ impl Prover for StartProof {
     fn observe(&mut self, at: Moment, observation: Observation) -> ProofProgress {
         let end = match observation {
             Observation::Look(look) => {
-                self.looked = true;
+                self.looked = Some(at);
                 let accepts = look.addresses.contains(&ConnectOutcome::Accepted);
                 self.listens = (!look.addresses.is_empty()).then_some(accepts);
                 let since = self.exited.take().map_or(at, |(since, _)| since);
@@ -175,7 +187,10 @@ impl Prover for StartProof {
                     AddressHolder::Expected | AddressHolder::Unknown => None,
                 };
                 self.missing = missing;
-                let ready = self.missing.is_empty() && self.stranger.is_none() && self.is_alive();
+                let ready = self.missing.is_empty()
+                    && self.stranger.is_none()
+                    && self.is_alive()
+                    && self.has_stayed_up();
                 ready.then(|| (Verdict::Started, String::new()))
             }
             Observation::TimeUp => Some(self.time_up(at)),
@@ -186,7 +201,7 @@ impl Prover for StartProof {
 
     /// An instance whose address nobody listens at cannot be ready.
     fn wants_answer(&self) -> bool {
-        self.looked && self.listens != Some(false)
+        self.looked.is_some() && self.listens != Some(false)
     }
 
     fn nears_end(&self) -> bool {

@@ -373,4 +373,9 @@ fn refusals_name_who_it_is_and_the_ways_out() {
         assert!(ways.contains(way), "{ways}");
     }
     assert!(!one.ways_out(false).contains("start the service"));
+    // Who was named and is refused would be refused again.
+    let mut named = evidence("", "10 differs");
+    named.named = Some(10);
+    let ways = decide(&named).unproven[0].ways_out(true);
+    assert!(!ways.contains("--pid"), "{ways}");
 }

@@ -133,9 +133,25 @@ impl Tracker {
 
     /// Returns whether nothing of the service answers, as far as anybody has looked.
     pub(super) fn is_unanswering(&self) -> bool {
-        let own = || self.own_probes().filter_map(|probe| probe.reachability);
-        let has_looked = self.host.gone || own().next().is_some();
-        has_looked && !own().any(Reachability::is_answer)
+        let mut own = self.own_probes().filter(|it| it.reachability.is_some());
+        let answers = |probe: &ProbeState| {
+            let is_answer = probe.reachability.is_some_and(Reachability::is_answer);
+            is_answer && !self.goes_by_traces(probe)
+        };
+        let has_looked = self.host.gone || own.next().is_some();
+        has_looked && !self.own_probes().any(answers)
+    }
+
+    /// Returns whether what a probe answers may be what a process that has ended has left behind: a command may go by a
+    /// heartbeat in a file.
+    pub(super) fn goes_by_traces(&self, probe: &ProbeState) -> bool {
+        let Some(exit) = &self.host.exit else {
+            return false;
+        };
+        let is_close = |answer: Moment| answer.wall.duration_since(exit.at) < STILL_FRESH;
+        probe.info.kind == "exec"
+            && self.host.process.is_none()
+            && probe.answered_at.is_some_and(is_close)
     }
 
     fn has_answered(&self) -> bool {
@@ -153,7 +169,8 @@ impl Tracker {
     /// for the time that it may take to drain.
     fn is_explained_by(&self, shutdown: Timestamp) -> bool {
         let since = |answered: Moment| answered.wall.duration_since(shutdown);
-        let mut ages = self.own_probes().filter_map(|it| it.answered_at.map(since));
+        let own = self.own_probes().filter(|it| !self.goes_by_traces(it));
+        let mut ages = own.filter_map(|it| it.answered_at.map(since));
         self.past_shutdown != Some(shutdown)
             && ages.all(|age| Duration::try_from(age).unwrap_or_default() <= self.shutdown.timeout)
     }
@@ -169,15 +186,9 @@ impl Tracker {
     /// no probe has to find out.
     fn assess_exit(&self) -> Option<Assessment> {
         let exit = self.host.exit.as_ref().filter(|exit| !exit.asked)?;
-        // A command may go by what the process has left behind, such as a heartbeat in a file.
-        let goes_by_traces =
-            |probe: &ProbeState| probe.info.kind == "exec" && self.host.process.is_none();
         let answers = |probe: &ProbeState| {
             let last = probe.stats.last_success;
-            let age = last.map(|last| last.wall.duration_since(exit.at));
-            age.is_some_and(|age| {
-                age.is_positive() && !(goes_by_traces(probe) && age < STILL_FRESH)
-            })
+            last.is_some_and(|last| last.wall > exit.at) && !self.goes_by_traces(probe)
         };
         if self.startup.is_awaited() || self.own_probes().any(answers) {
             return None;

@@ -248,7 +248,11 @@ impl Tracker {
         probe.observe(&outcome, reachability);
         let role = probe.info.role;
 
-        if was_down && self.speaks_for_service(index) && reachability.is_answer() {
+        let is_trace = self
+            .probes
+            .get(index)
+            .is_some_and(|it| self.goes_by_traces(it));
+        if was_down && self.speaks_for_service(index) && reachability.is_answer() && !is_trace {
             if let OnRecord::ShutDown(at) = self.host.on_record {
                 self.past_shutdown = Some(at);
             }

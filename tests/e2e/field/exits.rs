@@ -34,6 +34,18 @@ fn start_and_end(stage: &Stage, signal: Signal) {
     });
 }
 
+/// A worker whose probe passes by a file that outlives the process, as a heartbeat does for a while.
+fn goes_by_traces(script: &str) -> Stage {
+    let stage = worker(script);
+    let inventory = stage.scene().path().join("healthctl.yaml");
+    let text = std::fs::read_to_string(&inventory).expect("the inventory can be read");
+    stage.scene().write(
+        "healthctl.yaml",
+        &text.replace("kill -0 $(cat pid)", "test -s pid"),
+    );
+    stage
+}
+
 #[test]
 fn c3_the_end_of_what_was_started_is_told_at_once_with_its_status() {
     // A probe finds out after three intervals.
@@ -53,14 +65,7 @@ fn c3_the_end_of_what_was_started_is_told_at_once_with_its_status() {
 
 #[test]
 fn c3_neighbour_a_command_that_goes_by_what_is_left_behind_does_not_hide_the_end() {
-    let stage = worker("exec sleep 600");
-    let inventory = stage.scene().path().join("healthctl.yaml");
-    let text = std::fs::read_to_string(&inventory).expect("the inventory can be read");
-    // The file outlives the process, as a heartbeat does for a while.
-    stage.scene().write(
-        "healthctl.yaml",
-        &text.replace("kill -0 $(cat pid)", "test -s pid"),
-    );
+    let stage = goes_by_traces("exec sleep 600");
     start_and_end(&stage, Signal::KILL);
     let told = checked(&stage);
     assert_eq!(told["state"], "unhealthy", "{told}");
@@ -70,6 +75,21 @@ fn c3_neighbour_a_command_that_goes_by_what_is_left_behind_does_not_hide_the_end
     );
     assert_ran(&stage, "start --yes api", "started");
     assert_eq!(checked(&stage)["state"], "healthy");
+    assert_ran(&stage, "shutdown --yes api", "stopped");
+    let told = checked(&stage);
+    assert_eq!(told["state"], "stopped", "{told}");
+    assert_ran(&stage, "start --yes api", "started");
+    assert_eq!(checked(&stage)["state"], "healthy");
+}
+
+#[test]
+fn c3_neighbour_a_worker_that_ends_soon_is_not_started_by_what_its_predecessor_left() {
+    let stage = goes_by_traces("if test -e broken; then sleep 0.2; exit 3; fi; exec sleep 600");
+    assert_ran(&stage, "start --yes api", "started");
+    stage.scene().write("broken", "");
+    let ran = run(&stage, "restart --yes api");
+    assert!(ran.stdout.starts_with("api: died"), "{ran:?}");
+    assert!(ran.stdout.contains("exit status: 3"), "{ran:?}");
 }
 
 #[test]

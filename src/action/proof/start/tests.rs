@@ -66,6 +66,36 @@ fn it_is_ready_when_it_says_so_itself() {
 }
 
 #[test]
+fn without_an_address_it_has_to_stay_up_for_a_while() {
+    let worker = ProofSubject {
+        addresses: Vec::new(),
+        ..subject(&["pid 7 (worker)"])
+    };
+    let mut proof = StartProof::new(worker, Moment::at_seconds(0.0));
+    let mut observe =
+        |seconds, observation| proof.observe(Moment::at_seconds(seconds), observation).end;
+    let look = |child| {
+        Observation::Look(ProofLook {
+            addresses: Vec::new(),
+            processes: Vec::new(),
+            child,
+        })
+    };
+    let passes = || Observation::Readiness {
+        missing: Vec::new(),
+        holder: AddressHolder::Expected,
+    };
+    assert_eq!(observe(0.1, look(None)), None);
+    assert_eq!(observe(0.2, passes()), None);
+    assert_eq!(observe(0.9, look(None)), None);
+    // The latest look says nothing of the time since.
+    assert_eq!(observe(1.1, passes()), None);
+    assert_eq!(observe(1.1, look(None)), None);
+    let end = observe(1.2, passes());
+    assert_eq!(end, Some((Verdict::Started, String::new())));
+}
+
+#[test]
 fn what_somebody_else_answers_is_not_its_readiness() {
     assert_eq!(play("runs+ ready-stranger runs+"), "waits");
     assert_eq!(
