@@ -16,6 +16,16 @@ const BIND_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Sends a request, such as `GET /work/10`, and returns the status code of the reply.
 pub(super) async fn send(address: SocketAddr, request: &str, body: &str) -> Result<u16> {
+    send_within(REPLY_TIMEOUT, address, request, body).await
+}
+
+/// Sends a request as [`send`] does, with a time-out of its own.
+pub(super) async fn send_within(
+    limit: Duration,
+    address: SocketAddr,
+    request: &str,
+    body: &str,
+) -> Result<u16> {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
         let length = body.len();
@@ -31,9 +41,9 @@ pub(super) async fn send(address: SocketAddr, request: &str, body: &str) -> Resu
             .and_then(|code| code.parse().ok())
             .ok_or_else(|| Error::other("not an HTTP reply"))
     };
-    timeout(REPLY_TIMEOUT, exchange)
+    timeout(limit, exchange)
         .await
-        .unwrap_or_else(|_| Err(Error::other(format!("timed out after {REPLY_TIMEOUT:?}"))))
+        .unwrap_or_else(|_| Err(Error::other(format!("timed out after {limit:?}"))))
 }
 
 /// Sends a request; a status code outside of 200 to 299 is an error.
