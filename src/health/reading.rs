@@ -53,6 +53,8 @@ pub struct Heartbeat {
     pub holder: Option<String>,
     /// This heartbeat announces that no other will follow.
     pub is_final: bool,
+    /// A sentence of the sender about what it is doing, cleaned.
+    pub message: Option<String>,
 }
 
 /// A component that a service reports on.

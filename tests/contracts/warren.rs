@@ -61,7 +61,10 @@ fn states_from_healthy_to_stopped() {
         assert!(reasons.contains(reason), "{broken}");
         fleet.until_task(task, |task| task["status"] == "unhealthy");
         let found = fleet.check("warren");
-        assert_eq!(found["notes"], json!(["Health: 2/3 healthy"]));
+        assert_eq!(
+            found["notes"],
+            json!(["Health: 2/3 healthy, 0/1 restarting"])
+        );
         assert_eq!(dependency(&found, task)["status"], "error");
         fleet.mend("warren", task);
         watching.until_state("warren", "healthy");

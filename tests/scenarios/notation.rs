@@ -252,7 +252,7 @@ fn start(written: &str, at: Moment) -> Result<Start> {
 }
 
 /// A time of the reporter's clock, `30s ago` or `never`; or a map with it as `last`, `fresh_for` (10s), `every`,
-/// `holder`, `final`.
+/// `holder`, `final`, `message`.
 fn heartbeat(value: &Value) -> Result<Heartbeat> {
     let mut heartbeat = Heartbeat {
         beat: Beat::Never,
@@ -260,6 +260,7 @@ fn heartbeat(value: &Value) -> Result<Heartbeat> {
         every: None,
         holder: None,
         is_final: false,
+        message: None,
     };
     if value.is_string() {
         heartbeat.beat = beat(text(value)?)?;
@@ -273,6 +274,7 @@ fn heartbeat(value: &Value) -> Result<Heartbeat> {
             "every" => heartbeat.every = Some(duration(value)?),
             "holder" => heartbeat.holder = Some(text(value)?.to_owned()),
             "final" => heartbeat.is_final = flag(value)?,
+            "message" => heartbeat.message = Some(text(value)?.to_owned()),
             _ => return Err(format!("`{key}` is nothing that a heartbeat has")),
         }
     }

@@ -101,6 +101,7 @@ fn heartbeat(dice: &mut Dice, at: Moment) -> Heartbeat {
             .one_in(2)
             .then(|| ["a", "b"][usize::from(dice.one_in(2))].to_owned()),
         is_final: dice.one_in(4),
+        message: dice.one_in(4).then(|| "stopping".to_owned()),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use healthctl_service::{
     DependencySnapshot, Health, Heartbeat, HeartbeatSchedule, HeartbeatStatus, Service,
 };
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::demo::fleet::HEARTBEAT;
@@ -22,7 +23,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// The statuses that the control plane knows.
 const RUNNING: &str = "running";
 const SHUTTING_DOWN: &str = "shutting_down";
-const VM_STOP_TIME: Duration = Duration::from_millis(400);
+/// The time that a virtual machine takes to stop: long enough for a watcher to see each of them.
+const VM_STOP_TIME: Duration = Duration::from_millis(1_200);
 
 /// Sends the first heartbeat, and others from then on, whether the control plane is running or not.
 pub(super) async fn open(simulation: &Simulation, control_plane: SocketAddr) {
@@ -31,6 +33,7 @@ pub(super) async fn open(simulation: &Simulation, control_plane: SocketAddr) {
         service: service.clone(),
         control_plane,
         stopped: AtomicUsize::new(0),
+        progress: Mutex::default(),
     });
     let uplink = simulation.switch(HEARTBEAT);
     if !uplink.is_broken() {
@@ -44,7 +47,11 @@ pub(super) async fn open(simulation: &Simulation, control_plane: SocketAddr) {
         async move {
             let status = match heartbeat.status {
                 HeartbeatStatus::Running => RUNNING,
-                HeartbeatStatus::ShuttingDown | HeartbeatStatus::Final => SHUTTING_DOWN,
+                HeartbeatStatus::ShuttingDown => SHUTTING_DOWN,
+                HeartbeatStatus::Final => {
+                    agent.say("all VMs are stopped".to_owned());
+                    SHUTTING_DOWN
+                }
             };
             if is_cut {
                 return Err(std::io::Error::other("the uplink is cut"));
@@ -61,9 +68,7 @@ pub(super) async fn open(simulation: &Simulation, control_plane: SocketAddr) {
     for component in simulation.definition.components {
         let agent = Arc::clone(&agent);
         service.on_shutdown(component.name, move || async move {
-            tokio::time::sleep(VM_STOP_TIME).await;
-            agent.stopped.fetch_add(1, Ordering::SeqCst);
-            agent.report(SHUTTING_DOWN).await
+            agent.stop(component.name).await
         });
     }
 }
@@ -73,12 +78,38 @@ struct EdgeAgent {
     control_plane: SocketAddr,
     /// The number of virtual machines that the agent has stopped.
     stopped: AtomicUsize,
+    /// The progress of the shutdown, in words.
+    progress: Mutex<Option<String>>,
 }
 
 impl EdgeAgent {
-    async fn report(&self, status: &str) -> std::io::Result<()> {
+    /// Stops a virtual machine. The report that it does so may get lost; the next one says the same.
+    async fn stop(&self, vm: &str) -> std::io::Result<()> {
+        let number = self.stopped.load(Ordering::SeqCst) + 1;
+        self.say(format!(
+            "Stopping VM {vm} ({number} of {})",
+            self.vms().len()
+        ));
+        let (reported, ()) =
+            tokio::join!(self.report(SHUTTING_DOWN), tokio::time::sleep(VM_STOP_TIME));
+        self.stopped.fetch_add(1, Ordering::SeqCst);
+        reported
+    }
+
+    /// Tells the log, and the control plane with the next heartbeat.
+    fn say(&self, progress: String) {
+        tracing::info!("{progress}");
+        *self.progress.lock() = Some(progress);
+    }
+
+    fn vms(&self) -> Vec<DependencySnapshot> {
         let mut vms = self.service.dependencies();
         vms.retain(|vm| vm.name.starts_with("vm-"));
+        vms
+    }
+
+    async fn report(&self, status: &str) -> std::io::Result<()> {
+        let vms = self.vms();
         let is_working = |vm: &&DependencySnapshot| vm.health == Some(Health::Healthy);
         let working = vms.iter().filter(is_working).count();
         let running = working.saturating_sub(self.stopped.load(Ordering::SeqCst));
@@ -86,6 +117,7 @@ impl EdgeAgent {
             "status": status,
             "heartbeat_interval_seconds": INTERVAL.as_secs_f64(),
             "vms": {"running": running, "total": vms.len()},
+            "message": *self.progress.lock(),
         });
         let request = format!("POST /api/v1/agents/{AGENT_ID}/heartbeat");
         http::submit(self.control_plane, &request, &report.to_string()).await

@@ -62,9 +62,8 @@ impl Tracker {
         }
         match self.heartbeat_end() {
             None => {}
-            Some(HeartbeatEnd::Announced) => {
-                let reason = "the last beat says that it is shutting down";
-                return Assessment::new(State::Draining, reason);
+            Some(HeartbeatEnd::Announced(announcement)) => {
+                return Assessment::new(State::Draining, announcement);
             }
             Some(HeartbeatEnd::Silent) => {
                 let reason = "on purpose: the last beat said that it was shutting down";
@@ -225,7 +224,7 @@ impl Tracker {
         for dependency in table.dependencies.iter().flatten() {
             let heartbeat = self.dependencies.heartbeat(dependency);
             match heartbeat.map(HeartbeatState::end) {
-                Some(Some(HeartbeatEnd::Announced)) => ending = Some(HeartbeatEnd::Announced),
+                Some(Some(announced @ HeartbeatEnd::Announced(_))) => ending = Some(announced),
                 Some(Some(HeartbeatEnd::Silent)) => ending = ending.or(Some(HeartbeatEnd::Silent)),
                 None if dependency.status == DependencyStatus::NotUsed => {}
                 _ => return None,

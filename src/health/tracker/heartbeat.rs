@@ -99,7 +99,9 @@ impl HeartbeatState {
         self.reported.is_final.then(|| {
             let age = self.probed_at.since(self.beat_at);
             match self.reported.fresh_for {
-                Some(fresh_for) if age <= fresh_for => HeartbeatEnd::Announced,
+                Some(fresh_for) if age <= fresh_for => {
+                    HeartbeatEnd::Announced(announcement(self.reported.message.as_deref()))
+                }
                 _ => HeartbeatEnd::Silent,
             }
         })
@@ -114,9 +116,7 @@ impl HeartbeatState {
     pub(super) fn notes(&self, subject: &str) -> Vec<String> {
         let missed = self.missed();
         let state = match self.end() {
-            Some(HeartbeatEnd::Announced) => {
-                Some("the last beat says that it is shutting down".to_owned())
-            }
+            Some(HeartbeatEnd::Announced(announcement)) => Some(announcement),
             Some(HeartbeatEnd::Silent) => {
                 Some("stopped on purpose, the last beat said so".to_owned())
             }
@@ -152,12 +152,20 @@ impl HeartbeatState {
 }
 
 /// The state after a final heartbeat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum HeartbeatEnd {
-    /// The process may still be shutting down.
-    Announced,
+    /// The process may still be shutting down; says so, and what it is doing where it told that.
+    Announced(String),
     /// The heartbeat is older than `fresh_for`.
     Silent,
+}
+
+fn announcement(message: Option<&str>) -> String {
+    let announced = "the last beat says that it is shutting down";
+    match message {
+        Some(message) => format!("{announced}: {message}"),
+        None => announced.to_owned(),
+    }
 }
 
 /// When a beat was that an answer showed at `at` for the first time, `probed_at` being when another was still the last.
@@ -197,6 +205,7 @@ mod tests {
             every: None,
             holder: None,
             is_final: false,
+            message: None,
         }
     }
 

@@ -13,6 +13,8 @@ use crate::yaml::{Entry, Fields, Node, Value as Yaml};
 
 /// The longest holder, in characters.
 const LONGEST_HOLDER: usize = 128;
+/// The longest sentence of the sender, in characters.
+const LONGEST_MESSAGE: usize = 200;
 
 /// The fields of a heartbeat in a payload.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +28,8 @@ pub(super) struct HeartbeatDecode {
     holder: FieldSpecs,
     /// The condition under which no other heartbeat will follow.
     last: Option<Condition>,
+    /// A sentence of the sender about what it is doing.
+    message: FieldSpecs,
 }
 
 /// `{at, is}`: something that a payload may say.
@@ -128,6 +132,7 @@ impl HeartbeatDecode {
             last: fields
                 .take("final")
                 .and_then(|entry| Condition::parse(&entry.value, parser)),
+            message: parser.take_text(&mut fields, "message"),
         };
         fields.finish(parser.problems);
         for (key, entry_of_key) in [("at", at), ("fresh_for", fresh_for)] {
@@ -166,6 +171,7 @@ impl HeartbeatDecode {
             every: self.every.read(view),
             holder: self.holder.text(view, LONGEST_HOLDER),
             is_final: self.last.as_ref().is_some_and(|last| last.holds(view)),
+            message: self.message.text(view, LONGEST_MESSAGE),
         }))
     }
 
@@ -175,7 +181,9 @@ impl HeartbeatDecode {
         view: PayloadView<'a>,
     ) -> impl Iterator<Item = &'a PayloadPath> + 'a {
         let lengths = self.fresh_for.fields().chain(self.every.fields());
-        let all = [&self.at, &self.holder].into_iter().chain(lengths);
+        let all = [&self.at, &self.holder, &self.message]
+            .into_iter()
+            .chain(lengths);
         all.flat_map(move |field| field.consumed(view, true))
     }
 

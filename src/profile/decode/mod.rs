@@ -23,6 +23,7 @@
 //!     every: 10s                    # the next ones are missed so much later each; left out: as `fresh_for`
 //!     holder: /spec/holderIdentity  # a change of it is a note
 //!     final: {at: /status, is: shutting_down}     # no other will follow: silence is no failure
+//!     message: /message             # what the sender is doing, told with a final beat
 //!   codes: {429: healthy, 503: body, 500-599: unhealthy}
 //!   overall: status                 # status | worst | codes; left out: the worse of all that is known
 //!   rules:

@@ -3,7 +3,7 @@
 //!
 //! | route | answer |
 //! | --- | --- |
-//! | `GET /` | `Health: 3/3 healthy`, and a line for each task |
+//! | `GET /` | `Health: 3/3 healthy`, and a line for each task; `Health: 1/3 healthy, 2/2 restarting` while both that are not healthy are replaced |
 //! | `GET /tasks` | the same as JSON |
 //! | `GET /healthz` | that the supervisor itself is running |
 
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::demo::Error;
 use crate::demo::protocol::Endpoints;
 use crate::demo::simulation::Simulation;
-use monitor::{TaskMonitor, TaskState};
+use monitor::{HEALTHY, RESTARTING, STARTING, TaskMonitor, TaskState, UNHEALTHY};
 use task::TaskKind;
 
 type Monitors = Arc<Vec<Arc<TaskMonitor>>>;
@@ -73,17 +73,20 @@ async fn text(State(monitors): State<Monitors>) -> String {
 async fn list(State(monitors): State<Monitors>) -> Json<Value> {
     let (message, tasks) = states(&monitors);
     let has = |status: &&str| tasks.iter().any(|task| task.status == *status);
-    let worst = ["unhealthy", "starting"].into_iter().find(has);
-    let status = worst.unwrap_or("healthy");
+    let worst = [UNHEALTHY, RESTARTING, STARTING].into_iter().find(has);
+    let status = worst.unwrap_or(HEALTHY);
     Json(json!({"status": status, "message": message, "tasks": tasks}))
 }
 
 fn states(monitors: &Monitors) -> (String, Vec<TaskState>) {
     let states: Vec<_> = monitors.iter().map(|monitor| monitor.state()).collect();
-    let healthy = states
-        .iter()
-        .filter(|task| task.status == "healthy")
-        .count();
-    let message = format!("Health: {healthy}/{} healthy", states.len());
+    let count = |status| states.iter().filter(|task| task.status == status).count();
+    let (all, healthy, restarting) = (states.len(), count(HEALTHY), count(RESTARTING));
+    let mut message = format!("Health: {healthy}/{all} healthy");
+    let trouble = restarting + count(UNHEALTHY);
+    if trouble > 0 {
+        // Writing to a string cannot fail.
+        let _ = write!(message, ", {restarting}/{trouble} restarting");
+    }
     (message, states)
 }

@@ -28,8 +28,16 @@ const FAILURE_THRESHOLD: u32 = 3;
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time that a task has to exit.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time between the end of an unhealthy process and the start of the next one.
+const RESTART_DELAY: Duration = Duration::from_secs(1);
 /// The time that a task has to start; failures before its end do not count.
 const START_PERIOD: Duration = Duration::from_secs(5);
+
+/// The words for the state of a task.
+pub(super) const STARTING: &str = "starting";
+pub(super) const HEALTHY: &str = "healthy";
+pub(super) const UNHEALTHY: &str = "unhealthy";
+pub(super) const RESTARTING: &str = "restarting";
 
 #[derive(Debug)]
 pub(super) struct TaskMonitor {
@@ -46,7 +54,7 @@ pub(super) struct TaskMonitor {
 pub(super) struct TaskState {
     pub(super) name: &'static str,
     pub(super) check: &'static str,
-    /// `starting`, `healthy` or `unhealthy`.
+    /// `starting`, `healthy`, `unhealthy`, or `restarting` while it is replaced.
     pub(super) status: &'static str,
     pub(super) error: Option<String>,
     consecutive_failures: u32,
@@ -74,7 +82,7 @@ impl TaskMonitor {
             state: Mutex::new(TaskState {
                 name: kind.name(),
                 check: kind.check(),
-                status: "starting",
+                status: STARTING,
                 ..TaskState::default()
             }),
             fault: simulation.switch(kind.name()),
@@ -110,16 +118,18 @@ impl TaskMonitor {
                 if let Some(running) = &mut process {
                     self.watch(running).await;
                 }
+                self.state.lock().status = RESTARTING;
                 if let Some(unhealthy) = process.take() {
                     unhealthy.stop(self.kind).await;
                 }
                 self.state.lock().replaced += 1;
+                sleep(RESTART_DELAY).await;
                 match self.start_process(port).await {
                     Ok(new) => process = Some(new),
                     Err(error) => {
                         // A task that cannot be started is unhealthy at once.
                         let failures = self.state.lock().consecutive_failures + 1;
-                        self.record("unhealthy", failures, Some(error.to_string()));
+                        self.record(UNHEALTHY, failures, Some(error.to_string()));
                         sleep(INTERVAL).await;
                     }
                 }
@@ -145,7 +155,8 @@ impl TaskMonitor {
         let output = child.stdout.take().ok_or_else(silent)?;
         let line = timeout(ADDRESS_TIMEOUT, BufReader::new(output).lines().next_line()).await;
         let line = line.map_err(|_| silent())??.ok_or_else(silent)?;
-        self.record("starting", 0, None);
+        let is_first = self.state.lock().replaced == 0;
+        self.record(if is_first { STARTING } else { RESTARTING }, 0, None);
         self.state.lock().pid = child.id();
         Ok(TaskProcess {
             child,
@@ -164,7 +175,7 @@ impl TaskMonitor {
             self.state.lock().error = None;
         };
         let _ = timeout(START_PERIOD, started).await;
-        self.state.lock().status = "healthy";
+        self.state.lock().status = HEALTHY;
     }
 
     /// Checks the process and forwards fault commands to it, until it has to be replaced.
@@ -196,7 +207,7 @@ impl TaskMonitor {
             let error = check(self.kind, address, "/").await.err();
             failures = error.as_ref().map_or(0, |_| failures + 1);
             let is_healthy = failures < FAILURE_THRESHOLD;
-            let status = if is_healthy { "healthy" } else { "unhealthy" };
+            let status = if is_healthy { HEALTHY } else { UNHEALTHY };
             self.record(status, failures, error);
         }
     }
