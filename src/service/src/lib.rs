@@ -28,6 +28,8 @@
 //! * A [circuit breaker](Service::circuit_breaker) stops calls to a dependency that fails again and
 //!   again. [Heartbeats](Service::send_heartbeats) report to another service that this one is alive,
 //!   with or without a listener ([`Service::run`]).
+//! * systemd is told ([`Service::notify_systemd`]) when the service is ready, reloads, and stops, and
+//!   twice in each period of its watchdog that it lives.
 //! * The kit reports through `tracing`; [`log`] writes text or JSON lines with the correlation id of
 //!   each request.
 //!
@@ -79,6 +81,7 @@
 //! | `settings` | the limits of all this |
 //! | [`hephaestus`], [`control_plane`], [`scry_ingestor`], [`kcp_syncer`], [`metrics`] | routes: a file a convention |
 //! | [`reload`] | the configuration and its versions |
+//! | `systemd` | what is reported to systemd: [`Service::notify_systemd`] |
 //! | [`log`], `correlation` | lines of the log, and the id that those of one request share |
 //! | `task` | isolates code of the program |
 //!
@@ -104,12 +107,13 @@ pub mod reload;
 pub mod scry_ingestor;
 mod server;
 mod settings;
+mod systemd;
 mod task;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -122,6 +126,7 @@ use tokio_util::task::TaskTracker;
 
 use lifecycle::{CleanUps, Lifecycle};
 use reload::ReloadCounts;
+use systemd::SystemdSocket;
 
 pub use check::Check;
 pub use circuit::CircuitState;
@@ -170,6 +175,8 @@ struct ServiceInner {
     connections: TaskTracker,
     background: TaskTracker,
     background_end: CancellationToken,
+    /// Set where systemd is reported to.
+    systemd: OnceLock<SystemdSocket>,
 }
 
 impl Service {

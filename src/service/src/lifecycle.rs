@@ -128,6 +128,12 @@ type Handler = Box<dyn FnOnce() -> BoxFuture<Result<(), String>> + Send>;
 #[derive(Default)]
 pub(crate) struct CleanUps(Mutex<Vec<(String, Handler)>>);
 
+impl CleanUps {
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+}
+
 impl fmt::Debug for CleanUps {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("CleanUps").finish_non_exhaustive()

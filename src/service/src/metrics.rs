@@ -6,6 +6,7 @@
 //! | `service_start_time_seconds` | time of the start, in seconds since 1970 |
 //! | `service_ready` | 1 while the service takes work |
 //! | `service_shutting_down` | 1 after a shutdown was requested |
+//! | `service_shutdown_limit_seconds` | the longest time that a shutdown can take |
 //! | `service_health` | 1 for the present health of the service, 0 for the others |
 //! | `service_component_health` | the same for each component |
 //! | `service_gate_open` | 1 for each readiness gate that is open |
@@ -124,6 +125,7 @@ fn help(metric: &str) -> &'static str {
         "service_start_time_seconds" => "When the service started, in seconds since 1970.",
         "service_ready" => "Whether it takes work.",
         "service_shutting_down" => "Whether a shutdown was requested.",
+        "service_shutdown_limit_seconds" => "The longest time that a shutdown can take.",
         "service_health" => "1 for the health that the service has, 0 for the others.",
         "service_component_health" => "1 for the health that the component has, 0 for the others.",
         "service_gate_open" => "Whether the readiness gate has opened.",
@@ -202,6 +204,8 @@ fn encode_service(out: &mut DescriptorEncoder<'_>, service: &Service) -> fmt::Re
     family(out, "service_ready", [ready])?;
     let shutting_down = flag(vec![], service.is_shutting_down());
     family(out, "service_shutting_down", [shutting_down])?;
+    let limit = ConstGauge::new(service.shutdown_limit().as_secs_f64());
+    family(out, "service_shutdown_limit_seconds", [(vec![], limit)])?;
     let health = health_states(&[], service.health());
     family(out, "service_health", health)
 }

@@ -85,6 +85,22 @@ impl Service {
         Ok(self.server(listener, health, work)?.run().await)
     }
 
+    /// Returns the longest time that a shutdown can take with the clean-up handlers that are
+    /// registered now. A supervisor has to wait longer before it kills the process.
+    pub fn shutdown_limit(&self) -> Duration {
+        let settings = &self.about.settings;
+        let handlers = u32::try_from(self.inner.clean_ups.len()).unwrap_or(u32::MAX);
+        // The background tasks have the time of one more handler.
+        let clean_up = settings
+            .clean_up_timeout
+            .saturating_mul(handlers.saturating_add(1));
+        let fixed = REPLY_TIMEOUT + 2 * FINISH_TIMEOUT;
+        settings
+            .drain_timeout
+            .saturating_add(clean_up)
+            .saturating_add(fixed)
+    }
+
     /// Runs without a listener until a shutdown is requested and done, for a service that reports
     /// by [heartbeats](Service::send_heartbeats) alone.
     ///

@@ -237,6 +237,7 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
         let inner = Arc::clone(&self.inner);
         let task = tokio::spawn(async move {
             let _reloading = inner.reloading.lock().await;
+            let _reported = inner.service.report_reload();
             let result = match next.await {
                 _ if inner.service.is_shutting_down() => {
                     inner.reject("the service is shutting down")

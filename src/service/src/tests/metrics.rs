@@ -39,6 +39,7 @@ async fn metrics_report_the_state_of_the_service() {
         "service_info{service=\"orders-api\",version=\"2.4.1\"} 1",
         "service_ready 0",
         "service_shutting_down 0",
+        "service_shutdown_limit_seconds 67.0",
         "service_health{status=\"healthy\"} 0",
         "service_health{status=\"unhealthy\"} 1",
         "service_component_health{component=\"database\",required=\"true\",status=\"healthy\"} 1",

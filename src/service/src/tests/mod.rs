@@ -10,3 +10,4 @@ mod metrics;
 mod payloads;
 mod reload;
 mod shutdown;
+mod systemd;
