@@ -26,8 +26,12 @@ pub(crate) async fn run(name: &str) -> Result<(), Error> {
         fleet::find(name).ok_or_else(|| Error::new(format!("the demo has no service `{name}`")))?;
     let log_level = init_log()?;
     let (mut connection, assignment) = protocol::attach(name).await?;
+    // It answers requests that take up to three seconds, and lets some in while it drains.
+    let is_ingestor = definition.convention == Convention::ScryIngestor;
     let settings = Settings {
         check_result_ttl: Duration::from_millis(200),
+        drain_timeout: is_ingestor.then_some(Duration::from_secs(5)),
+        initial_rejection: if is_ingestor { 0.5 } else { 1.0 },
         while_draining: match definition.convention {
             Convention::ControlPlane => WhileDraining::Refuse,
             _ => WhileDraining::Answer,

@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or("127.0.0.1:8000".to_owned());
     let file = env::args().nth(2).unwrap_or("mailroom.json".to_owned());
     let settings = Settings {
-        drain_timeout: Duration::from_secs(20),
+        drain_timeout: Some(Duration::from_secs(20)),
         ..Settings::default()
     };
     let service = Service::new("mailroom", env!("CARGO_PKG_VERSION"), settings);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
@@ -193,12 +193,18 @@ pub(crate) async fn track(
     // The request is counted before the phase is read, so that a drain that begins in between waits for it.
     let connection = request.extensions().get::<ConnectionHandle>().cloned();
     let guard = InFlightGuard::new(service.clone(), connection);
-    if service.is_shutting_down() {
+    if service.refuses_work() {
         return refusal();
     }
+    // What a drain lets in is the last request on its connection.
+    let is_last = service.is_shutting_down();
     let begin = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    if is_last {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     tracing::info!(
         target: REQUEST_TARGET,
         method = method.as_str(),

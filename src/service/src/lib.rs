@@ -20,7 +20,8 @@
 //!   clean up, reply, close the listener, return from [`Service::serve`].
 //! * While the service drains, health and shutdown routes go on answering
 //!   ([`WhileDraining::Answer`]) and do not count as in flight; other requests get 503 and
-//!   `Connection: close`.
+//!   `Connection: close`, all of them or [a share that rises](Settings::initial_rejection) to all.
+//!   [`Service::termination_events`] tells each step.
 //! * Clean-up handlers run in the reverse order of their registration, each bounded in time. A
 //!   handler that fails, panics or hangs does not stop the others.
 //! * The configuration is [reloaded](reload) on a change of its file, on SIGHUP or by a route. It is
@@ -137,7 +138,9 @@ pub use health::{CheckResult, Health, Need};
 pub use heartbeat::{
     Heartbeat, HeartbeatCounts, HeartbeatSchedule, HeartbeatSender, HeartbeatStatus,
 };
-pub use lifecycle::{CleanUpResult, Phase, ShutdownCause, ShutdownReport};
+pub use lifecycle::{
+    CleanUpResult, Phase, ShutdownCause, ShutdownReport, TerminationEvent, TerminationEvents,
+};
 pub use server::Server;
 pub use settings::{Settings, WhileDraining};
 pub use task::TaskError;

@@ -1,5 +1,6 @@
-//! The phases of a service from serving to finished, those who wait for them, and the clean-up
-//! handlers, of which the one registered last runs first, each isolated and bounded in time.
+//! The phases of a service from serving to finished, those who wait for them, the events that tell of
+//! them, the share of new work that a drain refuses, and the clean-up handlers, of which the one
+//! registered last runs first, each isolated and bounded in time.
 
 use std::fmt::{self, Display};
 use std::sync::OnceLock;
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Service;
+use crate::settings::WhileDraining;
 use crate::task::{BoxFuture, TaskError, boxed, run_isolated};
 
 /// The phase of a service; it only ever moves forward.
@@ -102,11 +104,86 @@ impl fmt::Display for ShutdownReport {
     }
 }
 
+/// A step of the shutdown, as told to those who [subscribe](Service::termination_events).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TerminationEvent {
+    /// The shutdown was requested; later requests join it and are not told.
+    Requested(ShutdownCause),
+    /// The drain has begun.
+    Draining {
+        /// The number of requests in flight.
+        in_flight: usize,
+        /// The time that they may take to finish.
+        timeout: Duration,
+    },
+    /// All requests in flight have finished, after this time.
+    Drained(Duration),
+    /// The drain has taken its whole time, and this number of requests is aborted.
+    DrainTimedOut(usize),
+    /// A clean-up handler has ended, with or without success.
+    CleanedUp(CleanUpResult),
+    /// The shutdown is done; no event follows.
+    Finished(ShutdownReport),
+}
+
+/// The events of the shutdown of a service, from the first one on, whenever the subscription began.
+#[derive(Debug)]
+pub struct TerminationEvents {
+    events: watch::Receiver<Vec<TerminationEvent>>,
+    received: usize,
+}
+
+impl TerminationEvents {
+    /// Waits for the next event; `None` after [`TerminationEvent::Finished`], and once the service
+    /// exists no longer.
+    pub async fn next(&mut self) -> Option<TerminationEvent> {
+        loop {
+            let next = {
+                let events = self.events.borrow_and_update();
+                let is_finished = matches!(events.last(), Some(TerminationEvent::Finished(_)));
+                if is_finished && self.received == events.len() {
+                    return None;
+                }
+                events.get(self.received).cloned()
+            };
+            if next.is_some() {
+                self.received = self.received.saturating_add(1);
+                return next;
+            }
+            self.events.changed().await.ok()?;
+        }
+    }
+}
+
+/// The drain timeout of a convention.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DrainBounds {
+    /// The timeout where the settings name none.
+    pub(crate) default: Duration,
+    /// The longest timeout that the settings can ask for.
+    pub(crate) longest: Duration,
+}
+
+/// The drain timeout where neither the settings nor a convention name one.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The progress of a drain.
+#[derive(Debug, Default)]
+struct Drain {
+    since: Option<Instant>,
+    /// The sum of the shares of the requests so far, less the number of those that were refused: the
+    /// next request is refused once it reaches 1.
+    due: f64,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
     phase: watch::Sender<Phase>,
     pub(crate) cause: OnceLock<ShutdownCause>,
     report: OnceLock<ShutdownReport>,
+    events: watch::Sender<Vec<TerminationEvent>>,
+    drain: Mutex<Drain>,
+    drain_bounds: OnceLock<DrainBounds>,
     /// The connections on which a reply waits for the end, each cancelled when it has closed.
     waiting: Mutex<Vec<CancellationToken>>,
 }
@@ -161,9 +238,136 @@ impl Service {
     /// Requests the shutdown and returns at once; a second call changes nothing.
     pub fn shut_down(&self, cause: ShutdownCause) {
         if self.inner.lifecycle.cause.set(cause).is_ok() {
-            tracing::info!(cause = %cause, "shutdown begins");
+            self.inner.lifecycle.drain.lock().since = Some(Instant::now());
+            self.emit(TerminationEvent::Requested(cause));
         }
         self.advance(Phase::Draining);
+    }
+
+    /// Returns the events of the shutdown, which may come long after this call. None of them is lost
+    /// to a subscriber that is slow or late.
+    ///
+    /// ```
+    /// use healthctl_service::{Service, Settings, ShutdownCause, TerminationEvent};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let service = Service::new("worker", "1.0", Settings::default());
+    /// let mut events = service.termination_events();
+    /// let told = tokio::spawn(async move {
+    ///     let mut drained = false;
+    ///     while let Some(event) = events.next().await {
+    ///         drained |= matches!(event, TerminationEvent::Drained(_));
+    ///     }
+    ///     drained
+    /// });
+    ///
+    /// service.shut_down(ShutdownCause::Program);
+    /// service.run().await?;
+    /// // The end of the runtime would end the task: wait for it.
+    /// assert!(told.await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn termination_events(&self) -> TerminationEvents {
+        TerminationEvents {
+            events: self.inner.lifecycle.events.subscribe(),
+            received: 0,
+        }
+    }
+
+    /// Logs an event and hands it to those who subscribe.
+    pub(crate) fn emit(&self, event: TerminationEvent) {
+        match &event {
+            TerminationEvent::Requested(cause) => tracing::info!(cause = %cause, "shutdown begins"),
+            TerminationEvent::Draining { in_flight, timeout } => {
+                let timeout_seconds = timeout.as_secs_f64();
+                tracing::info!(in_flight, timeout_seconds, "drain begins");
+            }
+            TerminationEvent::Drained(took) => {
+                tracing::info!(seconds = took.as_secs_f64(), "drained");
+            }
+            TerminationEvent::DrainTimedOut(aborted) => {
+                tracing::warn!(aborted, "drain timed out");
+            }
+            TerminationEvent::CleanedUp(result) => {
+                let (handler, seconds) = (&result.name, result.took.as_secs_f64());
+                match &result.outcome {
+                    Ok(()) => tracing::info!(handler, seconds, "clean-up done"),
+                    Err(error) => tracing::error!(handler, reason = %error, "clean-up failed"),
+                }
+            }
+            TerminationEvent::Finished(report) => tracing::info!(
+                drain_seconds = report.drain_time.as_secs_f64(),
+                cut = report.aborted,
+                clean_up_seconds = report.clean_up_time.as_secs_f64(),
+                "shutdown done"
+            ),
+        }
+        self.inner
+            .lifecycle
+            .events
+            .send_modify(|events| events.push(event));
+    }
+
+    /// Returns the time that requests in flight may take to finish during a shutdown: that of
+    /// [`Settings::drain_timeout`](crate::Settings::drain_timeout), else that of the convention whose
+    /// routes the service serves (2 seconds for [`scry_ingestor`](crate::scry_ingestor), whose longest
+    /// is 30 seconds), else 30 seconds.
+    pub fn drain_timeout(&self) -> Duration {
+        let wanted = self.about.settings.drain_timeout;
+        match self.inner.lifecycle.drain_bounds.get() {
+            Some(bounds) => wanted.unwrap_or(bounds.default).min(bounds.longest),
+            None => wanted.unwrap_or(DRAIN_TIMEOUT),
+        }
+    }
+
+    /// Sets the drain timeout of the convention that the service follows; the first one counts.
+    pub(crate) fn bound_drain(&self, bounds: DrainBounds) {
+        let wanted = self.about.settings.drain_timeout;
+        if wanted.is_some_and(|wanted| wanted > bounds.longest) {
+            let longest_seconds = bounds.longest.as_secs();
+            tracing::warn!(
+                longest_seconds,
+                "the drain timeout is cut to the longest allowed"
+            );
+        }
+        let _ = self.inner.lifecycle.drain_bounds.set(bounds);
+    }
+
+    /// Returns the time from the begin of the drain until all new work is refused.
+    pub(crate) fn rejection_rise(&self) -> Duration {
+        let settings = &self.about.settings;
+        if settings.initial_rejection < 1.0 && settings.while_draining == WhileDraining::Answer {
+            self.drain_timeout() / 2
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// Decides on a request that has just come: returns whether it is refused since the service shuts
+    /// down.
+    pub(crate) fn refuses_work(&self) -> bool {
+        match self.phase() {
+            Phase::Serving => return false,
+            Phase::Draining => {}
+            Phase::CleaningUp | Phase::Finished => return true,
+        }
+        let rise = self.rejection_rise();
+        let mut drain = self.inner.lifecycle.drain.lock();
+        let elapsed = drain.since.map_or(rise, |since| since.elapsed());
+        let share = if elapsed < rise {
+            let at_first = self.about.settings.initial_rejection.max(0.0);
+            at_first + (1.0 - at_first) * elapsed.div_duration_f64(rise)
+        } else {
+            1.0
+        };
+        drain.due += share;
+        let is_refused = drain.due >= 1.0;
+        if is_refused {
+            drain.due -= 1.0;
+        }
+        is_refused
     }
 
     pub(crate) fn advance(&self, to: Phase) {
@@ -177,12 +381,7 @@ impl Service {
     /// Stores the report and releases those who wait for the end.
     pub(crate) fn finish(&self, report: ShutdownReport) -> &ShutdownReport {
         let report = self.inner.lifecycle.report.get_or_init(|| report);
-        tracing::info!(
-            drain_seconds = report.drain_time.as_secs_f64(),
-            cut = report.aborted,
-            clean_up_seconds = report.clean_up_time.as_secs_f64(),
-            "shutdown done"
-        );
+        self.emit(TerminationEvent::Finished(report.clone()));
         self.advance(Phase::Finished);
         report
     }
@@ -225,14 +424,13 @@ impl Service {
             };
             let begin = Instant::now();
             let outcome = run_isolated(timeout, handler).await;
-            if let Err(error) = &outcome {
-                tracing::error!(handler = name, reason = %error, "clean-up failed");
-            }
-            results.push(CleanUpResult {
+            let result = CleanUpResult {
                 name,
                 outcome,
                 took: begin.elapsed(),
-            });
+            };
+            self.emit(TerminationEvent::CleanedUp(result.clone()));
+            results.push(result);
         }
     }
 }

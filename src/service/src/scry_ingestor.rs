@@ -11,6 +11,10 @@
 //! reported as unhealthy, an optional one as degraded. A dependency without a check that has not been
 //! used yet, such as one behind a [circuit breaker](crate::CircuitBreaker), is left out.
 //!
+//! A service of this convention drains for 2 seconds by default
+//! ([`Settings::drain_timeout`](crate::Settings::drain_timeout) sets another time) and for 30 seconds
+//! at most.
+//!
 //! ```
 //! use std::time::Duration;
 //! use healthctl_service::{Need, CheckResult, Service, Settings, scry_ingestor};
@@ -26,6 +30,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -35,10 +40,18 @@ use axum::{Json, Router};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::lifecycle::DrainBounds;
 use crate::{Component, Health, Need, Service};
 
-/// Returns the three routes.
+/// The drain timeouts of the convention: usually 2 to 5 seconds are enough.
+const DRAIN_BOUNDS: DrainBounds = DrainBounds {
+    default: Duration::from_secs(2),
+    longest: Duration::from_secs(30),
+};
+
+/// Returns the three routes, and bounds the drain of the service as the convention does.
 pub fn routes(service: &Service) -> Router {
+    service.bound_drain(DRAIN_BOUNDS);
     Router::new()
         .route("/health", get(live))
         .route("/ready", get(ready))

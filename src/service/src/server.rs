@@ -10,10 +10,10 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::serve::Listener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::connection::Connections;
-use crate::lifecycle::{Phase, ShutdownCause, ShutdownReport};
+use crate::lifecycle::{Phase, ShutdownCause, ShutdownReport, TerminationEvent};
 use crate::settings::WhileDraining;
 use crate::{Service, connection, correlation};
 
@@ -95,8 +95,7 @@ impl Service {
             .clean_up_timeout
             .saturating_mul(handlers.saturating_add(1));
         let fixed = REPLY_TIMEOUT + 2 * FINISH_TIMEOUT;
-        settings
-            .drain_timeout
+        self.drain_timeout()
             .saturating_add(clean_up)
             .saturating_add(fixed)
     }
@@ -190,10 +189,26 @@ async fn shut_down(service: &Service, connections: Option<&Connections>) -> Shut
     let inner = &service.inner;
     let settings = &service.about.settings;
     let begin = Instant::now();
-    let idle = service.idle();
-    let drained = timeout(settings.drain_timeout, idle).await.is_ok();
+    let drain_timeout = service.drain_timeout();
+    service.emit(TerminationEvent::Draining {
+        in_flight: service.in_flight(),
+        timeout: drain_timeout,
+    });
+    let idle = async {
+        if connections.is_some() {
+            // Until then some of the new work is let in.
+            sleep(service.rejection_rise()).await;
+        }
+        service.idle().await;
+    };
+    let drained = timeout(drain_timeout, idle).await.is_ok();
     let drain_time = begin.elapsed();
     let aborted = if drained { 0 } else { service.in_flight() };
+    service.emit(if drained {
+        TerminationEvent::Drained(drain_time)
+    } else {
+        TerminationEvent::DrainTimedOut(aborted)
+    });
     if !drained && let Some(connections) = connections {
         connections.tokens.close_busy.cancel();
         // Clean-up takes away what a handler may still be using. One that never yields is not waited for.

@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep};
 
 use super::in_memory::{Client, Port, port};
 use crate::{
-    Phase, Service, Settings, ShutdownCause, ShutdownReport, TaskError, WhileDraining, hephaestus,
+    CleanUpResult, Phase, Service, Settings, ShutdownCause, ShutdownReport, TaskError,
+    TerminationEvent, WhileDraining, hephaestus, scry_ingestor,
 };
 
 const SCHEDULE: &str = "POST /health/shutdown/schedule";
@@ -32,15 +33,16 @@ impl Scene {
     }
 
     fn with(while_draining: WhileDraining, more: Router) -> Self {
-        let service = Service::new(
-            "orders-api",
-            "2.4.1",
-            Settings {
-                while_draining,
-                handle_signals: false,
-                ..Settings::default()
-            },
-        );
+        let settings = Settings {
+            while_draining,
+            handle_signals: false,
+            ..Settings::default()
+        };
+        Self::with_settings(settings, more)
+    }
+
+    fn with_settings(settings: Settings, more: Router) -> Self {
+        let service = Service::new("orders-api", "2.4.1", settings);
         let (port, listener) = port();
         let work = Router::new()
             .route(
@@ -350,4 +352,138 @@ async fn a_dropped_server_closes_its_connections() {
     let mut endless = scene.in_flight("GET /endless").await;
     scene.running.abort();
     assert!(endless.ended().await);
+}
+
+/// A drain of eight seconds, of which the first four let in less and less.
+fn progressive() -> Scene {
+    let settings = Settings {
+        drain_timeout: Some(Duration::from_secs(8)),
+        initial_rejection: 0.25,
+        handle_signals: false,
+        ..Settings::default()
+    };
+    let more = Router::new().route("/now", get(async || "done"));
+    Scene::with_settings(settings, more)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_of_new_work_is_refused_that_rises_to_all() {
+    let scene = progressive();
+    let refused_of_eight = async || {
+        let mut refused = 0;
+        for _ in 0..8 {
+            let answer = scene.port.request("GET /now").await;
+            assert!(answer.closes || answer.status == 200);
+            refused += usize::from(answer.status == 503);
+        }
+        refused
+    };
+    let _endless = scene.in_flight("GET /endless").await;
+    assert_eq!(refused_of_eight().await, 0);
+    scene.service.shut_down(ShutdownCause::Program);
+    assert_eq!(refused_of_eight().await, 2, "a quarter at first");
+    let answer = scene.port.request("GET /now").await;
+    assert_eq!((answer.status, answer.closes), (200, true));
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(refused_of_eight().await, 5, "five eighths half way");
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(refused_of_eight().await, 8, "all in the second half");
+    assert_eq!(scene.service.phase(), Phase::Draining);
+    let report = scene.running.await.unwrap();
+    assert_eq!(
+        (report.drain_time, report.aborted),
+        (Duration::from_secs(8), 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_lets_work_in_lasts_until_all_is_refused() {
+    let scene = progressive();
+    scene.service.shut_down(ShutdownCause::Program);
+    sleep(Duration::from_secs(1)).await;
+    let let_in = scene.port.request("GET /work").await;
+    assert_eq!((let_in.status, let_in.body.as_str()), (200, "done"));
+    let report = scene.running.await.unwrap();
+    assert_eq!(
+        (report.drained, report.drain_time),
+        (true, Duration::from_secs(4))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_step_of_the_shutdown_is_told_to_all_who_subscribe() {
+    let scene = Scene::new();
+    let all = async |service: &Service| {
+        let mut events = service.termination_events();
+        let mut all = Vec::new();
+        while let Some(event) = events.next().await {
+            all.push(event);
+        }
+        all
+    };
+    let service = scene.service.clone();
+    let early = tokio::spawn(async move { all(&service).await });
+    for (name, error) in [("first", None), ("last", Some("disk full"))] {
+        scene
+            .service
+            .on_shutdown(name, move || std::future::ready(error.map_or(Ok(()), Err)));
+    }
+    let _working = scene.in_flight("GET /work").await;
+    let _endless = scene.in_flight("GET /endless").await;
+    scene.service.shut_down(ShutdownCause::Signal("SIGTERM"));
+    scene.service.shut_down(ShutdownCause::Program);
+    let report = scene.running.await.unwrap();
+
+    let (limit, took) = (Duration::from_secs(30), Duration::ZERO);
+    let cleaned = |name: &str, outcome| {
+        let name = name.to_owned();
+        TerminationEvent::CleanedUp(CleanUpResult {
+            name,
+            outcome,
+            took,
+        })
+    };
+    let expected = [
+        TerminationEvent::Requested(ShutdownCause::Signal("SIGTERM")),
+        TerminationEvent::Draining {
+            in_flight: 2,
+            timeout: limit,
+        },
+        TerminationEvent::DrainTimedOut(1),
+        cleaned("last", Err(TaskError::Failed("disk full".to_owned()))),
+        cleaned("first", Ok(())),
+        TerminationEvent::Finished(report),
+    ];
+    assert_eq!(early.await.unwrap(), expected);
+    assert_eq!(
+        all(&scene.service).await,
+        expected,
+        "also to one who comes late"
+    );
+
+    let scene = Scene::new();
+    scene.service.shut_down(ShutdownCause::Program);
+    let drained = TerminationEvent::Drained(Duration::ZERO);
+    assert_eq!(all(&scene.service).await[2], drained);
+}
+
+#[test]
+fn the_drain_timeout_is_that_of_the_settings_within_the_bounds_of_the_convention() {
+    let check = |drain_timeout: Option<u64>, is_ingestor: bool, expected: u64| {
+        let settings = Settings {
+            drain_timeout: drain_timeout.map(Duration::from_secs),
+            ..Settings::default()
+        };
+        let service = Service::new("any", "1.0", settings);
+        if is_ingestor {
+            let _ = scry_ingestor::routes(&service);
+        }
+        let found = service.drain_timeout();
+        assert_eq!(found, Duration::from_secs(expected), "{drain_timeout:?}");
+    };
+    check(None, false, 30);
+    check(Some(90), false, 90);
+    check(None, true, 2);
+    check(Some(5), true, 5);
+    check(Some(90), true, 30);
 }
