@@ -3,6 +3,7 @@
 mod control_plane;
 pub(super) mod edge;
 mod ingestor;
+mod leases;
 pub(super) mod syncer;
 pub(super) mod warren;
 
@@ -43,7 +44,7 @@ pub(super) async fn open(
         }
         Convention::ScryIngestor => (ingestor::open(simulation)?, Router::new()),
         Convention::KcpSyncer => (
-            syncer::open(simulation, control_plane()?).await,
+            syncer::open(simulation, control_plane()?).await?,
             Router::new(),
         ),
         Convention::Warren => {

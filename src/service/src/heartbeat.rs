@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -14,10 +14,11 @@ use crate::dependency::Dependency;
 use crate::health::CheckResult;
 use crate::task::{BoxFuture, boxed, run_isolated};
 
-type SendHeartbeat = dyn Fn(Heartbeat) -> BoxFuture<Result<(), String>> + Send + Sync;
+type SendHeartbeat = dyn Fn(Heartbeat) -> BoxFuture<Result<CheckResult, String>> + Send + Sync;
 
-/// The number of heartbeats missed in a row that makes the component unhealthy.
-const UNHEALTHY_AFTER: u64 = 3;
+/// The number of heartbeats missed in a row that makes the receiver unhealthy, unless the schedule
+/// says another one.
+pub(crate) const FAILURE_THRESHOLD: u64 = 3;
 
 /// A heartbeat, as handed to the function that sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,21 +42,25 @@ pub enum HeartbeatStatus {
     Final,
 }
 
-/// The interval of heartbeats, and the time that sending one may take.
+/// The interval of heartbeats, the time that sending one may take, and how many may be missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeartbeatSchedule {
     /// The time between two heartbeats.
     pub interval: Duration,
     /// The time that sending one may take; after it, the heartbeat counts as missed.
     pub timeout: Duration,
+    /// The number of heartbeats missed in a row from which the receiver counts as unhealthy; below
+    /// it, the receiver is degraded.
+    pub failure_threshold: u64,
 }
 
 impl HeartbeatSchedule {
-    /// Creates a schedule whose timeout is the interval.
+    /// Creates a schedule whose timeout is the interval, and whose failure threshold is 3.
     pub const fn every(interval: Duration) -> Self {
         Self {
             interval,
             timeout: interval,
+            failure_threshold: FAILURE_THRESHOLD,
         }
     }
 }
@@ -64,7 +69,15 @@ impl HeartbeatSchedule {
 #[derive(Debug, Clone)]
 pub struct HeartbeatSender {
     dependency: Dependency,
-    counts: Arc<Mutex<HeartbeatCounts>>,
+    schedule: HeartbeatSchedule,
+    log: watch::Sender<HeartbeatLog>,
+}
+
+/// The heartbeats of one sender so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct HeartbeatLog {
+    counts: HeartbeatCounts,
+    last_sent_at: Option<Timestamp>,
 }
 
 /// The numbers of heartbeats that were sent and missed.
@@ -86,16 +99,25 @@ impl HeartbeatSender {
 
     /// Returns the numbers of heartbeats sent and missed so far.
     pub fn counts(&self) -> HeartbeatCounts {
-        *self.counts.lock()
+        self.log.borrow().counts
+    }
+
+    /// Returns the wall-clock time at which the last heartbeat that arrived was sent; `None` before
+    /// the first one.
+    pub fn last_sent_at(&self) -> Option<Timestamp> {
+        self.log.borrow().last_sent_at
+    }
+
+    /// Waits until the counts are as `condition` says, such as until the first heartbeat has been
+    /// sent or missed.
+    pub async fn wait_for(&self, condition: impl Fn(HeartbeatCounts) -> bool) {
+        let mut log = self.log.subscribe();
+        // The channel stays open while `self` holds the sender.
+        let _ = log.wait_for(|log| condition(log.counts)).await;
     }
 
     /// Sends one heartbeat and returns whether it arrived.
-    async fn beat(
-        &self,
-        status: HeartbeatStatus,
-        timeout: Duration,
-        send: &Arc<SendHeartbeat>,
-    ) -> bool {
+    async fn beat(&self, status: HeartbeatStatus, send: &Arc<SendHeartbeat>) -> bool {
         let counts = self.counts();
         let heartbeat = Heartbeat {
             number: counts.sent.saturating_add(counts.missed).saturating_add(1),
@@ -103,29 +125,34 @@ impl HeartbeatSender {
             status,
         };
         let send = Arc::clone(send);
-        let outcome = run_isolated(timeout, move || send(heartbeat)).await;
-        let mut counts = self.counts.lock();
-        let Err(error) = outcome else {
-            counts.sent = counts.sent.saturating_add(1);
-            counts.missed_in_a_row = 0;
-            drop(counts);
-            self.dependency.record_success();
-            return true;
-        };
-        counts.missed = counts.missed.saturating_add(1);
-        counts.missed_in_a_row = counts.missed_in_a_row.saturating_add(1);
-        let in_a_row = counts.missed_in_a_row;
-        drop(counts);
-        let reason = error.to_string();
-        let to = self.dependency.name();
-        tracing::warn!(to, in_a_row, reason, "heartbeat missed");
-        let message = format!("missed {in_a_row}: {reason}");
-        self.dependency.record(if in_a_row < UNHEALTHY_AFTER {
-            CheckResult::degraded(message)
+        let outcome = run_isolated(self.schedule.timeout, move || send(heartbeat)).await;
+        let arrived = outcome.is_ok();
+        let in_a_row = if arrived {
+            0
         } else {
-            CheckResult::unhealthy(message)
+            counts.missed_in_a_row.saturating_add(1)
+        };
+        self.dependency.record(outcome.unwrap_or_else(|error| {
+            let to = self.dependency.name();
+            tracing::warn!(to, in_a_row, reason = %error, "heartbeat missed");
+            let message = format!("missed {in_a_row}: {error}");
+            if in_a_row < self.schedule.failure_threshold {
+                CheckResult::degraded(message)
+            } else {
+                CheckResult::unhealthy(message)
+            }
+        }));
+        // Whoever waits for the counts finds the dependency as they say.
+        self.log.send_modify(|log| {
+            log.counts.missed_in_a_row = in_a_row;
+            if arrived {
+                log.counts.sent = log.counts.sent.saturating_add(1);
+                log.last_sent_at = Some(heartbeat.at);
+            } else {
+                log.counts.missed = log.counts.missed.saturating_add(1);
+            }
         });
-        false
+        arrived
     }
 }
 
@@ -135,8 +162,9 @@ impl Service {
     /// The final one is sent by a clean-up handler. Clean-up handlers run in reverse order, so
     /// heartbeats that are set up first go on until all other clean-up is done.
     ///
-    /// The dependency `to` is degraded after one or two heartbeats missed in a row, and unhealthy
-    /// after three.
+    /// The dependency `to` is degraded after a missed heartbeat, and unhealthy after as many in a row
+    /// as [`HeartbeatSchedule::failure_threshold`] says. `send` may return `()`, or a [`CheckResult`]
+    /// that says more about the receiver.
     ///
     /// ```
     /// use std::time::Duration;
@@ -163,7 +191,7 @@ impl Service {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn send_heartbeats<F, R, E>(
+    pub fn send_heartbeats<F, R, T, E>(
         &self,
         to: &str,
         schedule: HeartbeatSchedule,
@@ -171,21 +199,44 @@ impl Service {
     ) -> HeartbeatSender
     where
         F: Fn(Heartbeat) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<(), E>> + Send + 'static,
+        R: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<CheckResult>,
         E: Display + Send + 'static,
     {
+        self.beat_for(self.dependency(to), schedule, send)
+    }
+
+    /// Sends heartbeats as [`Service::send_heartbeats`] does, for a dependency that need not be one
+    /// of the service's own.
+    pub(crate) fn beat_for<F, R, T, E>(
+        &self,
+        dependency: Dependency,
+        schedule: HeartbeatSchedule,
+        send: F,
+    ) -> HeartbeatSender
+    where
+        F: Fn(Heartbeat) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<CheckResult>,
+        E: Display + Send + 'static,
+    {
+        let to = dependency.name().to_owned();
         let sender = HeartbeatSender {
-            dependency: self.dependency(to),
-            counts: Arc::default(),
+            dependency,
+            schedule,
+            log: watch::Sender::default(),
         };
-        let HeartbeatSchedule { interval, timeout } = schedule;
-        let send: Arc<SendHeartbeat> = Arc::new(move |heartbeat| boxed(send(heartbeat)));
+        let send: Arc<SendHeartbeat> = Arc::new(move |heartbeat| {
+            let sending = send(heartbeat);
+            boxed(async move { sending.await.map(Into::into) })
+        });
         let end = CancellationToken::new();
         // A strong reference would keep the service alive.
         let (about, inner) = (Arc::clone(&self.about), Arc::downgrade(&self.inner));
         let (beating, sending, ended) = (sender.clone(), Arc::clone(&send), end.clone());
         let task = tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
+            let interval = schedule.interval.max(Duration::from_millis(1));
+            let mut ticks = tokio::time::interval(interval);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             loop {
                 tokio::select! {
@@ -200,14 +251,14 @@ impl Service {
                 } else {
                     HeartbeatStatus::Running
                 };
-                beating.beat(status, timeout, &sending).await;
+                beating.beat(status, &sending).await;
             }
         });
         let last = sender.clone();
         self.on_shutdown(format!("heartbeat to {to}"), move || async move {
             end.cancel();
             task.await.map_err(|error| error.to_string())?;
-            if last.beat(HeartbeatStatus::Final, timeout, &send).await {
+            if last.beat(HeartbeatStatus::Final, &send).await {
                 Ok(())
             } else {
                 Err("the final heartbeat did not arrive".to_owned())

@@ -41,7 +41,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{Component, Health, Service};
+use crate::{Component, Health, HeartbeatSender, Service};
 
 /// The zero value of a time, as Go writes it.
 const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
@@ -124,6 +124,24 @@ impl Syncer {
         self.service.components()
     }
 
+    /// Returns the time of the last heartbeat that arrived, in whole seconds as Kubernetes writes them.
+    /// Without heartbeats it is the time of the last check, and says nothing about a lease.
+    fn last_heartbeat(&self, last_check: Timestamp) -> String {
+        let senders = self.service.heartbeat_senders();
+        let last = if senders.is_empty() {
+            Some(last_check)
+        } else {
+            senders
+                .iter()
+                .filter_map(HeartbeatSender::last_sent_at)
+                .max()
+        };
+        last.map_or_else(
+            || ZERO_TIME.to_owned(),
+            |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        )
+    }
+
     fn report(&self, components: Vec<Component>, last_check: Timestamp) -> Value {
         let stats = (self.stats)();
         let health = overall(&components);
@@ -133,8 +151,7 @@ impl Syncer {
         json!({
             "Status": go_word(health),
             "Components": components,
-            // This is the time of the last check; it says nothing about a lease.
-            "LastHeartbeat": last_check.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "LastHeartbeat": self.last_heartbeat(last_check),
             "Uptime": nanoseconds(self.service.uptime()),
             // This is the version of the interface, not of the program.
             "Version": "v1alpha1",

@@ -28,7 +28,8 @@
 //!   validated first, and kept as it was on any error.
 //! * A [circuit breaker](Service::circuit_breaker) stops calls to a dependency that fails again and
 //!   again. [Heartbeats](Service::send_heartbeats) report to another service that this one is alive,
-//!   with or without a listener ([`Service::run`]).
+//!   with or without a listener ([`Service::run`]). With the feature `lease`, `Service::hold_lease`
+//!   holds a Lease of Kubernetes by them, which one of several replicas has.
 //! * systemd is told ([`Service::notify_systemd`]) when the service is ready, reloads, and stops, and
 //!   twice in each period of its watchdog that it lives.
 //! * The kit reports through `tracing`; [`log`] writes text or JSON lines with the correlation id of
@@ -78,6 +79,7 @@
 //! | --- | --- |
 //! | `health`, `component`, `dependency`, `check` | what the health of the service is made of |
 //! | `circuit`, `circuit_breaker`, `heartbeat` | the state machine of a circuit, its guard, and heartbeats |
+//! | `lease` | a client for leases of Kubernetes (feature `lease`) |
 //! | `lifecycle`, `server`, `connection` | from serving to finished, and the order of the shutdown |
 //! | `settings` | the limits of all this |
 //! | [`hephaestus`], [`control_plane`], [`scry_ingestor`], [`kcp_syncer`], [`metrics`] | routes: a file a convention |
@@ -101,6 +103,8 @@ mod health;
 mod heartbeat;
 pub mod hephaestus;
 pub mod kcp_syncer;
+#[cfg(feature = "lease")]
+pub mod lease;
 mod lifecycle;
 pub mod log;
 pub mod metrics;

@@ -22,18 +22,18 @@ pub enum TaskError {
 }
 
 /// Boxes the future of a handler; an error becomes its text.
-pub(crate) fn boxed<E: Display>(
-    future: impl Future<Output = Result<(), E>> + Send + 'static,
-) -> BoxFuture<Result<(), String>> {
+pub(crate) fn boxed<T, E: Display>(
+    future: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> BoxFuture<Result<T, String>> {
     Box::pin(async move { future.await.map_err(|error| error.to_string()) })
 }
 
 /// Runs the handler that `start` creates in a task of its own and waits for it, at most for
 /// `timeout`. A panic in `start` itself is caught too.
-pub(crate) async fn run_isolated(
+pub(crate) async fn run_isolated<T: Send + 'static>(
     timeout: Duration,
-    start: impl FnOnce() -> BoxFuture<Result<(), String>> + Send + 'static,
-) -> Result<(), TaskError> {
+    start: impl FnOnce() -> BoxFuture<Result<T, String>> + Send + 'static,
+) -> Result<T, TaskError> {
     let mut task = tokio::spawn(async move { start().await });
     match tokio::time::timeout(timeout, &mut task).await {
         Ok(Ok(result)) => result.map_err(TaskError::Failed),

@@ -39,6 +39,7 @@ impl Scene {
         let pace = HeartbeatSchedule {
             interval: INTERVAL,
             timeout: Duration::from_secs(2),
+            failure_threshold: 3,
         };
         let heartbeat = service.send_heartbeats("control-plane", pace, move |beat: Heartbeat| {
             let second = begin.elapsed().as_secs();

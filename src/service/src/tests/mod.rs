@@ -5,6 +5,8 @@ mod circuit_breaker;
 mod components;
 mod heartbeat;
 mod in_memory;
+#[cfg(feature = "lease")]
+mod lease;
 mod log;
 mod metrics;
 mod payloads;
