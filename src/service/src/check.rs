@@ -8,20 +8,21 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinError;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, sleep_until};
 
-use crate::Service;
 use crate::component::ReadinessGate;
 use crate::dependency::Dependency;
 use crate::health::{CheckResult, Health, Need};
 use crate::lifecycle::Phase;
 use crate::task::BoxFuture;
+use crate::{Service, WeakService};
 
 /// The upper bounds of the buckets for the duration of attempts, in seconds.
 const DURATION_BUCKETS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
@@ -60,6 +61,8 @@ pub struct Check {
 }
 
 struct CheckInner {
+    /// The service, which owns the check.
+    service: WeakService,
     dependency: Dependency,
     run: Box<dyn Fn() -> BoxFuture<CheckResult> + Send + Sync>,
     /// Says that an attempt cannot be cancelled, since it blocks a thread.
@@ -67,12 +70,18 @@ struct CheckInner {
     state: Mutex<CheckState>,
     attempt: watch::Sender<AttemptState>,
     durations: Histogram,
+    /// The timeout with which the check was registered.
+    registered_timeout: Duration,
 }
 
 #[derive(Debug)]
 struct CheckState {
     enabled: bool,
     timeout: Duration,
+    /// The time between two attempts; `None` for that of all checks, if there is one.
+    interval: Option<Duration>,
+    /// The time at which the schedule last started an attempt.
+    scheduled_at: Option<Instant>,
     result_ttl: Duration,
     result_at: Option<Instant>,
     /// The gate that the first success opens.
@@ -88,6 +97,19 @@ enum AttemptState {
     /// but has not ended.
     Stuck(Instant),
 }
+
+/// The task that starts checks when their intervals have passed.
+#[derive(Debug, Default)]
+pub(crate) struct CheckSchedule {
+    /// The interval of the checks that have none of their own.
+    interval: Mutex<Option<Duration>>,
+    is_running: AtomicBool,
+    /// Wakes the task when an interval or a check has changed.
+    changed: watch::Sender<()>,
+}
+
+/// The shortest interval of a schedule.
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Selects the checks to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,11 +143,44 @@ impl Check {
         }
         state.enabled = enabled;
         state.result_at = None;
+        state.scheduled_at = None;
         if enabled {
             self.inner.dependency.reset();
         } else {
             self.inner.dependency.set_not_used();
         }
+        drop(state);
+        if let Some(service) = self.inner.service.upgrade() {
+            service.inner.schedule.changed.send_replace(());
+        }
+    }
+
+    /// Returns the interval of the check's own schedule, if it has one.
+    pub fn interval(&self) -> Option<Duration> {
+        self.inner.state.lock().interval
+    }
+
+    /// Puts the check on a schedule of its own, from now until the shutdown, or with `None` back on
+    /// that of all checks ([`Service::check_every`]). A check with a schedule of its own does not run
+    /// for the sake of an answer.
+    ///
+    /// An interval is to be set within a runtime of Tokio.
+    pub fn set_interval(&self, interval: Option<Duration>) {
+        let mut state = self.inner.state.lock();
+        let interval = interval.map(|interval| interval.max(MIN_INTERVAL));
+        if state.interval == interval {
+            return;
+        }
+        state.interval = interval;
+        drop(state);
+        if let Some(service) = self.inner.service.upgrade() {
+            service.reschedule(interval.is_some());
+        }
+    }
+
+    /// Returns the timeout with which the check was registered.
+    pub(crate) fn registered_timeout(&self) -> Duration {
+        self.inner.registered_timeout
     }
 
     /// Returns the time that one attempt may take.
@@ -177,7 +232,7 @@ impl CheckInner {
         let state = self.state.lock();
         let is_valid = state
             .result_at
-            .is_some_and(|at| at.elapsed() < state.result_ttl);
+            .is_some_and(|at| state.interval.is_some() || at.elapsed() < state.result_ttl);
         if !state.enabled || (start == Start::Due && is_valid) {
             return;
         }
@@ -201,6 +256,23 @@ impl CheckInner {
                 self.record(CheckResult::unhealthy(message));
             }
         }
+    }
+
+    /// Starts an attempt if the interval has passed, and returns when the next one is due.
+    fn start_scheduled(self: &Arc<Self>, now: Instant, every: Option<Duration>) -> Option<Instant> {
+        let mut state = self.state.lock();
+        let interval = state.interval.or(every).filter(|_| state.enabled)?;
+        if let Some(at) = state.scheduled_at {
+            // An interval that is too long never passes.
+            let due = at.checked_add(interval)?;
+            if due > now {
+                return Some(due);
+            }
+        }
+        state.scheduled_at = Some(now);
+        drop(state);
+        self.start(Start::All);
+        now.checked_add(interval)
     }
 
     async fn attempt(self: Arc<Self>, timeout: Duration) {
@@ -244,6 +316,30 @@ impl CheckInner {
         self.dependency.record(result);
         if succeeded && let Some(gate) = &state.gate {
             gate.open();
+        }
+    }
+}
+
+/// Starts checks when they are due, until the service is dropped.
+async fn run_schedule(service: WeakService, mut changed: watch::Receiver<()>) {
+    loop {
+        changed.mark_unchanged();
+        // A strong reference would keep the service alive.
+        let next = match service.upgrade() {
+            Some(service) => service.start_scheduled_checks(),
+            None => return,
+        };
+        let due = async {
+            match next {
+                Some(next) => sleep_until(next).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = due => {}
+            changed = changed.changed() => if changed.is_err() {
+                return;
+            },
         }
     }
 }
@@ -333,18 +429,22 @@ impl Service {
         dependency.set_checked();
         let check = Check {
             inner: Arc::new(CheckInner {
+                service: self.downgrade(),
                 dependency,
                 run: Box::new(run),
                 is_blocking,
                 state: Mutex::new(CheckState {
                     enabled: true,
                     timeout,
+                    interval: None,
+                    scheduled_at: None,
                     result_ttl: self.about.settings.check_result_ttl,
                     result_at: None,
                     gate: None,
                 }),
                 attempt: watch::Sender::new(AttemptState::None),
                 durations: Histogram::new(DURATION_BUCKETS),
+                registered_timeout: timeout,
             }),
         };
         let replaced = self
@@ -356,8 +456,11 @@ impl Service {
             let mut replaced = replaced.inner.state.lock();
             // An attempt may be running, and its result must not count for the new check.
             replaced.enabled = false;
-            check.inner.state.lock().gate = replaced.gate.take();
+            let mut state = check.inner.state.lock();
+            state.gate = replaced.gate.take();
+            state.interval = replaced.interval;
         }
+        self.inner.schedule.changed.send_replace(());
         check
     }
 
@@ -389,20 +492,32 @@ impl Service {
         let _ = tokio::time::timeout(self.about.settings.check_wait, settled).await;
     }
 
-    /// Runs all checks now and then once per interval, until the shutdown.
+    /// Runs all checks now and then once per interval, until the shutdown, but for those that have a
+    /// [schedule of their own](Check::set_interval). A second call sets another interval.
     pub fn check_every(&self, interval: Duration) {
-        // A strong reference would keep the service alive.
-        let (about, inner) = (Arc::clone(&self.about), Arc::downgrade(&self.inner));
-        self.background(async move {
-            let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                ticks.tick().await;
-                let Some(inner) = inner.upgrade() else { return };
-                let about = Arc::clone(&about);
-                Self { about, inner }.start_checks(Start::All);
-            }
-        });
+        *self.inner.schedule.interval.lock() = Some(interval.max(MIN_INTERVAL));
+        self.reschedule(true);
+    }
+
+    /// Wakes the task of the schedule; one that does not run is started if it is wanted.
+    fn reschedule(&self, wanted: bool) {
+        let schedule = &self.inner.schedule;
+        if wanted && !schedule.is_running.swap(true, Ordering::SeqCst) {
+            let changed = schedule.changed.subscribe();
+            self.background(run_schedule(self.downgrade(), changed));
+        } else {
+            schedule.changed.send_replace(());
+        }
+    }
+
+    /// Starts the checks whose intervals have passed, and returns when the next one is due.
+    fn start_scheduled_checks(&self) -> Option<Instant> {
+        let (now, every) = (Instant::now(), *self.inner.schedule.interval.lock());
+        let checks = self.checks();
+        let due = checks
+            .iter()
+            .filter_map(|check| check.inner.start_scheduled(now, every));
+        due.min()
     }
 
     fn start_checks(&self, start: Start) -> Vec<Check> {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -22,8 +22,12 @@ pub struct Component {
     pub name: String,
     /// Says whether the service can do its work without the component.
     pub need: Need,
-    /// The health that was last found.
+    /// The health for those who look for causes: a component that is affected by another one is
+    /// degraded, whatever was found of the component itself.
     pub health: Health,
+    /// The health that was last found of the component itself, of which the health of the service is
+    /// made.
+    pub own_health: Health,
     /// An explanation for people.
     pub message: Option<String>,
     /// The wall-clock time of the last attempt; `None` before the first one.
@@ -35,6 +39,11 @@ pub struct Component {
     /// True if the service waits for a first result: the component has a check or is a readiness
     /// gate. False for a dependency of which nothing but its use tells how it is.
     pub is_checked: bool,
+    /// The names of the components that the component depends on.
+    pub depends_on: Vec<String>,
+    /// The names of the unhealthy components that the component depends on, over others or directly;
+    /// of those that are affected themselves only their causes.
+    pub affected_by: Vec<String>,
 }
 
 impl Component {
@@ -53,11 +62,14 @@ impl Component {
             name: snapshot.name,
             need: snapshot.need,
             health,
+            own_health: health,
             message: snapshot.error.or(snapshot.message),
             checked_at: snapshot.checked_at,
             details: snapshot.details,
             latency: snapshot.latency,
             is_checked: snapshot.is_checked,
+            depends_on: snapshot.depends_on,
+            affected_by: Vec::new(),
         })
     }
 
@@ -78,8 +90,80 @@ impl Component {
 
     /// Combines the health of components into that of the service.
     pub(crate) fn overall(components: &[Self]) -> Health {
-        Health::of(components.iter().map(|part| (part.need, part.health)))
+        Health::of(components.iter().map(|part| (part.need, part.own_health)))
     }
+
+    /// Marks the component as affected by these.
+    fn set_affected_by(&mut self, causes: Vec<String>) {
+        if self.own_health != Health::Unknown {
+            self.health = Health::Degraded;
+            let causes = causes.join(" and ");
+            let own = match self.own_health {
+                Health::Healthy => None,
+                _ => self.message.take(),
+            };
+            self.message = Some(match own {
+                Some(own) => format!("affected by {causes}: {own}"),
+                None => format!("affected by {causes}"),
+            });
+        }
+        let detail = ("affected_by".to_owned(), causes.clone().into());
+        self.details.extend([detail]);
+        self.affected_by = causes;
+    }
+}
+
+/// Marks each component that depends on an unhealthy one, over others or directly. Components that
+/// depend on each other are no causes of each other.
+fn mark_affected(components: &mut IndexMap<String, Component>) {
+    if components.values().all(|part| part.depends_on.is_empty()) {
+        return;
+    }
+    let reached: IndexMap<String, IndexSet<String>> = components
+        .keys()
+        .map(|name| (name.clone(), reachable(components, name)))
+        .collect();
+    let depends = |from: &str, on: &str| reached.get(from).is_some_and(|all| all.contains(on));
+    // The unhealthy components that a component depends on and that do not depend on it.
+    let unhealthy = |of: &str| -> Vec<String> {
+        let below = components.values().filter(|part| {
+            part.own_health == Health::Unhealthy
+                && depends(of, &part.name)
+                && !depends(&part.name, of)
+        });
+        below.map(|part| part.name.clone()).collect()
+    };
+    let causes: Vec<Vec<String>> = components
+        .keys()
+        .map(|name| {
+            let mut causes = unhealthy(name);
+            causes.retain(|cause| unhealthy(cause).is_empty());
+            causes
+        })
+        .collect();
+    for (component, causes) in components.values_mut().zip(causes) {
+        if !causes.is_empty() {
+            component.set_affected_by(causes);
+        }
+    }
+}
+
+/// Returns the names of all components that this one depends on.
+fn reachable(components: &IndexMap<String, Component>, from: &str) -> IndexSet<String> {
+    let mut reached = IndexSet::new();
+    let mut open = vec![from];
+    while let Some(name) = open.pop() {
+        for next in components
+            .get(name)
+            .into_iter()
+            .flat_map(|part| &part.depends_on)
+        {
+            if components.contains_key(next) && reached.insert(next.clone()) {
+                open.push(next);
+            }
+        }
+    }
+    reached
 }
 
 /// Something that must happen once before the service is ready, such as a migration or the warming
@@ -128,19 +212,24 @@ impl ReadinessGate {
             let works = matches!(component.health, Health::Healthy | Health::Degraded);
             if works && opened_at.is_none() {
                 component.health = Health::Unknown;
+                component.own_health = Health::Unknown;
                 component.message = message;
             }
             return;
         }
+        let health = opened_at.map_or(Health::Unknown, |_| Health::Healthy);
         let component = Component {
             name: self.name.to_string(),
             need: Need::Required,
-            health: opened_at.map_or(Health::Unknown, |_| Health::Healthy),
+            health,
+            own_health: health,
             message,
             checked_at: opened_at,
             details: IndexMap::new(),
             latency: None,
             is_checked: true,
+            depends_on: Vec::new(),
+            affected_by: Vec::new(),
         };
         components.insert(self.name.to_string(), component);
     }
@@ -181,6 +270,7 @@ impl Service {
         for gate in self.readiness_gates() {
             gate.add_to(&mut components);
         }
+        mark_affected(&mut components);
         components.into_values().collect()
     }
 
@@ -197,7 +287,7 @@ impl Service {
         let blocks = |component: &Component| {
             component.need == Need::Required
                 && !component.is_unused()
-                && matches!(component.health, Health::Unhealthy | Health::Unknown)
+                && matches!(component.own_health, Health::Unhealthy | Health::Unknown)
         };
         !self.is_shutting_down()
             && self.readiness_gates_open()

@@ -71,6 +71,8 @@ pub struct DependencySnapshot {
     /// True if a check finds out the health; otherwise it is known from the use of the dependency
     /// alone.
     pub is_checked: bool,
+    /// The names of the components that the dependency itself depends on.
+    pub depends_on: Vec<String>,
     /// Further facts about the dependency, in the order in which they were first set.
     pub details: IndexMap<String, Value>,
 }
@@ -100,9 +102,37 @@ impl Dependency {
         &self.name
     }
 
+    /// Returns whether the service can do its work without the dependency.
+    pub fn need(&self) -> Need {
+        self.state.lock().facts.need
+    }
+
     /// Sets whether the service can do its work without the dependency; at first it is required.
     pub fn set_need(&self, need: Need) {
         self.state.lock().facts.need = need;
+    }
+
+    /// Names the components of the service that this dependency itself depends on, in place of those
+    /// named before. While one of them, or one behind it, is unhealthy, this one is reported as
+    /// affected by it and not as a second cause.
+    ///
+    /// ```
+    /// use healthctl_service::{Health, Service, Settings};
+    ///
+    /// let service = Service::new("ingestor", "1.0", Settings::default());
+    /// let (database, api) = (service.dependency("database"), service.dependency("api"));
+    /// api.set_depends_on(["database"]);
+    /// database.record_failure("connection refused");
+    /// api.record_failure("no orders");
+    ///
+    /// let api = &service.components()[1];
+    /// assert_eq!((api.health, api.own_health), (Health::Degraded, Health::Unhealthy));
+    /// assert_eq!(api.affected_by, ["database"]);
+    /// assert_eq!(api.message.as_deref(), Some("affected by database: no orders"));
+    /// ```
+    pub fn set_depends_on<N: Into<String>>(&self, names: impl IntoIterator<Item = N>) {
+        let names = names.into_iter().map(Into::into).collect();
+        self.state.lock().facts.depends_on = names;
     }
 
     /// Says that a check finds out the health of the dependency.

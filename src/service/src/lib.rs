@@ -10,11 +10,16 @@
 //!   [`Dependency`], which the program reports itself or registers a check for.
 //! * **Checks** ([`Service::register_check`], [`Service::register_blocking_check`]) run side by side,
 //!   each bounded in time, and their results are cached. A check that hangs or panics delays nothing
-//!   else. Checks can be disabled and their limits changed while the service runs ([`Check`]).
+//!   else. Checks can be disabled, put on a schedule of their own and given other limits while the
+//!   service runs: by the program ([`Check`]), by [requests](Service::check_routes) and by a
+//!   [reloaded configuration](reload::ConfigPart::checks).
 //! * **Readiness gates** ([`Service::readiness_gate`]) must open once before the service is ready.
 //!   Gates and dependencies are the [`Component`]s that make up its [`Health`].
 //! * The routes of [`hephaestus`], [`control_plane`], [`scry_ingestor`] and [`kcp_syncer`] follow one
 //!   convention each; [`metrics`] answers in the Prometheus text format.
+//! * A dependency may [depend on others](Dependency::set_depends_on): while they are unhealthy it is
+//!   reported as affected by them, not as a second cause. With the feature `upstream`,
+//!   `Service::register_upstream` checks the health of another service over HTTP.
 //! * A shutdown is requested by SIGTERM, SIGINT, a route or [`Service::shut_down`]; later requests
 //!   join the first. From then on the service reports that it shuts down. The order is always: drain,
 //!   clean up, reply, close the listener, return from [`Service::serve`].
@@ -78,12 +83,15 @@
 //! | module | purpose |
 //! | --- | --- |
 //! | `health`, `component`, `dependency`, `check` | what the health of the service is made of |
+//! | `check_config` | settings of checks that a file or a request changes |
 //! | `circuit`, `circuit_breaker`, `heartbeat` | the state machine of a circuit, its guard, and heartbeats |
 //! | `lease` | a client for leases of Kubernetes (feature `lease`) |
 //! | `lifecycle`, `server`, `connection` | from serving to finished, and the order of the shutdown |
 //! | `settings` | the limits of all this |
 //! | [`hephaestus`], [`control_plane`], [`scry_ingestor`], [`kcp_syncer`], [`metrics`] | routes: a file a convention |
 //! | [`reload`] | the configuration and its versions |
+//! | `query` | truth values in the query of a request |
+//! | `upstream` | the check of another service's health (feature `upstream`) |
 //! | `systemd` | what is reported to systemd: [`Service::notify_systemd`] |
 //! | [`log`], `correlation` | lines of the log, and the id that those of one request share |
 //! | `task` | isolates code of the program |
@@ -92,6 +100,7 @@
 //! in it.
 
 mod check;
+mod check_config;
 mod circuit;
 mod circuit_breaker;
 mod component;
@@ -108,17 +117,20 @@ pub mod lease;
 mod lifecycle;
 pub mod log;
 pub mod metrics;
+mod query;
 pub mod reload;
 pub mod scry_ingestor;
 mod server;
 mod settings;
 mod systemd;
 mod task;
+#[cfg(feature = "upstream")]
+mod upstream;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -129,11 +141,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use check::CheckSchedule;
 use lifecycle::{CleanUps, Lifecycle};
 use reload::ReloadCounts;
 use systemd::SystemdSocket;
 
 pub use check::Check;
+pub use check_config::CheckConfig;
 pub use circuit::CircuitState;
 pub use circuit_breaker::{CallError, CircuitBreaker};
 pub use component::{Component, ReadinessGate};
@@ -148,12 +162,30 @@ pub use lifecycle::{
 pub use server::Server;
 pub use settings::{Settings, WhileDraining};
 pub use task::TaskError;
+#[cfg(feature = "upstream")]
+pub use upstream::UpstreamError;
 
 /// A running service. Clones refer to the same service.
 #[derive(Debug, Clone)]
 pub struct Service {
     about: Arc<ServiceInfo>,
     inner: Arc<ServiceInner>,
+}
+
+/// A service that is not kept alive by what refers to it.
+#[derive(Debug, Clone)]
+pub(crate) struct WeakService {
+    about: Arc<ServiceInfo>,
+    inner: Weak<ServiceInner>,
+}
+
+impl WeakService {
+    pub(crate) fn upgrade(&self) -> Option<Service> {
+        Some(Service {
+            about: Arc::clone(&self.about),
+            inner: self.inner.upgrade()?,
+        })
+    }
 }
 
 /// The name, version, start and settings of a service, which do not change.
@@ -171,6 +203,7 @@ struct ServiceInfo {
 struct ServiceInner {
     dependencies: Mutex<IndexMap<String, Dependency>>,
     checks: Mutex<IndexMap<String, Check>>,
+    schedule: CheckSchedule,
     gates: Mutex<IndexMap<String, ReadinessGate>>,
     /// `None` where the service has no configuration to reload.
     reloads: Mutex<Option<ReloadCounts>>,
@@ -198,6 +231,13 @@ impl Service {
                 settings,
             }),
             inner: Arc::default(),
+        }
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakService {
+        WeakService {
+            about: Arc::clone(&self.about),
+            inner: Arc::downgrade(&self.inner),
         }
     }
 

@@ -29,7 +29,6 @@
 //! // The route that reloads the configuration is in `healthctl_service::reload`.
 //! ```
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::extract::{Query, State};
@@ -41,6 +40,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::lifecycle::DrainBounds;
+use crate::query::{self, QueryValues};
 use crate::{Component, Health, Need, Service};
 
 /// The drain timeouts of the convention: usually 2 to 5 seconds are enough.
@@ -69,16 +69,10 @@ async fn live(State(service): State<Service>) -> Json<Value> {
     }))
 }
 
-async fn ready(
-    State(service): State<Service>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Response {
-    let detailed = match query.get("detailed") {
-        None => false,
-        Some(value) => match parse_bool(value) {
-            Some(detailed) => detailed,
-            None => return not_a_boolean(value),
-        },
+async fn ready(State(service): State<Service>, Query(query): Query<QueryValues>) -> Response {
+    let detailed = match query::flag(&query, "detailed") {
+        Ok(detailed) => detailed,
+        Err(refusal) => return *refusal,
     };
     service.run_due_checks().await;
     let mut payload = payload(&service);
@@ -104,7 +98,7 @@ fn payload(service: &Service) -> Value {
     let health = Health::of(
         components
             .iter()
-            .map(|part| (part.need, known_health(part))),
+            .map(|part| (part.need, known_health(part.own_health, part.need))),
     );
     let status = match health {
         // A service without components has nothing that could be wrong.
@@ -120,7 +114,7 @@ fn payload(service: &Service) -> Value {
 }
 
 fn component_payload(component: Component) -> Value {
-    let status = known_health(&component);
+    let status = known_health(component.health, component.need);
     let mut message = component.message;
     if component.health == Health::Unknown {
         message.get_or_insert_with(|| "not checked yet".to_owned());
@@ -135,8 +129,8 @@ fn component_payload(component: Component) -> Value {
 }
 
 /// Returns the health of a component in the words that the convention has.
-fn known_health(component: &Component) -> Health {
-    match (component.health, component.need) {
+fn known_health(health: Health, need: Need) -> Health {
+    match (health, need) {
         (Health::Unknown, Need::Required) => Health::Unhealthy,
         (Health::Unknown, Need::Optional) => Health::Degraded,
         (health, _) => health,
@@ -145,23 +139,4 @@ fn known_health(component: &Component) -> Health {
 
 fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
-}
-
-/// Parses a truth value in any of the spellings that FastAPI accepts.
-fn parse_bool(value: &str) -> Option<bool> {
-    match value.to_ascii_lowercase().as_str() {
-        "1" | "true" | "t" | "yes" | "y" | "on" => Some(true),
-        "0" | "false" | "f" | "no" | "n" | "off" => Some(false),
-        _ => None,
-    }
-}
-
-fn not_a_boolean(value: &str) -> Response {
-    let body = json!({"detail": [{
-        "type": "bool_parsing",
-        "loc": ["query", "detailed"],
-        "msg": "Input should be a valid boolean, unable to interpret input",
-        "input": value,
-    }]});
-    (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
 }

@@ -8,11 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::routing::post;
-use axum::{Json, Router};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -22,13 +17,14 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::part::{
-    ConfigPart, PartResult, ReloadCounts, ReloadResult, ReloadStatus, ReloadTrigger,
+    ConfigPart, PartResult, ReloadCounts, ReloadRecord, ReloadResult, ReloadStatus, ReloadTrigger,
 };
 use crate::Service;
-use crate::connection::discard;
 
 /// The number of versions that are kept.
 const MAX_VERSIONS: usize = 10;
+/// The number of reloads whose results are kept.
+const MAX_RECORDS: usize = 20;
 /// The time without events after which a change counts as complete: one save is several events.
 const QUIET: Duration = Duration::from_millis(150);
 /// The time after which the file is read even if events go on.
@@ -68,6 +64,8 @@ pub struct ConfigVersion<C> {
     pub since: Timestamp,
     /// The source of the request that brought the version.
     pub trigger: ReloadTrigger,
+    /// The names of the parts in which the version differs from the one before it; none of the first.
+    pub changed: Vec<String>,
     /// The content of the version.
     pub config: Arc<C>,
 }
@@ -88,6 +86,7 @@ struct ConfigurationInner<C> {
     parts: Vec<ConfigPart<C>>,
     current: watch::Sender<Arc<C>>,
     versions: Mutex<VecDeque<ConfigVersion<C>>>,
+    history: Mutex<VecDeque<ReloadRecord>>,
     /// The fingerprint of what was last read; `None` when the file could not be read.
     fingerprint: Mutex<Option<u64>>,
     /// Held by the reload that runs; the others wait for it.
@@ -137,6 +136,7 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
             number: 1,
             since: Timestamp::now(),
             trigger: ReloadTrigger::Start,
+            changed: Vec::new(),
             config: Arc::clone(&config),
         };
         Ok(Self {
@@ -147,6 +147,7 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
                 parts,
                 current: watch::Sender::new(config),
                 versions: Mutex::new(VecDeque::from([first])),
+                history: Mutex::default(),
                 fingerprint: Mutex::new(Some(fingerprint(&text))),
                 reloading: tokio::sync::Mutex::default(),
             }),
@@ -173,12 +174,32 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
         self.inner.versions.lock().iter().cloned().collect()
     }
 
-    /// Returns the route `POST path`, which reloads and answers with the [`ReloadResult`]: 200, or
-    /// 422 when the old configuration was kept.
-    pub fn routes(&self, path: &str) -> Router {
-        Router::new()
-            .route(path, post(reload))
-            .with_state(self.clone())
+    /// Returns the last twenty reloads, refused ones and roll-backs included, the latest last.
+    pub fn history(&self) -> Vec<ReloadRecord> {
+        self.inner.history.lock().iter().cloned().collect()
+    }
+
+    /// Reads the file and returns what a reload would do, without doing it: nothing is applied and
+    /// nothing is kept. An error that only applying finds is not found.
+    pub async fn validate(&self) -> ReloadResult {
+        let inner = Arc::clone(&self.inner);
+        let task = tokio::spawn(async move {
+            let _reloading = inner.reloading.lock().await;
+            let next = match inner.read_text().await {
+                Ok(text) => (inner.parse)(&text),
+                Err(error) => Err(inner.unreadable(&error)),
+            };
+            let mut next = match next {
+                Ok(next) => next,
+                Err(reason) => return inner.reject(&reason),
+            };
+            let old = Arc::clone(&inner.current.borrow());
+            match inner.plan(&old, &mut next) {
+                Ok(plan) => inner.done(plan.status, plan.parts),
+                Err(refused) => refused,
+            }
+        });
+        task.await.unwrap_or_else(|_| self.inner.reject("panicked"))
     }
 
     /// Reads the file again and puts its content into force.
@@ -307,17 +328,11 @@ impl<C: Clone + Send + Sync + 'static> Configuration<C> {
     }
 }
 
-async fn reload<C: Clone + Send + Sync + 'static>(
-    State(configuration): State<Configuration<C>>,
-    body: Body,
-) -> (StatusCode, Json<ReloadResult>) {
-    discard(body).await;
-    let result = configuration.reload(ReloadTrigger::Request).await;
-    let code = match result.status {
-        ReloadStatus::Success | ReloadStatus::Partial => StatusCode::OK,
-        ReloadStatus::Failed => StatusCode::UNPROCESSABLE_ENTITY,
-    };
-    (code, Json(result))
+/// What a valid new configuration changes.
+struct ReloadPlan<'a, C> {
+    status: ReloadStatus,
+    parts: IndexMap<String, PartResult>,
+    changed: Vec<&'a ConfigPart<C>>,
 }
 
 impl<C: Clone + Send + Sync + 'static> ConfigurationInner<C> {
@@ -330,41 +345,67 @@ impl<C: Clone + Send + Sync + 'static> ConfigurationInner<C> {
     async fn read(&self) -> Result<C, String> {
         let text = self.read_text().await;
         *self.fingerprint.lock() = text.as_deref().ok().map(fingerprint);
-        let text = text.map_err(|error| format!("cannot read {}: {error}", self.path.display()))?;
+        let text = text.map_err(|error| self.unreadable(&error))?;
         (self.parse)(&text)
     }
 
-    /// Puts a configuration into force, or keeps the old one if a part of it cannot be.
-    async fn adopt(&self, mut next: C, trigger: ReloadTrigger) -> ReloadResult {
-        let old = Arc::clone(&self.current.borrow());
+    fn unreadable(&self, error: &io::Error) -> String {
+        format!("cannot read {}: {error}", self.path.display())
+    }
+
+    /// Validates a configuration and finds out what it changes. Parts that cannot change are given
+    /// their old values.
+    ///
+    /// # Errors
+    ///
+    /// The result of a reload that keeps the old configuration, since a part is not valid.
+    fn plan(&self, old: &C, next: &mut C) -> Result<ReloadPlan<'_, C>, ReloadResult> {
         let mut parts = self.unchanged_parts();
         let mut reasons = Vec::new();
         for part in &self.parts {
-            if let Err(reason) = (part.validate)(&next) {
+            if let Err(reason) = (part.validate)(next) {
                 reasons.push(format!("{}: {reason}", part.name));
                 parts.insert(part.name.clone(), PartResult::Rejected(reason));
             }
         }
         if !reasons.is_empty() {
-            return self.failed(parts, reasons.join("; "));
+            return Err(self.failed(parts, reasons.join("; ")));
         }
 
         let mut status = ReloadStatus::Success;
         for part in self.parts.iter().filter(|part| part.is_fixed) {
-            if (part.differs)(&old, &mut next) {
+            if (part.differs)(old, next) {
                 status = ReloadStatus::Partial;
                 parts.insert(part.name.clone(), PartResult::NeedsRestart);
             }
         }
         let mut changed = Vec::new();
         for part in self.parts.iter().filter(|part| !part.is_fixed) {
-            if (part.differs)(&old, &mut next) {
+            if (part.differs)(old, next) {
                 changed.push(part);
                 // A summary may panic, so it is made before anything is applied.
-                let reloaded = PartResult::Reloaded((part.summarize)(&next));
+                let reloaded = PartResult::Reloaded((part.summarize)(next));
                 parts.insert(part.name.clone(), reloaded);
             }
         }
+        Ok(ReloadPlan {
+            status,
+            parts,
+            changed,
+        })
+    }
+
+    /// Puts a configuration into force, or keeps the old one if a part of it cannot be.
+    async fn adopt(&self, mut next: C, trigger: ReloadTrigger) -> ReloadResult {
+        let old = Arc::clone(&self.current.borrow());
+        let ReloadPlan {
+            status,
+            parts,
+            changed,
+        } = match self.plan(&old, &mut next) {
+            Ok(plan) => plan,
+            Err(refused) => return refused,
+        };
         let next = Arc::new(next);
         if let Err((part, reason)) = apply(&changed, &old, &next).await {
             let error = format!("{part}: {reason}");
@@ -379,6 +420,7 @@ impl<C: Clone + Send + Sync + 'static> ConfigurationInner<C> {
                 number,
                 since: Timestamp::now(),
                 trigger,
+                changed: changed.iter().map(|part| part.name.clone()).collect(),
                 config: Arc::clone(&next),
             });
             if versions.len() > MAX_VERSIONS {
@@ -390,6 +432,10 @@ impl<C: Clone + Send + Sync + 'static> ConfigurationInner<C> {
             // A change outside of all parts is taken without notifying the subscribers.
             !changed.is_empty()
         });
+        self.done(status, parts)
+    }
+
+    fn done(&self, status: ReloadStatus, parts: IndexMap<String, PartResult>) -> ReloadResult {
         ReloadResult {
             status,
             version: latest(&self.versions.lock()),
@@ -420,8 +466,18 @@ impl<C: Clone + Send + Sync + 'static> ConfigurationInner<C> {
         names.map(|name| (name, PartResult::Unchanged)).collect()
     }
 
-    /// Counts and logs the result.
+    /// Keeps, counts and logs the result.
     fn report(&self, result: &ReloadResult, trigger: ReloadTrigger) {
+        let mut history = self.history.lock();
+        history.push_back(ReloadRecord {
+            at: Timestamp::now(),
+            trigger,
+            result: result.clone(),
+        });
+        if history.len() > MAX_RECORDS {
+            history.pop_front();
+        }
+        drop(history);
         if let Some(counts) = self.service.inner.reloads.lock().as_mut() {
             counts.counts[result.status as usize] += 1;
             counts.version = result.version;

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use crate::Service;
+use crate::check_config::CheckConfig;
 use crate::log::{LevelHandle, parse_level};
 use crate::task::{BoxFuture, boxed, run_isolated};
 
@@ -93,6 +96,39 @@ impl<C: Clone + Send + Sync + 'static> ConfigPart<C> {
                     level.set(wanted);
                 }
             })
+    }
+
+    /// Creates a part that holds the settings of checks by their names, which follow it from the
+    /// configuration with which the service starts on. What it does not set is as it was registered,
+    /// also where [a request](Service::check_routes) has changed it. A name that no check has, and a
+    /// value that cannot be, are refused.
+    ///
+    /// The checks are to be registered before the configuration is opened, and that within a runtime
+    /// of Tokio.
+    ///
+    /// ```
+    /// use healthctl_service::reload::ConfigPart;
+    /// use healthctl_service::{CheckConfig, Service, Settings};
+    /// use indexmap::IndexMap;
+    ///
+    /// #[derive(Clone)]
+    /// struct Config {
+    ///     checks: IndexMap<String, CheckConfig>,
+    /// }
+    ///
+    /// let service = Service::new("ingestor", "1.0", Settings::default());
+    /// let part = ConfigPart::checks("checks", |config: &Config| &config.checks, &service);
+    /// ```
+    pub fn checks(
+        name: impl Into<String>,
+        get: fn(&C) -> &IndexMap<String, CheckConfig>,
+        service: &Service,
+    ) -> Self {
+        let (validated, configured) = (service.clone(), service.clone());
+        Self::new(name, get)
+            .summarize_with(move |config| get(config).len())
+            .validate_with(move |config| validated.validate_checks(get(config)))
+            .set_with(move |config| configured.configure_checks(get(config)))
     }
 
     /// Creates a part that cannot change while the service runs, such as a port or the address of a
@@ -210,6 +246,17 @@ pub enum ReloadTrigger {
     /// The program, which went back to this version.
     #[strum(to_string = "roll-back to version {0}")]
     RollBack(u64),
+}
+
+/// A reload that was tried, whatever came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReloadRecord {
+    /// The wall-clock time at which the reload ended.
+    pub at: Timestamp,
+    /// The source of the request.
+    pub trigger: ReloadTrigger,
+    /// The result.
+    pub result: ReloadResult,
 }
 
 /// The overall status of a reload.

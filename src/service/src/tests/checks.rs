@@ -237,3 +237,120 @@ async fn a_check_that_replaces_another_opens_its_gate() {
     second.run().await;
     assert!(service.is_ready());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_check_has_a_schedule_of_its_own() {
+    let service = service();
+    let (check, count) = counted(&service);
+    let starts = || count.load(Ordering::SeqCst);
+    check.set_interval(Some(SECOND * 10));
+    sleep(SECOND * 35).await;
+    assert_eq!(starts(), 4, "at 0, 10, 20 and 30");
+    service.run_due_checks().await;
+    assert_eq!(starts(), 4, "not for the sake of an answer");
+    // It begins anew with another interval: 4 s after 30 are long past.
+    check.set_interval(Some(SECOND * 4));
+    sleep(SECOND * 9).await;
+    assert_eq!(starts(), 7, "at 35, 39 and 43");
+
+    service.check_every(SECOND);
+    sleep(SECOND * 2).await;
+    assert_eq!(starts(), 7, "the schedule of all checks is not its own");
+    check.set_enabled(false);
+    sleep(SECOND * 20).await;
+    assert_eq!(starts(), 7);
+    check.set_enabled(true);
+    sleep(SECOND).await;
+    assert_eq!(starts(), 8, "at once when it is enabled");
+    check.set_interval(None);
+    sleep(SECOND * 6).await;
+    assert!(starts() >= 11, "back on that of all: {}", starts());
+
+    service.shut_down(crate::ShutdownCause::Program);
+    service.run().await.unwrap();
+    let before = starts();
+    sleep(SECOND * 30).await;
+    assert_eq!(starts(), before, "until the shutdown");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_does_not_keep_its_service_alive() {
+    let service = service();
+    service.check_every(SECOND);
+    let weak = service.downgrade();
+    sleep(SECOND).await;
+    drop(service);
+    assert!(weak.upgrade().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_change_the_settings_of_a_check() {
+    use serde_json::json;
+
+    let service = service();
+    let port = super::payloads::serve(&service, service.check_routes("/checks"));
+    let check = service.register_check("redis", Need::Optional, LIMIT, async || ());
+    let redis = |enabled: bool, timeout: f64, interval: f64| {
+        json!({
+            "enabled": enabled, "timeout_seconds": timeout, "interval_seconds": interval,
+            "required": false,
+        })
+    };
+    let answer = port.request("GET /checks").await;
+    let expected = json!({"checks": {"redis": redis(true, 5.0, 0.0)}});
+    assert_eq!((answer.status, answer.json()), (200, expected));
+
+    let change = async |path: &str, body: &str| {
+        let answer = port.request_with(&format!("PATCH {path}"), body).await;
+        (answer.status, answer.json())
+    };
+    let body = r#"{"timeout_seconds": 0.5, "interval_seconds": 60}"#;
+    let changed = change("/checks/redis", body).await;
+    assert_eq!(changed, (200, redis(true, 0.5, 60.0)));
+    let changed = change("/checks/redis", r#"{"enabled": false}"#).await;
+    assert_eq!(changed, (200, redis(false, 0.5, 60.0)));
+    assert_eq!(service.components(), []);
+    let changed = change(
+        "/checks/redis",
+        r#"{"enabled": true, "interval_seconds": 0}"#,
+    )
+    .await;
+    assert_eq!(changed, (200, redis(true, 0.5, 0.0)));
+    assert_eq!(check.interval(), None);
+
+    for (path, body, code, detail) in [
+        ("/checks/kafka", "{}", 404, "there is no check `kafka`"),
+        (
+            "/checks/redis",
+            "{",
+            422,
+            "Failed to parse the request body as JSON",
+        ),
+        (
+            "/checks/redis",
+            r#"{"timeout_seconds": -1}"#,
+            422,
+            "timeout_seconds: ",
+        ),
+        (
+            "/checks/redis",
+            r#"{"enabled": false, "timeout_seconds": 0}"#,
+            422,
+            "timeout_seconds: must be",
+        ),
+        (
+            "/checks/redis",
+            r#"{"interval": 1}"#,
+            422,
+            "unknown field `interval`",
+        ),
+    ] {
+        let (found, answer) = change(path, body).await;
+        let text = answer["detail"].as_str().unwrap();
+        assert!(
+            found == code && text.contains(detail),
+            "{body}: {found} {text}"
+        );
+    }
+    assert!(check.is_enabled(), "nothing of a refused change is applied");
+}

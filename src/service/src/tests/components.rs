@@ -320,3 +320,78 @@ async fn hephaestus_reports_checks_and_circuits() {
     assert_eq!(status["dependencies"], expected);
     assert_eq!(status["status"], "healthy", "it has no other word");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_component_is_affected_by_what_it_depends_on_and_is_no_second_cause() {
+    use crate::Health::{Degraded, Healthy, Unhealthy};
+
+    let service = service("scry_ingestor", "1.0");
+    let names = ["database", "cache", "store", "api", "left", "right"];
+    let [database, cache, store, api, left, right] = names.map(|name| service.dependency(name));
+    cache.set_need(Need::Optional);
+    store.set_depends_on(["database", "nothing of this name"]);
+    api.set_depends_on(["store", "cache"]);
+    left.set_depends_on(["right"]);
+    right.set_depends_on(["left", "database"]);
+    let found = || {
+        let seen = |part: crate::Component| (part.health, part.message.unwrap_or_default());
+        service
+            .components()
+            .into_iter()
+            .map(seen)
+            .collect::<Vec<_>>()
+    };
+    let well = || (Healthy, String::new());
+    let is = |health, message: &str| (health, message.to_owned());
+    for dependency in [&database, &cache, &store, &api, &left, &right] {
+        dependency.record_success();
+    }
+    assert_eq!(found(), [(); 6].map(|()| well()));
+
+    cache.record_failure("gone");
+    let affected = is(Degraded, "affected by cache");
+    let expected = [
+        well(),
+        is(Unhealthy, "gone"),
+        well(),
+        affected,
+        well(),
+        well(),
+    ];
+    assert_eq!(found(), expected);
+    assert_eq!(service.health(), Degraded, "the cache is optional");
+    assert!(service.is_ready());
+    api.record_failure("no orders");
+    assert_eq!(found()[3], is(Degraded, "affected by cache: no orders"));
+    assert_eq!(service.health(), Unhealthy, "its own failure is not lost");
+    assert!(!service.is_ready());
+    api.record_success();
+
+    database.record_failure("refused");
+    store.record_failure("no rows");
+    left.record_failure("no right");
+    right.record_failure("no left");
+    let expected = [
+        is(Unhealthy, "refused"),
+        is(Unhealthy, "gone"),
+        is(Degraded, "affected by database: no rows"),
+        is(Degraded, "affected by database and cache"),
+        is(Degraded, "affected by database: no right"),
+        is(Degraded, "affected by database: no left"),
+    ];
+    assert_eq!(found(), expected, "only by the cause, not by the store");
+    database.record_success();
+    assert_eq!(
+        found()[4..],
+        [is(Unhealthy, "no right"), is(Unhealthy, "no left")]
+    );
+
+    let port = serve(&service, scry_ingestor::routes(&service));
+    let detailed = port.request("GET /health/detailed").await.json();
+    let api = &detailed["components"]["api"];
+    assert_eq!(
+        (&api["status"], &api["message"]),
+        (&json!("degraded"), &json!("affected by cache and store"))
+    );
+    assert_eq!(api["metadata"], json!({"affected_by": ["cache", "store"]}));
+}

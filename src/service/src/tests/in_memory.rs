@@ -48,6 +48,16 @@ impl Port {
         client.send(request).await;
         client.answer().await.unwrap()
     }
+
+    /// Sends one request with a body of JSON, and returns the answer.
+    pub(super) async fn request_with(&self, request: &str, body: &str) -> Answer {
+        let mut client = self.connect().unwrap();
+        let head = format!("{request} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json");
+        let length = body.len();
+        let text = format!("{head}\r\nContent-Length: {length}\r\n\r\n{body}");
+        client.write(&text).await;
+        client.answer().await.unwrap()
+    }
 }
 
 impl Listener for InMemory {

@@ -359,3 +359,152 @@ async fn there_is_no_start_without_a_valid_file() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_validation_tells_what_a_reload_would_do_and_does_nothing() {
+    let scene = Scene::new();
+    let port = serve(&scene.service, scene.configuration.routes("/config/reload"));
+    scene.write("{adapters: [a, b], database_url: two}");
+    let dry_run = "POST /config/reload?dry_run=true";
+    let answer = port.request(dry_run).await;
+    let expected = concat!(
+        r#"{"status":"partial","reloaded":{"adapters":2},"version":1,"error":null,"parts":{"#,
+        r#""adapters":{"status":"reloaded","message":null},"#,
+        r#""flags":{"status":"unchanged","message":null},"#,
+        r#""database_url":{"status":"needs-restart","message":null}},"dry_run":true}"#,
+    );
+    assert_eq!((answer.status, answer.body.as_str()), (200, expected));
+    assert_eq!(scene.configuration.current().adapters, ["a"]);
+    assert_eq!(scene.configuration.versions().len(), 1);
+    assert_eq!(scene.configuration.history(), []);
+    assert_eq!(scene.applied(), [""; 0]);
+
+    for (text, reason) in [
+        ("{adapters: []}", "adapters: at least one is needed"),
+        ("{panic: true}", "panicked"),
+    ] {
+        scene.write(text);
+        let answer = port.request(dry_run).await;
+        assert_eq!(
+            (answer.status, &answer.json()["error"]),
+            (422, &json!(reason))
+        );
+    }
+    let wrong = port.request("POST /config/reload?dry_run=perhaps").await;
+    assert_eq!(wrong.status, 422);
+    assert_eq!(
+        wrong.json()["detail"][0]["loc"],
+        json!(["query", "dry_run"])
+    );
+
+    // What was only validated is still news to the watch of the file.
+    scene.write("{adapters: [b], database_url: one}");
+    assert_eq!(port.request(dry_run).await.status, 200);
+    let mut changes = scene.configuration.subscribe();
+    scene.configuration.reload_on_change();
+    scene.write("{adapters: [b], database_url: one} ");
+    changes.changed().await.unwrap();
+    let answer = port.request("POST /config/reload?dry_run=false").await;
+    assert_eq!(answer.json()["version"], 2);
+    assert!(answer.json().get("dry_run").is_none());
+}
+
+#[tokio::test]
+async fn versions_and_reloads_are_told_and_a_request_goes_back() {
+    let scene = Scene::new();
+    let port = serve(
+        &scene.service,
+        scene.configuration.version_routes("/versions"),
+    );
+    let ask = async |request: &str| {
+        let answer = port.request(request).await;
+        let mut body = answer.json();
+        for (list, key) in [("versions", "since"), ("reloads", "at")] {
+            for entry in body[list].as_array_mut().into_iter().flatten() {
+                let at = entry[key].take();
+                at.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+            }
+        }
+        (answer.status, body)
+    };
+    scene.reload("{adapters: [b], flags: [x]}").await;
+    scene.reload("{adapters: []}").await;
+    let (code, answer) = ask("POST /versions/1/rollback").await;
+    assert_eq!((code, &answer["version"]), (200, &json!(3)));
+    assert_eq!(answer["reloaded"], json!({"adapters": 1, "flags": true}));
+    assert_eq!(scene.configuration.current().adapters, ["a"]);
+    let (code, answer) = ask("POST /versions/9/rollback").await;
+    assert_eq!(code, 404);
+    assert_eq!(answer["error"], "version 9 is not kept any more");
+
+    let entry = |version: u64, cause: &str, changed: &[&str]| json!({"version": version, "since": null, "cause": cause, "changed": changed});
+    let reload = |version: u64, cause: &str, status: &str, error: Option<&str>| json!({"at": null, "cause": cause, "status": status, "version": version, "error": error});
+    let expected = json!({
+        "version": 3,
+        "versions": [
+            entry(1, "start", &[]),
+            entry(2, "program", &["adapters", "flags"]),
+            entry(3, "roll-back to version 1", &["adapters", "flags"]),
+        ],
+        "reloads": [
+            reload(2, "program", "partial", None),
+            reload(2, "program", "failed", Some("adapters: at least one is needed")),
+            reload(3, "roll-back to version 1", "success", None),
+            reload(3, "roll-back to version 9", "failed", Some("version 9 is not kept any more")),
+        ],
+    });
+    assert_eq!(ask("GET /versions").await, (200, expected));
+
+    for _ in 0..30 {
+        scene.configuration.reload(ReloadTrigger::Hangup).await;
+    }
+    assert_eq!(scene.configuration.history().len(), 20, "bounded");
+}
+
+/// What the configuration does not set is as it was registered.
+#[tokio::test(start_paused = true)]
+async fn checks_follow_the_configuration() {
+    type Checks = indexmap::IndexMap<String, crate::CheckConfig>;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("checks.yaml");
+    let service = service("ingestor", "1.0");
+    let second = std::time::Duration::from_secs(1);
+    let register = |name| service.register_check(name, crate::Need::Required, second, async || ());
+    let (database, redis) = (register("database"), register("redis"));
+    std::fs::write(&path, "{redis: {enabled: false}}").unwrap();
+    let parse = |text: &str| serde_yaml::from_str::<Checks>(text);
+    let part = ConfigPart::checks("checks", |checks: &Checks| checks, &service);
+    let configuration = Configuration::open(&service, &path, parse, vec![part]).unwrap();
+    assert!(!redis.is_enabled(), "from the start on");
+
+    let reload = async |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        configuration.reload(ReloadTrigger::Program).await.error
+    };
+    let text = "{database: {timeout_seconds: 0.25, interval_seconds: 30}}";
+    assert_eq!(reload(text).await, None);
+    assert!(redis.is_enabled());
+    assert_eq!(database.timeout(), second / 4);
+    assert_eq!(database.interval(), Some(second * 30));
+    for (text, reason) in [
+        ("{kafka: {}}", "there is no check `kafka`"),
+        (
+            "{redis: {timeout_seconds: 0}}",
+            "redis: timeout_seconds: must be more than 0",
+        ),
+        (
+            "{redis: {interval_seconds: -1}}",
+            "redis: interval_seconds: ",
+        ),
+        ("{redis: {timeout: 1}}", "unknown field `timeout`"),
+    ] {
+        let error = reload(text).await.unwrap();
+        assert!(error.contains(reason), "{text}: {error}");
+        assert_eq!(database.timeout(), second / 4, "{text}");
+    }
+    database.set_enabled(false);
+    assert_eq!(reload("{}").await, None);
+    assert_eq!(database.timeout(), second);
+    assert_eq!(database.interval(), None);
+    assert!(database.is_enabled(), "a reload has the last word");
+}
