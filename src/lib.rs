@@ -124,7 +124,7 @@
 //! | keeper | the small process below which a started service runs, and which writes down how it ends |
 //! | start | as a file: one start of a service, and how its process ended |
 //! | own process | a process that is decided to be the service's own, and by which proof |
-//! | neighbourhood | the other services of the inventory: where they listen, what is on record for them |
+//! | other services | of the same inventory: where they listen, what is on record for them |
 //! | proven target | a process proved to be the service's own and held open; the only thing that a signal can be sent to |
 //! | method | how an action is done: route, signal or command |
 //! | goal | what an action plan is to achieve: stop, reload, start, replace |

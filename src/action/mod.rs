@@ -18,7 +18,7 @@ pub(crate) use auto_restart::{AutoRestart, CurrentInstance, RestartOutcome, Rest
 pub(crate) use order::{needed_beside, needs, stop_order};
 pub(crate) use plan::{ActionPlan, RefusalReason, START_COMMAND, plan_action, shown_command};
 pub(crate) use proof::{
-    AddressHolder, Baseline, ChildExit, ConnectOutcome, ExitProof, Heir, LOOKS_APART,
+    AddressHolder, Baseline, ChildExit, ConnectOutcome, ExitProof, Handover, LOOKS_APART,
     NOTHING_TO_LOOK_AT, Observation, ProcessState, ProofLook, ProofSubject, Prover, ReadinessProof,
     ReloadProof, ReloadResponse, Responder, ResponderKind, StartProof, StopProof, StopStage,
     WOULD_SHOW, all_refuse, has_done_nothing, restart_verdict,

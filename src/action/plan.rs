@@ -155,13 +155,8 @@ fn check_startable(service: &Service) -> Result<(), RefusalReason> {
 
 /// Returns the declared means, else SIGTERM.
 fn request(service: &Service, action: Action, spec: Option<&ActionSpec>) -> ActionSpec {
-    let mut request = spec.cloned().unwrap_or_else(|| ActionSpec {
-        means: Means::Signal(Signal::Term),
-        waits: false,
-        timeout: service.shutdown_timeout(),
-        then: None,
-        reply: None,
-    });
+    let by_signal = || ActionSpec::plain(Means::Signal(Signal::Term), service.shutdown_timeout());
+    let mut request = spec.cloned().unwrap_or_else(by_signal);
     // A scheduled shutdown does not wait for a reply that comes at the end.
     request.waits &= action != Action::Schedule;
     request.then = request.then.filter(|_| action != Action::Schedule);
@@ -206,9 +201,7 @@ impl ActionPlan {
             return Err(RefusalReason::new(reason, "leave out `--pid`"));
         };
         if !matches!(method.means, Means::Signal(_)) {
-            method.means = Means::Signal(Signal::Term);
-            method.waits = false;
-            method.reply = None;
+            *method = ActionSpec::plain(Means::Signal(Signal::Term), method.timeout);
         }
         // Exactly this process is signalled, and once.
         method.then = None;

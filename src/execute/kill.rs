@@ -249,7 +249,7 @@ impl TargetRun<'_> {
         let own = target.facts.processes.ownership.own.iter();
         let by_file = own.filter(|one| one.proof == ProcessProof::PidFile);
         let by_file: Vec<Process> = by_file.map(|one| one.running.process).collect();
-        let neighbours = target.neighbourhood.look().await;
+        let other_processes = target.other_services.look().await;
         let circumstances = Circumstances {
             named: target.facts.named,
             ..Circumstances::default()
@@ -258,7 +258,7 @@ impl TargetRun<'_> {
             let mut facts = ProcessFacts::read(&service, record);
             let is_proved = |file: &PidFile| matches!(file, PidFile::Names(it) if by_file.contains(&it.running.process));
             facts.pid_file = facts.pid_file.filter(is_proved);
-            facts.decide(&service, &[], &neighbours, circumstances);
+            facts.decide(&service, &[], &other_processes, circumstances);
             ProvenTarget::all(&facts)
         });
         deciding.await.map_err(|error| error.to_string())?

@@ -41,7 +41,7 @@ use crate::probe::Prober;
 use crate::text;
 
 use audit::{Audit, AuditSubject, instance_info};
-use facts::{Neighbourhood, ServiceFacts};
+use facts::{OtherServices, ServiceFacts};
 use ownership::OwnProcess;
 use signal::ProvenTarget;
 
@@ -99,7 +99,7 @@ struct PlanTarget {
     service: Arc<Service>,
     /// The key of its record.
     key: RecordKey,
-    neighbourhood: Arc<Neighbourhood>,
+    other_services: Arc<OtherServices>,
     facts: ServiceFacts,
     goal: Goal,
     work: PlannedWork,
@@ -221,7 +221,7 @@ impl Executor {
 
 /// Returns the key of the record of a service.
 pub(crate) fn record_key(inventory: &Inventory, service: &str) -> RecordKey {
-    RecordKey::new(&inventory.declares(service), service).once_by(&inventory.file())
+    RecordKey::new(&inventory.declares(service), service).with_legacy_inventory(&inventory.file())
 }
 
 impl PreparedAction {

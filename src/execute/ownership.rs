@@ -59,7 +59,7 @@ pub(super) enum Exception {
     /// It is this run of healthctl, or has started it.
     Ourselves,
     /// It keeps a service that was started.
-    AKeeper,
+    Keeper,
 }
 
 /// Whether a process runs the start command.
@@ -234,7 +234,7 @@ impl fmt::Display for Exception {
             Self::Container => "runs in a container",
             Self::Kernel => "is a part of the kernel",
             Self::Ourselves => "has started this healthctl",
-            Self::AKeeper => "keeps a service that healthctl started",
+            Self::Keeper => "keeps a service that healthctl started",
         };
         f.write_str(text)
     }

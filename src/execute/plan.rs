@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 
 use super::audit::Audit;
-use super::facts::{FactsQuestion, Neighbourhood, ServiceFacts, StoredState, find_owners, name};
+use super::facts::{FactsQuestion, OtherServices, ServiceFacts, StoredState, find_owners, name};
 use super::request::{offer_to_start, plan_request, refuse_foreign, refuse_split};
 use super::scan::endpoints;
 use super::start::{NO_PROGRAM, NO_RECORDS};
@@ -30,7 +30,7 @@ const AT_ONCE: usize = 32;
 struct PlanCandidate {
     service: Arc<Service>,
     key: RecordKey,
-    neighbourhood: Arc<Neighbourhood>,
+    other_services: Arc<OtherServices>,
     plan: ActionPlan,
 }
 
@@ -69,11 +69,11 @@ impl Executor {
             let refuse = |service: &Arc<Service>| no.clone().of(service, action);
             return Err(services.iter().map(refuse).collect());
         }
-        let neighbourhood = Arc::new(self.neighbourhood(inventory));
+        let other_services = Arc::new(self.other_services(inventory));
         let mut refusals = Vec::new();
         let asking = stream::iter(services).map(|service| {
             let key = record_key(inventory, &service.name);
-            self.ask(action, service, key, &neighbourhood)
+            self.ask(action, service, key, &other_services)
         });
         let mut asked = accepted(asking.buffered(AT_ONCE).collect().await, &mut refusals);
         // What runs already needs no start, whoever has started it.
@@ -143,7 +143,7 @@ impl Executor {
         action: Action,
         service: Arc<Service>,
         key: RecordKey,
-        neighbourhood: &Arc<Neighbourhood>,
+        other_services: &Arc<OtherServices>,
     ) -> Result<(PlanCandidate, ServiceFacts), Refusal> {
         let refuse = |reason: String| RefusalReason::from(reason).of(&service, action);
         let plan = plan_action(&service, action);
@@ -166,7 +166,7 @@ impl Executor {
         let candidate = PlanCandidate {
             service: Arc::clone(&service),
             key,
-            neighbourhood: Arc::clone(neighbourhood),
+            other_services: Arc::clone(other_services),
             plan,
         };
         let question = self.question(&candidate);
@@ -184,11 +184,11 @@ impl Executor {
     }
 
     /// Returns where the services of the inventory listen and are on record.
-    fn neighbourhood(&self, inventory: &Inventory) -> Neighbourhood {
-        let places = inventory.services.values();
-        Neighbourhood {
+    fn other_services(&self, inventory: &Inventory) -> OtherServices {
+        let services = inventory.services.values();
+        OtherServices {
             files: inventory.files.clone(),
-            places: places
+            endpoints: services
                 .map(|service| (service.name.clone(), endpoints(service)))
                 .collect(),
             records: self.policy.records.clone(),
@@ -202,7 +202,7 @@ impl Executor {
             service: &candidate.service,
             means: method.map(|method| &method.means),
             prober: &self.prober,
-            neighbourhood: &candidate.neighbourhood,
+            other_services: &candidate.other_services,
             is_shown: self.policy.is_shown,
             named: self.policy.pid,
         }
@@ -237,7 +237,7 @@ impl Executor {
             service: &target.service,
             means,
             prober: &self.prober,
-            neighbourhood: &target.neighbourhood,
+            other_services: &target.other_services,
             is_shown: self.policy.is_shown,
             named: self.policy.pid,
         };
@@ -264,7 +264,7 @@ impl Executor {
         let PlanCandidate {
             service,
             key,
-            neighbourhood,
+            other_services,
             plan,
         } = candidate;
         let refuse = |reason: String| RefusalReason::from(reason).of(&service, action);
@@ -284,7 +284,7 @@ impl Executor {
         Ok(PlanTarget {
             service,
             key,
-            neighbourhood,
+            other_services,
             facts,
             goal: if only_starts { Goal::Start } else { plan.goal },
             work,
@@ -381,12 +381,8 @@ fn by_signal(action: Action, method: &ActionSpec, facts: &ServiceFacts) -> Optio
     };
     let unreachable = facts.address.holds(request) && facts.refuses();
     let proved = || facts.processes.leader().is_some();
-    (action != Action::Reload && unreachable && proved()).then(|| ActionSpec {
-        means: Means::Signal(Signal::Term),
-        then: None,
-        reply: None,
-        ..method.clone()
-    })
+    (action != Action::Reload && unreachable && proved())
+        .then(|| ActionSpec::plain(Means::Signal(Signal::Term), method.timeout))
 }
 
 /// Checks that a service that is to be started runs already.
@@ -429,7 +425,11 @@ pub(super) fn runs(service: &Service, facts: &ServiceFacts) -> Result<(), Refusa
             let why = "it has no address, and no process of it is known";
             RefusalReason::new(unknown(why), "name its `pid_file`")
         }
-        _ => unknown(&format!("{} neither accepts nor refuses", facts.places())).into(),
+        _ => unknown(&format!(
+            "{} neither accepts nor refuses",
+            facts.endpoints_text()
+        ))
+        .into(),
     })
 }
 

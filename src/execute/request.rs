@@ -153,13 +153,7 @@ fn with_otherwise(
         }
     };
     let other = PlannedRequest {
-        method: ActionSpec {
-            means,
-            waits: false,
-            then: None,
-            reply: None,
-            timeout: request.method.timeout,
-        },
+        method: ActionSpec::plain(means, request.method.timeout),
         offer: ProposedAction {
             request: shown.clone(),
             after_reply: None,

@@ -209,7 +209,7 @@ impl TargetRun<'_> {
                 service: need,
                 means: None,
                 prober,
-                neighbourhood: &self.target.neighbourhood,
+                other_services: &self.target.other_services,
                 is_shown: false,
                 named: None,
             };

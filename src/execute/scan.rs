@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::address::ServiceAddress;
 use super::facts::{
-    Circumstances, ForeignFinding, KnownOwners, Neighbours, ProcessFacts, heads, merge_owners,
+    Circumstances, ForeignFinding, KnownOwners, OtherProcesses, ProcessFacts, heads, merge_owners,
     owners_cached,
 };
 use super::record_key;
@@ -183,7 +183,7 @@ impl ScannedService {
         facts.decide(
             service,
             &self.endpoints,
-            &Neighbours::default(),
+            &OtherProcesses::default(),
             circumstances,
         );
         let recorded = facts.recorded();

@@ -16,12 +16,12 @@ use crate::host::{ProcessTraits, RunningProcess};
 pub(super) struct ProvenTarget {
     own: OwnProcess,
     handle: Arc<ProcessHandle>,
-    reception: Reception,
+    term_handling: TermHandling,
 }
 
 /// How a process takes SIGTERM, and from whom it can come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Reception {
+struct TermHandling {
     pid: u32,
     parent: u32,
     /// The number of its process group.
@@ -32,7 +32,7 @@ struct Reception {
     is_shell: bool,
 }
 
-impl Reception {
+impl TermHandling {
     fn of(running: &RunningProcess) -> Self {
         let pid = running.process.pid;
         Self {
@@ -86,7 +86,7 @@ impl ProvenTarget {
                 Ok(handle) => all.push(Self {
                     own: own.clone(),
                     handle: Arc::new(handle),
-                    reception: Reception::of(&own.running),
+                    term_handling: TermHandling::of(&own.running),
                 }),
                 Err(SignalError::Gone) => {}
                 Err(why) => {
@@ -125,8 +125,9 @@ impl ProvenTarget {
 
     /// Returns whether `first`, which was signalled and has gone, may have told this one of the list, so that it may be draining.
     pub(super) fn may_have_been_told(&self, first: &Self, list: &[Self]) -> bool {
-        let all: Vec<Reception> = list.iter().map(|one| one.reception).collect();
-        self.reception.may_have_been_told(&first.reception, &all)
+        let all: Vec<TermHandling> = list.iter().map(|one| one.term_handling).collect();
+        self.term_handling
+            .may_have_been_told(&first.term_handling, &all)
     }
 
     /// Returns pid, name and command line.
@@ -183,14 +184,14 @@ mod tests {
 
     /// `PID<PARENT` with `h` where it has a handler, `s` where it is a shell, `gN` for its group; the first one was signalled.
     fn told(list: &str, pid: u32) -> bool {
-        let all: Vec<Reception> = list
+        let all: Vec<TermHandling> = list
             .split("; ")
             .map(|one| {
                 let mut words = one.split(' ');
                 let (pid, parent) = words.next().unwrap().split_once('<').unwrap();
                 let words: Vec<&str> = words.collect();
                 let group = words.iter().find_map(|word| word.strip_prefix('g'));
-                Reception {
+                TermHandling {
                     pid: pid.parse().unwrap(),
                     parent: parent.parse().unwrap(),
                     group: group.map_or(10, |group| group.parse().unwrap()),

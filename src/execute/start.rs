@@ -15,8 +15,8 @@ use super::result::{ActionEnd, Flow, ended, or_end};
 use super::send::{Delivery, run_command};
 use super::{Executor, PlanTarget};
 use crate::action::{
-    AddressHolder, ChildExit, ConnectOutcome, Heir, LOOKS_APART, Observation, ProofSubject, Prover,
-    ReadinessProof, StartProof, Verdict,
+    AddressHolder, ChildExit, ConnectOutcome, Handover, LOOKS_APART, Observation, ProofSubject,
+    Prover, ReadinessProof, StartProof, Verdict,
 };
 use crate::event::StepKind;
 use crate::health::{Outcome, Process, Role};
@@ -202,7 +202,7 @@ impl TargetRun<'_> {
         or_end(
             Verdict::Unverified,
             what,
-            self.record_heirs(&record, &instance),
+            self.record_listeners(&record, &instance),
         )?;
         Flow::Continue(instance)
     }
@@ -244,7 +244,11 @@ impl TargetRun<'_> {
 
     /// Records the process that runs in place of the one that was started, where that has gone into the background, and the
     /// descendants that have left its session and listen.
-    fn record_heirs(&self, record: &Record, instance: &StartedInstance) -> Result<(), RecordError> {
+    fn record_listeners(
+        &self,
+        record: &Record,
+        instance: &StartedInstance,
+    ) -> Result<(), RecordError> {
         let (key, executor) = (&self.target.key, self.context.executor);
         let Some(records) = executor
             .policy
@@ -257,15 +261,15 @@ impl TargetRun<'_> {
         let owners = instance.facts.processes.owning().iter();
         let owners: Vec<Process> = owners.map(|owner| owner.process).collect();
         records.add_descendants(key, &owners)?;
-        let Some(heir) = instance.in_background(record.process) else {
+        let Some(background) = instance.in_background(record.process) else {
             return Ok(());
         };
-        let of_heir = Record {
-            process: heir,
+        let of_background = Record {
+            process: background,
             ..record.clone()
         };
-        records.note_start(key, &of_heir)?;
-        records.update(key, record.process, |record| record.process = heir)
+        records.note_start(key, &of_background)?;
+        records.update(key, record.process, |record| record.process = background)
     }
 
     /// Waits until something else has started a successor and that is ready.
@@ -513,15 +517,19 @@ impl<P: Prover> Monitored for StartWatch<'_, P> {
         );
         let read = |path| pid_file::read(path, Some(record.started_at));
         let named = target.service.pid_file.as_deref().map(read);
-        let heir = match named {
-            _ if !success => Heir::Nobody,
-            Some(PidFile::Names(named)) if named.doubt.is_none() => Heir::Runs,
+        let handover = match named {
+            _ if !success => Handover::Nothing,
+            Some(PidFile::Names(named)) if named.doubt.is_none() => Handover::Running,
             // It ends when nothing below it runs.
-            _ if record.live_keeper().is_some() => Heir::Runs,
-            Some(_) => Heir::Awaited,
-            None => Heir::Nobody,
+            _ if record.live_keeper().is_some() => Handover::Running,
+            Some(_) => Handover::Pending,
+            None => Handover::Nothing,
         };
-        Some(ChildExit { success, how, heir })
+        Some(ChildExit {
+            success,
+            how,
+            handover,
+        })
     }
 
     fn ask(&mut self, _looks: &[ConnectOutcome]) -> Option<Pending<ReadinessAnswer>> {
@@ -529,7 +537,7 @@ impl<P: Prover> Monitored for StartWatch<'_, P> {
         let means = self.means.cloned();
         let gathers = self.gathers;
         let executor = self.run.context.executor.clone();
-        let neighbourhood = Arc::clone(&self.run.target.neighbourhood);
+        let other_services = Arc::clone(&self.run.target.other_services);
         // The owner of the socket tells more; without an address only the record tells which process it is.
         let record = self.record.clone();
         let record = record.filter(|_| self.run.target.facts.endpoints.is_empty());
@@ -545,7 +553,7 @@ impl<P: Prover> Monitored for StartWatch<'_, P> {
                     service: &check.service,
                     means: means.as_ref(),
                     prober: &executor.prober,
-                    neighbourhood: &neighbourhood,
+                    other_services: &other_services,
                     is_shown: false,
                     named: None,
                 };

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::process::{RunningProcess, alive, pids, process};
+use super::process::{RunningProcess, Stat, alive, pids, process};
 use crate::health::Process;
 
 /// A flag of a process in the kernel's own words: `PF_KTHREAD`.
@@ -108,20 +108,16 @@ impl ProcessTraits {
             let bytes = std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
             String::from_utf8_lossy(&bytes).into_owned()
         };
-        let stat = read("stat");
-        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-        // proc(5) counts from 1, and the first field behind the name is the third.
-        let field = |number: usize| fields.split_ascii_whitespace().nth(number - 3);
+        let stat = Stat::of(pid);
+        let stat = stat.as_ref();
         let status = read("status");
         let line = |key: &str| status.lines().find_map(|line| line.strip_prefix(key));
         let numbers = |key: &str| line(key).map(|line| line.split_ascii_whitespace());
         Self {
-            group: field(5).and_then(|it| it.parse().ok()).unwrap_or(0),
-            session: field(6).and_then(|it| it.parse().ok()).unwrap_or(0),
-            terminal: field(7).and_then(|it| it.parse().ok()).unwrap_or(0),
-            is_kernel_thread: field(9)
-                .and_then(|it| it.parse::<u64>().ok())
-                .is_some_and(|flags| flags & KERNEL_THREAD != 0),
+            group: stat.map_or(0, |stat| stat.group),
+            session: stat.map_or(0, |stat| stat.session),
+            terminal: stat.map_or(0, |stat| stat.terminal),
+            is_kernel_thread: stat.is_some_and(|stat| stat.flags & KERNEL_THREAD != 0),
             is_nested: numbers("NSpid:").is_some_and(|pids| pids.count() > 1),
             user: numbers("Uid:").and_then(|mut ids| ids.nth(1)?.parse().ok()),
             control_groups: read("cgroup"),

@@ -18,8 +18,8 @@ use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions, WaitOptions, setsid, wait, waitid};
 
 use super::process::{children, own_program};
-use super::records::{note_exit, note_heir_exit, start_files};
-use super::signals::{Disposition, own_disposition};
+use super::records::{note_exit, note_orphan_exit, start_files};
+use super::signals::is_ignored;
 use crate::health::Process;
 
 /// The name of the keeper in lists of processes.
@@ -95,7 +95,7 @@ fn keep() -> io::Result<()> {
     adopt_descendants()?;
     for signal in SURVIVED {
         // What is ignored stays so, in the service too.
-        if own_disposition(signal) != Some(Disposition::Ignored) {
+        if !is_ignored(signal.as_raw()) {
             handle(signal)?;
         }
     }
@@ -137,7 +137,7 @@ fn adopt_descendants() -> io::Result<()> {
 /// Waits for the end of everything below, and writes down that of each process that has the file of a start, and of those
 /// that `service` has left behind.
 fn reap(starts: &Path, service: u32) -> io::Result<()> {
-    let mut heirs: Vec<Process> = Vec::new();
+    let mut orphans: Vec<Process> = Vec::new();
     loop {
         // Until it is waited for, no other process has the pid of the one that has ended.
         match waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
@@ -152,11 +152,11 @@ fn reap(starts: &Path, service: u32) -> io::Result<()> {
             let status = ExitStatus::from_raw(status.as_raw());
             let is_noted = note_exit(&files, pid, status);
             if pid == service {
-                heirs = children(std::process::id());
-            } else if let Some(place) = heirs.iter().position(|heir| heir.pid == pid) {
-                let heir = heirs.swap_remove(place);
+                orphans = children(std::process::id());
+            } else if let Some(place) = orphans.iter().position(|orphan| orphan.pid == pid) {
+                let orphan = orphans.swap_remove(place);
                 if !is_noted {
-                    note_heir_exit(&files, service, heir, status);
+                    note_orphan_exit(&files, service, orphan, status);
                 }
             }
         }
@@ -170,7 +170,7 @@ pub(crate) fn enclosing_unit() -> Option<String> {
 
 /// Reads `/proc/PID/cgroup` (cgroups(7)). The manager of a user and a session are no units that somebody stops: what they
 /// hold is meant to go on, or ends with a setting of its own.
-fn unit_in(cgroup: &str) -> Option<String> {
+pub(crate) fn unit_in(cgroup: &str) -> Option<String> {
     let mut lines = cgroup.lines().map(|line| line.splitn(3, ':'));
     let path = lines.find_map(|mut line| {
         let (_, controllers, path) = (line.next()?, line.next()?, line.next()?);

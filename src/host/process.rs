@@ -35,7 +35,7 @@ impl std::fmt::Display for RunningProcess {
 /// The running process with this pid; `None` where there is none, where it only waits to be reaped, and
 /// where this system has no `/proc`.
 pub(crate) fn process(pid: u32) -> Option<RunningProcess> {
-    let stat = read(pid).ok()??;
+    let stat = Stat::of(pid)?;
     stat.runs().then(|| stat.running(pid))
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn session_of(leader: Process) -> Vec<RunningProcess> {
     let mut members: Vec<RunningProcess> = pids()
         .filter(|pid| *pid != leader.pid)
         .filter_map(|pid| {
-            let stat = read(pid).ok()??;
+            let stat = Stat::of(pid)?;
             // The number of a session is not given out again while anybody is in it.
             let member =
                 stat.session == leader.pid && stat.start_ticks >= leader.start_ticks && stat.runs();
@@ -154,7 +154,7 @@ pub(crate) fn session_number(process: Process) -> Option<u32> {
 /// Returns the children of the process with this pid, those that only wait to be reaped as well.
 pub(super) fn children(parent: u32) -> Vec<Process> {
     let child = |pid| {
-        let stat = read(pid).ok()??;
+        let stat = Stat::of(pid)?;
         (stat.parent == parent).then_some(Process {
             pid,
             start_ticks: stat.start_ticks,
@@ -240,7 +240,7 @@ fn is_open_for_writing(info: &str) -> bool {
 /// to share its work. Two copies started by hand, or by healthctl, are not.
 pub(crate) fn one_of_a_pool(one: &RunningProcess) -> bool {
     let file = |pid: u32| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
-    let group = |pid: u32| Some(read(pid).ok()??.group);
+    let group = |pid: u32| Some(Stat::of(pid)?.group);
     let (own, parents) = (file(one.process.pid), file(one.parent));
     one.parent > 1 && own.is_some() && own == parents && group(one.process.pid) == group(one.parent)
 }
@@ -259,12 +259,17 @@ pub(crate) fn runs_another_file_than(process: Process, path: &Path) -> bool {
 
 /// The fields of a line of `/proc/PID/stat` that are used here.
 #[derive(Debug, PartialEq, Eq)]
-struct Stat {
+pub(super) struct Stat {
     name: String,
     state: char,
     parent: u32,
-    group: u32,
-    session: u32,
+    pub(super) group: u32,
+    /// 0 where the leader of the session is outside of the pid namespace.
+    pub(super) session: u32,
+    /// The device number of its controlling terminal; 0 where it has none.
+    pub(super) terminal: i64,
+    /// The flags of the kernel, `PF_*`.
+    pub(super) flags: u64,
     threads: u64,
     start_ticks: u64,
     /// The start of its stack; 0 or 1 where it may not be read.
@@ -272,6 +277,11 @@ struct Stat {
 }
 
 impl Stat {
+    /// Returns what the kernel says of the process with this pid; `None` where it cannot be read.
+    pub(super) fn of(pid: u32) -> Option<Self> {
+        read(pid).ok().flatten()
+    }
+
     fn running(&self, pid: u32) -> RunningProcess {
         RunningProcess {
             process: Process {
@@ -310,6 +320,8 @@ fn parse(line: &str) -> Option<Stat> {
         parent: field(4)?.parse().ok()?,
         group: field(5)?.parse().ok()?,
         session: field(6)?.parse().ok()?,
+        terminal: field(7)?.parse().ok()?,
+        flags: field(9)?.parse().ok()?,
         threads: field(20)?.parse().ok()?,
         start_ticks: field(22)?.parse().ok()?,
         stack: field(28).and_then(|stack| stack.parse().ok()).unwrap_or(0),

@@ -24,7 +24,7 @@ use crate::health::Process;
 use crate::text;
 
 pub(crate) use exits::ExitRecord;
-pub(super) use exits::{note_exit, note_heir_exit, start_files};
+pub(super) use exits::{note_exit, note_orphan_exit, start_files};
 
 /// The longest record or lock file, in bytes.
 const LONGEST: u64 = 1024 * 1024;
@@ -37,7 +37,7 @@ pub(crate) struct RecordKey {
     pub(crate) service: String,
     /// The file by which an earlier version has known it, where that is another one.
     #[serde(default)]
-    once_by: Option<PathBuf>,
+    legacy_inventory: Option<PathBuf>,
 }
 
 /// A service that was started here.
@@ -176,27 +176,27 @@ impl RecordKey {
         Self {
             inventory: inventory.to_owned(),
             service: service.to_owned(),
-            once_by: None,
+            legacy_inventory: None,
         }
     }
 
     /// The same key, by which files are found as well that earlier versions have written: these took the first file of an
     /// inventory for the key of all its services.
-    pub(crate) fn once_by(mut self, first: &Path) -> Self {
-        self.once_by = (first != self.inventory).then(|| first.to_owned());
+    pub(crate) fn with_legacy_inventory(mut self, first: &Path) -> Self {
+        self.legacy_inventory = (first != self.inventory).then(|| first.to_owned());
         self
     }
 
     /// The key by which an earlier version has known it.
     fn earlier(&self) -> Option<Self> {
-        let first = self.once_by.as_ref()?;
+        let first = self.legacy_inventory.as_ref()?;
         Some(Self::new(first, &self.service))
     }
 
     /// Makes its paths absolute, for a process in another directory.
     pub(super) fn make_absolute(&mut self) -> io::Result<()> {
         self.inventory = std::path::absolute(&self.inventory)?;
-        if let Some(first) = &mut self.once_by {
+        if let Some(first) = &mut self.legacy_inventory {
             *first = std::path::absolute(&*first)?;
         }
         Ok(())

@@ -207,12 +207,6 @@ pub(crate) fn disposition(process: Process, signal: Signal) -> Option<Dispositio
     (alive(process) == Some(true)).then_some(found)
 }
 
-/// Returns what this process does with the signal, or `None` when it cannot be read.
-pub(super) fn own_disposition(signal: Signal) -> Option<Disposition> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    disposition_in(&status, u32::try_from(signal.as_raw()).ok()?)
-}
-
 /// Returns whether this process was started with the signal ignored, or ignores it since.
 pub(crate) fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

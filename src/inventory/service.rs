@@ -135,6 +135,19 @@ pub(crate) struct ActionSpec {
     pub(crate) reply: Option<Arc<ReplyDecode>>,
 }
 
+impl ActionSpec {
+    /// Returns a request by these means whose reply tells nothing.
+    pub(crate) const fn plain(means: Means, timeout: Duration) -> Self {
+        Self {
+            means,
+            waits: false,
+            then: None,
+            timeout,
+            reply: None,
+        }
+    }
+}
+
 /// The means by which an action is done.
 #[derive(Debug, Clone)]
 pub(crate) enum Means {

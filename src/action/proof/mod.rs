@@ -20,7 +20,7 @@ pub(crate) use exit::ExitProof;
 pub(crate) use reload::{ReloadProof, ReloadResponse};
 pub(crate) use responder::{Baseline, Responder, ResponderKind};
 pub(crate) use start::{
-    AddressHolder, ChildExit, Heir, ReadinessProof, StartProof, restart_verdict,
+    AddressHolder, ChildExit, Handover, ReadinessProof, StartProof, restart_verdict,
 };
 pub(crate) use stop::{NOTHING_TO_LOOK_AT, StopProof, WOULD_SHOW};
 

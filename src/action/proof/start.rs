@@ -29,18 +29,18 @@ pub(crate) struct ChildExit {
     pub(crate) success: bool,
     /// The status in words: `exit status: 1`.
     pub(crate) how: String,
-    pub(crate) heir: Heir,
+    pub(crate) handover: Handover,
 }
 
 /// Who runs the service once the process that was started has exited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Heir {
+pub(crate) enum Handover {
     /// A process that it has left behind, or the one that its pid file names.
-    Runs,
+    Running,
     /// Nobody yet; its pid file may name somebody in a moment.
-    Awaited,
+    Pending,
     /// Nobody.
-    Nobody,
+    Nothing,
 }
 
 /// The process that listens at the address of a service that was started.
@@ -97,7 +97,7 @@ impl StartProof {
     /// Returns whether it runs, or has left a process in the background.
     fn is_alive(&self) -> bool {
         let exited = self.exited.as_ref();
-        exited.is_none_or(|(_, exit)| exit.success && exit.heir == Heir::Runs)
+        exited.is_none_or(|(_, exit)| exit.success && exit.handover == Handover::Running)
     }
 
     /// Returns whether a process that has no address was still there a while after its start.
@@ -111,10 +111,10 @@ impl StartProof {
         let (since, exit) = self.exited.as_ref()?;
         let process = self.subject.processes.first()?;
         let goes_on = exit.success
-            && match exit.heir {
-                Heir::Runs => true,
-                Heir::Awaited => at.since(*since) < HANDS_OVER_WITHIN,
-                Heir::Nobody => false,
+            && match exit.handover {
+                Handover::Running => true,
+                Handover::Pending => at.since(*since) < HANDS_OVER_WITHIN,
+                Handover::Nothing => false,
             };
         if goes_on {
             return None;

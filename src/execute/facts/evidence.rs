@@ -15,7 +15,7 @@ use crate::execute::ownership::{
     AnswerKind, CommandMatch, Evidence, Exception, PidFileClaim, RecordedAs, SeenProcess,
 };
 use crate::health::Process;
-use crate::host::keeper::is_keeper;
+use crate::host::keeper::{is_keeper, unit_in};
 use crate::host::pid_file::PidFile;
 use crate::host::records::{Record, Records};
 use crate::host::{
@@ -33,17 +33,17 @@ const MULTIPLEXERS: &str = "tmux* screen SCREEN zellij abduco dtach mosh-server 
 
 /// What other services have on this machine, so that nothing of theirs is taken for a service's own.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Neighbours {
+pub(crate) struct OtherProcesses {
     /// Each address of another service: whose, and who listens there.
     listening: Vec<(String, Endpoint, Vec<Process>)>,
     /// Each process on record, with the service that it was started for, and since when it runs.
-    recorded: Vec<RecordedNeighbour>,
+    recorded: Vec<RecordedStart>,
     /// All processes of this machine, so that they are listed once for all services.
     table: ProcessTable,
 }
 
 #[derive(Debug, Clone)]
-struct RecordedNeighbour {
+struct RecordedStart {
     service: String,
     /// Set where it is a service of the same inventory.
     is_of_inventory: bool,
@@ -54,22 +54,22 @@ struct RecordedNeighbour {
 
 /// Where the services of an inventory listen on this machine, and where it is on record what was started for them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Neighbourhood {
+pub(crate) struct OtherServices {
     pub(crate) files: Vec<PathBuf>,
     /// Each service with its endpoints on this machine, as far as they are known without resolving a name.
-    pub(crate) places: Vec<(String, Vec<Endpoint>)>,
+    pub(crate) endpoints: Vec<(String, Vec<Endpoint>)>,
     pub(crate) records: Option<Records>,
 }
 
-impl Neighbourhood {
+impl OtherServices {
     /// Looks who listens there and what is on record.
-    pub(crate) async fn look(self: &Arc<Self>) -> Arc<Neighbours> {
-        let neighbourhood = Arc::clone(self);
+    pub(crate) async fn look(self: &Arc<Self>) -> Arc<OtherProcesses> {
+        let other_services = Arc::clone(self);
         let search = tokio::task::spawn_blocking(move || {
-            Neighbours::find(
-                &neighbourhood.places,
-                &neighbourhood.files,
-                neighbourhood.records.as_ref(),
+            OtherProcesses::find(
+                &other_services.endpoints,
+                &other_services.files,
+                other_services.records.as_ref(),
             )
         });
         match search.await {
@@ -106,20 +106,20 @@ pub(super) struct KnownProcesses<'a> {
     pub(super) owners: Option<&'a Owners>,
 }
 
-impl Neighbours {
+impl OtherProcesses {
     /// Looks for the processes of these services, and of all that is on record. Blocks for up to about a second.
     fn find(
         services: &[(String, Vec<Endpoint>)],
         files: &[PathBuf],
         records: Option<&Records>,
     ) -> Self {
-        let places = services.iter();
-        let places: Vec<(String, Endpoint)> = places
+        let listens: Vec<(String, Endpoint)> = services
+            .iter()
             .flat_map(|(name, endpoints)| endpoints.iter().map(|it| (name.clone(), it.clone())))
             .collect();
-        let endpoints: Vec<Endpoint> = places.iter().map(|(_, it)| it.clone()).collect();
+        let endpoints: Vec<Endpoint> = listens.iter().map(|(_, it)| it.clone()).collect();
         let owners = Listening::at(&endpoints).owners();
-        let listening = places
+        let listening = listens
             .into_iter()
             .zip(owners)
             .map(|((name, endpoint), owners)| {
@@ -131,7 +131,7 @@ impl Neighbours {
         let recorded = records.map_or_else(Vec::new, Records::all);
         let mut table = ProcessTable::default();
         table.pids();
-        let recorded = recorded.into_iter().map(|record| RecordedNeighbour {
+        let recorded = recorded.into_iter().map(|record| RecordedStart {
             is_of_inventory: own.contains(&record.inventory),
             processes: recorded_processes(&record, &mut table),
             keeper: record.keeper,
@@ -209,10 +209,10 @@ pub(super) fn gather(
     service: &Service,
     facts: KnownProcesses<'_>,
     endpoints: &[Endpoint],
-    neighbours: &Neighbours,
+    other_processes: &OtherProcesses,
     circumstances: Circumstances,
 ) -> Evidence {
-    let mut table = neighbours.table.clone();
+    let mut table = other_processes.table.clone();
     let own = table.get(std::process::id());
     let ours = own.map_or_else(Vec::new, |own| {
         let mut ours = table.ancestors(&own);
@@ -223,7 +223,7 @@ pub(super) fn gather(
         service,
         facts,
         endpoints,
-        neighbours,
+        other_processes,
         start: StartLine::of(service).filter(|_| !service.supervised),
         table,
         lines: BTreeMap::new(),
@@ -270,7 +270,7 @@ struct Search<'a> {
     service: &'a Service,
     facts: KnownProcesses<'a>,
     endpoints: &'a [Endpoint],
-    neighbours: &'a Neighbours,
+    other_processes: &'a OtherProcesses,
     start: Option<StartLine>,
     table: ProcessTable,
     lines: BTreeMap<u32, ProcessLine>,
@@ -479,9 +479,14 @@ impl Search<'_> {
             Some(Exception::Kernel)
         } else if traits.is_nested {
             Some(Exception::Container)
-        } else if self.neighbours.keepers().any(|keeper| keeper == process) || is_keeper(process) {
-            Some(Exception::AKeeper)
-        } else if let Some(kept) = self.neighbours.kept_for(above, &self.service.name) {
+        } else if self
+            .other_processes
+            .keepers()
+            .any(|keeper| keeper == process)
+            || is_keeper(process)
+        {
+            Some(Exception::Keeper)
+        } else if let Some(kept) = self.other_processes.kept_for(above, &self.service.name) {
             Some(kept)
         } else if above.iter().any(|it| self.is_foreign_keeper(it)) {
             let whose = "a service that is not on record here";
@@ -493,7 +498,7 @@ impl Search<'_> {
             Some(Exception::Multiplexer)
         } else {
             let service = &self.service.name;
-            self.neighbours
+            self.other_processes
                 .owner(process, above, service, self.endpoints)
         }
     }
@@ -507,7 +512,10 @@ impl Search<'_> {
         let process = running.process;
         running.name == "keeper"
             && own != Some(process)
-            && self.neighbours.keepers().all(|keeper| keeper != process)
+            && self
+                .other_processes
+                .keepers()
+                .all(|keeper| keeper != process)
             && is_keeper(process)
     }
 }
@@ -525,11 +533,8 @@ fn in_init_scope(control_groups: &str) -> bool {
 
 /// Returns the supervisor that holds a process, in words: a unit of systemd, pm2.
 fn supervisor(control_groups: &str, above: &[RunningProcess]) -> Option<String> {
-    let unit = control_groups.lines().find_map(|line| {
-        let unit = line.rsplit('/').find(|part| part.ends_with(".service"))?;
-        (!unit.starts_with("user@")).then(|| text::clean(unit, 80))
-    });
-    if let Some(unit) = unit {
+    if let Some(unit) = unit_in(control_groups) {
+        let unit = text::clean(&unit, 80);
         return Some(format!("the unit {unit} of systemd"));
     }
     let is_pm2 = |one: &RunningProcess| one.name.starts_with("PM2");

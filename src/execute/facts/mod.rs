@@ -21,7 +21,7 @@ use crate::host::{Endpoint, Owners, RunningProcess, ancestors};
 use crate::inventory::Service;
 
 pub(super) use command_line::{shown, start_command};
-pub(super) use evidence::{Circumstances, Neighbourhood, Neighbours};
+pub(super) use evidence::{Circumstances, OtherProcesses, OtherServices};
 pub(super) use identity::{IdentityAnswer, IdentityQuestion};
 pub(super) use launchers::is_shell;
 pub(super) use owners::{KnownOwners, merge_owners, owners_cached};
@@ -83,7 +83,7 @@ impl ProcessFacts {
         &mut self,
         service: &Service,
         endpoints: &[Endpoint],
-        neighbours: &Neighbours,
+        other_processes: &OtherProcesses,
         circumstances: Circumstances,
     ) {
         let known = KnownProcesses {
@@ -92,7 +92,7 @@ impl ProcessFacts {
             pid_file: self.pid_file.as_ref(),
             owners: self.owners.as_ref(),
         };
-        let evidence = evidence::gather(service, known, endpoints, neighbours, circumstances);
+        let evidence = evidence::gather(service, known, endpoints, other_processes, circumstances);
         self.ownership = decide(&evidence);
     }
 
@@ -157,10 +157,7 @@ impl ProcessFacts {
         let Some(command) = start_command(service).filter(|_| !service.supervised) else {
             return ForeignFinding::No;
         };
-        if matches!(self.owners, Some(Owners::Unknown(_))) {
-            let Some(Owners::Unknown(why)) = &self.owners else {
-                return ForeignFinding::No;
-            };
+        if let Some(Owners::Unknown(why)) = &self.owners {
             return ForeignFinding::Unclear(why.clone());
         }
         let all_differ = strangers.iter().all(|one| one.differs.is_some());

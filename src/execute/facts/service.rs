@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::identity::{identity, identity_probes, is_draining};
 use super::owners::{merge_owners, owners_of};
-use super::{Circumstances, Neighbourhood, Neighbours, ProcessFacts, heads, name};
+use super::{Circumstances, OtherProcesses, OtherServices, ProcessFacts, heads, name};
 use crate::action::{Baseline, ConnectOutcome, LOOKS_APART, ProofSubject, all_refuse};
 use crate::execute::address::{ServiceAddress, connect_all};
 use crate::execute::ownership::AnswerKind;
@@ -79,7 +79,7 @@ pub(crate) struct FactsQuestion<'a> {
     /// The means of the request that is to be sent.
     pub(crate) means: Option<&'a Means>,
     pub(crate) prober: &'a Prober,
-    pub(crate) neighbourhood: &'a Arc<Neighbourhood>,
+    pub(crate) other_services: &'a Arc<OtherServices>,
     /// Set where a person sees the process before anything is sent.
     pub(crate) is_shown: bool,
     /// The pid that the person has named.
@@ -91,14 +91,14 @@ pub(crate) async fn find_owners(all: &mut [(FactsQuestion<'_>, &mut ServiceFacts
     let Some((question, _)) = all.first() else {
         return;
     };
-    let neighbours = question.neighbourhood.look().await;
+    let other_processes = question.other_services.look().await;
     let endpoints = all.iter().map(|(_, facts)| facts.local_endpoints());
     let endpoints: Vec<Vec<Endpoint>> = endpoints.collect();
     let mut owners = owners_of(endpoints.concat()).await.into_iter();
     for ((question, facts), endpoints) in all.iter_mut().zip(endpoints) {
         facts.processes.owners = owners.by_ref().take(endpoints.len()).reduce(merge_owners);
         facts
-            .decide(*question, endpoints, Arc::clone(&neighbours))
+            .decide(*question, endpoints, Arc::clone(&other_processes))
             .await;
     }
 }
@@ -177,7 +177,7 @@ impl ServiceFacts {
         &mut self,
         question: FactsQuestion<'_>,
         endpoints: Vec<Endpoint>,
-        neighbours: Arc<Neighbours>,
+        other_processes: Arc<OtherProcesses>,
     ) {
         let circumstances = Circumstances {
             answer: self.answer,
@@ -189,7 +189,7 @@ impl ServiceFacts {
         let service = Arc::clone(question.service);
         let mut processes = self.processes.clone();
         let deciding = tokio::task::spawn_blocking(move || {
-            processes.decide(&service, &endpoints, &neighbours, circumstances);
+            processes.decide(&service, &endpoints, &other_processes, circumstances);
             processes
         });
         if let Ok(decided) = deciding.await {
@@ -332,7 +332,7 @@ impl ServiceFacts {
     /// Says how it is known that nothing is there.
     pub(crate) fn absence(&self) -> String {
         if !self.endpoints.is_empty() {
-            return format!("nothing listens at {}", self.places());
+            return format!("nothing listens at {}", self.endpoints_text());
         }
         match (&self.processes.pid_file, &self.processes.record) {
             (Some(PidFile::Exited(_)), _) => {
@@ -366,7 +366,7 @@ impl ServiceFacts {
     }
 
     /// Returns all endpoints: `127.0.0.1:8000 and [::1]:8000`.
-    pub(crate) fn places(&self) -> String {
+    pub(crate) fn endpoints_text(&self) -> String {
         joined(self.endpoints.iter())
     }
 

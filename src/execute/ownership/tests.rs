@@ -86,7 +86,7 @@ fn seen(text: &str) -> SeenProcess {
             "forwards" => one.forwards = true,
             "pool" => one.is_one_of_a_pool = true,
             "other" => one.exception = Some(Exception::OtherService("b".to_owned())),
-            "keeper" => one.exception = Some(Exception::AKeeper),
+            "keeper" => one.exception = Some(Exception::Keeper),
             "kept-for" => one.exception = Some(Exception::OtherKeeper("b".to_owned())),
             "tmux" => one.exception = Some(Exception::Multiplexer),
             "kernel" => one.exception = Some(Exception::Kernel),

@@ -64,18 +64,8 @@ struct StartHeader {
 enum StartEvent {
     /// Healthctl asked the process to end.
     Asked { at: Timestamp },
-    /// The process has ended.
+    /// The process has ended, or one that it had left behind.
     Exited {
-        at: Timestamp,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        code: Option<i32>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        signal: Option<i32>,
-        /// The length of its log then.
-        log_length: u64,
-    },
-    /// A process that it had left behind has ended.
-    HeirExited {
         pid: u32,
         start_ticks: u64,
         at: Timestamp,
@@ -83,6 +73,7 @@ enum StartEvent {
         code: Option<i32>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signal: Option<i32>,
+        /// The length of its log then.
         log_length: u64,
     },
 }
@@ -197,36 +188,25 @@ pub(in crate::host) fn note_exit(files: &[PathBuf], pid: u32, status: ExitStatus
     // An earlier process with this pid, whose keeper was killed, may have left its file open.
     let newest = open.max_by_key(|(_, it)| it.start.start_ticks);
     if let Some((path, start)) = &newest {
-        let event = StartEvent::Exited {
-            at: Timestamp::now(),
-            code: status.code(),
-            signal: status.signal(),
-            log_length: start.log_length(),
+        let process = Process {
+            pid,
+            start_ticks: start.start.start_ticks,
         };
-        // There is nobody to tell that it cannot be written.
-        let _ = append(path, &event);
+        start.append_exit(path, process, status);
     }
     newest.is_some()
 }
 
 /// Writes how a process has ended that the one with the pid `of` has left behind, into the file of that one's start.
-pub(in crate::host) fn note_heir_exit(
+pub(in crate::host) fn note_orphan_exit(
     files: &[PathBuf],
     of: u32,
-    heir: Process,
+    orphan: Process,
     status: ExitStatus,
 ) {
     let mut ended = of_pid(files, of).filter_map(|path| Some((path, read(path)?)));
     if let Some((path, start)) = ended.find(|(_, start)| start.exit().is_some()) {
-        let event = StartEvent::HeirExited {
-            pid: heir.pid,
-            start_ticks: heir.start_ticks,
-            at: Timestamp::now(),
-            code: status.code(),
-            signal: status.signal(),
-            log_length: start.log_length(),
-        };
-        let _ = append(path, &event);
+        start.append_exit(path, orphan, status);
     }
 }
 
@@ -244,16 +224,24 @@ pub(in crate::host) fn start_files(starts: &Path) -> Vec<PathBuf> {
 }
 
 impl StartFile {
-    fn log_length(&self) -> u64 {
+    fn append_exit(&self, path: &Path, process: Process, status: ExitStatus) {
         let log = fs::metadata(&self.start.log);
-        log.map_or(0, |metadata| metadata.len())
+        let event = StartEvent::Exited {
+            pid: process.pid,
+            start_ticks: process.start_ticks,
+            at: Timestamp::now(),
+            code: status.code(),
+            signal: status.signal(),
+            log_length: log.map_or(0, |metadata| metadata.len()),
+        };
+        // There is nobody to tell that it cannot be written.
+        let _ = append(path, &event);
     }
 
     /// Returns how the process has ended; where that was no failure, how those have that it has left behind: the first one
     /// that has failed, else the last one.
     fn exit(&self) -> Option<ExitRecord> {
         let (mut asked, mut found) = (None, None::<ExitRecord>);
-        let own = (self.start.pid, self.start.start_ticks);
         for event in &self.events {
             let (pid, start_ticks, at, code, signal, log_length) = match *event {
                 StartEvent::Asked { at } => {
@@ -261,12 +249,6 @@ impl StartFile {
                     continue;
                 }
                 StartEvent::Exited {
-                    at,
-                    code,
-                    signal,
-                    log_length,
-                } => (own.0, own.1, at, code, signal, log_length),
-                StartEvent::HeirExited {
                     pid,
                     start_ticks,
                     at,
@@ -409,11 +391,11 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let records = Records::new(home.path());
         let key = RecordKey::new(home.path(), "api");
-        let heir = |pid| Process {
+        let orphan = |pid| Process {
             pid,
             start_ticks: 9,
         };
-        for (own, heirs, expected) in [
+        for (own, orphans, expected) in [
             (0, &[][..], (4711, 0)),
             (0, &[(7, 0)], (7, 0)),
             (0, &[(7, 0), (8, 3), (9, 0)], (8, 3)),
@@ -421,11 +403,11 @@ mod tests {
         ] {
             started(&records, &key, PROCESS);
             let files = start_files(&records.starts(&key));
-            note_heir_exit(&files, PROCESS.pid, heir(6), exited(9));
+            note_orphan_exit(&files, PROCESS.pid, orphan(6), exited(9));
             assert!(note_exit(&files, PROCESS.pid, exited(own)));
             assert!(!note_exit(&files, PROCESS.pid, exited(own)));
-            for (pid, code) in heirs {
-                note_heir_exit(&files, PROCESS.pid, heir(*pid), exited(*code));
+            for (pid, code) in orphans {
+                note_orphan_exit(&files, PROCESS.pid, orphan(*pid), exited(*code));
             }
             let exit = records.exit(&key).unwrap();
             assert_eq!((exit.process.pid, exit.status()), expected);

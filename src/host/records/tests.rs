@@ -190,7 +190,8 @@ fn what_an_earlier_version_has_written_by_the_first_file_is_found() {
     let home = tempfile::tempdir().unwrap();
     let records = Records::new(home.path());
     let earlier = key(&home.path().join("first.yaml"), "api");
-    let now = key(&home.path().join("second.yaml"), "api").once_by(&home.path().join("first.yaml"));
+    let now = key(&home.path().join("second.yaml"), "api")
+        .with_legacy_inventory(&home.path().join("first.yaml"));
     let record = Record::new(&earlier, own());
     records.write(&earlier, &record).unwrap();
     records.mark_stopped(&earlier).unwrap();

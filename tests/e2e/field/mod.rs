@@ -1,15 +1,15 @@
 //! What real programs, terminals and habits have shown, a test each. The letter and number in front of a name group them.
 
-mod a;
-mod b;
-mod c;
-mod d;
+mod command_line;
 mod exits;
-mod g;
-mod i;
-mod k;
+mod frameworks;
+mod hangup;
+mod ownership;
 mod property;
 mod signals;
+mod stale;
+mod states;
+mod verdicts;
 
 use serde_json::Value;
 

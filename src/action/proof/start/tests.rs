@@ -1,7 +1,7 @@
 use super::*;
 use crate::action::ProofLook;
 
-fn look(listens: bool, exit: Option<(&str, Heir)>) -> Observation {
+fn look(listens: bool, exit: Option<(&str, Handover)>) -> Observation {
     Observation::Look(ProofLook {
         addresses: vec![if listens {
             ConnectOutcome::Accepted
@@ -9,10 +9,10 @@ fn look(listens: bool, exit: Option<(&str, Heir)>) -> Observation {
             ConnectOutcome::Refused
         }],
         processes: Vec::new(),
-        child: exit.map(|(code, heir)| ChildExit {
+        child: exit.map(|(code, handover)| ChildExit {
             success: code == "0",
             how: format!("exit status: {code}"),
-            heir,
+            handover,
         }),
     })
 }
@@ -38,10 +38,10 @@ fn play(observations: &str) -> String {
         };
         let observation = match word.trim_end_matches('+') {
             "runs" => look(listens, None),
-            "exit0" => look(listens, Some(("0", Heir::Runs))),
-            "exit0-nobody" => look(listens, Some(("0", Heir::Nobody))),
-            "exit0-awaited" => look(listens, Some(("0", Heir::Awaited))),
-            "exit1" => look(listens, Some(("1", Heir::Nobody))),
+            "exit0" => look(listens, Some(("0", Handover::Running))),
+            "exit0-nobody" => look(listens, Some(("0", Handover::Nothing))),
+            "exit0-awaited" => look(listens, Some(("0", Handover::Pending))),
+            "exit1" => look(listens, Some(("1", Handover::Nothing))),
             "ready" => asked(&[], AddressHolder::Expected),
             "ready-unknown" => asked(&[], AddressHolder::Unknown),
             "ready-stranger" => asked(&[], AddressHolder::Stranger("pid 9 (old)".to_owned())),
