@@ -157,7 +157,7 @@ pub(crate) struct ActionDetails {
     /// The action was refused because another healthctl was acting on the service.
     pub(crate) busy: bool,
     /// The precheck of the start command failed, so nothing was done.
-    pub(crate) unfit: bool,
+    pub(crate) code_rejected: bool,
     /// The action was an automatic restart.
     pub(crate) automatic: bool,
 }

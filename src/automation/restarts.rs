@@ -84,7 +84,7 @@ impl Restarts {
                 |_| RestartOutcome::Refused {
                     reason: "it was interrupted".to_owned(),
                     busy: false,
-                    unfit: false,
+                    code_rejected: false,
                 },
                 |(outcome, _)| outcome,
             );
@@ -161,7 +161,7 @@ async fn restart(
         Some(result) if result.verdict == Verdict::Refused => RestartOutcome::Refused {
             reason: result.text.clone(),
             busy: result.details.busy,
-            unfit: result.details.unfit,
+            code_rejected: result.details.code_rejected,
         },
         Some(result) => RestartOutcome::Ended {
             verdict: result.verdict,

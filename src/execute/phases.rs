@@ -456,7 +456,7 @@ impl<'a> TargetRun<'a> {
                 times: self.times,
                 log: result.log,
                 busy: false,
-                unfit: result.unfit,
+                code_rejected: result.code_rejected,
                 automatic: false,
             },
             elapsed: self.began.map(|it| at.since(it)).unwrap_or_default(),

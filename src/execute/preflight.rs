@@ -106,7 +106,7 @@ impl TargetRun<'_> {
             }
         };
         let mut refused = ActionEnd::refused(format!("{not_done}: {why}"));
-        refused.unfit = true;
+        refused.code_rejected = true;
         Flow::Break(refused)
     }
 

@@ -30,7 +30,7 @@ pub(super) struct ActionEnd {
     /// Set where nothing was sent, since the service takes no connection.
     pub(super) unreached: bool,
     /// Set where the precheck of the start command failed: the same code is not to be tried again.
-    pub(super) unfit: bool,
+    pub(super) code_rejected: bool,
     /// The answer of a route that is not offered: nothing was done.
     pub(super) not_offered: Option<String>,
     /// Set where what was started says that its address is in use, and nobody listens there.
@@ -53,7 +53,7 @@ impl ActionEnd {
             responder: None,
             unseen: false,
             unreached: false,
-            unfit: false,
+            code_rejected: false,
             in_use: false,
             not_offered: None,
             log: Vec::new(),

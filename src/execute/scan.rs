@@ -214,7 +214,7 @@ impl ScannedService {
             (Some(_), Some(record), Some(start)) => record.entry != start.fingerprint(),
             _ => false,
         };
-        let untold = self.untold(&facts, foreign_unclear, process);
+        let undetermined = self.undetermined(&facts, foreign_unclear, process);
         let mut code = CodeFiles {
             entry_differs,
             hot: service.hot_reload.clone(),
@@ -290,7 +290,7 @@ impl ScannedService {
         HostFinding {
             gone,
             on_record,
-            untold,
+            undetermined,
             image: process.and_then(image),
             process: process.and_then(local_process),
             code,
@@ -302,7 +302,7 @@ impl ScannedService {
     }
 
     /// Returns the flags that cannot be told of the service, each with the reason.
-    fn untold(
+    fn undetermined(
         &self,
         facts: &ProcessFacts,
         foreign_unclear: Option<String>,
@@ -317,14 +317,14 @@ impl ScannedService {
             None => Some("it does not listen on this machine".to_owned()),
             Some(Owners::Nobody | Owners::All(_)) => None,
         };
-        let mut untold = BTreeMap::new();
+        let mut undetermined = BTreeMap::new();
         let has_code =
             service.sources.is_some() || service.config_files.is_some() || service.start.is_some();
         let is_seen = process.is_some() || facts.owners == Some(Owners::Nobody);
         if has_code && !is_seen {
             let unknown = || "which process runs its code is not known".to_owned();
             let why = foreign_unclear.clone().or_else(|| hidden.clone());
-            untold.insert(Flag::Stale, why.unwrap_or_else(unknown));
+            undetermined.insert(Flag::Stale, why.unwrap_or_else(unknown));
         }
         let is_proved = facts.leader().is_some();
         let compares = service.start.is_some() || service.pid_file.is_some();
@@ -332,15 +332,15 @@ impl ScannedService {
             .clone()
             .filter(|_| compares && !is_proved && !service.supervised);
         if let Some(why) = foreign_unclear.or(elsewhere) {
-            untold.insert(Flag::Foreign, why);
+            undetermined.insert(Flag::Foreign, why);
         }
         if let (Some(why), Some(_), false) = (hidden, &facts.owners, service.replicas) {
-            untold.insert(Flag::Split, why);
+            undetermined.insert(Flag::Split, why);
         }
-        for why in untold.values_mut() {
+        for why in undetermined.values_mut() {
             *why = text::clean(why, 300);
         }
-        untold
+        undetermined
     }
 
     /// Returns whether only healthctl starts the service, and only on this machine.

@@ -30,7 +30,7 @@ pub struct HostFinding {
     /// What the records tell of its life.
     pub on_record: OnRecord,
     /// The flags that cannot be told, each with the reason.
-    pub untold: BTreeMap<Flag, String>,
+    pub undetermined: BTreeMap<Flag, String>,
     /// How often what healthctl started has ended by itself, where that is a crash loop, as a sentence.
     pub crash_loop: Option<String>,
 }

@@ -132,7 +132,7 @@ pub struct ServiceSnapshot {
     /// The flags that are set.
     pub flags: BTreeSet<Flag>,
     /// The flags that cannot be told, each with the reason.
-    pub untold: BTreeMap<Flag, String>,
+    pub undetermined: BTreeMap<Flag, String>,
     /// Why it is not healthy, most important first; empty when it is.
     pub reasons: Vec<String>,
     /// Remarks that are no reasons (a role, a take-over).

@@ -69,7 +69,7 @@ impl FailOn {
             || (self.warn && snapshot.verdict == CheckVerdict::Warn);
         if named {
             CheckVerdict::Fail
-        } else if self.untold(snapshot).next().is_some() {
+        } else if self.undetermined(snapshot).next().is_some() {
             snapshot.verdict.max(CheckVerdict::Unknown)
         } else {
             snapshot.verdict
@@ -77,9 +77,9 @@ impl FailOn {
     }
 
     /// Why a flag that was named cannot be told of a service: `stale cannot be told: …`.
-    pub(crate) fn untold(&self, snapshot: &ServiceSnapshot) -> impl Iterator<Item = String> {
-        let untold = snapshot.untold.iter();
-        let named = untold.filter(|(flag, _)| self.flags.contains(flag));
+    pub(crate) fn undetermined(&self, snapshot: &ServiceSnapshot) -> impl Iterator<Item = String> {
+        let undetermined = snapshot.undetermined.iter();
+        let named = undetermined.filter(|(flag, _)| self.flags.contains(flag));
         named.map(|(flag, why)| format!("{flag} cannot be told: {why}"))
     }
 }

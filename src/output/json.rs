@@ -94,7 +94,7 @@ pub(crate) fn json_service(service: &ServiceReport, now: Moment) -> Value {
         "uptime_seconds": uptime.map(|(uptime, at)| seconds(uptime + now.since(at))),
         "instance": snapshot.identity.instance,
         "resources": snapshot.resources,
-        "notes": snapshot.notes.iter().chain(&service.untold).collect::<Vec<_>>(),
+        "notes": snapshot.notes.iter().chain(&service.undetermined).collect::<Vec<_>>(),
         "heartbeat": snapshot.heartbeat.as_ref().map(|it| json_heartbeat(it, now)),
         "probes": probes.map(|probe| json_probe(probe, now)).collect::<Vec<_>>(),
         "dependencies": dependencies.map(|it| json_dependency(it, now)).collect::<Vec<_>>(),

@@ -23,7 +23,7 @@ pub(crate) struct ServiceReport {
     pub(crate) snapshot: Arc<ServiceSnapshot>,
     pub(crate) verdict: CheckVerdict,
     /// Why a flag that was asked for cannot be told, a sentence each.
-    pub(crate) untold: Vec<String>,
+    pub(crate) undetermined: Vec<String>,
 }
 
 impl Report {
@@ -55,11 +55,11 @@ impl Report {
 impl ServiceReport {
     pub(crate) fn new(snapshot: Arc<ServiceSnapshot>, fail_on: &FailOn) -> Self {
         let verdict = fail_on.verdict(&snapshot);
-        let untold = fail_on.untold(&snapshot).collect();
+        let undetermined = fail_on.undetermined(&snapshot).collect();
         Self {
             snapshot,
             verdict,
-            untold,
+            undetermined,
         }
     }
 
@@ -72,6 +72,6 @@ impl ServiceReport {
         };
         let notes = self.snapshot.notes.iter().map(String::as_str);
         let notes = notes.filter(move |note| explains_flag(note));
-        notes.chain(self.untold.iter().map(String::as_str))
+        notes.chain(self.undetermined.iter().map(String::as_str))
     }
 }

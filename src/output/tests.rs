@@ -63,7 +63,7 @@ fn degraded(at: Moment) -> ServiceSnapshot {
         live: Some(true),
         verdict: CheckVerdict::Fail,
         flags: BTreeSet::from([Flag::Flapping]),
-        untold: std::collections::BTreeMap::new(),
+        undetermined: std::collections::BTreeMap::new(),
         reasons: vec!["dependency qdrant: error: timeout after 2s".to_owned()],
         notes: Vec::new(),
         heartbeat: None,

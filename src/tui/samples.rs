@@ -45,7 +45,7 @@ pub(crate) fn waiting(name: &str) -> ServiceSnapshot {
         live: None,
         verdict: CheckVerdict::Unknown,
         flags: BTreeSet::new(),
-        untold: std::collections::BTreeMap::new(),
+        undetermined: std::collections::BTreeMap::new(),
         reasons: Vec::new(),
         notes: Vec::new(),
         heartbeat: None,

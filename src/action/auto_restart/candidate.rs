@@ -43,7 +43,7 @@ pub(crate) enum RestartOutcome {
         /// Another healthctl acts on the service.
         busy: bool,
         /// The precheck of its start command failed.
-        unfit: bool,
+        code_rejected: bool,
     },
     /// The restart was not sent, because somebody has shut the service down.
     ShutDown,
@@ -95,7 +95,7 @@ struct History {
     /// Restarts in a row for such a change.
     self_changes: u32,
     /// The time of the code that could not be started, or did not pass its precheck: the same is not tried again.
-    unfit: Option<Timestamp>,
+    rejected_code: Option<Timestamp>,
     refused: Option<Refusals>,
     given_up: bool,
     /// The notice that the service changes its own code was returned.
@@ -267,7 +267,7 @@ impl RestartCandidate {
 
     /// Returns the cause of the next restart and the earliest time for it.
     pub(super) fn wanted(&self) -> Option<(RestartCause, Moment)> {
-        if self.history.given_up || self.code_is_unfit() {
+        if self.history.given_up || self.code_is_rejected() {
             return None;
         }
         let (expected, cause, since) = self.wish()?;
@@ -285,9 +285,9 @@ impl RestartCandidate {
     }
 
     /// Tells whether the code is still the one that could not be started or did not pass its precheck.
-    fn code_is_unfit(&self) -> bool {
+    fn code_is_rejected(&self) -> bool {
         let code = self.observed.code.map(|(code, _)| code);
-        code.is_some() && self.history.unfit == code
+        code.is_some() && self.history.rejected_code == code
     }
 
     /// Returns the time between the last attempt and the next.
@@ -360,10 +360,10 @@ impl RestartCandidate {
             }
             RestartOutcome::Refused {
                 reason,
-                unfit: true,
+                code_rejected: true,
                 ..
             } if attempt.code.is_some() => {
-                self.history.unfit = attempt.code;
+                self.history.rejected_code = attempt.code;
                 return Some(format!(
                     "{name}: the automatic restart was refused: {reason}; it waits for the next change of the code"
                 ));
@@ -424,7 +424,7 @@ impl RestartCandidate {
             && attempt.cause == RestartCause::Stale
             && attempt.code.is_some()
         {
-            history.unfit = attempt.code;
+            history.rejected_code = attempt.code;
             return Some(format!(
                 "{name}: the automatic restart ended as {verdict}; the same code is not tried again, the next change of it is"
             ));

@@ -139,11 +139,11 @@ impl Scene {
 
     fn refuse(&mut self, seconds: f64, busy: bool) -> Option<String> {
         let reason = "another healthctl acts on it".to_owned();
-        let unfit = false;
+        let code_rejected = false;
         let refused = RestartOutcome::Refused {
             reason,
             busy,
-            unfit,
+            code_rejected,
         };
         self.auto_restart.ended(refused, at(seconds))
     }
@@ -153,7 +153,7 @@ impl Scene {
         let refused = RestartOutcome::Refused {
             reason: "its precheck failed".to_owned(),
             busy: false,
-            unfit: true,
+            code_rejected: true,
         };
         self.auto_restart.ended(refused, at(seconds))
     }
@@ -313,7 +313,7 @@ fn a_service_that_is_unready_or_blocked_is_not_restarted() {
 }
 
 #[test]
-fn code_that_is_unfit_is_not_tried_twice() {
+fn code_that_is_rejected_is_not_tried_twice() {
     for fails in ["precheck", "start"] {
         let mut scene = Scene::new(vec![permitting("api", "")]);
         scene.see(100.0, "api", "code=50 pid=7");

@@ -52,7 +52,7 @@ impl Tracker {
                 .state
                 .verdict(self.info.degraded, self.info.stopped),
             notes: self.notes(&assessed.reasons, now),
-            untold: self.untold(&flags, now),
+            undetermined: self.undetermined(&flags, now),
             blocked_by: blocked_by.filter(|_| flags.contains(&Flag::Blocked)),
             flags,
             reasons: assessed.reasons,
@@ -169,20 +169,20 @@ impl Tracker {
     }
 
     /// Returns the flags that cannot be told of a service that answers, each with the reason.
-    fn untold(&self, flags: &BTreeSet<Flag>, now: Moment) -> BTreeMap<Flag, String> {
+    fn undetermined(&self, flags: &BTreeSet<Flag>, now: Moment) -> BTreeMap<Flag, String> {
         if self.is_unanswering() {
             return BTreeMap::new();
         }
-        let mut untold = self.host.untold.clone();
+        let mut undetermined = self.host.undetermined.clone();
         if self.processes.start().is_some() {
             // What it reports of its start tells as much as its process would.
-            untold.remove(&Flag::Stale);
+            undetermined.remove(&Flag::Stale);
         }
         if let Staleness::Unclear(why) = self.staleness(now) {
-            untold.insert(Flag::Stale, why);
+            undetermined.insert(Flag::Stale, why);
         }
-        untold.retain(|flag, _| !flags.contains(flag));
-        untold
+        undetermined.retain(|flag, _| !flags.contains(flag));
+        undetermined
     }
 
     /// Returns the remarks about the heartbeats of the dependencies.

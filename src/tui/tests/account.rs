@@ -123,7 +123,7 @@ fn restarted() -> ActionDetails {
         },
         log: Vec::new(),
         busy: false,
-        unfit: false,
+        code_rejected: false,
         automatic: false,
     }
 }
