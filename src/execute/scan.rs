@@ -27,7 +27,7 @@ use crate::host::pid_file::PidFile;
 use crate::host::records::{ExitRecord, Record, RecordKey, Records};
 use crate::host::{
     Endpoint, Owners, RunningProcess, alive, ancestors, ended, image, is_local, loaded,
-    local_process, runs_another_file_than,
+    local_process, runs_another_file_than, started_at,
 };
 use crate::inventory::{Inventory, Secret, Service, StartSpec};
 use crate::probe::Redactions;
@@ -162,7 +162,7 @@ impl ScannedService {
         // What cannot be started has no record, and looking for a thousand of them takes its time.
         let is_silent = matches!(owners, None | Some(Owners::Nobody));
         let shut_down = records.filter(|_| service.start.is_some() || is_silent);
-        let shut_down = shut_down.and_then(|records| records.stopped_since(&self.key));
+        let mut shut_down = shut_down.and_then(|records| records.stopped_since(&self.key));
         let records = records.filter(|_| service.start.is_some());
         let record = match records.map(|records| records.read(&self.key)).transpose() {
             Ok(record) => record.flatten(),
@@ -187,6 +187,18 @@ impl ScannedService {
             circumstances,
         );
         let recorded = facts.recorded();
+        // Somebody has started it again: whatever ends from here on has not ended by that shutdown.
+        let leader = facts.leader().and_then(|leader| started_at(leader.process));
+        if let Some(records) = records
+            && leader
+                .zip(shut_down)
+                .is_some_and(|(started, at)| started > at)
+        {
+            shut_down = None;
+            if let Err(error) = records.clear_stopped(&self.key) {
+                problem(error.to_string());
+            }
+        }
         let owners: Vec<Process> = facts.owning().iter().map(|owner| owner.process).collect();
         if let (Some(records), Some(_)) = (records, &facts.record)
             && let Err(error) = records.add_descendants(&self.key, &owners)

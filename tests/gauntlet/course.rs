@@ -116,6 +116,27 @@ impl Course {
         self.end(expected);
     }
 
+    /// Runs the program below a supervisor that brings it back, which `prepare` has started.
+    pub(crate) fn supervised(mut self, supervisor: &str, expected: &str) {
+        self.invite_strangers();
+        self.act("start");
+        self.check("");
+        self.act("restart");
+        let service = self.in_pid_file().expect("it has written its pid");
+        self.kill_service(service);
+        let is_back = |course: &Self| course.listens() && course.in_pid_file() != Some(service);
+        self.wait("its supervisor brings it back", is_back);
+        self.check("");
+        self.act("shutdown");
+        assert_eq!(self.recorded("process"), None);
+        let file = fs::read_to_string(self.path().join(supervisor));
+        let file = file.expect("the supervisor has written its pid");
+        let pid = file.trim().parse().expect("a pid is a number");
+        self.look();
+        signal(pid, Signal::TERM);
+        self.end(expected);
+    }
+
     fn path(&self) -> &Path {
         self.stage.scene().path()
     }

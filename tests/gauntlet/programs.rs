@@ -367,3 +367,46 @@ programs! {
     started "started; healthy; restarted; keeper killed; healthy; restarted; service killed; unhealthy; started; stopped",
     by hand "healthy; restarted; stopped; again by hand; service killed; stopped; started; stopped";
 }
+
+mod supervisord {
+    use super::*;
+
+    static PROGRAM: Program = Program {
+        name: "web",
+        files: &[
+            (
+                "app/web.py",
+                concat!(
+                    "import os\n\nopen('../run/web.pid', 'w').write(str(os.getpid()))\n",
+                    server!("first")
+                ),
+            ),
+            (
+                "app/supervisord.conf",
+                "[unix_http_server]\nfile=../run/supervisor.sock\n\n[supervisord]\npidfile=../run/supervisord.pid\n\
+                 logfile=../logs/supervisord.log\n\n[rpcinterface:supervisor]\n\
+                 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n\n\
+                 [supervisorctl]\nserverurl=unix://../run/supervisor.sock\n\n\
+                 [program:web]\ncommand=python web.py\nautostart=false\nautorestart=true\nstartsecs=0\n",
+            ),
+        ],
+        prepare: Some("supervisord -c supervisord.conf"),
+        command: "[supervisorctl, -c, supervisord.conf, start, web]",
+        keys: concat!(
+            "    url: http://127.0.0.1:{port}\n    probes: {live: {http: /health}}\n    supervised: true\n    ",
+            "actions:\n      shutdown: {exec: [supervisorctl, -c, supervisord.conf, stop, web], cwd: app}\n      ",
+            "restart: {exec: [supervisorctl, -c, supervisord.conf, restart, web], cwd: app}\n"
+        ),
+        pid_file: Some("run/web.pid"),
+        ..PLAIN
+    };
+
+    #[test]
+    #[ignore = "needs programs under target/gauntlet"]
+    fn supervised() {
+        Course::new(&PROGRAM).supervised(
+            "run/supervisord.pid",
+            "started; healthy; restarted; service killed; healthy; stopped",
+        );
+    }
+}
