@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::actions::SERVICE;
 use crate::keeper::{assert_ran, run, send, service, started_by, until, worker, worker_with};
-use crate::support::started::{Stage, Startable};
+use crate::support::process::Running;
+use crate::support::started::{Scripted, Stage, Startable};
 use crate::support::watching::Watching;
 
 /// What `check` tells of the only service.
@@ -250,4 +251,21 @@ fn c3_neighbour_one_that_has_gone_into_the_background_has_its_end_told() {
     assert_eq!(told["state"], "unhealthy");
     let reasons = text_of(&told, "reasons");
     assert!(reasons.contains("signal: 9 (SIGKILL)"), "{reasons}");
+}
+
+#[test]
+fn c3_neighbour_what_was_started_by_hand_has_not_ended_by_the_shutdown_before() {
+    let api = Scripted::new("", "");
+    assert_ran(api.stage(), "start --yes api", "started");
+    assert_ran(api.stage(), "shutdown --yes api", "stopped");
+    assert!(text_of(&checked(api.stage()), "reasons").contains("shut down on purpose"));
+    let mut command = api.by_hand(&[]);
+    let mut running = Running::start(&mut command).expect("it can be started");
+    let ran = run(api.stage(), "check --wait 60s");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    // Whoever looks at this machine now sees its process.
+    assert_eq!(checked(api.stage())["state"], "healthy");
+    running.stop(Signal::KILL);
+    let reasons = text_of(&checked(api.stage()), "reasons");
+    assert!(!reasons.contains("on purpose"), "{reasons}");
 }
