@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::demo::{Answer, ask, send};
+use crate::support::example::example;
 use crate::support::fake::Fake;
 use crate::support::process::{Running, free_port};
 use crate::support::scene::Scene;
@@ -41,9 +42,8 @@ services:
         );
         let configuration = configuration(&database, free_port(), true);
         let file = scene.write("orders.json", &configuration);
-        let mut command = cargo();
+        let mut command = Command::new(example("orders"));
         command
-            .args(["run", "--quiet", "--example", "orders", "--"])
             .arg(file)
             .arg(address.to_string())
             .stdout(Stdio::null())
@@ -67,8 +67,7 @@ services:
             let mut line = String::new();
             let length = self.log.read_line(&mut line).expect("the log is text");
             assert_ne!(length, 0, "it ended before it said {message:?}");
-            // Lines that are no JSON are from cargo.
-            let line: Value = serde_json::from_str(&line).unwrap_or_default();
+            let line: Value = serde_json::from_str(&line).expect("a line of the log is JSON");
             if line["message"] == message {
                 return line;
             }
@@ -101,20 +100,6 @@ services:
         let ran = self.scene.run(&["reload", "--yes", "orders"]);
         (ran.code, ran.stdout)
     }
-}
-
-/// Returns a command by which cargo builds the program, if need be, and runs it.
-fn cargo() -> Command {
-    let mut command = Command::new(env!("CARGO"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy().into_owned();
-        // The variables that cargo has set for this test would cause a new build.
-        if name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_") {
-            command.env_remove(name);
-        }
-    }
-    command
 }
 
 fn configuration(database: &Fake, supplier: u16, watch_disk: bool) -> String {

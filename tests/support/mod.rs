@@ -12,6 +12,7 @@
 
 pub mod acting;
 pub mod demo;
+pub mod example;
 pub mod fake;
 pub mod faulty;
 pub mod process;

@@ -1,0 +1,201 @@
+//! The mail room, a small service in four languages under `tests/kit`, as a process.
+
+use std::fs;
+use std::io::{BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::demo::{Answer, ask};
+use crate::support::example::example;
+use crate::support::process::{Running, free_port, wait_for_port};
+use crate::support::scene::Scene;
+
+/// The language that a mail room is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    Rust,
+    Python,
+    Go,
+    Node,
+}
+
+/// A mail room with an inventory that names it.
+pub struct Mailroom {
+    pub scene: Scene,
+    pub running: Running,
+    pub port: u16,
+    language: Language,
+}
+
+/// Returns the path of a file under `tests/kit`.
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/kit")
+        .join(name)
+}
+
+impl Mailroom {
+    pub fn start(language: Language) -> Self {
+        Self::start_with(language, |_| {})
+    }
+
+    /// Starts it by a command that was changed.
+    pub fn start_with(language: Language, change: impl FnOnce(&mut Command)) -> Self {
+        let (scene, port) = (Scene::new(), free_port());
+        scene.write(
+            "healthctl.yaml",
+            &format!(
+                "defaults: {{interval: 100ms, timeout: 20s}}
+services:
+  mailroom: {{profile: hephaestus, url: 'http://127.0.0.1:{port}', required: [inbox]}}
+"
+            ),
+        );
+        scene.write(
+            "mailroom.json",
+            r#"{"inbox": "inbox", "greeting": "thank you"}"#,
+        );
+        fs::create_dir(scene.path().join("inbox")).expect("a folder can be made");
+        let log = fs::File::create(scene.path().join("log")).expect("a file can be made");
+        let mut command = command(language, &scene, port);
+        command
+            .current_dir(scene.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file has a second handle"))
+            .stderr(log);
+        change(&mut command);
+        let running = Running::start(&mut command).expect("it can be run: .ci/run installs it");
+        wait_for_port(port, Duration::from_secs(60));
+        Self {
+            scene,
+            running,
+            port,
+            language,
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    pub fn ask(&self, request: &str) -> Answer {
+        ask(self.address(), request).expect("it answers")
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.scene.path().join("log")).expect("it is text")
+    }
+
+    /// Takes its inbox away, or puts it back.
+    pub fn has_inbox(&self, has: bool) {
+        let [mut from, mut to] = ["inbox", "elsewhere"].map(|name| self.scene.path().join(name));
+        if has {
+            std::mem::swap(&mut from, &mut to);
+        }
+        fs::rename(from, to).expect("a folder can be renamed");
+    }
+
+    /// Returns the letters in its inbox.
+    pub fn letters(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.scene.path().join("inbox")).expect("it is there");
+        let paths = entries.map(|entry| entry.expect("it can be read").path());
+        paths
+            .map(|path| fs::read_to_string(path).expect("it is text"))
+            .collect()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.running.pid()).expect("a pid is small");
+        kill_process(Pid::from_raw(pid).expect("a process"), signal).expect("it runs");
+    }
+
+    /// Waits until its liveness route says this status.
+    pub fn until_live_says(&self, status: &str) {
+        while self.ask("GET /health/live").json()["status"] != status {}
+    }
+
+    /// Begins to send a letter, and returns when that is in flight.
+    pub fn begin_letter(&self) -> Letter {
+        let mut stream = TcpStream::connect(self.address()).expect("it listens");
+        let head = "POST /letters HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/plain\r\n\
+                    Content-Length: 5\r\n\r\nhel";
+        stream
+            .write_all(head.as_bytes())
+            .expect("it takes requests");
+        while self.in_flight() != 1 {}
+        Letter(stream)
+    }
+
+    fn in_flight(&self) -> u64 {
+        if self.language != Language::Rust {
+            let status = self.ask("GET /health/status").json();
+            let count = status["resources"]["requests_in_flight"].as_u64();
+            return count.expect("it counts them");
+        }
+        let text = self.ask("GET /metrics").body;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("service_requests_in_flight "));
+        line.expect("it counts them")
+            .parse()
+            .expect("it is a number")
+    }
+
+    /// Waits for its end in a thread of its own: unless it is reaped, healthctl would see its zombie.
+    pub fn reap(self) -> (Scene, std::thread::JoinHandle<ExitStatus>) {
+        let Self {
+            scene, mut running, ..
+        } = self;
+        (scene, std::thread::spawn(move || running.wait()))
+    }
+}
+
+/// A letter of which the last part is not sent yet.
+pub struct Letter(TcpStream);
+
+impl Letter {
+    /// Sends the rest and returns the whole answer.
+    pub fn finish(mut self) -> String {
+        self.0.write_all(b"lo").expect("it is still there");
+        let mut answer = String::new();
+        BufReader::new(self.0)
+            .read_to_string(&mut answer)
+            .expect("it answers");
+        answer
+    }
+}
+
+/// Returns the command that the README names.
+fn command(language: Language, scene: &Scene, port: u16) -> Command {
+    let mut command = match language {
+        Language::Rust => {
+            let mut command = Command::new(example("mailroom"));
+            command.arg(format!("127.0.0.1:{port}"));
+            return command;
+        }
+        Language::Python => {
+            let mut command = Command::new("python3");
+            command.arg(source("mailroom.py"));
+            command
+        }
+        Language::Go => {
+            let program = scene.path().join("mailroom");
+            let mut build = Command::new("go");
+            build.arg("build").arg("-o").arg(&program);
+            build.arg(source("mailroom.go"));
+            assert!(build.status().expect("go is installed").success());
+            Command::new(program)
+        }
+        Language::Node => {
+            let mut command = Command::new("node");
+            command.arg(source("mailroom.mjs"));
+            command
+        }
+    };
+    command.arg(port.to_string());
+    command
+}

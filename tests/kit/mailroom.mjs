@@ -1,0 +1,193 @@
+// The mail room in Node, of the standard library alone: node mailroom.mjs [PORT]
+//
+// The class Service is what you copy: health, status and shutdown routes, draining, clean-up, exit. What
+// follows it is the service itself, which takes letters into a folder.
+
+import { readdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+
+/** What the health routes tell, and the order of a shutdown: drain, clean up, reply, exit. */
+class Service {
+  dependencies = new Map();
+  cleanUps = []; // [name, function]; the last one runs first
+  inFlight = 0; // requests to the service's own routes
+  replies = 0; // shutdown requests that wait for their reply
+  shutdown = null; // a promise, from the first request for a shutdown on
+  started = new Date();
+  #changed = new Set();
+
+  constructor(name, version, drainTimeout = 30_000) {
+    Object.assign(this, { name, version, drainTimeout });
+  }
+
+  /** Calls the function now and then; it fails by throwing, and may return details. */
+  check(name, run, every = 1000) {
+    const found = { successes: 0, failures: 0, error: 'not checked yet', details: {} };
+    this.dependencies.set(name, found);
+    const again = async () => {
+      try {
+        found.details = (await run()) ?? {};
+        Object.assign(found, { error: null, success: Date.now(), successes: found.successes + 1 });
+      } catch (error) {
+        Object.assign(found, { error: error.message, failure: Date.now(), failures: found.failures + 1 });
+      }
+      setTimeout(again, every).unref();
+    };
+    again();
+  }
+
+  /** Answers the health and shutdown routes, and all others by `work`, until a shutdown is done. */
+  serve(port, work) {
+    this.server = createServer((request, response) => {
+      this.#answer(request, response, work).catch((error) => {
+        console.error(error);
+        if (!response.headersSent) reply(response, 500, 'internal error\n');
+        response.destroy();
+      });
+    });
+    for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => this.shutDown());
+    this.server.listen(port, '127.0.0.1', () => console.log(`listening on ${port}`));
+  }
+
+  /** Begins the shutdown; a second call changes nothing. The promise is kept after the clean-up. */
+  shutDown() {
+    this.shutdown ??= this.#shutDown();
+    return this.shutdown;
+  }
+
+  async #shutDown() {
+    await this.#until(() => this.inFlight === 0, this.drainTimeout);
+    const begin = Date.now();
+    for (const [name, run] of this.cleanUps.toReversed()) {
+      try {
+        await run();
+      } catch (error) {
+        console.error(`clean-up of ${name} failed:`, error);
+      }
+    }
+    this.#end();
+    return (Date.now() - begin) / 1000;
+  }
+
+  /** Closes the listener once every reply is sent; with it the process ends, as nothing is left to do. */
+  async #end() {
+    await new Promise(setImmediate);
+    await this.#until(() => this.replies === 0, 5000);
+    this.server.close();
+    this.server.closeAllConnections(); // idle ones, and requests that have outlasted the drain
+  }
+
+  #until(holds, limit) {
+    return new Promise((resolve) => {
+      const look = () => holds() && finish();
+      const timer = setTimeout(finish, limit);
+      this.#changed.add(look);
+      const changed = this.#changed;
+      function finish() {
+        clearTimeout(timer);
+        changed.delete(look);
+        resolve();
+      }
+      look();
+    });
+  }
+
+  #count(counter, response) {
+    this[counter] += 1;
+    response.on('close', () => {
+      this[counter] -= 1;
+      for (const look of this.#changed) look();
+    });
+  }
+
+  #live() {
+    return {
+      status: this.shutdown ? 'shutting_down' : 'healthy',
+      service: this.name,
+      version: this.version,
+      uptime_seconds: (Date.now() - this.started) / 1000,
+      start_time: this.started.toISOString().replace('Z', ''),
+    };
+  }
+
+  #status() {
+    const ago = (at) => (at === undefined ? -1 : (Date.now() - at) / 1000);
+    const dependencies = {};
+    for (const [name, found] of this.dependencies) {
+      dependencies[name] = {
+        status: found.error ? 'error' : 'working',
+        error: found.error,
+        last_success_seconds: ago(found.success),
+        success_count: found.successes,
+        last_failure_seconds: ago(found.failure),
+        failure_count: found.failures,
+        ...found.details,
+      };
+    }
+    const resources = { requests_in_flight: this.inFlight };
+    return { ...this.#live(), should_shutdown: this.shutdown !== null, dependencies, resources };
+  }
+
+  get ready() {
+    return !this.shutdown && [...this.dependencies.values()].every((found) => !found.error);
+  }
+
+  async #answer(request, response, work) {
+    const path = request.url.split('?')[0];
+    switch (`${request.method} ${path}`) {
+      case 'GET /health/live':
+      case 'GET /healthz':
+        return reply(response, 200, this.#live());
+      case 'GET /health/status':
+        return reply(response, 200, this.#status());
+      case 'GET /readyz': // for Kubernetes, which reads the code alone
+        return reply(response, this.ready ? 200 : 503, { ready: this.ready });
+      case 'POST /health/shutdown/schedule':
+        this.shutDown();
+        return reply(response, 200, {
+          status: 'shutdown_scheduled', should_shutdown: true, mode: 'scheduled', message: 'drains, cleans up and exits',
+        });
+      case 'POST /health/shutdown':
+        this.#count('replies', response);
+        return reply(response, 200, {
+          status: 'shutdown_complete', mode: 'immediate', cleanup_duration_seconds: await this.shutDown(),
+        });
+    }
+    if (this.shutdown) {
+      response.setHeader('Connection', 'close');
+      return reply(response, 503, 'shutting down\n');
+    }
+    this.#count('inFlight', response);
+    await work(request, response, path);
+  }
+}
+
+function reply(response, code, body) {
+  const [type, text] = typeof body === 'string' ? ['text/plain', body] : ['application/json', JSON.stringify(body)];
+  response.writeHead(code, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) });
+  response.end(text);
+}
+
+// The service itself.
+
+const inbox = 'inbox';
+const service = new Service('mailroom', '0.1.0');
+service.check('inbox', async () => ({ letters: (await readdir(inbox)).length }));
+service.cleanUps.push(['inbox', async () => console.log('inbox closed')]);
+service.serve(Number(process.argv[2] ?? 8000), async (request, response, path) => {
+  if (path !== '/letters') return reply(response, 404, 'not found\n');
+  try {
+    const text = request.method === 'GET' ? `${(await readdir(inbox)).length} waiting\n` : await take(request);
+    return reply(response, 200, text);
+  } catch (error) {
+    return reply(response, 503, `${error.message}\n`);
+  }
+});
+
+async function take(request) {
+  const letter = [];
+  for await (const part of request) letter.push(part);
+  await writeFile(join(inbox, `letter-${Date.now()}.txt`), Buffer.concat(letter));
+  return 'thank you\n';
+}
