@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::mailroom::{Language, Mailroom};
+use crate::mailroom::{Language, Mailroom, letters};
 use crate::support::acting::Acting;
 use crate::support::watching::Watching;
 
@@ -20,7 +20,11 @@ fn is_watched(language: Language) {
     assert_eq!(found["version"], "0.1.0", "{found}");
     assert!(found["uptime_seconds"].is_f64(), "{found}");
     assert!(found["started_at"].is_string(), "{found}");
-    assert!(!found["resources"].as_object().unwrap().is_empty());
+    assert!(
+        found["resources"]
+            .as_object()
+            .is_some_and(|it| !it.is_empty())
+    );
     let inbox = &found["dependencies"][0];
     assert_eq!(inbox["name"], "inbox", "{found}");
     assert_eq!(inbox["status"], "working", "{found}");
@@ -80,9 +84,7 @@ fn is_drained_and_stopped(language: Language) {
     assert!(ran.stdout.starts_with(&proof), "{ran:?}");
     assert!(ran.stderr.contains("shutdown_complete"), "{ran:?}");
     assert!(reaper.join().expect("the reaper ends").success());
-    let inbox = scene.path().join("inbox");
-    let letter = std::fs::read_dir(inbox).unwrap().next().unwrap().unwrap();
-    assert_eq!(std::fs::read_to_string(letter.path()).unwrap(), "hello");
+    assert_eq!(letters(&scene), ["hello"]);
 }
 
 /// A scheduled shutdown is accepted at once and carried out behind it.
@@ -114,7 +116,7 @@ fn is_signalled(language: Language) {
         assert_eq!(mailroom.ask("GET /health/live").status, 200);
         assert!(letter.finish().contains("thank you\n"));
         assert!(mailroom.running.wait().success());
-        assert_eq!(mailroom.letters(), ["hello"]);
+        assert_eq!(letters(&mailroom.scene), ["hello"]);
         let log = mailroom.log();
         assert_eq!(log.matches("inbox closed").count(), 1, "{log}");
     }

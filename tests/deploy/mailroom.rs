@@ -16,7 +16,7 @@ use crate::support::scene::Scene;
 
 /// The language that a mail room is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
+pub(crate) enum Language {
     Rust,
     Python,
     Go,
@@ -24,12 +24,15 @@ pub enum Language {
 }
 
 /// A mail room with an inventory that names it.
-pub struct Mailroom {
-    pub scene: Scene,
-    pub running: Running,
-    pub port: u16,
+pub(crate) struct Mailroom {
+    pub(crate) scene: Scene,
+    pub(crate) running: Running,
+    pub(crate) port: u16,
     language: Language,
 }
+
+/// The configuration of the one in Rust.
+const CONFIGURATION: &str = r#"{"inbox": "inbox", "greeting": "thank you"}"#;
 
 /// Returns the path of a file under `tests/kit`.
 fn source(name: &str) -> PathBuf {
@@ -38,14 +41,44 @@ fn source(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// Returns the text of a file under `tests/deploy`.
+pub(crate) fn deployment(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/deploy");
+    fs::read_to_string(folder.join(name)).expect("it can be read")
+}
+
 impl Mailroom {
-    pub fn start(language: Language) -> Self {
-        Self::start_with(language, |_| {})
+    pub(crate) fn start(language: Language) -> Self {
+        let (scene, port) = (Scene::new(), free_port());
+        let command = command(language, &scene, port);
+        scene.write("mailroom.json", CONFIGURATION);
+        fs::create_dir(scene.path().join("inbox")).expect("a folder can be made");
+        Self::run(language, scene, port, command)
     }
 
-    /// Starts it by a command that was changed.
-    pub fn start_with(language: Language, change: impl FnOnce(&mut Command)) -> Self {
+    /// Starts the one in Rust as it is deployed: with these arguments, an address and the path of its configuration, of
+    /// which the port and the folders are those of a test. `change` is given the command and the scene.
+    pub(crate) fn deployed(
+        arguments: &[String],
+        configuration: &str,
+        change: impl FnOnce(&mut Command, &Scene),
+    ) -> Self {
+        let [address, path] = arguments else {
+            panic!("an address and a path: {arguments:?}");
+        };
+        address.parse::<SocketAddr>().expect("it is an address");
+        assert_eq!(path, "/etc/mailroom/mailroom.json");
         let (scene, port) = (Scene::new(), free_port());
+        fs::create_dir(scene.path().join("inbox")).expect("a folder can be made");
+        assert!(configuration.contains(r#""/var/lib/mailroom""#));
+        let configuration = configuration.replace("/var/lib/mailroom", "inbox");
+        scene.write("mailroom.json", &configuration);
+        let mut command = command(Language::Rust, &scene, port);
+        change(&mut command, &scene);
+        Self::run(Language::Rust, scene, port, command)
+    }
+
+    fn run(language: Language, scene: Scene, port: u16, mut command: Command) -> Self {
         scene.write(
             "healthctl.yaml",
             &format!(
@@ -55,19 +88,12 @@ services:
 "
             ),
         );
-        scene.write(
-            "mailroom.json",
-            r#"{"inbox": "inbox", "greeting": "thank you"}"#,
-        );
-        fs::create_dir(scene.path().join("inbox")).expect("a folder can be made");
         let log = fs::File::create(scene.path().join("log")).expect("a file can be made");
-        let mut command = command(language, &scene, port);
         command
             .current_dir(scene.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file has a second handle"))
             .stderr(log);
-        change(&mut command);
         let running = Running::start(&mut command).expect("it can be run: .ci/run installs it");
         wait_for_port(port, Duration::from_secs(60));
         Self {
@@ -78,20 +104,20 @@ services:
         }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
-    pub fn ask(&self, request: &str) -> Answer {
+    pub(crate) fn ask(&self, request: &str) -> Answer {
         ask(self.address(), request).expect("it answers")
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.scene.path().join("log")).expect("it is text")
     }
 
     /// Takes its inbox away, or puts it back.
-    pub fn has_inbox(&self, has: bool) {
+    pub(crate) fn has_inbox(&self, has: bool) {
         let [mut from, mut to] = ["inbox", "elsewhere"].map(|name| self.scene.path().join(name));
         if has {
             std::mem::swap(&mut from, &mut to);
@@ -99,54 +125,51 @@ services:
         fs::rename(from, to).expect("a folder can be renamed");
     }
 
-    /// Returns the letters in its inbox.
-    pub fn letters(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.scene.path().join("inbox")).expect("it is there");
-        let paths = entries.map(|entry| entry.expect("it can be read").path());
-        paths
-            .map(|path| fs::read_to_string(path).expect("it is text"))
-            .collect()
-    }
-
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.running.pid()).expect("a pid is small");
         kill_process(Pid::from_raw(pid).expect("a process"), signal).expect("it runs");
     }
 
     /// Waits until its liveness route says this status.
-    pub fn until_live_says(&self, status: &str) {
+    pub(crate) fn until_live_says(&self, status: &str) {
         while self.ask("GET /health/live").json()["status"] != status {}
     }
 
     /// Begins to send a letter, and returns when that is in flight.
-    pub fn begin_letter(&self) -> Letter {
+    pub(crate) fn begin_letter(&self) -> Letter {
         let mut stream = TcpStream::connect(self.address()).expect("it listens");
         let head = "POST /letters HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/plain\r\n\
                     Content-Length: 5\r\n\r\nhel";
         stream
             .write_all(head.as_bytes())
             .expect("it takes requests");
-        while self.in_flight() != 1 {}
+        while !self.works() {}
         Letter(stream)
     }
 
-    fn in_flight(&self) -> u64 {
-        if self.language != Language::Rust {
+    fn works(&self) -> bool {
+        let count = if self.language == Language::Rust {
+            self.metric("service_requests_in_flight")
+        } else {
             let status = self.ask("GET /health/status").json();
-            let count = status["resources"]["requests_in_flight"].as_u64();
-            return count.expect("it counts them");
-        }
+            let count = status["resources"]["requests_in_flight"].as_f64();
+            count.expect("it counts them")
+        };
+        count > 0.0
+    }
+
+    /// Returns the value of a metric without labels.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
         let text = self.ask("GET /metrics").body;
-        let line = text
+        let mut values = text
             .lines()
-            .find_map(|line| line.strip_prefix("service_requests_in_flight "));
-        line.expect("it counts them")
-            .parse()
-            .expect("it is a number")
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = values.next().expect("it is there");
+        value.parse().expect("it is a number")
     }
 
     /// Waits for its end in a thread of its own: unless it is reaped, healthctl would see its zombie.
-    pub fn reap(self) -> (Scene, std::thread::JoinHandle<ExitStatus>) {
+    pub(crate) fn reap(self) -> (Scene, std::thread::JoinHandle<ExitStatus>) {
         let Self {
             scene, mut running, ..
         } = self;
@@ -154,12 +177,21 @@ services:
     }
 }
 
+/// Returns the letters in the inbox of a mail room.
+pub(crate) fn letters(scene: &Scene) -> Vec<String> {
+    let entries = fs::read_dir(scene.path().join("inbox")).expect("it is there");
+    let paths = entries.map(|entry| entry.expect("it can be read").path());
+    paths
+        .map(|path| fs::read_to_string(path).expect("it is text"))
+        .collect()
+}
+
 /// A letter of which the last part is not sent yet.
-pub struct Letter(TcpStream);
+pub(crate) struct Letter(TcpStream);
 
 impl Letter {
     /// Sends the rest and returns the whole answer.
-    pub fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         self.0.write_all(b"lo").expect("it is still there");
         let mut answer = String::new();
         BufReader::new(self.0)

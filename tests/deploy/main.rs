@@ -9,3 +9,6 @@ mod support;
 
 mod course;
 mod mailroom;
+mod manifests;
+mod prometheus;
+mod systemd;

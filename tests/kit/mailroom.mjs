@@ -3,6 +3,7 @@
 // The class Service is what you copy: health, status and shutdown routes, draining, clean-up, exit. What
 // follows it is the service itself, which takes letters into a folder.
 
+import { randomUUID } from 'node:crypto';
 import { readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -188,6 +189,6 @@ service.serve(Number(process.argv[2] ?? 8000), async (request, response, path) =
 async function take(request) {
   const letter = [];
   for await (const part of request) letter.push(part);
-  await writeFile(join(inbox, `letter-${Date.now()}.txt`), Buffer.concat(letter));
+  await writeFile(join(inbox, `letter-${randomUUID()}.txt`), Buffer.concat(letter));
   return 'thank you\n';
 }

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{env, fs, io};
 
@@ -93,9 +92,9 @@ async fn take(
     State(configuration): State<Configuration<Config>>,
     letter: String,
 ) -> Result<String, StatusCode> {
-    static NUMBER: AtomicUsize = AtomicUsize::new(1);
     let config = configuration.current();
-    let name = format!("letter-{}.txt", NUMBER.fetch_add(1, Ordering::Relaxed));
-    fs::write(config.inbox.join(name), letter).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let name = format!("letter-{}.txt", jiff::Timestamp::now().as_nanosecond());
+    let written = fs::write(config.inbox.join(name), letter);
+    written.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     Ok(format!("{}\n", config.greeting))
 }
