@@ -7,6 +7,8 @@
 //! | `POST /health/shutdown` | answers after the drain and the clean-up |
 //! | `POST /health/shutdown/schedule` | answers at once and shuts down in the background |
 //!
+//! [`unprefixed_routes`] are the same without a prefix, as the convention was first drafted; a service may have both.
+//!
 //! ```
 //! use axum::Router;
 //! use healthctl_service::{Service, Settings, hephaestus};
@@ -49,6 +51,25 @@ pub fn routes(service: &Service) -> Router {
         .route("/health/status", get(status))
         .route("/health/shutdown", post(shutdown))
         .route("/health/shutdown/schedule", post(schedule))
+        .with_state(service.clone())
+}
+
+/// Returns the routes of the convention without a prefix: `GET /health` with the answer of
+/// `/health/status`, `POST /shutdown` and `POST /shutdown/schedule`. They can be merged with [`routes`].
+///
+/// ```
+/// use axum::Router;
+/// use healthctl_service::{Service, Settings, hephaestus};
+///
+/// let service = Service::new("orders-mcp", "0.9.1", Settings::default());
+/// let health = hephaestus::routes(&service).merge(hephaestus::unprefixed_routes(&service));
+/// # let _: Router = health;
+/// ```
+pub fn unprefixed_routes(service: &Service) -> Router {
+    Router::new()
+        .route("/health", get(status))
+        .route("/shutdown", post(shutdown))
+        .route("/shutdown/schedule", post(schedule))
         .with_state(service.clone())
 }
 

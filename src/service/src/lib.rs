@@ -87,6 +87,7 @@
 //! | `circuit`, `circuit_breaker`, `heartbeat` | the state machine of a circuit, its guard, and heartbeats |
 //! | `lease` | a client for leases of Kubernetes (feature `lease`) |
 //! | `lifecycle`, `server`, `connection` | from serving to finished, and the order of the shutdown |
+//! | `tls` | a listener for TLS, with the feature `tls` |
 //! | `settings` | the limits of all this |
 //! | [`hephaestus`], [`control_plane`], [`scry_ingestor`], [`kcp_syncer`], [`metrics`] | routes: a file a convention |
 //! | [`reload`] | the configuration and its versions |
@@ -124,6 +125,8 @@ mod server;
 mod settings;
 mod systemd;
 mod task;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "upstream")]
 mod upstream;
 
@@ -162,6 +165,8 @@ pub use lifecycle::{
 pub use server::Server;
 pub use settings::{Settings, WhileDraining};
 pub use task::TaskError;
+#[cfg(feature = "tls")]
+pub use tls::{TlsError, TlsListener};
 #[cfg(feature = "upstream")]
 pub use upstream::UpstreamError;
 

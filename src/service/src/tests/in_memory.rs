@@ -5,7 +5,7 @@ use std::io;
 
 use axum::serve::Listener;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 
 /// The clients' side of a listener in memory.
@@ -78,7 +78,7 @@ impl Listener for InMemory {
 
 /// The client's end of a connection.
 #[derive(Debug)]
-pub(super) struct Client(DuplexStream);
+pub(super) struct Client<S = DuplexStream>(pub(super) S);
 
 /// An HTTP response.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Answer {
     }
 }
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Sends a request without a body, such as `GET /health/live`.
     pub(super) async fn send(&mut self, request: &str) {
         self.write(&format!("{request} HTTP/1.1\r\nHost: test\r\n\r\n"))

@@ -13,3 +13,5 @@ mod payloads;
 mod reload;
 mod shutdown;
 mod systemd;
+#[cfg(feature = "tls")]
+mod tls;
