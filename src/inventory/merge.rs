@@ -6,39 +6,13 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use indexmap::map::Entry as Slot;
 
-use crate::profile::kind;
+use crate::profile::extends::KEYS;
 use crate::profile::raw::options::RawOptions;
 use crate::profile::raw::secret::Variables;
-use crate::yaml::{Entry, Keys, Place, Problem, Problems};
+use crate::yaml::{Entry, Place, Problem, Problems};
 
 use super::includes::ParsedFile;
 use super::raw::{RawFile, RawInventory, RawService, no_services};
-
-/// The keys that exclude each other in the maps of an inventory: a probe by TCP laid over one by HTTP is one by TCP.
-const KEYS: Keys = Keys {
-    takes_away: |above, below| {
-        kind::takes_away(above, below)
-            || matches!(
-                (above, below),
-                ("http" | "exec", "signal")
-                    | ("signal", "http" | "exec")
-                    | ("failure_threshold", "retries")
-                    | ("retries", "failure_threshold")
-                    | ("bearer", "basic")
-                    | ("basic", "bearer")
-                    | ("path", "url")
-                    | ("url", "path")
-                    | ("env", "file")
-                    | ("file", "env")
-            )
-    },
-    holds_names: |key| MAPS_BY_NAME.contains(&key),
-};
-
-/// The keys whose maps have names of the user's own as keys.
-const MAPS_BY_NAME: [&str; 9] = [
-    "services", "profiles", "probes", "labels", "links", "headers", "env", "json", "words",
-];
 
 /// A service or a profile as far as it has been merged.
 #[derive(Debug)]

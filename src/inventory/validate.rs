@@ -19,7 +19,9 @@ pub(crate) struct ValidationResult {
 }
 
 /// Keys that only a profile has; `services` is what only an inventory has.
-const PROFILE_KEYS: [&str; 5] = ["probes", "actions", "decode", "title", "source"];
+const PROFILE_KEYS: [&str; 6] = [
+    "extends", "probes", "actions", "decode", "title", "source",
+];
 
 /// Validates an inventory and the profiles within its reach.
 pub(crate) fn validate(

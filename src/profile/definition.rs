@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use crate::yaml::{Fields, Node, Problem, Problems};
 
+use super::extends::laid_over_base;
 use super::kind;
 use super::raw::action::RawActions;
 use super::raw::expect::RawExpect;
@@ -58,11 +59,16 @@ impl ProfileSource {
 impl Profile {
     /// Reads a profile, and adds mistakes to `problems`.
     pub fn parse(name: &str, node: &Node, problems: &mut Problems) -> Option<Self> {
+        let extended = laid_over_base(node, problems);
+        if extended.is_none() && node.get("extends").is_some() {
+            return None;
+        }
         let mut fields = Fields::read(
-            node,
+            extended.as_ref().unwrap_or(node),
             "a profile: a map with `probes`, `actions` and `decode`",
             problems,
         )?;
+        fields.take("extends");
         let title = fields.read_key("title", problems, |entry, problems| {
             entry.value.line("one line for people", problems)
         });
@@ -82,6 +88,9 @@ impl Profile {
                 let Some(probe) = RawProbe::read(entry, problems) else {
                     continue;
                 };
+                if probe.off && extended.is_some() {
+                    continue;
+                }
                 if probe.off {
                     Problem::at(&entry.value.place, "a profile has nothing to switch off")
                         .label("expected a map such as `{http: /health}`")

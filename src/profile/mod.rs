@@ -8,6 +8,7 @@ mod builtin;
 mod captured;
 mod definition;
 mod expect;
+pub(crate) mod extends;
 mod host_port;
 pub(crate) mod kind;
 pub(crate) mod raw;

@@ -36,7 +36,10 @@ pub(super) async fn open(
     };
     let mut tasks = Endpoints::new();
     let (health, mut work) = match convention {
-        Convention::Hephaestus => (hephaestus::routes(service), Router::new()),
+        Convention::Hephaestus => {
+            let unprefixed = hephaestus::unprefixed_routes(service);
+            (hephaestus::routes(service).merge(unprefixed), Router::new())
+        }
         Convention::ControlPlane => control_plane::open(simulation)?,
         Convention::EdgeAgent => {
             edge::open(simulation, control_plane()?).await;
