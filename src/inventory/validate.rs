@@ -19,9 +19,7 @@ pub(crate) struct ValidationResult {
 }
 
 /// Keys that only a profile has; `services` is what only an inventory has.
-const PROFILE_KEYS: [&str; 6] = [
-    "extends", "probes", "actions", "decode", "title", "source",
-];
+const PROFILE_KEYS: [&str; 6] = ["extends", "probes", "actions", "decode", "title", "source"];
 
 /// Validates an inventory and the profiles within its reach.
 pub(crate) fn validate(
