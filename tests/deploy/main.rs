@@ -11,4 +11,5 @@ mod course;
 mod mailroom;
 mod manifests;
 mod prometheus;
+mod readme;
 mod systemd;
