@@ -1,15 +1,27 @@
 //! `scry-ingestor`: a Python service with required and optional components that reloads its configuration.
+//!
+//! The demo's instance and the example `ingestor` of the kit are tried, and what a watcher shows of them through healthctl.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::process::{ChildStderr, Command, Stdio};
+use std::sync::mpsc::Receiver;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::{Fleet, assert_is, dependency};
-use crate::support::demo::Answer;
+use crate::support::demo::{Answer, ask, send};
+use crate::support::example::example;
+use crate::support::fake::Fake;
+use crate::support::process::{Running, free_port};
+use crate::support::scene::{Ran, Scene};
 use crate::support::terminal::{ENTER, Pty};
 
 const NOT_READY: &str = "ready: answered 503 Service Unavailable, expected 200-299";
+const RELOAD: &str = "POST /api/v1/config/reload";
+const DETAILED: &str = "GET /health/detailed";
 
 impl Fleet {
     /// Returns the path of the configuration file of `ingestor`.
@@ -26,9 +38,909 @@ impl Fleet {
 
     /// Returns the current version of the configuration, as a reload that changes nothing reports it.
     fn version(&self) -> Value {
-        let answer: Answer = self.demo.ask("ingestor", "POST /api/v1/config/reload");
-        answer.json()["version"].clone()
+        self.ingestor(RELOAD).json()["version"].clone()
     }
+
+    /// Asks `ingestor`.
+    fn ingestor(&self, request: &str) -> Answer {
+        self.demo.ask("ingestor", request)
+    }
+
+    /// Returns the status word of `/ready` and of `/health/detailed` and the codes of all three routes.
+    fn words_and_codes(&self) -> (String, String, [u16; 3]) {
+        let routes = ["GET /health", "GET /ready", DETAILED];
+        let answers = routes.map(|route| self.ingestor(route));
+        let word = |answer: &Answer| answer.json()["status"].as_str().map(str::to_owned);
+        let words = [&answers[1], &answers[2]].map(|answer| word(answer).expect("a word"));
+        let [ready, detailed] = words;
+        (ready, detailed, answers.map(|answer| answer.status))
+    }
+}
+
+/// The example `ingestor` of the kit with its database, its configuration and an inventory that names it.
+struct Ingestor {
+    scene: Scene,
+    running: Running,
+    /// The lines of its log, which is read all the time: a full pipe would hold it up.
+    log: Receiver<String>,
+    address: SocketAddr,
+    database: Option<Fake>,
+    configuration: Value,
+}
+
+impl Ingestor {
+    fn start() -> Self {
+        Self::with(json!({}))
+    }
+
+    /// Starts it with more keys in its configuration.
+    fn with(more: Value) -> Self {
+        let scene = Scene::new();
+        let database = Fake::tcp(drop);
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        scene.write(
+            "healthctl.yaml",
+            &format!(
+                "defaults: {{interval: 100ms, timeout: 20s, failure_threshold: 1}}
+services: {{ingestor: {{profile: scry-ingestor, url: 'http://{address}'}}}}\n"
+            ),
+        );
+        let mut configuration = json!({
+            "adapters": ["rest"],
+            "database": format!("127.0.0.1:{}", database.port()),
+            "supplier": format!("127.0.0.1:{}", free_port()),
+        });
+        let Value::Object(more) = more else {
+            unreachable!("the keys of a test are an object")
+        };
+        configuration
+            .as_object_mut()
+            .expect("an object")
+            .extend(more);
+        let file = scene.write("ingestor.json", &configuration.to_string());
+        let mut command = Command::new(example("ingestor"));
+        command.arg(file).arg(address.to_string());
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut running = Running::start(&mut command).expect("the example can be run");
+        let log = running.child().stderr.take().expect("stderr is piped");
+        let ingestor = Self {
+            scene,
+            running,
+            log: lines(log),
+            address,
+            database: Some(database),
+            configuration,
+        };
+        ingestor.until("message", "listening");
+        ingestor
+    }
+
+    /// Waits for the line of the log whose field has this value and returns it.
+    fn until(&self, field: &str, value: &str) -> Value {
+        loop {
+            let line = self.log.recv();
+            let line = line.unwrap_or_else(|_| panic!("it ended before {field} was {value:?}"));
+            let line: Value = serde_json::from_str(&line).expect("the log is JSON");
+            if line[field] == value {
+                return line;
+            }
+        }
+    }
+
+    /// Waits for its end and returns the lines of the log that were not read yet, and its exit code.
+    fn end(&mut self) -> (Vec<Value>, Option<i32>) {
+        let lines = self.log.iter();
+        let lines = lines.map(|line| serde_json::from_str(&line).expect("the log is JSON"));
+        (lines.collect(), self.running.wait().code())
+    }
+
+    fn ask(&self, request: &str) -> Answer {
+        ask(self.address, request).expect("it answers")
+    }
+
+    /// Sends a request with a body of JSON; returns the code and the body of the answer.
+    fn send(&self, request: &str, body: &Value) -> (u16, Value) {
+        let body = body.to_string();
+        let mut stream = TcpStream::connect(self.address).expect("it listens");
+        let text = format!(
+            "{request} HTTP/1.1\r\nHost: ingestor\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(text.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        (
+            code.expect("a code"),
+            serde_json::from_str(body).expect("JSON"),
+        )
+    }
+
+    /// Returns a component as `/health/detailed` has it.
+    fn component(&self, name: &str) -> Value {
+        self.ask(DETAILED).json()["components"][name].take()
+    }
+
+    /// Writes a value of the configuration, `null` to leave it out.
+    fn configure(&mut self, key: &str, value: Value) {
+        self.configuration[key] = value;
+        let map = self.configuration.as_object().expect("an object").clone();
+        let text: serde_json::Map<String, Value> = map
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .collect();
+        self.scene
+            .write("ingestor.json", &Value::Object(text).to_string());
+    }
+
+    /// Runs healthctl on it.
+    fn run(&self, words: &str) -> Ran {
+        let words: Vec<&str> = words.split_ascii_whitespace().collect();
+        self.scene.run(&words)
+    }
+
+    /// Returns the report of `check`.
+    fn check(&self) -> Value {
+        let ran = self.run("check -o json");
+        let report: Value = serde_json::from_str(&ran.stdout).expect("the report is JSON");
+        report["services"][0].clone()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.running.pid()).expect("a pid is small");
+        let pid = Pid::from_raw(pid).expect("a process");
+        kill_process(pid, signal).expect("it runs");
+    }
+
+    /// Begins a request that ends only when its client or the service ends it.
+    fn endless(&mut self) -> BufReader<TcpStream> {
+        let request = send(self.address, "GET /endless").expect("it listens");
+        self.until("message", "endless request begins");
+        request
+    }
+}
+
+/// Returns the lines of a log as they come, until its end.
+fn lines(log: ChildStderr) -> Receiver<String> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(log).lines().map_while(Result::ok);
+        // The test may have ended before the process.
+        lines.try_for_each(|line| sender.send(line))
+    });
+    receiver
+}
+
+/// Returns the field of each line that has it, as text.
+fn texts(lines: &[Value], field: &str) -> Vec<String> {
+    let texts = lines.iter().filter_map(|line| line[field].as_str());
+    texts.map(str::to_owned).collect()
+}
+
+/// Returns the words of the parts of a reload by their names.
+fn parts(answer: &Value) -> Value {
+    let parts = answer["parts"].as_object().expect("parts");
+    let parts = parts
+        .iter()
+        .map(|(name, part)| (name.clone(), part["status"].clone()));
+    Value::Object(parts.collect())
+}
+
+#[test]
+fn get_health_is_liveness_and_checks_nothing_but_itself() {
+    let mut ingestor = Ingestor::with(json!({"checks": {
+        "database": {"interval_seconds": 3600}, "api": {"interval_seconds": 3600},
+    }}));
+    drop(ingestor.database.take());
+    let answer = ingestor.ask("GET /health");
+    assert_eq!(answer.status, 200);
+    let mut body = answer.json();
+    let at = body["checked_at"].take();
+    let at = at.as_str().expect("a time");
+    assert!(at.ends_with("+00:00"), "{at}");
+    let expected = json!({"status": "healthy", "service": "scry-ingestor", "checked_at": null});
+    assert_eq!(body, expected);
+    // Nothing has been checked, so the loss of the database is not known.
+    let database = ingestor.component("database");
+    assert_eq!(database["status"], "healthy", "{database}");
+}
+
+#[test]
+fn get_ready_is_readiness_over_all_required_components() {
+    let fleet = Fleet::start();
+    let ready = || fleet.ingestor("GET /ready").status;
+    assert_eq!(ready(), 200);
+    for required in ["database", "redis", "api"] {
+        fleet.inject_fault("ingestor", required);
+        assert_eq!(ready(), 503, "{required}");
+        fleet.mend("ingestor", required);
+        assert_eq!(ready(), 200, "{required}");
+    }
+    for optional in ["celery", "kafka"] {
+        fleet.inject_fault("ingestor", optional);
+        assert_eq!(ready(), 200, "{optional}");
+    }
+}
+
+#[test]
+fn detailed_adds_the_components_to_ready() {
+    let fleet = Fleet::start();
+    let components = |request: &str| fleet.ingestor(request).json()["components"].clone();
+    assert_eq!(components("GET /ready"), json!({}));
+    assert_eq!(components("GET /ready?detailed=false"), json!({}));
+    let detailed = components("GET /ready?detailed=true");
+    let names: Vec<&String> = detailed.as_object().expect("a map").keys().collect();
+    assert_eq!(names, ["database", "redis", "celery", "kafka", "api"]);
+    let refused = fleet.ingestor("GET /ready?detailed=maybe");
+    assert_eq!(refused.status, 422, "as the framework refuses it");
+}
+
+#[test]
+fn health_detailed_is_always_with_every_component_and_its_metadata() {
+    let fleet = Fleet::start();
+    for broken in [false, true] {
+        if broken {
+            fleet.inject_fault("ingestor", "database");
+        }
+        let components = fleet.ingestor(DETAILED).json()["components"].take();
+        for name in ["database", "redis", "celery", "kafka", "api"] {
+            let metadata = &components[name]["metadata"];
+            assert!(metadata["latency_ms"].is_number(), "{name}: {metadata}");
+        }
+    }
+}
+
+#[test]
+fn the_reload_route_answers_with_the_result_for_each_part() {
+    let fleet = Fleet::start();
+    fleet.reconfigure(|configuration| {
+        configuration["adapters"] = json!(["rest", "kafka", "ftp"]);
+        configuration["redis_url"] = "redis://other.internal/0".into();
+    });
+    let answer = fleet.ingestor(RELOAD);
+    assert_eq!(answer.status, 200);
+    let answer = answer.json();
+    assert_eq!(answer["status"], "partial");
+    assert_eq!(answer["reloaded"], json!({"adapters": 3}));
+    let unchanged = "unchanged";
+    let expected = json!({
+        "adapters": "reloaded", "feature_flags": unchanged, "environment": unchanged, "checks": unchanged,
+        "database_url": unchanged, "redis_url": "needs-restart", "port": unchanged,
+    });
+    assert_eq!(parts(&answer), expected);
+    assert_eq!(fleet.ingestor("GET /api/v1/config/reload").status, 405);
+}
+
+#[test]
+fn the_status_words_are_healthy_degraded_and_unhealthy() {
+    let fleet = Fleet::start();
+    let word = |component: &str| {
+        let components = fleet.ingestor(DETAILED).json()["components"].take();
+        components[component]["status"].as_str().map(str::to_owned)
+    };
+    fleet.inject_fault("ingestor", "celery");
+    fleet.inject_fault("ingestor", "redis");
+    assert_eq!(word("celery").as_deref(), Some("degraded"));
+    assert_eq!(word("redis").as_deref(), Some("unhealthy"));
+    assert_eq!(word("database").as_deref(), Some("healthy"));
+}
+
+#[test]
+fn an_unhealthy_required_component_makes_the_service_unhealthy_an_optional_one_degraded() {
+    let fleet = Fleet::start();
+    let words = || {
+        let (ready, detailed, _) = fleet.words_and_codes();
+        assert_eq!(ready, detailed);
+        ready
+    };
+    assert_eq!(words(), "healthy");
+    fleet.inject_fault("ingestor", "kafka");
+    let kafka = fleet.ingestor(DETAILED).json()["components"]["kafka"].take();
+    assert_eq!(kafka["status"], "unhealthy", "optional");
+    assert_eq!(words(), "degraded");
+    fleet.inject_fault("ingestor", "redis");
+    assert_eq!(words(), "unhealthy");
+}
+
+#[test]
+fn ready_answers_200_for_healthy_and_degraded_and_503_for_unhealthy() {
+    let fleet = Fleet::start();
+    let ready = || {
+        let answer = fleet.ingestor("GET /ready");
+        let word = answer.json()["status"].clone();
+        (answer.status, word)
+    };
+    assert_eq!(ready(), (200, "healthy".into()));
+    fleet.inject_fault("ingestor", "celery");
+    assert_eq!(ready(), (200, "degraded".into()));
+    fleet.inject_fault("ingestor", "database");
+    assert_eq!(ready(), (503, "unhealthy".into()));
+}
+
+#[test]
+fn health_and_health_detailed_always_answer_200() {
+    let fleet = Fleet::start();
+    let codes = || {
+        let (_, _, [health, _, detailed]) = fleet.words_and_codes();
+        [health, detailed]
+    };
+    assert_eq!(codes(), [200, 200]);
+    for component in ["celery", "kafka", "database"] {
+        fleet.inject_fault("ingestor", component);
+        assert_eq!(codes(), [200, 200], "{component}");
+    }
+    assert_eq!(fleet.words_and_codes().0, "unhealthy");
+}
+
+/// Every key of a captured reply is in ours, in the same order and with a value of the same kind.
+#[test]
+fn the_component_map_and_the_reload_reply_are_as_in_the_captures() {
+    let fleet = Fleet::start();
+    let captured = |name: &str| -> Value {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/profiles/scry-ingestor/");
+        let text = std::fs::read_to_string(format!("{folder}{name}")).expect("it is captured");
+        let (_, body) = text
+            .replace("\r\n", "\n")
+            .split_once("\n\n")
+            .map(|(head, body)| (head.to_owned(), body.to_owned()))
+            .expect("a reply");
+        serde_json::from_str(&body).expect("JSON")
+    };
+    let keys = |value: &Value| -> Vec<String> {
+        let map = value.as_object().expect("a map");
+        map.keys().cloned().collect()
+    };
+    for (request, capture) in [
+        ("GET /health", "live.http"),
+        ("GET /ready", "ready.http"),
+        (DETAILED, "status.http"),
+        ("GET /ready?detailed=true", "status.http"),
+    ] {
+        let (ours, theirs) = (fleet.ingestor(request).json(), captured(capture));
+        assert_eq!(keys(&ours), keys(&theirs), "{request}");
+    }
+    let theirs = captured("status.http")["components"]["database"].take();
+    let ours = fleet.ingestor(DETAILED).json()["components"].take();
+    for (name, component) in ours.as_object().expect("a map") {
+        assert_eq!(keys(component), keys(&theirs), "{name}");
+        assert_eq!(component["name"], name.as_str());
+        let at = component["checked_at"].as_str().expect("a time");
+        let form = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "0");
+        assert_eq!(
+            form(at),
+            form(theirs["checked_at"].as_str().expect("a time"))
+        );
+    }
+
+    fleet.reconfigure(|configuration| {
+        configuration["adapters"] = json!(["a", "b", "c", "d", "e", "f", "g"]);
+        configuration["log_level"] = "debug".into();
+    });
+    let ours = fleet.ingestor(RELOAD).json();
+    let theirs = captured("reload.http");
+    for key in keys(&theirs) {
+        assert_eq!(ours[&key], theirs[&key], "{key}");
+    }
+}
+
+#[test]
+fn a_profile_can_say_otherwise() {
+    let fleet = Fleet::with(
+        "  ingestor:
+    probes:
+      status:
+        http: '/ready?detailed=true'
+        decode:
+          format: json
+          status: /status
+          dependencies: {at: /components, name: /name, latency: {at: /metadata/latency_ms, unit: s}}
+",
+    );
+    let found = fleet.check("ingestor");
+    let database = dependency(&found, "database");
+    assert_eq!(database["latency_ms"], 2000.0, "in seconds: {database}");
+}
+
+#[test]
+fn every_component_check_has_its_own_timeout() {
+    let fleet = Fleet::start();
+    fleet.reconfigure(|configuration| {
+        configuration["checks"] = json!({"kafka": {"timeout_seconds": 0.05}});
+    });
+    assert_eq!(
+        fleet.ingestor(RELOAD).json()["parts"]["checks"]["status"],
+        "reloaded"
+    );
+    fleet.inject_fault("ingestor", "kafka");
+    let kafka = fleet.ingestor(DETAILED).json()["components"]["kafka"].take();
+    assert_eq!(kafka["message"], "timed out after 50ms", "{kafka}");
+    let found = fleet.check("ingestor");
+    let reason = "dependency kafka: error: timed out after 50ms";
+    assert_is(&found, "degraded", &[reason], &[]);
+}
+
+/// SIGTERM and SIGINT end it alike: what is in flight is waited for, the clean-up is done, and the exit is clean.
+#[test]
+fn sigterm_and_sigint_shut_down_gracefully() {
+    for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
+        let mut ingestor = Ingestor::with(json!({"shutdown": {"drain_seconds": 30}}));
+        let endless = ingestor.endless();
+        ingestor.signal(signal);
+        let begin = ingestor.until("message", "drain begins");
+        assert_eq!(begin["in_flight"], 1, "{name}");
+        assert_eq!(ingestor.ask("GET /now").status, 503, "no new work");
+        assert_eq!(ingestor.ask("GET /health").status, 200);
+        assert_eq!(ingestor.ask("GET /ready").status, 503);
+        drop(endless);
+        let (lines, code) = ingestor.end();
+        assert_eq!(code, Some(0), "{name}");
+        let steps = texts(&lines, "step");
+        assert!(steps.contains(&format!("requested by {name}")), "{steps:?}");
+        for step in ["drained", "cleaned up database", "finished"] {
+            assert!(steps.contains(&step.to_owned()), "{name}: {steps:?}");
+        }
+    }
+}
+
+#[test]
+fn handlers_run_last_registered_first() {
+    let mut ingestor = Ingestor::start();
+    ingestor.signal(Signal::TERM);
+    let (lines, _) = ingestor.end();
+    let handlers = texts(&lines, "handler");
+    assert_eq!(handlers, ["buffers", "adapters", "database"]);
+}
+
+#[test]
+fn a_failing_handler_does_not_stop_the_rest() {
+    let mut ingestor = Ingestor::start();
+    ingestor.signal(Signal::TERM);
+    let failed = ingestor.until("message", "clean-up failed");
+    assert_eq!(failed["handler"], "adapters");
+    assert_eq!(failed["reason"], "an adapter does not answer");
+    let done = ingestor.until("message", "clean-up done");
+    assert_eq!(done["handler"], "database");
+    assert_eq!(ingestor.end().1, Some(0));
+}
+
+/// What has not ended by then is cut.
+#[test]
+fn draining_takes_2_s_by_default() {
+    let mut ingestor = Ingestor::start();
+    let mut endless = ingestor.endless();
+    ingestor.signal(Signal::TERM);
+    let begin = ingestor.until("message", "drain begins");
+    assert_eq!(begin["timeout_seconds"], 2.0);
+    let cut = ingestor.until("message", "drain timed out");
+    assert_eq!(cut["aborted"], 1);
+    let mut text = String::new();
+    // The connection is closed, abruptly or not, without a reply.
+    let _ = endless.read_to_string(&mut text);
+    assert_eq!(text, "");
+    assert_eq!(ingestor.end().1, Some(0));
+}
+
+#[test]
+fn draining_takes_at_most_30_s() {
+    let mut ingestor = Ingestor::with(json!({"shutdown": {"drain_seconds": 90}}));
+    let endless = ingestor.endless();
+    ingestor.signal(Signal::TERM);
+    let begin = ingestor.until("message", "drain begins");
+    assert_eq!(begin["timeout_seconds"], 30.0);
+    drop(endless);
+    assert_eq!(ingestor.end().1, Some(0));
+}
+
+#[test]
+fn the_shutdown_timeout_is_settable() {
+    let mut ingestor = Ingestor::with(json!({"shutdown": {"drain_seconds": 0.125}}));
+    let _endless = ingestor.endless();
+    ingestor.signal(Signal::TERM);
+    let begin = ingestor.until("message", "drain begins");
+    assert_eq!(begin["timeout_seconds"], 0.125);
+    ingestor.until("message", "drain timed out");
+    assert_eq!(ingestor.end().1, Some(0));
+}
+
+/// A quarter of the new work is refused at first, all of it from the middle of the drain on.
+#[test]
+fn requests_are_refused_progressively_while_shutting_down() {
+    let shutdown = json!({"drain_seconds": 12, "initial_rejection": 0.25});
+    let mut ingestor = Ingestor::with(json!({"shutdown": shutdown}));
+    let endless = ingestor.endless();
+    ingestor.signal(Signal::TERM);
+    ingestor.until("message", "drain begins");
+    let first: Vec<u16> = (0..8).map(|_| ingestor.ask("GET /now").status).collect();
+    for code in [200, 503] {
+        assert!(first.contains(&code), "{code}: {first:?}");
+    }
+    // At first fewer than all; in the end so many in a row only once the share is 1.
+    let mut refused_in_a_row = 0;
+    while refused_in_a_row < 100 {
+        let refused = ingestor.ask("GET /now").status == 503;
+        refused_in_a_row = if refused { refused_in_a_row + 1 } else { 0 };
+    }
+    drop(endless);
+    let (lines, code) = ingestor.end();
+    assert_eq!(code, Some(0));
+    assert!(texts(&lines, "step").contains(&"drained".to_owned()));
+}
+
+#[test]
+fn termination_events_tell_each_step() {
+    let mut ingestor = Ingestor::start();
+    ingestor.signal(Signal::TERM);
+    let (lines, _) = ingestor.end();
+    let expected = [
+        "requested by SIGTERM",
+        "drains at most 2s",
+        "drained",
+        "cleaned up buffers",
+        "did not clean up adapters: an adapter does not answer",
+        "cleaned up database",
+        "finished",
+    ];
+    assert_eq!(texts(&lines, "step"), expected);
+}
+
+/// SIGHUP reloads what the route reloads.
+#[test]
+fn sighup_is_the_same_reload_as_the_route() {
+    let fleet = Fleet::with("  ingestor: {actions: {reload: {signal: HUP}}}\n");
+    let before = fleet.version().as_u64().expect("a number");
+    let mut passed = 0;
+    for (level, expected) in [("debug", 1), ("warn", 2)] {
+        fleet.reconfigure(|configuration| configuration["log_level"] = level.into());
+        let ran = fleet.run("reload --yes ingestor");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(
+            ran.stdout
+                .starts_with("ingestor: accepted: SIGHUP delivered to pid "),
+            "{ran:?}"
+        );
+        // By the second reload nothing is left to do.
+        passed = fleet.version().as_u64().expect("a number") - before;
+        assert_eq!(passed, expected);
+    }
+    assert_eq!(passed, 2);
+}
+
+#[test]
+fn adapters_environment_and_feature_flags_are_reloaded() {
+    let fleet = Fleet::start();
+    fleet.reconfigure(|configuration| {
+        configuration["adapters"] = json!(["rest"]);
+        configuration["log_level"] = "warn".into();
+        configuration["feature_flags"] = json!({"dead_letters": false, "replay": true});
+    });
+    let answer = fleet.ingestor(RELOAD).json();
+    assert_eq!(answer["status"], "success", "{answer}");
+    let reloaded = json!({"adapters": 1, "feature_flags": 2, "environment": true});
+    assert_eq!(answer["reloaded"], reloaded);
+    let ran = fleet.run("reload --yes ingestor");
+    let verdict = "ingestor: reloaded: unchanged 7 parts; ";
+    assert!(ran.stdout.starts_with(verdict), "{ran:?}");
+}
+
+#[test]
+fn the_log_level_of_a_reloaded_configuration_is_applied() {
+    let mut ingestor = Ingestor::start();
+    ingestor.configure("log_level", "debug".into());
+    let answer = ingestor.ask(RELOAD).json();
+    assert_eq!(answer["reloaded"], json!({"log_level": "debug"}));
+    let line = ingestor.until("message", "check done");
+    assert_eq!(line["level"], "debug");
+
+    ingestor.configure("log_level", "loud".into());
+    let answer = ingestor.ask(RELOAD).json();
+    let part = &answer["parts"]["log_level"];
+    assert_eq!(part["status"], "rejected");
+    let reason = "`loud` is no log level: use error, warn, info, debug or trace";
+    assert_eq!(part["message"], reason);
+    ingestor.until("message", "configuration rejected");
+    ingestor.until("message", "check done");
+
+    ingestor.configure("log_level", "error".into());
+    assert_eq!(ingestor.ask(RELOAD).json()["status"], "success");
+    ingestor.signal(Signal::TERM);
+    let (lines, _) = ingestor.end();
+    let messages = texts(&lines, "message");
+    let last = messages.last().map(String::as_str);
+    assert_eq!(last, Some("clean-up failed"), "{messages:?}");
+}
+
+#[test]
+fn database_url_redis_url_and_port_are_reported_as_needing_a_restart() {
+    let fleet = Fleet::start();
+    for (part, value) in [
+        ("database_url", json!("postgres://other.internal/ingest")),
+        ("redis_url", json!("redis://other.internal/0")),
+        ("port", json!(9090)),
+    ] {
+        fleet.reconfigure(|configuration| {
+            configuration[part] = value;
+            let flag = configuration["feature_flags"]["dead_letters"].as_bool();
+            configuration["feature_flags"]["dead_letters"] = (flag != Some(true)).into();
+        });
+        let ran = fleet.run("reload --yes ingestor");
+        assert_eq!(ran.code, 5, "{ran:?}");
+        let verdict = "ingestor: reload-partial: needs a restart: ";
+        assert!(ran.stdout.starts_with(verdict), "{ran:?}");
+        let (restart, others) = ran.stdout.split_once("; ").expect("more parts");
+        assert!(restart.contains(part), "{ran:?}");
+        assert!(others.starts_with("reloaded feature_flags; "), "{ran:?}");
+    }
+}
+
+#[test]
+fn checks_are_switched_on_and_off_while_running() {
+    let mut ingestor = Ingestor::start();
+    drop(ingestor.database.take());
+    ingestor.until("message", "component is unhealthy");
+    let path = "PATCH /api/v1/checks/";
+    for check in ["database", "api"] {
+        let off = json!({"enabled": false});
+        let (code, answer) = ingestor.send(&format!("{path}{check}"), &off);
+        assert_eq!((code, &answer["enabled"]), (200, &json!(false)));
+        assert_eq!(ingestor.component(check), Value::Null, "not used");
+    }
+    assert_is(&ingestor.check(), "healthy", &[], &[]);
+    let on = json!({"enabled": true});
+    assert_eq!(ingestor.send("PATCH /api/v1/checks/database", &on).0, 200);
+    assert_eq!(ingestor.component("database")["status"], "unhealthy");
+    assert_eq!(ingestor.ask("GET /ready").status, 503);
+    let (code, answer) = ingestor.send("PATCH /api/v1/checks/kafka", &on);
+    assert_eq!(code, 404);
+    assert_eq!(answer["detail"], "there is no check `kafka`");
+}
+
+/// The same by the configuration, as healthctl shows it.
+#[test]
+fn checks_are_switched_off_by_a_reload() {
+    let fleet = Fleet::start();
+    fleet.inject_fault("ingestor", "redis");
+    assert_eq!(fleet.check("ingestor")["state"], "unhealthy");
+    let switch = |enabled: bool| {
+        fleet.reconfigure(|configuration| {
+            configuration["checks"] = json!({"redis": {"enabled": enabled}});
+        });
+        let ran = fleet.run("reload --yes ingestor");
+        assert!(
+            ran.stdout
+                .starts_with("ingestor: reloaded: reloaded checks; "),
+            "{ran:?}"
+        );
+    };
+    switch(false);
+    assert_is(&fleet.check("ingestor"), "healthy", &[], &[]);
+    switch(true);
+    assert_eq!(fleet.check("ingestor")["state"], "unhealthy");
+}
+
+/// One check is hardly ever run, the other one all the time.
+#[test]
+fn checks_are_scheduled_singly() {
+    let ingestor = Ingestor::start();
+    let schedule = |check: &str, seconds: f64| {
+        let interval = json!({"interval_seconds": seconds});
+        let (code, answer) = ingestor.send(&format!("PATCH /api/v1/checks/{check}"), &interval);
+        assert_eq!((code, &answer["interval_seconds"]), (200, &json!(seconds)));
+    };
+    schedule("database", 3600.0);
+    schedule("api", 0.01);
+    let before = ingestor.component("database")["checked_at"].take();
+    let mut times = std::collections::BTreeSet::new();
+    while times.len() < 5 {
+        let at = ingestor.component("api")["checked_at"].to_string();
+        times.insert(at);
+    }
+    assert_eq!(ingestor.component("database")["checked_at"], before);
+    let checks = ingestor.ask("GET /api/v1/checks").json();
+    let expected = json!({
+        "enabled": true, "timeout_seconds": 2.0, "interval_seconds": 3600.0, "required": true,
+    });
+    assert_eq!(checks["checks"]["database"], expected);
+}
+
+#[test]
+fn the_timeouts_of_checks_are_changed_while_running() {
+    let fleet = Fleet::start();
+    fleet.inject_fault("ingestor", "kafka");
+    let message = || fleet.ingestor(DETAILED).json()["components"]["kafka"]["message"].take();
+    assert_eq!(message(), "timed out after 300ms");
+    fleet.reconfigure(|configuration| {
+        configuration["checks"] = json!({"kafka": {"timeout_seconds": 0.125}});
+    });
+    assert_eq!(fleet.ingestor(RELOAD).status, 200);
+    while message() != "timed out after 125ms" {}
+    fleet.reconfigure(|configuration| {
+        configuration["checks"] = json!({"kafka": {"timeout_seconds": -1}});
+    });
+    let refused = fleet.ingestor(RELOAD);
+    assert_eq!(refused.status, 422);
+    let reason = refused.json()["parts"]["checks"]["message"].take();
+    assert!(
+        reason.to_string().contains("kafka: timeout_seconds: "),
+        "{reason}"
+    );
+    // A configuration without settings has those with which the checks were registered.
+    fleet.reconfigure(|configuration| configuration["checks"] = json!({}));
+    assert_eq!(fleet.ingestor(RELOAD).status, 200);
+    while message() != "timed out after 300ms" {}
+}
+
+#[test]
+fn a_configuration_is_validated_before_a_reload() {
+    let mut ingestor = Ingestor::start();
+    let dry_run = "POST /api/v1/config/reload?dry_run=true";
+    ingestor.configure("adapters", json!([]));
+    let refused = ingestor.ask(dry_run);
+    assert_eq!(refused.status, 422);
+    assert_eq!(refused.json()["error"], "adapters: at least one is needed");
+    ingestor.configure("adapters", json!(["rest", "ftp"]));
+    ingestor.configure("shutdown", json!({"drain_seconds": 5}));
+    let valid = ingestor.ask(dry_run).json();
+    assert_eq!(
+        (&valid["status"], &valid["dry_run"]),
+        (&json!("partial"), &json!(true))
+    );
+    assert_eq!(valid["reloaded"], json!({"adapters": 2}));
+    assert_eq!(valid["parts"]["shutdown"]["status"], "needs-restart");
+    assert_eq!(valid["version"], 1);
+    let versions = ingestor.ask("GET /api/v1/config/versions").json();
+    assert_eq!(versions["version"], 1, "nothing was applied");
+    assert_eq!(versions["reloads"], json!([]));
+    assert_eq!(ingestor.ask(RELOAD).json()["version"], 2);
+}
+
+#[test]
+fn a_configuration_is_rolled_back() {
+    let mut ingestor = Ingestor::start();
+    ingestor.configure("log_level", "debug".into());
+    assert_eq!(ingestor.ask(RELOAD).json()["version"], 2);
+    ingestor.until("message", "check done");
+    let answer = ingestor.ask("POST /api/v1/config/versions/1/rollback");
+    assert_eq!(answer.status, 200);
+    let answer = answer.json();
+    assert_eq!(answer["reloaded"], json!({"log_level": "info"}));
+    assert_eq!(answer["version"], 3);
+    let missing = ingestor.ask("POST /api/v1/config/versions/9/rollback");
+    assert_eq!(missing.status, 404);
+    ingestor.until("message", "configuration rejected");
+    ingestor.signal(Signal::TERM);
+    let (lines, _) = ingestor.end();
+    let levels = texts(&lines, "level");
+    assert!(!levels.contains(&"debug".to_owned()), "the level is back");
+}
+
+#[test]
+fn configurations_have_versions_and_a_history() {
+    let mut ingestor = Ingestor::start();
+    ingestor.configure("adapters", json!(["rest", "ftp"]));
+    ingestor.signal(Signal::HUP);
+    ingestor.until("message", "configuration reloaded");
+    ingestor.configure("adapters", json!([]));
+    ingestor.ask(RELOAD);
+    let mut answer = ingestor.ask("GET /api/v1/config/versions").json();
+    let mut earlier = String::new();
+    for version in answer["versions"].as_array_mut().expect("a list") {
+        let since = version["since"].take();
+        let since = since.as_str().expect("a time").to_owned();
+        assert!(since > earlier, "{since} after {earlier}");
+        earlier = since;
+    }
+    let expected = json!([
+        {"version": 1, "since": null, "cause": "start", "changed": []},
+        {"version": 2, "since": null, "cause": "SIGHUP", "changed": ["adapters"]},
+    ]);
+    assert_eq!(answer["versions"], expected);
+    let mut reloads = answer["reloads"].take();
+    for reload in reloads.as_array_mut().expect("a list") {
+        assert!(reload["at"].take().is_string());
+    }
+    let error = "adapters: at least one is needed";
+    let expected = json!([
+        {"at": null, "cause": "SIGHUP", "status": "success", "version": 2, "error": null},
+        {"at": null, "cause": "request", "status": "failed", "version": 2, "error": error},
+    ]);
+    assert_eq!(reloads, expected);
+}
+
+/// The other service is one of the same kind, whose database goes.
+#[test]
+fn the_health_of_an_upstream_service_is_aggregated() {
+    let mut upstream = Ingestor::start();
+    let url = format!("http://{}/health/detailed", upstream.address);
+    let ingestor = Ingestor::with(json!({"upstream": url}));
+    assert_is(&ingestor.check(), "healthy", &[], &[]);
+    drop(upstream.database.take());
+    upstream.until("message", "component is unhealthy");
+    while ingestor.component("catalogue")["status"] == "healthy" {}
+    let found = ingestor.check();
+    assert_eq!(found["state"], "degraded", "it is optional: {found}");
+    let catalogue = dependency(&found, "catalogue");
+    let message = catalogue["error"].as_str().expect("a reason");
+    let expected = "reports `unhealthy`; database: Connection refused";
+    assert!(message.starts_with(expected), "{message}");
+    let failing = ingestor.component("catalogue")["metadata"]["failing"].take();
+    assert_eq!(failing, json!(["database", "api"]));
+
+    upstream.signal(Signal::TERM);
+    upstream.end();
+    let refused = |component: Value| {
+        let message = component["message"].as_str().unwrap_or_default();
+        message.starts_with("Connection refused")
+    };
+    while !refused(ingestor.component("catalogue")) {}
+    assert_eq!(ingestor.ask("GET /ready").status, 200);
+}
+
+/// One failure is one reason, however many components it reaches.
+#[test]
+fn a_failure_is_propagated_along_dependencies_and_counted_once() {
+    let mut ingestor = Ingestor::start();
+    assert_eq!(ingestor.component("api")["message"], "running");
+    drop(ingestor.database.take());
+    while ingestor.component("database")["status"] == "healthy" {}
+    while ingestor.component("api")["message"] == "running" {}
+    let api = ingestor.component("api");
+    assert_eq!(api["status"], "degraded", "{api}");
+    assert_eq!(api["metadata"]["affected_by"], json!(["database"]));
+    let found = ingestor.check();
+    assert_eq!(found["state"], "unhealthy");
+    let reasons = found["reasons"].as_array().expect("a list");
+    let errors = reasons
+        .iter()
+        .filter(|reason| reason.to_string().contains(": error: "));
+    assert_eq!(errors.count(), 1, "{found}");
+    let api = dependency(&found, "api")["error"]
+        .as_str()
+        .expect("a reason");
+    assert!(api.starts_with("affected by database"), "{api}");
+}
+
+#[test]
+fn a_circuit_breaker_stops_calls() {
+    let ingestor = Ingestor::start();
+    let ingest = || ingestor.ask("GET /ingest");
+    for _ in 0..2 {
+        assert_eq!(ingest().status, 502);
+    }
+    let refused = ingest();
+    assert_eq!(refused.status, 503);
+    assert!(
+        refused.body.starts_with("the circuit is open for another "),
+        "{refused:?}"
+    );
+    let supplier = ingestor.component("supplier");
+    assert_eq!(supplier["metadata"]["circuit_breaker"], "open");
+    let found = ingestor.check();
+    assert_eq!(found["state"], "degraded", "it is optional: {found}");
+    let error = dependency(&found, "supplier")["error"]
+        .as_str()
+        .expect("a reason");
+    assert!(error.ends_with("(circuit open)"), "{error}");
+    // Once the pause is over a call is let through, and fails again.
+    while ingest().status == 503 {}
+    assert_eq!(ingest().status, 503);
+}
+
+#[test]
+fn ready_waits_for_no_optional_and_no_unused_dependency() {
+    let ingestor = Ingestor::start();
+    let ready = ingestor.ask("GET /ready?detailed=true");
+    assert_eq!(ready.status, 200);
+    let components = ready.json()["components"].take();
+    let names: Vec<&String> = components.as_object().expect("a map").keys().collect();
+    assert_eq!(names, ["database", "api"], "the supplier is not used yet");
+    ingestor.ask("GET /ingest");
+    let ready = ingestor.ask("GET /ready?detailed=true");
+    assert_eq!(ready.status, 200, "the supplier is optional");
+    assert_eq!(
+        ready.json()["components"]["supplier"]["status"],
+        "unhealthy"
+    );
 }
 
 #[test]
@@ -51,6 +963,7 @@ fn states_from_healthy_to_stopped() {
         NOT_READY,
         "dependency database: error: connection refused",
         reason,
+        "dependency api: degraded: affected by database",
     ];
     assert_is(&found, "unhealthy", &reasons, &[]);
     assert_eq!(found["ready"], false);
@@ -78,7 +991,7 @@ fn states_from_healthy_to_stopped() {
 
 /// The component is optional, and its check never ends.
 #[test]
-fn a_hanging_component_delays_no_reply() {
+fn a_check_that_hangs_does_not_hold_up_the_others() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("ingestor");
     watching.until_state("ingestor", "healthy");
@@ -172,27 +1085,6 @@ fn parts_that_need_a_restart_are_reported_and_the_others_reloaded() {
     assert_eq!(ran.code, 5, "{ran:?}");
     let verdict = "ingestor: reload-partial: needs a restart: port; reloaded feature_flags; ";
     assert!(ran.stdout.starts_with(verdict), "{ran:?}");
-}
-
-#[test]
-fn a_signal_reloads_like_the_route() {
-    let fleet = Fleet::with("  ingestor: {actions: {reload: {signal: HUP}}}\n");
-    let before = fleet.version().as_u64().expect("a number");
-    let mut passed = 0;
-    for (level, expected) in [("debug", 1), ("warn", 2)] {
-        fleet.reconfigure(|configuration| configuration["log_level"] = level.into());
-        let ran = fleet.run("reload --yes ingestor");
-        assert_eq!(ran.code, 0, "{ran:?}");
-        assert!(
-            ran.stdout
-                .starts_with("ingestor: accepted: SIGHUP delivered to pid "),
-            "{ran:?}"
-        );
-        // By the second reload nothing is left to do.
-        passed = fleet.version().as_u64().expect("a number") - before;
-        assert_eq!(passed, expected);
-    }
-    assert_eq!(passed, 2);
 }
 
 /// The same key leads to each result of a reload, one after the other.

@@ -10,6 +10,8 @@ pub fn example(name: &str) -> PathBuf {
     let mut command = cargo();
     command
         .args(["build", "--quiet", "--package", "healthctl-service"])
+        // One build of the kit serves all examples.
+        .arg("--all-features")
         .args(["--message-format", "json", "--example", name])
         .stderr(Stdio::inherit());
     let output = command.output().expect("cargo can be run");

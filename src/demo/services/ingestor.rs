@@ -1,11 +1,15 @@
-//! `ingestor`: a service that reloads its configuration on SIGHUP and by a route.
+//! `ingestor`: a service whose configuration, log level and checks change while it runs.
+//!
+//! It reloads on SIGHUP and by a route, validates before it, tells its versions and goes back to one; requests change single
+//! checks.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use axum::Router;
 use healthctl_service::reload::{ConfigPart, Configuration};
-use healthctl_service::scry_ingestor;
+use healthctl_service::{CheckConfig, scry_ingestor};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::demo::fleet::CONFIG;
@@ -21,6 +25,9 @@ struct Config {
     adapters: Vec<String>,
     feature_flags: BTreeMap<String, bool>,
     log_level: String,
+    /// The settings of checks that are not as they were registered.
+    #[serde(default)]
+    checks: IndexMap<String, CheckConfig>,
     database_url: String,
     redis_url: String,
     port: u16,
@@ -39,6 +46,10 @@ pub(super) fn open(simulation: &Simulation) -> Result<Router, Error> {
         config_file::write_unless_valid(path, &config, |config| validate(config).is_ok())
     };
     written.map_err(config_file::error)?;
+    // What it answers lies in the database.
+    if let Some(api) = service.check("api") {
+        api.dependency().set_depends_on(["database"]);
+    }
     let parse = |text: &str| serde_json::from_str::<Config>(text);
     let parts = vec![
         ConfigPart::new("adapters", |config: &Config| &config.adapters)
@@ -52,6 +63,7 @@ pub(super) fn open(simulation: &Simulation) -> Result<Router, Error> {
             simulation.log_level.clone(),
         )
         .summarize_with(|_| true),
+        ConfigPart::checks("checks", |config: &Config| &config.checks, service),
         ConfigPart::fixed("database_url", |config: &mut Config| {
             &mut config.database_url
         }),
@@ -73,7 +85,10 @@ pub(super) fn open(simulation: &Simulation) -> Result<Router, Error> {
             let _ = config_file::write(path, &config(mended, is_broken));
         }
     });
-    Ok(scry_ingestor::routes(service).merge(configuration.routes("/api/v1/config/reload")))
+    Ok(scry_ingestor::routes(service)
+        .merge(configuration.routes("/api/v1/config/reload"))
+        .merge(configuration.version_routes("/api/v1/config/versions"))
+        .merge(service.check_routes("/api/v1/checks")))
 }
 
 fn validate(config: &Config) -> Result<(), &'static str> {
@@ -96,6 +111,7 @@ fn config(extra: usize, is_broken: bool) -> Config {
         adapters: adapters.filter(|_| !is_broken).collect(),
         feature_flags: BTreeMap::from([("dead_letters".to_owned(), true)]),
         log_level: "info".to_owned(),
+        checks: IndexMap::new(),
         database_url: "postgres://ingest@db.internal/ingest".to_owned(),
         redis_url: "redis://cache.internal/0".to_owned(),
         port: 8080,
