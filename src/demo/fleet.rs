@@ -33,6 +33,10 @@ pub(super) const AUTH: &str = "auth";
 pub(super) const PROCESS: &str = "process";
 /// Stops the heartbeats of an agent.
 pub(super) const HEARTBEAT: &str = "heartbeat";
+/// The connections and the queue of the syncer, each a component of this name.
+pub(super) const UPSTREAM: &str = "upstream";
+pub(super) const DOWNSTREAM: &str = "downstream";
+pub(super) const QUEUE: &str = "queue";
 /// Stops the renewal of a lease.
 pub(super) const LEASE: &str = "lease";
 /// Lets another replica take over a lease.
@@ -129,10 +133,7 @@ pub(super) const FLEET: &[ServiceDefinition] = &[
         version: "v1alpha1",
         convention: Convention::KcpSyncer,
         components: &[
-            Component::steady("upstream", 9, "connection refused"),
-            Component::steady("downstream", 7, "certificate signed by unknown authority"),
             Component::steady("informers", 1, "cache is not synced"),
-            Component::degrading("queue", 1, "412 objects wait").details(&[("depth", 3)]),
             Component::steady("spec-syncer", 4, "conflict: the object has been modified"),
             Component::steady("status-syncer", 4, "conflict: the object has been modified"),
             Component::steady("namespaces", 2, "namespace is terminating"),
@@ -140,6 +141,9 @@ pub(super) const FLEET: &[ServiceDefinition] = &[
             Component::hanging("webhook", 3),
         ],
         faults: &[
+            Fault::new(UPSTREAM, "cuts a connection"),
+            Fault::new(DOWNSTREAM, "cuts another one"),
+            Fault::new(QUEUE, "lets 412 objects wait"),
             Fault::new(LEASE, "stops its renewal"),
             Fault::new(HOLDER, "lets another replica take over the lease"),
             Fault::new(CHECKS, "makes the state of all components unknown"),

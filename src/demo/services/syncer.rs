@@ -1,6 +1,7 @@
-//! `syncer`: a Kubernetes syncer whose replicas share a lease at the control plane.
+//! `syncer`: a Kubernetes syncer whose replicas share a lease at the control plane. Its objects and connections are
+//! simulated; what it reports of them, and of its resources, is measured by the kit.
 
-use std::future::{Ready, ready};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,13 +9,17 @@ use std::time::Duration;
 
 use axum::Router;
 use healthctl_service::lease::{ApiServer, LeaseHolder, LeaseSettings};
-use healthctl_service::{CheckResult, Need, Service, Settings, ShutdownCause, kcp_syncer};
+use healthctl_service::ready_made::{self, EngineLimits, Limit, ResourceLimits, SyncEngine};
+use healthctl_service::{
+    CheckResult, Need, Service, Settings, ShutdownCause, StatusChange, kcp_syncer,
+};
 use tokio::sync::Mutex;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::leases;
 use crate::demo::Error;
-use crate::demo::fleet::{CHECKS, HOLDER, LEASE};
-use crate::demo::simulation::{FaultSwitch, Simulation};
+use crate::demo::fleet::{CHECKS, DOWNSTREAM, HOLDER, LEASE, QUEUE, UPSTREAM};
+use crate::demo::simulation::Simulation;
 
 /// The path of the lease at the control plane.
 #[cfg(test)]
@@ -23,6 +28,11 @@ pub(in crate::demo) const LEASE_PATH: &str =
 /// The file with the token for the control plane, in the directory of the demo.
 const TOKEN_FILE: &str = "syncer.token";
 const LIMIT: Duration = Duration::from_secs(1);
+/// The time between two objects that are to be synced, and the time that it takes.
+const SYNC_INTERVAL: Duration = Duration::from_millis(80);
+const SYNC_TIME: Duration = Duration::from_millis(40);
+/// One sync of so many fails.
+const FAILING_SYNC: u64 = 100;
 
 /// Takes the lease, or finds out why it cannot, and returns the health routes.
 pub(super) async fn open(
@@ -46,11 +56,25 @@ pub(super) async fn open(
         .hold_lease(&api, settings("syncer-0"))
         .map_err(failed)?;
     lease.attempted().await;
-    let check = unless_disabled(simulation.switch(CHECKS), lease.check());
-    service
-        .register_check(LEASE, Need::Required, LIMIT, check)
-        .run()
-        .await;
+    register(simulation, LEASE, lease.check()).await;
+    register_connections(simulation).await;
+    let engine = start_engine(simulation).await;
+    let limits = ResourceLimits {
+        memory_bytes: Limit::new(512e6, 1024e6),
+        cpu: Limit::new(2.0, 4.0),
+        tasks: Limit::new(1_000.0, 10_000.0),
+    };
+    register(
+        simulation,
+        "resources",
+        ready_made::resources(service, limits),
+    )
+    .await;
+    service.collect_figures(Duration::from_secs(1));
+    service.on_status_change(|change: StatusChange| async move {
+        tracing::info!(%change, "hook on a change of status");
+        Ok::<(), Infallible>(())
+    });
 
     service.background(async move {
         while renewal.changed().await {
@@ -73,7 +97,7 @@ pub(super) async fn open(
             }
         }
     });
-    Ok(kcp_syncer::routes(service, stats))
+    Ok(kcp_syncer::routes(service, &engine))
 }
 
 /// Returns the settings of a replica, which are a tenth of the usual times.
@@ -136,33 +160,89 @@ impl OtherReplica {
     }
 }
 
-/// Has a check find nothing out while the checks are switched off.
-fn unless_disabled(
-    checks: FaultSwitch,
-    check: impl Fn() -> Ready<CheckResult>,
-) -> impl Fn() -> Ready<CheckResult> {
-    move || {
-        if checks.is_broken() {
-            ready(CheckResult::unknown("not checked"))
-        } else {
-            check()
+/// Registers a check, which finds nothing out while the checks are switched off, and runs it.
+async fn register<R: Future<Output = CheckResult> + Send + 'static>(
+    simulation: &Simulation,
+    name: &str,
+    check: impl Fn() -> R + Send + Sync + 'static,
+) {
+    let checks = simulation.switch(CHECKS);
+    let check = move || {
+        let found = (!checks.is_broken()).then(&check);
+        async move {
+            match found {
+                Some(found) => found.await,
+                None => CheckResult::unknown("not checked"),
+            }
         }
+    };
+    let service = &simulation.service;
+    service
+        .register_check(name, Need::Required, LIMIT, check)
+        .run()
+        .await;
+}
+
+/// Registers the checks of both connections.
+async fn register_connections(simulation: &Simulation) {
+    for (name, millis, error) in [
+        (UPSTREAM, 9, "connection refused"),
+        (DOWNSTREAM, 7, "certificate signed by unknown authority"),
+    ] {
+        let fault = simulation.switch(name);
+        let connect = move || {
+            let outcome = if fault.is_broken() {
+                Err(error)
+            } else {
+                Ok(())
+            };
+            async move {
+                sleep(Duration::from_millis(millis)).await;
+                outcome
+            }
+        };
+        register(simulation, name, ready_made::connection(connect)).await;
     }
+}
+
+/// Starts to sync objects, and registers the check of that.
+async fn start_engine(simulation: &Simulation) -> SyncEngine {
+    let engine = SyncEngine::new(&simulation.service);
+    let limits = EngineLimits {
+        queue_depth: Limit::new(100.0, 1_000.0),
+        error_rate: Limit::new(0.05, 0.5),
+        least_rate: None,
+    };
+    let (check, checked, backlog) = (
+        engine.check(limits),
+        engine.clone(),
+        simulation.switch(QUEUE),
+    );
+    let check = move || {
+        checked.set_queue_depth(if backlog.is_broken() { 412 } else { 3 });
+        check()
+    };
+    register(simulation, QUEUE, check).await;
+    let syncing = engine.clone();
+    simulation.service.background(async move {
+        let mut objects = interval(SYNC_INTERVAL);
+        objects.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        for number in 1_u64.. {
+            objects.tick().await;
+            let sync = async {
+                sleep(SYNC_TIME).await;
+                if number.is_multiple_of(FAILING_SYNC) {
+                    return Err("conflict: the object has been modified");
+                }
+                Ok(())
+            };
+            // The engine has counted it.
+            let _ = syncing.observe(sync).await;
+        }
+    });
+    engine
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
     Error::new(error.to_string())
-}
-
-/// Returns invented statistics that are the same in every report.
-fn stats() -> kcp_syncer::SyncStats {
-    kcp_syncer::SyncStats {
-        sync_rate: 12.5,
-        error_rate: 0.01,
-        queue_depth: 3,
-        latency: Duration::from_millis(42),
-        memory_usage: 48 << 20,
-        cpu_usage: 0.07,
-        tasks: 64,
-    }
 }

@@ -7,10 +7,10 @@ use indexmap::{IndexMap, IndexSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::Service;
 use crate::circuit::CircuitState;
 use crate::dependency::DependencySnapshot;
 use crate::health::{Health, Need};
+use crate::{Service, WeakService};
 
 /// The message of a component whose readiness gate has not opened yet.
 const NOT_INITIALIZED: &str = "not initialized";
@@ -182,6 +182,7 @@ fn reachable(components: &IndexMap<String, Component>, from: &str) -> IndexSet<S
 pub struct ReadinessGate {
     name: Arc<str>,
     opened_at: Arc<OnceLock<Timestamp>>,
+    service: WeakService,
 }
 
 impl ReadinessGate {
@@ -194,6 +195,7 @@ impl ReadinessGate {
     pub fn open(&self) {
         if self.opened_at.set(Timestamp::now()).is_ok() {
             tracing::info!(gate = &*self.name, "readiness gate is open");
+            self.service.note_status();
         }
     }
 
@@ -238,15 +240,19 @@ impl ReadinessGate {
 impl Service {
     /// Returns the readiness gate of this name; the first call creates it, closed.
     pub fn readiness_gate(&self, name: &str) -> ReadinessGate {
-        self.inner
+        let gate = self
+            .inner
             .gates
             .lock()
             .entry(name.to_owned())
             .or_insert_with(|| ReadinessGate {
                 name: name.into(),
                 opened_at: Arc::default(),
+                service: self.downgrade(),
             })
-            .clone()
+            .clone();
+        self.note_status();
+        gate
     }
 
     /// Returns whether every readiness gate is open.

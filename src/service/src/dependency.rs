@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::WeakService;
 use crate::circuit::{Circuit, CircuitState};
 use crate::health::{CheckResult, Health, Need};
 
@@ -38,6 +39,8 @@ use crate::health::{CheckResult, Health, Need};
 pub struct Dependency {
     name: Arc<str>,
     state: Arc<Mutex<DependencyState>>,
+    /// The service whose hooks are told of a change; none for a dependency that is no component.
+    service: Option<WeakService>,
 }
 
 /// A dependency at one point in time. Ages are as of that time.
@@ -94,6 +97,19 @@ impl Dependency {
         Self {
             name: name.into(),
             state: Arc::new(Mutex::new(state)),
+            service: None,
+        }
+    }
+
+    /// Makes the dependency a component of a service, whose hooks are told of each change.
+    pub(crate) fn of_service(mut self, service: WeakService) -> Self {
+        self.service = Some(service);
+        self
+    }
+
+    fn note_status(&self) {
+        if let Some(service) = &self.service {
+            service.note_status();
         }
     }
 
@@ -110,6 +126,7 @@ impl Dependency {
     /// Sets whether the service can do its work without the dependency; at first it is required.
     pub fn set_need(&self, need: Need) {
         self.state.lock().facts.need = need;
+        self.note_status();
     }
 
     /// Names the components of the service that this dependency itself depends on, in place of those
@@ -174,6 +191,7 @@ impl Dependency {
         // A subscriber may ask for the state of this very dependency.
         drop(state);
         if changed {
+            self.note_status();
             let (component, reason) = (&*self.name, result.message.unwrap_or_default());
             match result.health {
                 Health::Unhealthy => tracing::error!(component, reason, "component is unhealthy"),
@@ -211,6 +229,7 @@ impl Dependency {
     /// Marks the dependency as not configured, until the next attempt is recorded.
     pub fn set_not_used(&self) {
         self.state.lock().facts.health = None;
+        self.note_status();
     }
 
     /// Forgets the last result: the dependency is used, but nothing is known of it.
@@ -218,6 +237,8 @@ impl Dependency {
         let mut state = self.state.lock();
         state.facts.health = Some(Health::Unknown);
         state.facts.message = None;
+        drop(state);
+        self.note_status();
     }
 
     /// Sets a fact about the dependency, such as the size of a pool.

@@ -9,28 +9,29 @@
 //! No route waits for a check: an answer reports the last known results and starts the checks that
 //! are due. Use it with [`Service::check_every`].
 //!
+//! `LastHeartbeat` is the time of the last [heartbeat](Service::send_heartbeats) that arrived, such as
+//! the last renewal of a lease; of a service that sends none, it is the time of the last check. With
+//! [`Service::collect_figures`] the report has two more keys: `Figures`, each with its trend and its
+//! recent range, and `Anomalies`, the names of those outside of theirs.
+//!
 //! ```
 //! use std::time::Duration;
-//! use healthctl_service::{CheckResult, Need, Service, Settings, kcp_syncer};
+//! use healthctl_service::ready_made::{EngineLimits, SyncEngine};
+//! use healthctl_service::{Need, Service, Settings, kcp_syncer};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! let service = Service::new("kcp-syncer", "0.1", Settings::default());
-//! let limit = Duration::from_secs(5);
-//! service.register_check("sync-engine", Need::Required, limit, || async {
-//!     CheckResult::healthy().with_message("ok").with_detail("queue_depth", 3)
-//! });
+//! let engine = SyncEngine::new(&service);
+//! let check = engine.check(EngineLimits::default());
+//! service.register_check("sync-engine", Need::Required, kcp_syncer::CHECK_TIMEOUT, check);
 //! service.check_every(Duration::from_secs(10));
-//! let health: axum::Router = kcp_syncer::routes(&service, || kcp_syncer::SyncStats {
-//!     sync_rate: 12.5,
-//!     queue_depth: 3,
-//!     ..Default::default()
-//! });
+//! service.collect_figures(Duration::from_secs(10));
+//! let health: axum::Router = kcp_syncer::routes(&service, &engine);
 //! # }
 //! ```
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -41,46 +42,32 @@ use axum::routing::get;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{Component, Health, HeartbeatSender, Service};
+use crate::ready_made::SyncEngine;
+use crate::{Component, FigureTrend, Health, HeartbeatSender, Service};
 
 /// The zero value of a time, as Go writes it.
 const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
-/// The figures of the report that the program measures itself.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct SyncStats {
-    /// The number of objects synced per second.
-    pub sync_rate: f64,
-    /// The share of syncs that fail, from 0 to 1.
-    pub error_rate: f64,
-    /// The number of objects that wait.
-    pub queue_depth: u64,
-    /// The time that a sync takes.
-    pub latency: Duration,
-    /// The memory in use, in bytes.
-    pub memory_usage: u64,
-    /// The share of one processor in use, from 0 to 1.
-    pub cpu_usage: f64,
-    /// The number of running tasks.
-    pub tasks: u64,
-}
+/// The time that one check of this convention may take.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Returns the three routes; `stats` is called for each report.
-pub fn routes(service: &Service, stats: impl Fn() -> SyncStats + Send + Sync + 'static) -> Router {
+/// Returns the three routes. The report has the rates of the engine, and the resources that the kit
+/// measures.
+pub fn routes(service: &Service, engine: &SyncEngine) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/health/report", get(report))
         .with_state(Syncer {
             service: service.clone(),
-            stats: Arc::new(stats),
+            engine: engine.clone(),
         })
 }
 
 #[derive(Clone)]
 struct Syncer {
     service: Service,
-    stats: Arc<dyn Fn() -> SyncStats + Send + Sync>,
+    engine: SyncEngine,
 }
 
 async fn livez(State(syncer): State<Syncer>) -> Response {
@@ -143,12 +130,12 @@ impl Syncer {
     }
 
     fn report(&self, components: Vec<Component>, last_check: Timestamp) -> Value {
-        let stats = (self.stats)();
+        let (stats, usage) = (self.engine.stats(), self.service.resource_usage());
         let health = overall(&components);
         // Go sorts the keys of a map.
         let mut components = Component::payloads(components, component_payload);
         components.sort_keys();
-        json!({
+        let mut report = json!({
             "Status": go_word(health),
             "Components": components,
             "LastHeartbeat": self.last_heartbeat(last_check),
@@ -159,11 +146,29 @@ impl Syncer {
             "ErrorRate": stats.error_rate,
             "QueueDepth": stats.queue_depth,
             "Latency": nanoseconds(stats.latency),
-            "MemoryUsage": stats.memory_usage,
-            "CPUUsage": stats.cpu_usage,
-            "GoroutineCount": stats.tasks,
-        })
+            "MemoryUsage": usage.memory_bytes.unwrap_or_default(),
+            "CPUUsage": usage.cpu,
+            "GoroutineCount": usage.tasks,
+        });
+        let figures = self.service.figures();
+        if !figures.is_empty() {
+            let anomalous = figures.iter().filter(|figure| figure.is_anomalous);
+            report["Anomalies"] = anomalous.map(|figure| figure.name.as_str()).collect();
+            report["Figures"] = figures.iter().map(figure_payload).collect();
+        }
+        report
     }
+}
+
+fn figure_payload(figure: &FigureTrend) -> (String, Value) {
+    let payload = json!({
+        "Value": figure.value,
+        "PerSecond": figure.per_second,
+        "Low": figure.range.map(|(low, _)| low),
+        "High": figure.range.map(|(_, high)| high),
+        "Anomalous": figure.is_anomalous,
+    });
+    (figure.name.clone(), payload)
 }
 
 /// Combines the health of the components as this convention does: once one component is checked,

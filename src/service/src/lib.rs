@@ -35,6 +35,11 @@
 //!   again. [Heartbeats](Service::send_heartbeats) report to another service that this one is alive,
 //!   with or without a listener ([`Service::run`]). With the feature `lease`, `Service::hold_lease`
 //!   holds a Lease of Kubernetes by them, which one of several replicas has.
+//! * The memory, processor time and tasks of the process are [measured](Service::resource_usage);
+//!   [`ready_made`] checks hold them, a connection and an engine against limits.
+//!   [`Service::collect_figures`] keeps the recent values of these figures and others, for their trends
+//!   and a mark where one is far outside of its own range. A hook is told of
+//!   [each change of status](Service::on_status_change).
 //! * systemd is told ([`Service::notify_systemd`]) when the service is ready, reloads, and stops, and
 //!   twice in each period of its watchdog that it lives.
 //! * The kit reports through `tracing`; [`log`] writes text or JSON lines with the correlation id of
@@ -86,6 +91,9 @@
 //! | `check_config` | settings of checks that a file or a request changes |
 //! | `circuit`, `circuit_breaker`, `heartbeat` | the state machine of a circuit, its guard, and heartbeats |
 //! | `lease` | a client for leases of Kubernetes (feature `lease`) |
+//! | [`ready_made`] | checks that many services need |
+//! | `figure`, `usage` | figures with their trends, and what the process uses |
+//! | `status_change` | the hook on changes of status |
 //! | `lifecycle`, `server`, `connection` | from serving to finished, and the order of the shutdown |
 //! | `tls` | a listener for TLS, with the feature `tls` |
 //! | `settings` | the limits of all this |
@@ -109,6 +117,7 @@ mod connection;
 pub mod control_plane;
 mod correlation;
 mod dependency;
+mod figure;
 mod health;
 mod heartbeat;
 pub mod hephaestus;
@@ -119,16 +128,19 @@ mod lifecycle;
 pub mod log;
 pub mod metrics;
 mod query;
+pub mod ready_made;
 pub mod reload;
 pub mod scry_ingestor;
 mod server;
 mod settings;
+mod status_change;
 mod systemd;
 mod task;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "upstream")]
 mod upstream;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -145,9 +157,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use check::CheckSchedule;
+use figure::Figures;
 use lifecycle::{CleanUps, Lifecycle};
 use reload::ReloadCounts;
+use status_change::StatusHooks;
 use systemd::SystemdSocket;
+use usage::CpuMeter;
 
 pub use check::Check;
 pub use check_config::CheckConfig;
@@ -155,6 +170,7 @@ pub use circuit::CircuitState;
 pub use circuit_breaker::{CallError, CircuitBreaker};
 pub use component::{Component, ReadinessGate};
 pub use dependency::{Dependency, DependencySnapshot};
+pub use figure::{Figure, FigureTrend};
 pub use health::{CheckResult, Health, Need};
 pub use heartbeat::{
     Heartbeat, HeartbeatCounts, HeartbeatSchedule, HeartbeatSender, HeartbeatStatus,
@@ -164,11 +180,13 @@ pub use lifecycle::{
 };
 pub use server::Server;
 pub use settings::{Settings, WhileDraining};
+pub use status_change::StatusChange;
 pub use task::TaskError;
 #[cfg(feature = "tls")]
 pub use tls::{TlsError, TlsListener};
 #[cfg(feature = "upstream")]
 pub use upstream::UpstreamError;
+pub use usage::ResourceUsage;
 
 /// A running service. Clones refer to the same service.
 #[derive(Debug, Clone)]
@@ -190,6 +208,13 @@ impl WeakService {
             about: Arc::clone(&self.about),
             inner: self.inner.upgrade()?,
         })
+    }
+
+    /// Tells the hooks what has changed. The caller holds no lock of a dependency or a gate.
+    pub(crate) fn note_status(&self) {
+        if let Some(service) = self.upgrade() {
+            service.note_status();
+        }
     }
 }
 
@@ -213,6 +238,9 @@ struct ServiceInner {
     /// `None` where the service has no configuration to reload.
     reloads: Mutex<Option<ReloadCounts>>,
     heartbeats: Mutex<Vec<HeartbeatSender>>,
+    status_hooks: StatusHooks,
+    figures: Figures,
+    cpu_meter: CpuMeter,
     lifecycle: Lifecycle,
     /// The number of requests in flight.
     in_flight: watch::Sender<usize>,
@@ -273,7 +301,7 @@ impl Service {
             .dependencies
             .lock()
             .entry(name.to_owned())
-            .or_insert_with(|| Dependency::new(name))
+            .or_insert_with(|| Dependency::new(name).of_service(self.downgrade()))
             .clone()
     }
 

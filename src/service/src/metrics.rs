@@ -13,10 +13,16 @@
 //! | `service_check_duration_seconds` | histogram of the time that attempts of each check took |
 //! | `service_component_successes_total`, `…_failures_total` | attempts at each component |
 //! | `service_circuit_state` | 1 for the present state of each circuit breaker, 0 for the others |
+//! | `service_component_metric` | each detail of a component that is a number |
 //! | `service_heartbeats_total`, `service_heartbeats_missed_in_a_row` | heartbeats sent and missed |
+//! | `service_heartbeat_last_sent_timestamp_seconds` | time of the last heartbeat that arrived |
+//! | `service_figure`, `service_figure_trend_per_second` | each collected figure, and its rise a second |
+//! | `service_figure_anomalous` | 1 while the figure is far outside of its own recent range |
 //! | `service_reloads_total`, `service_configuration_version` | reloads by their result |
 //! | `service_requests_in_flight` | requests to the service's own routes that are not answered yet |
 //! | `service_open_connections`, `service_background_tasks` | open connections and running tasks |
+//! | `service_tasks` | all tasks of the runtime |
+//! | `process_resident_memory_bytes`, `process_cpu_seconds_total` | what the process uses |
 //!
 //! ```
 //! use axum::Router;
@@ -36,17 +42,18 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::Service;
 use crate::circuit::CircuitState;
 use crate::health::{Health, Need};
 use crate::heartbeat::HeartbeatCounts;
 use crate::reload::ReloadStatus;
+use crate::{FigureTrend, Service};
 
 /// Returns the route `GET /metrics`.
 pub fn routes(service: &Service) -> Router {
@@ -108,6 +115,8 @@ impl Collector for ServiceCollector {
         encode_components(out, service)?;
         encode_dependencies(out, service)?;
         encode_heartbeats(out, service)?;
+        encode_figures(out, service)?;
+        encode_usage(out, service)?;
         encode_reloads(out, service)?;
 
         family(out, "service_requests_in_flight", one(service.in_flight()))?;
@@ -134,6 +143,16 @@ fn help(metric: &str) -> &'static str {
         "service_circuit_state" => "1 for the state of the circuit breaker, 0 for the others.",
         "service_check_duration_seconds" => "How long the attempts of a check took.",
         "service_heartbeats" => "Heartbeats by result.",
+        "service_component_metric" => "A detail of the component that is a number.",
+        "service_heartbeat_last_sent_timestamp_seconds" => {
+            "When the last heartbeat that arrived was sent, in seconds since 1970."
+        }
+        "service_figure" => "A collected figure.",
+        "service_figure_trend_per_second" => "How much the figure rises a second.",
+        "service_figure_anomalous" => "Whether the figure is far outside of its recent range.",
+        "service_tasks" => "Tasks of the runtime that have not ended.",
+        "process_resident_memory_bytes" => "Resident memory size in bytes.",
+        "process_cpu_seconds" => "Total user and system CPU time spent in seconds.",
         "service_heartbeats_missed_in_a_row" => "Heartbeats missed since one last arrived.",
         "service_reloads" => "Reloads of the configuration by result.",
         "service_configuration_version" => "The version of the configuration in force.",
@@ -221,6 +240,14 @@ fn encode_components(out: &mut DescriptorEncoder<'_>, service: &Service) -> fmt:
         health_states(&labels, component.health)
     });
     family(out, "service_component_health", healths)?;
+    let metrics = components.iter().flat_map(|component| {
+        let numbers = component.details.iter();
+        numbers.filter_map(|(name, value)| {
+            let labels = vec![("component", &*component.name), ("metric", &**name)];
+            Some((labels, ConstGauge::new(value.as_f64()?)))
+        })
+    });
+    family(out, "service_component_metric", metrics)?;
     let gates = service.readiness_gates();
     let open = gates
         .iter()
@@ -255,8 +282,13 @@ fn encode_heartbeats(out: &mut DescriptorEncoder<'_>, service: &Service) -> fmt:
     // Two senders to one receiver are one series: a label set that occurs twice would make Prometheus
     // reject the whole answer.
     let mut receivers: IndexMap<String, HeartbeatCounts> = IndexMap::new();
+    let mut times: IndexMap<String, Timestamp> = IndexMap::new();
     for sender in service.heartbeat_senders() {
         let (to, counts) = (sender.dependency().name(), sender.counts());
+        if let Some(at) = sender.last_sent_at() {
+            let last = times.entry(to.to_owned()).or_insert(at);
+            *last = at.max(*last);
+        }
         let sum = receivers.entry(to.to_owned()).or_default();
         sum.sent = sum.sent.saturating_add(counts.sent);
         sum.missed = sum.missed.saturating_add(counts.missed);
@@ -273,7 +305,41 @@ fn encode_heartbeats(out: &mut DescriptorEncoder<'_>, service: &Service) -> fmt:
     let missed = receivers
         .iter()
         .map(|(to, counts)| (vec![("to", &**to)], Gauge::new(counts.missed_in_a_row)));
-    family(out, "service_heartbeats_missed_in_a_row", missed)
+    family(out, "service_heartbeats_missed_in_a_row", missed)?;
+    let times = times.iter().map(|(to, at)| {
+        let seconds = at.as_microsecond() as f64 / 1e6;
+        (vec![("to", &**to)], ConstGauge::new(seconds))
+    });
+    let name = "service_heartbeat_last_sent_timestamp_seconds";
+    family(out, name, times)
+}
+
+fn encode_figures(out: &mut DescriptorEncoder<'_>, service: &Service) -> fmt::Result {
+    let figures = service.figures();
+    let each = |number: fn(&FigureTrend) -> f64| {
+        let figures = figures.iter();
+        figures.map(move |figure| {
+            let labels = vec![("figure", &*figure.name)];
+            (labels, ConstGauge::new(number(figure)))
+        })
+    };
+    family(out, "service_figure", each(|figure| figure.value))?;
+    let trends = each(|figure| figure.per_second);
+    family(out, "service_figure_trend_per_second", trends)?;
+    let anomalous = figures
+        .iter()
+        .map(|figure| flag(vec![("figure", &*figure.name)], figure.is_anomalous));
+    family(out, "service_figure_anomalous", anomalous)
+}
+
+fn encode_usage(out: &mut DescriptorEncoder<'_>, service: &Service) -> fmt::Result {
+    let usage = service.resource_usage();
+    family(out, "service_tasks", one(usage.tasks))?;
+    let memory = usage.memory_bytes;
+    let memory = memory.map(|bytes| (vec![], Gauge::new(bytes)));
+    family(out, "process_resident_memory_bytes", memory)?;
+    let seconds = ConstCounter::new(usage.cpu_time.as_secs_f64());
+    family(out, "process_cpu_seconds", [(vec![], seconds)])
 }
 
 fn encode_reloads(out: &mut DescriptorEncoder<'_>, service: &Service) -> fmt::Result {

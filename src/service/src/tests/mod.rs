@@ -10,8 +10,10 @@ mod lease;
 mod log;
 mod metrics;
 mod payloads;
+mod ready_made;
 mod reload;
 mod shutdown;
+mod status_change;
 mod systemd;
 #[cfg(feature = "tls")]
 mod tls;
