@@ -650,6 +650,33 @@ fn the_log_level_of_a_reloaded_configuration_is_applied() {
     assert_eq!(last, Some("clean-up failed"), "{messages:?}");
 }
 
+/// The demo's instance logs through a filter of its own.
+#[test]
+fn the_environment_that_a_reload_reports_is_in_force() {
+    let fleet = Fleet::start();
+    let reload = |level: &str| {
+        fleet.reconfigure(|configuration| configuration["log_level"] = level.into());
+        let answer = fleet.ingestor(RELOAD).json();
+        assert_eq!(answer["reloaded"], json!({"environment": true}), "{answer}");
+    };
+    let debugs = || fleet.demo.log("ingestor").matches("DEBUG").count();
+    // Each attempt would have told its result.
+    fleet.inject_fault("ingestor", "database");
+    assert_eq!(debugs(), 0);
+    reload("debug");
+    fleet.mend("ingestor", "database");
+    assert_ne!(debugs(), 0);
+    reload("warn");
+    let before = debugs();
+    fleet.inject_fault("ingestor", "database");
+    assert_eq!(debugs(), before);
+    let log = fleet.demo.log("ingestor");
+    assert!(
+        log.contains("ERROR component is unhealthy component=database"),
+        "{log}"
+    );
+}
+
 #[test]
 fn database_url_redis_url_and_port_are_reported_as_needing_a_restart() {
     let fleet = Fleet::start();

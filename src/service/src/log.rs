@@ -202,6 +202,10 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        // Below a filter of the program, `enabled` is not asked for each event.
+        if *event.metadata().level() > self.level.get() {
+            return;
+        }
         let mut fields = fields(event.field_map());
         let message = match fields.shift_remove("message") {
             Some(Value::String(message)) => message,
