@@ -203,6 +203,14 @@ impl ActionStep {
 }
 
 impl ActionResult {
+    /// Returns the result as one line for people: `restart of orders: restarted: …`.
+    pub(crate) fn line(&self) -> String {
+        format!(
+            "{} of {}: {}: {}",
+            self.action, self.service, self.verdict, self.text
+        )
+    }
+
     /// Returns what the result says about the life of the service's process.
     pub(crate) fn lifecycle(&self) -> Vec<LifecycleEvent> {
         if self.verdict == Verdict::Refused {

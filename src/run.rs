@@ -13,7 +13,7 @@ use crate::cli::{Cli, Command};
 use crate::commands::act::ActionCommand;
 use crate::commands::{self, Context, Error, default_args, ignore_empty_variables};
 use crate::exit::Exit;
-use crate::host::{check_spare_descriptors, keeper, launch};
+use crate::host::{check_spare_descriptors, keeper, launch, limits};
 use crate::probe::Commands;
 use crate::text;
 
@@ -26,6 +26,9 @@ const DESCRIPTORS: usize = 8;
 pub fn run(words: Vec<OsString>) -> ExitCode {
     // Before anything else: a keeper is small and stays.
     if let Some(code) = keeper::step(&words, launch::stand_in) {
+        return code;
+    }
+    if let Some(code) = limits::step(&words) {
         return code;
     }
     // One TLS provider for all clients; it fails only where one is already installed.

@@ -213,7 +213,7 @@ impl<'a> TargetRun<'a> {
             self.note_stopped(false);
         }
         let end = match self.target.goal {
-            Goal::Replace => self.replace_and_prove().await,
+            Goal::Replace => Box::pin(self.replace_and_prove()).await,
             Goal::Start | Goal::Stop | Goal::Reload => self.start_and_prove().await,
         };
         ended(end)

@@ -11,6 +11,7 @@ pub(crate) mod directories;
 mod interpreter;
 pub(crate) mod keeper;
 pub(crate) mod launch;
+pub(crate) mod limits;
 pub(crate) mod log;
 pub(crate) mod mtime;
 pub(crate) mod pid_file;

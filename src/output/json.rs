@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::event::{ActionResult, ActionStep};
 use crate::health::{Change, DependencySnapshot, HeartbeatSnapshot, Moment, ProbeSnapshot, State};
 
 use super::{Report, ServiceReport};
@@ -48,6 +50,55 @@ pub(crate) fn change_line(service: &ServiceReport, changed: &[Change], at: Momen
         "schema_version": SCHEMA_VERSION,
         "at": time(at),
         "changed": changed,
+    });
+    if let (Value::Object(line), Value::Object(service)) = (&mut line, json_service(service, at)) {
+        line.extend(service);
+    }
+    format!("{line}\n")
+}
+
+/// What a line of `watch -o ndjson` says of an action on a service, which begins or has ended.
+#[derive(Debug, Serialize)]
+pub(crate) struct ActionLine {
+    action: String,
+    /// `None` while the action is under way.
+    verdict: Option<String>,
+    text: String,
+    automatic: bool,
+    elapsed_seconds: f64,
+}
+
+impl ActionLine {
+    /// Describes an action that takes this step as its first one. Only automatic restart acts while a stream is written.
+    pub(crate) fn begins(step: &ActionStep) -> Self {
+        Self {
+            action: step.action.to_string(),
+            verdict: None,
+            text: step.text.clone(),
+            automatic: true,
+            elapsed_seconds: step.elapsed.as_secs_f64(),
+        }
+    }
+
+    /// Describes an action that has ended.
+    pub(crate) fn ended(result: &ActionResult) -> Self {
+        Self {
+            action: result.action.to_string(),
+            verdict: Some(result.verdict.to_string()),
+            text: result.text.clone(),
+            automatic: result.details.automatic,
+            elapsed_seconds: result.elapsed.as_secs_f64(),
+        }
+    }
+}
+
+/// Formats a line of `watch -o ndjson`, with its line break: a service, with the action on it that begins or has ended.
+pub(crate) fn action_line(service: &ServiceReport, action: &ActionLine, at: Moment) -> String {
+    let mut line = json!({
+        "schema_version": SCHEMA_VERSION,
+        "at": time(at),
+        "changed": ["action"],
+        "action": action,
     });
     if let (Value::Object(line), Value::Object(service)) = (&mut line, json_service(service, at)) {
         line.extend(service);

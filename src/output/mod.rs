@@ -13,6 +13,6 @@ mod tests;
 
 pub(crate) use actions::ActionReport;
 pub(crate) use fail_on::{FailOn, FailOnError};
-pub(crate) use json::{change_line, json, json_service};
+pub(crate) use json::{ActionLine, action_line, change_line, json, json_service};
 pub(crate) use report::{Report, ServiceReport};
 pub(crate) use table::table;

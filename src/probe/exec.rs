@@ -6,15 +6,17 @@ mod output;
 mod prepared;
 
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::process::Child;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::health::{Failure, FailureKind, Outcome, ProbeResult};
-use crate::host::descendants;
-use crate::inventory::{Exec, Probe};
+use crate::host::{descendants, limits};
+use crate::inventory::{Exec, Probe, ResourceLimits};
 use crate::text;
 
 use super::error::{ProbeError, system_message};
@@ -58,7 +60,8 @@ pub(super) async fn probe(
 ///
 /// Returns the reason why the command cannot be run, failed or was ended, with the first line that it wrote.
 pub(crate) async fn run(exec: &Exec, timeout: Duration) -> Result<(), Failure> {
-    let (result, _) = run_within(exec, CommandLimits::new(u64::MAX, timeout)).await;
+    let limits = CommandLimits::new(u64::MAX, timeout);
+    let (result, _) = run_within(exec, limits).await;
     result.map_err(|error| error.failure())
 }
 
@@ -92,7 +95,7 @@ type CommandResult = (Result<(), ProbeError>, Option<Instant>);
 
 async fn run_within(exec: &Exec, limits: CommandLimits) -> CommandResult {
     match timeout_at(limits.deadline, start(exec)).await {
-        Ok(Ok(running)) => finish(running, limits).await,
+        Ok(Ok(running)) => finish(running, exec, limits).await,
         Ok(Err(error)) => (Err(error), None),
         Err(_) => (Err(limits.timed_out("not even started", "")), None),
     }
@@ -133,7 +136,7 @@ async fn start(exec: &Exec) -> Result<StartedCommand, ProbeError> {
     .unwrap_or_else(|_| Err(ProbeError::local("the command could not be started")))
 }
 
-async fn finish(mut running: StartedCommand, limits: CommandLimits) -> CommandResult {
+async fn finish(mut running: StartedCommand, exec: &Exec, limits: CommandLimits) -> CommandResult {
     let max_output = limits.max_output;
     let watching = async {
         tokio::select! {
@@ -162,7 +165,10 @@ async fn finish(mut running: StartedCommand, limits: CommandLimits) -> CommandRe
             ),
         ),
         Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => failed(FailureKind::Exit, describe(status)),
+        Ok(Ok(status)) => match not_run(exec, status, &line) {
+            Some(error) => Err(error),
+            None => failed(FailureKind::Exit, describe_limited(status, exec.limits)),
+        },
         Ok(Err(error)) => Err(unknown(&format!(": {}", system_message(&error)))),
         Err(_) => Err(unknown("")),
     };
@@ -174,6 +180,33 @@ fn with_line(what: String, line: &str) -> String {
         return what;
     }
     format!("{what}: {line}")
+}
+
+/// Returns why a command with limits was not run at all.
+fn not_run(exec: &Exec, status: ExitStatus, line: &str) -> Option<ProbeError> {
+    let is_ours = exec.limits.any() && status.code() == Some(limits::NOT_RUN);
+    let reason = limits::reason(line).filter(|_| is_ours)?;
+    Some(prepared::not_become(exec, &reason))
+}
+
+/// Describes a status, and the limit that was exceeded. That the memory did not suffice only the command itself knows.
+fn describe_limited(status: ExitStatus, limits: ResourceLimits) -> String {
+    // A shell says how its command ended by a number above this.
+    const BY_SIGNAL: i32 = 128;
+    let signal = status.signal().or(status.code().map(|code| code - BY_SIGNAL));
+    match limits.cpu.map(text::format_duration) {
+        Some(cpu) if signal == Some(Signal::XCPU.as_raw()) => {
+            return format!("exceeded its CPU time of {cpu}");
+        }
+        Some(cpu) if signal == Some(Signal::KILL.as_raw()) => {
+            return format!("{}, with its CPU time limited to {cpu}", describe(status));
+        }
+        _ => {}
+    }
+    match limits.memory.map(text::format_size) {
+        Some(memory) => format!("{}, with its memory limited to {memory}", describe(status)),
+        None => describe(status),
+    }
 }
 
 /// Describes a status: `exit status 2`, `ended by signal 11 (SIGSEGV)`.

@@ -67,10 +67,7 @@ pub(super) async fn run(context: &Context, parts: Connections) -> Result<Exit, E
     drop(screen);
     let (acted, by_itself) = tokio::join!(parts.actions.end(), parts.automation.end());
     for done in acted.into_iter().chain(by_itself) {
-        context.message(&format!(
-            "{} of {}: {}: {}",
-            done.action, done.service, done.verdict, done.text
-        ));
+        context.message(&done.line());
     }
     parts.engine.stop().await;
     exit

@@ -53,6 +53,9 @@ pub(crate) struct Args {
         env = "HEALTHCTL_WATCH_OUTPUT"
     )]
     pub(crate) output: Option<StreamFormat>,
+    /// Restart what is stale or unhealthy, where `restart_on` permits it, from the start; `a` in the dashboard switches it.
+    #[arg(long)]
+    pub(crate) restart: bool,
 }
 
 /// Runs `healthctl watch`.
@@ -70,12 +73,28 @@ pub(crate) async fn with_notices(
     args: &Args,
     mut notices: mpsc::UnboundedReceiver<String>,
 ) -> Result<Exit, Error> {
+    if args.restart && context.global.read_only {
+        return Err(Error::usage_hint(
+            "--restart and --read-only exclude each other",
+            "leave one of them out",
+        ));
+    }
     let SelectedServices {
         loaded,
         services,
         selection,
     } = args.choice.services(context)?;
     let inventory = loaded.inventory;
+    if args.restart
+        && services
+            .iter()
+            .all(|service| service.restart_on.is_empty() || service.protected)
+    {
+        return Err(Error::usage_hint(
+            "--restart would restart nothing: no watched service has `restart_on`, or all that have it are protected",
+            "for example `restart_on: [stale, unhealthy]`",
+        ));
+    }
     let clock = Clock::start();
     let now = clock.now();
     let rules = services.iter().map(|service| service.info()).collect();
@@ -114,9 +133,14 @@ pub(crate) async fn with_notices(
         automation_events.into_stream(),
         engine.inputs.clone(),
     );
+    if args.restart {
+        automation.toggle_restarts();
+    }
     if let Some(format) = format {
         let exit = stream::run(context, format, &selection, events).await;
-        automation.end().await;
+        for done in automation.end().await {
+            context.message(&done.line());
+        }
         engine.stop().await;
         return exit;
     }

@@ -1,6 +1,6 @@
 //! Changes as lines, for pipes, logs and other programs: `watch` without the dashboard.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::engine::EventReceiver;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::health::{Change, Moment, Selection, ServiceSnapshot, State};
-use crate::output::{FailOn, ServiceReport, change_line};
+use crate::output::{ActionLine, FailOn, ServiceReport, action_line, change_line};
 
 /// Format of the stream of changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -33,6 +33,7 @@ pub(super) async fn run(
 ) -> Result<Exit, Error> {
     let mut signals = Signals::new()?;
     let mut last_lines = LastLines::default();
+    let mut actions = ActionLines::default();
     loop {
         let event = tokio::select! {
             biased;
@@ -50,6 +51,7 @@ pub(super) async fn run(
                 context.message(text);
             }
             line(&event, format, selection, &mut last_lines, &mut text);
+            actions.add(&event, format, selection, &mut text);
         }
         // A reader that does not read must not keep a signal from ending the command.
         tokio::select! {
@@ -64,6 +66,69 @@ pub(super) async fn run(
 
 /// The last line about each service, by its name.
 type LastLines = HashMap<String, String>;
+
+/// The lines about actions, which only automatic restart carries out here.
+#[derive(Debug, Default)]
+struct ActionLines {
+    /// The newest snapshot of each service.
+    snapshots: HashMap<String, Arc<ServiceSnapshot>>,
+    /// The services on which an action is under way.
+    under_way: HashSet<String>,
+}
+
+impl ActionLines {
+    /// Adds the line of an action that begins or has ended. What a person should read when one begins is a notice.
+    fn add(
+        &mut self,
+        event: &Event,
+        format: StreamFormat,
+        selection: &Selection,
+        out: &mut String,
+    ) {
+        match event {
+            Event::Snapshot { snapshot, .. } => {
+                let name = snapshot.info.name.clone();
+                self.snapshots.insert(name, Arc::clone(snapshot));
+            }
+            Event::ActionStep(step) => {
+                let begins = self.under_way.insert(step.service.clone());
+                if begins && format == StreamFormat::Json {
+                    let about = ActionLine::begins(step);
+                    self.add_json(&step.service, &about, step.at, selection, out);
+                }
+            }
+            Event::ActionResult(result) => {
+                self.under_way.remove(&result.service);
+                match format {
+                    StreamFormat::Json => {
+                        let about = ActionLine::ended(result);
+                        self.add_json(&result.service, &about, result.at, selection, out);
+                    }
+                    StreamFormat::Text => {
+                        // Writing to a string cannot fail.
+                        let _ = writeln!(out, "{} {}", time(result.at), result.line());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add_json(
+        &self,
+        service: &str,
+        about: &ActionLine,
+        at: Moment,
+        selection: &Selection,
+        out: &mut String,
+    ) {
+        let snapshot = self.snapshots.get(service);
+        if let Some(snapshot) = snapshot.filter(|snapshot| selection.matches(snapshot)) {
+            let report = ServiceReport::new(Arc::clone(snapshot), &FailOn::default());
+            out.push_str(&action_line(&report, about, at));
+        }
+    }
+}
 
 /// Adds the line of an event, where the format has one.
 fn line(

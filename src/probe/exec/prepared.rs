@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
+use crate::host::{limits, own_program};
 use crate::inventory::{Exec, Secret};
 use crate::probe::error::{ProbeError, system_message};
 use crate::probe::redact::Redactions;
@@ -27,17 +28,23 @@ impl PreparedCommand {
         let Some((program, arguments)) = exec.command.split_first() else {
             return Err(ProbeError::local("the command is empty"));
         };
-        let name = ProgramName {
-            shown: exec.shown.first().unwrap_or(program).clone(),
-            is_path: program.contains('/'),
-        };
+        let name = ProgramName::of(exec, program);
         // A relative path is relative to our directory, not to that of the command.
         let path = if name.is_path {
             std::path::absolute(program).map_err(|error| name.cannot_run(&error))?
         } else {
             PathBuf::from(program)
         };
-        let mut command = Command::new(path);
+        let mut command = if exec.limits.any() {
+            let own = own_program()
+                .ok_or_else(|| ProbeError::local("no limit can be set: our own program is gone"))?;
+            let mut command = limits::command(own.as_os_str());
+            let cpu = exec.limits.cpu.map(|cpu| cpu.as_secs());
+            command.args(limits::arguments(cpu, exec.limits.memory, path.as_os_str()));
+            command
+        } else {
+            Command::new(path)
+        };
         command
             .args(arguments)
             .stdin(Stdio::null())
@@ -102,7 +109,20 @@ struct ProgramName {
     is_path: bool,
 }
 
+/// Returns the error of a command that a stand-in could not become.
+pub(super) fn not_become(exec: &Exec, error: &io::Error) -> ProbeError {
+    let program = exec.command.first().map_or("", String::as_str);
+    ProgramName::of(exec, program).not_spawned(&exec.cwd, error)
+}
+
 impl ProgramName {
+    fn of(exec: &Exec, program: &str) -> Self {
+        Self {
+            shown: exec.shown.first().map_or(program, String::as_str).to_owned(),
+            is_path: program.contains('/'),
+        }
+    }
+
     /// Returns the error of a command that did not start. The system reports a missing directory like a missing program.
     fn not_spawned(&self, cwd: &Path, error: &io::Error) -> ProbeError {
         if cwd != Path::new("") && !cwd.is_dir() {

@@ -15,7 +15,7 @@ impl RawKind for RawExec {
     const KEYS: &'static [&'static str] = &["env", "cwd", "max_body"];
 
     fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
-        Self::read(entry, problems)
+        Self::read_limited(entry, problems)
     }
 
     fn resolve(

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_yaml::Value as Yaml;
 
+use crate::text;
 use crate::yaml::{
     Entry, Fields, Node, Place, Problem, Problems, Style, Value, is_secret_name, mask_secrets,
 };
@@ -23,6 +25,16 @@ pub(crate) struct RawExec {
     shown: Vec<String>,
     /// Each text of the words that must not be shown, with what is shown in its place.
     hidden: Vec<(String, String)>,
+    limits: ResourceLimits,
+}
+
+/// The limits on the resources of a command: what is `None` is not limited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ResourceLimits {
+    /// CPU time, in whole seconds.
+    pub(crate) cpu: Option<Duration>,
+    /// Memory that it may write to, in bytes.
+    pub(crate) memory: Option<u64>,
 }
 
 /// The keys that belong to a command and stand beside it.
@@ -54,9 +66,86 @@ pub(crate) struct Exec {
     /// The values that were put in for variables, each with what was written for it: the output of the command may
     /// repeat them.
     pub(crate) hidden: Vec<(String, String)>,
+    pub(crate) limits: ResourceLimits,
+}
+
+/// The least memory with which a program of any kind starts, in bytes.
+const LEAST_MEMORY: u64 = 1024 * 1024;
+
+impl ResourceLimits {
+    /// Returns whether there is any limit.
+    pub(crate) fn any(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// Reads `{cpu: 5s, memory: 256MiB}`.
+    fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
+        const EXPECTED: &str = "a map such as `{cpu: 5s, memory: 256MiB}`";
+        let mut fields = Fields::read(&entry.value, EXPECTED, problems)?;
+        let cpu = fields.read_key("cpu", problems, |entry, problems| {
+            let cpu = entry.value.positive_duration(problems)?;
+            if cpu.subsec_nanos() > 0 {
+                return entry
+                    .value
+                    .problem("is no number of whole seconds")
+                    .label("expected whole seconds of CPU time")
+                    .hint("the system counts no less; `timeout` limits the time on the clock")
+                    .reject(problems);
+            }
+            Some(cpu)
+        });
+        let memory = fields.read_key("memory", problems, |entry, problems| {
+            let memory = entry.value.size(problems)?;
+            if memory < LEAST_MEMORY {
+                return entry
+                    .value
+                    .problem("is too little for any program to start")
+                    .label("expected 1MiB or more")
+                    .reject(problems);
+            }
+            Some(memory)
+        });
+        fields.finish(problems);
+        if entry.value.map(EXPECTED, problems)?.is_empty() {
+            return entry.value.wrong(EXPECTED).reject(problems);
+        }
+        Some(Self { cpu, memory })
+    }
+
+    fn yaml(self) -> Yaml {
+        let cpu = self.cpu.map(|cpu| text::format_duration(cpu).to_string());
+        let memory = self.memory.map(text::format_size);
+        let limits = [("cpu", cpu), ("memory", memory)].into_iter();
+        let limits = limits.filter_map(|(key, limit)| Some((Yaml::from(key), Yaml::from(limit?))));
+        Yaml::Mapping(limits.collect())
+    }
 }
 
 impl RawExec {
+    /// Reads a command with limits: `{command: [./check.sh], limits: {cpu: 5s}}`, or the command alone.
+    pub(crate) fn read_limited(entry: &Entry, problems: &mut Problems) -> Option<Self> {
+        const EXPECTED: &str = "a list, or a map with `command` and `limits`";
+        if !matches!(entry.value.value, Value::Map(_)) {
+            return Self::read(entry, problems);
+        }
+        let mut fields = Fields::read(&entry.value, EXPECTED, problems)?;
+        let command = fields.take("command");
+        let limits = fields.take("limits");
+        fields.not_yet("codes", problems);
+        fields.finish(problems);
+        let Some(command) = command else {
+            return Problem::at(&entry.value.place, "an `exec` without a `command`")
+                .expected(EXPECTED)
+                .reject(problems);
+        };
+        let exec = Self::read(command, problems)?;
+        let limits = match limits {
+            Some(limits) => ResourceLimits::read(limits, problems)?,
+            None => ResourceLimits::default(),
+        };
+        Some(Self { limits, ..exec })
+    }
+
     pub(crate) fn read(entry: &Entry, problems: &mut Problems) -> Option<Self> {
         let command = words(&entry.value, problems)?;
         let items = entry.value.one_or_many();
@@ -71,6 +160,7 @@ impl RawExec {
             hidden: items.iter().flat_map(hidden).collect(),
             command,
             shown,
+            limits: ResourceLimits::default(),
         })
     }
 
@@ -95,6 +185,7 @@ impl RawExec {
             env,
             cwd,
             hidden,
+            limits: self.limits,
         }
     }
 }
@@ -126,7 +217,17 @@ pub(crate) fn show(
     out: &mut AnnotatedYaml,
 ) {
     if let Some(setting) = strongest(commands, |raw| Some(&raw.command)) {
-        out.leaf("exec", exec.yaml(), setting.origin);
+        let mut shown = exec.yaml();
+        if exec.limits.any() {
+            let limits = exec.limits.yaml();
+            let keys = [("command", shown), ("limits", limits)];
+            shown = Yaml::Mapping(
+                keys.map(|(key, value)| (key.into(), value))
+                    .into_iter()
+                    .collect(),
+            );
+        }
+        out.leaf("exec", shown, setting.origin);
     }
     if exec.cwd != Path::new("") {
         let origin = origin(beside, |raw| raw.cwd.as_ref());
