@@ -1,19 +1,44 @@
 //! `kcp-syncer`: a Go struct without tags on the wire, and a lease that proves more than its own heartbeat field.
 
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use axum::serve::Listener;
+use healthctl_service::kcp_syncer::CHECK_TIMEOUT;
+use healthctl_service::lease::LeaseSettings;
 use jiff::{SignedDuration, Timestamp};
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{Fleet, assert_is, dependency};
+use crate::support::demo::{Answer, ask};
+use crate::support::example::example;
 use crate::support::fake::Fake;
+use crate::support::process::{Running, free_port};
 use crate::support::scene::Scene;
 use crate::support::terminal::{ENTER, Pty};
+
+#[path = "../../src/demo/services/leases.rs"]
+mod leases;
 
 const NOT_LIVE: &str = "live: answered 503 Service Unavailable, expected 200-299";
 const NOT_READY: &str = "ready: answered 503 Service Unavailable, expected 200-299";
 const LEASE: &str = "GET /apis/coordination.k8s.io/v1/namespaces/kcp-system/leases/syncer";
 
 #[test]
-fn states_from_healthy_to_stopped() {
+fn an_instance_of_the_demo_is_watched_from_healthy_to_stopped() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("syncer syncer-lease");
     let well = watching.until_state("syncer", "healthy");
@@ -55,7 +80,7 @@ fn states_from_healthy_to_stopped() {
 }
 
 #[test]
-fn one_hanging_component_of_ten_does_not_delay_the_others() {
+fn components_are_checked_in_parallel_and_one_that_hangs_delays_no_other() {
     let fleet = Fleet::start();
     fleet.inject_fault("syncer", "webhook");
     let found = fleet.check("syncer");
@@ -69,7 +94,7 @@ fn one_hanging_component_of_ten_does_not_delay_the_others() {
 }
 
 #[test]
-fn a_lease_that_is_no_longer_renewed_becomes_unhealthy() {
+fn three_renewals_missed_in_a_row_are_a_failure() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("syncer-lease");
     watching.until_state("syncer-lease", "healthy");
@@ -100,7 +125,7 @@ fn a_lease_that_is_no_longer_renewed_becomes_unhealthy() {
 }
 
 #[test]
-fn a_takeover_of_the_lease_is_a_note_and_not_a_failure() {
+fn a_takeover_by_another_holder_is_shown_and_is_no_failure() {
     let fleet = Fleet::start();
     let mut pty = Pty::start(&fleet.command("watch syncer-lease"), 120, 40);
     pty.wait_for("✓ 1 healthy");
@@ -138,7 +163,7 @@ fn with_lease(ago: i64) -> Value {
 }
 
 #[test]
-fn a_lease_is_unhealthy_at_the_third_missed_renewal() {
+fn a_renewal_older_than_30_s_is_a_missed_one_and_three_are_a_failure() {
     // Five seconds from either edge: the test may take that long.
     for (ago, state, missed) in [
         (5, "healthy", 0),
@@ -166,9 +191,8 @@ fn a_lease_is_unhealthy_at_the_third_missed_renewal() {
     }
 }
 
-/// `Uptime` and `Latency` are nanoseconds, `Version` is a constant, `Error` is `{}`.
 #[test]
-fn the_figures_are_decoded_as_go_writes_them() {
+fn uptime_and_latency_are_nanoseconds() {
     let fleet = Fleet::start();
     fleet.inject_fault("syncer", "rbac");
     let report = fleet.demo.ask("syncer", "GET /health/report").json();
@@ -198,7 +222,7 @@ fn the_figures_are_decoded_as_go_writes_them() {
 
 /// The service ignores components that were never checked, and reports the rest as Healthy.
 #[test]
-fn without_any_known_component_the_state_is_unknown_whatever_it_reports() {
+fn components_that_are_unknown_are_ignored_so_healthctl_shows_unknown_where_all_are() {
     let fleet = Fleet::start();
     fleet.inject_fault("syncer", "checks");
     let report = fleet.demo.ask("syncer", "GET /health/report").json();
@@ -214,49 +238,846 @@ fn without_any_known_component_the_state_is_unknown_whatever_it_reports() {
     assert_eq!(ran.code, 3, "{ran:?}");
 }
 
-/// Before the first check the body is the literal `null`; the zero time means never.
-#[test]
-fn null_is_unknown_and_the_zero_time_means_never() {
-    let check = |report: &'static str| {
-        let fake = Fake::http(move |_, path| {
-            (
-                200,
-                if path == "/health/report" {
-                    report
-                } else {
-                    "ok"
+/// The time for which a test waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(60);
+const REPORT: &str = "GET /health/report";
+
+/// The example `syncer` of the kit with an inventory that names it.
+struct Syncer {
+    scene: Scene,
+    running: Running,
+    /// The changes that its hook was told of; its log is read all the time, since a full pipe would hold it up.
+    changes: Receiver<String>,
+    address: SocketAddr,
+}
+
+impl Syncer {
+    /// Starts it with components that are healthy.
+    fn with_components(names: &[&str]) -> Self {
+        Self::start(&json!({ "components": names }), names)
+    }
+
+    fn start(config: &Value, healthy: &[&str]) -> Self {
+        let scene = Scene::new();
+        for name in healthy {
+            scene.write(name, "healthy");
+        }
+        Self::start_in(scene, config)
+    }
+
+    fn start_in(scene: Scene, config: &Value) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        scene.write(
+            "healthctl.yaml",
+            &format!(
+                "defaults: {{timeout: 20s}}\nservices: {{syncer: {{profile: kcp-syncer, url: 'http://{address}'}}}}\n"
+            ),
+        );
+        let file = scene.write("syncer.json", &config.to_string());
+        let mut command = Command::new(example("syncer"));
+        command.arg(file).arg(address.to_string());
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut running = Running::start(&mut command).expect("the example can be run");
+        let log = running.child().stderr.take().expect("stderr is piped");
+        let ((is_up, up), (sender, changes)) = (channel(), channel());
+        std::thread::spawn(move || {
+            for line in BufReader::new(log).lines().map_while(Result::ok) {
+                let line: Value = serde_json::from_str(&line).expect("the log is JSON");
+                // Nobody may be interested in either.
+                if line["message"] == "listening" {
+                    let _ = is_up.send(());
                 }
-                .to_owned(),
-            )
+                if let Some(change) = line["change"].as_str() {
+                    let _ = sender.send(change.to_owned());
+                }
+            }
         });
-        let ran = Scene::new().run(&[
-            "check",
-            "--url",
-            &fake.url(),
-            "--profile",
-            "kcp-syncer",
-            "-o",
-            "json",
-        ]);
+        up.recv().expect("it listens");
+        Self {
+            scene,
+            running,
+            changes,
+            address,
+        }
+    }
+
+    /// Sets what the check of a component finds, such as `degraded slow`.
+    fn set(&self, component: &str, state: &str) {
+        // A file that is half written would be another state.
+        let new = self.scene.write("new", state);
+        std::fs::rename(new, self.scene.path().join(component)).expect("it can be renamed");
+    }
+
+    fn ask(&self, request: &str) -> Answer {
+        ask(self.address, request).expect("it answers")
+    }
+
+    fn report(&self) -> Value {
+        self.ask(REPORT).json()
+    }
+
+    /// Asks for the report until it is as `holds` says.
+    #[track_caller]
+    fn until(&self, holds: impl Fn(&Value) -> bool) -> Value {
+        until(|| self.report(), holds)
+    }
+
+    fn until_status(&self, status: &str) -> Value {
+        self.until(|report| report["Status"] == status)
+    }
+
+    /// Returns the codes of liveness and readiness.
+    fn probes(&self) -> [u16; 2] {
+        ["GET /livez", "GET /readyz"].map(|request| self.ask(request).status)
+    }
+
+    /// Returns the service as `healthctl check` reports it.
+    fn check(&self) -> Value {
+        let ran = self.scene.run(&["check", "-o", "json"]);
         let report: Value = serde_json::from_str(&ran.stdout).expect("the report is JSON");
         report["services"][0].clone()
-    };
-    let found = check("null\n");
-    assert_eq!(found["state"], "unknown", "{found}");
-    let found = check(
-        r#"{"Status":"Healthy","Components":{
-            "a":{"Name":"a","Status":"Healthy","LastCheck":"2026-11-22T10:00:00Z","Error":null},
-            "b":{"Name":"b","Status":"Unknown","LastCheck":"0001-01-01T00:00:00Z","Error":null}}}"#,
+    }
+
+    /// Asserts that healthctl cannot tell the status, and that the service is unready, as its route says.
+    #[track_caller]
+    fn assert_status_is_unknown(&self) {
+        let found = self.check();
+        let probes = found["probes"].as_array().expect("a list").iter();
+        let status = probes.filter(|probe| probe["name"] == "status");
+        let results: Vec<_> = status.map(|probe| &probe["result"]).collect();
+        assert_eq!(results, ["unknown"], "{found}");
+        assert_eq!(found["state"], "unready", "{found}");
+    }
+
+    /// Returns the value of a metric, given with its labels as Prometheus writes it.
+    fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.ask("GET /metrics").body;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        line.parse().ok()
+    }
+
+    /// Waits for the next changes of status that its hook is told of.
+    #[track_caller]
+    fn expect_changes(&self, expected: &[&str]) {
+        for line in expected {
+            let change = self.changes.recv_timeout(PATIENCE);
+            assert_eq!(change.as_deref(), Ok(*line));
+        }
+    }
+}
+
+/// Asks until what is found is as `holds` says.
+#[track_caller]
+fn until<T: std::fmt::Debug>(find: impl Fn() -> T, holds: impl Fn(&T) -> bool) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let found = find();
+        if holds(&found) {
+            return found;
+        }
+        assert!(Instant::now() < end, "it did not come: {found:?}");
+    }
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let map = value.as_object().expect("an object");
+    map.keys().map(String::as_str).collect()
+}
+
+fn time(value: &Value) -> Timestamp {
+    let text = value.as_str().expect("a time is text");
+    text.parse().expect("a time is RFC 3339")
+}
+
+/// An API server that keeps leases, with the token for it.
+struct Cluster {
+    address: SocketAddr,
+    folder: tempfile::TempDir,
+    is_tls: bool,
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        Self::start_with(false)
+    }
+
+    fn start_with(is_tls: bool) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        std::fs::write(folder.path().join("token"), leases::TOKEN).expect("a file can be written");
+        let certificate = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]);
+        let certificate = certificate.expect("a certificate can be made");
+        let ca = folder.path().join("ca.crt");
+        std::fs::write(ca, certificate.cert.pem()).expect("a file can be written");
+        let key = PrivateKeyDer::try_from(certificate.signing_key.serialize_der());
+        let tls = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("there are versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.cert.der().clone()], key.expect("a key"))
+            .expect("the key fits");
+        let (sender, receiver) = channel();
+        let (end, ended) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime can be made");
+            runtime.block_on(async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                sender
+                    .send(listener.local_addr().expect("an address"))
+                    .expect("it waits");
+                let router = leases::routes();
+                let acceptor = TlsAcceptor::from(Arc::new(tls));
+                let serve = async {
+                    if is_tls {
+                        axum::serve(TlsApi { listener, acceptor }, router).await
+                    } else {
+                        axum::serve(listener, router).await
+                    }
+                };
+                tokio::select! {
+                    served = serve => served.expect("it serves"),
+                    _ = ended => {}
+                }
+            });
+        });
+        Self {
+            address: receiver.recv().expect("it listens"),
+            folder,
+            is_tls,
+            end: Some(end),
+            thread: Some(thread),
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts a replica that renews the lease each 100 ms, for 3 s.
+    fn replica(&self, holder: &str) -> Syncer {
+        self.replica_with(holder, 100, 3)
+    }
+
+    fn replica_with(&self, holder: &str, interval_ms: u64, failure_threshold: u64) -> Syncer {
+        let (scheme, ca) = if self.is_tls {
+            ("https", Some(self.file("ca.crt")))
+        } else {
+            ("http", None)
+        };
+        let lease = json!({
+            "api": format!("{scheme}://{}", self.address),
+            "ca": ca, "token": self.file("token"), "holder": holder,
+            "interval_ms": interval_ms, "duration_ms": 3_000, "failure_threshold": failure_threshold,
+        });
+        Syncer::start(&json!({ "lease": lease }), &[])
+    }
+
+    fn lease(&self) -> Value {
+        ask(self.address, LEASE).expect("it answers").json()
+    }
+
+    fn holder(&self) -> String {
+        let lease = self.lease();
+        lease["spec"]["holderIdentity"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// Writes the lease over whatever is there now, as a client that has just read it; `None` when another was faster.
+    fn overwrite(&self, spec: &Value) -> Option<()> {
+        let mut lease = self.lease();
+        lease["spec"] = spec.clone();
+        let body = lease.to_string();
+        let path = LEASE.strip_prefix("GET ").expect("it is read");
+        let request = format!(
+            "PUT {path} HTTP/1.1\r\nHost: api\r\nConnection: close\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            leases::TOKEN,
+            body.len()
+        );
+        let mut stream = std::net::TcpStream::connect(self.address).expect("it listens");
+        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut answer).expect("it answers");
+        answer.starts_with("HTTP/1.1 200").then_some(())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // The server may have ended by itself.
+        let _ = self.end.take().map(|end| end.send(()));
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+struct TlsApi {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for TlsApi {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let Ok((stream, address)) = self.listener.accept().await else {
+                continue;
+            };
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
+}
+
+#[test]
+fn the_status_is_healthy_degraded_unhealthy_or_unknown() {
+    let syncer = Syncer::with_components(&["rbac"]);
+    for (state, status) in [
+        ("healthy", "Healthy"),
+        ("degraded slow", "Degraded"),
+        ("unhealthy refused", "Unhealthy"),
+    ] {
+        syncer.set("rbac", state);
+        let report = syncer.until_status(status);
+        assert_eq!(report["Components"]["rbac"]["Status"], status);
+    }
+    syncer.set("rbac", "unknown");
+    syncer.until(|report| report["Components"]["rbac"]["Status"] == "Unknown");
+}
+
+#[test]
+fn the_status_is_unknown_with_no_components() {
+    let syncer = Syncer::with_components(&[]);
+    let report = syncer.report();
+    assert_eq!(report["Status"], "Unknown");
+    assert_eq!(report["Components"], json!({}));
+    assert_eq!(syncer.probes(), [200, 503]);
+    syncer.assert_status_is_unknown();
+}
+
+#[test]
+fn before_the_first_check_the_whole_body_is_null_and_the_state_unknown() {
+    let scene = Scene::new();
+    scene.write("rbac", "hangs");
+    let syncer = Syncer::start_in(scene, &json!({"components": ["rbac"]}));
+    assert_eq!(syncer.ask(REPORT).body, "null\n");
+    syncer.assert_status_is_unknown();
+}
+
+#[test]
+fn the_report_is_a_go_struct_whose_keys_are_capitalised() {
+    let syncer = Syncer::with_components(&["rbac"]);
+    let report = syncer.until_status("Healthy");
+    let expected = [
+        "Status",
+        "Components",
+        "LastHeartbeat",
+        "Uptime",
+        "Version",
+        "SyncRate",
+        "ErrorRate",
+        "QueueDepth",
+        "Latency",
+        "MemoryUsage",
+        "CPUUsage",
+        "GoroutineCount",
+    ];
+    assert_eq!(keys(&report)[..12], expected);
+}
+
+#[test]
+fn a_component_has_its_name_status_last_check_message_error_and_metrics_as_numbers() {
+    let syncer = Syncer::with_components(&["rbac"]);
+    let mut rbac = syncer.until_status("Healthy")["Components"]["rbac"].take();
+    time(&rbac["LastCheck"].take());
+    let expected = json!({
+        "Name": "rbac", "Status": "Healthy", "LastCheck": null, "Message": "", "Error": null,
+        // The other detail is text.
+        "Metrics": {"objects": 3},
+    });
+    assert_eq!(rbac, expected);
+    assert_eq!(
+        dependency(&syncer.check(), "rbac")["details"]["Metrics"]["objects"],
+        3
     );
-    let never = dependency(&found, "b");
-    let seen = (
-        &never["status"],
-        &never["last_success_seconds"],
-        &never["last_failure_seconds"],
+}
+
+#[test]
+fn an_error_arrives_as_an_empty_object_and_its_text_is_in_the_message() {
+    let syncer = Syncer::with_components(&["rbac"]);
+    syncer.set("rbac", "unhealthy cannot list secrets");
+    let report = syncer.until_status("Unhealthy");
+    let rbac = &report["Components"]["rbac"];
+    assert_eq!(
+        (&rbac["Error"], &rbac["Message"]),
+        (&json!({}), &json!("cannot list secrets"))
     );
     assert_eq!(
-        seen,
-        (&json!("unknown"), &json!(null), &json!(null)),
-        "{never}"
+        dependency(&syncer.check(), "rbac")["error"],
+        "cannot list secrets"
     );
+}
+
+#[test]
+fn a_last_check_of_the_zero_time_means_never() {
+    let scene = Scene::new();
+    scene.write("rbac", "healthy");
+    scene.write("webhook", "hangs");
+    let syncer = Syncer::start_in(scene, &json!({"components": ["rbac", "webhook"]}));
+    let report = syncer.until_status("Healthy");
+    assert_eq!(
+        report["Components"]["webhook"]["LastCheck"],
+        "0001-01-01T00:00:00Z"
+    );
+    let found = syncer.check();
+    let never = dependency(&found, "webhook");
+    assert_eq!(never["status"], "unknown");
+    assert_eq!(never["last_success_seconds"], Value::Null);
+    assert_eq!(never["last_failure_seconds"], Value::Null);
+}
+
+#[test]
+fn the_last_heartbeat_without_a_lease_is_the_time_of_the_check_and_proves_none() {
+    let syncer = Syncer::with_components(&["rbac"]);
+    let report = syncer.until_status("Healthy");
+    let check = time(&report["Components"]["rbac"]["LastCheck"]);
+    let heartbeat = time(&report["LastHeartbeat"]);
+    assert_eq!(heartbeat.as_second(), check.as_second());
+    let later = syncer.until(|report| time(&report["LastHeartbeat"]) > heartbeat);
+    assert_eq!(later["Status"], "Healthy");
+    let found = syncer.check().to_string();
+    assert!(
+        !found.contains("heartbeat") && !found.contains("beat since"),
+        "{found}"
+    );
+}
+
+#[test]
+fn the_version_is_a_constant_and_identifies_nothing() {
+    let syncer = Syncer::with_components(&["rbac"]);
+    assert_eq!(syncer.until_status("Healthy")["Version"], "v1alpha1");
+    assert_eq!(syncer.check()["version"], Value::Null);
+    // Its own version is another one.
+    let info = "service_info{service=\"kcp-syncer\",version=\"0.1.0\"}";
+    assert_eq!(syncer.metric(info), Some(1.0));
+}
+
+#[test]
+fn the_routes_are_not_fixed_and_an_inventory_may_override_them() {
+    let report = r#"{"Status":"Degraded","Components":{"a":{"Name":"a","Status":"Degraded","Message":"slow"}}}"#;
+    let fake = Fake::http(move |_, path| match path {
+        "/alive" | "/able" => (200, "ok".to_owned()),
+        "/state" => (200, report.to_owned()),
+        _ => (404, String::new()),
+    });
+    let url = fake.url();
+    let scene = Scene::with_inventory(&format!(
+        "services: {{syncer: {{profile: kcp-syncer, url: '{url}', probes: {{live: {{http: /alive}}, ready: {{http: /able}}, status: {{http: /state}}}}}}}}\n"
+    ));
+    let ran = scene.run(&["check", "-o", "json"]);
+    let found: Value = serde_json::from_str(&ran.stdout).expect("the report is JSON");
+    let found = &found["services"][0];
+    assert_eq!(found["state"], "degraded", "{found}");
+    assert_eq!(dependency(found, "a")["status"], "degraded");
+    let mut asked = fake.asked();
+    asked.sort_unstable();
+    assert_eq!(asked, ["GET /able", "GET /alive", "GET /state"]);
+    // The defaults are these.
+    let syncer = Syncer::with_components(&["rbac"]);
+    syncer.until_status("Healthy");
+    let found = syncer.check();
+    let targets = found["probes"].as_array().expect("a list").iter();
+    let url = format!("http://{}", syncer.address);
+    let targets: Vec<_> = targets
+        .filter_map(|probe| probe["target"].as_str()?.strip_prefix(url.as_str()))
+        .collect();
+    assert_eq!(targets, ["/livez", "/readyz", "/health/report"]);
+}
+
+#[test]
+fn liveness_fails_only_while_the_whole_is_unhealthy() {
+    let syncer = Syncer::with_components(&["rbac"]);
+    for (state, status, live) in [
+        ("healthy", "Healthy", 200),
+        ("degraded slow", "Degraded", 200),
+        ("unhealthy refused", "Unhealthy", 503),
+        ("healthy", "Healthy", 200),
+    ] {
+        syncer.set("rbac", state);
+        syncer.until_status(status);
+        assert_eq!(syncer.probes()[0], live, "{state}");
+    }
+}
+
+#[test]
+fn readiness_fails_unless_the_whole_is_healthy() {
+    let syncer = Syncer::with_components(&["rbac"]);
+    for (state, status, ready) in [
+        ("healthy", "Healthy", 200),
+        ("degraded slow", "Degraded", 503),
+        ("unhealthy refused", "Unhealthy", 503),
+        ("healthy", "Healthy", 200),
+    ] {
+        syncer.set("rbac", state);
+        syncer.until_status(status);
+        assert_eq!(syncer.probes()[1], ready, "{state}");
+    }
+}
+
+#[test]
+fn any_unhealthy_component_makes_the_whole_unhealthy() {
+    let syncer = Syncer::with_components(&["a", "b", "c"]);
+    syncer.set("a", "degraded slow");
+    syncer.until_status("Degraded");
+    syncer.set("b", "unhealthy refused");
+    let report = syncer.until_status("Unhealthy");
+    assert_eq!(report["Components"]["c"]["Status"], "Healthy");
+}
+
+#[test]
+fn else_any_degraded_component_makes_the_whole_degraded() {
+    let syncer = Syncer::with_components(&["a", "b", "c"]);
+    syncer.until_status("Healthy");
+    syncer.set("c", "degraded slow");
+    let report = syncer.until_status("Degraded");
+    assert_eq!(report["Components"]["a"]["Status"], "Healthy");
+    syncer.set("c", "healthy");
+    syncer.until_status("Healthy");
+}
+
+#[test]
+fn the_heartbeat_is_a_lease_with_its_renew_time_duration_and_holder() {
+    let cluster = Cluster::start();
+    let syncer = cluster.replica("syncer-a");
+    let lease = until(|| cluster.lease(), |lease| lease["spec"].is_object());
+    let spec = &lease["spec"];
+    assert_eq!(lease["apiVersion"], "coordination.k8s.io/v1");
+    assert_eq!(spec["holderIdentity"], "syncer-a");
+    assert_eq!(spec["leaseDurationSeconds"], 3);
+    let renewed = time(&spec["renewTime"]);
+    until(
+        || cluster.lease(),
+        |lease| time(&lease["spec"]["renewTime"]) > renewed,
+    );
+    // The report tells its last renewal, and the metrics count them.
+    let at_least = renewed.as_second();
+    syncer.until(|report| time(&report["LastHeartbeat"]).as_second() >= at_least);
+    let sent = "service_heartbeats_total{to=\"lease kcp-system/syncer\",result=\"sent\"}";
+    assert!(syncer.metric(sent) >= Some(2.0));
+    let message = &syncer.report()["Components"]["lease"]["Message"];
+    assert_eq!(message, "held by syncer-a");
+}
+
+#[test]
+fn the_lease_is_renewed_every_10_s_for_30_s_and_3_missed_are_a_failure_unless_settings_differ() {
+    let settings = LeaseSettings::new("kcp-system", "syncer", "syncer-a");
+    let (interval, duration) = (Duration::from_secs(10), Duration::from_secs(30));
+    assert_eq!((settings.interval, settings.duration), (interval, duration));
+    assert_eq!(settings.failure_threshold, 3);
+}
+
+#[test]
+fn the_metrics_are_a_health_gauge_component_status_heartbeat_counter_and_check_duration() {
+    let cluster = Cluster::start();
+    let syncer = cluster.replica("syncer-a");
+    syncer.until(|report| report["Components"]["lease"]["Status"] == "Healthy");
+    for (name, expected) in [
+        ("service_health{status=\"healthy\"}", 1.0),
+        ("service_health{status=\"unhealthy\"}", 0.0),
+        (
+            "service_component_health{component=\"lease\",required=\"true\",status=\"healthy\"}",
+            1.0,
+        ),
+        (
+            "service_component_metric{component=\"lease\",metric=\"held\"}",
+            1.0,
+        ),
+    ] {
+        assert_eq!(syncer.metric(name), Some(expected), "{name}");
+    }
+    for name in [
+        "service_heartbeats_total{to=\"lease kcp-system/syncer\",result=\"sent\"}",
+        "service_check_duration_seconds_count{component=\"lease\"}",
+        "process_resident_memory_bytes",
+        "process_cpu_seconds_total",
+        "service_tasks",
+    ] {
+        assert!(syncer.metric(name) > Some(0.0), "{name}");
+    }
+}
+
+#[test]
+fn each_check_has_a_limit_of_5_s() {
+    assert_eq!(CHECK_TIMEOUT, Duration::from_secs(5));
+    let syncer = Syncer::with_components(&["rbac"]);
+    syncer.set("rbac", "hangs");
+    let report = syncer.until_status("Unhealthy");
+    assert_eq!(
+        report["Components"]["rbac"]["Message"],
+        "timed out after 5s"
+    );
+}
+
+#[test]
+fn ten_and_more_components_are_cheap() {
+    let names: Vec<String> = (1..=12)
+        .map(|number| format!("component-{number}"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let syncer = Syncer::with_components(&names);
+    let checks = || {
+        let name = "service_check_duration_seconds_count{component=\"component-12\"}";
+        (
+            syncer.metric(name),
+            syncer.metric("process_cpu_seconds_total"),
+        )
+    };
+    let (first, cpu_before) = checks();
+    let (last, cpu_after) = until(checks, |(count, _)| {
+        *count >= first.map(|first| first + 20.0)
+    });
+    let rounds = last.unwrap_or(0.0) - first.unwrap_or(0.0);
+    let cpu = cpu_after.unwrap_or(0.0) - cpu_before.unwrap_or(0.0);
+    // A program without optimisation that is asked for its metrics all the time: measured, it is below 10 ms.
+    assert!(
+        cpu / rounds < 0.1,
+        "{cpu} s of processor time in {rounds} rounds"
+    );
+}
+
+#[test]
+fn the_connection_is_connected_or_else_it_has_the_last_error() {
+    let server = Fake::tcp(drop);
+    let address = format!("127.0.0.1:{}", server.port());
+    let syncer = Syncer::start(&json!({ "upstream": address }), &[]);
+    let report = syncer.until_status("Healthy");
+    assert_eq!(report["Components"]["upstream"]["Message"], "connected");
+    drop(server);
+    let report = syncer.until_status("Unhealthy");
+    let upstream = &report["Components"]["upstream"];
+    let message = upstream["Message"].as_str().expect("a message");
+    assert!(message.starts_with("Connection refused"), "{message}");
+    assert_eq!(upstream["Metrics"]["disconnections"], 1);
+}
+
+#[test]
+fn the_sync_engine_has_its_queue_depth_processing_rate_and_error_rate_against_limits() {
+    let syncer = Syncer::start(&json!({"most_tasks": 1_000}), &[]);
+    syncer.until_status("Healthy");
+    syncer.ask("POST /queue/412");
+    let report = syncer.until_status("Degraded");
+    let engine = &report["Components"]["engine"];
+    assert_eq!(engine["Message"], "queue depth 412, limit 100");
+    assert_eq!(
+        (&report["QueueDepth"], &engine["Metrics"]["queue_depth"]),
+        (&json!(412), &json!(412))
+    );
+    syncer.ask("POST /queue/0");
+    for _ in 0..5 {
+        syncer.ask("POST /sync/20/true");
+        syncer.ask("POST /sync/40/false");
+    }
+    let report = syncer.until(|report| report["ErrorRate"].as_f64() > Some(0.2));
+    assert!(report["SyncRate"].as_f64() > Some(0.0), "{report}");
+    assert!(report["Latency"].as_u64() >= Some(20_000_000), "{report}");
+    let found = |report: &Value| {
+        let message = report["Components"]["engine"]["Message"].as_str();
+        message.is_some_and(|message| message.starts_with("error rate 5"))
+    };
+    assert_eq!(syncer.until(found)["Status"], "Degraded");
+}
+
+#[test]
+fn resources_are_measured_and_held_against_limits() {
+    let syncer = Syncer::start(&json!({"most_tasks": 1}), &[]);
+    let report = syncer.until_status("Degraded");
+    let resources = &report["Components"]["resources"];
+    let message = resources["Message"].as_str().expect("a message");
+    assert!(
+        message.starts_with("tasks ") && message.ends_with(", limit 1"),
+        "{message}"
+    );
+    // It is what the kernel says of the process.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", syncer.running.pid()));
+    let status = status.expect("it runs");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let resident = resident.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    let resident = resident.expect("the kernel says it") * 1024.0;
+    let memory = report["MemoryUsage"].as_f64().expect("a number");
+    assert!((memory / resident - 1.0).abs() < 0.5, "{memory} {resident}");
+    assert!(report["GoroutineCount"].as_u64() > Some(1), "{report}");
+    syncer.until(|report| report["CPUUsage"].as_f64() > Some(0.0));
+}
+
+#[test]
+fn rates_and_trends_are_computed_and_an_anomaly_is_pointed_out() {
+    let syncer = Syncer::start(&json!({"most_tasks": 1_000}), &[]);
+    let known = |report: &Value| report["Figures"]["queue_depth"]["High"].is_number();
+    let report = syncer.until(known);
+    let depth = &report["Figures"]["queue_depth"];
+    assert_eq!(
+        (&depth["Value"], &depth["PerSecond"]),
+        (&json!(0.0), &json!(0.0))
+    );
+    let is_marked = |report: &Value| {
+        let names = report["Anomalies"].as_array().expect("a list");
+        names.contains(&json!("queue_depth"))
+    };
+    assert!(!is_marked(&report), "{report}");
+    assert!(
+        syncer.until(|report| report["Figures"]["check_rate"]["Value"].as_f64() > Some(0.0))
+            != Value::Null
+    );
+
+    syncer.ask("POST /queue/90");
+    let report = syncer.until(is_marked);
+    assert!(
+        report["Figures"]["queue_depth"]["PerSecond"].as_f64() > Some(0.0),
+        "{report}"
+    );
+    // It is a mark, and no failure: the depth is within its limit.
+    assert_eq!(report["Status"], "Healthy", "{report}");
+    // A level that lasts becomes the range.
+    syncer.until(|report| !is_marked(report));
+    assert_eq!(
+        syncer.metric("service_figure{figure=\"queue_depth\"}"),
+        Some(90.0)
+    );
+    syncer.ask("POST /queue/0");
+    let mark = || syncer.metric("service_figure_anomalous{figure=\"queue_depth\"}");
+    until(mark, |mark| *mark == Some(0.0));
+}
+
+#[test]
+fn a_hook_is_called_on_each_change_of_status() {
+    let syncer = Syncer::with_components(&["rbac"]);
+    syncer.expect_changes(&["rbac: unknown -> healthy", "service: unknown -> healthy"]);
+    syncer.set("rbac", "degraded slow");
+    syncer.expect_changes(&[
+        "rbac: healthy -> degraded: slow",
+        "service: healthy -> degraded",
+    ]);
+    syncer.set("rbac", "unhealthy refused");
+    syncer.expect_changes(&[
+        "rbac: degraded -> unhealthy: refused",
+        "service: degraded -> unhealthy",
+    ]);
+    syncer.set("rbac", "healthy");
+    syncer.expect_changes(&[
+        "rbac: unhealthy -> healthy",
+        "service: unhealthy -> healthy",
+    ]);
+}
+
+#[test]
+fn the_interval_duration_and_failure_threshold_of_the_lease_are_settable() {
+    let cluster = Cluster::start();
+    let [strict, patient] = [("syncer-a", 1), ("syncer-b", 1_000)]
+        .map(|(holder, threshold)| cluster.replica_with(holder, 50, threshold));
+    let lease = |syncer: &Syncer| syncer.report()["Components"]["lease"].take();
+    for syncer in [&strict, &patient] {
+        until(|| lease(syncer), |lease| lease["Status"] == "Healthy");
+    }
+    assert_eq!(cluster.lease()["spec"]["leaseDurationSeconds"], 3);
+    // A token that is refused makes each renewal, and each look, a missed one.
+    std::fs::write(cluster.file("token"), "revoked").expect("it can be written");
+    strict.until_status("Unhealthy");
+    let is_degraded = |change: &String| change.starts_with("lease: healthy -> degraded");
+    let changes: Vec<_> = strict.changes.try_iter().collect();
+    assert!(!changes.iter().any(is_degraded), "{changes:?}");
+    let missed = "service_heartbeats_missed_in_a_row{to=\"lease kcp-system/syncer\"}";
+    until(|| patient.metric(missed), |missed| *missed >= Some(5.0));
+    let found = lease(&patient);
+    assert_eq!(found["Status"], "Degraded", "{found}");
+    // The interval is that of the replica: with that of 10 s there would be no fifth one yet.
+    std::fs::write(cluster.file("token"), leases::TOKEN).expect("it can be written");
+    for syncer in [&strict, &patient] {
+        syncer.until_status("Healthy");
+    }
+}
+
+#[test]
+fn a_conflict_is_handled_and_a_foreign_holder_is_not_overwritten() {
+    let cluster = Cluster::start();
+    let syncer = cluster.replica("syncer-a");
+    until(|| cluster.holder(), |holder| holder == "syncer-a");
+    let foreign = json!({
+        "holderIdentity": "foreign", "leaseDurationSeconds": 3, "leaseTransitions": 7,
+        "acquireTime": "2001-01-01T00:00:00.000000Z", "renewTime": "2001-01-01T00:00:00.000000Z",
+    });
+    until(|| cluster.overwrite(&foreign), Option::is_some);
+    let report = syncer.until(|report| {
+        report["Components"]["lease"]["Message"] == "taken over by foreign from syncer-a"
+    });
+    // To stand by is no failure.
+    assert_eq!(report["Components"]["lease"]["Status"], "Healthy");
+    assert_eq!(report["Components"]["lease"]["Metrics"]["held"], 0);
+    assert_eq!(cluster.lease()["spec"], foreign);
+    // It looks again and again, and writes nothing until the lease has expired.
+    let sent = "service_heartbeats_total{to=\"lease kcp-system/syncer\",result=\"sent\"}";
+    let before = syncer.metric(sent);
+    until(
+        || syncer.metric(sent),
+        |sent| *sent >= before.map(|before| before + 3.0),
+    );
+    assert_eq!(cluster.lease()["spec"], foreign);
+    until(|| cluster.holder(), |holder| holder == "syncer-a");
+    assert_eq!(cluster.lease()["spec"]["leaseTransitions"], 8);
+}
+
+#[test]
+fn a_takeover_is_graceful() {
+    let cluster = Cluster::start();
+    let mut first = cluster.replica("syncer-a");
+    until(|| cluster.holder(), |holder| holder == "syncer-a");
+    let second = cluster.replica("syncer-b");
+    let message = |syncer: &Syncer| syncer.report()["Components"]["lease"]["Message"].take();
+    until(|| message(&second), |message| message == "held by syncer-a");
+    // It gives the lease up, and the other one takes it.
+    assert_eq!(first.ask("POST /step-down").status, 200);
+    until(|| cluster.holder(), |holder| holder == "syncer-b");
+    until(
+        || message(&first),
+        |message| message == "taken over by syncer-b from syncer-a",
+    );
+    assert_eq!(cluster.lease()["spec"]["leaseTransitions"], 1);
+    // The end of a replica in order is the same.
+    assert!(second.running.pid() != first.running.pid());
+    let mut second = second;
+    assert_eq!(second.running.stop(Signal::TERM).code(), Some(0));
+    until(|| cluster.holder(), |holder| holder == "syncer-a");
+    assert_eq!(first.running.stop(Signal::TERM).code(), Some(0));
+    assert_eq!(cluster.holder(), "");
+}
+
+#[test]
+fn the_lease_is_held_over_tls_with_the_ca_and_the_token_of_a_pod() {
+    let cluster = Cluster::start_with(true);
+    let syncer = cluster.replica("syncer-a");
+    let report = syncer.until(|report| report["Components"]["lease"]["Status"] != "Unknown");
+    let lease = &report["Components"]["lease"];
+    assert_eq!(lease["Message"], "held by syncer-a", "{report}");
+    // Another authority's certificate is not believed.
+    let other = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]);
+    let other = other.expect("a certificate can be made").cert.pem();
+    std::fs::write(cluster.file("ca.crt"), other).expect("it can be written");
+    let deceived = cluster.replica("syncer-b");
+    let report = deceived.until(|report| report["Components"]["lease"]["Status"] == "Unhealthy");
+    let message = report["Components"]["lease"]["Message"]
+        .as_str()
+        .expect("a message");
+    assert!(message.contains("invalid peer certificate"), "{message}");
 }
