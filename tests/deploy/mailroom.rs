@@ -5,7 +5,7 @@ use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -39,6 +39,16 @@ fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/kit")
         .join(name)
+}
+
+/// Waits until this holds; panics when it does not within a minute.
+pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "never: {what}");
+        // There is no event to wait for in a process that is asked, so this asks again.
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
 }
 
 /// Returns the text of a file under `tests/deploy`.
@@ -132,7 +142,14 @@ services:
 
     /// Waits until its liveness route says this status.
     pub(crate) fn until_live_says(&self, status: &str) {
-        while self.ask("GET /health/live").json()["status"] != status {}
+        until(status, || {
+            self.ask("GET /health/live").json()["status"] == status
+        });
+    }
+
+    /// Waits until its readiness route answers with this code.
+    pub(crate) fn until_readyz_is(&self, code: u16) {
+        until("/readyz", || self.ask("GET /readyz").status == code);
     }
 
     /// Begins to send a letter, and returns when that is in flight.
@@ -143,7 +160,7 @@ services:
         stream
             .write_all(head.as_bytes())
             .expect("it takes requests");
-        while !self.works() {}
+        until("in flight", || self.works());
         Letter(stream)
     }
 

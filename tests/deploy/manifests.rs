@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::mailroom::{Mailroom, deployment};
+use crate::mailroom::{Mailroom, deployment, until};
 
 /// Returns the documents of a YAML file.
 pub(crate) fn documents(name: &str) -> Vec<Value> {
@@ -82,17 +82,16 @@ fn the_probes_of_the_pod_answer_as_kubernetes_needs_it() {
         let path = get["path"].as_str().expect("it has a path");
         mailroom.ask(&format!("GET {path}")).status
     };
-    while code(&mailroom, "readiness") != 200 {}
+    until("ready", || code(&mailroom, "readiness") == 200);
     assert_eq!(code(&mailroom, "startup"), 200);
     assert_eq!(code(&mailroom, "liveness"), 200);
 
     mailroom.has_inbox(false);
-    while code(&mailroom, "readiness") == 200 {}
-    assert_eq!(code(&mailroom, "readiness"), 503);
+    until("unready", || code(&mailroom, "readiness") == 503);
     assert_eq!(code(&mailroom, "liveness"), 200, "no restart mends it");
     assert_eq!(code(&mailroom, "startup"), 200);
     mailroom.has_inbox(true);
-    while code(&mailroom, "readiness") != 200 {}
+    until("ready", || code(&mailroom, "readiness") == 200);
 
     let letter = mailroom.begin_letter();
     mailroom.signal(Signal::TERM);
@@ -230,13 +229,13 @@ fn the_health_check_of_compose_tells_well_from_unwell() {
     // Not beside an inventory: in the image there is none.
     let image = crate::support::scene::Scene::new();
     let code = || image.run(&test).code;
-    while mailroom.ask("GET /readyz").status != 200 {}
+    mailroom.until_readyz_is(200);
     assert_eq!(code(), 0);
     mailroom.has_inbox(false);
-    while mailroom.ask("GET /readyz").status == 200 {}
+    mailroom.until_readyz_is(503);
     assert_eq!(code(), 1);
     mailroom.has_inbox(true);
-    while mailroom.ask("GET /readyz").status != 200 {}
+    mailroom.until_readyz_is(200);
     assert_eq!(code(), 0);
     // A probe of healthctl gives up after two seconds.
     let timeout = check["timeout"].as_str().expect("it is text");

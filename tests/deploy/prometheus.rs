@@ -1,5 +1,6 @@
 //! The alert rules, their cases and the dashboard, held against what `/metrics` of real services shows.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,7 +14,7 @@ use healthctl_service::{
 use regex::Regex;
 use serde_json::Value;
 
-use crate::mailroom::{Language, Mailroom, deployment};
+use crate::mailroom::{Language, Mailroom, deployment, until};
 use crate::manifests::{assert_checked, documents};
 use crate::support::demo::ask;
 use crate::support::process::{Running, free_port, wait_for_port};
@@ -65,7 +66,7 @@ async fn served() -> Served {
     let served = tokio::task::spawn_blocking(move || {
         let mut served = Served::new();
         let mailroom = Mailroom::start(Language::Rust);
-        while mailroom.ask("GET /readyz").status != 200 {}
+        mailroom.until_readyz_is(200);
         scrape(mailroom.address(), &mut served);
         scrape(address, &mut served);
         served
@@ -184,7 +185,8 @@ async fn every_metric_and_label_of_rules_cases_and_dashboard_is_served() {
     }
     let dashboard: Value = serde_json::from_str(&deployment("dashboard.json")).expect("it is JSON");
     for variable in &dashboard["templating"]["list"].as_array().expect("a list")[1..] {
-        let query = variable["definition"].as_str().expect("it is text");
+        let query = variable["query"]["query"].as_str().expect("it is text");
+        assert_eq!(variable["definition"], query);
         all.extend(faults(query, "", &served));
     }
     assert!(all.is_empty(), "{}", all.join("\n"));
@@ -393,16 +395,12 @@ impl Prometheus {
 
     /// Waits until an expression gives a series.
     fn until(&self, expression: &str) -> Vec<Value> {
-        let begin = std::time::Instant::now();
-        loop {
-            match self.query(expression) {
-                Some(series) if !series.is_empty() => return series,
-                found => assert!(
-                    begin.elapsed() < Duration::from_secs(60),
-                    "{expression} gives {found:?}"
-                ),
-            }
-        }
+        let found = RefCell::default();
+        until(expression, || {
+            *found.borrow_mut() = self.query(expression).unwrap_or_default();
+            !found.borrow().is_empty()
+        });
+        found.into_inner()
     }
 }
 

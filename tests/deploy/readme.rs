@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::mailroom::until;
 use crate::support::demo::ask;
 use crate::support::process::free_port;
 use crate::support::scene::{Scene, program};
@@ -163,7 +164,7 @@ fn a_newcomer_gets_from_an_empty_folder_to_a_service_with_all_of_it() {
         ],
     );
 
-    while newcomer.ready() != 503 {}
+    until("unready", || newcomer.ready() == 503);
     let shown = newcomer.types(broken);
     all(
         &shown,
@@ -174,7 +175,7 @@ fn a_newcomer_gets_from_an_empty_folder_to_a_service_with_all_of_it() {
         ],
     );
 
-    while newcomer.ready() != 200 {}
+    until("ready", || newcomer.ready() == 200);
     let shown = newcomer.types(changes);
     all(
         &shown,

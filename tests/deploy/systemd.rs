@@ -3,6 +3,7 @@
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -46,8 +47,11 @@ impl Systemd {
         } else {
             (UnixDatagram::bind(&path), path)
         };
+        let socket = socket.expect("a socket can be bound");
+        let limit = Some(Duration::from_secs(60));
+        socket.set_read_timeout(limit).expect("it can be set");
         let systemd = Self {
-            socket: socket.expect("a socket can be bound"),
+            socket,
             address,
             lives: false,
         };
@@ -120,7 +124,7 @@ fn without_systemd_nobody_is_told_and_nothing_is_missing() {
     let mut mailroom = Mailroom::deployed(&arguments(), configuration, |command, _| {
         command.env_remove("NOTIFY_SOCKET");
     });
-    while mailroom.ask("GET /readyz").status != 200 {}
+    mailroom.until_readyz_is(200);
     mailroom.signal(Signal::TERM);
     assert!(mailroom.running.wait().success());
     assert!(!mailroom.log().contains("systemd"));
