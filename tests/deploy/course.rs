@@ -83,7 +83,7 @@ fn is_drained_and_stopped(language: Language) {
     let proof = format!("mailroom: stopped: 127.0.0.1:{port} refuses connections and pid {pid} ");
     assert!(ran.stdout.starts_with(&proof), "{ran:?}");
     assert!(ran.stderr.contains("shutdown_complete"), "{ran:?}");
-    assert!(reaper.join().expect("the reaper ends").success());
+    assert!(reaper.join().success());
     assert_eq!(letters(&scene), ["hello"]);
 }
 
@@ -98,11 +98,16 @@ fn is_scheduled(language: Language) {
         .run(&["shutdown", "--schedule", "--yes", "mailroom"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.starts_with("mailroom: accepted: "), "{ran:?}");
-    watching.until_state("mailroom", "draining");
+    assert!(ran.stderr.contains("shutdown_scheduled"), "{ran:?}");
+    let passed = watching.until(|change| change["state"] != "healthy");
+    assert_eq!(
+        passed.last().expect("it was waited for")["state"],
+        "draining"
+    );
     assert!(letter.finish().contains("thank you\n"));
     let (_scene, reaper) = mailroom.reap();
     watching.until_state("mailroom", "stopped");
-    assert!(reaper.join().expect("the reaper ends").success());
+    assert!(reaper.join().success());
 }
 
 /// A signal does the same as the routes; a second one changes nothing.
@@ -115,7 +120,7 @@ fn is_signalled(language: Language) {
         mailroom.signal(signal);
         assert_eq!(mailroom.ask("GET /health/live").status, 200);
         assert!(letter.finish().contains("thank you\n"));
-        assert!(mailroom.running.wait().success());
+        assert!(mailroom.ends().success());
         assert_eq!(letters(&mailroom.scene), ["hello"]);
         let log = mailroom.log();
         assert_eq!(log.matches("inbox closed").count(), 1, "{log}");

@@ -1,10 +1,12 @@
 //! The mail room, a small service in four languages under `tests/kit`, as a process.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -185,12 +187,54 @@ services:
         value.parse().expect("it is a number")
     }
 
+    /// Waits for its end.
+    pub(crate) fn ends(&mut self) -> ExitStatus {
+        let ended = RefCell::default();
+        let running = RefCell::new(&mut self.running);
+        until("its end", || {
+            *ended.borrow_mut() = running.borrow_mut().ended();
+            ended.borrow().is_some()
+        });
+        ended.into_inner().expect("it was waited for")
+    }
+
     /// Waits for its end in a thread of its own: unless it is reaped, healthctl would see its zombie.
-    pub(crate) fn reap(self) -> (Scene, std::thread::JoinHandle<ExitStatus>) {
+    pub(crate) fn reap(self) -> (Scene, Reaper) {
         let Self {
             scene, mut running, ..
         } = self;
-        (scene, std::thread::spawn(move || running.wait()))
+        let pid = i32::try_from(running.pid()).expect("a pid is small");
+        let reaper = Reaper {
+            pid: Pid::from_raw(pid).expect("a process"),
+            thread: Some(std::thread::spawn(move || running.wait())),
+        };
+        (scene, reaper)
+    }
+}
+
+/// Waits for the end of a process, and brings it about where the test ends before.
+pub(crate) struct Reaper {
+    pid: Pid,
+    thread: Option<JoinHandle<ExitStatus>>,
+}
+
+impl Reaper {
+    /// Returns how it has ended.
+    pub(crate) fn join(mut self) -> ExitStatus {
+        let thread = self.thread.take().expect("it is joined once");
+        thread.join().expect("it does not panic")
+    }
+}
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            if !thread.is_finished() {
+                // It may have ended just now.
+                let _ = kill_process(self.pid, Signal::KILL);
+            }
+            let _ = thread.join();
+        }
     }
 }
 

@@ -99,7 +99,7 @@ fn the_probes_of_the_pod_answer_as_kubernetes_needs_it() {
     assert_eq!(code(&mailroom, "readiness"), 503, "no traffic");
     assert_eq!(code(&mailroom, "liveness"), 200, "it is not to be killed");
     assert!(letter.finish().contains("thank you\n"));
-    assert!(mailroom.running.wait().success());
+    assert!(mailroom.ends().success());
 }
 
 /// A probe that gives up before the service has waited for its checks would fail a service that is well.

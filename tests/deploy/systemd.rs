@@ -114,7 +114,7 @@ fn the_unit_is_told_when_it_is_ready_reloads_lives_and_stops() {
         assert_eq!(systemd.message(), "STOPPING=1");
         assert_eq!(systemd.next(), "WATCHDOG=1", "it lives while it drains");
         assert!(letter.finish().contains("thank you\n"));
-        assert!(mailroom.running.wait().success());
+        assert!(mailroom.ends().success());
     }
 }
 
@@ -126,7 +126,7 @@ fn without_systemd_nobody_is_told_and_nothing_is_missing() {
     });
     mailroom.until_readyz_is(200);
     mailroom.signal(Signal::TERM);
-    assert!(mailroom.running.wait().success());
+    assert!(mailroom.ends().success());
     assert!(!mailroom.log().contains("systemd"));
 }
 
@@ -144,7 +144,7 @@ fn the_watchdog_of_another_process_is_left_alone() {
     assert_eq!(systemd.message(), "READY=1");
     mailroom.signal(Signal::TERM);
     assert_eq!(systemd.message(), "STOPPING=1");
-    assert!(mailroom.running.wait().success());
+    assert!(mailroom.ends().success());
     assert!(!systemd.lives);
 }
 

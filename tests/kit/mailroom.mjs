@@ -13,10 +13,9 @@ class Service {
   dependencies = new Map();
   cleanUps = []; // [name, function]; the last one runs first
   inFlight = 0; // requests to the service's own routes
-  replies = 0; // shutdown requests that wait for their reply
   shutdown = null; // a promise, from the first request for a shutdown on
   started = new Date();
-  #changed = new Set();
+  #idle = null; // what is called when a request is done, while it drains
 
   constructor(name, version, drainTimeout = 30_000) {
     Object.assign(this, { name, version, drainTimeout });
@@ -43,8 +42,8 @@ class Service {
     this.server = createServer((request, response) => {
       this.#answer(request, response, work).catch((error) => {
         console.error(error);
-        if (!response.headersSent) reply(response, 500, 'internal error\n');
-        response.destroy();
+        if (response.headersSent) response.destroy();
+        else reply(response, 500, 'internal error\n');
       });
     });
     for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => this.shutDown());
@@ -58,7 +57,7 @@ class Service {
   }
 
   async #shutDown() {
-    await this.#until(() => this.inFlight === 0, this.drainTimeout);
+    await this.#drained();
     const begin = Date.now();
     for (const [name, run] of this.cleanUps.toReversed()) {
       try {
@@ -71,35 +70,24 @@ class Service {
     return (Date.now() - begin) / 1000;
   }
 
-  /** Closes the listener once every reply is sent; with it the process ends, as nothing is left to do. */
-  async #end() {
-    await new Promise(setImmediate);
-    await this.#until(() => this.replies === 0, 5000);
-    this.server.close();
-    this.server.closeAllConnections(); // idle ones, and requests that have outlasted the drain
-  }
-
-  #until(holds, limit) {
+  /** Waits until nothing is in flight, or the time is up. */
+  #drained() {
     return new Promise((resolve) => {
-      const look = () => holds() && finish();
-      const timer = setTimeout(finish, limit);
-      this.#changed.add(look);
-      const changed = this.#changed;
-      function finish() {
+      const timer = setTimeout(resolve, this.drainTimeout);
+      this.#idle = () => {
+        if (this.inFlight > 0) return;
         clearTimeout(timer);
-        changed.delete(look);
         resolve();
-      }
-      look();
+      };
+      this.#idle();
     });
   }
 
-  #count(counter, response) {
-    this[counter] += 1;
-    response.on('close', () => {
-      this[counter] -= 1;
-      for (const look of this.#changed) look();
-    });
+  /** Closes the listener. Once every reply is sent the process ends, as nothing is left to do. */
+  #end() {
+    this.server.close();
+    // What has outlasted the drain is cut. The timer alone does not keep the process.
+    setTimeout(() => this.server.closeAllConnections(), 5000).unref();
   }
 
   #live() {
@@ -136,6 +124,8 @@ class Service {
 
   async #answer(request, response, work) {
     const path = request.url.split('?')[0];
+    // A connection that is kept would hold up the exit.
+    if (this.shutdown || path.startsWith('/health/shutdown')) response.setHeader('Connection', 'close');
     switch (`${request.method} ${path}`) {
       case 'GET /health/live':
       case 'GET /healthz':
@@ -150,16 +140,16 @@ class Service {
           status: 'shutdown_scheduled', should_shutdown: true, mode: 'scheduled', message: 'drains, cleans up and exits',
         });
       case 'POST /health/shutdown':
-        this.#count('replies', response);
         return reply(response, 200, {
           status: 'shutdown_complete', mode: 'immediate', cleanup_duration_seconds: await this.shutDown(),
         });
     }
-    if (this.shutdown) {
-      response.setHeader('Connection', 'close');
-      return reply(response, 503, 'shutting down\n');
-    }
-    this.#count('inFlight', response);
+    if (this.shutdown) return reply(response, 503, 'shutting down\n');
+    this.inFlight += 1;
+    response.on('close', () => {
+      this.inFlight -= 1;
+      this.#idle?.();
+    });
     await work(request, response, path);
   }
 }
