@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use regex::Regex;
+
 use crate::mailroom::until;
 use crate::support::demo::ask;
 use crate::support::process::free_port;
@@ -251,18 +253,26 @@ fn the_table_names_functions_that_the_kit_has() {
             }
         }
     }
-    let call =
-        regex::Regex::new(r"`(?:[A-Za-z_:.]*[.:])?([a-z_]+)(?:\([^`]*\))?`").expect("it is valid");
+    let manifest = fs::read_to_string(root().join("src/service/Cargo.toml")).expect("it is text");
+    let feature = Regex::new(r"\(feature `(\w+)`\)").expect("it is valid");
+    let call = Regex::new(r"`(?:[A-Za-z_:.]*[.:])?([a-z_]+)(?:\([^`]*\))?`").expect("it is valid");
     let mut count = 0;
     for row in table.lines().filter(|row| row.starts_with("| ")) {
         let calls = row.split(" | ").nth(1).unwrap_or_default();
-        for name in call.captures_iter(calls).map(|call| call[1].to_owned()) {
-            let features = ["upstream", "lease"].contains(&name.as_str());
-            let function = ["(", "<"].map(|end| {
-                kit.contains(&format!("pub async fn {name}{end}"))
-                    || kit.contains(&format!("pub fn {name}{end}"))
-            });
-            assert!(features || function.contains(&true), "{name} in {row}");
+        for feature in feature.captures_iter(calls) {
+            assert!(
+                manifest.contains(&format!("\n{} = [", &feature[1])),
+                "{row}"
+            );
+        }
+        let calls = feature.replace_all(calls, "");
+        for name in call.captures_iter(&calls).map(|call| call[1].to_owned()) {
+            let declared = |kind: &str| {
+                let declaration = format!("pub {kind} {name}");
+                ["(", "<"].map(|end| kit.contains(&format!("{declaration}{end}")))
+            };
+            let is_there = declared("fn").contains(&true) || declared("async fn").contains(&true);
+            assert!(is_there, "{name} in {row}");
             count += 1;
         }
     }
