@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{ChildStderr, Command, Stdio};
 use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ use crate::support::scene::{Ran, Scene};
 use crate::support::terminal::{ENTER, Pty};
 
 const NOT_READY: &str = "ready: answered 503 Service Unavailable, expected 200-299";
+/// The time after which what a test waits for will not come any more.
+const PATIENCE: Duration = Duration::from_secs(60);
 const RELOAD: &str = "POST /api/v1/config/reload";
 const DETAILED: &str = "GET /health/detailed";
 
@@ -118,8 +121,8 @@ services: {{ingestor: {{profile: scry-ingestor, url: 'http://{address}'}}}}\n"
     /// Waits for the line of the log whose field has this value and returns it.
     fn until(&self, field: &str, value: &str) -> Value {
         loop {
-            let line = self.log.recv();
-            let line = line.unwrap_or_else(|_| panic!("it ended before {field} was {value:?}"));
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|error| panic!("{field} never was {value:?}: {error}"));
             let line: Value = serde_json::from_str(&line).expect("the log is JSON");
             if line[field] == value {
                 return line;
@@ -198,6 +201,15 @@ services: {{ingestor: {{profile: scry-ingestor, url: 'http://{address}'}}}}\n"
         let request = send(self.address, "GET /endless").expect("it listens");
         self.until("message", "endless request begins");
         request
+    }
+}
+
+/// Asks again and again until this holds.
+#[track_caller]
+fn eventually(mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "it never came to hold");
     }
 }
 
@@ -557,10 +569,11 @@ fn requests_are_refused_progressively_while_shutting_down() {
     }
     // At first fewer than all; in the end so many in a row only once the share is 1.
     let mut refused_in_a_row = 0;
-    while refused_in_a_row < 100 {
+    eventually(|| {
         let refused = ingestor.ask("GET /now").status == 503;
         refused_in_a_row = if refused { refused_in_a_row + 1 } else { 0 };
-    }
+        refused_in_a_row == 100
+    });
     drop(endless);
     let (lines, code) = ingestor.end();
     assert_eq!(code, Some(0));
@@ -758,10 +771,10 @@ fn checks_are_scheduled_singly() {
     schedule("api", 0.01);
     let before = ingestor.component("database")["checked_at"].take();
     let mut times = std::collections::BTreeSet::new();
-    while times.len() < 5 {
-        let at = ingestor.component("api")["checked_at"].to_string();
-        times.insert(at);
-    }
+    eventually(|| {
+        times.insert(ingestor.component("api")["checked_at"].to_string());
+        times.len() == 5
+    });
     assert_eq!(ingestor.component("database")["checked_at"], before);
     let checks = ingestor.ask("GET /api/v1/checks").json();
     let expected = json!({
@@ -780,7 +793,7 @@ fn the_timeouts_of_checks_are_changed_while_running() {
         configuration["checks"] = json!({"kafka": {"timeout_seconds": 0.125}});
     });
     assert_eq!(fleet.ingestor(RELOAD).status, 200);
-    while message() != "timed out after 125ms" {}
+    eventually(|| message() == "timed out after 125ms");
     fleet.reconfigure(|configuration| {
         configuration["checks"] = json!({"kafka": {"timeout_seconds": -1}});
     });
@@ -794,7 +807,7 @@ fn the_timeouts_of_checks_are_changed_while_running() {
     // A configuration without settings has those with which the checks were registered.
     fleet.reconfigure(|configuration| configuration["checks"] = json!({}));
     assert_eq!(fleet.ingestor(RELOAD).status, 200);
-    while message() != "timed out after 300ms" {}
+    eventually(|| message() == "timed out after 300ms");
 }
 
 #[test]
@@ -883,7 +896,7 @@ fn the_health_of_an_upstream_service_is_aggregated() {
     assert_is(&ingestor.check(), "healthy", &[], &[]);
     drop(upstream.database.take());
     upstream.until("message", "component is unhealthy");
-    while ingestor.component("catalogue")["status"] == "healthy" {}
+    eventually(|| ingestor.component("catalogue")["status"] != "healthy");
     let found = ingestor.check();
     assert_eq!(found["state"], "degraded", "it is optional: {found}");
     let catalogue = dependency(&found, "catalogue");
@@ -899,7 +912,7 @@ fn the_health_of_an_upstream_service_is_aggregated() {
         let message = component["message"].as_str().unwrap_or_default();
         message.starts_with("Connection refused")
     };
-    while !refused(ingestor.component("catalogue")) {}
+    eventually(|| refused(ingestor.component("catalogue")));
     assert_eq!(ingestor.ask("GET /ready").status, 200);
 }
 
@@ -909,8 +922,8 @@ fn a_failure_is_propagated_along_dependencies_and_counted_once() {
     let mut ingestor = Ingestor::start();
     assert_eq!(ingestor.component("api")["message"], "running");
     drop(ingestor.database.take());
-    while ingestor.component("database")["status"] == "healthy" {}
-    while ingestor.component("api")["message"] == "running" {}
+    eventually(|| ingestor.component("database")["status"] != "healthy");
+    eventually(|| ingestor.component("api")["message"] != "running");
     let api = ingestor.component("api");
     assert_eq!(api["status"], "degraded", "{api}");
     assert_eq!(api["metadata"]["affected_by"], json!(["database"]));
@@ -949,7 +962,7 @@ fn a_circuit_breaker_stops_calls() {
         .expect("a reason");
     assert!(error.ends_with("(circuit open)"), "{error}");
     // Once the pause is over a call is let through, and fails again.
-    while ingest().status == 503 {}
+    eventually(|| ingest().status != 503);
     assert_eq!(ingest().status, 503);
 }
 
