@@ -1161,15 +1161,19 @@ fn a_reload_from_the_dashboard_shows_the_result_of_each_part() {
 /// A second signal neither shortens the drain nor begins another one.
 #[test]
 fn a_second_signal_changes_nothing() {
-    let mut fleet = Fleet::start();
-    let pid = Pid::from_raw(fleet.demo.pid("ingestor")).expect("a process");
-    let mut acting = fleet.begin("shutdown --yes ingestor");
-    acting.until("SIGTERM delivered");
+    let mut ingestor = Ingestor::with(json!({"shutdown": {"drain_seconds": 30}}));
+    let endless = ingestor.endless();
+    ingestor.signal(Signal::TERM);
+    ingestor.until("message", "drain begins");
     for signal in [Signal::TERM, Signal::INT, Signal::TERM] {
-        // It may have ended by now.
-        let _ = kill_process(pid, signal);
+        ingestor.signal(signal);
+        assert_eq!(ingestor.ask("GET /health").status, 200, "it goes on");
     }
-    let ran = acting.end();
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(fleet.demo.next_event(), "ingestor exited: exit status: 0\n");
+    drop(endless);
+    let (lines, code) = ingestor.end();
+    assert_eq!(code, Some(0));
+    let steps = texts(&lines, "step");
+    let requested = |step: &&String| step.starts_with("requested by ");
+    assert_eq!(steps.iter().filter(requested).count(), 1, "{steps:?}");
+    assert!(steps.contains(&"drained".to_owned()), "{steps:?}");
 }
