@@ -222,82 +222,15 @@ impl ScannedService {
         known.push(process);
         let listens = facts.owners.as_ref().is_none_or(|it| *it != Owners::Nobody);
         started.extend(process.filter(|_| !listens));
-        let entry_differs = match (&recorded, &facts.record, &service.start) {
-            (Some(_), Some(record), Some(start)) => record.entry != start.fingerprint(),
-            _ => false,
-        };
         let undetermined = self.undetermined(&facts, foreign_unclear, process);
-        let mut code = CodeFiles {
-            entry_differs,
-            hot: service.hot_reload.clone(),
-            ..CodeFiles::default()
-        };
-        if let Some(sources) = &service.sources {
-            match matching_files(&sources.root, &sources.patterns) {
-                Ok(found) => {
-                    let record = facts.record.as_ref().filter(|_| recorded.is_some());
-                    let earlier = record.and_then(|record| record.sources.as_deref());
-                    code.differs = earlier.is_some_and(|earlier| found.differ_from(earlier));
-                    code.newest = found.newest.map(|(path, at)| changed_file(&path, at));
-                }
-                Err(why) => {
-                    let why = format!("its sources cannot be looked through: {why}");
-                    problem(why.clone());
-                    code.unreadable = Some(why);
-                }
-            }
-        }
-        if let Some(files) = &service.config_files {
-            match matching_files(&files.root, &files.patterns) {
-                Ok(found) => code.config = found.newest.map(|(path, at)| changed_file(&path, at)),
-                Err(why) => {
-                    let why = format!("its `config_files` cannot be looked through: {why}");
-                    problem(why.clone());
-                    code.unreadable = Some(why);
-                }
-            }
-            code.reloaded = all_records.and_then(|records| records.reloaded_at(&self.key));
-        }
-        if let Some(start) = &service.start {
-            look_at_executable(start, process, &mut code);
-        }
+        let running = facts.record.as_ref().filter(|_| recorded.is_some());
+        let code = self.code_files(&facts, running, process, all_records, &mut problem);
         let process = process.map(|process| reader(process, facts.owning()));
-        let answering = process.and_then(|process| oldest_fork(process, facts.owning()));
-        let record = facts.record.as_ref();
-        let started_by = record
-            .zip(service.start.as_ref())
-            .and_then(|(record, start)| record.started_at.checked_add(start.ready_timeout).ok());
-        code.read_by = answering.and_then(local_process);
-        code.first_until = started_by;
-        code.recorded_at = record.map(|record| record.started_at);
-        let exits = records.map(|records| records.recent_exits(&self.key));
-        let exits = exits.unwrap_or_default();
-        let start = service.start.as_ref();
-        let has_ended = facts.record.is_some() && !facts.leader_seen && self.is_gone(&facts);
-        let exit = records.filter(|_| has_ended).and_then(|records| {
-            let exit = process_exit(&records.exit(&self.key)?, start?);
-            // What it has left behind may be about to listen, unless it has failed.
-            let is_told = recorded.is_none() || (exit.is_failure && !self.endpoints.is_empty());
-            is_told.then_some(exit)
-        });
-        // Where it was shut down, its record is gone, and its end is that of the latest start.
-        let was_asked = shut_down.is_some() && facts.record.is_none() && self.is_gone(&facts);
-        let exit = exit.or_else(|| {
-            let last = exits.last().filter(|last| was_asked && last.asked)?;
-            Some(process_exit(last, start?))
-        });
-        let crash_loop = start.and_then(|start| crash_loop(&exits, start));
+        let (exit, crash_loop) = self.exits(&facts, running, records, shut_down.is_some());
         let gone = process.is_none() && self.is_gone(&facts);
-        let on_record = match (shut_down, &facts.record, start) {
-            (Some(at), ..) => OnRecord::ShutDown(at),
-            (None, Some(record), Some(start)) if recorded.is_some() => {
-                let until = record.started_at.checked_add(start.ready_timeout);
-                until.map_or(OnRecord::Nothing, OnRecord::StartedUntil)
-            }
-            (None, None, Some(_)) if records.is_some() && gone && self.could_be_started() => {
-                OnRecord::NeverStarted
-            }
-            _ => OnRecord::Nothing,
+        let on_record = match shut_down {
+            Some(at) => OnRecord::ShutDown(at),
+            None => self.on_record(&facts, running, gone && records.is_some()),
         };
         HostFinding {
             gone,
@@ -310,6 +243,111 @@ impl ScannedService {
             foreign: foreign.map(|why| text::clean(&why, 300)),
             exit,
             crash_loop,
+        }
+    }
+
+    /// Looks at the files that the service runs from, and reports what cannot be looked at. `running` is the record of a
+    /// start of which something still runs.
+    fn code_files(
+        &self,
+        facts: &ProcessFacts,
+        running: Option<&Record>,
+        process: Option<Process>,
+        records: Option<&Records>,
+        problem: &mut impl FnMut(String),
+    ) -> CodeFiles {
+        let service = &self.service;
+        let start = service.start.as_ref();
+        let mut code = CodeFiles {
+            entry_differs: running
+                .zip(start)
+                .is_some_and(|(record, start)| record.entry != start.fingerprint()),
+            hot: service.hot_reload.clone(),
+            recorded_at: facts.record.as_ref().map(|record| record.started_at),
+            first_until: facts
+                .record
+                .as_ref()
+                .zip(start)
+                .and_then(|(record, start)| {
+                    record.started_at.checked_add(start.ready_timeout).ok()
+                }),
+            ..CodeFiles::default()
+        };
+        let mut unreadable = |what: &str, why: String| {
+            let why = format!("its {what} cannot be looked through: {why}");
+            problem(why.clone());
+            Some(why)
+        };
+        if let Some(sources) = &service.sources {
+            match matching_files(&sources.root, &sources.patterns) {
+                Ok(found) => {
+                    let earlier = running.and_then(|record| record.sources.as_deref());
+                    code.differs = earlier.is_some_and(|earlier| found.differ_from(earlier));
+                    code.newest = found.newest.map(|(path, at)| changed_file(&path, at));
+                }
+                Err(why) => code.unreadable = unreadable("sources", why),
+            }
+        }
+        if let Some(files) = &service.config_files {
+            match matching_files(&files.root, &files.patterns) {
+                Ok(found) => code.config = found.newest.map(|(path, at)| changed_file(&path, at)),
+                Err(why) => code.unreadable = unreadable("`config_files`", why),
+            }
+            code.reloaded = records.and_then(|records| records.reloaded_at(&self.key));
+        }
+        if let Some(start) = start {
+            look_at_executable(start, process, &mut code);
+        }
+        let reader = process.map(|process| reader(process, facts.owning()));
+        let answering = reader.and_then(|process| oldest_fork(process, facts.owning()));
+        code.read_by = answering.and_then(local_process);
+        code
+    }
+
+    /// Returns how the process that was started has ended, where nothing of it runs, and a sentence on a crash loop.
+    fn exits(
+        &self,
+        facts: &ProcessFacts,
+        running: Option<&Record>,
+        records: Option<&Records>,
+        is_shut_down: bool,
+    ) -> (Option<ProcessExit>, Option<String>) {
+        let (Some(records), Some(start)) = (records, &self.service.start) else {
+            return (None, None);
+        };
+        let exits = records.recent_exits(&self.key);
+        let is_gone = self.is_gone(facts);
+        let exit = match &facts.record {
+            Some(_) if is_gone && !facts.leader_seen => {
+                let exit = records.exit(&self.key);
+                let exit = exit.map(|exit| process_exit(&exit, start));
+                // What it has left behind may be about to listen, unless it has failed.
+                exit.filter(|exit| {
+                    running.is_none() || (exit.is_failure && !self.endpoints.is_empty())
+                })
+            }
+            // Where it was shut down, its record is gone, and its end is that of the latest start.
+            None if is_gone && is_shut_down => {
+                let last = exits.last().filter(|last| last.asked);
+                last.map(|last| process_exit(last, start))
+            }
+            _ => None,
+        };
+        (exit, crash_loop(&exits, start))
+    }
+
+    /// Returns what the records tell of the life of a service that was not shut down; `is_gone` where they can be read and
+    /// nothing of it runs.
+    fn on_record(&self, facts: &ProcessFacts, running: Option<&Record>, is_gone: bool) -> OnRecord {
+        match (running, &self.service.start) {
+            (Some(record), Some(start)) => {
+                let until = record.started_at.checked_add(start.ready_timeout);
+                until.map_or(OnRecord::Nothing, OnRecord::StartedUntil)
+            }
+            (None, Some(_)) if facts.record.is_none() && is_gone && self.could_be_started() => {
+                OnRecord::NeverStarted
+            }
+            _ => OnRecord::Nothing,
         }
     }
 

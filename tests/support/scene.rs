@@ -61,7 +61,12 @@ impl Scene {
 
     /// The binary in this folder, with nothing of the caller's environment that could change what it does.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(program());
+        self.command_of(&program(), words)
+    }
+
+    /// The same of this copy of the binary.
+    pub fn command_of(&self, program: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(words)
             .current_dir(self.path())

@@ -1,6 +1,7 @@
 //! Old code: whether what runs has read what is on disk.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,7 +12,7 @@ use crate::actions::SERVICE;
 use crate::support::fake::Fake;
 use crate::support::faulty::FaultyService;
 use crate::support::process::{Running, free_port, wait_for_port};
-use crate::support::scene::Scene;
+use crate::support::scene::{Ran, Scene, program};
 use crate::support::started::Scripted;
 
 /// What `check --fail-on` these flags gives: the exit code, the flags and the notes.
@@ -120,6 +121,38 @@ fn d2_what_cannot_be_told_is_unknown() {
     assert_eq!(code, 0, "{notes}");
     let table = scene.run(&["check", "--fail-on", "stale"]);
     assert!(table.stdout.contains("stale cannot be told"), "{table:?}");
+}
+
+#[test]
+fn d2_neighbour_what_another_user_runs_cannot_be_told() {
+    // Only root can run a program as two users.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let service = FaultyService::start(SERVICE, "");
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api: {{profile: http, url: \"http://127.0.0.1:{}/health/live\", sources: [a.py], start: {{command: [x]}}}}\n",
+        service.port()
+    ));
+    scene.write("a.py", "");
+    let copy = scene.path().join("healthctl");
+    fs::copy(program(), &copy).expect("the binary can be copied");
+    let other = 65534;
+    std::os::unix::fs::chown(scene.path(), Some(other), None).expect("root may do that");
+    for flag in ["stale", "foreign", "split"] {
+        let words = ["check", "--fail-on", flag, "-o", "json"];
+        let mut command = scene.command_of(&copy, &words);
+        let ran = Ran::from(command.uid(other).output().expect("the copy can be run"));
+        assert_eq!(ran.code, 3, "{flag}: {ran:?}");
+        assert!(
+            ran.stdout.contains(&format!("{flag} cannot be told: ")),
+            "{ran:?}"
+        );
+    }
+    let mut command = scene.command_of(&copy, &["shutdown", "--yes", "api"]);
+    let ran = Ran::from(command.uid(other).output().expect("the copy can be run"));
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert_eq!(scene.run(&["check"]).code, 0);
 }
 
 #[test]
