@@ -60,6 +60,8 @@ pub(super) enum Exception {
     Ourselves,
     /// It keeps a service that was started.
     Keeper,
+    /// It supervises whatever anybody has told it to.
+    Supervisor,
 }
 
 /// Whether a process runs the start command.
@@ -207,6 +209,8 @@ pub(super) struct Ownership {
     pub(super) left_alone: Vec<(RunningProcess, String)>,
     /// The listeners that are independent of each other, where there are several and that is not meant.
     pub(super) split: Vec<RunningProcess>,
+    /// Who runs the start command and is not proved, because several do, or because nobody listens.
+    pub(super) copies: Vec<RunningProcess>,
 }
 
 impl fmt::Display for ProcessProof {
@@ -235,6 +239,7 @@ impl fmt::Display for Exception {
             Self::Kernel => "is a part of the kernel",
             Self::Ourselves => "has started this healthctl",
             Self::Keeper => "keeps a service that healthctl started",
+            Self::Supervisor => "supervises other programs too",
         };
         f.write_str(text)
     }
@@ -337,6 +342,7 @@ pub(super) fn decide(evidence: &Evidence) -> Ownership {
     Ownership {
         unproven: tree.unproven(&proved),
         split: tree.split(&proved),
+        copies: tree.copies(&proved),
         own,
         left_alone,
     }
@@ -457,7 +463,23 @@ impl<'a> Tree<'a> {
             return false;
         }
         let fits = !self.somebody_listens() || self.leads_to_owner(index);
-        one.owns || (doubt.is_none() && fits && self.excepts_nobody_below(index))
+        one.owns
+            || (doubt.is_none()
+                && fits
+                && self.excepts_nobody_below(index)
+                && self.contradicting_leader(index).is_none())
+    }
+
+    /// Returns the process that healthctl started, where it runs and has nothing to do with the one that the pid file names:
+    /// then one of the two is not the service's.
+    fn contradicting_leader(&self, index: usize) -> Option<usize> {
+        let one = self.at(index);
+        let mut all = 0..self.evidence.processes.len();
+        let leader = all.find(|it| self.at(*it).recorded.leader)?;
+        let is_related = one.recorded.any()
+            || self.above(index).contains(&leader)
+            || self.above(leader).contains(&index);
+        (leader != index && !is_related).then_some(leader)
     }
 
     fn by_keeper(&self, index: usize) -> bool {
@@ -489,15 +511,32 @@ impl<'a> Tree<'a> {
             return all.into_iter().filter(proved).collect();
         }
         // Without a socket, only that there is no other one tells.
-        let tops = all.iter().filter(|index| {
-            let above = self.above(**index);
-            !above.iter().any(|it| all.contains(it))
-        });
-        let tops: Vec<usize> = tops.copied().collect();
+        let tops = self.tops(&all);
         match tops.as_slice() {
             [one] if self.excepts_nobody_below(*one) => tops,
             _ => Vec::new(),
         }
+    }
+
+    /// Returns those of some processes that are below none of the others.
+    fn tops(&self, all: &[usize]) -> Vec<usize> {
+        let is_top = |index: &usize| !self.above(*index).iter().any(|it| all.contains(it));
+        all.iter().copied().filter(is_top).collect()
+    }
+
+    fn copies(&self, proved: &dyn Fn(usize) -> Option<ProcessProof>) -> Vec<RunningProcess> {
+        let evidence = self.evidence;
+        if evidence.supervised || (evidence.has_address && self.somebody_listens()) {
+            return Vec::new();
+        }
+        let is_copy = |index: &usize| {
+            self.at(*index).command == CommandMatch::Runs
+                && self.exception(*index).is_none()
+                && proved(*index).is_none()
+        };
+        let copies: Vec<usize> = (0..evidence.processes.len()).filter(is_copy).collect();
+        let tops = self.tops(&copies);
+        tops.iter().map(|it| self.at(*it).running.clone()).collect()
     }
 
     fn by_sole_owner(&self, index: usize) -> bool {
@@ -643,6 +682,14 @@ impl<'a> Tree<'a> {
         if let PidFileClaim::Names(process, doubt) = &self.evidence.pid_file {
             match doubt {
                 Some(doubt) if *process == one.running.process => return doubt.clone(),
+                None if *process == one.running.process => {
+                    if let Some(leader) = self.contradicting_leader(index) {
+                        let leader = &self.at(leader).running;
+                        return format!(
+                            "its pid file names it, but {leader}, which healthctl started, runs as well"
+                        );
+                    }
+                }
                 _ if *process != one.running.process => {
                     return format!("its pid file names pid {}", process.pid);
                 }

@@ -386,11 +386,10 @@ impl<'a> TargetRun<'a> {
         sent
     }
 
-    /// Notes that the process on record is asked to end, so that its end counts as none by itself.
+    /// Notes that what runs of the service is asked to end, so that its end counts as none by itself.
     fn note_asked(&self) {
-        let records = self.context.executor.policy.records.as_ref();
-        if let (Some(records), Some(record)) = (records, &self.target.facts.processes.record) {
-            records.note_asked(&self.target.key, record.process);
+        if let Some(records) = &self.context.executor.policy.records {
+            records.note_asked(&self.target.key);
         }
     }
 

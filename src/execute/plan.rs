@@ -9,8 +9,10 @@ use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 
 use super::audit::Audit;
-use super::facts::{FactsQuestion, OtherServices, ServiceFacts, StoredState, find_owners, name};
-use super::request::{offer_to_start, plan_request, refuse_foreign, refuse_split};
+use super::facts::{
+    FactsQuestion, OtherServices, ServiceFacts, StartCommands, StoredState, find_owners, name,
+};
+use super::request::{offer_to_start, plan_request, refuse_copies, refuse_foreign, refuse_split};
 use super::scan::endpoints;
 use super::start::{NO_PROGRAM, NO_RECORDS};
 use super::{Executor, PlanTarget, PlannedWork, PreparedAction, record_key};
@@ -189,8 +191,14 @@ impl Executor {
         OtherServices {
             files: inventory.files.clone(),
             endpoints: services
+                .clone()
                 .map(|service| (service.name.clone(), endpoints(service)))
                 .collect(),
+            pid_files: services
+                .clone()
+                .filter_map(|service| Some((service.name.clone(), service.pid_file.clone()?)))
+                .collect(),
+            commands: StartCommands::of(services),
             records: self.policy.records.clone(),
         }
     }
@@ -322,6 +330,9 @@ impl Executor {
             PlannedWork::Start(offer_to_start(service, action, facts, timeout))
         };
         let gone = facts.nothing_there();
+        if gone && facts.named.is_none() {
+            refuse_copies(facts)?;
+        }
         let Some(method) = &plan.request else {
             if gone {
                 return Ok(start());

@@ -7,7 +7,7 @@ use super::address::connect_all;
 use super::facts::{ServiceFacts, shown};
 use super::phases::{TargetRun, gone_then_back};
 use super::plan::runs;
-use super::request::plan_request;
+use super::request::{plan_request, refuse_copies};
 use super::result::{ActionEnd, Flow, or_refuse};
 use super::send::{Delivery, run_check};
 use super::signal::ProvenTarget;
@@ -76,6 +76,7 @@ impl TargetRun<'_> {
                 self.target.facts = facts;
                 return already_running(&self.target.facts);
             }
+            or_refuse(NOT_STARTED, refuse_copies(&facts).map_err(|no| no.reason))?;
             if ran {
                 return not_started(&format!(
                     "it ran when the plan was made and has ended since, {}",

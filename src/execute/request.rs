@@ -30,6 +30,31 @@ pub(super) fn refuse_split(facts: &ServiceFacts) -> Result<(), RefusalReason> {
     }
 }
 
+/// Checks that nobody runs the start command whose process is not proved to be the service's: a start would make another
+/// copy beside it, and a stop would leave it.
+///
+/// # Errors
+/// Names who does.
+pub(super) fn refuse_copies(facts: &ServiceFacts) -> Result<(), RefusalReason> {
+    let copies = &facts.processes.ownership.copies;
+    let reason = match copies.as_slice() {
+        [] => return Ok(()),
+        [one] if !facts.endpoints.is_empty() => format!(
+            "{} runs its start command and does not listen at {}",
+            name(one),
+            facts.endpoints_text()
+        ),
+        copies => format!(
+            "{} run its start command, and which of them is the service cannot be told",
+            names(copies.iter())
+        ),
+    };
+    Err(RefusalReason::new(
+        reason,
+        "end it first, or name its `pid_file`",
+    ))
+}
+
 /// Checks all that has to be known of a service before anything is sent to it, and returns the request.
 ///
 /// # Errors

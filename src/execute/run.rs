@@ -185,7 +185,7 @@ async fn phase(
     let end = match (task.phase, run.target.goal) {
         (_, Goal::Reload) => Flow::Break(ended(run.reload_phase().await)),
         (ActionPhase::Stop, _) => Box::pin(run.stop_phase()).await,
-        (ActionPhase::Start, _) => Flow::Break(run.start_phase().await),
+        (ActionPhase::Start, _) => Flow::Break(Box::pin(run.start_phase()).await),
     };
     match end {
         Flow::Continue(verdict) => (task, run, verdict, None),

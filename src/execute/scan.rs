@@ -14,8 +14,8 @@ use jiff::Timestamp;
 
 use super::address::ServiceAddress;
 use super::facts::{
-    Circumstances, ForeignFinding, KnownOwners, OtherProcesses, ProcessFacts, heads, merge_owners,
-    owners_cached,
+    Circumstances, ForeignFinding, KnownOwners, OtherProcesses, ProcessFacts, StartCommands, heads,
+    merge_owners, owners_cached,
 };
 use super::record_key;
 use crate::health::{
@@ -38,6 +38,7 @@ use crate::text;
 pub(crate) struct HostScan {
     services: Arc<Vec<ScannedService>>,
     records: Option<Records>,
+    commands: StartCommands,
     /// The owners of the sockets at the last look.
     listened: Option<KnownOwners>,
     /// The processes whose end the next look has to tell: those of started services, their keepers, and what no longer
@@ -84,6 +85,7 @@ impl HostScan {
         (!services.is_empty()).then(|| Self {
             services: Arc::new(services),
             records,
+            commands: StartCommands::of(inventory.services.values()),
             listened: None,
             started: Vec::new(),
             known: Vec::new(),
@@ -97,14 +99,22 @@ impl HostScan {
         let (owners, listened) = owners_cached(endpoints, self.listened.take()).await;
         self.listened = listened;
         let (services, records) = (Arc::clone(&self.services), self.records.clone());
+        let commands = self.commands.clone();
         let mut known = std::mem::take(&mut self.known).into_iter();
         let search = tokio::task::spawn_blocking(move || {
             let mut found = HostSnapshot::default();
             let mut owners = owners.into_iter();
+            let other_processes = OtherProcesses::with_commands(&commands);
             for subject in services.iter() {
                 let owners = owners.by_ref().take(subject.endpoints.len());
                 let known = known.next().flatten();
-                let finding = subject.look(owners, known, records.as_ref(), &mut found);
+                let finding = subject.look(
+                    owners,
+                    &other_processes,
+                    known,
+                    records.as_ref(),
+                    &mut found,
+                );
                 found.findings.push((subject.service.name.clone(), finding));
             }
             found
@@ -144,6 +154,7 @@ impl ScannedService {
     fn look(
         &self,
         owners: impl Iterator<Item = Owners>,
+        other_processes: &OtherProcesses,
         last_seen: Option<Process>,
         records: Option<&Records>,
         HostSnapshot {
@@ -180,12 +191,7 @@ impl ScannedService {
             listeners_only: true,
             ..Circumstances::default()
         };
-        facts.decide(
-            service,
-            &self.endpoints,
-            &OtherProcesses::default(),
-            circumstances,
-        );
+        facts.decide(service, &self.endpoints, other_processes, circumstances);
         let recorded = facts.recorded();
         // Somebody has started it again: whatever ends from here on has not ended by that shutdown.
         let leader = facts.leader().and_then(|leader| started_at(leader.process));
@@ -340,7 +346,7 @@ impl ScannedService {
     /// nothing of it runs.
     fn on_record(&self, facts: &ProcessFacts, running: Option<&Record>, is_gone: bool) -> OnRecord {
         match (running, &self.service.start) {
-            (Some(record), Some(start)) => {
+            (Some(record), Some(start)) if !record.ready => {
                 let until = record.started_at.checked_add(start.ready_timeout);
                 until.map_or(OnRecord::Nothing, OnRecord::StartedUntil)
             }

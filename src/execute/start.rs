@@ -243,7 +243,7 @@ impl TargetRun<'_> {
     }
 
     /// Records the process that runs in place of the one that was started, where that has gone into the background, and the
-    /// descendants that have left its session and listen.
+    /// descendants that have left its session and listen; and that it is ready.
     fn record_listeners(
         &self,
         record: &Record,
@@ -262,14 +262,17 @@ impl TargetRun<'_> {
         let owners: Vec<Process> = owners.map(|owner| owner.process).collect();
         records.add_descendants(key, &owners)?;
         let Some(background) = instance.in_background(record.process) else {
-            return Ok(());
+            return records.update(key, record.process, |record| record.ready = true);
         };
         let of_background = Record {
             process: background,
             ..record.clone()
         };
         records.note_start(key, &of_background)?;
-        records.update(key, record.process, |record| record.process = background)
+        records.update(key, record.process, |record| {
+            record.process = background;
+            record.ready = true;
+        })
     }
 
     /// Waits until something else has started a successor and that is ready.

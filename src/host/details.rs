@@ -22,6 +22,35 @@ pub(crate) struct ProcessLine {
     pub(crate) executable: Option<PathBuf>,
     /// The script of npm, pnpm or yarn that it was started by: `npm_lifecycle_event` and `npm_package_json`.
     pub(crate) script: Option<(String, PathBuf)>,
+    pub(crate) environment: Environment,
+}
+
+/// The environment that a process was started with, as far as it may be seen. It may hold secrets, so it is never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Environment(Vec<u8>);
+
+impl Environment {
+    /// Returns the value of a variable; `None` where it is not set, or may not be seen.
+    pub(crate) fn value(&self, name: &str) -> Option<&[u8]> {
+        let mut variables = self.0.split(|byte| *byte == 0);
+        variables.find_map(|it| it.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+    }
+}
+
+#[cfg(test)]
+impl From<&[(&str, &str)]> for Environment {
+    fn from(variables: &[(&str, &str)]) -> Self {
+        let lines = variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}\0"));
+        Self(lines.collect::<String>().into_bytes())
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Environment(***)")
+    }
 }
 
 impl ProcessLine {
@@ -31,11 +60,13 @@ impl ProcessLine {
         let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let target = |name: &str| std::fs::read_link(format!("/proc/{pid}/{name}")).ok();
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let environment = Environment(environment);
         let line = Self {
             words: words(&bytes),
             cwd: target("cwd"),
             executable: target("exe").map(|path| without_deleted(&path)),
             script: script(&environment),
+            environment,
         };
         if alive(process) == Some(true) {
             line
@@ -48,6 +79,11 @@ impl ProcessLine {
     pub(crate) fn text(&self) -> String {
         self.words.join(" ")
     }
+}
+
+/// Returns the working directory of a process, where it may be seen.
+pub(crate) fn directory_of(process: Process) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{}/cwd", process.pid)).ok()
 }
 
 fn words(bytes: &[u8]) -> Vec<String> {
@@ -71,10 +107,9 @@ fn without_deleted(path: &Path) -> PathBuf {
         .map_or_else(|| path.to_owned(), PathBuf::from)
 }
 
-fn script(environment: &[u8]) -> Option<(String, PathBuf)> {
+fn script(environment: &Environment) -> Option<(String, PathBuf)> {
     let value = |name: &str| {
-        let mut variables = environment.split(|byte| *byte == 0);
-        let found = variables.find_map(|it| it.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+        let found = environment.value(name);
         found.map(|value| String::from_utf8_lossy(value).into_owned())
     };
     Some((
@@ -213,10 +248,15 @@ mod tests {
     fn a_script_is_known_by_both_of_its_variables() {
         let environment = b"A=1\0npm_lifecycle_event=dev\0npm_package_json=/srv/web/package.json\0";
         let expected = Some(("dev".to_owned(), PathBuf::from("/srv/web/package.json")));
-        assert_eq!(script(environment), expected);
-        assert_eq!(script(b"npm_lifecycle_event=dev\0"), None);
+        assert_eq!(script(&Environment(environment.to_vec())), expected);
         assert_eq!(
-            script(b"Xnpm_lifecycle_event=dev\0npm_package_json=x\0"),
+            script(&Environment(b"npm_lifecycle_event=dev\0".to_vec())),
+            None
+        );
+        assert_eq!(
+            script(&Environment(
+                b"Xnpm_lifecycle_event=dev\0npm_package_json=x\0".to_vec()
+            )),
             None
         );
     }

@@ -25,7 +25,7 @@ mod sockets;
 pub(crate) use addresses::is_local;
 pub(crate) use clock::Clock;
 pub(crate) use descriptors::{check_spare_descriptors, raise_descriptor_limit};
-pub(crate) use details::{ProcessLine, ProcessTable, ProcessTraits};
+pub(crate) use details::{ProcessLine, ProcessTable, ProcessTraits, directory_of};
 pub(crate) use ports::{Endpoint, Listening, Owners, can_bind, listening_addresses, owners};
 pub(crate) use process::{
     RunningProcess, alive, ancestors, image, loaded, local_process, one_of_a_pool, own_program,

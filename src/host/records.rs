@@ -76,6 +76,9 @@ pub(crate) struct Record {
     /// The fingerprint of its sources when it was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sources: Option<String>,
+    /// Set once the service was seen ready after this start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) ready: bool,
 }
 
 /// [`Process`] as it is written.
@@ -230,6 +233,7 @@ impl Record {
             pid_namespace: pid_namespace(),
             descendants: Vec::new(),
             sources: None,
+            ready: false,
         }
     }
 

@@ -2,6 +2,7 @@
 //! means.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -157,6 +158,34 @@ pub(super) fn check_addresses(
                 .report(problems);
         } else {
             known.insert(address, name);
+        }
+    }
+}
+
+/// Warns of services with one pid file: nothing proves whose the process is that it names.
+pub(super) fn check_pid_files(
+    services: &IndexMap<String, Arc<Service>>,
+    raw: &[RawService],
+    problems: &mut Problems,
+) {
+    let mut known: HashMap<&Path, &str> = HashMap::new();
+    for service in raw {
+        let name = service.name.value.as_str();
+        let file = services.get(name).and_then(|it| it.pid_file.as_deref());
+        let (Some(file), Some(written)) = (file, &service.settings.pid_file) else {
+            continue;
+        };
+        if let Some(other) = known.get(file) {
+            Problem::at(
+                &written.place,
+                format!("`{name}` has the pid file of `{other}`"),
+            )
+            .label("the same file")
+            .hint("it proves nothing of either: neither is stopped by a signal")
+            .warning()
+            .report(problems);
+        } else {
+            known.insert(file, name);
         }
     }
 }

@@ -61,11 +61,9 @@ pub(crate) fn load(
     if problems.has_errors() {
         return Err(problems);
     }
-    checks::check_addresses(
-        &loaded.inventory.services,
-        &loaded.raw.services,
-        &mut problems,
-    );
+    let (services, raw) = (&loaded.inventory.services, &loaded.raw.services);
+    checks::check_addresses(services, raw, &mut problems);
+    checks::check_pid_files(services, raw, &mut problems);
     loaded.inventory.files = chosen.files;
     loaded.inventory.files.extend(included);
     loaded.warnings = problems;

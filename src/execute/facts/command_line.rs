@@ -13,6 +13,7 @@
 //! | any | the same words behind a debugger, a title of another name, what may not be read | cannot be told |
 //! | any | another program, other arguments, another directory | no |
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::launchers::{
@@ -32,6 +33,8 @@ pub(super) struct StartLine {
     pub(super) cwd: PathBuf,
     /// The directories of `PATH`.
     pub(super) path: Vec<PathBuf>,
+    /// The variables that the inventory gives it, those left out whose values are kept elsewhere.
+    pub(super) env: BTreeMap<String, String>,
 }
 
 /// A file that may be a script.
@@ -389,12 +392,49 @@ impl StartLine {
             Some(crate::inventory::Secret::Plain(path)) => path.clone(),
             _ => own(),
         };
+        let env = exec.env.iter().filter_map(|(name, value)| match value {
+            crate::inventory::Secret::Plain(value) => Some((name.clone(), value.clone())),
+            _ => None,
+        });
         Some(Self {
             words: exec.command.clone(),
             // An empty path is the current directory.
             cwd: std::fs::canonicalize(exec.cwd.join(".")).unwrap_or_else(|_| exec.cwd.clone()),
             path: std::env::split_paths(&path).collect(),
+            env: env.collect(),
         })
+    }
+
+    /// Returns whether another start command makes processes that have the same command line and directory.
+    fn has_line_of(&self, other: &Self) -> bool {
+        self.words == other.words && self.cwd == other.cwd
+    }
+
+    /// Compares the environment of a process that runs this command and owns no socket, by which it could be told from those
+    /// of the other services with these commands.
+    pub(super) fn compare_environment<'a>(
+        &self,
+        line: &ProcessLine,
+        others: impl Iterator<Item = &'a Self>,
+    ) -> CommandMatch {
+        let value = |name: &String| line.environment.value(name);
+        let differs = |(name, wanted): (&String, &String)| {
+            value(name).is_some_and(|found| found != wanted.as_bytes())
+        };
+        if self.env.iter().any(differs) {
+            return CommandMatch::Differs("another environment");
+        }
+        let mut alike = others.filter(|other| self.has_line_of(other)).peekable();
+        if alike.peek().is_none() {
+            return CommandMatch::Runs;
+        }
+        let is_set = |(name, wanted): (&String, &String)| value(name) == Some(wanted.as_bytes());
+        if self.env.iter().all(is_set) && alike.all(|other| other.env.iter().any(|it| !is_set(it)))
+        {
+            CommandMatch::Runs
+        } else {
+            CommandMatch::Unclear("another service of the inventory has the same start command")
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 //! Blocks. Must not decide anything itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
@@ -16,11 +16,11 @@ use crate::execute::ownership::{
 };
 use crate::health::Process;
 use crate::host::keeper::{is_keeper, unit_in};
-use crate::host::pid_file::PidFile;
+use crate::host::pid_file::{self, PidFile};
 use crate::host::records::{Record, Records};
 use crate::host::{
     Endpoint, Listening, Owners, ProcessLine, ProcessTable, ProcessTraits, RunningProcess,
-    one_of_a_pool,
+    directory_of, one_of_a_pool,
 };
 use crate::inventory::Service;
 use crate::text;
@@ -31,6 +31,9 @@ const MULTIPLEXERS: &str = "tmux* screen SCREEN zellij abduco dtach mosh-server 
     gnome-terminal* konsole xterm* urxvt* alacritty kitty wezterm* foot ghostty terminator tilix xfce4-terminal ptyxis* \
     code-tunnel ttyd gotty";
 
+/// Daemons that supervise the programs of all that somebody works on, by the names that the kernel keeps.
+const SUPERVISORS: &str = "PM2*";
+
 /// What other services have on this machine, so that nothing of theirs is taken for a service's own.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OtherProcesses {
@@ -38,8 +41,14 @@ pub(crate) struct OtherProcesses {
     listening: Vec<(String, Endpoint, Vec<Process>)>,
     /// Each process on record, with the service that it was started for, and since when it runs.
     recorded: Vec<RecordedStart>,
+    /// The start commands of other services, each with its service.
+    commands: Arc<Vec<(String, StartLine)>>,
+    /// The process that the pid file of another service names: whose, and which.
+    in_pid_files: Vec<(String, Process)>,
     /// All processes of this machine, so that they are listed once for all services.
     table: ProcessTable,
+    /// The processes of this user by their directories, as soon as one is looked for there.
+    by_directory: OnceLock<BTreeMap<PathBuf, Vec<RunningProcess>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -58,20 +67,29 @@ pub(crate) struct OtherServices {
     pub(crate) files: Vec<PathBuf>,
     /// Each service with its endpoints on this machine, as far as they are known without resolving a name.
     pub(crate) endpoints: Vec<(String, Vec<Endpoint>)>,
+    pub(crate) pid_files: Vec<(String, PathBuf)>,
+    pub(crate) commands: StartCommands,
     pub(crate) records: Option<Records>,
+}
+
+/// The start commands of the services of an inventory, by which their processes are told apart.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StartCommands(Arc<Vec<(String, StartLine)>>);
+
+impl StartCommands {
+    /// Returns those of these services.
+    pub(crate) fn of<'a>(services: impl Iterator<Item = &'a Arc<Service>>) -> Self {
+        let services = services.filter(|service| !service.supervised);
+        let lines = services.filter_map(|it| Some((it.name.clone(), StartLine::of(it)?)));
+        Self(Arc::new(lines.collect()))
+    }
 }
 
 impl OtherServices {
     /// Looks who listens there and what is on record.
     pub(crate) async fn look(self: &Arc<Self>) -> Arc<OtherProcesses> {
         let other_services = Arc::clone(self);
-        let search = tokio::task::spawn_blocking(move || {
-            OtherProcesses::find(
-                &other_services.endpoints,
-                &other_services.files,
-                other_services.records.as_ref(),
-            )
-        });
+        let search = tokio::task::spawn_blocking(move || OtherProcesses::find(&other_services));
         match search.await {
             Ok(found) => Arc::new(found),
             // Without what belongs to others nothing can be decided.
@@ -108,12 +126,9 @@ pub(super) struct KnownProcesses<'a> {
 
 impl OtherProcesses {
     /// Looks for the processes of these services, and of all that is on record. Blocks for up to about a second.
-    fn find(
-        services: &[(String, Vec<Endpoint>)],
-        files: &[PathBuf],
-        records: Option<&Records>,
-    ) -> Self {
+    fn find(services: &OtherServices) -> Self {
         let listens: Vec<(String, Endpoint)> = services
+            .endpoints
             .iter()
             .flat_map(|(name, endpoints)| endpoints.iter().map(|it| (name.clone(), it.clone())))
             .collect();
@@ -126,8 +141,9 @@ impl OtherProcesses {
                 let owners = owners.processes().iter().map(|one| one.process);
                 (name, endpoint, owners.collect())
             });
-        let own = files.iter().map(std::fs::canonicalize);
+        let own = services.files.iter().map(std::fs::canonicalize);
         let own: Vec<PathBuf> = own.flatten().collect();
+        let records = services.records.as_ref();
         let recorded = records.map_or_else(Vec::new, Records::all);
         let mut table = ProcessTable::default();
         table.pids();
@@ -138,11 +154,52 @@ impl OtherProcesses {
             started: record.started_at,
             service: record.service,
         });
+        let in_pid_files =
+            services
+                .pid_files
+                .iter()
+                .filter_map(|(name, path)| match pid_file::read(path, None) {
+                    PidFile::Names(named) if named.doubt.is_none() => {
+                        Some((name.clone(), named.running.process))
+                    }
+                    _ => None,
+                });
         Self {
             recorded: recorded.collect(),
             listening: listening.collect(),
+            commands: Arc::clone(&services.commands.0),
+            in_pid_files: in_pid_files.collect(),
             table,
+            by_directory: OnceLock::new(),
         }
+    }
+
+    /// Returns what a look at who listens needs of other services.
+    pub(crate) fn with_commands(commands: &StartCommands) -> Self {
+        Self {
+            commands: Arc::clone(&commands.0),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the processes of this user that run in a directory.
+    fn in_directory(&self, directory: &Path) -> &[RunningProcess] {
+        let by_directory = self.by_directory.get_or_init(|| {
+            let own = rustix::process::geteuid().as_raw();
+            let mut table = self.table.clone();
+            let mut found: BTreeMap<PathBuf, Vec<RunningProcess>> = BTreeMap::new();
+            for pid in table.pids() {
+                let Some(running) = table.get(pid) else {
+                    continue;
+                };
+                let is_own = || ProcessTraits::of(pid).user == Some(own);
+                if let Some(directory) = directory_of(running.process).filter(|_| is_own()) {
+                    found.entry(directory).or_default().push(running);
+                }
+            }
+            found
+        });
+        by_directory.get(directory).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the keepers of all services.
@@ -167,6 +224,12 @@ impl OtherProcesses {
         if let Some(one) = recorded {
             let text = format!("{}, started {:.0}", one.service, one.started);
             return Some(Exception::OtherService(text));
+        }
+        let mut in_pid_files = self.in_pid_files.iter();
+        if let Some((name, _)) = in_pid_files.find(|(name, it)| name != service && *it == process) {
+            return Some(Exception::OtherService(format!(
+                "{name}, whose pid file names it"
+            )));
         }
         let is_theirs = |(name, endpoint, owners): &&(String, Endpoint, Vec<Process>)| {
             name != service && !endpoints.contains(endpoint) && owners.contains(&process)
@@ -225,6 +288,7 @@ pub(super) fn gather(
         endpoints,
         other_processes,
         start: StartLine::of(service).filter(|_| !service.supervised),
+        is_silent: circumstances.without_address || matches!(facts.owners, Some(Owners::Nobody)),
         table,
         lines: BTreeMap::new(),
         ours,
@@ -272,6 +336,8 @@ struct Search<'a> {
     endpoints: &'a [Endpoint],
     other_processes: &'a OtherProcesses,
     start: Option<StartLine>,
+    /// Set where nobody listens at its address, or it has none: then no socket tells whose a process is.
+    is_silent: bool,
     table: ProcessTable,
     lines: BTreeMap<u32, ProcessLine>,
     /// This run of healthctl, and what has started it.
@@ -336,7 +402,14 @@ impl Search<'_> {
         let owns = self.owns(running);
         let line = self.line(running).clone();
         match &self.start {
-            Some(start) => compare(start, &line, owns, &file_head),
+            Some(start) => match compare(start, &line, owns, &file_head) {
+                CommandMatch::Runs if !owns && self.is_silent => {
+                    let others = self.other_processes.commands.iter();
+                    let others = others.filter(|(name, _)| *name != self.service.name);
+                    start.compare_environment(&line, others.map(|(_, start)| start))
+                }
+                found => found,
+            },
             None => CommandMatch::Unclear("no command line of its own is known"),
         }
     }
@@ -362,10 +435,12 @@ impl Search<'_> {
         if let Some(pid) = circumstances.named {
             first.extend(self.table.get(pid));
         }
-        let is_worker = circumstances.without_address && self.start.is_some();
-        // To tell strangers no worker has to be searched for.
-        if is_worker && !circumstances.listeners_only {
-            first.extend(self.workers());
+        // Where it has an address, who runs its command is looked for only while nobody listens there.
+        let is_searched =
+            self.is_silent && (circumstances.without_address || !circumstances.listeners_only);
+        let place = self.start.as_ref().map(|start| start.cwd.clone());
+        if let Some(place) = place.filter(|_| is_searched) {
+            first.extend(self.running_command(&place));
         }
         let mut wanted = BTreeMap::new();
         for one in first {
@@ -377,21 +452,11 @@ impl Search<'_> {
         wanted
     }
 
-    /// Returns the processes of this user that run the start command of a service without an address.
-    fn workers(&mut self) -> Vec<RunningProcess> {
-        let own = rustix::process::geteuid().as_raw();
-        let pids = self.table.pids();
-        let all: Vec<RunningProcess> = pids
-            .into_iter()
-            .filter_map(|it| self.table.get(it))
-            .collect();
-        let mut found = Vec::new();
-        for running in all {
-            let is_own = ProcessTraits::of(running.process.pid).user == Some(own);
-            if is_own && self.command(&running) == CommandMatch::Runs {
-                found.push(running);
-            }
-        }
+    /// Returns the processes of this user that run the start command.
+    fn running_command(&mut self, start: &Path) -> Vec<RunningProcess> {
+        let all = self.other_processes.in_directory(start).to_vec();
+        let mut found = all;
+        found.retain(|running| self.command(running) == CommandMatch::Runs);
         found
     }
 
@@ -491,6 +556,8 @@ impl Search<'_> {
         } else if above.iter().any(|it| self.is_foreign_keeper(it)) {
             let whose = "a service that is not on record here";
             Some(Exception::OtherKeeper(whose.to_owned()))
+        } else if is_named(SUPERVISORS, &running.name) && *command != CommandMatch::Runs {
+            Some(Exception::Supervisor)
         } else if is_named(MULTIPLEXERS, &running.name)
             && !(*command == CommandMatch::Runs && self.owns(running))
         {

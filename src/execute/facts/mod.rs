@@ -21,7 +21,7 @@ use crate::host::{Endpoint, Owners, RunningProcess, ancestors};
 use crate::inventory::Service;
 
 pub(super) use command_line::{shown, start_command};
-pub(super) use evidence::{Circumstances, OtherProcesses, OtherServices};
+pub(super) use evidence::{Circumstances, OtherProcesses, OtherServices, StartCommands};
 pub(super) use identity::{IdentityAnswer, IdentityQuestion};
 pub(super) use launchers::is_shell;
 pub(super) use owners::{KnownOwners, merge_owners, owners_cached};

@@ -88,6 +88,7 @@ fn seen(text: &str) -> SeenProcess {
             "other" => one.exception = Some(Exception::OtherService("b".to_owned())),
             "keeper" => one.exception = Some(Exception::Keeper),
             "kept-for" => one.exception = Some(Exception::OtherKeeper("b".to_owned())),
+            "pm2" => one.exception = Some(Exception::Supervisor),
             "tmux" => one.exception = Some(Exception::Multiplexer),
             "kernel" => one.exception = Some(Exception::Kernel),
             "ours" => one.exception = Some(Exception::Ourselves),
@@ -125,6 +126,9 @@ fn outcome(circumstances: &str, processes: &str) -> String {
     for one in &found.split {
         words.push(format!("split:{}", one.process.pid));
     }
+    for one in &found.copies {
+        words.push(format!("copy:{}", one.process.pid));
+    }
     words.join(" ")
 }
 
@@ -149,6 +153,10 @@ fn a_pid_file_decides_first() {
         ("file?=10", "10", "-10"),
         // FIELD A8: the server before its wrapper.
         ("file=11", "10 leader; 11<10 owns", "11:file 10:record"),
+        // What healthctl started runs, and the file names somebody else: one of the two is not the service's.
+        ("file=12", "10 leader; 11<10; 12", "10:record 11:record -12"),
+        ("file=11", "10 leader; 11<10", "11:file 10:record"),
+        ("file=9", "9; 10<9 leader", "9:file 10:file"),
         // FIELD A9.
         ("file=10", "10 kernel", "-10"),
         ("file=10", "10 ours", "-10"),
@@ -290,7 +298,12 @@ fn a_worker_without_an_address_is_the_only_one_that_runs_its_command() {
     check(&[
         ("nowhere", "10 runs", "10:command"),
         ("nowhere", "10 runs; 11<10 runs", "10:command 11:command"),
-        ("nowhere", "10 runs; 11 runs", ""),
+        ("nowhere", "10 runs; 11 runs", "copy:10 copy:11"),
+        ("nowhere", "10 runs; 11 runs; 12<11 runs", "copy:10 copy:11"),
+        ("nowhere", "10 leader; 11 runs", "10:record 11:command"),
+        // It has an address, and whoever runs its command does not listen there.
+        ("", "10 runs; 11<10 runs", "copy:10"),
+        ("", "10 runs; 11 owns runs", "11:command"),
         ("nowhere", "10 runs other", ""),
         ("nowhere supervised", "10 runs", ""),
     ]);

@@ -118,7 +118,13 @@ impl Tracker {
             _ => return None,
         };
         let is_shut_down = matches!(self.host.on_record, OnRecord::ShutDown(_));
-        let why = self.latest_trouble();
+        let traces = self.own_probes().find(|probe| self.goes_by_traces(probe));
+        let traces = traces.filter(|probe| probe.stats.latest.is_some_and(ProbeResult::is_success));
+        let traces = traces.map(|probe| {
+            let name = &probe.info.name;
+            format!("{name} still passes, maybe by what the process has left behind")
+        });
+        let why = self.latest_trouble().or(traces);
         let why = why.filter(|_| is_shut_down && state == State::Stopped);
         let reason = why.map_or_else(|| reason.to_owned(), |why| format!("{reason}; {why}"));
         Some(Assessment::new(state, reason))
@@ -142,14 +148,16 @@ impl Tracker {
     }
 
     /// Returns whether what a probe answers may be what a process that has ended has left behind: a command may go by a
-    /// heartbeat in a file.
+    /// heartbeat in a file. One that has failed since has passed again by something else.
     pub(super) fn goes_by_traces(&self, probe: &ProbeState) -> bool {
         let Some(exit) = &self.host.exit else {
             return false;
         };
         let is_close = |answer: Moment| answer.wall.duration_since(exit.at) < STILL_FRESH;
+        let failed = probe.stats.last_failure;
         probe.info.kind == "exec"
             && self.host.process.is_none()
+            && failed.is_none_or(|failed| failed.wall <= exit.at)
             && probe.answered_at.is_some_and(is_close)
     }
 

@@ -146,13 +146,20 @@ impl Records {
         let _ = fs::remove_file(file(&self.starts(key), process));
     }
 
-    /// Notes that healthctl asks the process to end, where there is a file of its start.
-    pub(crate) fn note_asked(&self, key: &RecordKey, process: Process) {
+    /// Notes that healthctl asks the service to end: the process of each of its recent starts, and what these have left behind.
+    pub(crate) fn note_asked(&self, key: &RecordKey) {
         let event = StartEvent::Asked {
             at: Timestamp::now(),
         };
-        // Without the note its end counts as one by itself, which is told and changes nothing.
-        let _ = append(&file(&self.starts(key), process), &event);
+        // What a process that has ended well by itself has left behind may still run.
+        let may_run = |path: &PathBuf| {
+            let exit = read(path).and_then(|start| start.exit());
+            exit.is_none_or(|exit| exit.code == Some(0) && !exit.asked)
+        };
+        for path in files(&self.starts(key)).filter(may_run) {
+            // Without the note its end counts as one by itself, which is told and changes nothing.
+            let _ = append(&path, &event);
+        }
     }
 
     /// Returns how the process of a start has ended; `None` while it runs, and where nobody has seen its end.
@@ -375,7 +382,7 @@ mod tests {
         };
         started(&records, &key, next);
         assert_eq!(records.exit(&key), None);
-        records.note_asked(&key, next);
+        records.note_asked(&key);
         note_exit(&start_files(&starts), next.pid, ExitStatus::from_raw(15));
         let exit = records.exit(&key).unwrap();
         assert_eq!((exit.process, exit.status()), (next, 143));

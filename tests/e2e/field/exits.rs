@@ -10,7 +10,7 @@ use crate::support::started::{Scripted, Stage, Startable};
 use crate::support::watching::Watching;
 
 /// What `check` tells of the only service.
-fn checked(stage: &Stage) -> Value {
+pub(super) fn checked(stage: &Stage) -> Value {
     let ran = run(stage, "check -o json");
     let report: Value = serde_json::from_str(&ran.stdout).expect("a report is JSON");
     report["services"][0].clone()

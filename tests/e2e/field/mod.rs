@@ -1,6 +1,7 @@
 //! What real programs, terminals and habits have shown, a test each. The letter and number in front of a name group them.
 
 mod command_line;
+mod copies;
 mod exits;
 mod frameworks;
 mod hangup;

@@ -76,6 +76,7 @@ fn found(command: &str, line: &str, owns: bool) -> &'static str {
         words: shlex::split(command).unwrap(),
         cwd: "/srv".into(),
         path: vec!["/usr/bin".into(), "/usr/sbin".into()],
+        env: BTreeMap::new(),
     };
     match compare(&start, &process(line), owns, &lookup) {
         CommandMatch::Runs => "runs",
@@ -250,6 +251,63 @@ fn what_npm_and_cargo_start_is_known() {
             "unclear",
         ),
     ]);
+}
+
+#[test]
+fn workers_with_the_same_command_are_told_apart_by_their_environment() {
+    let start = |env: &[(&str, &str)]| StartLine {
+        words: vec!["python3".to_owned(), "worker.py".to_owned()],
+        cwd: "/srv".into(),
+        path: Vec::new(),
+        env: env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+    };
+    let queue = |name| ("QUEUE", name);
+    for (own, other, environment, expected) in [
+        (
+            &[queue("mail")][..],
+            Some(&[queue("pdf")][..]),
+            &[queue("mail")][..],
+            "runs",
+        ),
+        (
+            &[queue("mail")],
+            Some(&[queue("pdf")]),
+            &[queue("pdf")],
+            "another environment",
+        ),
+        (&[queue("mail")], Some(&[queue("pdf")]), &[], "unclear"),
+        (
+            &[queue("mail")],
+            Some(&[queue("mail")]),
+            &[queue("mail")],
+            "unclear",
+        ),
+        (&[queue("mail")], Some(&[]), &[queue("mail")], "unclear"),
+        (&[], Some(&[queue("pdf")]), &[queue("pdf")], "unclear"),
+        (&[], Some(&[queue("pdf")]), &[], "runs"),
+        (&[queue("mail")], None, &[], "runs"),
+        (
+            &[queue("mail")],
+            None,
+            &[queue("pdf")],
+            "another environment",
+        ),
+    ] {
+        let line = ProcessLine {
+            environment: environment.into(),
+            ..ProcessLine::default()
+        };
+        let other = other.map(start);
+        let found = match start(own).compare_environment(&line, other.iter()) {
+            CommandMatch::Runs => "runs",
+            CommandMatch::Differs(what) => what,
+            CommandMatch::Unclear(_) => "unclear",
+        };
+        assert_eq!(found, expected, "{own:?} {other:?} {environment:?}");
+    }
 }
 
 #[test]
