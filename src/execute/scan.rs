@@ -26,8 +26,8 @@ use crate::host::mtime::{executable, matching_files, modified};
 use crate::host::pid_file::PidFile;
 use crate::host::records::{ExitRecord, Record, RecordKey, Records};
 use crate::host::{
-    Endpoint, Owners, RunningProcess, alive, ancestors, ended, image, is_local, loaded,
-    local_process, runs_another_file_than, started_at,
+    Endpoint, Owners, ProcessLine, RunningProcess, alive, ancestors, ended, image, is_local,
+    loaded, local_process, runs_another_file_than, started_at,
 };
 use crate::inventory::{Inventory, Secret, Service, StartSpec};
 use crate::probe::Redactions;
@@ -279,6 +279,7 @@ impl ScannedService {
                 }),
             ..CodeFiles::default()
         };
+        let reader = process.map(|process| reader(process, facts.owning()));
         let mut unreadable = |what: &str, why: String| {
             let why = format!("its {what} cannot be looked through: {why}");
             problem(why.clone());
@@ -289,6 +290,10 @@ impl ScannedService {
                 Ok(found) => {
                     let earlier = running.and_then(|record| record.sources.as_deref());
                     code.differs = earlier.is_some_and(|earlier| found.differ_from(earlier));
+                    let newest = found.newest.as_ref().map(|(path, _)| path.as_path());
+                    code.built = newest
+                        .filter(|path| is_compiled(path))
+                        .and_then(|_| built_below(&sources.root, reader?));
                     code.newest = found.newest.map(|(path, at)| changed_file(&path, at));
                 }
                 Err(why) => code.unreadable = unreadable("sources", why),
@@ -304,7 +309,6 @@ impl ScannedService {
         if let Some(start) = start {
             look_at_executable(start, process, &mut code);
         }
-        let reader = process.map(|process| reader(process, facts.owning()));
         let answering = reader.and_then(|process| oldest_fork(process, facts.owning()));
         code.read_by = answering.and_then(local_process);
         code
@@ -532,6 +536,34 @@ fn look_at_executable(start: &StartSpec, process: Option<Process>, code: &mut Co
     let changed = metadata.and_then(|metadata| modified(&metadata));
     code.executable = changed.map(|at| changed_file(&path, at));
     code.replaced = process.is_some_and(|process| runs_another_file_than(process, &path));
+}
+
+/// The endings of sources that nothing runs as they are.
+const COMPILED: [&str; 20] = [
+    "c", "cc", "cpp", "cs", "cxx", "d", "fs", "go", "h", "hpp", "hs", "java", "kt", "kts", "ml",
+    "nim", "rs", "scala", "swift", "zig",
+];
+
+fn is_compiled(source: &Path) -> bool {
+    let ending = source.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| COMPILED.contains(&ending))
+}
+
+/// Returns the program or the archive of Java that a process runs, where it lies below the root of the sources.
+fn built_below(root: &Path, process: Process) -> Option<ChangedFile> {
+    let line = ProcessLine::of(process);
+    let mut words = line.words.iter().skip_while(|word| *word != "-jar").skip(1);
+    let archive = words.next().zip(line.cwd.as_ref());
+    let archive = archive.map(|(archive, cwd)| cwd.join(archive));
+    let root = std::fs::canonicalize(root.join(".")).ok()?;
+    let files = [archive, line.executable.clone()].into_iter().flatten();
+    let mut below = files.filter_map(|file| std::fs::canonicalize(file).ok());
+    let built = below.find(|file| file.starts_with(&root))?;
+    let at = modified(&std::fs::metadata(&built).ok()?)?;
+    Some(changed_file(
+        built.strip_prefix(&root).unwrap_or(&built),
+        at,
+    ))
 }
 
 fn changed_file(path: &Path, at: Timestamp) -> ChangedFile {

@@ -103,6 +103,8 @@ pub struct CodeFiles {
     pub reloaded: Option<Timestamp>,
     /// The executable of its start command.
     pub executable: Option<ChangedFile>,
+    /// The file that its process runs, where that was built from these sources.
+    pub built: Option<ChangedFile>,
     /// The file that its process runs has another one in its place.
     pub replaced: bool,
     /// The `start` entry differs from the one that the process was started by.
@@ -190,7 +192,10 @@ impl HostFinding {
         let differs = code.differs && !is_read;
         let changed = changed.or_else(|| differs.then(|| DIFFER.to_owned()));
         let changed = changed.filter(|_| !code.hot.contains(&HotFiles::Sources));
-        let unclear = changed.as_ref().and_then(|_| self.unclear_reader(started));
+        let unclear = match changed {
+            Some(_) => self.unclear_reader(started),
+            None => self.not_built(),
+        };
         let reasons = [
             changed.filter(|_| unclear.is_none()),
             newer_than(&code.config, configured, "changed")
@@ -204,6 +209,18 @@ impl HostFinding {
             Some(why) => Staleness::Unclear(why),
             None => Staleness::No,
         }
+    }
+
+    /// Says that the program was built before its sources changed: a restart alone does not take that change in.
+    fn not_built(&self) -> Option<String> {
+        let (source, built) = self.code.newest.as_ref().zip(self.code.built.as_ref())?;
+        let is_older = built.at < source.at && !self.code.hot.contains(&HotFiles::Sources);
+        is_older.then(|| {
+            format!(
+                "{} changed after {}, which it runs, was built, and may not be in it",
+                source.path, built.path
+            )
+        })
     }
 
     /// Why it is not known whether the sources were read since they changed: who answers was forked since then, or is not
@@ -311,6 +328,19 @@ mod tests {
     fn code_that_is_newer_than_its_process_makes_it_stale() {
         check(None, |_| {});
         check(None, |finding| finding.code.newest = Some(changed(99)));
+        check(
+            Some(
+                "unclear: src/app.py changed after src/app.py, which it runs, was built, and may not be in it",
+            ),
+            |finding| {
+                finding.code.newest = Some(changed(99));
+                finding.code.built = Some(changed(98));
+            },
+        );
+        check(None, |finding| {
+            finding.code.newest = Some(changed(98));
+            finding.code.built = Some(changed(99));
+        });
         check(
             Some("src/app.py changed 1m 30s ago, 10s after it started"),
             |finding| finding.code.newest = Some(changed(110)),

@@ -257,3 +257,38 @@ fn k7_a_service_that_reads_its_code_again_is_not_stale() {
         assert!(notes.contains(told), "{entry}: {notes}");
     }
 }
+
+#[test]
+fn d1_neighbour_a_restart_without_a_build_takes_no_change_in() {
+    let scene = Scene::with_inventory(
+        "services:\n  api:\n    probes: {live: {exec: [sh, -c, \"kill -0 $(cat pid)\"]}}\n    sources: [\"*.go\"]\n    \
+         start: {command: [bin/server, -c, \"echo $$$$ > pid; sleep 309; true\"]}\n",
+    );
+    fs::create_dir(scene.path().join("bin")).expect("a folder can be made");
+    let program = scene.path().join("bin/server");
+    let build = || {
+        // A new file in its place, as a compiler leaves it.
+        let new = scene.path().join("bin/new");
+        fs::copy("/bin/sh", &new).expect("a program can be copied");
+        fs::rename(&new, &program).expect("it can take its place");
+    };
+    scene.write("main.go", "one");
+    build();
+    let act = |action: &str| {
+        let ran = scene.run(&[action, "--yes", "api"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    };
+    act("start");
+    let (code, flags, notes) = check(&scene, "stale");
+    assert_eq!((code, flags.as_str()), (0, "[]"), "{notes}");
+    scene.write("main.go", "two");
+    assert_eq!(check(&scene, "stale").0, 1);
+    act("restart");
+    let (code, flags, notes) = check(&scene, "stale");
+    assert_eq!((code, flags.as_str()), (3, "[]"), "{notes}");
+    assert!(
+        notes.contains("main.go changed after bin/server"),
+        "{notes}"
+    );
+    act("shutdown");
+}
