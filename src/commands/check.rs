@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
@@ -145,7 +146,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
             if let Some(limit) = args.wait {
                 // A flag of the host scan can fail a service, so the wait must not end before the first scan.
                 let mut problems = scanner.scan_once(sender.clone()).await;
-                let scans = scanner.start(sender);
+                let scans = scanner.start(sender, Arc::default());
                 let until = Until::AllHold { condition: &good, limit: Some(limit) };
                 let checked = engine::check(services, prober, until, clock, inputs, show).await;
                 problems.extend(scans.problems());

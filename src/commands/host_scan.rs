@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::select;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Context;
 use crate::event::Input;
@@ -20,6 +21,8 @@ const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(5);
 /// A scan takes at most one part in this many of the time.
 const SHARE: u32 = 50;
+/// The same for a scan that was asked for.
+const SHARE_WHEN_ASKED: u32 = 10;
 
 /// A scanner of this machine for some services.
 #[derive(Debug)]
@@ -62,8 +65,9 @@ impl HostScanner {
         snapshot.problems
     }
 
-    /// Starts periodic scans, the first one at once, and sends each new finding to an engine.
-    pub(crate) fn start(self, engine: UnboundedSender<Input>) -> PeriodicScans {
+    /// Starts periodic scans, the first one at once and another one soon after each call of `wake`, and sends each new
+    /// finding to an engine.
+    pub(crate) fn start(self, engine: UnboundedSender<Input>, wake: Arc<Notify>) -> PeriodicScans {
         let (sender, problems) = unbounded_channel();
         let task = tokio::spawn(async move {
             let Some(mut scan) = self.scan else {
@@ -89,10 +93,16 @@ impl HostScanner {
                         return;
                     }
                 }
-                let period = self.period.max(began.elapsed() * SHARE);
+                let took = began.elapsed();
+                let period = self.period.max(took * SHARE);
+                let asked = async {
+                    wake.notified().await;
+                    sleep_until(began + took * SHARE_WHEN_ASKED).await;
+                };
                 select! {
                     () = sleep(period) => {}
                     () = scan.process_end() => {}
+                    () = asked => {}
                 }
             }
         });

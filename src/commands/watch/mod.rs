@@ -19,7 +19,9 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use jiff::tz::TimeZone;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 use super::host_scan::HostScanner;
@@ -27,10 +29,10 @@ use super::select::{SelectedServices, ServiceArgs};
 use super::{Context, Error};
 use crate::automation::Automation;
 use crate::engine::{self, Caps, Options};
-use crate::event::Input;
+use crate::event::{Event, Input};
 use crate::execute::{Executor, Policy};
 use crate::exit::Exit;
-use crate::health::Fleet;
+use crate::health::{Change, Fleet};
 use crate::host::Clock;
 use crate::inventory::{Inventory, Service};
 use crate::probe::Prober;
@@ -117,7 +119,13 @@ pub(crate) async fn with_notices(
             let _ = inputs.send(Input::Notice { text });
         }
     });
-    scan_until_end(scanner, engine.inputs.clone());
+    let wake = Arc::new(Notify::new());
+    scan_until_end(scanner, engine.inputs.clone(), Arc::clone(&wake));
+    let automation_events = automation_events.into_stream().inspect(move |event| {
+        if calls_for_scan(event) {
+            wake.notify_one();
+        }
+    });
     let policy = Policy {
         command: "healthctl watch".to_owned(),
         is_shown: format.is_none(),
@@ -130,7 +138,7 @@ pub(crate) async fn with_notices(
         clock,
         Arc::clone(&inventory),
         &services,
-        automation_events.into_stream(),
+        automation_events,
         engine.inputs.clone(),
     );
     if args.restart {
@@ -168,9 +176,22 @@ pub(crate) async fn with_notices(
     .await
 }
 
+/// Returns whether an event may have to do with another process on this machine: a service answers otherwise than before, or
+/// something was done to one.
+fn calls_for_scan(event: &Event) -> bool {
+    match event {
+        Event::Snapshot { changed, .. } => {
+            let tells = [Change::State, Change::Result, Change::Start];
+            changed.iter().any(|change| tells.contains(change))
+        }
+        Event::ActionResult(_) => true,
+        Event::Load(_) | Event::ActionStep(_) | Event::Notice { .. } => false,
+    }
+}
+
 /// Scans this machine until the engine ends, and sends it the findings and the problems.
-fn scan_until_end(scanner: HostScanner, engine: UnboundedSender<Input>) {
-    let mut scans = scanner.start(engine.clone());
+fn scan_until_end(scanner: HostScanner, engine: UnboundedSender<Input>, wake: Arc<Notify>) {
+    let mut scans = scanner.start(engine.clone(), wake);
     tokio::spawn(async move {
         loop {
             let text = tokio::select! {

@@ -158,6 +158,8 @@ impl Tracker {
     /// We started it: its start period begins, and its startup probe is asked again.
     fn started(&mut self, now: Moment) {
         self.new_process();
+        // What the records said until now was of the time before.
+        self.host.on_record = OnRecord::Nothing;
         self.processes.succeeded_by(&Identity::default(), now);
         self.startup.begin_period(now);
         let explained = self.startup.has_startup || !self.info.start_period.is_zero();
