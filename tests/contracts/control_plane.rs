@@ -1,11 +1,25 @@
-//! `control-plane`: a Go service that is stopped by a signal only, and refuses connections while it drains.
+//! `control-plane`: a Go service that is stopped by a signal only, and refuses connections while it drains; and its edge
+//! agent, which has no port and is seen by its heartbeats alone.
 
 use std::io::Read;
 
-use serde_json::json;
+use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 use super::{Fleet, assert_is, dependency};
 use crate::support::demo::ask;
+use crate::support::process::Running;
+use crate::support::terminal::{ENTER, Pty};
+
+const ON_PURPOSE: &str = "on purpose: the last beat said that it was shutting down";
+
+/// Returns whether the third heartbeat is missing.
+fn is_lost(change: &Value) -> bool {
+    let reason = change["reasons"][0].as_str().unwrap_or_default();
+    change["state"] == "unhealthy"
+        && reason.starts_with("dependency edge-1: error: missed 3, no beat since 20")
+}
 
 const UNREADY: &str =
     "ready: answered 503 Service Unavailable, which means unready; reports `degraded`";
@@ -83,7 +97,7 @@ fn counts_that_it_does_not_report_are_counted_from_its_replies() {
 
 /// SIGTERM closes the listener at once; requests in flight may finish.
 #[test]
-fn a_refused_connection_proves_nothing_while_the_process_runs() {
+fn the_port_refuses_before_the_process_is_gone() {
     let fleet = Fleet::start();
     let address = fleet.demo.address("control-plane");
     let pid = fleet.demo.pid("control-plane");
@@ -152,4 +166,336 @@ fn dependents_are_blocked_by_it() {
         (&own["flags"], &own["blocked_by"]),
         (&json!([]), &json!(null))
     );
+}
+
+#[test]
+fn the_states_of_the_agent_from_healthy_to_stopped() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("edge");
+    let well = watching.until_state("edge", "healthy");
+    assert_eq!(
+        dependency(&well, "edge-1")["details"]["vms"],
+        json!({"running": 3, "total": 3})
+    );
+
+    fleet.inject_fault("edge", "heartbeat");
+    let before = watching.until(is_lost);
+    let turned = before
+        .iter()
+        .filter(|change| change["state"] != "healthy")
+        .count();
+    assert_eq!(
+        turned, 1,
+        "one or two that are missed are no failure: {before:?}"
+    );
+    assert_eq!(before.last().unwrap()["flags"], json!([]));
+    fleet.mend("edge", "heartbeat");
+    watching.until_state("edge", "healthy");
+
+    let ran = fleet.run("reload --yes edge");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.stdout.contains("it offers no reload"), "{ran:?}");
+    fleet.stop("edge");
+    let ends = watching.until(|change| change["state"] == "stopped");
+    assert!(
+        ends.iter().any(|change| change["state"] == "draining"),
+        "{ends:?}"
+    );
+    assert!(
+        ends.iter().all(|change| change["state"] != "unhealthy"),
+        "{ends:?}"
+    );
+    assert_is(ends.last().unwrap(), "stopped", &[ON_PURPOSE], &[]);
+    let found = fleet.check("edge");
+    assert_is(&found, "stopped", &[ON_PURPOSE], &[]);
+    assert_eq!(
+        dependency(&found, "edge-1")["details"]["vms"],
+        json!({"running": 0, "total": 3})
+    );
+}
+
+#[test]
+fn virtual_machines_are_stopped_one_by_one() {
+    let fleet = Fleet::start();
+    let acting = fleet.begin("shutdown --yes edge");
+    let mut seen = Vec::new();
+    while seen.last() != Some(&0) {
+        let agents = fleet.demo.ask("control-plane", "GET /api/v1/agents").json();
+        let agent = &agents["agents"][0];
+        let running = agent["vms"]["running"].as_u64().expect("a count");
+        if seen.last() != Some(&running) {
+            seen.push(running);
+        }
+        let status = if running == 3 {
+            None
+        } else {
+            Some("shutting_down")
+        };
+        assert!(
+            status.is_none_or(|status| agent["status"] == status),
+            "{agent}"
+        );
+    }
+    assert_eq!(seen, [3, 2, 1, 0]);
+    assert_eq!(acting.end().code, 0);
+}
+
+/// There are no heartbeats, as after a shutdown, but no final one has announced that.
+#[test]
+fn a_killed_agent_is_unhealthy_after_three_missed_heartbeats() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("edge");
+    watching.until_state("edge", "healthy");
+    fleet.inject_fault("edge", "process");
+    let changes = watching.until(|change| change["state"] != "healthy");
+    let lost = changes.last().unwrap();
+    assert!(is_lost(lost), "{lost}");
+    let heartbeat = &dependency(lost, "edge-1")["heartbeat"];
+    assert_eq!(
+        (&heartbeat["missed"], &heartbeat["final"]),
+        (&json!(3), &json!(false))
+    );
+}
+
+/// The control plane accepts connections and does not answer, so the final heartbeat times out.
+#[test]
+fn a_hanging_control_plane_does_not_delay_the_shutdown() {
+    let mut fleet = Fleet::start();
+    let control_plane = Pid::from_raw(fleet.demo.pid("control-plane")).expect("a process");
+    kill_process(control_plane, Signal::STOP).expect("it runs");
+    let ran = fleet.run("shutdown --yes --timeout 20s edge");
+    kill_process(control_plane, Signal::CONT).expect("it runs");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.starts_with("edge: stopped: "), "{ran:?}");
+    assert_eq!(fleet.demo.next_event(), "edge exited: exit status: 0\n");
+}
+
+/// A restarted control plane lists no agent: an empty list proves nothing about a required one.
+#[test]
+fn an_agent_that_is_no_longer_listed_is_unknown() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("edge");
+    watching.until_state("edge", "healthy");
+    fleet.inject_fault("edge", "process");
+    fleet.inject_fault("control-plane", "process");
+    watching.until_state("edge", "unhealthy");
+    let mut command = fleet.demo.start_command("control-plane");
+    let _control_plane = Running::start(&mut command).expect("the binary can be run");
+    let unknown = watching.until_state("edge", "unknown");
+    let reason = "dependency edge-1: not reported";
+    assert_is(&unknown, "unknown", &[reason], &[]);
+    assert_eq!(fleet.run("check --exit-code edge").code, 3);
+}
+
+#[test]
+fn healthz_answers_ok_while_the_process_can_answer() {
+    let fleet = Fleet::start();
+    for component in ["database", "ca_certificate", "crl_manager"] {
+        fleet.inject_fault("control-plane", component);
+    }
+    let live = fleet.demo.ask("control-plane", "GET /healthz");
+    assert_eq!((live.status, live.json()), (200, json!({"status": "ok"})));
+}
+
+#[test]
+fn readyz_answers_200_when_every_check_passes_and_503_with_the_same_shape_when_one_fails() {
+    let fleet = Fleet::start();
+    let keys = |body: &Value| -> Vec<String> {
+        let checks = body["checks"].as_object().expect("a map");
+        let body = body.as_object().expect("a map");
+        body.keys().chain(checks.keys()).cloned().collect()
+    };
+    let ready = fleet.demo.ask("control-plane", "GET /readyz");
+    assert_eq!(
+        (ready.status, &ready.json()["status"]),
+        (200, &json!("healthy"))
+    );
+    fleet.inject_fault("control-plane", "database");
+    let unready = fleet.demo.ask("control-plane", "GET /readyz");
+    assert_eq!(
+        (unready.status, &unready.json()["status"]),
+        (503, &json!("degraded"))
+    );
+    assert_eq!(keys(&ready.json()), keys(&unready.json()));
+}
+
+#[test]
+fn a_check_passes_or_fails_and_only_one_that_failed_has_an_error() {
+    let fleet = Fleet::start();
+    fleet.inject_fault("control-plane", "ca_certificate");
+    let ready = fleet.demo.ask("control-plane", "GET /readyz").json();
+    let checks = ready["checks"].as_object().expect("a map");
+    for (name, check) in checks {
+        let (status, error) = match name.as_str() {
+            "ca_certificate" => ("fail", json!("certificate expired")),
+            _ => ("pass", Value::Null),
+        };
+        assert_eq!(check["status"], status, "{name}");
+        assert_eq!(check["error"], error, "{name}");
+        assert_eq!(check.get("error").is_some(), status == "fail", "{name}");
+    }
+}
+
+#[test]
+fn each_readiness_gate_alone_holds_readiness_back() {
+    let fleet = Fleet::start();
+    for gate in ["database", "ca_certificate", "crl_manager"] {
+        let ready = fleet.demo.ask("control-plane", "GET /readyz");
+        assert_eq!(ready.status, 200, "before {gate}: {ready:?}");
+        fleet.inject_fault("control-plane", gate);
+        let ready = fleet.demo.ask("control-plane", "GET /readyz");
+        assert_eq!(ready.status, 503, "{gate}: {ready:?}");
+        fleet.mend("control-plane", gate);
+    }
+}
+
+#[test]
+fn a_503_with_a_degraded_body_is_unready_with_the_failing_checks_as_reasons() {
+    let fleet = Fleet::start();
+    fleet.inject_fault("control-plane", "ca_certificate");
+    let found = fleet.check("control-plane");
+    assert_is(&found, "unready", &[UNREADY, EXPIRED], &[]);
+    assert_eq!(fleet.run("check --exit-code control-plane").code, 1);
+}
+
+#[test]
+fn sigterm_and_sigint_shut_it_down() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut fleet = Fleet::start();
+        let pid = Pid::from_raw(fleet.demo.pid("control-plane")).expect("a process");
+        kill_process(pid, signal).expect("it runs");
+        let event = fleet.demo.next_event();
+        assert_eq!(
+            event, "control-plane exited: exit status: 0\n",
+            "{signal:?}"
+        );
+    }
+}
+
+#[test]
+fn there_is_no_shutdown_route_so_the_process_that_is_proved_to_be_its_own_gets_a_signal() {
+    let fleet = Fleet::start();
+    for route in ["/shutdown", "/health/shutdown"] {
+        let reply = fleet.demo.ask("control-plane", &format!("POST {route}"));
+        assert_eq!(reply.status, 404, "{route}");
+    }
+    let pid = fleet.demo.pid("control-plane");
+    let ran = fleet.run("shutdown --dry-run control-plane");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let plan = format!("would send SIGTERM to pid {pid};");
+    assert!(ran.stdout.contains(&plan), "{ran:?}");
+}
+
+#[test]
+fn the_control_plane_lists_its_agents() {
+    let fleet = Fleet::start();
+    let list = fleet.demo.ask("control-plane", "GET /api/v1/agents").json();
+    let agent = &list["agents"][0];
+    assert_eq!(agent["agent_id"], "edge-1");
+    assert_eq!(agent["status"], "running");
+    assert_eq!(agent["vms"], json!({"running": 3, "total": 3}));
+    let beat = agent["last_heartbeat"].as_str().expect("a time");
+    assert!(beat.parse::<Timestamp>().is_ok(), "{beat}");
+}
+
+#[test]
+fn the_agent_has_no_port_and_beats_every_interval() {
+    let fleet = Fleet::start();
+    let pid = fleet.demo.pid("edge");
+    let sockets = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).expect("it runs");
+    let listening: Vec<&str> = sockets
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            (fields.get(3) == Some(&"0A")).then(|| fields[9])
+        })
+        .collect();
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it is ours");
+    for descriptor in descriptors.filter_map(Result::ok) {
+        let target = std::fs::read_link(descriptor.path()).unwrap_or_default();
+        let target = target.display().to_string();
+        let is_listening = |inode: &&str| target == format!("socket:[{inode}]");
+        assert!(!listening.iter().any(is_listening), "{target}");
+    }
+    let beat = || fleet.demo.ask("control-plane", "GET /api/v1/agents").json();
+    let beat = || beat()["agents"][0]["last_heartbeat"].clone();
+    for _ in 0..2 {
+        let before = beat();
+        while beat() == before {}
+    }
+}
+
+/// Each of the lines is told by the final beats, in its log, and by whoever watches.
+#[test]
+fn stopping_vm_lines_name_the_number_of_the_total_while_the_drain_goes_on() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("edge");
+    watching.until_state("edge", "healthy");
+    let acting = fleet.begin("shutdown --yes edge");
+    for (number, vm) in [(1, "vm-3"), (2, "vm-2"), (3, "vm-1")] {
+        let stopping = format!("Stopping VM {vm} ({number} of 3)");
+        let told = watching.until(|change| {
+            let reason = change["reasons"][0].as_str().unwrap_or_default();
+            reason.ends_with(&stopping)
+        });
+        assert_eq!(told.last().unwrap()["state"], "draining", "{stopping}");
+        let log = fleet.demo.log("edge");
+        assert!(log.contains(&stopping), "{log}");
+    }
+    assert_eq!(acting.end().code, 0);
+}
+
+#[test]
+fn the_final_heartbeat_says_that_the_agent_shuts_down_after_sigterm_and_sigint() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut fleet = Fleet::start();
+        let pid = Pid::from_raw(fleet.demo.pid("edge")).expect("a process");
+        kill_process(pid, signal).expect("it runs");
+        assert_eq!(
+            fleet.demo.next_event(),
+            "edge exited: exit status: 0\n",
+            "{signal:?}"
+        );
+        let list = fleet.demo.ask("control-plane", "GET /api/v1/agents").json();
+        let agent = &list["agents"][0];
+        assert_eq!(agent["status"], "shutting_down", "{agent}");
+        assert_eq!(agent["vms"], json!({"running": 0, "total": 3}), "{agent}");
+        assert_eq!(agent["message"], "all VMs are stopped", "{agent}");
+    }
+}
+
+#[test]
+fn a_shutdown_on_purpose_is_told_apart_from_three_missed_heartbeats_by_check() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("edge");
+    watching.until_state("edge", "healthy");
+    fleet.inject_fault("edge", "heartbeat");
+    watching.until(is_lost);
+    // What the last beat is worth is counted by those who watch: a check knows the age of the beat.
+    let lost = fleet.check("edge");
+    assert_eq!(lost["state"], "unhealthy", "{lost}");
+    assert!(is_lost(&lost), "{lost}");
+    fleet.mend("edge", "heartbeat");
+    watching.until_state("edge", "healthy");
+    fleet.stop("edge");
+    watching.until_state("edge", "stopped");
+    assert_is(&fleet.check("edge"), "stopped", &[ON_PURPOSE], &[]);
+}
+
+#[test]
+fn a_shutdown_on_purpose_is_told_apart_from_three_missed_heartbeats_in_the_dashboard() {
+    let fleet = Fleet::start();
+    let mut pty = Pty::start(&fleet.command("watch edge"), 120, 40);
+    pty.wait_for("✓ 1 healthy");
+    pty.keys(ENTER);
+    fleet.inject_fault("edge", "heartbeat");
+    pty.wait_for("missed 3, no beat since");
+    fleet.mend("edge", "heartbeat");
+    pty.wait_without("missed 3");
+    let acting = fleet.begin("shutdown --yes edge");
+    pty.wait_for("Stopping VM vm-3 (1 of 3)");
+    pty.wait_for("on purpose: the last beat said that it was shutting down");
+    assert_eq!(acting.end().code, 0);
+    pty.keys("q");
+    assert_eq!(pty.end().code, 0);
 }

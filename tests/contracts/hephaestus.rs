@@ -1,11 +1,21 @@
 //! `hephaestus`: MinIO-style routes, two ways to shut down, and a status that is never worse than healthy.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+
 use jiff::Timestamp;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::{Fleet, assert_is, dependency};
+use crate::support::demo::{ask, send};
+use crate::support::example::example_with;
 use crate::support::fake::Fake;
+use crate::support::process::{Running, free_port};
 use crate::support::scene::Scene;
+use crate::support::watching::Watching;
 
 const REFUSED: &str = "dependency database: error: connection refused";
 const BAD_GATEWAY: &str = "dependency payments: error: the gateway answered 502";
@@ -150,4 +160,320 @@ fn routes_without_a_prefix_are_configured_in_the_inventory() {
     assert_eq!(ran.code, 0, "{ran:?}");
     let request = format!("would send POST {url}/shutdown");
     assert!(ran.stdout.contains(&request), "{ran:?}");
+}
+
+#[test]
+fn live_answers_with_status_uptime_start_version_and_name() {
+    let fleet = Fleet::start();
+    let live = fleet.demo.ask("orders", "GET /health/live");
+    let body = live.json();
+    let keys: Vec<_> = body.as_object().expect("a map").keys().collect();
+    assert_eq!(
+        keys,
+        [
+            "status",
+            "uptime_seconds",
+            "start_time",
+            "version",
+            "service"
+        ]
+    );
+    assert_eq!(
+        (live.status, &body["status"], &body["version"]),
+        (200, &json!("healthy"), &json!("2.4.1"))
+    );
+    assert_eq!(body["service"], "orders-api");
+    assert!(body["uptime_seconds"].is_f64(), "{body}");
+}
+
+#[test]
+fn status_answers_the_same_with_should_shutdown_dependencies_and_resources() {
+    let fleet = Fleet::start();
+    let keys = |path: &str| -> Vec<String> {
+        let body = fleet.demo.ask("orders", path).json();
+        body.as_object().expect("a map").keys().cloned().collect()
+    };
+    let mut expected = keys("GET /health/live");
+    expected.extend(["should_shutdown", "dependencies", "resources"].map(str::to_owned));
+    assert_eq!(keys("GET /health/status"), expected);
+    let status = fleet.demo.ask("orders", "GET /health/status").json();
+    assert_eq!(status["should_shutdown"], false);
+    let resources = status["resources"].as_object().expect("a map");
+    let counts: Vec<_> = resources.keys().collect();
+    assert_eq!(counts, ["open_connections", "background_tasks"]);
+}
+
+#[test]
+fn the_blocking_route_drains_and_cleans_up_and_then_replies() {
+    let mut fleet = Fleet::start();
+    let mut working = fleet.work("orders", 1_500);
+    let reply = fleet.demo.ask("orders", "POST /health/shutdown");
+    let body = reply.json();
+    assert_eq!(
+        (reply.status, &body["status"], &body["mode"]),
+        (200, &json!("shutdown_complete"), &json!("immediate"))
+    );
+    assert!(
+        body["cleanup_duration_seconds"].as_f64() > Some(0.0),
+        "{body}"
+    );
+    // The work had been finished before the reply came.
+    let mut rest = String::new();
+    working.read_to_string(&mut rest).expect("it is finished");
+    assert!(rest.contains("done after"), "{rest}");
+    assert_eq!(fleet.demo.next_event(), "orders exited: exit status: 0\n");
+}
+
+#[test]
+fn the_schedule_route_replies_at_once_and_shuts_down_in_the_background() {
+    let mut fleet = Fleet::start();
+    let _work = fleet.work("orders", 1_500);
+    let reply = fleet.demo.ask("orders", "POST /health/shutdown/schedule");
+    let body = reply.json();
+    assert_eq!(
+        (reply.status, &body["status"], &body["mode"]),
+        (200, &json!("shutdown_scheduled"), &json!("scheduled"))
+    );
+    assert_eq!(body["should_shutdown"], true);
+    assert!(body["message"].is_string(), "{body}");
+    let live = fleet.demo.ask("orders", "GET /health/live").json();
+    assert_eq!(
+        live["status"], "shutting_down",
+        "it goes on while it drains"
+    );
+    assert_eq!(fleet.demo.next_event(), "orders exited: exit status: 0\n");
+}
+
+/// Nobody has asked healthctl for the shutdown: a watcher shows what the routes say. The clients of the demo are all the
+/// work there is.
+#[test]
+fn a_shutdown_by_curl_shows_draining_and_then_stopped() {
+    for (service, route) in [
+        ("orders", "POST /health/shutdown/schedule"),
+        ("orders", "POST /health/shutdown"),
+        ("search", "POST /shutdown/schedule"),
+        ("search", "POST /shutdown"),
+    ] {
+        let fleet = Fleet::start();
+        let mut watching = fleet.watch(service);
+        watching.until_state(service, "healthy");
+        let address = fleet.demo.address(service);
+        let asking = std::thread::spawn(move || ask(address, route).expect("it answers"));
+        let changes = watching.until(|change| change["state"] == "stopped");
+        let mut states: Vec<_> = changes.iter().map(|change| &change["state"]).collect();
+        states.dedup();
+        assert_eq!(states, ["draining", "stopped"], "{route}: {changes:?}");
+        assert_eq!(asking.join().expect("it is answered").status, 200);
+    }
+}
+
+#[test]
+fn while_it_drains_health_and_shutdown_routes_answer_and_other_requests_get_503() {
+    let fleet = Fleet::start();
+    let _work = fleet.work("orders", 3_000);
+    fleet.demo.ask("orders", "POST /health/shutdown/schedule");
+    for route in ["/health/live", "/health/status", "/health"] {
+        let reply = fleet.demo.ask("orders", &format!("GET {route}"));
+        assert_eq!(
+            (reply.status, &reply.json()["status"]),
+            (200, &json!("shutting_down")),
+            "{route}"
+        );
+    }
+    let status = fleet.demo.ask("orders", "GET /health/status").json();
+    assert_eq!(status["should_shutdown"], true);
+    let again = fleet.demo.ask("orders", "POST /health/shutdown/schedule");
+    assert_eq!(again.status, 200);
+    assert_eq!(fleet.demo.ask("orders", "GET /work/1").status, 503);
+}
+
+#[test]
+fn health_and_shutdown_requests_are_not_counted_as_in_flight() {
+    let fleet = Fleet::start();
+    let in_flight = || -> u64 {
+        let metrics = fleet.demo.ask("orders", "GET /metrics").body;
+        let line = |line: &str| {
+            line.strip_prefix("service_requests_in_flight ")?
+                .parse()
+                .ok()
+        };
+        metrics.lines().find_map(line).expect("the metric is there")
+    };
+    let _work = fleet.work("orders", 20_000);
+    // A request to shut down waits for the work, and those of the demo's own clients end.
+    let _blocking = send(fleet.demo.address("orders"), "POST /health/shutdown");
+    let status = || fleet.demo.ask("orders", "GET /health/status").json();
+    while status()["should_shutdown"] != true {}
+    while in_flight() != 1 {}
+    for _ in 0..3 {
+        status();
+        assert_eq!(in_flight(), 1);
+    }
+    // The one that is in flight is cut short with its client.
+}
+
+#[test]
+fn a_500_from_a_handler_that_calls_exit_proves_nothing() {
+    let fake = Fake::http(|method, path| match (method, path) {
+        (_, "/health/live") => (200, json!({"status": "healthy"}).to_string()),
+        ("POST", "/health/shutdown") => (500, "SystemExit: 0".to_owned()),
+        _ => (404, String::new()),
+    });
+    let url = fake.url();
+    let scene = Scene::with_inventory(&format!(
+        "services:
+  api:
+    profile: hephaestus
+    url: {url}
+    probes: {{status: off}}
+    actions: {{shutdown: {{timeout: 2s, then: off}}, schedule: off}}
+"
+    ));
+    let ran = scene.run(&["shutdown", "--yes", "api"]);
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert!(ran.stdout.starts_with("api: still-answering"), "{ran:?}");
+}
+
+#[test]
+fn sigterm_and_sigint_do_the_same_clean_up_and_the_exit_status_is_0() {
+    let mut fleet = Fleet::start();
+    for (service, signal) in [("orders", Signal::TERM), ("search", Signal::INT)] {
+        let pid = Pid::from_raw(fleet.demo.pid(service)).expect("a process");
+        kill_process(pid, signal).expect("it runs");
+        let event = fleet.demo.next_event();
+        assert_eq!(event, format!("{service} exited: exit status: 0\n"));
+        let log = fleet.demo.log(service);
+        assert!(log.contains("shutdown done"), "{log}");
+    }
+}
+
+#[test]
+fn sigkill_is_never_the_first_resort() {
+    let fleet = Fleet::start();
+    for words in ["shutdown --dry-run orders", "restart --dry-run orders"] {
+        let ran = fleet.run(words);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.stdout.contains("/health/shutdown; then, "), "{ran:?}");
+        assert!(ran.stdout.contains("SIGTERM"), "{ran:?}");
+        assert!(!ran.stdout.contains("KILL"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_restart_counts_only_when_the_process_that_answers_is_a_new_one() {
+    let fleet = Fleet::start();
+    let (before, start) = (
+        fleet.demo.pid("orders"),
+        fleet.check("orders")["started_at"].clone(),
+    );
+    let ran = fleet.run("restart --yes orders");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let proof = format!("before it was pid {before}");
+    assert!(ran.stdout.contains(&proof), "{ran:?}");
+    assert_ne!(fleet.demo.pid("orders"), before);
+    assert_ne!(fleet.check("orders")["started_at"], start);
+
+    // One that answers as before has not been replaced, whatever its reply says.
+    let fake = Fake::http(|_, path| match path {
+        "/health/live" | "/health/status" => {
+            let status = json!({"status": "healthy", "start_time": "2026-11-04T12:00:00"});
+            (200, status.to_string())
+        }
+        _ => (200, json!({"status": "shutdown_complete"}).to_string()),
+    });
+    let url = fake.url();
+    let scene = Scene::with_inventory(&format!(
+        "services:
+  api:
+    profile: hephaestus
+    url: {url}
+    actions: {{shutdown: {{timeout: 2s, then: off}}, restart: {{http: {{method: POST, path: /restart}}, timeout: 2s}}}}
+"
+    ));
+    let ran = scene.run(&["restart", "--yes", "api"]);
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert!(ran.stdout.starts_with("api: same-process"), "{ran:?}");
+}
+
+#[test]
+fn the_routes_without_a_prefix_are_a_variant_of_the_profile() {
+    let fleet = Fleet::start();
+    let address = fleet.demo.address("search");
+    let health = fleet.demo.ask("search", "GET /health").json();
+    let status = fleet.demo.ask("search", "GET /health/status").json();
+    assert_eq!(health["service"], status["service"]);
+    assert!(health["dependencies"].is_object(), "{health}");
+    let found = fleet.check("search");
+    assert_eq!(
+        (&found["profile"], &found["state"], &found["version"]),
+        (
+            &json!("hephaestus-unprefixed"),
+            &json!("healthy"),
+            &json!("0.9.1")
+        )
+    );
+    assert_eq!(dependency(&found, "groq")["status"], "not_used");
+    let ran = fleet.run("shutdown --dry-run search");
+    let request = format!("would send POST http://{address}/shutdown;");
+    assert!(ran.stdout.contains(&request), "{ran:?}");
+    let ran = fleet.run("shutdown --schedule --dry-run search");
+    let request = format!("would send POST http://{address}/shutdown/schedule");
+    assert!(ran.stdout.contains(&request), "{ran:?}");
+    fleet.stop("search");
+}
+
+/// `tests/kit/mcp.rs`, a program on the kit with its feature `tls`.
+#[test]
+fn a_service_over_tls_is_watched_drained_and_stopped_like_any_other() {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let port = free_port();
+    let scene = Scene::with_inventory(&format!(
+        "defaults: {{interval: 100ms, timeout: 20s, tls: {{ca: cert.pem}}}}
+services:
+  mcp: {{profile: hephaestus, url: \"https://localhost:{port}\", probes: {{work: {{http: /work/1500}}}}}}
+"
+    ));
+    let certificate = scene.write("cert.pem", &cert.pem());
+    let key = scene.write("key.pem", &signing_key.serialize_pem());
+    let program = example_with("mcp", &["tls"]);
+    let mut command = Command::new(&program);
+    command.arg(format!("127.0.0.1:{port}")).arg(&certificate);
+    // A file that cannot be used is named, and nothing listens.
+    let wrong = command.output().expect("it can be run");
+    assert!(!wrong.status.success());
+    let mut refused = Command::new(&program);
+    refused
+        .arg(format!("127.0.0.1:{port}"))
+        .args([&certificate, &certificate]);
+    let refused = refused.output().expect("it can be run");
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(error.contains("cert.pem holds no private key"), "{error}");
+
+    command.arg(&key).stderr(Stdio::null());
+    let mut running = Running::start(&mut command).expect("it can be run");
+    let mut watching = Watching::start(&scene, &[]);
+    // A client that says nothing, and one that speaks no TLS, hold up nobody.
+    let silent = loop {
+        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
+            break stream;
+        }
+    };
+    let mut plain = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    plain
+        .write_all(b"GET /health HTTP/1.1\r\n\r\n")
+        .expect("it listens");
+    let well = watching.until_state("mcp", "healthy");
+    assert_eq!(well["service"], "orders-mcp");
+    let reaper = std::thread::spawn(move || running.wait());
+    let ran = scene.run(&["shutdown", "--yes", "mcp"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("shutdown_complete"), "{ran:?}");
+    let ends = watching.until(|change| change["state"] == "stopped");
+    assert!(
+        ends.iter().all(|change| change["state"] != "unhealthy"),
+        "{ends:?}"
+    );
+    assert!(reaper.join().expect("it ends").success());
+    drop(silent);
 }

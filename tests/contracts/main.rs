@@ -5,7 +5,6 @@
 mod support;
 
 mod control_plane;
-mod edge_agent;
 mod hephaestus;
 mod kcp_syncer;
 mod scry_ingestor;

@@ -1,9 +1,16 @@
 //! `warren`: a supervisor of three tasks, checked by HTTP, TCP and a command, that replaces an unhealthy one.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{Fleet, assert_is, dependency};
 use crate::support::demo::Demo;
+use crate::support::fake::Fake;
+use crate::support::process::{Running, free_port};
+use crate::support::scene::Scene;
 use crate::support::watching::Watching;
 
 impl Fleet {
@@ -117,4 +124,302 @@ fn a_task_that_starts_slowly_is_starting_and_not_replaced() {
     assert!(seen.iter().all(|state| state != "unhealthy"), "{seen:?}");
     let list = demo.ask("warren", "GET /tasks").json();
     assert_eq!(list["tasks"][0]["replaced"], 0, "{list}");
+}
+
+#[test]
+fn the_line_of_the_supervisor_says_how_many_of_the_unhealthy_are_restarting() {
+    let fleet = Fleet::start();
+    let mut watching = fleet.watch("warren");
+    watching.until_state("warren", "healthy");
+    fleet.inject_fault("warren", "replacement");
+    for task in ["web", "cache"] {
+        fleet.inject_fault("warren", task);
+        fleet.until_task(task, |task| task["status"] == "unhealthy");
+    }
+    let line = fleet.demo.ask("warren", "GET /").body;
+    assert!(
+        line.starts_with("Health: 1/3 healthy, 0/2 restarting\n"),
+        "{line}"
+    );
+    fleet.mend("warren", "replacement");
+    let changes = watching.until(|change| {
+        let is_it = |note: &Value| note == "Health: 1/3 healthy, 2/2 restarting";
+        change["notes"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .any(is_it)
+    });
+    let restarting = changes.last().unwrap();
+    assert_eq!(dependency(restarting, "cache")["status"], "degraded");
+    watching.until_state("warren", "healthy");
+}
+
+#[test]
+fn the_profile_is_the_defaults_of_the_orchestrator() {
+    let scene = Scene::with_inventory(
+        "services:
+  web: {profile: warren, url: \"http://localhost:1\", probes: {live: {http: /}}}
+",
+    );
+    let ran = scene.run(&["show", "web"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let lines: Vec<&str> = ran.stdout.lines().map(str::trim).collect();
+    for setting in [
+        "interval: 30s",
+        "timeout: 10s",
+        "failure_threshold: 3",
+        "start_period: 0s",
+        "- 200-399",
+    ] {
+        let is_it = |line: &&str| line.starts_with(setting) && line.contains("profile warren");
+        let is_listed = setting.starts_with('-') && ran.stdout.contains(setting);
+        assert!(is_listed || lines.iter().any(is_it), "{setting}: {ran:?}");
+    }
+}
+
+#[test]
+fn an_http_check_accepts_200_to_399_unless_it_says_otherwise() {
+    let fake = Fake::http(|_, path| {
+        let code = path.trim_start_matches('/').parse().expect("a code");
+        (code, String::new())
+    });
+    let url = fake.url();
+    let services: String = [200, 302, 399, 400, 503]
+        .map(|code| {
+            format!("  s{code}: {{profile: warren, url: \"{url}\", probes: {{live: {{http: /{code}}}}}}}\n")
+        })
+        .concat();
+    let own = format!(
+        "  own: {{profile: warren, url: \"{url}\", probes: {{live: {{http: /404, expect: {{status: [404]}}}}}}}}\n"
+    );
+    let scene = Scene::with_inventory(&format!("services:\n{services}{own}"));
+    let ran = scene.run(&["check", "-o", "json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).expect("a report");
+    for service in report["services"].as_array().expect("a list") {
+        let name = service["name"].as_str().expect("a name");
+        let state = match name {
+            "s400" | "s503" => "unhealthy",
+            _ => "healthy",
+        };
+        assert_eq!(service["state"], state, "{service}");
+    }
+}
+
+#[test]
+fn a_connection_is_enough_for_a_tcp_check_and_exit_status_0_for_a_command() {
+    let fake = Fake::tcp(drop);
+    let (open, closed) = (fake.port(), free_port());
+    let scene = Scene::with_inventory(&format!(
+        "services:
+  open: {{profile: warren, probes: {{live: {{tcp: \"127.0.0.1:{open}\"}}}}}}
+  closed: {{profile: warren, probes: {{live: {{tcp: \"127.0.0.1:{closed}\"}}}}}}
+  zero: {{profile: warren, probes: {{live: {{exec: [sh, -c, exit 0]}}}}}}
+  one: {{profile: warren, probes: {{live: {{exec: [sh, -c, exit 1]}}}}}}
+"
+    ));
+    let ran = scene.run(&["check", "-o", "json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).expect("a report");
+    let services = report["services"].as_array().expect("a list");
+    let states: Vec<_> = services.iter().map(|service| &service["state"]).collect();
+    assert_eq!(states, ["healthy", "unhealthy", "healthy", "unhealthy"]);
+}
+
+#[test]
+fn startup_holds_the_other_two_back_until_it_has_passed() {
+    let scene = Scene::with_inventory(
+        "services:
+  task:
+    interval: 100ms
+    timeout: 20s
+    probes:
+      startup: {exec: [test, -e, started], failure_threshold: 100000}
+      live: {exec: [sh, -c, \"test -e started && touch lived\"]}
+      ready: {exec: [sh, -c, \"test -e started && touch readied\"]}
+",
+    );
+    let mut watching = Watching::start(&scene, &[]);
+    watching.until(|change| {
+        let reason = change["reasons"][0].as_str().unwrap_or_default();
+        change["state"] == "starting" && reason.contains("exit status 1")
+    });
+    scene.write("started", "");
+    let changes = watching.until(|change| change["state"] == "healthy");
+    // Neither was asked before: they would have failed.
+    let probes = changes
+        .iter()
+        .flat_map(|change| change["probes"].as_array().unwrap());
+    let failed = probes.filter(|probe| probe["name"] != "startup" && probe["result"] == "fail");
+    assert_eq!(failed.count(), 0, "{changes:?}");
+    for file in ["lived", "readied"] {
+        assert!(scene.path().join(file).exists(), "{file}");
+    }
+}
+
+/// A task with a start command, which writes each of its starts; `live` and `ready` pass while their files are there.
+fn task(restart_on: &str) -> Scene {
+    let scene = Scene::with_inventory(&format!(
+        "services:
+  task:
+    interval: 100ms
+    timeout: 20s
+    failure_threshold: 2
+    probes:
+      live: {{exec: [test, -e, alive]}}
+      ready: {{exec: [test, -e, ready]}}
+    start: {{command: [sh, -c, \"echo began >> starts; touch alive ready; exec sleep 600\"], ready_timeout: 20s}}
+    sources: [code.txt]
+    restart_on: [{restart_on}]
+"
+    ));
+    scene.write("code.txt", "1");
+    let ran = scene.run(&["start", "--yes", "task"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    scene
+}
+
+fn remove(scene: &Scene, file: &str) {
+    std::fs::remove_file(scene.path().join(file)).expect("it is there");
+}
+
+fn starts(scene: &Scene) -> usize {
+    let text = std::fs::read_to_string(scene.path().join("starts")).unwrap_or_default();
+    text.lines().count()
+}
+
+fn stop(scene: &Scene) {
+    let ran = scene.run(&["shutdown", "--yes", "task"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn failing_liveness_restarts_it_without_a_terminal_and_the_stream_says_so() {
+    let scene = task("unhealthy");
+    let mut watching = Watching::start(&scene, &["--restart"]);
+    watching.until_state("task", "healthy");
+    remove(&scene, "alive");
+    let changes = watching.until(|change| !change["action"]["verdict"].is_null());
+    let began = changes.iter().find(|change| change["action"].is_object());
+    let began = &began.expect("its beginning is told")["action"];
+    assert_eq!(
+        (&began["action"], &began["verdict"], &began["automatic"]),
+        (&json!("restart"), &Value::Null, &json!(true))
+    );
+    let ended = changes.last().unwrap();
+    assert_eq!(ended["changed"], json!(["action"]));
+    assert_eq!(ended["action"]["verdict"], "restarted", "{ended}");
+    assert_eq!(starts(&scene), 2);
+    assert_eq!(watching.end(Signal::TERM), Some(143));
+    stop(&scene);
+}
+
+#[test]
+fn failing_readiness_takes_traffic_away_and_restarts_nothing() {
+    let scene = task("unhealthy");
+    let mut watching = Watching::start(&scene, &["--restart"]);
+    watching.until_state("task", "healthy");
+    remove(&scene, "ready");
+    let unready = watching.until_state("task", "unready");
+    assert_eq!(unready["ready"], false);
+    scene.write("ready", "");
+    let changes = watching.until(|change| change["state"] == "healthy");
+    assert!(
+        changes.iter().all(|change| change["action"].is_null()),
+        "{changes:?}"
+    );
+    assert_eq!(starts(&scene), 1);
+    assert_eq!(watching.end(Signal::TERM), Some(143));
+    stop(&scene);
+}
+
+#[test]
+fn what_is_stale_is_replaced_without_a_terminal_and_the_text_stream_says_so() {
+    let scene = task("stale");
+    let mut command = scene.command(&["watch", "-o", "text", "--restart"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut running = Running::start(&mut command).expect("the binary can be run");
+    let mut lines = BufReader::new(running.child().stdout.take().expect("it is piped")).lines();
+    let mut until = |text: &str| loop {
+        let line = lines
+            .next()
+            .expect("the stream goes on")
+            .expect("it is text");
+        if line.contains(text) {
+            return line;
+        }
+    };
+    until("automatic restart is on for task (stale)");
+    until("task ✓ healthy");
+    scene.write("code.txt", "2");
+    until("task: automatic restart: stale: code.txt changed");
+    until("restart of task: restarted: ");
+    assert_eq!(starts(&scene), 2);
+    running.stop(Signal::TERM);
+    stop(&scene);
+}
+
+#[test]
+fn without_restart_on_there_is_nothing_to_restart() {
+    let scene = Scene::with_inventory("services:\n  a: {probes: {live: {exec: [\"true\"]}}}\n");
+    let ran = scene.run(&["watch", "-o", "text", "--restart"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(
+        ran.stderr.contains("--restart would restart nothing"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn limits_on_a_command_end_it_with_an_outcome_of_their_own() {
+    let scene = Scene::with_inventory(
+        "defaults: {timeout: 60s}
+services:
+  cpu: {probes: {live: {exec: {command: [sh, -c, \"while :; do :; done\"], limits: {cpu: 1s}}}}}
+  memory: {probes: {live: {exec: {command: [sh, -c, \"dd if=/dev/zero of=/dev/null bs=500M count=1\"], limits: {memory: 64MiB}}}}}
+  fails: {probes: {live: {exec: {command: [sh, -c, exit 3], limits: {cpu: 5s}}}}}
+  missing: {probes: {live: {exec: {command: [no-such-command], limits: {cpu: 5s}}}}}
+  within: {probes: {live: {exec: {command: [sh, -c, \"exit 0\"], limits: {cpu: 5s, memory: 256MiB}}}}}
+",
+    );
+    let ran = scene.run(&["check", "-o", "json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).expect("a report");
+    let failure = |name: &str| {
+        let services = report["services"].as_array().expect("a list");
+        let service = services.iter().find(|service| service["name"] == name);
+        let failure = &service.expect("it is there")["probes"][0]["failure"];
+        let text = |key: &str| failure[key].as_str().unwrap_or_default().to_owned();
+        (text("kind"), text("message"))
+    };
+    let is = |name: &str, kind: &str, message: &str| {
+        assert_eq!(failure(name), (kind.to_owned(), message.to_owned()));
+    };
+    is("cpu", "exit", "exceeded its CPU time of 1s");
+    is("fails", "exit", "exit status 3");
+    let missing = "cannot run `no-such-command`: there is no such command in PATH";
+    is("missing", "local", missing);
+    is("within", "", "");
+    let (kind, message) = failure("memory");
+    assert_eq!(kind, "exit");
+    let limited = "exit status 1, with its memory limited to 64MiB: ";
+    assert!(message.starts_with(limited), "{message}");
+}
+
+#[test]
+fn the_same_without_a_file() {
+    let fake = Fake::http(|_, _| (200, String::new()));
+    let (url, address) = (fake.url(), format!("127.0.0.1:{}", fake.port()));
+    let settings = "--interval 7s --timeout 9s --retries 4 --start-period 3s";
+    for (flag, value) in [
+        ("--url", url.as_str()),
+        ("--tcp", address.as_str()),
+        ("--cmd", "sh -c 'exit 0'"),
+    ] {
+        let scene = Scene::new();
+        let mut words = vec!["check", "--exit-code", flag, value];
+        words.extend(settings.split(' '));
+        let ran = scene.run(&words);
+        assert_eq!(ran.code, 0, "{flag}: {ran:?}");
+    }
+    let ran = Scene::new().run(&["check", "--exit-code", "--cmd", "sh -c 'exit 1'"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
 }

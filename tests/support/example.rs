@@ -7,12 +7,18 @@ use serde_json::Value;
 
 /// Builds an example of the kit, if need be, and returns the path of its program.
 pub fn example(name: &str) -> PathBuf {
+    example_with(name, &[])
+}
+
+/// Builds an example of the kit with these features.
+pub fn example_with(name: &str, features: &[&str]) -> PathBuf {
     let mut command = cargo();
     command
         .args(["build", "--quiet", "--package", "healthctl-service"])
         // One build of the kit serves all examples.
         .arg("--all-features")
         .args(["--message-format", "json", "--example", name])
+        .args(["--features", &features.join(",")])
         .stderr(Stdio::inherit());
     let output = command.output().expect("cargo can be run");
     assert!(output.status.success(), "the example {name} is not built");
