@@ -705,6 +705,7 @@ fn the_routes_are_not_fixed_and_an_inventory_may_override_them() {
         .filter_map(|probe| probe["target"].as_str()?.strip_prefix(url.as_str()))
         .collect();
     assert_eq!(targets, ["/livez", "/readyz", "/health/report"]);
+    assert_eq!(found["state"], "healthy", "{found}");
 }
 
 #[test]
