@@ -158,7 +158,9 @@ impl Service {
     /// let service = Service::new("orders-api", "2.4.1", Settings::default());
     /// service.add_figures(|| vec![Figure::new("orders_waiting", 3.0, 10.0)]);
     /// service.collect_figures(Duration::from_secs(10));
-    /// tokio::task::yield_now().await;
+    /// while service.figures().is_empty() {
+    ///     tokio::task::yield_now().await;
+    /// }
     ///
     /// let figures = service.figures();
     /// let waiting = figures.iter().find(|figure| figure.name == "orders_waiting");
