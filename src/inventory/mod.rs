@@ -25,7 +25,7 @@ mod tests;
 mod validate;
 
 pub(crate) use crate::profile::kind::{ProbeAddress, ProbeKind};
-pub(crate) use crate::profile::raw::command::{Exec, ResourceLimits};
+pub(crate) use crate::profile::raw::command::{Exec, ExecLimits};
 pub(crate) use crate::profile::raw::options::Probe;
 pub(crate) use crate::profile::raw::request::{HttpRequest, Tls};
 pub(crate) use crate::profile::{Auth, Connection, Proxy, Secret, Signal, Target};

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::health::{Failure, FailureKind, Outcome, ProbeResult};
 use crate::host::{descendants, limits};
-use crate::inventory::{Exec, Probe, ResourceLimits};
+use crate::inventory::{Exec, Probe, ExecLimits};
 use crate::text;
 
 use super::error::{ProbeError, system_message};
@@ -190,7 +190,7 @@ fn not_run(exec: &Exec, status: ExitStatus, line: &str) -> Option<ProbeError> {
 }
 
 /// Describes a status, and the limit that was exceeded. That the memory did not suffice only the command itself knows.
-fn describe_limited(status: ExitStatus, limits: ResourceLimits) -> String {
+fn describe_limited(status: ExitStatus, limits: ExecLimits) -> String {
     // A shell says how its command ended by a number above this.
     const BY_SIGNAL: i32 = 128;
     let signal = status.signal().or(status.code().map(|code| code - BY_SIGNAL));

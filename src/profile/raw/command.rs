@@ -25,12 +25,12 @@ pub(crate) struct RawExec {
     shown: Vec<String>,
     /// Each text of the words that must not be shown, with what is shown in its place.
     hidden: Vec<(String, String)>,
-    limits: ResourceLimits,
+    limits: ExecLimits,
 }
 
 /// The limits on the resources of a command: what is `None` is not limited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct ResourceLimits {
+pub(crate) struct ExecLimits {
     /// CPU time, in whole seconds.
     pub(crate) cpu: Option<Duration>,
     /// Memory that it may write to, in bytes.
@@ -66,13 +66,13 @@ pub(crate) struct Exec {
     /// The values that were put in for variables, each with what was written for it: the output of the command may
     /// repeat them.
     pub(crate) hidden: Vec<(String, String)>,
-    pub(crate) limits: ResourceLimits,
+    pub(crate) limits: ExecLimits,
 }
 
 /// The least memory with which a program of any kind starts, in bytes.
 const LEAST_MEMORY: u64 = 1024 * 1024;
 
-impl ResourceLimits {
+impl ExecLimits {
     /// Returns whether there is any limit.
     pub(crate) fn any(&self) -> bool {
         *self != Self::default()
@@ -140,8 +140,8 @@ impl RawExec {
         };
         let exec = Self::read(command, problems)?;
         let limits = match limits {
-            Some(limits) => ResourceLimits::read(limits, problems)?,
-            None => ResourceLimits::default(),
+            Some(limits) => ExecLimits::read(limits, problems)?,
+            None => ExecLimits::default(),
         };
         Some(Self { limits, ..exec })
     }
@@ -160,7 +160,7 @@ impl RawExec {
             hidden: items.iter().flat_map(hidden).collect(),
             command,
             shown,
-            limits: ResourceLimits::default(),
+            limits: ExecLimits::default(),
         })
     }
 
