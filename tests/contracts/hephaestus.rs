@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::{Fleet, assert_is, dependency};
-use crate::support::demo::{ask, send};
+use crate::support::demo::{Demo, ask, send};
 use crate::support::example::example_with;
 use crate::support::fake::Fake;
 use crate::support::process::{Running, free_port};
@@ -245,7 +245,7 @@ fn the_schedule_route_replies_at_once_and_shuts_down_in_the_background() {
 }
 
 /// Nobody has asked healthctl for the shutdown: a watcher shows what the routes say. The clients of the demo are all the
-/// work there is.
+/// work there is, and the watcher looks as seldom as the demo's own inventory says.
 #[test]
 fn a_shutdown_by_curl_shows_draining_and_then_stopped() {
     for (service, route) in [
@@ -254,10 +254,15 @@ fn a_shutdown_by_curl_shows_draining_and_then_stopped() {
         ("search", "POST /shutdown/schedule"),
         ("search", "POST /shutdown"),
     ] {
-        let fleet = Fleet::start();
-        let mut watching = fleet.watch(service);
+        let demo = Demo::start(&["--calm"]);
+        let patient = demo
+            .scene()
+            .write("patient.yaml", "defaults: {timeout: 20s}\n");
+        let files = [demo.inventory(), &patient].map(|file| file.to_str().expect("it is text"));
+        let words = ["-f", files[0], "-f", files[1], service];
+        let mut watching = Watching::start(demo.scene(), &words);
         watching.until_state(service, "healthy");
-        let address = fleet.demo.address(service);
+        let address = demo.address(service);
         let asking = std::thread::spawn(move || ask(address, route).expect("it answers"));
         let changes = watching.until(|change| change["state"] == "stopped");
         let mut states: Vec<_> = changes.iter().map(|change| &change["state"]).collect();
