@@ -458,7 +458,7 @@ services:
     command.arg(&key).stderr(Stdio::null());
     let mut running = Running::start(&mut command).expect("it can be run");
     let mut watching = Watching::start(&scene, &[]);
-    // A client that says nothing, and one that speaks no TLS, hold up nobody.
+    // A client that says nothing, and one that speaks no TLS, do no harm.
     let silent = loop {
         if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
             break stream;
