@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use tokio::net::UnixDatagram;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::reload::{ConfigPart, Configuration, ReloadTrigger};
 use crate::{Service, Settings, ShutdownCause};
@@ -52,7 +52,9 @@ impl Systemd {
 
     async fn message(&self) -> String {
         let mut buffer = [0; 256];
-        let length = self.socket.recv(&mut buffer).await.unwrap();
+        let received = self.socket.recv(&mut buffer);
+        let received = timeout(Duration::from_secs(60), received).await;
+        let length = received.expect("a message comes").unwrap();
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     }
 
@@ -92,9 +94,9 @@ async fn keep_alives_come_twice_in_each_timeout_until_the_shutdown_is_done() {
     let systemd = Systemd::at_path();
     let service = service();
     service.readiness_gate("migrations");
-    let timeout = Duration::from_secs(10);
+    let watchdog = Duration::from_secs(10);
     service
-        .notify_socket(&systemd.address, Some(timeout))
+        .notify_socket(&systemd.address, Some(watchdog))
         .unwrap();
     let begin = Instant::now();
     for count in 0..5 {
@@ -113,7 +115,7 @@ async fn keep_alives_come_twice_in_each_timeout_until_the_shutdown_is_done() {
         "WATCHDOG=1",
         "it cleaned up for 7 s"
     );
-    tokio::time::sleep(4 * timeout).await;
+    tokio::time::sleep(4 * watchdog).await;
     assert!(systemd.is_silent(), "the shutdown is done");
 }
 
