@@ -406,7 +406,8 @@ fn a_neighbour_stopped_services_count_as_the_inventory_says() {
 
 #[test]
 fn k8_a_stop_from_another_terminal_is_no_failure() {
-    let service = Scripted::new("", "");
+    // At an interval of 50 ms a busy machine is not looked at before three failures.
+    let service = Scripted::new("", "failure_threshold: 20");
     let scene = service.scene();
     done(scene, "start --yes api");
     let mut watching = Watching::start(scene, &[]);
