@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use parking_lot::Mutex;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::Service;
 
@@ -158,9 +158,6 @@ impl Service {
     /// let service = Service::new("orders-api", "2.4.1", Settings::default());
     /// service.add_figures(|| vec![Figure::new("orders_waiting", 3.0, 10.0)]);
     /// service.collect_figures(Duration::from_secs(10));
-    /// while service.figures().is_empty() {
-    ///     tokio::task::yield_now().await;
-    /// }
     ///
     /// let figures = service.figures();
     /// let waiting = figures.iter().find(|figure| figure.name == "orders_waiting");
@@ -176,30 +173,36 @@ impl Service {
     /// `check_error_rate` (attempts at all components per second, and the share of them that failed),
     /// and those of [`Service::add_figures`].
     pub fn collect_figures(&self, interval: Duration) {
+        let interval = interval.max(Duration::from_millis(1));
+        let begin = Instant::now();
+        let mut before = self.collect(None, begin);
         let service = self.downgrade();
         self.background(async move {
-            let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
+            let mut ticks = interval_at(begin + interval, interval);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut before = None;
             loop {
                 let now = ticks.tick().await;
                 let Some(service) = service.upgrade() else {
                     return;
                 };
-                let attempts = Attempts::of(&service, now);
-                let mut figures = service.resource_figures();
-                if let Some(before) = before.replace(attempts) {
-                    figures.extend(attempts.figures(before));
-                }
-                // A source may add another one.
-                let sources = service.inner.figures.sources.lock().clone();
-                figures.extend(sources.iter().flat_map(|source| source()));
-                service.record_figures(figures, now);
+                before = service.collect(Some(before), now);
             }
         });
     }
 
-    pub(crate) fn record_figures(&self, figures: Vec<Figure>, at: Instant) {
+    /// Records a value of each figure, and returns the attempts until now.
+    fn collect(&self, before: Option<Attempts>, now: Instant) -> Attempts {
+        let attempts = Attempts::of(self, now);
+        let mut figures = self.resource_figures();
+        figures.extend(before.into_iter().flat_map(|it| attempts.figures(it)));
+        // A source may add another one.
+        let sources = self.inner.figures.sources.lock().clone();
+        figures.extend(sources.iter().flat_map(|source| source()));
+        self.record_figures(figures, now);
+        attempts
+    }
+
+    fn record_figures(&self, figures: Vec<Figure>, at: Instant) {
         let mut histories = self.inner.figures.histories.lock();
         for figure in figures {
             if figure.value.is_finite() {
