@@ -22,14 +22,14 @@ pub(crate) struct ProcessLine {
     pub(crate) executable: Option<PathBuf>,
     /// The script of npm, pnpm or yarn that it was started by: `npm_lifecycle_event` and `npm_package_json`.
     pub(crate) script: Option<(String, PathBuf)>,
-    pub(crate) environment: Environment,
+    pub(crate) environment: ProcessEnvironment,
 }
 
 /// The environment that a process was started with, as far as it may be seen. It may hold secrets, so it is never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Environment(Vec<u8>);
+pub(crate) struct ProcessEnvironment(Vec<u8>);
 
-impl Environment {
+impl ProcessEnvironment {
     /// Returns the value of a variable; `None` where it is not set, or may not be seen.
     pub(crate) fn value(&self, name: &str) -> Option<&[u8]> {
         let mut variables = self.0.split(|byte| *byte == 0);
@@ -38,7 +38,7 @@ impl Environment {
 }
 
 #[cfg(test)]
-impl From<&[(&str, &str)]> for Environment {
+impl From<&[(&str, &str)]> for ProcessEnvironment {
     fn from(variables: &[(&str, &str)]) -> Self {
         let lines = variables
             .iter()
@@ -47,9 +47,9 @@ impl From<&[(&str, &str)]> for Environment {
     }
 }
 
-impl std::fmt::Debug for Environment {
+impl std::fmt::Debug for ProcessEnvironment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Environment(***)")
+        f.write_str("ProcessEnvironment(***)")
     }
 }
 
@@ -60,7 +60,7 @@ impl ProcessLine {
         let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let target = |name: &str| std::fs::read_link(format!("/proc/{pid}/{name}")).ok();
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let environment = Environment(environment);
+        let environment = ProcessEnvironment(environment);
         let line = Self {
             words: words(&bytes),
             cwd: target("cwd"),
@@ -107,7 +107,7 @@ fn without_deleted(path: &Path) -> PathBuf {
         .map_or_else(|| path.to_owned(), PathBuf::from)
 }
 
-fn script(environment: &Environment) -> Option<(String, PathBuf)> {
+fn script(environment: &ProcessEnvironment) -> Option<(String, PathBuf)> {
     let value = |name: &str| {
         let found = environment.value(name);
         found.map(|value| String::from_utf8_lossy(value).into_owned())
@@ -248,13 +248,13 @@ mod tests {
     fn a_script_is_known_by_both_of_its_variables() {
         let environment = b"A=1\0npm_lifecycle_event=dev\0npm_package_json=/srv/web/package.json\0";
         let expected = Some(("dev".to_owned(), PathBuf::from("/srv/web/package.json")));
-        assert_eq!(script(&Environment(environment.to_vec())), expected);
+        assert_eq!(script(&ProcessEnvironment(environment.to_vec())), expected);
         assert_eq!(
-            script(&Environment(b"npm_lifecycle_event=dev\0".to_vec())),
+            script(&ProcessEnvironment(b"npm_lifecycle_event=dev\0".to_vec())),
             None
         );
         assert_eq!(
-            script(&Environment(
+            script(&ProcessEnvironment(
                 b"Xnpm_lifecycle_event=dev\0npm_package_json=x\0".to_vec()
             )),
             None
