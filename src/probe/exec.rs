@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::health::{Failure, FailureKind, Outcome, ProbeResult};
 use crate::host::{descendants, limits};
-use crate::inventory::{Exec, Probe, ExecLimits};
+use crate::inventory::{Exec, ExecLimits, Probe};
 use crate::text;
 
 use super::error::{ProbeError, system_message};
@@ -193,7 +193,9 @@ fn not_run(exec: &Exec, status: ExitStatus, line: &str) -> Option<ProbeError> {
 fn describe_limited(status: ExitStatus, limits: ExecLimits) -> String {
     // A shell says how its command ended by a number above this.
     const BY_SIGNAL: i32 = 128;
-    let signal = status.signal().or(status.code().map(|code| code - BY_SIGNAL));
+    let signal = status
+        .signal()
+        .or(status.code().map(|code| code - BY_SIGNAL));
     match limits.cpu.map(text::format_duration) {
         Some(cpu) if signal == Some(Signal::XCPU.as_raw()) => {
             return format!("exceeded its CPU time of {cpu}");

@@ -118,7 +118,11 @@ pub(super) fn not_become(exec: &Exec, error: &io::Error) -> ProbeError {
 impl ProgramName {
     fn of(exec: &Exec, program: &str) -> Self {
         Self {
-            shown: exec.shown.first().map_or(program, String::as_str).to_owned(),
+            shown: exec
+                .shown
+                .first()
+                .map_or(program, String::as_str)
+                .to_owned(),
             is_path: program.contains('/'),
         }
     }
