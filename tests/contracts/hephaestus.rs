@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -13,7 +15,7 @@ use super::{Fleet, assert_is, dependency};
 use crate::support::demo::{Demo, ask, send};
 use crate::support::example::example_with;
 use crate::support::fake::Fake;
-use crate::support::process::{Running, free_port};
+use crate::support::process::{Running, free_port, wait_for_port};
 use crate::support::scene::Scene;
 use crate::support::watching::Watching;
 
@@ -315,6 +317,79 @@ fn health_and_shutdown_requests_are_not_counted_as_in_flight() {
         assert_eq!(in_flight(), 1);
     }
     // The one that is in flight is cut short with its client.
+}
+
+/// A service that answers `shutdown_complete` and lives on, as the document leaves it open.
+const LIVES_ON: &str = r#"
+import http.server, json, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def reply(self, body):
+        body = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.reply({"status": "healthy", "service": "foreign"})
+
+    def do_POST(self):
+        self.reply({"status": "shutdown_complete", "cleanup_duration_seconds": 0.1, "mode": "immediate"})
+
+    def log_message(self, *_):
+        pass
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"#;
+
+#[test]
+fn a_foreign_service_that_lives_on_after_its_reply_gets_sigterm() {
+    let port = free_port();
+    let scene = Scene::with_inventory(&format!(
+        "services:
+  api:
+    profile: hephaestus
+    url: http://127.0.0.1:{port}
+    probes: {{status: off}}
+    start: {{command: [python3, foreign.py, \"{port}\"]}}
+"
+    ));
+    scene.write("foreign.py", LIVES_ON);
+    let mut command = Command::new("python3");
+    command
+        .args(["foreign.py", &port.to_string()])
+        .current_dir(scene.path())
+        .stdin(Stdio::null());
+    let mut foreign = Running::start(&mut command).expect("python3 can be run");
+    wait_for_port(port, Duration::from_secs(60));
+    let ran = scene.run(&["shutdown", "--yes", "api"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.starts_with("api: stopped"), "{ran:?}");
+    let followed = format!("SIGTERM to pid {}", foreign.pid());
+    assert!(ran.stderr.contains(&followed), "{ran:?}");
+    assert_eq!(foreign.wait().signal(), Some(Signal::TERM.as_raw()));
+}
+
+#[test]
+fn without_a_provable_process_a_service_that_lives_on_is_still_answering() {
+    // Who answers is the test itself, which has started healthctl and is never signalled.
+    let fake = Fake::http(|method, path| match (method, path) {
+        (_, "/health/live") => (200, json!({"status": "healthy"}).to_string()),
+        ("POST", "/health/shutdown") => {
+            let body = json!({"status": "shutdown_complete", "mode": "immediate"});
+            (200, body.to_string())
+        }
+        _ => (404, String::new()),
+    });
+    let scene = Scene::with_inventory(&format!(
+        "services:\n  api: {{profile: hephaestus, url: \"{}\", probes: {{status: off}}}}\n",
+        fake.url()
+    ));
+    let ran = scene.run(&["shutdown", "--yes", "api"]);
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert!(ran.stdout.starts_with("api: still-answering"), "{ran:?}");
+    assert!(ran.stdout.contains("no signal can follow"), "{ran:?}");
 }
 
 #[test]
