@@ -186,7 +186,7 @@ fn c11_neighbour_a_status_that_is_no_failure_makes_no_loop() {
     }
     assert!(!has_flag(&checked(&stage), "crash-loop"));
     for _ in 0..3 {
-        start_and_end(&stage, Signal::INT);
+        start_and_end(&stage, Signal::KILL);
     }
     assert!(has_flag(&checked(&stage), "crash-loop"));
 }
