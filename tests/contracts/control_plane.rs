@@ -120,6 +120,29 @@ fn the_port_refuses_before_the_process_is_gone() {
     assert!(ran.stdout.starts_with(&proof), "{ran:?}");
 }
 
+/// The named event is the end of its process, which takes the whole 30 seconds of the contract.
+#[test]
+fn requests_in_flight_get_30_s_then_connections_are_cut_then_the_database_is_closed() {
+    let mut fleet = Fleet::start();
+    let mut working = fleet.work("control-plane", 60_000);
+    let pid = Pid::from_raw(fleet.demo.pid("control-plane")).expect("a process");
+    kill_process(pid, Signal::TERM).expect("it runs");
+    let mut rest = String::new();
+    // It is cut before its time, so that nothing more comes.
+    let _ = working.read_to_string(&mut rest);
+    assert!(!rest.contains("done after"), "{rest}");
+    let event = fleet.demo.next_event();
+    assert_eq!(event, "control-plane exited: exit status: 0\n");
+    let log = fleet.demo.log("control-plane");
+    let at = |text: &str| {
+        log.find(text)
+            .unwrap_or_else(|| panic!("no {text:?}: {log}"))
+    };
+    let (begins, cut) = (at("drain begins"), at("drain timed out"));
+    let (database, done) = (at("handler=database"), at("shutdown done"));
+    assert!(begins < cut && cut < database && database < done, "{log}");
+}
+
 /// There is no route and no signal to reload: the service watches its file.
 #[test]
 fn a_changed_file_is_reloaded_and_an_invalid_one_changes_nothing() {
