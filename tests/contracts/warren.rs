@@ -109,6 +109,21 @@ fn an_unhealthy_task_is_replaced_and_the_supervisor_is_healthy_again() {
 
 /// The other kinds of checks wait until a task has started; failures before that do not count.
 #[test]
+fn health_is_stored_survives_the_manager_and_decides_replacement() {
+    let fleet = Fleet::start();
+    fleet.inject_fault("warren", "replacement");
+    fleet.inject_fault("warren", "web");
+    let unhealthy = fleet.until_task("web", |task| task["status"] == "unhealthy");
+    assert_eq!(unhealthy["replaced"], 0);
+    let ran = fleet.run("restart --yes warren");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    // What was unhealthy when the manager ended counts as replaced by the next one, and nothing else does.
+    let after = fleet.until_task("web", |task| task["status"] == "healthy");
+    assert_eq!(after["replaced"], 1, "{after}");
+    assert_eq!(fleet.task("cache")["replaced"], 0);
+}
+
+#[test]
 fn a_task_that_starts_slowly_is_starting_and_not_replaced() {
     let demo = Demo::start(&[]);
     let file = demo

@@ -1,13 +1,15 @@
-//! The monitor of one task: starts it, checks it, and replaces it when it is unhealthy or has exited.
+//! The monitor of one task: starts it, checks it, and replaces it when it is unhealthy or has exited. The health of the task
+//! is kept in a file, so that it survives the monitor.
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
@@ -17,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::task::{TaskKind, WORKER_FILE};
 use crate::demo::fleet::REPLACEMENT;
 use crate::demo::simulation::{FaultSwitch, Simulation};
-use crate::demo::{http, program};
+use crate::demo::{config_file, http, program};
 
 /// The time between two checks; the orchestrator's own is 30 s.
 const INTERVAL: Duration = Duration::from_millis(400);
@@ -62,6 +64,24 @@ pub(super) struct TaskState {
     pid: Option<u32>,
 }
 
+/// The health of a task, as its file keeps it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct StoredHealth {
+    is_healthy: bool,
+    replaced: u32,
+}
+
+impl StoredHealth {
+    fn path(kind: TaskKind) -> PathBuf {
+        format!("warren-{}.json", kind.name()).into()
+    }
+
+    /// Reads the file; `None` where there is none, or one that cannot be read.
+    fn load(kind: TaskKind) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(Self::path(kind)).ok()?).ok()
+    }
+}
+
 /// The process of a task. Its standard input carries fault commands; when that closes it exits.
 struct TaskProcess {
     child: Child,
@@ -76,13 +96,17 @@ impl TaskMonitor {
         kind: TaskKind,
         port: u16,
     ) -> io::Result<(Arc<Self>, Option<SocketAddr>)> {
+        let stored = StoredHealth::load(kind);
+        // What was unhealthy when the monitor ended is being replaced now.
+        let is_replaced = stored.as_ref().is_some_and(|stored| !stored.is_healthy);
         let monitor = Arc::new(Self {
             kind,
             calm: simulation.calm,
             state: Mutex::new(TaskState {
                 name: kind.name(),
                 check: kind.check(),
-                status: STARTING,
+                status: if is_replaced { RESTARTING } else { STARTING },
+                replaced: stored.map_or(0, |stored| stored.replaced + u32::from(is_replaced)),
                 ..TaskState::default()
             }),
             fault: simulation.switch(kind.name()),
@@ -123,6 +147,7 @@ impl TaskMonitor {
                     unhealthy.stop(self.kind).await;
                 }
                 self.state.lock().replaced += 1;
+                self.store();
                 sleep(RESTART_DELAY).await;
                 match self.start_process(port).await {
                     Ok(new) => process = Some(new),
@@ -155,8 +180,8 @@ impl TaskMonitor {
         let output = child.stdout.take().ok_or_else(silent)?;
         let line = timeout(ADDRESS_TIMEOUT, BufReader::new(output).lines().next_line()).await;
         let line = line.map_err(|_| silent())??.ok_or_else(silent)?;
-        let is_first = self.state.lock().replaced == 0;
-        self.record(if is_first { STARTING } else { RESTARTING }, 0, None);
+        let status = self.state.lock().status;
+        self.record(status, 0, None);
         self.state.lock().pid = child.id();
         Ok(TaskProcess {
             child,
@@ -175,7 +200,8 @@ impl TaskMonitor {
             self.state.lock().error = None;
         };
         let _ = timeout(START_PERIOD, started).await;
-        self.state.lock().status = HEALTHY;
+        let error = self.state.lock().error.clone();
+        self.record(HEALTHY, 0, error);
     }
 
     /// Checks the process and forwards fault commands to it, until it has to be replaced.
@@ -214,9 +240,26 @@ impl TaskMonitor {
 
     fn record(&self, status: &'static str, failures: u32, error: Option<String>) {
         let mut state = self.state.lock();
+        let is_new = state.status != status;
         state.status = status;
         state.consecutive_failures = failures;
         state.error = error;
+        drop(state);
+        if is_new {
+            self.store();
+        }
+    }
+
+    /// Keeps the health of the task for the next monitor.
+    fn store(&self) {
+        let state = self.state();
+        let stored = StoredHealth {
+            is_healthy: !matches!(state.status, UNHEALTHY | RESTARTING),
+            replaced: state.replaced,
+        };
+        if let Err(error) = config_file::write(&StoredHealth::path(self.kind), &stored) {
+            tracing::warn!(task = state.name, reason = %error, "cannot keep its health");
+        }
     }
 }
 
