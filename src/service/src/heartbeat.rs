@@ -14,7 +14,9 @@ use crate::dependency::Dependency;
 use crate::health::CheckResult;
 use crate::task::{BoxFuture, boxed, run_isolated};
 
-type SendHeartbeat = dyn Fn(Heartbeat) -> BoxFuture<Result<CheckResult, String>> + Send + Sync;
+/// Sends a heartbeat, and returns what the answer says of the receiver, or why it did not arrive.
+pub(crate) type SendHeartbeat =
+    dyn Fn(Heartbeat) -> BoxFuture<Result<CheckResult, String>> + Send + Sync;
 
 /// The number of heartbeats missed in a row that makes the receiver unhealthy, unless the schedule
 /// says another one.
@@ -203,36 +205,30 @@ impl Service {
         T: Into<CheckResult>,
         E: Display + Send + 'static,
     {
-        self.beat_for(self.dependency(to), schedule, send)
+        let send = move |heartbeat| {
+            let sending = send(heartbeat);
+            boxed(async move { sending.await.map(Into::into) })
+        };
+        self.beat_for(self.dependency(to), schedule, Arc::new(send))
     }
 
     /// Sends heartbeats as [`Service::send_heartbeats`] does, for a dependency that need not be one
     /// of the service's own.
-    pub(crate) fn beat_for<F, R, T, E>(
+    pub(crate) fn beat_for(
         &self,
         dependency: Dependency,
         schedule: HeartbeatSchedule,
-        send: F,
-    ) -> HeartbeatSender
-    where
-        F: Fn(Heartbeat) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<T, E>> + Send + 'static,
-        T: Into<CheckResult>,
-        E: Display + Send + 'static,
-    {
+        send: Arc<SendHeartbeat>,
+    ) -> HeartbeatSender {
         let to = dependency.name().to_owned();
         let sender = HeartbeatSender {
             dependency,
             schedule,
             log: watch::Sender::default(),
         };
-        let send: Arc<SendHeartbeat> = Arc::new(move |heartbeat| {
-            let sending = send(heartbeat);
-            boxed(async move { sending.await.map(Into::into) })
-        });
         let end = CancellationToken::new();
         // A strong reference would keep the service alive.
-        let (about, inner) = (Arc::clone(&self.about), Arc::downgrade(&self.inner));
+        let service = self.downgrade();
         let (beating, sending, ended) = (sender.clone(), Arc::clone(&send), end.clone());
         let task = tokio::spawn(async move {
             let interval = schedule.interval.max(Duration::from_millis(1));
@@ -244,13 +240,15 @@ impl Service {
                     () = ended.cancelled() => return,
                     _ = ticks.tick() => {}
                 }
-                let Some(inner) = inner.upgrade() else { return };
-                let about = Arc::clone(&about);
-                let status = if (Self { about, inner }).is_shutting_down() {
+                let Some(service) = service.upgrade() else {
+                    return;
+                };
+                let status = if service.is_shutting_down() {
                     HeartbeatStatus::ShuttingDown
                 } else {
                     HeartbeatStatus::Running
                 };
+                drop(service);
                 beating.beat(status, &sending).await;
             }
         });
