@@ -104,6 +104,7 @@
 //! | `systemd` | what is reported to systemd: [`Service::notify_systemd`] |
 //! | [`log`], `correlation` | lines of the log, and the id that those of one request share |
 //! | `task` | isolates code of the program |
+//! | `client` | reads the answers of other servers |
 //!
 //! To add a convention, add a file like `control_plane.rs`: it reads a [`Service`] and changes nothing
 //! in it.
@@ -112,6 +113,8 @@ mod check;
 mod check_config;
 mod circuit;
 mod circuit_breaker;
+#[cfg(any(feature = "lease", feature = "upstream"))]
+mod client;
 mod component;
 mod connection;
 pub mod control_plane;

@@ -8,16 +8,15 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::uri::Scheme;
 use axum::http::{StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::Empty;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use crate::client::receive;
 use crate::{Check, CheckResult, Health, Need, Service};
 
-/// The number of bytes that are read of an answer.
-const MAX_ANSWER: usize = 1024 * 1024;
 /// The number of components that a message names.
 const MAX_NAMED: usize = 3;
 
@@ -83,17 +82,8 @@ impl Service {
 ///
 /// A description of why there is no answer.
 async fn read(client: UpstreamClient, uri: Uri) -> Result<CheckResult, String> {
-    let answer = client.get(uri).await.map_err(|error| cause(&error))?;
-    let code = answer.status();
-    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-    let body = body.map_err(|error| cause(&*error))?.to_bytes();
+    let (code, body) = receive(client.get(uri)).await?;
     Ok(judge(code, &body))
-}
-
-/// Returns the text of the innermost error, such as `Connection refused (os error 111)`.
-fn cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// A component of the other service that is not well.
