@@ -57,7 +57,7 @@
 //! | --- | --- |
 //! | How does a 503 with a body become a state? | `profile/decode/code.rs` says what the code means, `judge.rs` weighs it with the payload, `health/tracker/assessment.rs` derives the state of the service from all its probes |
 //! | How old is a dependency's last success? | reported: `profile/decode/field.rs`; kept as a time: `health/tracker/dependencies.rs`; shown as an age: `tui/view/age.rs`, `output/json.rs` |
-//! | May this process be signalled? | `execute/ownership.rs`: `decide` says which processes are the service's own, and by which proof; `execute/signal.rs`: a `ProvenTarget` is one of them, held open; the facts are gathered in `execute/facts/evidence.rs` |
+//! | May this process be signalled? | `execute/ownership.rs`: `decide` says which processes are the service's own, and by which proof; `execute/signal.rs`: a `ProvenTarget` is one of them, held open; what is decided from is in `execute/ownership/model.rs` and gathered in `execute/facts/evidence.rs` and `others.rs` |
 //! | When has a stop, a start or a reload succeeded? | `action/proof/stop.rs`, `start.rs`, `reload.rs` |
 //! | In which order are several services acted on? | `action/rollout.rs` |
 //! | How is a column added to the dashboard? | a row of `COLUMNS` in `tui/view/services.rs` |

@@ -13,6 +13,7 @@ mod ownership;
 mod phases;
 mod plan;
 mod preflight;
+mod readiness;
 mod reload;
 mod request;
 mod result;

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use super::address::connect_all;
 use super::facts::{FactsQuestion, ServiceFacts, StoredState, heads, name, shown};
 use super::monitor::{MonitorSubject, Monitored, Pending, monitor};
 use super::phases::{StartedInstance, TargetRun};
+use super::readiness::ReadinessCheck;
 use super::result::{ActionEnd, Flow, ended, or_end};
 use super::send::{Delivery, run_command};
 use super::{Executor, PlanTarget};
@@ -19,7 +19,7 @@ use crate::action::{
     Prover, ReadinessProof, StartProof, Verdict,
 };
 use crate::event::StepKind;
-use crate::health::{Outcome, Process, Role};
+use crate::health::Process;
 use crate::host::keeper::enclosing_unit;
 use crate::host::launch::{StartOrder, launch, make_log, startable};
 use crate::host::log::{excerpt, last_line};
@@ -29,8 +29,8 @@ use crate::host::records::{Record, RecordError, RecordKey, Records};
 use crate::host::{
     Endpoint, RunningProcess, alive, ancestors, can_bind, listening_addresses, process,
 };
-use crate::inventory::{Exec, Means, Probe, Secret, Service, StartSpec};
-use crate::probe::{Prober, Redactions, reveal};
+use crate::inventory::{Exec, Means, Secret, Service, StartSpec};
+use crate::probe::{Redactions, reveal};
 use crate::text;
 
 pub(super) const NO_RECORDS: &str = "there is no home directory to record in what is started";
@@ -40,14 +40,6 @@ pub(super) const NO_PROGRAM: &str = "healthctl cannot find its own executable to
 const HELD_FOR: Duration = Duration::from_secs(60);
 const WROTE_NOTHING: &str =
     "it wrote nothing: does it read its standard input, which is empty here?";
-
-/// The probes that have to pass before an instance is ready.
-struct ReadinessCheck {
-    service: Arc<Service>,
-    /// The startup probe, until it has passed once.
-    startup: Option<Probe>,
-    others: Vec<Probe>,
-}
 
 /// The answer to a readiness check: the check to repeat, what is missing, and the facts where nothing is.
 struct ReadinessAnswer {
@@ -611,104 +603,11 @@ impl StartedInstance {
     }
 }
 
-impl ReadinessCheck {
-    /// Readiness decides; without it, liveness and what the service says of itself; without these, its named probes.
-    fn of(service: &Arc<Service>) -> Self {
-        let with = |roles: &[Role]| -> Vec<Probe> {
-            let probes = service.probes.iter();
-            let probes = probes.filter(|probe| roles.contains(&probe.role));
-            probes.cloned().collect()
-        };
-        let choices = [
-            with(&[Role::Ready]),
-            with(&[Role::Live, Role::Status]),
-            with(&[Role::Named]),
-        ];
-        let others = choices.into_iter().find(|probes| !probes.is_empty());
-        Self {
-            service: Arc::clone(service),
-            startup: with(&[Role::Startup]).pop(),
-            others: others.unwrap_or_default(),
-        }
-    }
-
-    /// Asks the probes that have not passed yet and returns what is missing: `ready: answered 503`.
-    async fn ask(&mut self, prober: &Prober) -> Vec<String> {
-        if let Some(startup) = &self.startup {
-            let outcome = prober.probe(startup, None).await;
-            if let Some(missing) = missing(startup, &outcome) {
-                return vec![missing];
-            }
-            self.startup = None;
-        }
-        let questions = self.others.iter().map(|probe| prober.probe(probe, None));
-        let outcomes = join_all(questions).await;
-        let answers = self.others.iter().zip(&outcomes);
-        let missing: Vec<String> = answers
-            .filter_map(|(probe, outcome)| missing(probe, outcome))
-            .collect();
-        if missing.is_empty() {
-            self.unrouted(&outcomes, prober).await
-        } else {
-            missing
-        }
-    }
-
-    /// Says which routes are not there, where a profile takes that for a pass and no other route of the service answers
-    /// either: then nothing of it has answered.
-    async fn unrouted(&self, passed: &[Outcome], prober: &Prober) -> Vec<String> {
-        let passed: Vec<_> = self.others.iter().zip(passed).collect();
-        let is_missing = |probe: &Probe, outcome: &Outcome| {
-            let no_route = outcome.code.filter(|code| matches!(code, 404 | 405 | 501));
-            no_route.is_some_and(|code| !probe.expect.accepts(code))
-        };
-        if passed
-            .iter()
-            .any(|(probe, outcome)| !is_missing(probe, outcome))
-        {
-            return Vec::new();
-        }
-        let asked = |probe: &&Probe| {
-            let of_service = !matches!(probe.role, Role::Named | Role::Startup);
-            of_service && self.others.iter().all(|other| other.name != probe.name)
-        };
-        let rest: Vec<&Probe> = self.service.probes.iter().filter(asked).collect();
-        let outcomes = join_all(rest.iter().map(|probe| prober.probe(probe, None))).await;
-        let answered = |(probe, outcome): (&&Probe, &Outcome)| {
-            outcome.code.is_some() && !is_missing(probe, outcome)
-        };
-        if rest.iter().zip(&outcomes).any(answered) {
-            return Vec::new();
-        }
-        let others = rest.into_iter().zip(&outcomes);
-        let all = passed.into_iter().chain(others);
-        all.map(|(probe, outcome)| {
-            let answer = match outcome.code {
-                Some(code) => format!("answered {code}"),
-                None => "did not answer".to_owned(),
-            };
-            format!("{}: {} {answer}", probe.name, probe.kind.target())
-        })
-        .collect()
-    }
-}
-
 /// Returns whether a line of a log says that the address to listen at is in use.
 fn says_in_use(line: &str) -> bool {
     let line = line.to_ascii_lowercase();
     let names_it = line.contains("address") || line.contains("port");
     line.contains("eaddrinuse") || (names_it && line.contains("in use"))
-}
-
-/// Says why a probe has not passed.
-fn missing(probe: &Probe, outcome: &Outcome) -> Option<String> {
-    if outcome.result.is_success() {
-        return None;
-    }
-    let failure = outcome.failure.as_ref();
-    let why = failure.map(|failure| failure.message.clone());
-    let why = why.unwrap_or_else(|| outcome.result.to_string());
-    Some(format!("{}: {why}", probe.name))
 }
 
 /// Describes a process that has exited before it could be looked at, by the name of its program.

@@ -8,6 +8,7 @@ mod command_line;
 mod evidence;
 mod identity;
 mod launchers;
+mod others;
 mod owners;
 mod service;
 
@@ -21,9 +22,10 @@ use crate::host::{Endpoint, Owners, RunningProcess, ancestors};
 use crate::inventory::Service;
 
 pub(super) use command_line::{shown, start_command};
-pub(super) use evidence::{Circumstances, OtherProcesses, OtherServices, StartCommands};
+pub(super) use evidence::Circumstances;
 pub(super) use identity::{IdentityAnswer, IdentityQuestion};
 pub(super) use launchers::is_shell;
+pub(super) use others::{OtherProcesses, OtherServices, StartCommands};
 pub(super) use owners::{KnownOwners, merge_owners, owners_cached};
 pub(super) use service::{FactsQuestion, ServiceFacts, StoredState, find_owners};
 

@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::health::Process;
 
 /// Circumstances in words, then the processes between `;`: `PID<PARENT` and what is known of each.
 fn evidence(circumstances: &str, processes: &str) -> Evidence {

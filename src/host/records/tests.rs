@@ -1,5 +1,7 @@
-use super::*;
 use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::host::process::{process, session_of};
 
 fn key(inventory: &Path, service: &str) -> RecordKey {
     RecordKey::new(inventory, service)
