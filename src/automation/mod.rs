@@ -36,8 +36,10 @@ pub(crate) struct Automation {
 }
 
 impl Automation {
-    /// Starts the task for the services that are watched. It ends with the events. Automatic restart is off.
+    /// Starts the task for the services that are watched. It ends with the events. `restart` switches automatic restart on
+    /// before anything is observed.
     pub(crate) fn start(
+        restart: bool,
         executor: Executor,
         clock: Clock,
         inventory: Arc<Inventory>,
@@ -46,10 +48,13 @@ impl Automation {
         engine: UnboundedSender<Input>,
     ) -> Self {
         let (toggles, mut requests) = unbounded_channel();
-        let (sender, status) = watch::channel(AutoRestartStatus::default());
         let stop = CancellationToken::new();
         let mut hooks = Hooks::new(watched, engine.clone());
         let mut restarts = Restarts::new(executor, clock, inventory, watched, engine, stop.clone());
+        if restart {
+            restarts.toggle();
+        }
+        let (sender, status) = watch::channel(restarts.status());
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
             let mut events = pin!(events);

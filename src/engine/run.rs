@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -93,15 +93,16 @@ impl Handle {
     }
 }
 
-/// Watches the services and publishes what happens until it is stopped.
+/// Watches the services and publishes what happens until it is stopped. Inputs that are there already come before the first
+/// answer.
 pub(crate) fn watch<A: Ask>(
     services: Vec<Arc<Service>>,
     ask: A,
     options: Options,
     clock: Clock,
     events: Vec<EventSender>,
+    (inputs, received): (UnboundedSender<Input>, UnboundedReceiver<Input>),
 ) -> Handle {
-    let (inputs, received) = unbounded_channel();
     let engine = Engine::new(services, ask, options, Until::Stopped, clock, events);
     let task = tokio::spawn(async move {
         engine.run(received, |_| {}).await;

@@ -11,6 +11,7 @@ use super::{Fleet, assert_is, dependency};
 use crate::support::demo::ask;
 use crate::support::process::Running;
 use crate::support::terminal::{ENTER, Pty};
+use crate::support::waiting::wait_until;
 
 const ON_PURPOSE: &str = "on purpose: the last beat said that it was shutting down";
 
@@ -132,7 +133,7 @@ fn requests_in_flight_get_30_s_then_connections_are_cut_then_the_database_is_clo
     let _ = working.read_to_string(&mut rest);
     assert!(!rest.contains("done after"), "{rest}");
     let event = fleet.demo.next_event();
-    assert_eq!(event, "control-plane exited: exit status: 0\n");
+    assert_eq!(event, "control-plane exited: exit status: 0");
     let log = fleet.demo.log("control-plane");
     let at = |text: &str| {
         log.find(text)
@@ -161,7 +162,8 @@ fn a_changed_file_is_reloaded_and_an_invalid_one_changes_nothing() {
         .demo
         .inventory()
         .with_file_name("logs/control-plane.log");
-    while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains("configuration rejected")) {}
+    let log = || std::fs::read_to_string(&log).unwrap_or_default();
+    wait_until("the refusal", || log().contains("configuration rejected"));
     assert_eq!(fleet.check("edge")["state"], "unhealthy");
     assert_eq!(fleet.check("control-plane")["state"], "healthy");
     write(r#"{"refused_agents": []}"#);
@@ -288,7 +290,7 @@ fn a_hanging_control_plane_does_not_delay_the_shutdown() {
     kill_process(control_plane, Signal::CONT).expect("it runs");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.starts_with("edge: stopped: "), "{ran:?}");
-    assert_eq!(fleet.demo.next_event(), "edge exited: exit status: 0\n");
+    assert_eq!(fleet.demo.next_event(), "edge exited: exit status: 0");
 }
 
 /// A restarted control plane lists no agent: an empty list proves nothing about a required one.
@@ -386,10 +388,7 @@ fn sigterm_and_sigint_shut_it_down() {
         let pid = Pid::from_raw(fleet.demo.pid("control-plane")).expect("a process");
         kill_process(pid, signal).expect("it runs");
         let event = fleet.demo.next_event();
-        assert_eq!(
-            event, "control-plane exited: exit status: 0\n",
-            "{signal:?}"
-        );
+        assert_eq!(event, "control-plane exited: exit status: 0", "{signal:?}");
     }
 }
 
@@ -442,7 +441,7 @@ fn the_agent_has_no_port_and_beats_every_interval() {
     let beat = || beat()["agents"][0]["last_heartbeat"].clone();
     for _ in 0..2 {
         let before = beat();
-        while beat() == before {}
+        wait_until("another heartbeat", || beat() != before);
     }
 }
 
@@ -474,7 +473,7 @@ fn the_final_heartbeat_says_that_the_agent_shuts_down_after_sigterm_and_sigint()
         kill_process(pid, signal).expect("it runs");
         assert_eq!(
             fleet.demo.next_event(),
-            "edge exited: exit status: 0\n",
+            "edge exited: exit status: 0",
             "{signal:?}"
         );
         let list = fleet.demo.ask("control-plane", "GET /api/v1/agents").json();

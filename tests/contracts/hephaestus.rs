@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -15,8 +14,9 @@ use super::{Fleet, assert_is, dependency};
 use crate::support::demo::{Demo, ask, send};
 use crate::support::example::example_with;
 use crate::support::fake::Fake;
-use crate::support::process::{Running, free_port, wait_for_port};
+use crate::support::process::{Running, free_port, output, wait_for_port};
 use crate::support::scene::Scene;
+use crate::support::waiting::{until, wait_until};
 use crate::support::watching::Watching;
 
 const REFUSED: &str = "dependency database: error: connection refused";
@@ -223,7 +223,7 @@ fn the_blocking_route_drains_and_cleans_up_and_then_replies() {
     let mut rest = String::new();
     working.read_to_string(&mut rest).expect("it is finished");
     assert!(rest.contains("done after"), "{rest}");
-    assert_eq!(fleet.demo.next_event(), "orders exited: exit status: 0\n");
+    assert_eq!(fleet.demo.next_event(), "orders exited: exit status: 0");
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn the_schedule_route_replies_at_once_and_shuts_down_in_the_background() {
         live["status"], "shutting_down",
         "it goes on while it drains"
     );
-    assert_eq!(fleet.demo.next_event(), "orders exited: exit status: 0\n");
+    assert_eq!(fleet.demo.next_event(), "orders exited: exit status: 0");
 }
 
 /// Nobody has asked healthctl for the shutdown: a watcher shows what the routes say. The clients of the demo are all the
@@ -310,8 +310,8 @@ fn health_and_shutdown_requests_are_not_counted_as_in_flight() {
     // A request to shut down waits for the work, and those of the demo's own clients end.
     let _blocking = send(fleet.demo.address("orders"), "POST /health/shutdown");
     let status = || fleet.demo.ask("orders", "GET /health/status").json();
-    while status()["should_shutdown"] != true {}
-    while in_flight() != 1 {}
+    wait_until("the flag", || status()["should_shutdown"] == true);
+    wait_until("one request in flight", || in_flight() == 1);
     for _ in 0..3 {
         status();
         assert_eq!(in_flight(), 1);
@@ -362,7 +362,7 @@ fn a_foreign_service_that_lives_on_after_its_reply_gets_sigterm() {
         .current_dir(scene.path())
         .stdin(Stdio::null());
     let mut foreign = Running::start(&mut command).expect("python3 can be run");
-    wait_for_port(port, Duration::from_secs(60));
+    wait_for_port(port);
     let ran = scene.run(&["shutdown", "--yes", "api"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.starts_with("api: stopped"), "{ran:?}");
@@ -421,7 +421,7 @@ fn sigterm_and_sigint_do_the_same_clean_up_and_the_exit_status_is_0() {
         let pid = Pid::from_raw(fleet.demo.pid(service)).expect("a process");
         kill_process(pid, signal).expect("it runs");
         let event = fleet.demo.next_event();
-        assert_eq!(event, format!("{service} exited: exit status: 0\n"));
+        assert_eq!(event, format!("{service} exited: exit status: 0"));
         let log = fleet.demo.log(service);
         assert!(log.contains("shutdown done"), "{log}");
     }
@@ -520,13 +520,13 @@ services:
     let mut command = Command::new(&program);
     command.arg(format!("127.0.0.1:{port}")).arg(&certificate);
     // A file that cannot be used is named, and nothing listens.
-    let wrong = command.output().expect("it can be run");
+    let wrong = output(&mut command);
     assert!(!wrong.status.success());
     let mut refused = Command::new(&program);
     refused
         .arg(format!("127.0.0.1:{port}"))
         .args([&certificate, &certificate]);
-    let refused = refused.output().expect("it can be run");
+    let refused = output(&mut refused);
     let error = String::from_utf8_lossy(&refused.stderr);
     assert!(error.contains("cert.pem holds no private key"), "{error}");
 
@@ -534,11 +534,9 @@ services:
     let mut running = Running::start(&mut command).expect("it can be run");
     let mut watching = Watching::start(&scene, &[]);
     // A client that says nothing, and one that speaks no TLS, do no harm.
-    let silent = loop {
-        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
-            break stream;
-        }
-    };
+    let silent = until("a listener", || {
+        TcpStream::connect(("127.0.0.1", port)).ok()
+    });
     let mut plain = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
     plain
         .write_all(b"GET /health HTTP/1.1\r\n\r\n")

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::serve::Listener;
 use healthctl_service::kcp_syncer::CHECK_TIMEOUT;
@@ -29,6 +29,7 @@ use crate::support::fake::Fake;
 use crate::support::process::{Running, free_port};
 use crate::support::scene::Scene;
 use crate::support::terminal::{ENTER, Pty};
+use crate::support::waiting::{LIMIT, ask_until};
 
 #[path = "../../src/demo/services/leases.rs"]
 mod leases;
@@ -200,10 +201,7 @@ fn uptime_and_latency_are_nanoseconds() {
     assert_eq!(report["Components"]["rbac"]["Error"], json!({}));
     let figure = |service: &Value| service["resources"]["latency_seconds"].as_f64();
     // It has rates once the first whole second has passed.
-    let mut found = fleet.check("syncer");
-    while figure(&found) <= Some(0.0) {
-        found = fleet.check("syncer");
-    }
+    let found = ask_until(|| fleet.check("syncer"), |found| figure(found) > Some(0.0));
     let uptime = found["uptime_seconds"].as_f64().expect("a number");
     assert!(uptime < 3600.0, "{found}");
     assert!(found["started_at"].is_string(), "{found}");
@@ -238,8 +236,6 @@ fn components_that_are_unknown_are_ignored_so_healthctl_shows_unknown_where_all_
     assert_eq!(ran.code, 3, "{ran:?}");
 }
 
-/// The time for which a test waits for what has to come.
-const PATIENCE: Duration = Duration::from_secs(60);
 const REPORT: &str = "GET /health/report";
 
 /// The example `syncer` of the kit with an inventory that names it.
@@ -292,7 +288,7 @@ impl Syncer {
                 }
             }
         });
-        up.recv().expect("it listens");
+        up.recv_timeout(LIMIT).expect("it listens");
         Self {
             scene,
             running,
@@ -319,7 +315,7 @@ impl Syncer {
     /// Asks for the report until it is as `holds` says.
     #[track_caller]
     fn until(&self, holds: impl Fn(&Value) -> bool) -> Value {
-        until(|| self.report(), holds)
+        ask_until(|| self.report(), holds)
     }
 
     fn until_status(&self, status: &str) -> Value {
@@ -362,22 +358,9 @@ impl Syncer {
     #[track_caller]
     fn expect_changes(&self, expected: &[&str]) {
         for line in expected {
-            let change = self.changes.recv_timeout(PATIENCE);
+            let change = self.changes.recv_timeout(LIMIT);
             assert_eq!(change.as_deref(), Ok(*line));
         }
-    }
-}
-
-/// Asks until what is found is as `holds` says.
-#[track_caller]
-fn until<T: std::fmt::Debug>(find: impl Fn() -> T, holds: impl Fn(&T) -> bool) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let found = find();
-        if holds(&found) {
-            return found;
-        }
-        assert!(Instant::now() < end, "it did not come: {found:?}");
     }
 }
 
@@ -763,13 +746,13 @@ fn else_any_degraded_component_makes_the_whole_degraded() {
 fn the_heartbeat_is_a_lease_with_its_renew_time_duration_and_holder() {
     let cluster = Cluster::start();
     let syncer = cluster.replica("syncer-a");
-    let lease = until(|| cluster.lease(), |lease| lease["spec"].is_object());
+    let lease = ask_until(|| cluster.lease(), |lease| lease["spec"].is_object());
     let spec = &lease["spec"];
     assert_eq!(lease["apiVersion"], "coordination.k8s.io/v1");
     assert_eq!(spec["holderIdentity"], "syncer-a");
     assert_eq!(spec["leaseDurationSeconds"], 3);
     let renewed = time(&spec["renewTime"]);
-    until(
+    ask_until(
         || cluster.lease(),
         |lease| time(&lease["spec"]["renewTime"]) > renewed,
     );
@@ -854,8 +837,8 @@ fn ten_and_more_components_are_cheap() {
         let is_found = |change: &String| {
             change.starts_with("component-1: ") && change.contains(&format!("-> {state}"))
         };
-        let change = || syncer.changes.recv_timeout(PATIENCE).expect("it is told");
-        until(change, is_found);
+        let change = || syncer.changes.recv_timeout(LIMIT).expect("it is told");
+        ask_until(change, is_found);
     }
     let (last, cpu_after) = checks();
     let rounds = last.unwrap_or(0.0) - first.unwrap_or(0.0);
@@ -968,7 +951,7 @@ fn rates_and_trends_are_computed_and_an_anomaly_is_pointed_out() {
     );
     syncer.ask("POST /queue/0");
     let mark = || syncer.metric("service_figure_anomalous{figure=\"queue_depth\"}");
-    until(mark, |mark| *mark == Some(0.0));
+    ask_until(mark, |mark| *mark == Some(0.0));
 }
 
 #[test]
@@ -999,7 +982,7 @@ fn the_interval_duration_and_failure_threshold_of_the_lease_are_settable() {
         .map(|(holder, threshold)| cluster.replica_with(holder, 50, threshold));
     let lease = |syncer: &Syncer| syncer.report()["Components"]["lease"].take();
     for syncer in [&strict, &patient] {
-        until(|| lease(syncer), |lease| lease["Status"] == "Healthy");
+        ask_until(|| lease(syncer), |lease| lease["Status"] == "Healthy");
     }
     assert_eq!(cluster.lease()["spec"]["leaseDurationSeconds"], 3);
     // A token that is refused makes each renewal, and each look, a missed one.
@@ -1009,7 +992,7 @@ fn the_interval_duration_and_failure_threshold_of_the_lease_are_settable() {
     let changes: Vec<_> = strict.changes.try_iter().collect();
     assert!(!changes.iter().any(is_degraded), "{changes:?}");
     let missed = "service_heartbeats_missed_in_a_row{to=\"lease kcp-system/syncer\"}";
-    until(|| patient.metric(missed), |missed| *missed >= Some(5.0));
+    ask_until(|| patient.metric(missed), |missed| *missed >= Some(5.0));
     let found = lease(&patient);
     assert_eq!(found["Status"], "Degraded", "{found}");
     // The interval is that of the replica: with that of 10 s there would be no fifth one yet.
@@ -1023,12 +1006,12 @@ fn the_interval_duration_and_failure_threshold_of_the_lease_are_settable() {
 fn a_conflict_is_handled_and_a_foreign_holder_is_not_overwritten() {
     let cluster = Cluster::start();
     let syncer = cluster.replica("syncer-a");
-    until(|| cluster.holder(), |holder| holder == "syncer-a");
+    ask_until(|| cluster.holder(), |holder| holder == "syncer-a");
     let foreign = json!({
         "holderIdentity": "foreign", "leaseDurationSeconds": 3, "leaseTransitions": 7,
         "acquireTime": "2001-01-01T00:00:00.000000Z", "renewTime": "2001-01-01T00:00:00.000000Z",
     });
-    until(|| cluster.overwrite(&foreign), Option::is_some);
+    ask_until(|| cluster.overwrite(&foreign), Option::is_some);
     let report = syncer.until(|report| {
         report["Components"]["lease"]["Message"] == "taken over by foreign from syncer-a"
     });
@@ -1039,12 +1022,12 @@ fn a_conflict_is_handled_and_a_foreign_holder_is_not_overwritten() {
     // It looks again and again, and writes nothing until the lease has expired.
     let sent = "service_heartbeats_total{to=\"lease kcp-system/syncer\",result=\"sent\"}";
     let before = syncer.metric(sent);
-    until(
+    ask_until(
         || syncer.metric(sent),
         |sent| *sent >= before.map(|before| before + 3.0),
     );
     assert_eq!(cluster.lease()["spec"], foreign);
-    until(|| cluster.holder(), |holder| holder == "syncer-a");
+    ask_until(|| cluster.holder(), |holder| holder == "syncer-a");
     assert_eq!(cluster.lease()["spec"]["leaseTransitions"], 8);
 }
 
@@ -1052,14 +1035,14 @@ fn a_conflict_is_handled_and_a_foreign_holder_is_not_overwritten() {
 fn a_takeover_is_graceful() {
     let cluster = Cluster::start();
     let mut first = cluster.replica("syncer-a");
-    until(|| cluster.holder(), |holder| holder == "syncer-a");
+    ask_until(|| cluster.holder(), |holder| holder == "syncer-a");
     let second = cluster.replica("syncer-b");
     let message = |syncer: &Syncer| syncer.report()["Components"]["lease"]["Message"].take();
-    until(|| message(&second), |message| message == "held by syncer-a");
+    ask_until(|| message(&second), |message| message == "held by syncer-a");
     // It gives the lease up, and the other one takes it.
     assert_eq!(first.ask("POST /step-down").status, 200);
-    until(|| cluster.holder(), |holder| holder == "syncer-b");
-    until(
+    ask_until(|| cluster.holder(), |holder| holder == "syncer-b");
+    ask_until(
         || message(&first),
         |message| message == "taken over by syncer-b from syncer-a",
     );
@@ -1068,7 +1051,7 @@ fn a_takeover_is_graceful() {
     assert!(second.running.pid() != first.running.pid());
     let mut second = second;
     assert_eq!(second.running.stop(Signal::TERM).code(), Some(0));
-    until(|| cluster.holder(), |holder| holder == "syncer-a");
+    ask_until(|| cluster.holder(), |holder| holder == "syncer-a");
     assert_eq!(first.running.stop(Signal::TERM).code(), Some(0));
     assert_eq!(cluster.holder(), "");
 }

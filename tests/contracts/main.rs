@@ -10,14 +10,14 @@ mod kcp_syncer;
 mod scry_ingestor;
 mod warren;
 
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::net::TcpStream;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::acting::Acting;
-use crate::support::demo::{Demo, send};
+use crate::support::demo::Demo;
 use crate::support::scene::Ran;
 use crate::support::watching::Watching;
 
@@ -60,7 +60,7 @@ impl Fleet {
     }
 
     fn run(&self, words: &str) -> Ran {
-        Ran::from(self.command(words).output().expect("the binary can be run"))
+        Ran::of(&mut self.command(words))
     }
 
     /// Starts an action and returns a handle that reads its output.
@@ -95,15 +95,7 @@ impl Fleet {
 
     /// Sends a request that takes this long, and returns when it has begun: until it is done, a shutdown drains.
     fn work(&self, service: &str, millis: u32) -> BufReader<TcpStream> {
-        let request = format!("GET /work/{millis}");
-        let mut reader = send(self.demo.address(service), &request).expect("it listens");
-        let mut line = String::new();
-        while line.trim_end() != "begun" {
-            line.clear();
-            let length = reader.read_line(&mut line).expect("an answer comes");
-            assert_ne!(length, 0, "no work was begun");
-        }
-        reader
+        self.demo.work(service, millis)
     }
 
     /// Stops a service; the proof has to be the exit of its process.

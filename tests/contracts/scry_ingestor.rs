@@ -3,14 +3,12 @@
 //! The demo's instance and the example `ingestor` of the kit are tried, and what a watcher shows of them through healthctl.
 
 use std::cell::RefCell;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{ChildStderr, Command, Stdio};
-use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{Fleet, assert_is, dependency};
@@ -20,10 +18,9 @@ use crate::support::fake::Fake;
 use crate::support::process::{Running, free_port};
 use crate::support::scene::{Ran, Scene};
 use crate::support::terminal::{ENTER, Pty};
+use crate::support::waiting::{Lines, wait_until};
 
 const NOT_READY: &str = "ready: answered 503 Service Unavailable, expected 200-299";
-/// The time after which what a test waits for will not come any more.
-const PATIENCE: Duration = Duration::from_secs(60);
 const RELOAD: &str = "POST /api/v1/config/reload";
 const DETAILED: &str = "GET /health/detailed";
 
@@ -66,9 +63,8 @@ struct Ingestor {
     scene: Scene,
     running: Running,
     /// The lines of its log, which is read all the time: a full pipe would hold it up.
-    log: Receiver<String>,
+    log: RefCell<Lines>,
     /// The lines that were read and not waited for: two tasks may write theirs in either order.
-    passed: RefCell<Vec<Value>>,
     address: SocketAddr,
     database: Option<Fake>,
     configuration: Value,
@@ -112,8 +108,7 @@ services: {{ingestor: {{profile: scry-ingestor, url: 'http://{address}'}}}}\n"
         let ingestor = Self {
             scene,
             running,
-            log: lines(log),
-            passed: RefCell::default(),
+            log: RefCell::new(Lines::of(log)),
             address,
             database: Some(database),
             configuration,
@@ -124,21 +119,17 @@ services: {{ingestor: {{profile: scry-ingestor, url: 'http://{address}'}}}}\n"
 
     /// Waits for the line of the log whose field has this value and returns it.
     fn until(&self, field: &str, value: &str) -> Value {
-        loop {
-            let line = self.log.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|error| panic!("{field} never was {value:?}: {error}"));
-            let line: Value = serde_json::from_str(&line).expect("the log is JSON");
-            if line[field] == value {
-                return line;
-            }
-            self.passed.borrow_mut().push(line);
-        }
+        let parse = |line: &str| -> Value { serde_json::from_str(line).expect("the log is JSON") };
+        let mut log = self.log.borrow_mut();
+        let is_wanted = |line: &str| parse(line)[field] == value;
+        parse(&log.until(&format!("{field}: {value}"), is_wanted))
     }
 
-    /// Waits for its end and returns the lines of the log that were not read yet, and its exit code.
-    fn end(&mut self) -> (Vec<Value>, Option<i32>) {
-        let lines = self.log.iter();
-        let lines = lines.map(|line| serde_json::from_str(&line).expect("the log is JSON"));
+    /// Waits for its end and returns the lines of its log, and its exit code.
+    fn end(mut self) -> (Vec<Value>, Option<i32>) {
+        let log = self.log.into_inner().all();
+        let lines = log.lines();
+        let lines = lines.map(|line| serde_json::from_str(line).expect("the log is JSON"));
         (lines.collect(), self.running.wait().code())
     }
 
@@ -196,9 +187,7 @@ services: {{ingestor: {{profile: scry-ingestor, url: 'http://{address}'}}}}\n"
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.running.pid()).expect("a pid is small");
-        let pid = Pid::from_raw(pid).expect("a process");
-        kill_process(pid, signal).expect("it runs");
+        self.running.signal(signal);
     }
 
     /// Begins a request that ends only when its client or the service ends it.
@@ -207,26 +196,6 @@ services: {{ingestor: {{profile: scry-ingestor, url: 'http://{address}'}}}}\n"
         self.until("message", "endless request begins");
         request
     }
-}
-
-/// Asks again and again until this holds.
-#[track_caller]
-fn eventually(mut holds: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < PATIENCE, "it never came to hold");
-    }
-}
-
-/// Returns the lines of a log as they come, until its end.
-fn lines(log: ChildStderr) -> Receiver<String> {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut lines = BufReader::new(log).lines().map_while(Result::ok);
-        // The test may have ended before the process.
-        lines.try_for_each(|line| sender.send(line))
-    });
-    receiver
 }
 
 /// Returns the field of each line that has it, as text.
@@ -492,8 +461,7 @@ fn sigterm_and_sigint_shut_down_gracefully() {
         drop(endless);
         let (lines, code) = ingestor.end();
         assert_eq!(code, Some(0), "{name}");
-        let mut steps = texts(&ingestor.passed.take(), "step");
-        steps.extend(texts(&lines, "step"));
+        let steps = texts(&lines, "step");
         assert!(steps.contains(&format!("requested by {name}")), "{steps:?}");
         for step in ["drained", "cleaned up database", "finished"] {
             assert!(steps.contains(&step.to_owned()), "{name}: {steps:?}");
@@ -503,7 +471,7 @@ fn sigterm_and_sigint_shut_down_gracefully() {
 
 #[test]
 fn handlers_run_last_registered_first() {
-    let mut ingestor = Ingestor::start();
+    let ingestor = Ingestor::start();
     ingestor.signal(Signal::TERM);
     let (lines, _) = ingestor.end();
     let handlers = texts(&lines, "handler");
@@ -512,7 +480,7 @@ fn handlers_run_last_registered_first() {
 
 #[test]
 fn a_failing_handler_does_not_stop_the_rest() {
-    let mut ingestor = Ingestor::start();
+    let ingestor = Ingestor::start();
     ingestor.signal(Signal::TERM);
     let failed = ingestor.until("message", "clean-up failed");
     assert_eq!(failed["handler"], "adapters");
@@ -575,7 +543,7 @@ fn requests_are_refused_progressively_while_shutting_down() {
     }
     // At first fewer than all; in the end so many in a row only once the share is 1.
     let mut refused_in_a_row = 0;
-    eventually(|| {
+    wait_until("the state", || {
         let refused = ingestor.ask("GET /now").status == 503;
         refused_in_a_row = if refused { refused_in_a_row + 1 } else { 0 };
         refused_in_a_row == 100
@@ -588,7 +556,7 @@ fn requests_are_refused_progressively_while_shutting_down() {
 
 #[test]
 fn termination_events_tell_each_step() {
-    let mut ingestor = Ingestor::start();
+    let ingestor = Ingestor::start();
     ingestor.signal(Signal::TERM);
     let (lines, _) = ingestor.end();
     let expected = [
@@ -622,7 +590,7 @@ fn sighup_is_the_same_reload_as_the_route() {
             "{ran:?}"
         );
         // The signal is answered by nothing, so it may be at work for a moment.
-        eventually(|| versions().len() == version);
+        wait_until("the state", || versions().len() == version);
         let last = versions().pop().expect("a version");
         assert_eq!(last["version"], version, "{last}");
         assert_eq!(last["cause"], "SIGHUP", "{last}");
@@ -784,7 +752,7 @@ fn checks_are_scheduled_singly() {
     schedule("api", 0.01);
     let before = ingestor.component("database")["checked_at"].take();
     let mut times = std::collections::BTreeSet::new();
-    eventually(|| {
+    wait_until("the state", || {
         times.insert(ingestor.component("api")["checked_at"].to_string());
         times.len() == 5
     });
@@ -806,7 +774,7 @@ fn the_timeouts_of_checks_are_changed_while_running() {
         configuration["checks"] = json!({"kafka": {"timeout_seconds": 0.125}});
     });
     assert_eq!(fleet.ingestor(RELOAD).status, 200);
-    eventually(|| message() == "timed out after 125ms");
+    wait_until("the state", || message() == "timed out after 125ms");
     fleet.reconfigure(|configuration| {
         configuration["checks"] = json!({"kafka": {"timeout_seconds": -1}});
     });
@@ -820,7 +788,7 @@ fn the_timeouts_of_checks_are_changed_while_running() {
     // A configuration without settings has those with which the checks were registered.
     fleet.reconfigure(|configuration| configuration["checks"] = json!({}));
     assert_eq!(fleet.ingestor(RELOAD).status, 200);
-    eventually(|| message() == "timed out after 300ms");
+    wait_until("the state", || message() == "timed out after 300ms");
 }
 
 #[test]
@@ -863,7 +831,10 @@ fn a_configuration_is_rolled_back() {
     ingestor.until("message", "configuration rejected");
     ingestor.signal(Signal::TERM);
     let (lines, _) = ingestor.end();
-    let levels = texts(&lines, "level");
+    let rejected = |line: &&Value| line["message"] != "configuration rejected";
+    let later: Vec<Value> = lines.iter().skip_while(rejected).cloned().collect();
+    let levels = texts(&later, "level");
+    assert!(levels.contains(&"info".to_owned()), "{later:?}");
     assert!(!levels.contains(&"debug".to_owned()), "the level is back");
 }
 
@@ -909,7 +880,9 @@ fn the_health_of_an_upstream_service_is_aggregated() {
     assert_is(&ingestor.check(), "healthy", &[], &[]);
     drop(upstream.database.take());
     upstream.until("message", "component is unhealthy");
-    eventually(|| ingestor.component("catalogue")["status"] != "healthy");
+    wait_until("the state", || {
+        ingestor.component("catalogue")["status"] != "healthy"
+    });
     let found = ingestor.check();
     assert_eq!(found["state"], "degraded", "it is optional: {found}");
     let catalogue = dependency(&found, "catalogue");
@@ -925,7 +898,7 @@ fn the_health_of_an_upstream_service_is_aggregated() {
         let message = component["message"].as_str().unwrap_or_default();
         message.starts_with("Connection refused")
     };
-    eventually(|| refused(ingestor.component("catalogue")));
+    wait_until("the state", || refused(ingestor.component("catalogue")));
     assert_eq!(ingestor.ask("GET /ready").status, 200);
 }
 
@@ -935,8 +908,12 @@ fn a_failure_is_propagated_along_dependencies_and_counted_once() {
     let mut ingestor = Ingestor::start();
     assert_eq!(ingestor.component("api")["message"], "running");
     drop(ingestor.database.take());
-    eventually(|| ingestor.component("database")["status"] != "healthy");
-    eventually(|| ingestor.component("api")["message"] != "running");
+    wait_until("the state", || {
+        ingestor.component("database")["status"] != "healthy"
+    });
+    wait_until("the state", || {
+        ingestor.component("api")["message"] != "running"
+    });
     let api = ingestor.component("api");
     assert_eq!(api["status"], "degraded", "{api}");
     assert_eq!(api["metadata"]["affected_by"], json!(["database"]));
@@ -975,7 +952,7 @@ fn a_circuit_breaker_stops_calls() {
         .expect("a reason");
     assert!(error.ends_with("(circuit open)"), "{error}");
     // Once the pause is over a call is let through, and fails again.
-    eventually(|| ingest().status != 503);
+    wait_until("the state", || ingest().status != 503);
     assert_eq!(ingest().status, 503);
 }
 

@@ -1,7 +1,9 @@
 //! `warren`: a supervisor of three tasks, checked by HTTP, TCP and a command, that replaces an unhealthy one.
 
-use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -11,6 +13,7 @@ use crate::support::demo::Demo;
 use crate::support::fake::Fake;
 use crate::support::process::{Running, free_port};
 use crate::support::scene::Scene;
+use crate::support::waiting::{Lines, ask_until, wait_until};
 use crate::support::watching::Watching;
 
 impl Fleet {
@@ -24,12 +27,7 @@ impl Fleet {
 
     /// Waits until the supervisor reports a task in this state.
     fn until_task(&self, name: &str, holds: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let task = self.task(name);
-            if holds(&task) {
-                return task;
-            }
-        }
+        ask_until(|| self.task(name), holds)
     }
 }
 
@@ -281,7 +279,7 @@ fn task(restart_on: &str) -> Scene {
     failure_threshold: 2
     probes:
       live: {{exec: [test, -e, alive]}}
-      ready: {{exec: [test, -e, ready]}}
+      ready: {{exec: [sh, -c, \"echo >> asked; test -e ready\"]}}
     start: {{command: [sh, -c, \"echo began >> starts; touch alive ready; exec sleep 600\"], ready_timeout: 20s}}
     sources: [code.txt]
     restart_on: [{restart_on}]
@@ -298,7 +296,12 @@ fn remove(scene: &Scene, file: &str) {
 }
 
 fn starts(scene: &Scene) -> usize {
-    let text = std::fs::read_to_string(scene.path().join("starts")).unwrap_or_default();
+    lines(scene, "starts")
+}
+
+/// Returns the number of lines of a file; zero where there is none.
+fn lines(scene: &Scene, file: &str) -> usize {
+    let text = std::fs::read_to_string(scene.path().join(file)).unwrap_or_default();
     text.lines().count()
 }
 
@@ -336,14 +339,17 @@ fn failing_readiness_takes_traffic_away_and_restarts_nothing() {
     remove(&scene, "ready");
     let unready = watching.until_state("task", "unready");
     assert_eq!(unready["ready"], false);
+    // Far more failures than liveness needs for a restart.
+    let before = lines(&scene, "asked");
+    wait_until("more failures", || lines(&scene, "asked") > before + 20);
     scene.write("ready", "");
-    let changes = watching.until(|change| change["state"] == "healthy");
+    let mut changes = watching.until(|change| change["state"] == "healthy");
+    changes.extend(watching.rest());
     assert!(
         changes.iter().all(|change| change["action"].is_null()),
         "{changes:?}"
     );
     assert_eq!(starts(&scene), 1);
-    assert_eq!(watching.end(Signal::TERM), Some(143));
     stop(&scene);
 }
 
@@ -353,16 +359,8 @@ fn what_is_stale_is_replaced_without_a_terminal_and_the_text_stream_says_so() {
     let mut command = scene.command(&["watch", "-o", "text", "--restart"]);
     command.stdout(Stdio::piped()).stderr(Stdio::null());
     let mut running = Running::start(&mut command).expect("the binary can be run");
-    let mut lines = BufReader::new(running.child().stdout.take().expect("it is piped")).lines();
-    let mut until = |text: &str| loop {
-        let line = lines
-            .next()
-            .expect("the stream goes on")
-            .expect("it is text");
-        if line.contains(text) {
-            return line;
-        }
-    };
+    let mut lines = Lines::of(running.child().stdout.take().expect("it is piped"));
+    let mut until = |text: &str| lines.until(text, |line| line.contains(text));
     until("automatic restart is on for task (stale)");
     until("task ✓ healthy");
     scene.write("code.txt", "2");
@@ -419,22 +417,115 @@ services:
     assert!(message.starts_with(limited), "{message}");
 }
 
+/// Answers with what the script says, `+` for 200 and `-` for 503, and then with 200.
+fn scripted(script: &'static str) -> Fake {
+    let count = AtomicUsize::new(0);
+    Fake::http(move |_, _| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        let is_well = script.as_bytes().get(number) != Some(&b'-');
+        (if is_well { 200 } else { 503 }, String::new())
+    })
+}
+
+/// Asserts that only so many failures in a row make a service unhealthy, and that it is flagged while they are fewer.
+fn assert_damped(watching: &mut Watching, retries: u64) {
+    let passed = watching.until(|change| change["state"] == "unhealthy");
+    let mut states: Vec<_> = passed.iter().map(|change| &change["state"]).collect();
+    states.dedup();
+    let known = states.iter().filter(|state| **state != "unknown").count();
+    assert_eq!(known, 2, "healthy until then: {states:?}");
+    let count = |change: &Value, what: &str| change["probes"][0][what].as_u64();
+    let broken = passed.last().expect("a change");
+    assert_eq!(count(broken, "consecutive_failures"), Some(retries));
+    assert_eq!(count(broken, "consecutive_successes"), Some(0));
+    let flagged = |change: &&Value| change["flags"] == json!(["flapping"]);
+    let flapping = passed.iter().find(flagged).expect("it is told");
+    assert_eq!(flapping["state"], "healthy", "it changes no state");
+    let well = watching.until_state(passed[0]["name"].as_str().expect("a name"), "healthy");
+    assert_eq!(count(&well, "consecutive_failures"), Some(0));
+    assert_eq!(count(&well, "consecutive_successes"), Some(1));
+}
+
+/// Never three in a row, and then three.
+const FLAPPING: &str = "+--+--+--+--+--+---";
+
+#[test]
+fn consecutive_successes_and_failures_are_counted_and_damp_flapping() {
+    let fake = scripted(FLAPPING);
+    let scene = Scene::with_inventory(&format!(
+        "services: {{task: {{profile: warren, url: \"{}\", interval: 50ms, probes: {{live: {{http: /}}}}}}}}\n",
+        fake.url()
+    ));
+    assert_damped(&mut Watching::start(&scene, &[]), 3);
+}
+
+#[test]
+fn checks_are_capped_in_number_at_a_time() {
+    let (now, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let fake = Fake::http({
+        let most = Arc::clone(&most);
+        move |_, _| {
+            let number = now.fetch_add(1, Ordering::SeqCst) + 1;
+            most.fetch_max(number, Ordering::SeqCst);
+            // A fifth request would come in this time.
+            std::thread::park_timeout(Duration::from_millis(100));
+            now.fetch_sub(1, Ordering::SeqCst);
+            (200, String::new())
+        }
+    });
+    let probes: Vec<String> = (0..20)
+        .map(|number| format!("p{number}: {{http: /{number}}}"))
+        .collect();
+    let scene = Scene::with_inventory(&format!(
+        "services: {{task: {{profile: warren, url: \"{}\", timeout: 60s, probes: {{{}}}}}}}\n",
+        fake.url(),
+        probes.join(", ")
+    ));
+    let ran = scene.run(&["check", "--exit-code"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(fake.asked().len(), 20);
+    assert_eq!(most.load(Ordering::SeqCst), 4, "of one host and port");
+}
+
 #[test]
 fn the_same_without_a_file() {
     let fake = Fake::http(|_, _| (200, String::new()));
     let (url, address) = (fake.url(), format!("127.0.0.1:{}", fake.port()));
-    let settings = "--interval 7s --timeout 9s --retries 4 --start-period 3s";
     for (flag, value) in [
         ("--url", url.as_str()),
         ("--tcp", address.as_str()),
         ("--cmd", "sh -c 'exit 0'"),
     ] {
-        let scene = Scene::new();
-        let mut words = vec!["check", "--exit-code", flag, value];
-        words.extend(settings.split(' '));
-        let ran = scene.run(&words);
+        let ran = Scene::new().run(&["check", "--exit-code", flag, value]);
         assert_eq!(ran.code, 0, "{flag}: {ran:?}");
     }
     let ran = Scene::new().run(&["check", "--exit-code", "--cmd", "sh -c 'exit 1'"]);
     assert_eq!(ran.code, 1, "{ran:?}");
+    let slow = ["check", "--cmd", "sleep 600", "--timeout", "100ms"];
+    let ran = Scene::new().run(&slow);
+    assert!(ran.stdout.contains("no end within 100ms"), "{ran:?}");
+
+    let scene = Scene::new();
+    let command = "sh -c 'echo >> asked; exit 1'";
+    let words = [
+        "--cmd",
+        command,
+        "--interval",
+        "50ms",
+        "--start-period",
+        "1h",
+    ];
+    let mut watching = Watching::start(&scene, &words);
+    watching.until_state("sh", "starting");
+    // At the interval of the profile that would take longer than a test may.
+    wait_until("40 failures", || lines(&scene, "asked") >= 40);
+    let rest = watching.rest();
+    assert!(
+        rest.iter().all(|change| change["state"] == "starting"),
+        "{rest:#?}"
+    );
+
+    let fake = scripted("+---+---+---+---+----");
+    let words = ["--url", &fake.url(), "--interval", "50ms", "--retries", "4"];
+    assert_damped(&mut Watching::start(&scene, &words), 4);
 }

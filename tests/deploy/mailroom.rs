@@ -7,7 +7,6 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -15,6 +14,7 @@ use crate::support::demo::{Answer, ask};
 use crate::support::example::example;
 use crate::support::process::{Running, free_port, wait_for_port};
 use crate::support::scene::Scene;
+use crate::support::waiting::wait_until;
 
 /// The language that a mail room is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,16 +41,6 @@ fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/kit")
         .join(name)
-}
-
-/// Waits until this holds; panics when it does not within a minute.
-pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "never: {what}");
-        // There is no event to wait for in a process that is asked, so this asks again.
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
 }
 
 /// Returns the text of a file under `tests/deploy`.
@@ -107,7 +97,7 @@ services:
             .stdout(log.try_clone().expect("a file has a second handle"))
             .stderr(log);
         let running = Running::start(&mut command).expect("it can be run: .ci/run installs it");
-        wait_for_port(port, Duration::from_secs(60));
+        wait_for_port(port);
         Self {
             scene,
             running,
@@ -144,14 +134,14 @@ services:
 
     /// Waits until its liveness route says this status.
     pub(crate) fn until_live_says(&self, status: &str) {
-        until(status, || {
+        wait_until(status, || {
             self.ask("GET /health/live").json()["status"] == status
         });
     }
 
     /// Waits until its readiness route answers with this code.
     pub(crate) fn until_readyz_is(&self, code: u16) {
-        until("/readyz", || self.ask("GET /readyz").status == code);
+        wait_until("/readyz", || self.ask("GET /readyz").status == code);
     }
 
     /// Begins to send a letter, and returns when that is in flight.
@@ -162,7 +152,7 @@ services:
         stream
             .write_all(head.as_bytes())
             .expect("it takes requests");
-        until("in flight", || self.works());
+        wait_until("in flight", || self.works());
         Letter(stream)
     }
 
@@ -191,7 +181,7 @@ services:
     pub(crate) fn ends(&mut self) -> ExitStatus {
         let ended = RefCell::default();
         let running = RefCell::new(&mut self.running);
-        until("its end", || {
+        wait_until("its end", || {
             *ended.borrow_mut() = running.borrow_mut().ended();
             ended.borrow().is_some()
         });

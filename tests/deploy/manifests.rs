@@ -7,7 +7,8 @@ use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::mailroom::{Mailroom, deployment, until};
+use crate::mailroom::{Mailroom, deployment};
+use crate::support::waiting::wait_until;
 
 /// Returns the documents of a YAML file.
 pub(crate) fn documents(name: &str) -> Vec<Value> {
@@ -82,16 +83,16 @@ fn the_probes_of_the_pod_answer_as_kubernetes_needs_it() {
         let path = get["path"].as_str().expect("it has a path");
         mailroom.ask(&format!("GET {path}")).status
     };
-    until("ready", || code(&mailroom, "readiness") == 200);
+    wait_until("ready", || code(&mailroom, "readiness") == 200);
     assert_eq!(code(&mailroom, "startup"), 200);
     assert_eq!(code(&mailroom, "liveness"), 200);
 
     mailroom.has_inbox(false);
-    until("unready", || code(&mailroom, "readiness") == 503);
+    wait_until("unready", || code(&mailroom, "readiness") == 503);
     assert_eq!(code(&mailroom, "liveness"), 200, "no restart mends it");
     assert_eq!(code(&mailroom, "startup"), 200);
     mailroom.has_inbox(true);
-    until("ready", || code(&mailroom, "readiness") == 200);
+    wait_until("ready", || code(&mailroom, "readiness") == 200);
 
     let letter = mailroom.begin_letter();
     mailroom.signal(Signal::TERM);

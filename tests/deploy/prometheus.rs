@@ -14,10 +14,11 @@ use healthctl_service::{
 use regex::Regex;
 use serde_json::Value;
 
-use crate::mailroom::{Language, Mailroom, deployment, until};
+use crate::mailroom::{Language, Mailroom, deployment};
 use crate::manifests::{assert_checked, documents};
 use crate::support::demo::ask;
 use crate::support::process::{Running, free_port, wait_for_port};
+use crate::support::waiting::wait_until;
 
 /// The values of each label of each metric.
 type Served = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
@@ -377,7 +378,7 @@ impl Prometheus {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let running = Running::start(&mut command).expect("prometheus is installed");
-        wait_for_port(port, Duration::from_secs(60));
+        wait_for_port(port);
         Self {
             _running: running,
             address: SocketAddr::from(([127, 0, 0, 1], port)),
@@ -396,7 +397,7 @@ impl Prometheus {
     /// Waits until an expression gives a series.
     fn until(&self, expression: &str) -> Vec<Value> {
         let found = RefCell::default();
-        until(expression, || {
+        wait_until(expression, || {
             *found.borrow_mut() = self.query(expression).unwrap_or_default();
             !found.borrow().is_empty()
         });

@@ -6,11 +6,11 @@ use std::process::Command;
 
 use regex::Regex;
 
-use crate::mailroom::until;
 use crate::support::demo::ask;
 use crate::support::process::free_port;
 use crate::support::scene::{Scene, program};
 use crate::support::started::{MARK, Stage};
+use crate::support::waiting::wait_until;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -166,7 +166,7 @@ fn a_newcomer_gets_from_an_empty_folder_to_a_service_with_all_of_it() {
         ],
     );
 
-    until("unready", || newcomer.ready() == 503);
+    wait_until("unready", || newcomer.ready() == 503);
     let shown = newcomer.types(broken);
     all(
         &shown,
@@ -177,7 +177,7 @@ fn a_newcomer_gets_from_an_empty_folder_to_a_service_with_all_of_it() {
         ],
     );
 
-    until("ready", || newcomer.ready() == 200);
+    wait_until("ready", || newcomer.ready() == 200);
     let shown = newcomer.types(changes);
     all(
         &shown,

@@ -3,18 +3,19 @@
 mod restart;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-use crate::support::demo::{Demo, ask, send};
+use crate::support::demo::{Demo, ask};
 use crate::support::process::Running;
 use crate::support::scene::Scene;
+use crate::support::waiting::{LIMIT, wait_until};
 
 const SERVICES: [&str; 3] = ["control-plane", "orders", "search"];
 
@@ -29,24 +30,13 @@ fn open_process(demo: &Demo, service: &str) -> OwnedFd {
 
 /// Waits until the process has exited, which makes its handle readable.
 fn wait_for_exit(process: &OwnedFd) {
-    poll(&mut [PollFd::new(process, PollFlags::IN)], None).expect("a process can be waited for");
+    let limit = Timespec::try_from(LIMIT).expect("it is short");
+    let ended = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit));
+    assert_eq!(ended.expect("a process can be waited for"), 1, "its end");
 }
 
 fn refuses(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
-}
-
-/// Sends a request that takes this long, and returns when the service has begun to answer it.
-fn work(demo: &Demo, service: &str, millis: u32) -> BufReader<TcpStream> {
-    let mut reader =
-        send(demo.address(service), &format!("GET /work/{millis}")).expect("the service listens");
-    let mut line = String::new();
-    while line.trim_end() != "begun" {
-        line.clear();
-        let length = reader.read_line(&mut line).expect("an answer comes");
-        assert_ne!(length, 0, "no work was begun");
-    }
-    reader
 }
 
 #[test]
@@ -188,7 +178,7 @@ fn one_of_several_demos_is_selected_by_its_inventory() {
 fn a_killed_demo_leaves_no_process_and_the_next_one_removes_its_directory() {
     let mut demo = Demo::start(&[]);
     let processes = SERVICES.map(|service| open_process(&demo, service));
-    let _work = work(&demo, "orders", 60_000);
+    let _work = demo.work("orders", 60_000);
     let addresses = SERVICES.map(|service| demo.address(service));
     let left = demo.inventory().to_owned();
     demo.process().child().kill().unwrap();
@@ -221,7 +211,7 @@ fn a_signal_ends_the_demo_its_services_and_its_directory() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
         let mut demo = Demo::start(&[]);
         let processes = SERVICES.map(|service| open_process(&demo, service));
-        let _work = work(&demo, "orders", 60_000);
+        let _work = demo.work("orders", 60_000);
         let own = demo.process().pid().try_into().unwrap();
         kill_process(pid(own), signal).unwrap();
         assert_eq!(demo.process().wait().code(), Some(code));
@@ -238,11 +228,12 @@ fn the_blocking_shutdown_route_answers_after_the_clean_up_and_then_the_process_e
     let mut demo = Demo::start(&["--calm"]);
     let address = demo.address("orders");
     let (process, own) = (open_process(&demo, "orders"), demo.pid("orders"));
-    let mut working = work(&demo, "orders", 1_500);
+    let mut working = demo.work("orders", 1_500);
     let request_shutdown = move || ask(address, "POST /health/shutdown").unwrap();
     let first = std::thread::spawn(request_shutdown);
     // The flag is up when the service says so itself.
-    while demo.ask("orders", "GET /health/status").json()["should_shutdown"] != true {}
+    let status = || demo.ask("orders", "GET /health/status").json();
+    wait_until("the flag", || status()["should_shutdown"] == true);
     let second = std::thread::spawn(request_shutdown);
     assert_eq!(
         demo.ask("orders", "GET /health/live").json()["status"],
@@ -273,7 +264,7 @@ fn the_blocking_shutdown_route_answers_after_the_clean_up_and_then_the_process_e
     }
     wait_for_exit(&process);
     assert!(refuses(address));
-    assert_eq!(demo.next_event(), "orders exited: exit status: 0\n");
+    assert_eq!(demo.next_event(), "orders exited: exit status: 0");
     assert!(!Path::new(&format!("/proc/{own}")).exists(), "no zombie");
 
     let gone = demo.run(&["demo", "break", "orders", "process"]);
@@ -290,7 +281,7 @@ fn the_blocking_shutdown_route_answers_after_the_clean_up_and_then_the_process_e
 fn the_scheduled_shutdown_route_answers_at_once_and_the_service_drains() {
     let mut demo = Demo::start(&["--calm"]);
     let process = open_process(&demo, "search");
-    let mut working = work(&demo, "search", 1_500);
+    let mut working = demo.work("search", 1_500);
     let reply = demo.ask("search", "POST /health/shutdown/schedule");
     assert_eq!(
         (reply.status, &reply.json()["status"]),
@@ -302,7 +293,7 @@ fn the_scheduled_shutdown_route_answers_at_once_and_the_service_drains() {
     working.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("done after 1.5s"), "{rest}");
     wait_for_exit(&process);
-    assert_eq!(demo.next_event(), "search exited: exit status: 0\n");
+    assert_eq!(demo.next_event(), "search exited: exit status: 0");
 }
 
 #[test]
@@ -314,7 +305,7 @@ fn the_log_of_a_service_contains_its_events_and_no_requests() {
         demo.ask("orders", "POST /health/shutdown/schedule").status,
         200
     );
-    assert_eq!(demo.next_event(), "orders exited: exit status: 0\n");
+    assert_eq!(demo.next_event(), "orders exited: exit status: 0");
     let text = demo.log("orders");
     let lines = [
         " INFO started service=orders-api version=2.4.1 address=127.0.0.1:",
@@ -340,9 +331,9 @@ fn the_control_plane_refuses_connections_while_it_drains() {
         open_process(&demo, "control-plane"),
         demo.pid("control-plane"),
     );
-    let mut working = work(&demo, "control-plane", 2_000);
+    let mut working = demo.work("control-plane", 2_000);
     kill_process(pid(own), Signal::TERM).unwrap();
-    while !refuses(address) {}
+    wait_until("a refused connection", || refuses(address));
     let stream = working.get_ref();
     stream.set_nonblocking(true).unwrap();
     let nothing = stream.peek(&mut [0]).unwrap_err();
@@ -355,7 +346,7 @@ fn the_control_plane_refuses_connections_while_it_drains() {
         "it lived on without its port: {rest}"
     );
     wait_for_exit(&process);
-    assert_eq!(demo.next_event(), "control-plane exited: exit status: 0\n");
+    assert_eq!(demo.next_event(), "control-plane exited: exit status: 0");
 }
 
 #[test]
@@ -389,7 +380,7 @@ fn a_given_inventory_is_not_used_and_a_note_says_so() {
     let mut demo = Demo::start_in(scene, &["--calm", "-f", "healthctl.yaml"]);
     assert_eq!(
         demo.next_event(),
-        "note: the demo has its own inventory; the given one is not used\n"
+        "note: the demo has its own inventory; the given one is not used"
     );
     assert_ne!(demo.inventory(), demo.scene().path().join("healthctl.yaml"));
 }

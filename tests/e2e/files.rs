@@ -124,7 +124,7 @@ fn variables_come_from_a_file_and_the_environment_wins() {
         if let Some(place) = place {
             command.env("PLACE", place);
         }
-        Ran::from(command.output().unwrap())
+        Ran::of(&mut command)
     };
     let ran = run(&["check", "--exit-code"], Some("from-env"));
     assert_eq!(ran.code, 0, "{ran:?}");

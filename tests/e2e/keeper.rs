@@ -15,6 +15,7 @@ use crate::support::faulty::VARIABLE;
 use crate::support::process::free_port;
 use crate::support::scene::{Ran, Scene};
 use crate::support::started::{MARK, Stage, Startable};
+use crate::support::waiting::until;
 
 /// A stage with a worker, a service without an address: a shell that runs this script.
 pub(crate) fn worker(script: &str) -> Stage {
@@ -45,19 +46,6 @@ pub(crate) fn assert_ran(stage: &Stage, words: &str, verdict: &str) {
         ran.stdout.starts_with(&format!("api: {verdict}: ")),
         "{ran:?}"
     );
-}
-
-/// Looks again until there is something: there is no event to wait for in a process that is not ours.
-#[track_caller]
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "never: {what}");
-        std::thread::park_timeout(Duration::from_millis(1));
-    }
 }
 
 pub(crate) fn send(pid: u32, signal: Signal) {

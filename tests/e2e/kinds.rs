@@ -253,7 +253,7 @@ fn what_is_typed_needs_no_inventory() {
     let run = |variables: &[(&str, &str)], words: &[&str]| {
         let mut command = scene.command(words);
         command.envs(variables.iter().copied());
-        Ran::from(command.output().unwrap())
+        Ran::of(&mut command)
     };
     let words = ["check", "-o", "json", "--exit-code"];
     let ran = run(&[("HEALTHCTL_TCP", &up)], &words);
@@ -328,7 +328,7 @@ fn no_secret_of_a_command_is_shown() {
         &["list", "-o", "json"],
     ] {
         let mut command = scene.command(words);
-        let ran = Ran::from(command.env("WORD", "hunter2").output().unwrap());
+        let ran = Ran::of(command.env("WORD", "hunter2"));
         assert_eq!(ran.code, 0, "{ran:?}");
         assert!(!format!("{ran:?}").contains("hunter2"), "{ran:?}");
     }

@@ -1,10 +1,10 @@
 //! Tests of healthctl on a program that uses the kit alone, `tests/kit/orders.rs`.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::net::SocketAddr;
-use std::process::{ChildStderr, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::demo::{Answer, ask, send};
@@ -12,12 +12,13 @@ use crate::support::example::example;
 use crate::support::fake::Fake;
 use crate::support::process::{Running, free_port};
 use crate::support::scene::Scene;
+use crate::support::waiting::Lines;
 
 /// The program with its database, its configuration and an inventory that names it.
 struct Orders {
     scene: Scene,
     running: Running,
-    log: BufReader<ChildStderr>,
+    log: Lines,
     address: SocketAddr,
     database: Fake,
 }
@@ -53,7 +54,7 @@ services:
         let mut orders = Self {
             scene,
             running,
-            log: BufReader::new(log),
+            log: Lines::of(log),
             address,
             database,
         };
@@ -63,15 +64,14 @@ services:
 
     /// Waits for the log line with this message and returns it.
     fn until(&mut self, message: &str) -> Value {
-        loop {
-            let mut line = String::new();
-            let length = self.log.read_line(&mut line).expect("the log is text");
-            assert_ne!(length, 0, "it ended before it said {message:?}");
-            let line: Value = serde_json::from_str(&line).expect("a line of the log is JSON");
-            if line["message"] == message {
-                return line;
-            }
-        }
+        let parse = |line: &str| -> Value {
+            serde_json::from_str(line).expect("a line of the log is JSON")
+        };
+        parse(
+            &self
+                .log
+                .until(message, |line| parse(line)["message"] == message),
+        )
     }
 
     fn request(&self, request: &str) -> Answer {
@@ -185,8 +185,7 @@ fn the_configuration_is_reloaded_by_file_by_signal_and_by_route() {
 
     // Either the watch of the file or the signal causes the reload.
     orders.write(2, false);
-    let pid = i32::try_from(orders.running.pid()).expect("a pid is small");
-    kill_process(Pid::from_raw(pid).expect("a process"), Signal::HUP).expect("it runs");
+    orders.running.signal(Signal::HUP);
     let line = orders.until("configuration reloaded");
     assert_eq!(line["version"], 3, "{line}");
 

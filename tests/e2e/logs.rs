@@ -1,9 +1,9 @@
 //! `healthctl logs`: what services wrote that it has started, whatever becomes of the file meanwhile.
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{ChildStdout, Stdio};
+use std::process::Stdio;
 
 use rustix::process::Signal;
 
@@ -11,6 +11,7 @@ use crate::support::faulty;
 use crate::support::process::Running;
 use crate::support::scene::{Ran, Scene};
 use crate::support::started::{Stage, Startable};
+use crate::support::waiting::Lines;
 
 /// The service process of the tests here.
 #[test]
@@ -43,7 +44,7 @@ fn add(stage: &Stage, text: &str) {
 /// A log that is followed.
 struct Following {
     running: Running,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Lines,
 }
 
 impl Following {
@@ -54,22 +55,16 @@ impl Following {
         let stdout = running.child().stdout.take().expect("stdout is piped");
         Self {
             running,
-            lines: BufReader::new(stdout).lines(),
+            lines: Lines::of(stdout),
         }
     }
 
     fn until(&mut self, text: &str) {
-        for line in &mut self.lines {
-            if line.expect("a line is text").contains(text) {
-                return;
-            }
-        }
-        panic!("it ended before it showed {text:?}");
+        self.lines.until(text, |line| line.contains(text));
     }
 
     fn next(&mut self) -> String {
-        let line = self.lines.next().expect("it goes on");
-        line.expect("a line is text")
+        self.lines.next().expect("it goes on")
     }
 
     /// Presses Ctrl-C; gives the exit code and stderr.
@@ -168,9 +163,8 @@ fn a_log_that_is_not_there_yet_is_waited_for_where_it_is_followed() {
         "{ran:?}"
     );
     let mut following = Following::start(&stage, &["api"]);
-    let mut stderr = BufReader::new(following.running.child().stderr.take().unwrap());
-    let mut line = String::new();
-    stderr.read_line(&mut line).unwrap();
+    let stderr = following.running.child().stderr.take();
+    let line = Lines::of(stderr.unwrap()).next().unwrap();
     assert!(line.starts_with("waiting for "), "{line}");
     run(stage.scene(), "start --yes api");
     following.until("faulty port: ");
@@ -262,9 +256,13 @@ fn a_reader_that_goes_ends_it_quietly() {
 fn a_reader_that_goes_ends_it_also_where_nothing_more_is_written() {
     let stage = stage("");
     stage.scene().write("logs/api.log", "only\n");
-    let mut following = Following::start(&stage, &["api"]);
-    assert_eq!(following.next(), "only");
-    let Following { mut running, lines } = following;
-    drop(lines);
+    let mut command = stage.scene().command(&["logs", "-f", "api"]);
+    command.stdout(Stdio::piped());
+    let mut running = Running::start(&mut command).expect("the binary can be run");
+    let mut stdout = running.child().stdout.take().expect("stdout is piped");
+    let mut line = [0; 5];
+    stdout.read_exact(&mut line).expect("a line comes");
+    assert_eq!(&line, b"only\n");
+    drop(stdout);
     assert_eq!(running.wait().code(), Some(0));
 }

@@ -13,6 +13,7 @@ use crate::support::acting::Acting;
 use crate::support::faulty::FaultyService;
 use crate::support::process::free_port;
 use crate::support::scene::{Ran, Scene};
+use crate::support::waiting::wait_until;
 
 /// A supervisor that behaves like `docker compose` and `systemctl`: a command writes an order and ends; the supervisor, which
 /// was there before, starts and stops the service.
@@ -134,9 +135,7 @@ fn a2_a_command_that_left_nothing_behind_has_started_nothing() {
 
 /// Waits until a file is there.
 fn wait_for(path: &Path) {
-    while !path.exists() {
-        thread::park_timeout(std::time::Duration::from_millis(1));
-    }
+    wait_until("the file", || path.exists());
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn an_empty_variable_counts_as_not_set() {
         ] {
             command.env(format!("HEALTHCTL_{flag}"), "");
         }
-        let ran = Ran::from(command.output().unwrap());
+        let ran = Ran::of(&mut command);
         assert_eq!(ran.code, 0, "{words:?}: {ran:?}");
         assert!(ran.stdout.contains("api"), "{words:?}: {ran:?}");
     }
@@ -40,7 +40,7 @@ fn too_few_descriptors_are_a_plain_error() {
             .args(plain.get_args())
             .current_dir(scene.path())
             .stdin(Stdio::null());
-        let ran = Ran::from(command.output().unwrap());
+        let ran = Ran::of(&mut command);
         assert_eq!(ran.code, 2, "{limit}: {ran:?}");
         assert!(
             ran.stderr

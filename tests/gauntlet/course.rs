@@ -16,9 +16,7 @@ use crate::support::process::{Running, free_port, wait_for_port};
 use crate::support::scene::Scene;
 use crate::support::started::{MARK, Stage};
 use crate::support::terminal::Pty;
-
-/// What has not come after this long will not come.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::support::waiting::wait_until;
 
 /// A program in a folder of its own, with a stranger beside it.
 pub(crate) struct Course {
@@ -291,7 +289,7 @@ impl Course {
         terminal.wait_for("prompt>");
         terminal.keys(&format!("{}\r", self.filled(self.program.by_hand)));
         self.terminal = Some(terminal);
-        wait_for_port(self.port, LIMIT);
+        wait_for_port(self.port);
         let name = self.program.name;
         let mut command = self
             .stage
@@ -353,16 +351,8 @@ impl Course {
 
     /// Waits until this holds.
     fn wait(&self, what: &str, holds: impl Fn(&Self) -> bool) {
-        let began = Instant::now();
-        while !holds(self) {
-            assert!(
-                began.elapsed() < LIMIT,
-                "{}: {what}: waited in vain",
-                self.program.name
-            );
-            // The process of a program that is not ours gives no event.
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
+        let what = format!("{}: {what}", self.program.name);
+        wait_until(&what, || holds(self));
     }
 
     /// Takes in what runs now of the program: what carries the mark, and all below it.

@@ -1,7 +1,6 @@
 //! Caddy, whose `POST /stop` really waits, shut down through an inventory entry with the profile `http`.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use crate::support::process::{Running, free_port, wait_for_port};
 use crate::support::scene::Scene;
@@ -36,7 +35,7 @@ fn caddy() -> (Scene, Running) {
             .stderr(Stdio::null()),
     )
     .expect("caddy is installed");
-    wait_for_port(port, Duration::from_secs(60));
+    wait_for_port(port);
     (scene, server)
 }
 

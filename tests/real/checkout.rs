@@ -8,6 +8,7 @@ use crate::support::process::free_port;
 use crate::support::scene::Scene;
 use crate::support::started::{MARK, Stage};
 use crate::support::terminal::Pty;
+use crate::support::waiting::wait_until;
 
 /// The checkout, its service started.
 struct Checkout {
@@ -154,9 +155,9 @@ fn one_that_reads_its_code_again_by_itself_is_not_stale() {
     let scene = checkout.stage.scene();
     let reloader = checkout.stage.record("shop").expect("it was recorded")["process"].clone();
     checkout.save("WORD = 'second'");
-    while checkout.word_if_any().as_deref() != Some("second") {
-        std::thread::yield_now();
-    }
+    wait_until("the second word", || {
+        checkout.word_if_any().as_deref() == Some("second")
+    });
     let ran = scene.run(&["check", "--fail-on", "stale"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let record = checkout.stage.record("shop").expect("it is recorded");

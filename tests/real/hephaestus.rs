@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,6 +12,7 @@ use crate::support::acting::Acting;
 use crate::support::process::{Running, free_port, wait_for_port};
 use crate::support::scene::Scene;
 use crate::support::terminal::{ENTER, Pty};
+use crate::support::waiting::wait_until;
 use crate::support::watching::Watching;
 
 /// The service, and an inventory that names it.
@@ -42,7 +42,7 @@ services:
                 .stderr(Stdio::null()),
         );
         let server = server.expect("python is installed with its packages: .ci/run does it");
-        wait_for_port(port, Duration::from_secs(60));
+        wait_for_port(port);
         Self {
             scene,
             server,
@@ -63,14 +63,13 @@ services:
         stream
             .write_all(request.as_bytes())
             .expect("it takes requests");
-        loop {
-            // It says itself how many it is working on.
+        // It says itself how many it is working on.
+        wait_until("one open connection", || {
             let ran = self.scene.run(&["check", "-o", "json"]);
             let report: Value = serde_json::from_str(&ran.stdout).expect("the report is JSON");
-            if report["services"][0]["resources"]["open_connections"] == 1 {
-                return stream;
-            }
-        }
+            report["services"][0]["resources"]["open_connections"] == 1
+        });
+        stream
     }
 }
 

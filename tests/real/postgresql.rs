@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -80,7 +79,7 @@ impl Cluster {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let running = Running::start(&mut command).expect("postgres can be run");
-        wait_for_port(self.port, Duration::from_secs(60));
+        wait_for_port(self.port);
         running
     }
 }

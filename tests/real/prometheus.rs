@@ -2,7 +2,6 @@
 //! it exits.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -37,7 +36,7 @@ fn with(flags: &[&str]) -> (Scene, Running) {
             .stderr(Stdio::null()),
     )
     .expect("prometheus is installed");
-    wait_for_port(port, Duration::from_secs(60));
+    wait_for_port(port);
     (scene, server)
 }
 

@@ -1,7 +1,6 @@
 //! Redis, which has no health route: asked by TCP and by `redis-cli`, stopped and started again, and shut down.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -27,7 +26,7 @@ fn start(scene: &Scene, port: u16) -> Running {
             .stderr(Stdio::null()),
     );
     let server = server.expect("redis-server is installed");
-    wait_for_port(port, Duration::from_secs(60));
+    wait_for_port(port);
     server
 }
 

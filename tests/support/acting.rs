@@ -1,18 +1,18 @@
 //! The binary carrying out an action, watched while it does.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{ChildStderr, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::process::Running;
 use super::scene::Ran;
+use super::waiting::Lines;
 
 /// A run of the binary whose account on stderr is read line by line.
 pub struct Acting {
     running: Running,
-    account: BufReader<ChildStderr>,
-    told: String,
+    stdout: Lines,
+    account: Lines,
 }
 
 impl Acting {
@@ -20,29 +20,19 @@ impl Acting {
     pub fn start(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut running = Running::start(&mut command).expect("the binary can be run");
+        let stdout = running.child().stdout.take().expect("stdout is piped");
         let account = running.child().stderr.take().expect("stderr is piped");
         Self {
             running,
-            account: BufReader::new(account),
-            told: String::new(),
+            stdout: Lines::of(stdout),
+            account: Lines::of(account),
         }
     }
 
     /// Waits until it tells a line with this text; panics where it ends before.
+    #[track_caller]
     pub fn until(&mut self, text: &str) {
-        loop {
-            let mut line = String::new();
-            let length = self.account.read_line(&mut line).expect("stderr is text");
-            assert_ne!(
-                length, 0,
-                "it ended before it told {text:?}; it told:\n{}",
-                self.told
-            );
-            self.told.push_str(&line);
-            if line.contains(text) {
-                return;
-            }
-        }
+        self.account.until(text, |line| line.contains(text));
     }
 
     /// Its process id.
@@ -57,9 +47,7 @@ impl Acting {
 
     /// Presses Ctrl-C.
     pub fn interrupt(&self) {
-        let pid = i32::try_from(self.running.pid()).expect("a pid is small");
-        kill_process(Pid::from_raw(pid).expect("a pid is not zero"), Signal::INT)
-            .expect("it can be interrupted");
+        self.running.signal(Signal::INT);
     }
 
     /// Kills it, and waits until it is gone.
@@ -69,19 +57,9 @@ impl Acting {
 
     /// Waits for its end.
     pub fn end(mut self) -> Ran {
-        let mut stderr = self.told;
-        self.account
-            .read_to_string(&mut stderr)
-            .expect("stderr is text");
-        let mut stdout = String::new();
-        let output = self.running.child().stdout.take();
-        output
-            .expect("stdout is piped")
-            .read_to_string(&mut stdout)
-            .expect("stdout is text");
         Ran {
-            stdout,
-            stderr,
+            stdout: self.stdout.all(),
+            stderr: self.account.all(),
             code: self.running.wait().code().unwrap_or(-1),
         }
     }

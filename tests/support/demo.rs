@@ -4,18 +4,19 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use super::process::Running;
 use super::scene::{Ran, Scene};
+use super::waiting::{LIMIT, Lines};
 
 /// The demo in a directory of its own; killed when its test ends.
 pub struct Demo {
     running: Running,
     inventory: PathBuf,
-    errors: BufReader<ChildStderr>,
+    errors: Lines,
     // Declared last: the directory is removed after the demo has ended.
     scene: Scene,
 }
@@ -50,21 +51,15 @@ impl Demo {
 
     /// Wraps a demo that was started with piped output.
     pub fn from_running(scene: Scene, mut running: Running) -> Self {
-        let mut line = String::new();
         let output = running.child().stdout.take().expect("stdout is piped");
-        BufReader::new(output)
-            .read_line(&mut line)
-            .expect("the demo says a line");
         let errors = running.child().stderr.take().expect("stderr is piped");
-        let mut errors = BufReader::new(errors);
-        if line.is_empty() {
-            let mut text = String::new();
-            errors.read_to_string(&mut text).expect("stderr is UTF-8");
-            panic!("the demo did not start: {text}");
-        }
+        let (mut output, errors) = (Lines::of(output), Lines::of(errors));
+        let Some(line) = output.next() else {
+            panic!("the demo did not start: {}", errors.all());
+        };
         Self {
             running,
-            inventory: PathBuf::from(line.trim_end_matches('\n')),
+            inventory: PathBuf::from(line),
             errors,
             scene,
         }
@@ -90,11 +85,10 @@ impl Demo {
         self.scene.run(words)
     }
 
-    /// Waits for the next line that the demo prints on stderr, which reports an event.
+    /// Waits for the next line that the demo prints on stderr, which reports an event; empty at its end.
+    #[track_caller]
     pub fn next_event(&mut self) -> String {
-        let mut line = String::new();
-        self.errors.read_line(&mut line).expect("stderr is UTF-8");
-        line
+        self.errors.next().unwrap_or_default()
     }
 
     /// Returns the address of a service, from the inventory.
@@ -155,6 +149,20 @@ impl Demo {
         ask(self.address(service), request).expect("the service answers")
     }
 
+    /// Sends a request that takes this long, and returns when the service has begun to answer it.
+    #[track_caller]
+    pub fn work(&self, service: &str, millis: u32) -> BufReader<TcpStream> {
+        let request = format!("GET /work/{millis}");
+        let mut reader = send(self.address(service), &request).expect("the service listens");
+        let mut line = String::new();
+        while line.trim_end() != "begun" {
+            line.clear();
+            let length = reader.read_line(&mut line).expect("an answer comes");
+            assert_ne!(length, 0, "no work was begun");
+        }
+        reader
+    }
+
     fn value(&self, service: &str, key: &str) -> String {
         let entry = self.entry(service);
         let value = entry[key].as_str();
@@ -196,6 +204,7 @@ pub fn ask(address: SocketAddr, request: &str) -> std::io::Result<Answer> {
 /// Sends a request, and returns a reader of the reply.
 pub fn send(address: SocketAddr, request: &str) -> std::io::Result<BufReader<TcpStream>> {
     let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(LIMIT))?;
     let head = format!("{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes())?;
     Ok(BufReader::new(stream))

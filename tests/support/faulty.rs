@@ -7,12 +7,13 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 use super::process::Running;
+use super::waiting::Lines;
 
 /// The environment variable that makes a service of the test binary.
 pub const VARIABLE: &str = "FAULTY_SERVICE";
@@ -21,7 +22,7 @@ pub const VARIABLE: &str = "FAULTY_SERVICE";
 pub struct FaultyService {
     running: Running,
     orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    answers: Lines,
     port: u16,
 }
 
@@ -51,7 +52,7 @@ impl FaultyService {
         let mut faulty = Self {
             running,
             orders,
-            answers: BufReader::new(answers),
+            answers: Lines::of(answers),
             port: 0,
         };
         faulty.port = faulty.answer("port").parse().expect("a port is a number");
@@ -92,14 +93,9 @@ impl FaultyService {
 
     /// The rest of the next line that begins with this word; the lines of the test runner are passed over.
     fn answer(&mut self, word: &str) -> String {
-        loop {
-            let mut line = String::new();
-            let length = self.answers.read_line(&mut line).expect("a line comes");
-            assert_ne!(length, 0, "the service has ended before it said `{word}`");
-            if let Some(rest) = line.trim_end().strip_prefix(&format!("faulty {word}:")) {
-                return rest.trim().to_owned();
-            }
-        }
+        let start = format!("faulty {word}:");
+        let line = self.answers.until(&start, |line| line.starts_with(&start));
+        line[start.len()..].trim().to_owned()
     }
 }
 

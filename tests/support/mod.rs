@@ -19,4 +19,5 @@ pub mod process;
 pub mod scene;
 pub mod started;
 pub mod terminal;
+pub mod waiting;
 pub mod watching;

@@ -1,10 +1,15 @@
 //! Processes that end with their test, stopped by their own id.
 
-use std::io;
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::waiting::{LIMIT, until, wait_until};
 
 /// A child that is killed and reaped when its test ends.
 pub struct Running {
@@ -30,16 +35,23 @@ impl Running {
     }
 
     /// Asks it to end by this signal, and waits for that.
-    pub fn stop(&mut self, signal: rustix::process::Signal) -> ExitStatus {
-        let pid = i32::try_from(self.pid()).expect("a pid is small");
-        let pid = rustix::process::Pid::from_raw(pid).expect("a child has a pid");
-        rustix::process::kill_process(pid, signal).expect("a child can be signalled");
+    #[track_caller]
+    pub fn stop(&mut self, signal: Signal) -> ExitStatus {
+        self.signal(signal);
         self.wait()
     }
 
+    /// Sends it a signal.
+    #[track_caller]
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a pid is small"), signal).expect("a child can be signalled");
+    }
+
     /// Waits for its end.
+    #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        self.child.wait().expect("a child can be waited for")
+        until("its end", || self.ended())
     }
 
     /// Whether it has ended; reaps it if so.
@@ -56,6 +68,34 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs the command to its end, and returns all that it has written to standard output and standard error.
+#[track_caller]
+pub fn output(command: &mut Command) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = Running::start(command).expect("it can be run");
+    let stdout = whole(running.child.stdout.take().expect("it is piped"));
+    let stderr = whole(running.child.stderr.take().expect("it is piped"));
+    let status = running.wait();
+    let end = |stream: Receiver<Vec<u8>>| stream.recv_timeout(LIMIT).expect("its output ends");
+    Output {
+        status,
+        stdout: end(stdout),
+        stderr: end(stderr),
+    }
+}
+
+/// Reads a stream to its end.
+fn whole(mut stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, received) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before an error is all that there is.
+        let _ = stream.read_to_end(&mut bytes);
+        sender.send(bytes)
+    });
+    received
 }
 
 /// Ports that no system gives out by itself, so that nothing but a test takes one of them meanwhile.
@@ -77,13 +117,9 @@ pub fn free_port() -> u16 {
     panic!("no port of {PORTS:?} is free");
 }
 
-/// Waits until something accepts on the port; panics when nothing does within `limit`.
-pub fn wait_for_port(port: u16, limit: Duration) {
+/// Waits until something accepts on the port.
+pub fn wait_for_port(port: u16) {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let start = Instant::now();
-    while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
-        assert!(start.elapsed() < limit, "nothing accepts on port {port}");
-        // There is no event to wait for in a server that is not ours, so this looks again.
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_secs(1));
+    wait_until(&format!("a listener on port {port}"), || connect().is_ok());
 }

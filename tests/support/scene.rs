@@ -5,6 +5,8 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use super::process::output;
+
 /// A folder of its own with home, configuration and state directories of its own.
 pub struct Scene {
     folder: TempDir,
@@ -91,8 +93,9 @@ impl Scene {
     }
 
     /// Runs the binary to its end.
+    #[track_caller]
     pub fn run(&self, words: &[&str]) -> Ran {
-        Ran::from(self.command(words).output().expect("the binary can be run"))
+        Ran::of(&mut self.command(words))
     }
 }
 
@@ -103,6 +106,14 @@ pub fn program() -> PathBuf {
         || PathBuf::from(env!("CARGO_BIN_EXE_healthctl")),
         PathBuf::from,
     )
+}
+
+impl Ran {
+    /// Runs the command to its end.
+    #[track_caller]
+    pub fn of(command: &mut Command) -> Self {
+        Self::from(output(command))
+    }
 }
 
 impl From<Output> for Ran {

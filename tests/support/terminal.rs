@@ -14,7 +14,7 @@ use portable_pty::{
 use vt100::Parser;
 
 /// What is not on the screen after this long will not come.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The key Enter.
 pub const ENTER: &str = "\r";

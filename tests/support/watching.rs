@@ -1,24 +1,19 @@
 //! `watch -o ndjson` under way, its changes read one by one.
 
-use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::process::Running;
 use super::scene::Scene;
-
-/// What has not come after this long will not come.
-const LIMIT: Duration = Duration::from_secs(120);
+use super::waiting::{LIMIT, Lines};
 
 /// A stream of changes; ended when dropped.
 pub struct Watching {
     running: Running,
-    lines: Receiver<String>,
+    lines: Lines,
 }
 
 impl Watching {
@@ -28,12 +23,7 @@ impl Watching {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut running = Running::start(&mut command).expect("the binary can be run");
         let stdout = running.child().stdout.take().expect("stdout is piped");
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            let mut all = BufReader::new(stdout).lines().map_while(Result::ok);
-            // The test may have ended before the stream.
-            all.try_for_each(|line| sender.send(line))
-        });
+        let lines = Lines::of(stdout);
         Self { running, lines }
     }
 
@@ -45,8 +35,7 @@ impl Watching {
     /// The next change; panics where none comes any more.
     #[track_caller]
     pub fn next(&mut self) -> Value {
-        let line = self.lines.recv_timeout(LIMIT);
-        let line = line.unwrap_or_else(|error| panic!("no change came: {error}"));
+        let line = self.lines.next().expect("another change comes");
         serde_json::from_str(&line).expect("a line is JSON")
     }
 
@@ -71,6 +60,15 @@ impl Watching {
     pub fn until_state(&mut self, service: &str, state: &str) -> Value {
         let mut passed = self.until(|change| change["name"] == service && change["state"] == state);
         passed.pop().expect("it was waited for")
+    }
+
+    /// Ends it by SIGTERM; returns every change that was not read yet.
+    #[track_caller]
+    pub fn rest(mut self) -> Vec<Value> {
+        self.running.stop(Signal::TERM);
+        std::iter::from_fn(|| self.lines.next())
+            .map(|line| serde_json::from_str(&line).expect("a line is JSON"))
+            .collect()
     }
 
     /// Ends it as a user would, by a signal; gives its exit code.

@@ -112,15 +112,9 @@ pub(crate) async fn with_notices(
     let scanner = HostScanner::new(context, &services, &inventory);
     let (automation_sender, automation_events) = engine::channel();
     let senders = vec![sender, automation_sender];
-    let engine = engine::watch(services.clone(), prober.clone(), options, clock, senders);
-    let inputs = engine.inputs.clone();
-    tokio::spawn(async move {
-        while let Some(text) = notices.recv().await {
-            let _ = inputs.send(Input::Notice { text });
-        }
-    });
+    let (inputs, received) = mpsc::unbounded_channel();
     let wake = Arc::new(Notify::new());
-    scan_until_end(scanner, engine.inputs.clone(), Arc::clone(&wake));
+    scan_until_end(scanner, inputs.clone(), Arc::clone(&wake));
     let automation_events = automation_events.into_stream().inspect(move |event| {
         if calls_for_scan(event) {
             wake.notify_one();
@@ -131,19 +125,31 @@ pub(crate) async fn with_notices(
         is_shown: format.is_none(),
         ..context.policy()
     };
-    let executor = Executor::new(prober, clock, policy);
+    let executor = Executor::new(prober.clone(), clock, policy);
     let inventory = Arc::new(inventory);
     let automation = Automation::start(
+        args.restart,
         executor.clone().unseen(),
         clock,
         Arc::clone(&inventory),
         &services,
         automation_events,
-        engine.inputs.clone(),
+        inputs.clone(),
     );
-    if args.restart {
-        automation.toggle_restarts();
-    }
+    let engine = engine::watch(
+        services,
+        prober,
+        options,
+        clock,
+        senders,
+        (inputs, received),
+    );
+    let inputs = engine.inputs.clone();
+    tokio::spawn(async move {
+        while let Some(text) = notices.recv().await {
+            let _ = inputs.send(Input::Notice { text });
+        }
+    });
     if let Some(format) = format {
         let exit = stream::run(context, format, &selection, events).await;
         for done in automation.end().await {

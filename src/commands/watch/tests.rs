@@ -84,7 +84,14 @@ async fn dashboard(script: &str) -> u8 {
     };
     let list = ServiceList::new(Fleet::new(rules, now).snapshots(), Selection::default());
     let app = App::new(setup, list, crossterm::terminal::size().unwrap(), now);
-    let engine = engine::watch(services, Script { clock }, options, clock, vec![sender]);
+    let engine = engine::watch(
+        services,
+        Script { clock },
+        options,
+        clock,
+        vec![sender],
+        tokio::sync::mpsc::unbounded_channel(),
+    );
     let context = Context {
         global: Global {
             file: vec![],
@@ -99,6 +106,7 @@ async fn dashboard(script: &str) -> u8 {
     let actions = Actions::new(executor.clone(), Arc::clone(&inventory), inputs.clone());
     let events_of_automation = futures_util::stream::pending();
     let automation = Automation::start(
+        false,
         executor,
         clock,
         inventory,

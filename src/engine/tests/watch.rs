@@ -29,7 +29,14 @@ impl Scene {
     fn with(services: Vec<Arc<Service>>, ask: Scripted, caps: Caps, unchanged: bool) -> Self {
         let (sender, events) = channel();
         let options = Options { caps, unchanged };
-        let handle = watch(services, ask.clone(), options, ask.clock(), vec![sender]);
+        let handle = watch(
+            services,
+            ask.clone(),
+            options,
+            ask.clock(),
+            vec![sender],
+            tokio::sync::mpsc::unbounded_channel(),
+        );
         Self {
             ask,
             handle,

@@ -39,7 +39,7 @@ fn no_secret_of_a_command_is_shown() {
         let words: Vec<&str> = words.split(' ').collect();
         let mut command = scene.command(&words);
         command.env("TOKEN", secrets[0]).env("PASSED", secrets[1]);
-        let ran = Ran::from(command.output().expect("the binary can be run"));
+        let ran = Ran::of(&mut command);
         for secret in secrets {
             let told = ran.stdout.contains(secret) || ran.stderr.contains(secret);
             assert!(!told, "{secret} is told: {ran:?}");
@@ -93,7 +93,7 @@ fn a_command_runs_beside_the_inventory_with_its_env_file() {
     let mut command = scene.command(&["-f", "project/healthctl.yaml", "reload", "--yes", "api"]);
     // We were started by a probe or a hook, whose end is nothing to what an action leaves behind.
     command.env("HEALTHCTL_PROBE", "somebody's");
-    let ran = Ran::from(command.output().expect("the binary can be run"));
+    let ran = Ran::of(&mut command);
     assert_ended(&ran, "accepted", 0);
     let told = std::fs::read_to_string(scene.path().join("project/told"));
     let told = told.expect("it ran beside the inventory");

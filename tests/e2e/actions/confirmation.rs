@@ -31,7 +31,7 @@ fn consent_does_not_come_from_the_environment() {
         .env("HEALTHCTL_YES", "1")
         .env("HEALTHCTL_CONFIRM", "api")
         .env("HEALTHCTL_ALL", "1");
-    let ran = Ran::from(command.output().expect("the binary can be run"));
+    let ran = Ran::of(&mut command);
     assert_refused(&mut faulty, &ran, "not confirmed");
 }
 
@@ -53,7 +53,7 @@ fn read_only_refuses_everything() {
     assert_refused(&mut faulty, &ran, "read-only");
     let mut command = scene.command(&["shutdown", "--yes", "api"]);
     command.env("HEALTHCTL_READ_ONLY", "1");
-    let ran = Ran::from(command.output().expect("the binary can be run"));
+    let ran = Ran::of(&mut command);
     assert_refused(&mut faulty, &ran, "read-only");
 }
 

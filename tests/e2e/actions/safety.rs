@@ -9,6 +9,7 @@ use super::*;
 use crate::support::process::Running;
 use crate::support::started::{Stage, Startable};
 use crate::support::terminal::Pty;
+use crate::support::waiting::wait_until;
 
 /// The children of a process.
 fn children(pid: u32) -> Vec<u32> {
@@ -30,11 +31,9 @@ fn wait_for_end(pid: u32) {
         let entries = std::fs::read_dir(format!("/proc/{pid}/task"));
         entries.map_or(0, Iterator::count)
     };
-    while std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.contains(") Z ") || threads() > 1)
-    {
-        std::thread::yield_now();
-    }
+    let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    let runs = || stat().is_ok_and(|stat| !stat.contains(") Z ") || threads() > 1);
+    wait_until("its end", || !runs());
 }
 
 fn started(service: &Startable) -> Stage {
@@ -55,9 +54,7 @@ fn a_process_that_has_the_pid_of_an_old_record_is_left_alone() {
     let mut shell = Command::new("setsid");
     shell.args(["sh", "-c", "sleep 300; exit 3"]);
     let mut stranger = Running::start(&mut shell).expect("setsid can be run");
-    while children(stranger.pid()).is_empty() {
-        std::thread::yield_now();
-    }
+    wait_until("its child", || !children(stranger.pid()).is_empty());
     let theirs = children(stranger.pid());
     record["process"] = serde_json::json!({"pid": stranger.pid(), "start_ticks": 1});
     let path = stage.record_path("api").expect("there is a record");

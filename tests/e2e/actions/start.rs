@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::support::started::{Stage, Startable};
+use crate::support::waiting::until;
 
 fn stage(words: &str) -> Stage {
     Stage::new(SERVICE, &[&Startable::new("api", words)])
@@ -38,7 +39,7 @@ fn a_program_that_cannot_be_run_is_told_as_it_was_written() {
     );
     let mut command = scene.command(&["start", "--yes", "api"]);
     command.env("PROGRAM", "/nowhere/hunter22");
-    let ran = Ran::from(command.output().expect("the binary can be run"));
+    let ran = Ran::of(&mut command);
     assert_ended(&ran, "refused", 4);
     let why = "cannot run `${PROGRAM}`: there is no such file";
     assert!(ran.stdout.contains(why), "{ran:?}");
@@ -52,12 +53,9 @@ fn a_process_that_goes_into_the_background_is_found_and_stopped() {
     assert_ended(&run(stage.scene(), "start --yes api"), "started", 0);
     let port = service.port();
     // The command has ended when the service is alone.
-    let pids = loop {
-        let pids = stage.running();
-        if pids.len() == 1 {
-            break pids;
-        }
-    };
+    let pids = until("one process", || {
+        Some(stage.running()).filter(|pids| pids.len() == 1)
+    });
     let list = run(stage.scene(), "list");
     assert!(list.stdout.contains(&pids[0].to_string()), "{list:?}");
     let again = run(stage.scene(), "start --yes api");

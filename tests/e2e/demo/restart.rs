@@ -6,11 +6,12 @@ use std::process::Stdio;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{open_process, pid, refuses, wait_for_exit, work};
+use super::{open_process, pid, refuses, wait_for_exit};
 use crate::support::demo::Demo;
 use crate::support::process::Running;
 use crate::support::scene::Scene;
 use crate::support::terminal::Pty;
+use crate::support::waiting::wait_until;
 
 /// Ends a service and waits until the demo has noticed.
 fn end(demo: &mut Demo, service: &str) {
@@ -25,7 +26,7 @@ fn end(demo: &mut Demo, service: &str) {
 fn start(demo: &mut Demo, service: &str) -> Running {
     let running = Running::start(&mut demo.start_command(service)).expect("the binary can be run");
     let own = running.pid();
-    let expected = format!("{service} was restarted, pid {own}\n");
+    let expected = format!("{service} was restarted, pid {own}");
     assert_eq!(demo.next_event(), expected);
     assert_eq!(
         demo.pid(service),
@@ -72,7 +73,7 @@ fn a_restarted_service_listens_where_it_did_and_accepts_fault_commands() {
 
     assert_eq!(demo.run(&["demo", "break", "orders", "process"]).code, 0);
     assert_eq!(running.wait().code(), None, "it was killed");
-    assert_eq!(demo.next_event(), "orders exited\n");
+    assert_eq!(demo.next_event(), "orders exited");
     start(&mut demo, "orders");
 }
 
@@ -104,7 +105,7 @@ fn an_invalid_configuration_fails_the_start_with_a_reason() {
         error,
         "error: cannot configure: ingestor.json: adapters: at least one is needed\n"
     );
-    assert_eq!(demo.next_event(), "ingestor did not start\n");
+    assert_eq!(demo.next_event(), "ingestor did not start");
     demo.run(&["demo", "mend", "ingestor", "config"]);
     let _running = start(&mut demo, "ingestor");
     assert_eq!(demo.ask("ingestor", "GET /ready").status, 200);
@@ -152,10 +153,13 @@ fn all_services_recover_when_the_control_plane_is_restarted() {
     assert_eq!(demo.ask("syncer", "GET /readyz").status, 503);
     let _running = start(&mut demo, "control-plane");
     let lease = "GET /apis/coordination.k8s.io/v1/namespaces/kcp-system/leases/syncer";
-    while demo.ask("control-plane", lease).status != 200 {}
-    while demo.ask("syncer", "GET /readyz").status != 200 {}
+    for (service, request) in [("control-plane", lease), ("syncer", "GET /readyz")] {
+        wait_until(request, || demo.ask(service, request).status == 200);
+    }
     let agents = || demo.ask("control-plane", "GET /api/v1/agents").json();
-    while agents()["agents"][0]["agent_id"] != "edge-1" {}
+    wait_until("the agent", || {
+        agents()["agents"][0]["agent_id"] == "edge-1"
+    });
     assert_eq!(agents()["agents"][0]["status"], "running");
 }
 
@@ -193,7 +197,7 @@ fn a_restarted_service_ends_with_the_demo_however_that_ends() {
         let mut demo = Demo::start(&["--calm"]);
         let mut running = restart(&mut demo, "orders");
         let address = demo.address("orders");
-        let _work = work(&demo, "orders", 60_000);
+        let _work = demo.work("orders", 60_000);
         demo.process().stop(signal);
         if signal == Signal::TERM {
             assert!(refuses(address), "the demo waits for it");
@@ -258,7 +262,7 @@ fn healthctl_restarts_a_service_of_the_demo_with_proof() {
         "{account}"
     );
     assert_ne!(before["started_at"], after["started_at"], "{account}");
-    assert_eq!(demo.next_event(), "orders exited: exit status: 0\n");
-    let expected = format!("orders was restarted, pid {new}\n");
+    assert_eq!(demo.next_event(), "orders exited: exit status: 0");
+    let expected = format!("orders was restarted, pid {new}");
     assert_eq!(demo.next_event(), expected);
 }

@@ -74,7 +74,7 @@ fn i7_a_state_directory_that_cannot_be_written_is_one_refusal_with_the_whole_way
         let mut command = stage.scene().command(words);
         // Not even root can make a directory there.
         command.env("XDG_STATE_HOME", "/proc/nowhere");
-        Ran::from(command.output().expect("the binary can be run"))
+        Ran::of(&mut command)
     };
     for action in ["start", "restart"] {
         let ran = ran(&[action, "--yes", "api"]);

@@ -5,10 +5,11 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 
 use super::exits::checked;
-use crate::keeper::{assert_ran, exists, run, send, service, started_by, until, worker};
+use crate::keeper::{assert_ran, exists, run, send, service, started_by, worker};
 use crate::support::process::{Running, free_port};
 use crate::support::scene::{Ran, Scene};
 use crate::support::started::Stage;
+use crate::support::waiting::until;
 
 /// A scene with these services.
 fn stage(services: &str) -> Stage {

@@ -4,9 +4,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::actions::SERVICE;
-use crate::keeper::{assert_ran, run, send, service, started_by, until, worker, worker_with};
+use crate::keeper::{assert_ran, run, send, service, started_by, worker, worker_with};
 use crate::support::process::Running;
 use crate::support::started::{Scripted, Stage, Startable};
+use crate::support::waiting::until;
 use crate::support::watching::Watching;
 
 /// What `check` tells of the only service.

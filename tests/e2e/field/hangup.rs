@@ -8,6 +8,7 @@ use crate::actions::SERVICE;
 use crate::support::scene::Scene;
 use crate::support::started::{Stage, Startable};
 use crate::support::terminal::Pty;
+use crate::support::waiting::{until, wait_until};
 
 /// Waits until the process with this pid has ended.
 fn wait_for_end(pid: &str) {
@@ -17,18 +18,14 @@ fn wait_for_end(pid: &str) {
         .ok()
         .and_then(Pid::from_raw)
         .expect("a pid");
-    while test_kill_process(pid).is_ok() {
-        std::thread::yield_now();
-    }
+    wait_until("its end", || test_kill_process(pid).is_err());
 }
 
 fn wait_for_text(path: &Path) -> String {
-    loop {
-        match std::fs::read_to_string(path) {
-            Ok(text) if text.ends_with('\n') => return text,
-            _ => std::thread::yield_now(),
-        }
-    }
+    let read = || std::fs::read_to_string(path).ok();
+    until("a line in the file", || {
+        read().filter(|text| text.ends_with('\n'))
+    })
 }
 
 #[test]

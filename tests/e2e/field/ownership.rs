@@ -11,8 +11,7 @@ use super::*;
 use crate::support::process::{Running, wait_for_port};
 use crate::support::scene::Ran;
 use crate::support::started::MARK;
-
-const SOON: Duration = Duration::from_secs(20);
+use crate::support::waiting::wait_until;
 
 /// Answers on a port; further arguments mean nothing.
 const WEB: &str = r#"
@@ -98,7 +97,7 @@ fn listening(stage: &Stage, words: &str, port: u16) -> Running {
     let words = shlex::split(&words).expect("words of a shell");
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let running = by_hand(stage, &words, stage.scene().path());
-    wait_for_port(port, SOON);
+    wait_for_port(port);
     running
 }
 
@@ -168,7 +167,7 @@ fn a1_a_launcher_is_taken_off_and_a_stranger_of_the_same_interpreter_is_foreign(
             "127.0.0.1",
         ];
         let mut stranger = by_hand(&stage, &words, Path::new("/"));
-        wait_for_port(port, SOON);
+        wait_for_port(port);
         assert_eq!(flags(&stage), ["foreign"], "{start}");
         let ran = act(&stage, "shutdown --yes api");
         assert_ended(&ran, "refused", 4);
@@ -315,7 +314,7 @@ fn a9_a_pid_file_that_names_nobody_who_may_be_signalled_is_refused_with_its_reas
             None => shell.env_remove(key),
         };
     }
-    let said = Ran::from(shell.output().expect("a shell can be run"));
+    let said = Ran::of(&mut shell);
     assert!(said.stdout.contains("code 4"), "{said:?}");
     // A link to the right file, and one that everybody may write.
     stage.scene().write("real.pid", &server.pid().to_string());
@@ -509,7 +508,7 @@ fn a_neighbour_the_same_command_in_another_directory_is_a_stranger() {
     let path = stage.scene().write("other/web.py", WEB);
     let words = ["python3", "web.py", &port.to_string()];
     let mut stranger = by_hand(&stage, &words, path.parent().expect("it has a folder"));
-    wait_for_port(port, SOON);
+    wait_for_port(port);
     assert_eq!(flags(&stage), ["foreign"]);
     assert_refused(&stage, stranger.pid(), &["foreign", "other"]);
     assert_eq!(stranger.ended(), None);
@@ -548,9 +547,9 @@ fn a_neighbour_a_start_beside_two_copies_does_not_take_both_for_the_service() {
         &port.to_string(),
     ];
     let mut other = by_hand(&stage, &words, Path::new("/"));
-    while std::net::TcpStream::connect(("::1", port)).is_err() {
-        std::thread::yield_now();
-    }
+    wait_until("a listener", || {
+        std::net::TcpStream::connect(("::1", port)).is_ok()
+    });
     let ran = act(&stage, "start --yes api");
     assert_ended(&ran, "refused", 4);
     for pid in [ours.pid(), other.pid()] {

@@ -4,7 +4,6 @@
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -128,7 +127,7 @@ impl World {
         let mut command = self.command(&session);
         self.strangers
             .push(Running::start(&mut command).expect("it can be run"));
-        wait_for_port(port, Duration::from_secs(20));
+        wait_for_port(port);
     }
 
     #[track_caller]
@@ -181,7 +180,7 @@ fn a_stranger_is_never_signalled_and_what_was_started_is_found_again() {
             let mut command = world.command(&words);
             command.env(MARK, &folder);
             hand = Some(Running::start(&mut command).expect("it can be run"));
-            wait_for_port(port, Duration::from_secs(20));
+            wait_for_port(port);
         } else {
             let ran = run(world.stage.scene(), "start --yes api");
             assert_ended(&ran, "started", 0);

@@ -9,6 +9,7 @@ use super::*;
 use crate::support::acting::Acting;
 use crate::support::process::{Running, wait_for_port};
 use crate::support::started::MARK;
+use crate::support::waiting::wait_until;
 
 /// Drains until the file `gate` is there, and says so where it is told twice.
 const WEB: &str = r#"
@@ -57,15 +58,13 @@ fn b4_what_a_leader_has_passed_on_is_not_sent_twice() {
         .current_dir(stage.scene().path())
         .env(MARK, stage.scene().path());
     let mut forwarder = Running::start(&mut command).expect("it can be run");
-    wait_for_port(port, Duration::from_secs(20));
+    wait_for_port(port);
     let words = ["shutdown", "--yes", "--timeout", "60s", "api"];
     let mut acting = Acting::start(stage.scene().command(&words));
     acting.until("delivered");
     forwarder.wait();
     let file = |name: &str| stage.scene().path().join(name);
-    while !file("told").exists() {
-        std::thread::yield_now();
-    }
+    wait_until("the service is told", || file("told").exists());
     // It was told twice a second later, when anybody told it twice.
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(1500) && !file("aborted").exists() {
@@ -93,7 +92,7 @@ fn b4_neighbour_what_a_leader_without_a_handler_leaves_is_told_at_once() {
         .current_dir(stage.scene().path())
         .env(MARK, stage.scene().path());
     let mut shell = Running::start(&mut command).expect("it can be run");
-    wait_for_port(port, Duration::from_secs(20));
+    wait_for_port(port);
     let ran = run(stage.scene(), "shutdown --yes --timeout 1h api");
     assert_ended(&ran, "stopped", 0);
     shell.wait();

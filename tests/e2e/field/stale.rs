@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -14,6 +14,7 @@ use crate::support::faulty::FaultyService;
 use crate::support::process::{Running, free_port, wait_for_port};
 use crate::support::scene::{Ran, Scene, program};
 use crate::support::started::Scripted;
+use crate::support::waiting::wait_until;
 
 /// What `check --fail-on` these flags gives: the exit code, the flags and the notes.
 fn check(scene: &Scene, fail_on: &str) -> (i32, String, String) {
@@ -142,7 +143,7 @@ fn d2_neighbour_what_another_user_runs_cannot_be_told() {
     for flag in ["stale", "foreign", "split"] {
         let words = ["check", "--fail-on", flag, "-o", "json"];
         let mut command = scene.command_of(&copy, &words);
-        let ran = Ran::from(command.uid(other).output().expect("the copy can be run"));
+        let ran = Ran::of(command.uid(other));
         assert_eq!(ran.code, 3, "{flag}: {ran:?}");
         assert!(
             ran.stdout.contains(&format!("{flag} cannot be told: ")),
@@ -150,7 +151,7 @@ fn d2_neighbour_what_another_user_runs_cannot_be_told() {
         );
     }
     let mut command = scene.command_of(&copy, &["shutdown", "--yes", "api"]);
-    let ran = Ran::from(command.uid(other).output().expect("the copy can be run"));
+    let ran = Ran::of(command.uid(other));
     assert_eq!(ran.code, 4, "{ran:?}");
     assert_eq!(scene.run(&["check"]).code, 0);
 }
@@ -176,16 +177,10 @@ fn a_neighbour_what_runs_elsewhere_cannot_be_told() {
 
 /// Waits until the file holds this text.
 fn wait_for_text(path: &Path, text: &str) {
-    let start = Instant::now();
-    while fs::read_to_string(path).unwrap_or_default() != text {
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "no {text} in {}",
-            path.display()
-        );
-        // The process is not ours to be told by, so this looks again.
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
+    let what = format!("{text} in {}", path.display());
+    wait_until(&what, || {
+        fs::read_to_string(path).is_ok_and(|it| it == text)
+    });
 }
 
 /// Waits until the time of this file is past by more than the kernel's count of starts is exact (a hundredth of a second).
@@ -222,7 +217,7 @@ fn d4_a_worker_that_was_forked_after_the_change_may_have_read_it() {
         .args(["forks.py", &port.to_string()])
         .current_dir(scene.path());
     let _server = Running::start(&mut command).expect("python3 can be run");
-    wait_for_port(port, Duration::from_secs(60));
+    wait_for_port(port);
     wait_for_text(&scene.path().join("forks"), "1");
     let (code, flags, notes) = check(&scene, "stale");
     assert_eq!((code, flags.as_str()), (0, "[]"), "{notes}");

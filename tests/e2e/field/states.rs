@@ -1,7 +1,6 @@
 //! States: what a service is called, and from when on.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -11,6 +10,7 @@ use crate::support::process::{Running, free_port, wait_for_port};
 use crate::support::scene::{Ran, Scene};
 use crate::support::started::Scripted;
 use crate::support::terminal::{ENTER, Pty, TAB};
+use crate::support::waiting::wait_until;
 use crate::support::watching::Watching;
 
 /// The report of `check` on one service, of this entry, whose every route answers 200 with this body.
@@ -301,7 +301,7 @@ fn c2_nothing_automatic_happens_inside_the_start_period() {
 fn c2_the_start_of_the_process_is_known_to_a_check() {
     let service = Scripted::new("refuse", "start_period: 24h");
     let _running = Running::start(&mut service.by_hand(&["refuse"])).expect("python3 can be run");
-    wait_for_port(service.port(), Duration::from_secs(60));
+    wait_for_port(service.port());
     let (state, code, why) = checked(service.scene());
     assert_eq!((state.as_str(), code), ("starting", 3), "{why}");
     service.scene().write("ready", "");
@@ -344,9 +344,7 @@ fn a_neighbour_one_failure_after_the_start_period_restarts_nothing() {
     ));
     let dashboard = with_automatic_restart(&scene);
     dashboard.wait_for("✗ unhealthy");
-    while fake.asked().len() < 50 {
-        std::thread::yield_now();
-    }
+    wait_until("50 requests", || fake.asked().len() >= 50);
     assert!(!scene.path().join("restarted").exists());
     assert!(!scene.path().join("changed").exists());
 }
@@ -445,7 +443,7 @@ fn a_neighbour_a_scheduled_shutdown_of_a_process_that_nobody_started_drains_too(
     let scene = service.scene();
     let mut running =
         Running::start(&mut service.by_hand(&["linger"])).expect("python3 can be run");
-    wait_for_port(service.port(), Duration::from_secs(60));
+    wait_for_port(service.port());
     let mut watching = Watching::start(scene, &[]);
     watching.until(|change| change["state"] == "healthy");
     done(scene, "shutdown --schedule --yes api");

@@ -1,13 +1,13 @@
 //! What is run when a state turns: told exactly, in nobody's way, and never left behind.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use super::stream::Stream;
 use crate::support::faulty;
 use crate::support::started::{Stage, Startable};
+use crate::support::waiting::{until, wait_until};
 use crate::support::watching::Watching;
 
 /// The service process of the tests here.
@@ -19,16 +19,11 @@ fn service_process() {
 
 /// The lines of a file once there are so many.
 fn lines(path: &Path, count: usize) -> Vec<String> {
-    let start = Instant::now();
-    loop {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        if text.ends_with('\n') && text.lines().count() >= count {
-            return text.lines().map(str::to_owned).collect();
-        }
-        assert!(start.elapsed() < Duration::from_secs(30), "only {text:?}");
-        // A command that we did not start tells nothing else, so this looks again.
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
+    let whole = |text: &String| text.ends_with('\n') && text.lines().count() >= count;
+    let text = until(&format!("{count} lines"), || {
+        std::fs::read_to_string(path).ok().filter(whole)
+    });
+    text.lines().map(str::to_owned).collect()
 }
 
 /// Whether a process runs; one that has ended and that nobody took note of has no command line.
@@ -37,12 +32,7 @@ fn runs(pid: &str) -> bool {
 }
 
 fn wait_for_end(pid: &str) {
-    let start = Instant::now();
-    while runs(pid) {
-        assert!(start.elapsed() < Duration::from_secs(30), "{pid} is left");
-        // It is not our child, so nobody tells us.
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
+    wait_until("its end", || !runs(pid));
 }
 
 #[test]
@@ -92,17 +82,13 @@ fn a_command_that_hangs_delays_no_probe_and_is_killed_with_all_that_it_started()
         &["-o", "text"],
     );
     let mut until = |text: &str| {
-        for line in &mut told {
-            let line = line.expect("a line is text");
+        told.until(text, |line| {
             assert!(
                 text.contains("failed") || !line.contains("failed"),
                 "{line}"
             );
-            if line.contains(text) {
-                return;
-            }
-        }
-        panic!("the stream ended before {text:?}");
+            line.contains(text)
+        });
     };
     until("api ✓ healthy");
     stream.set_broken(true);
@@ -123,14 +109,13 @@ fn a_command_that_hangs_delays_no_probe_and_is_killed_with_all_that_it_started()
 
 #[test]
 fn a_process_that_has_left_the_session_of_its_command_ends_with_watch() {
-    let (stream, told) = Stream::with(
+    let (stream, mut told) = Stream::with(
         "on_change: {exec: [sh, -c, 'setsid sh -c \"echo \\$$\\$$ >> pids; sleep 300\" & sleep 300'], timeout: 5m}",
         &["-o", "text"],
     );
-    let mut told = told.map(|line| line.expect("a line is text"));
-    assert!(told.any(|line| line.contains("api ✓ healthy")));
+    told.until("api ✓ healthy", |line| line.contains("api ✓ healthy"));
     stream.set_broken(true);
-    assert!(told.any(|line| line.contains("api ✗ unhealthy")));
+    told.until("api ✗ unhealthy", |line| line.contains("api ✗ unhealthy"));
     let pid = lines(&stream.scene().path().join("pids"), 1).remove(0);
     assert!(runs(&pid));
     assert_eq!(stream.end(), Some(143));
@@ -139,15 +124,14 @@ fn a_process_that_has_left_the_session_of_its_command_ends_with_watch() {
 
 #[test]
 fn a_command_that_fails_is_reported_without_secrets() {
-    let (stream, told) = Stream::with(
+    let (stream, mut told) = Stream::with(
         "on_change: {exec: [sh, -c, 'echo no user $$NAME; exit 3'], env: {NAME: {file: name}}}",
         &["-o", "text"],
     );
     stream.scene().write("name", "hunter22");
-    let mut told = told.map(|line| line.expect("a line is text"));
-    assert!(told.any(|line| line.contains("api ✓ healthy")));
+    told.until("api ✓ healthy", |line| line.contains("api ✓ healthy"));
     stream.set_broken(true);
-    let line = told.find(|line| line.contains("failed")).unwrap();
+    let line = told.until("failed", |line| line.contains("failed"));
     let (_, text) = line.split_once(' ').unwrap();
     assert_eq!(
         text,
@@ -158,11 +142,11 @@ fn a_command_that_fails_is_reported_without_secrets() {
 
 #[test]
 fn a_command_that_cannot_be_run_is_reported() {
-    let (stream, told) = Stream::with("on_change: {exec: [./no-such-program]}", &["-o", "text"]);
-    let mut told = told.map(|line| line.expect("a line is text"));
-    assert!(told.any(|line| line.contains("api ✓ healthy")));
+    let (stream, mut told) =
+        Stream::with("on_change: {exec: [./no-such-program]}", &["-o", "text"]);
+    told.until("api ✓ healthy", |line| line.contains("api ✓ healthy"));
     stream.set_broken(true);
-    let line = told.find(|line| line.contains("on_change")).unwrap();
+    let line = told.until("on_change", |line| line.contains("on_change"));
     assert!(line.contains("there is no such file"), "{line}");
     assert_eq!(stream.end(), Some(143));
 }

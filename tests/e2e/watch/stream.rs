@@ -1,16 +1,19 @@
 //! The stream of changes where there is no terminal, or where one is asked for.
 
-use std::io::{BufRead, BufReader, Lines};
-use std::process::{ChildStdout, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::write;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::fake::Fake;
 use crate::support::process::Running;
 use crate::support::scene::Scene;
+use crate::support::waiting::{Lines, until, wait_until};
 
 /// A service that is well until it is told otherwise, and a stream on it.
 pub(super) struct Stream {
@@ -21,12 +24,12 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    fn start(words: &[&str]) -> (Self, Lines<BufReader<ChildStdout>>) {
+    fn start(words: &[&str]) -> (Self, Lines) {
         Self::with("", words)
     }
 
     /// With more keys of the service.
-    pub(super) fn with(more: &str, words: &[&str]) -> (Self, Lines<BufReader<ChildStdout>>) {
+    pub(super) fn with(more: &str, words: &[&str]) -> (Self, Lines) {
         let broken = Arc::new(AtomicBool::new(false));
         let fake = Fake::http({
             let broken = Arc::clone(&broken);
@@ -48,7 +51,7 @@ impl Stream {
         let mut command = scene.command(&[&["watch"], words].concat());
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut running = Running::start(&mut command).expect("the binary can be run");
-        let lines = BufReader::new(running.child().stdout.take().expect("stdout is piped")).lines();
+        let lines = Lines::of(running.child().stdout.take().expect("stdout is piped"));
         (
             Self {
                 broken,
@@ -69,10 +72,7 @@ impl Stream {
     }
 
     pub(super) fn end(mut self) -> Option<i32> {
-        let pid = i32::try_from(self.running.pid()).expect("a pid is a number");
-        let pid = Pid::from_raw(pid).expect("a pid is not zero");
-        kill_process(pid, Signal::TERM).expect("it can be signalled");
-        self.running.wait().code()
+        self.running.stop(Signal::TERM).code()
     }
 }
 
@@ -80,7 +80,7 @@ impl Stream {
 fn people_read_a_line_for_each_turn() {
     let (stream, mut lines) = Stream::start(&[]);
     let mut next = || {
-        let line = lines.next().expect("a line comes").expect("a line is text");
+        let line = lines.next().expect("a line comes");
         let (time, rest) = line.split_once(' ').expect("a line begins with its time");
         assert!(time.ends_with('Z') && time.len() == 20, "{line}");
         rest.to_owned()
@@ -115,10 +115,9 @@ fn people_read_no_line_twice_in_a_row() {
     let mut command = scene.command(&["watch", "-o", "text"]);
     command.stdout(Stdio::piped()).stderr(Stdio::null());
     let mut running = Running::start(&mut command).expect("the binary can be run");
-    let lines = BufReader::new(running.child().stdout.take().expect("stdout is piped")).lines();
+    let mut lines = Lines::of(running.child().stdout.take().expect("stdout is piped"));
     let mut told: Vec<String> = Vec::new();
-    for line in lines {
-        let line = line.expect("a line is text");
+    while let Some(line) = lines.next() {
         let (_, text) = line.split_once(' ').expect("the time comes first");
         assert_ne!(told.last().map(String::as_str), Some(text), "{told:#?}");
         told.push(text.to_owned());
@@ -137,7 +136,7 @@ fn people_read_no_line_twice_in_a_row() {
 fn programs_read_an_element_for_each_change() {
     let (stream, mut lines) = Stream::start(&["-o", "ndjson"]);
     let mut next = || -> Value {
-        let line = lines.next().expect("a line comes").expect("a line is text");
+        let line = lines.next().expect("a line comes");
         serde_json::from_str(&line).expect("a line is JSON")
     };
     let first = next();
@@ -173,19 +172,33 @@ fn programs_read_an_element_for_each_change() {
 #[test]
 fn a_reader_that_goes_ends_it_quietly() {
     let (mut stream, mut lines) = Stream::start(&["-o", "text"]);
-    lines.next().expect("a line comes").expect("a line is text");
+    lines.next().expect("a line comes");
     drop(lines);
     // Each turn is a line that nobody reads.
-    while stream.running.ended().is_none() {
+    let end = until("its end", || {
         stream.set_broken(!stream.broken.load(Ordering::SeqCst));
         std::thread::park_timeout(std::time::Duration::from_millis(50));
-    }
-    assert_eq!(stream.running.wait().code(), Some(0));
+        stream.running.ended()
+    });
+    assert_eq!(end.code(), Some(0));
 }
 
 #[test]
 fn a_reader_that_does_not_read_holds_up_no_signal() {
-    let (stream, mut lines) = Stream::start(&["-o", "ndjson"]);
-    lines.next().expect("a line comes").expect("a line is text");
-    assert_eq!(stream.end(), Some(143));
+    let fake = Fake::http(|_, _| (200, String::new()));
+    let scene = Scene::with_inventory(&format!(
+        "services: {{api: {{profile: http, url: '{}', interval: 50ms}}}}\n",
+        fake.url()
+    ));
+    // A pipe in which there is no room for a line.
+    let (reader, writer) = pipe_with(PipeFlags::NONBLOCK).expect("a pipe can be made");
+    while write(&writer, &[b' '; 4096]).is_ok() {}
+    fcntl_setfl(&writer, OFlags::empty()).expect("it can block");
+    let mut command = scene.command(&["watch", "-o", "ndjson"]);
+    command.stdout(writer).stderr(Stdio::null());
+    let mut running = Running::start(&mut command).expect("the binary can be run");
+    // What the first answer is worth is to be written by then.
+    wait_until("three requests", || fake.asked().len() >= 3);
+    assert_eq!(running.stop(Signal::TERM).code(), Some(143));
+    drop(reader);
 }
