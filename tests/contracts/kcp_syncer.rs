@@ -1,38 +1,25 @@
 //! `kcp-syncer`: a Go struct without tags on the wire, and a lease that proves more than its own heartbeat field.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use axum::serve::Listener;
 use healthctl_service::kcp_syncer::CHECK_TIMEOUT;
 use healthctl_service::lease::LeaseSettings;
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
+use self::cluster::Cluster;
+use self::syncer::Syncer;
 use super::{Fleet, assert_is, dependency};
-use crate::support::demo::{Answer, ask};
-use crate::support::example::example;
 use crate::support::fake::Fake;
-use crate::support::process::{Running, free_port};
 use crate::support::scene::Scene;
 use crate::support::terminal::{ENTER, Pty};
 use crate::support::waiting::{LIMIT, ask_until};
 
+mod cluster;
 #[path = "../../src/demo/services/leases.rs"]
 mod leases;
+mod syncer;
 
 const NOT_LIVE: &str = "live: answered 503 Service Unavailable, expected 200-299";
 const NOT_READY: &str = "ready: answered 503 Service Unavailable, expected 200-299";
@@ -238,132 +225,6 @@ fn components_that_are_unknown_are_ignored_so_healthctl_shows_unknown_where_all_
 
 const REPORT: &str = "GET /health/report";
 
-/// The example `syncer` of the kit with an inventory that names it.
-struct Syncer {
-    scene: Scene,
-    running: Running,
-    /// The changes that its hook was told of; its log is read all the time, since a full pipe would hold it up.
-    changes: Receiver<String>,
-    address: SocketAddr,
-}
-
-impl Syncer {
-    /// Starts it with components that are healthy.
-    fn with_components(names: &[&str]) -> Self {
-        Self::start(&json!({ "components": names }), names)
-    }
-
-    fn start(config: &Value, healthy: &[&str]) -> Self {
-        let scene = Scene::new();
-        for name in healthy {
-            scene.write(name, "healthy");
-        }
-        Self::start_in(scene, config)
-    }
-
-    fn start_in(scene: Scene, config: &Value) -> Self {
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        scene.write(
-            "healthctl.yaml",
-            &format!(
-                "defaults: {{timeout: 20s}}\nservices: {{syncer: {{profile: kcp-syncer, url: 'http://{address}'}}}}\n"
-            ),
-        );
-        let file = scene.write("syncer.json", &config.to_string());
-        let mut command = Command::new(example("syncer"));
-        command.arg(file).arg(address.to_string());
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut running = Running::start(&mut command).expect("the example can be run");
-        let log = running.child().stderr.take().expect("stderr is piped");
-        let ((is_up, up), (sender, changes)) = (channel(), channel());
-        std::thread::spawn(move || {
-            for line in BufReader::new(log).lines().map_while(Result::ok) {
-                let line: Value = serde_json::from_str(&line).expect("the log is JSON");
-                // Nobody may be interested in either.
-                if line["message"] == "listening" {
-                    let _ = is_up.send(());
-                }
-                if let Some(change) = line["change"].as_str() {
-                    let _ = sender.send(change.to_owned());
-                }
-            }
-        });
-        up.recv_timeout(LIMIT).expect("it listens");
-        Self {
-            scene,
-            running,
-            changes,
-            address,
-        }
-    }
-
-    /// Sets what the check of a component finds, such as `degraded slow`.
-    fn set(&self, component: &str, state: &str) {
-        // A file that is half written would be another state.
-        let new = self.scene.write("new", state);
-        std::fs::rename(new, self.scene.path().join(component)).expect("it can be renamed");
-    }
-
-    fn ask(&self, request: &str) -> Answer {
-        ask(self.address, request).expect("it answers")
-    }
-
-    fn report(&self) -> Value {
-        self.ask(REPORT).json()
-    }
-
-    /// Asks for the report until it is as `holds` says.
-    #[track_caller]
-    fn until(&self, holds: impl Fn(&Value) -> bool) -> Value {
-        ask_until(|| self.report(), holds)
-    }
-
-    fn until_status(&self, status: &str) -> Value {
-        self.until(|report| report["Status"] == status)
-    }
-
-    /// Returns the codes of liveness and readiness.
-    fn probes(&self) -> [u16; 2] {
-        ["GET /livez", "GET /readyz"].map(|request| self.ask(request).status)
-    }
-
-    /// Returns the service as `healthctl check` reports it.
-    fn check(&self) -> Value {
-        let ran = self.scene.run(&["check", "-o", "json"]);
-        let report: Value = serde_json::from_str(&ran.stdout).expect("the report is JSON");
-        report["services"][0].clone()
-    }
-
-    /// Asserts that healthctl cannot tell the status, and that the service is unready, as its route says.
-    #[track_caller]
-    fn assert_status_is_unknown(&self) {
-        let found = self.check();
-        let probes = found["probes"].as_array().expect("a list").iter();
-        let status = probes.filter(|probe| probe["name"] == "status");
-        let results: Vec<_> = status.map(|probe| &probe["result"]).collect();
-        assert_eq!(results, ["unknown"], "{found}");
-        assert_eq!(found["state"], "unready", "{found}");
-    }
-
-    /// Returns the value of a metric, given with its labels as Prometheus writes it.
-    fn metric(&self, name: &str) -> Option<f64> {
-        let text = self.ask("GET /metrics").body;
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
-        line.parse().ok()
-    }
-
-    /// Waits for the next changes of status that its hook is told of.
-    #[track_caller]
-    fn expect_changes(&self, expected: &[&str]) {
-        for line in expected {
-            let change = self.changes.recv_timeout(LIMIT);
-            assert_eq!(change.as_deref(), Ok(*line));
-        }
-    }
-}
-
 fn keys(value: &Value) -> Vec<&str> {
     let map = value.as_object().expect("an object");
     map.keys().map(String::as_str).collect()
@@ -372,157 +233,6 @@ fn keys(value: &Value) -> Vec<&str> {
 fn time(value: &Value) -> Timestamp {
     let text = value.as_str().expect("a time is text");
     text.parse().expect("a time is RFC 3339")
-}
-
-/// An API server that keeps leases, with the token for it.
-struct Cluster {
-    address: SocketAddr,
-    folder: tempfile::TempDir,
-    is_tls: bool,
-    end: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Cluster {
-    fn start() -> Self {
-        Self::start_with(false)
-    }
-
-    fn start_with(is_tls: bool) -> Self {
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        std::fs::write(folder.path().join("token"), leases::TOKEN).expect("a file can be written");
-        let certificate = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]);
-        let certificate = certificate.expect("a certificate can be made");
-        let ca = folder.path().join("ca.crt");
-        std::fs::write(ca, certificate.cert.pem()).expect("a file can be written");
-        let key = PrivateKeyDer::try_from(certificate.signing_key.serialize_der());
-        let tls = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("there are versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.cert.der().clone()], key.expect("a key"))
-            .expect("the key fits");
-        let (sender, receiver) = channel();
-        let (end, ended) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime can be made");
-            runtime.block_on(async move {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-                sender
-                    .send(listener.local_addr().expect("an address"))
-                    .expect("it waits");
-                let router = leases::routes();
-                let acceptor = TlsAcceptor::from(Arc::new(tls));
-                let serve = async {
-                    if is_tls {
-                        axum::serve(TlsApi { listener, acceptor }, router).await
-                    } else {
-                        axum::serve(listener, router).await
-                    }
-                };
-                tokio::select! {
-                    served = serve => served.expect("it serves"),
-                    _ = ended => {}
-                }
-            });
-        });
-        Self {
-            address: receiver.recv().expect("it listens"),
-            folder,
-            is_tls,
-            end: Some(end),
-            thread: Some(thread),
-        }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Starts a replica that renews the lease each 100 ms, for 3 s.
-    fn replica(&self, holder: &str) -> Syncer {
-        self.replica_with(holder, 100, 3)
-    }
-
-    fn replica_with(&self, holder: &str, interval_ms: u64, failure_threshold: u64) -> Syncer {
-        let (scheme, ca) = if self.is_tls {
-            ("https", Some(self.file("ca.crt")))
-        } else {
-            ("http", None)
-        };
-        let lease = json!({
-            "api": format!("{scheme}://{}", self.address),
-            "ca": ca, "token": self.file("token"), "holder": holder,
-            "interval_ms": interval_ms, "duration_ms": 3_000, "failure_threshold": failure_threshold,
-        });
-        Syncer::start(&json!({ "lease": lease }), &[])
-    }
-
-    fn lease(&self) -> Value {
-        ask(self.address, LEASE).expect("it answers").json()
-    }
-
-    fn holder(&self) -> String {
-        let lease = self.lease();
-        lease["spec"]["holderIdentity"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    }
-
-    /// Writes the lease over whatever is there now, as a client that has just read it; `None` when another was faster.
-    fn overwrite(&self, spec: &Value) -> Option<()> {
-        let mut lease = self.lease();
-        lease["spec"] = spec.clone();
-        let body = lease.to_string();
-        let path = LEASE.strip_prefix("GET ").expect("it is read");
-        let request = format!(
-            "PUT {path} HTTP/1.1\r\nHost: api\r\nConnection: close\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            leases::TOKEN,
-            body.len()
-        );
-        let mut stream = std::net::TcpStream::connect(self.address).expect("it listens");
-        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("it reads");
-        let mut answer = String::new();
-        std::io::Read::read_to_string(&mut stream, &mut answer).expect("it answers");
-        answer.starts_with("HTTP/1.1 200").then_some(())
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        // The server may have ended by itself.
-        let _ = self.end.take().map(|end| end.send(()));
-        let _ = self.thread.take().map(JoinHandle::join);
-    }
-}
-
-struct TlsApi {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-}
-
-impl Listener for TlsApi {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let Ok((stream, address)) = self.listener.accept().await else {
-                continue;
-            };
-            if let Ok(stream) = self.acceptor.accept(stream).await {
-                return (stream, address);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
 }
 
 #[test]

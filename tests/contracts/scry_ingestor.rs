@@ -2,23 +2,19 @@
 //!
 //! The demo's instance and the example `ingestor` of the kit are tried, and what a watcher shows of them through healthctl.
 
-use std::cell::RefCell;
-use std::io::{BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+mod ingestor;
+
+use std::io::Read;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use self::ingestor::Ingestor;
 use super::{Fleet, assert_is, dependency};
-use crate::support::demo::{Answer, ask, send};
-use crate::support::example::example;
-use crate::support::fake::Fake;
-use crate::support::process::{Running, free_port};
-use crate::support::scene::{Ran, Scene};
+use crate::support::demo::Answer;
 use crate::support::terminal::{ENTER, Pty};
-use crate::support::waiting::{Lines, wait_until};
+use crate::support::waiting::wait_until;
 
 const NOT_READY: &str = "ready: answered 503 Service Unavailable, expected 200-299";
 const RELOAD: &str = "POST /api/v1/config/reload";
@@ -55,146 +51,6 @@ impl Fleet {
         let words = [&answers[1], &answers[2]].map(|answer| word(answer).expect("a word"));
         let [ready, detailed] = words;
         (ready, detailed, answers.map(|answer| answer.status))
-    }
-}
-
-/// The example `ingestor` of the kit with its database, its configuration and an inventory that names it.
-struct Ingestor {
-    scene: Scene,
-    running: Running,
-    /// The lines of its log, which is read all the time: a full pipe would hold it up.
-    log: RefCell<Lines>,
-    /// The lines that were read and not waited for: two tasks may write theirs in either order.
-    address: SocketAddr,
-    database: Option<Fake>,
-    configuration: Value,
-}
-
-impl Ingestor {
-    fn start() -> Self {
-        Self::with(json!({}))
-    }
-
-    /// Starts it with more keys in its configuration.
-    fn with(more: Value) -> Self {
-        let scene = Scene::new();
-        let database = Fake::tcp(drop);
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        scene.write(
-            "healthctl.yaml",
-            &format!(
-                "defaults: {{interval: 100ms, timeout: 20s, failure_threshold: 1}}
-services: {{ingestor: {{profile: scry-ingestor, url: 'http://{address}'}}}}\n"
-            ),
-        );
-        let mut configuration = json!({
-            "adapters": ["rest"],
-            "database": format!("127.0.0.1:{}", database.port()),
-            "supplier": format!("127.0.0.1:{}", free_port()),
-        });
-        let Value::Object(more) = more else {
-            unreachable!("the keys of a test are an object")
-        };
-        configuration
-            .as_object_mut()
-            .expect("an object")
-            .extend(more);
-        let file = scene.write("ingestor.json", &configuration.to_string());
-        let mut command = Command::new(example("ingestor"));
-        command.arg(file).arg(address.to_string());
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut running = Running::start(&mut command).expect("the example can be run");
-        let log = running.child().stderr.take().expect("stderr is piped");
-        let ingestor = Self {
-            scene,
-            running,
-            log: RefCell::new(Lines::of(log)),
-            address,
-            database: Some(database),
-            configuration,
-        };
-        ingestor.until("message", "listening");
-        ingestor
-    }
-
-    /// Waits for the line of the log whose field has this value and returns it.
-    fn until(&self, field: &str, value: &str) -> Value {
-        let parse = |line: &str| -> Value { serde_json::from_str(line).expect("the log is JSON") };
-        let mut log = self.log.borrow_mut();
-        let is_wanted = |line: &str| parse(line)[field] == value;
-        parse(&log.until(&format!("{field}: {value}"), is_wanted))
-    }
-
-    /// Waits for its end and returns the lines of its log, and its exit code.
-    fn end(mut self) -> (Vec<Value>, Option<i32>) {
-        let log = self.log.into_inner().all();
-        let lines = log.lines();
-        let lines = lines.map(|line| serde_json::from_str(line).expect("the log is JSON"));
-        (lines.collect(), self.running.wait().code())
-    }
-
-    fn ask(&self, request: &str) -> Answer {
-        ask(self.address, request).expect("it answers")
-    }
-
-    /// Sends a request with a body of JSON; returns the code and the body of the answer.
-    fn send(&self, request: &str, body: &Value) -> (u16, Value) {
-        let body = body.to_string();
-        let mut stream = TcpStream::connect(self.address).expect("it listens");
-        let text = format!(
-            "{request} HTTP/1.1\r\nHost: ingestor\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(text.as_bytes()).expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        (
-            code.expect("a code"),
-            serde_json::from_str(body).expect("JSON"),
-        )
-    }
-
-    /// Returns a component as `/health/detailed` has it.
-    fn component(&self, name: &str) -> Value {
-        self.ask(DETAILED).json()["components"][name].take()
-    }
-
-    /// Writes a value of the configuration, `null` to leave it out.
-    fn configure(&mut self, key: &str, value: Value) {
-        self.configuration[key] = value;
-        let map = self.configuration.as_object().expect("an object").clone();
-        let text: serde_json::Map<String, Value> = map
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .collect();
-        self.scene
-            .write("ingestor.json", &Value::Object(text).to_string());
-    }
-
-    /// Runs healthctl on it.
-    fn run(&self, words: &str) -> Ran {
-        let words: Vec<&str> = words.split_ascii_whitespace().collect();
-        self.scene.run(&words)
-    }
-
-    /// Returns the report of `check`.
-    fn check(&self) -> Value {
-        let ran = self.run("check -o json");
-        let report: Value = serde_json::from_str(&ran.stdout).expect("the report is JSON");
-        report["services"][0].clone()
-    }
-
-    fn signal(&self, signal: Signal) {
-        self.running.signal(signal);
-    }
-
-    /// Begins a request that ends only when its client or the service ends it.
-    fn endless(&mut self) -> BufReader<TcpStream> {
-        let request = send(self.address, "GET /endless").expect("it listens");
-        self.until("message", "endless request begins");
-        request
     }
 }
 
@@ -495,9 +351,7 @@ fn a_failing_handler_does_not_stop_the_rest() {
 fn draining_takes_2_s_by_default() {
     let mut ingestor = Ingestor::start();
     let mut endless = ingestor.endless();
-    ingestor.signal(Signal::TERM);
-    let begin = ingestor.until("message", "drain begins");
-    assert_eq!(begin["timeout_seconds"], 2.0);
+    assert_eq!(ingestor.drain_limit(), 2.0);
     let cut = ingestor.until("message", "drain timed out");
     assert_eq!(cut["aborted"], 1);
     let mut text = String::new();
@@ -511,9 +365,7 @@ fn draining_takes_2_s_by_default() {
 fn draining_takes_at_most_30_s() {
     let mut ingestor = Ingestor::with(json!({"shutdown": {"drain_seconds": 90}}));
     let endless = ingestor.endless();
-    ingestor.signal(Signal::TERM);
-    let begin = ingestor.until("message", "drain begins");
-    assert_eq!(begin["timeout_seconds"], 30.0);
+    assert_eq!(ingestor.drain_limit(), 30.0);
     drop(endless);
     assert_eq!(ingestor.end().1, Some(0));
 }
@@ -522,9 +374,7 @@ fn draining_takes_at_most_30_s() {
 fn the_shutdown_timeout_is_settable() {
     let mut ingestor = Ingestor::with(json!({"shutdown": {"drain_seconds": 0.125}}));
     let _endless = ingestor.endless();
-    ingestor.signal(Signal::TERM);
-    let begin = ingestor.until("message", "drain begins");
-    assert_eq!(begin["timeout_seconds"], 0.125);
+    assert_eq!(ingestor.drain_limit(), 0.125);
     ingestor.until("message", "drain timed out");
     assert_eq!(ingestor.end().1, Some(0));
 }

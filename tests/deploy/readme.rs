@@ -44,6 +44,7 @@ fn snippets(text: &str) -> Vec<(String, String)> {
 }
 
 const STEPS: &str = "### In Rust, from an empty folder";
+const MORE_STEPS: &str = "### A second check, and TLS";
 
 #[test]
 fn the_program_that_is_shown_is_the_one_that_is_tested() {
@@ -119,10 +120,31 @@ impl Newcomer {
         shown
     }
 
+    /// Puts another text in the place of one that is in a file.
+    fn edit(&self, name: &str, old: &str, new: &str) {
+        let path = self.folder.join(name);
+        let text = fs::read_to_string(&path).expect("it can be read");
+        let (old, new) = (self.own(old), self.own(new));
+        assert_eq!(text.matches(&old).count(), 1, "{old:?} in\n{text}");
+        fs::write(path, text.replace(&old, &new)).expect("it can be written");
+    }
+
     /// Returns the status code of its readiness route.
     fn ready(&self) -> u16 {
         let address = ([127, 0, 0, 1], self.port).into();
         ask(address, "GET /readyz").expect("it answers").status
+    }
+}
+
+/// Asserts that these texts are shown, in this order.
+#[track_caller]
+fn assert_shown(shown: &str, expected: &[&str]) {
+    let mut rest = shown;
+    for text in expected {
+        let Some(found) = rest.find(text) else {
+            panic!("no {text:?} where it should be in\n{shown}");
+        };
+        rest = &rest[found..];
     }
 }
 
@@ -146,18 +168,7 @@ fn a_newcomer_gets_from_an_empty_folder_to_a_service_with_all_of_it() {
     newcomer.write("src/main.rs", program);
     newcomer.write("healthctl.yaml", inventory);
     let shown = newcomer.types(start);
-    let all = |shown: &str, expected: &[&str]| {
-        let mut rest = shown;
-        for text in expected {
-            let found = rest.find(text);
-            assert!(
-                found.is_some(),
-                "no {text:?} where it should be in\n{shown}"
-            );
-            rest = &rest[found.unwrap_or_default()..];
-        }
-    };
-    all(
+    assert_shown(
         &shown,
         &[
             "mailroom: started: pid ",
@@ -168,7 +179,7 @@ fn a_newcomer_gets_from_an_empty_folder_to_a_service_with_all_of_it() {
 
     wait_until("unready", || newcomer.ready() == 503);
     let shown = newcomer.types(broken);
-    all(
+    assert_shown(
         &shown,
         &[
             "✗ mailroom: unhealthy: dependency inbox: error: No such file or directory",
@@ -179,7 +190,7 @@ fn a_newcomer_gets_from_an_empty_folder_to_a_service_with_all_of_it() {
 
     wait_until("ready", || newcomer.ready() == 200);
     let shown = newcomer.types(changes);
-    all(
+    assert_shown(
         &shown,
         &[
             "mailroom: reloaded: ",
@@ -188,6 +199,33 @@ fn a_newcomer_gets_from_an_empty_folder_to_a_service_with_all_of_it() {
             "mailroom: restarted: pid ",
             "2 letters are waiting",
             "service_ready 1\n",
+            "mailroom: stopped: ",
+        ],
+    );
+
+    let steps = snippets(&section(MORE_STEPS));
+    let texts: Vec<&str> = steps.iter().map(|(_, text)| text.as_str()).collect();
+    let [check, tls, imports, inventory, commands] = texts[..] else {
+        panic!("five snippets: {steps:?}");
+    };
+    let (file, every) = ("src/main.rs", "    service.check_every(");
+    newcomer.edit(file, every, &format!("{check}{every}"));
+    let (server, _) = program
+        .split_once("    let server = ")
+        .and_then(|(_, rest)| rest.split_once('\n'))
+        .expect("a server is made");
+    newcomer.edit(file, &format!("    let server = {server}\n"), tls);
+    let first = "use axum::Router;\n";
+    newcomer.edit(file, first, &format!("{imports}{first}"));
+    let old = "    url: http://127.0.0.1:8000\n    required: [inbox]\n";
+    newcomer.edit("healthctl.yaml", old, inventory);
+    let shown = newcomer.types(commands);
+    assert_shown(
+        &shown,
+        &[
+            "mailroom: started: pid ",
+            "mailroom: degraded: dependency archive: error: Connection refused",
+            "\"archive\":{\"status\":\"error\"",
             "mailroom: stopped: ",
         ],
     );

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -44,17 +44,11 @@ services:
         let configuration = configuration(&database, free_port(), true);
         let file = scene.write("orders.json", &configuration);
         let mut command = Command::new(example("orders"));
-        command
-            .arg(file)
-            .arg(address.to_string())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut running = Running::start(&mut command).expect("cargo can be run");
-        let log = running.child().stderr.take().expect("stderr is piped");
+        let (running, log) = Running::with_log(command.arg(file).arg(address.to_string()));
         let mut orders = Self {
             scene,
             running,
-            log: Lines::of(log),
+            log,
             address,
             database,
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::waiting::{LIMIT, until, wait_until};
+use super::waiting::{LIMIT, Lines, until, wait_until};
 
 /// A child that is killed and reaped when its test ends.
 pub struct Running {
@@ -22,6 +22,15 @@ impl Running {
         Ok(Self {
             child: command.spawn()?,
         })
+    }
+
+    /// Starts the command, whose standard output nobody reads; returns the lines of its standard error too.
+    #[track_caller]
+    pub fn with_log(command: &mut Command) -> (Self, Lines) {
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut running = Self::start(command).expect("it can be run");
+        let log = running.child.stderr.take().expect("stderr is piped");
+        (running, Lines::of(log))
     }
 
     /// Its process id.

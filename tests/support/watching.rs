@@ -62,6 +62,15 @@ impl Watching {
         passed.pop().expect("it was waited for")
     }
 
+    /// Every change up to the first one in which a service is stopped; panics where one is unhealthy before.
+    #[track_caller]
+    pub fn until_stopped(&mut self) -> Vec<Value> {
+        let ends = self.until(|change| change["state"] == "stopped");
+        let failed = |change: &Value| change["state"] == "unhealthy";
+        assert!(!ends.iter().any(failed), "it has not failed: {ends:#?}");
+        ends
+    }
+
     /// Ends it by SIGTERM; returns every change that was not read yet.
     #[track_caller]
     pub fn rest(mut self) -> Vec<Value> {
