@@ -187,7 +187,8 @@ impl HostFinding {
         let changed = newer(&code.newest, "changed").map(|why| format!("{why}{HOT}"));
         // An edit since its start, which whoever answers has begun after, is in what that one has read.
         let is_read = code.newest.as_ref().is_some_and(|file| {
-            file.at <= started && code.recorded_at.is_some_and(|at| file.at > at)
+            let is_before = started.duration_since(file.at) >= START_PRECISION;
+            is_before && code.recorded_at.is_some_and(|at| file.at > at)
         });
         let differs = code.differs && !is_read;
         let changed = changed.or_else(|| differs.then(|| DIFFER.to_owned()));
@@ -272,6 +273,9 @@ impl HostFinding {
     }
 }
 
+/// An edit that is closer to the start of a process than this may have come before or after it: Linux counts starts in
+/// hundredths of a second, and the time of a file is up to a tick of its clock behind.
+const START_PRECISION: SignedDuration = SignedDuration::from_millis(20);
 /// What is said where the times of the sources tell nothing.
 const DIFFER: &str =
     "its sources are not those that it was started with: one was replaced, removed or added";
@@ -399,6 +403,14 @@ mod tests {
             finding.code.differs = true;
             finding.code.first_until = Some(at(100));
         });
+        // An edit after the start that healthctl made, and before whoever answers began; or at the same moment.
+        for (changed_at, expected) in [(99, None), (100, Some(DIFFER))] {
+            check(expected, |finding| {
+                finding.code.differs = true;
+                finding.code.recorded_at = Some(at(98));
+                finding.code.newest = Some(changed(changed_at));
+            });
+        }
         check(
             Some(
                 "unclear: its sources were replaced since healthctl started it, and whoever answers has begun later",

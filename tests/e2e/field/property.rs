@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::*;
 use crate::support::process::{Running, wait_for_port};
 use crate::support::started::MARK;
+use crate::support::waiting::wait_until;
 
 /// Does as its last argument says, a letter a step: `f`ork and wait, fork and `d`ie, begin a `s`ession, e`x`ecute itself with
 /// what is left, `l`isten and serve, `i`nherit the socket to a child that serves as well.
@@ -38,6 +39,7 @@ for at, step in enumerate(steps):
         s = socket.create_server(("127.0.0.1", port))
     elif step == "i":
         if os.fork() == 0: serve()
+open(f"grown-{port}", "w").close()
 serve()
 "#;
 
@@ -180,11 +182,12 @@ fn a_stranger_is_never_signalled_and_what_was_started_is_found_again() {
             let mut command = world.command(&words);
             command.env(MARK, &folder);
             hand = Some(Running::start(&mut command).expect("it can be run"));
-            wait_for_port(port);
         } else {
             let ran = run(world.stage.scene(), "start --yes api");
             assert_ended(&ran, "started", 0);
         }
+        let grown = world.stage.scene().path().join(format!("grown-{port}"));
+        wait_until("the whole tree", || grown.exists());
         // Somebody of it may be killed, the leader among them.
         let own = world.stage.running();
         if random.below(2) == 0 && own.len() > 1 {
