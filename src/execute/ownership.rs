@@ -157,6 +157,9 @@ impl<'a> Tree<'a> {
         if let Some(exception) = between.find_map(|it| self.exception(*it)) {
             return Some(format!("is below a process that {exception}"));
         }
+        if self.shares_with_other_service(index) {
+            return Some(SHARED.to_owned());
+        }
         let (one, leader) = (self.at(index), self.at(leader));
         if self.leads_to_owner(index) {
             return None;
@@ -207,7 +210,7 @@ impl<'a> Tree<'a> {
         if one.running.process != *process {
             return false;
         }
-        let fits = !self.somebody_listens() || self.leads_to_owner(index);
+        let fits = !self.evidence.somebody_listens || self.leads_to_owner(index);
         one.owns
             || (doubt.is_none()
                 && fits
@@ -347,7 +350,9 @@ impl<'a> Tree<'a> {
         };
         let one = self.at(index);
         let in_pid_file = matches!(&self.evidence.pid_file, PidFileClaim::Names(process, _) if *process == one.running.process);
-        if one.owns || in_pid_file || one.recorded.any() {
+        let in_session = Some(one.session) == self.evidence.session;
+        let kept = one.recorded.below_keeper && in_session;
+        if one.owns || in_pid_file || one.recorded.leader || one.recorded.member || kept {
             found
                 .own
                 .push(self.own(index, ProcessProof::Named, &|_| None));

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::address::connect_all;
 use super::audit::{Audit, AuditSubject, instance_info};
-use super::facts::{IdentityQuestion, ServiceFacts};
+use super::facts::{IdentityQuestion, ServiceFacts, name};
 use super::monitor::MonitorSubject;
 use super::request::offer_to_start;
 use super::result::{ActionEnd, Flow, ended};
@@ -420,10 +420,34 @@ impl<'a> TargetRun<'a> {
         }
     }
 
+    /// Names what a stop has left running since it is not the service's own: nothing, or `; left alone: …`.
+    fn left_alone(&self, verdict: Verdict) -> String {
+        /// More than these are counted.
+        const NAMED: usize = 3;
+        let is_stop = self.target.goal != Goal::Reload
+            && verdict != Verdict::Refused
+            && self.baseline.is_some();
+        let all = self.target.facts.processes.ownership.left_alone.iter();
+        let all: Vec<String> = all
+            .filter(|(running, _)| is_stop && alive(running.process) == Some(true))
+            .map(|(running, why)| format!("{}, which {why}", name(running)))
+            .collect();
+        let more = match all.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let named: Vec<&str> = all.iter().take(NAMED).map(String::as_str).collect();
+        match named.as_slice() {
+            [] => String::new(),
+            named => text::clean(&format!("; left alone: {}{more}", named.join("; ")), 400),
+        }
+    }
+
     /// Writes the last line of the audit and tells the end; others may act on the service now.
     pub(super) fn conclude(&mut self, result: ActionEnd) -> ActionResult {
         let before = self.before();
-        let mut sentence = text::clean(&result.text, 400);
+        let left_alone = self.left_alone(result.verdict);
+        let mut sentence = text::clean(&result.text, 400) + &left_alone;
         let known = |identity: &Identity| {
             (*identity != Identity::default()).then(|| instance_info(identity))
         };

@@ -5,9 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
+use super::address::ServiceAddress;
 use super::audit::Audit;
 use super::facts::{
     FactsQuestion, OtherServices, ServiceFacts, StartCommands, StoredState, find_owners, name,
@@ -21,10 +23,13 @@ use crate::action::{
     plan_action, stop_order,
 };
 use crate::health::STILL_FRESH;
+use crate::host::Endpoint;
 use crate::host::pid_file::PidFile;
 use crate::host::records::RecordKey;
 use crate::inventory::{ActionSpec, Inventory, Means, Service, Signal};
 
+/// The time that looking up the name of another service may take.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 /// The number of services whose facts are gathered at once.
 const AT_ONCE: usize = 32;
 
@@ -71,7 +76,7 @@ impl Executor {
             let refuse = |service: &Arc<Service>| no.clone().of(service, action);
             return Err(services.iter().map(refuse).collect());
         }
-        let other_services = Arc::new(self.other_services(inventory));
+        let other_services = Arc::new(self.other_services(inventory).await);
         let mut refusals = Vec::new();
         let asking = stream::iter(services).map(|service| {
             let key = record_key(inventory, &service.name);
@@ -186,14 +191,20 @@ impl Executor {
     }
 
     /// Returns where the services of the inventory listen and are on record.
-    fn other_services(&self, inventory: &Inventory) -> OtherServices {
+    async fn other_services(&self, inventory: &Inventory) -> OtherServices {
         let services = inventory.services.values();
+        let looked_up = services.clone().map(|service| async {
+            let known = endpoints(service);
+            let found = if known.is_empty() {
+                self.looked_up_endpoints(service).await
+            } else {
+                known
+            };
+            (service.name.clone(), found)
+        });
         OtherServices {
             files: inventory.files.clone(),
-            endpoints: services
-                .clone()
-                .map(|service| (service.name.clone(), endpoints(service)))
-                .collect(),
+            endpoints: join_all(looked_up).await,
             pid_files: services
                 .clone()
                 .filter_map(|service| Some((service.name.clone(), service.pid_file.clone()?)))
@@ -201,6 +212,16 @@ impl Executor {
             commands: StartCommands::of(services),
             records: self.policy.records.clone(),
         }
+    }
+
+    /// Returns where a service listens on this machine whose name has to be looked up; a name that is not found in time has
+    /// nothing to do with this machine.
+    async fn looked_up_endpoints(&self, service: &Service) -> Vec<Endpoint> {
+        let address = ServiceAddress::of(service, None);
+        let found = timeout(LOOKUP_TIMEOUT, address.endpoints(&self.prober)).await;
+        let mut found = found.ok().and_then(Result::ok).unwrap_or_default();
+        found.retain(Endpoint::is_local);
+        found
     }
 
     /// Returns the question for the facts of a service of a plan.
@@ -228,6 +249,7 @@ impl Executor {
         let stopped = records.stopped_since(key);
         Ok(StoredState {
             record: records.read(key).map_err(|error| error.to_string())?,
+            survivors: records.survivors(key),
             stopped: stopped.filter(|at| now.duration_since(*at) < STILL_FRESH),
         })
     }
@@ -249,7 +271,8 @@ impl Executor {
             is_shown: self.policy.is_shown,
             named: self.policy.pid,
         };
-        ServiceFacts::gather(question, self.clock, self.stored_state(&target.key)?).await
+        let stored = self.stored_state(&target.key)?;
+        Box::pin(ServiceFacts::gather(question, self.clock, stored)).await
     }
 
     /// Returns how long the service may take to be ready after it was started.

@@ -177,12 +177,19 @@ impl TargetRun<'_> {
         Flow::Continue(request.with_list(&list))
     }
 
-    /// Puts the processes of the list on record, where the service has one, so that they are known for its own later, too.
+    /// Puts the processes of the list on record, so that they are known for the service's own later, too: what goes on after a
+    /// stop can still be ended by force.
     fn note_list(&mut self, list: &[ProvenTarget]) {
-        let records = self.context.executor.policy.records.as_ref();
+        let Some(records) = &self.context.executor.policy.records else {
+            return;
+        };
+        let key = &self.target.key;
         let processes: Vec<Process> = list.iter().map(ProvenTarget::process).collect();
-        let noted = records.map(|records| records.add_descendants(&self.target.key, &processes));
-        if let Some(Err(why)) = noted {
+        let mut noted = records.add_descendants(key, &processes);
+        if self.target.goal != Goal::Reload {
+            noted = noted.and(records.note_stopping(key, &processes));
+        }
+        if let Err(why) = noted {
             self.evidence
                 .push(format!("its record stays as it was: {why}"));
         }

@@ -277,11 +277,12 @@ fn signal_target(
     facts: &ServiceFacts,
 ) -> Result<OwnProcess, RefusalReason> {
     let mut own = facts.processes.ownership.own.iter();
-    let listens_nowhere = facts.address == ServiceAddress::Nowhere;
+    // Of a worker, which has no socket, only the process that has no other one beside it is sure to be meant.
+    let is_sole_worker = own.len() == 1 && facts.address == ServiceAddress::Nowhere;
     let may_be_told = |one: &&OwnProcess| {
         action != Action::Reload
             || one.owns
-            || listens_nowhere
+            || is_sole_worker
             || matches!(one.proof, ProcessProof::PidFile | ProcessProof::Named)
     };
     let Some(target) = own.find(may_be_told) else {

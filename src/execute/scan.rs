@@ -30,7 +30,7 @@ use crate::host::{
     loaded, local_process, runs_another_file_than, started_at,
 };
 use crate::inventory::{Inventory, Secret, Service, StartSpec};
-use crate::probe::Redactions;
+use crate::probe::{Redactions, is_localhost};
 use crate::text;
 
 /// The services that are looked at, again and again.
@@ -464,7 +464,7 @@ pub(super) fn endpoints(service: &Service) -> Vec<Endpoint> {
         ServiceAddress::Name { host, port } => {
             let addresses: Vec<IpAddr> = match host.parse() {
                 Ok(address) => vec![address],
-                Err(_) if host == "localhost" => {
+                Err(_) if is_localhost(&host) => {
                     vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
                 }
                 Err(_) => Vec::new(),

@@ -542,7 +542,7 @@ impl<P: Prover> Monitored for StartWatch<'_, P> {
             if missing.is_empty() && gathers {
                 let stored = StoredState {
                     record,
-                    stopped: None,
+                    ..StoredState::default()
                 };
                 let question = FactsQuestion {
                     service: &check.service,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::PlannedRequest;
 use super::address::ServiceAddress;
-use super::facts::{IdentityAnswer, IdentityQuestion, name};
+use super::facts::{IdentityAnswer, IdentityQuestion};
 use super::monitor::{MonitorSubject, Monitored, Pending, monitor};
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow, ended};
@@ -151,11 +151,6 @@ impl TargetRun<'_> {
         let end = monitor(&mut watch, limit).await;
         let mut result = ended(end.map_continue(|(verdict, text)| watch.proved(verdict, text)));
         result.evidence.append(&mut watch.evidence);
-        for (running, why) in &facts.processes.ownership.left_alone {
-            result
-                .evidence
-                .push(format!("left alone: {}, which {why}", name(running)));
-        }
         result.after = result.after.or(watch.after.map(Box::new));
         result.responder = watch.responder;
         result.signalled = watch.signalled;

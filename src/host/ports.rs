@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::addresses::is_local;
 use super::process::{RunningProcess, pids, process};
 use super::sockets;
 use crate::health::Process;
@@ -18,6 +19,16 @@ pub(crate) enum Endpoint {
     Tcp(SocketAddr),
     /// The path of a unix socket.
     Socket(PathBuf),
+}
+
+impl Endpoint {
+    /// Returns whether only a process of this machine can listen there.
+    pub(crate) fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => is_local(address.ip()),
+            Self::Socket(_) => true,
+        }
+    }
 }
 
 impl std::fmt::Display for Endpoint {
@@ -200,7 +211,13 @@ fn owners_of(
             format!("not found among all open files within {LIMIT:?}")
         });
     }
-    if in_time && inodes.iter().all(|inode| holders.contains_key(inode)) {
+    let is_hidden = |one: &RunningProcess| {
+        // A worker whose master is another user's shares the socket with it.
+        let parent = process(one.parent).filter(|parent| parent.name == one.name);
+        parent.is_some_and(|it| std::fs::read_dir(format!("/proc/{}/fd", it.process.pid)).is_err())
+    };
+    let all_are_held = inodes.iter().all(|inode| holders.contains_key(inode));
+    if in_time && all_are_held && !processes.iter().any(is_hidden) {
         Owners::All(processes)
     } else {
         Owners::Visible(processes)

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::process::{FileId, RunningProcess, session_number};
@@ -23,6 +24,7 @@ use crate::text;
 
 pub(crate) use exits::ExitRecord;
 pub(super) use exits::{note_exit, note_orphan_exit, start_files};
+use record::ProcessList;
 pub(crate) use record::{Record, RecordKey};
 
 /// The longest record or lock file, in bytes.
@@ -67,6 +69,8 @@ const SERVICES: &str = "services";
 const LOGS: &str = "logs";
 /// The extension of the file that notes that a service is to be down.
 const DOWN: &str = "down";
+/// The extension of the file with the processes that the last stop of a service was for.
+const STOPPING: &str = "stopping";
 /// The extension of the file that notes when a service has read its configuration again.
 const RELOADED: &str = "reloaded";
 
@@ -106,7 +110,9 @@ impl Records {
     ) -> Vec<Result<(Record, RunningProcess), RecordError>> {
         let wanted: Vec<PathBuf> = files.iter().map(|file| absolute(file)).collect();
         let paths = self.paths();
-        let records = paths.iter().filter_map(|path| read(path).transpose());
+        let records = paths
+            .iter()
+            .filter_map(|path| read::<Record>(path).transpose());
         records
             .filter_map(|record| match record {
                 Ok(record) if !wanted.contains(&record.inventory) => None,
@@ -158,6 +164,27 @@ impl Records {
         Timestamp::try_from(notes.next()?.modified().ok()?).ok()
     }
 
+    /// Puts on record the processes that a stop is for, in place of those of the stop before.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) fn note_stopping(
+        &self,
+        key: &RecordKey,
+        processes: &[Process],
+    ) -> Result<(), RecordError> {
+        self.replace(&self.path(key, STOPPING), &ProcessList::of(processes))
+    }
+
+    /// Returns those of the processes of the last stop that still run.
+    pub(crate) fn survivors(&self, key: &RecordKey) -> Vec<Process> {
+        // A list that cannot be read proves nothing.
+        let list = read(&self.path(key, STOPPING));
+        list.ok()
+            .flatten()
+            .map_or_else(Vec::new, |list: ProcessList| list.running())
+    }
+
     /// Notes that the service has read its configuration again, as it was at this time.
     ///
     /// # Errors
@@ -189,23 +216,27 @@ impl Records {
     /// # Errors
     /// The record cannot be written.
     pub(crate) fn write(&self, key: &RecordKey, record: &Record) -> Result<(), RecordError> {
-        let path = self.path(key, "json");
+        self.replace(&self.path(key, "json"), record)?;
+        // The record by the earlier key is out of date; where it cannot be removed, this one is found first.
+        if let Some(earlier) = key.earlier() {
+            let _ = fs::remove_file(self.path(&earlier, "json"));
+        }
+        Ok(())
+    }
+
+    /// Writes a file in place of the one before: all of it, or nothing.
+    fn replace(&self, path: &Path, content: &impl Serialize) -> Result<(), RecordError> {
         let fresh = path.with_extension(format!("{}.new", std::process::id()));
         let write = || {
             let mut file = self.open(&fresh)?;
             file.set_len(0)?;
-            file.write_all(&serde_json::to_vec_pretty(record)?)?;
-            fs::rename(&fresh, &path)?;
-            // The record by the earlier key is out of date; where it cannot be removed, this one is found first.
-            if let Some(earlier) = key.earlier() {
-                let _ = fs::remove_file(self.path(&earlier, "json"));
-            }
-            Ok(())
+            file.write_all(&serde_json::to_vec_pretty(content)?)?;
+            fs::rename(&fresh, path)
         };
         write().map_err(|error| {
             // A part of a record says nothing that the error does not.
             let _ = fs::remove_file(&fresh);
-            RecordError::of(&path, "written")(error)
+            RecordError::of(path, "written")(error)
         })
     }
 
@@ -387,7 +418,7 @@ fn remove(path: &Path) -> Result<(), RecordError> {
     }
 }
 
-fn read(path: &Path) -> Result<Option<Record>, RecordError> {
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
     use io::ErrorKind::{NotADirectory, NotFound};
     let unreadable = RecordError::of(path, "read");
     let file = match File::open(path) {

@@ -98,14 +98,7 @@ pub(super) fn known(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
     if let Some(address) = literal(host) {
         return Some(vec![SocketAddr::new(address, port)]);
     }
-    let name = host.trim_end_matches('.');
-    let local = name.eq_ignore_ascii_case("localhost")
-        || name
-            .len()
-            .checked_sub(".localhost".len())
-            .and_then(|at| name.get(at..))
-            .is_some_and(|end| end.eq_ignore_ascii_case(".localhost"));
-    local.then(|| {
+    is_localhost(host).then(|| {
         [
             IpAddr::V4(Ipv4Addr::LOCALHOST),
             IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -113,6 +106,17 @@ pub(super) fn known(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
         .map(|address| SocketAddr::new(address, port))
         .to_vec()
     })
+}
+
+/// Returns whether a name means this machine without a lookup: `localhost`, or a name below it (RFC 6761).
+pub(crate) fn is_localhost(host: &str) -> bool {
+    let name = host.trim_end_matches('.');
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .len()
+            .checked_sub(".localhost".len())
+            .and_then(|at| name.get(at..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(".localhost"))
 }
 
 /// Removes duplicates and alternates the families, so that a dead family cannot use up the time of the other.

@@ -333,6 +333,16 @@ impl CommandComparison<'_> {
         if any(&is_behind) {
             return CommandMatch::Unclear("another program stands in front of its command");
         }
+        // Some programs set something up and give way to the rest of their words (taskset, setpriv, direnv).
+        let is_rest = |command: &[String]| {
+            forms.iter().filter(|form| !form.is_empty()).any(|form| {
+                let front = command.len().checked_sub(form.len());
+                front.is_some_and(|front| front > 0 && is_same_text(form, &command[front..]))
+            })
+        };
+        if any(&is_rest) {
+            return CommandMatch::Unclear("its start command may have given way to it");
+        }
         let program = |command: &[String]| {
             let wanted = command.first().map_or("", String::as_str);
             forms.iter().any(|form| {

@@ -12,6 +12,7 @@ use crate::action::shown_command;
 use crate::execute::ownership::{
     AnswerKind, CommandMatch, Evidence, Exception, PidFileClaim, RecordedAs, SeenProcess,
 };
+use crate::health::Process;
 use crate::host::keeper::{is_keeper, unit_in};
 use crate::host::pid_file::PidFile;
 use crate::host::records::Record;
@@ -52,6 +53,8 @@ pub(super) struct KnownProcesses<'a> {
     pub(super) record: Option<&'a Record>,
     /// Set where the recorded process itself was seen to run.
     pub(super) leader_seen: bool,
+    /// What the last stop was for and still runs: it was put on record then.
+    pub(super) survivors: &'a [Process],
     pub(super) pid_file: Option<&'a PidFile>,
     /// The owners of the socket that listens at its address.
     pub(super) owners: Option<&'a Owners>,
@@ -86,6 +89,7 @@ pub(super) fn gather(
         kept: Vec::new(),
     };
     search.look_up_record(circumstances.listeners_only);
+    search.add_survivors();
     let mut wanted = search.candidates(circumstances);
     if !circumstances.listeners_only {
         search.add_families(&mut wanted);
@@ -111,6 +115,7 @@ pub(super) fn gather(
         declares: service.start.is_some() || service.pid_file.is_some(),
         supervised: service.supervised,
         has_address: !circumstances.without_address,
+        somebody_listens: facts.owners.is_some_and(|it| *it != Owners::Nobody),
         sees_all_owners: matches!(facts.owners, Some(Owners::All(_))),
         replicas: service.replicas,
         answer: circumstances.answer,
@@ -180,6 +185,19 @@ impl Search<'_> {
         } else {
             self.table.descendants(keeper.pid)
         };
+    }
+
+    /// Adds what was put on record by the last stop to what is on record by the start.
+    fn add_survivors(&mut self) {
+        let survivors = self.facts.survivors.iter();
+        let survivors: Vec<RunningProcess> = survivors
+            .filter_map(|one| self.table.get(one.pid).filter(|it| it.process == *one))
+            .collect();
+        for one in survivors {
+            if !is_among(&self.recorded, &one) && !self.is_leader(&one) {
+                self.recorded.push(one);
+            }
+        }
     }
 
     fn line(&mut self, running: &RunningProcess) -> &ProcessLine {

@@ -36,6 +36,8 @@ pub(super) struct ProcessFacts {
     pub(super) record: Option<Record>,
     /// Set where the recorded process itself was seen to run.
     pub(super) leader_seen: bool,
+    /// What the last stop was for and still runs.
+    pub(super) survivors: Vec<Process>,
     /// The content of its pid file; `None` where the inventory names none.
     pub(super) pid_file: Option<PidFile>,
     /// The owners of its listening socket; `None` where it does not listen on this machine.
@@ -75,6 +77,7 @@ impl ProcessFacts {
             leader_seen: record.as_ref().is_some_and(|one| one.leader().is_some()),
             pid_file: service.pid_file.as_deref().map(read),
             record,
+            survivors: Vec::new(),
             owners: None,
             ownership: Ownership::default(),
         }
@@ -91,6 +94,7 @@ impl ProcessFacts {
         let known = KnownProcesses {
             record: self.record.as_ref(),
             leader_seen: self.leader_seen,
+            survivors: &self.survivors,
             pid_file: self.pid_file.as_ref(),
             owners: self.owners.as_ref(),
         };

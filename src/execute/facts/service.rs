@@ -14,7 +14,7 @@ use super::{Circumstances, OtherProcesses, OtherServices, ProcessFacts, heads, n
 use crate::action::{Baseline, ConnectOutcome, LOOKS_APART, ProofSubject, all_refuse};
 use crate::execute::address::{ServiceAddress, connect_all};
 use crate::execute::ownership::AnswerKind;
-use crate::health::{FailureKind, Identity, Moment, Outcome, ProbeResult, Role};
+use crate::health::{FailureKind, Identity, Moment, Outcome, ProbeResult, Process, Role};
 use crate::host::pid_file::PidFile;
 use crate::host::records::Record;
 use crate::host::{
@@ -35,6 +35,8 @@ const REPEATS: usize = 2;
 pub(crate) struct StoredState {
     /// The record of its start.
     pub(crate) record: Option<Record>,
+    /// What the last stop was for and still runs.
+    pub(crate) survivors: Vec<Process>,
     /// When it was stopped, where that was a moment ago, so that a probe that still passes, by a file that is fresh, says
     /// nothing.
     pub(crate) stopped: Option<Timestamp>,
@@ -141,7 +143,11 @@ impl ServiceFacts {
             named,
             ..
         }: FactsQuestion<'_>,
-        StoredState { record, stopped }: StoredState,
+        StoredState {
+            record,
+            survivors,
+            stopped,
+        }: StoredState,
     ) -> Result<Self, String> {
         let begun = Instant::now();
         let address = ServiceAddress::of(service, means);
@@ -150,11 +156,15 @@ impl ServiceFacts {
         let reading = Arc::clone(service);
         let processes =
             tokio::task::spawn_blocking(move || ProcessFacts::read(&reading, record)).await;
+        let processes = processes.map_err(|_| "the pid file could not be read".to_owned())?;
         let mut facts = Self {
             address,
             endpoints,
             looks,
-            processes: processes.map_err(|_| "the pid file could not be read".to_owned())?,
+            processes: ProcessFacts {
+                survivors,
+                ..processes
+            },
             can_start: service.start.is_some(),
             named,
             stopped,
@@ -419,11 +429,14 @@ impl ServiceFacts {
         self.probes = identity_probes(&answers);
         let outcomes: Vec<Outcome> = answers.into_iter().map(|(_, outcome)| outcome).collect();
         self.draining = outcomes.iter().any(is_draining);
-        let is_direct = self.pin.is_some() || matches!(self.address, ServiceAddress::Socket(_));
-        if is_direct {
-            let kinds = outcomes.iter().map(|it| answer_kind(service, it));
-            self.answer = kinds.max().unwrap_or_default();
-        }
+        let by_socket = matches!(self.address, ServiceAddress::Socket(_));
+        let is_direct = |outcome: &&Outcome| {
+            let address = outcome.address.as_deref().and_then(|it| it.parse().ok());
+            by_socket || address.is_some_and(|address| own(&address))
+        };
+        let kinds = outcomes.iter().filter(is_direct);
+        let kinds = kinds.map(|it| answer_kind(service, it));
+        self.answer = kinds.max().unwrap_or_default();
         self.identities.extend(identity(&outcomes));
     }
 
@@ -453,10 +466,10 @@ impl ServiceFacts {
                 all.push(endpoint.clone());
             }
         }
-        all.retain(|endpoint| match endpoint {
-            Endpoint::Tcp(address) => is_local(address.ip()),
-            Endpoint::Socket(_) => true,
-        });
+        if all.is_empty() {
+            all.clone_from(&self.endpoints);
+        }
+        all.retain(Endpoint::is_local);
         all
     }
 }

@@ -141,6 +141,8 @@ pub(crate) struct Evidence {
     pub(crate) supervised: bool,
     /// Set where the service has an address on this machine.
     pub(crate) has_address: bool,
+    /// Set where somebody listens at its address, whether that process is known or not.
+    pub(crate) somebody_listens: bool,
     /// Set where every owner of the socket can be seen.
     pub(crate) sees_all_owners: bool,
     /// Set where several processes are meant to answer.

@@ -15,6 +15,7 @@ fn evidence(circumstances: &str, processes: &str) -> Evidence {
     for one in processes.split(';') {
         evidence.processes.push(seen(one));
     }
+    evidence.somebody_listens = evidence.processes.iter().any(|one| one.owns);
     for word in circumstances.split_ascii_whitespace() {
         let (key, value) = word.split_once('=').unwrap_or((word, "0"));
         let number = value.parse().unwrap_or(0);
@@ -23,6 +24,7 @@ fn evidence(circumstances: &str, processes: &str) -> Evidence {
             "supervised" => evidence.supervised = true,
             "nowhere" => evidence.has_address = false,
             "hidden-owner" => evidence.sees_all_owners = false,
+            "listened" => evidence.somebody_listens = true,
             "replicas" => evidence.replicas = true,
             "shown" => evidence.is_shown = true,
             "bytes" => evidence.answer = AnswerKind::Bytes,
@@ -166,6 +168,9 @@ fn a_pid_file_decides_first() {
         ("file=10", "10 init", "-10"),
         ("file=10", "10 container owns", "-10"),
         ("file=10", "10; 11<10 owns; 12<10 other", "-10 -11"),
+        // Somebody listens who cannot be seen: another user's process, a container behind a forwarder.
+        ("listened file=10", "10", "-10"),
+        ("listened file=10", "10 owns", "10:file"),
     ]);
 }
 
@@ -210,6 +215,11 @@ fn what_a_keeper_keeps_is_its_own() {
             "9 keeper sid=9; 10<9 kept sid=9; 11<10 kept sid=9 owns; 12<10 kept sid=9 other",
             "11:keeper alone:10 alone:12",
         ),
+        (
+            "session=9",
+            "9 keeper sid=9; 10<9 kept sid=9 owns; 11<10 kept sid=9; 12<11 kept sid=9 other",
+            "10:keeper alone:11 alone:12",
+        ),
         ("session=9", "8 keeper; 10<8 kept-for owns", "-10"),
     ]);
     let shared = "9 keeper sid=9; 10<9 kept sid=9; 11<10 kept sid=9 owns; 12<10 kept sid=9 other";
@@ -246,6 +256,11 @@ fn what_is_on_record_is_its_own() {
         ("", "10 leader; 11 differs owns", "10:record -11!"),
         ("", "10 leader owns; 11<10 sid=11", "10:record alone:11"),
         ("", "10 leader other owns", "-10"),
+        (
+            "",
+            "10 leader owns; 11<10; 12<11 other",
+            "10:record alone:11 alone:12",
+        ),
         ("", "10 leader; 11<10 owns; 12<10 kept-for", "-11"),
     ]);
 }
@@ -286,6 +301,11 @@ fn who_runs_the_start_command_and_leads_to_the_socket_is_its_own() {
             "10:command 11:command",
         ),
         ("", "10 runs ours; 11<10 owns", "-11"),
+        (
+            "",
+            "10 runs owns; 11<10; 12<11 other",
+            "10:command alone:11 alone:12",
+        ),
         // What it has started for good: named and left alone.
         ("", "10 runs owns; 11<10 sid=11", "10:command alone:11"),
         (
@@ -342,6 +362,8 @@ fn the_person_may_name_one_of_those_that_could_be_meant() {
         // It is the person's word against an exception.
         ("named=10", "10 other owns", "10:named"),
         ("named=11", "11 member", "11:named"),
+        ("session=9 named=11", "11 kept sid=9", "11:named"),
+        ("session=9 named=11", "11 kept sid=11", "-11"),
     ]);
 }
 

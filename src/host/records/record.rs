@@ -65,6 +65,15 @@ pub(crate) struct Record {
     pub(crate) ready: bool,
 }
 
+/// Processes by which a later run knows them again.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ProcessList {
+    boot: String,
+    pid_namespace: Option<u64>,
+    #[serde(with = "processes")]
+    processes: Vec<Process>,
+}
+
 /// [`Process`] as it is written.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Process")]
@@ -157,6 +166,29 @@ impl RecordKey {
     }
 }
 
+impl ProcessList {
+    pub(super) fn of(processes: &[Process]) -> Self {
+        Self {
+            boot: boot(),
+            pid_namespace: pid_namespace(),
+            processes: processes.to_vec(),
+        }
+    }
+
+    /// Returns those of the processes that still run.
+    pub(super) fn running(&self) -> Vec<Process> {
+        let all = self.processes.iter().copied();
+        let is_here = are_of_this_boot(&self.boot, self.pid_namespace);
+        all.filter(|one| is_here && alive(*one) != Some(false))
+            .collect()
+    }
+}
+
+/// Returns whether the pids of a file mean here what they meant when it was written.
+fn are_of_this_boot(boot_then: &str, namespace: Option<u64>) -> bool {
+    boot_then == boot() && namespace.is_none_or(|it| pid_namespace() == Some(it))
+}
+
 impl Record {
     /// Makes a record of this process.
     pub(crate) fn new(key: &RecordKey, process: Process) -> Self {
@@ -181,10 +213,7 @@ impl Record {
 
     /// Returns whether its pids mean here what they meant when it was written.
     pub(in crate::host) fn is_of_this_boot(&self) -> bool {
-        self.boot == boot()
-            && self
-                .pid_namespace
-                .is_none_or(|it| pid_namespace() == Some(it))
+        are_of_this_boot(&self.boot, self.pid_namespace)
     }
 
     /// Returns the recorded process, where it still runs.

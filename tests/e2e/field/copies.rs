@@ -173,3 +173,41 @@ fn c3_neighbour_a_worker_that_was_started_by_hand_after_a_shutdown_is_healthy() 
     let _hand = by_hand(&stage, &["sleep", "307"], &[]);
     assert_eq!(checked(&stage)["state"], "healthy");
 }
+
+#[test]
+fn a_neighbour_nothing_is_started_beside_what_is_to_listen_at_a_port_without_http() {
+    let port = free_port();
+    let stage = stage(&format!(
+        "  api: {{probes: {{live: {{tcp: \"127.0.0.1:{port}\"}}}}, start: {{command: [sleep, \"304\"]}}}}\n"
+    ));
+    let mut copy = by_hand(&stage, &["sleep", "304"], &[]);
+    for action in ["start", "restart", "shutdown"] {
+        let ran = run(&stage, &format!("{action} --yes api"));
+        assert_verdict(&ran, "refused", 4);
+        let text = format!("pid {} (sleep) runs its start command", copy.pid());
+        assert!(ran.stdout.contains(&text), "{ran:?}");
+    }
+    assert_eq!(copy.ended(), None);
+}
+
+#[test]
+fn a_neighbour_a_signal_to_reload_needs_one_process_that_is_meant() {
+    let handler = "trap 'echo told >> told' HUP; while :; do wait; done";
+    for (script, verdict, code) in [
+        (format!("sleep 305 & {handler}"), "refused", 4),
+        (handler.replace("wait", "read line < fifo"), "accepted", 0),
+    ] {
+        let stage = stage(&format!(
+            "  api:\n    probes: {{live: {{exec: [test, -e, up]}}}}\n    start: {{command: [sh, -c, \"touch up; {script}\"]}}\n    actions: {{reload: {{signal: HUP}}}}\n"
+        ));
+        let fifo = stage.scene().path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(fifo).status();
+        assert!(made.is_ok_and(|status| status.success()));
+        assert_verdict(&run(&stage, "start --yes api"), "started", 0);
+        let ran = run(&stage, "reload --yes api");
+        assert_verdict(&ran, verdict, code);
+        let hint = "name its `pid_file`";
+        assert_eq!(format!("{ran:?}").contains(hint), code == 4, "{ran:?}");
+        assert_verdict(&run(&stage, "shutdown --yes --force api"), "stopped", 0);
+    }
+}

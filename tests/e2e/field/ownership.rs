@@ -557,3 +557,62 @@ fn a_neighbour_a_start_beside_two_copies_does_not_take_both_for_the_service() {
     }
     assert_eq!((ours.ended(), other.ended()), (None, None));
 }
+
+/// Serves on its first port, and has a shell serve on its second one.
+const BOTH: &str = "import subprocess, sys\n\
+    subprocess.Popen([\"sh\", \"-c\", f\"python3 web.py {sys.argv[2]}; true\"])\n\
+    exec(open(\"web.py\").read())\n";
+
+/// The folder of a service that also starts what listens at the address of another one, `other`.
+fn both(host: &str) -> (Stage, u16, u16) {
+    let other = free_port();
+    let (stage, port) = stage(&format!(
+        "  api: {{URL, start: {{command: [python3, both.py, \"PORT\", \"{other}\"]}}}}\n  other: {{profile: http, url: \"http://{host}:{other}\"}}"
+    ));
+    stage.scene().write("both.py", BOTH);
+    (stage, port, other)
+}
+
+#[test]
+fn a_neighbour_what_a_child_has_started_for_another_service_is_left_alone() {
+    let (stage, _, other) = both("127.0.0.1");
+    assert_ended(&act(&stage, "start --yes api"), "started", 0);
+    wait_for_port(other);
+    let ran = act(&stage, "shutdown --yes --force --timeout 2s api");
+    assert_ended(&ran, "stopped", 0);
+    let told = "; left alone: pid ";
+    let why = "which has started a process of another service";
+    assert!(
+        ran.stdout.contains(told) && ran.stdout.contains(why),
+        "{ran:?}"
+    );
+    // The shell and what it has started.
+    assert_eq!(stage.running().len(), 2, "{ran:?}");
+    wait_for_port(other);
+}
+
+#[test]
+fn a_neighbour_the_address_of_another_service_is_known_by_its_name() {
+    let (stage, port, other) = both("other.localhost");
+    let words = ["python3", "both.py", &port.to_string(), &other.to_string()];
+    let mut hand = by_hand(&stage, &words, stage.scene().path());
+    wait_for_port(port);
+    wait_for_port(other);
+    let ran = act(&stage, "shutdown --yes --timeout 5s api");
+    assert_ended(&ran, "stopped", 0);
+    hand.wait();
+    assert_eq!(stage.running().len(), 2, "{ran:?}");
+    wait_for_port(other);
+}
+
+#[test]
+fn a_neighbour_a_launcher_that_nobody_knows_may_have_given_way() {
+    let (stage, port) =
+        stage("  api: {URL, start: {command: [taskset, -c, \"0\", python3, web.py, \"PORT\"]}}");
+    let mut hand = listening(&stage, "taskset -c 0 python3 web.py PORT", port);
+    assert_eq!(flags(&stage), [""; 0]);
+    let ran = act(&stage, "check --fail-on foreign");
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert_refused(&stage, hand.pid(), &["may have given way to it"]);
+    assert_eq!(hand.ended(), None);
+}

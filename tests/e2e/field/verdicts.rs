@@ -263,10 +263,15 @@ fn b_neighbour_a_service_that_goes_on_can_be_ended_by_force_and_it_is_said() {
         ("shutdown=stay", "still-answering"),
         ("shutdown=close", "still-draining"),
     ] {
-        let service = FaultyService::start(SERVICE, words);
-        let ran = run(&scene(&service, ""), "shutdown --yes --timeout 1s api");
+        let mut service = FaultyService::start(SERVICE, words);
+        let scene = scene(&service, "");
+        let ran = run(&scene, "shutdown --yes --timeout 1s api");
         assert!(ran.stdout.contains(verdict), "{ran:?}");
         assert!(ran.stdout.contains("`--force` ends it"), "{ran:?}");
+        // Nobody listens any more at the address of the second one, and what the stop was for is on record.
+        let ran = run(&scene, "shutdown --yes --force --timeout 1s api");
+        assert_ended(&ran, "stopped", 0);
+        assert!(!service.runs(), "{words}: {ran:?}");
     }
 }
 
