@@ -205,8 +205,8 @@ fn a_newcomer_gets_from_an_empty_folder_to_a_service_with_all_of_it() {
 
     let steps = snippets(&section(MORE_STEPS));
     let texts: Vec<&str> = steps.iter().map(|(_, text)| text.as_str()).collect();
-    let [check, tls, imports, inventory, commands] = texts[..] else {
-        panic!("five snippets: {steps:?}");
+    let [check, tls, imports, commands] = texts[..] else {
+        panic!("four snippets: {steps:?}");
     };
     let (file, every) = ("src/main.rs", "    service.check_every(");
     newcomer.edit(file, every, &format!("{check}{every}"));
@@ -217,8 +217,15 @@ fn a_newcomer_gets_from_an_empty_folder_to_a_service_with_all_of_it() {
     newcomer.edit(file, &format!("    let server = {server}\n"), tls);
     let first = "use axum::Router;\n";
     newcomer.edit(file, first, &format!("{imports}{first}"));
-    let old = "    url: http://127.0.0.1:8000\n    required: [inbox]\n";
-    newcomer.edit("healthctl.yaml", old, inventory);
+    for told in ["`https://localhost:8000`", "`tls: {ca: cert.pem}`"] {
+        assert!(section(MORE_STEPS).contains(told), "{told}");
+    }
+    let inventory = "    url: https://localhost:8000\n    tls: {ca: cert.pem}\n";
+    newcomer.edit(
+        "healthctl.yaml",
+        "    url: http://127.0.0.1:8000\n",
+        inventory,
+    );
     let shown = newcomer.types(commands);
     assert_shown(
         &shown,
