@@ -9,7 +9,7 @@ mod record;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -18,13 +18,14 @@ use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::process::{FileId, RunningProcess, session_number};
+use super::process::{RunningProcess, session_number};
 use crate::health::Process;
 use crate::text;
 
 pub(crate) use exits::ExitRecord;
 pub(super) use exits::{note_exit, note_orphan_exit, start_files};
-use record::ProcessList;
+pub(super) use record::file_id;
+use record::{ProcessList, absolute, boot};
 pub(crate) use record::{Record, RecordKey};
 
 /// The longest record or lock file, in bytes.
@@ -448,29 +449,6 @@ fn owner(file: &mut File) -> String {
         let doing = text::clean(&owner.doing, 100);
         format!(": pid {}, `{doing}`, since {:.0}", owner.pid, owner.since)
     })
-}
-
-/// Returns the same path for the same file, whatever it is named from.
-fn absolute(path: &Path) -> PathBuf {
-    let plain = || std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    fs::canonicalize(path).unwrap_or_else(|_| plain())
-}
-
-/// Returns the device and inode of a file, where it is a regular one.
-pub(super) fn file_id(path: &Path) -> Option<FileId> {
-    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-    Some((metadata.dev(), metadata.ino()))
-}
-
-/// Returns the pid namespace of this process.
-fn pid_namespace() -> Option<u64> {
-    Some(fs::metadata("/proc/self/ns/pid").ok()?.ino())
-}
-
-/// Returns the id of this boot; empty where the system does not tell, as then no process is known either.
-fn boot() -> String {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    id.unwrap_or_default().trim().to_owned()
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The record of a start: which process was started for which service, and what is known to be left of it.
 
-use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{absolute, boot, file_id, pid_namespace};
 use crate::health::Process;
 use crate::host::process::{
     FileId, RunningProcess, alive, below, holds_for_writing, process, session_of,
@@ -90,7 +90,8 @@ struct Written(#[serde(with = "Numbers")] Process);
 mod processes {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::{Process, Written};
+    use crate::health::Process;
+    use crate::host::records::record::Written;
 
     pub(super) fn serialize<S: Serializer>(all: &[Process], out: S) -> Result<S::Ok, S::Error> {
         out.collect_seq(all.iter().map(|one| Written(*one)))
@@ -108,7 +109,8 @@ mod processes {
 mod keeper {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::{Process, Written};
+    use crate::health::Process;
+    use crate::host::records::record::Written;
 
     #[expect(clippy::ref_option, reason = "serde passes the field")]
     pub(super) fn serialize<S: Serializer>(
@@ -280,4 +282,27 @@ impl Record {
         }
         members
     }
+}
+
+/// Returns the same path for the same file, whatever it is named from.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    let plain = || std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    fs::canonicalize(path).unwrap_or_else(|_| plain())
+}
+
+/// Returns the device and inode of a file, where it is a regular one.
+pub(in crate::host) fn file_id(path: &Path) -> Option<FileId> {
+    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Returns the pid namespace of this process.
+fn pid_namespace() -> Option<u64> {
+    Some(fs::metadata("/proc/self/ns/pid").ok()?.ino())
+}
+
+/// Returns the id of this boot; empty where the system does not tell, as then no process is known either.
+pub(super) fn boot() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.unwrap_or_default().trim().to_owned()
 }
