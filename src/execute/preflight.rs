@@ -186,7 +186,9 @@ impl TargetRun<'_> {
         let key = &self.target.key;
         let processes: Vec<Process> = list.iter().map(ProvenTarget::process).collect();
         let mut noted = records.add_descendants(key, &processes);
-        if self.target.goal != Goal::Reload {
+        // Who names a process means it for this once.
+        let is_named = self.context.executor.policy.pid.is_some();
+        if self.target.goal != Goal::Reload && !is_named {
             noted = noted.and(records.note_stopping(key, &processes));
         }
         if let Err(why) = noted {

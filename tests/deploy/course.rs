@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::mailroom::{Language, Mailroom, letters};
 use crate::support::acting::Acting;
+use crate::support::waiting::ask_until;
 use crate::support::watching::Watching;
 
 /// It is watched: healthy with all that it says of itself, then without what it needs, then well again.
@@ -124,6 +125,29 @@ fn is_signalled(language: Language) {
         assert_eq!(letters(&mailroom.scene), ["hello"]);
         let log = mailroom.log();
         assert_eq!(log.matches("inbox closed").count(), 1, "{log}");
+    }
+}
+
+/// A check that fails without a word, and one that hangs, are told as errors, and hold up neither readiness nor each other.
+fn tells_of_silent_checks(language: Language) {
+    let mailroom = Mailroom::with_more_checks(language);
+    let dependencies = || mailroom.ask("GET /health/status").json()["dependencies"].take();
+    let late = |all: &Value| all["hangs"]["error"] == "no answer in time";
+    let all = ask_until(dependencies, late);
+    assert_eq!(all["hangs"]["status"], "error", "{all}");
+    assert_eq!(all["silent"]["status"], "error", "{all}");
+    assert_eq!(all["inbox"]["status"], "working", "{all}");
+    assert_eq!(mailroom.ask("GET /readyz").status, 503);
+    assert_eq!(mailroom.ask("GET /healthz").status, 200);
+    let ran = mailroom.scene.run(&["check", "--exit-code"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+}
+
+#[test]
+#[ignore = "needs Python, Go and Node"]
+fn a_check_that_fails_without_a_word_or_hangs_is_told_by_each_page() {
+    for language in [Language::Python, Language::Go, Language::Node] {
+        tells_of_silent_checks(language);
     }
 }
 

@@ -52,8 +52,17 @@ pub(crate) fn deployment(name: &str) -> String {
 impl Mailroom {
     pub(crate) fn start(language: Language) -> Self {
         let (scene, port) = (Scene::new(), free_port());
-        let command = command(language, &scene, port);
+        let command = command(language, &scene, port, &source);
         scene.write("mailroom.json", CONFIGURATION);
+        fs::create_dir(scene.path().join("inbox")).expect("a folder can be made");
+        Self::run(language, scene, port, command)
+    }
+
+    /// Starts one that is no example of the kit, with a check that fails without a word and one that hangs.
+    pub(crate) fn with_more_checks(language: Language) -> Self {
+        let (scene, port) = (Scene::new(), free_port());
+        let page = |name: &str| with_more_checks(name, &scene);
+        let command = command(language, &scene, port, &page);
         fs::create_dir(scene.path().join("inbox")).expect("a folder can be made");
         Self::run(language, scene, port, command)
     }
@@ -75,7 +84,7 @@ impl Mailroom {
         assert!(configuration.contains(r#""/var/lib/mailroom""#));
         let configuration = configuration.replace("/var/lib/mailroom", "inbox");
         scene.write("mailroom.json", &configuration);
-        let mut command = command(Language::Rust, &scene, port);
+        let mut command = command(Language::Rust, &scene, port, &source);
         change(&mut command, &scene);
         Self::run(Language::Rust, scene, port, command)
     }
@@ -252,8 +261,44 @@ impl Letter {
     }
 }
 
-/// Returns the command that the README names.
-fn command(language: Language, scene: &Scene, port: u16) -> Command {
+/// Two more checks for a page, each behind a line of it: one that fails without a word, and one that hangs.
+const MORE_CHECKS: [(&str, &str, &str); 3] = [
+    (
+        "mailroom.py",
+        "    service.clean_ups.append(",
+        "    def silent():\n        raise TimeoutError\n    service.check(\"silent\", silent)\n    \
+         service.check(\"hangs\", lambda: time.sleep(600), limit=0.1)\n",
+    ),
+    (
+        "mailroom.go",
+        "\tservice.cleanUps = append(",
+        "\tservice.Check(\"silent\", time.Second, time.Second, func() (map[string]any, error) { return nil, errors.New(\"\") })\n\
+         \tservice.Check(\"hangs\", time.Second, 100*time.Millisecond, func() (map[string]any, error) { select {} })\n",
+    ),
+    (
+        "mailroom.mjs",
+        "service.cleanUps.push(",
+        "service.check('silent', () => Promise.reject(new AggregateError([])));\n\
+         service.check('hangs', () => new Promise(() => {}), 1000, 100);\n",
+    ),
+];
+
+/// Returns the page of this name with more checks, in a file of the scene.
+fn with_more_checks(name: &str, scene: &Scene) -> PathBuf {
+    let mut more = MORE_CHECKS.iter();
+    let (_, line, checks) = more.find(|(page, ..)| *page == name).expect("it is one");
+    let text = fs::read_to_string(source(name)).expect("it can be read");
+    assert_eq!(text.matches(line).count(), 1, "{line}");
+    scene.write(name, &text.replace(line, &format!("{checks}{line}")))
+}
+
+/// Returns the command that the README names, for the page itself or a file in its place.
+fn command(
+    language: Language,
+    scene: &Scene,
+    port: u16,
+    page: &dyn Fn(&str) -> PathBuf,
+) -> Command {
     let mut command = match language {
         Language::Rust => {
             let mut command = Command::new(example("mailroom"));
@@ -262,20 +307,20 @@ fn command(language: Language, scene: &Scene, port: u16) -> Command {
         }
         Language::Python => {
             let mut command = Command::new("python3");
-            command.arg(source("mailroom.py"));
+            command.arg(page("mailroom.py"));
             command
         }
         Language::Go => {
             let program = scene.path().join("mailroom");
             let mut build = Command::new("go");
             build.arg("build").arg("-o").arg(&program);
-            build.arg(source("mailroom.go"));
+            build.arg(page("mailroom.go"));
             assert!(build.status().expect("go is installed").success());
             Command::new(program)
         }
         Language::Node => {
             let mut command = Command::new("node");
-            command.arg(source("mailroom.mjs"));
+            command.arg(page("mailroom.mjs"));
             command
         }
     };

@@ -42,7 +42,16 @@ type dependency struct {
 	successes, failures      int
 	lastSuccess, lastFailure time.Time
 	err                      error
+	due                      time.Time // when the check that runs has to have ended; zero while none runs
 	details                  map[string]any
+}
+
+// failure returns why it does not work, or nil; a check that hangs tells nothing good of it.
+func (d *dependency) failure() error {
+	if !d.due.IsZero() && time.Now().After(d.due) {
+		return errors.New("no answer in time")
+	}
+	return d.err
 }
 
 func NewService(name, version string) *Service {
@@ -50,15 +59,18 @@ func NewService(name, version string) *Service {
 		dependencies: map[string]*dependency{}, idle: make(chan struct{}), finished: make(chan struct{})}
 }
 
-// Check calls the function now and then.
-func (s *Service) Check(name string, every time.Duration, function func() (map[string]any, error)) {
+// Check calls the function now and then, and expects its answer within the limit.
+func (s *Service) Check(name string, every, limit time.Duration, function func() (map[string]any, error)) {
 	found := &dependency{err: errors.New("not checked yet")}
 	s.dependencies[name] = found
 	go func() {
 		for {
+			s.mutex.Lock()
+			found.due = time.Now().Add(limit)
+			s.mutex.Unlock()
 			details, err := function()
 			s.mutex.Lock()
-			found.err = err
+			found.err, found.due = err, time.Time{}
 			if err == nil {
 				found.successes, found.lastSuccess, found.details = found.successes+1, time.Now(), details
 			} else {
@@ -147,8 +159,8 @@ func (s *Service) status() map[string]any {
 		entry := map[string]any{"status": "working", "error": nil,
 			"last_success_seconds": ago(found.lastSuccess), "success_count": found.successes,
 			"last_failure_seconds": ago(found.lastFailure), "failure_count": found.failures}
-		if found.err != nil {
-			entry["status"], entry["error"] = "error", found.err.Error()
+		if err := found.failure(); err != nil {
+			entry["status"], entry["error"] = "error", err.Error()
 		}
 		for key, value := range found.details {
 			entry[key] = value
@@ -164,7 +176,7 @@ func (s *Service) status() map[string]any {
 
 func (s *Service) isReady() bool {
 	for _, found := range s.dependencies {
-		if found.err != nil {
+		if found.failure() != nil {
 			return false
 		}
 	}
@@ -245,7 +257,7 @@ const inbox = "inbox"
 
 func main() {
 	service := NewService("mailroom", "0.1.0")
-	service.Check("inbox", time.Second, func() (map[string]any, error) {
+	service.Check("inbox", time.Second, 5*time.Second, func() (map[string]any, error) {
 		letters, err := os.ReadDir(inbox)
 		return map[string]any{"letters": len(letters)}, err
 	})

@@ -22,16 +22,20 @@ class Service {
   }
 
   /** Calls the function now and then; it fails by throwing, and may return details. */
-  check(name, run, every = 1000) {
+  check(name, run, every = 1000, limit = 5000) {
     const found = { successes: 0, failures: 0, error: 'not checked yet', details: {} };
     this.dependencies.set(name, found);
     const again = async () => {
+      found.due = Date.now() + limit;
       try {
         found.details = (await run()) ?? {};
         Object.assign(found, { error: null, success: Date.now(), successes: found.successes + 1 });
       } catch (error) {
-        Object.assign(found, { error: error.message, failure: Date.now(), failures: found.failures + 1 });
+        // Some have no text, such as AggregateError.
+        const why = error?.message || String(error);
+        Object.assign(found, { error: why, failure: Date.now(), failures: found.failures + 1 });
       }
+      found.due = Infinity;
       setTimeout(again, every).unref();
     };
     again();
@@ -90,6 +94,11 @@ class Service {
     setTimeout(() => this.server.closeAllConnections(), 5000).unref();
   }
 
+  /** Returns why a dependency does not work, or null; a check that hangs tells nothing good of it. */
+  #error(found) {
+    return Date.now() > found.due ? 'no answer in time' : found.error;
+  }
+
   #live() {
     return {
       status: this.shutdown ? 'shutting_down' : 'healthy',
@@ -105,8 +114,8 @@ class Service {
     const dependencies = {};
     for (const [name, found] of this.dependencies) {
       dependencies[name] = {
-        status: found.error ? 'error' : 'working',
-        error: found.error,
+        status: this.#error(found) === null ? 'working' : 'error',
+        error: this.#error(found),
         last_success_seconds: ago(found.success),
         success_count: found.successes,
         last_failure_seconds: ago(found.failure),
@@ -119,7 +128,7 @@ class Service {
   }
 
   get ready() {
-    return !this.shutdown && [...this.dependencies.values()].every((found) => !found.error);
+    return !this.shutdown && [...this.dependencies.values()].every((found) => this.#error(found) === null);
   }
 
   async #answer(request, response, work) {

@@ -31,18 +31,20 @@ class Service:
         self.finished = threading.Event()
         self.clean_up_seconds = 0.0
 
-    def check(self, name, function, every=1.0):
+    def check(self, name, function, every=1.0, limit=5.0):
         """Calls the function now and then in a thread; it fails by raising, and may return details."""
         found = self.dependencies[name] = {"successes": 0, "failures": 0, "success": None, "failure": None,
-                                           "error": "not checked yet", "details": {}}
+                                           "error": "not checked yet", "details": {}, "due": None}
 
         def run():
             while not self.finished.is_set():
+                found["due"] = time.monotonic() + limit
                 try:
                     details = function() or {}
                     found.update(details=details, error=None, success=time.monotonic(), successes=found["successes"] + 1)
-                except Exception as error:
-                    found.update(error=str(error), failure=time.monotonic(), failures=found["failures"] + 1)
+                except Exception as error:  # some have no text, such as TimeoutError
+                    found.update(error=str(error) or repr(error), failure=time.monotonic(), failures=found["failures"] + 1)
+                found["due"] = None
                 self.finished.wait(every)
 
         threading.Thread(target=run, daemon=True).start()
@@ -84,6 +86,12 @@ class Service:
             self.changed.wait_for(lambda: self.replies == 0, 5.0)
         server.shutdown()  # serve_forever returns, and with it main
 
+    @staticmethod
+    def error(found):
+        """Returns why a dependency does not work, or None; a check that hangs tells nothing good of it."""
+        due = found["due"]
+        return "no answer in time" if due is not None and time.monotonic() > due else found["error"]
+
     def live(self):
         return {"status": "shutting_down" if self.draining else "healthy", "service": self.name,
                 "version": self.version, "uptime_seconds": time.monotonic() - self.started,
@@ -93,7 +101,7 @@ class Service:
         def ago(at):
             return -1 if at is None else time.monotonic() - at
 
-        dependencies = {name: {"status": "error" if found["error"] else "working", "error": found["error"],
+        dependencies = {name: {"status": "error" if self.error(found) else "working", "error": self.error(found),
                                "last_success_seconds": ago(found["success"]), "success_count": found["successes"],
                                "last_failure_seconds": ago(found["failure"]), "failure_count": found["failures"],
                                **found["details"]} for name, found in self.dependencies.items()}
@@ -101,7 +109,7 @@ class Service:
                 "resources": {"requests_in_flight": self.in_flight, "threads": threading.active_count()}}
 
     def is_ready(self):
-        return not self.draining and all(found["error"] is None for found in self.dependencies.values())
+        return not self.draining and not any(map(self.error, self.dependencies.values()))
 
     def answer(self, handler, method, path):
         """Answers a health or shutdown request; gives False where it is none."""

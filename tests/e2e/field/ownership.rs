@@ -619,3 +619,17 @@ fn a_neighbour_a_launcher_that_nobody_knows_may_have_given_way() {
     assert_refused(&stage, hand.pid(), &["may have given way to it"]);
     assert_eq!(hand.ended(), None);
 }
+
+#[test]
+fn a_neighbour_who_was_named_once_is_not_named_for_good() {
+    let (stage, port) = stage("  api: {URL, start: {command: [python3, other.py, \"PORT\"]}}");
+    let script = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nexec(open(\"web.py\").read())\n";
+    stage.scene().write("deaf.py", script);
+    let mut hand = listening(&stage, "python3 deaf.py PORT", port);
+    let words = format!("shutdown --yes --timeout 1s --pid {} api", hand.pid());
+    let ran = act(&stage, &words);
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert!(ran.stdout.contains("still-answering"), "{ran:?}");
+    assert_refused(&stage, hand.pid(), &["deaf.py"]);
+    assert_eq!(hand.ended(), None);
+}
