@@ -223,6 +223,12 @@ pub(super) fn offer_to_start(
     }
 }
 
+/// Returns whether a route or a command stops the service, so that no process of it has to be known.
+fn stops_by_itself(service: &Service) -> bool {
+    let shutdown = service.actions.shutdown.as_ref();
+    shutdown.is_some_and(|it| !matches!(it.means, Means::Signal(_)))
+}
+
 /// Refuses a service at whose address somebody else listens, who must not be asked to stop in its place: another program, or a
 /// process that is known to be another service's, or to be none of its own because those are known.
 ///
@@ -237,7 +243,7 @@ pub(super) fn refuse_foreign(service: &Service, facts: &ServiceFacts) -> Result<
     };
     let of_another = listening.iter().find(|one| one.is_of_another);
     let first = of_another.unwrap_or(first);
-    let ways = first.ways_out(service.start.is_some());
+    let ways = first.ways_out(service.start.is_some(), stops_by_itself(service));
     match processes.foreign(service) {
         ForeignFinding::Yes(why) if of_another.is_none() => {
             return Err(RefusalReason::new(format!("foreign: {why}"), ways));
@@ -333,7 +339,10 @@ fn unproven(service: &Service, declared: bool, facts: &ServiceFacts) -> RefusalR
             one.described(),
             others.collect::<String>()
         );
-        return RefusalReason::new(reason, one.ways_out(service.start.is_some()));
+        return RefusalReason::new(
+            reason,
+            one.ways_out(service.start.is_some(), stops_by_itself(service)),
+        );
     }
     let file = service
         .pid_file

@@ -244,10 +244,11 @@ fn a_newcomer_gets_from_an_empty_folder_to_a_service_with_all_of_it() {
 #[test]
 fn the_pages_in_other_languages_are_there() {
     let text = section("### In Python, Go and Node");
-    let [(language, commands)] = &snippets(&text)[..] else {
-        panic!("one snippet: {text}");
+    let snippets = snippets(&text);
+    let [(language, commands), (inventory, _)] = &snippets[..] else {
+        panic!("two snippets: {text}");
     };
-    assert_eq!(language, "sh");
+    assert_eq!((language.as_str(), inventory.as_str()), ("sh", "yaml"));
     let expected = [
         "python3 mailroom.py 8000",
         "go run mailroom.go 8000",
@@ -265,6 +266,43 @@ fn the_pages_in_other_languages_are_there() {
         let usage = command.replace(" 8000", " [PORT]");
         assert!(source.contains(&usage), "the head of {file} says {usage}");
     }
+}
+
+#[test]
+#[ignore = "needs Python"]
+fn the_inventory_of_a_page_starts_restarts_and_stops_it() {
+    let newcomer = Newcomer::new();
+    let snippets = snippets(&section("### In Python, Go and Node"));
+    let (_, inventory) = &snippets[1];
+    let port = newcomer.port.to_string();
+    fs::write(
+        newcomer.folder.join("healthctl.yaml"),
+        inventory.replace("8000", &port),
+    )
+    .expect("it can be written");
+    fs::copy(
+        root().join("tests/kit/mailroom.py"),
+        newcomer.folder.join("mailroom.py"),
+    )
+    .expect("it can be copied");
+    let shown = newcomer.types(
+        "mkdir inbox\nhealthctl start --yes mailroom\nhealthctl check\n\
+         sed -i 's/{len(os.listdir(INBOX))} waiting/{len(os.listdir(INBOX))} are waiting/' mailroom.py\n\
+         healthctl check\nhealthctl restart --yes flag:stale\n\
+         curl -s http://127.0.0.1:8000/letters\nhealthctl shutdown --yes mailroom\n",
+    );
+    assert_shown(
+        &shown,
+        &[
+            "mailroom: started: pid ",
+            "1 healthy; verdict pass",
+            "! mailroom: stale: mailroom.py changed",
+            "mailroom: restarted: pid ",
+            "0 are waiting",
+            "mailroom: stopped: ",
+        ],
+    );
+    assert_eq!(newcomer.stage.running(), [] as [u32; 0]);
 }
 
 #[test]

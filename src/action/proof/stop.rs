@@ -167,7 +167,9 @@ impl StopProof {
         }
         if draining && !self.drained && !responder.is_new() {
             self.drained = true;
-            return Some((StopStage::Draining, "draining".to_owned()));
+            // An answer may arrive after its sender has gone.
+            let is_news = self.gone_since.is_none();
+            return is_news.then(|| (StopStage::Draining, "draining".to_owned()));
         }
         None
     }

@@ -400,7 +400,7 @@ fn refusals_name_who_it_is_and_the_ways_out() {
     one.cwd = Some("/srv".into());
     one.held_by = Some("pm2 (pid 7)".to_owned());
     assert_eq!(one.described(), "pid 10 (x), `python3 x.py` in /srv");
-    let ways = one.ways_out(true);
+    let ways = one.ways_out(true, false);
     for way in [
         "supervised: true",
         "start the service with healthctl",
@@ -410,10 +410,12 @@ fn refusals_name_who_it_is_and_the_ways_out() {
     ] {
         assert!(ways.contains(way), "{ways}");
     }
-    assert!(!one.ways_out(false).contains("start the service"));
+    assert!(!one.ways_out(false, false).contains("start the service"));
+    // It has a route already, which somebody else would be asked by.
+    assert!(!one.ways_out(true, true).contains("actions.shutdown"));
     // Who was named and is refused would be refused again.
     let mut named = evidence("", "10 differs");
     named.named = Some(10);
-    let ways = decide(&named).unproven[0].ways_out(true);
+    let ways = decide(&named).unproven[0].ways_out(true, false);
     assert!(!ways.contains("--pid"), "{ways}");
 }
