@@ -216,8 +216,22 @@ fn a_stranger_is_never_signalled_and_what_was_started_is_found_again() {
             ran.code, 0,
             "{what}: {action}, listened: {listened}: {ran:?}"
         );
+        let left = world.stage.running();
         let ran = run(world.stage.scene(), "shutdown --yes --timeout 20s api");
-        assert_eq!(ran.code, 0, "{what}: {ran:?}");
+        // Of a tree by hand somebody may be left who runs the command and is not above who listened.
+        let is_left = by_hand
+            && ran
+                .stdout
+                .contains("runs its start command and does not listen");
+        if is_left {
+            assert_eq!(
+                (ran.code, world.stage.running()),
+                (4, left),
+                "{what}: {ran:?}"
+            );
+        } else {
+            assert_eq!(ran.code, 0, "{what}: {ran:?}");
+        }
         assert!(!listens(port), "{what}: {ran:?}");
         world.assert_strangers_live(&what);
     }
