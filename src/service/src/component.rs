@@ -267,14 +267,20 @@ impl Service {
     /// Returns all components: dependencies in the order in which they were created, then the gates
     /// that share no name with one of them.
     pub fn components(&self) -> Vec<Component> {
-        let mut components: IndexMap<String, Component> = self
-            .dependencies()
+        let dependencies = self.dependencies();
+        let names: Vec<String> = dependencies.iter().map(|it| it.name.clone()).collect();
+        let mut components: IndexMap<String, Component> = dependencies
             .into_iter()
             .filter_map(Component::of)
             .map(|component| (component.name.clone(), component))
             .collect();
         for gate in self.readiness_gates() {
-            gate.add_to(&mut components);
+            // Once it is open it tells nothing of a dependency that is not used any more, such as one whose check is off.
+            let is_unused = !components.contains_key(&*gate.name)
+                && names.iter().any(|name| **name == *gate.name);
+            if !(is_unused && gate.is_open()) {
+                gate.add_to(&mut components);
+            }
         }
         mark_affected(&mut components);
         components.into_values().collect()
