@@ -211,17 +211,21 @@ fn owners_of(
             format!("not found among all open files within {LIMIT:?}")
         });
     }
-    let is_hidden = |one: &RunningProcess| {
-        // A worker whose master is another user's shares the socket with it.
-        let parent = process(one.parent).filter(|parent| parent.name == one.name);
-        parent.is_some_and(|it| std::fs::read_dir(format!("/proc/{}/fd", it.process.pid)).is_err())
-    };
     let all_are_held = inodes.iter().all(|inode| holders.contains_key(inode));
-    if in_time && all_are_held && !processes.iter().any(is_hidden) {
+    if in_time && all_are_held && !processes.iter().any(has_hidden_master) {
         Owners::All(processes)
     } else {
         Owners::Visible(processes)
     }
+}
+
+/// Returns whether a process is the worker of a master that is another user's: it shares the socket with a process whose files
+/// cannot be read.
+fn has_hidden_master(one: &RunningProcess) -> bool {
+    let files = format!("/proc/{}/fd", one.parent);
+    one.parent > 1
+        && process(one.parent).is_some_and(|parent| parent.name == one.name)
+        && std::fs::read_dir(files).is_err()
 }
 
 /// Returns the pids that have each of the inodes open, and whether the search was completed within the limit.

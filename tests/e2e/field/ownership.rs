@@ -633,3 +633,48 @@ fn a_neighbour_who_was_named_once_is_not_named_for_good() {
     assert_refused(&stage, hand.pid(), &["deaf.py"]);
     assert_eq!(hand.ended(), None);
 }
+
+/// A server of root and its worker of another user, which share a socket and answer in the words of a profile.
+const MASTER: &str = r#"
+import os, socket, sys, time
+if len(sys.argv) == 2:
+    s = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+    if os.fork():
+        while True: time.sleep(10)
+    os.setuid(65534)
+    s.set_inheritable(True)
+    # Its open files can be read by its user once it has begun a program.
+    program = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+    os.execv(program, ["python3", *sys.argv, str(s.fileno())])
+s = socket.socket(fileno=int(sys.argv[2]))
+body = b'{"status":"healthy","checks":{}}'
+while True:
+    c, _ = s.accept(); c.recv(65536)
+    c.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)); c.close()
+"#;
+
+#[test]
+fn a_neighbour_a_worker_is_no_sole_owner_beside_a_master_of_another_user() {
+    // Only root can run a program as two users.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (stage, port) = stage("");
+    let scene = stage.scene();
+    scene.write("master.py", MASTER);
+    scene.write(
+        "healthctl.yaml",
+        &format!(
+            "services:\n  api: {{profile: control-plane, url: \"http://127.0.0.1:{port}\"}}\n"
+        ),
+    );
+    let copy = scene.path().join("healthctl");
+    std::fs::copy(crate::support::scene::program(), &copy).expect("the binary can be copied");
+    std::os::unix::fs::chown(scene.path(), Some(65534), None).expect("root may do that");
+    let mut master = listening(&stage, "python3 master.py PORT", port);
+    let mut command = scene.command_of(&copy, &["shutdown", "--yes", "api"]);
+    let ran = Ran::of(std::os::unix::process::CommandExt::uid(&mut command, 65534));
+    assert_ended(&ran, "refused", 4);
+    assert_eq!(master.ended(), None);
+    assert_eq!(stage.running().len(), 2, "{ran:?}");
+}
