@@ -121,6 +121,8 @@
 //! | host scan | one look at this machine for what no probe can tell: stale, foreign, split |
 //! | process facts | what is known of a service's processes: socket owners, ancestors, record, pid file, command line |
 //! | record | what is kept on disk of a process that healthctl started |
+//! | survivor | a process that the last stop was for, put on record then, and that still runs |
+//! | left alone | of a process below the service's own that is not signalled, and why |
 //! | keeper | the small process below which a started service runs, and which writes down how it ends |
 //! | start | as a file: one start of a service, and how its process ended |
 //! | own process | a process that is decided to be the service's own, and by which proof |
