@@ -3,9 +3,12 @@
 
 use std::io::Read;
 
+use healthctl_service::{Service, Settings, control_plane};
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 
 use super::{Fleet, assert_is, dependency};
 use crate::support::demo::ask;
@@ -366,6 +369,21 @@ fn each_readiness_gate_alone_holds_readiness_back() {
         assert_eq!(ready.status, 503, "{gate}: {ready:?}");
         fleet.mend("control-plane", gate);
     }
+
+    // So does one that nobody has opened yet, in a program on the kit.
+    let service = Service::new("control-plane", "1.4.2", Settings::default());
+    service.dependency("database").record_success();
+    let gate = service.readiness_gate("crl_manager");
+    let runtime = Runtime::new().expect("a runtime");
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
+    let listener = listener.expect("a free port");
+    let address = listener.local_addr().expect("it listens");
+    let routes = control_plane::routes(&service);
+    runtime.spawn(async { axum::serve(listener, routes).await });
+    let ready = || ask(address, "GET /readyz").expect("it answers");
+    assert_eq!(ready().status, 503, "{:?}", ready());
+    gate.open();
+    assert_eq!(ready().status, 200, "{:?}", ready());
 }
 
 #[test]
