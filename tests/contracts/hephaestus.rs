@@ -123,6 +123,28 @@ fn the_payload_is_decoded_as_python_writes_it() {
         found["state"], "healthy",
         "what is not used counts for nothing"
     );
+
+    // Where the service says never, no look of ours counts in its place.
+    let fake = Fake::http(|_, _| {
+        let database = json!({"status": "working", "last_success_seconds": -1, "success_count": 0});
+        let mail = json!({"status": "error", "last_failure_seconds": -1, "failure_count": 0});
+        let status =
+            json!({"status": "healthy", "dependencies": {"database": database, "mail": mail}});
+        (200, status.to_string())
+    });
+    let url = fake.url();
+    let scene = Scene::with_inventory(&format!(
+        "services: {{api: {{profile: hephaestus, url: \"{url}\"}}}}\n"
+    ));
+    let ran = scene.run(&["check", "-o", "json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).expect("the report is JSON");
+    for (name, age) in [
+        ("database", "last_success_seconds"),
+        ("mail", "last_failure_seconds"),
+    ] {
+        let found = dependency(&report["services"][0], name);
+        assert_eq!(found[age], json!(null), "{found}");
+    }
 }
 
 /// The convention was first drafted with routes without a prefix: a variant of the profile, not another profile.
@@ -211,9 +233,15 @@ fn the_blocking_route_drains_and_cleans_up_and_then_replies() {
         body["cleanup_duration_seconds"].as_f64() > Some(0.0),
         "{body}"
     );
-    // The work had been finished before the reply came.
-    let mut rest = String::new();
-    working.read_to_string(&mut rest).expect("it is finished");
+    // The work had been finished, and all cleaned up, before the reply came: nothing of either is waited for here.
+    let log = fleet.demo.log("orders");
+    assert!(log.contains("shutdown done"), "{log}");
+    let stream = working.get_ref();
+    stream.set_nonblocking(true).expect("it is a socket");
+    let mut rest = Vec::new();
+    // What has not come by now counts for nothing.
+    let _ = working.read_to_end(&mut rest);
+    let rest = String::from_utf8_lossy(&rest);
     assert!(rest.contains("done after"), "{rest}");
     assert_eq!(fleet.demo.next_event(), "orders exited: exit status: 0");
 }
