@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{Fleet, assert_is, dependency};
-use crate::support::demo::Demo;
+use crate::support::demo::{Demo, ask};
 use crate::support::fake::Fake;
 use crate::support::process::{Running, free_port};
 use crate::support::scene::Scene;
@@ -130,6 +130,18 @@ fn a_task_that_starts_slowly_is_starting_and_not_replaced() {
         .expect("a path is text")
         .to_owned();
     let mut watching = Watching::start(demo.scene(), &["-f", &file, "warren"]);
+    let first = watching.next();
+    let started = first["probes"][0]["target"].as_str().expect("a URL");
+    let (address, _) = started
+        .trim_start_matches("http://")
+        .split_once('/')
+        .expect("it has a path");
+    let address = address.parse().expect("an address");
+    let tasks = || demo.ask("warren", "GET /tasks").json()["tasks"].take();
+    ask_until(tasks, |tasks| tasks[0]["status"] != "starting");
+    // The supervisor does not take it for healthy before it has started.
+    let answer = ask(address, "GET /started").expect("it answers");
+    assert_eq!(answer.status, 200, "{answer:?}");
     let changes = watching.until(|change| change["state"] == "healthy");
     let states = |change: &Value| change["state"].as_str().map(str::to_owned);
     let seen: Vec<_> = changes.iter().filter_map(states).collect();
