@@ -79,6 +79,19 @@ fn components_are_checked_in_parallel_and_one_that_hangs_delays_no_other() {
         dependency(&found, "webhook")["error"],
         "timed out after 300ms"
     );
+
+    // The other one is checked again and again while one attempt at the one that hangs lasts.
+    let scene = Scene::new();
+    scene.write("rbac", "healthy");
+    scene.write("webhook", "hangs");
+    let syncer = Syncer::start_in(scene, &json!({"components": ["webhook", "rbac"]}));
+    let attempts = |component: &str| {
+        let name = format!("service_check_duration_seconds_count{{component=\"{component}\"}}");
+        syncer.metric(&name).unwrap_or(0.0)
+    };
+    // One after the other they would come to nearly the same number.
+    let attempts = || (attempts("rbac"), attempts("webhook"));
+    ask_until(attempts, |(rbac, webhook)| *rbac >= (*webhook + 1.0) * 10.0);
 }
 
 #[test]

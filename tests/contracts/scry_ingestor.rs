@@ -900,6 +900,22 @@ fn a_check_that_hangs_does_not_hold_up_the_others() {
     }
     fleet.mend("ingestor", "kafka");
     watching.until_state("ingestor", "healthy");
+
+    // Where nothing ends the one that hangs, they go on being checked.
+    fleet.inject_fault("ingestor", "kafka");
+    fleet.reconfigure(|configuration| {
+        configuration["checks"] = json!({"kafka": {"timeout_seconds": 3600}});
+    });
+    assert_eq!(fleet.ingestor(RELOAD).status, 200);
+    let checked = || {
+        let mut detailed = fleet.ingestor(DETAILED).json();
+        detailed["components"]["database"]["checked_at"].take()
+    };
+    // One after the other, a few would still come before its next attempt, and then none.
+    for _ in 0..6 {
+        let before = checked();
+        wait_until("another check", || checked() != before);
+    }
 }
 
 #[test]
