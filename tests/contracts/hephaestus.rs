@@ -24,7 +24,7 @@ const BAD_GATEWAY: &str = "dependency payments: error: the gateway answered 502"
 
 #[test]
 fn states_from_healthy_to_stopped() {
-    let fleet = Fleet::with("  orders: {max_success_age: 1s}\n");
+    let fleet = Fleet::with("  orders: {max_success_age: 5s}\n");
     let mut watching = fleet.watch("orders");
     let well = watching.until_state("orders", "healthy");
     assert_eq!(
