@@ -611,8 +611,8 @@ fn a_neighbour_the_address_of_another_service_is_known_by_its_name() {
 #[test]
 fn a_neighbour_a_launcher_that_nobody_knows_may_have_given_way() {
     let (stage, port) =
-        stage("  api: {URL, start: {command: [taskset, -c, \"0\", python3, web.py, \"PORT\"]}}");
-    let mut hand = listening(&stage, "taskset -c 0 python3 web.py PORT", port);
+        stage("  api: {URL, start: {command: [prlimit, \"--core=0\", python3, web.py, \"PORT\"]}}");
+    let mut hand = listening(&stage, "prlimit --core=0 python3 web.py PORT", port);
     assert_eq!(flags(&stage), [""; 0]);
     let ran = act(&stage, "check --fail-on foreign");
     assert_eq!(ran.code, 3, "{ran:?}");
