@@ -124,3 +124,20 @@ fn observation(text: &str, case: &str) -> Observation {
         child: None,
     })
 }
+
+/// An answer that was on its way when its sender ended is no news.
+#[test]
+fn a_drain_is_not_told_after_the_end() {
+    let subject = ProofSubject {
+        addresses: names("a"),
+        processes: names("p"),
+        ..ProofSubject::default()
+    };
+    for (look, is_told) in [("accepted | running", true), ("refused | exited", false)] {
+        let mut proof = StopProof::new(subject.clone(), Moment::at_seconds(0.0));
+        proof.observe(Moment::at_seconds(1.0), observation(look, look));
+        let answer = observation("answer same draining", look);
+        let progress = proof.observe(Moment::at_seconds(1.01), answer);
+        assert_eq!(progress.stage.is_some(), is_told, "{look}");
+    }
+}
