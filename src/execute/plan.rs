@@ -15,7 +15,6 @@ use super::facts::{
     FactsQuestion, OtherServices, ServiceFacts, StartCommands, StoredState, find_owners, name,
 };
 use super::request::{offer_to_start, plan_request, refuse_copies, refuse_foreign, refuse_split};
-use super::scan::endpoints;
 use super::start::{NO_PROGRAM, NO_RECORDS};
 use super::{Executor, PlanTarget, PlannedWork, PreparedAction, record_key};
 use crate::action::{
@@ -193,18 +192,13 @@ impl Executor {
     /// Returns where the services of the inventory listen and are on record.
     async fn other_services(&self, inventory: &Inventory) -> OtherServices {
         let services = inventory.services.values();
-        let looked_up = services.clone().map(|service| async {
-            let known = endpoints(service);
-            let found = if known.is_empty() {
-                self.looked_up_endpoints(service).await
-            } else {
-                known
-            };
-            (service.name.clone(), found)
+        let found = services.clone().map(|service| async {
+            let endpoints = self.local_endpoints(service).await;
+            (service.name.clone(), endpoints)
         });
         OtherServices {
             files: inventory.files.clone(),
-            endpoints: join_all(looked_up).await,
+            endpoints: join_all(found).await,
             pid_files: services
                 .clone()
                 .filter_map(|service| Some((service.name.clone(), service.pid_file.clone()?)))
@@ -214,9 +208,9 @@ impl Executor {
         }
     }
 
-    /// Returns where a service listens on this machine whose name has to be looked up; a name that is not found in time has
-    /// nothing to do with this machine.
-    async fn looked_up_endpoints(&self, service: &Service) -> Vec<Endpoint> {
+    /// Returns where a service listens on this machine. A name that cannot be looked up in time is taken for that of another
+    /// machine.
+    async fn local_endpoints(&self, service: &Service) -> Vec<Endpoint> {
         let address = ServiceAddress::of(service, None);
         let found = timeout(LOOKUP_TIMEOUT, address.endpoints(&self.prober)).await;
         let mut found = found.ok().and_then(Result::ok).unwrap_or_default();

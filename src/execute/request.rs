@@ -224,7 +224,7 @@ pub(super) fn offer_to_start(
 }
 
 /// Returns whether a route or a command stops the service, so that no process of it has to be known.
-fn stops_by_itself(service: &Service) -> bool {
+fn stops_without_signal(service: &Service) -> bool {
     let shutdown = service.actions.shutdown.as_ref();
     shutdown.is_some_and(|it| !matches!(it.means, Means::Signal(_)))
 }
@@ -243,7 +243,7 @@ pub(super) fn refuse_foreign(service: &Service, facts: &ServiceFacts) -> Result<
     };
     let of_another = listening.iter().find(|one| one.is_of_another);
     let first = of_another.unwrap_or(first);
-    let ways = first.ways_out(service.start.is_some(), stops_by_itself(service));
+    let ways = first.ways_out(service.start.is_some(), stops_without_signal(service));
     match processes.foreign(service) {
         ForeignFinding::Yes(why) if of_another.is_none() => {
             return Err(RefusalReason::new(format!("foreign: {why}"), ways));
@@ -341,7 +341,7 @@ fn unproven(service: &Service, declared: bool, facts: &ServiceFacts) -> RefusalR
         );
         return RefusalReason::new(
             reason,
-            one.ways_out(service.start.is_some(), stops_by_itself(service)),
+            one.ways_out(service.start.is_some(), stops_without_signal(service)),
         );
     }
     let file = service

@@ -4,7 +4,6 @@
 //! Must not ask any service or resolve a name.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +25,11 @@ use crate::host::mtime::{executable, matching_files, modified};
 use crate::host::pid_file::PidFile;
 use crate::host::records::{ExitRecord, Record, RecordKey, Records};
 use crate::host::{
-    Endpoint, Owners, ProcessLine, RunningProcess, alive, ancestors, ended, image, is_local,
-    loaded, local_process, runs_another_file_than, started_at,
+    Endpoint, Owners, ProcessLine, RunningProcess, alive, ancestors, ended, image, loaded,
+    local_process, runs_another_file_than, started_at,
 };
 use crate::inventory::{Inventory, Secret, Service, StartSpec};
-use crate::probe::{Redactions, is_localhost};
+use crate::probe::{Redactions, known_addresses};
 use crate::text;
 
 /// The services that are looked at, again and again.
@@ -462,17 +461,9 @@ pub(super) fn endpoints(service: &Service) -> Vec<Endpoint> {
         ServiceAddress::Nowhere | ServiceAddress::Proxied(_) => Vec::new(),
         ServiceAddress::Socket(path) => vec![Endpoint::Socket(path)],
         ServiceAddress::Name { host, port } => {
-            let addresses: Vec<IpAddr> = match host.parse() {
-                Ok(address) => vec![address],
-                Err(_) if is_localhost(&host) => {
-                    vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
-                }
-                Err(_) => Vec::new(),
-            };
-            let addresses = addresses.into_iter().filter(|address| is_local(*address));
-            addresses
-                .map(|address| Endpoint::Tcp(SocketAddr::new(address, port)))
-                .collect()
+            let addresses = known_addresses(&host, port).unwrap_or_default();
+            let endpoints = addresses.into_iter().map(Endpoint::Tcp);
+            endpoints.filter(Endpoint::is_local).collect()
         }
     }
 }

@@ -94,11 +94,18 @@ pub(super) fn literal(host: &str) -> Option<IpAddr> {
 
 /// Returns the addresses that need no lookup: those written as text, and `localhost`, which means both families whatever
 /// `/etc/hosts` says.
-pub(super) fn known(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+pub(crate) fn known(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
     if let Some(address) = literal(host) {
         return Some(vec![SocketAddr::new(address, port)]);
     }
-    is_localhost(host).then(|| {
+    let name = host.trim_end_matches('.');
+    let local = name.eq_ignore_ascii_case("localhost")
+        || name
+            .len()
+            .checked_sub(".localhost".len())
+            .and_then(|at| name.get(at..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(".localhost"));
+    local.then(|| {
         [
             IpAddr::V4(Ipv4Addr::LOCALHOST),
             IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -106,17 +113,6 @@ pub(super) fn known(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
         .map(|address| SocketAddr::new(address, port))
         .to_vec()
     })
-}
-
-/// Returns whether a name means this machine without a lookup: `localhost`, or a name below it (RFC 6761).
-pub(crate) fn is_localhost(host: &str) -> bool {
-    let name = host.trim_end_matches('.');
-    name.eq_ignore_ascii_case("localhost")
-        || name
-            .len()
-            .checked_sub(".localhost".len())
-            .and_then(|at| name.get(at..))
-            .is_some_and(|end| end.eq_ignore_ascii_case(".localhost"))
 }
 
 /// Removes duplicates and alternates the families, so that a dead family cannot use up the time of the other.

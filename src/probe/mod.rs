@@ -49,7 +49,7 @@ macro_rules! probe_by_kind {
 probe_kinds!(probe_by_kind);
 
 pub(crate) use exec::{Commands, PreparedCommand, run};
-pub(crate) use lookup::is_localhost;
+pub(crate) use lookup::known as known_addresses;
 pub(crate) use prober::{HttpReply, Prober};
 pub(crate) use redact::Redactions;
 pub(crate) use secret::reveal;

@@ -53,7 +53,7 @@ pub(super) struct KnownProcesses<'a> {
     pub(super) record: Option<&'a Record>,
     /// Set where the recorded process itself was seen to run.
     pub(super) leader_seen: bool,
-    /// What the last stop was for and still runs: it was put on record then.
+    /// The processes of the last stop that still run: they were put on record then.
     pub(super) survivors: &'a [Process],
     pub(super) pid_file: Option<&'a PidFile>,
     /// The owners of the socket that listens at its address.

@@ -36,7 +36,7 @@ pub(super) struct ProcessFacts {
     pub(super) record: Option<Record>,
     /// Set where the recorded process itself was seen to run.
     pub(super) leader_seen: bool,
-    /// What the last stop was for and still runs.
+    /// The processes of the last stop that still run: they were put on record then.
     pub(super) survivors: Vec<Process>,
     /// The content of its pid file; `None` where the inventory names none.
     pub(super) pid_file: Option<PidFile>,

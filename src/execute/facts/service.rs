@@ -35,7 +35,7 @@ const REPEATS: usize = 2;
 pub(crate) struct StoredState {
     /// The record of its start.
     pub(crate) record: Option<Record>,
-    /// What the last stop was for and still runs.
+    /// The processes of the last stop that still run: they were put on record then.
     pub(crate) survivors: Vec<Process>,
     /// When it was stopped, where that was a moment ago, so that a probe that still passes, by a file that is fresh, says
     /// nothing.

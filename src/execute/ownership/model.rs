@@ -247,7 +247,7 @@ impl UnprovenProcess {
     }
 
     /// Returns the ways out, as far as they fit: `starts` where the inventory says how the service is started.
-    pub(crate) fn ways_out(&self, starts: bool, stops_by_itself: bool) -> String {
+    pub(crate) fn ways_out(&self, starts: bool, stops_without_signal: bool) -> String {
         let pid = self.running.process.pid;
         let mut ways = Vec::new();
         if let Some(supervisor) = &self.held_by {
@@ -257,7 +257,7 @@ impl UnprovenProcess {
             ways.push("end it, and start the service with healthctl".to_owned());
         }
         ways.push("name its `pid_file`".to_owned());
-        if !stops_by_itself {
+        if !stops_without_signal {
             ways.push("give `actions.shutdown` a route or a command".to_owned());
         }
         if self.may_be_named {

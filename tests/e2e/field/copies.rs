@@ -72,18 +72,23 @@ fn a_neighbour_of_two_copies_of_a_worker_none_is_ended_and_no_third_is_started()
 
 #[test]
 fn a_neighbour_nothing_is_started_beside_what_runs_the_command_and_does_not_listen() {
-    let port = free_port();
-    let stage = stage(&format!(
-        "  api: {{profile: http, url: \"http://127.0.0.1:{port}\", start: {{command: [sleep, \"302\"]}}}}\n"
-    ));
-    let mut copy = by_hand(&stage, &["sleep", "302"], &[]);
-    for action in ["start", "restart"] {
-        let ran = run(&stage, &format!("{action} --yes api"));
-        assert_verdict(&ran, "refused", 4);
-        let text = format!("pid {} (sleep) runs its start command", copy.pid());
-        assert!(ran.stdout.contains(&text), "{ran:?}");
+    for (number, address) in [
+        ("302", "profile: http, url: \"http://127.0.0.1:PORT\""),
+        ("306", "probes: {live: {tcp: \"127.0.0.1:PORT\"}}"),
+    ] {
+        let address = address.replace("PORT", &free_port().to_string());
+        let stage = stage(&format!(
+            "  api: {{{address}, start: {{command: [sleep, \"{number}\"]}}}}\n"
+        ));
+        let mut copy = by_hand(&stage, &["sleep", number], &[]);
+        for action in ["start", "restart", "shutdown"] {
+            let ran = run(&stage, &format!("{action} --yes api"));
+            assert_verdict(&ran, "refused", 4);
+            let text = format!("pid {} (sleep) runs its start command", copy.pid());
+            assert!(ran.stdout.contains(&text), "{ran:?}");
+        }
+        assert_eq!(copy.ended(), None);
     }
-    assert_eq!(copy.ended(), None);
 }
 
 #[test]
@@ -172,22 +177,6 @@ fn c3_neighbour_a_worker_that_was_started_by_hand_after_a_shutdown_is_healthy() 
     assert!(reasons.contains("live still passes"), "{reasons}");
     let _hand = by_hand(&stage, &["sleep", "307"], &[]);
     assert_eq!(checked(&stage)["state"], "healthy");
-}
-
-#[test]
-fn a_neighbour_nothing_is_started_beside_what_is_to_listen_at_a_port_without_http() {
-    let port = free_port();
-    let stage = stage(&format!(
-        "  api: {{probes: {{live: {{tcp: \"127.0.0.1:{port}\"}}}}, start: {{command: [sleep, \"304\"]}}}}\n"
-    ));
-    let mut copy = by_hand(&stage, &["sleep", "304"], &[]);
-    for action in ["start", "restart", "shutdown"] {
-        let ran = run(&stage, &format!("{action} --yes api"));
-        assert_verdict(&ran, "refused", 4);
-        let text = format!("pid {} (sleep) runs its start command", copy.pid());
-        assert!(ran.stdout.contains(&text), "{ran:?}");
-    }
-    assert_eq!(copy.ended(), None);
 }
 
 #[test]
