@@ -217,8 +217,10 @@ impl ActionResult {
             return Vec::new();
         }
         let succeeded = self.verdict.exit_code() == 0;
+        // Who has only accepted a request goes on, for a while or for good.
+        let goes_on = self.action == Action::Reload || self.verdict == Verdict::Accepted;
         let mut events = Vec::new();
-        if succeeded {
+        if succeeded && !goes_on {
             events.push(LifecycleEvent::NotListening {
                 process_runs: false,
             });
@@ -283,7 +285,9 @@ mod tests {
         } else {
             ""
         };
-        in_short(&result.lifecycle()) + probe
+        (in_short(&result.lifecycle()) + probe)
+            .trim_start_matches(", ")
+            .to_owned()
     }
 
     fn in_short(events: &[LifecycleEvent]) -> String {
@@ -310,6 +314,8 @@ mod tests {
         assert_eq!(step(Action::Reload, StepKind::Accepted), "");
         assert_eq!(result(Action::Shutdown, Verdict::Stopped), "runs false");
         assert_eq!(result(Action::Shutdown, Verdict::StillAnswering), "");
+        // Its process drains, and may have closed its port already.
+        assert_eq!(result(Action::Schedule, Verdict::Accepted), "");
     }
 
     #[test]
@@ -325,10 +331,7 @@ mod tests {
         let proved = "runs false, Proved, probe";
         assert_eq!(result(Action::Restart, Verdict::Restarted), proved);
         assert_eq!(result(Action::Start, Verdict::Started), proved);
-        assert_eq!(
-            result(Action::Reload, Verdict::Reloaded),
-            "runs false, probe"
-        );
-        assert_eq!(result(Action::Reload, Verdict::ReloadRejected), ", probe");
+        assert_eq!(result(Action::Reload, Verdict::Reloaded), "probe");
+        assert_eq!(result(Action::Reload, Verdict::ReloadRejected), "probe");
     }
 }
