@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::actions::SERVICE;
 use crate::support::acting::Acting;
 use crate::support::faulty::VARIABLE;
-use crate::support::process::free_port;
+use crate::support::process::{free_port, kill};
 use crate::support::scene::{Ran, Scene};
 use crate::support::started::{MARK, Stage, Startable};
 use crate::support::waiting::until;
@@ -210,7 +210,7 @@ fn what_a_careless_hand_sends_to_many_does_not_end_it() {
         send(keeper, signal);
     }
     // It still writes down how the service ends.
-    send(service(&stage), Signal::KILL);
+    kill(service(&stage));
     assert_eq!(exited(&stage)["signal"], 9);
     until("it ends then", || (!exists(keeper)).then_some(()));
 }
@@ -286,7 +286,7 @@ fn descendants_that_leave_their_session_stay_below_it() {
     assert_ran(&stage, "shutdown --yes api", "stopped");
     assert_eq!(stage.running(), [other]);
     assert!(exists(keeper));
-    send(other, Signal::KILL);
+    kill(other);
     until("the keeper ends", || (!exists(keeper)).then_some(()));
 }
 
@@ -295,8 +295,7 @@ fn when_it_is_killed_the_service_goes_on_and_is_stopped_by_its_record() {
     let stage = worker("while :; do echo goes on; sleep 0.05; done");
     assert_ran(&stage, "start --yes api", "started");
     let (keeper, service) = (keeper(&stage), service(&stage));
-    send(keeper, Signal::KILL);
-    until("it is gone", || (!exists(keeper)).then_some(()));
+    kill(keeper);
     let log = stage.scene().path().join("api.log");
     let length = || fs::metadata(&log).expect("it has a log").len();
     let before = length();
@@ -318,8 +317,7 @@ fn when_it_is_killed_what_was_seen_to_listen_is_still_the_services_own() {
     let stage = Stage::new(SERVICE, &[&api]);
     assert_ran(&stage, "start --yes api", "started");
     let keeper = keeper(&stage);
-    send(keeper, Signal::KILL);
-    until("it is gone", || (!exists(keeper)).then_some(()));
+    kill(keeper);
     assert_ran(&stage, "restart --yes api", "restarted");
     let is_alone = || (stage.running().len() == 1).then_some(());
     until("the command has ended and its service runs", is_alone);
@@ -512,7 +510,7 @@ fn a7_an_heir_of_the_socket_is_ended_with_the_server_below_the_keeper() {
 fn a7_neighbour_an_heir_of_a_server_that_was_killed() {
     let stage = with_heir();
     assert_ran(&stage, "start --yes api", "started");
-    send(service(&stage), Signal::KILL);
+    kill(service(&stage));
     assert_eq!(exited(&stage)["signal"], 9);
     assert_eq!(stage.running().len(), 1);
     assert_ran(&stage, "shutdown --yes api", "stopped");

@@ -392,10 +392,16 @@ impl Course {
             }
         }
         let lives = |(pid, start): &&Process| start_of(*pid) == Some(*start) && !is_zombie(*pid);
-        // What was signalled last may need a moment to be reaped.
+        // What was refused is not to be touched, so it runs on.
+        let refused = self
+            .results
+            .last()
+            .is_some_and(|result| result == "refused");
+        // What was signalled last may need a moment to end; what is left over then is told.
         let began = Instant::now();
-        while self.seen.iter().any(|process| lives(&process))
-            && began.elapsed() < Duration::from_secs(5)
+        while !refused
+            && self.seen.iter().any(|process| lives(&process))
+            && began.elapsed() < Duration::from_secs(60)
         {
             std::thread::park_timeout(Duration::from_millis(20));
         }
@@ -410,11 +416,6 @@ impl Course {
                 signal(*pid, Signal::KILL);
             }
         }
-        // What was refused is not to be touched, so it runs on.
-        let refused = self
-            .results
-            .last()
-            .is_some_and(|result| result == "refused");
         if !left.is_empty() && !refused {
             self.note(format!("LEFT OVER: {}", left.join(", ")));
         }

@@ -79,6 +79,29 @@ impl Drop for Running {
     }
 }
 
+/// Kills a process, and waits until it has gone or waits to be reaped, with all of its threads: a signal that was sent has
+/// not ended anybody yet.
+#[track_caller]
+pub fn kill(pid: u32) {
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // It may have ended with another one.
+    let _ = kill_process(raw.expect("a pid is small"), Signal::KILL);
+    wait_for_end(pid);
+}
+
+/// Waits until a process that is no child of the test has gone or waits to be reaped, with all of its threads: the first may
+/// be a while before the others.
+#[track_caller]
+pub fn wait_for_end(pid: u32) {
+    let threads = || {
+        let entries = std::fs::read_dir(format!("/proc/{pid}/task"));
+        entries.map_or(0, Iterator::count)
+    };
+    let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    let runs = || stat().is_ok_and(|stat| !stat.contains(") Z ") || threads() > 1);
+    wait_until("its end", || !runs());
+}
+
 /// Runs the command to its end, and returns all that it has written to standard output and standard error.
 #[track_caller]
 pub fn output(command: &mut Command) -> Output {

@@ -194,11 +194,9 @@ impl Stage {
     pub fn running(&self) -> Vec<u32> {
         let wanted = format!("{MARK}={}", self.scene.path().display());
         let carries = |pid: &u32| {
-            std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
-                environment
-                    .split(|byte| *byte == 0)
-                    .any(|it| it == wanted.as_bytes())
-            })
+            environment_of(*pid)
+                .split(|byte| *byte == 0)
+                .any(|it| it == wanted.as_bytes())
         };
         let entries = std::fs::read_dir("/proc").expect("/proc can be listed");
         let mut pids: Vec<u32> = entries
@@ -227,6 +225,21 @@ impl Stage {
             ending == Some("json") && file.is_some_and(|file| file.starts_with(&format!("{name}-")))
         })
     }
+}
+
+/// The environment of a process; empty where it has none, or has ended. While a process executes another program, its
+/// environment reads empty for a moment, so that it is read again then.
+fn environment_of(pid: u32) -> Vec<u8> {
+    let read = || std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let has_program = || std::fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+    let mut environment = read();
+    let mut looks = 0;
+    while environment.is_empty() && looks < 100 && has_program() {
+        std::thread::yield_now();
+        environment = read();
+        looks += 1;
+    }
+    environment
 }
 
 impl Drop for Stage {

@@ -6,7 +6,7 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
-use crate::support::process::Running;
+use crate::support::process::{Running, kill};
 use crate::support::started::{Stage, Startable};
 use crate::support::terminal::Pty;
 use crate::support::waiting::wait_until;
@@ -18,22 +18,6 @@ fn children(pid: u32) -> Vec<u32> {
     let pids = text.split_ascii_whitespace();
     pids.map(|pid| pid.parse().expect("a pid is a number"))
         .collect()
-}
-
-fn kill(pid: u32) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    kill_process(pid.expect("a pid is small"), Signal::KILL).expect("it can be killed");
-}
-
-/// Waits for a process of somebody else's to be gone, with all of its threads: the first may be a while before the others.
-fn wait_for_end(pid: u32) {
-    let threads = || {
-        let entries = std::fs::read_dir(format!("/proc/{pid}/task"));
-        entries.map_or(0, Iterator::count)
-    };
-    let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat"));
-    let runs = || stat().is_ok_and(|stat| !stat.contains(") Z ") || threads() > 1);
-    wait_until("its end", || !runs());
 }
 
 fn started(service: &Startable) -> Stage {
@@ -49,7 +33,6 @@ fn a_process_that_has_the_pid_of_an_old_record_is_left_alone() {
     let mut record = stage.record("api").expect("it was recorded");
     let old = stage.running();
     kill(old[0]);
-    wait_for_end(old[0]);
     // Another session leader has its pid, as after a restart of a container.
     let mut shell = Command::new("setsid");
     shell.args(["sh", "-c", "sleep 300; exit 3"]);
@@ -80,7 +63,6 @@ fn another_signal_than_the_one_that_was_shown_is_not_sent() {
     let mut terminal = Pty::start(&command, 200, 40);
     terminal.wait_for("[y/N]");
     kill(leader);
-    wait_for_end(leader);
     terminal.keys("y\r");
     terminal.wait_for(&format!("the signal was to go to pid {leader}"));
     assert_eq!(terminal.end().code, 4);
@@ -225,7 +207,6 @@ fn a_service_that_ends_by_itself_before_its_turn_is_started_and_told_once() {
     let mut acting = begin(stage.scene(), "restart --yes --parallel 1 -o json a b");
     acting.until("draining");
     kill(pid);
-    wait_for_end(pid);
     std::fs::write(folder.path().join("open"), "").expect("the gate can be opened");
     let ran = acting.end();
     let accounts = accounts(&ran);

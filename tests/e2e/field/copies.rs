@@ -2,14 +2,11 @@
 
 use std::process::{Command, Stdio};
 
-use rustix::process::Signal;
-
 use super::exits::checked;
-use crate::keeper::{assert_ran, exists, run, send, service, started_by, worker};
-use crate::support::process::{Running, free_port};
+use crate::keeper::{assert_ran, exists, run, service, started_by, worker};
+use crate::support::process::{Running, free_port, kill};
 use crate::support::scene::{Ran, Scene};
 use crate::support::started::Stage;
-use crate::support::waiting::until;
 
 /// A scene with these services.
 fn stage(services: &str) -> Stage {
@@ -143,8 +140,7 @@ fn a_neighbour_what_was_ready_once_is_not_starting_while_its_launcher_lives() {
     };
     let server = stage.running().into_iter().find(is_server);
     let server = server.expect("the server runs");
-    send(server, Signal::KILL);
-    until("it has ended", || (!exists(server)).then_some(()));
+    kill(server);
     assert!(exists(launcher));
     assert_eq!(checked(&stage)["state"], "unhealthy");
 }

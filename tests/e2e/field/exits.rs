@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::actions::SERVICE;
 use crate::keeper::{assert_ran, run, send, service, started_by, worker, worker_with};
-use crate::support::process::Running;
+use crate::support::process::{Running, kill};
 use crate::support::started::{Scripted, Stage, Startable};
 use crate::support::waiting::until;
 use crate::support::watching::Watching;
@@ -56,7 +56,7 @@ fn c3_the_end_of_what_was_started_is_told_at_once_with_its_status() {
     assert_ran(&stage, "start --yes api", "started");
     let mut watching = Watching::start(stage.scene(), &["api"]);
     watching.until_state("api", "healthy");
-    send(service(&stage), Signal::KILL);
+    kill(service(&stage));
     let told = watching.until_state("api", "unhealthy");
     let reasons = text_of(&told, "reasons");
     assert!(
@@ -130,7 +130,7 @@ fn c3_neighbour_a_descendant_that_listens_goes_on_when_its_launcher_is_killed() 
     let api = Startable::new("api", "").under_a_shell();
     let stage = Stage::new(SERVICE, &[&api]);
     assert_ran(&stage, "start --yes api", "started");
-    send(service(&stage), Signal::KILL);
+    kill(service(&stage));
     let is_alone = || (stage.running().len() == 1).then_some(());
     until("the shell has gone", is_alone);
     assert_eq!(checked(&stage)["state"], "healthy");
@@ -201,7 +201,7 @@ fn c11_neighbour_another_service_has_a_loop_of_its_own() {
         run(&stage, "start --yes bad");
         let record = stage.record("bad").expect("it is on record");
         let pid = |key: &str| crate::keeper::pid_at(&record, key);
-        send(pid("process"), Signal::KILL);
+        kill(pid("process"));
         until("its keeper ends", || {
             (!crate::keeper::exists(pid("keeper"))).then_some(())
         });
@@ -220,10 +220,7 @@ fn c3_neighbour_what_is_left_and_does_not_listen_hides_no_end() {
     let stage = started_by("sleep 600 & exec SERVICE");
     assert_ran(&stage, "start --yes api", "started");
     let process = service(&stage);
-    send(process, Signal::KILL);
-    until("it has gone", || {
-        (!crate::keeper::exists(process)).then_some(())
-    });
+    kill(process);
     let told = until("its end is written down", || {
         Some(checked(&stage)).filter(|told| text_of(told, "reasons").contains("by itself"))
     });
@@ -244,7 +241,7 @@ fn c3_neighbour_one_that_has_gone_into_the_background_has_its_end_told() {
         let running = stage.running();
         (running.len() == 1).then(|| running[0])
     });
-    send(server, Signal::KILL);
+    kill(server);
     until("its keeper ends", || {
         (!crate::keeper::exists(keeper)).then_some(())
     });

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::*;
-use crate::support::process::{Running, wait_for_port};
+use crate::support::process::{Running, kill, wait_for_port};
 use crate::support::scene::Ran;
 use crate::support::started::MARK;
 use crate::support::waiting::wait_until;
@@ -52,6 +52,7 @@ import os, socket, subprocess, sys, time
 s = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 os.set_inheritable(s.fileno(), True)
 subprocess.Popen(["sleep", "300"], close_fds=False, start_new_session=True)
+open("grown", "w").close()
 while True: time.sleep(10)
 "#;
 
@@ -103,11 +104,6 @@ fn listening(stage: &Stage, words: &str, port: u16) -> Running {
 
 fn act(stage: &Stage, words: &str) -> Ran {
     run(stage.scene(), words)
-}
-
-fn kill(pid: u32) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    kill_process(pid.expect("a pid is small"), Signal::KILL).expect("it can be killed");
 }
 
 /// What `check` says of the only service.
@@ -246,6 +242,8 @@ fn a5_workers_of_a_leader_that_was_killed_are_restarted() {
 fn a7_an_heir_of_the_socket_is_named_and_the_person_may_name_it() {
     let (stage, port) = stage("  api: {URL, start: {command: [python3, heir.py, \"PORT\"]}}");
     let mut server = listening(&stage, "python3 heir.py PORT", port);
+    let grown = stage.scene().path().join("grown");
+    wait_until("its heir", || grown.exists());
     let pid = server.pid();
     server.stop(Signal::KILL);
     let heirs = stage.running();

@@ -5,10 +5,8 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use super::*;
-use crate::support::process::{Running, wait_for_port};
+use crate::support::process::{Running, kill, wait_for_port};
 use crate::support::started::MARK;
 use crate::support::waiting::wait_until;
 
@@ -71,12 +69,6 @@ impl Random {
 fn number(variable: &str, otherwise: u64) -> u64 {
     let set = std::env::var(variable).ok().and_then(|it| it.parse().ok());
     set.unwrap_or(otherwise)
-}
-
-fn kill(pid: u32) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // It may have ended with another one.
-    let _ = kill_process(pid.expect("a pid is small"), Signal::KILL);
 }
 
 fn listens(port: u16) -> bool {

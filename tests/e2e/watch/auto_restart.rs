@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::dashboard;
 use crate::actions::SERVICE;
 use crate::support::acting::Acting;
+use crate::support::process::kill;
 use crate::support::started::{Stage, Startable};
 use crate::support::terminal::Pty;
 
@@ -190,10 +191,8 @@ fn an_unhealthy_service_that_was_shut_down_in_another_terminal_is_not_restarted(
     assert_eq!(work.elsewhere("start").end().code, 0);
     work.pty.wait_for("✓ 2 healthy");
     let old = work.pid("api");
-    let pid = old.and_then(|pid| i32::try_from(pid).ok());
-    let pid = pid.and_then(rustix::process::Pid::from_raw);
-    let pid = pid.expect("it was started");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
+    let pid = old.and_then(|pid| u32::try_from(pid).ok());
+    kill(pid.expect("it was started"));
     assert!(work.wait_for_another("api", old).is_some());
     work.leave();
 }
