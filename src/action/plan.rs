@@ -1,6 +1,7 @@
 //! How an action on a service is carried out: by which of its methods, and what has to come of it.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::{Action, Goal, Refusal};
 use crate::inventory::{ActionSpec, Exec, Means, Service, Signal};
@@ -12,6 +13,8 @@ use crate::yaml::{is_secret_name, mask_secrets};
 pub(crate) struct RefusalReason {
     pub(crate) reason: String,
     pub(crate) hint: Option<String>,
+    /// The process that a person may name all the same, once.
+    pub(crate) nameable: Option<u32>,
 }
 
 impl RefusalReason {
@@ -19,7 +22,13 @@ impl RefusalReason {
         Self {
             reason: reason.into(),
             hint: Some(hint.into()),
+            nameable: None,
         }
+    }
+
+    /// Returns the same reason, which a person may overrule by naming this process.
+    pub(crate) fn unless_named(self, nameable: Option<u32>) -> Self {
+        Self { nameable, ..self }
     }
 
     /// Returns the reason and what can be done about it, as one text.
@@ -37,13 +46,20 @@ impl RefusalReason {
             action,
             reason: text::clean(&self.reason, 600),
             hint: self.hint.map(|hint| text::clean(&hint, 400)),
+            nameable: self
+                .nameable
+                .filter(|_| may_name_a_process(service, action)),
         }
     }
 }
 
 impl From<String> for RefusalReason {
     fn from(reason: String) -> Self {
-        Self { reason, hint: None }
+        Self {
+            reason,
+            hint: None,
+            nameable: None,
+        }
     }
 }
 
@@ -57,12 +73,23 @@ pub(crate) struct ActionPlan {
     /// The name of what is requested: a shutdown (also as the first phase of a restart), a restart or a reload.
     pub(crate) asks_for: &'static str,
     pub(crate) goal: Goal,
+    /// Set where SIGKILL soon follows for what is still there.
+    pub(crate) kills: bool,
 }
 
 const SHUTDOWN: &str = "shutdown";
 
 /// The name for people of the means of a service that is only started.
 pub(crate) const START_COMMAND: &str = "start command";
+
+/// Returns whether the action can be a signal to a process that a person names.
+fn may_name_a_process(service: &Service, action: Action) -> bool {
+    match action {
+        Action::Shutdown | Action::Schedule => true,
+        Action::Restart => service.actions.restart.is_none(),
+        Action::Reload | Action::Start => false,
+    }
+}
 
 /// Plans an action on a service. Whether its process is known plays no part here.
 ///
@@ -82,6 +109,7 @@ pub(crate) fn plan_action(service: &Service, action: Action) -> Result<ActionPla
                 declared: true,
                 asks_for: "start",
                 goal: Goal::Start,
+                kills: false,
             });
         }
         Action::Restart if actions.restart.is_some() => {
@@ -104,6 +132,7 @@ pub(crate) fn plan_action(service: &Service, action: Action) -> Result<ActionPla
         request: Some(request(service, action, spec)),
         asks_for,
         goal,
+        kills: false,
     })
 }
 
@@ -190,7 +219,7 @@ impl ActionPlan {
         Some((signal, command))
     }
 
-    /// Returns the same plan by a signal to a process that the person names: the declared signal, else SIGTERM.
+    /// Returns the same plan by a signal, whatever route or command there is: the declared signal, else SIGTERM.
     ///
     /// # Errors
     /// The action is no signal to a process.
@@ -203,10 +232,28 @@ impl ActionPlan {
         if !matches!(method.means, Means::Signal(_)) {
             *method = ActionSpec::plain(Means::Signal(Signal::Term), method.timeout);
         }
-        // Exactly this process is signalled, and once.
+        // Nothing else follows by itself.
         method.then = None;
         self.declared = true;
         Ok(self)
+    }
+
+    /// Returns the same plan by signals alone, the last of which is SIGKILL: what has not ended `patience` after the first one
+    /// is killed.
+    ///
+    /// # Errors
+    /// The action is no signal to a process.
+    pub(crate) fn by_force(
+        self,
+        service: &Service,
+        patience: Duration,
+    ) -> Result<Self, RefusalReason> {
+        let mut plan = self.by_signal(service)?;
+        plan.kills = true;
+        if let Some(method) = &mut plan.request {
+            method.timeout = method.timeout.min(patience);
+        }
+        Ok(plan)
     }
 
     /// Returns the means for people, without the request itself.
@@ -217,6 +264,7 @@ impl ActionPlan {
         let means = match (&method.means, method.waits, self.declared) {
             (Means::Http(_), true, _) => format!("{} route (waits for the end)", self.asks_for),
             (Means::Http(_), false, _) => format!("{} route", self.asks_for),
+            (Means::Signal(_), _, true) if self.kills => "signals, SIGKILL the last".to_owned(),
             (Means::Signal(_), _, true) => "signal".to_owned(),
             (Means::Signal(_), _, false) => "signal (no route or command is declared)".to_owned(),
             (Means::Exec(_), _, _) => "command".to_owned(),

@@ -15,7 +15,7 @@ pub(crate) struct ProposedAction {
     pub(crate) means: String,
     /// The exact request: `POST http://127.0.0.1:8000/health/shutdown`, `SIGTERM to pid 4711`, `systemctl stop api`.
     pub(crate) request: String,
-    /// The signal that follows a good reply: `where it still runs 2s after its reply, SIGTERM to pid 4711`.
+    /// The signal that follows: `where it still runs 2s after its reply, SIGTERM to pid 4711`.
     pub(crate) after_reply: Option<String>,
     /// The request that takes the place of this one: `where that is not offered, SIGTERM to pid 4711`.
     pub(crate) otherwise: Option<String>,
@@ -51,6 +51,8 @@ pub(crate) struct Refusal {
     pub(crate) action: Action,
     pub(crate) reason: String,
     pub(crate) hint: Option<String>,
+    /// The process that a person may name all the same, once.
+    pub(crate) nameable: Option<u32>,
 }
 
 impl Proposal {
@@ -155,6 +157,7 @@ impl ProposedAction {
             action: self.action,
             reason: reason.to_owned(),
             hint,
+            nameable: None,
         }
     }
 }

@@ -183,6 +183,7 @@ impl Context {
             command: shown_command(words.iter().map(String::as_str)),
             timeout: None,
             force: false,
+            kill: false,
             only_running: false,
             no_deps: false,
             rollout: RolloutPolicy::default(),

@@ -20,7 +20,7 @@ use crate::health::Process;
 use crate::host::pid_file::PidFile;
 
 /// The time that SIGTERM has where the time of the stop is up already, unless all of it was less.
-const AFTER_TERM: Duration = Duration::from_secs(5);
+pub(super) const AFTER_TERM: Duration = Duration::from_secs(5);
 /// The time that a process has to end after SIGKILL; only one that is stuck in the kernel needs longer.
 const AFTER_KILL: Duration = Duration::from_secs(5);
 /// The time that a leftover of the session has where the time of the stop is up already.
@@ -206,11 +206,12 @@ impl TargetRun<'_> {
             let subject = MonitorSubject {
                 endpoints: Vec::new(),
                 cancel: CancellationToken::new(),
+                time_out: self.target.force.asked().clone(),
                 ..self.subject(proof, processes, String::new())
             };
             verdict_of(ExitWatch { subject }, limit)
         };
-        if watch(patience).await != Verdict::Stopped && self.context.executor.policy.force {
+        if watch(patience).await != Verdict::Stopped && self.is_forced() {
             let mut remaining = all.clone();
             remaining.retain(|one| one.accepts_signals().is_ok());
             if !remaining.is_empty() {

@@ -7,6 +7,7 @@
 mod address;
 mod audit;
 mod facts;
+mod force;
 mod kill;
 mod monitor;
 mod ownership;
@@ -46,6 +47,7 @@ use facts::{OtherServices, ServiceFacts};
 use ownership::OwnProcess;
 use signal::ProvenTarget;
 
+pub(crate) use force::ForceSwitch;
 pub(crate) use plan::startable_beside;
 pub(crate) use scan::HostScan;
 
@@ -62,6 +64,8 @@ pub(crate) struct Policy {
     pub(crate) timeout: Option<Duration>,
     /// Allows to kill a service that has not stopped in time.
     pub(crate) force: bool,
+    /// A stop is by signals alone, and SIGKILL soon follows: somebody has asked for that after a stop.
+    pub(crate) kill: bool,
     /// A start leaves alone the services that its own need.
     pub(crate) no_deps: bool,
     /// Leaves down a service that is to be restarted and has ended since the plan was made.
@@ -106,6 +110,7 @@ struct PlanTarget {
     work: PlannedWork,
     /// The services that it needs, directly or through others.
     needs: Vec<Arc<Service>>,
+    force: ForceSwitch,
 }
 
 /// The work that is to be done on a service.
@@ -155,6 +160,18 @@ impl Executor {
     /// stopped it.
     pub(crate) fn only_running(mut self, only_running: bool) -> Self {
         self.policy.only_running = only_running;
+        self
+    }
+
+    /// Returns the same executor, whose stops are by signals alone, the last of which is SIGKILL.
+    pub(crate) fn killing(mut self) -> Self {
+        (self.policy.force, self.policy.kill) = (true, true);
+        self
+    }
+
+    /// Returns the same executor, which signals this one process, as a person has named it.
+    pub(crate) fn naming(mut self, pid: u32) -> Self {
+        self.policy.pid = Some(pid);
         self
     }
 

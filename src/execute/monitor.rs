@@ -54,6 +54,8 @@ pub(super) struct MonitorSubject<P> {
     pub(super) clock: Clock,
     /// Interrupts the action when it is cancelled.
     pub(super) cancel: CancellationToken,
+    /// Ends the time that the action has when it is cancelled.
+    pub(super) time_out: CancellationToken,
 }
 
 impl<P> MonitorSubject<P> {
@@ -122,6 +124,8 @@ pub(super) async fn monitor<W: Monitored>(
     limit: Duration,
 ) -> Flow<(Verdict, String)> {
     let (clock, cancel) = (watch.subject().clock, watch.subject().cancel.clone());
+    let time_out = watch.subject().time_out.clone();
+    let mut is_timed = true;
     let mut request = OptionFuture::from(watch.request());
     let mut sending = true;
     let began = Instant::now();
@@ -142,6 +146,11 @@ pub(super) async fn monitor<W: Monitored>(
             () = cancel.cancelled() => {
                 let text = watch.subject().interrupted.clone();
                 return Flow::Break(ActionEnd::new(Verdict::Unverified, text));
+            }
+            () = time_out.cancelled(), if is_timed => {
+                is_timed = false;
+                deadline = Instant::now();
+                continue;
             }
             delivery = &mut request, if sending => {
                 sending = false;

@@ -141,6 +141,7 @@ impl<'a> TargetRun<'a> {
             interrupted,
             clock: self.context.executor.clock,
             cancel: self.context.cancel.clone(),
+            time_out: CancellationToken::new(),
         }
     }
 
@@ -265,6 +266,7 @@ impl<'a> TargetRun<'a> {
         let ran_before = !self.target.facts.nothing_there();
         let sent = self.begin_sending(&request, ran_before);
         let result = self.stop(&request).await;
+        self.target.force.pass();
         let took = self.now().since(sent);
         let (verdict, unseen) = (result.verdict, result.unseen);
         if has_stopped(verdict) {
@@ -381,6 +383,7 @@ impl<'a> TargetRun<'a> {
         self.tell_sending(request);
         let sent = self.now();
         self.note_asked();
+        self.target.force.begin(&request.list);
         self.baseline = Some(self.target.facts.baseline(sent));
         self.before = ran_before.then(|| self.target.identity());
         sent
@@ -463,6 +466,7 @@ impl<'a> TargetRun<'a> {
             sentence = format!("{sentence} (the audit file could not be written: {error})");
         }
         self.lock = None;
+        self.target.force.end();
         let mut evidence = std::mem::take(&mut self.evidence);
         evidence.extend(result.evidence);
         let at = self.now();

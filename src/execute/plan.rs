@@ -14,9 +14,10 @@ use super::audit::Audit;
 use super::facts::{
     FactsQuestion, OtherServices, ServiceFacts, StartCommands, StoredState, find_owners, name,
 };
+use super::kill::AFTER_TERM;
 use super::request::{offer_to_start, plan_request, refuse_copies, refuse_foreign, refuse_split};
 use super::start::{NO_PROGRAM, NO_RECORDS};
-use super::{Executor, PlanTarget, PlannedWork, PreparedAction, record_key};
+use super::{Executor, ForceSwitch, PlanTarget, PlannedWork, PreparedAction, record_key};
 use crate::action::{
     Action, ActionPlan, Goal, LOOKS_APART, Refusal, RefusalReason, needed_beside, needs,
     plan_action, stop_order,
@@ -152,15 +153,8 @@ impl Executor {
         other_services: &Arc<OtherServices>,
     ) -> Result<(PlanCandidate, ServiceFacts), Refusal> {
         let refuse = |reason: String| RefusalReason::from(reason).of(&service, action);
-        let plan = plan_action(&service, action);
-        let plan = plan.and_then(|plan| match self.policy.pid {
-            Some(_) => plan.by_signal(&service),
-            None => Ok(plan),
-        });
-        let mut plan = plan.map_err(|no| no.of(&service, action))?;
-        if let Some(method) = &mut plan.request {
-            method.timeout = self.policy.timeout.unwrap_or(method.timeout);
-        }
+        let plan = self.planned(&service, action);
+        let plan = plan.map_err(|no| no.of(&service, action))?;
         let stored = self.stored_state(&key).map_err(refuse)?;
         let needs_record = plan.goal == Goal::Start && !service.supervised;
         if needs_record && self.policy.records.is_none() {
@@ -187,6 +181,28 @@ impl Executor {
             facts = ask().await?;
         }
         Ok((candidate, facts))
+    }
+
+    /// Plans an action on a service, as far as that does not depend on what runs.
+    ///
+    /// # Errors
+    /// The service has no method for it.
+    pub(super) fn planned(
+        &self,
+        service: &Service,
+        action: Action,
+    ) -> Result<ActionPlan, RefusalReason> {
+        let mut plan = plan_action(service, action)?;
+        if let Some(method) = &mut plan.request {
+            method.timeout = self.policy.timeout.unwrap_or(method.timeout);
+        }
+        if self.policy.kill {
+            plan.by_force(service, AFTER_TERM)
+        } else if self.policy.pid.is_some() {
+            plan.by_signal(service)
+        } else {
+            Ok(plan)
+        }
     }
 
     /// Returns where the services of the inventory listen and are on record.
@@ -314,6 +330,7 @@ impl Executor {
             goal: if only_starts { Goal::Start } else { plan.goal },
             work,
             needs: Vec::new(),
+            force: ForceSwitch::default(),
         })
     }
 

@@ -12,7 +12,7 @@ use super::result::{ActionEnd, Flow, or_refuse};
 use super::send::{Delivery, run_check};
 use super::signal::ProvenTarget;
 use super::{PlannedRequest, PlannedWork};
-use crate::action::{ActionPlan, ConnectOutcome, Goal, Verdict, plan_action};
+use crate::action::{ActionPlan, ConnectOutcome, Goal, Verdict};
 use crate::event::StepKind;
 use crate::health::{Identity, Process, Sameness};
 use crate::host::alive;
@@ -243,7 +243,8 @@ impl TargetRun<'_> {
             ));
         }
         let action = self.context.action;
-        let request = plan_action(service, action).and_then(|plan| {
+        let plan = self.context.executor.planned(service, action);
+        let request = plan.and_then(|plan| {
             let plan = ActionPlan {
                 request: Some(planned.method),
                 ..plan

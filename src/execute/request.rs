@@ -116,6 +116,12 @@ pub(super) fn plan_request(
         let target = signal_target(service, action, true, facts).map_err(RefusalReason::with_hint);
         (then, target)
     });
+    let killed = plan.kills.then(|| {
+        let own = facts.processes.ownership.own.iter();
+        let after = text::format_duration(method.timeout);
+        let own = names(own.map(|one| &one.running));
+        format!("what still runs {after} later gets SIGKILL: {own}")
+    });
     let follows = after_reply.as_ref().and_then(|(then, target)| {
         let pid = target.as_ref().ok()?.running.process.pid;
         let (after, signal) = (text::format_duration(then.after), then.signal.as_str());
@@ -132,7 +138,7 @@ pub(super) fn plan_request(
             action,
             means: plan.describe(),
             request: text::clean(&request, 300),
-            after_reply: follows,
+            after_reply: killed.or(follows),
             otherwise: None,
             then: then.flatten(),
             target: text::clean(&target_text(facts, signalled.as_ref()), 500),
@@ -246,7 +252,8 @@ pub(super) fn refuse_foreign(service: &Service, facts: &ServiceFacts) -> Result<
     let ways = first.ways_out(service.start.is_some(), stops_without_signal(service));
     match processes.foreign(service) {
         ForeignFinding::Yes(why) if of_another.is_none() => {
-            return Err(RefusalReason::new(format!("foreign: {why}"), ways));
+            let reason = RefusalReason::new(format!("foreign: {why}"), ways);
+            return Err(reason.unless_named(first.nameable()));
         }
         _ => {}
     }
@@ -270,7 +277,7 @@ pub(super) fn refuse_foreign(service: &Service, facts: &ServiceFacts) -> Result<
     let who = first.described();
     why.map_or(Ok(()), |why| {
         let reason = format!("{who}, listens at its address, and {why}");
-        Err(RefusalReason::new(reason, ways))
+        Err(RefusalReason::new(reason, ways).unless_named(first.nameable()))
     })
 }
 
@@ -302,6 +309,7 @@ fn signal_target(
     Err(RefusalReason {
         reason: format!("{} cannot be signalled: {error}", name(&target.running)),
         hint: hint.map(str::to_owned),
+        nameable: None,
     })
 }
 
@@ -339,10 +347,8 @@ fn unproven(service: &Service, declared: bool, facts: &ServiceFacts) -> RefusalR
             one.described(),
             others.collect::<String>()
         );
-        return RefusalReason::new(
-            reason,
-            one.ways_out(service.start.is_some(), stops_without_signal(service)),
-        );
+        let ways = one.ways_out(service.start.is_some(), stops_without_signal(service));
+        return RefusalReason::new(reason, ways).unless_named(one.nameable());
     }
     let file = service
         .pid_file

@@ -187,6 +187,7 @@ async fn phase(
         (ActionPhase::Stop, _) => Box::pin(run.stop_phase()).await,
         (ActionPhase::Start, _) => Flow::Break(Box::pin(run.start_phase()).await),
     };
+    run.target.force.pass();
     match end {
         Flow::Continue(verdict) => (task, run, verdict, None),
         Flow::Break(mut result) => {

@@ -64,10 +64,17 @@ impl TargetRun<'_> {
         let limit = timeout
             .saturating_sub(self.target.facts.took)
             .max(timeout / 2);
-        let left = || limit.saturating_sub(began.elapsed());
+        let left = || {
+            let limit = if self.target.force.asked().is_cancelled() {
+                Duration::ZERO
+            } else {
+                limit
+            };
+            limit.saturating_sub(began.elapsed())
+        };
         let first = self.request_stop(request, limit).await;
         let (request, mut result) = match (&first.not_offered, &request.otherwise) {
-            (Some(_), Ok(other)) if !self.context.cancel.is_cancelled() => {
+            (Some(_), Ok(other)) if !self.is_over() => {
                 (&**other, self.stop_otherwise(other, first, left()).await)
             }
             _ => (request, first),
@@ -77,8 +84,7 @@ impl TargetRun<'_> {
                 result.verdict,
                 Verdict::StillAnswering | Verdict::StillDraining | Verdict::Unverified
             );
-        let context = self.context;
-        if stays && context.executor.policy.force && !context.cancel.is_cancelled() {
+        if stays && self.is_forced() && !self.context.cancel.is_cancelled() {
             return self.kill(request, left(), result).await;
         }
         let goes_on = matches!(
@@ -93,6 +99,16 @@ impl TargetRun<'_> {
             result.text += "; `--force` ends it";
         }
         result
+    }
+
+    /// Returns whether what has not stopped is to be killed.
+    pub(super) fn is_forced(&self) -> bool {
+        self.context.executor.policy.force || self.target.force.asked().is_cancelled()
+    }
+
+    /// Returns whether nothing more is to be asked of the service.
+    fn is_over(&self) -> bool {
+        self.context.cancel.is_cancelled() || self.target.force.asked().is_cancelled()
     }
 
     /// Sends what takes the place of a route that is not offered.
@@ -131,6 +147,7 @@ impl TargetRun<'_> {
             subject: MonitorSubject {
                 first_look: facts.looks.clone(),
                 is_proxied: matches!(facts.address, ServiceAddress::Proxied(_)),
+                time_out: self.target.force.asked().clone(),
                 ..self.subject(proof, baseline.processes.clone(), interrupted(&so_far))
             },
             baseline,

@@ -7,9 +7,9 @@ use ratatui::layout::Rect;
 use tui_input::Input;
 
 use crate::event::{AutoRestartStatus, Load};
-use crate::health::{Moment, ServiceSnapshot};
+use crate::health::{Moment, ServiceSnapshot, State};
 
-use super::dialog::{Dialog, DialogKind};
+use super::dialog::{Dialog, DialogKind, NameableProcess};
 use super::keymap::Mode;
 use super::list::ServiceList;
 use super::log::EventLog;
@@ -109,11 +109,25 @@ impl App {
         match self.dialog.as_ref().map(|dialog| &dialog.kind) {
             Some(DialogKind::Confirm(plan)) if plan.name_to_type().is_some() => Mode::ConfirmTyped,
             Some(DialogKind::Confirm(_) | DialogKind::Leave) => Mode::Confirm,
+            Some(DialogKind::Refused { .. }) if self.nameable().is_some() => Mode::NoticeTyped,
             Some(DialogKind::Preparing { .. } | DialogKind::Refused { .. }) => Mode::Notice,
             None if self.help_top.is_some() => Mode::Help,
             None if self.typing_filter => Mode::Filter,
             None => Mode::Browse,
         }
+    }
+
+    /// Returns the process whose pid may be typed in the open dialog.
+    pub(super) fn nameable(&self) -> Option<NameableProcess> {
+        self.dialog.as_ref()?.nameable()
+    }
+
+    /// Returns whether a service may be killed now: a stop of it waits, or has failed.
+    pub(super) fn may_kill(&self, snapshot: &ServiceSnapshot) -> bool {
+        let last = self.progress.get(&snapshot.info.name);
+        let last = last.filter(|progress| !progress.is_history(snapshot, self.now));
+        let acts = !self.setup.read_only;
+        acts && (snapshot.state == State::Draining || last.is_some_and(ActionProgress::leaves_it))
     }
 
     /// Returns the action on a service that has not ended yet.

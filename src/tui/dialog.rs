@@ -5,7 +5,7 @@ use tui_input::Input;
 
 use crate::action::{Action, Goal, Proposal, ProposedAction, Refusal};
 
-use super::message::Ticket;
+use super::message::{Permission, Ticket};
 
 /// The dialog over the screen.
 #[derive(Debug)]
@@ -27,13 +27,16 @@ pub(crate) enum DialogKind {
         ticket: Ticket,
         services: Vec<String>,
         action: Action,
+        permission: Permission,
     },
     /// The plan is known and waits for an answer.
     Confirm(Box<PlanDialog>),
-    /// The action is refused. `meant` is the number of services that were meant.
+    /// The action is refused. `meant` is the number of services that were meant; `typed` is the pid as far as it is typed,
+    /// where the refusal names a process that may be signalled all the same.
     Refused {
         refusals: Vec<Refusal>,
         meant: usize,
+        typed: Input,
     },
     /// The dashboard is about to quit although actions run.
     Leave,
@@ -44,6 +47,7 @@ pub(crate) enum DialogKind {
 pub(crate) struct PlanDialog {
     pub(crate) ticket: Ticket,
     pub(crate) action: Action,
+    pub(crate) permission: Permission,
     /// The services that were meant; the plan may have nothing to do for some of them.
     pub(crate) services: Vec<String>,
     /// The plan, with at least one offer.
@@ -68,6 +72,14 @@ pub(crate) struct Viewport {
 pub(crate) enum Button {
     Cancel,
     Confirm,
+}
+
+/// The process that a refusal of one service offers to signal all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NameableProcess {
+    pub(crate) service: String,
+    pub(crate) action: Action,
+    pub(crate) pid: u32,
 }
 
 /// A viewport with fewer rows cannot be read.
@@ -97,6 +109,23 @@ impl Dialog {
         if let DialogKind::Confirm(_) = self.kind {
             self.read = false;
             self.top = 0;
+        }
+    }
+
+    /// Returns the process whose pid may be typed, where a refusal offers one.
+    pub(crate) fn nameable(&self) -> Option<NameableProcess> {
+        match &self.kind {
+            DialogKind::Refused {
+                refusals, meant: 1, ..
+            } => {
+                let refusal = refusals.first()?;
+                Some(NameableProcess {
+                    service: refusal.service.clone(),
+                    action: refusal.action,
+                    pid: refusal.nameable?,
+                })
+            }
+            _ => None,
         }
     }
 

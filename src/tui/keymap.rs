@@ -28,6 +28,7 @@ pub(crate) enum KeyCommand {
     ProbeAll,
     Schedule,
     Shutdown,
+    Kill,
     Reload,
     Automatic,
     Restart,
@@ -56,6 +57,8 @@ pub(crate) enum Mode {
     ConfirmTyped,
     /// A dialog that only informs is open: an action is being prepared, or was refused.
     Notice,
+    /// A refusal is open that offers to type a pid: a key without a command is text.
+    NoticeTyped,
     /// The help is open.
     Help,
 }
@@ -130,7 +133,13 @@ const CONFIRM: &[Mode] = &[Mode::Confirm];
 const CONFIRM_TYPED: &[Mode] = &[Mode::ConfirmTyped];
 const BUTTONS: &[Mode] = &[Mode::Confirm, Mode::ConfirmTyped];
 const NOTICE: &[Mode] = &[Mode::Notice];
-const DIALOG: &[Mode] = &[Mode::Confirm, Mode::ConfirmTyped, Mode::Notice];
+const NOTICE_TYPED: &[Mode] = &[Mode::NoticeTyped];
+const DIALOG: &[Mode] = &[
+    Mode::Confirm,
+    Mode::ConfirmTyped,
+    Mode::Notice,
+    Mode::NoticeTyped,
+];
 const HELP: &[Mode] = &[Mode::Help];
 const ANYWHERE: &[Mode] = &[
     Mode::Browse,
@@ -138,6 +147,7 @@ const ANYWHERE: &[Mode] = &[
     Mode::Confirm,
     Mode::ConfirmTyped,
     Mode::Notice,
+    Mode::NoticeTyped,
     Mode::Help,
 ];
 
@@ -153,6 +163,7 @@ pub(crate) const KEYMAP: &[Binding] = &[
     bind(BROWSE, &[key('r')], Cmd::Restart, Some("restart")),
     bind(BROWSE, &[key('x')], Cmd::Schedule, Some("shut down")),
     bind(BROWSE, &[key('X')], Cmd::Shutdown, Some("…and wait")),
+    bind(BROWSE, &[key('K')], Cmd::Kill, None),
     bind(BROWSE, &[key('S')], Cmd::Start, Some("start")),
     bind(BROWSE, &[key('L')], Cmd::Reload, Some("reload")),
     bind(BROWSE, &[key('a')], Cmd::Automatic, None),
@@ -202,6 +213,8 @@ pub(crate) const KEYMAP: &[Binding] = &[
         Cmd::Back,
         Some("close"),
     ),
+    bind(NOTICE_TYPED, &[ESC], Cmd::Back, Some("close")),
+    bind(NOTICE_TYPED, &[ENTER], Cmd::Press, Some("press it")),
     bind(
         HELP,
         &[ESC, ENTER, key('q'), key('?'), F1],
@@ -237,6 +250,9 @@ impl KeyCommand {
             Self::ProbeAll => "probe all services now",
             Self::Schedule => "shut down, scheduled: asks and returns; always confirmed",
             Self::Shutdown => "shut down, blocking: asks and waits for the proof; always confirmed",
+            Self::Kill => {
+                "kill by SIGKILL what a stop that waits or has failed has not ended; always confirmed"
+            }
             Self::Reload => {
                 "reload: has the service read its configuration again; always confirmed"
             }
@@ -265,6 +281,7 @@ impl KeyCommand {
             self,
             Self::Schedule
                 | Self::Shutdown
+                | Self::Kill
                 | Self::Reload
                 | Self::Restart
                 | Self::Start
@@ -440,6 +457,7 @@ mod tests {
                 Some(KeyCommand::Confirm),
             ),
             (Mode::Notice, KeyCode::Char('y'), M::NONE, None),
+            (Mode::NoticeTyped, KeyCode::Char('q'), M::NONE, None),
         ];
         for (mode, code, modifiers, expected) in cases {
             let found = command(mode, press(code, modifiers), false);
@@ -449,7 +467,7 @@ mod tests {
 
     #[test]
     fn read_only_takes_the_actions_away() {
-        for code in ['x', 'X', 'r', 'S', 'L', ' '] {
+        for code in ['x', 'X', 'K', 'r', 'S', 'L', ' '] {
             let key = press(KeyCode::Char(code), KeyModifiers::NONE);
             assert_eq!(command(Mode::Browse, key, true), None);
         }

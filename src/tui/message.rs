@@ -10,6 +10,17 @@ use crate::health::Moment;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket(pub(crate) u64);
 
+/// What a person permits beyond what the inventory says of an action.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Permission {
+    #[default]
+    Nothing,
+    /// To kill what does not end by SIGTERM.
+    Kill,
+    /// To signal this process, which is not proved to be the service's.
+    Pid(u32),
+}
+
 /// A message to the dashboard.
 #[derive(Debug)]
 pub(crate) enum Message {
@@ -47,6 +58,7 @@ pub(crate) enum Effect {
         ticket: Ticket,
         services: Vec<String>,
         action: Action,
+        permission: Permission,
     },
     /// Carry out a prepared action: somebody has confirmed it.
     Run { ticket: Ticket },

@@ -21,5 +21,5 @@ mod view;
 
 pub(crate) use app::{App, Setup};
 pub(crate) use list::ServiceList;
-pub(crate) use message::{Effect, Message, Ticket};
+pub(crate) use message::{Effect, Message, Permission, Ticket};
 pub(crate) use view::draw;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::action::{Action, Verdict};
-use crate::event::{ActionResult, ActionStep};
+use crate::event::{ActionResult, ActionStep, StepKind};
 use crate::health::{Moment, ServiceSnapshot, Start, State};
 
 /// The largest number of steps kept: a start that is never ready reports again and again what is missing.
@@ -36,6 +36,26 @@ impl ActionProgress {
             steps: Vec::new(),
             ended: None,
         }
+    }
+
+    /// Returns whether it is to stop the service, and has not.
+    pub(crate) fn leaves_it(&self) -> bool {
+        let stops = matches!(
+            self.action,
+            Action::Shutdown | Action::Schedule | Action::Restart
+        );
+        let is_left = match self.ended.as_deref().map(|result| result.verdict) {
+            None => !self.waits && !self.steps.iter().any(|step| step.kind == StepKind::Started),
+            Some(verdict) => matches!(
+                verdict,
+                Verdict::Accepted
+                    | Verdict::SameProcess
+                    | Verdict::StillAnswering
+                    | Verdict::StillDraining
+                    | Verdict::Unverified
+            ),
+        };
+        stops && is_left
     }
 
     /// Returns whether the action has not ended yet.

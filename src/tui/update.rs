@@ -103,7 +103,10 @@ impl App {
                 self.advance(result.at);
                 self.record(log::of_result(&result));
                 // What was refused before it began had its dialog, and says nothing about the service.
-                if result.verdict == Verdict::Refused && self.running(&result.service).is_none() {
+                let is_of_running = |running: &ActionProgress| running.action == result.action;
+                if result.verdict == Verdict::Refused
+                    && !self.running(&result.service).is_some_and(is_of_running)
+                {
                     return;
                 }
                 self.progress_of(&result.service, result.action, result.at)

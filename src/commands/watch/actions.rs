@@ -9,11 +9,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::action::{Action, Refusal};
+use crate::action::{Action, Proposal, Refusal};
 use crate::event::{ActionResult, Input};
-use crate::execute::{Executor, PreparedAction};
+use crate::execute::{Executor, ForceSwitch, PreparedAction};
 use crate::inventory::Inventory;
-use crate::tui::{Message, Ticket};
+use crate::tui::{Message, Permission, Ticket};
 
 /// The time that interrupted actions have to record their results.
 const LAST_RESULTS: Duration = Duration::from_secs(2);
@@ -24,10 +24,20 @@ pub(super) struct Actions {
     inventory: Arc<Inventory>,
     /// The engine publishes the steps and results of actions.
     engine: UnboundedSender<Input>,
-    preparing: JoinSet<(Ticket, Result<PreparedAction, Vec<Refusal>>)>,
-    prepared: HashMap<Ticket, PreparedAction>,
+    preparing: JoinSet<(Ticket, Result<Prepared, Vec<Refusal>>)>,
+    prepared: HashMap<Ticket, Prepared>,
+    /// The switches of the latest actions, by the name of the service.
+    switches: HashMap<String, ForceSwitch>,
     running: JoinSet<Vec<ActionResult>>,
     stop: CancellationToken,
+}
+
+/// What waits for somebody's decision.
+enum Prepared {
+    /// An action, and who carries it out.
+    Action(Executor, PreparedAction),
+    /// The end by force of a stop that is under way.
+    Force(String, ForceSwitch, Proposal),
 }
 
 impl Actions {
@@ -42,14 +52,32 @@ impl Actions {
             engine,
             preparing: JoinSet::new(),
             prepared: HashMap::new(),
+            switches: HashMap::new(),
             running: JoinSet::new(),
             stop: CancellationToken::new(),
         }
     }
 
     /// Prepares an action. The result comes from [`next`](Self::next).
-    pub(super) fn prepare(&mut self, ticket: Ticket, services: Vec<String>, action: Action) {
+    pub(super) fn prepare(
+        &mut self,
+        ticket: Ticket,
+        services: Vec<String>,
+        action: Action,
+        permission: Permission,
+    ) {
+        if permission == Permission::Kill
+            && let Some(forced) = services.first().and_then(|service| self.forced(service))
+        {
+            self.preparing.spawn(async move { (ticket, forced) });
+            return;
+        }
         let executor = self.executor.clone();
+        let executor = match permission {
+            Permission::Nothing => executor,
+            Permission::Kill => executor.killing(),
+            Permission::Pid(pid) => executor.naming(pid),
+        };
         let inventory = Arc::clone(&self.inventory);
         let engine = self.engine.clone();
         self.preparing.spawn(async move {
@@ -59,8 +87,18 @@ impl Actions {
                     let _ = engine.send(Input::ActionResult(Box::new(refused)));
                 }
             }
-            (ticket, result)
+            let prepared = result.map(|prepared| Prepared::Action(executor, prepared));
+            (ticket, prepared)
         });
+    }
+
+    /// Returns the end by force of a stop of the service; `None` where none is under way here.
+    fn forced(&self, service: &str) -> Option<Result<Prepared, Vec<Refusal>>> {
+        let switch = self.switches.get(service)?;
+        let proposal = switch.proposal(self.inventory.services.get(service)?)?;
+        let forced =
+            proposal.map(|proposal| Prepared::Force(service.to_owned(), switch.clone(), proposal));
+        Some(forced.map_err(|refusal| vec![refusal]))
     }
 
     /// Waits for the next action that is prepared, and keeps it. Loses nothing when it is cancelled.
@@ -69,7 +107,10 @@ impl Actions {
             match self.preparing.join_next().await {
                 Some(Ok((ticket, result))) => {
                     let result = result.map(|prepared| {
-                        let proposal = prepared.proposal();
+                        let proposal = match &prepared {
+                            Prepared::Action(_, action) => action.proposal(),
+                            Prepared::Force(_, _, proposal) => proposal.clone(),
+                        };
                         self.prepared.insert(ticket, prepared);
                         proposal
                     });
@@ -84,12 +125,19 @@ impl Actions {
 
     /// Carries out a prepared action.
     pub(super) fn run(&mut self, ticket: Ticket) {
-        if let Some(prepared) = self.prepared.remove(&ticket) {
-            let executor = self.executor.clone();
-            let engine = self.engine.clone();
-            let stop = self.stop.clone();
-            self.running
-                .spawn(async move { executor.run(prepared, &engine, &stop).await });
+        match self.prepared.remove(&ticket) {
+            Some(Prepared::Action(executor, prepared)) => {
+                self.switches.extend(prepared.force_switches());
+                let engine = self.engine.clone();
+                let stop = self.stop.clone();
+                self.running
+                    .spawn(async move { executor.run(prepared, &engine, &stop).await });
+            }
+            Some(Prepared::Force(service, switch, _)) if !switch.force() => {
+                let text = format!("the stop of {service} had ended before it was killed");
+                let _ = self.engine.send(Input::Notice { text });
+            }
+            Some(Prepared::Force(..)) | None => {}
         }
     }
 

@@ -196,8 +196,10 @@ impl Dashboard {
                 ticket,
                 services,
                 action,
+                permission,
             } => {
-                self.parts.actions.prepare(ticket, services, action);
+                let actions = &mut self.parts.actions;
+                actions.prepare(ticket, services, action, permission);
             }
             Effect::Run { ticket } => self.parts.actions.run(ticket),
             Effect::Forget { ticket } => self.parts.actions.forget(ticket),

@@ -246,9 +246,13 @@ impl UnprovenProcess {
         format!("{}{line}{cwd}", self.running)
     }
 
+    /// Returns its pid, where a person may name it for once.
+    pub(crate) fn nameable(&self) -> Option<u32> {
+        self.may_be_named.then_some(self.running.process.pid)
+    }
+
     /// Returns the ways out, as far as they fit: `starts` where the inventory says how the service is started.
     pub(crate) fn ways_out(&self, starts: bool, stops_without_signal: bool) -> String {
-        let pid = self.running.process.pid;
         let mut ways = Vec::new();
         if let Some(supervisor) = &self.held_by {
             ways.push(format!("{supervisor} holds it: say `supervised: true`"));
@@ -260,7 +264,7 @@ impl UnprovenProcess {
         if !stops_without_signal {
             ways.push("give `actions.shutdown` a route or a command".to_owned());
         }
-        if self.may_be_named {
+        if let Some(pid) = self.nameable() {
             ways.push(format!("`--pid {pid}` signals exactly this process, once"));
         }
         ways.join("; or ")

@@ -3,5 +3,6 @@
 mod account;
 mod fleet;
 mod screens;
+mod second_step;
 mod several;
 mod updates;

@@ -39,6 +39,7 @@ fn asked(width: u16, height: u16, protected: bool) -> App {
             ticket,
             services,
             action,
+            ..
         },
     ] = effects.as_slice()
     else {
@@ -131,6 +132,7 @@ fn a_refusal() {
             "no way to stop it is known: its profile has no shutdown route and no process is known"
                 .to_owned(),
         hint: Some("give it `pid_file`, or an action `shutdown` in the inventory".to_owned()),
+        nameable: None,
     };
     let effects = app.update(Message::Prepared {
         ticket: *ticket,

@@ -200,7 +200,10 @@ fn what_is_under_way_keeps_the_others_from_being_asked_about() {
     press(&mut app, "y");
     press(&mut app, "gg j ");
     assert!(press(&mut app, "x").is_empty());
-    let Some(DialogKind::Refused { refusals, meant }) = app.dialog.map(|dialog| dialog.kind) else {
+    let Some(DialogKind::Refused {
+        refusals, meant, ..
+    }) = app.dialog.map(|dialog| dialog.kind)
+    else {
         panic!("no refusal");
     };
     assert_eq!((refusals.len(), meant), (2, 2));
@@ -229,6 +232,7 @@ fn a_refusal_of_one_of_several() {
         action: Action::Restart,
         reason: "it does not say how it is started".to_owned(),
         hint: Some("give it `start: {command: […]}`, or `supervised: true`".to_owned()),
+        nameable: None,
     };
     let effects = app.update(Message::Prepared {
         ticket: TICKET,

@@ -10,7 +10,7 @@ use crate::event::{ActionResult, ActionStep, AutoRestartStatus, Event, StepKind}
 use crate::health::{Change, State};
 use crate::tui::app::{App, Page};
 use crate::tui::dialog::{Button, DialogKind};
-use crate::tui::message::Ticket;
+use crate::tui::message::{Permission, Ticket};
 use crate::tui::samples::{at, snapshot};
 use crate::tui::{Effect, Message};
 
@@ -31,7 +31,8 @@ fn asked(protected: bool) -> (App, Ticket) {
         [Effect::Prepare {
             ticket,
             services,
-            action: Action::Schedule
+            action: Action::Schedule,
+            permission: Permission::Nothing,
         }]
     );
     assert!(prepared(&mut app, ticket, protected).is_empty());

@@ -6,7 +6,7 @@ use crate::action::{Action, Proposal, Refusal};
 use crate::health::ServiceSnapshot;
 use crate::tui::app::App;
 use crate::tui::dialog::{Dialog, DialogKind, PlanDialog};
-use crate::tui::message::{Effect, Ticket};
+use crate::tui::message::{Effect, Permission, Ticket};
 use crate::tui::progress::ActionProgress;
 use crate::tui::view;
 
@@ -33,22 +33,82 @@ impl App {
             .filter_map(|service| self.busy(service, action))
             .collect();
         if !busy.is_empty() {
-            let (refusals, meant) = (busy, services.len());
-            self.dialog = Some(DialogKind::Refused { refusals, meant }.into());
+            self.refuse(busy, services.len());
             return;
         }
+        self.prepare(services, action, Permission::Nothing, effects);
+    }
+
+    /// Has the end of the selected service by SIGKILL prepared, where a stop of it waits or has failed.
+    pub(super) fn ask_kill(&mut self, effects: &mut Vec<Effect>) {
+        let Some(snapshot) = self.list.selected() else {
+            return;
+        };
+        let service = snapshot.info.name.clone();
+        if self.may_kill(snapshot) {
+            self.list.pin();
+            let permission = Permission::Kill;
+            return self.prepare(vec![service], Action::Shutdown, permission, effects);
+        }
+        let refusal = Refusal {
+            reason: "SIGKILL is for a stop that waits or has failed, and there is none".to_owned(),
+            hint: Some("`X` asks it to stop first".to_owned()),
+            nameable: None,
+            service,
+            action: Action::Shutdown,
+        };
+        self.refuse(vec![refusal], 1);
+    }
+
+    /// Has an action prepared with a signal to the process whose pid was typed. Another text does nothing, and none closes
+    /// the dialog.
+    pub(super) fn name_process(&mut self, effects: &mut Vec<Effect>) {
+        let Some(DialogKind::Refused { typed, .. }) = self.dialog.as_ref().map(|it| &it.kind)
+        else {
+            return;
+        };
+        let typed = typed.value().trim().to_owned();
+        match self.nameable() {
+            Some(process) if process.pid.to_string() == typed => {
+                let permission = Permission::Pid(process.pid);
+                self.prepare(vec![process.service], process.action, permission, effects);
+            }
+            _ if typed.is_empty() => self.dialog = None,
+            _ => {}
+        }
+    }
+
+    fn prepare(
+        &mut self,
+        services: Vec<String>,
+        action: Action,
+        permission: Permission,
+        effects: &mut Vec<Effect>,
+    ) {
         let ticket = self.new_ticket();
         let preparing = DialogKind::Preparing {
             ticket,
             services: services.clone(),
             action,
+            permission,
         };
         self.dialog = Some(preparing.into());
         effects.push(Effect::Prepare {
             ticket,
             services,
             action,
+            permission,
         });
+    }
+
+    fn refuse(&mut self, refusals: Vec<Refusal>, meant: usize) {
+        let typed = Input::default();
+        let refused = DialogKind::Refused {
+            refusals,
+            meant,
+            typed,
+        };
+        self.dialog = Some(refused.into());
     }
 
     /// Returns the services that an action means: the marked ones, shown or not, else the selected one.
@@ -66,6 +126,7 @@ impl App {
         Some(Refusal {
             reason: format!("a {running} of {service} is still under way"),
             hint: Some("its steps are in its detail and in the events".to_owned()),
+            nameable: None,
             service: service.to_owned(),
             action,
         })
@@ -78,43 +139,42 @@ impl App {
         result: Result<Proposal, Vec<Refusal>>,
         effects: &mut Vec<Effect>,
     ) {
-        let (services, action) = match self.dialog.take() {
+        let (services, action, permission) = match self.dialog.take() {
             Some(Dialog {
                 kind:
                     DialogKind::Preparing {
                         ticket: expected,
                         services,
                         action,
+                        permission,
                     },
                 ..
-            }) if expected == ticket => (services, action),
+            }) if expected == ticket => (services, action, permission),
             other => {
                 self.dialog = other;
                 effects.push(Effect::Forget { ticket });
                 return;
             }
         };
-        let kind = match result {
+        let plan = match result {
             // All services have stopped already, or run: nothing would be sent, so there is nothing to confirm.
             Ok(proposal) if proposal.offers.is_empty() => {
                 effects.push(Effect::Run { ticket });
                 self.list.unmark();
                 return;
             }
-            Ok(proposal) => DialogKind::Confirm(Box::new(PlanDialog {
+            Ok(proposal) => PlanDialog {
                 ticket,
                 action,
+                permission,
                 services,
                 proposal,
                 typed: Input::default(),
                 named: 0,
-            })),
-            Err(refusals) => DialogKind::Refused {
-                refusals,
-                meant: services.len(),
             },
+            Err(refusals) => return self.refuse(refusals, services.len()),
         };
-        self.dialog = Some(kind.into());
+        self.dialog = Some(DialogKind::Confirm(Box::new(plan)).into());
     }
 
     /// Confirms the dialog, where that is allowed.
@@ -123,6 +183,10 @@ impl App {
         match dialog.map(|dialog| dialog.kind) {
             Some(DialogKind::Confirm(plan)) => {
                 for (n, offer) in plan.proposal.offers.into_iter().enumerate() {
+                    // A stop that is under way goes on, by force.
+                    if self.running(&offer.service).is_some() {
+                        continue;
+                    }
                     let progress = ActionProgress::confirmed(plan.action, self.now, n > 0);
                     self.progress.insert(offer.service, progress);
                 }

@@ -81,12 +81,14 @@ impl App {
             KeyCommand::ProbeAll => effects.push(Effect::ProbeNow { service: None }),
             KeyCommand::Schedule => self.ask(Action::Schedule, effects),
             KeyCommand::Shutdown => self.ask(Action::Shutdown, effects),
+            KeyCommand::Kill => self.ask_kill(effects),
             KeyCommand::Reload => self.ask(Action::Reload, effects),
             KeyCommand::Restart => self.ask(Action::Restart, effects),
             KeyCommand::Start => self.ask(Action::Start, effects),
             KeyCommand::Automatic => effects.push(Effect::SwitchAutomatic),
             KeyCommand::Mark => self.list.mark(),
             KeyCommand::Confirm => self.confirm(effects),
+            KeyCommand::Press if mode == Mode::NoticeTyped => self.name_process(effects),
             KeyCommand::Press => match self.dialog.as_ref().map(|dialog| dialog.focus) {
                 Some(Button::Confirm) => self.confirm(effects),
                 Some(Button::Cancel) | None => self.back(mode, effects),
@@ -110,7 +112,7 @@ impl App {
     /// Goes one step back: dialog, help, filter being typed, page, filter, marks; never out of the program.
     fn back(&mut self, mode: Mode, effects: &mut Vec<Effect>) {
         match mode {
-            Mode::Confirm | Mode::ConfirmTyped | Mode::Notice => {
+            Mode::Confirm | Mode::ConfirmTyped | Mode::Notice | Mode::NoticeTyped => {
                 let ticket = match self.dialog.take().map(|dialog| dialog.kind) {
                     Some(DialogKind::Preparing { ticket, .. }) => ticket,
                     Some(DialogKind::Confirm(plan)) => plan.ticket,
@@ -185,6 +187,7 @@ impl App {
                 edit(&mut self.filter, request);
                 self.list.touch();
             }
+            (Mode::NoticeTyped, Some(DialogKind::Refused { typed, .. })) => edit(typed, request),
             (Mode::ConfirmTyped, Some(DialogKind::Confirm(plan))) => {
                 edit(&mut plan.typed, request);
                 plan.name_edited();

@@ -31,6 +31,7 @@ pub(super) fn running(app: &App, progress: &ActionProgress, zoomed: bool, lines:
     };
     lines.styled(title, theme::strong());
     steps(&progress.steps, zoomed, lines);
+    offer_kill(progress, lines);
 }
 
 /// Adds the result of an action.
@@ -48,6 +49,7 @@ pub(super) fn ended(
     };
     let most = if zoomed { usize::MAX } else { RESULT };
     lines.sentence(&summary(app, result), style, most);
+    offer_kill(progress, lines);
     if let Some(measured) = measured(&result.details) {
         lines.push(format!("   {measured}"));
     }
@@ -68,6 +70,13 @@ pub(super) fn ended(
         for line in &result.evidence {
             lines.sentence(&format!("  {line}"), Style::new(), usize::MAX);
         }
+    }
+}
+
+/// Names the key of the second step, where a stop waits or has failed.
+fn offer_kill(progress: &ActionProgress, lines: &mut TextLines) {
+    if progress.leaves_it() {
+        lines.styled("   K kills it by SIGKILL, after a question", theme::quiet());
     }
 }
 

@@ -18,11 +18,13 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Padding, Paragraph};
+use tui_input::Input;
 
 use crate::action::{Action, Goal, ProposedAction, Refusal};
 use crate::text::{cut, short_age};
 use crate::tui::app::App;
-use crate::tui::dialog::{Button, DialogKind, PlanDialog, Viewport};
+use crate::tui::dialog::{Button, DialogKind, NameableProcess, PlanDialog, Viewport};
+use crate::tui::message::Permission;
 use crate::tui::theme;
 
 use super::layout::regions;
@@ -138,12 +140,26 @@ fn content(app: &App, columns: usize) -> Option<DialogContent> {
     let allowed = dialog.may_confirm();
     let (mut content, cancel, confirm) = match &dialog.kind {
         DialogKind::Preparing {
-            services, action, ..
-        } => return Some(preparing(services, *action, columns)),
-        DialogKind::Refused { refusals, meant } => return Some(refused(refusals, *meant, columns)),
+            services,
+            action,
+            permission,
+            ..
+        } => {
+            let verb = verb(*action, *permission);
+            return Some(preparing(services, verb, columns));
+        }
+        DialogKind::Refused {
+            refusals,
+            meant,
+            typed,
+        } => {
+            let mut content = refused(refusals, *meant, columns);
+            close_refused(dialog.nameable().as_ref(), typed, &mut content);
+            return Some(content);
+        }
         DialogKind::Confirm(confirmation) => {
             let content = plan(confirmation, columns);
-            let verb = verb(confirmation.action);
+            let verb = verb(confirmation.action, confirmation.permission);
             let confirm = match confirmation.proposal.offers.len() {
                 1 => verb.to_owned(),
                 count => format!("{verb} {count}"),
@@ -158,17 +174,16 @@ fn content(app: &App, columns: usize) -> Option<DialogContent> {
 }
 
 /// Returns the question about these services, as a title.
-fn question(action: Action, services: &[&str]) -> String {
-    let verb = verb(action);
+fn question(verb: &str, services: &[&str]) -> String {
     match services {
         [one] => format!(" {verb} {one}? "),
         several => format!(" {verb} {} services? ", several.len()),
     }
 }
 
-fn preparing(services: &[String], action: Action, columns: usize) -> DialogContent {
+fn preparing(services: &[String], verb: &str, columns: usize) -> DialogContent {
     let names: Vec<&str> = services.iter().map(String::as_str).collect();
-    let mut content = DialogContent::new(columns, question(action, &names));
+    let mut content = DialogContent::new(columns, question(verb, &names));
     content.body.push(match names.len() {
         1 => "reading identity…".to_owned(),
         count => format!("reading {count} identities…"),
@@ -183,7 +198,8 @@ fn preparing(services: &[String], action: Action, columns: usize) -> DialogConte
 fn plan(confirmation: &PlanDialog, columns: usize) -> DialogContent {
     let offers = confirmation.proposal.offers.as_slice();
     let names: Vec<&str> = offers.iter().map(|offer| offer.service.as_str()).collect();
-    let mut content = DialogContent::new(columns, question(confirmation.action, &names));
+    let verb = verb(confirmation.action, confirmation.permission);
+    let mut content = DialogContent::new(columns, question(verb, &names));
     match offers {
         [offer] => describe_one(confirmation, offer, &mut content.body),
         several => describe_several(confirmation, several, &mut content.body),
@@ -207,12 +223,17 @@ fn ask_name(confirmation: &PlanDialog, lines: &mut TextLines) -> Option<(usize, 
             confirmation.named + 1
         ),
     };
-    lines.text(&text, Style::new());
-    let typed = confirmation.typed.value().to_owned();
-    let cursor = (2 + confirmation.typed.visual_cursor(), lines.lines.len());
+    Some(ask_text(&text, &confirmation.typed, lines))
+}
+
+/// Asks for something to be typed. Returns where the cursor stands.
+fn ask_text(text: &str, typed: &Input, lines: &mut TextLines) -> (usize, usize) {
+    lines.text(text, Style::new());
+    let cursor = (2 + typed.visual_cursor(), lines.lines.len());
+    let typed = typed.value().to_owned();
     lines.push(vec![Span::raw("> "), Span::styled(typed, theme::strong())]);
     lines.push("");
-    Some(cursor)
+    cursor
 }
 
 fn describe_one(confirmation: &PlanDialog, offer: &ProposedAction, lines: &mut TextLines) {
@@ -320,6 +341,10 @@ fn untouched(confirmation: &PlanDialog) -> Option<String> {
 
 fn consequence(confirmation: &PlanDialog, offer: &ProposedAction) -> String {
     let most = short_age(offer.timeout);
+    if confirmation.permission == Permission::Kill {
+        return "what it has not written is lost; healthctl waits for the proof that it has gone"
+            .to_owned();
+    }
     match offer.action {
         Action::Schedule => {
             "it drains and stops; healthctl returns once it has accepted".to_owned()
@@ -357,9 +382,23 @@ fn refused(refusals: &[Refusal], meant: usize, columns: usize) -> DialogContent 
         }
         body.push("");
     }
-    let close = Line::styled(">[ Close ]", theme::selected());
-    content.foot.push(close.centered());
     content
+}
+
+/// Adds the button of a refusal, below the question for the pid of a process that may be named all the same.
+fn close_refused(process: Option<&NameableProcess>, typed: &Input, content: &mut DialogContent) {
+    let mut button = ">[ Close ]";
+    if let Some(NameableProcess { pid, .. }) = process {
+        let text = format!("To signal exactly this process, for this once, type its pid, {pid}:");
+        content.cursor = Some(ask_text(&text, typed, &mut content.foot));
+        match typed.value().trim() {
+            "" => {}
+            whole if whole == pid.to_string() => button = ">[ Show what would be sent ]",
+            _ => button = " [ … ]",
+        }
+    }
+    let button = Line::styled(button, theme::selected());
+    content.foot.push(button.centered());
 }
 
 fn refused_of_several(refused: usize, meant: usize) -> String {
@@ -422,11 +461,12 @@ fn buttons(focus: Button, cancel: &str, confirm: &str, allowed: bool) -> Line<'s
     Line::from(buttons).centered()
 }
 
-const fn verb(action: Action) -> &'static str {
-    match action {
-        Action::Shutdown | Action::Schedule => "Shut down",
-        Action::Reload => "Reload",
-        Action::Start => "Start",
-        Action::Restart => "Restart",
+const fn verb(action: Action, permission: Permission) -> &'static str {
+    match (action, permission) {
+        (_, Permission::Kill) => "Kill",
+        (Action::Shutdown | Action::Schedule, _) => "Shut down",
+        (Action::Reload, _) => "Reload",
+        (Action::Start, _) => "Start",
+        (Action::Restart, _) => "Restart",
     }
 }

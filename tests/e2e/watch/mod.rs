@@ -5,6 +5,7 @@ mod auto_restart;
 mod hooks;
 mod restarts;
 mod screen;
+mod second_step;
 mod stream;
 
 use crate::support::demo::Demo;
