@@ -132,6 +132,8 @@
 //! | goal | what an action plan is to achieve: stop, reload, start, replace |
 //! | proposal | a plan as people see it before they consent |
 //! | consent | what was agreed to, and what is missing of it |
+//! | permission | what a person permits beyond the inventory: to kill, or to signal a process by its pid |
+//! | force switch | ends a stop that waits by SIGKILL, once a person has permitted that |
 //! | refusal | why an action is not carried out; nothing was done |
 //! | rollout | a plan being carried out: which phase of which service may begin |
 //! | phase | the stop or the start of one service |
