@@ -294,13 +294,21 @@ impl ScannedService {
                         .filter(|path| is_compiled(path))
                         .and_then(|_| built_below(&sources.root, reader?));
                     code.newest = found.newest.map(|(path, at)| changed_file(&path, at));
+                    if code.newest.is_none() {
+                        code.unreadable = Some(no_match("sources", &sources.patterns));
+                    }
                 }
                 Err(why) => code.unreadable = unreadable("sources", why),
             }
         }
         if let Some(files) = &service.config_files {
             match matching_files(&files.root, &files.patterns) {
-                Ok(found) => code.config = found.newest.map(|(path, at)| changed_file(&path, at)),
+                Ok(found) => {
+                    code.config = found.newest.map(|(path, at)| changed_file(&path, at));
+                    if code.config.is_none() {
+                        code.unreadable = Some(no_match("config_files", &files.patterns));
+                    }
+                }
                 Err(why) => code.unreadable = unreadable("`config_files`", why),
             }
             code.reloaded = records.and_then(|records| records.reloaded_at(&self.key));
@@ -555,6 +563,12 @@ fn built_below(root: &Path, process: Process) -> Option<ChangedFile> {
         built.strip_prefix(&root).unwrap_or(&built),
         at,
     ))
+}
+
+/// Says that there are no files whose changes could be told, as after a typing error.
+fn no_match(key: &str, patterns: &[String]) -> String {
+    let patterns = text::clean(&patterns.join(", "), 200);
+    format!("its `{key}` match no file: {patterns}")
 }
 
 fn changed_file(path: &Path, at: Timestamp) -> ChangedFile {

@@ -1,6 +1,7 @@
 //! Validation of files that may be inventories or profiles.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::text::clean;
 use crate::yaml::{Node, Problems, parse};
@@ -9,6 +10,7 @@ use super::environment::Environment;
 use super::find::InventoryFiles;
 use super::load::load;
 use super::profiles::{self, ProfileLoader};
+use super::service::Service;
 
 /// The result for one file.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub(crate) struct ValidationResult {
     pub(crate) problems: Problems,
     /// The summary on one line: what a good file holds, or how many mistakes a bad one has.
     pub(crate) summary: Result<String, String>,
+    /// The services of a good inventory.
+    pub(crate) services: Vec<Arc<Service>>,
 }
 
 /// Keys that only a profile has; `services` is what only an inventory has.
@@ -88,8 +92,8 @@ fn inventory(files: InventoryFiles, environment: &Environment<'_>) -> Validation
     };
     match load(files, environment) {
         Ok(loaded) => {
-            let services = loaded.inventory.services;
-            let probes = services.values().map(|service| service.probes.len());
+            let services: Vec<_> = loaded.inventory.services.into_values().collect();
+            let probes = services.iter().map(|service| service.probes.len());
             ValidationResult {
                 problems: loaded.warnings,
                 summary: Ok(format!(
@@ -97,6 +101,7 @@ fn inventory(files: InventoryFiles, environment: &Environment<'_>) -> Validation
                     count(services.len(), "service", "services"),
                     count(probes.sum(), "probe", "probes")
                 )),
+                services,
             }
         }
         Err(problems) => failed(&name, problems),
@@ -119,6 +124,7 @@ fn profile(path: &Path, environment: &Environment<'_>) -> ValidationResult {
                 clean(&name, 80),
                 count(profile.probes.len(), "probe", "probes")
             )),
+            services: Vec::new(),
         },
         None => failed(&shown(path), problems),
     }
@@ -132,6 +138,7 @@ fn failed(name: &str, problems: Problems) -> ValidationResult {
     ValidationResult {
         problems,
         summary: Err(summary),
+        services: Vec::new(),
     }
 }
 

@@ -175,6 +175,33 @@ fn a_neighbour_what_runs_elsewhere_cannot_be_told() {
     assert_eq!(check(&plain, "stale,foreign,split").0, 0);
 }
 
+#[test]
+fn a_neighbour_patterns_that_match_no_file_tell_nothing() {
+    let server = Fake::http(|_, _| (200, String::new()));
+    for key in ["sources", "config_files"] {
+        let scene = Scene::with_inventory(&format!(
+            "services:\n  api: {{profile: http, url: \"{}\", {key}: [\"nowhere/**/*.py\", \"*.toml\"]}}\n",
+            server.url()
+        ));
+        let warns = |pattern: &str| {
+            let ran = scene.run(&["validate"]);
+            assert_eq!(ran.code, 0, "{ran:?}");
+            let warning = format!("warning: api: `{key}`: `{pattern}` matches no file in ");
+            ran.stderr.contains(&warning)
+        };
+        assert!(warns("nowhere/**/*.py") && warns("*.toml"));
+        let (code, flags, notes) = check(&scene, "stale");
+        assert_eq!((code, flags.as_str()), (3, "[]"), "{notes}");
+        let expected = format!("its `{key}` match no file: nowhere/**/*.py, *.toml");
+        assert!(notes.contains(&expected), "{notes}");
+        // One that matches is enough to tell.
+        scene.write("app.toml", "");
+        assert!(warns("nowhere/**/*.py") && !warns("*.toml"));
+        let (_, _, notes) = check(&scene, "stale");
+        assert!(!notes.contains("match no file"), "{notes}");
+    }
+}
+
 /// Waits until the file holds this text.
 fn wait_for_text(path: &Path, text: &str) {
     let what = format!("{text} in {}", path.display());
