@@ -168,3 +168,32 @@ fn a_process_that_is_not_proved_is_signalled_once_its_pid_was_typed() {
     running.wait();
     leave(pty);
 }
+
+#[test]
+fn a_service_that_closes_its_port_after_it_was_asked_drains_until_its_process_has_gone() {
+    let (stage, pid, mut pty) = watched(&Startable::new("api", "schedule=close"));
+    pty.keys("x");
+    pty.wait_for(">[ Cancel ]");
+    pty.keys("y");
+    pty.wait_for("schedule: accepted after");
+    pty.wait_for_line(&["↓ draining", "api"]);
+    // A stop that goes on can be ended, whoever waits for it.
+    pty.keys("K");
+    let question = pty.wait_for(">[ Cancel ]");
+    let expected = format!("SIGTERM to pid {pid}");
+    assert!(question.contains(&expected), "{question}");
+    pty.keys("y");
+    pty.wait_for("shutdown: stopped after");
+    pty.wait_for_line(&["■ stopped", "api"]);
+    assert_eq!(stage.running(), [0; 0]);
+    pty.keys("e");
+    pty.wait_without("STATE");
+    let events = pty.wait_for("healthy → draining");
+    let changes: Vec<&str> = events.lines().filter(|line| line.contains(" → ")).collect();
+    let [stopped, draining] = changes.as_slice() else {
+        panic!("{events}");
+    };
+    assert!(stopped.contains("draining → stopped"), "{events}");
+    assert!(draining.contains("healthy → draining"), "{events}");
+    leave(pty);
+}
