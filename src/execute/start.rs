@@ -20,6 +20,7 @@ use crate::action::{
 };
 use crate::event::StepKind;
 use crate::health::Process;
+use crate::host::directories::absolute;
 use crate::host::keeper::enclosing_unit;
 use crate::host::launch::{StartOrder, launch, make_log, startable};
 use crate::host::log::{excerpt, last_line};
@@ -392,7 +393,7 @@ impl Executor {
             env,
             cwd: exec.cwd.clone(),
             log: start.log.clone().unwrap_or_else(default_log),
-            entry: start.fingerprint(),
+            entry: start.fingerprint(absolute),
             sources: sources_fingerprint(service).await,
         };
         Ok((records, order, Redactions::new(exec, secrets)))

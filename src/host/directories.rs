@@ -1,6 +1,6 @@
 //! The directories of this user's files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
@@ -15,4 +15,16 @@ pub(crate) fn state() -> Option<PathBuf> {
 pub(crate) fn config() -> Option<PathBuf> {
     let strategy = etcetera::choose_base_strategy().ok()?;
     Some(strategy.config_dir().join("healthctl"))
+}
+
+/// Returns the same path for the same file, whatever it is named from: absolute, symbolic links resolved as far as it is
+/// there. An empty path is the current directory.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    let plain = || std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    std::fs::canonicalize(path).unwrap_or_else(|_| plain())
 }

@@ -10,6 +10,8 @@ use ignore::WalkBuilder;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use super::directories::absolute;
+
 /// The number of files under a pattern above which the pattern is an error: source code has fewer.
 const MAX_FILES: usize = 100_000;
 
@@ -39,7 +41,7 @@ impl MatchingFiles {
 /// A message if a pattern is invalid or leads to too many files.
 pub(crate) fn matching_files(root: &Path, patterns: &[String]) -> Result<MatchingFiles, String> {
     let mut wanted = Digest::default();
-    wanted.add(root, &[]);
+    wanted.add(&absolute(root), &[]);
     for pattern in patterns {
         wanted.add(Path::new(pattern), &[]);
     }

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::directories::absolute;
 use super::process::{RunningProcess, session_number};
 use crate::health::Process;
 use crate::text;
@@ -25,7 +26,7 @@ use crate::text;
 pub(crate) use exits::ExitRecord;
 pub(super) use exits::{note_exit, note_orphan_exit, start_files};
 pub(super) use record::file_id;
-use record::{ProcessList, absolute, boot};
+use record::{ProcessList, boot};
 pub(crate) use record::{Record, RecordKey};
 
 /// The longest record or lock file, in bytes.

@@ -1,6 +1,6 @@
 //! Starting and its surroundings: `start`, `sources`, `restart_on` and `on_change`, as written, resolved and shown.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use globset::Glob;
@@ -367,8 +367,9 @@ pub(super) fn restart_on(
 
 impl StartSpec {
     /// Returns a digest of what is run and how, the same for the same entry in every run: SHA-256, hexadecimal. The log and
-    /// the time-out are left out. A secret counts by where it comes from.
-    pub(crate) fn fingerprint(&self) -> String {
+    /// the time-out are left out. A secret counts by where it comes from. A directory counts as `resolved` gives it: that
+    /// of the inventory may be named from elsewhere.
+    pub(crate) fn fingerprint(&self, resolved: impl Fn(&Path) -> PathBuf) -> String {
         let mut digest = Sha256::new();
         let mut add = |part: &str, bytes: &[u8]| {
             digest.update(part);
@@ -378,7 +379,8 @@ impl StartSpec {
         for word in &self.exec.command {
             add("word", word.as_bytes());
         }
-        add("cwd", self.exec.cwd.as_os_str().as_encoded_bytes());
+        let cwd = resolved(&self.exec.cwd);
+        add("cwd", cwd.as_os_str().as_encoded_bytes());
         for (name, secret) in &self.exec.env {
             add("name", name.as_bytes());
             match secret {
@@ -388,7 +390,15 @@ impl StartSpec {
                     add("env", name.as_bytes());
                     add("otherwise", otherwise.as_bytes());
                 }
-                Secret::File(path) => add("file", path.as_os_str().as_encoded_bytes()),
+                Secret::File(path) => {
+                    // A secret that is mounted is a link to its newest version.
+                    let name = path.file_name().unwrap_or_default();
+                    let path = match path.parent() {
+                        Some(directory) => resolved(directory).join(name),
+                        None => path.clone(),
+                    };
+                    add("file", path.as_os_str().as_encoded_bytes());
+                }
             }
         }
         format!("{:x}", digest.finalize())

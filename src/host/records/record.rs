@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::health::Process;
+use crate::host::directories::absolute;
 use crate::host::process::{
     FileId, RunningProcess, alive, below, holds_for_writing, process, session_of,
 };
@@ -282,12 +283,6 @@ impl Record {
         }
         members
     }
-}
-
-/// Returns the same path for the same file, whatever it is named from.
-pub(super) fn absolute(path: &Path) -> PathBuf {
-    let plain = || std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    fs::canonicalize(path).unwrap_or_else(|_| plain())
 }
 
 /// Returns the device and inode of a file, where it is a regular one.

@@ -202,6 +202,48 @@ fn a_neighbour_patterns_that_match_no_file_tell_nothing() {
     }
 }
 
+#[test]
+fn a_neighbour_the_same_inventory_named_from_elsewhere_makes_nothing_stale() {
+    let api = Scripted::new("", "sources: [app.txt]");
+    let scene = api.scene();
+    scene.write("app.txt", "one");
+    let elsewhere = tempfile::tempdir().expect("a folder can be made");
+    let link = elsewhere.path().join("link");
+    std::os::unix::fs::symlink(scene.path(), &link).expect("a link can be made");
+    let here = scene.path().join("healthctl.yaml");
+    let name = scene.path().file_name().expect("it has a name");
+    let parent = scene.path().parent().expect("it has a parent");
+    let relative = Path::new(name).join("healthctl.yaml");
+    let ways = [
+        (scene.path(), Path::new("healthctl.yaml")),
+        (Path::new("/"), &here),
+        (parent, &relative),
+        (elsewhere.path(), Path::new("link/healthctl.yaml")),
+    ];
+    let run = |words: &[&str], (directory, file): (&Path, &Path)| {
+        let file = file.to_str().expect("a path is text");
+        let mut command = scene.command(&[words, &["-f", file]].concat());
+        Ran::of(command.current_dir(directory))
+    };
+    let stale = |way| run(&["check", "--fail-on", "stale"], way).code;
+    for way in ways {
+        let started = run(&["start", "--yes", "api"], way);
+        assert!(started.stdout.contains(": started: "), "{started:?}");
+        for other in ways {
+            assert_eq!(stale(other), 0, "{way:?}: {other:?}");
+        }
+        // A source is replaced by one with its time: only its fingerprint tells that.
+        let path = scene.path().join("app.txt");
+        write_with_time_of(&scene.path().join("other.txt"), "two", &path);
+        fs::rename(scene.path().join("other.txt"), &path).expect("it can be renamed");
+        for other in ways {
+            assert_eq!(stale(other), 1, "{way:?}: {other:?}");
+        }
+        let stopped = run(&["shutdown", "--yes", "api"], way);
+        assert!(stopped.stdout.contains(": stopped: "), "{stopped:?}");
+    }
+}
+
 /// Waits until the file holds this text.
 fn wait_for_text(path: &Path, text: &str) {
     let what = format!("{text} in {}", path.display());
