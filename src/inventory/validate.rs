@@ -1,7 +1,6 @@
 //! Validation of files that may be inventories or profiles.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::text::clean;
 use crate::yaml::{Node, Problems, parse};
@@ -10,7 +9,6 @@ use super::environment::Environment;
 use super::find::InventoryFiles;
 use super::load::load;
 use super::profiles::{self, ProfileLoader};
-use super::service::Service;
 
 /// The result for one file.
 #[derive(Debug)]
@@ -18,8 +16,6 @@ pub(crate) struct ValidationResult {
     pub(crate) problems: Problems,
     /// The summary on one line: what a good file holds, or how many mistakes a bad one has.
     pub(crate) summary: Result<String, String>,
-    /// The services of a good inventory.
-    pub(crate) services: Vec<Arc<Service>>,
 }
 
 /// Keys that only a profile has; `services` is what only an inventory has.
@@ -92,8 +88,8 @@ fn inventory(files: InventoryFiles, environment: &Environment<'_>) -> Validation
     };
     match load(files, environment) {
         Ok(loaded) => {
-            let services: Vec<_> = loaded.inventory.services.into_values().collect();
-            let probes = services.iter().map(|service| service.probes.len());
+            let services = loaded.inventory.services;
+            let probes = services.values().map(|service| service.probes.len());
             ValidationResult {
                 problems: loaded.warnings,
                 summary: Ok(format!(
@@ -101,7 +97,6 @@ fn inventory(files: InventoryFiles, environment: &Environment<'_>) -> Validation
                     count(services.len(), "service", "services"),
                     count(probes.sum(), "probe", "probes")
                 )),
-                services,
             }
         }
         Err(problems) => failed(&name, problems),
@@ -124,7 +119,6 @@ fn profile(path: &Path, environment: &Environment<'_>) -> ValidationResult {
                 clean(&name, 80),
                 count(profile.probes.len(), "probe", "probes")
             )),
-            services: Vec::new(),
         },
         None => failed(&shown(path), problems),
     }
@@ -138,7 +132,6 @@ fn failed(name: &str, problems: Problems) -> ValidationResult {
     ValidationResult {
         problems,
         summary: Err(summary),
-        services: Vec::new(),
     }
 }
 

@@ -30,6 +30,10 @@ fn service_process() {
 /// The full name of the test that is the process of a service.
 pub(crate) const SERVICE: &str = "actions::service_process";
 
+/// The keys of a service that goes on after it was asked to stop: no signal follows the reply, and it has time to answer what
+/// it is asked meanwhile.
+const GOES_ON: &str = "    actions: {shutdown: {timeout: 3s, then: off}}\n";
+
 /// A misbehaving service.
 fn service(words: &str) -> FaultyService {
     FaultyService::start(SERVICE, words)

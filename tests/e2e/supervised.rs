@@ -13,7 +13,7 @@ use crate::support::acting::Acting;
 use crate::support::faulty::FaultyService;
 use crate::support::process::free_port;
 use crate::support::scene::{Ran, Scene};
-use crate::support::waiting::wait_until;
+use crate::support::waiting::{LIMIT, wait_until};
 
 /// A supervisor that behaves like `docker compose` and `systemctl`: a command writes an order and ends; the supervisor, which
 /// was there before, starts and stops the service.
@@ -36,7 +36,7 @@ impl Supervisor {
         let inventory = format!(
             "services:\n  api:\n    profile: hephaestus\n    url: http://127.0.0.1:{port}\n    \
              actions: {{shutdown: {{exec: {}}}, schedule: off}}\n    \
-             start: {{command: {}, ready_timeout: 2s}}\n{more}",
+             start: {{command: {}, ready_timeout: 8s}}\n{more}",
             order("down"),
             order("up"),
         );
@@ -81,9 +81,16 @@ impl Supervisor {
         self.scene.run(&words)
     }
 
-    /// The orders that were carried out since it was asked last.
-    fn carried_out(&self) -> Vec<String> {
-        self.carried_out.try_iter().collect()
+    /// The orders that were carried out since it was asked last, once there are so many: a service may answer before its
+    /// supervisor has gone on.
+    fn carried_out(&self, count: usize) -> Vec<String> {
+        let next = |_| {
+            let order = self.carried_out.recv_timeout(LIMIT);
+            order.expect("an order is carried out")
+        };
+        let mut all: Vec<String> = (0..count).map(next).collect();
+        all.extend(self.carried_out.try_iter());
+        all
     }
 
     fn has_record(&self) -> bool {
@@ -155,13 +162,13 @@ fn a2_a_command_that_fails_is_told_with_its_status() {
 fn a2_a_supervised_service_is_started_and_nothing_is_put_on_record() {
     let supervisor = Supervisor::new("    supervised: true\n", false);
     assert_told(&supervisor.run("start --yes api"), "started", 0);
-    assert_eq!(supervisor.carried_out(), ["up"]);
+    assert_eq!(supervisor.carried_out(1), ["up"]);
     assert!(!supervisor.has_record());
     let check = supervisor.run("check --exit-code");
     assert_eq!(check.code, 0, "{check:?}");
     assert!(!check.stdout.contains("foreign"), "{check:?}");
     assert_told(&supervisor.run("shutdown --yes api"), "stopped", 0);
-    assert_eq!(supervisor.carried_out(), ["down"]);
+    assert_eq!(supervisor.carried_out(1), ["down"]);
 }
 
 #[test]
@@ -179,7 +186,7 @@ fn a2_neighbour_a_restart_starts_what_does_not_come_back() {
     let told = supervisor.run("restart --yes api");
     assert_told(&told, "restarted", 0);
     assert!(told.stderr.contains("not back by itself"), "{told:?}");
-    assert_eq!(supervisor.carried_out(), ["up", "down", "up"]);
+    assert_eq!(supervisor.carried_out(3), ["up", "down", "up"]);
 }
 
 #[test]
@@ -187,7 +194,7 @@ fn a2_neighbour_a_restart_leaves_alone_what_comes_back_by_itself() {
     let supervisor = Supervisor::new("    supervised: true\n", true);
     assert_told(&supervisor.run("start --yes api"), "started", 0);
     assert_told(&supervisor.run("restart --yes api"), "restarted", 0);
-    assert_eq!(supervisor.carried_out(), ["up", "down"]);
+    assert_eq!(supervisor.carried_out(2), ["up", "down"]);
 }
 
 #[test]
@@ -195,7 +202,7 @@ fn a2_neighbour_a_restart_of_what_does_not_run_starts_it() {
     let supervisor = Supervisor::new("    supervised: true\n", false);
     let told = supervisor.run("restart --yes api");
     assert_told(&told, "started", 0);
-    assert_eq!(supervisor.carried_out(), ["up"]);
+    assert_eq!(supervisor.carried_out(1), ["up"]);
 }
 
 #[test]
@@ -222,5 +229,5 @@ fn a2_neighbour_a_command_may_hand_over_to_whom_the_pid_file_names() {
     assert_eq!(check.code, 0, "{check:?}");
     assert!(!check.stdout.contains("foreign"), "{check:?}");
     assert_told(&supervisor.run("shutdown --yes api"), "stopped", 0);
-    assert_eq!(supervisor.carried_out(), ["up", "down"]);
+    assert_eq!(supervisor.carried_out(2), ["up", "down"]);
 }

@@ -17,11 +17,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts the command.
+    /// Starts the command. A program that was just written may be open for writing in a process that another test has begun
+    /// to start; it is tried again then.
     pub fn start(command: &mut Command) -> io::Result<Self> {
-        Ok(Self {
-            child: command.spawn()?,
-        })
+        let child = until("a program that nobody writes", || match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => None,
+            started => Some(started),
+        });
+        Ok(Self { child: child? })
     }
 
     /// Starts the command, whose standard output nobody reads; returns the lines of its standard error too.

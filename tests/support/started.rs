@@ -210,7 +210,8 @@ impl Stage {
     /// The record of a service, where there is one.
     pub fn record(&self, name: &str) -> Option<Value> {
         let path = self.record_path(name)?;
-        let text = std::fs::read_to_string(path).expect("a record can be read");
+        // A stop may have removed it meanwhile.
+        let text = std::fs::read_to_string(path).ok()?;
         Some(serde_json::from_str(&text).expect("a record is JSON"))
     }
 
@@ -227,19 +228,25 @@ impl Stage {
     }
 }
 
-/// The environment of a process; empty where it has none, or has ended. While a process executes another program, its
-/// environment reads empty for a moment, so that it is read again then.
+/// The environment of a process; empty where it has none, or has ended. While a process executes another program, it has
+/// none for a moment, so that it is read again then.
 fn environment_of(pid: u32) -> Vec<u8> {
-    let read = || std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    let has_program = || std::fs::read_link(format!("/proc/{pid}/exe")).is_ok();
-    let mut environment = read();
-    let mut looks = 0;
-    while environment.is_empty() && looks < 100 && has_program() {
+    let read = || std::fs::read(format!("/proc/{pid}/environ"));
+    while read().is_ok_and(|environment| environment.is_empty()) && is_in_execve(pid) {
         std::thread::yield_now();
-        environment = read();
-        looks += 1;
     }
-    environment
+    // It may have come to its end between the two looks.
+    read().unwrap_or_default()
+}
+
+/// Whether a process has memory and not yet an environment: it executes another program just now.
+fn is_in_execve(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    // The state is the third field of the line.
+    let mut fields = fields.split_ascii_whitespace();
+    let (memory, environment_end) = (fields.nth(23 - 3), fields.nth(51 - 23 - 1));
+    memory.is_some_and(|size| size != "0") && environment_end == Some("0")
 }
 
 impl Drop for Stage {

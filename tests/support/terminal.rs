@@ -70,8 +70,33 @@ struct Shared {
 
 struct Seen {
     parser: Parser,
+    /// The latest bytes, in which the begin of a mark may be.
+    latest: Vec<u8>,
+    /// A frame was begun and is not complete: what stands on the screen is half of it.
+    in_frame: bool,
     /// Everything was read.
     closed: bool,
+}
+
+/// What stands before and behind each frame of the dashboard: a synchronized update.
+const FRAME_BEGIN: &[u8] = b"\x1b[?2026h";
+const FRAME_END: &[u8] = b"\x1b[?2026l";
+
+impl Seen {
+    fn take(&mut self, bytes: &[u8]) {
+        self.parser.process(bytes);
+        self.latest.extend(bytes);
+        let last = |mark: &[u8]| {
+            let mut windows = self.latest.windows(mark.len());
+            windows.rposition(|it| it == mark)
+        };
+        match (last(FRAME_BEGIN), last(FRAME_END)) {
+            (None, None) => {}
+            (begin, end) => self.in_frame = begin > end,
+        }
+        let kept = self.latest.len().saturating_sub(FRAME_BEGIN.len() - 1);
+        self.latest.drain(..kept);
+    }
 }
 
 impl Pty {
@@ -98,6 +123,8 @@ impl Pty {
             hanging_up: AtomicBool::new(false),
             seen: Mutex::new(Seen {
                 parser: Parser::new(cells(rows), cells(columns), 0),
+                latest: Vec::new(),
+                in_frame: false,
                 closed: false,
             }),
             changed: Condvar::new(),
@@ -109,7 +136,7 @@ impl Pty {
                 // The end of the program's side is an error on Linux, zero bytes elsewhere.
                 while let Ok(count @ 1..) = reader.read(&mut bytes) {
                     let mut seen = shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
-                    seen.parser.process(&bytes[..count]);
+                    seen.take(&bytes[..count]);
                     shared.changed.notify_all();
                     if shared.hanging_up.load(Ordering::SeqCst) {
                         break;
@@ -221,7 +248,7 @@ impl Pty {
             .unwrap_or_else(PoisonError::into_inner);
         loop {
             let screen = seen.parser.screen().contents();
-            if wanted(&screen) {
+            if !seen.in_frame && wanted(&screen) {
                 return screen;
             }
             let left = deadline.saturating_duration_since(Instant::now());

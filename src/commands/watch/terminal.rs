@@ -11,10 +11,11 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use crossterm::cursor::Show;
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
-use crossterm::execute;
 use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
+use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
 use tokio::sync::Notify;
@@ -31,10 +32,17 @@ thread_local! {
     static DRAWS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The size of the write buffer in bytes: a frame that takes two writes would tear.
+/// The size of the write buffer in bytes: a frame goes out in one write.
 const FRAME_BYTES: usize = 1 << 17;
 
-type Buffered = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+type Buffered = Terminal<CrosstermBackend<FrameWriter>>;
+
+/// Writes each frame as a synchronized update: a terminal that knows those shows it as a whole, whatever pieces it is read in.
+struct FrameWriter {
+    out: BufWriter<Stdout>,
+    /// A frame was begun and is not complete.
+    open: bool,
+}
 
 /// The terminal. It is restored when this is dropped.
 pub(super) struct TerminalGuard {
@@ -78,6 +86,24 @@ impl TerminalGuard {
     }
 }
 
+impl Write for FrameWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.open {
+            queue!(self.out, BeginSynchronizedUpdate)?;
+            self.open = true;
+        }
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.open {
+            queue!(self.out, EndSynchronizedUpdate)?;
+            self.open = false;
+        }
+        self.out.flush()
+    }
+}
+
 impl Drop for TerminalGuard {
     fn drop(&mut self) {
         give_back();
@@ -92,7 +118,10 @@ pub(super) async fn panicked() {
 }
 
 fn terminal() -> io::Result<Buffered> {
-    let out = BufWriter::with_capacity(FRAME_BYTES, stdout());
+    let out = FrameWriter {
+        out: BufWriter::with_capacity(FRAME_BYTES, stdout()),
+        open: false,
+    };
     Terminal::new(CrosstermBackend::new(out))
 }
 
@@ -110,7 +139,13 @@ fn take() -> io::Result<()> {
 pub(super) fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // A terminal that has gone cannot be restored.
-        let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
+        let _ = execute!(
+            stdout(),
+            EndSynchronizedUpdate,
+            DisableBracketedPaste,
+            LeaveAlternateScreen,
+            Show
+        );
         let _ = stdout().flush();
         let _ = disable_raw_mode();
     }

@@ -43,8 +43,8 @@ fn a_line_before_and_a_line_after() {
 #[test]
 fn the_identity_that_still_answers_is_on_record() {
     let faulty = service("shutdown=stay");
-    let scene = scene(&faulty, "");
-    run(&scene, "shutdown --yes --timeout 1s api");
+    let scene = scene(&faulty, GOES_ON);
+    run(&scene, "shutdown --yes api");
     let lines = audit(&scene);
     assert_eq!(lines[1]["verdict"], "still-answering");
     assert_eq!(lines[1]["exit_code"], 5);

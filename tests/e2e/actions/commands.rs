@@ -24,7 +24,7 @@ fn no_secret_of_a_command_is_shown() {
     let script = "echo \"no $$1 $$KEY $$OTHER $$PASSED\" >&2; exit 3";
     let exec = format!(
         "exec: [sh, -c, '{script}', sh, \"X-Auth: ${{TOKEN}}\"], \
-         env: {{OTHER: {{file: key.txt}}, PASSED: \"${{PASSED}}!\"}}, timeout: 2s"
+         env: {{OTHER: {{file: key.txt}}, PASSED: \"${{PASSED}}!\"}}, timeout: 30s"
     );
     let more = format!("    actions: {{shutdown: {{{exec}}}, restart: {{{exec}}}}}\n");
     scene.write(

@@ -1,6 +1,7 @@
 //! Verdicts on a reload: by route, by signal, by command.
 
 use super::*;
+use crate::support::waiting::wait_until;
 
 /// The service reloads by its route, whose reply has parts.
 const ROUTE: &str = "    actions: {reload: {http: /config/reload, reply: {parts: {at: /parts}}}}\n";
@@ -122,7 +123,7 @@ fn a_lost_connection_tells_nothing() {
 
 #[test]
 fn no_reply_in_time_tells_nothing() {
-    let (mut faulty, _, ran) = by_route("reload=hang", "--timeout 300ms");
+    let (mut faulty, _, ran) = by_route("reload=hang", "--timeout 2s");
     assert_ended(&ran, "unverified", 5);
     assert!(ran.stdout.contains("no reply"), "{ran:?}");
     assert_eq!(faulty.asked(), 1);
@@ -143,6 +144,7 @@ fn a_signal_is_accepted_while_the_same_process_goes_on() {
     let delivered = format!("SIGHUP delivered to pid {}", faulty.pid());
     assert!(ran.stdout.contains(&delivered), "{ran:?}");
     assert!(ran.stdout.contains("goes on"), "{ran:?}");
+    wait_until("it has taken the signal", || faulty.asked() > 0);
     assert_eq!(faulty.asked(), 1);
 }
 
@@ -168,6 +170,7 @@ fn a_signal_that_would_end_the_process_is_not_sent() {
 fn a_command_that_succeeds_is_accepted() {
     let (mut faulty, ran) = by_command("sighup=take", "kill -HUP PID");
     assert_ended(&ran, "accepted", 0);
+    wait_until("it has taken the signal", || faulty.asked() > 0);
     assert_eq!(faulty.asked(), 1);
 }
 

@@ -101,9 +101,9 @@ fn a_service_that_cuts_the_connection_and_exits_is_restarted() {
 
 #[test]
 fn a_service_that_answers_complete_and_stays_is_the_same_process() {
-    let stage = started(&Startable::new("api", "shutdown=stay"));
+    let stage = started(&Startable::new("api", "shutdown=stay").with(GOES_ON));
     let old = stage.running();
-    let ended = restart(&stage, "--timeout 1s");
+    let ended = restart(&stage, "");
     assert_verdict(&ended, "same-process", 5);
     assert_eq!(stage.running(), old, "nothing else was started");
 }
@@ -125,9 +125,9 @@ fn a_service_that_drains_for_long_is_started_when_it_has_drained() {
 
 #[test]
 fn a_service_that_drains_for_too_long_is_left_alone() {
-    let stage = started(&Startable::new("api", "shutdown=drain"));
+    let stage = started(&Startable::new("api", "shutdown=drain").with(GOES_ON));
     let old = stage.running();
-    assert_verdict(&restart(&stage, "--timeout 1s"), "still-draining", 124);
+    assert_verdict(&restart(&stage, ""), "still-draining", 124);
     assert_eq!(stage.running(), old);
 }
 
@@ -214,7 +214,7 @@ fn a_supervised_service_that_is_started_again_is_restarted() {
 fn a_supervised_service_that_nothing_starts_again_is_not_ready() {
     let faulty = service("shutdown=exit");
     let scene = scene(&faulty, "    supervised: true\n");
-    let ran = run(&scene, "restart --yes --timeout 2s api");
+    let ran = run(&scene, "restart --yes --timeout 4s api");
     assert_ended(&ran, "not-ready", 124);
     assert!(
         ran.stdout.contains("nothing has started it again"),

@@ -14,6 +14,18 @@ fn chain(db: &str, api: &str, web: &str) -> Stage {
     stage
 }
 
+/// The same, where `api` is asked to stop and goes on: nothing else is tried, and it has two seconds.
+fn chain_that_breaks() -> Stage {
+    let db = Startable::new("db", "shutdown=exit");
+    let api = Startable::new("api", "shutdown=stay")
+        .with("    depends_on: [db]\n    actions: {shutdown: {timeout: 2s, then: off}}\n");
+    let web = Startable::new("web", "shutdown=exit").with("    depends_on: [api]\n");
+    let stage = Stage::new(SERVICE, &[&db, &api, &web]);
+    let ran = run(stage.scene(), "start --yes --all --parallel 3");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    stage
+}
+
 /// What was done to whom, in this order: `web sending`, `db started`, …
 fn order(ran: &Ran) -> Vec<String> {
     let steps = ran.stderr.lines().filter_map(|line| {
@@ -117,7 +129,8 @@ fn the_question_shows_the_order_as_well() {
 #[test]
 fn only_a_service_that_was_down_when_a_stop_failed_is_left_so() {
     let [a, b, c] = [
-        Startable::new("a", "shutdown=stay sigterm=ignore"),
+        Startable::new("a", "shutdown=stay sigterm=ignore")
+            .with("    actions: {shutdown: {timeout: 3s}}\n"),
         Startable::new("b", "shutdown=exit"),
         Startable::new("c", "shutdown=exit"),
     ];
@@ -126,7 +139,7 @@ fn only_a_service_that_was_down_when_a_stop_failed_is_left_so() {
     assert_eq!(ran.code, 0, "{ran:?}");
     let ran = run(
         stage.scene(),
-        "restart --yes a b c --timeout 3s --keep-going --leave-stopped -o json",
+        "restart --yes a b c --keep-going --leave-stopped -o json",
     );
     assert_eq!(
         verdicts(&ran),
@@ -138,8 +151,8 @@ fn only_a_service_that_was_down_when_a_stop_failed_is_left_so() {
 
 #[test]
 fn after_a_stop_that_fails_a_stopped_service_is_started_again() {
-    let stage = chain("shutdown=exit", "shutdown=stay", "shutdown=exit");
-    let ran = run(stage.scene(), "restart --yes --all --timeout 2s -o json");
+    let stage = chain_that_breaks();
+    let ran = run(stage.scene(), "restart --yes --all -o json");
     assert_eq!(
         verdicts(&ran),
         ["web restarted", "api same-process", "db refused"]
@@ -150,11 +163,8 @@ fn after_a_stop_that_fails_a_stopped_service_is_started_again() {
 
 #[test]
 fn a_stopped_service_is_left_so_with_leave_stopped() {
-    let stage = chain("shutdown=exit", "shutdown=stay", "shutdown=exit");
-    let ran = run(
-        stage.scene(),
-        "restart --yes --all --timeout 2s --leave-stopped -o json",
-    );
+    let stage = chain_that_breaks();
+    let ran = run(stage.scene(), "restart --yes --all --leave-stopped -o json");
     assert_eq!(
         verdicts(&ran),
         ["web stopped", "api same-process", "db refused"]

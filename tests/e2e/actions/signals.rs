@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::support::waiting::wait_until;
 
 /// A scene with the service `api` that has no route to stop it, and answers as its profile has it.
 fn bare(faulty: &FaultyService, more: &str) -> Scene {
@@ -52,6 +53,7 @@ fn a_service_that_ignores_it_is_still_answering() {
     let mut faulty = service("sigterm=ignore");
     let ran = run(&bare(&faulty, ""), "shutdown --yes --timeout 1s api");
     assert_ended(&ran, "still-answering", 5);
+    wait_until("it has taken the signal", || faulty.asked() > 0);
     assert_eq!(faulty.asked(), 1, "sent once, and never SIGKILL");
 }
 

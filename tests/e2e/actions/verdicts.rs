@@ -20,7 +20,7 @@ fn a_service_that_answers_and_exits_is_stopped() {
 #[test]
 fn a_service_that_answers_complete_and_stays_is_still_answering() {
     let mut faulty = service("shutdown=stay");
-    let ran = run(&scene(&faulty, ""), "shutdown --yes --timeout 1s api");
+    let ran = run(&scene(&faulty, GOES_ON), "shutdown --yes api");
     assert_ended(&ran, "still-answering", 5);
     assert!(ran.stderr.contains("shutdown_complete"), "{ran:?}");
     assert_eq!(faulty.asked(), 1, "a shutdown is sent once");
@@ -55,7 +55,7 @@ fn a_process_that_outlives_its_port_is_not_stopped_before_it_is_gone() {
 #[test]
 fn a_process_that_outlives_its_port_for_too_long_is_not_stopped() {
     let mut faulty = service("shutdown=close");
-    let ran = run(&scene(&faulty, ""), "shutdown --yes --timeout 1s api");
+    let ran = run(&scene(&faulty, GOES_ON), "shutdown --yes api");
     assert_ended(&ran, "still-draining", 124);
     assert!(ran.stdout.contains("still runs"), "{ran:?}");
     assert!(faulty.runs());
@@ -75,14 +75,14 @@ fn a_service_that_drains_is_stopped_when_it_has_drained() {
 #[test]
 fn a_service_that_drains_for_too_long_is_still_draining() {
     let faulty = service("shutdown=drain");
-    let ran = run(&scene(&faulty, ""), "shutdown --yes --timeout 1s api");
+    let ran = run(&scene(&faulty, GOES_ON), "shutdown --yes api");
     assert_ended(&ran, "still-draining", 124);
 }
 
 #[test]
 fn a_handler_that_fails_and_goes_on_serving_is_still_answering() {
     let faulty = service("shutdown=fault");
-    let ran = run(&scene(&faulty, ""), "shutdown --yes --timeout 1s api");
+    let ran = run(&scene(&faulty, GOES_ON), "shutdown --yes api");
     assert_ended(&ran, "still-answering", 5);
     assert!(ran.stdout.contains("500 Internal Server Error"), "{ran:?}");
 }
@@ -107,10 +107,10 @@ fn a_service_whose_status_cannot_be_read_is_stopped_all_the_same() {
 fn ipv6_that_goes_on_answering_is_not_stopped() {
     let faulty = service("v6 shutdown=close-v4");
     let scene = Scene::with_inventory(&format!(
-        "services:\n  api:\n    profile: hephaestus\n    url: http://localhost:{}\n",
+        "services:\n  api:\n    profile: hephaestus\n    url: http://localhost:{}\n{GOES_ON}",
         faulty.port()
     ));
-    let ran = run(&scene, "shutdown --yes --timeout 1s api");
+    let ran = run(&scene, "shutdown --yes api");
     assert_ended(&ran, "still-answering", 5);
     let open = format!("[::1]:{}", faulty.port());
     assert!(ran.stdout.contains(&open), "{ran:?}");
@@ -258,10 +258,10 @@ fn several_stop_dependents_first_and_no_more_after_one_that_does_not() {
     let scene = Scene::with_inventory(&format!(
         "services:\n{}{}{}",
         entry("db", &db, ""),
-        entry("api", &api, "    depends_on: [db]\n"),
+        entry("api", &api, &format!("    depends_on: [db]\n{GOES_ON}")),
         entry("web", &web, "    depends_on: [api]\n"),
     ));
-    let ran = run(&scene, "shutdown --yes --timeout 1s --all -o json");
+    let ran = run(&scene, "shutdown --yes --all -o json");
     assert_eq!(ran.code, 5, "{ran:?}");
     let accounts: Vec<Value> = serde_json::from_str(&ran.stdout).expect("an array");
     let verdicts: Vec<String> = accounts

@@ -177,13 +177,13 @@ fn c3_neighbour_a_worker_that_was_started_by_hand_after_a_shutdown_is_healthy() 
 
 #[test]
 fn a_neighbour_a_signal_to_reload_needs_one_process_that_is_meant() {
-    let handler = "trap 'echo told >> told' HUP; while :; do wait; done";
+    let handler = "trap 'echo told >> told' HUP; touch up; while :; do wait; done";
     for (script, verdict, code) in [
         (format!("sleep 305 & {handler}"), "refused", 4),
         (handler.replace("wait", "read line < fifo"), "accepted", 0),
     ] {
         let stage = stage(&format!(
-            "  api:\n    probes: {{live: {{exec: [test, -e, up]}}}}\n    start: {{command: [sh, -c, \"touch up; {script}\"]}}\n    actions: {{reload: {{signal: HUP}}}}\n"
+            "  api:\n    probes: {{live: {{exec: [test, -e, up]}}}}\n    start: {{command: [sh, -c, \"{script}\"]}}\n    actions: {{reload: {{signal: HUP}}}}\n"
         ));
         let fifo = stage.scene().path().join("fifo");
         let made = std::process::Command::new("mkfifo").arg(fifo).status();

@@ -86,7 +86,7 @@ fn c3_neighbour_a_command_that_goes_by_what_is_left_behind_does_not_hide_the_end
 
 #[test]
 fn c3_neighbour_a_worker_that_ends_soon_is_not_started_by_what_its_predecessor_left() {
-    let stage = goes_by_traces("if test -e broken; then sleep 0.2; exit 3; fi; exec sleep 600");
+    let stage = goes_by_traces("if test -e broken; then sleep 0.05; exit 3; fi; exec sleep 600");
     assert_ran(&stage, "start --yes api", "started");
     stage.scene().write("broken", "");
     let ran = run(&stage, "restart --yes api");
@@ -149,11 +149,20 @@ fn c3_neighbour_the_next_start_is_not_judged_by_the_end_before() {
 #[test]
 fn c11_what_ends_again_and_again_is_in_a_crash_loop() {
     let stage = worker("echo no such table; exec sleep 600");
-    for _ in 0..2 {
-        start_and_end(&stage, Signal::KILL);
-        assert!(!has_flag(&checked(&stage), "crash-loop"));
+    let log = stage.scene().path().join("api.log");
+    for count in 1..=3 {
+        assert_ran(&stage, "start --yes api", "started");
+        let keeper = crate::keeper::keeper(&stage);
+        until("its last words", || {
+            let text = std::fs::read_to_string(&log).ok()?;
+            (text.matches("no such table\n").count() == count).then_some(())
+        });
+        kill(service(&stage));
+        until("its keeper ends", || {
+            (!crate::keeper::exists(keeper)).then_some(())
+        });
+        assert_eq!(has_flag(&checked(&stage), "crash-loop"), count == 3);
     }
-    start_and_end(&stage, Signal::KILL);
     let told = checked(&stage);
     assert!(has_flag(&told, "crash-loop"), "{told}");
     let notes = text_of(&told, "notes");

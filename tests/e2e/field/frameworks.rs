@@ -37,7 +37,7 @@ fn k1_neighbour_a_fault_is_a_refusal_and_has_no_parts() {
 fn k4_routes_that_are_not_there_make_no_service_ready() {
     let service = Startable::new("api", "").of_profile("spring-boot");
     let stage = Stage::new(SERVICE, &[&service]);
-    let ran = run(stage.scene(), "start --yes --timeout 3s api");
+    let ran = run(stage.scene(), "start --yes --timeout 8s api");
     assert_ended(&ran, "not-ready", 124);
     for route in [
         "/actuator/health/readiness",
@@ -150,5 +150,7 @@ fn k11_the_figure_is_what_has_passed_and_the_time_out_holds() {
     let results: Value = serde_json::from_str(&ran.stdout).expect("an array");
     let told = results[0]["elapsed_seconds"].as_f64().expect("a figure");
     assert_ne!(ran.code, 0, "{ran:?}");
-    assert!((passed - told).abs() < 2.0, "{told} of {passed}: {ran:?}");
+    // The rest is healthctl's own start and end.
+    let rest = passed - told;
+    assert!((-0.1..6.0).contains(&rest), "{told} of {passed}: {ran:?}");
 }

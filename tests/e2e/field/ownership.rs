@@ -11,7 +11,7 @@ use super::*;
 use crate::support::process::{Running, kill, wait_for_port};
 use crate::support::scene::Ran;
 use crate::support::started::MARK;
-use crate::support::waiting::wait_until;
+use crate::support::waiting::{until, wait_until};
 
 /// Answers on a port; further arguments mean nothing.
 const WEB: &str = r#"
@@ -224,10 +224,13 @@ fn a5_workers_of_a_leader_that_was_killed_are_restarted() {
             .as_u64()
             .and_then(|pid| u32::try_from(pid).ok());
         let leader = leader.expect("a pid is a number");
+        let whole = || wait_until("its two workers", || stage.running().len() == 3);
+        whole();
         let before = stage.running();
         kill(leader);
         assert_eq!(flags(&stage), [""; 0], "{word}");
         assert_ended(&act(&stage, "restart --yes api"), "restarted", 0);
+        whole();
         let after = stage.running();
         assert!(
             before.iter().all(|pid| !after.contains(pid)),
@@ -271,8 +274,11 @@ fn a8_the_process_of_the_pid_file_is_signalled_before_its_wrapper() {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(path, mode).expect("permissions can be set");
     assert_ended(&act(&stage, "start --yes api"), "started", 0);
-    let server =
-        std::fs::read_to_string(stage.scene().path().join("srv.pid")).expect("it is there");
+    let file = stage.scene().path().join("srv.pid");
+    let server = until("the pid of the server", || {
+        let text = std::fs::read_to_string(&file).ok()?;
+        text.ends_with('\n').then_some(text)
+    });
     let ran = act(&stage, "shutdown --dry-run api");
     assert!(
         ran.stdout
@@ -579,7 +585,7 @@ fn a_neighbour_what_a_child_has_started_for_another_service_is_left_alone() {
     let (stage, _, other) = both("127.0.0.1");
     assert_ended(&act(&stage, "start --yes api"), "started", 0);
     wait_for_port(other);
-    let ran = act(&stage, "shutdown --yes --force --timeout 2s api");
+    let ran = act(&stage, "shutdown --yes --force --timeout 20s api");
     assert_ended(&ran, "stopped", 0);
     let told = "; left alone: pid ";
     let why = "which has started a process of another service";

@@ -27,7 +27,10 @@ for at, step in enumerate(steps):
         if os.fork():
             while True: time.sleep(10)
     elif step == "d":
+        above = os.getpid()
         if os.fork(): os._exit(0)
+        # One that is about to end is none that runs.
+        while os.getppid() == above: time.sleep(0.001)
     elif step == "s":
         try: os.setsid()
         except OSError: pass
@@ -188,6 +191,7 @@ fn a_stranger_is_never_signalled_and_what_was_started_is_found_again() {
         let action = random.one_of(&["shutdown", "restart", "shutdown --force"]);
         let before = world.stage.running();
         let listened = listens(port);
+        std::fs::remove_file(&grown).expect("the tree has grown");
         let ran = run(
             world.stage.scene(),
             &format!("{action} --yes --timeout 20s api"),
@@ -208,6 +212,9 @@ fn a_stranger_is_never_signalled_and_what_was_started_is_found_again() {
             ran.code, 0,
             "{what}: {action}, listened: {listened}: {ran:?}"
         );
+        if action == "restart" {
+            wait_until("the whole new tree", || grown.exists());
+        }
         let left = world.stage.running();
         let ran = run(world.stage.scene(), "shutdown --yes --timeout 20s api");
         // Of a tree by hand somebody may be left who runs the command and is not above who listened.

@@ -10,7 +10,7 @@ fn b1_a_process_that_reports_another_start_each_time_is_not_new() {
         &service,
         "    actions: {restart: {exec: [\"true\"]}, shutdown: off, schedule: off}\n",
     );
-    let ran = run(&scene, "restart --yes --timeout 2s api");
+    let ran = run(&scene, "restart --yes --timeout 4s api");
     assert_ended(&ran, "same-process", 5);
     assert!(!ran.stderr.contains("proved new"), "{ran:?}");
 }
@@ -69,12 +69,12 @@ fn b2_a_reply_that_says_ready_to_terminate_is_followed_by_a_signal() {
 
 #[test]
 fn b2_neighbour_the_service_may_say_after_how_long_and_by_which_signal_or_not_at_all() {
-    for (then, verdict, code) in [
-        ("{signal: INT, after: 100ms}", "stopped", 0),
-        ("off", "still-answering", 5),
+    for (then, timeout, verdict, code) in [
+        ("{signal: INT, after: 100ms}", "40s", "stopped", 0),
+        ("off", "3s", "still-answering", 5),
     ] {
         let service = FaultyService::start(SERVICE, "shutdown=stay");
-        let more = format!("    actions: {{shutdown: {{timeout: 3s, then: {then}}}}}\n");
+        let more = format!("    actions: {{shutdown: {{timeout: {timeout}, then: {then}}}}}\n");
         let scene = scene(&service, &more);
         let show = run(&scene, "show api");
         assert_eq!(show.stdout.contains("signal: INT"), code == 0, "{show:?}");
@@ -264,8 +264,11 @@ fn b_neighbour_a_service_that_goes_on_can_be_ended_by_force_and_it_is_said() {
         ("shutdown=close", "still-draining"),
     ] {
         let mut service = FaultyService::start(SERVICE, words);
-        let scene = scene(&service, "");
-        let ran = run(&scene, "shutdown --yes --timeout 1s api");
+        let scene = scene(
+            &service,
+            "    actions: {shutdown: {timeout: 3s, then: off}}\n",
+        );
+        let ran = run(&scene, "shutdown --yes api");
         assert!(ran.stdout.contains(verdict), "{ran:?}");
         assert!(ran.stdout.contains("`--force` ends it"), "{ran:?}");
         // Nobody listens any more at the address of the second one, and what the stop was for is on record.
@@ -289,7 +292,7 @@ fn b_neighbour_a_service_that_listens_elsewhere_is_told_by_its_address() {
     stage
         .scene()
         .write("healthctl.yaml", &inventory.replace(&own, &other));
-    let ran = run(stage.scene(), "start --yes --timeout 3s api");
+    let ran = run(stage.scene(), "start --yes --timeout 8s api");
     assert_ended(&ran, "not-ready", 124);
     let elsewhere = format!("it listens at 127.0.0.1:{}", service.port());
     assert!(ran.stdout.contains(&elsewhere), "{ran:?}");
