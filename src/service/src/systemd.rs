@@ -22,10 +22,18 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::{Phase, Service};
 
-/// The socket of systemd.
+const KEEP_ALIVE: &str = "WATCHDOG=1";
+
+/// The time that systemd has to take a message while its queue is full.
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The socket of systemd, connected twice.
 #[derive(Debug)]
 pub(crate) struct SystemdSocket {
+    /// Waits for room in the queue of systemd: these messages are sent once.
     socket: UnixDatagram,
+    /// Waits for nothing: where the queue is full, systemd has keep-alives to read.
+    keep_alives: UnixDatagram,
     /// Whether the service was reported as ready.
     ready: AtomicBool,
 }
@@ -64,17 +72,24 @@ impl Service {
         address: &OsStr,
         watchdog: Option<Duration>,
     ) -> io::Result<()> {
-        let socket = UnixDatagram::unbound()?;
-        socket.set_nonblocking(true)?;
-        let connected = socket_address(address).and_then(|it| socket.connect_addr(&it));
-        connected.map_err(|error| {
-            let place = address.display();
-            io::Error::new(error.kind(), format!("NOTIFY_SOCKET {place}: {error}"))
-        })?;
+        let connect = || {
+            let socket = UnixDatagram::unbound()?;
+            socket.connect_addr(&socket_address(address)?)?;
+            Ok(socket)
+        };
+        let connect = || {
+            connect().map_err(|error: io::Error| {
+                let place = address.display();
+                io::Error::new(error.kind(), format!("NOTIFY_SOCKET {place}: {error}"))
+            })
+        };
         let socket = SystemdSocket {
-            socket,
+            socket: connect()?,
+            keep_alives: connect()?,
             ready: AtomicBool::new(false),
         };
+        socket.socket.set_write_timeout(Some(SEND_TIMEOUT))?;
+        socket.keep_alives.set_nonblocking(true)?;
         if self.inner.systemd.set(socket).is_err() {
             // An earlier call has begun to report.
             return Ok(());
@@ -125,7 +140,7 @@ impl Service {
                 _ = ticks.tick() => {
                     // A service whose health cannot be read is not alive.
                     let _ = self.health();
-                    self.send_to_systemd("WATCHDOG=1");
+                    self.send_to_systemd(KEEP_ALIVE);
                 }
             }
         }
@@ -149,7 +164,12 @@ impl Service {
         let Some(systemd) = self.inner.systemd.get() else {
             return;
         };
-        if let Err(error) = systemd.socket.send(message.as_bytes()) {
+        let socket = if message == KEEP_ALIVE {
+            &systemd.keep_alives
+        } else {
+            &systemd.socket
+        };
+        if let Err(error) = socket.send(message.as_bytes()) {
             tracing::warn!(message, reason = %error, "systemd cannot be told");
         }
     }

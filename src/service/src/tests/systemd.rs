@@ -80,6 +80,37 @@ async fn ready_is_sent_once_the_gates_are_open_and_stopping_when_the_shutdown_be
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_waits_for_room_in_a_full_queue() {
+    let systemd = Systemd::at_path();
+    let service = service();
+    let gate = service.readiness_gate("migrations");
+    service
+        .notify_socket(&systemd.address, Some(Duration::from_millis(2)))
+        .unwrap();
+    // Each one that finds no room is dropped.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let socket = systemd.socket.into_std().unwrap();
+    socket.set_nonblocking(false).unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut buffer = [0; 256];
+        let began = std::time::Instant::now();
+        loop {
+            assert!(began.elapsed() < Duration::from_secs(60), "it never comes");
+            let length = socket.recv(&mut buffer).unwrap();
+            let message = std::str::from_utf8(&buffer[..length]).unwrap();
+            if message != "WATCHDOG=1" {
+                return message.to_owned();
+            }
+        }
+    });
+    gate.open();
+    while !reader.is_finished() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(reader.join().unwrap(), "READY=1");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_stops_before_it_was_ready_is_never_reported_as_ready() {
     let systemd = Systemd::at_path();
     let service = service();
