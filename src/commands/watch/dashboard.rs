@@ -39,9 +39,13 @@ pub(super) struct Connections {
 }
 
 /// Runs the dashboard until somebody leaves it.
-pub(super) async fn run(context: &Context, parts: Connections) -> Result<Exit, Error> {
-    // Before the terminal is taken, so that no signal can leave it changed.
-    let signals = Signals::new()?;
+///
+/// The signals are taken over before the terminal is, so that none can leave it changed.
+pub(super) async fn run(
+    context: &Context,
+    signals: Signals,
+    parts: Connections,
+) -> Result<Exit, Error> {
     let resumed = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
     let screen = TerminalGuard::take().map_err(|error| {
         Error::usage_hint(

@@ -26,7 +26,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 
 use super::host_scan::HostScanner;
 use super::select::{SelectedServices, ServiceArgs};
-use super::{Context, Error};
+use super::{Context, Error, Signals};
 use crate::automation::Automation;
 use crate::engine::{self, Caps, Options};
 use crate::event::{Event, Input};
@@ -97,6 +97,8 @@ pub(crate) async fn with_notices(
             "for example `restart_on: [stale, unhealthy]`",
         ));
     }
+    // Before anything is probed: a signal has to end the commands that probes run, too.
+    let signals = Signals::new()?;
     let clock = Clock::start();
     let now = clock.now();
     let rules = services.iter().map(|service| service.info()).collect();
@@ -151,7 +153,7 @@ pub(crate) async fn with_notices(
         }
     });
     if let Some(format) = format {
-        let exit = stream::run(context, format, &selection, events).await;
+        let exit = stream::run(context, format, &selection, signals, events).await;
         for done in automation.end().await {
             context.message(&done.line());
         }
@@ -170,6 +172,7 @@ pub(crate) async fn with_notices(
     let actions = Actions::new(executor, inventory, engine.inputs.clone());
     dashboard::run(
         context,
+        signals,
         dashboard::Connections {
             app,
             clock,

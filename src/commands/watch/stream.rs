@@ -29,9 +29,9 @@ pub(super) async fn run(
     context: &Context,
     format: StreamFormat,
     selection: &Selection,
+    mut signals: Signals,
     mut events: EventReceiver,
 ) -> Result<Exit, Error> {
-    let mut signals = Signals::new()?;
     let mut last_lines = LastLines::default();
     let mut actions = ActionLines::default();
     loop {

@@ -14,8 +14,8 @@ use super::terminal::TerminalGuard;
 use super::terminal_harness::{CTRL_C, ESC, Ended, Pty};
 
 use crate::automation::Automation;
-use crate::commands::Context;
 use crate::commands::arguments::{Color, Global};
+use crate::commands::{Context, Signals};
 use crate::engine::{self, Ask, Caps, Options};
 use crate::execute::{Executor, Policy};
 use crate::health::{Fleet, Outcome, ProbeResult, Selection};
@@ -122,7 +122,8 @@ async fn dashboard(script: &str) -> u8 {
         actions,
         automation,
     };
-    match dashboard::run(&context, parts).await {
+    let signals = Signals::new().unwrap();
+    match dashboard::run(&context, signals, parts).await {
         Ok(exit) => exit.code(),
         Err(error) => context.report(&error).code(),
     }
