@@ -3,7 +3,7 @@
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, channel};
 
 use rustix::process::Signal;
 
@@ -11,6 +11,7 @@ use crate::mailroom::{Mailroom, deployment};
 use crate::manifests::{assert_checked, seconds};
 use crate::support::example::example;
 use crate::support::scene::Scene;
+use crate::support::waiting::LIMIT;
 
 /// Returns the value of a key of the unit.
 pub(crate) fn value(key: &str) -> String {
@@ -31,7 +32,7 @@ pub(crate) fn arguments() -> Vec<String> {
 
 /// The socket that a service reports to.
 struct Systemd {
-    socket: UnixDatagram,
+    messages: Receiver<String>,
     address: String,
     /// Whether it has said since that it lives.
     lives: bool,
@@ -48,10 +49,20 @@ impl Systemd {
             (UnixDatagram::bind(&path), path)
         };
         let socket = socket.expect("a socket can be bound");
-        let limit = Some(Duration::from_secs(60));
-        socket.set_read_timeout(limit).expect("it can be set");
+        // The queue of a socket is short, and what is sent to a full one is lost.
+        let (sender, messages) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 256];
+            while let Ok(length) = socket.recv(&mut buffer) {
+                let message = String::from_utf8(buffer[..length].to_vec()).expect("it is text");
+                // The test may have ended.
+                if sender.send(message).is_err() {
+                    return;
+                }
+            }
+        });
         let systemd = Self {
-            socket,
+            messages,
             address,
             lives: false,
         };
@@ -70,9 +81,8 @@ impl Systemd {
     }
 
     fn next(&self) -> String {
-        let mut buffer = [0; 256];
-        let length = self.socket.recv(&mut buffer).expect("it can be read");
-        String::from_utf8(buffer[..length].to_vec()).expect("it is text")
+        let message = self.messages.recv_timeout(LIMIT);
+        message.expect("a message comes")
     }
 }
 

@@ -21,7 +21,7 @@ fn answering(code: u16) -> Fake {
 /// A scene with one service `api` of the profile `http` at this address.
 fn scene(url: &str) -> Scene {
     Scene::with_inventory(&format!(
-        "services:\n  api: {{profile: http, url: \"{url}\"}}\n"
+        "services:\n  api: {{profile: http, url: \"{url}\", timeout: 20s}}\n"
     ))
 }
 
@@ -89,7 +89,7 @@ fn a_broken_inventory_is_two_with_the_line_marked() {
 fn the_worst_verdict_decides() {
     let (good, bad, closed) = (healthy(), answering(500), answering(403));
     let inventory = |names: &[(&str, &Fake)]| {
-        let mut yaml = "services:\n".to_owned();
+        let mut yaml = "defaults: {timeout: 20s}\nservices:\n".to_owned();
         for (name, fake) in names {
             let _ = writeln!(yaml, "  {name}: {{profile: http, url: \"{}\"}}", fake.url());
         }
@@ -112,7 +112,7 @@ fn the_worst_verdict_decides() {
 fn selectors_choose() {
     let (good, bad) = (healthy(), answering(500));
     let scene = Scene::with_inventory(&format!(
-        "services:\n  api-1: {{profile: http, url: \"{0}\", group: web}}\n  api-2: {{profile: http, url: \"{1}\", labels: {{tier: back}}}}\n",
+        "defaults: {{timeout: 20s}}\nservices:\n  api-1: {{profile: http, url: \"{0}\", group: web}}\n  api-2: {{profile: http, url: \"{1}\", labels: {{tier: back}}}}\n",
         good.url(),
         bad.url()
     ));
@@ -151,7 +151,14 @@ fn selectors_choose() {
 fn a_url_needs_no_inventory() {
     let fake = healthy();
     let scene = Scene::new();
-    let ran = scene.run(&["check", "--exit-code", "--url", &fake.url()]);
+    let ran = scene.run(&[
+        "check",
+        "--exit-code",
+        "--timeout",
+        "20s",
+        "--url",
+        &fake.url(),
+    ]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let ran = scene.run(&[
         "check",
@@ -264,7 +271,7 @@ fn waiting_ends_when_all_is_well() {
 #[test]
 fn waiting_in_vain_is_a_deadline_with_a_report() {
     let fake = answering(503);
-    let ran = scene(&fake.url()).run(&["check", "--wait", "300ms"]);
+    let ran = scene(&fake.url()).run(&["check", "--wait", "3s"]);
     assert_eq!(ran.code, 124, "{ran:?}");
     assert!(ran.stdout.contains("503"), "{ran:?}");
 }

@@ -23,7 +23,7 @@ fn included_files_are_part_of_the_inventory() {
     let fake = Fake::http(|_, _| (200, String::new()));
     let entry = |name: &str| {
         format!(
-            "services: {{{name}: {{profile: http, url: \"{}\"}}}}\n",
+            "services: {{{name}: {{profile: http, url: \"{}\", timeout: 20s}}}}\n",
             fake.url()
         )
     };
@@ -111,7 +111,7 @@ fn what_others_may_write_is_not_included_into_what_is_found() {
 fn variables_come_from_a_file_and_the_environment_wins() {
     let fake = Fake::http(|_, path| (if path == "/from-env" { 204 } else { 404 }, String::new()));
     let scene = Scene::with_inventory(&format!(
-        "env_file: .env\nservices:\n  api:\n    url: {}/${{PLACE}}\n    probes:\n      live: {{http: ''}}\n      \
+        "env_file: .env\nservices:\n  api:\n    url: {}/${{PLACE}}\n    timeout: 20s\n    probes:\n      live: {{http: ''}}\n      \
          command: {{exec: [sh, -c, 'test \"$$PLACE/$$ALONE/$$OWN/$$SECRET\" = from-env/yes/own/hu\"\"sh'], env: {{OWN: own, SECRET: {{env: HIDDEN}}}}}}\n",
         fake.url()
     ));
@@ -157,7 +157,7 @@ fn a_bearer_token_comes_from_the_file_when_it_is_used() {
         let _ = write!(stream, "HTTP/1.1 {code} X\r\nconnection: close\r\n\r\n");
     });
     let scene = Scene::with_inventory(&format!(
-        "env_file: .env\nservices: {{api: {{profile: http, url: \"{}\", auth: {{bearer: {{env: API_TOKEN}}}}}}}}\n",
+        "env_file: .env\nservices: {{api: {{profile: http, url: \"{}\", timeout: 20s, auth: {{bearer: {{env: API_TOKEN}}}}}}}}\n",
         fake.url()
     ));
     scene.write(".env", "API_TOKEN=of-the-file\n");
@@ -172,7 +172,7 @@ fn later_files_are_laid_over_earlier_ones() {
     scene.write(
         "base.yaml",
         &format!(
-            "services:\n  api: {{url: {}, probes: {{live: {{http: /bad}}, ready: {{http: /good}}}}}}\n",
+            "services:\n  api: {{url: {}, timeout: 20s, probes: {{live: {{http: /bad}}, ready: {{http: /good}}}}}}\n",
             fake.url()
         ),
     );

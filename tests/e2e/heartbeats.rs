@@ -20,6 +20,8 @@ fn check(profile: &str, url: &str) -> (Ran, Value) {
         url,
         "--profile",
         profile,
+        "--timeout",
+        "20s",
         "-o",
         "json",
         "--exit-code",

@@ -289,7 +289,7 @@ fn show_live_adds_what_the_service_says_of_itself() {
         "db":{"status":"error","error":"no route","pool_size":5,"note":null}},"resources":{"queue_depth":7}}"#;
     let fake = Fake::http(|_, _| (200, payload.to_owned()));
     let scene = Scene::with_inventory(&format!(
-        "services:\n  api: {{profile: hephaestus, url: '{}'}}\n",
+        "services:\n  api: {{profile: hephaestus, url: '{}', timeout: 20s}}\n",
         fake.url()
     ));
     let ran = scene.run(&["show", "api"]);

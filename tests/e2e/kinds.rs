@@ -5,6 +5,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::mpsc::channel;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use crate::support::process::{Running, free_port};
 use crate::support::scene::{Ran, Scene};
+use crate::support::waiting::LIMIT;
 use crate::support::watching::Watching;
 
 fn service(ran: &Ran) -> Value {
@@ -37,7 +39,7 @@ fn told(ran: &Ran) -> String {
 /// A scene with one service `it` that is asked by this.
 fn asked(probe: &str) -> Scene {
     Scene::with_inventory(&format!(
-        "services: {{it: {{probes: {{live: {{{probe}}}}}}}}}\n"
+        "defaults: {{timeout: 20s}}\nservices: {{it: {{probes: {{live: {{{probe}}}}}}}}}\n"
     ))
 }
 
@@ -138,24 +140,26 @@ fn nothing_outlives_a_probe() {
         ("sleep 600 & echo done", "60s", 0),
         ("setsid sleep 600 & echo done", "60s", 0),
         ("setsid sleep 600 > /dev/null 2>&1 & exit 3", "60s", 1),
-        ("sleep 600", "300ms", 1),
-        ("setsid sleep 600 & sleep 600", "300ms", 1),
+        ("sleep 600", "5s", 1),
+        ("setsid sleep 600 & sleep 600", "5s", 1),
     ] {
         let scene = asked(&format!(
             "exec: [sh, -c, 'exec 3> pipe; echo here >&3; {script}'], timeout: {timeout}"
         ));
         let path = pipe(&scene);
-        let reader = std::thread::spawn(move || {
+        let (sender, written) = channel();
+        std::thread::spawn(move || {
             let mut text = String::new();
             File::open(path).unwrap().read_to_string(&mut text).unwrap();
-            text
+            sender.send(text)
         });
         let ran = scene.run(&["check", "--exit-code", "-o", "json"]);
         assert_eq!(ran.code, code, "{script}: {ran:?}");
-        if timeout == "300ms" {
-            assert_eq!(told(&ran), "fail timeout: no end within 300ms", "{script}");
+        if timeout == "5s" {
+            assert_eq!(told(&ran), "fail timeout: no end within 5s", "{script}");
         }
-        assert_eq!(reader.join().unwrap(), "here\n");
+        let written = written.recv_timeout(LIMIT).expect("the pipe is closed");
+        assert_eq!(written, "here\n", "{script}");
     }
 }
 

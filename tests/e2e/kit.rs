@@ -12,7 +12,7 @@ use crate::support::example::example;
 use crate::support::fake::Fake;
 use crate::support::process::{Running, free_port};
 use crate::support::scene::Scene;
-use crate::support::waiting::Lines;
+use crate::support::waiting::{Lines, ask_until};
 
 /// The program with its database, its configuration and an inventory that names it.
 struct Orders {
@@ -107,10 +107,13 @@ fn configuration(database: &Fake, supplier: u16, watch_disk: bool) -> String {
 #[test]
 fn a_service_on_the_kit_is_checked_and_stopped_with_proof() {
     let mut orders = Orders::start();
-    let found = orders.check();
-    assert_eq!(found["state"], "healthy", "{found}");
+    let found = ask_until(|| orders.check(), |found| found["state"] == "healthy");
     assert_eq!(found["service"], "orders-api");
-    assert!(orders.dependency("disk")["details"]["entries"].is_number());
+    let disk = ask_until(
+        || orders.dependency("disk"),
+        |disk| disk["status"] == "working",
+    );
+    assert!(disk["details"]["entries"].is_number(), "{disk}");
     orders.database = Fake::tcp(drop);
     orders.until("component is unhealthy");
     let found = orders.check();
@@ -175,7 +178,10 @@ fn the_configuration_is_reloaded_by_file_by_signal_and_by_route() {
         (&line["trigger"], &line["version"]),
         (&json!("file"), &json!(2))
     );
-    assert_eq!(orders.dependency("disk")["status"], "not_used");
+    ask_until(
+        || orders.dependency("disk"),
+        |disk| disk["status"] == "not_used",
+    );
 
     // Either the watch of the file or the signal causes the reload.
     orders.write(2, false);
@@ -204,7 +210,10 @@ fn the_configuration_is_reloaded_by_file_by_signal_and_by_route() {
         stdout.starts_with("orders: reload-partial: needs a restart: database"),
         "{stdout}"
     );
-    assert_eq!(orders.dependency("disk")["status"], "working");
+    ask_until(
+        || orders.dependency("disk"),
+        |disk| disk["status"] == "working",
+    );
     let metrics = orders.request("GET /metrics").body;
     assert!(
         metrics.contains("service_configuration_version 4\n"),

@@ -11,7 +11,7 @@ use crate::support::faulty;
 use crate::support::process::Running;
 use crate::support::scene::{Ran, Scene};
 use crate::support::started::{Stage, Startable};
-use crate::support::waiting::Lines;
+use crate::support::waiting::{Lines, ask_until};
 
 /// The service process of the tests here.
 #[test]
@@ -31,6 +31,14 @@ fn run(scene: &Scene, words: &str) -> Ran {
 
 fn log(stage: &Stage) -> PathBuf {
     stage.scene().path().join("logs/api.log")
+}
+
+/// Waits until the service has written its first line: it may be ready before. Returns the whole log.
+fn wait_for_its_line(stage: &Stage) -> String {
+    let read = || fs::read_to_string(log(stage)).expect("the log is there");
+    ask_until(read, |text| {
+        text.contains("faulty port: ") && text.ends_with('\n')
+    })
 }
 
 fn add(stage: &Stage, text: &str) {
@@ -85,9 +93,8 @@ fn it_shows_what_was_written_since_the_last_start() {
     let stage = stage("");
     stage.scene().write("logs/api.log", "of an old run\n");
     assert_eq!(run(stage.scene(), "start --yes api").code, 0);
-    let whole = fs::read_to_string(log(&stage)).unwrap();
+    let whole = wait_for_its_line(&stage);
     let (old, new) = whole.split_at("of an old run\n".len());
-    assert!(new.contains("faulty port: "), "{whole}");
     let ran = run(stage.scene(), "logs api");
     assert_eq!((ran.stdout.as_str(), ran.code), (new, 0), "{ran:?}");
     assert_eq!(ran.stderr, "");
@@ -101,6 +108,7 @@ fn it_shows_what_was_written_since_the_last_start() {
 fn the_record_counts_and_not_what_the_inventory_has_become() {
     let stage = stage("");
     run(stage.scene(), "start --yes api");
+    wait_for_its_line(&stage);
     let inventory = fs::read_to_string(stage.scene().path().join("healthctl.yaml")).unwrap();
     let inventory = inventory
         .replace("  api:", "  other:")
@@ -241,10 +249,14 @@ fn a_reader_that_goes_ends_it_quietly() {
     stage
         .scene()
         .write("logs/api.log", &"line\n".repeat(100_000));
-    let mut following = Following::start(&stage, &["-n", "all", "api"]);
-    assert_eq!(following.next(), "line");
-    let Following { mut running, lines } = following;
-    drop(lines);
+    let mut command = stage.scene().command(&["logs", "-f", "-n", "all", "api"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = Running::start(&mut command).expect("the binary can be run");
+    let mut stdout = running.child().stdout.take().expect("stdout is piped");
+    let mut line = [0; 5];
+    stdout.read_exact(&mut line).expect("a line comes");
+    assert_eq!(&line, b"line\n");
+    drop(stdout);
     assert_eq!(running.wait().code(), Some(0));
     let mut told = String::new();
     let mut stderr = running.child().stderr.take().unwrap();

@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::support::fake::{Fake, request};
 use crate::support::scene::{Ran, Scene};
 
-/// A scene with one service `api` of this profile, in little time.
-fn scene(profile: &str, url: &str) -> Scene {
+/// A scene with one service `api` of this profile, which has this much time for an answer.
+fn within(timeout: &str, profile: &str, url: &str) -> Scene {
     Scene::with_inventory(&format!(
-        "services:\n  api: {{profile: {profile}, url: \"{url}\", timeout: 300ms, max_body: 64KiB}}\n"
+        "services:\n  api: {{profile: {profile}, url: \"{url}\", timeout: {timeout}, max_body: 64KiB}}\n"
     ))
 }
 
@@ -63,7 +63,7 @@ fn a_service_that_accepts_and_never_answers() {
         // Ends when the other side has gone.
         request(&mut stream);
     });
-    let scene = scene("http", &fake.url());
+    let scene = within("300ms", "http", &fake.url());
     let ran = scene.run(&["check", "--exit-code"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stdout.contains("no answer within 300ms"), "{ran:?}");
@@ -84,7 +84,7 @@ fn a_service_that_accepts_and_never_answers() {
 #[test]
 fn a_body_without_end() {
     let fake = endless("HTTP/1.1 200 OK\r\n\r\n", &[b' '; 8192]);
-    let ran = scene("hephaestus", &fake.url()).run(&["check", "--exit-code", "-o", "json"]);
+    let ran = within("20s", "hephaestus", &fake.url()).run(&["check", "--exit-code", "-o", "json"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     let told = failures(&ran);
     assert!(!told.is_empty());
@@ -102,7 +102,7 @@ fn a_head_without_end() {
         "HTTP/1.1 200 OK\r\n",
         b"x-more: and more and more and more\r\n",
     );
-    let ran = scene("http", &fake.url()).run(&["check", "--exit-code", "-o", "json"]);
+    let ran = within("20s", "http", &fake.url()).run(&["check", "--exit-code", "-o", "json"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert_eq!(
         failures(&ran),
@@ -121,7 +121,7 @@ fn names_with_escape_sequences() {
             "resources":{"\u001b[0m":1}}"#;
         (200, body.to_owned())
     });
-    let scene = scene("hephaestus", &fake.url());
+    let scene = within("20s", "hephaestus", &fake.url());
     for format in ["table", "json"] {
         let ran = scene.run(&["check", "-o", format]);
         harmless(&ran);
@@ -142,7 +142,7 @@ fn reasons_with_escape_sequences() {
             // Whoever asked may have gone.
             let _ = stream.write_all(reply.as_bytes());
         });
-        let ran = scene("http", &fake.url()).run(&["check", "--exit-code"]);
+        let ran = within("20s", "http", &fake.url()).run(&["check", "--exit-code"]);
         assert_eq!(ran.code, 1, "{ran:?}");
         harmless(&ran);
     }
@@ -153,7 +153,7 @@ fn reasons_with_escape_sequences() {
 fn a_secret_that_cannot_be_read_is_unknown() {
     let fake = Fake::http(|_, _| (200, "{}".to_owned()));
     let scene = Scene::with_inventory(&format!(
-        "services:\n  api: {{profile: http, url: \"{}\", auth: {{bearer: {{file: no-such-token}}}}}}\n",
+        "services:\n  api: {{profile: http, url: \"{}\", timeout: 20s, auth: {{bearer: {{file: no-such-token}}}}}}\n",
         fake.url()
     ));
     let ran = scene.run(&["check", "--exit-code", "-o", "json"]);

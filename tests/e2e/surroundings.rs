@@ -8,7 +8,7 @@ use crate::support::scene::{Ran, Scene};
 fn scene() -> (Fake, Scene) {
     let fake = Fake::http(|_, _| (200, String::new()));
     let url = fake.url();
-    let inventory = format!("services:\n  api: {{profile: http, url: \"{url}\"}}\n");
+    let inventory = format!("services:\n  api: {{profile: http, url: \"{url}\", timeout: 20s}}\n");
     (fake, Scene::with_inventory(&inventory))
 }
 

@@ -255,14 +255,23 @@ impl Course {
         let text = self.filled(text);
         self.stage.scene().write(path, &text);
         if self.program.reloads {
-            let looks = Cell::new(0_u32);
+            let (saved, saved_again) = (Cell::new(Instant::now()), Cell::new(false));
+            let served_since = Cell::new(None);
             self.wait("the edited source is served", |course| {
-                looks.set(looks.get() + 1);
-                if looks.get().is_multiple_of(500) {
+                if course.serves("edited") {
+                    let since = served_since.get().unwrap_or_else(Instant::now);
+                    served_since.set(Some(since));
+                    // After another save, a second reload may be under way.
+                    return !saved_again.get() || since.elapsed() >= Duration::from_secs(5);
+                }
+                served_since.set(None);
+                if saved.get().elapsed() >= Duration::from_secs(10) {
                     // A reloader takes the files that it sees first for those that run.
                     course.stage.scene().write(path, &text);
+                    saved.set(Instant::now());
+                    saved_again.set(true);
                 }
-                course.serves("edited")
+                false
             });
         }
         self.check("edited: ");

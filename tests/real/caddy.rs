@@ -13,6 +13,7 @@ fn caddy() -> (Scene, Running) {
   web:
     profile: http
     url: http://127.0.0.1:{port}
+    timeout: 20s
     probes:
       live: {{http: /config/}}
     actions:

@@ -119,7 +119,7 @@ fn a_dependency_that_breaks_is_seen_with_its_reason() {
 #[ignore = "needs FastAPI and uvicorn under target/python"]
 fn a_scheduled_shutdown_drains_and_the_process_ends_well() {
     let mut service = Hephaestus::start(&[]);
-    let mut worked = service.work(3.0);
+    let mut worked = service.work(10.0);
     let mut watching = Watching::start(&service.scene, &[]);
     watching.until_state("mcp", "healthy");
     let ran = service
@@ -132,7 +132,7 @@ fn a_scheduled_shutdown_drains_and_the_process_ends_well() {
     worked
         .read_to_string(&mut reply)
         .expect("its work is finished");
-    assert!(reply.contains(r#"{"worked":3.0}"#), "{reply}");
+    assert!(reply.contains(r#"{"worked":10.0}"#), "{reply}");
     watching.until_state("mcp", "stopped");
     assert!(service.server.wait().success());
 }
@@ -141,7 +141,7 @@ fn a_scheduled_shutdown_drains_and_the_process_ends_well() {
 #[ignore = "needs FastAPI and uvicorn under target/python"]
 fn a_blocking_shutdown_is_proved_by_the_end_of_the_process() {
     let service = Hephaestus::start(&[]);
-    let _worked = service.work(2.0);
+    let _worked = service.work(10.0);
     let mut acting = Acting::start(service.scene.command(&["shutdown", "--yes", "mcp"]));
     acting.until("draining");
     // Somebody has to reap it, or its zombie would be all that is left to see.
@@ -167,8 +167,7 @@ fn it_is_stopped_from_the_keyboard() {
     let mut pty = Pty::start(&command, 120, 40);
     pty.wait_for("✓ 1 healthy");
     pty.keys(ENTER);
-    let screen = pty.wait_for("database");
-    assert!(screen.contains("hephaestus-mcp"), "{screen}");
+    pty.wait_for("hephaestus-mcp");
     pty.keys("X");
     pty.wait_for(">[ Cancel ]");
     let mut server = service.server;
@@ -197,7 +196,7 @@ fn a_handler_that_calls_exit_inside_the_request_has_stopped_nothing() {
     let ran = service.scene.run(&["check", "--exit-code"]);
     assert_eq!(ran.code, 0, "it serves as before: {ran:?}");
     // Its other route leaves the exit to a task of its own, after the work in flight: long enough to be seen draining.
-    let _working = service.work(3.0);
+    let _working = service.work(10.0);
     let ran = service
         .scene
         .run(&["shutdown", "--schedule", "--yes", "mcp"]);

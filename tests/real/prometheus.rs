@@ -17,7 +17,7 @@ fn prometheus() -> (Scene, Running) {
 fn with(flags: &[&str]) -> (Scene, Running) {
     let port = free_port();
     let scene = Scene::with_inventory(&format!(
-        "services:\n  metrics:\n    profile: prometheus\n    url: http://127.0.0.1:{port}\n"
+        "services:\n  metrics:\n    profile: prometheus\n    url: http://127.0.0.1:{port}\n    timeout: 20s\n"
     ));
     scene.write("prometheus.yml", "global: {}\n");
     let server = Running::start(

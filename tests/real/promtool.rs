@@ -12,6 +12,7 @@ use healthctl_service::{
 };
 
 use crate::support::demo::Demo;
+use crate::support::waiting::ask_until;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -92,18 +93,16 @@ async fn promtool_finds_nothing_wrong_with_the_metrics() {
         .server(listener, metrics::routes(&service), Router::new())
         .expect("it can be served");
     let running = tokio::spawn(server.run());
-    let text = tokio::task::spawn_blocking(move || scrape(address))
-        .await
-        .expect("it answers");
-    for family in [
+    let families = [
         "service_check_duration_seconds_count{component=\"database\"} 1",
         "service_circuit_state",
         "service_heartbeats_total",
         "service_reloads_total",
         "service_requests_in_flight",
-    ] {
-        assert!(text.contains(family), "no {family} in\n{text}");
-    }
+    ];
+    let has_all = move |text: &String| families.iter().all(|family| text.contains(family));
+    let text = tokio::task::spawn_blocking(move || ask_until(|| scrape(address), has_all));
+    let text = text.await.expect("it shows every family");
 
     assert_sound(&text);
 
@@ -130,8 +129,10 @@ fn promtool_finds_nothing_wrong_with_the_metrics_of_the_demo() {
             "service_component_successes_total{component=\"database\"}",
         ),
     ] {
-        let text = scrape(demo.address(service));
-        assert!(text.contains(family), "no {family} in\n{text}");
+        let text = ask_until(
+            || scrape(demo.address(service)),
+            |text| text.contains(family),
+        );
         assert_sound(&text);
     }
 }

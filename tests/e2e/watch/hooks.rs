@@ -78,7 +78,7 @@ fn a_stop_and_a_start_run_the_command_with_the_reason() {
 #[test]
 fn a_command_that_hangs_delays_no_probe_and_is_killed_with_all_that_it_started() {
     let (stream, mut told) = Stream::with(
-        "on_change: {exec: [sh, -c, 'sleep 300 & echo $$! >> pids; wait'], timeout: 3s}",
+        "on_change: {exec: [sh, -c, 'sleep 300 & echo $$! >> pids; wait'], timeout: 15s}",
         &["-o", "text"],
     );
     let mut until = |text: &str| {
@@ -99,7 +99,7 @@ fn a_command_that_hangs_delays_no_probe_and_is_killed_with_all_that_it_started()
     stream.set_broken(false);
     until("api ✓ healthy");
     assert!(runs(&pid));
-    until("failed: no end within 3s");
+    until("failed: no end within 15s");
     wait_for_end(&pid);
     // The next one is told that it is well again; it ends with us.
     let pid = lines(&pids, 2).remove(1);

@@ -33,9 +33,12 @@ fn rows_stand_there_before_any_answer_and_keys_work_while_a_service_hangs() {
         // The test may have ended.
         let _ = keep.send(stream);
     });
-    let scene = Scene::with_inventory(&inventory(1, &fake.url()));
+    let scene = Scene::with_inventory(&format!(
+        "services: {{api: {{profile: http, url: '{}', timeout: 10m}}}}\n",
+        fake.url()
+    ));
     let mut pty = dashboard(&scene, &[]);
-    pty.wait_for_line(&["? unknown", "service-000"]);
+    pty.wait_for_line(&["? unknown", "api"]);
     pty.wait_for("not probed yet");
     let _connection = connections.recv().expect("it is asked");
     pty.keys("?");
@@ -100,10 +103,10 @@ fn many_services_are_scrolled() {
     let mut pty = dashboard(&scene, &[]);
     pty.wait_for_line(&[">", "service-000"]);
     pty.keys("v");
-    pty.wait_for("service-019");
-    // Nothing but keys moves rows now.
+    // By name, nothing but keys moves rows.
     pty.keys("oo");
     pty.wait_for("by name");
+    pty.wait_for("service-019");
     pty.keys(PAGE_DOWN);
     pty.wait_for_line(&[">", "service-020"]);
     pty.keys("G");
@@ -151,7 +154,7 @@ fn a_url_is_watched_without_an_inventory() {
 fn a_probe_is_asked_at_the_press_of_a_key() {
     let fake = well();
     let yaml = format!(
-        "services: {{slow: {{profile: http, url: '{}', probes: {{live: {{interval: 1h}}}}}}}}\n",
+        "services: {{slow: {{profile: http, url: '{}', timeout: 20s, probes: {{live: {{interval: 1h}}}}}}}}\n",
         fake.url()
     );
     let scene = Scene::with_inventory(&yaml);

@@ -45,7 +45,7 @@ impl Stream {
             }
         });
         let scene = Scene::with_inventory(&format!(
-            "defaults: {{interval: 100ms, failure_threshold: 1}}\nservices: {{api: {{profile: http, url: '{}', {more}}}}}\n",
+            "defaults: {{interval: 100ms, timeout: 20s, failure_threshold: 1}}\nservices: {{api: {{profile: http, url: '{}', {more}}}}}\n",
             fake.url()
         ));
         let mut command = scene.command(&[&["watch"], words].concat());
@@ -105,7 +105,7 @@ fn people_read_no_line_twice_in_a_row() {
     let count = AtomicUsize::new(0);
     let fake = Fake::http(move |_, _| {
         let number = count.fetch_add(1, Ordering::SeqCst);
-        let well = number < 10 && number.is_multiple_of(2);
+        let well = number < 60 && number.is_multiple_of(2);
         (if well { 200 } else { 500 }, String::new())
     });
     let scene = Scene::with_inventory(&format!(
@@ -191,7 +191,8 @@ fn a_reader_that_does_not_read_holds_up_no_signal() {
         fake.url()
     ));
     // A pipe in which there is no room for a line.
-    let (reader, writer) = pipe_with(PipeFlags::NONBLOCK).expect("a pipe can be made");
+    let (reader, writer) =
+        pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).expect("a pipe can be made");
     while write(&writer, &[b' '; 4096]).is_ok() {}
     fcntl_setfl(&writer, OFlags::empty()).expect("it can block");
     let mut command = scene.command(&["watch", "-o", "ndjson"]);
