@@ -173,9 +173,10 @@ fn escape_goes_back_and_does_not_leave() {
     pty.wait_for("this help");
     pty.keys(ESC);
     pty.wait_without("this help");
+    // No resize here: crossterm may leave a key unread that comes with one.
     pty.keys(ESC);
-    pty.resize(120, 24);
-    pty.wait_for("VERSION");
+    pty.keys("?");
+    pty.wait_for("this help");
     pty.keys(CTRL_C);
     check(&pty.end(), 0);
 }
