@@ -35,7 +35,7 @@ enum Normal {
 enum Broken {
     Unhealthy(&'static str),
     Degraded(&'static str),
-    /// An attempt never ends.
+    /// An attempt does not end before the component is mended.
     Hanging,
 }
 
@@ -105,7 +105,7 @@ impl Component {
     }
 
     /// Returns the latency and the result of an attempt made `uptime` after the start of the service, or `None`
-    /// when the attempt never ends or the component is not used. `fault` is the last command for the component.
+    /// when the attempt hangs or the component is not used. `fault` is the last command for the component.
     pub(super) fn attempt(
         &self,
         uptime: Duration,

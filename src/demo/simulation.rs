@@ -124,8 +124,11 @@ impl Simulation {
     pub(super) async fn apply_faults(&self, mut connection: ControlConnection) {
         while let Ok(Some(command)) = connection.receive().await {
             self.set(&command);
+            record(&self.recorded);
+            let checks = self.service.checks();
+            let refreshed = join_all(checks.iter().map(|check| self.run_anew(check)));
             // A check that was given more time goes on by itself: the end of the demo must not wait for it.
-            let _ = tokio::time::timeout(CHECK_TIMEOUT * 2, self.refresh()).await;
+            let _ = tokio::time::timeout(CHECK_TIMEOUT * 3, refreshed).await;
             if connection.send(&()).await.is_err() {
                 return;
             }
@@ -142,6 +145,20 @@ impl Simulation {
     async fn refresh(&self) {
         record(&self.recorded);
         join_all(self.service.checks().iter().map(Check::run)).await;
+    }
+
+    /// Runs a check until an attempt has ended that began after the last command for it.
+    async fn run_anew(&self, check: &Check) {
+        // This shares an attempt that has begun before, whose result may be out of date.
+        check.run().await;
+        let components = self.service.components();
+        let component = components.iter().find(|it| it.name == check.name());
+        let message = component.and_then(|it| it.message.as_deref());
+        // A command ends an attempt that hangs, so that one which timed out has begun after it. Another run at once
+        // might find it still running.
+        if !message.is_some_and(|message| message.starts_with("timed out ")) {
+            check.run().await;
+        }
     }
 }
 
@@ -160,14 +177,19 @@ fn record(components: &[(Dependency, SimulatedComponent)]) {
 
 impl SimulatedComponent {
     async fn check(self: Arc<Self>) -> CheckResult {
-        if self.checks.is_broken() {
-            return CheckResult::unknown("not checked");
-        }
-        match self.attempt() {
-            Some((latency, result)) => {
-                result.with_detail("latency_ms", latency.as_secs_f64() * 1_000.0)
+        let mut fault = self.fault.clone();
+        loop {
+            if self.checks.is_broken() {
+                return CheckResult::unknown("not checked");
             }
-            None => std::future::pending().await,
+            fault.mark_unchanged();
+            if let Some((latency, result)) = self.attempt() {
+                return result.with_detail("latency_ms", latency.as_secs_f64() * 1_000.0);
+            }
+            // It hangs until the next command for the component.
+            if !fault.changed().await {
+                return std::future::pending().await;
+            }
         }
     }
 

@@ -27,9 +27,11 @@ use super::protocol::{Assignment, ControlConnection, ControlRequest, Endpoints, 
 use super::{Error, inventory, program};
 
 /// The time that a service has to report where it listens.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
-/// The time that a service has to apply a fault command, and to exit when it is told to.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time that a service has to apply a fault command, which includes its checks.
+const FAULT_TIMEOUT: Duration = Duration::from_secs(20);
+/// The time that a service has to exit when it is told to, and that the next process waits for its exit.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The running fleet. It ends with [`Demo::end`], when it is dropped, or when this process dies.
 #[derive(Debug)]
@@ -255,7 +257,7 @@ impl Supervisor {
             return;
         };
         // A process that has just exited may not have been noticed yet.
-        let Ok(_exclusive) = timeout(REPLY_TIMEOUT, exclusive.lock()).await else {
+        let Ok(_exclusive) = timeout(EXIT_TIMEOUT, exclusive.lock()).await else {
             let running = self.attached.lock().get(service).map(|process| process.pid);
             let pid = running.map_or_else(String::new, |pid| format!(", pid {pid}"));
             let refusal: Result<Assignment, _> = Err(Error::hint(
@@ -344,7 +346,7 @@ impl Supervisor {
                 connection.send(&command).await?;
                 connection.receive().await
             };
-            let applied = match timeout(REPLY_TIMEOUT, exchange).await {
+            let applied = match timeout(FAULT_TIMEOUT, exchange).await {
                 Ok(Ok(Some(()))) => Ok(FaultApplied::Now),
                 Ok(_) => return,
                 Err(_) => Err(Error::new(format!("{service} does not answer"))),
@@ -358,7 +360,7 @@ impl Supervisor {
 /// Tells the process to exit, and waits until it has.
 async fn end(mut connection: ControlConnection, pid: Pid, kill: KillProcess) {
     connection.close_sending().await;
-    if timeout(REPLY_TIMEOUT, connection.closed()).await.is_err() {
+    if timeout(EXIT_TIMEOUT, connection.closed()).await.is_err() {
         // As long as its connection is open, the pid belongs to the process.
         let _ = kill(pid);
         connection.closed().await;

@@ -18,11 +18,14 @@ use crate::support::waiting::wait_until;
 
 const ON_PURPOSE: &str = "on purpose: the last beat said that it was shutting down";
 
-/// Returns whether the third heartbeat is missing.
+/// Returns whether the third heartbeat is missing, and perhaps more of them.
 fn is_lost(change: &Value) -> bool {
     let reason = change["reasons"][0].as_str().unwrap_or_default();
-    change["state"] == "unhealthy"
-        && reason.starts_with("dependency edge-1: error: missed 3, no beat since 20")
+    let missed = reason
+        .strip_prefix("dependency edge-1: error: missed ")
+        .and_then(|rest| rest.split_once(", no beat since 20"))
+        .and_then(|(missed, _)| missed.parse().ok());
+    change["state"] == "unhealthy" && missed >= Some(3)
 }
 
 const UNREADY: &str =
@@ -104,7 +107,7 @@ fn the_port_refuses_before_the_process_is_gone() {
     let address = fleet.demo.address("control-plane");
     let pid = fleet.demo.pid("control-plane");
     // Its end ends the drain.
-    let mut working = fleet.work("control-plane", 2_000);
+    let mut working = fleet.work("control-plane", 10_000);
     let mut acting = fleet.begin("shutdown --yes control-plane");
     acting.until(&format!(
         "{address} refuses connections, pid {pid} (healthctl) still runs"
@@ -115,7 +118,7 @@ fn the_port_refuses_before_the_process_is_gone() {
     working
         .read_to_string(&mut rest)
         .expect("the work is finished");
-    assert!(rest.contains("done after 2s"), "{rest}");
+    assert!(rest.contains("done after 10s"), "{rest}");
     let ran = acting.end();
     assert_eq!(ran.code, 0, "{ran:?}");
     let proof = format!(
@@ -241,7 +244,7 @@ fn virtual_machines_are_stopped_one_by_one() {
     let fleet = Fleet::start();
     let acting = fleet.begin("shutdown --yes edge");
     let mut seen = Vec::new();
-    while seen.last() != Some(&0) {
+    wait_until("the last one", || {
         let agents = fleet.demo.ask("control-plane", "GET /api/v1/agents").json();
         let agent = &agents["agents"][0];
         let running = agent["vms"]["running"].as_u64().expect("a count");
@@ -257,9 +260,21 @@ fn virtual_machines_are_stopped_one_by_one() {
             status.is_none_or(|status| agent["status"] == status),
             "{agent}"
         );
-    }
-    assert_eq!(seen, [3, 2, 1, 0]);
+        running == 0
+    });
+    // Each count is there for a moment only, so that one may be missed.
+    assert!(
+        seen.is_sorted_by(|before, after| before > after),
+        "{seen:?}"
+    );
     assert_eq!(acting.end().code, 0);
+    // The number of those that were stopped before is in each line.
+    let log = fleet.demo.log("edge");
+    let told = log
+        .lines()
+        .filter_map(|line| line.split_once("Stopping VM "));
+    let told: Vec<_> = told.map(|(_, vm)| vm).collect();
+    assert_eq!(told, ["vm-3 (1 of 3)", "vm-2 (2 of 3)", "vm-1 (3 of 3)"]);
 }
 
 /// There are no heartbeats, as after a shutdown, but no final one has announced that.
@@ -273,10 +288,8 @@ fn a_killed_agent_is_unhealthy_after_three_missed_heartbeats() {
     let lost = changes.last().unwrap();
     assert!(is_lost(lost), "{lost}");
     let heartbeat = &dependency(lost, "edge-1")["heartbeat"];
-    assert_eq!(
-        (&heartbeat["missed"], &heartbeat["final"]),
-        (&json!(3), &json!(false))
-    );
+    assert!(heartbeat["missed"].as_u64() >= Some(3), "{heartbeat}");
+    assert_eq!(heartbeat["final"], false);
 }
 
 /// The control plane accepts connections and does not answer, so the final heartbeat times out.
@@ -285,7 +298,7 @@ fn a_hanging_control_plane_does_not_delay_the_shutdown() {
     let mut fleet = Fleet::start();
     let control_plane = Pid::from_raw(fleet.demo.pid("control-plane")).expect("a process");
     kill_process(control_plane, Signal::STOP).expect("it runs");
-    let ran = fleet.run("shutdown --yes --timeout 20s edge");
+    let ran = fleet.run("shutdown --yes --timeout 30s edge");
     kill_process(control_plane, Signal::CONT).expect("it runs");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.starts_with("edge: stopped: "), "{ran:?}");
@@ -466,15 +479,23 @@ fn stopping_vm_lines_name_the_number_of_the_total_while_the_drain_goes_on() {
     let mut watching = fleet.watch("edge");
     watching.until_state("edge", "healthy");
     let acting = fleet.begin("shutdown --yes edge");
-    for (number, vm) in [(1, "vm-3"), (2, "vm-2"), (3, "vm-1")] {
-        let stopping = format!("Stopping VM {vm} ({number} of 3)");
-        let told = watching.until(|change| {
-            let reason = change["reasons"][0].as_str().unwrap_or_default();
-            reason.ends_with(&stopping)
-        });
-        assert_eq!(told.last().unwrap()["state"], "draining", "{stopping}");
-        let log = fleet.demo.log("edge");
-        assert!(log.contains(&stopping), "{log}");
+    let changes = watching.until(|change| change["state"] == "stopped");
+    let lines = [(1, "vm-3"), (2, "vm-2"), (3, "vm-1")]
+        .map(|(number, vm)| format!("Stopping VM {vm} ({number} of 3)"));
+    // A watcher that is held up misses a line, but sees none too late.
+    let mut told = Vec::new();
+    for change in &changes {
+        let reason = change["reasons"][0].as_str().unwrap_or_default();
+        if reason.contains("Stopping VM ") {
+            assert_eq!(change["state"], "draining", "{change}");
+            told.push(lines.iter().position(|line| reason.ends_with(line)));
+        }
+    }
+    assert!(!told.is_empty() && !told.contains(&None), "{changes:?}");
+    assert!(told.is_sorted(), "{changes:?}");
+    let log = fleet.demo.log("edge");
+    for line in lines {
+        assert!(log.contains(&line), "{line}: {log}");
     }
     assert_eq!(acting.end().code, 0);
 }
@@ -527,7 +548,7 @@ fn a_shutdown_on_purpose_is_told_apart_from_three_missed_heartbeats_in_the_dashb
     fleet.mend("edge", "heartbeat");
     pty.wait_without("missed 3");
     let acting = fleet.begin("shutdown --yes edge");
-    pty.wait_for("Stopping VM vm-3 (1 of 3)");
+    pty.wait_for("Stopping VM vm-");
     pty.wait_for("on purpose: the last beat said that it was shutting down");
     assert_eq!(acting.end().code, 0);
     pty.keys("q");

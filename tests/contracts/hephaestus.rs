@@ -10,7 +10,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{Fleet, assert_is, dependency};
+use super::{Fleet, assert_is, assert_stopped, dependency};
 use crate::support::demo::{Demo, ask, send};
 use crate::support::example::example_with;
 use crate::support::fake::Fake;
@@ -51,8 +51,13 @@ fn states_from_healthy_to_stopped() {
     let ran = fleet.run("reload --yes orders");
     assert_eq!(ran.code, 4, "{ran:?}");
     assert!(ran.stdout.contains("it offers no reload"), "{ran:?}");
-    let _work = fleet.work("orders", 1_500);
-    let ran = fleet.stop("orders");
+    let pid = fleet.demo.pid("orders");
+    let work = fleet.work("orders", 60_000);
+    let acting = fleet.begin("shutdown --yes orders");
+    watching.until_state("orders", "draining");
+    drop(work);
+    let ran = acting.end();
+    assert_stopped(&ran, "orders", pid);
     assert!(
         ran.stderr
             .contains("answered 200 OK: {\"status\":\"shutdown_complete\""),
@@ -66,15 +71,13 @@ fn a_scheduled_shutdown_is_accepted_and_watched_until_it_is_done() {
     let fleet = Fleet::start();
     let mut watching = fleet.watch("search");
     watching.until_state("search", "healthy");
-    let _work = fleet.work("search", 1_500);
+    let work = fleet.work("search", 60_000);
     let ran = fleet.run("shutdown --schedule --yes search");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.starts_with("search: accepted: "), "{ran:?}");
-    let ends = watching.until_stopped();
-    assert!(
-        ends.iter().any(|change| change["state"] == "draining"),
-        "{ends:?}"
-    );
+    watching.until_state("search", "draining");
+    drop(work);
+    watching.until_stopped();
 }
 
 /// The service reports `healthy` or `shutting_down`, whatever the state of its dependencies.
@@ -249,7 +252,7 @@ fn the_blocking_route_drains_and_cleans_up_and_then_replies() {
 #[test]
 fn the_schedule_route_replies_at_once_and_shuts_down_in_the_background() {
     let mut fleet = Fleet::start();
-    let _work = fleet.work("orders", 1_500);
+    let work = fleet.work("orders", 60_000);
     let reply = fleet.demo.ask("orders", "POST /health/shutdown/schedule");
     let body = reply.json();
     assert_eq!(
@@ -263,11 +266,12 @@ fn the_schedule_route_replies_at_once_and_shuts_down_in_the_background() {
         live["status"], "shutting_down",
         "it goes on while it drains"
     );
+    drop(work);
     assert_eq!(fleet.demo.next_event(), "orders exited: exit status: 0");
 }
 
-/// Nobody has asked healthctl for the shutdown: a watcher shows what the routes say. The clients of the demo are all the
-/// work there is, and the watcher looks as seldom as the demo's own inventory says.
+/// Nobody has asked healthctl for the shutdown: a watcher shows what the routes say. It looks as seldom as the demo's own
+/// inventory says, and the drain lasts until it has looked.
 #[test]
 fn a_shutdown_by_curl_shows_draining_and_then_stopped() {
     for (service, route) in [
@@ -285,8 +289,11 @@ fn a_shutdown_by_curl_shows_draining_and_then_stopped() {
         let mut watching = Watching::start(demo.scene(), &words);
         watching.until_state(service, "healthy");
         let address = demo.address(service);
+        let work = demo.work(service, 60_000);
         let asking = std::thread::spawn(move || ask(address, route).expect("it answers"));
-        let changes = watching.until(|change| change["state"] == "stopped");
+        let mut changes = watching.until(|change| change["state"] == "draining");
+        drop(work);
+        changes.extend(watching.until(|change| change["state"] == "stopped"));
         let mut states: Vec<_> = changes.iter().map(|change| &change["state"]).collect();
         states.dedup();
         assert_eq!(states, ["draining", "stopped"], "{route}: {changes:?}");
@@ -297,7 +304,7 @@ fn a_shutdown_by_curl_shows_draining_and_then_stopped() {
 #[test]
 fn while_it_drains_health_and_shutdown_routes_answer_and_other_requests_get_503() {
     let fleet = Fleet::start();
-    let _work = fleet.work("orders", 3_000);
+    let _work = fleet.work("orders", 60_000);
     fleet.demo.ask("orders", "POST /health/shutdown/schedule");
     for route in ["/health/live", "/health/status", "/health"] {
         let reply = fleet.demo.ask("orders", &format!("GET {route}"));
@@ -326,7 +333,7 @@ fn health_and_shutdown_requests_are_not_counted_as_in_flight() {
         };
         metrics.lines().find_map(line).expect("the metric is there")
     };
-    let _work = fleet.work("orders", 20_000);
+    let _work = fleet.work("orders", 100_000);
     // A request to shut down waits for the work, and those of the demo's own clients end.
     let _blocking = send(fleet.demo.address("orders"), "POST /health/shutdown");
     let status = || fleet.demo.ask("orders", "GET /health/status").json();
@@ -426,7 +433,7 @@ fn a_500_from_a_handler_that_calls_exit_proves_nothing() {
     profile: hephaestus
     url: {url}
     probes: {{status: off}}
-    actions: {{shutdown: {{timeout: 2s, then: off}}, schedule: off}}
+    actions: {{shutdown: {{timeout: 10s, then: off}}, schedule: off}}
 "
     ));
     let ran = scene.run(&["shutdown", "--yes", "api"]);
@@ -487,7 +494,7 @@ fn a_restart_counts_only_when_the_process_that_answers_is_a_new_one() {
   api:
     profile: hephaestus
     url: {url}
-    actions: {{shutdown: {{timeout: 2s, then: off}}, restart: {{http: {{method: POST, path: /restart}}, timeout: 2s}}}}
+    actions: {{shutdown: {{timeout: 10s, then: off}}, restart: {{http: {{method: POST, path: /restart}}, timeout: 10s}}}}
 "
     ));
     let ran = scene.run(&["restart", "--yes", "api"]);
@@ -531,7 +538,7 @@ fn a_service_over_tls_is_watched_drained_and_stopped_like_any_other() {
     let scene = Scene::with_inventory(&format!(
         "defaults: {{interval: 100ms, timeout: 20s, tls: {{ca: cert.pem}}}}
 services:
-  mcp: {{profile: hephaestus, url: \"https://localhost:{port}\", probes: {{work: {{http: /work/1500}}}}}}
+  mcp: {{profile: hephaestus, url: \"https://localhost:{port}\", probes: {{work: {{http: /work/5000}}}}}}
 "
     ));
     let certificate = scene.write("cert.pem", &cert.pem());

@@ -14,7 +14,7 @@ use super::{Fleet, assert_is, dependency};
 use crate::support::fake::Fake;
 use crate::support::scene::Scene;
 use crate::support::terminal::{ENTER, Pty};
-use crate::support::waiting::{LIMIT, ask_until};
+use crate::support::waiting::{LIMIT, ask_until, until};
 
 mod cluster;
 #[path = "../../src/demo/services/leases.rs"]
@@ -37,7 +37,12 @@ fn an_instance_of_the_demo_is_watched_from_healthy_to_stopped() {
     fleet.inject_fault("syncer", "queue");
     watching.until_state("syncer", "unready");
     let reason = "dependency queue: degraded: queue depth 412, limit 100";
-    assert_is(&fleet.check("syncer"), "unready", &[NOT_READY, reason], &[]);
+    let reasons = json!([NOT_READY, reason]);
+    let found = ask_until(
+        || fleet.check("syncer"),
+        |found| found["reasons"] == reasons,
+    );
+    assert_is(&found, "unready", &[NOT_READY, reason], &[]);
     fleet.inject_fault("syncer", "upstream");
     watching.until_state("syncer", "unhealthy");
     let found = fleet.check("syncer");
@@ -85,12 +90,8 @@ fn components_are_checked_in_parallel_and_one_that_hangs_delays_no_other() {
     scene.write("rbac", "healthy");
     scene.write("webhook", "hangs");
     let syncer = Syncer::start_in(scene, &json!({"components": ["webhook", "rbac"]}));
-    let attempts = |component: &str| {
-        let name = format!("service_check_duration_seconds_count{{component=\"{component}\"}}");
-        syncer.metric(&name).unwrap_or(0.0)
-    };
     // One after the other they would come to nearly the same number.
-    let attempts = || (attempts("rbac"), attempts("webhook"));
+    let attempts = || (syncer.attempts("rbac"), syncer.attempts("webhook"));
     ask_until(attempts, |(rbac, webhook)| *rbac >= (*webhook + 1.0) * 10.0);
 }
 
@@ -136,7 +137,7 @@ fn a_takeover_by_another_holder_is_shown_and_is_no_failure() {
     let screen = pty.wait_for("taken over by syncer-1 from syncer-0");
     assert!(screen.contains("✓ healthy"), "{screen}");
     let lease = fleet.demo.ask("control-plane", LEASE).json();
-    assert_eq!(lease["spec"]["leaseTransitions"], 1);
+    assert!(lease["spec"]["leaseTransitions"].as_u64() >= Some(1));
     assert_is(&fleet.check("syncer-lease"), "healthy", &[], &[]);
 }
 
@@ -165,12 +166,12 @@ fn with_lease(ago: i64) -> Value {
 
 #[test]
 fn a_renewal_older_than_30_s_is_a_missed_one_and_three_are_a_failure() {
-    // Five seconds from either edge: the test may take that long.
+    // Nine seconds before the next edge: the test may take that long.
     for (ago, state, missed) in [
         (5, "healthy", 0),
-        (35, "healthy", 1),
-        (45, "healthy", 2),
-        (55, "unhealthy", 3),
+        (31, "healthy", 1),
+        (41, "healthy", 2),
+        (51, "unhealthy", 3),
     ] {
         let found = with_lease(ago);
         assert_eq!(found["state"], state, "{ago}: {found}");
@@ -225,7 +226,10 @@ fn components_that_are_unknown_are_ignored_so_healthctl_shows_unknown_where_all_
     fleet.inject_fault("syncer", "checks");
     let report = fleet.demo.ask("syncer", "GET /health/report").json();
     assert_eq!(report["Status"], "Healthy");
-    let found = fleet.check("syncer");
+    let found = ask_until(
+        || fleet.check("syncer"),
+        |found| found["state"] == "unknown",
+    );
     assert_is(
         &found,
         "unknown",
@@ -271,16 +275,31 @@ fn the_status_is_unknown_with_no_components() {
     assert_eq!(report["Status"], "Unknown");
     assert_eq!(report["Components"], json!({}));
     assert_eq!(syncer.probes(), [200, 503]);
-    syncer.assert_status_is_unknown();
+    assert_status_is_unknown(&syncer.check());
+}
+
+/// Asserts that healthctl cannot tell the status, and that the service is unready, as its route says.
+#[track_caller]
+fn assert_status_is_unknown(found: &Value) {
+    let probes = found["probes"].as_array().expect("a list").iter();
+    let status = probes.filter(|probe| probe["name"] == "status");
+    let results: Vec<_> = status.map(|probe| &probe["result"]).collect();
+    assert_eq!(results, ["unknown"], "{found}");
+    assert_eq!(found["state"], "unready", "{found}");
 }
 
 #[test]
 fn before_the_first_check_the_whole_body_is_null_and_the_state_unknown() {
-    let scene = Scene::new();
-    scene.write("rbac", "hangs");
-    let syncer = Syncer::start_in(scene, &json!({"components": ["rbac"]}));
-    assert_eq!(syncer.ask(REPORT).body, "null\n");
-    syncer.assert_status_is_unknown();
+    // A check that hangs is a failure after 5 s. If that was sooner than the looks, another one is started.
+    let (body, found) = until("two looks before the first check has ended", || {
+        let scene = Scene::new();
+        scene.write("rbac", "hangs");
+        let syncer = Syncer::start_in(scene, &json!({"components": ["rbac"]}));
+        let looks = (syncer.ask(REPORT).body, syncer.check());
+        (syncer.attempts("rbac") == 0.0).then_some(looks)
+    });
+    assert_eq!(body, "null\n");
+    assert_status_is_unknown(&found);
 }
 
 #[test]
@@ -339,16 +358,23 @@ fn an_error_arrives_as_an_empty_object_and_its_text_is_in_the_message() {
 
 #[test]
 fn a_last_check_of_the_zero_time_means_never() {
-    let scene = Scene::new();
-    scene.write("rbac", "healthy");
-    scene.write("webhook", "hangs");
-    let syncer = Syncer::start_in(scene, &json!({"components": ["rbac", "webhook"]}));
-    let report = syncer.until_status("Healthy");
+    // A check that hangs is a failure after 5 s. If that was sooner than the looks, another one is started.
+    let (report, found) = until("two looks before the check has ended", || {
+        let scene = Scene::new();
+        scene.write("rbac", "healthy");
+        scene.write("webhook", "hangs");
+        let syncer = Syncer::start_in(scene, &json!({"components": ["rbac", "webhook"]}));
+        let ended = || syncer.attempts("webhook") > 0.0;
+        let is_checked = |report: &Value| report["Components"]["rbac"]["Status"] == "Healthy";
+        let report = syncer.until(|report| is_checked(report) || ended());
+        let looks = (report, syncer.check());
+        (!ended()).then_some(looks)
+    });
+    assert_eq!(report["Status"], "Healthy", "{report}");
     assert_eq!(
         report["Components"]["webhook"]["LastCheck"],
         "0001-01-01T00:00:00Z"
     );
-    let found = syncer.check();
     let never = dependency(&found, "webhook");
     assert_eq!(never["status"], "unknown");
     assert_eq!(never["last_success_seconds"], Value::Null);
@@ -450,8 +476,9 @@ fn any_unhealthy_component_makes_the_whole_unhealthy() {
     syncer.set("a", "degraded slow");
     syncer.until_status("Degraded");
     syncer.set("b", "unhealthy refused");
-    let report = syncer.until_status("Unhealthy");
-    assert_eq!(report["Components"]["c"]["Status"], "Healthy");
+    syncer.until(|report| {
+        report["Status"] == "Unhealthy" && report["Components"]["c"]["Status"] == "Healthy"
+    });
 }
 
 #[test]
@@ -459,8 +486,9 @@ fn else_any_degraded_component_makes_the_whole_degraded() {
     let syncer = Syncer::with_components(&["a", "b", "c"]);
     syncer.until_status("Healthy");
     syncer.set("c", "degraded slow");
-    let report = syncer.until_status("Degraded");
-    assert_eq!(report["Components"]["a"]["Status"], "Healthy");
+    syncer.until(|report| {
+        report["Status"] == "Degraded" && report["Components"]["a"]["Status"] == "Healthy"
+    });
     syncer.set("c", "healthy");
     syncer.until_status("Healthy");
 }
@@ -473,7 +501,7 @@ fn the_heartbeat_is_a_lease_with_its_renew_time_duration_and_holder() {
     let spec = &lease["spec"];
     assert_eq!(lease["apiVersion"], "coordination.k8s.io/v1");
     assert_eq!(spec["holderIdentity"], "syncer-a");
-    assert_eq!(spec["leaseDurationSeconds"], 3);
+    assert_eq!(spec["leaseDurationSeconds"], 15);
     let renewed = time(&spec["renewTime"]);
     ask_until(
         || cluster.lease(),
@@ -483,9 +511,8 @@ fn the_heartbeat_is_a_lease_with_its_renew_time_duration_and_holder() {
     let at_least = renewed.as_second();
     syncer.until(|report| time(&report["LastHeartbeat"]).as_second() >= at_least);
     let sent = "service_heartbeats_total{to=\"lease kcp-system/syncer\",result=\"sent\"}";
-    assert!(syncer.metric(sent) >= Some(2.0));
-    let message = &syncer.report()["Components"]["lease"]["Message"];
-    assert_eq!(message, "held by syncer-a");
+    ask_until(|| syncer.metric(sent), |sent| *sent >= Some(2.0));
+    syncer.until(|report| report["Components"]["lease"]["Message"] == "held by syncer-a");
 }
 
 #[test]
@@ -531,11 +558,9 @@ fn each_check_has_a_limit_of_5_s() {
     assert_eq!(CHECK_TIMEOUT, Duration::from_secs(5));
     let syncer = Syncer::with_components(&["rbac"]);
     syncer.set("rbac", "hangs");
-    let report = syncer.until_status("Unhealthy");
-    assert_eq!(
-        report["Components"]["rbac"]["Message"],
-        "timed out after 5s"
-    );
+    let report =
+        syncer.until(|report| report["Components"]["rbac"]["Message"] == "timed out after 5s");
+    assert_eq!(report["Status"], "Unhealthy");
 }
 
 #[test]
@@ -569,7 +594,7 @@ fn ten_and_more_components_are_cheap() {
     assert!(rounds >= 10.0, "{rounds}");
     // A program without optimisation takes 2 ms or so, with the reading of twelve files.
     assert!(
-        cpu / rounds < 0.01,
+        cpu / rounds < 0.03,
         "{cpu} s of processor time in {rounds} rounds"
     );
 }
@@ -658,8 +683,18 @@ fn rates_and_trends_are_computed_and_an_anomaly_is_pointed_out() {
             != Value::Null
     );
 
-    syncer.ask("POST /queue/90");
-    let report = syncer.until(is_marked);
+    // Soon there are enough of the new values to become the range. If that was sooner than the look, it is made again.
+    let mark = || {
+        syncer.ask("POST /queue/0");
+        syncer.until(|report| {
+            let depth = &report["Figures"]["queue_depth"];
+            depth["Value"] == 0.0 && depth["PerSecond"] == 0.0
+        });
+        syncer.ask("POST /queue/90");
+        let high = |report: &Value| report["Figures"]["queue_depth"]["High"].as_f64();
+        syncer.until(|report| is_marked(report) || high(report) >= Some(90.0))
+    };
+    let report = ask_until(mark, is_marked);
     assert!(
         report["Figures"]["queue_depth"]["PerSecond"].as_f64() > Some(0.0),
         "{report}"
@@ -707,7 +742,7 @@ fn the_interval_duration_and_failure_threshold_of_the_lease_are_settable() {
     for syncer in [&strict, &patient] {
         ask_until(|| lease(syncer), |lease| lease["Status"] == "Healthy");
     }
-    assert_eq!(cluster.lease()["spec"]["leaseDurationSeconds"], 3);
+    assert_eq!(cluster.lease()["spec"]["leaseDurationSeconds"], 15);
     // A token that is refused makes each renewal, and each look, a missed one.
     std::fs::write(cluster.file("token"), "revoked").expect("it can be written");
     strict.until_status("Unhealthy");
@@ -716,8 +751,7 @@ fn the_interval_duration_and_failure_threshold_of_the_lease_are_settable() {
     assert!(!changes.iter().any(is_degraded), "{changes:?}");
     let missed = "service_heartbeats_missed_in_a_row{to=\"lease kcp-system/syncer\"}";
     ask_until(|| patient.metric(missed), |missed| *missed >= Some(5.0));
-    let found = lease(&patient);
-    assert_eq!(found["Status"], "Degraded", "{found}");
+    ask_until(|| lease(&patient), |lease| lease["Status"] == "Degraded");
     // The interval is that of the replica: with that of 10 s there would be no fifth one yet.
     std::fs::write(cluster.file("token"), leases::TOKEN).expect("it can be written");
     for syncer in [&strict, &patient] {
@@ -730,8 +764,8 @@ fn a_conflict_is_handled_and_a_foreign_holder_is_not_overwritten() {
     let cluster = Cluster::start();
     let syncer = cluster.replica("syncer-a");
     ask_until(|| cluster.holder(), |holder| holder == "syncer-a");
-    let foreign = json!({
-        "holderIdentity": "foreign", "leaseDurationSeconds": 3, "leaseTransitions": 7,
+    let mut foreign = json!({
+        "holderIdentity": "foreign", "leaseDurationSeconds": 3600, "leaseTransitions": 7,
         "acquireTime": "2001-01-01T00:00:00.000000Z", "renewTime": "2001-01-01T00:00:00.000000Z",
     });
     ask_until(|| cluster.overwrite(&foreign), Option::is_some);
@@ -750,6 +784,8 @@ fn a_conflict_is_handled_and_a_foreign_holder_is_not_overwritten() {
         |sent| *sent >= before.map(|before| before + 3.0),
     );
     assert_eq!(cluster.lease()["spec"], foreign);
+    foreign["leaseDurationSeconds"] = 1.into();
+    ask_until(|| cluster.overwrite(&foreign), Option::is_some);
     ask_until(|| cluster.holder(), |holder| holder == "syncer-a");
     assert_eq!(cluster.lease()["spec"]["leaseTransitions"], 8);
 }

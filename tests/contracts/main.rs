@@ -33,13 +33,13 @@ impl Fleet {
         Self::with("")
     }
 
-    /// Starts the fleet with more configuration: lines of the map `services`.
+    /// Starts the fleet with more configuration: lines of the map `services`, none of them for `warren`.
     fn with(services: &str) -> Self {
         let demo = Demo::start(&["--calm"]);
-        let mut yaml = "defaults: {interval: 100ms, timeout: 20s}\n".to_owned();
-        if !services.is_empty() {
-            yaml = format!("{yaml}services:\n{services}");
-        }
+        // The demo's inventory has an interval and a time-out of its own for `warren`, which defaults do not change.
+        let yaml = format!(
+            "defaults: {{interval: 100ms, timeout: 20s}}\nservices:\n  warren: {{interval: 100ms, timeout: 20s}}\n{services}"
+        );
         let over = demo.scene().write("over.yaml", &yaml);
         let over = over.to_str().expect("a path is text").to_owned();
         Self { demo, over }
@@ -102,14 +102,20 @@ impl Fleet {
     fn stop(&self, service: &str) -> Ran {
         let pid = self.demo.pid(service);
         let ran = self.run(&format!("shutdown --yes {service}"));
-        assert_eq!(ran.code, 0, "{ran:?}");
-        let verdict = format!("{service}: stopped: ");
-        assert!(ran.stdout.starts_with(&verdict), "{ran:?}");
-        let process = format!("pid {pid} (healthctl)");
-        for proof in [process.as_str(), " exited"] {
-            assert!(ran.stdout.contains(proof), "{ran:?}");
-        }
+        assert_stopped(&ran, service, pid);
         ran
+    }
+}
+
+/// Asserts that a shutdown ended with the proof that this process has exited.
+#[track_caller]
+fn assert_stopped(ran: &Ran, service: &str, pid: i32) {
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let verdict = format!("{service}: stopped: ");
+    assert!(ran.stdout.starts_with(&verdict), "{ran:?}");
+    let process = format!("pid {pid} (healthctl)");
+    for proof in [process.as_str(), " exited"] {
+        assert!(ran.stdout.contains(proof), "{ran:?}");
     }
 }
 

@@ -14,7 +14,7 @@ use self::ingestor::Ingestor;
 use super::{Fleet, assert_is, dependency};
 use crate::support::demo::Answer;
 use crate::support::terminal::{ENTER, Pty};
-use crate::support::waiting::wait_until;
+use crate::support::waiting::{ask_until, wait_until};
 
 const NOT_READY: &str = "ready: answered 503 Service Unavailable, expected 200-299";
 const RELOAD: &str = "POST /api/v1/config/reload";
@@ -382,7 +382,7 @@ fn the_shutdown_timeout_is_settable() {
 /// A quarter of the new work is refused at first, all of it from the middle of the drain on.
 #[test]
 fn requests_are_refused_progressively_while_shutting_down() {
-    let shutdown = json!({"drain_seconds": 12, "initial_rejection": 0.25});
+    let shutdown = json!({"drain_seconds": 20, "initial_rejection": 0.25});
     let mut ingestor = Ingestor::with(json!({"shutdown": shutdown}));
     let endless = ingestor.endless();
     ingestor.signal(Signal::TERM);
@@ -727,20 +727,19 @@ fn the_health_of_an_upstream_service_is_aggregated() {
     let mut upstream = Ingestor::start();
     let url = format!("http://{}/health/detailed", upstream.address);
     let ingestor = Ingestor::with(json!({"upstream": url}));
-    assert_is(&ingestor.check(), "healthy", &[], &[]);
+    let found = ask_until(|| ingestor.check(), |found| found["state"] == "healthy");
+    assert_is(&found, "healthy", &[], &[]);
     drop(upstream.database.take());
     upstream.until("message", "component is unhealthy");
-    wait_until("the state", || {
-        ingestor.component("catalogue")["status"] != "healthy"
-    });
-    let found = ingestor.check();
-    assert_eq!(found["state"], "degraded", "it is optional: {found}");
-    let catalogue = dependency(&found, "catalogue");
-    let message = catalogue["error"].as_str().expect("a reason");
     let expected = "reports `unhealthy`; database: Connection refused";
-    assert!(message.starts_with(expected), "{message}");
-    let failing = ingestor.component("catalogue")["metadata"]["failing"].take();
-    assert_eq!(failing, json!(["database", "api"]));
+    let is_told = |found: &Value| {
+        let error = dependency(found, "catalogue")["error"].as_str();
+        error.is_some_and(|error| error.starts_with(expected))
+    };
+    let found = ask_until(|| ingestor.check(), is_told);
+    assert_eq!(found["state"], "degraded", "it is optional: {found}");
+    let failing = || ingestor.component("catalogue")["metadata"]["failing"].take();
+    ask_until(failing, |failing| *failing == json!(["database", "api"]));
 
     upstream.signal(Signal::TERM);
     upstream.end();
@@ -787,23 +786,36 @@ fn a_circuit_breaker_stops_calls() {
     for _ in 0..2 {
         assert_eq!(ingest().status, 502);
     }
-    let refused = ingest();
-    assert_eq!(refused.status, 503);
+    // The pause of the circuit is brief. Another call that fails after it opens the circuit again.
+    let refused = ask_until(ingest, |answer| answer.status == 503);
     assert!(
         refused.body.starts_with("the circuit is open for another "),
         "{refused:?}"
     );
-    let supplier = ingestor.component("supplier");
-    assert_eq!(supplier["metadata"]["circuit_breaker"], "open");
-    let found = ingestor.check();
+    let supplier = || {
+        ingest();
+        ingestor.component("supplier")
+    };
+    ask_until(supplier, |supplier| {
+        supplier["metadata"]["circuit_breaker"] == "open"
+    });
+    let check = || {
+        ingest();
+        ingestor.check()
+    };
+    let is_open = |found: &Value| {
+        let error = dependency(found, "supplier")["error"].as_str();
+        error.is_some_and(|error| error.ends_with("(circuit open)"))
+    };
+    let found = ask_until(check, is_open);
     assert_eq!(found["state"], "degraded", "it is optional: {found}");
-    let error = dependency(&found, "supplier")["error"]
-        .as_str()
-        .expect("a reason");
-    assert!(error.ends_with("(circuit open)"), "{error}");
     // Once the pause is over a call is let through, and fails again.
-    wait_until("the state", || ingest().status != 503);
-    assert_eq!(ingest().status, 503);
+    let after_a_trial = || {
+        ask_until(ingest, |answer| answer.status == 503);
+        ask_until(ingest, |answer| answer.status == 502);
+        ingest().status
+    };
+    ask_until(after_a_trial, |code| *code == 503);
 }
 
 #[test]
@@ -942,7 +954,14 @@ fn an_invalid_file_is_rejected_with_the_reason_and_changes_nothing() {
     }
     assert_eq!(fleet.version(), before);
 
+    // The service writes the file by itself, some time after the command.
+    let adapters = || -> Option<usize> {
+        let text = std::fs::read_to_string(fleet.configuration()).ok()?;
+        let configuration: Value = serde_json::from_str(&text).ok()?;
+        configuration["adapters"].as_array().map(Vec::len)
+    };
     fleet.inject_fault("ingestor", "config");
+    wait_until("no adapters", || adapters() == Some(0));
     let ran = fleet.run("reload --yes ingestor");
     assert_eq!(ran.code, 5, "{ran:?}");
     assert!(
@@ -954,6 +973,7 @@ fn an_invalid_file_is_rejected_with_the_reason_and_changes_nothing() {
     assert_is(&fleet.check("ingestor"), "healthy", &[], &[]);
 
     fleet.mend("ingestor", "config");
+    wait_until("three adapters", || adapters() == Some(3));
     let ran = fleet.run("reload --yes ingestor");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(

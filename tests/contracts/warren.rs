@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -95,7 +95,7 @@ fn an_unhealthy_task_is_replaced_and_the_supervisor_is_healthy_again() {
     let before = fleet.task("web");
     fleet.inject_fault("warren", "web");
     let after = fleet.until_task("web", |task| {
-        task["replaced"] == 1 && task["status"] == "healthy"
+        task["replaced"].as_u64() >= Some(1) && task["status"] == "healthy"
     });
     assert_ne!(before["pid"], after["pid"]);
     let found = fleet.check("warren");
@@ -117,19 +117,19 @@ fn health_is_stored_survives_the_manager_and_decides_replacement() {
     assert_eq!(ran.code, 0, "{ran:?}");
     // What was unhealthy when the manager ended counts as replaced by the next one, and nothing else does.
     let after = fleet.until_task("web", |task| task["status"] == "healthy");
-    assert_eq!(after["replaced"], 1, "{after}");
+    assert!(after["replaced"].as_u64() >= Some(1), "{after}");
     assert_eq!(fleet.task("cache")["replaced"], 0);
 }
 
 #[test]
 fn a_task_that_starts_slowly_is_starting_and_not_replaced() {
     let demo = Demo::start(&[]);
-    let file = demo
-        .inventory()
-        .to_str()
-        .expect("a path is text")
-        .to_owned();
-    let mut watching = Watching::start(demo.scene(), &["-f", &file, "warren"]);
+    let patient = demo
+        .scene()
+        .write("patient.yaml", "services: {warren: {timeout: 20s}}\n");
+    let files = [demo.inventory(), &patient].map(|file| file.to_str().expect("a path is text"));
+    let words = ["-f", files[0], "-f", files[1], "warren"];
+    let mut watching = Watching::start(demo.scene(), &words);
     let first = watching.next();
     let started = first["probes"][0]["target"].as_str().expect("a URL");
     let (address, _) = started
@@ -167,16 +167,15 @@ fn the_line_of_the_supervisor_says_how_many_of_the_unhealthy_are_restarting() {
         "{line}"
     );
     fleet.mend("warren", "replacement");
+    // Both are replaced at about the same time, and it depends on the moment of the look how many still are.
     let changes = watching.until(|change| {
-        let is_it = |note: &Value| note == "Health: 1/3 healthy, 2/2 restarting";
-        change["notes"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .any(is_it)
+        let notes = change["notes"].as_array().expect("a list").iter();
+        let mut notes = notes.filter_map(Value::as_str);
+        notes.any(|note| note.ends_with(" restarting") && !note.contains(", 0/"))
     });
     let restarting = changes.last().unwrap();
-    assert_eq!(dependency(restarting, "cache")["status"], "degraded");
+    let is_degraded = |task: &&str| dependency(restarting, task)["status"] == "degraded";
+    assert!(["web", "cache"].iter().any(is_degraded), "{restarting}");
     watching.until_state("warren", "healthy");
 }
 
@@ -429,18 +428,23 @@ services:
     assert!(message.starts_with(limited), "{message}");
 }
 
-/// Answers with what the script says, `+` for 200 and `-` for 503, and then with 200.
-fn scripted(script: &'static str) -> Fake {
-    let count = AtomicUsize::new(0);
-    Fake::http(move |_, _| {
+/// Answers with what the script says, `+` for 200 and `-` for 503, and then with 503 until it is mended.
+fn scripted(script: &'static str) -> (Fake, Arc<AtomicBool>) {
+    let (count, mended) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+    let is_mended = Arc::clone(&mended);
+    let fake = Fake::http(move |_, _| {
         let number = count.fetch_add(1, Ordering::SeqCst);
-        let is_well = script.as_bytes().get(number) != Some(&b'-');
+        let is_well = match script.as_bytes().get(number) {
+            Some(answer) => *answer == b'+',
+            None => is_mended.load(Ordering::SeqCst),
+        };
         (if is_well { 200 } else { 503 }, String::new())
-    })
+    });
+    (fake, mended)
 }
 
 /// Asserts that only so many failures in a row make a service unhealthy, and that it is flagged while they are fewer.
-fn assert_damped(watching: &mut Watching, retries: u64) {
+fn assert_damped(watching: &mut Watching, retries: u64, mended: &AtomicBool) {
     let passed = watching.until(|change| change["state"] == "unhealthy");
     let mut states: Vec<_> = passed.iter().map(|change| &change["state"]).collect();
     states.dedup();
@@ -448,14 +452,18 @@ fn assert_damped(watching: &mut Watching, retries: u64) {
     assert_eq!(known, 2, "healthy until then: {states:?}");
     let count = |change: &Value, what: &str| change["probes"][0][what].as_u64();
     let broken = passed.last().expect("a change");
-    assert_eq!(count(broken, "consecutive_failures"), Some(retries));
+    // A watcher that is held up misses changes: the next failures may have come before this one is told.
+    let failures = count(broken, "consecutive_failures");
+    assert!(failures >= Some(retries), "{broken}");
     assert_eq!(count(broken, "consecutive_successes"), Some(0));
     let flagged = |change: &&Value| change["flags"] == json!(["flapping"]);
     let flapping = passed.iter().find(flagged).expect("it is told");
     assert_eq!(flapping["state"], "healthy", "it changes no state");
+    mended.store(true, Ordering::SeqCst);
     let well = watching.until_state(passed[0]["name"].as_str().expect("a name"), "healthy");
     assert_eq!(count(&well, "consecutive_failures"), Some(0));
-    assert_eq!(count(&well, "consecutive_successes"), Some(1));
+    let successes = count(&well, "consecutive_successes");
+    assert!(successes >= Some(1), "{well}");
 }
 
 /// Never three in a row, and then three.
@@ -463,12 +471,12 @@ const FLAPPING: &str = "+--+--+--+--+--+---";
 
 #[test]
 fn consecutive_successes_and_failures_are_counted_and_damp_flapping() {
-    let fake = scripted(FLAPPING);
+    let (fake, mended) = scripted(FLAPPING);
     let scene = Scene::with_inventory(&format!(
         "services: {{task: {{profile: warren, url: \"{}\", interval: 50ms, probes: {{live: {{http: /}}}}}}}}\n",
         fake.url()
     ));
-    assert_damped(&mut Watching::start(&scene, &[]), 3);
+    assert_damped(&mut Watching::start(&scene, &[]), 3, &mended);
 }
 
 #[test]
@@ -479,7 +487,8 @@ fn checks_are_capped_in_number_at_a_time() {
         move |_, _| {
             let number = now.fetch_add(1, Ordering::SeqCst) + 1;
             most.fetch_max(number, Ordering::SeqCst);
-            // A fifth request would come in this time.
+            // None is answered before four have come, and a fifth request would come in the time after that.
+            wait_until("four at a time", || most.load(Ordering::SeqCst) >= 4);
             std::thread::park_timeout(Duration::from_millis(100));
             now.fetch_sub(1, Ordering::SeqCst);
             (200, String::new())
@@ -508,10 +517,13 @@ fn the_same_without_a_file() {
         ("--tcp", address.as_str()),
         ("--cmd", "sh -c 'exit 0'"),
     ] {
-        let ran = Scene::new().run(&["check", "--exit-code", flag, value]);
+        let words = ["check", "--exit-code", "--timeout", "20s", flag, value];
+        let ran = Scene::new().run(&words);
         assert_eq!(ran.code, 0, "{flag}: {ran:?}");
     }
-    let ran = Scene::new().run(&["check", "--exit-code", "--cmd", "sh -c 'exit 1'"]);
+    let fails = "sh -c 'exit 1'";
+    let words = ["check", "--exit-code", "--timeout", "20s", "--cmd", fails];
+    let ran = Scene::new().run(&words);
     assert_eq!(ran.code, 1, "{ran:?}");
     let slow = ["check", "--cmd", "sleep 600", "--timeout", "100ms"];
     let ran = Scene::new().run(&slow);
@@ -537,7 +549,17 @@ fn the_same_without_a_file() {
         "{rest:#?}"
     );
 
-    let fake = scripted("+---+---+---+---+----");
-    let words = ["--url", &fake.url(), "--interval", "50ms", "--retries", "4"];
-    assert_damped(&mut Watching::start(&scene, &words), 4);
+    let (fake, mended) = scripted("+---+---+---+---+----");
+    let url = fake.url();
+    let words = [
+        "--url",
+        &url,
+        "--interval",
+        "50ms",
+        "--timeout",
+        "20s",
+        "--retries",
+        "4",
+    ];
+    assert_damped(&mut Watching::start(&scene, &words), 4, &mended);
 }

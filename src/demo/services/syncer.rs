@@ -27,7 +27,8 @@ pub(in crate::demo) const LEASE_PATH: &str =
     "/apis/coordination.k8s.io/v1/namespaces/kcp-system/leases/syncer";
 /// The file with the token for the control plane, in the directory of the demo.
 const TOKEN_FILE: &str = "syncer.token";
-const LIMIT: Duration = Duration::from_secs(1);
+/// The time that one check, and one request to the control plane, may take.
+const LIMIT: Duration = Duration::from_secs(3);
 /// The time between two objects that are to be synced, and the time that it takes.
 const SYNC_INTERVAL: Duration = Duration::from_millis(80);
 const SYNC_TIME: Duration = Duration::from_millis(40);

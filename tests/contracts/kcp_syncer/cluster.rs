@@ -87,7 +87,7 @@ impl Cluster {
         self.folder.path().join(name)
     }
 
-    /// Starts a replica that renews the lease each 100 ms, for 3 s.
+    /// Starts a replica that renews the lease each 100 ms, for 15 s.
     pub(super) fn replica(&self, holder: &str) -> Syncer {
         self.replica_with(holder, 100, 3)
     }
@@ -106,7 +106,7 @@ impl Cluster {
         let lease = json!({
             "api": format!("{scheme}://{}", self.address),
             "ca": ca, "token": self.file("token"), "holder": holder,
-            "interval_ms": interval_ms, "duration_ms": 3_000, "failure_threshold": failure_threshold,
+            "interval_ms": interval_ms, "duration_ms": 15_000, "failure_threshold": failure_threshold,
         });
         Syncer::start(&json!({ "lease": lease }), &[])
     }

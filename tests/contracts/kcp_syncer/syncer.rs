@@ -110,17 +110,6 @@ impl Syncer {
         report["services"][0].clone()
     }
 
-    /// Asserts that healthctl cannot tell the status, and that the service is unready, as its route says.
-    #[track_caller]
-    pub(super) fn assert_status_is_unknown(&self) {
-        let found = self.check();
-        let probes = found["probes"].as_array().expect("a list").iter();
-        let status = probes.filter(|probe| probe["name"] == "status");
-        let results: Vec<_> = status.map(|probe| &probe["result"]).collect();
-        assert_eq!(results, ["unknown"], "{found}");
-        assert_eq!(found["state"], "unready", "{found}");
-    }
-
     /// Returns the value of a metric, given with its labels as Prometheus writes it.
     pub(super) fn metric(&self, name: &str) -> Option<f64> {
         let text = self.ask("GET /metrics").body;
@@ -128,6 +117,12 @@ impl Syncer {
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
         line.parse().ok()
+    }
+
+    /// Returns the number of checks of a component that have ended or timed out.
+    pub(super) fn attempts(&self, component: &str) -> f64 {
+        let name = format!("service_check_duration_seconds_count{{component=\"{component}\"}}");
+        self.metric(&name).unwrap_or(0.0)
     }
 
     /// Waits for the next changes of status that its hook is told of.

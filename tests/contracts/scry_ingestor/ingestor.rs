@@ -14,7 +14,7 @@ use crate::support::example::example;
 use crate::support::fake::Fake;
 use crate::support::process::{Running, free_port};
 use crate::support::scene::{Ran, Scene};
-use crate::support::waiting::Lines;
+use crate::support::waiting::{Lines, wait_until};
 
 /// The example `ingestor` of the kit with its database, its configuration and an inventory that names it.
 pub(super) struct Ingestor {
@@ -67,6 +67,9 @@ services: {{ingestor: {{profile: scry-ingestor, url: 'http://{address}'}}}}\n"
             configuration,
         };
         ingestor.until("message", "listening");
+        wait_until("its first checks", || {
+            ingestor.ask("GET /ready").status == 200
+        });
         ingestor
     }
 

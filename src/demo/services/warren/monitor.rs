@@ -27,7 +27,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// The number of consecutive failures that make a task unhealthy.
 const FAILURE_THRESHOLD: u32 = 3;
 /// The time that a task has to report its address.
-const ADDRESS_TIMEOUT: Duration = Duration::from_secs(2);
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(8);
 /// The time that a task has to exit.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time between the end of an unhealthy process and the start of the next one.

@@ -102,7 +102,9 @@ async fn a_change_of_health_is_logged_once() {
     });
     check.run().await;
     check.run().await;
-    let lines = written.lines("component", "logged-once");
+    let mut lines = written.lines("component", "logged-once");
+    // Another test may have asked for those meanwhile.
+    lines.retain(|line| line["level"] != "debug");
     let [line] = &lines[..] else {
         panic!("one line was expected: {lines:?}")
     };
