@@ -37,6 +37,8 @@ pub(crate) struct RolloutNode {
     pub(crate) stops: bool,
     /// The service has a start phase: healthctl starts it, or something else replaces it.
     pub(crate) starts: bool,
+    /// Something else replaces it, so that its one phase stops it as well.
+    pub(crate) is_replaced: bool,
     /// The nodes that this service needs, directly or through services that are not in the plan.
     pub(crate) needs: Vec<usize>,
 }
@@ -245,11 +247,16 @@ impl Rollout {
                 return impossible("it was stopped and is left stopped, as requested");
             }
             PhaseState::Succeeded => "it was stopped and not started again",
-            PhaseState::NotPlanned => {
-                // A service that something else replaces stops on the way, so the rules of a stop apply.
+            PhaseState::NotPlanned if node.node.is_replaced => {
+                // It stops on the way, so the rules of a stop apply.
                 self.may_stop(index)?;
                 "nothing was done"
             }
+            PhaseState::NotPlanned if self.interrupted => {
+                return impossible("nothing was done: interrupted");
+            }
+            // What fails elsewhere is no reason to leave it down.
+            PhaseState::NotPlanned => "nothing was done",
         };
         for &need in &node.node.needs {
             match &self.nodes[need].phases {

@@ -138,6 +138,7 @@ fn nodes(prepared: &PreparedAction) -> Vec<RolloutNode> {
             name: target.service.name.clone(),
             stops: both || matches!(target.goal, Goal::Stop | Goal::Reload),
             starts: both || matches!(target.goal, Goal::Start | Goal::Replace),
+            is_replaced: target.goal == Goal::Replace,
             needs: needs.clone(),
         }
     };

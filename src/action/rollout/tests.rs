@@ -22,6 +22,7 @@ fn play(services: &str, policy: RolloutPolicy, failing: &str) -> String {
             name: name.clone(),
             stops: !mark.contains(['!', '^']),
             starts: !mark.contains('_'),
+            is_replaced: mark.contains('!'),
             needs,
         })
         .collect();
@@ -196,16 +197,17 @@ fn a_failed_start_leaves_its_dependents_unstarted() {
          ; api Start: it was stopped and not started again: db, which it needs, did not come up"
     );
     assert_eq!(
-        play("web^<db db^", at_once(1), "db+"),
-        "db+; web Start: nothing was sent: db ended as still-answering; `--keep-going` continues after a failure"
-    );
-    let keep = RolloutPolicy {
-        keep_going: true,
-        ..at_once(1)
-    };
-    assert_eq!(
-        play("web^<db x^ db^", keep, "db+"),
+        play("web^<db x^ db^", at_once(1), "db+"),
         "db+ x+; web Start: nothing was done: db, which it needs, did not come up"
+    );
+    // A service that was down is started although another one has not stopped; of those that run, no other is stopped.
+    assert_eq!(
+        play("a b c^", at_once(1), "a-"),
+        "c+ a-; a Start: it has not stopped; b Stop: nothing was sent: a ended as still-answering; `--keep-going` continues after a failure"
+    );
+    assert_eq!(
+        play("a b! c", at_once(1), "b+"),
+        "b+; a Stop: nothing was sent: b ended as still-answering; `--keep-going` continues after a failure; c Stop: nothing was sent: b ended as still-answering; `--keep-going` continues after a failure"
     );
 }
 
@@ -217,5 +219,9 @@ fn nothing_begins_after_an_interruption() {
          ; web Start: it was stopped and not started again: interrupted\
          ; api Stop: nothing was sent: interrupted\
          ; db Stop: nothing was sent: interrupted"
+    );
+    assert_eq!(
+        play("web^<db db^", at_once(1), "db+!!"),
+        "db+; web Start: nothing was done: interrupted"
     );
 }

@@ -319,7 +319,7 @@ const fn on_failure(action: Action) -> &'static str {
         Action::Restart => {
             "if one fails, no other is stopped, and what was stopped is started again where it can be"
         }
-        Action::Start => "if one fails, no other is started",
+        Action::Start => "if one fails, those that need it are not started",
         Action::Shutdown | Action::Schedule | Action::Reload => {
             "if one fails, nothing is sent to those after it"
         }

@@ -179,8 +179,14 @@ fn a_failed_start_leaves_its_dependents_unstarted_by_name() {
     let api = Startable::new("api", "").with("    depends_on: [db]\n");
     let other = Startable::new("other", "");
     let stage = Stage::new(SERVICE, &[&db, &api, &other]);
-    let ran = run(stage.scene(), "start --yes --all --keep-going");
+    let ran = run(stage.scene(), "start --yes --all --parallel 1");
     assert_eq!(ran.code, 5, "{ran:?}");
+    let order = order(&ran);
+    let place = |step: &str| order.iter().position(|it| it == step);
+    assert!(
+        place("db started") < place("other started"),
+        "the failure comes first: {ran:?}"
+    );
     assert!(ran.stdout.contains("db: died: "), "{ran:?}");
     assert!(
         ran.stdout

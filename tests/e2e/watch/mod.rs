@@ -23,3 +23,12 @@ fn on_demo(demo: &Demo, words: &[&str]) -> Pty {
     let file = demo.inventory().to_str().expect("the demo's path is text");
     dashboard(demo.scene(), &[&["-f", file], words].concat())
 }
+
+/// Leaves the dashboard, which has to restore the terminal.
+#[track_caller]
+fn leave(mut pty: Pty) {
+    pty.keys("q");
+    let ended = pty.end();
+    ended.assert_restored();
+    assert_eq!(ended.code, 0);
+}

@@ -1,6 +1,6 @@
 //! Starts and restarts from the keyboard, of one service and of several that are marked.
 
-use super::dashboard;
+use super::{dashboard, leave};
 use crate::actions::SERVICE;
 use crate::support::faulty::FaultyService;
 use crate::support::scene::Scene;
@@ -29,13 +29,6 @@ fn mark_both(pty: &mut Pty) {
     pty.wait_for("2 marked *");
     pty.wait_for_line(&["*api"]);
     pty.wait_for_line(&["*web"]);
-}
-
-fn leave(mut pty: Pty) {
-    pty.keys("q");
-    let ended = pty.end();
-    ended.assert_restored();
-    assert_eq!(ended.code, 0);
 }
 
 #[test]

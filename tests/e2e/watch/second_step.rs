@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::dashboard;
+use super::{dashboard, leave};
 use crate::actions::SERVICE;
 use crate::support::process::{Running, free_port, wait_for_port};
 use crate::support::scene::Scene;
@@ -40,13 +40,6 @@ fn assert_ended(pty: &Pty, how: &str) {
     let screen = pty.wait_for("shutdown: stopped after");
     let words: Vec<&str> = screen.split_whitespace().collect();
     assert!(words.join(" ").contains(how), "{screen}");
-}
-
-fn leave(mut pty: Pty) {
-    pty.keys("q");
-    let ended = pty.end();
-    ended.assert_restored();
-    assert_eq!(ended.code, 0);
 }
 
 #[test]
