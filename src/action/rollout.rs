@@ -162,7 +162,7 @@ impl Rollout {
     /// Tells whether a failed task was the stop of its node. A node that something else replaces has one phase for both,
     /// and its verdict tells how far that came.
     fn is_failed_stop(&self, task: RolloutTask, verdict: Verdict) -> bool {
-        let replaced = self.nodes[task.node].phases[0] == PhaseState::NotPlanned;
+        let replaced = self.nodes[task.node].node.is_replaced;
         let still_runs = matches!(
             verdict,
             Verdict::SameProcess | Verdict::StillAnswering | Verdict::StillDraining

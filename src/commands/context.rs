@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use std::io::{self, IsTerminal, Write};
 
 use crate::action::{RolloutPolicy, shown_command};
-use crate::execute::Policy;
+use crate::execute::{Force, Policy};
 use crate::exit::Exit;
 use crate::health::{Candidate, SelectError, Selection};
 use crate::host::directories;
@@ -182,8 +182,7 @@ impl Context {
             audit: state,
             command: shown_command(words.iter().map(String::as_str)),
             timeout: None,
-            force: false,
-            kill: false,
+            force: Force::Never,
             only_running: false,
             no_deps: false,
             rollout: RolloutPolicy::default(),

@@ -147,15 +147,15 @@ impl Simulation {
         join_all(self.service.checks().iter().map(Check::run)).await;
     }
 
-    /// Runs a check until an attempt has ended that began after the last command for it.
+    /// Runs a check until an attempt has ended that took the last command for it into account.
     async fn run_anew(&self, check: &Check) {
         // This shares an attempt that has begun before, whose result may be out of date.
         check.run().await;
         let components = self.service.components();
         let component = components.iter().find(|it| it.name == check.name());
         let message = component.and_then(|it| it.message.as_deref());
-        // A command ends an attempt that hangs, so that one which timed out has begun after it. Another run at once
-        // might find it still running.
+        // A command has an attempt that hangs look again, so that one which has timed out since hangs by this command.
+        // Another run at once might find it still running.
         if !message.is_some_and(|message| message.starts_with("timed out ")) {
             check.run().await;
         }

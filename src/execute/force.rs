@@ -1,17 +1,25 @@
-//! A stop under way that a person may end by force: SIGKILL as a second step, while the stop still waits.
+//! The end by force of a stop that is under way: SIGKILL as a second step, which a person permits while the stop still waits.
 //!
-//! Must not decide whom it reaches: that is the list which the stop has proved.
+//! Must not decide whom it reaches: that is what the stop has proved.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::PreparedAction;
-use super::kill::AFTER_TERM;
 use super::signal::{ProvenTarget, target_names};
 use crate::action::{Action, Goal, PlanStep, Proposal, ProposedAction, Refusal, RefusalReason};
+use crate::health::Process;
 use crate::inventory::Service;
 use crate::text;
+
+/// The time that SIGTERM has before SIGKILL where the time of the stop is up already, unless all of it was less.
+pub(super) const AFTER_TERM: Duration = Duration::from_secs(5);
+
+/// The switches of the latest action on each service, by the name of the service; clones are the same switches.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ForceSwitches(Arc<Mutex<HashMap<String, ForceSwitch>>>);
 
 /// The switch of one service of an action; clones are the same switch.
 #[derive(Debug, Clone, Default)]
@@ -20,43 +28,64 @@ pub(crate) struct ForceSwitch {
     asked: CancellationToken,
 }
 
-/// How far an action has come towards a stop that can be ended by force.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The progress of an action towards a stop that can be ended by force.
+#[derive(Debug, Clone, Default)]
 enum ForceStage {
     /// Nothing is being stopped: it waits for its turn, or starts already.
     #[default]
     NotStopping,
-    /// The stop waits for the end of these processes, named for people.
-    Stopping(String),
+    /// The stop waits for the end of these processes.
+    Stopping {
+        targets: Vec<ProvenTarget>,
+        /// Set where the service is started again after that.
+        restarts: bool,
+    },
     /// The action on the service has ended.
     Ended,
 }
 
+/// The effect of force on a service, for a person to agree to.
+#[derive(Debug, Clone)]
+pub(crate) struct ForceOffer {
+    pub(crate) proposal: Proposal,
+    /// The processes that the person is shown.
+    shown: Vec<Process>,
+}
+
 impl ForceSwitch {
     /// Returns what force would do to the service now; `None` where the action on it has ended.
-    pub(crate) fn proposal(&self, service: &Service) -> Option<Result<Proposal, Refusal>> {
-        let action = Action::Shutdown;
-        let names = match self.stage() {
-            ForceStage::Stopping(names) => names,
+    pub(crate) fn offer(&self, service: &Service) -> Option<Result<ForceOffer, Refusal>> {
+        let refuse = |reason, hint| {
+            let reason = RefusalReason::new(reason, hint);
+            Some(Err(reason.of(service, Action::Shutdown)))
+        };
+        let (targets, restarts) = match &*self.stage() {
+            ForceStage::Stopping { targets, restarts } => (living(targets), *restarts),
             ForceStage::NotStopping => {
-                let reason = "nothing of it is being stopped at the moment";
-                let hint = "its steps are in its detail and in the events";
-                return Some(Err(RefusalReason::new(reason, hint).of(service, action)));
+                return refuse(
+                    "the action on it that is under way stops nothing at the moment",
+                    "its steps are in its detail and in the events",
+                );
             }
             ForceStage::Ended => return None,
         };
+        if targets.is_empty() {
+            return refuse(
+                "its stop waits, and no process that is proved to be its own still runs, so none may be killed",
+                "its steps are in its detail and in the events",
+            );
+        }
         let after_term = text::format_duration(AFTER_TERM);
+        let action = Action::Shutdown;
         let offer = ProposedAction {
             service: service.name.clone(),
             action,
-            means: "SIGKILL, to end the stop that is under way".to_owned(),
-            request: text::clean(&format!("SIGKILL to {names}"), 300),
+            means: format!("SIGTERM where none was sent yet, SIGKILL {after_term} later"),
+            request: text::clean(&format!("SIGKILL to {}", target_names(&targets)), 600),
             after_reply: None,
-            otherwise: Some(format!(
-                "whoever has had no SIGTERM gets that first, and {after_term} to end"
-            )),
-            then: None,
-            target: "what the stop has proved to be its own, and still runs".to_owned(),
+            otherwise: None,
+            then: restarts.then(|| "the restart goes on: it is started again".to_owned()),
+            target: "the processes that its stop has proved to be its own".to_owned(),
             timeout: AFTER_TERM,
             protected: service.protected,
         };
@@ -64,24 +93,30 @@ impl ForceSwitch {
             service: service.name.clone(),
             goal: Goal::Stop,
         };
-        Some(Ok(Proposal {
+        let proposal = Proposal {
             offers: vec![offer],
             order: vec![step],
-        }))
+        };
+        let shown = targets.iter().map(ProvenTarget::process).collect();
+        Some(Ok(ForceOffer { proposal, shown }))
     }
 
-    /// Has the stop killed without further waiting. Returns whether there still was one.
-    pub(crate) fn force(&self) -> bool {
-        let stops = matches!(self.stage(), ForceStage::Stopping(_));
-        if stops {
-            self.asked.cancel();
+    /// Has the stop killed without further waiting, as it was offered.
+    ///
+    /// # Errors
+    /// Why nothing is killed: the stop is over, or concerns others than those that were shown.
+    pub(crate) fn force(&self, offer: &ForceOffer) -> Result<(), &'static str> {
+        let stage = self.stage();
+        let ForceStage::Stopping { targets, .. } = &*stage else {
+            return Err("its stop was over before, and its result says how");
+        };
+        let is_shown = |one: &ProvenTarget| offer.shown.contains(&one.process());
+        if !living(targets).iter().all(is_shown) {
+            return Err("what is left of it are other processes than those that were shown");
         }
-        stops
-    }
-
-    fn stage(&self) -> ForceStage {
-        let stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        stage.clone()
+        // Under the lock, so that the stop either kills or is over before.
+        self.asked.cancel();
+        Ok(())
     }
 
     /// Returns what is cancelled once somebody asks for force.
@@ -89,32 +124,45 @@ impl ForceSwitch {
         &self.asked
     }
 
-    /// Notes that these are being stopped.
-    pub(super) fn begin(&self, list: &[ProvenTarget]) {
-        if !list.is_empty() {
-            self.set(ForceStage::Stopping(target_names(list)));
-        }
+    /// Notes whom the stop waits for.
+    pub(super) fn stopping(&self, targets: &[ProvenTarget], restarts: bool) {
+        let targets = targets.to_vec();
+        *self.stage() = ForceStage::Stopping { targets, restarts };
     }
 
     /// Notes that nothing is being stopped any more.
-    pub(super) fn pass(&self) {
-        self.set(ForceStage::NotStopping);
+    pub(super) fn stop_ended(&self) {
+        *self.stage() = ForceStage::NotStopping;
     }
 
     /// Notes that the action has ended.
-    pub(super) fn end(&self) {
-        self.set(ForceStage::Ended);
+    pub(super) fn action_ended(&self) {
+        *self.stage() = ForceStage::Ended;
     }
 
-    fn set(&self, stage: ForceStage) {
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+    fn stage(&self) -> MutexGuard<'_, ForceStage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl PreparedAction {
-    /// Returns the switch of each service, by name.
-    pub(crate) fn force_switches(&self) -> impl Iterator<Item = (String, ForceSwitch)> + '_ {
-        let targets = self.targets.iter();
-        targets.map(|target| (target.service.name.clone(), target.force.clone()))
+fn living(targets: &[ProvenTarget]) -> Vec<ProvenTarget> {
+    let mut living = targets.to_vec();
+    living.retain(|one| one.accepts_signals().is_ok());
+    living
+}
+
+impl ForceSwitches {
+    /// Returns the switch of the latest action on a service.
+    pub(super) fn get(&self, service: &str) -> Option<ForceSwitch> {
+        self.lock().get(service).cloned()
+    }
+
+    /// Takes in the switch of an action that has begun.
+    pub(super) fn add(&self, service: &str, switch: &ForceSwitch) {
+        self.lock().insert(service.to_owned(), switch.clone());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, ForceSwitch>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,18 +9,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::PlannedRequest;
 use super::facts::{Circumstances, ProcessFacts};
+use super::force::AFTER_TERM;
 use super::monitor::{MonitorSubject, Monitored, monitor};
 use super::ownership::ProcessProof;
 use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow};
 use super::signal::{ProvenTarget, send_to_all, signal_name, target_names};
-use crate::action::{ExitProof, LOOKS_APART, Observation, Verdict};
+use crate::action::{ExitProof, Goal, LOOKS_APART, Observation, Verdict};
 use crate::event::StepKind;
 use crate::health::Process;
 use crate::host::pid_file::PidFile;
 
-/// The time that SIGTERM has where the time of the stop is up already, unless all of it was less.
-pub(super) const AFTER_TERM: Duration = Duration::from_secs(5);
 /// The time that a process has to end after SIGKILL; only one that is stuck in the kernel needs longer.
 const AFTER_KILL: Duration = Duration::from_secs(5);
 /// The time that a leftover of the session has where the time of the stop is up already.
@@ -89,6 +88,10 @@ impl TargetRun<'_> {
             );
             return ActionEnd::new(Verdict::GoneThenBack, text).with_evidence(evidence);
         }
+        if let Err(why) = self.record_kill(&killed) {
+            let text = format!("{why}, so SIGKILL was not sent");
+            return ActionEnd::new(Verdict::StillAnswering, text).with_evidence(evidence);
+        }
         self.send_to(&killed, Signal::KILL, &why, &mut evidence);
         // A process of the first ones that went by itself has to be gone as well.
         killed.extend(first);
@@ -100,6 +103,24 @@ impl TargetRun<'_> {
         }
         let text = "SIGKILL was sent, and it is still there";
         ActionEnd::new(Verdict::StillAnswering, text).with_evidence(evidence)
+    }
+
+    /// Writes a line of the audit where a person has asked for SIGKILL after the action had begun.
+    ///
+    /// # Errors
+    /// The audit file cannot be written.
+    fn record_kill(&self, targets: &[ProvenTarget]) -> Result<(), String> {
+        if !self.target.force.asked().is_cancelled() {
+            return Ok(());
+        }
+        let before = self.before();
+        let mut subject = self.audit_subject(&before);
+        let names = target_names(targets);
+        subject.request = Some(format!(
+            "SIGKILL to {names}, asked for while it was stopping"
+        ));
+        let written = self.context.audit.write(&subject, None);
+        written.map_err(|error| format!("the audit file cannot be written: {error}"))
     }
 
     fn send_to(
@@ -200,21 +221,34 @@ impl TargetRun<'_> {
             result.evidence.push(format!("sent {what}"));
             result.evidence.extend(send_to_all(&unasked, Signal::TERM));
         }
-        let watch = |limit| {
+        self.target
+            .force
+            .stopping(&all, self.target.goal == Goal::Start);
+        let watch = |limit, time_out: CancellationToken| {
             let proof = ExitProof::new(Duration::ZERO);
             let processes = all.iter().map(ProvenTarget::process).collect();
             let subject = MonitorSubject {
                 endpoints: Vec::new(),
                 cancel: CancellationToken::new(),
-                time_out: self.target.force.asked().clone(),
+                time_out,
                 ..self.subject(proof, processes, String::new())
             };
             verdict_of(ExitWatch { subject }, limit)
         };
-        if watch(patience).await != Verdict::Stopped && self.is_forced() {
+        let asked = self.target.force.asked();
+        // Force that was asked for before takes no time from those that get SIGTERM only now.
+        let time_out = if asked.is_cancelled() {
+            CancellationToken::new()
+        } else {
+            asked.clone()
+        };
+        let remain = watch(patience, time_out).await != Verdict::Stopped;
+        self.target.force.stop_ended();
+        if remain && self.is_forced() {
             let mut remaining = all.clone();
             remaining.retain(|one| one.accepts_signals().is_ok());
             if !remaining.is_empty() {
+                self.record_kill(&remaining)?;
                 let names = target_names(&remaining);
                 let what = format!("SIGTERM has not ended them; sending SIGKILL to {names}");
                 self.tell(StepKind::Remark, &what);
@@ -223,7 +257,7 @@ impl TargetRun<'_> {
                 result
                     .evidence
                     .extend(send_to_all(&remaining, Signal::KILL));
-                watch(AFTER_KILL).await;
+                watch(AFTER_KILL, CancellationToken::new()).await;
             }
         }
         self.left_behind().await

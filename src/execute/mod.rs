@@ -44,12 +44,24 @@ use crate::text;
 
 use audit::{Audit, AuditSubject, instance_info};
 use facts::{OtherServices, ServiceFacts};
+use force::ForceSwitches;
 use ownership::OwnProcess;
 use signal::ProvenTarget;
 
-pub(crate) use force::ForceSwitch;
+pub(crate) use force::{ForceOffer, ForceSwitch};
 pub(crate) use plan::startable_beside;
 pub(crate) use scan::HostScan;
+
+/// The permission to kill a service that does not stop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Force {
+    #[default]
+    Never,
+    /// When its time is up.
+    InTheEnd,
+    /// Soon: a stop is by signals alone. Somebody has asked for that after a stop.
+    Soon,
+}
 
 /// Settings that hold for every action of a run.
 #[derive(Debug, Clone, Default)]
@@ -62,10 +74,7 @@ pub(crate) struct Policy {
     pub(crate) command: String,
     /// The time that each phase of an action may take, instead of the inventory's.
     pub(crate) timeout: Option<Duration>,
-    /// Allows to kill a service that has not stopped in time.
-    pub(crate) force: bool,
-    /// A stop is by signals alone, and SIGKILL soon follows: somebody has asked for that after a stop.
-    pub(crate) kill: bool,
+    pub(crate) force: Force,
     /// A start leaves alone the services that its own need.
     pub(crate) no_deps: bool,
     /// Leaves down a service that is to be restarted and has ended since the plan was made.
@@ -87,6 +96,7 @@ pub(crate) struct Executor {
     prober: Prober,
     clock: Clock,
     policy: Policy,
+    switches: ForceSwitches,
 }
 
 /// An action on some services, in the order in which it will be carried out. Nothing has been sent.
@@ -146,7 +156,14 @@ impl Executor {
             prober,
             clock,
             policy,
+            switches: ForceSwitches::default(),
         }
+    }
+
+    /// Returns the switch that ends the stop of a service by force, where this executor, or a clone of it, has begun the
+    /// latest action on it.
+    pub(crate) fn force_switch(&self, service: &str) -> Option<ForceSwitch> {
+        self.switches.get(service)
     }
 
     /// Returns the same executor, whose audit lines give `command` as their command.
@@ -165,7 +182,7 @@ impl Executor {
 
     /// Returns the same executor, whose stops are by signals alone, the last of which is SIGKILL.
     pub(crate) fn killing(mut self) -> Self {
-        (self.policy.force, self.policy.kill) = (true, true);
+        self.policy.force = Force::Soon;
         self
     }
 

@@ -395,6 +395,17 @@ impl<'a> Tree<'a> {
             ),
             held_by: one.held_by.clone(),
             may_be_named: self.evidence.named.is_none(),
+            serves_others: matches!(
+                self.exception(index),
+                Some(
+                    Exception::Init
+                        | Exception::Kernel
+                        | Exception::Ourselves
+                        | Exception::Keeper
+                        | Exception::Multiplexer
+                        | Exception::Supervisor
+                )
+            ),
         }
     }
 

@@ -58,6 +58,13 @@ pub(super) struct StartedInstance {
     pub(super) ready: Duration,
 }
 
+impl Drop for TargetRun<'_> {
+    fn drop(&mut self) {
+        // However it has ended, nobody can force it any more.
+        self.target.force.action_ended();
+    }
+}
+
 impl<'a> TargetRun<'a> {
     pub(super) fn new(context: ActionContext<'a>, target: PlanTarget, lock: Option<Lock>) -> Self {
         Self {
@@ -145,7 +152,7 @@ impl<'a> TargetRun<'a> {
         }
     }
 
-    fn before(&self) -> Identity {
+    pub(super) fn before(&self) -> Identity {
         let before = self.before.clone();
         before.unwrap_or_else(|| self.target.identity())
     }
@@ -266,7 +273,7 @@ impl<'a> TargetRun<'a> {
         let ran_before = !self.target.facts.nothing_there();
         let sent = self.begin_sending(&request, ran_before);
         let result = self.stop(&request).await;
-        self.target.force.pass();
+        self.target.force.stop_ended();
         let took = self.now().since(sent);
         let (verdict, unseen) = (result.verdict, result.unseen);
         if has_stopped(verdict) {
@@ -383,7 +390,8 @@ impl<'a> TargetRun<'a> {
         self.tell_sending(request);
         let sent = self.now();
         self.note_asked();
-        self.target.force.begin(&request.list);
+        let restarts = matches!(self.target.goal, Goal::Start | Goal::Replace);
+        self.target.force.stopping(&request.list, restarts);
         self.baseline = Some(self.target.facts.baseline(sent));
         self.before = ran_before.then(|| self.target.identity());
         sent
@@ -466,7 +474,7 @@ impl<'a> TargetRun<'a> {
             sentence = format!("{sentence} (the audit file could not be written: {error})");
         }
         self.lock = None;
-        self.target.force.end();
+        self.target.force.action_ended();
         let mut evidence = std::mem::take(&mut self.evidence);
         evidence.extend(result.evidence);
         let at = self.now();

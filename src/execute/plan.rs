@@ -14,10 +14,10 @@ use super::audit::Audit;
 use super::facts::{
     FactsQuestion, OtherServices, ServiceFacts, StartCommands, StoredState, find_owners, name,
 };
-use super::kill::AFTER_TERM;
+use super::force::AFTER_TERM;
 use super::request::{offer_to_start, plan_request, refuse_copies, refuse_foreign, refuse_split};
 use super::start::{NO_PROGRAM, NO_RECORDS};
-use super::{Executor, ForceSwitch, PlanTarget, PlannedWork, PreparedAction, record_key};
+use super::{Executor, Force, ForceSwitch, PlanTarget, PlannedWork, PreparedAction, record_key};
 use crate::action::{
     Action, ActionPlan, Goal, LOOKS_APART, Refusal, RefusalReason, needed_beside, needs,
     plan_action, stop_order,
@@ -196,7 +196,7 @@ impl Executor {
         if let Some(method) = &mut plan.request {
             method.timeout = self.policy.timeout.unwrap_or(method.timeout);
         }
-        if self.policy.kill {
+        if self.policy.force == Force::Soon {
             plan.by_force(service, AFTER_TERM)
         } else if self.policy.pid.is_some() {
             plan.by_signal(service)

@@ -15,6 +15,9 @@ use super::facts::{ForeignFinding, ServiceFacts, heads, name, names, shown, star
 use super::ownership::{OwnProcess, ProcessProof, UnprovenProcess};
 use super::send::kernel_signal;
 
+/// The most processes that a question names.
+const MOST_NAMED: usize = 20;
+
 const NOT_A_SPLIT: &str =
     "stop one of them by its pid; where several are meant to, say `replicas: true`";
 
@@ -119,8 +122,13 @@ pub(super) fn plan_request(
     let killed = plan.kills.then(|| {
         let own = facts.processes.ownership.own.iter();
         let after = text::format_duration(method.timeout);
-        let own = names(own.map(|one| &one.running));
-        format!("what still runs {after} later gets SIGKILL: {own}")
+        let own: Vec<_> = own.map(|one| &one.running).collect();
+        let more = match own.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let own = names(own.into_iter().take(MOST_NAMED));
+        format!("what still runs {after} later gets SIGKILL: {own}{more}")
     });
     let follows = after_reply.as_ref().and_then(|(then, target)| {
         let pid = target.as_ref().ok()?.running.process.pid;
@@ -336,7 +344,7 @@ fn unproven(service: &Service, declared: bool, facts: &ServiceFacts) -> RefusalR
         return RefusalReason::new(reason, hint);
     }
     if let [one, others @ ..] = processes.ownership.unproven.as_slice() {
-        let others = others.iter().map(|one| format!("; {}", one.described()));
+        let described = others.iter().map(|one| format!("; {}", one.described()));
         // What is wrong with the file is what can be put right.
         let why = match &processes.pid_file {
             Some(PidFile::Unknown(why)) => why,
@@ -345,10 +353,12 @@ fn unproven(service: &Service, declared: bool, facts: &ServiceFacts) -> RefusalR
         let reason = format!(
             "{lead}its process is not proved to be its own: {}: {why}{}",
             one.described(),
-            others.collect::<String>()
+            described.collect::<String>()
         );
         let ways = one.ways_out(service.start.is_some(), stops_without_signal(service));
-        return RefusalReason::new(reason, ways).unless_named(one.nameable());
+        // Of several, one that is named would leave the others.
+        let nameable = one.nameable().filter(|_| others.is_empty());
+        return RefusalReason::new(reason, ways).unless_named(nameable);
     }
     let file = service
         .pid_file

@@ -55,6 +55,9 @@ impl Executor {
             engine,
             cancel,
         };
+        for target in &prepared.targets {
+            self.switches.add(&target.service.name, &target.force);
+        }
         let rollout = Rollout::new(nodes(&prepared), self.policy.rollout);
         let targets = prepared.targets.into_iter().zip(locks);
         let runs = targets.map(|(target, lock)| Some(TargetRun::new(context, target, lock)));
@@ -188,7 +191,7 @@ async fn phase(
         (ActionPhase::Stop, _) => Box::pin(run.stop_phase()).await,
         (ActionPhase::Start, _) => Flow::Break(Box::pin(run.start_phase()).await),
     };
-    run.target.force.pass();
+    run.target.force.stop_ended();
     match end {
         Flow::Continue(verdict) => (task, run, verdict, None),
         Flow::Break(mut result) => {

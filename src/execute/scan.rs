@@ -20,7 +20,7 @@ use super::record_key;
 use crate::health::{
     ChangedFile, CodeFiles, Flag, HostFinding, OnRecord, Process, ProcessExit, is_crash_loop,
 };
-use crate::host::directories::absolute;
+use crate::host::directories::below_inventory;
 use crate::host::log::last_line;
 use crate::host::mtime::{executable, matching_files, modified};
 use crate::host::pid_file::PidFile;
@@ -267,7 +267,7 @@ impl ScannedService {
         let mut code = CodeFiles {
             entry_differs: running
                 .zip(start)
-                .is_some_and(|(record, start)| !is_entry_of(record, start)),
+                .is_some_and(|(record, start)| !is_entry_of(record, start, &self.key)),
             hot: service.hot_reload.clone(),
             recorded_at: facts.record.as_ref().map(|record| record.started_at),
             first_until: facts
@@ -425,11 +425,11 @@ impl ScannedService {
     }
 }
 
-/// Returns whether a process was started by this entry, as it is now. Earlier versions have written its directories down as
-/// they were named.
-fn is_entry_of(record: &Record, start: &StartSpec) -> bool {
-    record.entry == start.fingerprint(absolute)
-        || record.entry == start.fingerprint(Path::to_path_buf)
+/// Returns whether a process was started by this entry, as it is now. Earlier versions have written its paths down as they
+/// were named.
+fn is_entry_of(record: &Record, start: &StartSpec, key: &RecordKey) -> bool {
+    let below = |path: &Path| below_inventory(key.inventory(), path);
+    record.entry == start.fingerprint(below) || record.entry == start.fingerprint(Path::to_path_buf)
 }
 
 /// Tells how a process has ended.

@@ -20,7 +20,7 @@ use crate::action::{
 };
 use crate::event::StepKind;
 use crate::health::Process;
-use crate::host::directories::absolute;
+use crate::host::directories::below_inventory;
 use crate::host::keeper::enclosing_unit;
 use crate::host::launch::{StartOrder, launch, make_log, startable};
 use crate::host::log::{excerpt, last_line};
@@ -393,7 +393,7 @@ impl Executor {
             env,
             cwd: exec.cwd.clone(),
             log: start.log.clone().unwrap_or_else(default_log),
-            entry: start.fingerprint(absolute),
+            entry: start.fingerprint(|path| below_inventory(key.inventory(), path)),
             sources: sources_fingerprint(service).await,
         };
         Ok((records, order, Redactions::new(exec, secrets)))

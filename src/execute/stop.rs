@@ -6,7 +6,6 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::Instant;
 
-use super::PlannedRequest;
 use super::address::ServiceAddress;
 use super::facts::{IdentityAnswer, IdentityQuestion};
 use super::monitor::{MonitorSubject, Monitored, Pending, monitor};
@@ -14,6 +13,7 @@ use super::phases::TargetRun;
 use super::result::{ActionEnd, Flow, ended};
 use super::send::{Delivery, NotSent, StopResponse, kernel_signal, send};
 use super::signal::{ProvenTarget, send_signal, send_to_all, target_names};
+use super::{Force, PlannedRequest};
 use crate::action::{
     Action, Baseline, ConnectOutcome, Goal, NOTHING_TO_LOOK_AT, Observation, ResponderKind,
     StopProof, StopStage, Verdict, WOULD_SHOW,
@@ -74,16 +74,22 @@ impl TargetRun<'_> {
         };
         let first = self.request_stop(request, limit).await;
         let (request, mut result) = match (&first.not_offered, &request.otherwise) {
-            (Some(_), Ok(other)) if !self.is_over() => {
+            (Some(_), Ok(other)) if !self.asks_no_more() => {
                 (&**other, self.stop_otherwise(other, first, left()).await)
             }
             _ => (request, first),
         };
+        let is_asked = self.target.force.asked().is_cancelled();
         let stays = result.unreached
+            || (result.not_offered.is_some() && is_asked)
             || matches!(
                 result.verdict,
                 Verdict::StillAnswering | Verdict::StillDraining | Verdict::Unverified
             );
+        if stays {
+            // From here on nobody can ask for force any more, so that whoever has asked is heard.
+            self.target.force.stop_ended();
+        }
         if stays && self.is_forced() && !self.context.cancel.is_cancelled() {
             return self.kill(request, left(), result).await;
         }
@@ -103,11 +109,12 @@ impl TargetRun<'_> {
 
     /// Returns whether what has not stopped is to be killed.
     pub(super) fn is_forced(&self) -> bool {
-        self.context.executor.policy.force || self.target.force.asked().is_cancelled()
+        self.context.executor.policy.force != Force::Never
+            || self.target.force.asked().is_cancelled()
     }
 
     /// Returns whether nothing more is to be asked of the service.
-    fn is_over(&self) -> bool {
+    fn asks_no_more(&self) -> bool {
         self.context.cancel.is_cancelled() || self.target.force.asked().is_cancelled()
     }
 

@@ -367,8 +367,8 @@ pub(super) fn restart_on(
 
 impl StartSpec {
     /// Returns a digest of what is run and how, the same for the same entry in every run: SHA-256, hexadecimal. The log and
-    /// the time-out are left out. A secret counts by where it comes from. A directory counts as `resolved` gives it: that
-    /// of the inventory may be named from elsewhere.
+    /// the time-out are left out. A secret counts by where it comes from. A path counts as `resolved` gives it: the
+    /// directory of the inventory may be named from elsewhere.
     pub(crate) fn fingerprint(&self, resolved: impl Fn(&Path) -> PathBuf) -> String {
         let mut digest = Sha256::new();
         let mut add = |part: &str, bytes: &[u8]| {
@@ -391,12 +391,7 @@ impl StartSpec {
                     add("otherwise", otherwise.as_bytes());
                 }
                 Secret::File(path) => {
-                    // A secret that is mounted is a link to its newest version.
-                    let name = path.file_name().unwrap_or_default();
-                    let path = match path.parent() {
-                        Some(directory) => resolved(directory).join(name),
-                        None => path.clone(),
-                    };
+                    let path = resolved(path);
                     add("file", path.as_os_str().as_encoded_bytes());
                 }
             }

@@ -108,6 +108,7 @@ impl App {
     pub(crate) fn mode(&self) -> Mode {
         match self.dialog.as_ref().map(|dialog| &dialog.kind) {
             Some(DialogKind::Confirm(plan)) if plan.name_to_type().is_some() => Mode::ConfirmTyped,
+            Some(DialogKind::Confirm(plan)) if plan.permission.kills() => Mode::ConfirmKill,
             Some(DialogKind::Confirm(_) | DialogKind::Leave) => Mode::Confirm,
             Some(DialogKind::Refused { .. }) if self.nameable().is_some() => Mode::NoticeTyped,
             Some(DialogKind::Preparing { .. } | DialogKind::Refused { .. }) => Mode::Notice,
@@ -127,7 +128,8 @@ impl App {
         let last = self.progress.get(&snapshot.info.name);
         let last = last.filter(|progress| !progress.is_history(snapshot, self.now));
         let acts = !self.setup.read_only;
-        acts && (snapshot.state == State::Draining || last.is_some_and(ActionProgress::leaves_it))
+        acts && (snapshot.state == State::Draining
+            || last.is_some_and(ActionProgress::may_be_killed))
     }
 
     /// Returns the action on a service that has not ended yet.

@@ -36,6 +36,7 @@ pub(crate) enum DialogKind {
     Refused {
         refusals: Vec<Refusal>,
         meant: usize,
+        permission: Permission,
         typed: Input,
     },
     /// The dashboard is about to quit although actions run.
@@ -80,6 +81,8 @@ pub(crate) struct NameableProcess {
     pub(crate) service: String,
     pub(crate) action: Action,
     pub(crate) pid: u32,
+    /// Set where it is to be killed.
+    pub(crate) kills: bool,
 }
 
 /// A viewport with fewer rows cannot be read.
@@ -116,13 +119,17 @@ impl Dialog {
     pub(crate) fn nameable(&self) -> Option<NameableProcess> {
         match &self.kind {
             DialogKind::Refused {
-                refusals, meant: 1, ..
+                refusals,
+                meant: 1,
+                permission,
+                ..
             } => {
                 let refusal = refusals.first()?;
                 Some(NameableProcess {
                     service: refusal.service.clone(),
                     action: refusal.action,
                     pid: refusal.nameable?,
+                    kills: permission.kills(),
                 })
             }
             _ => None,

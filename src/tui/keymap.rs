@@ -53,6 +53,8 @@ pub(crate) enum Mode {
     Filter,
     /// A dialog with two buttons is open.
     Confirm,
+    /// A dialog is open that asks whether to kill: only its buttons count, so that no stray key does.
+    ConfirmKill,
     /// A dialog with two buttons and a name to type is open: a key without a command is text.
     ConfirmTyped,
     /// A dialog that only informs is open: an action is being prepared, or was refused.
@@ -131,11 +133,13 @@ const READ: &[Mode] = &[Mode::Browse, Mode::Help];
 const FILTER: &[Mode] = &[Mode::Filter];
 const CONFIRM: &[Mode] = &[Mode::Confirm];
 const CONFIRM_TYPED: &[Mode] = &[Mode::ConfirmTyped];
-const BUTTONS: &[Mode] = &[Mode::Confirm, Mode::ConfirmTyped];
+const CONFIRM_KILL: &[Mode] = &[Mode::ConfirmKill];
+const BUTTONS: &[Mode] = &[Mode::Confirm, Mode::ConfirmKill, Mode::ConfirmTyped];
 const NOTICE: &[Mode] = &[Mode::Notice];
 const NOTICE_TYPED: &[Mode] = &[Mode::NoticeTyped];
 const DIALOG: &[Mode] = &[
     Mode::Confirm,
+    Mode::ConfirmKill,
     Mode::ConfirmTyped,
     Mode::Notice,
     Mode::NoticeTyped,
@@ -145,6 +149,7 @@ const ANYWHERE: &[Mode] = &[
     Mode::Browse,
     Mode::Filter,
     Mode::Confirm,
+    Mode::ConfirmKill,
     Mode::ConfirmTyped,
     Mode::Notice,
     Mode::NoticeTyped,
@@ -195,6 +200,7 @@ pub(crate) const KEYMAP: &[Binding] = &[
         Cmd::Back,
         Some("cancel"),
     ),
+    bind(CONFIRM_KILL, &[ESC], Cmd::Back, Some("cancel")),
     bind(CONFIRM_TYPED, &[ESC], Cmd::Back, Some("cancel")),
     bind(
         BUTTONS,
@@ -251,7 +257,7 @@ impl KeyCommand {
             Self::Schedule => "shut down, scheduled: asks and returns; always confirmed",
             Self::Shutdown => "shut down, blocking: asks and waits for the proof; always confirmed",
             Self::Kill => {
-                "kill by SIGKILL what a stop that waits or has failed has not ended; always confirmed"
+                "kill (SIGKILL) what is left of a stop that still waits or has failed; always confirmed"
             }
             Self::Reload => {
                 "reload: has the service read its configuration again; always confirmed"
@@ -457,6 +463,7 @@ mod tests {
                 Some(KeyCommand::Confirm),
             ),
             (Mode::Notice, KeyCode::Char('y'), M::NONE, None),
+            (Mode::ConfirmKill, KeyCode::Char('y'), M::NONE, None),
             (Mode::NoticeTyped, KeyCode::Char('q'), M::NONE, None),
         ];
         for (mode, code, modifiers, expected) in cases {

@@ -10,15 +10,22 @@ use crate::health::Moment;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket(pub(crate) u64);
 
-/// What a person permits beyond what the inventory says of an action.
+/// The permission of a person beyond what the inventory says of an action.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Permission {
     #[default]
     Nothing,
     /// To kill what does not end by SIGTERM.
     Kill,
-    /// To signal this process, which is not proved to be the service's.
-    Pid(u32),
+    /// To signal this process, which is not proved to be the service's, and to kill it where that was asked for.
+    Pid { pid: u32, kills: bool },
+}
+
+impl Permission {
+    /// Returns whether what does not end by SIGTERM is killed.
+    pub(crate) const fn kills(self) -> bool {
+        matches!(self, Self::Kill | Self::Pid { kills: true, .. })
+    }
 }
 
 /// A message to the dashboard.
@@ -34,6 +41,8 @@ pub(crate) enum Message {
     Event(Event),
     /// Automatic restart was switched on or off, or has given up on a service.
     Automatic(AutoRestartStatus),
+    /// A refusal of what was confirmed.
+    Refused(Refusal),
     /// The answer to [`Effect::Prepare`]: the plan, or every refusal.
     Prepared {
         ticket: Ticket,

@@ -21,6 +21,8 @@ pub(crate) struct ActionProgress {
     pub(crate) since: Moment,
     /// The action is confirmed, and others come before it.
     pub(crate) waits: bool,
+    /// The stop was asked for, and nothing was started since.
+    is_stopping: bool,
     /// The steps, oldest first.
     pub(crate) steps: Vec<ActionStep>,
     pub(crate) ended: Option<Box<ActionResult>>,
@@ -33,29 +35,24 @@ impl ActionProgress {
             action,
             since: at,
             waits,
+            is_stopping: false,
             steps: Vec::new(),
             ended: None,
         }
     }
 
-    /// Returns whether it is to stop the service, and has not.
-    pub(crate) fn leaves_it(&self) -> bool {
+    /// Returns whether the service may be killed: a stop of it waits, or has not stopped it.
+    pub(crate) fn may_be_killed(&self) -> bool {
         let stops = matches!(
             self.action,
             Action::Shutdown | Action::Schedule | Action::Restart
         );
-        let is_left = match self.ended.as_deref().map(|result| result.verdict) {
-            None => !self.waits && !self.steps.iter().any(|step| step.kind == StepKind::Started),
-            Some(verdict) => matches!(
-                verdict,
-                Verdict::Accepted
-                    | Verdict::SameProcess
-                    | Verdict::StillAnswering
-                    | Verdict::StillDraining
-                    | Verdict::Unverified
-            ),
+        let goes_on = match self.ended.as_deref() {
+            None => self.is_stopping,
+            // What was started since is another process than the one that was to stop.
+            Some(result) => result.details.times.start.is_none() && has_left_it(result.verdict),
         };
-        stops && is_left
+        stops && goes_on
     }
 
     /// Returns whether the action has not ended yet.
@@ -68,6 +65,11 @@ impl ActionProgress {
             self.since = step.at.minus(step.elapsed);
         }
         self.waits = false;
+        match step.kind {
+            StepKind::Sending => self.is_stopping = true,
+            StepKind::Started => self.is_stopping = false,
+            _ => {}
+        }
         if self.steps.len() == KEPT {
             self.steps.remove(0);
         }
@@ -91,6 +93,18 @@ impl ActionProgress {
         };
         now.since(result.at) > shown || is_back(result, snapshot) || is_another(result, snapshot)
     }
+}
+
+/// Returns whether a stop that has ended so has left the service running, as far as anything tells.
+const fn has_left_it(verdict: Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Accepted
+            | Verdict::SameProcess
+            | Verdict::StillAnswering
+            | Verdict::StillDraining
+            | Verdict::Unverified
+    )
 }
 
 /// The way in which an action failed.

@@ -13,7 +13,7 @@ use super::select::ServiceArgs;
 use super::{Context, Error, Signals, candidate};
 use crate::action::{Action, Consent, Proposal, Refusal, RolloutPolicy, exit_code};
 use crate::event::{ActionResult, Input};
-use crate::execute::{Executor, Policy, PreparedAction, startable_beside};
+use crate::execute::{Executor, Force, Policy, PreparedAction, startable_beside};
 use crate::exit::Exit;
 use crate::host::Clock;
 use crate::output::ActionReport;
@@ -106,7 +106,11 @@ fn policy(context: &Context, command: &ActionCommand) -> Result<Policy, Error> {
         ));
     }
     policy.timeout = args.timeout;
-    policy.force = command.force;
+    policy.force = if command.force {
+        Force::InTheEnd
+    } else {
+        Force::Never
+    };
     policy.no_deps = command.no_deps;
     policy.pid = command.pid;
     // A dry run shows the process, and sends nothing.

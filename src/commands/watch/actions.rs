@@ -9,9 +9,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::action::{Action, Proposal, Refusal};
+use crate::action::{Action, Refusal, RefusalReason};
 use crate::event::{ActionResult, Input};
-use crate::execute::{Executor, ForceSwitch, PreparedAction};
+use crate::execute::{Executor, ForceOffer, ForceSwitch, PreparedAction};
 use crate::inventory::Inventory;
 use crate::tui::{Message, Permission, Ticket};
 
@@ -26,8 +26,6 @@ pub(super) struct Actions {
     engine: UnboundedSender<Input>,
     preparing: JoinSet<(Ticket, Result<Prepared, Vec<Refusal>>)>,
     prepared: HashMap<Ticket, Prepared>,
-    /// The switches of the latest actions, by the name of the service.
-    switches: HashMap<String, ForceSwitch>,
     running: JoinSet<Vec<ActionResult>>,
     stop: CancellationToken,
 }
@@ -36,8 +34,8 @@ pub(super) struct Actions {
 enum Prepared {
     /// An action, and who carries it out.
     Action(Executor, PreparedAction),
-    /// The end by force of a stop that is under way.
-    Force(String, ForceSwitch, Proposal),
+    /// The end by force of a stop of this service that is under way.
+    Force(String, ForceSwitch, ForceOffer),
 }
 
 impl Actions {
@@ -52,7 +50,6 @@ impl Actions {
             engine,
             preparing: JoinSet::new(),
             prepared: HashMap::new(),
-            switches: HashMap::new(),
             running: JoinSet::new(),
             stop: CancellationToken::new(),
         }
@@ -76,7 +73,8 @@ impl Actions {
         let executor = match permission {
             Permission::Nothing => executor,
             Permission::Kill => executor.killing(),
-            Permission::Pid(pid) => executor.naming(pid),
+            Permission::Pid { pid, kills: false } => executor.naming(pid),
+            Permission::Pid { pid, kills: true } => executor.killing().naming(pid),
         };
         let inventory = Arc::clone(&self.inventory);
         let engine = self.engine.clone();
@@ -92,13 +90,16 @@ impl Actions {
         });
     }
 
-    /// Returns the end by force of a stop of the service; `None` where none is under way here.
-    fn forced(&self, service: &str) -> Option<Result<Prepared, Vec<Refusal>>> {
-        let switch = self.switches.get(service)?;
-        let proposal = switch.proposal(self.inventory.services.get(service)?)?;
-        let forced =
-            proposal.map(|proposal| Prepared::Force(service.to_owned(), switch.clone(), proposal));
-        Some(forced.map_err(|refusal| vec![refusal]))
+    /// Returns the end by force of a stop of the service; `None` where none is under way here. What is refused is on record.
+    fn forced(&self, name: &str) -> Option<Result<Prepared, Vec<Refusal>>> {
+        let switch = self.executor.force_switch(name)?;
+        let offer = switch.offer(self.inventory.services.get(name)?)?;
+        let forced = offer.map(|offer| Prepared::Force(name.to_owned(), switch, offer));
+        Some(forced.map_err(|refusal| {
+            let refusals = vec![refusal];
+            self.executor.refuse(&refusals, None);
+            refusals
+        }))
     }
 
     /// Waits for the next action that is prepared, and keeps it. Loses nothing when it is cancelled.
@@ -109,7 +110,7 @@ impl Actions {
                     let result = result.map(|prepared| {
                         let proposal = match &prepared {
                             Prepared::Action(_, action) => action.proposal(),
-                            Prepared::Force(_, _, proposal) => proposal.clone(),
+                            Prepared::Force(_, _, offer) => offer.proposal.clone(),
                         };
                         self.prepared.insert(ticket, prepared);
                         proposal
@@ -123,21 +124,25 @@ impl Actions {
         }
     }
 
-    /// Carries out a prepared action.
-    pub(super) fn run(&mut self, ticket: Ticket) {
-        match self.prepared.remove(&ticket) {
-            Some(Prepared::Action(executor, prepared)) => {
-                self.switches.extend(prepared.force_switches());
+    /// Carries out a prepared action. Returns why it is not, where the stop that it was to end by force is another one now.
+    pub(super) fn run(&mut self, ticket: Ticket) -> Option<Refusal> {
+        match self.prepared.remove(&ticket)? {
+            Prepared::Action(executor, prepared) => {
                 let engine = self.engine.clone();
                 let stop = self.stop.clone();
                 self.running
                     .spawn(async move { executor.run(prepared, &engine, &stop).await });
+                None
             }
-            Some(Prepared::Force(service, switch, _)) if !switch.force() => {
-                let text = format!("the stop of {service} had ended before it was killed");
-                let _ = self.engine.send(Input::Notice { text });
+            Prepared::Force(name, switch, offer) => {
+                let why = switch.force(&offer).err()?;
+                let service = self.inventory.services.get(&name)?;
+                let reason = format!("nothing was killed: {why}");
+                let reason = RefusalReason::new(reason, "`K` looks again");
+                let refusal = reason.of(service, Action::Shutdown);
+                self.executor.refuse(std::slice::from_ref(&refusal), None);
+                Some(refusal)
             }
-            Some(Prepared::Force(..)) | None => {}
         }
     }
 

@@ -205,7 +205,12 @@ impl Dashboard {
                 let actions = &mut self.parts.actions;
                 actions.prepare(ticket, services, action, permission);
             }
-            Effect::Run { ticket } => self.parts.actions.run(ticket),
+            Effect::Run { ticket } => {
+                if let Some(refusal) = self.parts.actions.run(ticket) {
+                    let effects = self.parts.app.update_all([Message::Refused(refusal)]);
+                    debug_assert!(effects.is_empty(), "a refusal asks for nothing");
+                }
+            }
             Effect::Forget { ticket } => self.parts.actions.forget(ticket),
         }
     }

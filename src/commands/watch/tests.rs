@@ -173,7 +173,6 @@ fn escape_goes_back_and_does_not_leave() {
     pty.wait_for("this help");
     pty.keys(ESC);
     pty.wait_without("this help");
-    // No resize here: crossterm may leave a key unread that comes with one.
     pty.keys(ESC);
     pty.keys("?");
     pty.wait_for("this help");

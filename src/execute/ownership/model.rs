@@ -185,6 +185,8 @@ pub(crate) struct UnprovenProcess {
     pub(crate) held_by: Option<String>,
     /// Set where `--pid` may name it.
     pub(crate) may_be_named: bool,
+    /// Set where others than the service depend on it, so that nobody is invited to name it.
+    pub(crate) serves_others: bool,
 }
 
 /// What was decided.
@@ -246,9 +248,10 @@ impl UnprovenProcess {
         format!("{}{line}{cwd}", self.running)
     }
 
-    /// Returns its pid, where a person may name it for once.
+    /// Returns its pid, where a person may be invited to name it for once.
     pub(crate) fn nameable(&self) -> Option<u32> {
-        self.may_be_named.then_some(self.running.process.pid)
+        let is_invited = self.may_be_named && !self.serves_others;
+        is_invited.then_some(self.running.process.pid)
     }
 
     /// Returns the ways out, as far as they fit: `starts` where the inventory says how the service is started.
@@ -264,7 +267,8 @@ impl UnprovenProcess {
         if !stops_without_signal {
             ways.push("give `actions.shutdown` a route or a command".to_owned());
         }
-        if let Some(pid) = self.nameable() {
+        if self.may_be_named {
+            let pid = self.running.process.pid;
             ways.push(format!("`--pid {pid}` signals exactly this process, once"));
         }
         ways.join("; or ")

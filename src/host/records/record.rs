@@ -137,6 +137,11 @@ impl RecordKey {
         }
     }
 
+    /// Returns the file that declares the service.
+    pub(crate) fn inventory(&self) -> &Path {
+        &self.inventory
+    }
+
     /// The same key, by which files are found as well that earlier versions have written: these took the first file of an
     /// inventory for the key of all its services.
     pub(crate) fn with_legacy_inventory(mut self, first: &Path) -> Self {

@@ -30,9 +30,9 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// The socket of systemd, connected twice.
 #[derive(Debug)]
 pub(crate) struct SystemdSocket {
-    /// Waits for room in the queue of systemd: these messages are sent once.
+    /// Waits for room in the queue of systemd, [`SEND_TIMEOUT`] at most: these messages are sent once.
     socket: UnixDatagram,
-    /// Waits for nothing: where the queue is full, systemd has keep-alives to read.
+    /// Waits for nothing: the next keep-alive comes soon.
     keep_alives: UnixDatagram,
     /// Whether the service was reported as ready.
     ready: AtomicBool,

@@ -14,8 +14,20 @@ use crate::tui::message::Ticket;
 use crate::tui::samples::{at, snapshot};
 use crate::tui::{Effect, Message, Permission};
 
-/// `orders`, of which a stop was confirmed.
+/// `orders`, of which a stop was asked for.
 fn stopping(action: Action, width: u16, height: u16) -> App {
+    let mut app = confirmed(action, width, height);
+    step(
+        &mut app,
+        action,
+        StepKind::Sending,
+        "sending SIGTERM to pid 4711",
+    );
+    app
+}
+
+/// `orders`, of which a stop was confirmed.
+fn confirmed(action: Action, width: u16, height: u16) -> App {
     let mut app = app(vec![orders()], width, height);
     press(&mut app, if action == Action::Restart { "r" } else { "X" });
     let result = Ok(proposal(vec![offer("orders", action, false)]));
@@ -25,12 +37,6 @@ fn stopping(action: Action, width: u16, height: u16) -> App {
     });
     assert!(effects.is_empty());
     press(&mut app, "y");
-    step(
-        &mut app,
-        action,
-        StepKind::Sending,
-        "sending SIGTERM to pid 4711",
-    );
     app
 }
 
@@ -47,7 +53,7 @@ fn step(app: &mut App, action: Action, kind: StepKind, text: &str) {
     assert!(effects.is_empty());
 }
 
-fn end(app: &mut App, action: Action, verdict: Verdict) {
+fn end(app: &mut App, action: Action, verdict: Verdict, details: ActionDetails) {
     let done = ActionResult {
         service: "orders".to_owned(),
         action,
@@ -55,7 +61,7 @@ fn end(app: &mut App, action: Action, verdict: Verdict) {
         text: "pid 4711 (uvicorn) still runs".to_owned(),
         evidence: Vec::new(),
         parts: Vec::new(),
-        details: ActionDetails::default(),
+        details,
         elapsed: Duration::from_secs(2),
         at: at().plus(Duration::from_secs(2)),
     };
@@ -103,13 +109,20 @@ fn a_stop_is_killed_while_it_waits_and_after_it_has_failed() {
             (Verdict::Refused, false),
         ] {
             let mut app = stopping(action, 80, 24);
-            end(&mut app, action, verdict);
+            end(&mut app, action, verdict, ActionDetails::default());
             assert_eq!(kill(&mut app), expected, "{action}: {verdict}");
         }
     }
-    // What a restart has started is not being stopped.
+    // Nothing was asked to stop yet.
+    let mut waits = confirmed(Action::Shutdown, 80, 24);
+    assert!(!kill(&mut waits));
+    // What a restart has started is not being stopped, nor is it what was to stop.
     let mut starts = stopping(Action::Restart, 80, 24);
     step(&mut starts, Action::Restart, StepKind::Started, "started");
+    assert!(!kill(&mut starts));
+    let mut details = ActionDetails::default();
+    details.times.start = Some(Duration::from_secs(1));
+    end(&mut starts, Action::Restart, Verdict::Unverified, details);
     assert!(!kill(&mut starts));
 }
 
@@ -118,10 +131,9 @@ fn a_stop_that_is_killed_keeps_its_account() {
     let mut app = stopping(Action::Shutdown, 80, 24);
     assert!(kill(&mut app));
     let forced = ProposedAction {
-        means: "SIGKILL, to end the stop that is under way".to_owned(),
+        means: "SIGTERM where none was sent yet, SIGKILL 5s later".to_owned(),
         request: "SIGKILL to pid 4711 (uvicorn)".to_owned(),
-        otherwise: Some("whoever has had no SIGTERM gets that first, and 5s to end".to_owned()),
-        target: "what the stop has proved to be its own, and still runs".to_owned(),
+        target: "the processes that its stop has proved to be its own".to_owned(),
         ..offer("orders", Action::Shutdown, false)
     };
     let effects = app.update(Message::Prepared {
@@ -130,7 +142,8 @@ fn a_stop_that_is_killed_keeps_its_account() {
     });
     assert!(effects.is_empty());
     assert_snapshot!(screen(&app));
-    let effects = press(&mut app, "y");
+    assert!(press(&mut app, "y").is_empty(), "no letter kills");
+    let effects = press(&mut app, "<Tab><Enter>");
     assert_eq!(effects, [Effect::Run { ticket: Ticket(2) }]);
     assert_eq!(app.progress["orders"].steps.len(), 1);
 }
@@ -139,19 +152,22 @@ fn a_stop_that_is_killed_keeps_its_account() {
 fn refused(nameable: Option<u32>) -> App {
     let mut app = app(vec![orders()], 80, 24);
     press(&mut app, "X");
-    let refusal = Refusal {
+    let effects = app.update(Message::Prepared {
+        ticket: Ticket(1),
+        result: Err(vec![refusal(nameable)]),
+    });
+    assert!(effects.is_empty());
+    app
+}
+
+fn refusal(nameable: Option<u32>) -> Refusal {
+    Refusal {
         service: "orders".to_owned(),
         action: Action::Shutdown,
         reason: "its process is not proved to be its own: pid 4711 (uvicorn), `uvicorn orders:app` in /srv/orders: its command line is not that of its start command".to_owned(),
         hint: Some("name its `pid_file`".to_owned()),
         nameable,
-    };
-    let effects = app.update(Message::Prepared {
-        ticket: Ticket(1),
-        result: Err(vec![refusal]),
-    });
-    assert!(effects.is_empty());
-    app
+    }
 }
 
 #[test]
@@ -165,9 +181,38 @@ fn a_refusal_takes_the_pid_of_the_process_and_no_other_text() {
         ticket: Ticket(2),
         services: vec!["orders".to_owned()],
         action: Action::Shutdown,
-        permission: Permission::Pid(4711),
+        permission: Permission::Pid {
+            pid: 4711,
+            kills: false,
+        },
     };
     assert_eq!(effects, [expected]);
+}
+
+#[test]
+fn a_kill_that_is_refused_may_name_the_process_to_kill() {
+    let mut app = stopping(Action::Shutdown, 80, 24);
+    end(
+        &mut app,
+        Action::Shutdown,
+        Verdict::StillAnswering,
+        ActionDetails::default(),
+    );
+    assert!(kill(&mut app));
+    let effects = app.update(Message::Prepared {
+        ticket: Ticket(2),
+        result: Err(vec![refusal(Some(4711))]),
+    });
+    assert!(effects.is_empty());
+    let effects = press(&mut app, "4711<Enter>");
+    let [Effect::Prepare { permission, .. }] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    let expected = Permission::Pid {
+        pid: 4711,
+        kills: true,
+    };
+    assert_eq!(*permission, expected);
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl App {
             .filter_map(|service| self.busy(service, action))
             .collect();
         if !busy.is_empty() {
-            self.refuse(busy, services.len());
+            self.refuse(busy, services.len(), Permission::Nothing);
             return;
         }
         self.prepare(services, action, Permission::Nothing, effects);
@@ -57,7 +57,7 @@ impl App {
             service,
             action: Action::Shutdown,
         };
-        self.refuse(vec![refusal], 1);
+        self.refuse(vec![refusal], 1, Permission::Nothing);
     }
 
     /// Has an action prepared with a signal to the process whose pid was typed. Another text does nothing, and none closes
@@ -70,7 +70,8 @@ impl App {
         let typed = typed.value().trim().to_owned();
         match self.nameable() {
             Some(process) if process.pid.to_string() == typed => {
-                let permission = Permission::Pid(process.pid);
+                let (pid, kills) = (process.pid, process.kills);
+                let permission = Permission::Pid { pid, kills };
                 self.prepare(vec![process.service], process.action, permission, effects);
             }
             _ if typed.is_empty() => self.dialog = None,
@@ -101,11 +102,12 @@ impl App {
         });
     }
 
-    fn refuse(&mut self, refusals: Vec<Refusal>, meant: usize) {
+    pub(super) fn refuse(&mut self, refusals: Vec<Refusal>, meant: usize, permission: Permission) {
         let typed = Input::default();
         let refused = DialogKind::Refused {
             refusals,
             meant,
+            permission,
             typed,
         };
         self.dialog = Some(refused.into());
@@ -172,7 +174,7 @@ impl App {
                 typed: Input::default(),
                 named: 0,
             },
-            Err(refusals) => return self.refuse(refusals, services.len()),
+            Err(refusals) => return self.refuse(refusals, services.len(), permission),
         };
         self.dialog = Some(DialogKind::Confirm(Box::new(plan)).into());
     }
@@ -183,8 +185,8 @@ impl App {
         match dialog.map(|dialog| dialog.kind) {
             Some(DialogKind::Confirm(plan)) => {
                 for (n, offer) in plan.proposal.offers.into_iter().enumerate() {
-                    // A stop that is under way goes on, by force.
-                    if self.running(&offer.service).is_some() {
+                    // A stop that is under way goes on by force; one that has ended may be followed by nothing.
+                    if plan.permission.kills() {
                         continue;
                     }
                     let progress = ActionProgress::confirmed(plan.action, self.now, n > 0);
@@ -192,8 +194,11 @@ impl App {
                 }
                 let ticket = plan.ticket;
                 effects.push(Effect::Run { ticket });
-                // Marks are for one action: a later key must not mean services that nobody thinks of any more.
-                self.list.unmark();
+                // Marks are for one action: a later key must not mean services that nobody thinks of any more. A kill is for
+                // the selected service alone.
+                if plan.permission != Permission::Kill {
+                    self.list.unmark();
+                }
             }
             Some(_) => effects.push(Effect::Quit),
             None => {}

@@ -112,7 +112,11 @@ impl App {
     /// Goes one step back: dialog, help, filter being typed, page, filter, marks; never out of the program.
     fn back(&mut self, mode: Mode, effects: &mut Vec<Effect>) {
         match mode {
-            Mode::Confirm | Mode::ConfirmTyped | Mode::Notice | Mode::NoticeTyped => {
+            Mode::Confirm
+            | Mode::ConfirmKill
+            | Mode::ConfirmTyped
+            | Mode::Notice
+            | Mode::NoticeTyped => {
                 let ticket = match self.dialog.take().map(|dialog| dialog.kind) {
                     Some(DialogKind::Preparing { ticket, .. }) => ticket,
                     Some(DialogKind::Confirm(plan)) => plan.ticket,

@@ -75,7 +75,7 @@ pub(super) fn ended(
 
 /// Names the key of the second step, where a stop waits or has failed.
 fn offer_kill(progress: &ActionProgress, lines: &mut TextLines) {
-    if progress.leaves_it() {
+    if progress.may_be_killed() {
         lines.styled("   K kills it by SIGKILL, after a question", theme::quiet());
     }
 }

@@ -152,6 +152,7 @@ fn content(app: &App, columns: usize) -> Option<DialogContent> {
             refusals,
             meant,
             typed,
+            ..
         } => {
             let mut content = refused(refusals, *meant, columns);
             close_refused(dialog.nameable().as_ref(), typed, &mut content);
@@ -341,9 +342,12 @@ fn untouched(confirmation: &PlanDialog) -> Option<String> {
 
 fn consequence(confirmation: &PlanDialog, offer: &ProposedAction) -> String {
     let most = short_age(offer.timeout);
-    if confirmation.permission == Permission::Kill {
-        return "what it has not written is lost; healthctl waits for the proof that it has gone"
-            .to_owned();
+    if confirmation.permission.kills() {
+        return match offer.then {
+            Some(_) => "what it has not written is lost, and the restart goes on",
+            None => "what it has not written is lost; it stays down until it is started (`S`)",
+        }
+        .to_owned();
     }
     match offer.action {
         Action::Schedule => {
@@ -394,7 +398,7 @@ fn close_refused(process: Option<&NameableProcess>, typed: &Input, content: &mut
         match typed.value().trim() {
             "" => {}
             whole if whole == pid.to_string() => button = ">[ Show what would be sent ]",
-            _ => button = " [ … ]",
+            _ => button = " [ this is not its pid ]",
         }
     }
     let button = Line::styled(button, theme::selected());
@@ -462,11 +466,11 @@ fn buttons(focus: Button, cancel: &str, confirm: &str, allowed: bool) -> Line<'s
 }
 
 const fn verb(action: Action, permission: Permission) -> &'static str {
-    match (action, permission) {
-        (_, Permission::Kill) => "Kill",
-        (Action::Shutdown | Action::Schedule, _) => "Shut down",
-        (Action::Reload, _) => "Reload",
-        (Action::Start, _) => "Start",
-        (Action::Restart, _) => "Restart",
+    match action {
+        _ if permission.kills() => "Kill",
+        Action::Shutdown | Action::Schedule => "Shut down",
+        Action::Reload => "Reload",
+        Action::Start => "Start",
+        Action::Restart => "Restart",
     }
 }

@@ -13,7 +13,7 @@ use crate::support::fake::Fake;
 use crate::support::faulty::FaultyService;
 use crate::support::process::{Running, free_port, wait_for_port};
 use crate::support::scene::{Ran, Scene, program};
-use crate::support::started::Scripted;
+use crate::support::started::{MARK, Scripted, Stage};
 use crate::support::waiting::wait_until;
 
 /// What `check --fail-on` these flags gives: the exit code, the flags and the notes.
@@ -234,6 +234,32 @@ fn a_neighbour_the_same_inventory_named_from_elsewhere_makes_nothing_stale() {
         let stopped = run(&["shutdown", "--yes", "api"], way);
         assert!(stopped.stdout.contains(": stopped: "), "{stopped:?}");
     }
+}
+
+#[test]
+fn a_neighbour_a_link_that_an_entry_names_may_lead_elsewhere() {
+    let (scene, port) = (Scene::new(), free_port());
+    for release in ["one", "two"] {
+        scene.write(&format!("releases/{release}/index.html"), release);
+    }
+    let link = scene.path().join("current");
+    std::os::unix::fs::symlink("releases/one", &link).expect("a link can be made");
+    let folder = scene.path().display();
+    scene.write(
+        "healthctl.yaml",
+        &format!(
+            "services:\n  api: {{profile: http, url: \"http://127.0.0.1:{port}\", \
+             start: {{command: [python3, -m, http.server, --bind, 127.0.0.1, \"{port}\"], cwd: current, env: {{{MARK}: \"{folder}\"}}}}}}\n"
+        ),
+    );
+    let stage = Stage::of(scene);
+    let scene = stage.scene();
+    let ran = scene.run(&["start", "--yes", "api"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    std::fs::remove_file(&link).expect("it can be removed");
+    std::os::unix::fs::symlink("releases/two", &link).expect("a link can be made");
+    let (_, flags, notes) = check(scene, "stale");
+    assert!(!flags.contains("stale"), "its entry is the same: {notes}");
 }
 
 /// Waits until the file holds this text.

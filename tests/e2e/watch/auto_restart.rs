@@ -12,7 +12,7 @@ use crate::actions::SERVICE;
 use crate::support::acting::Acting;
 use crate::support::process::kill;
 use crate::support::started::{Stage, Startable};
-use crate::support::terminal::Pty;
+use crate::support::terminal::{ENTER, Pty, TAB};
 
 /// Services of this code, started, and the dashboard on them with automatic restart switched on.
 struct Work {
@@ -195,6 +195,22 @@ fn a_service_that_writes_into_its_own_sources_at_its_start_is_found_out() {
         (restarts..=restarts + more()).contains(&now),
         "{restarts}, then {now}"
     );
+    work.leave();
+}
+
+#[test]
+fn a_stop_of_an_automatic_restart_is_ended_by_sigkill_after_a_question() {
+    let mut work = Work::begin("shutdown=stay sigterm=ignore", "shutdown=exit");
+    let old = work.pid("api");
+    work.save("api");
+    work.pty.wait_for("K kills it");
+    work.pty.keys("K");
+    work.pty.wait_for("Kill api?");
+    work.pty.keys(TAB);
+    work.pty.wait_for(">[ Kill ]");
+    work.pty.keys(ENTER);
+    assert!(work.wait_for_another("api", old).is_some());
+    assert_eq!(work.restarts(), ["restarted"]);
     work.leave();
 }
 

@@ -2,12 +2,15 @@
 
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
 use super::{dashboard, leave};
-use crate::actions::SERVICE;
+use crate::actions::{SERVICE, audit, begin, hidden, scene};
 use crate::support::process::{Running, free_port, wait_for_port};
 use crate::support::scene::Scene;
 use crate::support::started::{MARK, Stage, Startable};
-use crate::support::terminal::{ENTER, ESC, Pty};
+use crate::support::terminal::{ENTER, ESC, Pty, TAB};
+use crate::support::waiting::wait_until;
 
 /// A service that ignores SIGTERM and is stopped by that, and the dashboard on it.
 fn stubborn(timeout: &str) -> (Stage, u32, Pty) {
@@ -26,6 +29,13 @@ fn watched(api: &Startable) -> (Stage, u32, Pty) {
     let pty = dashboard(stage.scene(), &[]);
     pty.wait_for("✓ 1 healthy");
     (stage, pid, pty)
+}
+
+/// Presses the button of the question whether to kill.
+fn confirm_kill(pty: &mut Pty) {
+    pty.keys(TAB);
+    pty.wait_for(">[ Kill ]");
+    pty.keys(ENTER);
 }
 
 fn shut_down(pty: &mut Pty) {
@@ -56,10 +66,19 @@ fn a_stop_that_waits_is_ended_by_sigkill_after_a_question() {
     pty.keys(ENTER);
     pty.wait_without("[ Cancel ]");
     assert_eq!(stage.running(), [pid], "Cancel has the focus");
+    // No letter kills.
     pty.keys("K");
     pty.wait_for(">[ Cancel ]");
     pty.keys("y");
+    confirm_kill(&mut pty);
     assert_ended(&pty, "did not stop and was killed");
+    let lines = audit(stage.scene());
+    let killed = format!("SIGKILL to pid {pid} ");
+    let is_recorded = |line: &Value| {
+        let request = line["request"].as_str().unwrap_or_default();
+        request.starts_with(&killed) && line["verdict"].is_null()
+    };
+    assert!(lines.iter().any(is_recorded), "{lines:#?}");
     assert_eq!(stage.running(), [0; 0]);
     leave(pty);
 }
@@ -72,8 +91,11 @@ fn a_process_that_has_had_no_signal_gets_sigterm_before_sigkill() {
     assert_eq!(stage.running(), [pid]);
     pty.keys("K");
     let question = pty.wait_for(">[ Cancel ]");
-    assert!(question.contains("has had no SIGTERM"), "{question}");
-    pty.keys("y");
+    assert!(
+        question.contains("SIGTERM where none was sent yet"),
+        "{question}"
+    );
+    confirm_kill(&mut pty);
     assert_ended(&pty, "was ended by SIGTERM");
     assert_eq!(stage.running(), [0; 0]);
     leave(pty);
@@ -95,10 +117,88 @@ fn a_stop_that_has_failed_is_followed_by_sigkill_after_a_question() {
     ] {
         assert!(question.contains(text), "{text}: {question}");
     }
-    pty.keys("y");
+    confirm_kill(&mut pty);
     pty.wait_for("shutdown: stopped after");
     assert_eq!(stage.running(), [0; 0]);
     leave(pty);
+}
+
+#[test]
+fn a_restart_goes_on_after_its_stop_was_ended_by_sigkill() {
+    let (stage, pid, mut pty) = stubborn("600s");
+    pty.keys("r");
+    pty.wait_for("Restart api?");
+    pty.wait_for(">[ Cancel ]");
+    pty.keys("y");
+    pty.wait_for(&format!("SIGTERM delivered to pid {pid}"));
+    pty.keys("K");
+    let question = pty.wait_for(">[ Cancel ]");
+    assert!(question.contains("it is started again"), "{question}");
+    confirm_kill(&mut pty);
+    pty.wait_for("restart: restarted after");
+    let [new] = stage.running()[..] else {
+        panic!("one process runs: {:?}", stage.running());
+    };
+    assert_ne!(new, pid);
+    leave(pty);
+}
+
+#[test]
+fn a_question_that_outlives_its_stop_kills_nothing() {
+    let (stage, pid, mut pty) = stubborn("2s");
+    shut_down(&mut pty);
+    pty.wait_for(&format!("SIGTERM delivered to pid {pid}"));
+    pty.keys("K");
+    let question = pty.wait_for(">[ Cancel ]");
+    assert!(question.contains("Kill api?"), "{question}");
+    wait_until("the end of the stop", || {
+        let lines = audit(stage.scene());
+        lines
+            .iter()
+            .any(|line| line["verdict"] == "still-answering")
+    });
+    confirm_kill(&mut pty);
+    pty.wait_for("nothing was killed: its stop was over before");
+    assert_eq!(stage.running(), [pid]);
+    pty.keys(ESC);
+    pty.wait_without("Refused");
+    leave(pty);
+}
+
+#[test]
+fn a_stop_of_another_healthctl_can_be_killed_once_that_has_gone() {
+    let (stage, pid, mut pty) = stubborn("600s");
+    let mut other = begin(stage.scene(), "shutdown --yes api");
+    other.until("SIGTERM delivered");
+    shut_down(&mut pty);
+    pty.wait_for("not done");
+    other.kill();
+    shut_down(&mut pty);
+    pty.wait_for(&format!("SIGTERM delivered to pid {pid}"));
+    pty.keys("K");
+    pty.wait_for("Kill api?");
+    pty.wait_for(">[ Cancel ]");
+    confirm_kill(&mut pty);
+    assert_ended(&pty, "was killed");
+    assert_eq!(stage.running(), [0; 0]);
+    leave(pty);
+}
+
+#[test]
+fn a_stop_without_a_proved_process_has_nobody_to_kill() {
+    let faulty = hidden("shutdown=drain");
+    let scene = scene(&faulty, "");
+    let mut pty = dashboard(&scene, &[]);
+    pty.wait_for("✓ 1 healthy");
+    shut_down(&mut pty);
+    pty.wait_for("draining");
+    pty.keys("K");
+    pty.wait_for("none may be killed");
+    pty.keys(ESC);
+    pty.wait_without("Refused");
+    // It is left while the stop waits.
+    pty.keys("\u{3}");
+    assert_eq!(pty.end().code, 0);
 }
 
 #[test]
@@ -142,7 +242,7 @@ fn a_process_that_is_not_proved_is_signalled_once_its_pid_was_typed() {
     // Another number does nothing, and closes nothing.
     pty.keys(&format!("1{ENTER}"));
     pty.wait_for_line(&["> 1"]);
-    pty.wait_for("[ … ]");
+    pty.wait_for("[ this is not its pid ]");
     pty.keys("\u{7f}");
     pty.keys(&pid.to_string());
     pty.wait_for(">[ Show what would be sent ]");
@@ -175,7 +275,7 @@ fn a_service_that_closes_its_port_after_it_was_asked_drains_until_its_process_ha
     let question = pty.wait_for(">[ Cancel ]");
     let expected = format!("SIGTERM to pid {pid}");
     assert!(question.contains(&expected), "{question}");
-    pty.keys("y");
+    confirm_kill(&mut pty);
     pty.wait_for("shutdown: stopped after");
     pty.wait_for_line(&["■ stopped", "api"]);
     assert_eq!(stage.running(), [0; 0]);
