@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::select;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -37,6 +38,8 @@ pub(crate) struct HostScanner {
 pub(crate) struct PeriodicScans {
     /// The problems of the scans, each reported once.
     pub(crate) problems: UnboundedReceiver<String>,
+    /// Completes, or is dropped, when the findings of the first scan have been sent.
+    pub(crate) first: oneshot::Receiver<()>,
     task: JoinHandle<()>,
 }
 
@@ -69,12 +72,14 @@ impl HostScanner {
     /// finding to an engine.
     pub(crate) fn start(self, engine: UnboundedSender<Input>, wake: Arc<Notify>) -> PeriodicScans {
         let (sender, problems) = unbounded_channel();
+        let (scanned, first) = oneshot::channel();
         let task = tokio::spawn(async move {
             let Some(mut scan) = self.scan else {
                 return;
             };
             let mut known: HashMap<String, HostFinding> = HashMap::new();
             let mut reported: BTreeSet<String> = BTreeSet::new();
+            let mut scanned = Some(scanned);
             loop {
                 let began = Instant::now();
                 let snapshot = scan.look().await;
@@ -93,6 +98,8 @@ impl HostScanner {
                         return;
                     }
                 }
+                // Nobody may wait for it.
+                let _ = scanned.take().map(|scanned| scanned.send(()));
                 let took = began.elapsed();
                 let period = self.period.max(took * SHARE);
                 let asked = async {
@@ -106,7 +113,11 @@ impl HostScanner {
                 }
             }
         });
-        PeriodicScans { problems, task }
+        PeriodicScans {
+            problems,
+            first,
+            task,
+        }
     }
 }
 

@@ -60,6 +60,10 @@ impl ForceSwitch {
             Some(Err(reason.of(service, Action::Shutdown)))
         };
         let (targets, restarts) = match &*self.stage() {
+            ForceStage::Ended => return None,
+            _ if self.asked.is_cancelled() => {
+                return refuse("it is being killed already", "its steps are in its detail");
+            }
             ForceStage::Stopping { targets, restarts } => (living(targets), *restarts),
             ForceStage::NotStopping => {
                 return refuse(
@@ -67,7 +71,6 @@ impl ForceSwitch {
                     "its steps are in its detail and in the events",
                 );
             }
-            ForceStage::Ended => return None,
         };
         if targets.is_empty() {
             return refuse(
@@ -80,12 +83,12 @@ impl ForceSwitch {
         let offer = ProposedAction {
             service: service.name.clone(),
             action,
-            means: format!("SIGTERM where none was sent yet, SIGKILL {after_term} later"),
+            means: format!("SIGKILL, and SIGTERM {after_term} before it where none was sent yet"),
             request: text::clean(&format!("SIGKILL to {}", target_names(&targets)), 600),
             after_reply: None,
             otherwise: None,
             then: restarts.then(|| "the restart goes on: it is started again".to_owned()),
-            target: "the processes that its stop has proved to be its own".to_owned(),
+            target: "the processes that its stop is for".to_owned(),
             timeout: AFTER_TERM,
             protected: service.protected,
         };
@@ -108,7 +111,7 @@ impl ForceSwitch {
     pub(crate) fn force(&self, offer: &ForceOffer) -> Result<(), &'static str> {
         let stage = self.stage();
         let ForceStage::Stopping { targets, .. } = &*stage else {
-            return Err("its stop was over before, and its result says how");
+            return Err("its stop is over, and its result says how");
         };
         let is_shown = |one: &ProvenTarget| offer.shown.contains(&one.process());
         if !living(targets).iter().all(is_shown) {

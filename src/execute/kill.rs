@@ -19,6 +19,7 @@ use crate::action::{ExitProof, Goal, LOOKS_APART, Observation, Verdict};
 use crate::event::StepKind;
 use crate::health::Process;
 use crate::host::pid_file::PidFile;
+use crate::text;
 
 /// The time that a process has to end after SIGKILL; only one that is stuck in the kernel needs longer.
 const AFTER_KILL: Duration = Duration::from_secs(5);
@@ -67,7 +68,9 @@ impl TargetRun<'_> {
         });
         if !unasked.is_empty() {
             let patience = left.max(AFTER_TERM.min(request.method.timeout));
-            self.send_to(&unasked, Signal::TERM, &why, &mut evidence);
+            let after = text::format_duration(patience);
+            let why_term = format!("{why}; SIGKILL follows after {after}");
+            self.send_to(&unasked, Signal::TERM, &why_term, &mut evidence);
             match self.watch_exit(&first, patience, self.context.cancel).await {
                 Verdict::Unverified => {
                     let text = format!(

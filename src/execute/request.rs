@@ -360,6 +360,14 @@ fn unproven(service: &Service, declared: bool, facts: &ServiceFacts) -> RefusalR
         let nameable = one.nameable().filter(|_| others.is_empty());
         return RefusalReason::new(reason, ways).unless_named(nameable);
     }
+    if let Some(pid) = facts.named {
+        let listening = match processes.owning() {
+            [] => String::new(),
+            owners => format!("; {} listens at its address", names(owners)),
+        };
+        let reason = format!("there is no process {pid}{listening}");
+        return RefusalReason::new(reason, "look which process is meant, and name that one");
+    }
     let file = service
         .pid_file
         .as_deref()

@@ -127,9 +127,11 @@ impl App {
     pub(super) fn may_kill(&self, snapshot: &ServiceSnapshot) -> bool {
         let last = self.progress.get(&snapshot.info.name);
         let last = last.filter(|progress| !progress.is_history(snapshot, self.now));
-        let acts = !self.setup.read_only;
-        acts && (snapshot.state == State::Draining
-            || last.is_some_and(ActionProgress::may_be_killed))
+        let is_killed = last.is_some_and(|progress| progress.runs() && progress.is_being_killed);
+        let waits = snapshot.state == State::Draining
+            || (snapshot.state != State::Stopped
+                && last.is_some_and(ActionProgress::may_be_killed));
+        !self.setup.read_only && waits && !is_killed
     }
 
     /// Returns the action on a service that has not ended yet.

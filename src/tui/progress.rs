@@ -23,6 +23,10 @@ pub(crate) struct ActionProgress {
     pub(crate) waits: bool,
     /// The stop was asked for, and nothing was started since.
     is_stopping: bool,
+    /// A person has agreed to kill what does not end.
+    pub(crate) is_being_killed: bool,
+    /// The action before it, while this one may still come to nothing.
+    previous: Option<Box<Self>>,
     /// The steps, oldest first.
     pub(crate) steps: Vec<ActionStep>,
     pub(crate) ended: Option<Box<ActionResult>>,
@@ -36,8 +40,28 @@ impl ActionProgress {
             since: at,
             waits,
             is_stopping: false,
+            is_being_killed: false,
+            previous: None,
             steps: Vec::new(),
             ended: None,
+        }
+    }
+
+    /// Returns the progress of a kill that was confirmed at `at`. `previous` is what it follows.
+    pub(crate) fn killing(at: Moment, previous: Option<Self>) -> Self {
+        Self {
+            is_being_killed: true,
+            previous: previous.map(Box::new),
+            ..Self::confirmed(Action::Shutdown, at, false)
+        }
+    }
+
+    /// Returns what stands in its place where it has come to nothing: the action before it.
+    pub(crate) fn come_to_nothing(self) -> Option<Self> {
+        if self.runs() && self.steps.is_empty() {
+            self.previous.map(|previous| *previous)
+        } else {
+            Some(self)
         }
     }
 
@@ -48,7 +72,7 @@ impl ActionProgress {
             Action::Shutdown | Action::Schedule | Action::Restart
         );
         let goes_on = match self.ended.as_deref() {
-            None => self.is_stopping,
+            None => self.is_stopping && !self.is_being_killed,
             // What was started since is another process than the one that was to stop.
             Some(result) => result.details.times.start.is_none() && has_left_it(result.verdict),
         };
@@ -150,6 +174,10 @@ fn is_back(result: &ActionResult, snapshot: &ServiceSnapshot) -> bool {
 
 /// Returns whether another process answers than at the end of the action.
 fn is_another(result: &ActionResult, snapshot: &ServiceSnapshot) -> bool {
+    let process = snapshot.process.as_ref();
+    if process.is_some_and(|process| process.started > result.at.wall) {
+        return true;
+    }
     let Some(after) = &result.details.after else {
         return false;
     };

@@ -138,7 +138,7 @@ impl Actions {
                 let why = switch.force(&offer).err()?;
                 let service = self.inventory.services.get(&name)?;
                 let reason = format!("nothing was killed: {why}");
-                let reason = RefusalReason::new(reason, "`K` looks again");
+                let reason = RefusalReason::new(reason, "where it still runs, `K` asks anew");
                 let refusal = reason.of(service, Action::Shutdown);
                 self.executor.refuse(std::slice::from_ref(&refusal), None);
                 Some(refusal)

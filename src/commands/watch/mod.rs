@@ -18,11 +18,13 @@ mod tests;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use jiff::tz::TimeZone;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
 
 use super::host_scan::HostScanner;
 use super::select::{SelectedServices, ServiceArgs};
@@ -40,6 +42,9 @@ use crate::text;
 use crate::tui::{App, ServiceList, Setup};
 use actions::Actions;
 use stream::StreamFormat;
+
+/// The longest time that the first probes wait for the first scan of this machine.
+const FIRST_SCAN: Duration = Duration::from_millis(500);
 
 /// The flags of `watch`.
 #[derive(Debug, clap::Args)]
@@ -116,7 +121,7 @@ pub(crate) async fn with_notices(
     let senders = vec![sender, automation_sender];
     let (inputs, received) = mpsc::unbounded_channel();
     let wake = Arc::new(Notify::new());
-    scan_until_end(scanner, inputs.clone(), Arc::clone(&wake));
+    let first_scan = scan_until_end(scanner, inputs.clone(), Arc::clone(&wake));
     let automation_events = automation_events.into_stream().inspect(move |event| {
         if calls_for_scan(event) {
             wake.notify_one();
@@ -138,6 +143,8 @@ pub(crate) async fn with_notices(
         automation_events,
         inputs.clone(),
     );
+    // So that the first answers find what the records tell: a service that was shut down was not unhealthy before.
+    let _ = timeout(FIRST_SCAN, first_scan).await;
     let engine = engine::watch(
         services,
         prober,
@@ -198,9 +205,16 @@ fn calls_for_scan(event: &Event) -> bool {
     }
 }
 
-/// Scans this machine until the engine ends, and sends it the findings and the problems.
-fn scan_until_end(scanner: HostScanner, engine: UnboundedSender<Input>, wake: Arc<Notify>) {
+/// Scans this machine until the engine ends, and sends it the findings and the problems. Returns what completes with the first
+/// scan.
+fn scan_until_end(
+    scanner: HostScanner,
+    engine: UnboundedSender<Input>,
+    wake: Arc<Notify>,
+) -> oneshot::Receiver<()> {
     let mut scans = scanner.start(engine.clone(), wake);
+    let (_, none) = oneshot::channel();
+    let first = std::mem::replace(&mut scans.first, none);
     tokio::spawn(async move {
         loop {
             let text = tokio::select! {
@@ -210,6 +224,7 @@ fn scan_until_end(scanner: HostScanner, engine: UnboundedSender<Input>, wake: Ar
             let _ = engine.send(Input::Notice { text });
         }
     });
+    first
 }
 
 /// Returns the path of the inventory, or the one service that was typed.

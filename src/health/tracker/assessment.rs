@@ -45,10 +45,11 @@ const fn rank(state: State) -> u8 {
 impl Tracker {
     pub(super) fn assess(&self, now: Moment) -> Assessment {
         if let Some(why) = self.shutdown.stopped() {
-            let (state, reason) = if self.shutdown.process_runs || self.host.process.is_some() {
-                (State::Draining, STILL_RUNS)
-            } else if self.startup.is_awaited() {
+            // The process that is seen may be the one that was started since.
+            let (state, reason) = if self.startup.is_awaited() {
                 (State::Starting, "was started and does not answer yet")
+            } else if self.shutdown.process_runs || self.host.process.is_some() {
+                (State::Draining, STILL_RUNS)
             } else {
                 (State::Stopped, why)
             };

@@ -131,9 +131,9 @@ fn a_stop_that_is_killed_keeps_its_account() {
     let mut app = stopping(Action::Shutdown, 80, 24);
     assert!(kill(&mut app));
     let forced = ProposedAction {
-        means: "SIGTERM where none was sent yet, SIGKILL 5s later".to_owned(),
+        means: "SIGKILL, and SIGTERM 5s before it where none was sent yet".to_owned(),
         request: "SIGKILL to pid 4711 (uvicorn)".to_owned(),
-        target: "the processes that its stop has proved to be its own".to_owned(),
+        target: "the processes that its stop is for".to_owned(),
         ..offer("orders", Action::Shutdown, false)
     };
     let effects = app.update(Message::Prepared {

@@ -3,7 +3,7 @@
 use tui_input::Input;
 
 use crate::action::{Action, Proposal, Refusal};
-use crate::health::ServiceSnapshot;
+use crate::health::{ServiceSnapshot, State};
 use crate::tui::app::App;
 use crate::tui::dialog::{Dialog, DialogKind, PlanDialog};
 use crate::tui::message::{Effect, Permission, Ticket};
@@ -50,13 +50,50 @@ impl App {
             let permission = Permission::Kill;
             return self.prepare(vec![service], Action::Shutdown, permission, effects);
         }
+        let is_killed = self.running(&service).is_some_and(|it| it.is_being_killed);
+        let (reason, hint) = if is_killed {
+            ("it is being killed already", "its steps are in its detail")
+        } else if snapshot.state == State::Stopped {
+            ("it has stopped", "`S` starts it")
+        } else {
+            (
+                "SIGKILL is for a stop that waits or has failed, and this healthctl knows of none",
+                "`X` asks it to stop first",
+            )
+        };
         let refusal = Refusal {
-            reason: "SIGKILL is for a stop that waits or has failed, and there is none".to_owned(),
-            hint: Some("`X` asks it to stop first".to_owned()),
+            reason: reason.to_owned(),
+            hint: Some(hint.to_owned()),
             nameable: None,
             service,
             action: Action::Shutdown,
         };
+        self.refuse(vec![refusal], 1, Permission::Nothing);
+    }
+
+    /// Notes that somebody has agreed to kill the service: a stop that is under way goes on by force, or another one begins.
+    fn note_kill(&mut self, service: String) {
+        let now = self.now;
+        match self.progress.remove(&service) {
+            Some(mut running) if running.runs() => {
+                running.is_being_killed = true;
+                self.progress.insert(service, running);
+            }
+            previous => {
+                let progress = ActionProgress::killing(now, previous);
+                self.progress.insert(service, progress);
+            }
+        }
+    }
+
+    /// Tells that what was confirmed is not done.
+    pub(super) fn refused(&mut self, refusal: Refusal) {
+        let service = &refusal.service;
+        let progress = self.progress.remove(service);
+        if let Some(mut progress) = progress.and_then(ActionProgress::come_to_nothing) {
+            progress.is_being_killed = false;
+            self.progress.insert(service.clone(), progress);
+        }
         self.refuse(vec![refusal], 1, Permission::Nothing);
     }
 
@@ -185,8 +222,8 @@ impl App {
         match dialog.map(|dialog| dialog.kind) {
             Some(DialogKind::Confirm(plan)) => {
                 for (n, offer) in plan.proposal.offers.into_iter().enumerate() {
-                    // A stop that is under way goes on by force; one that has ended may be followed by nothing.
                     if plan.permission.kills() {
+                        self.note_kill(offer.service);
                         continue;
                     }
                     let progress = ActionProgress::confirmed(plan.action, self.now, n > 0);

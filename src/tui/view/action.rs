@@ -31,7 +31,7 @@ pub(super) fn running(app: &App, progress: &ActionProgress, zoomed: bool, lines:
     };
     lines.styled(title, theme::strong());
     steps(&progress.steps, zoomed, lines);
-    offer_kill(progress, lines);
+    offer_kill(app, lines);
 }
 
 /// Adds the result of an action.
@@ -49,7 +49,7 @@ pub(super) fn ended(
     };
     let most = if zoomed { usize::MAX } else { RESULT };
     lines.sentence(&summary(app, result), style, most);
-    offer_kill(progress, lines);
+    offer_kill(app, lines);
     if let Some(measured) = measured(&result.details) {
         lines.push(format!("   {measured}"));
     }
@@ -74,8 +74,12 @@ pub(super) fn ended(
 }
 
 /// Names the key of the second step, where a stop waits or has failed.
-fn offer_kill(progress: &ActionProgress, lines: &mut TextLines) {
-    if progress.may_be_killed() {
+fn offer_kill(app: &App, lines: &mut TextLines) {
+    if app
+        .list
+        .selected()
+        .is_some_and(|snapshot| app.may_kill(snapshot))
+    {
         lines.styled("   K kills it by SIGKILL, after a question", theme::quiet());
     }
 }

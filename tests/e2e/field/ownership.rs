@@ -254,6 +254,10 @@ fn a7_an_heir_of_the_socket_is_named_and_the_person_may_name_it() {
         panic!("one heir is left of {pid}: {heirs:?}");
     };
     assert_refused(&stage, *heir, &["sleep 300"]);
+    let ran = act(&stage, &format!("shutdown --yes --pid {pid} api"));
+    assert_ended(&ran, "refused", 4);
+    let told = format!("there is no process {pid}; pid {heir} (sleep) listens at its address");
+    assert!(ran.stdout.contains(&told), "{ran:?}");
     let ran = act(&stage, &format!("shutdown --dry-run --pid {heir} api"));
     for text in ["`sleep 300`", &format!("SIGTERM to pid {heir}")] {
         assert!(ran.stdout.contains(text), "{ran:?}");

@@ -415,6 +415,21 @@ fn k8_a_stop_from_another_terminal_is_no_failure() {
 }
 
 #[test]
+fn k8_neighbour_a_service_that_was_shut_down_before_was_not_unhealthy() {
+    let service = Scripted::new("", "failure_threshold: 1");
+    let scene = service.scene();
+    done(scene, "start --yes api");
+    done(scene, "shutdown --yes api");
+    let mut watching = Watching::start(scene, &[]);
+    let passed = watching.until(|change| change["state"] == "stopped");
+    let states: Vec<&Value> = passed.iter().map(|change| &change["state"]).collect();
+    assert!(
+        !states.iter().any(|state| **state == "unhealthy"),
+        "{states:?}"
+    );
+}
+
+#[test]
 fn k3_a_service_drains_until_its_process_has_gone() {
     let service = Scripted::new("linger", "");
     let scene = service.scene();

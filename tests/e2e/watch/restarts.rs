@@ -100,7 +100,7 @@ fn a_start_is_confirmed_and_the_service_is_starting_until_it_is_ready() {
 fn a_service_that_fails_to_start_shows_its_output() {
     let stage = Stage::new(SERVICE, &[&Startable::new("api", "fail")]);
     let mut pty = dashboard(stage.scene(), &[]);
-    pty.wait_for("✗ 1 unhealthy");
+    pty.wait_for("■ 1 stopped");
     pty.keys("S");
     pty.wait_for(">[ Cancel ]");
     pty.keys("y");
