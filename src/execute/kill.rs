@@ -68,9 +68,11 @@ impl TargetRun<'_> {
         });
         if !unasked.is_empty() {
             let patience = left.max(AFTER_TERM.min(request.method.timeout));
-            let after = text::format_duration(patience);
-            let why_term = format!("{why}; SIGKILL follows after {after}");
-            self.send_to(&unasked, Signal::TERM, &why_term, &mut evidence);
+            if self.target.force.asked().is_cancelled() {
+                let after = text::format_duration(Duration::from_secs(patience.as_secs()));
+                why += &format!("; SIGKILL was agreed to and follows after {after}");
+            }
+            self.send_to(&unasked, Signal::TERM, &why, &mut evidence);
             match self.watch_exit(&first, patience, self.context.cancel).await {
                 Verdict::Unverified => {
                     let text = format!(
