@@ -70,7 +70,7 @@ impl TargetRun<'_> {
             let patience = left.max(AFTER_TERM.min(request.method.timeout));
             if self.target.force.asked().is_cancelled() {
                 let after = text::format_duration(Duration::from_secs(patience.as_secs()));
-                why += &format!("; SIGKILL was agreed to and follows after {after}");
+                why = format!("{why}; SIGKILL was agreed to and follows after {after}");
             }
             self.send_to(&unasked, Signal::TERM, &why, &mut evidence);
             match self.watch_exit(&first, patience, self.context.cancel).await {
