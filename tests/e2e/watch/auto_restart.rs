@@ -13,6 +13,7 @@ use crate::support::acting::Acting;
 use crate::support::process::kill;
 use crate::support::started::{Stage, Startable};
 use crate::support::terminal::{ENTER, Pty, TAB};
+use crate::support::waiting::wait_until;
 
 /// Services of this code, started, and the dashboard on them with automatic restart switched on.
 struct Work {
@@ -210,6 +211,8 @@ fn a_stop_of_an_automatic_restart_is_ended_by_sigkill_after_a_question() {
     work.pty.wait_for(">[ Kill ]");
     work.pty.keys(ENTER);
     assert!(work.wait_for_another("api", old).is_some());
+    // It is on record as ready before its action has ended.
+    wait_until("the end of the restart", || !work.restarts().is_empty());
     assert_eq!(work.restarts(), ["restarted"]);
     work.leave();
 }
