@@ -206,7 +206,8 @@ fn a_stop_of_an_automatic_restart_is_ended_by_sigkill_after_a_question() {
     work.save("api");
     work.pty.wait_for("K kills it");
     work.pty.keys("K");
-    work.pty.wait_for("Kill api?");
+    let question = work.pty.wait_for(">[ Cancel ]");
+    assert!(question.contains("Kill api?"), "{question}");
     work.pty.keys(TAB);
     work.pty.wait_for(">[ Kill ]");
     work.pty.keys(ENTER);
