@@ -44,7 +44,7 @@ use actions::Actions;
 use stream::StreamFormat;
 
 /// The longest time that the first probes wait for the first scan of this machine.
-const FIRST_SCAN: Duration = Duration::from_millis(500);
+const FIRST_SCAN: Duration = Duration::from_secs(2);
 
 /// The flags of `watch`.
 #[derive(Debug, clap::Args)]

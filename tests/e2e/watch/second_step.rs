@@ -142,7 +142,7 @@ fn a_restart_goes_on_after_its_stop_was_ended_by_sigkill() {
 
 #[test]
 fn a_question_that_outlives_its_stop_kills_nothing() {
-    let (stage, pid, mut pty) = stubborn("2s");
+    let (stage, pid, mut pty) = stubborn("8s");
     shut_down(&mut pty);
     pty.wait_for(&format!("SIGTERM delivered to pid {pid}"));
     pty.keys("K");
