@@ -573,7 +573,7 @@ fn built_below(root: &Path, process: Process) -> Option<ChangedFile> {
     ))
 }
 
-/// Says that there are no files whose changes could be told, as after a typing error.
+/// Returns why changes cannot be told where the patterns match no file, as after a typing error.
 fn no_match(key: &str, patterns: &[String]) -> String {
     let patterns = text::clean(&patterns.join(", "), 200);
     format!("its `{key}` match no file: {patterns}")

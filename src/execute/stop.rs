@@ -64,13 +64,13 @@ impl TargetRun<'_> {
         let limit = timeout
             .saturating_sub(self.target.facts.took)
             .max(timeout / 2);
+        let is_asked = || self.target.force.asked().is_cancelled();
         let left = || {
-            let limit = if self.target.force.asked().is_cancelled() {
+            if is_asked() {
                 Duration::ZERO
             } else {
-                limit
-            };
-            limit.saturating_sub(began.elapsed())
+                limit.saturating_sub(began.elapsed())
+            }
         };
         let first = self.request_stop(request, limit).await;
         let (request, mut result) = match (&first.not_offered, &request.otherwise) {
@@ -79,9 +79,8 @@ impl TargetRun<'_> {
             }
             _ => (request, first),
         };
-        let is_asked = self.target.force.asked().is_cancelled();
         let stays = result.unreached
-            || (result.not_offered.is_some() && is_asked)
+            || (result.not_offered.is_some() && is_asked())
             || matches!(
                 result.verdict,
                 Verdict::StillAnswering | Verdict::StillDraining | Verdict::Unverified

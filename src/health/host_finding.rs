@@ -116,7 +116,7 @@ pub struct CodeFiles {
     /// The oldest process that answers, where it was forked from the one that has loaded the program: it may have read the
     /// sources again, or not.
     pub read_by: Option<LocalProcess>,
-    /// Why some of the files cannot be looked through.
+    /// Why changes of some of the files cannot be told: they cannot be looked through, or there are none.
     pub unreadable: Option<String>,
     /// When healthctl started it.
     pub recorded_at: Option<Timestamp>,
