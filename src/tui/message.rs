@@ -41,6 +41,10 @@ pub(crate) enum Message {
     Event(Event),
     /// Automatic restart was switched on or off, or has given up on a service.
     Automatic(AutoRestartStatus),
+    /// A kill of the service was confirmed and has begun.
+    Killing {
+        service: String,
+    },
     /// A refusal of what was confirmed.
     Refused(Refusal),
     /// The answer to [`Effect::Prepare`]: the plan, or every refusal.

@@ -25,8 +25,6 @@ pub(crate) struct ActionProgress {
     is_stopping: bool,
     /// A person has agreed to kill what does not end.
     pub(crate) is_being_killed: bool,
-    /// The action before it, while this one may still come to nothing.
-    previous: Option<Box<Self>>,
     /// The steps, oldest first.
     pub(crate) steps: Vec<ActionStep>,
     pub(crate) ended: Option<Box<ActionResult>>,
@@ -41,27 +39,8 @@ impl ActionProgress {
             waits,
             is_stopping: false,
             is_being_killed: false,
-            previous: None,
             steps: Vec::new(),
             ended: None,
-        }
-    }
-
-    /// Returns the progress of a kill that was confirmed at `at`. `previous` is what it follows.
-    pub(crate) fn killing(at: Moment, previous: Option<Self>) -> Self {
-        Self {
-            is_being_killed: true,
-            previous: previous.map(Box::new),
-            ..Self::confirmed(Action::Shutdown, at, false)
-        }
-    }
-
-    /// Returns what stands in its place where it has come to nothing: the action before it.
-    pub(crate) fn come_to_nothing(self) -> Option<Self> {
-        if self.runs() && self.steps.is_empty() {
-            self.previous.map(|previous| *previous)
-        } else {
-            Some(self)
         }
     }
 

@@ -11,7 +11,7 @@ use crate::health::{Moment, ServiceSnapshot};
 
 use super::app::App;
 use super::log::{self, LogEntry, LogKind};
-use super::message::{Effect, Message};
+use super::message::{Effect, Message, Permission};
 use super::progress::ActionProgress;
 use super::view;
 
@@ -43,7 +43,8 @@ impl App {
                 Message::Tick(now) => self.now = now,
                 Message::Event(event) => self.event(event),
                 Message::Automatic(status) => self.automatic = status,
-                Message::Refused(refusal) => self.refused(refusal),
+                Message::Killing { service } => self.note_kill(&service),
+                Message::Refused(refusal) => self.refuse(vec![refusal], 1, Permission::Nothing),
                 Message::Prepared { ticket, result } => self.prepared(ticket, result, &mut effects),
             }
         }

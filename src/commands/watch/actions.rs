@@ -32,8 +32,8 @@ pub(super) struct Actions {
 
 /// What waits for somebody's decision.
 enum Prepared {
-    /// An action, and who carries it out.
-    Action(Executor, PreparedAction),
+    /// An action, who carries it out, and the service that it kills.
+    Action(Executor, PreparedAction, Option<String>),
     /// The end by force of a stop of this service that is under way.
     Force(String, ForceSwitch, ForceOffer),
 }
@@ -70,6 +70,7 @@ impl Actions {
             return;
         }
         let executor = self.executor.clone();
+        let killed = services.first().filter(|_| permission.kills()).cloned();
         let executor = match permission {
             Permission::Nothing => executor,
             Permission::Kill => executor.killing(),
@@ -85,7 +86,7 @@ impl Actions {
                     let _ = engine.send(Input::ActionResult(Box::new(refused)));
                 }
             }
-            let prepared = result.map(|prepared| Prepared::Action(executor, prepared));
+            let prepared = result.map(|prepared| Prepared::Action(executor, prepared, killed));
             (ticket, prepared)
         });
     }
@@ -109,7 +110,7 @@ impl Actions {
                 Some(Ok((ticket, result))) => {
                     let result = result.map(|prepared| {
                         let proposal = match &prepared {
-                            Prepared::Action(_, action) => action.proposal(),
+                            Prepared::Action(_, action, _) => action.proposal(),
                             Prepared::Force(_, _, offer) => offer.proposal.clone(),
                         };
                         self.prepared.insert(ticket, prepared);
@@ -124,24 +125,27 @@ impl Actions {
         }
     }
 
-    /// Carries out a prepared action. Returns why it is not, where the stop that it was to end by force is another one now.
-    pub(super) fn run(&mut self, ticket: Ticket) -> Option<Refusal> {
+    /// Carries out a prepared action. Returns the news for the dashboard: a service is being killed, or the stop that was to
+    /// be ended by force is another one now.
+    pub(super) fn run(&mut self, ticket: Ticket) -> Option<Message> {
         match self.prepared.remove(&ticket)? {
-            Prepared::Action(executor, prepared) => {
+            Prepared::Action(executor, prepared, killed) => {
                 let engine = self.engine.clone();
                 let stop = self.stop.clone();
                 self.running
                     .spawn(async move { executor.run(prepared, &engine, &stop).await });
-                None
+                killed.map(|service| Message::Killing { service })
             }
             Prepared::Force(name, switch, offer) => {
-                let why = switch.force(&offer).err()?;
+                let Err(why) = switch.force(&offer) else {
+                    return Some(Message::Killing { service: name });
+                };
                 let service = self.inventory.services.get(&name)?;
                 let reason = format!("nothing was killed: {why}");
                 let reason = RefusalReason::new(reason, "where it still runs, `K` asks anew");
                 let refusal = reason.of(service, Action::Shutdown);
                 self.executor.refuse(std::slice::from_ref(&refusal), None);
-                Some(refusal)
+                Some(Message::Refused(refusal))
             }
         }
     }

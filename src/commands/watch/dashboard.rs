@@ -206,10 +206,9 @@ impl Dashboard {
                 actions.prepare(ticket, services, action, permission);
             }
             Effect::Run { ticket } => {
-                if let Some(refusal) = self.parts.actions.run(ticket) {
-                    let effects = self.parts.app.update_all([Message::Refused(refusal)]);
-                    debug_assert!(effects.is_empty(), "a refusal asks for nothing");
-                }
+                let news = self.parts.actions.run(ticket);
+                let effects = self.parts.app.update_all(news);
+                debug_assert!(effects.is_empty(), "it asks for nothing");
             }
             Effect::Forget { ticket } => self.parts.actions.forget(ticket),
         }

@@ -71,30 +71,13 @@ impl App {
         self.refuse(vec![refusal], 1, Permission::Nothing);
     }
 
-    /// Notes that somebody has agreed to kill the service: a stop that is under way goes on by force, or another one begins.
-    fn note_kill(&mut self, service: String) {
+    /// Notes that a kill has begun: a stop that is under way goes on by force, or another one has begun.
+    pub(super) fn note_kill(&mut self, service: &str) {
+        let action = self
+            .running(service)
+            .map_or(Action::Shutdown, |it| it.action);
         let now = self.now;
-        match self.progress.remove(&service) {
-            Some(mut running) if running.runs() => {
-                running.is_being_killed = true;
-                self.progress.insert(service, running);
-            }
-            previous => {
-                let progress = ActionProgress::killing(now, previous);
-                self.progress.insert(service, progress);
-            }
-        }
-    }
-
-    /// Tells that what was confirmed is not done.
-    pub(super) fn refused(&mut self, refusal: Refusal) {
-        let service = &refusal.service;
-        let progress = self.progress.remove(service);
-        if let Some(mut progress) = progress.and_then(ActionProgress::come_to_nothing) {
-            progress.is_being_killed = false;
-            self.progress.insert(service.clone(), progress);
-        }
-        self.refuse(vec![refusal], 1, Permission::Nothing);
+        self.progress_of(service, action, now).is_being_killed = true;
     }
 
     /// Has an action prepared with a signal to the process whose pid was typed. Another text does nothing, and none closes
@@ -222,8 +205,8 @@ impl App {
         match dialog.map(|dialog| dialog.kind) {
             Some(DialogKind::Confirm(plan)) => {
                 for (n, offer) in plan.proposal.offers.into_iter().enumerate() {
+                    // Whether a kill begins, or its stop is over, is known in a moment.
                     if plan.permission.kills() {
-                        self.note_kill(offer.service);
                         continue;
                     }
                     let progress = ActionProgress::confirmed(plan.action, self.now, n > 0);
